@@ -1,0 +1,1 @@
+"""What people say of regions: classes, masks, labels."""

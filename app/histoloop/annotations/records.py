@@ -1,0 +1,112 @@
+"""The words in which annotations are kept: label classes, mask classes, pixel origins, patches of a mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.uint8]
+"""(H, W) uint8; 0 is background, i + 1 is the i-th mask class of the scheme."""
+
+BACKGROUND = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MaskClass:
+    """What a pixel can be, besides background: 'gland', 'tumour'. `colour` is '#rrggbb'."""
+
+    name: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClass:
+    """What a slide or region as a whole can be, and the mask class its foreground then has."""
+
+    name: str
+    mask: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScheme:
+    """The classes of a model or project.
+
+    A network gives a probability per *label* class (a diagnosis: 'Polyp', 'Adenocarcinoma') and one foreground;
+    a foreground pixel takes the *mask* class ('gland', 'tumour') of the labels that are likeliest there.
+    """
+
+    labels: tuple[LabelClass, ...]
+    masks: tuple[MaskClass, ...]
+
+    def __post_init__(self) -> None:
+        names = [mask.name for mask in self.masks]
+        if len(set(names)) != len(names) or not names:
+            raise ValueError(f"mask classes need distinct names, not {names}")
+        labels = [label.name for label in self.labels]
+        if len(set(labels)) != len(labels) or not labels:
+            raise ValueError(f"label classes need distinct names, not {labels}")
+        if unknown := {label.mask for label in self.labels} - set(names):
+            raise ValueError(f"labels name mask classes that do not exist: {sorted(unknown)}")
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the label classes, in network order."""
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def mask_names(self) -> tuple[str, ...]:
+        """Names of the mask classes; the i-th has the mask value i + 1."""
+        return tuple(mask.name for mask in self.masks)
+
+    def mask_value(self, name: str) -> int:
+        """Pixel value of a mask class by name (KeyError-free: ValueError names the choices)."""
+        try:
+            return self.mask_names.index(name) + 1
+        except ValueError:
+            raise ValueError(f"no mask class {name!r}; there are {', '.join(self.mask_names)}") from None
+
+    def mask_value_of_label(self, label_index: int) -> int:
+        """Pixel value that the foreground of a label class takes."""
+        return self.mask_value(self.labels[label_index].mask)
+
+
+class Origin(IntEnum):
+    """Where a mask pixel comes from; kept beside every mask."""
+
+    UNTOUCHED = 0
+    ACCEPTED = 1
+    HUMAN = 2
+
+
+class AnnotationStatus(StrEnum):
+    """Where an annotation stands."""
+
+    DRAFT = "draft"
+    DONE = "done"
+    SKIPPED = "skipped"
+    CANNOT_TELL = "cannot tell"
+
+
+class QueryStatus(StrEnum):
+    """Where a query stands; only OPEN ones are in the queue."""
+
+    OPEN = "open"
+    ANNOTATED = "annotated"
+    SKIPPED = "skipped"
+    CANNOT_TELL = "cannot tell"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """A changed rectangle of a region's mask: the unit of the journal.
+
+    `x`, `y` are pixel offsets inside the mask (not the slide); `values` is (H, W) uint8, the new mask values.
+    """
+
+    x: int
+    y: int
+    values: Mask

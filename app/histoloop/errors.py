@@ -1,0 +1,64 @@
+"""Errors that a user can act on. Each says what went wrong and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class HistoLoopError(Exception):
+    """Something the user can mend: `message` says what went wrong, `advice` what to do."""
+
+    def __init__(self, message: str, *, advice: str) -> None:
+        super().__init__(message, advice)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.message, self.advice))
+
+
+def _rebuild(kind: type[HistoLoopError], message: str, advice: str) -> HistoLoopError:
+    return kind(message, advice=advice)
+
+
+class SlideError(HistoLoopError):
+    """A slide file that cannot be opened or read; names the file, the reason and the way on."""
+
+    def __init__(self, path: Path, reason: str, *, advice: str) -> None:
+        super().__init__(f"{path}: {reason}.", advice=advice)
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_slide_error, (self.path, self.reason, self.advice))
+
+
+def _rebuild_slide_error(path: Path, reason: str, advice: str) -> SlideError:
+    return SlideError(path, reason, advice=advice)
+
+
+class DataError(HistoLoopError):
+    """A data set, mask or table that does not fit."""
+
+
+class ProjectError(HistoLoopError):
+    """A project folder that cannot be created, opened or written."""
+
+
+class ModelError(HistoLoopError):
+    """A model folder that is missing, broken or does not fit."""
+
+
+class RecipeError(HistoLoopError):
+    """A recipe with an unknown key or a value out of range."""
+
+
+class ExportError(HistoLoopError):
+    """A file that cannot be written where the user asked."""
+
+
+class DeviceError(HistoLoopError):
+    """A compute device that was asked for and is not there."""
