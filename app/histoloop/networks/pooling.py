@@ -1,0 +1,110 @@
+"""Pooling of class activation maps to scores.
+
+Every pooling has `modalities` (maps per class that its 1x1 convolution must give, channel = class * modalities + m),
+`classwise` (their mean per class) and `pool` (maps to scores), and pools any set of valid cells, so that a whole
+slide's stitched map is scored by the rule that scored the tiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class PoolingConfig:
+    """Which pooling, with its numbers; those of WILDCAT are ignored by the average.
+
+    `kmax`, `kmin`: below 1 a fraction of the cells (at least one cell; exactly 0: none), from 1 on a count.
+    """
+
+    name: Literal["average", "wildcat"] = "wildcat"
+    modalities: int = 5
+    kmax: float = 0.1
+    kmin: float = 0.1
+    alpha: float = 0.6
+    variant: Literal["sum", "half", "top"] = "sum"
+
+    def __post_init__(self) -> None:
+        if self.name not in ("average", "wildcat"):
+            raise ValueError(f"pooling must be 'average' or 'wildcat', not {self.name!r}")
+        if self.variant not in ("sum", "half", "top"):
+            raise ValueError(f"WILDCAT's variant must be 'sum', 'half' or 'top', not {self.variant!r}")
+        if self.modalities < 1:
+            raise ValueError(f"modalities must be at least 1, not {self.modalities}")
+        if self.kmax <= 0 or self.kmin < 0:
+            raise ValueError(f"kmax must be above 0 and kmin at least 0, not {self.kmax} and {self.kmin}")
+
+
+class MapPooling(nn.Module):
+    """What every pooling of class activation maps shares; the base pools by the mean (CAM, thesis eq 1.7)."""
+
+    def __init__(self, *, modalities: int = 1) -> None:
+        super().__init__()
+        self.modalities = modalities
+
+    def classwise(self, maps_BNHW: Tensor) -> Tensor:
+        """(B, classes * modalities, H, W) -> (B, classes, H, W): the mean over the modalities of each class."""
+        batch, channels, height, width = maps_BNHW.shape
+        return maps_BNHW.view(batch, channels // self.modalities, self.modalities, height, width).mean(dim=2)
+
+    def pool_cells(self, cells_BCN: Tensor) -> Tensor:
+        """(B, C, N) cells -> (B, C) scores."""
+        return cells_BCN.mean(dim=-1)
+
+    def pool_maps(self, maps_BCHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) class maps -> (B, C) scores, over the valid cells of each map where a mask is given.
+
+        ValueError when a map has no valid cell.
+        """
+        cells_BCN = maps_BCHW.flatten(2)
+        if valid_BHW is None:
+            return self.pool_cells(cells_BCN)
+        if not bool(valid_BHW.flatten(1).any(dim=1).all()):
+            raise ValueError("a map without a valid cell cannot be pooled")
+        rows = [self.pool_cells(cells_BCN[i : i + 1, :, valid]) for i, valid in enumerate(valid_BHW.flatten(1))]
+        return torch.cat(rows)
+
+    def forward(self, maps_BCHW: Tensor) -> Tensor:
+        """(B, C, H, W) class maps -> (B, C) scores."""
+        return self.pool_maps(maps_BCHW)
+
+
+class WildcatPooling(MapPooling):
+    """Mean of the k+ highest cells + alpha * mean of the k- lowest (Durand et al. 2017; thesis eq 3.8).
+
+    Variants: 'sum' as the equation says; 'half' halves the sum (Durand's code); 'top' leaves the lowest cells out.
+    """
+
+    def __init__(self, config: PoolingConfig) -> None:
+        super().__init__(modalities=config.modalities)
+        self.config = config
+
+    def pool_cells(self, cells_BCN: Tensor) -> Tensor:
+        """(B, C, N) cells -> (B, C) scores."""
+        cells = cells_BCN.shape[-1]
+        score = _mean_of_highest(cells_BCN, cell_count(self.config.kmax, cells))
+        lowest = cell_count(self.config.kmin, cells)
+        if self.config.variant == "top" or lowest == 0 or self.config.alpha == 0:
+            return score
+        score = score - self.config.alpha * _mean_of_highest(-cells_BCN, lowest)
+        return score / 2 if self.config.variant == "half" else score
+
+
+def cell_count(k: float, cells: int) -> int:
+    """How many of `cells` k stands for: none at 0, a fraction (at least one) below 1, else a count (at most all)."""
+    if k == 0:
+        return 0
+    return max(1, round(k * cells)) if k < 1 else min(round(k), cells)
+
+
+def _mean_of_highest(cells_BCN: Tensor, count: int) -> Tensor:
+    return cells_BCN.topk(count, dim=-1, sorted=False).values.mean(dim=-1)
+
+
+def build_pooling(config: PoolingConfig) -> MapPooling:
+    """The pooling a config names."""
+    return WildcatPooling(config) if config.name == "wildcat" else MapPooling()

@@ -1,0 +1,57 @@
+"""U-Net decoder over the stages of a backbone (Ronneberger et al. 2015; label-prop Fig. 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class _Step(nn.Sequential):
+    """Twice: 3x3 convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(*_convolution(inputs, outputs), *_convolution(outputs, outputs))
+
+
+def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+class Decoder(nn.Module):
+    """From stage features (finest first) to one foreground logit per input pixel.
+
+    Each step doubles the resolution by nearest neighbour (its reach stays inside the parent cell, which keeps the
+    halo of tiles small), joins the stage of that resolution where there is one, and convolves twice.
+    `channels` are the widths from stride 16 down to stride 1.
+    """
+
+    def __init__(self, stage_channels: tuple[int, ...], channels: tuple[int, ...]) -> None:
+        super().__init__()
+        if len(channels) != len(stage_channels):
+            raise ValueError(f"{len(stage_channels)} stages need as many decoder widths, not {len(channels)}")
+        skips = (*reversed(stage_channels[:-1]), 0)
+        inputs = (stage_channels[-1], *channels[:-1])
+        self.steps = nn.ModuleList(
+            _Step(below + skip, width) for below, skip, width in zip(inputs, skips, channels, strict=True)
+        )
+        self.head = nn.Conv2d(channels[-1], 1, kernel_size=1)
+
+    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Stage features, finest first -> (B, 1, H, W) logits at the resolution of the tiles."""
+        below = features[-1]
+        skips: list[Tensor | None] = [*reversed(features[:-1]), None]
+        for step, skip in zip(self.steps, skips, strict=True):
+            below = functional.interpolate(below, scale_factor=2.0, mode="nearest")
+            below = step(below if skip is None else torch.cat([below, skip], dim=1))
+        logits: Tensor = self.head(below)
+        return logits
+
+
+def reach_px(coarsest_stride: int) -> int:
+    """Input pixels by which the decoder's convolutions widen what an output pixel sees, to each side."""
+    reach, stride = 0, coarsest_stride // 2
+    while stride >= 1:
+        reach += 2 * stride
+        stride //= 2
+    return reach

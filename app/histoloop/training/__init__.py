@@ -1,0 +1,1 @@
+"""The visible training loop, its recipes, tiles and metrics."""

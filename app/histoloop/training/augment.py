@@ -1,0 +1,109 @@
+"""Augmentation of batches: tissue has no up, stains vary from day to day, scanners differ in scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from histoloop.training.samples import Batch
+
+_OPAQUE = 1 / 255
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentSettings:
+    """What is varied. Scales above 1 enlarge tissue; `crop_px` 0 keeps the tile's size.
+
+    `stain` is the standard deviation of the random linear mix of optical densities, `brightness` that of the exponent.
+    """
+
+    flips_and_turns: bool = True
+    scale_min: float = 0.8
+    scale_max: float = 1.25
+    crop_px: int = 0
+    stain: float = 0.1
+    brightness: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale_min <= self.scale_max:
+            raise ValueError(f"scales need 0 < scale_min <= scale_max, not {self.scale_min} and {self.scale_max}")
+        if self.crop_px < 0:
+            raise ValueError(f"crop_px must be 0 or a size in pixels, not {self.crop_px}")
+
+
+def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator, *, multiple_px: int) -> Batch:
+    """A varied copy of the batch: one scale and turn per batch, crops and colours per tile; on the CPU."""
+    tiles = vary_stain(batch.tiles_BCHW, settings, generator)
+    planes = torch.cat([tiles, batch.masks_BHW[:, None], batch.valid_BHW[:, None].float()], dim=1)
+    planes = _rescale(planes, settings, generator)
+    planes = _crop(planes, settings.crop_px, generator)
+    if settings.flips_and_turns:
+        planes = _flip_and_turn(planes, generator)
+    planes = _pad(planes, multiple_px)
+    return Batch(
+        tiles_BCHW=planes[:, :3].contiguous(),
+        masks_BHW=(planes[:, 3] > 0.5).float(),
+        valid_BHW=planes[:, 4] > 0.5,
+        labels_B=batch.labels_B,
+        weights_B=batch.weights_B,
+    )
+
+
+def vary_stain(tiles_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+    """Mix each tile's optical densities by a random matrix near the identity; white (density 0) stays white."""
+    if settings.stain == 0 and settings.brightness == 0:
+        return tiles_BCHW
+    density = -torch.log(tiles_BCHW.clamp(min=_OPAQUE))
+    count = len(tiles_BCHW)
+    mix = torch.eye(3) + settings.stain * torch.randn(count, 3, 3, generator=generator)
+    strength = torch.exp(settings.brightness * torch.randn(count, 1, 1, generator=generator))
+    varied = torch.einsum("bij,bjhw->bihw", mix * strength, density)
+    return torch.exp(-varied.clamp(min=0))
+
+
+def _uniform(generator: torch.Generator, low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def _rescale(planes: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+    low, high = torch.tensor([settings.scale_min, settings.scale_max]).log().tolist()
+    scale = float(torch.tensor(_uniform(generator, low, high)).exp())
+    height, width = (round(side * scale) for side in planes.shape[-2:])
+    if (height, width) == tuple(planes.shape[-2:]):
+        return planes
+    return functional.interpolate(
+        planes, size=(max(1, height), max(1, width)), mode="bilinear", align_corners=False, antialias=scale < 1
+    )
+
+
+def _crop(planes: Tensor, crop_px: int, generator: torch.Generator) -> Tensor:
+    height, width = planes.shape[-2:]
+    if crop_px == 0 or (height <= crop_px and width <= crop_px):
+        return planes
+    rows, columns = min(crop_px, height), min(crop_px, width)
+    crops = []
+    for plane in planes:
+        top = int(torch.randint(0, height - rows + 1, (), generator=generator))
+        left = int(torch.randint(0, width - columns + 1, (), generator=generator))
+        crops.append(plane[:, top : top + rows, left : left + columns])
+    return torch.stack(crops)
+
+
+def _flip_and_turn(planes: Tensor, generator: torch.Generator) -> Tensor:
+    turned = torch.rot90(planes, int(torch.randint(0, 4, (), generator=generator)), dims=(-2, -1)).clone()
+    flipped = torch.rand(len(planes), generator=generator) < 0.5
+    turned[flipped] = turned[flipped].flip(-1)
+    return turned
+
+
+def _pad(planes: Tensor, multiple_px: int) -> Tensor:
+    """White tiles, empty masks, invalid pixels at the right and bottom."""
+    height, width = planes.shape[-2:]
+    below, right = -height % multiple_px, -width % multiple_px
+    if not (below or right):
+        return planes
+    colours = functional.pad(planes[:, :3], (0, right, 0, below), value=1.0)
+    return torch.cat([colours, functional.pad(planes[:, 3:], (0, right, 0, below))], dim=1)

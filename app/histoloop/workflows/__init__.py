@@ -1,0 +1,1 @@
+"""One user operation a file; long ones are generators of Progress."""
