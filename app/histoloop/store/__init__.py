@@ -1,0 +1,1 @@
+"""What is kept: projects, maps and models."""

@@ -1,0 +1,140 @@
+"""The card of a model: what it is, what it was trained on, how well it does; Markdown with a TOML head."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from histoloop.annotations.records import ClassScheme
+from histoloop.errors import ModelError
+from histoloop.networks.hybrid import NetworkConfig
+from histoloop.store.toml import dump_toml
+
+FENCE = "+++"
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is known of a trained model; kept as `card.md` beside its weights.
+
+    `description` is Markdown. `mpp` is the resolution of the tiles the network was trained on, micrometres per
+    pixel; `mean` and `std` are its RGB normalisation in [0, 1]. `threshold` turns foreground probability into mask.
+    `parent` is the hash of the model it was retrained from; `created` an ISO-8601 UTC time.
+    """
+
+    name: str
+    title: str
+    description: str
+    licence: str
+    attribution: str
+    network: NetworkConfig
+    scheme: ClassScheme
+    mpp: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    training: Mapping[str, str | float]
+    figures: Mapping[str, float]
+    parent: str | None
+    created: str
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.mpp > 0:
+            raise ValueError(f"mpp must be positive, not {self.mpp}")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
+        if not len(self.mean) == len(self.std) == 3 or min(self.std) <= 0:
+            raise ValueError(f"mean and std must be RGB triples, std positive; not {self.mean} and {self.std}")
+        if self.network.labels != len(self.scheme.labels):
+            raise ValueError(f"a network of {self.network.labels} labels under a scheme of {len(self.scheme.labels)}")
+
+
+def card_text(card: Card) -> str:
+    """The text of `card.md`: a TOML head between lines of `+++`, then title and description as Markdown."""
+    head = {key: value for key, value in _without_none(dataclasses.asdict(card)).items() if key != "description"}
+    return f"{FENCE}\n{dump_toml(head)}{FENCE}\n\n# {card.title}\n\n{card.description.strip()}\n"
+
+
+def read_card(text: str, *, source: str) -> Card:
+    """The card of such a text; ModelError, naming `source`, for a text that is none or has keys unknown here."""
+    head, body = _split(text, source)
+    try:
+        table = tomllib.loads(head)
+    except tomllib.TOMLDecodeError as error:
+        raise _broken(source, f"its head is not TOML ({error})") from error
+    table.setdefault("parent", None)
+    return _read_record(Card, {**table, "description": _without_title(body)}, source)
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
+def _split(text: str, source: str) -> tuple[str, str]:
+    lines = text.splitlines()
+    fences = [number for number, line in enumerate(lines) if line.strip() == FENCE][:2]
+    if len(fences) < 2 or fences[0] != 0:
+        raise _broken(source, f"it does not begin with a TOML head between lines of {FENCE}")
+    return "\n".join(lines[1 : fences[1]]), "\n".join(lines[fences[1] + 1 :])
+
+
+def _without_title(body: str) -> str:
+    first, _, rest = body.strip().partition("\n")
+    return rest.strip() if first.startswith("# ") else body.strip()
+
+
+def _read_record(kind: type[Record], table: Mapping[str, Any], source: str) -> Record:
+    """Build a dataclass from a table read from TOML, its nested dataclasses and tuples too."""
+    hints = typing.get_type_hints(kind)
+    for key in table:
+        if key not in hints:
+            raise _unknown_key(key, hints, source)
+    try:
+        return kind(**{key: _read_value(hints[key], value, key, source) for key, value in table.items()})
+    except (TypeError, ValueError) as error:
+        raise _broken(source, str(error)) from error
+
+
+def _read_value(hint: Any, value: Any, key: str, source: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _read_record(hint, _checked(value, (dict,), key), source)
+    if typing.get_origin(hint) is tuple:
+        kinds = typing.get_args(hint)
+        return tuple(_read_value(kinds[0], entry, key, source) for entry in _checked(value, (list,), key))
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return _checked(value, typing.get_args(hint), key)
+    if typing.get_origin(hint) is typing.Literal:
+        if value not in typing.get_args(hint):
+            raise ValueError(f"{key} must be one of {', '.join(map(str, typing.get_args(hint)))}, not {value!r}")
+        return value
+    if hint is float:
+        return float(_checked(value, (int, float), key))
+    return _checked(value, (typing.get_origin(hint) or hint,), key)
+
+
+def _checked(value: Any, kinds: tuple[Any, ...], key: str) -> Any:
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise TypeError(f"{key} has the value {value!r}, which is of the wrong type")
+    return value
+
+
+def _unknown_key(key: str, known: Mapping[str, Any], source: str) -> ModelError:
+    near = difflib.get_close_matches(key, known, n=1)
+    advice = f"Did you mean {near[0]!r}?" if near else "It may come from a newer HistoLoop: update the program."
+    return ModelError(f"{source}: unknown key {key!r}.", advice=advice)
+
+
+def _broken(source: str, reason: str) -> ModelError:
+    return ModelError(f"{source} is not the card of a model: {reason}.", advice="Copy the model folder again, whole.")

@@ -1,0 +1,243 @@
+"""Predicted maps of a whole slide, as Zarr: foreground probability in a pyramid, label maps, cells covered."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import zarr
+
+from histoloop.errors import ProjectError
+from histoloop.store.files import folder_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from histoloop.geometry import Region
+    from histoloop.slides.tiling import Window
+
+FORMAT = 1
+CHUNK_PX = 512
+CHUNK_CELLS = 64
+
+
+class MapWriter:
+    """Writes the maps of one slide core by core; a context manager.
+
+    The frame is 'map pixels': the slide downsampled by `downsample`, rounded up to whole cells of `stride_px`.
+    The folder appears only when the `with` block ends well, its pyramid built; after an exception nothing is left.
+    Raises FileExistsError when `folder` exists: maps are never overwritten. For one thread.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        slide_width: int,
+        slide_height: int,
+        downsample: float,
+        labels: tuple[str, ...],
+        stride_px: int,
+        model_hash: str,
+    ) -> None:
+        if not downsample > 0 or stride_px < 1:
+            raise ValueError(f"downsample and stride must be positive, not {downsample} and {stride_px}")
+        self.folder = folder
+        self.stride_px = stride_px
+        self.rows = math.ceil(math.ceil(slide_height / downsample) / stride_px)
+        self.columns = math.ceil(math.ceil(slide_width / downsample) / stride_px)
+        self._attributes = {
+            "histoloop_map": FORMAT,
+            "slide_width": slide_width,
+            "slide_height": slide_height,
+            "downsample": downsample,
+            "labels": list(labels),
+            "stride_px": stride_px,
+            "model_hash": model_hash,
+        }
+        self._labels = labels
+        self._room = folder_beside(folder)
+        self._chunks: set[tuple[int, int]] = set()
+
+    def __enter__(self) -> Self:
+        cells = (self.rows, self.columns)
+        size = (self.rows * self.stride_px, self.columns * self.stride_px)
+        self._group = zarr.create_group(self._room.__enter__(), zarr_format=3, attributes=self._attributes)
+        self._foreground = _create(self._group, "foreground/0", size, np.float16, CHUNK_PX)
+        self._label_maps = _create(self._group, "labels", (len(self._labels), *cells), np.float32, CHUNK_CELLS)
+        self._covered = _create(self._group, "covered", cells, np.bool_, CHUNK_CELLS)
+        return self
+
+    def write(
+        self, core: Window, foreground_HW: NDArray[np.floating[Any]], labels_CHW: NDArray[np.floating[Any]]
+    ) -> None:
+        """Keep the maps of a core (map pixels; its sides on multiples of the stride).
+
+        `foreground_HW` holds probabilities at map pixels, `labels_CHW` raw label maps, one cell per stride.
+        """
+        stride = self.stride_px
+        edges = (core.x, core.y, core.x + core.width, core.y + core.height)
+        if any(edge % stride for edge in edges) or min(core.x, core.y) < 0:
+            raise ValueError(f"{core} does not lie on multiples of the stride, {stride}")
+        left, top, right, bottom = (edge // stride for edge in edges)
+        if right > self.columns or bottom > self.rows:
+            raise ValueError(f"{core} reaches past the map of {self.columns} x {self.rows} cells")
+        _check_shape("foreground", foreground_HW.shape, (core.height, core.width))
+        _check_shape("label maps", labels_CHW.shape, (len(self._labels), bottom - top, right - left))
+        self._foreground[core.y : edges[3], core.x : edges[2]] = foreground_HW.astype(np.float16)
+        self._label_maps[:, top:bottom, left:right] = labels_CHW.astype(np.float32)
+        self._covered[top:bottom, left:right] = np.ones((bottom - top, right - left), dtype=np.bool_)
+        self._chunks.update(_chunks_touched(core))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                _build_pyramid(self._group, self._chunks)
+        except BaseException as failure:
+            self._room.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._room.__exit__(kind, error, trace)
+
+
+@dataclass(frozen=True, eq=False)
+class SlideMap:
+    """The maps of one slide, read lazily from disk; any number of threads may read.
+
+    Level 0 of the foreground is the slide downsampled by `downsample`; each further level halves it. Label maps and
+    coverage have one cell per `stride_px` pixels of level 0.
+    """
+
+    folder: Path
+    slide_width: int
+    slide_height: int
+    downsample: float
+    label_names: tuple[str, ...]
+    stride_px: int
+    model_hash: str
+    level_downsamples: tuple[float, ...]
+    labels: zarr.Array[Any]
+    covered: zarr.Array[Any]
+    _levels: tuple[zarr.Array[Any], ...]
+
+    def foreground(self, level: int = 0) -> zarr.Array[Any]:
+        """(h, w) float16 foreground probability; 0 where nothing was predicted."""
+        return self._levels[level]
+
+    def read_foreground(self, region: Region, *, level: int = 0) -> NDArray[np.float32]:
+        """Foreground probability (h, w) at the pixels of `level` that touch a level-0 region of the slide; else 0."""
+        return _read(self._levels[level], region, self.level_downsamples[level]).astype(np.float32)
+
+    def read_labels(self, region: Region) -> NDArray[np.float32]:
+        """Raw label maps (C, h, w) of the cells that touch a level-0 region of the slide; else 0."""
+        return _read(self.labels, region, self.downsample * self.stride_px).astype(np.float32)
+
+    def read_covered(self, region: Region) -> NDArray[np.bool_]:
+        """Which cells (h, w) that touch a level-0 region of the slide were predicted."""
+        return _read(self.covered, region, self.downsample * self.stride_px).astype(np.bool_)
+
+
+def open_map(folder: Path) -> SlideMap:
+    """The maps in a folder; ProjectError when they are missing, broken or of a newer format."""
+    try:
+        group = zarr.open_group(folder, mode="r", zarr_format=3)
+        attributes: dict[str, Any] = dict(group.attrs)
+        if attributes["histoloop_map"] > FORMAT:
+            raise _unreadable(folder, "it was written by a newer HistoLoop")
+        levels = tuple(_level_arrays(group))
+        return SlideMap(
+            folder=folder,
+            slide_width=attributes["slide_width"],
+            slide_height=attributes["slide_height"],
+            downsample=attributes["downsample"],
+            label_names=tuple(attributes["labels"]),
+            stride_px=attributes["stride_px"],
+            model_hash=attributes["model_hash"],
+            level_downsamples=tuple(attributes["downsample"] * 2.0**level for level in range(len(levels))),
+            labels=_array(group, "labels"),
+            covered=_array(group, "covered"),
+            _levels=levels,
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise _unreadable(folder, f"{type(error).__name__}: {error}") from error
+
+
+def _unreadable(folder: Path, reason: str) -> ProjectError:
+    return ProjectError(f"The maps in {folder} cannot be read: {reason}.", advice="Predict the slide again.")
+
+
+def _create(
+    group: zarr.Group, name: str, shape: tuple[int, ...], dtype: type[np.generic], chunk: int
+) -> zarr.Array[Any]:
+    chunks = (*shape[:-2], chunk, chunk)
+    return group.create_array(name, shape=shape, chunks=chunks, dtype=np.dtype(dtype), fill_value=0)
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    found = group[name]
+    if not isinstance(found, zarr.Array):
+        raise TypeError(f"{name} is not an array")
+    return found
+
+
+def _level_arrays(group: zarr.Group) -> Iterator[zarr.Array[Any]]:
+    yield _array(group, "foreground/0")
+    level = 1
+    while f"foreground/{level}" in group:
+        yield _array(group, f"foreground/{level}")
+        level += 1
+
+
+def _check_shape(what: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if shape != expected:
+        raise ValueError(f"{what} of shape {shape} where {expected} is needed")
+
+
+def _chunks_touched(core: Window) -> Iterator[tuple[int, int]]:
+    """(row, column) of the foreground chunks that a core reaches into."""
+    for row in range(core.y // CHUNK_PX, -(-(core.y + core.height) // CHUNK_PX)):
+        for column in range(core.x // CHUNK_PX, -(-(core.x + core.width) // CHUNK_PX)):
+            yield row, column
+
+
+def _build_pyramid(group: zarr.Group, chunks: set[tuple[int, int]]) -> None:
+    """Add levels of half the size until one chunk holds a level; only chunks above written ones, four in memory."""
+    fine, level = _array(group, "foreground/0"), 0
+    while max(fine.shape) > CHUNK_PX:
+        level += 1
+        half = (-(-fine.shape[0] // 2), -(-fine.shape[1] // 2))
+        coarse = _create(group, f"foreground/{level}", half, np.float16, CHUNK_PX)
+        chunks = {(row // 2, column // 2) for row, column in chunks}
+        for row, column in sorted(chunks):
+            top, left = row * CHUNK_PX, column * CHUNK_PX
+            block = np.asarray(fine[2 * top : 2 * (top + CHUNK_PX), 2 * left : 2 * (left + CHUNK_PX)])
+            coarse[top : top + CHUNK_PX, left : left + CHUNK_PX] = _halved(block)
+        fine = coarse
+
+
+def _halved(block: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Means of 2 x 2 pixels; a last odd row or column stands for its missing neighbour too."""
+    even = np.pad(block, [(0, size % 2) for size in block.shape], mode="edge").astype(np.float32)
+    height, width = even.shape
+    means: NDArray[np.float32] = even.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+    return means.astype(np.float16)
+
+
+def _read(array: zarr.Array[Any], region: Region, pixel: float) -> NDArray[Any]:
+    """Pixels, each `pixel` level-0 pixels wide, that touch a region: the last two axes; 0 outside the array."""
+    left, top = math.floor(region.x / pixel), math.floor(region.y / pixel)
+    right, bottom = math.ceil(region.right / pixel), math.ceil(region.bottom / pixel)
+    height, width = array.shape[-2:]
+    rows = slice(min(max(top, 0), height), min(max(bottom, 0), height))
+    columns = slice(min(max(left, 0), width), min(max(right, 0), width))
+    inside = np.asarray(array[..., rows, columns])
+    room = np.zeros((*array.shape[:-2], bottom - top, right - left), dtype=inside.dtype)
+    room[..., rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = inside
+    return room
