@@ -107,7 +107,9 @@ def classify(
     rows = []
     for tile in tiles:
         batch = collate([tile], multiple_px=network.stride_px)
-        rows.append(network.classifier(normalise(batch.tiles_BCHW.to(device), mean, std)).scores_BC.float().cpu())
+        with torch.inference_mode():
+            scores_BC = network.classifier(normalise(batch.tiles_BCHW.to(device), mean, std)).scores_BC
+        rows.append(scores_BC.float().cpu())
     return torch.cat(rows)
 
 

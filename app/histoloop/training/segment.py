@@ -104,7 +104,8 @@ def predict_foreground(
 ) -> NDArray[np.float32]:
     """Foreground probability (H, W) of one tile, in evaluation mode as the network stands."""
     batch = collate([tile], multiple_px=network.stride_px)
-    logits = network(normalise(batch.tiles_BCHW.to(device), mean, std)).foreground_B1HW
+    with torch.inference_mode():
+        logits = network(normalise(batch.tiles_BCHW.to(device), mean, std)).foreground_B1HW
     height, width = tile.pixels.shape[:2]
     probability: NDArray[np.float32] = logits[0, 0, :height, :width].float().sigmoid().cpu().numpy()
     return probability

@@ -1,0 +1,37 @@
+# Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
+.PHONY: run test lint types contracts tests setup demo benchmarks clean
+
+PYTHON := .venv/bin/python
+WITH_DISPLAY := packaging/with_display.sh
+
+run: setup
+	packaging/run.sh
+
+test: setup lint types contracts tests
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml packaging/setup.sh
+	packaging/setup.sh
+
+lint: setup
+	.venv/bin/ruff check app tests
+	.venv/bin/ruff format --check app tests
+
+types: setup
+	.venv/bin/mypy
+
+contracts: setup
+	.venv/bin/lint-imports
+
+tests: setup
+	$(WITH_DISPLAY) $(PYTHON) -m pytest
+
+demo: setup
+	$(PYTHON) -m histoloop demo --rounds 3 --seed 0
+
+benchmarks: setup
+	$(WITH_DISPLAY) $(PYTHON) tests/benchmarks/run_all.py
+
+clean:
+	rm -rf .venv build dist tour .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

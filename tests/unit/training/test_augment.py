@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from histoloop.training.augment import AugmentSettings, augment, vary_stain
+from histoloop.training.samples import TrainingTile, collate
+
+NOTHING = AugmentSettings(flips_and_turns=False, scale_min=1, scale_max=1, stain=0, brightness=0)
+
+
+def batch_of_marked_tiles() -> object:
+    rng = np.random.default_rng(0)
+    tiles = []
+    for name in "ab":
+        mask = rng.random((64, 64)) > 0.5
+        pixels = np.where(mask[..., None], np.uint8(40), np.uint8(220)).repeat(3, axis=2)
+        tiles.append(TrainingTile(pixels, 0, mask, name))
+    return collate(tiles, multiple_px=32)
+
+
+def test_nothing_varied_changes_nothing() -> None:
+    batch = batch_of_marked_tiles()
+    same = augment(batch, NOTHING, torch.Generator().manual_seed(0), multiple_px=32)
+    assert torch.equal(same.tiles_BCHW, batch.tiles_BCHW)
+    assert torch.equal(same.masks_BHW, batch.masks_BHW)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_masks_turn_with_their_tiles(seed: int) -> None:
+    settings = AugmentSettings(scale_min=1, scale_max=1, crop_px=32, stain=0, brightness=0)
+    varied = augment(batch_of_marked_tiles(), settings, torch.Generator().manual_seed(seed), multiple_px=32)
+    assert varied.tiles_BCHW.shape == (2, 3, 32, 32)
+    assert torch.equal(varied.tiles_BCHW[:, 0] < 0.5, varied.masks_BHW > 0.5)
+
+
+def test_shrunken_tiles_are_padded_and_the_padding_does_not_count() -> None:
+    settings = AugmentSettings(scale_min=0.7, scale_max=0.7, stain=0, brightness=0)
+    varied = augment(batch_of_marked_tiles(), settings, torch.Generator().manual_seed(0), multiple_px=32)
+    assert varied.tiles_BCHW.shape[-2:] == (64, 64)
+    assert float(varied.valid_BHW.float().sum()) == 2 * 45 * 45
+
+
+def test_stain_leaves_white_white_and_changes_tissue() -> None:
+    tiles = torch.ones(1, 3, 4, 4)
+    tiles[..., 2:] = torch.tensor([0.6, 0.3, 0.7]).view(3, 1, 1)
+    varied = vary_stain(tiles, AugmentSettings(stain=0.2, brightness=0.2), torch.Generator().manual_seed(0))
+    assert torch.equal(varied[..., :2], tiles[..., :2])
+    assert not torch.allclose(varied[..., 2:], tiles[..., 2:])
+    assert 0 <= float(varied.min()) <= float(varied.max()) <= 1
+
+
+def test_the_same_seed_gives_the_same_batch() -> None:
+    first, second = (
+        augment(batch_of_marked_tiles(), AugmentSettings(crop_px=32), torch.Generator().manual_seed(5), multiple_px=32)
+        for _ in range(2)
+    )
+    assert torch.equal(first.tiles_BCHW, second.tiles_BCHW)

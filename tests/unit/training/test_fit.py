@@ -1,0 +1,124 @@
+"""The loop learns, keeps the best epoch, is reproducible, and says when it goes wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from histoloop.errors import RecipeError
+from histoloop.networks.hybrid import Hybrid, NetworkConfig, build_hybrid
+from histoloop.networks.pooling import PoolingConfig
+from histoloop.progress import Progress, finish
+from histoloop.training.augment import AugmentSettings
+from histoloop.training.classify import ClassifySettings, classify, train_classifier
+from histoloop.training.loop import FitResult, LoopSettings
+from histoloop.training.samples import TrainingTile
+from histoloop.training.segment import SegmentSettings, predict_foreground, train_decoder
+
+CPU = torch.device("cpu")
+COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+GENTLE = AugmentSettings(scale_min=1, scale_max=1, stain=0.02, brightness=0.02)
+
+
+def tiles(count: int, seed: int) -> list[TrainingTile]:
+    """Dark discs on a light ground; label 1 where the disc is reddish."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:64, :64]
+    made = []
+    for number in range(count):
+        label = number % 2
+        disc = (rows - rng.integers(20, 44)) ** 2 + (columns - rng.integers(20, 44)) ** 2 < rng.integers(10, 18) ** 2
+        pixels = np.full((64, 64, 3), 230, np.uint8)
+        pixels[disc] = (180, 40, 60) if label else (60, 40, 180)
+        made.append(TrainingTile(pixels, label, disc, f"tile {number}"))
+    return made
+
+
+def network() -> Hybrid:
+    torch.manual_seed(0)
+    pooling = PoolingConfig(name="average", modalities=1)
+    return build_hybrid(NetworkConfig(labels=2, pooling=pooling, decoder_channels=(32, 16, 16, 8, 8)))
+
+
+def classifier_trained(steps: list[Progress] | None = None) -> tuple[Hybrid, FitResult]:
+    hybrid = network()
+    loop = LoopSettings(epochs=4, batch_size=8, learning_rate=2e-3)
+    work = train_classifier(
+        hybrid, training=tiles(32, 0), validation=tiles(8, 1), settings=ClassifySettings(loop=loop),
+        augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+    )  # fmt: skip
+    return hybrid, finish(work, steps.append if steps is not None else None)
+
+
+def test_the_classifier_learns_labels_and_the_decoder_masks() -> None:
+    steps: list[Progress] = []
+    hybrid, result = classifier_trained(steps)
+    assert result.figures["balanced_accuracy"] == 1.0
+    assert steps[-1].fraction == 1.0
+    assert {"loss", "balanced_accuracy"} <= set(steps[-1].figures)
+    loop = LoopSettings(epochs=8, batch_size=8, learning_rate=5e-3)
+    settings = SegmentSettings(loop=loop, loss="bce+dice")
+    finish(
+        train_decoder(
+            hybrid, training=tiles(32, 0), validation=tiles(8, 1), settings=settings,
+            augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+        )
+    )  # fmt: skip
+    fresh = tiles(1, 7)[0]
+    found = predict_foreground(hybrid, fresh, device=CPU, **COLOURS) > 0.5
+    assert fresh.mask is not None
+    overlap = 2 * (found & fresh.mask).sum() / (found.sum() + fresh.mask.sum())
+    assert overlap > 0.8
+
+
+def test_the_same_seed_gives_the_same_weights_on_the_cpu() -> None:
+    (_, first), (_, second) = classifier_trained(), classifier_trained()
+    assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights)
+
+
+def test_training_the_decoder_leaves_the_classifier_as_it_was() -> None:
+    hybrid = network()
+    before = {name: value.clone() for name, value in hybrid.classifier.state_dict().items()}
+    settings = SegmentSettings(loop=LoopSettings(epochs=1, batch_size=4))
+    finish(
+        train_decoder(
+            hybrid, training=tiles(4, 0), validation=[], settings=settings,
+            augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+        )
+    )  # fmt: skip
+    after = hybrid.classifier.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_loss_that_is_not_a_number_stops_with_advice() -> None:
+    hybrid = network()
+    torch.nn.init.constant_(hybrid.classifier.head.weight, float("nan"))
+    settings = ClassifySettings(loop=LoopSettings(epochs=1, batch_size=4))
+    with pytest.raises(RecipeError, match="learning_rate"):
+        finish(
+            train_classifier(
+                hybrid, training=tiles(4, 0), validation=[], settings=settings,
+                augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+            )
+        )  # fmt: skip
+
+
+def test_tiles_without_masks_cannot_train_a_decoder() -> None:
+    bare = TrainingTile(np.zeros((32, 32, 3), np.uint8), 0, None, "bare tile")
+    with pytest.raises(ValueError, match="bare tile"):
+        finish(
+            train_decoder(
+                network(), training=[bare], validation=[], settings=SegmentSettings(),
+                augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+            )
+        )  # fmt: skip
+
+
+def test_scores_do_not_depend_on_batch_mates() -> None:
+    hybrid = network().eval()
+    some = tiles(3, 0)
+    with torch.inference_mode():
+        together = classify(hybrid, some, device=CPU, **COLOURS)
+        alone = classify(hybrid, some[1:2], device=CPU, **COLOURS)
+    torch.testing.assert_close(together[1:2], alone)

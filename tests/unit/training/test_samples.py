@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histoloop.training.samples import TrainingTile, balanced_order, collate
+
+
+def tile(height: int, width: int, **known: object) -> TrainingTile:
+    pixels = np.full((height, width, 3), 100, np.uint8)
+    return TrainingTile(pixels, **{"label": None, "mask": np.ones((height, width), bool), "name": "t"} | known)  # type: ignore[arg-type]
+
+
+def test_smaller_tiles_are_padded_with_white_that_does_not_count() -> None:
+    batch = collate([tile(20, 40), tile(33, 10, label=1, weight=0.1)], multiple_px=32)
+    assert batch.tiles_BCHW.shape == (2, 3, 64, 64)
+    assert batch.valid_BHW.sum(dim=(1, 2)).tolist() == [20 * 40, 33 * 10]
+    assert bool((batch.tiles_BCHW[0, :, 20:] == 1).all())
+    assert batch.labels_B.tolist() == [-1, 1]
+    assert batch.weights_B.tolist() == pytest.approx([1.0, 0.1])
+    assert float(batch.masks_BHW[0].sum()) == 20 * 40
+
+
+def test_a_mask_of_another_size_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="gland-7"):
+        tile(4, 4, mask=np.ones((4, 5), bool), name="gland-7")
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 99), st.sampled_from([0.0, 0.5, 1.0]))
+def test_balanced_order_draws_as_many_as_there_are(labels: list[int], seed: int, power: float) -> None:
+    order = balanced_order(labels, np.random.default_rng(seed), power=power)
+    assert len(order) == len(labels)
+    assert order.min() >= 0
+    assert order.max() < len(labels)
+
+
+def test_balanced_order_draws_small_classes_as_often_as_large_ones() -> None:
+    labels = [0] * 950 + [1] * 50
+    order = balanced_order(labels, np.random.default_rng(0), power=0.0)
+    assert 400 < int((order >= 950).sum()) < 600
+
+
+def test_no_index_repeats_before_its_class_is_used_up() -> None:
+    labels = [0] * 90 + [1] * 10
+    order = balanced_order(labels, np.random.default_rng(0), power=0.0)
+    large = [index for index in order if index < 90]
+    assert len(set(large)) == len(large)
+
+
+def test_batches_survive_a_move_to_a_device() -> None:
+    batch = collate([tile(32, 32, label=2)], multiple_px=32)
+    moved = batch.to(torch.device("cpu"))
+    assert torch.equal(moved.tiles_BCHW, batch.tiles_BCHW)
+    assert moved.labels_B.tolist() == [2]
