@@ -1,0 +1,1 @@
+"""Open slides and read their pixels; tissue, tiles and synthetic slides."""

@@ -1,0 +1,104 @@
+"""Tiles of a slide in working pixels: cores that partition it, and the windows with halo that are read for them.
+
+Working pixels are the slide downsampled by `downsample`; all edges lie on multiples of the network's stride, so that a
+tile's feature cells are the cells of one pass over the whole slide.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from histoloop.geometry import Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from histoloop.slides.tissue import TissueMask
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """A rectangle in working pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """First column past the window."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row past the window."""
+        return self.y + self.height
+
+    def grown(self, margin: int, *, within: TileGrid) -> Window:
+        """The window with a margin on every side, clipped to the grid."""
+        x, y = max(0, self.x - margin), max(0, self.y - margin)
+        right, bottom = min(within.width, self.right + margin), min(within.height, self.bottom + margin)
+        return Window(x, y, right - x, bottom - y)
+
+    def level0(self, downsample: float) -> Region:
+        """The level-0 pixels that the window covers, rounded outwards."""
+        x, y = math.floor(self.x * downsample), math.floor(self.y * downsample)
+        return Region(x, y, math.ceil(self.right * downsample) - x, math.ceil(self.bottom * downsample) - y)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """`core` is what a forward pass answers for, `window` what it reads: the core and its halo, clipped to the grid."""
+
+    core: Window
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class TileGrid:
+    """All tiles of a slide, row by row. `width` and `height` are the slide's working pixels, rounded up to the stride."""
+
+    width: int
+    height: int
+    downsample: float
+    tiles: tuple[Tile, ...] = ()
+
+
+def tile_grid(
+    *,
+    slide_width: int,
+    slide_height: int,
+    downsample: float,
+    core_px: int,
+    halo_px: int,
+    stride_px: int,
+    tissue: TissueMask | None = None,
+) -> TileGrid:
+    """Cores of at most `core_px` that partition the slide; with `tissue`, only those that hold some.
+
+    `slide_width`, `slide_height` are level-0 pixels; `core_px` and `halo_px` working pixels, multiples of the stride
+    (ValueError).
+    """
+    if downsample <= 0 or stride_px < 1 or core_px < 1 or halo_px < 0:
+        raise ValueError("downsample, core_px and stride_px must be positive and halo_px not negative")
+    if core_px % stride_px or halo_px % stride_px:
+        raise ValueError(f"core ({core_px}) and halo ({halo_px}) must be multiples of the stride ({stride_px})")
+    width, height = (
+        math.ceil(math.ceil(size / downsample) / stride_px) * stride_px for size in (slide_width, slide_height)
+    )
+    empty = TileGrid(width, height, downsample)
+    tiles = tuple(
+        Tile(core, core.grown(halo_px, within=empty))
+        for core in _cores(width, height, core_px)
+        if tissue is None or tissue.fraction(core.level0(downsample)) > 0
+    )
+    return TileGrid(width, height, downsample, tiles)
+
+
+def _cores(width: int, height: int, core_px: int) -> Iterator[Window]:
+    for y in range(0, height, core_px):
+        for x in range(0, width, core_px):
+            yield Window(x, y, min(core_px, width - x), min(core_px, height - y))

@@ -1,0 +1,83 @@
+"""Where there is tissue on a slide."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+if TYPE_CHECKING:
+    from histoloop.geometry import Region
+    from histoloop.slides.reader import Slide
+
+_LEAST_SATURATION, _MOST_SATURATION = 0.04, 0.12
+"""Otsu's threshold is kept between these: on a field full of tissue it would split tissue from tissue, on blank glass
+noise from noise."""
+
+_DARK = 0.35
+"""Below this brightness unsaturated pixels are coverslip edges, dust or pen, not tissue."""
+
+_SMALLEST_FRACTION = 2e-4
+"""Specks and holes below this share of the slide are removed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TissueMask:
+    """`mask` (h, w) is True on tissue; a mask pixel is `downsample` level-0 pixels wide."""
+
+    mask: NDArray[np.bool_]
+    downsample: float
+
+    def fraction(self, region: Region) -> float:
+        """Share of a level-0 region that is tissue, in [0, 1]; outside the slide there is none."""
+        left, top = math.floor(region.x / self.downsample), math.floor(region.y / self.downsample)
+        right = max(left + 1, math.ceil(region.right / self.downsample))
+        bottom = max(top + 1, math.ceil(region.bottom / self.downsample))
+        inside = self.mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        return float(inside.sum()) / ((right - left) * (bottom - top))
+
+    @property
+    def area_level0_px(self) -> float:
+        """Level-0 pixels of tissue."""
+        return float(self.mask.sum()) * self.downsample**2
+
+
+def find_tissue(slide: Slide, *, max_size_px: int = 1024) -> TissueMask:
+    """Tissue by Otsu's threshold on saturation (Otsu 1979) of a thumbnail, with guards for full and blank fields."""
+    thumbnail = slide.thumbnail(max_size_px)
+    downsample = max(slide.width / thumbnail.shape[1], slide.height / thumbnail.shape[0])
+    return TissueMask(tissue_of(thumbnail), downsample)
+
+
+def tissue_of(pixels_HW3: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tissue mask (h, w) of RGB pixels."""
+    pixels = pixels_HW3.astype(np.float32) / 255
+    brightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
+    saturation = ndimage.gaussian_filter((brightest - darkest) / np.maximum(brightest, 1e-3), sigma=1)
+    threshold = float(np.clip(_otsu(saturation), _LEAST_SATURATION, _MOST_SATURATION))
+    tissue = (saturation > threshold) & (brightest > _DARK * 0.3)
+    return _tidied(tissue)
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    return float(threshold_otsu(values)) if float(np.ptp(values)) > 0 else _MOST_SATURATION
+
+
+def _tidied(tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    smallest = max(4, int(_SMALLEST_FRACTION * tissue.size))
+    without_specks = tissue & ~_small_parts(tissue, smallest)
+    return without_specks | _small_parts(~without_specks, smallest)
+
+
+def _small_parts(mask: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
+    """Connected parts of fewer than `smallest` pixels."""
+    labels, _count = ndimage.label(mask)
+    small = np.bincount(labels.ravel()) < smallest
+    small[0] = False
+    found: NDArray[np.bool_] = small[labels]
+    return found
