@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -23,6 +22,7 @@ from histoloop.errors import SlideError
 from histoloop.geometry import Region
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
 Pixels = NDArray[np.uint8]
@@ -165,9 +165,7 @@ class Slide:
 
     def _level_for(self, downsample: float) -> int:
         """The coarsest level that is not coarser than wanted."""
-        fine_enough = [
-            level for level, own in enumerate(self.level_downsamples) if own <= downsample * (1 + 1e-3)
-        ]
+        fine_enough = [level for level, own in enumerate(self.level_downsamples) if own <= downsample * (1 + 1e-3)]
         return max(fine_enough, default=0)
 
     def _resample(self, x: int, y: int, width: int, height: int, *, level: int, ratio: float) -> Pixels:
@@ -177,7 +175,7 @@ class Slide:
         source = self._read_padded(left, top, right - left, bottom - top, level=level)
         box = (x * ratio - left, y * ratio - top, (x + width) * ratio - left, (y + height) * ratio - top)
         picture = Image.fromarray(source).resize((width, height), Image.Resampling.BILINEAR, box=box)
-        return np.asarray(picture)
+        return np.array(picture)
 
     def _read_padded(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         """A window in a level's pixels; white outside the slide."""
@@ -349,8 +347,8 @@ def _on_white(picture: Image.Image) -> Pixels:
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         ground = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return np.asarray(Image.alpha_composite(ground, rgba).convert("RGB"))
-    return np.asarray(picture.convert("RGB"))
+        return np.array(Image.alpha_composite(ground, rgba).convert("RGB"))
+    return np.array(picture.convert("RGB"))
 
 
 def _read_picture(file: Path) -> tuple[Pixels, float | None]:

@@ -59,7 +59,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class TileGrid:
-    """All tiles of a slide, row by row. `width` and `height` are the slide's working pixels, rounded up to the stride."""
+    """All tiles of a slide, row by row; `width` and `height` are its working pixels, rounded up to the stride."""
 
     width: int
     height: int

@@ -1,0 +1,1 @@
+"""What to ask about next: functions of arrays and a seed."""

@@ -1,0 +1,1 @@
+"""Slides to maps, maps to masks, masks to polygons."""

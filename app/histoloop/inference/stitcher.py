@@ -1,0 +1,63 @@
+"""Masks out of maps: foreground probability per pixel, raw label maps per cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from histoloop.annotations.records import ClassScheme, Mask
+
+Floats = NDArray[np.float32]
+
+
+def mask_from_maps(
+    foreground_HW: Floats,
+    labels_CHW: Floats,
+    scheme: ClassScheme,
+    *,
+    threshold: float,
+    stride_px: int,
+    x: int = 0,
+    y: int = 0,
+) -> Mask:
+    """Mask (H, W) of a window at map pixels (x, y): 0, or the mask class likeliest there.
+
+    `labels_CHW` are the raw label maps of the whole slide, one cell per `stride_px` map pixels. They are upsampled
+    (bilinearly, the maps and never a mask), softmaxed over the labels and summed per mask class; ties go to the
+    lowest class. A window's mask equals the same part of the whole slide's mask.
+    """
+    foreground = foreground_HW > threshold
+    if not foreground.any():
+        return np.zeros(foreground.shape, np.uint8)
+    values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))])
+    classes = np.unique(values)
+    if len(classes) == 1:
+        return np.where(foreground, classes[0], 0).astype(np.uint8)
+    logits = upsample(labels_CHW, stride_px=stride_px, x=x, y=y, width=foreground.shape[1], height=foreground.shape[0])
+    weights = np.exp(logits - logits.max(axis=0))
+    per_class = np.stack([weights[values == value].sum(axis=0) for value in classes])
+    likeliest = classes[per_class.argmax(axis=0)]
+    return np.where(foreground, likeliest, 0).astype(np.uint8)
+
+
+def upsample(maps_CHW: Floats, *, stride_px: int, x: int, y: int, width: int, height: int) -> Floats:
+    """Window (C, height, width) at (x, y) of the maps enlarged by `stride_px`, bilinear, align_corners=False."""
+    rows, row_share = _neighbours(y, height, stride_px, maps_CHW.shape[1])
+    columns, column_share = _neighbours(x, width, stride_px, maps_CHW.shape[2])
+    top, bottom = maps_CHW[:, rows[0]], maps_CHW[:, rows[1]]
+    along_rows = top + (bottom - top) * row_share[:, None]
+    left, right = along_rows[:, :, columns[0]], along_rows[:, :, columns[1]]
+    enlarged: Floats = left + (right - left) * column_share
+    return enlarged
+
+
+def _neighbours(
+    start: int, count: int, stride: int, cells: int
+) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], Floats]:
+    """The two cells around each pixel, and how far it is from the first to the second, in [0, 1]."""
+    position = np.clip((np.arange(start, start + count) + 0.5) / stride - 0.5, 0, cells - 1)
+    first = np.floor(position).astype(np.intp)
+    return (first, np.minimum(first + 1, cells - 1)), (position - first).astype(np.float32)
