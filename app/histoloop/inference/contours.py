@@ -71,7 +71,7 @@ def _polygons_of_value(
     wanted = np.bincount(labels.ravel(), minlength=count + 1) >= min_area_px
     exteriors: dict[int, Ring] = {}
     holes: dict[int, list[Ring]] = {}
-    for part, ring in _rings(labels):
+    for part, ring in _rings(labels.astype(np.int32)):
         if not wanted[part]:
             continue
         if signed_area(ring) > 0:
@@ -140,7 +140,8 @@ def _following(
     other = order[np.minimum(place + 1, len(order) - 1)]
     left_turn = (directions - 1) % 4
     use_other = choice & (directions[other] == left_turn)
-    return np.where(use_other, other, following)
+    chosen: NDArray[np.intp] = np.where(use_other, other, following)
+    return chosen
 
 
 def _simplified(ring: Ring, tolerance: float) -> Ring:

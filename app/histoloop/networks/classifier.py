@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
 from histoloop.networks.backbones import build_backbone
-from histoloop.networks.pooling import PoolingConfig, build_pooling
+from histoloop.networks.pooling import build_pooling
+
+if TYPE_CHECKING:
+    from histoloop.networks.config import PoolingConfig
 
 
 class ClassifierOutput(NamedTuple):

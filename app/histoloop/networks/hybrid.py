@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from torch import Tensor, nn
 
 from histoloop.networks.backbones import STRIDES, receptive_radius_px
 from histoloop.networks.classifier import Classifier
-from histoloop.networks.pooling import MapPooling, PoolingConfig
 from histoloop.networks.unet import Decoder, reach_px
 
-
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """All that is needed to build the network; kept in the model's card. `labels` counts the label classes."""
-
-    labels: int
-    backbone: str = "resnet18"
-    pooling: PoolingConfig = field(default_factory=PoolingConfig)
-    decoder_channels: tuple[int, ...] = (128, 64, 48, 32, 16)
-
-    def __post_init__(self) -> None:
-        if self.labels < 1:
-            raise ValueError(f"a network needs at least one label class, not {self.labels}")
+if TYPE_CHECKING:
+    from histoloop.networks.config import NetworkConfig
+    from histoloop.networks.pooling import MapPooling
 
 
 class HybridOutput(NamedTuple):

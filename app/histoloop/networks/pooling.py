@@ -7,36 +7,13 @@ slide's stitched map is scored by the rule that scored the tiles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True, slots=True)
-class PoolingConfig:
-    """Which pooling, with its numbers; those of WILDCAT are ignored by the average.
-
-    `kmax`, `kmin`: below 1 a fraction of the cells (at least one cell; exactly 0: none), from 1 on a count.
-    """
-
-    name: Literal["average", "wildcat"] = "wildcat"
-    modalities: int = 5
-    kmax: float = 0.1
-    kmin: float = 0.1
-    alpha: float = 0.6
-    variant: Literal["sum", "half", "top"] = "sum"
-
-    def __post_init__(self) -> None:
-        if self.name not in ("average", "wildcat"):
-            raise ValueError(f"pooling must be 'average' or 'wildcat', not {self.name!r}")
-        if self.variant not in ("sum", "half", "top"):
-            raise ValueError(f"WILDCAT's variant must be 'sum', 'half' or 'top', not {self.variant!r}")
-        if self.modalities < 1:
-            raise ValueError(f"modalities must be at least 1, not {self.modalities}")
-        if self.kmax <= 0 or self.kmin < 0:
-            raise ValueError(f"kmax must be above 0 and kmin at least 0, not {self.kmax} and {self.kmin}")
+if TYPE_CHECKING:
+    from histoloop.networks.config import PoolingConfig
 
 
 class MapPooling(nn.Module):

@@ -10,7 +10,7 @@ import math
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import openslide
@@ -324,7 +324,7 @@ class _PictureSource:
     def __init__(self, file: Path) -> None:
         self._pixels, self.mpp = _read_picture(file)
         height, width = self._pixels.shape[:2]
-        self.level_sizes = ((width, height),)
+        self.level_sizes: tuple[tuple[int, int], ...] = ((width, height),)
         self.properties: Mapping[str, str] = {}
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
@@ -389,7 +389,7 @@ def _check_size(file: Path, pixels: int) -> None:
         )
 
 
-def _eight_bit(values: NDArray[np.generic]) -> Pixels:
+def _eight_bit(values: NDArray[Any]) -> Pixels:
     """Grey or colour values of any depth as 8-bit RGB: whole numbers over their type's range, others over 0 to 1."""
     plane = values if values.ndim == 3 else values[..., None].repeat(3, axis=2)
     if plane.ndim != 3 or plane.shape[2] not in (3, 4):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 import tomllib
 import types
 import typing
@@ -13,10 +14,15 @@ from typing import Any, TypeVar
 
 from histoloop.annotations.records import ClassScheme
 from histoloop.errors import ModelError
-from histoloop.networks.hybrid import NetworkConfig
+from histoloop.networks.config import NetworkConfig
 from histoloop.store.toml import dump_toml
 
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
 FENCE = "+++"
+CARD = "card.md"
+WEIGHTS = "weights.safetensors"
 
 Record = TypeVar("Record")
 
@@ -72,6 +78,36 @@ def read_card(text: str, *, source: str) -> Card:
         raise _broken(source, f"its head is not TOML ({error})") from error
     table.setdefault("parent", None)
     return _read_record(Card, {**table, "description": _without_title(body)}, source)
+
+
+def load_card(folder: Path) -> Card:
+    """The card of a model folder; ModelError when it is missing or broken."""
+    path = folder / CARD
+    try:
+        return read_card(path.read_text(encoding="utf-8"), source=str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(path, error) from error
+
+
+def model_hash(folder: Path) -> str:
+    """SHA-256 of the weights file, hexadecimal: what identifies a model; ModelError when it is missing."""
+    path = folder / WEIGHTS
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def list_models(*roots: Path) -> list[Path]:
+    """Model folders (those with a card) directly under `roots`, in order of roots, then names."""
+    return [card.parent for root in roots for card in sorted(root.glob(f"[!.]*/{CARD}"))]
+
+
+def unreadable(path: Path, error: Exception) -> ModelError:
+    """The error for a file of a model folder that cannot be read."""
+    advice = "Choose another model, or copy this one's folder again, whole."
+    return ModelError(f"{path} cannot be read: {error}.", advice=advice)
 
 
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,13 +58,13 @@ def fit(
     batches_per_epoch: int,
     objective: Callable[[Batch], Tensor],
     validate: Callable[[], Mapping[str, float]],
-    rank_by: str,
+    rank_by: str | None,
     settings: LoopSettings,
     device: torch.device,
 ) -> Work[FitResult]:
     """Train the network's trainable parameters; keep the epoch whose figure `rank_by` is highest (ties: the later).
 
-    `validate` may return nothing when there is nothing to validate on: then the last epoch is kept. Leaves the best
+    The last epoch is kept when `rank_by` is None or `validate` returns nothing to rank by. Leaves the best
     weights in the network. RecipeError when the loss stops being a number.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -80,7 +80,7 @@ def fit(
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
                 loss = objective(batch.to(device))
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             losses.append(_checked(float(loss.detach()), stage=stage, epoch=epoch))
@@ -91,7 +91,7 @@ def fit(
             with torch.inference_mode():
                 figures |= validate()
             history.append(figures)
-            if best is None or figures.get(rank_by, math.inf) >= best.figures.get(rank_by, -math.inf):
+            if best is None or _rank(figures, rank_by) >= _rank(best.figures, rank_by):
                 best = FitResult(_copy(network), figures, ())
         yield Progress(stage, epoch + 1, settings.epochs, f"epoch {epoch + 1}", figures)
     assert best is not None  # the last epoch is always validated
@@ -120,6 +120,11 @@ def _checked(loss: float, *, stage: str, epoch: int) -> float:
             advice="Lower learning_rate in the recipe; nothing was saved or changed.",
         )
     return loss
+
+
+def _rank(figures: Mapping[str, float], rank_by: str | None) -> float:
+    """Higher is better; epochs without the figure are alike, so that the last one wins."""
+    return 0.0 if rank_by is None else figures.get(rank_by, 0.0)
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
-import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 
 from histoloop import paths
 from histoloop.errors import RecipeError
-from histoloop.networks.pooling import PoolingConfig
+from histoloop.networks.config import PoolingConfig
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
 from histoloop.training.segment import SegmentSettings
@@ -111,8 +110,8 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
         return tuple(_value(choices[0], item, where=where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    expected = hint if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) else origin
-    if expected is None or not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+    expected = origin or hint
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         raise RecipeError(
             f"{where} is {value!r}, which is not of the kind {getattr(expected, '__name__', hint)}.",
             advice="Mend the value.",

@@ -51,7 +51,9 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
         return Batch(
-            *(tensor.to(device, non_blocking=True) for tensor in (self.tiles_BCHW, self.masks_BHW, self.valid_BHW)),
+            tiles_BCHW=self.tiles_BCHW.to(device),
+            masks_BHW=self.masks_BHW.to(device),
+            valid_BHW=self.valid_BHW.to(device),
             labels_B=self.labels_B.to(device),
             weights_B=self.weights_B.to(device),
         )

@@ -27,15 +27,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSettings:
-    """`loss` 'bce' is the paper's (eq 1); 'bce+dice' adds the soft Dice. `steps_per_epoch` 0 sees each tile once."""
+    """`loss` 'bce' is the paper's (eq 1); 'bce+dice' adds the soft Dice. `steps_per_epoch` 0 sees each tile once.
+
+    `keep` 'last' when the validation tiles are to measure the result and so must not choose it.
+    """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
     loss: Literal["bce", "bce+dice"] = "bce"
     steps_per_epoch: int = 0
+    keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
         if self.loss not in ("bce", "bce+dice"):
             raise ValueError(f"loss must be 'bce' or 'bce+dice', not {self.loss!r}")
+        if self.keep not in ("best", "last"):
+            raise ValueError(f"keep must be 'best' or 'last', not {self.keep!r}")
         if self.steps_per_epoch < 0:
             raise ValueError(f"steps_per_epoch must be 0 or more, not {self.steps_per_epoch}")
 
@@ -54,7 +60,7 @@ def train_decoder(
 ) -> Work[FitResult]:
     """Freeze the classifier and train the decoder; the epoch of the best mean Dice on `validation` is kept.
 
-    Without validation tiles the last epoch is kept. Tiles need masks (ValueError).
+    Without validation tiles, or where the settings say so, the last epoch is kept. Tiles need masks (ValueError).
     """
     if unmasked := [tile.name for tile in (*training, *validation) if tile.mask is None]:
         raise ValueError(f"tiles without masks cannot train a decoder: {', '.join(unmasked[:3])}")
@@ -92,7 +98,7 @@ def train_decoder(
             batches_per_epoch=steps,
             objective=objective,
             validate=validate,
-            rank_by="dice",
+            rank_by="dice" if settings.keep == "best" else None,
             settings=settings.loop,
             device=device,
         )

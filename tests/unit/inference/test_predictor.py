@@ -13,7 +13,8 @@ from PIL import Image
 
 from histoloop.errors import SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
-from histoloop.networks.hybrid import Hybrid, NetworkConfig, build_hybrid
+from histoloop.networks.config import NetworkConfig
+from histoloop.networks.hybrid import Hybrid, build_hybrid
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import Pixels, Slide, open_slide
 from histoloop.slides.tissue import TissueMask

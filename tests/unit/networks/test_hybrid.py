@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from histoloop.networks.hybrid import Hybrid, NetworkConfig, build_hybrid
-from histoloop.networks.pooling import PoolingConfig
+from histoloop.networks.config import NetworkConfig, PoolingConfig
+from histoloop.networks.hybrid import Hybrid, build_hybrid
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histoloop.networks.pooling import MapPooling, PoolingConfig, build_pooling, cell_count
+from histoloop.networks.config import PoolingConfig
+from histoloop.networks.pooling import MapPooling, build_pooling, cell_count
 
 MAPS_BCHW = torch.tensor(
     [

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from histoloop.errors import RecipeError
-from histoloop.networks.hybrid import Hybrid, NetworkConfig, build_hybrid
-from histoloop.networks.pooling import PoolingConfig
+from histoloop.networks.config import NetworkConfig, PoolingConfig
+from histoloop.networks.hybrid import Hybrid, build_hybrid
 from histoloop.progress import Progress, finish
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings, classify, train_classifier

@@ -1,0 +1,1 @@
+"""The window: widgets emit intent, workflows act, the store holds the truth."""

@@ -1,0 +1,45 @@
+"""What a network is made of, as plain values: kept in recipes and cards, readable without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class PoolingConfig:
+    """Which pooling, with its numbers; those of WILDCAT are ignored by the average.
+
+    `kmax`, `kmin`: below 1 a fraction of the cells (at least one cell; exactly 0: none), from 1 on a count.
+    """
+
+    name: Literal["average", "wildcat"] = "wildcat"
+    modalities: int = 5
+    kmax: float = 0.1
+    kmin: float = 0.1
+    alpha: float = 0.6
+    variant: Literal["sum", "half", "top"] = "sum"
+
+    def __post_init__(self) -> None:
+        if self.name not in ("average", "wildcat"):
+            raise ValueError(f"pooling must be 'average' or 'wildcat', not {self.name!r}")
+        if self.variant not in ("sum", "half", "top"):
+            raise ValueError(f"WILDCAT's variant must be 'sum', 'half' or 'top', not {self.variant!r}")
+        if self.modalities < 1:
+            raise ValueError(f"modalities must be at least 1, not {self.modalities}")
+        if self.kmax <= 0 or self.kmin < 0:
+            raise ValueError(f"kmax must be above 0 and kmin at least 0, not {self.kmax} and {self.kmin}")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """All that is needed to build the network; kept in the model's card. `labels` counts the label classes."""
+
+    labels: int
+    backbone: str = "resnet18"
+    pooling: PoolingConfig = field(default_factory=PoolingConfig)
+    decoder_channels: tuple[int, ...] = (128, 64, 48, 32, 16)
+
+    def __post_init__(self) -> None:
+        if self.labels < 1:
+            raise ValueError(f"a network needs at least one label class, not {self.labels}")

@@ -1,0 +1,152 @@
+"""What a person does with a region: start from the model's mask, paint, finish, skip, or bring a mask along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
+from histoloop.errors import DataError, ProjectError
+from histoloop.exchange.geojson import read_geojson_mask
+from histoloop.exchange.masks import read_mask
+from histoloop.store.maps import open_map
+from histoloop.workflows.masks import predicted_mask
+
+if TYPE_CHECKING:
+    from histoloop.geometry import Region
+    from histoloop.store.project import Project
+    from histoloop.store.records import AnnotationRecord, SlideRecord
+
+
+def begin(
+    project: Project, *, slide_id: int, region: Region, query_id: int | None = None, person: str
+) -> AnnotationRecord:
+    """Start annotating a region from the current model's mask of it (empty where there is no map yet).
+
+    An open draft of the same query or region is resumed, and a finished annotation of it reopened, instead.
+    """
+    for record in project.annotations(slide_id=slide_id):
+        if record.region == region and record.status is AnnotationStatus.DRAFT:
+            return record
+    for record in project.annotations(slide_id=slide_id, status=AnnotationStatus.DONE):
+        if record.region == region:
+            return project.reopen_annotation(record.id)
+    mask, model_hash = starting_mask(project, slide_id, region)
+    return project.start_annotation(
+        slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id
+    )
+
+
+def starting_mask(project: Project, slide_id: int, region: Region) -> tuple[Mask, str | None]:
+    """The current model's mask of a region at level-0 resolution, and that model's hash; empty before a prediction."""
+    folder = project.map_folder(slide_id)
+    if folder is None:
+        return np.zeros((region.height, region.width), np.uint8), None
+    slide_map = open_map(folder)
+    threshold = project.current_card().threshold
+    return predicted_mask(slide_map, project.scheme, region, threshold=threshold), slide_map.model_hash
+
+
+def finish(project: Project, annotation_id: int, *, label: str | None = None) -> AnnotationRecord:
+    """Call a draft done: pixels nobody painted count as accepted; its query leaves the queue."""
+    return project.finish_annotation(annotation_id, AnnotationStatus.DONE, label=label)
+
+
+def skip(project: Project, query_id: int) -> None:
+    """Take a query off the queue; it is not asked again."""
+    project.set_query_status(query_id, QueryStatus.SKIPPED)
+
+
+def cannot_tell(project: Project, query_id: int) -> None:
+    """Take a query off the queue as one that no one could answer."""
+    project.set_query_status(query_id, QueryStatus.CANNOT_TELL)
+
+
+def import_annotation(
+    project: Project,
+    *,
+    mask_file: Path,
+    query_id: int | None = None,
+    slide_name: str | None = None,
+    region: Region | None = None,
+    mask_class: str | None = None,
+    label: str | None = None,
+    person: str,
+) -> AnnotationRecord:
+    """Take a mask picture or GeoJSON as the finished annotation of a query's region, a region, or a whole slide.
+
+    A picture must have the region's shape; one of another size but the same proportions is scaled. Its non-zero
+    values are mask values of the project's scheme, or all `mask_class` where that is given. Its pixels count as human.
+    """
+    slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
+    value = None if mask_class is None else _mask_value(project, mask_class)
+    if mask_file.suffix.lower() in (".geojson", ".json"):
+        mask = read_geojson_mask(mask_file, place, project.scheme)
+    else:
+        mask = _fit(read_mask(mask_file), place, mask_file)
+        mask = _in_scheme(mask, project, value, mask_file)
+    draft = project.start_annotation(
+        slide.id, place, mask=mask, origin_model=None, person=person, query_id=query_id, origin=Origin.HUMAN
+    )
+    return project.finish_annotation(draft.id, AnnotationStatus.DONE, label=label)
+
+
+def _place(
+    project: Project, *, query_id: int | None, slide_name: str | None, region: Region | None
+) -> tuple[SlideRecord, Region]:
+    """The slide and region meant: a query's, or a named slide's region or whole."""
+    if query_id is not None:
+        try:
+            query = project.query(query_id)
+        except ValueError as error:
+            raise ProjectError(f"There is no query {query_id}.", advice="List them with: histoloop query.") from error
+        return project.slide(query.slide_id), query.region
+    named = [slide for slide in project.slides() if slide_name in (slide.name, str(slide.path), Path(slide.name).stem)]
+    if len(named) != 1:
+        names = ", ".join(slide.name for slide in project.slides()[:8])
+        raise ProjectError(
+            f"{len(named) or 'No'} slides are called {slide_name!r}.",
+            advice=f"Name one by its file name or path: {names}.",
+        )
+    slide, place = named[0], region or named[0].extent
+    if not slide.extent.contains(place):
+        raise DataError(
+            f"The region reaches past {slide.name} ({slide.width} x {slide.height} pixels).",
+            advice="Give x, y, width and height in level-0 pixels of the slide.",
+        )
+    return slide, place
+
+
+def _mask_value(project: Project, name: str) -> int:
+    try:
+        return project.scheme.mask_value(name)
+    except ValueError as error:
+        raise DataError(f"{error}.", advice="Name one of these classes.") from error
+
+
+def _fit(mask: Mask, place: Region, file: Path) -> Mask:
+    """The mask at the region's size; only one of the same proportions is scaled."""
+    height, width = mask.shape
+    if (width, height) == (place.width, place.height):
+        return mask
+    if abs(width * place.height - height * place.width) > max(place.width, place.height):
+        raise DataError(
+            f"{file} is {width} x {height} pixels; the region is {place.width} x {place.height}.",
+            advice="Give a mask of the region's size, or of the same proportions.",
+        )
+    return np.array(Image.fromarray(mask).resize((place.width, place.height), Image.Resampling.NEAREST))
+
+
+def _in_scheme(mask: Mask, project: Project, value: int | None, file: Path) -> Mask:
+    """Pixel values of the project's scheme: all `value` where one is given."""
+    if value is not None:
+        return np.where(mask > 0, value, 0).astype(np.uint8)
+    if int(mask.max(initial=0)) > len(project.scheme.masks):
+        raise DataError(
+            f"{file} holds the value {int(mask.max())}; the project has {len(project.scheme.masks)} mask classes.",
+            advice=f"Say what its foreground is: --mask-class {' or '.join(project.scheme.mask_names)}.",
+        )
+    return mask

@@ -1,0 +1,120 @@
+"""Look at the machine: versions, GPU, OpenGL, OpenSlide, disk; say what to do about each problem."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import histoloop
+from histoloop import paths
+from histoloop.store.cards import list_models
+
+PACKAGES = ("torch", "torchvision", "napari", "PySide6", "openslide-python", "openslide-bin", "numpy", "zarr", "pillow")
+PROBE_SECONDS = 60
+ENOUGH_DISK_GB = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: 'ok', a 'note' that limits something, or a 'problem' that stops something."""
+
+    name: str
+    state: Literal["ok", "note", "problem"]
+    value: str
+    advice: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """The finding as plain strings."""
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Everything that was looked at, in a fixed order; nothing is changed. Takes some seconds."""
+    return [
+        Finding("HistoLoop", "ok", histoloop.__version__),
+        Finding("Python", "ok", f"{platform.python_version()} on {platform.platform()}"),
+        *(_package(name) for name in PACKAGES),
+        _openslide(),
+        _processors(),
+        _gpu(),
+        _opengl(),
+        _models(),
+        _disk(),
+    ]
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "problem", "not installed", "Install HistoLoop again (make setup, or the installer).")
+
+
+def _openslide() -> Finding:
+    try:
+        reader = importlib.import_module("histoloop.slides.reader")
+        return Finding("OpenSlide", "ok", str(reader.openslide_version()))
+    except (ImportError, OSError) as error:
+        return Finding("OpenSlide", "problem", str(error), "Install openslide-bin, which carries the library.")
+
+
+def _processors() -> Finding:
+    cores = os.cpu_count() or 1
+    if cores < 2:
+        return Finding("Processor", "note", "1 core", "Retraining and viewing share it; expect both to be slow.")
+    return Finding("Processor", "ok", f"{cores} cores")
+
+
+def _gpu() -> Finding:
+    torch = importlib.import_module("torch")
+    if torch.cuda.is_available():
+        return Finding("GPU", "ok", f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}")
+    if torch.version.cuda is None:
+        return Finding("GPU", "note", "this PyTorch has no CUDA", "Retraining runs on the processor, which is slower.")
+    return Finding(
+        "GPU",
+        "note",
+        "no CUDA GPU can be used",
+        f"Retraining runs on the processor. With an NVIDIA GPU, install a driver for CUDA {torch.version.cuda}.",
+    )
+
+
+def _opengl() -> Finding:
+    """Ask a child process to make an OpenGL context, since a broken driver can end the process that tries."""
+    command = [sys.executable, *([] if getattr(sys, "frozen", False) else ["-m", "histoloop"]), "probe-opengl"]
+    advice = "Install or update the graphics driver (on Linux without a GPU: libgl1-mesa-dri); run it on a desktop."
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return Finding("OpenGL", "note", "no display", "The window needs a display; the command line does not.")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return Finding("OpenGL", "problem", "the graphics driver does not answer", advice)
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
+        return Finding("OpenGL", "problem", reason, advice)
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    return Finding("OpenGL", "ok", f"{found['version']} ({found['renderer']})")
+
+
+def _models() -> Finding:
+    names = [folder.name for folder in list_models(paths.shipped_models())]
+    if not names:
+        return Finding("Models", "problem", "none are shipped", "Install HistoLoop again: its models are missing.")
+    return Finding("Models", "ok", ", ".join(names))
+
+
+def _disk() -> Finding:
+    folder = paths.user_data()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    if free < ENOUGH_DISK_GB:
+        return Finding("Disk", "note", f"{free:.1f} GB free at {there}", "Maps and models need room: free some.")
+    return Finding("Disk", "ok", f"{free:.0f} GB free at {there}")

@@ -1,0 +1,99 @@
+"""Write a project's masks, polygons and areas for other programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoloop.errors import ExportError
+from histoloop.exchange.geojson import write_geojson
+from histoloop.exchange.masks import write_mask_png, write_mask_tiff
+from histoloop.exchange.tables import SlideSummary, mask_areas, write_areas, write_summary
+from histoloop.inference.contours import Polygon, polygons_of_mask
+from histoloop.progress import Progress, Work
+from histoloop.workflows.masks import SlideMask, mask_of_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+
+MIN_POLYGON_PX = 64
+"""Mask pixels below which a part is left out of polygons; it stays in the mask."""
+
+SIMPLIFY_PX = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """Files that were written, and (slide, reason) of slides that have nothing to export."""
+
+    files: tuple[Path, ...]
+    failed: tuple[tuple[str, str], ...]
+
+
+def export_project(project: Project, out: Path) -> Work[ExportReport]:
+    """Per slide with maps: `<name>.geojson`, `<name>-mask.png`, `<name>-mask.tiff`; `summary.csv` and `areas.csv`.
+
+    Masks are the current model's with what people painted on top. Files of an earlier export are replaced.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{out} cannot be made: {error}.", advice="Choose a folder you may write to.") from error
+    files: list[Path] = []
+    failed: list[tuple[str, str]] = []
+    rows: list[SlideSummary] = []
+    shapes: dict[str, tuple[Sequence[Polygon], float | None]] = {}
+    slides = project.slides()
+    for number, record in enumerate(slides):
+        yield Progress("Exporting", number, len(slides), record.name)
+        found = mask_of_slide(project, record.id)
+        if found is None:
+            failed.append((record.name, "it is not predicted yet; predict it, then export again"))
+            rows.append(SlideSummary(record.name, "not predicted"))
+            continue
+        polygons = polygons_of_mask(
+            found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
+        )
+        files += _write_slide(out, _stem(record, slides), found, polygons, project, record)
+        shapes[record.name] = (polygons, record.mpp)
+        rows.append(_row(project, record, found))
+    write_summary(out / "summary.csv", rows, project.scheme)
+    write_areas(out / "areas.csv", shapes, project.scheme)
+    yield Progress("Exporting", len(slides), len(slides))
+    return ExportReport((*files, out / "summary.csv", out / "areas.csv"), tuple(failed))
+
+
+def _stem(record: SlideRecord, slides: Sequence[SlideRecord]) -> str:
+    """The slide's name without its ending, and its id where another slide has the same."""
+    stem = Path(record.name).stem
+    alike = [other for other in slides if Path(other.name).stem == stem]
+    return stem if len(alike) == 1 else f"{stem}-{record.id}"
+
+
+def _write_slide(
+    out: Path, stem: str, found: SlideMask, polygons: Sequence[Polygon], project: Project, record: SlideRecord
+) -> list[Path]:
+    scheme = project.scheme
+    paths = [out / f"{stem}.geojson", out / f"{stem}-mask.png", out / f"{stem}-mask.tiff"]
+    write_geojson(paths[0], polygons, scheme, mpp=record.mpp)
+    write_mask_png(paths[1], found.mask, scheme)
+    map_mpp = None if record.mpp is None else record.mpp * found.downsample
+    write_mask_tiff(paths[2], found.mask, scheme, mpp=map_mpp)
+    return paths
+
+
+def _row(project: Project, record: SlideRecord, found: SlideMask) -> SlideSummary:
+    return SlideSummary(
+        slide=record.name,
+        status="predicted",
+        message="" if record.mpp else "its resolution is unknown",
+        model=project.current_card().name,
+        mpp=record.mpp,
+        probabilities=record.predicted,
+        tissue_area_px=record.tissue_px,
+        mask_area_px=mask_areas(found.mask, project.scheme, downsample=found.downsample),
+    )

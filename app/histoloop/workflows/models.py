@@ -1,0 +1,54 @@
+"""Load models; choose the device they run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from histoloop.errors import DeviceError, ModelError
+from histoloop.networks.hybrid import Hybrid, build_hybrid
+from histoloop.store.cards import Card, load_card, model_hash
+from histoloop.store.models import load_weights
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model in memory, in evaluation mode on its device; `hash` identifies its weights."""
+
+    folder: Path
+    card: Card
+    network: Hybrid
+    hash: str
+    device: torch.device
+
+
+def choose_device(name: str) -> torch.device:
+    """'auto' takes a working CUDA GPU if there is one; DeviceError when 'cuda' is asked for and there is none."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"There is no device {name!r}.", advice="Choose auto, cpu or cuda.")
+    if name == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if name == "cuda":
+        raise DeviceError(
+            "No CUDA GPU can be used.", advice="Run `histoloop doctor` to see why, or choose the device cpu or auto."
+        )
+    return torch.device("cpu")
+
+
+def load_model(folder: Path, device: torch.device) -> LoadedModel:
+    """Build the network of a model's card and fill in its weights; ModelError when they do not fit."""
+    card = load_card(folder)
+    network = build_hybrid(card.network)
+    try:
+        network.load_state_dict(load_weights(folder))
+    except RuntimeError as error:
+        raise ModelError(
+            f"The weights in {folder} do not fit the network its card describes.",
+            advice="Copy the model folder again, whole, or choose another model.",
+        ) from error
+    network.freeze_classifier()
+    return LoadedModel(folder, card, network.eval().to(device), model_hash(folder), device)

@@ -1,0 +1,123 @@
+"""Predict the maps and classes of the slides of a project."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from histoloop.errors import HistoLoopError
+from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
+from histoloop.progress import Progress, Work
+from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.store.maps import MapWriter
+from histoloop.workflows.models import LoadedModel, choose_device, load_model
+from histoloop.workflows.projects import open_project_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from histoloop.slides.reader import Slide
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class PredictReport:
+    """Ids of the slides that were predicted, and (slide name, reason) of those that were not."""
+
+    predicted: tuple[int, ...]
+    failed: tuple[tuple[str, str], ...]
+
+
+def predict_project(
+    project: Project, *, slide_ids: Sequence[int] | None = None, device: str = "auto", model_id: int | None = None
+) -> Work[PredictReport]:
+    """Predict slides (all, when none are named) with a model of the project (the current one).
+
+    A slide that fails is reported and the rest goes on. Maps that this model made before are not made again.
+    """
+    record = project.current_model() if model_id is None else project.model(model_id)
+    model = load_model(record.folder, choose_device(device))
+    wanted = [slide for slide in project.slides() if slide_ids is None or slide.id in slide_ids]
+    predicted: list[int] = []
+    failed: list[tuple[str, str]] = []
+    for number, slide in enumerate(wanted):
+        yield Progress(f"Predicting {slide.name}", number, len(wanted))
+        try:
+            if project.map_folder(slide.id, record.id) is None:
+                yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
+            predicted.append(slide.id)
+        except HistoLoopError as error:
+            failed.append((slide.name, str(error)))
+    yield Progress("Predicting", len(wanted), len(wanted))
+    return PredictReport(tuple(predicted), tuple(failed))
+
+
+def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:
+    with open_project_slide(record) as slide:
+        name = f"slide-{record.id}-{model.hash[:12]}-{uuid.uuid4().hex[:8]}"
+        tissue = find_tissue(slide)
+        with map_writer(project.maps_folder / name, slide, model) as writer:
+            prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
+        project.add_map(record.id, model_id, name)
+        project.set_tissue(record.id, tissue.area_level0_px)
+        project.set_prediction(record.id, model_id, probabilities(prediction, model))
+
+
+def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:
+    """Where the maps of a slide go."""
+    return MapWriter(
+        folder,
+        slide_width=slide.width,
+        slide_height=slide.height,
+        downsample=working_downsample(slide.mpp, model.card.mpp),
+        labels=model.card.scheme.label_names,
+        stride_px=model.network.stride_px,
+        model_hash=model.hash,
+    )
+
+
+def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, tissue: TissueMask) -> Work[SlidePrediction]:
+    """Run a model over the tissue of a slide, at the model's resolution, into a sink."""
+    return (
+        yield from predict_slide(
+            slide,
+            model.network,
+            downsample=working_downsample(slide.mpp, model.card.mpp),
+            mean=model.card.mean,
+            std=model.card.std,
+            settings=PredictorSettings(device=model.device.type),
+            tissue=tissue,
+            sink=sink,
+        )
+    )
+
+
+def working_downsample(slide_mpp: float | None, model_mpp: float) -> float:
+    """Level-0 pixels per pixel that the model sees; 1 (pixels as they are) where the slide's resolution is unknown."""
+    return 1.0 if slide_mpp is None else model_mpp / slide_mpp
+
+
+def probabilities(prediction: SlidePrediction, model: LoadedModel) -> dict[str, float] | None:
+    """Probability per label class by name; None where no tissue was found."""
+    if prediction.probabilities is None:
+        return None
+    return dict(zip(model.card.scheme.label_names, map(float, prediction.probabilities), strict=True))
+
+
+def staged(work: Work[Result], *, number: int, of: int) -> Work[Result]:
+    """The steps of one slide, the `number`-th of `of`, as parts of the whole."""
+    try:
+        while True:
+            try:
+                step = next(work)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            yield Progress(step.stage, number + step.fraction, of, step.message, step.figures)
+    finally:
+        work.close()

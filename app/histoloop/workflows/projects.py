@@ -1,0 +1,115 @@
+"""Create and open projects; bring slides into them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from histoloop.errors import HistoLoopError, SlideError
+from histoloop.progress import Progress, Work
+from histoloop.slides.reader import Slide, find_slides, open_slide
+from histoloop.store.cards import load_card, model_hash
+from histoloop.store.files import file_beside
+from histoloop.store.project import Project
+from histoloop.workflows.shipped import find_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from histoloop.store.records import SlideRecord
+
+THUMBNAIL_PX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of the files of an import: ids of new slides, files known before, and (file, reason) of failures."""
+
+    added: tuple[int, ...]
+    known: tuple[Path, ...]
+    failed: tuple[tuple[Path, str], ...]
+
+
+def create_project(folder: Path, *, name: str, model: str | Path) -> Project:
+    """Create a project around a model, of which it keeps a copy; the model's classes become the project's.
+
+    ProjectError when the folder holds something already.
+    """
+    source = find_model(model)
+    card, digest = load_card(source), model_hash(source)
+    project = Project.create(folder, name=name, scheme=card.scheme)
+    shutil.copytree(source, project.models_folder / source.name)
+    record = project.add_model(source.name, hash=digest, parent=None, round=0)
+    project.make_current(record.id)
+    return project
+
+
+def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None = None) -> Work[ImportReport]:
+    """Add slides, pictures and folders of them by reference; a file that fails is reported and the rest goes on.
+
+    `mpp` is used for slides that do not state their resolution.
+    """
+    files = find_slides(paths)
+    known = {record.path for record in project.slides()}
+    added: list[int] = []
+    repeated: list[Path] = []
+    failed: list[tuple[Path, str]] = []
+    for number, file in enumerate(files):
+        yield Progress("Importing", number, len(files), file.name)
+        path = file.resolve()
+        if path in known:
+            repeated.append(file)
+            continue
+        try:
+            added.append(_add(project, path, mpp).id)
+            known.add(path)
+        except HistoLoopError as error:
+            failed.append((file, str(error)))
+    yield Progress("Importing", len(files), len(files))
+    return ImportReport(tuple(added), tuple(repeated), tuple(failed))
+
+
+def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
+    with open_slide(path) as slide:
+        thumbnail = slide.thumbnail(THUMBNAIL_PX)  # also proves that pixels can be decoded
+        record = project.add_slide(
+            path, width=slide.width, height=slide.height, mpp=slide.mpp or mpp, vendor=slide.vendor
+        )
+    save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(thumbnail))
+    return record
+
+
+def thumbnail_path(project: Project, slide_id: int) -> Path:
+    """Where a slide's thumbnail is kept (PNG)."""
+    return project.folder / "thumbnails" / f"slide-{slide_id}.png"
+
+
+def save_thumbnail(path: Path, picture: Image.Image) -> None:
+    """Write a PNG beside and rename it into place."""
+    path.parent.mkdir(exist_ok=True)
+    with file_beside(path) as partial:
+        picture.save(partial, format="PNG")
+
+
+def open_project_slide(record: SlideRecord) -> Slide:
+    """The pixels of a project's slide, at the resolution the project knows; SlideError when the file moved."""
+    if not record.path.exists():
+        raise SlideError(
+            record.path,
+            "the file is not where it was",
+            advice="Connect its disk, or use 'Find moved slides' and point to the folder it is in now.",
+        )
+    return open_slide(record.path, mpp=record.mpp)
+
+
+def opened_project(folder: Path) -> Project:
+    """Open a project and look for slides that moved along with it; ProjectError when it cannot be opened."""
+    project = Project.open(folder)
+    missing = [record for record in project.slides() if not record.path.exists()]
+    if missing:
+        project.find_moved(folder)
+    return project

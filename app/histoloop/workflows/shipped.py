@@ -1,0 +1,28 @@
+"""The models that come with the program, by name. Reads cards only: torch is not needed here."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from histoloop import paths
+from histoloop.errors import ModelError
+from histoloop.store.cards import list_models
+
+DEFAULT_MODEL = "colon-ebhi-resnet18"
+
+
+def find_model(name_or_folder: str | Path) -> Path:
+    """The folder of a model given by path or by the name of a shipped one; ModelError lists the choices."""
+    folder = Path(name_or_folder)
+    if (folder / "card.md").is_file():
+        return folder.resolve()
+    shipped = {path.name: path for path in list_models(paths.shipped_models())}
+    if str(name_or_folder) in shipped:
+        return shipped[str(name_or_folder)]
+    near = difflib.get_close_matches(str(name_or_folder), shipped, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ModelError(
+        f"There is no model {str(name_or_folder)!r}.{hint}",
+        advice=f"Shipped models: {', '.join(shipped) or 'none'}. Or give the path of a model folder.",
+    )

@@ -1,0 +1,145 @@
+"""The command line as scripts use it: files, columns, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoloop.progress import finish
+from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue, write_synthetic_slide
+
+
+def histoloop(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "histoloop", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small pyramidal slide, a field of view without resolution, and a broken file."""
+    slides = tmp_path_factory.mktemp("slides")
+    spec = SyntheticSpec(seed=3, width=1200, height=1000, mpp=0.5, label="malignant")
+    finish(write_synthetic_slide(slides / "tumour.tiff", spec))
+    (slides / "broken.svs").write_bytes(b"II*\0 this is no slide")
+    pixels = SyntheticTissue(SyntheticSpec(seed=4, width=900, height=900, mpp=1.15, label="benign"))
+    Image.fromarray(pixels.read(pixels.extent)[0][200:424, 200:424]).save(slides / "field.png")
+    return slides
+
+
+@pytest.fixture(scope="module")
+def predicted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    out = tmp_path_factory.mktemp("out")
+    return histoloop("predict", folder, "--out", out, "--device", "cpu"), out
+
+
+def test_help_imports_neither_torch_nor_qt() -> None:
+    script = (
+        "import sys\nfrom histoloop.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('torch', 'PySide6', 'napari', 'numpy') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    for command in ("open", "predict", "query", "annotate", "train", "export", "demo", "tour", "doctor"):
+        assert f"    {command} " in done.stdout
+
+
+def test_predict_goes_on_past_a_broken_slide_and_exits_3(
+    predicted: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, _out = predicted
+    assert done.returncode == 3, done.stderr
+    assert "broken.svs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_predict_writes_polygons_masks_and_one_summary(
+    predicted: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    _, out = predicted
+    for stem in ("tumour", "field"):
+        collection = json.loads((out / f"{stem}.geojson").read_text(encoding="utf-8"))
+        assert collection["type"] == "FeatureCollection"
+        for feature in collection["features"]:
+            assert feature["geometry"]["type"] == "Polygon"
+            assert feature["properties"]["objectType"] == "annotation"
+            assert feature["properties"]["classification"]["name"] in ("gland", "tumour")
+        mask = np.asarray(Image.open(out / f"{stem}-mask.png"))
+        assert set(np.unique(mask)) <= {0, 1, 2}
+    with (out / "summary.csv").open(encoding="utf-8", newline="") as lines:
+        rows = {Path(row["slide"]).name: row for row in csv.DictReader(lines)}
+    assert set(rows) == {"tumour.tiff", "field.png", "broken.svs"}
+    shares = [float(value) for key, value in rows["tumour.tiff"].items() if key.startswith("p_")]
+    assert sum(shares) == pytest.approx(1, abs=1e-3)
+    assert float(rows["tumour.tiff"]["tissue_area_um2"]) > 0
+    assert rows["field.png"]["tissue_area_um2"] == ""
+    assert "resolution" in rows["field.png"]["message"]
+    assert rows["broken.svs"]["status"] == "failed"
+
+
+def test_masks_have_the_shape_of_the_map(predicted: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    _, out = predicted
+    width, height = Image.open(out / "tumour-mask.png").size
+    assert (width, height) == (round(1200 * 0.5 / 1.15), round(1000 * 0.5 / 1.15))
+    assert Image.open(out / "field-mask.png").size == (224, 224)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["predict", "absent.svs", "--out", "OUT"], 3, ["absent.svs", "no such file"]),
+        (["predict", "FOLDER/field.png", "--out", "OUT", "--model", "colon"], 1, ["colon-ebhi-resnet18"]),
+        (["predict", "FOLDER/field.png", "--out", "OUT", "--mpp", "0"], 2, ["--mpp"]),
+        (["query", "absent"], 1, ["absent"]),
+        (["export", "FOLDER", "--out", "OUT"], 1, ["not a HistoLoop project"]),
+        (["train"], 2, ["--recipe"]),
+        (["train", "--recipe", "ebhi-resnet", "--data", "FOLDER", "--out", "OUT/m"], 1, ["ebhi-resnet18"]),
+        (["flatten"], 2, ["flatten"]),
+    ],
+)
+def test_bad_input_is_an_error_on_stderr_with_an_exit_code(
+    arguments: list[str], code: int, words: list[str], folder: Path, tmp_path: Path
+) -> None:
+    given = [argument.replace("FOLDER", str(folder)).replace("OUT", str(tmp_path)) for argument in arguments]
+    done = histoloop(*given)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word.lower() in done.stderr.lower()
+
+
+def test_a_project_goes_through_the_whole_loop_by_commands(folder: Path, tmp_path: Path) -> None:
+    project, out = tmp_path / "project", tmp_path / "export"
+    assert histoloop("import", project, folder / "tumour.tiff").returncode == 0
+    asked = histoloop("query", project, "--count", 1, "--device", "cpu", "--json", "-")
+    assert asked.returncode == 0, asked.stderr
+    (query,) = json.loads(asked.stdout)
+    _x, _y, width, height = query["region"]
+    mask = np.zeros((height, width), np.uint8)
+    mask[: height // 2] = 1
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    done = histoloop("annotate", project, "--query", query["id"], "--mask", tmp_path / "mask.png")
+    assert done.returncode == 0, done.stderr
+    trained = histoloop("train", project, "--epochs", 1, "--device", "cpu")
+    assert trained.returncode == 0, trained.stderr
+    assert "trained on 1 annotations" in trained.stdout
+    exported = histoloop("export", project, "--out", out)
+    assert exported.returncode == 0, exported.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "areas.csv", "summary.csv", "tumour-mask.png", "tumour-mask.tiff", "tumour.geojson",
+    ]  # fmt: skip
+
+
+def test_doctor_prints_json_that_scripts_can_read() -> None:
+    done = histoloop("doctor", "--json")
+    findings = json.loads(done.stdout)
+    assert {"HistoLoop", "Python", "torch", "OpenSlide", "GPU", "OpenGL", "Models"} <= {row["name"] for row in findings}
+    assert all(row["state"] in ("ok", "note", "problem") for row in findings)
+    assert done.returncode == (1 if any(row["state"] == "problem" for row in findings) else 0)
