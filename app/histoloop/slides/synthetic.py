@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image
 
-from histoloop.annotations.records import ClassScheme, LabelClass, Mask, MaskClass
 from histoloop.geometry import Region
 from histoloop.progress import Progress, Work
 from histoloop.slides.stain import Floats, rgb_from_stains, varied_stain
@@ -27,19 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from histoloop.slides.reader import Pixels
 
 SyntheticLabel = Literal["benign", "malignant", "mixed"]
 
+Mask = NDArray[np.uint8]
+
 GLAND, TUMOUR = 1, 2
 """Mask values of benign and malignant glands."""
-
-SYNTHETIC_SCHEME = ClassScheme(
-    labels=(LabelClass("benign", "gland"), LabelClass("malignant", "tumour")),
-    masks=(MaskClass("gland", "#2a9d8f"), MaskClass("tumour", "#d1495b")),
-)
 
 _PITCH_UM = 96.0
 _REACH_UM = 75.0
