@@ -19,7 +19,7 @@ def mask_from_maps(
     scheme: ClassScheme,
     *,
     threshold: float,
-    stride_px: int,
+    stride_px: float,
     x: int = 0,
     y: int = 0,
 ) -> Mask:
@@ -43,7 +43,7 @@ def mask_from_maps(
     return np.where(foreground, likeliest, 0).astype(np.uint8)
 
 
-def upsample(maps_CHW: Floats, *, stride_px: int, x: int, y: int, width: int, height: int) -> Floats:
+def upsample(maps_CHW: Floats, *, stride_px: float, x: int, y: int, width: int, height: int) -> Floats:
     """Window (C, height, width) at (x, y) of the maps enlarged by `stride_px`, bilinear, align_corners=False."""
     rows, row_share = _neighbours(y, height, stride_px, maps_CHW.shape[1])
     columns, column_share = _neighbours(x, width, stride_px, maps_CHW.shape[2])
@@ -55,7 +55,7 @@ def upsample(maps_CHW: Floats, *, stride_px: int, x: int, y: int, width: int, he
 
 
 def _neighbours(
-    start: int, count: int, stride: int, cells: int
+    start: int, count: int, stride: float, cells: int
 ) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], Floats]:
     """The two cells around each pixel, and how far it is from the first to the second, in [0, 1]."""
     position = np.clip((np.arange(start, start + count) + 0.5) / stride - 0.5, 0, cells - 1)

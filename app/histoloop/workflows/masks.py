@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from histoloop.annotations.records import AnnotationStatus, ClassScheme, Mask
@@ -25,29 +27,46 @@ class SlideMask:
     downsample: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MapView:
+    """A model's maps of a region at some size: foreground probability and mask, (height, width) each."""
+
+    foreground: NDArray[np.float32]
+    mask: Mask
+
+
 def predicted_mask(slide_map: SlideMap, scheme: ClassScheme, region: Region, *, threshold: float) -> Mask:
-    """The model's mask of a region at level-0 resolution, (region.height, region.width).
+    """The model's mask of a region at level-0 resolution, (region.height, region.width)."""
+    return view_map(slide_map, scheme, region, size=(region.width, region.height), threshold=threshold).mask
 
-    Probabilities, not masks, are upsampled (bilinearly), so that edges are smooth.
+
+def view_map(
+    slide_map: SlideMap, scheme: ClassScheme, region: Region, *, size: tuple[int, int], threshold: float
+) -> MapView:
+    """The maps of a region at a size (width, height), from the coarsest level that is fine enough.
+
+    Probabilities, not masks, are resampled (bilinearly), so that edges are smooth.
     """
-    pixel = slide_map.downsample
+    wanted = region.width / size[0]
+    level = max((n for n, own in enumerate(slide_map.level_downsamples) if own <= wanted), default=0)
+    pixel = slide_map.level_downsamples[level]
     window = region.grown(round(2 * pixel) + 1)
-    left, top = int(np.floor(window.x / pixel)), int(np.floor(window.y / pixel))
-    foreground = slide_map.read_foreground(window)
-    box = ((region.x / pixel) - left, (region.y / pixel) - top)
-    corner = (box[0] + region.width / pixel, box[1] + region.height / pixel)
-    size = (region.width, region.height)
-    smooth = np.asarray(Image.fromarray(foreground).resize(size, Image.Resampling.BILINEAR, box=(*box, *corner)))
-    classes = _classes_of(slide_map, scheme, left=left, top=top, shape=foreground.shape)
-    nearest = np.asarray(Image.fromarray(classes).resize(size, Image.Resampling.NEAREST, box=(*box, *corner)))
-    return np.where(smooth > threshold, nearest, 0).astype(np.uint8)
-
-
-def _classes_of(slide_map: SlideMap, scheme: ClassScheme, *, left: int, top: int, shape: tuple[int, ...]) -> Mask:
-    everything = np.ones(shape, np.float32)
-    return mask_from_maps(
-        everything, np.asarray(slide_map.labels), scheme, threshold=0.5, stride_px=slide_map.stride_px, x=left, y=top
+    left, top = math.floor(window.x / pixel), math.floor(window.y / pixel)
+    near = slide_map.read_foreground(window, level=level)
+    x, y = region.x / pixel - left, region.y / pixel - top
+    box = (x, y, x + region.width / pixel, y + region.height / pixel)
+    foreground = np.asarray(Image.fromarray(near).resize(size, Image.Resampling.BILINEAR, box=box))
+    classes = mask_from_maps(
+        np.ones(near.shape, np.float32),
+        np.asarray(slide_map.labels),
+        scheme,
+        threshold=0.5,
+        stride_px=slide_map.stride_px / 2**level,
+        x=left,
+        y=top,
     )
+    nearest = np.asarray(Image.fromarray(classes).resize(size, Image.Resampling.NEAREST, box=box))
+    return MapView(foreground, np.where(foreground > threshold, nearest, 0).astype(np.uint8))
 
 
 def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
@@ -60,7 +79,7 @@ def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
     for annotation in project.annotations(slide_id=slide_id, status=AnnotationStatus.DONE):
         painted, _origin = project.load_mask(annotation.id)
-        _lay_over(mask, painted, annotation.region, slide_map.downsample)
+        lay_over(mask, painted, annotation.region, downsample=slide_map.downsample)
     return SlideMask(mask, slide_map.downsample)
 
 
@@ -74,13 +93,22 @@ def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -
     )
 
 
-def _lay_over(mask: Mask, painted: Mask, region: Region, downsample: float) -> None:
-    """Write a region's level-0 mask into a slide's mask, nearest neighbour, in place."""
-    rows = np.arange(mask.shape[0])
-    columns = np.arange(mask.shape[1])
-    source_rows = np.floor((rows + 0.5) * downsample).astype(int) - region.y
-    source_columns = np.floor((columns + 0.5) * downsample).astype(int) - region.x
-    inside_rows = (source_rows >= 0) & (source_rows < region.height)
-    inside_columns = (source_columns >= 0) & (source_columns < region.width)
-    patch = painted[np.ix_(source_rows[inside_rows], source_columns[inside_columns])]
-    mask[np.ix_(rows[inside_rows], columns[inside_columns])] = patch
+def lay_over(
+    mask: Mask, painted: Mask, region: Region, *, downsample: float, origin: tuple[float, float] = (0.0, 0.0)
+) -> None:
+    """Write a region's level-0 mask into a coarser mask in place, nearest neighbour.
+
+    The mask's pixels are `downsample` level-0 pixels wide and its first one lies at `origin` (x, y level-0).
+    """
+    rows, source_rows = _inside(mask.shape[0], origin[1], downsample, start=region.y, length=region.height)
+    columns, source_columns = _inside(mask.shape[1], origin[0], downsample, start=region.x, length=region.width)
+    mask[np.ix_(rows, columns)] = painted[np.ix_(source_rows, source_columns)]
+
+
+def _inside(
+    count: int, origin: float, downsample: float, *, start: int, length: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Along one axis: pixels whose middle lies in a region, and the region's pixels there."""
+    source = np.floor(origin + (np.arange(count) + 0.5) * downsample).astype(np.intp) - start
+    inside = np.flatnonzero((source >= 0) & (source < length))
+    return inside, source[inside]

@@ -1,0 +1,116 @@
+"""What is drawn over the canvas in screen pixels: queried regions, the region being annotated, the scale bar."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from histoloop.geometry import Region
+
+SCALE_BAR_PX = 160
+_MARGIN_PX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """Where the camera looks: the middle of the canvas in level-0 pixels, and screen pixels per level-0 pixel."""
+
+    x: float
+    y: float
+    zoom: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryBox:
+    """A queried region on the canvas."""
+
+    query_id: int
+    region: Region
+    selected: bool = False
+
+
+def scale_bar(zoom: float, mpp: float | None, *, longest_px: int = SCALE_BAR_PX) -> tuple[float, str]:
+    """Length on screen (pixels) and text of a scale bar of a round length; in pixels where mpp is unknown."""
+    per_px = 1 / zoom if mpp is None else mpp / zoom
+    most = longest_px * per_px
+    power = 10 ** math.floor(math.log10(most))
+    length = next(step * power for step in (5, 2, 1) if step * power <= most)
+    if mpp is None:
+        return length / per_px, f"{length:g} px"
+    text = f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} \N{MICRO SIGN}m"
+    return length / per_px, text
+
+
+class CanvasOverlay(QWidget):
+    """Transparent for the mouse; lies exactly over the canvas."""
+
+    def __init__(self, canvas: QWidget) -> None:
+        super().__init__(canvas)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.camera = CameraState(0, 0, 1)
+        self.mpp: float | None = None
+        self.boxes: Sequence[QueryBox] = ()
+        self.spotlight: Region | None = None
+        self.has_slide = False
+
+    def to_screen(self, region: Region) -> QRectF:
+        """A level-0 region in the canvas's own pixels."""
+        zoom = self.camera.zoom
+        left = (region.x - self.camera.x) * zoom + self.width() / 2
+        top = (region.y - self.camera.y) * zoom + self.height() / 2
+        return QRectF(left, top, region.width * zoom, region.height * zoom)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
+        """Draw everything anew."""
+        if not self.has_slide:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.spotlight is not None:
+            self._draw_spotlight(painter, self.to_screen(self.spotlight))
+        else:
+            for box in self.boxes:
+                self._draw_box(painter, box)
+        self._draw_scale_bar(painter)
+        painter.end()
+
+    def _draw_spotlight(self, painter: QPainter, region: QRectF) -> None:
+        path = QPainterPath()
+        path.addRect(QRectF(self.rect()))
+        path.addRect(region)
+        painter.fillPath(path, QColor(0, 0, 0, 110))
+        painter.setPen(QPen(QColor("#ffffff"), 1.5))
+        painter.drawRect(region)
+
+    def _draw_box(self, painter: QPainter, box: QueryBox) -> None:
+        outline = self.to_screen(box.region)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(0, 0, 0, 150), 5 if box.selected else 3.5))
+        painter.drawRect(outline)
+        painter.setPen(QPen(QColor("#f4a300" if box.selected else "#ffd97a"), 3 if box.selected else 1.6))
+        painter.drawRect(outline)
+
+    def _draw_scale_bar(self, painter: QPainter) -> None:
+        length, text = scale_bar(self.camera.zoom, self.mpp)
+        font = QFont(self.font())
+        font.setPixelSize(13)
+        font.setBold(True)
+        painter.setFont(font)
+        wide = max(length, painter.fontMetrics().horizontalAdvance(text)) + 20
+        plate = QRectF(_MARGIN_PX, self.height() - _MARGIN_PX - 38, wide, 38)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(255, 255, 255, 215))
+        painter.drawRoundedRect(plate, 4, 4)
+        painter.setPen(QColor("#14202b"))
+        painter.drawText(plate.adjusted(10, 3, -10, -14), Qt.AlignmentFlag.AlignCenter, text)
+        bar = QRectF(plate.center().x() - length / 2, plate.bottom() - 11, length, 4)
+        painter.fillRect(bar, QColor("#14202b"))

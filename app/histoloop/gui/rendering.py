@@ -1,0 +1,178 @@
+"""What the viewer shows of a slide, rendered away from the GUI thread: pixels, mask, heatmap and annotations in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from histoloop.annotations.records import AnnotationStatus
+from histoloop.exchange.geojson import rgb
+from histoloop.geometry import Region
+from histoloop.slides.pyramid import TilePyramid
+from histoloop.store.maps import SlideMap, open_map
+from histoloop.store.project import Project
+from histoloop.workflows.masks import lay_over, view_map
+from histoloop.workflows.projects import open_project_slide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.slides.reader import Pixels, Slide
+
+OUTLINE_PX = 2
+_HEAT = np.array([(0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39), (252, 255, 164)], np.float32)  # fmt: skip
+"""Stops of the perceptually even colour map 'inferno' (S. van der Walt and N. Smith, CC0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassStyle:
+    """How the mask of one class is drawn."""
+
+    colour: str
+    visible: bool = True
+    filled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayStyle:
+    """How masks and maps lie over the slide; opacities in [0, 1]."""
+
+    classes: tuple[ClassStyle, ...] = ()
+    opacity: float = 0.35
+    heatmap: bool = False
+    heatmap_opacity: float = 0.5
+    threshold: float = 0.5
+    masks: bool = True
+
+
+def style_of(scheme: ClassScheme, *, threshold: float) -> OverlayStyle:
+    """A scheme's own colours, filled, at a model's threshold."""
+    return OverlayStyle(tuple(ClassStyle(mask.colour) for mask in scheme.masks), threshold=threshold)
+
+
+def compose(
+    pixels: Pixels, style: OverlayStyle, *, mask: Mask | None, foreground: NDArray[np.float32] | None
+) -> Pixels:
+    """Slide pixels (H, W, 3) with the heatmap of a probability and the classes of a mask (H, W) laid over."""
+    if not style.masks and not style.heatmap:
+        return pixels
+    shown = pixels.astype(np.float32)
+    if style.heatmap and foreground is not None:
+        shown += style.heatmap_opacity * (heat(foreground) - shown)
+    if style.masks and mask is not None:
+        for value, class_style in enumerate(style.classes, start=1):
+            if class_style.visible:
+                _tint(shown, mask == value, class_style, style.opacity)
+    return np.clip(shown + 0.5, 0, 255).astype(np.uint8)
+
+
+def heat(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W, 3) colours of probabilities (H, W) in [0, 1]."""
+    place = np.clip(probability, 0, 1) * (len(_HEAT) - 1)
+    below = np.minimum(place.astype(np.intp), len(_HEAT) - 2)
+    share = (place - below)[..., None].astype(np.float32)
+    return np.asarray(_HEAT[below] + (_HEAT[below + 1] - _HEAT[below]) * share)
+
+
+def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle, opacity: float) -> None:
+    if not part.any():
+        return
+    colour = np.array(rgb(style.colour), np.float32)
+    if style.filled:
+        shown[part] += opacity * (colour - shown[part])
+    edge = part & ~ndimage.binary_erosion(part, iterations=OUTLINE_PX, border_value=1)
+    shown[edge] = colour
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A rendered rectangle: `pixels` (H, W, 3), each `downsample` level-0 pixels wide, the first at `x`, `y`."""
+
+    pixels: Pixels
+    x: float
+    y: float
+    downsample: float
+
+    def covers(self, region: Region, *, downsample: float) -> bool:
+        """Whether a region is inside, finely enough for a screen pixel of `downsample` level-0 pixels."""
+        width, height = self.pixels.shape[1] * self.downsample, self.pixels.shape[0] * self.downsample
+        inside = self.x <= region.x and self.y <= region.y
+        return (
+            inside
+            and region.right <= self.x + width
+            and region.bottom <= self.y + height
+            and (self.downsample <= max(1.0, downsample) < 2 * max(1.0, self.downsample))
+        )
+
+
+@dataclass(slots=True, eq=False)
+class SlideScene:
+    """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time."""
+
+    pyramid: TilePyramid
+    scheme: ClassScheme | None = None
+    slide_map: SlideMap | None = None
+    annotated: list[tuple[Region, Mask]] = field(default_factory=list)
+
+    @property
+    def slide(self) -> Slide:
+        """The open slide."""
+        return self.pyramid.slide
+
+    def overview(self, max_size_px: int) -> View:
+        """The whole slide, small."""
+        pixels = self.slide.thumbnail(max_size_px)
+        return View(pixels, 0, 0, max(self.slide.width / pixels.shape[1], self.slide.height / pixels.shape[0]))
+
+    def render(self, region: Region, downsample: float, style: OverlayStyle) -> View:
+        """A region of the slide with its overlays, at the level for `downsample` level-0 pixels per screen pixel."""
+        level = self.pyramid.level_for(downsample)
+        pixel = self.pyramid.levels[level].downsample
+        x, y = int(region.x // pixel), int(region.y // pixel)
+        width, height = int(-(-region.right // pixel)) - x, int(-(-region.bottom // pixel)) - y
+        pixels = self.pyramid.read_window(level, x, y, width, height)
+        place = Region(int(x * pixel), int(y * pixel), int(width * pixel), int(height * pixel))
+        mask, foreground = self._maps(place, (width, height), style)
+        return View(compose(pixels, style, mask=mask, foreground=foreground), place.x, place.y, pixel)
+
+    def _maps(
+        self, place: Region, size: tuple[int, int], style: OverlayStyle
+    ) -> tuple[Mask | None, NDArray[np.float32] | None]:
+        if self.scheme is None or not (style.masks or style.heatmap):
+            return None, None
+        mask, foreground = np.zeros((size[1], size[0]), np.uint8), None
+        if self.slide_map is not None:
+            view = view_map(self.slide_map, self.scheme, place, size=size, threshold=style.threshold)
+            mask, foreground = view.mask, view.foreground
+        for region, painted in self.annotated:
+            if region.overlaps(place):
+                lay_over(mask, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
+        return mask, foreground
+
+    def close(self) -> None:
+        """Let go of the slide."""
+        self.slide.close()
+
+
+def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None) -> SlideScene:
+    """Open a project's slide with the maps of a model (the current one) and its finished annotations."""
+    with Project.open(project_folder) as project:
+        slide = open_project_slide(project.slide(slide_id))
+        try:
+            folder = project.map_folder(slide_id, model_id)
+            done = project.annotations(slide_id=slide_id, status=AnnotationStatus.DONE)
+            return SlideScene(
+                TilePyramid(slide),
+                project.scheme,
+                None if folder is None else open_map(folder),
+                [(record.region, project.load_mask(record.id)[0]) for record in done],
+            )
+        except BaseException:
+            slide.close()
+            raise
