@@ -38,7 +38,7 @@ class NetworkConfig:
     labels: int
     backbone: str = "resnet18"
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
-    decoder_channels: tuple[int, ...] = (128, 64, 48, 32, 16)
+    decoder_channels: tuple[int, ...] = (96, 64, 48, 32, 16)
 
     def __post_init__(self) -> None:
         if self.labels < 1:

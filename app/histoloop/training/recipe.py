@@ -25,7 +25,7 @@ class NetworkRecipe:
     """The network apart from its label classes, which come with the data."""
 
     backbone: str = "resnet18"
-    decoder_channels: tuple[int, ...] = (128, 64, 48, 32, 16)
+    decoder_channels: tuple[int, ...] = (96, 64, 48, 32, 16)
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
 
 
