@@ -1,0 +1,133 @@
+"""What a project tells of its slides, models, annotations, queries and rounds; times are ISO-8601, UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from histoloop.annotations.records import AnnotationStatus, QueryStatus
+from histoloop.geometry import Region
+
+
+class ModelStatus(StrEnum):
+    """Where a model of a project stands; at most one is CURRENT."""
+
+    CANDIDATE = "candidate"
+    CURRENT = "current"
+    KEPT = "kept"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class SlideRecord:
+    """A slide that the project refers to.
+
+    `width` and `height` are level-0 pixels, `mpp` micrometres per level-0 pixel (None: unknown), `label` what a person
+    said of the whole slide, `predicted` the probability per label by the current model (None: not predicted by it),
+    `tissue_px` its tissue in level-0 pixels (None: not measured). `found` says whether a file is at `path` now.
+    """
+
+    id: int
+    path: Path
+    name: str
+    fingerprint: str
+    width: int
+    height: int
+    mpp: float | None
+    vendor: str
+    label: str | None
+    predicted: Mapping[str, float] | None
+    tissue_px: float | None
+    found: bool
+
+    @property
+    def extent(self) -> Region:
+        """The whole slide."""
+        return Region(0, 0, self.width, self.height)
+
+    @property
+    def tissue_um2(self) -> float | None:
+        """Tissue in square micrometres; None when it was not measured or mpp is unknown."""
+        return None if self.tissue_px is None or self.mpp is None else self.tissue_px * self.mpp**2
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A model that the project has used; `parent` is the id of the model it was retrained from, `round` 0 the start."""
+
+    id: int
+    folder: Path
+    hash: str
+    parent: int | None
+    round: int
+    status: ModelStatus
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationRecord:
+    """What a person said of a region.
+
+    `mask_downsample` is level-0 pixels per mask pixel, `size` the foreground fraction estimated, `held_out` whether
+    it judges models instead of training them (settled when it is first done), `model_hash` the model whose prediction
+    the mask started from, `continues` the annotation that was reopened.
+    """
+
+    id: int
+    slide_id: int
+    region: Region
+    mask_downsample: float
+    status: AnnotationStatus
+    label: str | None
+    size: float | None
+    person: str
+    created: str
+    updated: str
+    held_out: bool
+    model_hash: str | None
+    query_id: int | None
+    continues: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewQuery:
+    """A region to ask about: how it was chosen, its score (highest first), and why, in words for the user."""
+
+    slide_id: int
+    region: Region
+    strategy: str
+    score: float
+    round: int
+    reason: str
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRecord:
+    """A region the model asks about, and where the question stands."""
+
+    id: int
+    slide_id: int
+    region: Region
+    strategy: str
+    score: float
+    round: int
+    reason: str
+    class_name: str
+    status: QueryStatus
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One retraining: the model it made, the one before, its figures, and how many annotations it learned from."""
+
+    id: int
+    number: int
+    model_id: int
+    parent: int | None
+    figures: Mapping[str, float]
+    annotations: int
+    created: str
