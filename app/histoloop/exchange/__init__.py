@@ -1,0 +1,1 @@
+"""What other programs read: polygons, mask pictures, tables."""

@@ -1,0 +1,123 @@
+"""GeoJSON as QuPath reads and writes it: a FeatureCollection of polygons in level-0 pixels."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from histoloop.annotations.raster import fill_polygon
+from histoloop.errors import DataError
+from histoloop.exchange.writing import export_to
+from histoloop.store.files import write_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.geometry import Region
+    from histoloop.inference.contours import Polygon, Ring
+
+_NAMESPACE = uuid.UUID("6f1f4c54-8a5e-4f0b-9a43-0d3c1b6d7a10")
+
+
+def write_geojson(path: Path, polygons: Sequence[Polygon], scheme: ClassScheme, *, mpp: float | None) -> None:
+    """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known.
+
+    The same polygons give the same file, ids included. Raises ExportError when it cannot be written.
+    """
+    features = [_feature(polygon, scheme, mpp=mpp) for polygon in polygons]
+    with export_to(path):
+        write_beside(path, json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n")
+
+
+def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dict[str, Any]:
+    mask_class = scheme.masks[polygon.value - 1]
+    rings = [_coordinates(ring) for ring in (polygon.exterior, *polygon.holes)]
+    measurements = {"Area px^2": round(polygon.area_px, 3)}
+    if mpp is not None:
+        measurements["Area um^2"] = round(polygon.area_um2(mpp), 3)
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid5(_NAMESPACE, f"{mask_class.name} {rings[0]}")),
+        "geometry": {"type": "Polygon", "coordinates": rings},
+        "properties": {
+            "objectType": "annotation",
+            "classification": {"name": mask_class.name, "color": list(rgb(mask_class.colour))},
+            "isLocked": False,
+            "measurements": measurements,
+        },
+    }
+
+
+def _coordinates(ring: Ring) -> list[list[float]]:
+    return [[round(float(x), 2), round(float(y), 2)] for x, y in ring]
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """'#rrggbb' as three numbers."""
+    value = int(colour.removeprefix("#"), 16)
+    return value >> 16, value >> 8 & 255, value & 255
+
+
+def read_geojson_mask(path: Path, region: Region, scheme: ClassScheme) -> Mask:
+    """The mask (height, width) of a region out of a GeoJSON file's polygons, at level-0 resolution.
+
+    A pixel counts when its centre is inside; later features cover earlier ones. Classification names must be mask
+    classes of the scheme (in any case). DataError names what does not fit.
+    """
+    mask = np.zeros((region.height, region.width), dtype=np.uint8)
+    try:
+        for feature in _features(json.loads(path.read_text(encoding="utf-8"))):
+            value = _value_of(feature, scheme, path)
+            for rings in _polygons_of(feature["geometry"], path):
+                fill_polygon(mask, [_ring(points, region) for points in rings], value)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DataError(
+            f"{path} is not GeoJSON of polygons: {type(error).__name__}, {error}.",
+            advice="Export the annotations again as a FeatureCollection in pixels.",
+        ) from error
+    return mask
+
+
+def _features(content: Any) -> list[Any]:
+    """The features of what QuPath writes: a collection, a bare list, or a single feature."""
+    if isinstance(content, dict):
+        return [content] if content["type"] == "Feature" else list(content["features"])
+    return list(content)
+
+
+def _value_of(feature: Mapping[str, Any], scheme: ClassScheme, path: Path) -> int:
+    classification = (feature.get("properties") or {}).get("classification") or {}
+    name = str(classification.get("name", ""))
+    for value, known in enumerate(scheme.mask_names, start=1):
+        if known.lower() == name.lower():
+            return value
+    raise DataError(
+        f"{path} has an annotation of the class {name or '(none)'!r}.",
+        advice=f"Name its classes {', '.join(scheme.mask_names)}.",
+    )
+
+
+def _polygons_of(geometry: Mapping[str, Any], path: Path) -> Iterator[list[list[list[float]]]]:
+    if geometry["type"] == "Polygon":
+        yield geometry["coordinates"]
+    elif geometry["type"] == "MultiPolygon":
+        yield from geometry["coordinates"]
+    else:
+        raise DataError(
+            f"{path} has a {geometry['type']}.", advice="Only areas can be imported: Polygon and MultiPolygon."
+        )
+
+
+def _ring(points: Sequence[Sequence[float]], region: Region) -> NDArray[np.float64]:
+    """(N, 2) x and y in pixels of the region's mask; a third coordinate is left out."""
+    ring = np.array([(float(x) - region.x, float(y) - region.y) for x, y, *_ in points], dtype=np.float64)
+    if not np.isfinite(ring).all():
+        raise ValueError("a coordinate is not a number")
+    return ring

@@ -1,0 +1,119 @@
+"""Tables as CSV: a summary with a row per slide, and the areas of all polygons."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoloop.exchange.writing import export_to
+from histoloop.store.files import write_beside
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.inference.contours import Polygon
+
+
+@dataclass(frozen=True, slots=True)
+class SlideSummary:
+    """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty."""
+
+    slide: str
+    status: str
+    message: str = ""
+    model: str = ""
+    mpp: float | None = None
+    probabilities: Mapping[str, float] | None = None
+    tissue_area_px: float | None = None
+    mask_area_px: Mapping[str, float] | None = None
+
+    @property
+    def predicted_class(self) -> str:
+        """The likeliest label; empty without a prediction."""
+        return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else ""
+
+
+def mask_areas(mask: Mask, scheme: ClassScheme, *, downsample: float) -> dict[str, float]:
+    """Level-0 pixels per mask class of a mask at `downsample` level-0 pixels per mask pixel."""
+    counts = np.bincount(mask.ravel(), minlength=len(scheme.masks) + 1)
+    return {name: float(counts[value]) * downsample**2 for value, name in enumerate(scheme.mask_names, start=1)}
+
+
+def write_summary(path: Path, rows: Iterable[SlideSummary], scheme: ClassScheme) -> None:
+    """One row per slide: class, probability per label, areas of tissue and of each mask class."""
+    header = [
+        "slide",
+        "predicted_class",
+        *(f"p_{name}" for name in scheme.label_names),
+        "tissue_area_um2",
+        *(f"area_{name}_um2" for name in scheme.mask_names),
+        "tissue_area_px",
+        *(f"area_{name}_px" for name in scheme.mask_names),
+        "mpp",
+        "model",
+        "status",
+        "message",
+    ]
+    _write(path, header, [_summary_row(row, scheme) for row in rows])
+
+
+def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
+    shares = row.probabilities or {}
+    areas = row.mask_area_px or {}
+    pixels = [row.tissue_area_px, *(areas.get(name) for name in scheme.mask_names)]
+    return [
+        row.slide,
+        row.predicted_class,
+        *(_number(shares.get(name), 6) for name in scheme.label_names),
+        *(_number(_square_um(area, row.mpp), 1) for area in pixels),
+        *(_number(area, 0) for area in pixels),
+        _number(row.mpp, 6),
+        row.model,
+        row.status,
+        row.message,
+    ]
+
+
+def write_areas(
+    path: Path, polygons: Mapping[str, tuple[Sequence[Polygon], float | None]], scheme: ClassScheme
+) -> None:
+    """One row per polygon of each slide (name -> polygons, mpp): class, centre, area."""
+    rows: list[list[object]] = []
+    for slide, (shapes, mpp) in polygons.items():
+        for number, polygon in enumerate(shapes, start=1):
+            centre = (polygon.exterior.min(axis=0) + polygon.exterior.max(axis=0)) / 2
+            rows.append(
+                [
+                    slide,
+                    number,
+                    scheme.mask_names[polygon.value - 1],
+                    _number(centre[0], 1),
+                    _number(centre[1], 1),
+                    _number(_square_um(polygon.area_px, mpp), 1),
+                    _number(polygon.area_px, 1),
+                ]
+            )
+    _write(path, ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px"], rows)
+
+
+def _square_um(area_px: float | None, mpp: float | None) -> float | None:
+    return None if area_px is None or mpp is None else area_px * mpp**2
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    with export_to(path):
+        write_beside(path, text.getvalue())
