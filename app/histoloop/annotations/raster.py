@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from histoloop.annotations.records import Mask, Patch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
 
 def difference_patch(before: Mask, after: Mask) -> Patch | None:
@@ -38,3 +42,85 @@ def replay(mask: Mask, patches: Iterable[Patch]) -> Mask:
     for patch in patches:
         apply_patch(result, patch)
     return result
+
+
+def fill_polygon(mask: Mask, rings: Sequence[NDArray[np.float64]], value: int) -> None:
+    """Give `value` to the pixels whose centres lie inside a polygon, in place.
+
+    `rings` are (N, 2) x and y in mask pixels (pixel i covers i to i + 1), closed or not, by the even-odd rule: an
+    exterior and its holes. A polygon along pixel edges covers exactly the pixels it encloses.
+    """
+    rings = [np.asarray(ring, dtype=np.float64) for ring in rings if len(ring) > 0]
+    corners = np.concatenate([*rings, np.empty((0, 2))])
+    box = _box(mask, corners, margin=0.0)
+    if box is None:
+        return
+    rows, columns = box
+    local = [ring - (columns.start, rows.start) for ring in rings]
+    inside = _inside(local, height=rows.stop - rows.start, width=columns.stop - columns.start)
+    mask[rows, columns][inside] = value
+
+
+def draw_stroke(mask: Mask, path: NDArray[np.float64], radius_px: float, value: int) -> None:
+    """Give `value` to the pixels whose centres are within `radius_px` of a path, in place: a round brush drawn along.
+
+    `path` is (N, 2) x and y in mask pixels (pixel i covers i to i + 1); one point leaves a disc.
+    """
+    if not radius_px > 0:
+        raise ValueError(f"a brush needs a positive radius, not {radius_px}")
+    points = np.asarray(path, dtype=np.float64).reshape(-1, 2)
+    if len(points) == 1:
+        points = np.repeat(points, 2, axis=0)
+    for start, end in pairwise(points):
+        if box := _box(mask, np.stack([start, end]), margin=radius_px):
+            mask[box][_near_segment(box, start, end, radius_px)] = value
+
+
+def flood_fill(mask: Mask, x: int, y: int, value: int) -> None:
+    """Give `value` to the 4-connected area of one value around pixel (x, y), in place; ValueError outside the mask."""
+    height, width = mask.shape
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"({x}, {y}) lies outside a mask of {width} x {height}")
+    areas, _ = ndimage.label(mask == mask[y, x])
+    mask[areas == areas[y, x]] = value
+
+
+def _box(mask: Mask, points: NDArray[np.float64], *, margin: float) -> tuple[slice, slice] | None:
+    """(rows, columns) of the mask within `margin` pixels of points' bounding box; None when there are none."""
+    if len(points) == 0:
+        return None
+    height, width = mask.shape
+    left, top = np.clip(np.floor(points.min(axis=0) - margin), 0, (width, height)).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(points.max(axis=0) + margin), 0, (width, height)).astype(int).tolist()
+    return (slice(top, bottom), slice(left, right)) if right > left and bottom > top else None
+
+
+def _near_segment(
+    box: tuple[slice, slice], start: NDArray[np.float64], end: NDArray[np.float64], radius_px: float
+) -> NDArray[np.bool_]:
+    y, x = np.ogrid[box]
+    along = end - start
+    from_x, from_y = x + 0.5 - start[0], y + 0.5 - start[1]
+    length_squared = float(along @ along)
+    position = 0.0 if length_squared == 0 else np.clip((from_x * along[0] + from_y * along[1]) / length_squared, 0, 1)
+    near: NDArray[np.bool_] = (from_x - position * along[0]) ** 2 + (from_y - position * along[1]) ** 2 <= radius_px**2
+    return near
+
+
+def _inside(rings: Sequence[NDArray[np.float64]], *, height: int, width: int) -> NDArray[np.bool_]:
+    """(height, width): whether an odd number of edges lies to the left of each pixel centre, row by row at once."""
+    starts = np.concatenate(rings)
+    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    low, high = np.minimum(starts[:, 1], ends[:, 1]), np.maximum(starts[:, 1], ends[:, 1])
+    # An edge crosses the centre lines of rows first <= row < last; a horizontal one crosses none.
+    first = np.clip(np.ceil(low - 0.5), 0, height).astype(int)
+    last = np.clip(np.ceil(high - 0.5), 0, height).astype(int)
+    crossings = last - first
+    edge = np.repeat(np.arange(len(starts)), crossings)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(crossings) - crossings, crossings) + first[edge]
+    slope = (ends[edge, 0] - starts[edge, 0]) / (ends[edge, 1] - starts[edge, 1])
+    x = starts[edge, 0] + (row + 0.5 - starts[edge, 1]) * slope
+    column = np.clip(np.ceil(x - 0.5), 0, width).astype(int)
+    entered = np.bincount(row * (width + 1) + column, minlength=height * (width + 1)).reshape(height, width + 1)
+    odd: NDArray[np.bool_] = np.cumsum(entered, axis=1)[:, :width] % 2 == 1
+    return odd

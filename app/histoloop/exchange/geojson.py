@@ -7,14 +7,17 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 
+from histoloop.annotations.raster import fill_polygon
 from histoloop.errors import DataError
+from histoloop.exchange.writing import export_to
 from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from histoloop.annotations.records import ClassScheme, Mask
     from histoloop.geometry import Region
@@ -24,9 +27,13 @@ _NAMESPACE = uuid.UUID("6f1f4c54-8a5e-4f0b-9a43-0d3c1b6d7a10")
 
 
 def write_geojson(path: Path, polygons: Sequence[Polygon], scheme: ClassScheme, *, mpp: float | None) -> None:
-    """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known."""
+    """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known.
+
+    The same polygons give the same file, ids included. Raises ExportError when it cannot be written.
+    """
     features = [_feature(polygon, scheme, mpp=mpp) for polygon in polygons]
-    write_beside(path, json.dumps({"type": "FeatureCollection", "features": features}) + "\n")
+    with export_to(path):
+        write_beside(path, json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n")
 
 
 def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dict[str, Any]:
@@ -61,27 +68,32 @@ def rgb(colour: str) -> tuple[int, int, int]:
 def read_geojson_mask(path: Path, region: Region, scheme: ClassScheme) -> Mask:
     """The mask (height, width) of a region out of a GeoJSON file's polygons, at level-0 resolution.
 
-    Classification names must be mask classes of the scheme (in any case); later features cover earlier ones.
-    DataError names what does not fit.
+    A pixel counts when its centre is inside; later features cover earlier ones. Classification names must be mask
+    classes of the scheme (in any case). DataError names what does not fit.
     """
+    mask = np.zeros((region.height, region.width), dtype=np.uint8)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        features = content["features"] if isinstance(content, dict) else content
-        canvas = Image.new("L", (region.width, region.height), 0)
-        for feature in features:
+        for feature in _features(json.loads(path.read_text(encoding="utf-8"))):
             value = _value_of(feature, scheme, path)
             for rings in _polygons_of(feature["geometry"], path):
-                _draw(canvas, rings, value, region)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, IndexError) as error:
+                fill_polygon(mask, [_ring(points, region) for points in rings], value)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(
-            f"{path} is not GeoJSON of polygons: {type(error).__name__} {error}.",
+            f"{path} is not GeoJSON of polygons: {type(error).__name__}, {error}.",
             advice="Export the annotations again as a FeatureCollection in pixels.",
         ) from error
-    return np.asarray(canvas).copy()
+    return mask
+
+
+def _features(content: Any) -> list[Any]:
+    """The features of what QuPath writes: a collection, a bare list, or a single feature."""
+    if isinstance(content, dict):
+        return [content] if content["type"] == "Feature" else list(content["features"])
+    return list(content)
 
 
 def _value_of(feature: Mapping[str, Any], scheme: ClassScheme, path: Path) -> int:
-    classification = feature.get("properties", {}).get("classification") or {}
+    classification = (feature.get("properties") or {}).get("classification") or {}
     name = str(classification.get("name", ""))
     for value, known in enumerate(scheme.mask_names, start=1):
         if known.lower() == name.lower():
@@ -103,12 +115,9 @@ def _polygons_of(geometry: Mapping[str, Any], path: Path) -> Iterator[list[list[
         )
 
 
-def _draw(canvas: Image.Image, rings: list[list[list[float]]], value: int, region: Region) -> None:
-    """Fill a polygon's exterior except for its holes; a pixel counts when its centre is inside."""
-    part = Image.new("1", canvas.size, 0)
-    pen = ImageDraw.Draw(part)
-    for number, ring in enumerate(rings):
-        points = [(float(x) - region.x - 0.5, float(y) - region.y - 0.5) for x, y, *_ in ring]
-        if len(points) >= 3:
-            pen.polygon(points, fill=int(number == 0))
-    canvas.paste(value, mask=part)
+def _ring(points: Sequence[Sequence[float]], region: Region) -> NDArray[np.float64]:
+    """(N, 2) x and y in pixels of the region's mask; a third coordinate is left out."""
+    ring = np.array([(float(x) - region.x, float(y) - region.y) for x, y, *_ in points], dtype=np.float64)
+    if not np.isfinite(ring).all():
+        raise ValueError("a coordinate is not a number")
+    return ring

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.exchange.writing import export_to
 from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
@@ -114,4 +115,5 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) 
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(header)
     writer.writerows(rows)
-    write_beside(path, text.getvalue())
+    with export_to(path):
+        write_beside(path, text.getvalue())

@@ -1,18 +1,13 @@
-"""A project: a folder with `project.db` (SQLite), and masks, maps, models, thumbnails and logs beside it.
-
-Slides are referenced, not copied. What was painted is in the journal (table `patch`) before it is called saved. Files
-get new names, rows new revisions: nothing is overwritten in place.
-"""
+"""A project: a folder with project.db (SQLite), masks, maps and models. The one place that speaks SQL."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import secrets
 import sqlite3
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,19 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from histoloop.annotations.raster import apply_patch
-from histoloop.annotations.records import (
-    AnnotationStatus,
-    ClassScheme,
-    LabelClass,
-    Mask,
-    MaskClass,
-    Origin,
-    Patch,
-    QueryStatus,
-)
+from histoloop.annotations.records import AnnotationStatus, ClassScheme, Mask, Origin, Patch, QueryStatus
 from histoloop.errors import ProjectError
-from histoloop.geometry import Region
+from histoloop.store import rows
 from histoloop.store.cards import Card, load_card
+from histoloop.store.files import beside
 from histoloop.store.fingerprint import find_by_fingerprint, fingerprint
 from histoloop.store.planes import read_plane, write_plane
 from histoloop.store.records import (
@@ -44,85 +31,107 @@ from histoloop.store.records import (
     RoundRecord,
     SlideRecord,
 )
-from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
+from histoloop.store.schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    NEWEST_DONE,
+    SELECT_ANNOTATIONS,
+    SELECT_EARLIEST_OVERLAP,
+    SELECT_QUERIES,
+    SELECT_SLIDES,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
+    from histoloop.geometry import Region
+
 DATABASE = "project.db"
-BUSY_MS = 15_000
-HELD_OUT_EVERY = 4
-FIRST_HELD_OUT = 3
+BUSY_TIMEOUT_S = 10.0
+
+_QUERY_STATUS_AFTER = {
+    AnnotationStatus.DONE: QueryStatus.ANNOTATED,
+    AnnotationStatus.SKIPPED: QueryStatus.SKIPPED,
+    AnnotationStatus.CANNOT_TELL: QueryStatus.CANNOT_TELL,
+}
 
 
-def is_held_out(region_number: int) -> bool:
-    """Whether the n-th region annotated (from 1) judges models instead of training them: the 3rd, 7th, 11th, ..."""
-    return region_number % HELD_OUT_EVERY == FIRST_HELD_OUT
+def is_held_out(number: int) -> bool:
+    """Whether the region that is done as the `number`-th (from 1) judges models instead of training them.
+
+    Every fourth, from the third: 3, 7, 11, ... A quarter is held out, and three annotations are enough to begin.
+    """
+    return number % 4 == 3
 
 
 class Project:
-    """An open project; a context manager. Each thread and process opens its own; several may be open at a time."""
+    """An open project; a context manager.
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+    Several processes may have one project open; within a process each thread opens its own. Whatever a method has
+    written when it returns is on disk, whole, and survives the end of the process. Methods raise ProjectError when
+    the database cannot be read or written, ValueError for an id that does not exist or a value out of range.
+    """
+
+    def __init__(self, folder: Path, database: _Database) -> None:
         self.folder = folder
-        self._db = connection
-        row = self._one("SELECT name, scheme FROM project")
+        self._database = database
+        row = database.one("SELECT * FROM project")
         self.name: str = row["name"]
-        self.scheme = _scheme_from_json(row["scheme"])
-
-    # --- opening and closing --------------------------------------------------------------------------------------
+        self.scheme = rows.scheme_from_json(row["scheme"])
 
     @classmethod
     def create(cls, folder: Path, *, name: str, scheme: ClassScheme) -> Self:
-        """Make a project in a folder that is new or empty (ProjectError otherwise)."""
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ProjectError(f"{folder} is not empty.", advice="Choose a new folder for the project.")
+        """Make a new project in `folder` (made if missing) and open it; ProjectError when it holds one already."""
+        path = folder / DATABASE
+        if path.exists():
+            advice = "Open it, or choose another folder for the new one."
+            raise ProjectError(f"There is a project in {folder} already.", advice=advice)
+        partial = beside(path)
         try:
-            for part in (folder, *(folder / name for name in ("masks", "maps", "models", "thumbnails", "logs"))):
+            for part in (folder, folder / "masks", folder / "maps", folder / "models"):
                 part.mkdir(parents=True, exist_ok=True)
+            partial.touch(exist_ok=False)
+            with closing(_Database(partial)) as database:
+                database.migrate()
+                with database.transaction():
+                    values = (name, rows.scheme_to_json(scheme), _now())
+                    database.run("INSERT INTO project (id, name, scheme, created) VALUES (1, ?, ?, ?)", *values)
+            os.replace(partial, path)
         except OSError as error:
-            raise ProjectError(
-                f"{folder} cannot be made: {error}.", advice="Choose a folder you may write to, on a disk with room."
-            ) from error
-        connection = _connect(folder / DATABASE)
-        with _transaction(connection):
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        _migrate(folder / DATABASE, connection)
-        with _transaction(connection):
-            connection.execute(
-                "INSERT INTO project (id, name, scheme, created) VALUES (1, ?, ?, ?)",
-                (name, _scheme_to_json(scheme), _now()),
-            )
-        return cls(folder.resolve(), connection)
+            advice = "Choose a folder that you may write to, on a disk with free space."
+            raise ProjectError(f"No project can be made in {folder}: {error.strerror}.", advice=advice) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return cls.open(folder)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open a project, bringing an older one up to date; ProjectError when it is none, broken, or newer."""
-        database = folder / DATABASE
-        if not database.is_file():
-            raise ProjectError(
-                f"{folder} is not a HistoLoop project: it holds no {DATABASE}.",
-                advice="Choose the folder that the project was made in, or make a new project.",
-            )
+        """Open the project in `folder`, its database brought to this schema (a copy of the old one is kept beside).
+
+        Slides that were moved together with the project are found. Raises ProjectError when there is no project, when
+        it is broken, or when a newer HistoLoop wrote it.
+        """
+        folder = folder.absolute()
+        path = folder / DATABASE
+        if not path.is_file():
+            advice = f"Choose the folder that holds {DATABASE}, or make a new project."
+            raise ProjectError(f"There is no project in {folder}.", advice=advice)
+        database = _Database(path)
         try:
-            connection = _connect(database)
-            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-                connection.close()
-                raise ProjectError(
-                    f"{database} belongs to another program.", advice="Choose the folder of a HistoLoop project."
-                )
-            _migrate(database, connection)
-            return cls(folder.resolve(), connection)
-        except (sqlite3.DatabaseError, TypeError) as error:
-            raise ProjectError(
-                f"{database} cannot be read: {error}.",
-                advice="Copy the project folder back from a backup; masks and maps beside it are untouched.",
-            ) from error
+            database.check_is_project()
+            database.migrate()
+            database.use_write_ahead_log()
+            project = cls(folder, database)
+            project._follow_own_move()
+        except BaseException:
+            database.close()
+            raise
+        return project
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._db.close()
+        """Close the database; the project can be opened again."""
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -132,200 +141,330 @@ class Project:
     ) -> None:
         self.close()
 
+    # Folders and settings
+
+    @property
+    def masks_folder(self) -> Path:
+        """Where the masks of annotations are."""
+        return self.folder / "masks"
+
     @property
     def maps_folder(self) -> Path:
-        """Where the maps of slides are kept."""
+        """Where the maps of slides are, each in a folder of its own."""
         return self.folder / "maps"
 
     @property
     def models_folder(self) -> Path:
-        """Where the project's models are kept."""
+        """Where the models made in this project are."""
         return self.folder / "models"
 
-    @property
-    def masks_folder(self) -> Path:
-        """Where masks and pixel origins of annotations are kept."""
-        return self.folder / "masks"
+    def new_map_folder(self, slide_id: int, model_id: int) -> Path:
+        """A name under `maps_folder` that nothing uses yet; the folder is not made."""
+        return self.maps_folder / f"slide-{slide_id:04d}-model-{model_id:04d}-{secrets.token_hex(4)}"
 
-    # --- settings -------------------------------------------------------------------------------------------------
+    def new_model_folder(self, round_number: int) -> Path:
+        """A name under `models_folder` that nothing uses yet; the folder is not made."""
+        return self.models_folder / f"round-{round_number:03d}-{secrets.token_hex(4)}"
 
-    def get_setting(self, key: str, default: Any = None) -> Any:
-        """A value kept for this project (anything JSON holds)."""
-        row = self._db.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
-        return default if row is None else json.loads(row["value"])
+    def get_setting(self, key: str) -> Any:
+        """A setting's JSON value; None when it was never set."""
+        row = self._database.first("SELECT value FROM setting WHERE key = ?", key)
+        return None if row is None else json.loads(row["value"])
 
     def set_setting(self, key: str, value: Any) -> None:
-        """Keep a value with this project."""
-        self._write("INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", key, json.dumps(value))
+        """Keep a JSON value (TypeError for any other) under a key."""
+        text = json.dumps(value)
+        with self._database.transaction():
+            self._database.run("INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", key, text)
 
-    # --- slides ---------------------------------------------------------------------------------------------------
+    # Slides
 
     def add_slide(self, path: Path, *, width: int, height: int, mpp: float | None, vendor: str) -> SlideRecord:
-        """Refer to a slide; ProjectError when it is in the project already."""
-        place = path.resolve()
-        digest = fingerprint(place)
-        values = (str(place), self._relative(place), place.name, digest, width, height, mpp, vendor, _now())
-        try:
-            identity = self._write(
-                "INSERT INTO slide (path, relative_path, name, fingerprint, width, height, mpp, vendor, added) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *values,
-            )
-        except sqlite3.IntegrityError as error:
-            raise ProjectError(f"{place} is in the project already.", advice="Nothing needs to be done.") from error
-        return self.slide(identity)
+        """Refer to a slide file; one that is here already is returned as it is, one that was removed comes back.
+
+        A missing slide of the project with the same fingerprint is taken to have moved here. Raises SlideError when
+        the file cannot be read, ProjectError when its content is no longer what the project knows by this path.
+        """
+        path = path.absolute()
+        mark = fingerprint(path)
+        with self._database.transaction():
+            if known := self._database.first("SELECT * FROM slide WHERE path = ?", str(path)):
+                _check_same(path, known["fingerprint"], mark)
+                slide_id: int = known["id"]
+                self._database.run("UPDATE slide SET removed = NULL WHERE id = ?", slide_id)
+            elif lost := [slide for slide in self.slides() if not slide.found and slide.fingerprint == mark]:
+                slide_id = lost[0].id
+                self._point_slide(slide_id, path)
+            else:
+                slide_id = self._database.insert(
+                    "slide",
+                    path=str(path),
+                    relative_path=self._relative(path),
+                    name=path.name,
+                    fingerprint=mark,
+                    width=width,
+                    height=height,
+                    mpp=mpp,
+                    vendor=vendor,
+                    added=_now(),
+                )
+        return self.slide(slide_id)
 
     def slides(self) -> list[SlideRecord]:
-        """All slides, in the order they were added."""
-        return [self._slide(row) for row in self._db.execute("SELECT * FROM slide WHERE removed IS NULL ORDER BY id")]
+        """The slides, in the order they were added."""
+        return [rows.slide_of(row) for row in self._database.all(f"{SELECT_SLIDES} ORDER BY slide.id")]
 
     def slide(self, slide_id: int) -> SlideRecord:
-        """One slide; ValueError for an id that is not there."""
-        return self._slide(self._row("slide", slide_id))
+        """One slide."""
+        return rows.slide_of(self._database.one(f"{SELECT_SLIDES} AND slide.id = ?", slide_id))
 
     def remove_slide(self, slide_id: int) -> None:
-        """Leave a slide out of the project from now on; its file, annotations and maps stay where they are."""
-        row = self._row("slide", slide_id)
-        now = _now()
-        # The path gets a suffix so that the same file can be added again.
-        self._write(
-            "UPDATE slide SET removed = ?, path = ? WHERE id = ?", now, f"{row['path']}#removed {now}", slide_id
-        )
+        """Take a slide out of the project with its annotations and queries; adding its file again brings them back."""
+        self._set_slide(slide_id, "removed", _now())
 
     def set_mpp(self, slide_id: int, mpp: float) -> None:
-        """State the micrometres per level-0 pixel of a slide; its maps no longer hold and are forgotten."""
+        """Say how many micrometres a level-0 pixel of the slide is wide."""
         if not mpp > 0:
             raise ValueError(f"mpp must be positive, not {mpp}")
-        with _transaction(self._db):
-            self._db.execute("UPDATE slide SET mpp = ? WHERE id = ?", (mpp, slide_id))
-            self._db.execute("DELETE FROM map WHERE slide_id = ?", (slide_id,))
-            self._db.execute("DELETE FROM prediction WHERE slide_id = ?", (slide_id,))
+        self._set_slide(slide_id, "mpp", mpp)
 
     def set_label(self, slide_id: int, label: str | None) -> None:
-        """What a person says of a slide as a whole; None takes it back."""
+        """Say what the whole slide is, in the words of the scheme; None takes it back."""
         self._check_label(label)
-        self._write("UPDATE slide SET label = ? WHERE id = ?", label, slide_id)
+        self._set_slide(slide_id, "label", label)
 
     def set_tissue(self, slide_id: int, tissue_px: float) -> None:
-        """Keep how many level-0 pixels of a slide are tissue."""
-        self._write("UPDATE slide SET tissue_px = ? WHERE id = ?", tissue_px, slide_id)
+        """Keep how much tissue the slide has, in level-0 pixels."""
+        self._set_slide(slide_id, "tissue_px", tissue_px)
 
-    def set_prediction(self, slide_id: int, model_id: int, probabilities: Mapping[str, float] | None) -> None:
-        """Keep a model's probability per label of a slide; None (no tissue) keeps nothing."""
-        if probabilities is None:
-            return
-        self._write(
-            "INSERT INTO prediction (slide_id, model_id, probabilities, created) VALUES (?, ?, ?, ?)",
+    def set_prediction(self, slide_id: int, model_id: int, probabilities: Mapping[str, float]) -> None:
+        """Keep the probability per label that a model gave a slide; the newest of a model counts."""
+        for name in probabilities:
+            self._check_label(name)
+        text = json.dumps({name: float(value) for name, value in probabilities.items()})
+        with self._database.transaction():
+            self._database.insert(
+                "prediction", slide_id=slide_id, model_id=model_id, probabilities=text, created=_now()
+            )
+
+    def prediction(self, slide_id: int, model_id: int) -> dict[str, float] | None:
+        """The probability per label that a model gave a slide; None when it has not been predicted with it."""
+        row = self._database.first(
+            "SELECT probabilities FROM prediction WHERE slide_id = ? AND model_id = ? ORDER BY id DESC LIMIT 1",
             slide_id,
             model_id,
-            json.dumps(dict(probabilities)),
-            _now(),
         )
+        return None if row is None else dict(json.loads(row["probabilities"]))
 
-    def relocate(self, slide_id: int, path: Path) -> None:
-        """Point a slide to where its file is now; ProjectError when that is another file."""
-        record, place = self.slide(slide_id), path.resolve()
-        if fingerprint(place) != record.fingerprint:
-            raise ProjectError(
-                f"{place} is not the slide {record.name}: its content differs.",
-                advice="Choose the file that was moved, or import this one as a new slide.",
-            )
-        self._write(
-            "UPDATE slide SET path = ?, relative_path = ?, name = ? WHERE id = ?",
-            str(place),
-            self._relative(place),
-            place.name,
-            slide_id,
-        )
+    def relocate(self, slide_id: int, path: Path) -> SlideRecord:
+        """Say where the file of a slide is now; ProjectError when it is another slide's."""
+        path = path.absolute()
+        _check_same(path, self.slide(slide_id).fingerprint, fingerprint(path))
+        with self._database.transaction():
+            self._point_slide(slide_id, path)
+        return self.slide(slide_id)
 
     def find_moved(self, folder: Path) -> list[SlideRecord]:
-        """Look under a folder for slides whose files are gone, by their fingerprints; the ones found again."""
-        found = []
-        for record in self.slides():
-            if record.found:
-                continue
-            place = find_by_fingerprint(record.fingerprint, folder)
-            if place is not None:
-                self.relocate(record.id, place)
-                found.append(self.slide(record.id))
-        return found
+        """Look under `folder` for the slides whose files are missing, by fingerprint; the slides found again."""
+        found = [
+            (slide, path)
+            for slide in self.slides()
+            if not slide.found and (path := find_by_fingerprint(slide.fingerprint, folder.absolute()))
+        ]
+        return [self.relocate(slide.id, path) for slide, path in found]
 
-    # --- models ---------------------------------------------------------------------------------------------------
+    def _set_slide(self, slide_id: int, column: str, value: float | str | None) -> None:
+        self.slide(slide_id)
+        with self._database.transaction():
+            self._database.run(f"UPDATE slide SET {column} = ? WHERE id = ?", value, slide_id)
 
-    def add_model(self, folder_name: str, *, hash: str, parent: int | None, round: int) -> ModelRecord:
-        """Enter a model whose folder is in `models_folder`, as a candidate."""
-        identity = self._write(
-            "INSERT INTO model (folder, hash, parent, round, status, created) VALUES (?, ?, ?, ?, ?, ?)",
-            folder_name,
-            hash,
-            parent,
-            round,
-            ModelStatus.CANDIDATE.value,
-            _now(),
-        )
-        return self.model(identity)
+    def _point_slide(self, slide_id: int, path: Path) -> None:
+        values = (str(path), self._relative(path), path.name, slide_id)
+        self._database.run("UPDATE slide SET path = ?, relative_path = ?, name = ? WHERE id = ?", *values)
+
+    def _relative(self, path: Path) -> str | None:
+        """The path as seen from the project, so that both can move together; None between drives of Windows."""
+        try:
+            return Path(os.path.relpath(path, self.folder)).as_posix()
+        except ValueError:
+            return None
+
+    def _follow_own_move(self) -> None:
+        """Find the slides that were moved together with the project folder."""
+        lost = {slide.id: slide for slide in self.slides() if not slide.found}
+        for row in self._database.all("SELECT id, relative_path FROM slide WHERE relative_path IS NOT NULL"):
+            path = Path(os.path.normpath(self.folder / row["relative_path"]))
+            if row["id"] in lost and path.is_file() and fingerprint(path) == lost[row["id"]].fingerprint:
+                self.relocate(row["id"], path)
+
+    # Models, maps, rounds
+
+    def add_model(
+        self,
+        folder_name: str,
+        *,
+        hash: str,
+        parent: int | None,
+        round: int,
+        status: ModelStatus | str = ModelStatus.CANDIDATE,
+    ) -> ModelRecord:
+        """Keep a model: its folder's name under `models_folder`, or the absolute path of one that lies elsewhere."""
+        with self._database.transaction():
+            if ModelStatus(status) is ModelStatus.CURRENT:
+                self._keep_current_model()
+            model_id = self._database.insert(
+                "model",
+                folder=folder_name,
+                hash=hash,
+                parent=parent,
+                round=round,
+                status=ModelStatus(status),
+                created=_now(),
+            )
+        return self.model(model_id)
 
     def models(self) -> list[ModelRecord]:
-        """All models, oldest first."""
-        return [self._model(row) for row in self._db.execute("SELECT * FROM model ORDER BY id")]
+        """The models, in the order they were added."""
+        return [rows.model_of(row, self.models_folder) for row in self._database.all("SELECT * FROM model ORDER BY id")]
 
     def model(self, model_id: int) -> ModelRecord:
-        """One model; ValueError for an id that is not there."""
-        return self._model(self._row("model", model_id))
+        """One model."""
+        return rows.model_of(self._database.one("SELECT * FROM model WHERE id = ?", model_id), self.models_folder)
 
     def current_model(self) -> ModelRecord:
-        """The model whose predictions are shown; ProjectError when there is none."""
-        row = self._db.execute("SELECT * FROM model WHERE status = 'current'").fetchone()
-        if row is None:
-            raise ProjectError("The project has no model.", advice="Make a new project and import the slides again.")
-        return self._model(row)
-
-    def base_model(self) -> ModelRecord:
-        """The model the project started from: theta_0 of every round."""
-        row = self._db.execute("SELECT * FROM model WHERE parent IS NULL ORDER BY id").fetchone()
-        if row is None:
-            raise ProjectError("The project has no model.", advice="Make a new project and import the slides again.")
-        return self._model(row)
+        """The model that predicts and asks now; ProjectError before the first."""
+        return self._first_model("SELECT * FROM model WHERE status = 'current'")
 
     def current_card(self) -> Card:
         """The card of the current model."""
         return load_card(self.current_model().folder)
 
+    def base_model(self) -> ModelRecord:
+        """The model that the project began with: theta_0, from which every retraining starts again."""
+        return self._first_model("SELECT * FROM model WHERE parent IS NULL ORDER BY id LIMIT 1")
+
     def make_current(self, model_id: int) -> None:
-        """Show this model's predictions from now on; the one before is kept."""
-        self._row("model", model_id)
-        with _transaction(self._db):
-            self._db.execute("UPDATE model SET status = 'kept' WHERE status = 'current'")
-            self._db.execute("UPDATE model SET status = 'current' WHERE id = ?", (model_id,))
+        """Let this model predict and ask from now on; the one that did is kept."""
+        self.set_model_status(model_id, ModelStatus.CURRENT)
 
     def set_model_status(self, model_id: int, status: ModelStatus) -> None:
-        """Set a model aside; ValueError for the current one, which `make_current` replaces."""
-        if status is ModelStatus.CURRENT or self.model(model_id).status is ModelStatus.CURRENT:
-            raise ValueError("make_current decides which model is current")
-        self._write("UPDATE model SET status = ? WHERE id = ?", status.value, model_id)
+        """Say where a model stands; when it becomes the current one, the one that was is kept."""
+        self.model(model_id)
+        with self._database.transaction():
+            if ModelStatus(status) is ModelStatus.CURRENT:
+                self._keep_current_model()
+            self._database.update("model", model_id, status=ModelStatus(status))
 
-    # --- maps -----------------------------------------------------------------------------------------------------
+    def _first_model(self, sql: str) -> ModelRecord:
+        row = self._database.first(sql)
+        if row is None:
+            raise ProjectError(f"{self.folder} has no such model yet.", advice="Choose a model for the project.")
+        return rows.model_of(row, self.models_folder)
+
+    def _keep_current_model(self) -> None:
+        self._database.run("UPDATE model SET status = ? WHERE status = ?", ModelStatus.KEPT, ModelStatus.CURRENT)
 
     def add_map(self, slide_id: int, model_id: int, folder_name: str) -> None:
-        """Enter the maps that a model made of a slide; their folder is in `maps_folder`."""
-        self._write(
-            "INSERT INTO map (slide_id, model_id, folder, created) VALUES (?, ?, ?, ?)",
-            slide_id,
-            model_id,
-            folder_name,
-            _now(),
-        )
+        """Keep which folder under `maps_folder` holds the maps of a slide by a model; the newest counts."""
+        with self._database.transaction():
+            self._database.insert("map", slide_id=slide_id, model_id=model_id, folder=folder_name, created=_now())
 
     def map_folder(self, slide_id: int, model_id: int | None = None) -> Path | None:
-        """The newest maps of a slide by a model (the current one); None when there are none on disk."""
-        model = self.current_model().id if model_id is None else model_id
-        row = self._db.execute(
-            "SELECT folder FROM map WHERE slide_id = ? AND model_id = ? ORDER BY id DESC", (slide_id, model)
-        ).fetchone()
+        """The folder of the newest maps of a slide by a model (None: the current one); None when there are none."""
+        row = self._database.first(
+            """SELECT map.folder FROM map JOIN model ON model.id = map.model_id
+            WHERE map.slide_id = ? AND (model.id = ? OR ? IS NULL AND model.status = 'current')
+            ORDER BY map.id DESC LIMIT 1""",
+            slide_id,
+            model_id,
+            model_id,
+        )
         folder = None if row is None else self.maps_folder / row["folder"]
         return folder if folder is not None and folder.is_dir() else None
 
-    # --- annotations ----------------------------------------------------------------------------------------------
+    def add_round(
+        self, model_id: int, parent: int | None, figures: Mapping[str, float], annotations: int
+    ) -> RoundRecord:
+        """Keep a retraining: the model made, the one before, its figures, and how many annotations it learned from."""
+        with self._database.transaction():
+            number = self._database.one("SELECT COALESCE(MAX(number), 0) + 1 AS next FROM round")["next"]
+            round_id = self._database.insert(
+                "round",
+                number=number,
+                model_id=model_id,
+                parent=parent,
+                figures=json.dumps(dict(figures)),
+                annotations=annotations,
+                created=_now(),
+            )
+        return rows.round_of(self._database.one("SELECT * FROM round WHERE id = ?", round_id))
+
+    def rounds(self) -> list[RoundRecord]:
+        """The retrainings, oldest first; numbered from 1."""
+        return [rows.round_of(row) for row in self._database.all("SELECT * FROM round ORDER BY number")]
+
+    # Queries
+
+    def add_queries(self, queries: Iterable[NewQuery]) -> list[QueryRecord]:
+        """Put regions into the queue, all or none."""
+        now = _now()
+        with self._database.transaction():
+            ids = [
+                self._database.insert(
+                    "query",
+                    slide_id=query.slide_id,
+                    **_edges(query.region),
+                    strategy=query.strategy,
+                    score=float(query.score),
+                    round=query.round,
+                    reason=query.reason,
+                    class_name=query.class_name,
+                    status=QueryStatus.OPEN,
+                    created=now,
+                    updated=now,
+                )
+                for query in queries
+            ]
+        return [self.query(query_id) for query_id in ids]
+
+    def queries(
+        self,
+        status: QueryStatus | None = QueryStatus.OPEN,
+        *,
+        slide_id: int | None = None,
+        class_name: str | None = None,
+    ) -> list[QueryRecord]:
+        """Queries of a status (None: all), of a slide, of a class; newest round first, then highest score."""
+        found = self._database.all(
+            f"""{SELECT_QUERIES} AND (?1 IS NULL OR query.status = ?1) AND (?2 IS NULL OR slide_id = ?2)
+            AND (?3 IS NULL OR class_name = ?3) ORDER BY round DESC, score DESC, query.id""",
+            status,
+            slide_id,
+            class_name,
+        )
+        return [rows.query_of(row) for row in found]
+
+    def query(self, query_id: int) -> QueryRecord:
+        """One query."""
+        return rows.query_of(self._database.one("SELECT * FROM query WHERE id = ?", query_id))
+
+    def set_query_status(self, query_id: int, status: QueryStatus) -> None:
+        """Say where a query stands; only open ones are in the queue."""
+        self.query(query_id)
+        with self._database.transaction():
+            self._set_query_status(query_id, status)
+
+    def supersede_open_queries(self) -> int:
+        """Close the queries nobody answered, because new ones are asked; how many there were."""
+        with self._database.transaction():
+            sql = "UPDATE query SET status = ?, updated = ? WHERE status = ?"
+            return self._database.run(sql, QueryStatus.SUPERSEDED, _now(), QueryStatus.OPEN)
+
+    def _set_query_status(self, query_id: int, status: QueryStatus) -> None:
+        values = (QueryStatus(status), _now(), query_id)
+        self._database.run("UPDATE query SET status = ?, updated = ? WHERE id = ?", *values)
+
+    # Annotations
 
     def start_annotation(
         self,
@@ -338,399 +477,365 @@ class Project:
         query_id: int | None = None,
         origin: Origin = Origin.UNTOUCHED,
     ) -> AnnotationRecord:
-        """Begin a draft from a mask of the region at level-0 resolution.
+        """Begin a draft that starts from `mask` ((region.height, region.width), or both divided by one downsample).
 
-        `origin_model` is the hash of the model that made the mask; `origin` says where its pixels come from.
+        `origin_model` is the hash of the model that predicted the mask, `origin` where all of its pixels come from:
+        HUMAN for a mask that was drawn elsewhere.
         """
-        slide = self.slide(slide_id)
-        if not slide.extent.contains(region):
-            raise ValueError(f"{region} does not lie inside {slide.name} ({slide.width} x {slide.height})")
-        origins = np.full(mask.shape, origin, np.uint8)
-        return self._start(slide_id, region, mask, origins, origin_model, person, query_id, continues=None)
+        self.slide(slide_id)
+        plane = np.full(mask.shape, origin, dtype=np.uint8)
+        return self._insert_annotation(
+            mask, plane, slide_id=slide_id, region=region, model_hash=origin_model, person=person, query_id=query_id
+        )
 
-    def reopen_annotation(self, annotation_id: int) -> AnnotationRecord:
-        """A new draft that goes on from a finished annotation; the finished one stays as it is."""
-        record = self.annotation(annotation_id)
-        if record.status is not AnnotationStatus.DONE:
-            raise ValueError(f"annotation {annotation_id} is {record.status.value}, not done")
+    def reopen_annotation(self, annotation_id: int, *, person: str | None = None) -> AnnotationRecord:
+        """A new draft that continues from a finished annotation, by the same person unless said.
+
+        The finished one counts until the draft is done: the newest done of a region wins.
+        """
+        old = self.annotation(annotation_id)
+        if old.status is AnnotationStatus.DRAFT:
+            raise ValueError(f"annotation {annotation_id} is a draft; it needs no reopening")
         mask, origin = self.load_mask(annotation_id)
-        return self._start(
-            record.slide_id,
-            record.region,
+        return self._insert_annotation(
             mask,
             origin,
-            record.model_hash,
-            record.person,
-            record.query_id,
-            continues=annotation_id,
+            slide_id=old.slide_id,
+            region=old.region,
+            model_hash=old.model_hash,
+            person=old.person if person is None else person,
+            query_id=old.query_id,
+            label=old.label,
+            size=old.size,
+            held_out=old.held_out,
+            continues=old.id,
         )
 
     def append_patch(self, annotation_id: int, patch: Patch) -> None:
-        """Journal a change of a draft's mask; it is on disk when this returns. ValueError for another status."""
-        record = self._draft(annotation_id)
-        mask_like = np.empty((record.region.height, record.region.width), np.uint8)
-        apply_patch(mask_like, patch)  # refuses a patch that reaches past the mask
-        if int(patch.values.max()) > len(self.scheme.masks):
-            raise ValueError(f"mask value {int(patch.values.max())} names no class of the project")
+        """Add a change to the journal of a draft; on disk when this returns, whatever happens to the process."""
+        row = self._draft_row(annotation_id)
+        self._check_patch(row, patch)
         height, width = patch.values.shape
-        self._write(
-            "INSERT INTO patch (annotation_id, x, y, width, height, payload, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            annotation_id,
-            patch.x,
-            patch.y,
-            width,
-            height,
-            zlib.compress(np.ascontiguousarray(patch.values).tobytes()),
-            _now(),
-        )
+        now = _now()
+        with self._database.transaction():
+            self._database.insert(
+                "patch",
+                annotation_id=annotation_id,
+                x=patch.x,
+                y=patch.y,
+                width=width,
+                height=height,
+                payload=zlib.compress(np.ascontiguousarray(patch.values).tobytes()),
+                created=now,
+            )
+            self._database.run("UPDATE annotation SET updated = ? WHERE id = ?", now, annotation_id)
 
     def load_mask(self, annotation_id: int) -> tuple[Mask, Mask]:
-        """Mask and pixel origins (`Origin`) of an annotation, (height, width) each, as of its last patch."""
-        row = self._row("annotation", annotation_id)
+        """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
+
+        A pixel whose value a patch changed is of HUMAN origin.
+        """
+        row = self._annotation_row(annotation_id)
         if row["mask_file"] is not None:
-            return self._planes(row["mask_file"], row["origin_file"])
-        mask, origin = self._planes(row["base_mask_file"], row["base_origin_file"])
-        for patch in self._patches(annotation_id):
-            height, width = patch.values.shape
-            place = np.s_[patch.y : patch.y + height, patch.x : patch.x + width]
-            origin[place][mask[place] != patch.values] = Origin.HUMAN
+            return read_plane(self.masks_folder / row["mask_file"]), read_plane(self.masks_folder / row["origin_file"])
+        mask = read_plane(self.masks_folder / row["base_mask_file"])
+        origin = read_plane(self.masks_folder / row["base_origin_file"])
+        for patch in self._journal(annotation_id):
+            before = mask.copy()
             apply_patch(mask, patch)
+            origin[mask != before] = Origin.HUMAN
         return mask, origin
 
     def finish_annotation(
-        self, annotation_id: int, status: AnnotationStatus, *, label: str | None = None, size: float | None = None
+        self,
+        annotation_id: int,
+        status: AnnotationStatus,
+        *,
+        label: str | None = None,
+        size: float | None = None,
     ) -> AnnotationRecord:
-        """Close a draft. DONE keeps its mask, what nobody touched counting as accepted, and closes its query."""
-        record = self._draft(annotation_id)
+        """Close a draft, and its query with it. A label or size that is None leaves what was said before.
+
+        DONE writes the mask and its origins to files of their own, pixels nobody touched as ACCEPTED, and settles
+        whether the region is held out (`is_held_out`): a region done before, or overlapping such a one, goes where
+        that one went, so that no pixel both trains and judges.
+        """
+        if status not in _QUERY_STATUS_AFTER:
+            raise ValueError(f"an annotation is finished as done, skipped or cannot tell, not {status}")
         self._check_label(label)
         if size is not None and not 0 <= size <= 1:
-            raise ValueError(f"size is a fraction, not {size}")
-        if status is AnnotationStatus.DRAFT:
-            raise ValueError("a draft is finished as done, skipped or cannot tell")
-        files: tuple[str | None, str | None] = (None, None)
-        if status is AnnotationStatus.DONE:
-            mask, origin = self.load_mask(annotation_id)
-            origin[origin == Origin.UNTOUCHED] = Origin.ACCEPTED
-            files = self._write_planes(annotation_id, mask, origin)
-        with _transaction(self._db):
-            order, number, held_out = self._finish_order(record) if status is AnnotationStatus.DONE else (None, None, 0)
-            self._db.execute(
-                "UPDATE annotation SET status = ?, label = ?, size = ?, updated = ?, mask_file = ?, origin_file = ?, "
-                "finish_order = ?, region_number = ?, held_out = ? WHERE id = ?",
-                (status.value, label, size, _now(), *files, order, number, held_out, annotation_id),
-            )
-            if record.query_id is not None:
-                self._set_query_status(record.query_id, _QUERY_AFTER[status])
+            raise ValueError(f"size is a fraction of the region, between 0 and 1, not {size}")
+        row = self._draft_row(annotation_id)
+        files = self._write_final_planes(row) if status is AnnotationStatus.DONE else {}
+        with self._database.transaction():
+            self._draft_row(annotation_id)
+            changes = {"status": status, "updated": _now(), **files}
+            if label is not None:
+                changes["label"] = label
+            if size is not None:
+                changes["size"] = size
+            if status is AnnotationStatus.DONE:
+                changes |= self._place_in_order(row)
+            self._database.update("annotation", annotation_id, **changes)
+            if row["query_id"] is not None:
+                self._set_query_status(row["query_id"], _QUERY_STATUS_AFTER[status])
         return self.annotation(annotation_id)
-
-    def annotation(self, annotation_id: int) -> AnnotationRecord:
-        """One annotation; ValueError for an id that is not there."""
-        return self._annotation(self._row("annotation", annotation_id))
 
     def annotations(
         self, slide_id: int | None = None, status: AnnotationStatus | None = None
     ) -> list[AnnotationRecord]:
-        """Annotations in the order they were begun; of the finished ones of a region only the newest."""
-        rows = self._db.execute(
-            "SELECT annotation.* FROM annotation JOIN slide ON slide.id = slide_id AND slide.removed IS NULL "
-            "WHERE (? IS NULL OR slide_id = ?) AND (? IS NULL OR status = ?) AND NOT EXISTS ("
-            "SELECT 1 FROM annotation AS newer WHERE newer.slide_id = annotation.slide_id AND newer.x = annotation.x "
-            "AND newer.y = annotation.y AND newer.width = annotation.width AND newer.height = annotation.height "
-            "AND newer.status = 'done' AND annotation.status = 'done' "
-            "AND newer.finish_order > annotation.finish_order) ORDER BY annotation.id",
-            (slide_id, slide_id, status, status),
+        """All annotations ever begun (of a slide, of a status), oldest first."""
+        found = self._database.all(
+            f"""{SELECT_ANNOTATIONS} AND (?1 IS NULL OR slide_id = ?1) AND (?2 IS NULL OR status = ?2)
+            ORDER BY annotation.id""",
+            slide_id,
+            status,
         )
-        return [self._annotation(row) for row in rows]
+        return [rows.annotation_of(row) for row in found]
 
     def training_annotations(self) -> list[AnnotationRecord]:
-        """Finished annotations whose slides are where they should be; held-out ones included, and marked."""
-        there = {slide.id for slide in self.slides() if slide.found}
-        return [record for record in self.annotations(status=AnnotationStatus.DONE) if record.slide_id in there]
+        """The annotations that count, in order of finishing: of each region the newest done; held-out ones too."""
+        found = self._database.all(f"{SELECT_ANNOTATIONS} AND {NEWEST_DONE} ORDER BY finish_order")
+        return [rows.annotation_of(row) for row in found]
 
-    # --- queries --------------------------------------------------------------------------------------------------
+    def annotation(self, annotation_id: int) -> AnnotationRecord:
+        """One annotation."""
+        return rows.annotation_of(self._annotation_row(annotation_id))
 
-    def add_queries(self, queries: Sequence[NewQuery]) -> list[QueryRecord]:
-        """Put regions into the queue, all or none."""
-        identities = []
-        with _transaction(self._db):
-            for query in queries:
-                region, now = query.region, _now()
-                cursor = self._db.execute(
-                    "INSERT INTO query (slide_id, x, y, width, height, strategy, score, round, reason, class_name, "
-                    "status, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)",
-                    (query.slide_id, region.x, region.y, region.width, region.height, query.strategy, query.score,
-                     query.round, query.reason, query.class_name, now, now),
-                )  # fmt: skip
-                identities.append(cursor.lastrowid)
-        return [self.query(identity) for identity in identities if identity is not None]
+    def find_draft(self, slide_id: int, region: Region) -> AnnotationRecord | None:
+        """The newest draft of a region, to go on with after a crash; None when there is none."""
+        drafts = self.annotations(slide_id, AnnotationStatus.DRAFT)
+        return next((draft for draft in reversed(drafts) if draft.region == region), None)
 
-    def query(self, query_id: int) -> QueryRecord:
-        """One query; ValueError for an id that is not there."""
-        return self._query(self._row("query", query_id))
-
-    def queries(self, status: QueryStatus | None = QueryStatus.OPEN, slide_id: int | None = None) -> list[QueryRecord]:
-        """Queries in the order they were asked; the open ones unless another status (None: any) is wanted."""
-        rows = self._db.execute(
-            "SELECT query.* FROM query JOIN slide ON slide.id = slide_id AND slide.removed IS NULL "
-            "WHERE (? IS NULL OR status = ?) AND (? IS NULL OR slide_id = ?) ORDER BY query.id",
-            (status, status, slide_id, slide_id),
-        )
-        return [self._query(row) for row in rows]
-
-    def set_query_status(self, query_id: int, status: QueryStatus) -> None:
-        """Settle a query."""
-        self._row("query", query_id)
-        with _transaction(self._db):
-            self._set_query_status(query_id, status)
-
-    def supersede_open_queries(self) -> None:
-        """Empty the queue before a new one; drafts begun on its regions stay."""
-        self._write("UPDATE query SET status = 'superseded', updated = ? WHERE status = 'open'", _now())
-
-    # --- rounds ---------------------------------------------------------------------------------------------------
-
-    def add_round(self, model_id: int, parent: int | None, figures: Mapping[str, float], annotations: int) -> int:
-        """Enter a retraining: the model it made, the one before, its figures, how many annotations it used."""
-        return self._write(
-            "INSERT INTO round (number, model_id, parent, figures, annotations, created) "
-            "VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM round), ?, ?, ?, ?, ?)",
-            model_id,
-            parent,
-            json.dumps(dict(figures)),
-            annotations,
-            _now(),
-        )
-
-    def rounds(self) -> list[RoundRecord]:
-        """All retrainings, oldest first."""
-        return [
-            RoundRecord(
-                id=row["id"],
-                number=row["number"],
-                model_id=row["model_id"],
-                parent=row["parent"],
-                figures=json.loads(row["figures"]),
-                annotations=row["annotations"],
-                created=row["created"],
-            )
-            for row in self._db.execute("SELECT * FROM round ORDER BY number")
-        ]
-
-    # --- rows to records ------------------------------------------------------------------------------------------
-
-    def _slide(self, row: sqlite3.Row) -> SlideRecord:
-        path = self._place(row)
-        prediction = self._db.execute(
-            "SELECT probabilities FROM prediction JOIN model ON model.id = model_id AND model.status = 'current' "
-            "WHERE slide_id = ? ORDER BY prediction.id DESC",
-            (row["id"],),
-        ).fetchone()
-        return SlideRecord(
-            id=row["id"],
-            path=path,
-            name=row["name"],
-            fingerprint=row["fingerprint"],
-            width=row["width"],
-            height=row["height"],
-            mpp=row["mpp"],
-            vendor=row["vendor"],
-            label=row["label"],
-            predicted=None if prediction is None else json.loads(prediction["probabilities"]),
-            tissue_px=row["tissue_px"],
-            found=path.exists(),
-        )
-
-    def _place(self, row: sqlite3.Row) -> Path:
-        """Where a slide is: where it was, or at the same place beside a project folder that was moved with it."""
-        path = Path(row["path"])
-        if not path.exists() and row["relative_path"] is not None:
-            beside = Path(self.folder / row["relative_path"]).resolve()
-            if beside.exists():
-                return beside
-        return path
-
-    def _relative(self, place: Path) -> str | None:
-        try:
-            return Path(os.path.relpath(place, self.folder)).as_posix()
-        except ValueError:  # another drive on Windows
-            return None
-
-    def _model(self, row: sqlite3.Row) -> ModelRecord:
-        return ModelRecord(
-            id=row["id"],
-            folder=self.models_folder / row["folder"],
-            hash=row["hash"],
-            parent=row["parent"],
-            round=row["round"],
-            status=ModelStatus(row["status"]),
-            created=row["created"],
-        )
-
-    def _annotation(self, row: sqlite3.Row) -> AnnotationRecord:
-        names = {field.name for field in dataclasses.fields(AnnotationRecord)} - {"region", "status", "held_out"}
-        return AnnotationRecord(
-            **{name: row[name] for name in names},
-            region=_region(row),
-            status=AnnotationStatus(row["status"]),
-            held_out=bool(row["held_out"]),
-        )
-
-    def _query(self, row: sqlite3.Row) -> QueryRecord:
-        names = {field.name for field in dataclasses.fields(QueryRecord)} - {"region", "status"}
-        return QueryRecord(
-            **{name: row[name] for name in names}, region=_region(row), status=QueryStatus(row["status"])
-        )
-
-    # --- inner steps ----------------------------------------------------------------------------------------------
-
-    def _start(
+    def _insert_annotation(
         self,
-        slide_id: int,
-        region: Region,
         mask: Mask,
         origin: Mask,
-        model_hash: str | None,
-        person: str,
-        query_id: int | None,
         *,
-        continues: int | None,
+        slide_id: int,
+        region: Region,
+        **values: float | str | None,
     ) -> AnnotationRecord:
-        if mask.shape != (region.height, region.width):
-            raise ValueError(f"a mask of shape {mask.shape} for a region of {region.width} x {region.height}")
-        if int(mask.max(initial=0)) > len(self.scheme.masks):
-            raise ValueError(f"mask value {int(mask.max())} names no class of the project")
-        stem = f"slide-{slide_id}"
+        downsample = _mask_downsample(region, mask)
+        self._check_values(mask)
+        stem = _stem(slide_id, region)
         mask_file = write_plane(self.masks_folder, mask, stem=f"{stem}-start")
         origin_file = write_plane(self.masks_folder, origin, stem=f"{stem}-start-origin")
         now = _now()
-        identity = self._write(
-            "INSERT INTO annotation (slide_id, x, y, width, height, mask_downsample, status, person, created, updated, "
-            "model_hash, query_id, continues, base_mask_file, base_origin_file) "
-            "VALUES (?, ?, ?, ?, ?, 1.0, 'draft', ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(slide_id, region.x, region.y, region.width, region.height),
-            *(person, now, now, model_hash, query_id, continues, mask_file, origin_file),
+        with self._database.transaction():
+            annotation_id = self._database.insert(
+                "annotation",
+                slide_id=slide_id,
+                **_edges(region),
+                **values,
+                mask_downsample=downsample,
+                status=AnnotationStatus.DRAFT,
+                created=now,
+                updated=now,
+                base_mask_file=mask_file,
+                base_origin_file=origin_file,
+            )
+        return self.annotation(annotation_id)
+
+    def _write_final_planes(self, row: rows.Row) -> dict[str, Any]:
+        mask, origin = self.load_mask(row["id"])
+        origin[origin == Origin.UNTOUCHED] = Origin.ACCEPTED
+        stem = _stem(row["slide_id"], rows.region_of(row))
+        return {
+            "mask_file": write_plane(self.masks_folder, mask, stem=stem),
+            "origin_file": write_plane(self.masks_folder, origin, stem=f"{stem}-origin"),
+        }
+
+    def _place_in_order(self, row: rows.Row) -> dict[str, Any]:
+        """When an annotation is done: its place among those done, its region's number, whether it is held out."""
+        last = self._database.one(
+            """SELECT COALESCE(MAX(finish_order), 0) AS finish_order, COALESCE(MAX(region_number), 0) AS region_number
+            FROM annotation"""
         )
-        return self.annotation(identity)
+        edges = _edges(rows.region_of(row))
+        earlier = self._database.first(SELECT_EARLIEST_OVERLAP, slide_id=row["slide_id"], **edges)
+        number = last["region_number"] + 1 if earlier is None else earlier["region_number"]
+        held_out = is_held_out(number) if earlier is None else bool(earlier["held_out"])
+        return {"finish_order": last["finish_order"] + 1, "region_number": number, "held_out": held_out}
 
-    def _draft(self, annotation_id: int) -> AnnotationRecord:
-        record = self.annotation(annotation_id)
-        if record.status is not AnnotationStatus.DRAFT:
-            raise ValueError(f"annotation {annotation_id} is {record.status.value}, not a draft")
-        return record
+    def _journal(self, annotation_id: int) -> Iterator[Patch]:
+        for row in self._database.all("SELECT * FROM patch WHERE annotation_id = ? ORDER BY id", annotation_id):
+            values = np.frombuffer(zlib.decompress(row["payload"]), dtype=np.uint8)
+            yield Patch(row["x"], row["y"], values.reshape(row["height"], row["width"]))
 
-    def _patches(self, annotation_id: int) -> Iterator[Patch]:
-        for row in self._db.execute("SELECT * FROM patch WHERE annotation_id = ? ORDER BY id", (annotation_id,)):
-            values = np.frombuffer(zlib.decompress(row["payload"]), np.uint8).reshape(row["height"], row["width"])
-            yield Patch(row["x"], row["y"], values)
+    def _annotation_row(self, annotation_id: int) -> rows.Row:
+        return self._database.one("SELECT * FROM annotation WHERE id = ?", annotation_id)
 
-    def _planes(self, mask_file: str, origin_file: str) -> tuple[Mask, Mask]:
-        return read_plane(self.masks_folder / mask_file), read_plane(self.masks_folder / origin_file)
+    def _draft_row(self, annotation_id: int) -> rows.Row:
+        row = self._annotation_row(annotation_id)
+        if row["status"] != AnnotationStatus.DRAFT:
+            raise ValueError(f"annotation {annotation_id} is {row['status']}, not a draft; reopen it to change it")
+        return row
 
-    def _write_planes(self, annotation_id: int, mask: Mask, origin: Mask) -> tuple[str, str]:
-        stem = f"annotation-{annotation_id}"
-        return (
-            write_plane(self.masks_folder, mask, stem=stem),
-            write_plane(self.masks_folder, origin, stem=f"{stem}-origin"),
-        )
+    def _check_patch(self, row: rows.Row, patch: Patch) -> None:
+        height, width = patch.values.shape
+        bottom, right = _mask_shape(rows.region_of(row), row["mask_downsample"])
+        if min(patch.x, patch.y) < 0 or patch.x + width > right or patch.y + height > bottom:
+            raise ValueError(f"a patch of {width} x {height} at ({patch.x}, {patch.y}) reaches past the mask")
+        self._check_values(patch.values)
 
-    def _finish_order(self, record: AnnotationRecord) -> tuple[int, int, int]:
-        """Place among all finished ones, number of its region, and whether that region is held out."""
-        order = self._one("SELECT COALESCE(MAX(finish_order), 0) + 1 AS next FROM annotation")["next"]
-        region = record.region
-        before = self._db.execute(
-            "SELECT region_number, held_out FROM annotation WHERE status = 'done' AND slide_id = ? AND x = ? AND y = ? "
-            "AND width = ? AND height = ?",
-            (record.slide_id, region.x, region.y, region.width, region.height),
-        ).fetchone()
-        if before is not None:
-            return order, before["region_number"], before["held_out"]
-        number = self._one("SELECT COALESCE(MAX(region_number), 0) + 1 AS next FROM annotation")["next"]
-        return order, number, int(is_held_out(number))
-
-    def _set_query_status(self, query_id: int, status: QueryStatus) -> None:
-        self._db.execute("UPDATE query SET status = ?, updated = ? WHERE id = ?", (status.value, _now(), query_id))
+    def _check_values(self, mask: Mask) -> None:
+        if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
+            raise ValueError(f"a mask is (H, W) uint8, not {mask.shape} {mask.dtype}")
+        if int(mask.max()) > len(self.scheme.masks):
+            raise ValueError(f"mask value {mask.max()} where the highest class is {len(self.scheme.masks)}")
 
     def _check_label(self, label: str | None) -> None:
         if label is not None and label not in self.scheme.label_names:
             raise ValueError(f"no label {label!r}; there are {', '.join(self.scheme.label_names)}")
 
-    def _row(self, table: str, identity: int) -> sqlite3.Row:
-        row: sqlite3.Row | None = self._db.execute(f"SELECT * FROM {table} WHERE id = ?", (identity,)).fetchone()
+
+class _Database:
+    """A connection to project.db, and the errors of SQLite in words for the user."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._explained():
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+            )
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.execute("PRAGMA synchronous = FULL")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def check_is_project(self) -> None:
+        """Raise ProjectError for a database of something else."""
+        if self._pragma("application_id") != APPLICATION_ID or self._pragma("user_version") < 1:
+            advice = f"Choose a folder whose {DATABASE} was made by HistoLoop."
+            raise ProjectError(f"{self.path} is not the database of a project.", advice=advice)
+
+    def use_write_ahead_log(self) -> None:
+        """Let others read while one writes."""
+        with self._explained():
+            self._connection.execute("PRAGMA journal_mode = WAL")
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest schema in one step, after a copy of an older database was put beside it."""
+        version = self._pragma("user_version")
+        if version > len(MIGRATIONS):
+            advice = "Update the program, or open one of the copies beside the database."
+            raise ProjectError(f"{self.path} was written by a newer HistoLoop.", advice=advice)
+        if version == len(MIGRATIONS):
+            return
+        if version > 0:
+            self._copy_beside(version)
+        with self.transaction():
+            # Read again, now that nobody else can write: another process may have migrated meanwhile.
+            for script in MIGRATIONS[self._pragma("user_version") :]:
+                for statement in script.split(";"):
+                    self.run(statement)
+            self.run(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.run(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def all(self, sql: str, *values: object, **named: object) -> list[sqlite3.Row]:
+        with self._explained():
+            found: list[sqlite3.Row] = self._connection.execute(sql, named or values).fetchall()
+            return found
+
+    def first(self, sql: str, *values: object, **named: object) -> sqlite3.Row | None:
+        found = self.all(sql, *values, **named)
+        return found[0] if found else None
+
+    def one(self, sql: str, *values: object) -> sqlite3.Row:
+        row = self.first(sql, *values)
         if row is None:
-            raise ValueError(f"the project has no {table} {identity}")
+            raise ValueError(f"nothing in the project has the id {', '.join(map(str, values))}")
         return row
 
-    def _one(self, statement: str) -> sqlite3.Row:
-        row: sqlite3.Row = self._db.execute(statement).fetchone()
-        return row
+    def run(self, sql: str, *values: object) -> int:
+        """Execute a statement of a transaction; how many rows it changed."""
+        with self._explained():
+            return self._connection.execute(sql, values).rowcount
 
-    def _write(self, statement: str, *values: object) -> int:
-        """Run one statement as a transaction of its own; the id of the row it inserted, if any."""
-        with _transaction(self._db):
-            return self._db.execute(statement, values).lastrowid or 0
+    def insert(self, table: str, **values: object) -> int:
+        """Add a row within a transaction; its id."""
+        marks = ", ".join("?" * len(values))
+        with self._explained():
+            sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})"
+            row_id = self._connection.execute(sql, tuple(values.values())).lastrowid
+        assert row_id is not None
+        return row_id
 
+    def update(self, table: str, row_id: int, **values: object) -> None:
+        """Change a row within a transaction."""
+        columns = ", ".join(f"{column} = ?" for column in values)
+        self.run(f"UPDATE {table} SET {columns} WHERE id = ?", *values.values(), row_id)
 
-_QUERY_AFTER = {
-    AnnotationStatus.DONE: QueryStatus.ANNOTATED,
-    AnnotationStatus.SKIPPED: QueryStatus.SKIPPED,
-    AnnotationStatus.CANNOT_TELL: QueryStatus.CANNOT_TELL,
-}
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens, durably, or nothing does."""
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
+    def _pragma(self, name: str) -> int:
+        row = self.first(f"PRAGMA {name}")
+        return 0 if row is None else int(row[0])
 
-def _connect(database: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(database, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {BUSY_MS}"):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
+    def _copy_beside(self, version: int) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = self.path.with_name(f"{self.path.stem}-version-{version}-{stamp}.db")
+        with self._explained(), closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
 
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _migrate(database: Path, connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date, step by step, after copying an older database beside itself."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        connection.close()
-        raise ProjectError(
-            f"{database} was made by a newer HistoLoop (schema {version}; this one knows {len(MIGRATIONS)}).",
-            advice="Update HistoLoop; the project was not touched.",
-        )
-    if 0 < version < len(MIGRATIONS):
-        backup = sqlite3.connect(database.with_name(f"project-schema-{version}-{secrets.token_hex(3)}.db"))
-        connection.backup(backup)
-        backup.close()
-    for number in range(version, len(MIGRATIONS)):
-        with _transaction(connection):
-            for statement in MIGRATIONS[number].split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.IntegrityError as error:
+            raise ValueError(f"the project cannot hold this: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise ProjectError(f"{self.path}: {error}.", advice=_advice(error)) from error
 
 
-def _region(row: sqlite3.Row) -> Region:
-    return Region(row["x"], row["y"], row["width"], row["height"])
-
-
-def _scheme_to_json(scheme: ClassScheme) -> str:
-    return json.dumps(dataclasses.asdict(scheme))
-
-
-def _scheme_from_json(text: str) -> ClassScheme:
-    table = json.loads(text)
-    return ClassScheme(
-        labels=tuple(LabelClass(**label) for label in table["labels"]),
-        masks=tuple(MaskClass(**mask) for mask in table["masks"]),
-    )
+def _advice(error: sqlite3.DatabaseError) -> str:
+    if "locked" in str(error):
+        return "Another program is writing to this project: wait for it or close it, then try again."
+    if isinstance(error, sqlite3.OperationalError):
+        return "Check that the project's folder may be written to and that its disk is not full."
+    return "The file is broken: restore the project's folder from a backup."
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _edges(region: Region) -> dict[str, int]:
+    return {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
+
+
+def _stem(slide_id: int, region: Region) -> str:
+    return f"slide-{slide_id:04d}-x{region.x}-y{region.y}"
+
+
+def _mask_shape(region: Region, downsample: float) -> tuple[int, int]:
+    return round(region.height / downsample), round(region.width / downsample)
+
+
+def _mask_downsample(region: Region, mask: Mask) -> float:
+    """Level-0 pixels per mask pixel; ValueError when the mask's shape is not the region's."""
+    downsample = region.width / mask.shape[1] if mask.ndim == 2 and mask.size else 0.0
+    if downsample < 1 or mask.shape != _mask_shape(region, downsample):
+        raise ValueError(f"a mask of shape {mask.shape} for a region of {region.width} x {region.height} pixels")
+    return downsample
+
+
+def _check_same(path: Path, expected: str, found: str) -> None:
+    if found != expected:
+        advice = "Choose the file that was added to the project, or add this one as a slide of its own."
+        raise ProjectError(f"{path} is not the slide it should be: its content differs.", advice=advice)

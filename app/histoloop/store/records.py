@@ -1,7 +1,4 @@
-"""What a project tells of its slides, models, annotations, queries and rounds.
-
-Ids are whole numbers, times ISO-8601 UTC.
-"""
+"""What a project tells of its slides, models, annotations, queries and rounds; times are ISO-8601, UTC."""
 
 from __future__ import annotations
 

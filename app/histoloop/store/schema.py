@@ -124,3 +124,32 @@ CREATE TABLE round (
 
 MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons."""
+
+SELECT_SLIDES = """
+    SELECT slide.*, (
+        SELECT probabilities FROM prediction JOIN model ON model.id = prediction.model_id
+        WHERE prediction.slide_id = slide.id AND model.status = 'current' ORDER BY prediction.id DESC LIMIT 1
+    ) AS predicted
+    FROM slide WHERE slide.removed IS NULL"""
+"""Slides that were not removed, with their newest prediction by the current model."""
+
+SELECT_ANNOTATIONS = """
+    SELECT annotation.* FROM annotation JOIN slide ON slide.id = annotation.slide_id WHERE slide.removed IS NULL"""
+
+SELECT_QUERIES = "SELECT query.* FROM query JOIN slide ON slide.id = query.slide_id WHERE slide.removed IS NULL"
+
+NEWEST_DONE = """annotation.status = 'done' AND NOT EXISTS (
+    SELECT 1 FROM annotation AS newer
+    WHERE newer.status = 'done' AND newer.slide_id = annotation.slide_id
+    AND newer.x = annotation.x AND newer.y = annotation.y
+    AND newer.width = annotation.width AND newer.height = annotation.height
+    AND newer.finish_order > annotation.finish_order
+)"""
+"""Of the annotations done of one region, the one finished last."""
+
+SELECT_EARLIEST_OVERLAP = """
+    SELECT region_number, held_out FROM annotation
+    WHERE slide_id = :slide_id AND status = 'done'
+    AND x < :x + :width AND :x < x + width AND y < :y + :height AND :y < y + height
+    ORDER BY finish_order LIMIT 1"""
+"""The annotation done first of those that share a pixel with a region."""

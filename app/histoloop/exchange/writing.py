@@ -1,0 +1,22 @@
+"""Errors of writing, in words for the user."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from histoloop.errors import ExportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def export_to(path: Path) -> Iterator[None]:
+    """Turn an OSError inside into an ExportError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        advice = "Choose a folder that you may write to, on a disk with free space; close the file if it is open."
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}.", advice=advice) from error

@@ -1,0 +1,125 @@
+"""Rows of the database to records, and class schemes to JSON and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from histoloop.annotations.records import AnnotationStatus, ClassScheme, LabelClass, MaskClass, QueryStatus
+from histoloop.geometry import Region
+from histoloop.store.records import (
+    AnnotationRecord,
+    ModelRecord,
+    ModelStatus,
+    QueryRecord,
+    RoundRecord,
+    SlideRecord,
+)
+
+
+class Row(Protocol):
+    """A row of a table, its values by the names of the columns."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+def region_of(row: Row) -> Region:
+    """The region of a row with columns x, y, width, height."""
+    return Region(row["x"], row["y"], row["width"], row["height"])
+
+
+def slide_of(row: Row) -> SlideRecord:
+    """A slide, of SELECT_SLIDES."""
+    path = Path(row["path"])
+    return SlideRecord(
+        id=row["id"],
+        path=path,
+        name=row["name"],
+        fingerprint=row["fingerprint"],
+        width=row["width"],
+        height=row["height"],
+        mpp=row["mpp"],
+        vendor=row["vendor"],
+        label=row["label"],
+        predicted=None if row["predicted"] is None else json.loads(row["predicted"]),
+        tissue_px=row["tissue_px"],
+        found=path.is_file(),
+    )
+
+
+def model_of(row: Row, models_folder: Path) -> ModelRecord:
+    """A model; its folder is relative to the models of the project, or absolute for one that lies elsewhere."""
+    return ModelRecord(
+        id=row["id"],
+        folder=models_folder / row["folder"],
+        hash=row["hash"],
+        parent=row["parent"],
+        round=row["round"],
+        status=ModelStatus(row["status"]),
+        created=row["created"],
+    )
+
+
+def annotation_of(row: Row) -> AnnotationRecord:
+    """An annotation."""
+    return AnnotationRecord(
+        id=row["id"],
+        slide_id=row["slide_id"],
+        region=region_of(row),
+        mask_downsample=row["mask_downsample"],
+        status=AnnotationStatus(row["status"]),
+        label=row["label"],
+        size=row["size"],
+        person=row["person"],
+        created=row["created"],
+        updated=row["updated"],
+        held_out=bool(row["held_out"]),
+        model_hash=row["model_hash"],
+        query_id=row["query_id"],
+        continues=row["continues"],
+    )
+
+
+def query_of(row: Row) -> QueryRecord:
+    """A query."""
+    return QueryRecord(
+        id=row["id"],
+        slide_id=row["slide_id"],
+        region=region_of(row),
+        strategy=row["strategy"],
+        score=row["score"],
+        round=row["round"],
+        reason=row["reason"],
+        class_name=row["class_name"],
+        status=QueryStatus(row["status"]),
+        created=row["created"],
+    )
+
+
+def round_of(row: Row) -> RoundRecord:
+    """A round."""
+    return RoundRecord(
+        id=row["id"],
+        number=row["number"],
+        model_id=row["model_id"],
+        parent=row["parent"],
+        figures=json.loads(row["figures"]),
+        annotations=row["annotations"],
+        created=row["created"],
+    )
+
+
+def scheme_to_json(scheme: ClassScheme) -> str:
+    """The classes as JSON text."""
+    return json.dumps(dataclasses.asdict(scheme))
+
+
+def scheme_from_json(text: str) -> ClassScheme:
+    """The classes of such a text."""
+    table = json.loads(text)
+    return ClassScheme(
+        labels=tuple(LabelClass(**label) for label in table["labels"]),
+        masks=tuple(MaskClass(**mask) for mask in table["masks"]),
+    )
