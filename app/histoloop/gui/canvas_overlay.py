@@ -10,10 +10,11 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from histoloop.geometry import Region
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from histoloop.geometry import Region
 
 SCALE_BAR_PX = 160
 _MARGIN_PX = 16
@@ -69,7 +70,7 @@ class CanvasOverlay(QWidget):
         top = (region.y - self.camera.y) * zoom + self.height() / 2
         return QRectF(left, top, region.width * zoom, region.height * zoom)
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Draw everything anew."""
         if not self.has_slide:
             return

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from histoloop.annotations.records import AnnotationStatus
+from histoloop.annotations.records import AnnotationStatus, ClassScheme, Mask
 from histoloop.exchange.geojson import rgb
 from histoloop.geometry import Region
 from histoloop.slides.pyramid import TilePyramid
+from histoloop.slides.reader import Pixels
 from histoloop.store.maps import SlideMap, open_map
 from histoloop.store.project import Project
 from histoloop.workflows.masks import lay_over, view_map
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histoloop.annotations.records import ClassScheme, Mask
-    from histoloop.slides.reader import Pixels, Slide
+    from histoloop.slides.reader import Slide
 
 OUTLINE_PX = 2
 _HEAT = np.array([(0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39), (252, 255, 164)], np.float32)  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,7 +89,7 @@ class SlideViewer(QWidget):
         self._settle.timeout.connect(self._request_detail)
         self._scene: SlideScene | None = None
         self._style = OverlayStyle()
-        self._shown: tuple[View, OverlayStyle] | None = None
+        self._shown: _Detail | None = None
         self._region: Region | None = None
         self._saved_mask: Mask | None = None
         self._undo: list[tuple[Patch, Patch]] = []
@@ -323,26 +324,32 @@ class SlideViewer(QWidget):
         visible = self.visible_region().intersection(self._scene.slide.extent)
         if visible is None:
             return
-        if self._shown is not None and self._shown[1] == style and self._shown[0].covers(visible, downsample=downsample):
+        shown = self._shown
+        if shown is not None and shown.style == style and shown.view.covers(visible, downsample=downsample):
             return
         margin = math.ceil(MARGIN * max(visible.width, visible.height))
         wanted = visible.grown(margin).intersection(self._scene.slide.extent) or visible
         self._worker.request("detail", functools.partial(_detail, self._scene, wanted, downsample, style))
 
     def _on_rendered(self, topic: str, result: object) -> None:
-        if topic == "overview":
-            scene, view = result  # type: ignore[misc]
-            if scene is self._scene:
-                _place(self._overview, view)
-                self._overview.visible = self._shown is None
-        elif topic == "detail":
-            scene, view, style = result  # type: ignore[misc]
-            if scene is self._scene and style == self._effective_style():
-                self._shown = (view, style)
-                _place(self._detail, view)
-                self._detail.visible = True
-                self._overview.visible = not self._covers_screen(view)
-                self._request_detail()
+        if topic == "overview" and isinstance(result, _Overview):
+            self._show_overview(result)
+        elif topic == "detail" and isinstance(result, _Detail):
+            self._show_detail(result)
+
+    def _show_overview(self, result: _Overview) -> None:
+        if result.scene is self._scene:
+            _place(self._overview, result.view)
+            self._overview.visible = self._shown is None
+
+    def _show_detail(self, result: _Detail) -> None:
+        if result.scene is not self._scene or result.style != self._effective_style():
+            return
+        self._shown = result
+        _place(self._detail, result.view)
+        self._detail.visible = True
+        self._overview.visible = not self._covers_screen(result.view)
+        self._request_detail()
 
     def _covers_screen(self, view: View) -> bool:
         visible = self.visible_region().intersection(self._scene.slide.extent) if self._scene else None
@@ -382,7 +389,7 @@ class SlideViewer(QWidget):
                 self.query_clicked.emit(box.query_id)
                 return
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep napari's own shortcuts out, hold Space to pan, keep the overlay as large as the canvas."""
         if event.type() == QEvent.Type.Resize:
             self._overlay.resize(self._canvas.size())
@@ -397,7 +404,7 @@ class SlideViewer(QWidget):
             self._labels.mode = "pan_zoom" if pressed else TOOLS[self._tool]
         return not (event.key() == Qt.Key.Key_Escape and self._tool == "polygon")
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 (Qt's name)
+    def closeEvent(self, event: QCloseEvent) -> None:
         """End the worker and let go of the slide."""
         self.shut_down()
         super().closeEvent(event)
@@ -413,14 +420,25 @@ class SlideViewer(QWidget):
         self._qt_viewer.close()
 
 
-def _overview(scene: SlideScene) -> tuple[SlideScene, View]:
-    return scene, scene.overview(OVERVIEW_PX)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Overview:
+    scene: SlideScene
+    view: View
 
 
-def _detail(
-    scene: SlideScene, region: Region, downsample: float, style: OverlayStyle
-) -> tuple[SlideScene, View, OverlayStyle]:
-    return scene, scene.render(region, downsample, style), style
+@dataclass(frozen=True, slots=True, eq=False)
+class _Detail:
+    scene: SlideScene
+    view: View
+    style: OverlayStyle
+
+
+def _overview(scene: SlideScene) -> _Overview:
+    return _Overview(scene, scene.overview(OVERVIEW_PX))
+
+
+def _detail(scene: SlideScene, region: Region, downsample: float, style: OverlayStyle) -> _Detail:
+    return _Detail(scene, scene.render(region, downsample, style), style)
 
 
 def _place(layer: Image, view: View) -> None:
@@ -440,5 +458,4 @@ def _disarm(qt_viewer: QtViewer, canvas: QWidget) -> None:
     """Take out of napari's widget what belongs to napari's own window: dropping files, welcome text."""
     qt_viewer.setAcceptDrops(False)
     canvas.setAcceptDrops(False)
-    qt_viewer.set_welcome_visible(False) if hasattr(qt_viewer, "set_welcome_visible") else None
     qt_viewer._set_welcome_visible(False)
