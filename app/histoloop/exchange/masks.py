@@ -67,7 +67,7 @@ def _values(pixels: NDArray[Any]) -> Mask:
 
 
 def _foreground_of(colours: NDArray[np.uint8], path: Path) -> Mask:
-    foreground = colours.any(axis=2)
+    foreground = np.asarray(colours.any(axis=2))
     if len(np.unique(colours[foreground], axis=0)) > 1:
         raise DataError(
             f"{path} has several colours, which do not say their classes.",

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from histoloop.slides.reader import Slide
 
 OUTLINE_PX = 2
-_HEAT = np.array([(0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39), (252, 255, 164)], np.float32)  # fmt: skip
+_HEAT = np.array(
+    [
+        (0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
+        (252, 255, 164),
+    ],
+    np.float32,
+)  # fmt: skip
 """Stops of the perceptually even colour map 'inferno' (S. van der Walt and N. Smith, CC0)."""
 
 
@@ -69,7 +75,8 @@ def compose(
         for value, class_style in enumerate(style.classes, start=1):
             if class_style.visible:
                 _tint(shown, mask == value, class_style, style.opacity)
-    return np.clip(shown + 0.5, 0, 255).astype(np.uint8)
+    composed: Pixels = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
+    return composed
 
 
 def heat(probability: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,7 +84,8 @@ def heat(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     place = np.clip(probability, 0, 1) * (len(_HEAT) - 1)
     below = np.minimum(place.astype(np.intp), len(_HEAT) - 2)
     share = (place - below)[..., None].astype(np.float32)
-    return np.asarray(_HEAT[below] + (_HEAT[below + 1] - _HEAT[below]) * share)
+    colours: NDArray[np.float32] = _HEAT[below] + (_HEAT[below + 1] - _HEAT[below]) * share
+    return colours
 
 
 def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle, opacity: float) -> None:

@@ -132,7 +132,7 @@ class SlideViewer(QWidget):
         self._request_detail()
 
     @property
-    def style(self) -> OverlayStyle:
+    def overlay_style(self) -> OverlayStyle:
         """How masks and maps are laid over the slide."""
         return self._style
 
@@ -254,7 +254,7 @@ class SlideViewer(QWidget):
         self._labels.selected_label = value
 
     @property
-    def mask(self) -> Mask:
+    def painted_mask(self) -> Mask:
         """A copy of the mask as it is painted now."""
         return np.array(self._labels.data, np.uint8)
 

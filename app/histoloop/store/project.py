@@ -19,7 +19,7 @@ from histoloop.annotations.records import AnnotationStatus, ClassScheme, Mask, O
 from histoloop.errors import ProjectError
 from histoloop.store import rows
 from histoloop.store.cards import Card, load_card
-from histoloop.store.files import beside
+from histoloop.store.files import file_beside
 from histoloop.store.fingerprint import find_by_fingerprint, fingerprint
 from histoloop.store.planes import read_plane, write_plane
 from histoloop.store.records import (
@@ -87,22 +87,19 @@ class Project:
         if path.exists():
             advice = "Open it, or choose another folder for the new one."
             raise ProjectError(f"There is a project in {folder} already.", advice=advice)
-        partial = beside(path)
         try:
             for part in (folder, folder / "masks", folder / "maps", folder / "models"):
                 part.mkdir(parents=True, exist_ok=True)
-            partial.touch(exist_ok=False)
-            with closing(_Database(partial)) as database:
-                database.migrate()
-                with database.transaction():
-                    values = (name, rows.scheme_to_json(scheme), _now())
-                    database.run("INSERT INTO project (id, name, scheme, created) VALUES (1, ?, ?, ?)", *values)
-            os.replace(partial, path)
+            with file_beside(path) as partial:
+                partial.touch()
+                with closing(_Database(partial)) as database:
+                    database.migrate()
+                    with database.transaction():
+                        scheme_json = rows.scheme_to_json(scheme)
+                        database.insert("project", id=1, name=name, scheme=scheme_json, created=_now())
         except OSError as error:
             advice = "Choose a folder that you may write to, on a disk with free space."
             raise ProjectError(f"No project can be made in {folder}: {error.strerror}.", advice=advice) from error
-        finally:
-            partial.unlink(missing_ok=True)
         return cls.open(folder)
 
     @classmethod

@@ -102,10 +102,10 @@ def working_downsample(slide_mpp: float | None, model_mpp: float) -> float:
     return 1.0 if slide_mpp is None else model_mpp / slide_mpp
 
 
-def probabilities(prediction: SlidePrediction, model: LoadedModel) -> dict[str, float] | None:
-    """Probability per label class by name; None where no tissue was found."""
+def probabilities(prediction: SlidePrediction, model: LoadedModel) -> dict[str, float]:
+    """Probability per label class by name; empty where no tissue was found."""
     if prediction.probabilities is None:
-        return None
+        return {}
     return dict(zip(model.card.scheme.label_names, map(float, prediction.probabilities), strict=True))
 
 

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from histoloop.errors import ProjectError, SlideError
+from histoloop.geometry import Region
+from histoloop.store.fingerprint import fingerprint
+from histoloop.store.project import Project
+
+
+def test_a_slide_is_kept_by_reference_with_what_is_known_of_it(project, slide, tmp_path):
+    assert project.slides() == [slide]
+    assert slide.path == tmp_path / "a.svs"
+    assert (slide.name, slide.width, slide.height, slide.mpp, slide.vendor) == ("a.svs", 1000, 800, 0.5, "aperio")
+    assert (slide.label, slide.predicted, slide.tissue_px, slide.found) == (None, None, None, True)
+    assert slide.extent == Region(0, 0, 1000, 800)
+    assert not list(project.folder.rglob("*.svs"))
+
+
+def test_a_slide_added_twice_is_one_slide(project, slide, add_slide):
+    assert add_slide(project) == slide
+    assert len(project.slides()) == 1
+
+
+def test_two_files_of_the_same_content_are_two_slides(project, slide, add_slide):
+    assert add_slide(project, "copy.svs").id != slide.id
+    assert len(project.slides()) == 2
+
+
+def test_a_file_that_cannot_be_read_is_refused(project, tmp_path):
+    with pytest.raises(SlideError, match=r"missing\.svs"):
+        project.add_slide(tmp_path / "missing.svs", width=1, height=1, mpp=None, vendor="")
+    assert project.slides() == []
+
+
+def test_another_slide_under_the_path_of_a_known_one_is_refused(project, slide, add_slide):
+    with pytest.raises(ProjectError, match="content differs"):
+        add_slide(project, content=b"other pixels")
+    assert project.slides() == [slide]
+
+
+def test_a_removed_slide_takes_its_annotations_along_and_brings_them_back(project, slide, start, add_slide):
+    draft = start()
+    project.remove_slide(slide.id)
+    assert project.slides() == []
+    assert project.annotations() == []
+    with pytest.raises(ValueError, match="id"):
+        project.slide(slide.id)
+
+    assert add_slide(project) == slide
+    assert project.annotations() == [draft]
+
+
+def test_what_a_person_says_of_a_slide_is_kept(project, slide):
+    project.set_mpp(slide.id, 0.25)
+    project.set_label(slide.id, "malignant")
+    project.set_tissue(slide.id, 1600.0)
+    with Project.open(project.folder) as again:
+        record = again.slide(slide.id)
+    assert (record.mpp, record.label, record.tissue_px, record.tissue_um2) == (0.25, "malignant", 1600.0, 100.0)
+
+
+def test_a_label_can_be_taken_back(project, slide):
+    project.set_label(slide.id, "benign")
+    project.set_label(slide.id, None)
+    assert project.slide(slide.id).label is None
+
+
+def test_tissue_has_no_square_micrometres_where_mpp_is_unknown(project, tmp_path):
+    (tmp_path / "b.png").write_bytes(b"b")
+    record = project.add_slide(tmp_path / "b.png", width=1, height=1, mpp=None, vendor="")
+    project.set_tissue(record.id, 5.0)
+    assert project.slide(record.id).tissue_um2 is None
+
+
+@pytest.mark.parametrize("mpp", [0.0, -1.0, float("nan")])
+def test_an_impossible_mpp_is_refused(project, slide, mpp):
+    with pytest.raises(ValueError, match="mpp"):
+        project.set_mpp(slide.id, mpp)
+
+
+def test_a_label_outside_the_scheme_is_refused(project, slide):
+    with pytest.raises(ValueError, match="benign, malignant"):
+        project.set_label(slide.id, "sarcoma")
+
+
+def test_nothing_is_said_of_a_slide_that_is_not_there(project):
+    with pytest.raises(ValueError, match="99"):
+        project.set_label(99, "benign")
+
+
+def test_a_moved_slide_is_found_by_its_content(project, slide, tmp_path):
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    moved = slide.path.rename(tmp_path / "elsewhere" / "deep" / "renamed.svs")
+    assert not project.slide(slide.id).found
+
+    (found,) = project.find_moved(tmp_path / "elsewhere")
+
+    assert (found.id, found.path, found.name, found.found) == (slide.id, moved, "renamed.svs", True)
+
+
+def test_a_slide_of_other_content_is_not_taken_for_the_moved_one(project, slide, tmp_path):
+    slide.path.unlink()
+    (tmp_path / "a.svs.bak").write_bytes(b"PIXELS")
+    assert project.find_moved(tmp_path) == []
+    assert not project.slide(slide.id).found
+
+
+def test_slides_that_are_where_they_were_are_not_looked_for(project, slide, tmp_path):
+    (tmp_path / "new").mkdir()
+    shutil.copy(slide.path, tmp_path / "new")
+    assert project.find_moved(tmp_path / "new") == []
+
+
+def test_a_moved_slide_that_is_added_again_stays_the_same_slide(project, slide, tmp_path):
+    moved = slide.path.rename(tmp_path / "b.svs")
+    record = project.add_slide(moved, width=1000, height=800, mpp=0.5, vendor="aperio")
+    assert (record.id, record.path) == (slide.id, moved)
+
+
+def test_a_slide_is_relocated_to_a_file_of_the_same_content(project, slide, tmp_path):
+    moved = slide.path.rename(tmp_path / "b.svs")
+    assert project.relocate(slide.id, moved).path == moved
+
+
+def test_a_slide_is_not_relocated_to_another_slides_file(project, slide, tmp_path):
+    (tmp_path / "b.svs").write_bytes(b"other")
+    with pytest.raises(ProjectError, match="content differs"):
+        project.relocate(slide.id, tmp_path / "b.svs")
+    assert project.slide(slide.id) == slide
+
+
+def test_slides_that_move_together_with_the_project_are_found(project, add_slide, tmp_path):
+    add_slide(project, folder=tmp_path / "slides")
+    project.close()
+    (tmp_path / "moved").mkdir()
+    shutil.move(tmp_path / "project", tmp_path / "moved")
+    shutil.move(tmp_path / "slides", tmp_path / "moved")
+
+    with Project.open(tmp_path / "moved" / "project") as again:
+        (record,) = again.slides()
+
+    assert record.found
+    assert record.path == tmp_path / "moved" / "slides" / "a.svs"
+
+
+def test_another_slide_in_the_same_relative_place_is_not_taken(project, slide, tmp_path):
+    project.close()
+    slide.path.unlink()
+    (tmp_path / "moved").mkdir()
+    shutil.move(tmp_path / "project", tmp_path / "moved")
+    (tmp_path / "moved" / "a.svs").write_bytes(b"PIXELS")
+    with Project.open(tmp_path / "moved" / "project") as again:
+        assert not again.slide(slide.id).found
+
+
+def test_a_fingerprint_is_over_size_beginning_and_end(tmp_path):
+    mib = 1 << 20
+    path = tmp_path / "big.tif"
+
+    def mark(content):
+        path.write_bytes(content)
+        return fingerprint(path)
+
+    content = bytearray(3 * mib)
+    plain = mark(content)
+    assert plain.startswith(f"{3 * mib}-")
+    assert mark(bytes(3 * mib + 1)) != plain
+    for place, differs in ((0, True), (mib - 1, True), (mib + 1, False), (2 * mib, True), (3 * mib - 1, True)):
+        content[place] = 1
+        assert (mark(content) != plain) is differs
+        content[place] = 0
+
+
+def test_a_mirax_fingerprint_knows_the_slide_in_its_folder(tmp_path):
+    path = tmp_path / "s.mrxs"
+    path.write_bytes(b"")
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "Slidedat.ini").write_text("SLIDE_ID = 1")
+    first = fingerprint(path)
+    (tmp_path / "s" / "Slidedat.ini").write_text("SLIDE_ID = 2")
+    assert fingerprint(path) != first
