@@ -311,7 +311,8 @@ def _train(options: argparse.Namespace) -> int:
         print("histoloop train: give a PROJECT, or --recipe, --data and --out together", file=sys.stderr)
         return 2
     from histoloop.workflows.projects import opened_project
-    from histoloop.workflows.retrain import keep, retrain, roll_back
+    from histoloop.workflows.retrain import retrain
+    from histoloop.workflows.rounds import keep, roll_back
 
     with opened_project(options.project) as project:
         result = _run(retrain(project, device=options.device, seed=options.seed, epochs=options.epochs))

@@ -50,8 +50,13 @@ class LatestWorker(QObject):
     def stop(self) -> None:
         """Forget what waits and end the thread after what runs."""
         with self._changed:
-            self._stopping = True
             self._waiting.clear()
+        self.finish()
+
+    def finish(self) -> None:
+        """Do what waits, then end the thread; what is still done is not told any more."""
+        with self._changed:
+            self._stopping = True
             self._changed.notify()
         self._thread.join()
 
@@ -61,7 +66,7 @@ class LatestWorker(QObject):
                 self._busy = False
                 while not self._waiting and not self._stopping:
                     self._changed.wait()
-                if self._stopping:
+                if not self._waiting:
                     return
                 topic = next(iter(self._waiting))
                 work = self._waiting.pop(topic)

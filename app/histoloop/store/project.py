@@ -220,10 +220,18 @@ class Project:
         self._set_slide(slide_id, "removed", _now())
 
     def set_mpp(self, slide_id: int, mpp: float) -> None:
-        """Say how many micrometres a level-0 pixel of the slide is wide."""
+        """Say how many micrometres a level-0 pixel of the slide is wide.
+
+        Maps and predictions that were made at another resolution no longer count.
+        """
         if not mpp > 0:
             raise ValueError(f"mpp must be positive, not {mpp}")
-        self._set_slide(slide_id, "mpp", mpp)
+        before = self.slide(slide_id).mpp
+        with self._database.transaction():
+            self._database.run("UPDATE slide SET mpp = ? WHERE id = ?", mpp, slide_id)
+            if before != mpp:
+                self._database.run("DELETE FROM map WHERE slide_id = ?", slide_id)
+                self._database.run("DELETE FROM prediction WHERE slide_id = ?", slide_id)
 
     def set_label(self, slide_id: int, label: str | None) -> None:
         """Say what the whole slide is, in the words of the scheme; None takes it back."""

@@ -21,7 +21,8 @@ from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project, working_downsample
 from histoloop.workflows.projects import create_project, import_slides
 from histoloop.workflows.query import ask
-from histoloop.workflows.retrain import keep, retrain, shrink_foreground
+from histoloop.workflows.retrain import retrain, shrink_foreground
+from histoloop.workflows.rounds import keep
 from histoloop.workflows.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:

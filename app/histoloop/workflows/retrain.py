@@ -1,11 +1,10 @@
-"""Retrain a project's model on its annotations; then keep it or roll back (label-prop, Algorithm 1)."""
+"""Retrain a project's model on its annotations (label-prop, Algorithm 1)."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,14 @@ from histoloop.errors import ProjectError
 from histoloop.progress import Progress, Work
 from histoloop.store.cards import model_hash
 from histoloop.store.models import save_model
-from histoloop.store.records import AnnotationRecord, ModelStatus
+from histoloop.store.records import AnnotationRecord
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project, working_downsample
 from histoloop.workflows.projects import open_project_slide
+from histoloop.workflows.rounds import Candidate, candidate_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,23 +34,7 @@ if TYPE_CHECKING:
 RECIPE = "retrain"
 
 
-@dataclass(frozen=True, slots=True)
-class RetrainResult:
-    """A candidate model, not yet kept.
-
-    Dice is the mean over the held-out annotations, of the model before and of the candidate; None without any.
-    """
-
-    model_id: int
-    parent_id: int
-    old_dice: float | None
-    new_dice: float | None
-    held_out: int
-    annotations: int
-    seconds: float
-
-
-def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: int | None = None) -> Work[RetrainResult]:
+def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: int | None = None) -> Work[Candidate]:
     """Train the decoder on all annotations that are not held out, always from the project's first model (theta_0).
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
@@ -81,25 +65,15 @@ def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: in
         seed=seed,
     )
     new_dice = _dice(theta_0, held_out)
-    figures = {"loss": float(fitted.figures["loss"])} | ({} if new_dice is None else {"dice": new_dice})
+    figures = {"loss": float(fitted.figures["loss"]), "held_out": float(len(held_out))}
+    if old_dice is not None and new_dice is not None:
+        figures |= {"dice_before": old_dice, "dice": new_dice}
     number = len(project.rounds()) + 1
     model_id = _save_candidate(project, theta_0, old, number, figures, len(training))
-    project.add_round(model_id, current.id, figures, len(training))
     mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
-    return RetrainResult(
-        model_id, current.id, old_dice, new_dice, len(held_out), len(training), time.monotonic() - started
-    )
-
-
-def keep(project: Project, model_id: int) -> None:
-    """Make a candidate the current model."""
-    project.make_current(model_id)
-
-
-def roll_back(project: Project, model_id: int) -> None:
-    """Set a candidate aside; the current model stays."""
-    project.set_model_status(model_id, ModelStatus.ROLLED_BACK)
+    figures |= {"seconds": round(time.monotonic() - started, 1)}
+    return candidate_of(project.add_round(model_id, current.id, figures, len(training)))
 
 
 def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:

@@ -1,0 +1,282 @@
+"""Long work in a child process of low priority, one job after the other; see docs/decisions/0003-jobs.md."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from PySide6.QtCore import QObject, Signal
+
+from histoloop.errors import HistoLoopError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from multiprocessing.connection import Connection
+
+    from histoloop.progress import Progress, Work
+
+_log = logging.getLogger(__name__)
+
+NICENESS = 10
+STEPS_PER_SECOND = 20
+CANCEL_SECONDS = 10.0
+_CANCEL = "cancel"
+LOG_ADVICE = "The log has the details (Help > Open log folder). Nothing that was saved is lost."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A task (a top-level generator function) with its arguments; `kind` tells jobs apart, `title` is for the user."""
+
+    kind: str
+    title: str
+    task: Callable[..., Work[Any]]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    message: str
+    advice: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancelled:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Died:
+    process: int
+
+
+class JobRunner(QObject):
+    """Runs jobs one after the other. All signals arrive on the thread that this object lives in."""
+
+    started = Signal(object)
+    progressed = Signal(object, object)
+    finished = Signal(object, object)
+    failed = Signal(object, str, str)
+    cancelled = Signal(object)
+    busy_changed = Signal(bool)
+    _arrived = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._waiting: deque[Job] = deque()
+        self._current: Job | None = None
+        self._worker: _Worker | None = None
+        self._arrived.connect(self._on_message)
+
+    @property
+    def current(self) -> Job | None:
+        """The job that runs now."""
+        return self._current
+
+    @property
+    def waiting(self) -> tuple[Job, ...]:
+        """The jobs that come after it."""
+        return tuple(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Run a job after those before it."""
+        self._waiting.append(job)
+        if self._current is None:
+            self._next()
+
+    def cancel(self) -> None:
+        """Stop the job that runs now at its next step, and forget those that wait."""
+        self._waiting.clear()
+        if self._current is not None and self._worker is not None:
+            self._worker.ask_to_cancel()
+
+    def shut_down(self) -> None:
+        """End the child process; nothing more is told."""
+        self._waiting.clear()
+        self._current = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _next(self) -> None:
+        before, self._current = self._current, self._waiting.popleft() if self._waiting else None
+        if self._current is not None:
+            if self._worker is None:
+                self._worker = _Worker(self._arrived.emit)
+            if self._worker.send(self._current):
+                self.started.emit(self._current)
+        if (before is None) != (self._current is None):
+            self.busy_changed.emit(self._current is not None)
+
+    def _on_message(self, message: object) -> None:
+        job = self._current
+        if isinstance(message, _Died):
+            self._on_death(message, job)
+        elif job is None:
+            return
+        elif isinstance(message, _Step):
+            self.progressed.emit(job, message.progress)
+        elif isinstance(message, _Finished):
+            self.finished.emit(job, message.result)
+            self._next()
+        elif isinstance(message, _Failed):
+            if message.details:
+                _log.error("%s failed:\n%s", job.title, message.details)
+            self.failed.emit(job, message.message, message.advice)
+            self._next()
+        elif isinstance(message, _Cancelled):
+            self.cancelled.emit(job)
+            self._next()
+
+    def _on_death(self, death: _Died, job: Job | None) -> None:
+        if self._worker is None or self._worker.process_id != death.process:
+            return  # an earlier process
+        worker, self._worker = self._worker, None
+        worker.stop()
+        if job is None:
+            return
+        if worker.cancelling:
+            self.cancelled.emit(job)
+        else:
+            _log.error("%s: the child process ended with exit code %s", job.title, worker.exit_code)
+            reason = f"The background process ended unexpectedly (exit code {worker.exit_code})."
+            self.failed.emit(job, reason, "The memory may have run out: close other programs and try again.")
+        self._next()
+
+
+class _Worker:
+    """The child process and the thread that listens to it."""
+
+    def __init__(self, tell: Callable[[object], None]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=work_on_jobs, args=(theirs,), name="histoloop-jobs", daemon=True)
+        self._process.start()
+        theirs.close()
+        self._tell = tell
+        self._stopping = False
+        self.cancelling = False
+        self._thread = threading.Thread(target=self._listen, name="histoloop-jobs", daemon=True)
+        self._thread.start()
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid or 0
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.exitcode
+
+    def send(self, job: Job) -> bool:
+        """Whether it could be handed over; the listener tells when not."""
+        self.cancelling = False
+        try:
+            self._connection.send(job)
+        except OSError:
+            return False
+        return True
+
+    def ask_to_cancel(self) -> None:
+        """Ask, and end the process when it does not listen."""
+        if self.cancelling:
+            return
+        self.cancelling = True
+        try:
+            self._connection.send(_CANCEL)
+        except OSError:
+            return
+        threading.Timer(CANCEL_SECONDS, self._end_if_deaf).start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._process.terminate()
+        self._process.join(CANCEL_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._thread.join()
+        self._connection.close()
+
+    def _end_if_deaf(self) -> None:
+        if self.cancelling:
+            self._process.terminate()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message = self._connection.recv()
+            except (EOFError, OSError):
+                break
+            if not isinstance(message, _Step):
+                self.cancelling = False
+            self._tell(message)
+        if not self._stopping:
+            self._process.join(CANCEL_SECONDS)
+            self._tell(_Died(self.process_id))
+
+
+# --- in the child process -------------------------------------------------------------------------------------------
+
+
+def work_on_jobs(connection: Connection) -> None:
+    """Take jobs until the other side is gone."""
+    _lower_priority()
+    while True:
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            return
+        if isinstance(message, Job):
+            _do(connection, message)
+
+
+def _lower_priority() -> None:
+    """Let whatever draws the window go first."""
+    process = psutil.Process()
+    process.nice(NICENESS if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
+
+
+def _do(connection: Connection, job: Job) -> None:
+    try:
+        connection.send(_run(connection, job.task(**job.arguments)))
+    except HistoLoopError as error:
+        connection.send(_Failed(error.message, error.advice))
+    except Exception as error:  # the boundary of a job: the user is told, and the window goes on
+        connection.send(_Failed(f"{type(error).__name__}: {error}.", LOG_ADVICE, traceback.format_exc()))
+
+
+def _run(connection: Connection, work: Work[Any]) -> _Finished | _Cancelled:
+    told = 0.0
+    try:
+        while True:
+            try:
+                step = next(work)
+            except StopIteration as stop:
+                return _Finished(stop.value)
+            if connection.poll() and connection.recv() == _CANCEL:
+                return _Cancelled()
+            now = time.monotonic()
+            if step.figures or now - told >= 1 / STEPS_PER_SECOND:
+                connection.send(_Step(step))
+                told = now
+    finally:
+        work.close()

@@ -1,0 +1,66 @@
+"""What the program remembers of its user between sessions."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSettings
+
+from histoloop import paths
+
+RECENT = 8
+
+
+class Settings:
+    """A file `settings.ini` in the user's folder; values that are broken or missing read as their defaults."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._stored = QSettings(str(path or paths.user_data() / "settings.ini"), QSettings.Format.IniFormat)
+
+    def text(self, key: str, default: str = "") -> str:
+        """A text."""
+        return str(self._stored.value(key, default))
+
+    def number(self, key: str, default: float) -> float:
+        """A number."""
+        try:
+            return float(self.text(key, str(default)))
+        except ValueError:
+            return default
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """A yes or no."""
+        return self.text(key, str(default)).lower() == "true"
+
+    def bytes(self, key: str) -> QByteArray:
+        """The state of a window, empty when there is none."""
+        value = self._stored.value(key)
+        return value if isinstance(value, QByteArray) else QByteArray()
+
+    def set(self, key: str, value: str | float | bool | QByteArray) -> None:
+        """Remember a value."""
+        self._stored.setValue(key, value if isinstance(value, QByteArray) else str(value))
+
+    @property
+    def person(self) -> str:
+        """Who annotates."""
+        return self.text("person") or _user()
+
+    def recent_projects(self) -> list[Path]:
+        """Projects opened before, the latest first, as far as they are still there."""
+        stored = self._stored.value("recent", [])
+        found = [stored] if isinstance(stored, str) else list(stored or [])  # type: ignore[call-overload]
+        return [Path(folder) for folder in found if (Path(folder) / "project.db").is_file()]
+
+    def add_recent_project(self, folder: Path) -> None:
+        """Put a project first."""
+        others = [path for path in self.recent_projects() if path != folder]
+        self._stored.setValue("recent", [str(path) for path in (folder, *others)][:RECENT])
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:
+        return "someone"

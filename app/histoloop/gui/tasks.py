@@ -1,0 +1,72 @@
+"""The long work of the window, by project folder: what a job runs in the child process. Each opens its own project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histoloop.workflows.projects import ImportReport, import_slides, opened_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from histoloop.progress import Work
+    from histoloop.store.records import QueryRecord
+    from histoloop.workflows.doctor import Finding
+    from histoloop.workflows.export import ExportReport
+    from histoloop.workflows.predict import PredictReport
+    from histoloop.workflows.rounds import Candidate
+
+
+def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
+    """Bring slides and folders into the project."""
+    with opened_project(folder) as project:
+        return (yield from import_slides(project, paths))
+
+
+def predict(folder: Path, *, slide_ids: Sequence[int] | None, device: str) -> Work[PredictReport]:
+    """Predict slides (None: all) that the current model has not predicted."""
+    from histoloop.workflows.predict import predict_project
+
+    with opened_project(folder) as project:
+        return (yield from predict_project(project, slide_ids=slide_ids, device=device))
+
+
+def ask(folder: Path, *, strategy: str, count: int, seed: int) -> Work[tuple[QueryRecord, ...]]:
+    """Choose the regions to ask about."""
+    from histoloop.workflows.query import ask as choose
+
+    with opened_project(folder) as project:
+        return (yield from choose(project, strategy=strategy, count=count, seed=seed))
+
+
+def retrain(folder: Path, *, device: str, seed: int) -> Work[Candidate]:
+    """Retrain on all annotations and predict the slides with the candidate."""
+    from histoloop.workflows.retrain import retrain as train
+
+    with opened_project(folder) as project:
+        return (yield from train(project, device=device, seed=seed))
+
+
+def export(folder: Path, *, out: Path) -> Work[ExportReport]:
+    """Write masks, polygons and areas."""
+    from histoloop.workflows.export import export_project
+
+    with opened_project(folder) as project:
+        return (yield from export_project(project, out))
+
+
+def make_demo(folder: Path, *, seed: int) -> Work[Path]:
+    """Make the demo project with its synthetic slides."""
+    from histoloop.workflows.demo import create_demo_project
+
+    return (yield from create_demo_project(folder, seed=seed))
+
+
+def examine() -> Work[list[Finding]]:
+    """Look at the machine."""
+    from histoloop.progress import Progress
+    from histoloop.workflows.doctor import examine as look
+
+    yield Progress("Looking at this machine", 0, 1)
+    return look()

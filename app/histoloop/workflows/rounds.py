@@ -1,0 +1,65 @@
+"""What a retraining gave, and the decision about it: keep the candidate or roll back. Nothing here needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from histoloop.errors import ProjectError
+from histoloop.store.records import ModelStatus, RoundRecord
+
+if TYPE_CHECKING:
+    from histoloop.store.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A retrained model, not yet kept.
+
+    Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
+    """
+
+    model_id: int
+    round: int
+    old_dice: float | None
+    new_dice: float | None
+    held_out: int
+    annotations: int
+
+
+def candidate_of(record: RoundRecord) -> Candidate:
+    """The candidate that a round made."""
+    figures = record.figures
+    return Candidate(
+        record.model_id,
+        record.number,
+        figures.get("dice_before"),
+        figures.get("dice"),
+        int(figures.get("held_out", 0)),
+        record.annotations,
+    )
+
+
+def open_candidate(project: Project) -> Candidate | None:
+    """The candidate of the last round while nobody has decided about it; None when there is nothing to decide."""
+    rounds = project.rounds()
+    if not rounds or project.model(rounds[-1].model_id).status is not ModelStatus.CANDIDATE:
+        return None
+    return candidate_of(rounds[-1])
+
+
+def keep(project: Project, model_id: int) -> None:
+    """Make a candidate the current model."""
+    _check_open(project, model_id)
+    project.make_current(model_id)
+
+
+def roll_back(project: Project, model_id: int) -> None:
+    """Set a candidate aside; the current model stays."""
+    _check_open(project, model_id)
+    project.set_model_status(model_id, ModelStatus.ROLLED_BACK)
+
+
+def _check_open(project: Project, model_id: int) -> None:
+    if project.model(model_id).status is not ModelStatus.CANDIDATE:
+        raise ProjectError("This model was decided about already.", advice="Retrain to get a new candidate.")
