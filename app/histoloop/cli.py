@@ -121,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = _command(commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; say what to do")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+
+    commands.add_parser("probe-opengl").set_defaults(command=_probe_opengl)  # for doctor; without help, so not listed
     return parser
 
 
@@ -372,6 +374,10 @@ def _doctor(options: argparse.Namespace) -> int:
             if finding.advice:
                 print(f"{'':8} {finding.advice}")
     return FAILED if any(finding.state == "problem" for finding in findings) else OK
+
+
+def _probe_opengl(_options: argparse.Namespace) -> int:
+    return int(importlib.import_module("histoloop.gui.opengl_probe").probe())
 
 
 def _tell_failures(failed: Sequence[tuple[str, str]]) -> int:

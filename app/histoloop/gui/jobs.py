@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,11 @@ import psutil
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.errors import HistoLoopError
+from histoloop.progress import Progress, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from multiprocessing.connection import Connection
 
-    from histoloop.progress import Progress, Work
 
 _log = logging.getLogger(__name__)
 

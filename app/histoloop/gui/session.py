@@ -135,19 +135,19 @@ class Session(QObject):
 
     def set_mpp(self, slide_ids: Sequence[int], mpp: float) -> None:
         """Say the resolution of slides; their maps were made at another one and are made again."""
-        if self._do(lambda project: [project.set_mpp(slide_id, mpp) for slide_id in slide_ids]):
+        if self._do_each(slide_ids, lambda project, slide_id: project.set_mpp(slide_id, mpp)):
             self.slides_changed.emit()
             self.maps_changed.emit()
             self.predict(slide_ids)
 
     def set_label(self, slide_ids: Sequence[int], label: str | None) -> None:
         """Say what slides are as a whole."""
-        if self._do(lambda project: [project.set_label(slide_id, label) for slide_id in slide_ids]):
+        if self._do_each(slide_ids, lambda project, slide_id: project.set_label(slide_id, label)):
             self.slides_changed.emit()
 
     def remove_slides(self, slide_ids: Sequence[int]) -> None:
         """Take slides out of the project; their files stay."""
-        if self._do(lambda project: [project.remove_slide(slide_id) for slide_id in slide_ids]):
+        if self._do_each(slide_ids, lambda project, slide_id: project.remove_slide(slide_id)):
             self.slides_changed.emit()
             self.queries_changed.emit()
 
@@ -247,6 +247,11 @@ class Session(QObject):
         if self._do(lambda project: annotate.skip(project, query_id)):
             self.queries_changed.emit()
 
+    def cannot_tell_query(self, query_id: int) -> None:
+        """Take a query off the queue, without opening it, as one nobody could answer."""
+        if self._do(lambda project: annotate.cannot_tell(project, query_id)):
+            self.queries_changed.emit()
+
     def _end_as(self, status: AnnotationStatus) -> None:
         if self._active is not None:
             self._write("end", functools.partial(_finish, self._active.record.id, status, None))
@@ -269,6 +274,10 @@ class Session(QObject):
             self.problem.emit(error.message, error.advice)
             return False
         return True
+
+    def _do_each(self, slide_ids: Sequence[int], change: Callable[[Project, int], object]) -> bool:
+        """A small change of several slides."""
+        return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in slide_ids)
 
     def _write(self, kind: str, change: Callable[[Project], object]) -> None:
         if self._project is not None:
@@ -320,15 +329,23 @@ class Session(QObject):
         self.slides_changed.emit()
         self._tell_failures("not added", [(path.name, reason) for path, reason in report.failed])
         if not report.added and not report.failed:
-            self.notice.emit("These slides are in the project already." if report.known else "No slide was found there.")
+            self.notice.emit(
+                "These slides are in the project already." if report.known else "No slide was found there."
+            )
         if report.added and self.predict_added:
             self.predict(report.added)
 
     def _tell_failures(self, what: str, failed: Sequence[tuple[str, str]]) -> None:
         if failed:
-            shown = "\n".join(f"\N{BULLET} {reason if name in reason else f'{name}: {reason}'}" for name, reason in failed)
+            shown = "\n".join(
+                f"\N{BULLET} {reason if name in reason else f'{name}: {reason}'}" for name, reason in failed
+            )
             count = "1 slide was" if len(failed) == 1 else f"{len(failed)} slides were"
             self.problem.emit(f"{count} {what}.", shown)
+
+
+def _on_slide(slide_id: int, change: Callable[[Project, int], object], project: Project) -> None:
+    change(project, slide_id)
 
 
 def _in_project(folder: Path, change: Callable[[Project], object]) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histoloop.workflows.projects import ImportReport, import_slides, opened_project
+from histoloop.workflows.projects import import_slides, opened_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from histoloop.progress import Work
     from histoloop.store.records import QueryRecord
     from histoloop.workflows.doctor import Finding
-    from histoloop.workflows.export import ExportReport
-    from histoloop.workflows.predict import PredictReport
+    from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
     from histoloop.workflows.rounds import Candidate
 
 

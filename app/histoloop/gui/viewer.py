@@ -106,25 +106,32 @@ class SlideViewer(QWidget):
         """What is shown."""
         return self._scene
 
-    def show_scene(self, scene: SlideScene | None, *, keep_camera: bool = False) -> None:
-        """Show a slide (None: nothing); the scene before is closed once it is no longer read."""
+    def show_scene(self, scene: SlideScene | None) -> None:
+        """Show a slide as a whole (None: nothing); the scene before is closed once it is no longer read."""
         self.end_annotation()
-        before, self._scene = self._scene, scene
-        self._shown = None
         self._detail.visible = False
         self._overview.visible = False
         self._overlay.has_slide = scene is not None
         self._overlay.boxes = ()
-        self._overlay.mpp = None if scene is None else scene.slide.mpp
-        if before is not None:
-            self._worker.request(f"close {id(before)}", before.close)
+        self._take(scene)
         if scene is None:
             self._overlay.update()
             return
         self._worker.request("overview", functools.partial(_overview, scene))
-        if not keep_camera:
-            self.fit()
+        self.fit()
         self._on_camera()
+
+    def replace_scene(self, scene: SlideScene) -> None:
+        """Show the same slide with other maps or annotations: camera and painting stay as they are."""
+        self._take(scene)
+        self._request_detail()
+
+    def _take(self, scene: SlideScene | None) -> None:
+        before, self._scene = self._scene, scene
+        self._shown = None
+        self._overlay.mpp = None if scene is None else scene.slide.mpp
+        if before is not None:
+            self._worker.request(f"close {id(before)}", before.close)
 
     def refresh(self) -> None:
         """Render what is visible again."""

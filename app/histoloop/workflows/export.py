@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from histoloop.exchange.tables import SlideSummary, mask_areas, write_areas, wri
 from histoloop.inference.contours import Polygon, polygons_of_mask
 from histoloop.progress import Progress, Work
 from histoloop.workflows.masks import SlideMask, mask_of_slide
+from histoloop.workflows.reports import ExportReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,14 +24,6 @@ MIN_POLYGON_PX = 64
 """Mask pixels below which a part is left out of polygons; it stays in the mask."""
 
 SIMPLIFY_PX = 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class ExportReport:
-    """Files that were written, and (slide, reason) of slides that have nothing to export."""
-
-    files: tuple[Path, ...]
-    failed: tuple[tuple[str, str], ...]
 
 
 def export_project(project: Project, out: Path) -> Work[ExportReport]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from histoloop.errors import HistoLoopError
@@ -13,6 +12,7 @@ from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import MapWriter
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.projects import open_project_slide
+from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideRecord
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class PredictReport:
-    """Ids of the slides that were predicted, and (slide name, reason) of those that were not."""
-
-    predicted: tuple[int, ...]
-    failed: tuple[tuple[str, str], ...]
 
 
 def predict_project(

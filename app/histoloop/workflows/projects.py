@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -15,23 +13,16 @@ from histoloop.slides.reader import Slide, find_slides, open_slide
 from histoloop.store.cards import load_card, model_hash
 from histoloop.store.files import file_beside
 from histoloop.store.project import Project
+from histoloop.workflows.reports import ImportReport
 from histoloop.workflows.shipped import find_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from histoloop.store.records import SlideRecord
 
 THUMBNAIL_PX = 256
-
-
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """What became of the files of an import: ids of new slides, files known before, and (file, reason) of failures."""
-
-    added: tuple[int, ...]
-    known: tuple[Path, ...]
-    failed: tuple[tuple[Path, str], ...]
 
 
 def create_project(folder: Path, *, name: str, model: str | Path) -> Project:

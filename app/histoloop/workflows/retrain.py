@@ -16,7 +16,6 @@ from histoloop.errors import ProjectError
 from histoloop.progress import Progress, Work
 from histoloop.store.cards import model_hash
 from histoloop.store.models import save_model
-from histoloop.store.records import AnnotationRecord
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import segmentation_figures, train_decoder
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from histoloop.annotations.records import Mask
     from histoloop.store.project import Project
+    from histoloop.store.records import AnnotationRecord
 
 RECIPE = "retrain"
 

@@ -1,0 +1,129 @@
+"""Painting a region: tools, brush, class, and what to do with the region afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QButtonGroup, QComboBox
+
+from histoloop.gui.widgets import Panel, action_button, button, label, line, row, slider, swatch
+
+if TYPE_CHECKING:
+    from histoloop.annotations.records import ClassScheme
+    from histoloop.gui.actions import Actions
+
+BRUSH_PX = (2, 300)
+BRUSH_STEP = 1.25
+NOT_SAID = "Not said"
+TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
+
+
+class AnnotationPanel(Panel):
+    """Tells brush, class and diagnosis as the user chooses them; the buttons are the actions of the menu."""
+
+    brush_changed = Signal(int)
+    class_changed = Signal(int)
+
+    def __init__(self, actions: Actions) -> None:
+        super().__init__()
+        self._actions = actions
+        self.title = label("Annotate", role="heading", wrap=True)
+        self.reason = label(role="muted", wrap=True)
+        self.tools = {tool: action_button(actions[f"tool_{tool}"], icon_only=True) for tool in TOOLS}
+        for tool in self.tools.values():
+            tool.setIconSize(QSize(20, 20))
+            tool.setFixedHeight(36)
+        self.brush = slider(*BRUSH_PX, 24)
+        self.brush_text = label()
+        self.brush_text.setMinimumWidth(52)
+        self.brush_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.brush.valueChanged.connect(self._on_brush)
+        self._classes = QButtonGroup(self)
+        self._classes.idClicked.connect(self.class_changed)
+        self._class_row = row()
+        self.diagnosis = QComboBox()
+        self.diagnosis.setToolTip("What this region is as a whole, if you can say")
+        self.saved = label(role="good")
+        self.undo = action_button(actions["undo"])
+        self.redo = action_button(actions["redo"])
+        self.clear = action_button(actions["clear_region"], text="Clear")
+        self.finish = action_button(actions["finish"], text="Done", primary=True)
+        self.accept = action_button(actions["accept"])
+        self.skip = action_button(actions["skip"])
+        self.cannot_tell = action_button(actions["cannot_tell"])
+        self.leave = action_button(actions["leave"])
+        self._arrange()
+        self._on_brush(self.brush.value())
+
+    def begin(self, scheme: ClassScheme, *, title: str, reason: str, diagnosis: str | None, value: int) -> None:
+        """Show the classes of a project and what is painted."""
+        self.title.setText(title)
+        self.reason.setText(reason)
+        self.reason.setVisible(bool(reason))
+        self._show_classes(scheme)
+        self.diagnosis.clear()
+        self.diagnosis.addItem(NOT_SAID, None)
+        for name in scheme.label_names:
+            self.diagnosis.addItem(name, name)
+        self.diagnosis.setCurrentIndex(max(0, self.diagnosis.findData(diagnosis)))
+        self.choose_class(value)
+
+    def said(self) -> str | None:
+        """The diagnosis the user gave the region."""
+        name = self.diagnosis.currentData()
+        return None if name is None else str(name)
+
+    def choose_class(self, value: int) -> None:
+        """Take a class (mask value) to paint with."""
+        chosen = self._classes.button(value)
+        if chosen is not None:
+            chosen.setChecked(True)
+            self.class_changed.emit(value)
+
+    def next_class(self) -> None:
+        """Take the class after the chosen one."""
+        self.choose_class(self._classes.checkedId() % max(1, len(self._classes.buttons())) + 1)
+
+    def scale_brush(self, *, larger: bool) -> None:
+        """One step of the brush size."""
+        size = self.brush.value()
+        self.brush.setValue(max(size + 1, round(size * BRUSH_STEP)) if larger else round(size / BRUSH_STEP))
+
+    def show_saved(self, saved: bool) -> None:
+        """Whether everything painted is on disk."""
+        self.saved.setText("Saved" if saved else "Saving…")
+
+    def _on_brush(self, size: int) -> None:
+        self.brush_text.setText(f"{size} px")
+        self.brush_changed.emit(size)
+
+    def _show_classes(self, scheme: ClassScheme) -> None:
+        for old in self._classes.buttons():
+            self._classes.removeButton(old)
+            self._class_row.removeWidget(old)
+            old.deleteLater()
+        for value, mask_class in enumerate(scheme.masks, start=1):
+            made = button(mask_class.name.capitalize(), tip=f"Paint {mask_class.name} (next class: C)")
+            made.setIcon(QIcon(swatch(mask_class.colour)))
+            made.setCheckable(True)
+            self._classes.addButton(made, value)
+            self._class_row.addWidget(made, 1)
+
+    def _arrange(self) -> None:
+        column = self.column
+        column.addLayout(row(self.title, self.saved, stretch=0))
+        column.addWidget(self.reason)
+        column.addWidget(line())
+        column.addLayout(row(*self.tools.values()))
+        column.addLayout(row(label("Brush"), self.brush, self.brush_text, stretch=1))
+        column.addLayout(self._class_row)
+        column.addLayout(row(self.undo, self.redo, self.clear))
+        column.addWidget(line())
+        column.addLayout(row(label("The region is"), self.diagnosis, stretch=1))
+        column.addWidget(self.finish)
+        column.addWidget(self.accept)
+        column.addLayout(row(self.skip, self.cannot_tell))
+        column.addWidget(self.leave)
+        column.addStretch(1)

@@ -1,0 +1,90 @@
+"""Starts the window."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import logging.handlers
+import multiprocessing
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+import histoloop
+from histoloop import paths
+from histoloop.gui.jobs import LOG_ADVICE
+from histoloop.gui.main_window import MainWindow
+from histoloop.gui.settings import Settings
+from histoloop.gui.theme import application_icon
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the window on what is named (a project or slides), or on the demo project with `--demo`."""
+    multiprocessing.freeze_support()
+    options = _parser().parse_args(arguments)
+    application = make_application()
+    write_log(paths.user_data() / "logs")
+    window = MainWindow(Settings())
+    sys.excepthook = _Teller(window)
+    window.show()
+    if options.demo:
+        QTimer.singleShot(0, lambda: window.open_demo(demo_folder()))
+    elif options.paths:
+        QTimer.singleShot(0, lambda: window.open_paths(options.paths))
+    return application.exec()
+
+
+def make_application() -> QApplication:
+    """The application object of this process, with its names and icon."""
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        application = QApplication(sys.argv[:1])
+    application.setApplicationName(paths.APP_NAME)
+    application.setApplicationVersion(histoloop.__version__)
+    application.setWindowIcon(application_icon())
+    return application
+
+
+def write_log(folder: Path) -> None:
+    """Keep what goes wrong in a file that does not grow without end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        folder / "histoloop.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+
+
+def demo_folder() -> Path:
+    """Where the demo project of this user is."""
+    return paths.user_data() / "projects" / "Demo"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="histoloop-gui", description="Open the window.")
+    parser.add_argument("paths", nargs="*", type=Path, help="a project folder, or slides")
+    parser.add_argument("--demo", action="store_true", help="open the demo project")
+    return parser
+
+
+class _Teller:
+    """Logs errors that nobody caught and tells the user, instead of ending the program."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+
+    def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            self._window.close()
+            return
+        _log.error("not caught", exc_info=(kind, error, trace))
+        self._window.banner.show_problem(f"Something went wrong: {kind.__name__}: {error}.", LOG_ADVICE)

@@ -1,0 +1,176 @@
+"""Questions that need more than a button: a new project, a resolution, what is known of the machine and the program."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QLineEdit,
+    QMessageBox,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+import histoloop
+from histoloop import paths
+from histoloop.gui.actions import MENUS
+from histoloop.gui.theme import application_icon
+from histoloop.gui.welcome import NOTICE
+from histoloop.gui.widgets import button, label, row
+from histoloop.store.cards import list_models, load_card
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from histoloop.workflows.doctor import Finding
+
+MPP_CHOICES = "A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel."
+
+
+class NewProjectDialog(QDialog):
+    """Name, place and starting model of a new project."""
+
+    def __init__(self, parent: QWidget | None, *, place: Path) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("New project")
+        self.setMinimumWidth(480)
+        self.name = QLineEdit("Project")
+        self.place = QLineEdit(str(place))
+        browse = button("Browse…")
+        browse.clicked.connect(self._browse)
+        self.model = QComboBox()
+        for folder in list_models(paths.shipped_models()):
+            self.model.addItem(load_card(folder).title, folder.name)
+        self.problem = label(role="bad", wrap=True)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText("Make project")
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        form = QFormLayout()
+        form.addRow("Name", self.name)
+        form.addRow("In the folder", row(self.place, browse, stretch=0))
+        form.addRow("Starts from the model", self.model)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(label("Slides are not copied: the project refers to them.", role="muted", wrap=True))
+        layout.addWidget(self.problem)
+        layout.addWidget(self.buttons)
+        self.name.textChanged.connect(self._check)
+        self.place.textChanged.connect(self._check)
+        self._check()
+
+    def folder(self) -> Path:
+        """The folder that becomes the project."""
+        return Path(self.place.text()).expanduser() / folder_name(self.name.text())
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Where to put the project", self.place.text())
+        if chosen:
+            self.place.setText(chosen)
+
+    def _check(self) -> None:
+        said = ""
+        if not self.name.text().strip() or not self.place.text().strip():
+            said = "Give the project a name and a place."
+        elif (self.folder() / "project.db").exists():
+            said = f"There is a project in {self.folder()} already."
+        self.problem.setText(said)
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not said)
+
+
+def folder_name(name: str) -> str:
+    """A folder's name for a project's name: without what file systems refuse."""
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", name).strip(" .") or "Project"
+
+
+class ResolutionDialog(QDialog):
+    """Micrometres per pixel of slides that do not say, or that say it wrongly."""
+
+    def __init__(self, parent: QWidget | None, *, names: Sequence[str], mpp: float | None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Resolution")
+        self.setMinimumWidth(420)
+        self.mpp = QDoubleSpinBox(decimals=4, minimum=0.01, maximum=50, singleStep=0.05, value=mpp or 0.5)
+        self.mpp.setSuffix(" \N{MICRO SIGN}m per pixel")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        which = names[0] if len(names) == 1 else f"{len(names)} slides"
+        layout.addWidget(label(f"How wide is a pixel of {which}?", role="heading", wrap=True))
+        layout.addWidget(self.mpp)
+        layout.addWidget(label(MPP_CHOICES, role="muted", wrap=True))
+        layout.addWidget(label("The slides are predicted anew at this resolution.", role="muted", wrap=True))
+        layout.addWidget(buttons)
+
+
+class TextDialog(QDialog):
+    """A text to read, with links and tables."""
+
+    def __init__(self, parent: QWidget | None, *, title: str, html: str = "", markdown: str = "") -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.resize(640, 560)
+        self.text = QTextBrowser(openExternalLinks=True)
+        if markdown:
+            self.text.setMarkdown(markdown)
+        else:
+            self.text.setHtml(html)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.text)
+        layout.addWidget(buttons)
+
+
+def shortcuts_html() -> str:
+    """The menus with their shortcuts as tables."""
+    parts = []
+    for title, entries in MENUS.items():
+        rows = "".join(
+            f"<tr><td width='330'>{escape(spec.plain)}</td><td><b>{escape(spec.shortcut)}</b></td></tr>"
+            for spec in entries
+            if spec is not None and spec.shortcut
+        )
+        if rows:
+            parts.append(f"<h3>{title.replace('&', '')}</h3><table>{rows}</table>")
+    held = "<p>Hold <b>Space</b> to move the slide while painting; the wheel zooms.</p>"
+    return "".join(parts) + held
+
+
+def findings_html(findings: Sequence[Finding]) -> str:
+    """What was found on the machine, as a table; problems first."""
+    order = {"problem": 0, "note": 1, "ok": 2}
+    signs = {"problem": "\N{CROSS MARK}", "note": "\N{INFORMATION SOURCE}", "ok": "\N{CHECK MARK}"}
+    rows = "".join(
+        f"<tr><td>{signs[finding.state]}&nbsp;</td><td><b>{escape(finding.name)}</b>&nbsp;&nbsp;</td>"
+        f"<td>{escape(finding.value)}{'<br><i>' + escape(finding.advice) + '</i>' if finding.advice else ''}</td></tr>"
+        for finding in sorted(findings, key=lambda finding: order[finding.state])
+    )
+    return f"<table cellpadding='4'>{rows}</table>"
+
+
+def about(parent: QWidget | None) -> None:
+    """What the program is."""
+    box = QMessageBox(parent)
+    box.setWindowTitle("About HistoLoop")
+    box.setIconPixmap(application_icon().pixmap(64, 64))
+    box.setTextFormat(Qt.TextFormat.RichText)
+    box.setText(f"<b>HistoLoop {histoloop.__version__}</b>")
+    box.setInformativeText(
+        f"Predict, query, annotate, retrain on histology slides, on one machine.<br><br><b>{NOTICE}</b><br><br>"
+        "Apache License 2.0. Built on Qt, napari, OpenSlide and PyTorch. The shipped model was trained on EBHI-Seg "
+        "(CC BY 4.0); Help > The model and its figures has the attribution."
+    )
+    box.exec()

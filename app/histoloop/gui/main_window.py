@@ -1,0 +1,734 @@
+"""The window: panels around the viewer. It carries wishes from widgets to the session and news back."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QFileDialog,
+    QInputDialog,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from histoloop import paths
+from histoloop.annotations.records import AnnotationStatus
+from histoloop.geometry import Region
+from histoloop.gui import dialogs, tasks
+from histoloop.gui.actions import MENUS, Actions
+from histoloop.gui.annotation_panel import TOOLS, AnnotationPanel
+from histoloop.gui.banner import Banner
+from histoloop.gui.canvas_overlay import QueryBox
+from histoloop.gui.job_bar import JobBar
+from histoloop.gui.jobs import Job
+from histoloop.gui.overlay_panel import OverlayPanel
+from histoloop.gui.queue_panel import QueuePanel
+from histoloop.gui.scene_opener import SceneOpener
+from histoloop.gui.session import ActiveAnnotation, Session
+from histoloop.gui.slides_panel import SlidesPanel, dropped_paths
+from histoloop.gui.theme import THEMES, apply_theme
+from histoloop.gui.training_panel import TrainingPanel
+from histoloop.gui.viewer import SlideViewer
+from histoloop.gui.welcome import NOTICE, Welcome
+from histoloop.gui.widgets import label, scrolling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from histoloop.gui.settings import Settings
+    from histoloop.progress import Progress
+    from histoloop.store.records import AnnotationRecord
+
+TITLE = "HistoLoop"
+SIZE_PX = (1480, 920)
+MAX_ANNOTATE_PX = 2048
+"""Longest side of a region that is painted without being asked, in level-0 pixels."""
+
+ZOOM_STEP = 1.5
+SLIDE_ENDINGS = "svs tif tiff ndpi vms vmu scn mrxs svslide bif dcm czi png jpg jpeg bmp"
+SLIDE_FILES = f"Slides and pictures ({' '.join(f'*.{end}' for end in SLIDE_ENDINGS.split())});;All files (*)"
+DEVICES = ("auto", "cpu", "cuda")
+TOOLBAR = ("add_slides", "predict", "ask", "retrain")
+TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap")
+
+
+class MainWindow(QMainWindow):
+    """One project's window."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.setWindowTitle(TITLE)
+        self.resize(*SIZE_PX)
+        self.setAcceptDrops(True)
+        self.session = Session(self)
+        self.viewer = SlideViewer()
+        self.opener = SceneOpener(self.viewer, self)
+        self.actions_ = Actions(self, self._handlers())
+        self.welcome = Welcome()
+        self.banner = Banner()
+        self.slides_panel = SlidesPanel()
+        self.overlay_panel = OverlayPanel()
+        self.queue_panel = QueuePanel()
+        self.annotation_panel = AnnotationPanel(self.actions_)
+        self.training_panel = TrainingPanel(self.actions_)
+        self.job_bar = JobBar()
+        self._history = (False, False)
+        self._pending: ActiveAnnotation | None = None
+        self._arrange()
+        self._connect()
+        self._restore()
+        self._on_project_changed()
+
+    # --- layout -----------------------------------------------------------------------------------------------------
+
+    def _arrange(self) -> None:
+        self.centre = QStackedWidget()
+        self.centre.addWidget(self.welcome)
+        self.centre.addWidget(self.viewer)
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.banner)
+        column.addWidget(self.centre, 1)
+        self.setCentralWidget(middle)
+        self.work_stack = QStackedWidget()
+        self.work_stack.addWidget(self.queue_panel)
+        self.work_stack.addWidget(scrolling(self.annotation_panel))
+        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        self.docks = [
+            self._dock("slides", "Slides", self.slides_panel, left),
+            self._dock("masks", "Masks", scrolling(self.overlay_panel), left),
+            self._dock("questions", "Questions", self.work_stack, right),
+            self._dock("training", "Training", scrolling(self.training_panel), right),
+        ]
+        self.resizeDocks([self.docks[0], self.docks[2]], [270, 320], Qt.Orientation.Horizontal)
+        self.resizeDocks([self.docks[0], self.docks[1]], [560, 230], Qt.Orientation.Vertical)
+        self.resizeDocks([self.docks[2], self.docks[3]], [480, 350], Qt.Orientation.Vertical)
+        self.toolbar = self._toolbar()
+        self.statusBar().addWidget(self.job_bar)
+        self.statusBar().showMessage("")
+        self.statusBar().addPermanentWidget(label(f"{NOTICE}  ", role="muted"))
+
+    def _dock(self, name: str, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(name)
+        dock.setWidget(widget)
+        dock.setFeatures(QDockWidget.DockWidgetFeature.DockWidgetMovable)
+        self.addDockWidget(area, dock)
+        return dock
+
+    def _toolbar(self) -> QToolBar:
+        bar = QToolBar("Tools")
+        bar.setObjectName("tools")
+        bar.setMovable(False)
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        for name in TOOLBAR:
+            bar.addAction(self.actions_[name])
+        bar.addSeparator()
+        for name in TOOLBAR_VIEW:
+            bar.addAction(self.actions_[name])
+            view_button = bar.widgetForAction(self.actions_[name])
+            if name in ("fit", "zoom_in", "zoom_out"):
+                view_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)  # type: ignore[attr-defined]
+        self.addToolBar(bar)
+        return bar
+
+    # --- wiring -----------------------------------------------------------------------------------------------------
+
+    def _handlers(self) -> dict[str, Callable[..., object]]:
+        """What each action does; names are those of gui/actions.py."""
+        own = {
+            spec.name: getattr(self, f"_do_{spec.name}")
+            for entries in MENUS.values()
+            for spec in entries
+            if spec is not None and not spec.group
+        }
+        own |= {f"tool_{tool}": lambda tool=tool: self.viewer.set_tool(tool) for tool in TOOLS}
+        own |= {f"theme_{theme}": lambda theme=theme: self.set_theme(theme) for theme in THEMES}
+        own |= {f"device_{device}": lambda device=device: self._set_device(device) for device in DEVICES}
+        return own
+
+    def _connect(self) -> None:
+        session, jobs, viewer = self.session, self.session.jobs, self.viewer
+        session.project_changed.connect(self._on_project_changed)
+        session.slides_changed.connect(self._show_slides)
+        session.maps_changed.connect(self._refresh_scene)
+        session.queries_changed.connect(self._show_queries)
+        session.models_changed.connect(self._show_training)
+        session.annotation_started.connect(self._on_annotation_started)
+        session.annotation_ended.connect(self._on_annotation_ended)
+        session.saved.connect(self.annotation_panel.show_saved)
+        session.problem.connect(self.banner.show_problem)
+        session.notice.connect(self.banner.show_notice)
+        jobs.started.connect(self._on_job_started)
+        jobs.progressed.connect(self._on_job_progressed)
+        jobs.busy_changed.connect(self._on_busy_changed)
+        jobs.finished.connect(self._on_job_ended)
+        jobs.failed.connect(self._on_job_ended)
+        jobs.cancelled.connect(self._on_job_ended)
+        self.job_bar.stop_asked.connect(self._do_cancel_job)
+        self.opener.shown.connect(self._on_scene_shown)
+        self.opener.failed.connect(lambda message: self.banner.show_problem(message, ""))
+        viewer.patch_painted.connect(session.paint)
+        viewer.history_changed.connect(self._on_history_changed)
+        viewer.tool_changed.connect(lambda tool: self.actions_[f"tool_{tool}"].setChecked(True))
+        viewer.query_clicked.connect(self._on_query_clicked)
+        viewer.render_failed.connect(lambda message: self.banner.show_problem(message, ""))
+        self.slides_panel.slide_chosen.connect(self._show_slide)
+        self.slides_panel.paths_dropped.connect(self.open_paths)
+        self.slides_panel.add_asked.connect(self._do_add_slides)
+        self.slides_panel.mpp_asked.connect(self._do_set_mpp)
+        self.slides_panel.remove_asked.connect(self._do_remove_slides)
+        self.slides_panel.find_asked.connect(self._do_find_moved)
+        self.slides_panel.label_chosen.connect(self._set_label)
+        self.queue_panel.ask_asked.connect(lambda strategy, count: session.ask(strategy=strategy, count=count))
+        self.queue_panel.query_selected.connect(self._show_query)
+        self.queue_panel.query_opened.connect(session.begin_query)
+        self.queue_panel.query_skipped.connect(session.skip_query)
+        self.annotation_panel.brush_changed.connect(viewer.set_brush_size)
+        self.annotation_panel.class_changed.connect(viewer.set_class)
+        self.overlay_panel.style_changed.connect(viewer.set_style)
+        self.overlay_panel.masks.toggled.connect(lambda on: self.actions_.set_checked("show_masks", on))
+        self.overlay_panel.outlines.toggled.connect(lambda on: self.actions_.set_checked("show_outlines", on))
+        self.overlay_panel.heatmap.toggled.connect(lambda on: self.actions_.set_checked("show_heatmap", on))
+        self.training_panel.candidate_shown.connect(lambda _on: self._refresh_scene())
+        self.welcome.new_asked.connect(self._do_new_project)
+        self.welcome.open_asked.connect(self._do_open_project)
+        self.welcome.demo_asked.connect(self._do_open_demo)
+        self.welcome.recent_chosen.connect(session.open_project)
+
+    def _restore(self) -> None:
+        """Bring back what was chosen in earlier sessions."""
+        settings = self.settings
+        self.session.person = settings.person
+        self.session.predict_added = settings.flag("predict_added", default=True)
+        self.session.device = settings.text("device", "auto")
+        self.actions_.set_checked("predict_added", self.session.predict_added)
+        self.actions_.set_checked("show_masks", True)
+        self.actions_.set_checked("show_questions", True)
+        if f"device_{self.session.device}" in self._handlers():
+            self.actions_[f"device_{self.session.device}"].setChecked(True)
+        self.annotation_panel.brush.setValue(round(settings.number("brush_px", 24)))
+        self.overlay_panel.opacity.setValue(round(settings.number("opacity", 35)))
+        self.set_theme(settings.text("theme", "system"))
+        self.restoreGeometry(settings.bytes("geometry"))
+        self.restoreState(settings.bytes("state"))
+
+    def set_theme(self, theme: str) -> None:
+        """'system', 'light' or 'dark', from now on."""
+        theme = theme if theme in THEMES else "system"
+        self.settings.set("theme", theme)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        dark = apply_theme(application, theme)
+        self.viewer.set_theme("dark" if dark else "light")
+        self.actions_.set_icons(dark=dark)
+        self.actions_[f"theme_{theme}"].setChecked(True)
+
+    def _set_device(self, device: str) -> None:
+        self.session.device = device
+        self.settings.set("device", device)
+
+    # --- project and slides -----------------------------------------------------------------------------------------
+
+    def open_paths(self, chosen: list[Path]) -> None:
+        """Open what was dropped or named: a project, or slides, which get a project of their own when none is open."""
+        projects = [path for path in chosen if (path / "project.db").is_file()]
+        if projects:
+            self.session.open_project(projects[0])
+            return
+        if self.session.project is None and not self._make_project_for(chosen):
+            return
+        self.session.add_slides(chosen)
+
+    def _make_project_for(self, chosen: list[Path]) -> bool:
+        from histoloop.workflows.shipped import DEFAULT_MODEL
+
+        place = paths.user_data() / "projects"
+        name = dialogs.folder_name(chosen[0].stem)
+        folder = next(
+            candidate
+            for number in range(1, 10_000)
+            if not (candidate := place / (name if number == 1 else f"{name} {number}")).exists()
+        )
+        return self.session.create_project(folder, name=folder.name, model=DEFAULT_MODEL)
+
+    def _on_project_changed(self) -> None:
+        project = self.session.project
+        self.viewer.end_annotation()
+        self._pending = None
+        self.opener.clear()
+        self.work_stack.setCurrentIndex(0)
+        self.centre.setCurrentIndex(0 if project is None else 1)
+        for dock in self.docks:
+            dock.setVisible(project is not None)
+        self.toolbar.setVisible(project is not None)
+        self.banner.dismiss()
+        if project is None:
+            self.setWindowTitle(TITLE)
+        else:
+            self.setWindowTitle(f"{project.name} \N{EM DASH} {TITLE}")
+            self.settings.add_recent_project(project.folder)
+            self.overlay_panel.set_scheme(project.scheme, threshold=project.current_card().threshold)
+        self._show_recent()
+        self._show_slides()
+        self._show_queries()
+        self._show_training()
+
+    def _show_recent(self) -> None:
+        folders = self.settings.recent_projects()
+        self.welcome.show_recent(folders)
+        menu = self.actions_.recent_menu
+        menu.clear()
+        menu.setEnabled(bool(folders))
+        for folder in folders:
+            menu.addAction(str(folder), functools.partial(self.session.open_project, folder))
+
+    def _show_slides(self) -> None:
+        project = self.session.project
+        if project is None:
+            return
+        slides = project.slides()
+        self.slides_panel.show_slides(slides, project.folder / "thumbnails", project.scheme.label_names)
+        ids = [slide.id for slide in slides]
+        if self.opener.wanted is not None and self.opener.wanted not in ids:
+            self.opener.clear()
+        if self.opener.wanted is None and ids:
+            self.slides_panel.choose(ids[0])
+        self._update_actions()
+
+    def _show_slide(self, slide_id: int) -> None:
+        """Show a slide; what was painted on another one stays as its draft."""
+        project = self.session.project
+        if project is None or slide_id == self.opener.wanted:
+            return
+        active = self.session.active
+        if active is not None and active.record.slide_id != slide_id:
+            self.session.leave()
+        self.opener.show(project.folder, slide_id, self._shown_model())
+
+    def _refresh_scene(self) -> None:
+        """Maps or annotations of the slide on the screen have changed."""
+        if self.session.project is not None and self.opener.wanted is not None:
+            self.opener.show(self.session.project.folder, self.opener.wanted, self._shown_model())
+
+    def _shown_model(self) -> int | None:
+        """The model whose masks are shown: a candidate's while the user wants to see them."""
+        candidate = self.session.candidate()
+        shown = candidate is not None and self.training_panel.decision.show_new.isChecked()
+        return candidate.model_id if candidate is not None and shown else None
+
+    def _on_scene_shown(self, _slide_id: int) -> None:
+        if self._pending is not None and self._pending.record.slide_id == self.opener.current:
+            self._paint(self._pending)
+        self._show_boxes()
+        self._update_actions()
+
+    def _set_label(self, name: str | None) -> None:
+        self.session.set_label(self.slides_panel.selected_ids(), name)
+
+    # --- questions ----------------------------------------------------------------------------------------------------
+
+    def _show_queries(self) -> None:
+        project = self.session.project
+        if project is not None:
+            names = {slide.id: slide.name for slide in project.slides()}
+            self.queue_panel.show_queries(self.session.queries(), names, project.folder / "thumbnails")
+        self._show_boxes()
+        self._show_training()
+
+    def _show_boxes(self) -> None:
+        shown = self.actions_["show_questions"].isChecked()
+        chosen = self.queue_panel.current_id()
+        self.viewer.show_queries(
+            [
+                QueryBox(query.id, query.region, query.id == chosen)
+                for query in self.session.queries()
+                if shown and query.slide_id == self.opener.current
+            ]
+        )
+
+    def _show_query(self, query_id: int) -> None:
+        """Bring the region of a query into sight, with its surroundings."""
+        project = self.session.project
+        if project is None or self.viewer.annotating is not None:
+            return
+        query = project.query(query_id)
+        self.slides_panel.choose(query.slide_id)
+        if self.opener.current == query.slide_id:
+            self.viewer.show_region(query.region.grown(query.region.width))
+        self._show_boxes()
+
+    def _on_query_clicked(self, query_id: int) -> None:
+        if query_id == self.queue_panel.current_id():
+            self.session.begin_query(query_id)
+        else:
+            self.queue_panel.select(query_id)
+
+    # --- painting -----------------------------------------------------------------------------------------------------
+
+    def _on_annotation_started(self, active: ActiveAnnotation) -> None:
+        self._pending = active
+        if self.opener.current == active.record.slide_id:
+            self._paint(active)
+        else:
+            self.slides_panel.choose(active.record.slide_id)
+
+    def _paint(self, active: ActiveAnnotation) -> None:
+        project = self.session.project
+        if project is None:
+            return
+        self._pending = None
+        self._history = (False, False)
+        record = active.record
+        self.viewer.begin_annotation(record.region, active.mask, project.scheme)
+        self.viewer.set_brush_size(self.annotation_panel.brush.value())
+        query = None if record.query_id is None else project.query(record.query_id)
+        self.annotation_panel.begin(
+            project.scheme,
+            title=project.slide(record.slide_id).name,
+            reason=query.reason if query else "A region of your own choice.",
+            diagnosis=record.label,
+            value=_likeliest_class(active),
+        )
+        self.work_stack.setCurrentIndex(1)
+        self.docks[2].setWindowTitle("Annotate")
+        self._update_actions()
+
+    def _on_annotation_ended(self, record: AnnotationRecord) -> None:
+        self.viewer.end_annotation()
+        self.work_stack.setCurrentIndex(0)
+        self.docks[2].setWindowTitle("Questions")
+        self._show_queries()
+        self._refresh_scene()
+        self._update_actions()
+        if record.status is not AnnotationStatus.DRAFT:
+            self._do_next_question()
+
+    def _on_history_changed(self, undo: bool, redo: bool) -> None:
+        self._history = (undo, redo)
+        self._update_actions()
+
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    def _show_training(self) -> None:
+        project = self.session.project
+        if project is not None:
+            records = project.training_annotations()
+            held_out = sum(record.held_out for record in records)
+            rounds = project.rounds()
+            self.training_panel.show_counts(
+                training=len(records) - held_out, held_out=held_out, round_number=rounds[-1].number if rounds else 0
+            )
+            self.training_panel.show_candidate(self.session.candidate())
+        self._update_actions()
+
+    def _on_job_started(self, job: Job) -> None:
+        self.job_bar.begin(job.title)
+        if job.kind == "retrain":
+            self.training_panel.begin()
+        self._update_actions()
+
+    def _on_job_progressed(self, job: Job, step: Progress) -> None:
+        self.job_bar.show_step(step)
+        if job.kind == "retrain" and step.figures:
+            self.training_panel.add_figures(step.figures)
+
+    def _on_job_ended(self, job: Job, result: object = None, _advice: str = "") -> None:
+        if job.kind == "retrain" and (result is None or isinstance(result, str)):
+            self.training_panel.end()
+            self._show_training()
+        elif job.kind == "doctor" and isinstance(result, list):
+            dialogs.TextDialog(self, title="This machine", html=dialogs.findings_html(result)).open()
+
+    def _on_busy_changed(self, busy: bool) -> None:
+        if not busy:
+            self.job_bar.end()
+        self._update_actions()
+
+    # --- actions ------------------------------------------------------------------------------------------------------
+
+    def _update_actions(self) -> None:
+        """Enable what can be done now."""
+        session, there = self.session, set()
+        project = session.project
+        painting = self.viewer.annotating is not None
+        jobs = [job for job in (session.jobs.current, *session.jobs.waiting) if job is not None]
+        kinds = {job.kind for job in jobs}
+        if project is not None:
+            slides = self.slides_panel.list.count() > 0
+            records = project.training_annotations()
+            there |= {"project"} | ({"slides"} if slides else set())
+            there |= {"annotated"} if any(not r.held_out for r in records) and "retrain" not in kinds else set()
+            there |= {"candidate"} if session.candidate() is not None and "retrain" not in kinds else set()
+            there |= {"question"} if painting or self.queue_panel.current_id() is not None else set()
+        there |= {"slide"} if self.opener.current is not None else set()
+        there |= {"painting"} if painting else set()
+        there |= {"work"} if jobs else set()
+        there |= {"undo"} if self._history[0] else set()
+        there |= {"redo"} if self._history[1] else set()
+        self.actions_.update(there)
+        self.queue_panel.set_can_ask("slides" in there and "ask" not in kinds)
+
+    def _do_new_project(self) -> None:
+        dialog = dialogs.NewProjectDialog(self, place=paths.user_data() / "projects")
+        if dialog.exec():
+            self.session.create_project(
+                dialog.folder(), name=dialog.name.text().strip(), model=dialog.model.currentData()
+            )
+
+    def _do_open_project(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Open the folder of a project", str(paths.user_data()))
+        if chosen:
+            self.session.open_project(Path(chosen))
+
+    def _do_open_demo(self) -> None:
+        self.open_demo(paths.user_data() / "projects" / "Demo")
+
+    def open_demo(self, folder: Path) -> None:
+        """Open the demo project, made on first use."""
+        if (folder / "project.db").is_file():
+            self.session.open_project(folder)
+        else:
+            self.session.make_demo(folder)
+
+    def _do_add_slides(self) -> None:
+        chosen, _filter = QFileDialog.getOpenFileNames(self, "Add slides", self._last_folder(), SLIDE_FILES)
+        if chosen:
+            self.settings.set("last_folder", str(Path(chosen[0]).parent))
+            self.session.add_slides([Path(path) for path in chosen])
+
+    def _do_add_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Add a folder of slides", self._last_folder())
+        if chosen:
+            self.settings.set("last_folder", chosen)
+            self.session.add_slides([Path(chosen)])
+
+    def _last_folder(self) -> str:
+        return self.settings.text("last_folder", str(Path.home()))
+
+    def _do_export(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Export into the folder", self._last_folder())
+        if chosen:
+            self.session.export(Path(chosen))
+
+    def _do_close_project(self) -> None:
+        self.session.close_project()
+
+    def _do_quit(self) -> None:
+        self.close()
+
+    def _do_predict(self) -> None:
+        self.session.predict()
+
+    def _do_predict_added(self, on: bool) -> None:
+        self.session.predict_added = on
+        self.settings.set("predict_added", on)
+
+    def _do_set_mpp(self) -> None:
+        slides = {slide.id: slide for slide in self.session.slides()}
+        chosen = [slides[slide_id] for slide_id in self.slides_panel.selected_ids() if slide_id in slides]
+        unknown = [slide for slide in slides.values() if slide.mpp is None]
+        if all(slide.mpp is not None for slide in chosen) and unknown and self.sender() is self.slides_panel:
+            chosen = unknown  # the note below the list speaks of all of them
+        if not chosen:
+            chosen = unknown
+        if not chosen:
+            return
+        dialog = dialogs.ResolutionDialog(self, names=[slide.name for slide in chosen], mpp=chosen[0].mpp)
+        if dialog.exec():
+            self.session.set_mpp([slide.id for slide in chosen], dialog.mpp.value())
+
+    def _do_find_moved(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "The folder the slides are in now", self._last_folder())
+        if chosen:
+            self.session.find_moved(Path(chosen))
+
+    def _do_remove_slides(self) -> None:
+        self.session.remove_slides(self.slides_panel.selected_ids())
+
+    def _do_fit(self) -> None:
+        self.viewer.fit()
+
+    def _do_zoom_in(self) -> None:
+        self.viewer.zoom_by(ZOOM_STEP)
+
+    def _do_zoom_out(self) -> None:
+        self.viewer.zoom_by(1 / ZOOM_STEP)
+
+    def _do_full_resolution(self) -> None:
+        self.viewer.full_resolution()
+
+    def _do_show_masks(self, on: bool) -> None:
+        self.overlay_panel.masks.setChecked(on)
+
+    def _do_show_outlines(self, on: bool) -> None:
+        self.overlay_panel.outlines.setChecked(on)
+
+    def _do_show_heatmap(self, on: bool) -> None:
+        self.overlay_panel.heatmap.setChecked(on)
+
+    def _do_show_questions(self, _on: bool) -> None:
+        self._show_boxes()
+
+    def _do_ask(self) -> None:
+        self.queue_panel.ask_now()
+
+    def _do_next_question(self) -> None:
+        """Go to the question after the one in hand; a draft in hand stays."""
+        shown = self.queue_panel.shown_ids()
+        active = self.session.active
+        chosen = active.record.query_id if active is not None else None
+        self.session.leave()
+        if not shown:
+            return
+        following = (shown.index(chosen) + 1) % len(shown) if chosen in shown else 0
+        self.queue_panel.select(shown[following])
+        self.session.begin_query(shown[following])
+
+    def _do_annotate_visible(self) -> None:
+        """Paint the part of the slide that is on the screen, or its middle when that is large."""
+        scene, slide_id = self.viewer.scene, self.opener.current
+        visible = None if scene is None else self.viewer.visible_region().intersection(scene.slide.extent)
+        if visible is None or slide_id is None:
+            self.banner.show_problem("No part of the slide is in sight.", "Move the slide into view first.")
+            return
+        width, height = min(visible.width, MAX_ANNOTATE_PX), min(visible.height, MAX_ANNOTATE_PX)
+        x, y = visible.x + (visible.width - width) // 2, visible.y + (visible.height - height) // 2
+        self.session.leave()
+        self.session.begin_region(slide_id, Region(x, y, width, height))
+
+    def _do_retrain(self) -> None:
+        self.session.retrain()
+
+    def _do_keep(self) -> None:
+        self.session.keep()
+
+    def _do_roll_back(self) -> None:
+        self.session.roll_back()
+
+    def _do_cancel_job(self) -> None:
+        self.job_bar.stopping()
+        self.session.jobs.cancel()
+
+    def _do_brush_smaller(self) -> None:
+        self.annotation_panel.scale_brush(larger=False)
+
+    def _do_brush_larger(self) -> None:
+        self.annotation_panel.scale_brush(larger=True)
+
+    def _do_next_class(self) -> None:
+        self.annotation_panel.next_class()
+
+    def _do_undo(self) -> None:
+        self.viewer.undo()
+
+    def _do_redo(self) -> None:
+        self.viewer.redo()
+
+    def _do_clear_region(self) -> None:
+        self.viewer.replace_mask(np.zeros_like(self.viewer.painted_mask))
+
+    def _do_finish(self) -> None:
+        self.session.finish(self.annotation_panel.said())
+
+    def _do_accept(self) -> None:
+        """Save the model's mask as it was, whatever was painted since."""
+        if self.session.active is not None:
+            self.viewer.replace_mask(self.session.active.predicted)
+            self.session.finish(self.annotation_panel.said())
+
+    def _do_skip(self) -> None:
+        chosen = self.queue_panel.current_id()
+        if self.session.active is not None:
+            self.session.skip()
+        elif chosen is not None:
+            self.session.skip_query(chosen)
+
+    def _do_cannot_tell(self) -> None:
+        chosen = self.queue_panel.current_id()
+        if self.session.active is not None:
+            self.session.cannot_tell()
+        elif chosen is not None:
+            self.session.cannot_tell_query(chosen)
+
+    def _do_leave(self) -> None:
+        self.session.leave()
+
+    def _do_person(self) -> None:
+        name, given = QInputDialog.getText(
+            self, "Your name", "Annotations are kept with the name", text=self.session.person
+        )
+        if given and name.strip():
+            self.session.person = name.strip()
+            self.settings.set("person", name.strip())
+
+    def _do_shortcuts(self) -> None:
+        dialogs.TextDialog(self, title="Keyboard shortcuts", html=dialogs.shortcuts_html()).open()
+
+    def _do_doctor(self) -> None:
+        self.session.jobs.submit(Job("doctor", "Looking at this machine", tasks.examine))
+
+    def _do_model_card(self) -> None:
+        if self.session.project is not None:
+            card = self.session.project.current_card()
+            dialogs.TextDialog(self, title=card.title, markdown=card.description).open()
+
+    def _do_open_log(self) -> None:
+        folder = paths.user_data() / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    def _do_about(self) -> None:
+        dialogs.about(self)
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take slides, folders and projects anywhere on the window."""
+        if dropped_paths(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        self.open_paths(dropped_paths(event.mimeData()))
+        event.acceptProposedAction()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask when work would be lost; remember the window; let go of everything."""
+        job = self.session.jobs.current
+        if job is not None and not self._may_stop(job):
+            event.ignore()
+            return
+        self.settings.set("geometry", self.saveGeometry())
+        if self.session.project is not None:
+            self.settings.set("state", self.saveState())
+        self.settings.set("brush_px", self.annotation_panel.brush.value())
+        self.settings.set("opacity", self.overlay_panel.opacity.value())
+        self.session.shut_down()
+        self.opener.shut_down()
+        self.viewer.shut_down()
+        super().closeEvent(event)
+
+    def _may_stop(self, job: Job) -> bool:
+        question = f"'{job.title}' is still running. Stop it and quit? Your annotations are saved."
+        return QMessageBox.question(self, TITLE, question) is QMessageBox.StandardButton.Yes
+
+
+def _likeliest_class(active: ActiveAnnotation) -> int:
+    """The class that covers most of the mask; the first where there is none."""
+    counts = np.bincount(active.mask.ravel(), minlength=2)[1:]
+    return int(counts.argmax()) + 1

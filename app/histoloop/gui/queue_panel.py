@@ -1,0 +1,160 @@
+"""The questions: regions whose annotation helps most, with score, reason and thumbnail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QSpinBox
+
+from histoloop.gui.widgets import Panel, button, label, row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from histoloop.store.records import QueryRecord
+
+THUMBNAIL_PX = 76
+STRATEGIES = {"entropy": "Where the model is unsure", "random": "At random"}
+ALL = "All classes"
+_ID = Qt.ItemDataRole.UserRole
+
+
+class QueuePanel(Panel):
+    """Tells what the user wants to be asked and which question is opened or skipped."""
+
+    ask_asked = Signal(str, int)
+    query_selected = Signal(int)
+    query_opened = Signal(int)
+    query_skipped = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strategy = QComboBox()
+        for name, text in STRATEGIES.items():
+            self.strategy.addItem(text, name)
+        self.strategy.setToolTip("How the regions are chosen")
+        self.count = QSpinBox(minimum=1, maximum=60, value=6)
+        self.count.setToolTip("How many regions")
+        self.ask = button("Ask me", primary=True, tip="Choose the regions whose annotation helps most (Ctrl+K)")
+        self.ask.clicked.connect(self.ask_now)
+        self.class_filter = QComboBox()
+        self.class_filter.addItem(ALL)
+        self.slide_filter = QComboBox()
+        self.slide_filter.addItem("All slides", None)
+        self.class_filter.currentIndexChanged.connect(self._fill)
+        self.slide_filter.currentIndexChanged.connect(self._fill)
+        self.summary = label(role="muted", wrap=True)
+        self.list = QListWidget()
+        self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
+        self.list.setWordWrap(True)
+        self.list.setSpacing(2)
+        self.list.currentItemChanged.connect(self._on_current)
+        self.list.itemActivated.connect(self._on_opened)
+        self.list.itemDoubleClicked.connect(self._on_opened)
+        self.open = button("Annotate", primary=True, tip="Paint this region (double-click does the same)")
+        self.open.clicked.connect(lambda: self._on_opened(self.list.currentItem()))
+        self.skip = button("Skip", tip="Leave this one out; it is not asked again")
+        self.skip.clicked.connect(self._on_skipped)
+        self.column.addLayout(row(self.strategy, self.count, stretch=0))
+        self.column.addWidget(self.ask)
+        self.column.addLayout(row(self.slide_filter, self.class_filter, stretch=0))
+        self.column.addWidget(self.summary)
+        self.column.addWidget(self.list, 1)
+        self.column.addLayout(row(self.open, self.skip, stretch=0))
+        self._queries: Sequence[QueryRecord] = ()
+        self._names: Mapping[int, str] = {}
+        self._thumbnails: Path | None = None
+        self._fill()
+
+    def ask_now(self) -> None:
+        """Ask with what is chosen here."""
+        self.ask_asked.emit(self.strategy.currentData(), self.count.value())
+
+    def set_can_ask(self, can: bool) -> None:
+        """Whether there is anything to ask about, and nobody busy choosing already."""
+        self.ask.setEnabled(can)
+
+    def show_queries(self, queries: Sequence[QueryRecord], names: Mapping[int, str], thumbnails: Path | None) -> None:
+        """List open queries; `names` are slide names by id, pictures are `query-<id>.png` in a folder."""
+        self._queries, self._names, self._thumbnails = queries, names, thumbnails
+        slides = {names[query.slide_id]: query.slide_id for query in queries}
+        _refill(self.class_filter, [(ALL, None), *((name, name) for name in sorted({q.class_name for q in queries}))])
+        _refill(self.slide_filter, [("All slides", None), *sorted(slides.items())])
+        self._fill()
+
+    def select(self, query_id: int) -> None:
+        """Make a query the current one."""
+        for index in range(self.list.count()):
+            if self.list.item(index).data(_ID) == query_id:
+                self.list.setCurrentRow(index)
+                return
+
+    def current_id(self) -> int | None:
+        """The query that is selected."""
+        item = self.list.currentItem()
+        return None if item is None else int(item.data(_ID))
+
+    def shown_ids(self) -> list[int]:
+        """The queries in the list, in its order."""
+        return [int(self.list.item(index).data(_ID)) for index in range(self.list.count())]
+
+    def _fill(self) -> None:
+        chosen = self.current_id()
+        wanted_class, wanted_slide = self.class_filter.currentData(), self.slide_filter.currentData()
+        self.list.blockSignals(True)
+        self.list.clear()
+        for query in self._queries:
+            if wanted_class in (None, query.class_name) and wanted_slide in (None, query.slide_id):
+                self._add(query)
+                if query.id == chosen:
+                    self.list.setCurrentRow(self.list.count() - 1)
+        if self.list.currentItem() is None and self.list.count():
+            self.list.setCurrentRow(0)
+        self.list.blockSignals(False)
+        some = self.list.count() > 0
+        self.open.setEnabled(some)
+        self.skip.setEnabled(some)
+        self.summary.setText(_summary(self.list.count(), len(self._queries)))
+
+    def _add(self, query: QueryRecord) -> None:
+        of = f"{query.class_name} \N{MIDDLE DOT} " if query.class_name else ""
+        text = f"{self._names.get(query.slide_id, '')}\n{of}score {query.score:.2f}\n{query.reason}"
+        picture = QPixmap() if self._thumbnails is None else QPixmap(str(self._thumbnails / f"query-{query.id}.png"))
+        item = QListWidgetItem(QIcon(picture), text)
+        item.setData(_ID, query.id)
+        item.setToolTip(text)
+        self.list.addItem(item)
+
+    def _on_current(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            self.query_selected.emit(int(item.data(_ID)))
+
+    def _on_opened(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            self.query_opened.emit(int(item.data(_ID)))
+
+    def _on_skipped(self) -> None:
+        chosen = self.current_id()
+        if chosen is not None:
+            self.query_skipped.emit(chosen)
+
+
+def _summary(shown: int, total: int) -> str:
+    if total == 0:
+        return "No open questions. Press 'Ask me' once the slides are predicted."
+    counted = "1 question" if total == 1 else f"{total} questions"
+    return counted if shown == total else f"{shown} of {counted}"
+
+
+def _refill(box: QComboBox, entries: Sequence[tuple[str, object]]) -> None:
+    """New entries; what was chosen stays chosen where it can."""
+    chosen = box.currentData()
+    box.blockSignals(True)
+    box.clear()
+    for text, value in entries:
+        box.addItem(text or "No class", value)
+    box.setCurrentIndex(max(0, box.findData(chosen)))
+    box.blockSignals(False)

@@ -1,0 +1,180 @@
+"""The slides of the project: thumbnail, predicted class with confidence, and what is missing."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QIcon, QPainter, QPixmap
+from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu
+
+from histoloop.gui.widgets import Panel, button, label, row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtCore import QMimeData
+
+    from histoloop.store.records import SlideRecord
+
+THUMBNAIL_PX = 64
+_ID = Qt.ItemDataRole.UserRole
+
+
+class SlidesPanel(Panel):
+    """Tells what the user picks, drops and asks for; shows what it is given."""
+
+    slide_chosen = Signal(int)
+    paths_dropped = Signal(object)
+    add_asked = Signal()
+    mpp_asked = Signal()
+    remove_asked = Signal()
+    find_asked = Signal()
+    label_chosen = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAcceptDrops(True)
+        self.list = QListWidget()
+        self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.list.setWordWrap(True)
+        self.list.setSpacing(2)
+        self.list.currentItemChanged.connect(self._on_current)
+        self.list.customContextMenuRequested.connect(self._on_menu)
+        self.empty = label("Drop slides or folders here.", role="muted", wrap=True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.add = button("Add slides…")
+        self.add.clicked.connect(self.add_asked)
+        self.mpp_note = label(role="notice", wrap=True)
+        self.mpp_note.setVisible(False)
+        self.mpp_button = button("Set resolution…")
+        self.mpp_button.clicked.connect(self.mpp_asked)
+        self.mpp_button.setVisible(False)
+        self.column.addLayout(row(self.add, stretch=0))
+        self.column.addWidget(self.empty)
+        self.column.addWidget(self.list, 1)
+        self.column.addWidget(self.mpp_note)
+        self.column.addWidget(self.mpp_button)
+        self._labels: Sequence[str] = ()
+
+    def show_slides(self, slides: Sequence[SlideRecord], thumbnails: Path, labels: Sequence[str]) -> None:
+        """List the slides; `thumbnails` maps to `slide-<id>.png` in that folder."""
+        self._labels = labels
+        chosen = self.current_id()
+        self.list.blockSignals(True)
+        self.list.clear()
+        for slide in slides:
+            item = QListWidgetItem(_thumbnail(thumbnails / f"slide-{slide.id}.png", found=slide.found), describe(slide))
+            item.setData(_ID, slide.id)
+            item.setToolTip(_details(slide))
+            self.list.addItem(item)
+            if slide.id == chosen:
+                self.list.setCurrentItem(item)
+        self.list.blockSignals(False)
+        self.empty.setVisible(not slides)
+        self.list.setVisible(bool(slides))
+        unknown = sum(slide.mpp is None for slide in slides)
+        self.mpp_note.setVisible(unknown > 0)
+        self.mpp_button.setVisible(unknown > 0)
+        self.mpp_note.setText(
+            f"{unknown} of {len(slides)} slides do not say their resolution. Their pixels are taken as they are and "
+            "areas stay in pixels until you say it."
+        )
+
+    def choose(self, slide_id: int) -> None:
+        """Make a slide the current one."""
+        for index in range(self.list.count()):
+            if self.list.item(index).data(_ID) == slide_id:
+                self.list.setCurrentRow(index)
+                return
+
+    def current_id(self) -> int | None:
+        """The slide that is shown."""
+        item = self.list.currentItem()
+        return None if item is None else int(item.data(_ID))
+
+    def selected_ids(self) -> list[int]:
+        """The slides that are selected."""
+        return [int(item.data(_ID)) for item in self.list.selectedItems()]
+
+    def _on_current(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            self.slide_chosen.emit(int(item.data(_ID)))
+
+    def _on_menu(self, place: QPoint) -> None:
+        if not self.selected_ids():
+            return
+        menu = QMenu(self)
+        said = menu.addMenu("This slide is")
+        said.addAction("Not said", lambda: self.label_chosen.emit(None))
+        for name in self._labels:
+            said.addAction(name, functools.partial(self.label_chosen.emit, name))
+        menu.addAction("Set resolution…", self.mpp_asked.emit)
+        menu.addAction("Find moved slides…", self.find_asked.emit)
+        menu.addSeparator()
+        menu.addAction("Remove from the project", self.remove_asked.emit)
+        menu.exec(self.list.mapToGlobal(place))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files and folders."""
+        if dropped_paths(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        """Take them anywhere on the panel."""
+        event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Tell what was dropped."""
+        self.paths_dropped.emit(dropped_paths(event.mimeData()))
+        event.acceptProposedAction()
+
+
+def dropped_paths(mime: QMimeData) -> list[Path]:
+    """Local files and folders among what is dropped."""
+    return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+
+
+def describe(slide: SlideRecord) -> str:
+    """Two lines for the list: name, and what is known."""
+    return f"{slide.name}\n{_state(slide)}"
+
+
+def _state(slide: SlideRecord) -> str:
+    if not slide.found:
+        return "File not found"
+    unknown = " \N{MIDDLE DOT} resolution unknown" if slide.mpp is None else ""
+    if slide.predicted is None:
+        return f"Not predicted{unknown}"
+    if not slide.predicted:
+        return f"No tissue found{unknown}"
+    name = max(slide.predicted, key=slide.predicted.__getitem__)
+    said = f"{slide.label} (said), " if slide.label else ""
+    return f"{said}{name} {slide.predicted[name]:.0%}{unknown}"
+
+
+def _details(slide: SlideRecord) -> str:
+    mpp = "resolution unknown" if slide.mpp is None else f"{slide.mpp:.4g} \N{MICRO SIGN}m per pixel"
+    lines = [str(slide.path), f"{slide.width} x {slide.height} pixels, {mpp}, {slide.vendor}"]
+    ranked = sorted((slide.predicted or {}).items(), key=lambda entry: -entry[1])
+    return "\n".join(lines + [f"{name}: {probability:.1%}" for name, probability in ranked])
+
+
+def _thumbnail(path: Path, *, found: bool) -> QIcon:
+    """The thumbnail on a square, so that all names start at one place."""
+    square = QPixmap(2 * THUMBNAIL_PX, 2 * THUMBNAIL_PX)
+    square.fill(QColor("#ffffff"))
+    picture = QPixmap(str(path))
+    painter = QPainter(square)
+    if not picture.isNull():
+        fitted = picture.scaled(
+            square.size(), Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        )
+        painter.setOpacity(1.0 if found else 0.3)
+        painter.drawPixmap((square.width() - fitted.width()) // 2, (square.height() - fitted.height()) // 2, fitted)
+    painter.end()
+    return QIcon(square)

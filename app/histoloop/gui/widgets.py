@@ -1,0 +1,110 @@
+"""Small pieces that several panels are made of."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QPixmap
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
+
+MARGIN_PX = 12
+
+
+class Panel(QWidget):
+    """A column with the margins all panels share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX)
+        self.column.setSpacing(8)
+
+
+def label(text: str = "", *, role: str = "", wrap: bool = False) -> QLabel:
+    """A text; `role` is a name of the style sheet: heading, title, muted, figure, good, bad, notice."""
+    made = QLabel(text)
+    made.setObjectName(role)
+    made.setWordWrap(wrap)
+    return made
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Change how a widget is styled."""
+    widget.setObjectName(role)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def button(text: str, *, primary: bool = False, tip: str = "") -> QPushButton:
+    """A push button; the primary one is what the user most likely wants next."""
+    made = QPushButton(text)
+    made.setObjectName("primary" if primary else "")
+    made.setToolTip(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return made
+
+
+def action_button(action: QAction, *, text: str = "", primary: bool = False, icon_only: bool = False) -> QPushButton:
+    """A push button that follows an action: enabled, checked, icon, tip."""
+    made = button(text or action.text().replace("&", "").rstrip("…"), primary=primary)
+    made.setCheckable(action.isCheckable())
+
+    def follow() -> None:
+        made.setEnabled(action.isEnabled())
+        made.setToolTip(action.toolTip())
+        if action.isCheckable():
+            made.setChecked(action.isChecked())
+        if icon_only:
+            made.setText("")
+            made.setIcon(action.icon())
+
+    def press() -> None:
+        action.trigger()
+        follow()
+
+    action.changed.connect(follow)
+    made.clicked.connect(press)
+    follow()
+    return made
+
+
+def row(*widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:
+    """Widgets beside each other; `stretch` is the index of the one that takes the room."""
+    made = QHBoxLayout()
+    made.setSpacing(6)
+    for index, widget in enumerate(widgets):
+        made.addWidget(widget, 1 if index == stretch else 0)
+    return made
+
+
+def slider(minimum: int, maximum: int, value: int) -> QSlider:
+    """A horizontal slider."""
+    made = QSlider(Qt.Orientation.Horizontal)
+    made.setRange(minimum, maximum)
+    made.setValue(value)
+    return made
+
+
+def line() -> QFrame:
+    """A thin line between parts."""
+    made = QFrame()
+    made.setObjectName("line")
+    made.setFixedHeight(1)
+    return made
+
+
+def scrolling(widget: QWidget) -> QScrollArea:
+    """A panel that scrolls when the window is low."""
+    made = QScrollArea()
+    made.setWidgetResizable(True)
+    made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    made.setWidget(widget)
+    return made
+
+
+def swatch(colour: str, side_px: int = 14) -> QPixmap:
+    """A square of a class's colour."""
+    made = QPixmap(side_px, side_px)
+    made.fill(colour)
+    return made
