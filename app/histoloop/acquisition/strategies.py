@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -61,11 +61,18 @@ def _plogp(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return -p * np.log(np.where(p > 0, p, 1.0))
 
 
-def select(scores: NDArray[np.floating], classes: Sequence[str], *, count: int) -> list[int]:
+def select(
+    scores: NDArray[np.floating],
+    classes: Sequence[str],
+    *,
+    count: int,
+    overlap: Callable[[int, int], bool] = lambda _one, _other: False,
+) -> list[int]:
     """Indices of the `count` highest scores in equal numbers from each class (label-prop: queries are class-balanced).
 
     Classes take turns in the order of their best score; one that is used up leaves its turns to the others. Ties go
-    to the lowest index. Fewer than `count` when there are not as many.
+    to the lowest index. What overlaps an earlier pick is passed over: nobody is asked twice about the same pixels.
+    Fewer than `count` when there are not as many.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
     queues: dict[str, list[int]] = {}
@@ -74,7 +81,9 @@ def select(scores: NDArray[np.floating], classes: Sequence[str], *, count: int) 
     picks: list[int] = []
     while queues and len(picks) < count:
         for name in list(queues):
-            picks.append(queues[name].pop(0))
+            queue = [index for index in queues[name] if not any(overlap(index, pick) for pick in picks)]
+            picks += queue[:1]
+            queues[name] = queue[1:]
             if not queues[name]:
                 del queues[name]
     return picks[:count]

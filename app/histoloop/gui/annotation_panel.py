@@ -105,7 +105,7 @@ class AnnotationPanel(Panel):
             self._class_row.removeWidget(old)
             old.deleteLater()
         for value, mask_class in enumerate(scheme.masks, start=1):
-            made = button(mask_class.name.capitalize(), tip=f"Paint {mask_class.name} (next class: C)")
+            made = button(f" {mask_class.name.capitalize()}", tip=f"Paint {mask_class.name} (next class: C)")
             made.setIcon(QIcon(swatch(mask_class.colour)))
             made.setCheckable(True)
             self._classes.addButton(made, value)

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.excepthook = _Teller(window)
     window.show()
     if options.demo:
-        QTimer.singleShot(0, lambda: window.open_demo(demo_folder()))
+        QTimer.singleShot(0, window.commands.open_demo)
     elif options.paths:
         QTimer.singleShot(0, lambda: window.open_paths(options.paths))
     return application.exec()
@@ -62,11 +62,6 @@ def write_log(folder: Path) -> None:
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
-
-
-def demo_folder() -> Path:
-    """Where the demo project of this user is."""
-    return paths.user_data() / "projects" / "Demo"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -58,7 +58,7 @@ class JobBar(QWidget):
         self.stop = button("Stop")
         self.stop.clicked.connect(self.stop_asked)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 2, 0, 2)
+        layout.setContentsMargins(10, 2, 0, 2)
         for widget in (self.text, self.bar, self.stop):
             layout.addWidget(widget)
         self._left = TimeLeft()

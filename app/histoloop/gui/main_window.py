@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
-    QFileDialog,
-    QInputDialog,
     QMainWindow,
     QMessageBox,
     QStackedWidget,
@@ -24,14 +20,13 @@ from PySide6.QtWidgets import (
 
 from histoloop import paths
 from histoloop.annotations.records import AnnotationStatus
-from histoloop.geometry import Region
-from histoloop.gui import dialogs, tasks
-from histoloop.gui.actions import MENUS, Actions
-from histoloop.gui.annotation_panel import TOOLS, AnnotationPanel
+from histoloop.gui import dialogs
+from histoloop.gui.actions import Actions
+from histoloop.gui.annotation_panel import AnnotationPanel
 from histoloop.gui.banner import Banner
 from histoloop.gui.canvas_overlay import QueryBox
+from histoloop.gui.commands import DEVICES, Commands
 from histoloop.gui.job_bar import JobBar
-from histoloop.gui.jobs import Job
 from histoloop.gui.overlay_panel import OverlayPanel
 from histoloop.gui.queue_panel import QueuePanel
 from histoloop.gui.scene_opener import SceneOpener
@@ -44,21 +39,17 @@ from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
+    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+
+    from histoloop.gui.jobs import Job
     from histoloop.gui.settings import Settings
     from histoloop.progress import Progress
     from histoloop.store.records import AnnotationRecord
 
 TITLE = "HistoLoop"
 SIZE_PX = (1480, 920)
-MAX_ANNOTATE_PX = 2048
-"""Longest side of a region that is painted without being asked, in level-0 pixels."""
-
-ZOOM_STEP = 1.5
-SLIDE_ENDINGS = "svs tif tiff ndpi vms vmu scn mrxs svslide bif dcm czi png jpg jpeg bmp"
-SLIDE_FILES = f"Slides and pictures ({' '.join(f'*.{end}' for end in SLIDE_ENDINGS.split())});;All files (*)"
-DEVICES = ("auto", "cpu", "cuda")
 TOOLBAR = ("add_slides", "predict", "ask", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap")
 
@@ -72,10 +63,11 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(TITLE)
         self.resize(*SIZE_PX)
         self.setAcceptDrops(True)
+        self.commands = Commands(self)
         self.session = Session(self)
         self.viewer = SlideViewer()
         self.opener = SceneOpener(self.viewer, self)
-        self.actions_ = Actions(self, self._handlers())
+        self.actions_ = Actions(self, self.commands.handlers())
         self.welcome = Welcome()
         self.banner = Banner()
         self.slides_panel = SlidesPanel()
@@ -116,7 +108,7 @@ class MainWindow(QMainWindow):
         ]
         self.resizeDocks([self.docks[0], self.docks[2]], [270, 320], Qt.Orientation.Horizontal)
         self.resizeDocks([self.docks[0], self.docks[1]], [560, 230], Qt.Orientation.Vertical)
-        self.resizeDocks([self.docks[2], self.docks[3]], [480, 350], Qt.Orientation.Vertical)
+        self.resizeDocks([self.docks[2], self.docks[3]], [430, 420], Qt.Orientation.Vertical)
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")
@@ -148,19 +140,6 @@ class MainWindow(QMainWindow):
 
     # --- wiring -----------------------------------------------------------------------------------------------------
 
-    def _handlers(self) -> dict[str, Callable[..., object]]:
-        """What each action does; names are those of gui/actions.py."""
-        own = {
-            spec.name: getattr(self, f"_do_{spec.name}")
-            for entries in MENUS.values()
-            for spec in entries
-            if spec is not None and not spec.group
-        }
-        own |= {f"tool_{tool}": lambda tool=tool: self.viewer.set_tool(tool) for tool in TOOLS}
-        own |= {f"theme_{theme}": lambda theme=theme: self.set_theme(theme) for theme in THEMES}
-        own |= {f"device_{device}": lambda device=device: self._set_device(device) for device in DEVICES}
-        return own
-
     def _connect(self) -> None:
         session, jobs, viewer = self.session, self.session.jobs, self.viewer
         session.project_changed.connect(self._on_project_changed)
@@ -179,7 +158,7 @@ class MainWindow(QMainWindow):
         jobs.finished.connect(self._on_job_ended)
         jobs.failed.connect(self._on_job_ended)
         jobs.cancelled.connect(self._on_job_ended)
-        self.job_bar.stop_asked.connect(self._do_cancel_job)
+        self.job_bar.stop_asked.connect(self.commands.cancel_job)
         self.opener.shown.connect(self._on_scene_shown)
         self.opener.failed.connect(lambda message: self.banner.show_problem(message, ""))
         viewer.patch_painted.connect(session.paint)
@@ -189,10 +168,11 @@ class MainWindow(QMainWindow):
         viewer.render_failed.connect(lambda message: self.banner.show_problem(message, ""))
         self.slides_panel.slide_chosen.connect(self._show_slide)
         self.slides_panel.paths_dropped.connect(self.open_paths)
-        self.slides_panel.add_asked.connect(self._do_add_slides)
-        self.slides_panel.mpp_asked.connect(self._do_set_mpp)
-        self.slides_panel.remove_asked.connect(self._do_remove_slides)
-        self.slides_panel.find_asked.connect(self._do_find_moved)
+        self.slides_panel.add_asked.connect(self.commands.add_slides)
+        self.slides_panel.mpp_asked.connect(self.commands.set_mpp)
+        self.slides_panel.unknown_mpp_asked.connect(self.commands.set_unknown_mpp)
+        self.slides_panel.remove_asked.connect(self.commands.remove_slides)
+        self.slides_panel.find_asked.connect(self.commands.find_moved)
         self.slides_panel.label_chosen.connect(self._set_label)
         self.queue_panel.ask_asked.connect(lambda strategy, count: session.ask(strategy=strategy, count=count))
         self.queue_panel.query_selected.connect(self._show_query)
@@ -205,9 +185,9 @@ class MainWindow(QMainWindow):
         self.overlay_panel.outlines.toggled.connect(lambda on: self.actions_.set_checked("show_outlines", on))
         self.overlay_panel.heatmap.toggled.connect(lambda on: self.actions_.set_checked("show_heatmap", on))
         self.training_panel.candidate_shown.connect(lambda _on: self._refresh_scene())
-        self.welcome.new_asked.connect(self._do_new_project)
-        self.welcome.open_asked.connect(self._do_open_project)
-        self.welcome.demo_asked.connect(self._do_open_demo)
+        self.welcome.new_asked.connect(self.commands.new_project)
+        self.welcome.open_asked.connect(self.commands.open_project)
+        self.welcome.demo_asked.connect(self.commands.open_demo)
         self.welcome.recent_chosen.connect(session.open_project)
 
     def _restore(self) -> None:
@@ -215,12 +195,12 @@ class MainWindow(QMainWindow):
         settings = self.settings
         self.session.person = settings.person
         self.session.predict_added = settings.flag("predict_added", default=True)
-        self.session.device = settings.text("device", "auto")
+        device = settings.text("device", "auto")
+        self.session.device = device if device in DEVICES else "auto"
         self.actions_.set_checked("predict_added", self.session.predict_added)
         self.actions_.set_checked("show_masks", True)
         self.actions_.set_checked("show_questions", True)
-        if f"device_{self.session.device}" in self._handlers():
-            self.actions_[f"device_{self.session.device}"].setChecked(True)
+        self.actions_[f"device_{self.session.device}"].setChecked(True)
         self.annotation_panel.brush.setValue(round(settings.number("brush_px", 24)))
         self.overlay_panel.opacity.setValue(round(settings.number("opacity", 35)))
         self.set_theme(settings.text("theme", "system"))
@@ -237,10 +217,6 @@ class MainWindow(QMainWindow):
         self.viewer.set_theme("dark" if dark else "light")
         self.actions_.set_icons(dark=dark)
         self.actions_[f"theme_{theme}"].setChecked(True)
-
-    def _set_device(self, device: str) -> None:
-        self.session.device = device
-        self.settings.set("device", device)
 
     # --- project and slides -----------------------------------------------------------------------------------------
 
@@ -288,6 +264,13 @@ class MainWindow(QMainWindow):
         self._show_queries()
         self._show_training()
 
+    def open_demo(self, folder: Path) -> None:
+        """Open the demo project, made on first use."""
+        if (folder / "project.db").is_file():
+            self.session.open_project(folder)
+        else:
+            self.session.make_demo(folder)
+
     def _show_recent(self) -> None:
         folders = self.settings.recent_projects()
         self.welcome.show_recent(folders)
@@ -334,7 +317,7 @@ class MainWindow(QMainWindow):
     def _on_scene_shown(self, _slide_id: int) -> None:
         if self._pending is not None and self._pending.record.slide_id == self.opener.current:
             self._paint(self._pending)
-        self._show_boxes()
+        self.show_boxes()
         self._update_actions()
 
     def _set_label(self, name: str | None) -> None:
@@ -347,10 +330,11 @@ class MainWindow(QMainWindow):
         if project is not None:
             names = {slide.id: slide.name for slide in project.slides()}
             self.queue_panel.show_queries(self.session.queries(), names, project.folder / "thumbnails")
-        self._show_boxes()
+        self.show_boxes()
         self._show_training()
 
-    def _show_boxes(self) -> None:
+    def show_boxes(self) -> None:
+        """Outline the open questions on the slide that is shown."""
         shown = self.actions_["show_questions"].isChecked()
         chosen = self.queue_panel.current_id()
         self.viewer.show_queries(
@@ -370,7 +354,7 @@ class MainWindow(QMainWindow):
         self.slides_panel.choose(query.slide_id)
         if self.opener.current == query.slide_id:
             self.viewer.show_region(query.region.grown(query.region.width))
-        self._show_boxes()
+        self.show_boxes()
 
     def _on_query_clicked(self, query_id: int) -> None:
         if query_id == self.queue_panel.current_id():
@@ -416,7 +400,7 @@ class MainWindow(QMainWindow):
         self._refresh_scene()
         self._update_actions()
         if record.status is not AnnotationStatus.DRAFT:
-            self._do_next_question()
+            self.commands.next_question()
 
     def _on_history_changed(self, undo: bool, redo: bool) -> None:
         self._history = (undo, redo)
@@ -451,6 +435,8 @@ class MainWindow(QMainWindow):
         if job.kind == "retrain" and (result is None or isinstance(result, str)):
             self.training_panel.end()
             self._show_training()
+        elif job.kind == "ask" and (shown := self.queue_panel.shown_ids()):
+            self.queue_panel.select(shown[0])
         elif job.kind == "doctor" and isinstance(result, list):
             dialogs.TextDialog(self, title="This machine", html=dialogs.findings_html(result)).open()
 
@@ -482,218 +468,6 @@ class MainWindow(QMainWindow):
         there |= {"redo"} if self._history[1] else set()
         self.actions_.update(there)
         self.queue_panel.set_can_ask("slides" in there and "ask" not in kinds)
-
-    def _do_new_project(self) -> None:
-        dialog = dialogs.NewProjectDialog(self, place=paths.user_data() / "projects")
-        if dialog.exec():
-            self.session.create_project(
-                dialog.folder(), name=dialog.name.text().strip(), model=dialog.model.currentData()
-            )
-
-    def _do_open_project(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Open the folder of a project", str(paths.user_data()))
-        if chosen:
-            self.session.open_project(Path(chosen))
-
-    def _do_open_demo(self) -> None:
-        self.open_demo(paths.user_data() / "projects" / "Demo")
-
-    def open_demo(self, folder: Path) -> None:
-        """Open the demo project, made on first use."""
-        if (folder / "project.db").is_file():
-            self.session.open_project(folder)
-        else:
-            self.session.make_demo(folder)
-
-    def _do_add_slides(self) -> None:
-        chosen, _filter = QFileDialog.getOpenFileNames(self, "Add slides", self._last_folder(), SLIDE_FILES)
-        if chosen:
-            self.settings.set("last_folder", str(Path(chosen[0]).parent))
-            self.session.add_slides([Path(path) for path in chosen])
-
-    def _do_add_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Add a folder of slides", self._last_folder())
-        if chosen:
-            self.settings.set("last_folder", chosen)
-            self.session.add_slides([Path(chosen)])
-
-    def _last_folder(self) -> str:
-        return self.settings.text("last_folder", str(Path.home()))
-
-    def _do_export(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Export into the folder", self._last_folder())
-        if chosen:
-            self.session.export(Path(chosen))
-
-    def _do_close_project(self) -> None:
-        self.session.close_project()
-
-    def _do_quit(self) -> None:
-        self.close()
-
-    def _do_predict(self) -> None:
-        self.session.predict()
-
-    def _do_predict_added(self, on: bool) -> None:
-        self.session.predict_added = on
-        self.settings.set("predict_added", on)
-
-    def _do_set_mpp(self) -> None:
-        slides = {slide.id: slide for slide in self.session.slides()}
-        chosen = [slides[slide_id] for slide_id in self.slides_panel.selected_ids() if slide_id in slides]
-        unknown = [slide for slide in slides.values() if slide.mpp is None]
-        if all(slide.mpp is not None for slide in chosen) and unknown and self.sender() is self.slides_panel:
-            chosen = unknown  # the note below the list speaks of all of them
-        if not chosen:
-            chosen = unknown
-        if not chosen:
-            return
-        dialog = dialogs.ResolutionDialog(self, names=[slide.name for slide in chosen], mpp=chosen[0].mpp)
-        if dialog.exec():
-            self.session.set_mpp([slide.id for slide in chosen], dialog.mpp.value())
-
-    def _do_find_moved(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "The folder the slides are in now", self._last_folder())
-        if chosen:
-            self.session.find_moved(Path(chosen))
-
-    def _do_remove_slides(self) -> None:
-        self.session.remove_slides(self.slides_panel.selected_ids())
-
-    def _do_fit(self) -> None:
-        self.viewer.fit()
-
-    def _do_zoom_in(self) -> None:
-        self.viewer.zoom_by(ZOOM_STEP)
-
-    def _do_zoom_out(self) -> None:
-        self.viewer.zoom_by(1 / ZOOM_STEP)
-
-    def _do_full_resolution(self) -> None:
-        self.viewer.full_resolution()
-
-    def _do_show_masks(self, on: bool) -> None:
-        self.overlay_panel.masks.setChecked(on)
-
-    def _do_show_outlines(self, on: bool) -> None:
-        self.overlay_panel.outlines.setChecked(on)
-
-    def _do_show_heatmap(self, on: bool) -> None:
-        self.overlay_panel.heatmap.setChecked(on)
-
-    def _do_show_questions(self, _on: bool) -> None:
-        self._show_boxes()
-
-    def _do_ask(self) -> None:
-        self.queue_panel.ask_now()
-
-    def _do_next_question(self) -> None:
-        """Go to the question after the one in hand; a draft in hand stays."""
-        shown = self.queue_panel.shown_ids()
-        active = self.session.active
-        chosen = active.record.query_id if active is not None else None
-        self.session.leave()
-        if not shown:
-            return
-        following = (shown.index(chosen) + 1) % len(shown) if chosen in shown else 0
-        self.queue_panel.select(shown[following])
-        self.session.begin_query(shown[following])
-
-    def _do_annotate_visible(self) -> None:
-        """Paint the part of the slide that is on the screen, or its middle when that is large."""
-        scene, slide_id = self.viewer.scene, self.opener.current
-        visible = None if scene is None else self.viewer.visible_region().intersection(scene.slide.extent)
-        if visible is None or slide_id is None:
-            self.banner.show_problem("No part of the slide is in sight.", "Move the slide into view first.")
-            return
-        width, height = min(visible.width, MAX_ANNOTATE_PX), min(visible.height, MAX_ANNOTATE_PX)
-        x, y = visible.x + (visible.width - width) // 2, visible.y + (visible.height - height) // 2
-        self.session.leave()
-        self.session.begin_region(slide_id, Region(x, y, width, height))
-
-    def _do_retrain(self) -> None:
-        self.session.retrain()
-
-    def _do_keep(self) -> None:
-        self.session.keep()
-
-    def _do_roll_back(self) -> None:
-        self.session.roll_back()
-
-    def _do_cancel_job(self) -> None:
-        self.job_bar.stopping()
-        self.session.jobs.cancel()
-
-    def _do_brush_smaller(self) -> None:
-        self.annotation_panel.scale_brush(larger=False)
-
-    def _do_brush_larger(self) -> None:
-        self.annotation_panel.scale_brush(larger=True)
-
-    def _do_next_class(self) -> None:
-        self.annotation_panel.next_class()
-
-    def _do_undo(self) -> None:
-        self.viewer.undo()
-
-    def _do_redo(self) -> None:
-        self.viewer.redo()
-
-    def _do_clear_region(self) -> None:
-        self.viewer.replace_mask(np.zeros_like(self.viewer.painted_mask))
-
-    def _do_finish(self) -> None:
-        self.session.finish(self.annotation_panel.said())
-
-    def _do_accept(self) -> None:
-        """Save the model's mask as it was, whatever was painted since."""
-        if self.session.active is not None:
-            self.viewer.replace_mask(self.session.active.predicted)
-            self.session.finish(self.annotation_panel.said())
-
-    def _do_skip(self) -> None:
-        chosen = self.queue_panel.current_id()
-        if self.session.active is not None:
-            self.session.skip()
-        elif chosen is not None:
-            self.session.skip_query(chosen)
-
-    def _do_cannot_tell(self) -> None:
-        chosen = self.queue_panel.current_id()
-        if self.session.active is not None:
-            self.session.cannot_tell()
-        elif chosen is not None:
-            self.session.cannot_tell_query(chosen)
-
-    def _do_leave(self) -> None:
-        self.session.leave()
-
-    def _do_person(self) -> None:
-        name, given = QInputDialog.getText(
-            self, "Your name", "Annotations are kept with the name", text=self.session.person
-        )
-        if given and name.strip():
-            self.session.person = name.strip()
-            self.settings.set("person", name.strip())
-
-    def _do_shortcuts(self) -> None:
-        dialogs.TextDialog(self, title="Keyboard shortcuts", html=dialogs.shortcuts_html()).open()
-
-    def _do_doctor(self) -> None:
-        self.session.jobs.submit(Job("doctor", "Looking at this machine", tasks.examine))
-
-    def _do_model_card(self) -> None:
-        if self.session.project is not None:
-            card = self.session.project.current_card()
-            dialogs.TextDialog(self, title=card.title, markdown=card.description).open()
-
-    def _do_open_log(self) -> None:
-        folder = paths.user_data() / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
-
-    def _do_about(self) -> None:
-        dialogs.about(self)
 
     # --- events -------------------------------------------------------------------------------------------------------
 

@@ -28,8 +28,9 @@ class OverlayPanel(Panel):
         self.masks = QCheckBox("Masks")
         self.masks.setChecked(True)
         self.outlines = QCheckBox("Outlines only")
-        self.heatmap = QCheckBox("Heatmap of probability")
+        self.heatmap = QCheckBox("Heatmap")
         self.opacity = slider(0, 100, 35)
+        self.heatmap.setToolTip("The model's probability of gland or tumour")
         self.heat_opacity = slider(0, 100, 50)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(6)
@@ -42,8 +43,7 @@ class OverlayPanel(Panel):
         self.column.addLayout(row(self.masks, self.outlines, stretch=0))
         self.column.addLayout(row(label("Opacity"), self.opacity, stretch=1))
         self.column.addLayout(self._grid)
-        self.column.addWidget(self.heatmap)
-        self.column.addLayout(row(label("Opacity"), self.heat_opacity, stretch=1))
+        self.column.addLayout(row(self.heatmap, self.heat_opacity, stretch=1))
         self.column.addStretch(1)
 
     @property

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QSpinBox
 
-from histoloop.gui.widgets import Panel, button, label, row
+from histoloop.gui.widgets import Panel, button, label, plain_icon, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,6 +89,8 @@ class QueuePanel(Panel):
         """Make a query the current one."""
         for index in range(self.list.count()):
             if self.list.item(index).data(_ID) == query_id:
+                if index == self.list.currentRow():
+                    self.query_selected.emit(query_id)
                 self.list.setCurrentRow(index)
                 return
 
@@ -123,7 +125,7 @@ class QueuePanel(Panel):
         of = f"{query.class_name} \N{MIDDLE DOT} " if query.class_name else ""
         text = f"{self._names.get(query.slide_id, '')}\n{of}score {query.score:.2f}\n{query.reason}"
         picture = QPixmap() if self._thumbnails is None else QPixmap(str(self._thumbnails / f"query-{query.id}.png"))
-        item = QListWidgetItem(QIcon(picture), text)
+        item = QListWidgetItem(plain_icon(picture), text)
         item.setData(_ID, query.id)
         item.setToolTip(text)
         self.list.addItem(item)
@@ -144,7 +146,7 @@ class QueuePanel(Panel):
 
 def _summary(shown: int, total: int) -> str:
     if total == 0:
-        return "No open questions. Press 'Ask me' once the slides are predicted."
+        return "No open questions. 'Ask me' chooses regions on the predicted slides."
     counted = "1 question" if total == 1 else f"{total} questions"
     return counted if shown == total else f"{shown} of {counted}"
 

@@ -6,11 +6,11 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu
 
-from histoloop.gui.widgets import Panel, button, label, row
+from histoloop.gui.widgets import Panel, button, label, plain_icon, row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,7 @@ class SlidesPanel(Panel):
     paths_dropped = Signal(object)
     add_asked = Signal()
     mpp_asked = Signal()
+    unknown_mpp_asked = Signal()
     remove_asked = Signal()
     find_asked = Signal()
     label_chosen = Signal(object)
@@ -52,7 +53,7 @@ class SlidesPanel(Panel):
         self.mpp_note = label(role="notice", wrap=True)
         self.mpp_note.setVisible(False)
         self.mpp_button = button("Set resolution…")
-        self.mpp_button.clicked.connect(self.mpp_asked)
+        self.mpp_button.clicked.connect(self.unknown_mpp_asked)
         self.mpp_button.setVisible(False)
         self.column.addLayout(row(self.add, stretch=0))
         self.column.addWidget(self.empty)
@@ -89,7 +90,8 @@ class SlidesPanel(Panel):
         """Make a slide the current one."""
         for index in range(self.list.count()):
             if self.list.item(index).data(_ID) == slide_id:
-                self.list.setCurrentRow(index)
+                item, only = self.list.item(index), QItemSelectionModel.SelectionFlag.ClearAndSelect
+                self.list.setCurrentItem(item, only)
                 return
 
     def current_id(self) -> int | None:
@@ -177,4 +179,4 @@ def _thumbnail(path: Path, *, found: bool) -> QIcon:
         painter.setOpacity(1.0 if found else 0.3)
         painter.drawPixmap((square.width() - fitted.width()) // 2, (square.height() - fitted.height()) // 2, fitted)
     painter.end()
-    return QIcon(square)
+    return plain_icon(square)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from histoloop.workflows.demo_project import create_demo_project
 from histoloop.workflows.projects import import_slides, opened_project
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ def export(folder: Path, *, out: Path) -> Work[ExportReport]:
 
 def make_demo(folder: Path, *, seed: int) -> Work[Path]:
     """Make the demo project with its synthetic slides."""
-    from histoloop.workflows.demo import create_demo_project
-
     return (yield from create_demo_project(folder, seed=seed))
 
 

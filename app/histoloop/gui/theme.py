@@ -76,6 +76,8 @@ def _style_sheet(colours: Mapping[str, str]) -> str:
     sheet = (paths.resources() / "styles" / "histoloop.qss").read_text(encoding="utf-8")
     for name, colour in colours.items():
         sheet = sheet.replace(f"{{{name}}}", colour)
+    sheet = sheet.replace("{icons}", (paths.resources() / "icons").as_posix())
+    sheet = sheet.replace("{arrow}", "arrow-dark" if colours is DARK else "arrow-light")
     return sheet
 
 

@@ -18,7 +18,7 @@ from napari.layers import Image, Labels
 from napari.qt import QtViewer
 from napari.settings import get_settings
 from napari.utils.colormaps import DirectLabelColormap
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, Qt, QTimer, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from histoloop.annotations.raster import apply_patch, difference_patch
@@ -70,7 +70,7 @@ class SlideViewer(QWidget):
         self._model = ViewerModel()
         self._qt_viewer = QtViewer(self._model)
         self._canvas: QWidget = self._qt_viewer.canvas.native
-        _disarm(self._qt_viewer, self._canvas)
+        _disarm(self._model, self._qt_viewer, self._canvas)
         self._canvas.installEventFilter(self)
         self._overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
         self._detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
@@ -193,6 +193,17 @@ class SlideViewer(QWidget):
             max(1, math.ceil(width)),
             max(1, math.ceil(height)),
         )
+
+    @property
+    def canvas(self) -> QWidget:
+        """The widget that takes the mouse."""
+        return self._canvas
+
+    def to_canvas(self, x: float, y: float) -> QPointF:
+        """Where on the canvas a place of the slide (level-0 pixels) is."""
+        camera = self.camera()
+        left = (x - camera.x) * camera.zoom + self._canvas.width() / 2
+        return QPointF(left, (y - camera.y) * camera.zoom + self._canvas.height() / 2)
 
     # --- queries ----------------------------------------------------------------------------------------------------
 
@@ -461,8 +472,9 @@ def _colormap(scheme: ClassScheme) -> DirectLabelColormap:
     return DirectLabelColormap(color_dict=colours)
 
 
-def _disarm(qt_viewer: QtViewer, canvas: QWidget) -> None:
-    """Take out of napari's widget what belongs to napari's own window: dropping files, welcome text."""
+def _disarm(model: ViewerModel, qt_viewer: QtViewer, canvas: QWidget) -> None:
+    """Take out of napari's widget what belongs to its own window (dropping files, welcome text) or is in the way."""
+    model.canvas.overlays._brush_circle.box = False  # napari 0.9 leaves a dark square where the brush was last
     qt_viewer.setAcceptDrops(False)
     canvas.setAcceptDrops(False)
     qt_viewer._set_welcome_visible(False)

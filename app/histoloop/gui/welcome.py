@@ -59,7 +59,6 @@ class Welcome(QWidget):
         column.addWidget(self._recent_heading)
         column.addLayout(self._recent)
         column.addStretch(3)
-        column.addWidget(label(NOTICE, role="muted"))
         middle = QWidget()
         middle.setLayout(column)
         middle.setMaximumWidth(WIDTH_PX)

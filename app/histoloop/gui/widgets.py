@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QPixmap
+from PySide6.QtGui import QAction, QIcon, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
 
 MARGIN_PX = 12
@@ -100,6 +100,13 @@ def scrolling(widget: QWidget) -> QScrollArea:
     made.setWidgetResizable(True)
     made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     made.setWidget(widget)
+    return made
+
+
+def plain_icon(picture: QPixmap) -> QIcon:
+    """A picture that is not tinted when its entry is selected."""
+    made = QIcon(picture)
+    made.addPixmap(picture, QIcon.Mode.Selected)
     return made
 
 

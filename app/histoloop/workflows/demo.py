@@ -1,4 +1,4 @@
-"""The demo: synthetic slides that know their own masks, as a project to play with and as a loop that runs by itself."""
+"""The loop run by itself on the demo project: the slides' own masks annotate, and test slides measure."""
 
 from __future__ import annotations
 
@@ -12,29 +12,25 @@ from PIL import Image
 from histoloop.annotations.records import AnnotationStatus, Mask, Origin
 from histoloop.geometry import Region
 from histoloop.progress import Progress, Work
-from histoloop.slides.synthetic import SyntheticLabel, SyntheticSpec, SyntheticTissue, write_synthetic_slide
+from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue
 from histoloop.store.project import Project
 from histoloop.training.metrics import pooled_dice
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import predict_foreground
+from histoloop.workflows.demo_project import LABELS, MPP, create_demo_project, specifications
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project, working_downsample
-from histoloop.workflows.projects import create_project, import_slides
 from histoloop.workflows.query import ask
 from histoloop.workflows.retrain import retrain, shrink_foreground
 from histoloop.workflows.rounds import keep
-from histoloop.workflows.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-SLIDE_PX = (3200, 2400)
-MPP = 0.5
-LABELS: tuple[SyntheticLabel, ...] = ("benign", "malignant", "mixed")
 TEST_SLIDES = 4
 TEST_PX = 1600
-QUERIES_PER_ROUND = 4
+QUERIES_PER_ROUND = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +54,6 @@ class DemoReport:
     def as_json(self) -> dict[str, object]:
         """The report as plain values; `rounds` is the same for the same seed on the same machine."""
         return asdict(self)
-
-
-def specifications(seed: int) -> dict[str, SyntheticSpec]:
-    """The slides of the demo project by file name."""
-    return {
-        f"{label}-{seed}.tiff": SyntheticSpec(
-            seed=seed * 100 + number, width=SLIDE_PX[0], height=SLIDE_PX[1], mpp=MPP, label=label
-        )
-        for number, label in enumerate(LABELS)
-    }
-
-
-def create_demo_project(folder: Path, *, seed: int = 0) -> Work[Path]:
-    """Make a project with synthetic slides inside its own folder, ready to predict; returns the folder."""
-    with create_project(folder, name="Demo", model=DEFAULT_MODEL) as project:
-        paths = []
-        for name, spec in specifications(seed).items():
-            path = folder / "slides" / name
-            path.parent.mkdir(exist_ok=True)
-            yield from write_synthetic_slide(path, spec)
-            paths.append(path)
-        yield from import_slides(project, paths)
-    return folder
 
 
 def run_demo(folder: Path, *, rounds: int, seed: int, device: str = "auto") -> Work[DemoReport]:

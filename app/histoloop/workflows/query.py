@@ -62,7 +62,12 @@ def ask(project: Project, *, strategy: str = "entropy", count: int = 6, seed: in
         scores = np.array([mean_pixel_entropy(candidate.foreground) for candidate in candidates])
     else:
         scores = random_scores(len(candidates), seed=seed + len(project.rounds()))
-    picks = select(scores, [candidate.class_name for candidate in candidates], count=count)
+    picks = select(
+        scores,
+        [candidate.class_name for candidate in candidates],
+        count=count,
+        overlap=lambda one, other: _overlap(candidates[one], candidates[other]),
+    )
     project.supersede_open_queries()
     coming_round = len(project.rounds()) + 1
     records = project.add_queries(
@@ -102,6 +107,10 @@ def _candidates(project: Project) -> Work[list[_Candidate]]:
         ):
             found.append(_Candidate(record, region, _class_of(record), slide_map.read_foreground(region)))
     return found
+
+
+def _overlap(one: _Candidate, other: _Candidate) -> bool:
+    return one.slide.id == other.slide.id and one.region.overlaps(other.region)
 
 
 def _asked_before(project: Project, slide_id: int) -> list[Region]:

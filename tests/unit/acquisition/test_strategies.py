@@ -47,6 +47,13 @@ def test_no_region_is_picked_twice_and_none_is_missing(pool: list[tuple[float, s
     assert len(picks) == len(set(picks)) == min(count, len(pool))
 
 
+def test_what_overlaps_a_better_region_is_passed_over() -> None:
+    picks = select(
+        np.array([3.0, 2.0, 1.0]), ["a", "b", "a"], count=3, overlap=lambda one, other: {one, other} == {0, 1}
+    )
+    assert picks == [0, 2]
+
+
 def test_ties_go_to_the_lowest_index() -> None:
     assert select(np.zeros(3), ["a", "a", "a"], count=2) == [0, 1]
 

@@ -1,0 +1,263 @@
+"""The scripted tour: drives the real window through the loop and keeps a picture of each step."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QCoreApplication
+from scipy import ndimage
+
+from histoloop.gui.application import make_application
+from histoloop.gui.main_window import MainWindow
+from histoloop.gui.mouse import drag
+from histoloop.gui.settings import Settings
+from histoloop.slides.synthetic import SyntheticTissue
+from histoloop.store.files import write_beside
+from histoloop.workflows.demo_project import specifications
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.annotations.records import Mask
+
+SIZE_PX = (1480, 920)
+SEED = 0
+ANNOTATIONS = 6
+STROKES = 8
+PATIENCE_S = 600.0
+
+
+class TourError(Exception):
+    """The window did not come to where the tour wanted it in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A picture of the tour and how long the step took."""
+
+    picture: str
+    what: str
+    seconds: float
+
+
+def run_tour(out: Path) -> int:
+    """Write `01-….png`, … and `tour.json` into `out`; 0 when all went well.
+
+    What an earlier tour left there is replaced. The demo project is made in `out/project`, its export in `out/export`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for old in (*out.glob("[0-9][0-9]-*.png"), out / "tour.json", out / "settings.ini"):
+        old.unlink(missing_ok=True)
+    for part in (out / "project", out / "export"):
+        shutil.rmtree(part, ignore_errors=True)
+    application = make_application()
+    tour = _Tour(out, MainWindow(Settings(out / "settings.ini")))
+    try:
+        tour.run()
+    except TourError as error:
+        tour.picture("failed", str(error))
+        print(f"histoloop: the tour stopped: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    finally:
+        tour.write()
+        tour.window.session.jobs.cancel()
+        tour.window.session.jobs.shut_down()
+        tour.window.close()
+        application.processEvents()
+    print(f"{len(tour.steps)} pictures and tour.json written to {out}")  # noqa: T201
+    return 0
+
+
+class _Tour:
+    def __init__(self, out: Path, window: MainWindow) -> None:
+        self.out = out
+        self.window = window
+        self.steps: list[Step] = []
+        self.figures: dict[str, object] = {}
+        self._last = time.monotonic()
+        self._truth = {name: SyntheticTissue(spec) for name, spec in specifications(SEED).items()}
+
+    def run(self) -> None:
+        """Open, predict, query, paint, retrain, keep, export."""
+        window = self.window
+        window.resize(*SIZE_PX)
+        window.set_theme("light")
+        window.show()
+        self.wait(window.isVisible, "the window to open")
+        self.picture("welcome", "The start page")
+        self._open_and_predict()
+        self._ask()
+        self._annotate()
+        self._retrain_and_keep()
+        self._export()
+
+    def _open_and_predict(self) -> None:
+        window, jobs = self.window, self.window.session.jobs
+        window.open_demo(self.out / "project")
+        self.wait(lambda: window.session.project is not None, "the demo project to open")
+        self.wait(lambda: window.opener.current is not None, "the first slide to show")
+        self.settle()
+        self.picture("slides", "The demo project, its first slide, prediction running")
+        self.wait(lambda: jobs.current is None, "the prediction")
+        slides = window.session.slides()
+        window.slides_panel.choose(slides[-1].id)
+        self.wait(lambda: window.opener.current == slides[-1].id, "the last slide to show")
+        self.settle()
+        self.picture("predicted", "Predicted masks and classes")
+        for name in ("show_masks", "show_heatmap"):
+            window.actions_[name].trigger()
+        self.settle()
+        self.picture("heatmap", "The heatmap of the probability of gland or tumour")
+        for name in ("show_masks", "show_heatmap"):
+            window.actions_[name].trigger()
+
+    def _ask(self) -> None:
+        window = self.window
+        window.queue_panel.count.setValue(ANNOTATIONS)
+        window.actions_["ask"].trigger()
+        self.wait(lambda: window.session.jobs.current is None, "the questions")
+        self.wait(lambda: not window.opener.busy, "the slide of the first question")
+        self.settle()
+        self.picture("questions", "The regions whose annotation helps most")
+
+    def _annotate(self) -> None:
+        window = self.window
+        window.actions_["next_question"].trigger()
+        for number in range(ANNOTATIONS):
+            self.wait(lambda: window.viewer.annotating is not None, "the region to open")
+            active = window.session.active
+            if active is None or window.session.project is None:
+                raise TourError("no region is open")
+            self.settle()
+            slide = window.session.project.slide(active.record.slide_id)
+            truth = self._truth[slide.name].read(active.record.region)[1]
+            if number == 0:
+                self.picture("annotate", "A region to paint, begun with the model's mask")
+                self._paint_by_hand(truth)
+            window.viewer.replace_mask(truth)
+            window.annotation_panel.choose_class(int(max(1, truth.max())))
+            self.wait(lambda: window.annotation_panel.saved.text() == "Saved", "the painting to be saved")
+            if number == 0:
+                self.picture("painted", "The region as the annotator wants it")
+            before = active.record.id
+            window.actions_["finish"].trigger()
+            self.wait(lambda before=before: _active_id(window) != before, "the region to be finished")  # type: ignore[misc]
+        self.settle()
+        self.picture("annotated", "All questions are answered")
+
+    def _paint_by_hand(self, truth: Mask) -> None:
+        """Strokes with the mouse where the mask is wrong the most: brush where tissue is missing, eraser where not."""
+        viewer = self.window.viewer
+        region = viewer.annotating
+        if region is None:
+            raise TourError("no region is open")
+        journal = 0
+        for _stroke in range(STROKES):
+            wrong = viewer.painted_mask != truth
+            depth = ndimage.distance_transform_edt(wrong)
+            row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+            radius = float(depth[row, column])
+            if radius < 2:
+                break
+            self.window.annotation_panel.brush.setValue(round(2 * radius))
+            value = int(truth[row, column])
+            viewer.set_tool("brush" if value else "eraser")
+            if value:
+                self.window.annotation_panel.choose_class(value)
+            angles = np.linspace(0, 2 * np.pi, 9)
+            reach = radius / 3
+            drag(
+                viewer.canvas,
+                [
+                    viewer.to_canvas(region.x + column + reach * np.cos(angle), region.y + row + reach * np.sin(angle))
+                    for angle in angles
+                ],
+            )
+            self.wait(lambda: viewer.painted_mask[row, column] == value, "a stroke to be painted")  # noqa: B023
+            journal += 1
+        viewer.set_tool("brush")
+        self.figures["strokes painted with the mouse"] = journal
+        self.picture("strokes", "Strokes of brush and eraser")
+
+    def _retrain_and_keep(self) -> None:
+        window = self.window
+        window.actions_["retrain"].trigger()
+        self.wait(lambda: len(window.training_panel.curve.values("loss")) >= 4, "the first epochs")
+        self.picture("retraining", "Retraining in the background")
+        self.wait(lambda: window.session.jobs.current is None, "the retraining")
+        candidate = window.session.candidate()
+        if candidate is None:
+            raise TourError(window.banner.text.text() or "no candidate came of the retraining")
+        self.wait(lambda: not window.opener.busy, "the new masks")
+        self.settle()
+        self.picture("decide", "New masks, old against new Dice on the held-out annotations")
+        self.figures |= {
+            "annotations": candidate.annotations,
+            "held out": candidate.held_out,
+            "dice before": candidate.old_dice,
+            "dice after": candidate.new_dice,
+        }
+        window.actions_["keep"].trigger()
+        window.actions_["show_outlines"].trigger()
+        self.wait(lambda: not window.opener.busy, "the slide")
+        self.settle()
+        self.picture("kept", "The new model is kept; outlines only")
+        window.actions_["show_outlines"].trigger()
+
+    def _export(self) -> None:
+        window = self.window
+        window.session.export(self.out / "export")
+        self.wait(lambda: window.session.jobs.current is None, "the export")
+        self.settle()
+        self.picture("exported", "Masks, polygons and tables are written")
+        self.figures["exported files"] = len(list((self.out / "export").iterdir()))
+        window.set_theme("dark")
+        window.banner.dismiss()
+        self.settle()
+        self.picture("dark", "The dark theme")
+
+    # --- waiting, pictures, results -----------------------------------------------------------------------------------
+
+    def wait(self, condition: Callable[[], object], what: str) -> None:
+        """Turn the event loop until something is so."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            QCoreApplication.processEvents()
+            time.sleep(0.005)
+            if time.monotonic() > end:
+                raise TourError(f"waited too long for {what}")
+            if self.window.banner.text.objectName() == "problem" and self.window.banner.isVisible():
+                raise TourError(self.window.banner.text.text())
+
+    def settle(self) -> None:
+        """Wait until the viewer is sharp and everything is laid out."""
+        self.wait(lambda: not self.window.opener.busy, "the slide to open")
+        self.window.viewer.wait_until_loaded()
+        for _turn in range(5):
+            QCoreApplication.processEvents()
+
+    def picture(self, name: str, what: str) -> None:
+        """Keep the window as it is now."""
+        QCoreApplication.processEvents()
+        file = f"{len(self.steps) + 1:02d}-{name}.png"
+        self.window.grab().save(str(self.out / file))
+        now = time.monotonic()
+        self.steps.append(Step(file, what, round(now - self._last, 1)))
+        self._last = now
+
+    def write(self) -> None:
+        """Keep what the tour saw."""
+        content = {"steps": [asdict(step) for step in self.steps], "figures": self.figures}
+        write_beside(self.out / "tour.json", json.dumps(content, indent=2) + "\n")
+
+
+def _active_id(window: MainWindow) -> int | None:
+    active = window.session.active
+    return None if active is None else active.record.id
