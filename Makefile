@@ -24,8 +24,10 @@ types: setup
 contracts: setup
 	.venv/bin/lint-imports
 
+# The window's tests have a process of their own: torch and a software OpenGL do not go together in one.
 tests: setup
-	$(WITH_DISPLAY) $(PYTHON) -m pytest
+	$(PYTHON) -m pytest tests/unit tests/e2e
+	$(WITH_DISPLAY) $(PYTHON) -m pytest tests/gui
 
 demo: setup
 	$(PYTHON) -m histoloop demo --rounds 3 --seed 0

@@ -98,7 +98,7 @@ def test_masks_have_the_shape_of_the_map(predicted: tuple[subprocess.CompletedPr
         (["predict", "FOLDER/field.png", "--out", "OUT", "--model", "colon"], 1, ["colon-ebhi-resnet18"]),
         (["predict", "FOLDER/field.png", "--out", "OUT", "--mpp", "0"], 2, ["--mpp"]),
         (["query", "absent"], 1, ["absent"]),
-        (["export", "FOLDER", "--out", "OUT"], 1, ["not a HistoLoop project"]),
+        (["export", "FOLDER", "--out", "OUT"], 1, ["There is no project"]),
         (["train"], 2, ["--recipe"]),
         (["train", "--recipe", "ebhi-resnet", "--data", "FOLDER", "--out", "OUT/m"], 1, ["ebhi-resnet18"]),
         (["flatten"], 2, ["flatten"]),

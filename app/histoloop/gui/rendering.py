@@ -57,11 +57,6 @@ class OverlayStyle:
     masks: bool = True
 
 
-def style_of(scheme: ClassScheme, *, threshold: float) -> OverlayStyle:
-    """A scheme's own colours, filled, at a model's threshold."""
-    return OverlayStyle(tuple(ClassStyle(mask.colour) for mask in scheme.masks), threshold=threshold)
-
-
 def compose(
     pixels: Pixels, style: OverlayStyle, *, mask: Mask | None, foreground: NDArray[np.float32] | None
 ) -> Pixels:

@@ -171,9 +171,9 @@ class Session(QObject):
         """Choose the regions to ask about."""
         self._submit("ask", "Choosing regions", tasks.ask, strategy=strategy, count=count, seed=0)
 
-    def retrain(self) -> None:
-        """Retrain on all annotations."""
-        self._submit("retrain", "Retraining", tasks.retrain, device=self.device, seed=0)
+    def retrain(self, *, epochs: int | None = None) -> None:
+        """Retrain on all annotations, for as many epochs as the recipe says unless told otherwise."""
+        self._submit("retrain", "Retraining", tasks.retrain, device=self.device, seed=0, epochs=epochs)
 
     def candidate(self) -> Candidate | None:
         """The retrained model that waits for a decision."""

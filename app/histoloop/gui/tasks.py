@@ -40,12 +40,12 @@ def ask(folder: Path, *, strategy: str, count: int, seed: int) -> Work[tuple[Que
         return (yield from choose(project, strategy=strategy, count=count, seed=seed))
 
 
-def retrain(folder: Path, *, device: str, seed: int) -> Work[Candidate]:
-    """Retrain on all annotations and predict the slides with the candidate."""
+def retrain(folder: Path, *, device: str, seed: int, epochs: int | None = None) -> Work[Candidate]:
+    """Retrain on all annotations and predict the slides with the candidate; `epochs` other than the recipe's."""
     from histoloop.workflows.retrain import retrain as train
 
     with opened_project(folder) as project:
-        return (yield from train(project, device=device, seed=seed))
+        return (yield from train(project, device=device, seed=seed, epochs=epochs))
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:

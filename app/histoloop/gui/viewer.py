@@ -66,7 +66,7 @@ class SlideViewer(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        get_settings(None)  # napari's settings stay in memory: nothing of napari is written to the user's home
+        _keep_settings_in_memory()
         self._model = ViewerModel()
         self._qt_viewer = QtViewer(self._model)
         self._canvas: QWidget = self._qt_viewer.canvas.native
@@ -470,6 +470,12 @@ def _colormap(scheme: ClassScheme) -> DirectLabelColormap:
     for value, mask_class in enumerate(scheme.masks, start=1):
         colours[value] = (*(part / 255 for part in rgb(mask_class.colour)), 1.0)
     return DirectLabelColormap(color_dict=colours)
+
+
+@functools.cache
+def _keep_settings_in_memory() -> None:
+    """Nothing of napari is written to the user's home. napari takes this once per process."""
+    get_settings(None)
 
 
 def _disarm(model: ViewerModel, qt_viewer: QtViewer, canvas: QWidget) -> None:

@@ -1,0 +1,104 @@
+"""Real widgets on a real X server; napari's canvas needs OpenGL, which Qt's offscreen platform does not have.
+
+These tests run in a process of their own (see the Makefile): the window's process must never load torch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from histoloop.progress import finish
+from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from histoloop.gui.main_window import MainWindow
+
+JOB_MS = 180_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("win32", "darwin")
+    if not display or os.environ.get("QT_QPA_PLATFORM") == "offscreen":
+        reason = "the window needs a display: run through packaging/with_display.sh"
+        for item in items:
+            if here in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def slides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("slides")
+    paths = {}
+    for seed, label in enumerate(("benign", "malignant")):
+        paths[label] = folder / f"{label}.tiff"
+        spec = SyntheticSpec(seed=seed, width=1800, height=1000, mpp=0.5, label=label)
+        finish(write_synthetic_slide(paths[label], spec))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def asked_project(slides: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two predicted slides and three open questions; made by the command line, never opened here."""
+    folder = tmp_path_factory.mktemp("projects") / "asked"
+    for arguments in (
+        ["import", str(folder), *map(str, slides.values())],
+        ["query", str(folder), "--count", "3", "--device", "cpu"],
+    ):
+        done = subprocess.run([sys.executable, "-m", "histoloop", *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def project_folder(asked_project: Path, tmp_path: Path) -> Path:
+    """A copy of that project to work in."""
+    return Path(shutil.copytree(asked_project, tmp_path / "project"))
+
+
+@pytest.fixture
+def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow]:
+    """The window without a project; shut down at the end, whatever runs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
+        from histoloop.gui.application import make_application
+        from histoloop.gui.main_window import MainWindow
+        from histoloop.gui.settings import Settings
+
+    monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path / "home"))
+    make_application()
+    window = MainWindow(Settings(tmp_path / "settings.ini"))
+    window.show()
+    qtbot.waitExposed(window)
+    yield window
+    window.session.jobs.shut_down()
+    window.close()
+    qtbot.wait(1)
+
+
+@pytest.fixture
+def opened(window: MainWindow, project_folder: Path, qtbot) -> MainWindow:
+    """The window with the project open and its first slide on the screen."""
+    assert window.session.open_project(project_folder)
+    qtbot.waitUntil(lambda: window.opener.current is not None, timeout=30_000)
+    assert window.viewer.wait_until_loaded()
+    return window
+
+
+@pytest.fixture
+def painting(opened: MainWindow, qtbot) -> MainWindow:
+    """The window with the first question's region ready to paint."""
+    opened.actions_["next_question"].trigger()
+    qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
+    assert opened.viewer.wait_until_loaded()
+    return opened

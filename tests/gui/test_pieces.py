@@ -1,0 +1,91 @@
+"""Small pieces of the window that need no project."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from histoloop.gui.canvas_overlay import scale_bar
+from histoloop.gui.dialogs import folder_name, shortcuts_html
+from histoloop.gui.job_bar import TimeLeft, in_words
+from histoloop.gui.rendering import ClassStyle, OverlayStyle, compose, heat
+from histoloop.progress import Progress
+
+WHITE = np.full((20, 20, 3), 255, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("zoom", "mpp", "expected"),
+    [
+        (1.0, 0.5, (100.0, "50 \N{MICRO SIGN}m")),
+        (0.01, 0.25, (80.0, "200 \N{MICRO SIGN}m")),
+        (0.001, 0.5, (100.0, "50 mm")),
+        (2.0, None, (100.0, "50 px")),
+    ],
+)
+def test_the_scale_bar_has_a_round_length_and_says_pixels_where_mpp_is_unknown(
+    zoom: float, mpp: float | None, expected: tuple[float, str]
+) -> None:
+    length, text = scale_bar(zoom, mpp)
+    if text.endswith("m") and mpp is not None:
+        value, unit = text.split()
+        micrometres = float(value) * (1000 if unit == "mm" else 1)
+        assert length == pytest.approx(micrometres / mpp * zoom)
+    assert 64 <= length <= 160
+    if zoom in (1.0, 2.0):
+        assert (length, text) == expected
+
+
+def test_time_left_follows_the_pace_of_the_stage() -> None:
+    left = TimeLeft()
+    assert left.after(Progress("train", 0, 10), 0.0) is None
+    assert left.after(Progress("train", 1, 10), 1.0) is None  # too early to say
+    assert left.after(Progress("train", 2, 10), 4.0) == pytest.approx(16.0)
+    assert left.after(Progress("predict", 5, 10), 5.0) is None  # a new stage begins anew
+    assert left.after(Progress("predict", 7.5, 10), 9.0) == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (59, "59 s"), (61, "1 min 01 s"), (3700, "1 h 01 min")])
+def test_durations_are_told_in_words(seconds: float, text: str) -> None:
+    assert in_words(seconds) == text
+
+
+def test_a_filled_class_is_tinted_and_an_outlined_one_only_at_its_edge() -> None:
+    mask = np.zeros((20, 20), np.uint8)
+    mask[4:16, 4:16] = 1
+    red = ClassStyle("#ff0000")
+    filled = compose(WHITE, OverlayStyle((red,), opacity=0.5), mask=mask, foreground=None)
+    assert tuple(filled[10, 10]) == (255, 128, 128)
+    assert tuple(filled[4, 4]) == (255, 0, 0)
+    assert tuple(filled[0, 0]) == (255, 255, 255)
+    outlined = compose(WHITE, OverlayStyle((ClassStyle("#ff0000", filled=False),)), mask=mask, foreground=None)
+    assert tuple(outlined[10, 10]) == (255, 255, 255)
+    assert tuple(outlined[4, 10]) == (255, 0, 0)
+
+
+def test_hidden_classes_and_switched_off_masks_leave_the_slide_as_it_is() -> None:
+    mask = np.ones((20, 20), np.uint8)
+    hidden = OverlayStyle((ClassStyle("#ff0000", visible=False),))
+    assert np.array_equal(compose(WHITE, hidden, mask=mask, foreground=None), WHITE)
+    off = OverlayStyle((ClassStyle("#ff0000"),), masks=False)
+    assert np.array_equal(compose(WHITE, off, mask=mask, foreground=None), WHITE)
+
+
+def test_the_heatmap_goes_from_dark_to_light_with_the_probability() -> None:
+    brightness = heat(np.linspace(0, 1, 11, dtype=np.float32)[None]).sum(axis=2)[0]
+    assert np.all(np.diff(brightness) > 0)
+    assert tuple(heat(np.zeros((1, 1), np.float32))[0, 0]) == (0, 0, 4)
+    assert tuple(heat(np.ones((1, 1), np.float32))[0, 0]) == (252, 255, 164)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("Colon 3", "Colon 3"), ("a/b:c", "a-b-c"), (" . ", "Project"), ("x" * 3, "xxx")]
+)
+def test_a_projects_folder_is_named_after_it_without_what_file_systems_refuse(name: str, folder: str) -> None:
+    assert folder_name(name) == folder
+
+
+def test_the_list_of_shortcuts_names_every_one() -> None:
+    html = shortcuts_html()
+    for shortcut in ("Ctrl+R", "Return", "Ctrl+Z", "F1"):
+        assert f"<b>{shortcut}</b>" in html

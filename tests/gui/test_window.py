@@ -1,0 +1,209 @@
+"""What a user sees and does around the viewer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+
+from histoloop.gui.actions import MENUS, specs
+from histoloop.gui.mouse import click
+from histoloop.gui.settings import Settings
+from histoloop.store.project import Project
+from histoloop.store.records import ModelStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from histoloop.gui.main_window import MainWindow
+
+JOB_MS = 240_000
+
+
+def idle(window: MainWindow) -> bool:
+    return window.session.jobs.current is None
+
+
+def drop(window: MainWindow, *paths: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    event = QDropEvent(
+        QPointF(20, 20),
+        Qt.DropAction.CopyAction,
+        mime,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    window.slides_panel.dropEvent(event)
+
+
+def texts(window: MainWindow) -> list[str]:
+    panel = window.slides_panel.list
+    return [panel.item(row).text() for row in range(panel.count())]
+
+
+def test_the_windows_process_never_loads_torch() -> None:
+    script = (
+        "import sys, histoloop.gui.application, histoloop.gui.tour, histoloop.gui.jobs, histoloop.workflows.reports\n"
+        "print([name for name in ('torch', 'torchvision') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_can_be_done_without_a_project(window: MainWindow) -> None:
+    enabled = {spec.name for spec in specs() if window.actions_[spec.name].isEnabled()}
+    assert {"new_project", "open_project", "open_demo", "quit", "about"} <= enabled
+    assert not enabled & {"predict", "ask", "retrain", "export", "tool_brush", "finish", "keep", "fit"}
+    assert window.welcome.isVisible()
+
+
+def test_no_two_actions_share_a_shortcut() -> None:
+    shortcuts = [spec.shortcut for spec in specs() if spec.shortcut]
+    assert len(set(shortcuts)) == len(shortcuts)
+    for name in ("finish", "accept", "skip", "next_question", "undo", "tool_brush", "retrain"):
+        assert next(spec for spec in specs() if spec.name == name).shortcut
+    assert set(MENUS) == {"&File", "&Slides", "&View", "&Loop", "&Annotate", "&Help"}
+
+
+def test_slides_show_their_likeliest_class_and_its_probability(opened: MainWindow) -> None:
+    for text, slide in zip(texts(opened), opened.session.slides(), strict=True):
+        name = max(slide.predicted, key=slide.predicted.__getitem__)
+        assert text == f"{slide.name}\n{name} {slide.predicted[name]:.0%}"
+
+
+def test_masks_are_laid_over_the_slide_and_can_be_switched_off(opened: MainWindow) -> None:
+    def pixels() -> np.ndarray:
+        image = opened.viewer.grab_canvas().convertToFormat(opened.viewer.grab_canvas().Format.Format_RGB888)
+        return np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine()).astype(int)
+
+    with_masks = pixels()
+    opened.actions_["show_masks"].trigger()
+    assert opened.viewer.wait_until_loaded()
+    without = pixels()
+    assert np.mean(np.abs(with_masks - without) > 10) > 0.02
+    opened.actions_["show_heatmap"].trigger()
+    assert opened.viewer.wait_until_loaded()
+    assert np.mean(np.abs(pixels() - without) > 10) > 0.1
+    assert opened.overlay_panel.heatmap.isChecked()
+
+
+def test_choosing_a_question_brings_its_region_into_sight(opened: MainWindow, qtbot) -> None:
+    last = opened.session.queries()[-1]
+    opened.queue_panel.select(last.id)
+    qtbot.waitUntil(lambda: opened.opener.current == last.slide_id, timeout=20_000)
+    opened.queue_panel.query_selected.emit(last.id)
+    assert opened.viewer.visible_region().intersection(last.region) is not None
+    assert opened.slides_panel.current_id() == last.slide_id
+
+
+def test_a_click_on_a_questions_outline_chooses_it_and_a_second_opens_it(opened: MainWindow, qtbot) -> None:
+    shown = [query for query in opened.session.queries() if query.slide_id == opened.opener.current]
+    query = next((query for query in shown if query.id != opened.queue_panel.current_id()), shown[0])
+    for _click in range(2):
+        click(opened.viewer.canvas, opened.viewer.to_canvas(*query.region.centre))
+        qtbot.waitUntil(lambda: opened.queue_panel.current_id() == query.id)
+        opened.viewer.wait_until_loaded()
+    qtbot.waitUntil(lambda: opened.viewer.annotating == query.region, timeout=20_000)
+
+
+def test_the_queue_can_be_narrowed_to_a_class_or_slide(opened: MainWindow) -> None:
+    panel, queries = opened.queue_panel, opened.session.queries()
+    panel.class_filter.setCurrentIndex(panel.class_filter.findData(queries[0].class_name))
+    assert panel.shown_ids() == [query.id for query in queries if query.class_name == queries[0].class_name]
+    panel.class_filter.setCurrentIndex(0)
+    panel.slide_filter.setCurrentIndex(panel.slide_filter.findData(queries[-1].slide_id))
+    assert panel.shown_ids() == [query.id for query in queries if query.slide_id == queries[-1].slide_id]
+
+
+def test_dropped_slides_get_a_project_are_added_and_predicted_past_a_broken_one(
+    window: MainWindow, slides: dict[str, Path], tmp_path: Path, qtbot
+) -> None:
+    broken = tmp_path / "broken.svs"
+    broken.write_bytes(b"this is no slide")
+    field = tmp_path / "field.png"
+    Image.new("RGB", (300, 200), "white").save(field)
+    drop(window, slides["benign"], broken, field)
+    assert window.session.project is not None
+    qtbot.waitUntil(lambda: len(window.session.slides()) == 2, timeout=JOB_MS)
+    qtbot.waitUntil(lambda: idle(window), timeout=JOB_MS)
+    assert "broken.svs" in window.banner.text.text()
+    assert [text.splitlines()[0] for text in texts(window)] == ["benign.tiff", "field.png"]
+    assert "%" in texts(window)[0]
+    assert texts(window)[1].endswith("No tissue found \N{MIDDLE DOT} resolution unknown")
+    assert window.slides_panel.mpp_note.isVisible()
+    window.session.set_mpp([window.session.slides()[1].id], 0.5)
+    qtbot.waitUntil(lambda: idle(window), timeout=JOB_MS)
+    assert not window.slides_panel.mpp_note.isVisible()
+    assert texts(window)[1] == "field.png\nNo tissue found"
+
+
+def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decision(
+    painting: MainWindow, project_folder: Path, qtbot
+) -> None:
+    for _question in range(3):
+        qtbot.waitUntil(lambda: painting.session.active is not None, timeout=20_000)
+        before = painting.session.active.record.id
+        painting.actions_["finish"].trigger()
+        qtbot.waitUntil(
+            lambda before=before: painting.session.active is None or painting.session.active.record.id != before,
+            timeout=20_000,
+        )
+    painting.session.retrain(epochs=2)
+    qtbot.waitUntil(lambda: idle(painting), timeout=JOB_MS)
+    panel = painting.training_panel
+    assert len(panel.curve.values("loss")) == 2
+    assert len(panel.curve.values("dice")) >= 1
+    candidate = painting.session.candidate()
+    assert (candidate.annotations, candidate.held_out) == (2, 1)
+    assert panel.decision.isVisible()
+    assert panel.decision.dice.text() == f"Dice {candidate.old_dice:.3f} \N{RIGHTWARDS ARROW} {candidate.new_dice:.3f}"
+    painting.actions_["roll_back"].trigger()
+    assert not panel.decision.isVisible()
+    with Project.open(project_folder) as project:
+        assert project.model(candidate.model_id).status is ModelStatus.ROLLED_BACK
+        assert project.current_model().id == project.base_model().id
+    painting.session.retrain(epochs=1)
+    qtbot.waitUntil(lambda: idle(painting), timeout=JOB_MS)
+    kept = painting.session.candidate().model_id
+    painting.actions_["keep"].trigger()
+    with Project.open(project_folder) as project:
+        assert project.current_model().id == kept
+        assert all(slide.predicted for slide in project.slides())
+
+
+def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, tmp_path: Path, qtbot) -> None:
+    from histoloop.gui.main_window import MainWindow
+
+    window.set_theme("dark")
+    window.annotation_panel.brush.setValue(77)
+    window.actions_["predict_added"].trigger()
+    window.close()
+    again = MainWindow(Settings(tmp_path / "settings.ini"))
+    qtbot.addWidget(again)
+    assert again.annotation_panel.brush.value() == 77
+    assert again.actions_["theme_dark"].isChecked()
+    assert not again.session.predict_added
+
+
+def test_a_project_that_cannot_be_opened_is_explained_and_the_open_one_stays(
+    opened: MainWindow, tmp_path: Path
+) -> None:
+    assert not opened.session.open_project(tmp_path / "nothing")
+    assert opened.session.project is not None
+    assert "nothing" in opened.banner.text.text()
+    assert "Choose the folder" in opened.banner.text.text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_icon_of_the_menus_exists_in_both_themes(window: MainWindow, theme: str) -> None:
+    window.set_theme(theme)
+    for spec in specs():
+        if spec.icon:
+            assert not window.actions_[spec.name].icon().isNull(), spec.name
