@@ -50,6 +50,7 @@ class QueuePanel(Panel):
         self.list = QListWidget()
         self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
         self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setSpacing(2)
         self.list.currentItemChanged.connect(self._on_current)
         self.list.itemActivated.connect(self._on_opened)

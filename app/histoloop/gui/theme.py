@@ -77,7 +77,7 @@ def _style_sheet(colours: Mapping[str, str]) -> str:
     for name, colour in colours.items():
         sheet = sheet.replace(f"{{{name}}}", colour)
     sheet = sheet.replace("{icons}", (paths.resources() / "icons").as_posix())
-    sheet = sheet.replace("{arrow}", "arrow-dark" if colours is DARK else "arrow-light")
+    sheet = sheet.replace("{mode}", "dark" if colours is DARK else "light")
     return sheet
 
 
