@@ -4,7 +4,7 @@
 
 The shipped model, which never saw GlaS, starts on the 85 training pictures; each round asks for PER_ROUND regions by
 STRATEGY (entropy or random), takes their masks, retrains and keeps. After each round Dice is measured on test set A
-(60 pictures, at the model's resolution and threshold): mean over pictures and pooled over pixels. One JSON line a round.
+(60 pictures, at the model's resolution and threshold): mean over pictures and pooled over pixels. A JSON line a round.
 """
 
 from __future__ import annotations

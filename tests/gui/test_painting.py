@@ -93,6 +93,32 @@ def test_a_polygon_is_filled_with_the_chosen_class(painting: MainWindow, qtbot) 
     assert area == pytest.approx(160 * 160, rel=0.06)
 
 
+def test_escape_drops_a_polygon_that_was_begun_and_only_then_leaves_the_region(painting: MainWindow, qtbot) -> None:
+    painting.activateWindow()
+    painting.viewer.canvas.setFocus()
+    before = painting.viewer.painted_mask
+    painting.actions_["tool_polygon"].trigger()
+    x, y = centre(painting)
+    for corner in ((x - 80, y - 80), (x + 80, y - 80), (x + 80, y + 80)):
+        click(painting.viewer.canvas, painting.viewer.to_canvas(*corner))
+    qtbot.keyClick(painting.viewer.canvas, Qt.Key.Key_Escape)
+    assert painting.viewer.annotating is not None
+    assert np.array_equal(painting.viewer.painted_mask, before)
+    qtbot.keyClick(painting.viewer.canvas, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: painting.viewer.annotating is None)
+
+
+def test_holding_space_moves_the_slide_instead_of_painting(painting: MainWindow, qtbot) -> None:
+    before, camera = painting.viewer.painted_mask, painting.viewer.camera()
+    qtbot.keyPress(painting.viewer.canvas, Qt.Key.Key_Space)
+    stroke(painting, length=100)
+    qtbot.keyRelease(painting.viewer.canvas, Qt.Key.Key_Space)
+    assert np.array_equal(painting.viewer.painted_mask, before)
+    assert painting.viewer.camera().x < camera.x - 50
+    stroke(painting)
+    qtbot.waitUntil(lambda: not np.array_equal(painting.viewer.painted_mask, before))
+
+
 def test_fill_recolours_a_connected_area_only(painting: MainWindow, qtbot) -> None:
     shape = painting.viewer.painted_mask.shape
     mask = np.zeros(shape, np.uint8)

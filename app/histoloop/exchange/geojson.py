@@ -73,11 +73,11 @@ def read_geojson_mask(path: Path, region: Region, scheme: ClassScheme) -> Mask:
     """
     mask = np.zeros((region.height, region.width), dtype=np.uint8)
     try:
-        for feature in _features(json.loads(path.read_text(encoding="utf-8"))):
+        for feature in _features(json.loads(path.read_text(encoding="utf-8-sig"))):
             value = _value_of(feature, scheme, path)
             for rings in _polygons_of(feature["geometry"], path):
                 fill_polygon(mask, [_ring(points, region) for points in rings], value)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{path} is not GeoJSON of polygons: {type(error).__name__}, {error}.",
             advice="Export the annotations again as a FeatureCollection in pixels.",

@@ -46,7 +46,7 @@ def read_mask(path: Path) -> Mask:
             if picture.mode in _ONE_CHANNEL:
                 return _values(np.array(picture))
             return _foreground_of(np.array(picture.convert("RGB")), path)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{path} cannot be read as a mask: {error}.", advice="Give a PNG, TIFF or BMP with one value per pixel."
         ) from error

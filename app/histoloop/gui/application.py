@@ -6,6 +6,7 @@ import argparse
 import logging
 import logging.handlers
 import multiprocessing
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window on what is named (a project or slides), or on the demo project with `--demo`."""
     multiprocessing.freeze_support()
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in a terminal ends the window too; everything is saved
     application = make_application()
     write_log(paths.user_data() / "logs")
     window = MainWindow(Settings())

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from histoloop.annotations.records import AnnotationStatus, ClassScheme, Mask
+from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.exchange.geojson import rgb
 from histoloop.geometry import Region
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
 from histoloop.store.maps import SlideMap, open_map
 from histoloop.store.project import Project
-from histoloop.workflows.masks import lay_over, view_map
+from histoloop.workflows.masks import lay_over, painted_regions, view_map
 from histoloop.workflows.projects import open_project_slide
 
 if TYPE_CHECKING:
@@ -169,12 +169,11 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
         slide = open_project_slide(project.slide(slide_id))
         try:
             folder = project.map_folder(slide_id, model_id)
-            done = project.annotations(slide_id=slide_id, status=AnnotationStatus.DONE)
             return SlideScene(
                 TilePyramid(slide),
                 project.scheme,
                 None if folder is None else open_map(folder),
-                [(record.region, project.load_mask(record.id)[0]) for record in done],
+                painted_regions(project, slide_id),
             )
         except BaseException:
             slide.close()

@@ -87,9 +87,9 @@ class Session(QObject):
 
     def close_project(self) -> None:
         """Close the project; jobs on it are cancelled."""
-        self.jobs.cancel()
         self._active = None
         if self._project is not None:
+            self.jobs.cancel()
             self._project.close()
             self._project = None
             self.project_changed.emit()

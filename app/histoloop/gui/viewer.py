@@ -412,15 +412,26 @@ class SlideViewer(QWidget):
         if event.type() == QEvent.Type.Resize:
             self._overlay.resize(self._canvas.size())
             self._on_camera()
+        elif event.type() == QEvent.Type.ShortcutOverride:
+            return self._drop_polygon(event)  # type: ignore[arg-type]
         elif event.type() in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
             return self._on_key(event)  # type: ignore[arg-type]
         return super().eventFilter(watched, event)
+
+    def _drop_polygon(self, event: QKeyEvent) -> bool:
+        """Esc drops a polygon that was begun, before it means anything else to the window."""
+        polygon = self._labels._overlays["polygon"]
+        if event.key() != Qt.Key.Key_Escape or not polygon.points:
+            return False
+        polygon.points = []
+        event.accept()
+        return True
 
     def _on_key(self, event: QKeyEvent) -> bool:
         if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat() and self._region is not None:
             pressed = event.type() == QEvent.Type.KeyPress
             self._labels.mode = "pan_zoom" if pressed else TOOLS[self._tool]
-        return not (event.key() == Qt.Key.Key_Escape and self._tool == "polygon")
+        return True
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the worker and let go of the slide."""

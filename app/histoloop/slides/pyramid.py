@@ -92,4 +92,5 @@ def _paste(window: Pixels, tile: Pixels, *, x: int, y: int) -> None:
     """Lay a tile into a window at (x, y), which may lie partly outside."""
     top, left = max(0, y), max(0, x)
     bottom, right = min(window.shape[0], y + tile.shape[0]), min(window.shape[1], x + tile.shape[1])
-    window[top:bottom, left:right] = tile[top - y : bottom - y, left - x : right - x]
+    if right > left and bottom > top:
+        window[top:bottom, left:right] = tile[top - y : bottom - y, left - x : right - x]

@@ -41,6 +41,7 @@ PLAUSIBLE_MPP = (0.02, 20.0)
 """Resolutions in um/px that a microscope can have made; others in a file's header are taken as unknown."""
 
 _STRIP_PX = 4_000_000
+_BLOCK_PX = 256
 _UNITS_UM = {2: 25_400.0, 3: 10_000.0}
 
 
@@ -180,11 +181,12 @@ class Slide:
     def _read_padded(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         """A window in a level's pixels; white outside the slide."""
         level_width, level_height = self.level_sizes[level]
+        source = self._open_source()
         left, top = max(x, 0), max(y, 0)
         right, bottom = min(x + width, level_width), min(y + height, level_height)
         if right <= left or bottom <= top:
             return np.full((height, width, 3), 255, np.uint8)
-        inside = self._open_source().read(left, top, right - left, bottom - top, level=level)
+        inside = source.read(left, top, right - left, bottom - top, level=level)
         if inside.shape[:2] == (height, width):
             return inside
         padded = np.full((height, width, 3), 255, np.uint8)
@@ -228,14 +230,23 @@ def find_slides(paths: Iterable[Path]) -> list[Path]:
 
 
 def _slides_in(folder: Path) -> Iterator[Path]:
-    companions = {file.with_suffix("") for file in folder.rglob("*.mrxs")}
+    companions = {file.with_suffix("") for file in folder.rglob("*.mrxs")} | set(_named_in_vms(folder))
     for file in folder.rglob("*"):
         if file.suffix.lower() not in SLIDE_SUFFIXES or not file.is_file():
             continue
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
         mask = file.stem.lower().endswith(("_anno", "_mask", "-mask"))
-        if not hidden and not mask and not companions.intersection(file.parents):
+        if not hidden and not mask and not companions.intersection((file, *file.parents)):
             yield file
+
+
+def _named_in_vms(folder: Path) -> Iterator[Path]:
+    """The pictures that a Hamamatsu .vms or .vmu slide is made of: its text names them, one a line."""
+    for file in (*folder.rglob("*.vms"), *folder.rglob("*.vmu")):
+        for line in file.read_text(encoding="latin-1").splitlines():
+            name = line.partition("=")[2].strip()
+            if name:
+                yield file.parent / name
 
 
 def _check_readable(file: Path) -> None:
@@ -279,9 +290,9 @@ class _OpenSlideSource:
         self._file = file
         try:
             self._slide = openslide.OpenSlide(str(file))
-        except (openslide.OpenSlideError, OSError) as error:
+            self.properties: Mapping[str, str] = dict(self._slide.properties)
+        except (openslide.OpenSlideError, OSError, KeyError) as error:
             raise _broken(file, str(error)) from error
-        self.properties: Mapping[str, str] = dict(self._slide.properties)
         self.vendor = self.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
         self.level_sizes = tuple(self._slide.level_dimensions)
         self._downsamples = tuple(self._slide.level_downsamples)
@@ -297,6 +308,21 @@ class _OpenSlideSource:
         return (x + y) / 2 if plausible and abs(x - y) <= 0.05 * max(x, y) else None
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
+        if self._downsamples[level].is_integer():
+            return self._read(x, y, width, height, level=level)
+        # Origins are whole level-0 pixels, so OpenSlide interpolates here: always through the same blocks, then, for
+        # a pixel to have one value only.
+        window = np.empty((height, width, 3), np.uint8)
+        for top in range(y // _BLOCK_PX * _BLOCK_PX, y + height, _BLOCK_PX):
+            for left in range(x // _BLOCK_PX * _BLOCK_PX, x + width, _BLOCK_PX):
+                columns, rows = self.level_sizes[level][0] - left, self.level_sizes[level][1] - top
+                block = self._read(left, top, min(_BLOCK_PX, columns), min(_BLOCK_PX, rows), level=level)
+                block = block[max(0, y - top) : y + height - top, max(0, x - left) : x + width - left]
+                row, column = max(0, top - y), max(0, left - x)
+                window[row : row + block.shape[0], column : column + block.shape[1]] = block
+        return window
+
+    def _read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         origin = (round(x * self._downsamples[level]), round(y * self._downsamples[level]))
         try:
             rgba = self._slide.read_region(origin, level, (width, height))
@@ -355,7 +381,8 @@ def _read_picture(file: Path) -> tuple[Pixels, float | None]:
     """Pixels as they are meant to be seen (EXIF orientation applied), and um/px where a TIFF states it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # what is wrong with a file is told as an error, or not at all
+            Image.MAX_IMAGE_PIXELS = None  # MAX_PICTURE_PX is what counts
             return _decode(file)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, tifffile.TiffFileError) as error:
         if isinstance(error, SlideError):
@@ -374,10 +401,15 @@ def _decode(file: Path) -> tuple[Pixels, float | None]:
     except UnidentifiedImageError:
         if file.suffix.lower() not in (".tif", ".tiff"):
             raise
-    with tifffile.TiffFile(file) as tiff:
-        page = tiff.pages[0]
-        _check_size(file, math.prod(page.shape[:2]))
-        return _eight_bit(np.asarray(page.asarray())), None
+    try:
+        with tifffile.TiffFile(file) as tiff:
+            page = tiff.pages[0]
+            _check_size(file, math.prod(page.shape[:2]))
+            return _eight_bit(np.asarray(page.asarray())), None
+    except SlideError:
+        raise
+    except Exception as error:  # of broken files tifffile and its codecs raise whatever they stumble over
+        raise _broken(file, str(error) or type(error).__name__) from error
 
 
 def _check_size(file: Path, pixels: int) -> None:

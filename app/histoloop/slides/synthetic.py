@@ -338,8 +338,9 @@ def _add_strip(levels: list[_Level], strip: Pixels) -> None:
             return
         strip = np.concatenate(coarser.waiting)[: coarser.height - coarser.done_rows]
         coarser.waiting = []
-        if len(strip):
-            coarser.encode(strip)
+        if not len(strip):  # an odd row was left over; what was complete went on before
+            return
+        coarser.encode(strip)
 
 
 def _halved(strip: Pixels, width: int) -> Pixels:

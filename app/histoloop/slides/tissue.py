@@ -19,7 +19,7 @@ _LEAST_SATURATION, _MOST_SATURATION = 0.04, 0.12
 """Otsu's threshold is kept between these: on a field full of tissue it would split tissue from tissue, on blank glass
 noise from noise."""
 
-_DARK = 0.35
+_DARK = 0.1
 """Below this brightness unsaturated pixels are coverslip edges, dust or pen, not tissue."""
 
 _SMALLEST_FRACTION = 2e-4
@@ -49,9 +49,9 @@ class TissueMask:
 
 def find_tissue(slide: Slide, *, max_size_px: int = 1024) -> TissueMask:
     """Tissue by Otsu's threshold on saturation (Otsu 1979) of a thumbnail, with guards for full and blank fields."""
-    thumbnail = slide.thumbnail(max_size_px)
-    downsample = max(slide.width / thumbnail.shape[1], slide.height / thumbnail.shape[0])
-    return TissueMask(tissue_of(thumbnail), downsample)
+    downsample = max(1.0, max(slide.width, slide.height) / max_size_px)
+    width, height = math.ceil(slide.width / downsample), math.ceil(slide.height / downsample)
+    return TissueMask(tissue_of(slide.read_scaled(0, 0, width, height, downsample=downsample)), downsample)
 
 
 def tissue_of(pixels_HW3: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -60,7 +60,7 @@ def tissue_of(pixels_HW3: NDArray[np.uint8]) -> NDArray[np.bool_]:
     brightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
     saturation = ndimage.gaussian_filter((brightest - darkest) / np.maximum(brightest, 1e-3), sigma=1)
     threshold = float(np.clip(_otsu(saturation), _LEAST_SATURATION, _MOST_SATURATION))
-    tissue = (saturation > threshold) & (brightest > _DARK * 0.3)
+    tissue = (saturation > threshold) & (brightest > _DARK)
     return _tidied(tissue)
 
 

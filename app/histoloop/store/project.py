@@ -516,6 +516,14 @@ class Project:
             continues=old.id,
         )
 
+    def attach_query(self, annotation_id: int, query_id: int) -> AnnotationRecord:
+        """Let a draft answer a query, which leaves the queue with it."""
+        self._draft_row(annotation_id)
+        self.query(query_id)
+        with self._database.transaction():
+            self._database.update("annotation", annotation_id, query_id=query_id)
+        return self.annotation(annotation_id)
+
     def append_patch(self, annotation_id: int, patch: Patch) -> None:
         """Add a change to the journal of a draft; on disk when this returns, whatever happens to the process."""
         row = self._draft_row(annotation_id)

@@ -28,12 +28,12 @@ def begin(
 
     An open draft of the same query or region is resumed, and a finished annotation of it reopened, instead.
     """
-    for record in project.annotations(slide_id=slide_id):
-        if record.region == region and record.status is AnnotationStatus.DRAFT:
-            return record
-    for record in project.annotations(slide_id=slide_id, status=AnnotationStatus.DONE):
-        if record.region == region:
-            return project.reopen_annotation(record.id)
+    draft = project.find_draft(slide_id, region)
+    if draft is not None:
+        return draft if query_id is None else project.attach_query(draft.id, query_id)
+    for record in project.training_annotations():
+        if record.slide_id == slide_id and record.region == region:
+            return project.reopen_annotation(record.id, person=person)
     mask, model_hash = starting_mask(project, slide_id, region)
     return project.start_annotation(
         slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id
@@ -82,6 +82,8 @@ def import_annotation(
     values are mask values of the project's scheme, or all `mask_class` where that is given. Its pixels count as human.
     """
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
+    if label is not None and label not in project.scheme.label_names:
+        raise DataError(f"There is no label {label!r}.", advice=f"Name one of {', '.join(project.scheme.label_names)}.")
     value = None if mask_class is None else _mask_value(project, mask_class)
     if mask_file.suffix.lower() in (".geojson", ".json"):
         mask = read_geojson_mask(mask_file, place, project.scheme)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TEST_SLIDES = 4
 TEST_PX = 1600
-QUERIES_PER_ROUND = 2
+QUERIES_PER_ROUND = 4
 
 
 @dataclass(frozen=True, slots=True)

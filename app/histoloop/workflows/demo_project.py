@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from histoloop.errors import ProjectError
 from histoloop.slides.synthetic import SyntheticLabel, SyntheticSpec, write_synthetic_slide
+from histoloop.store.project import DATABASE
 from histoloop.workflows.projects import create_project, import_slides
 from histoloop.workflows.shipped import DEFAULT_MODEL
 
@@ -29,13 +31,16 @@ def specifications(seed: int) -> dict[str, SyntheticSpec]:
 
 
 def create_demo_project(folder: Path, *, seed: int = 0) -> Work[Path]:
-    """Make a project with synthetic slides inside its own folder, ready to predict; returns the folder."""
+    """Make a project with synthetic slides inside its own folder, ready to predict; returns the folder.
+
+    Slides that an interrupted attempt left there are made again; a project in the folder is an error (ProjectError).
+    """
+    if (folder / DATABASE).exists():
+        raise ProjectError(f"There is a project in {folder} already.", advice="Choose another folder for the demo.")
+    slides = folder / "slides"
+    slides.mkdir(parents=True, exist_ok=True)
+    for name, spec in specifications(seed).items():
+        yield from write_synthetic_slide(slides / name, spec)
     with create_project(folder, name="Demo", model=DEFAULT_MODEL) as project:
-        paths = []
-        for name, spec in specifications(seed).items():
-            path = folder / "slides" / name
-            path.parent.mkdir(exist_ok=True)
-            yield from write_synthetic_slide(path, spec)
-            paths.append(path)
-        yield from import_slides(project, paths)
+        yield from import_slides(project, [slides])
     return folder

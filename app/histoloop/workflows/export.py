@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ExportError
@@ -12,10 +11,12 @@ from histoloop.exchange.tables import SlideSummary, mask_areas, write_areas, wri
 from histoloop.inference.contours import Polygon, polygons_of_mask
 from histoloop.progress import Progress, Work
 from histoloop.workflows.masks import SlideMask, mask_of_slide
+from histoloop.workflows.naming import unique_stems
 from histoloop.workflows.reports import ExportReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
@@ -40,6 +41,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     rows: list[SlideSummary] = []
     shapes: dict[str, tuple[Sequence[Polygon], float | None]] = {}
     slides = project.slides()
+    stems = unique_stems([record.path for record in slides])
     for number, record in enumerate(slides):
         yield Progress("Exporting", number, len(slides), record.name)
         found = mask_of_slide(project, record.id)
@@ -50,20 +52,14 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
         polygons = polygons_of_mask(
             found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
         )
-        files += _write_slide(out, _stem(record, slides), found, polygons, project, record)
-        shapes[record.name] = (polygons, record.mpp)
+        files += _write_slide(out, stems[record.path], found, polygons, project, record)
+        alike = sum(other.name == record.name for other in slides)
+        shapes[record.name if alike == 1 else str(record.path)] = (polygons, record.mpp)
         rows.append(_row(project, record, found))
     write_summary(out / "summary.csv", rows, project.scheme)
     write_areas(out / "areas.csv", shapes, project.scheme)
     yield Progress("Exporting", len(slides), len(slides))
     return ExportReport((*files, out / "summary.csv", out / "areas.csv"), tuple(failed))
-
-
-def _stem(record: SlideRecord, slides: Sequence[SlideRecord]) -> str:
-    """The slide's name without its ending, and its id where another slide has the same."""
-    stem = Path(record.name).stem
-    alike = [other for other in slides if Path(other.name).stem == stem]
-    return stem if len(alike) == 1 else f"{stem}-{record.id}"
 
 
 def _write_slide(

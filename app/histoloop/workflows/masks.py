@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from histoloop.annotations.records import AnnotationStatus, ClassScheme, Mask
+from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.inference.stitcher import mask_from_maps
 from histoloop.store.maps import SlideMap, open_map
 
@@ -77,10 +77,15 @@ def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     slide_map = open_map(folder)
     threshold = project.current_card().threshold
     mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
-    for annotation in project.annotations(slide_id=slide_id, status=AnnotationStatus.DONE):
-        painted, _origin = project.load_mask(annotation.id)
-        lay_over(mask, painted, annotation.region, downsample=slide_map.downsample)
+    for region, painted in painted_regions(project, slide_id):
+        lay_over(mask, painted, region, downsample=slide_map.downsample)
     return SlideMask(mask, slide_map.downsample)
+
+
+def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
+    """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top."""
+    done = [record for record in project.training_annotations() if record.slide_id == slide_id]
+    return [(record.region, project.load_mask(record.id)[0]) for record in done]
 
 
 def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:

@@ -18,6 +18,7 @@ from histoloop.slides.tissue import find_tissue
 from histoloop.store.maps import open_map
 from histoloop.workflows.masks import mask_of_map
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
+from histoloop.workflows.naming import unique_stems
 from histoloop.workflows.predict import map_writer, predict_maps, probabilities, staged
 from histoloop.workflows.shipped import find_model
 
@@ -57,7 +58,7 @@ def predict_files(
     if not files:
         raise ExportError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
     rows: list[SlideSummary] = []
-    for number, (file, stem) in enumerate(_stems(files).items()):
+    for number, (file, stem) in enumerate(unique_stems(files).items()):
         yield Progress(f"Predicting {file.name}", number, len(files))
         try:
             row = yield from staged(_predict_file(file, out / stem, loaded, mpp), number=number, of=len(files))
@@ -68,21 +69,6 @@ def predict_files(
     write_summary(summary, rows, loaded.card.scheme)
     failed = tuple((row.slide, row.message) for row in rows if row.status == "failed")
     return FilesReport(len(rows) - len(failed), failed, summary)
-
-
-def _stems(files: Sequence[Path]) -> dict[Path, str]:
-    """A name of its own for every file's results."""
-    stems: dict[Path, str] = {}
-    taken: set[str] = set()
-    for file in files:
-        stem, number = file.stem, 2
-        if stem in taken:
-            stem = f"{file.resolve().parent.name}-{file.stem}"
-        while stem in taken:
-            stem, number = f"{file.stem}-{number}", number + 1
-        taken.add(stem)
-        stems[file] = stem
-    return stems
 
 
 def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | None) -> Work[SlideSummary]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from histoloop.errors import HistoLoopError, SlideError
+from histoloop.errors import HistoLoopError, ProjectError, SlideError
 from histoloop.progress import Progress, Work
 from histoloop.slides.reader import Slide, find_slides, open_slide
 from histoloop.store.cards import load_card, model_hash
 from histoloop.store.files import file_beside
-from histoloop.store.project import Project
+from histoloop.store.project import DATABASE, Project
 from histoloop.workflows.reports import ImportReport
 from histoloop.workflows.shipped import find_model
 
@@ -28,15 +28,24 @@ THUMBNAIL_PX = 256
 def create_project(folder: Path, *, name: str, model: str | Path) -> Project:
     """Create a project around a model, of which it keeps a copy; the model's classes become the project's.
 
-    ProjectError when the folder holds something already.
+    ProjectError when the folder holds a project already or cannot be written; other files there stay.
     """
     source = find_model(model)
     card, digest = load_card(source), model_hash(source)
+    if not (folder / DATABASE).exists():
+        _copy_model(source, folder / "models" / source.name)
     project = Project.create(folder, name=name, scheme=card.scheme)
-    shutil.copytree(source, project.models_folder / source.name)
     record = project.add_model(source.name, hash=digest, parent=None, round=0)
     project.make_current(record.id)
     return project
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    except OSError as error:
+        advice = "Choose a folder that you may write to, on a disk with free space."
+        raise ProjectError(f"The model cannot be copied to {target}: {error}.", advice=advice) from error
 
 
 def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None = None) -> Work[ImportReport]:

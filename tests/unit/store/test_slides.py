@@ -182,3 +182,17 @@ def test_a_mirax_fingerprint_knows_the_slide_in_its_folder(tmp_path):
     first = fingerprint(path)
     (tmp_path / "s" / "Slidedat.ini").write_text("SLIDE_ID = 2")
     assert fingerprint(path) != first
+
+
+def test_another_resolution_makes_maps_and_predictions_of_the_old_one_void(project, slide):
+    model = project.add_model("m", hash="h", parent=None, round=0, status="current")
+    folder = project.new_map_folder(slide.id, model.id)
+    folder.mkdir()
+    project.add_map(slide.id, model.id, folder.name)
+    project.set_prediction(slide.id, model.id, {"benign": 1.0})
+    project.set_mpp(slide.id, slide.mpp)
+    assert project.map_folder(slide.id) == folder
+    project.set_mpp(slide.id, 2 * slide.mpp)
+    assert project.map_folder(slide.id) is None
+    assert project.slide(slide.id).predicted is None
+    assert folder.is_dir()  # nothing is deleted

@@ -1,0 +1,164 @@
+"""Tables that spreadsheets and scripts read: fixed columns, empty where nothing is known."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from histoloop.errors import ExportError
+from histoloop.exchange.tables import SlideSummary, mask_areas, write_areas, write_summary
+from histoloop.inference.contours import Polygon, polygons_of_mask
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from histoloop.annotations.records import ClassScheme
+
+SUMMARY_COLUMNS = [
+    "slide", "predicted_class", "p_Normal", "p_Polyp", "p_Cancer",
+    "tissue_area_um2", "area_gland_um2", "area_tumour_um2", "tissue_area_px", "area_gland_px", "area_tumour_px",
+    "mpp", "model", "status", "message",
+]  # fmt: skip
+
+KNOWN = SlideSummary(
+    "a.svs",
+    "predicted",
+    model="colon",
+    mpp=0.5,
+    probabilities={"Normal": 0.25, "Polyp": 0.6875, "Cancer": 0.0625},
+    tissue_area_px=1000.0,
+    mask_area_px={"gland": 400.0, "tumour": 0.0},
+)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def polygons(*, downsample: float = 1.0) -> list[Polygon]:
+    """A gland of 3 x 2 mask pixels at (1, 0) and a tumour of 2 x 2 at (5, 3)."""
+    mask = np.zeros((5, 8), np.uint8)
+    mask[:2, 1:4] = 1
+    mask[3:, 5:7] = 2
+    return polygons_of_mask(mask, downsample=downsample)
+
+
+# --- the summary ------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_tells_class_probabilities_and_areas_of_a_slide(tmp_path: Path, scheme: ClassScheme) -> None:
+    write_summary(tmp_path / "summary.csv", [KNOWN], scheme)
+    (row,) = rows_of(tmp_path / "summary.csv")
+    assert row == {
+        "slide": "a.svs", "predicted_class": "Polyp",
+        "p_Normal": "0.250000", "p_Polyp": "0.687500", "p_Cancer": "0.062500",
+        "tissue_area_um2": "250.0", "area_gland_um2": "100.0", "area_tumour_um2": "0.0",
+        "tissue_area_px": "1000", "area_gland_px": "400", "area_tumour_px": "0",
+        "mpp": "0.500000", "model": "colon", "status": "predicted", "message": "",
+    }  # fmt: skip
+
+
+def test_the_columns_are_in_a_fixed_order_with_those_of_the_scheme_among_them(
+    tmp_path: Path, scheme: ClassScheme
+) -> None:
+    write_summary(tmp_path / "summary.csv", [], scheme)
+    assert (tmp_path / "summary.csv").read_bytes() == ",".join(SUMMARY_COLUMNS).encode() + b"\r\n"
+
+
+def test_columns_in_micrometres_are_empty_where_the_resolution_is_unknown(tmp_path: Path, scheme: ClassScheme) -> None:
+    row = SlideSummary("a.png", "predicted", tissue_area_px=9.0, mask_area_px={"gland": 4.0, "tumour": 0.0})
+    write_summary(tmp_path / "summary.csv", [row], scheme)
+    (found,) = rows_of(tmp_path / "summary.csv")
+    assert [found[name] for name in ("mpp", "tissue_area_um2", "area_gland_um2", "area_tumour_um2")] == [""] * 4
+    assert [found[name] for name in ("tissue_area_px", "area_gland_px", "area_tumour_px")] == ["9", "4", "0"]
+
+
+def test_a_slide_that_failed_has_a_row_with_its_reason_and_nothing_else(tmp_path: Path, scheme: ClassScheme) -> None:
+    reason = 'it cannot be read ("truncated"),\nCopy it again.'
+    write_summary(tmp_path / "summary.csv", [SlideSummary("b.svs", "failed", reason), KNOWN], scheme)
+    failed, whole = rows_of(tmp_path / "summary.csv")
+    assert {key: value for key, value in failed.items() if value} == {
+        "slide": "b.svs", "status": "failed", "message": reason,
+    }  # fmt: skip
+    assert whole["slide"] == "a.svs"
+
+
+@pytest.mark.parametrize("shares", [None, {}])
+def test_without_probabilities_there_is_no_predicted_class(shares: dict[str, float] | None) -> None:
+    assert SlideSummary("a.svs", "predicted", probabilities=shares).predicted_class == ""
+    assert KNOWN.predicted_class == "Polyp"
+
+
+def test_names_beyond_ascii_are_utf_8(tmp_path: Path, scheme: ClassScheme) -> None:
+    write_summary(tmp_path / "summary.csv", [SlideSummary("Präparat 数.svs", "failed")], scheme)
+    assert rows_of(tmp_path / "summary.csv")[0]["slide"] == "Präparat 数.svs"
+
+
+# --- areas ------------------------------------------------------------------------------------------------------------
+
+
+def test_areas_of_a_mask_are_level_0_pixels_per_class(scheme: ClassScheme) -> None:
+    mask = np.array([[0, 1, 1], [1, 0, 2]], np.uint8)
+    assert mask_areas(mask, scheme, downsample=1.0) == {"gland": 3.0, "tumour": 1.0}
+    assert mask_areas(mask, scheme, downsample=2.5) == {"gland": 18.75, "tumour": 6.25}
+
+
+def test_a_class_that_does_not_occur_has_the_area_0(scheme: ClassScheme) -> None:
+    assert mask_areas(np.zeros((3, 3), np.uint8), scheme, downsample=4.0) == {"gland": 0.0, "tumour": 0.0}
+
+
+def test_every_polygon_has_a_row_with_class_centre_and_area(tmp_path: Path, scheme: ClassScheme) -> None:
+    write_areas(tmp_path / "areas.csv", {"a.svs": (polygons(downsample=4.0), 0.25)}, scheme)
+    gland, tumour = rows_of(tmp_path / "areas.csv")
+    assert gland == {
+        "slide": "a.svs", "polygon": "1", "class": "gland", "centre_x_px": "10.0", "centre_y_px": "4.0",
+        "area_um2": "6.0", "area_px": "96.0",
+    }  # fmt: skip
+    assert (tumour["polygon"], tumour["class"], tumour["area_um2"]) == ("2", "tumour", "4.0")
+    assert (tumour["centre_x_px"], tumour["centre_y_px"]) == ("24.0", "16.0")
+
+
+def test_polygons_are_numbered_per_slide_and_have_micrometres_only_where_they_are_known(
+    tmp_path: Path, scheme: ClassScheme
+) -> None:
+    write_areas(tmp_path / "areas.csv", {"a.svs": (polygons(), 0.5), "b.png": (polygons(), None)}, scheme)
+    rows = rows_of(tmp_path / "areas.csv")
+    assert [(row["slide"], row["polygon"]) for row in rows] == [
+        ("a.svs", "1"), ("a.svs", "2"), ("b.png", "1"), ("b.png", "2"),
+    ]  # fmt: skip
+    assert [row["area_um2"] for row in rows] == ["1.5", "1.0", "", ""]
+    assert [row["area_px"] for row in rows] == ["6.0", "4.0", "6.0", "4.0"]
+
+
+def test_without_polygons_there_is_the_header_only(tmp_path: Path, scheme: ClassScheme) -> None:
+    write_areas(tmp_path / "areas.csv", {"a.svs": ([], 0.5)}, scheme)
+    assert (tmp_path / "areas.csv").read_text(encoding="utf-8").splitlines() == [
+        "slide,polygon,class,centre_x_px,centre_y_px,area_um2,area_px"
+    ]
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path, scheme: ClassScheme) -> None:
+    for number in (1, 2):
+        write_summary(tmp_path / f"summary-{number}.csv", [KNOWN], scheme)
+        write_areas(tmp_path / f"areas-{number}.csv", {"a.svs": (polygons(), 0.5)}, scheme)
+    for name in ("summary", "areas"):
+        first, second = ((tmp_path / f"{name}-{number}.csv").read_bytes() for number in (1, 2))
+        assert first == second
+        assert first.count(b"\r\n") == first.count(b"\n") > 1
+
+
+def test_an_unwritable_place_is_an_export_error_that_names_the_file(tmp_path: Path, scheme: ClassScheme) -> None:
+    with pytest.raises(ExportError, match=r"summary\.csv cannot be written") as caught:
+        write_summary(tmp_path / "absent" / "summary.csv", [KNOWN], scheme)
+    assert "close the file if it is open" in caught.value.advice
+    (tmp_path / "areas.csv").mkdir()
+    with pytest.raises(ExportError, match=r"areas\.csv cannot be written"):
+        write_areas(tmp_path / "areas.csv", {}, scheme)
+    assert [path.name for path in tmp_path.iterdir()] == ["areas.csv"]

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histoloop.geometry import Region
+from histoloop.slides.reader import open_slide
+from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue
+from histoloop.slides.tissue import TissueMask, find_tissue, tissue_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PINK = (214, 140, 180)
+PURPLE = (120, 80, 160)
+
+
+def glass(width: int, height: int, *, level: int = 243, noise: float = 2.0) -> np.ndarray:
+    """Light grey with the noise of a camera."""
+    grains = np.random.default_rng(0).normal(level, noise, (height, width, 1)).repeat(3, axis=2)
+    return grains.clip(0, 255).astype(np.uint8)
+
+
+# --- masks ------------------------------------------------------------------------------------------------------------
+
+
+def chequered() -> TissueMask:
+    """6 x 4 mask pixels of 10 level-0 pixels, every other one tissue."""
+    return TissueMask(np.indices((4, 6)).sum(axis=0) % 2 == 0, 10.0)
+
+
+def test_the_fraction_of_a_region_is_its_share_of_tissue() -> None:
+    mask = np.zeros((4, 6), bool)
+    mask[1, 2:4] = True
+    tissue = TissueMask(mask, 10.0)
+    assert tissue.fraction(Region(20, 10, 20, 10)) == 1
+    assert tissue.fraction(Region(0, 0, 60, 40)) == pytest.approx(2 / 24)
+    assert tissue.fraction(Region(30, 10, 20, 10)) == pytest.approx(1 / 2)
+    assert tissue.fraction(Region(0, 20, 60, 20)) == 0
+
+
+@given(st.integers(-8, 10), st.integers(-8, 10), st.integers(1, 12), st.integers(1, 12))
+def test_the_fraction_of_whole_mask_pixels_is_exact_and_counts_the_outside_as_empty(
+    column: int, row: int, columns: int, rows: int
+) -> None:
+    tissue = chequered()
+    wide = np.zeros((4 + 60, 6 + 60), bool)
+    wide[30:34, 30:36] = tissue.mask
+    expected = wide[row + 30 : row + 30 + rows, column + 30 : column + 30 + columns].mean()
+    assert tissue.fraction(Region(column * 10, row * 10, columns * 10, rows * 10)) == pytest.approx(expected)
+
+
+@given(st.integers(-100, 200), st.integers(-100, 200), st.integers(1, 300), st.integers(1, 300), st.floats(0.3, 40))
+def test_a_fraction_lies_between_0_and_1(x: int, y: int, width: int, height: int, downsample: float) -> None:
+    region = Region(x, y, width, height)
+    assert 0 <= TissueMask(chequered().mask, downsample).fraction(region) <= 1
+    everywhere = TissueMask(np.ones((4, 6), bool), downsample)
+    slide = Region(0, 0, math.ceil(6 * downsample), math.ceil(4 * downsample))
+    assert (everywhere.fraction(region) > 0) or not region.overlaps(slide)
+
+
+@pytest.mark.parametrize("region", [Region(-50, 0, 50, 40), Region(60, 0, 9, 9), Region(0, 40, 10, 10)])
+def test_outside_the_slide_there_is_no_tissue(region: Region) -> None:
+    assert TissueMask(np.ones((4, 6), bool), 10.0).fraction(region) == 0
+
+
+def test_a_region_within_one_mask_pixel_takes_its_value() -> None:
+    assert chequered().fraction(Region(3, 4, 1, 1)) == 1
+    assert chequered().fraction(Region(13, 4, 1, 1)) == 0
+
+
+def test_the_area_is_in_level_0_pixels() -> None:
+    assert chequered().area_level0_px == 12 * 100
+    assert TissueMask(np.ones((2, 3), bool), 2.5).area_level0_px == pytest.approx(37.5)
+
+
+# --- pixels -----------------------------------------------------------------------------------------------------------
+
+
+def test_white_and_blank_glass_holds_no_tissue() -> None:
+    assert not tissue_of(np.full((60, 80, 3), 255, np.uint8)).any()
+    assert not tissue_of(glass(80, 60)).any()
+
+
+def test_glass_with_a_faint_tint_and_noise_holds_no_tissue() -> None:
+    tinted = glass(200, 150).astype(int) + np.random.default_rng(1).integers(-3, 4, (150, 200, 3))
+    assert not tissue_of(tinted.clip(0, 255).astype(np.uint8)).any()
+
+
+@pytest.mark.parametrize("colour", [PINK, PURPLE])
+def test_a_field_full_of_one_colour_is_all_tissue(colour: tuple[int, int, int]) -> None:
+    assert tissue_of(np.full((60, 80, 3), colour, np.uint8)).all()
+
+
+def test_a_field_full_of_pale_and_dark_tissue_is_all_tissue() -> None:
+    pixels = np.full((80, 100, 3), PINK, np.uint8)
+    pixels[:, 40:] = PURPLE
+    assert tissue_of(pixels).all()
+
+
+@pytest.mark.parametrize("colour", [PINK, PURPLE])
+def test_tissue_on_glass_is_found_where_it_lies(colour: tuple[int, int, int]) -> None:
+    pixels = glass(200, 150)
+    pixels[40:90, 60:160] = colour
+    mask = tissue_of(pixels)
+    assert mask.shape == (150, 200)
+    assert mask.dtype == np.bool_
+    assert mask[41:89, 61:159].all()
+    around = np.ones_like(mask)
+    around[36:94, 56:164] = False  # blurred by a few pixels
+    assert not mask[around].any()
+
+
+@pytest.mark.parametrize("grey", [0, 30, 80, 160])
+def test_pen_dust_and_coverslip_edges_without_colour_are_no_tissue(grey: int) -> None:
+    pixels = glass(200, 150)
+    pixels[40:90, 60:160] = grey
+    assert not tissue_of(pixels).any()
+
+
+def test_nearly_black_pixels_are_no_tissue_even_when_coloured() -> None:
+    pixels = glass(200, 150)
+    pixels[40:90, 60:160] = (4, 4, 14)
+    assert not tissue_of(pixels)[46:84, 66:154].any()
+
+
+def test_specks_are_no_tissue() -> None:
+    pixels = glass(600, 500)
+    pixels[100:400, 200:500] = PINK
+    pixels[40:45, 50:55] = PURPLE
+    mask = tissue_of(pixels)
+    assert not mask[:90, :190].any()
+    assert mask[102:398, 202:498].all()
+
+
+def test_small_holes_are_filled() -> None:
+    pixels = glass(600, 500)
+    pixels[100:400, 200:500] = PINK
+    pixels[250:255, 300:305] = 255
+    assert tissue_of(pixels)[102:398, 202:498].all()
+
+
+def test_a_large_hole_stays_open() -> None:
+    pixels = glass(400, 300)
+    pixels[50:250, 50:350] = PINK
+    pixels[100:200, 150:250] = 243
+    mask = tissue_of(pixels)
+    assert not mask[106:194, 156:244].any()
+    assert mask[60:90, 60:340].all()
+
+
+def test_synthetic_tissue_is_told_from_its_glass() -> None:
+    pixels, _mask = SyntheticTissue(SyntheticSpec(seed=5, width=400, height=360, mpp=1.0, margin_um=30)).read(
+        Region(0, 0, 400, 360)
+    )
+    mask = tissue_of(pixels)
+    blank = (pixels == 255).all(axis=2)
+    assert 0.2 < blank.mean() < 0.8
+    assert mask[blank].mean() < 0.05
+    assert mask[~blank].mean() > 0.9
+
+
+# --- slides -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def half_full(tmp_path: Path, save_picture: Callable[..., Path]) -> Path:
+    """600 x 400, tissue from column 300 on."""
+    pixels = glass(600, 400)
+    pixels[:, 300:] = PINK
+    return save_picture(tmp_path / "half.png", pixels)
+
+
+def test_tissue_is_found_in_level_0_coordinates(half_full: Path) -> None:
+    with open_slide(half_full) as slide:
+        tissue = find_tissue(slide, max_size_px=150)
+    assert tissue.mask.shape == (100, 150)
+    assert tissue.downsample == 4
+    assert tissue.fraction(Region(320, 0, 280, 400)) == 1
+    assert tissue.fraction(Region(0, 0, 280, 400)) == 0
+    assert tissue.area_level0_px == pytest.approx(300 * 400, rel=0.05)
+
+
+def test_the_mask_is_no_larger_than_the_slide(half_full: Path) -> None:
+    with open_slide(half_full) as slide:
+        tissue = find_tissue(slide)
+    assert tissue.mask.shape == (400, 600)
+    assert tissue.downsample == 1
+
+
+@pytest.mark.parametrize("size", [(333, 217), (101, 400), (64, 63)])
+def test_the_mask_reaches_over_the_whole_slide(
+    tmp_path: Path, save_picture: Callable[..., Path], size: tuple[int, int]
+) -> None:
+    path = save_picture(tmp_path / "full.png", np.full((size[1], size[0], 3), PINK, np.uint8))
+    with open_slide(path) as slide:
+        tissue = find_tissue(slide, max_size_px=50)
+        assert max(tissue.mask.shape) <= 50
+        assert tissue.mask.shape[1] * tissue.downsample >= slide.width
+        assert tissue.mask.shape[0] * tissue.downsample >= slide.height
+        for x, y in ((0, 0), (slide.width - 1, 0), (0, slide.height - 1), (slide.width - 1, slide.height - 1)):
+            assert tissue.fraction(Region(x, y, 1, 1)) == 1
+
+
+def test_tissue_on_a_thin_slide_is_found_where_it_lies(tmp_path: Path, save_picture: Callable[..., Path]) -> None:
+    pixels = glass(1000, 14)
+    pixels[:, 900:] = PINK
+    with open_slide(save_picture(tmp_path / "thin.png", pixels)) as slide:
+        tissue = find_tissue(slide, max_size_px=100)
+    assert tissue.fraction(Region(920, 0, 70, 10)) == 1
+    assert tissue.fraction(Region(600, 0, 200, 10)) == 0
+
+
+def test_tissue_of_a_real_slide_is_neither_all_nor_nothing(real_data: Path) -> None:
+    with open_slide(real_data / "slides" / "CMU-1-Small-Region.svs") as slide:
+        tissue = find_tissue(slide, max_size_px=400)
+        height, width = tissue.mask.shape
+        pixels = slide.read_scaled(0, 0, width, height, downsample=tissue.downsample)
+    assert (height, width) == (400, 300)  # 299.3 pixels wide, rounded up
+    found, left = pixels[tissue.mask], pixels[~tissue.mask]
+    assert 0.1 < tissue.mask.mean() < 0.95
+    assert found.mean() < left.mean() - 20  # glass is brighter
+    assert tissue.area_level0_px == pytest.approx(tissue.mask.mean() * 2220 * 2967, rel=0.01)

@@ -1,0 +1,144 @@
+"""Projects without a network: a model folder whose weights nobody loads, pictures of tissue, maps written by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
+from histoloop.networks.config import NetworkConfig
+from histoloop.slides.tiling import Window
+from histoloop.store.cards import CARD, WEIGHTS, Card, card_text
+from histoloop.store.maps import MapWriter
+from histoloop.workflows.projects import create_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+
+STRIDE = 32
+
+
+@pytest.fixture(scope="session")
+def scheme() -> ClassScheme:
+    return ClassScheme(
+        labels=(LabelClass("benign", "gland"), LabelClass("malignant", "tumour")),
+        masks=(MaskClass("gland", "#00a0ff"), MaskClass("tumour", "#d01020")),
+    )
+
+
+@pytest.fixture(scope="session")
+def make_model(scheme: ClassScheme) -> Callable[..., Path]:
+    """Write a model folder: a whole card, and bytes in place of weights."""
+
+    def make(folder: Path, *, weights: bytes = b"weights", **changes: Any) -> Path:
+        values: dict[str, Any] = {
+            "name": folder.name,
+            "title": "A tiny model",
+            "description": "For tests.",
+            "licence": "CC0-1.0",
+            "attribution": "Nobody",
+            "network": NetworkConfig(labels=2),
+            "scheme": scheme,
+            "mpp": 1.0,
+            "mean": (0.6, 0.4, 0.6),
+            "std": (0.2, 0.2, 0.2),
+            "training": {},
+            "figures": {},
+            "parent": None,
+            "created": "2026-01-01T00:00:00+00:00",
+            **changes,
+        }
+        folder.mkdir(parents=True)
+        (folder / CARD).write_text(card_text(Card(**values)), encoding="utf-8")
+        (folder / WEIGHTS).write_bytes(weights)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def project(tmp_path: Path, make_model: Callable[..., Path]) -> Iterator[Project]:
+    model = make_model(tmp_path / "given" / "tiny")
+    with create_project(tmp_path / "project", name="Colon", model=model) as project:
+        yield project
+
+
+@pytest.fixture(scope="session")
+def paint_tissue() -> Callable[..., Path]:
+    """Write a picture that is tissue all over, or up to a column."""
+
+    def paint(path: Path, *, width: int = 160, height: int = 96, until: int | None = None, seed: int = 0) -> Path:
+        noise = np.random.default_rng(seed).integers(-12, 13, (height, width, 3))
+        pixels = np.array((215, 140, 185)) + noise
+        if until is not None:
+            pixels[:, until:] = 245
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(path, compress_level=1)
+        return path
+
+    return paint
+
+
+@pytest.fixture
+def add_slide(tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]) -> Callable[..., SlideRecord]:
+    """Add a picture of tissue to the project."""
+
+    def add(name: str = "a.png", *, mpp: float | None = 0.5, **options: Any) -> SlideRecord:
+        path = paint_tissue(tmp_path / "slides" / name, seed=len(project.slides()), **options)
+        with Image.open(path) as picture:
+            width, height = picture.size
+        return project.add_slide(path, width=width, height=height, mpp=mpp, vendor="picture")
+
+    return add
+
+
+@pytest.fixture
+def add_map(project: Project) -> Callable[..., Path]:
+    """Write the maps of a slide by a model (the current one) and keep them.
+
+    `foreground` (h, w) is at map pixels, or one number for all; `labels` (2, rows, columns) is per cell, or the name
+    of the label that is likeliest everywhere.
+    """
+
+    def add(
+        slide: SlideRecord,
+        foreground: np.ndarray | float,
+        *,
+        labels: np.ndarray | str = "benign",
+        downsample: float = 1.0,
+        model_id: int | None = None,
+    ) -> Path:
+        model = project.current_model() if model_id is None else project.model(model_id)
+        folder = project.new_map_folder(slide.id, model.id)
+        names = project.scheme.label_names
+        with MapWriter(
+            folder,
+            slide_width=slide.width,
+            slide_height=slide.height,
+            downsample=downsample,
+            labels=names,
+            stride_px=STRIDE,
+            model_hash=model.hash,
+        ) as writer:
+            whole = np.zeros((writer.rows * STRIDE, writer.columns * STRIDE), np.float32)
+            if isinstance(foreground, np.ndarray):
+                whole[: foreground.shape[0], : foreground.shape[1]] = foreground
+            else:
+                whole[:] = foreground
+            if isinstance(labels, str):
+                cells = np.zeros((len(names), writer.rows, writer.columns), np.float32)
+                cells[names.index(labels)] = 9.0
+            else:
+                cells = labels
+            writer.write(Window(0, 0, whole.shape[1], whole.shape[0]), whole, cells)
+        project.add_map(slide.id, model.id, folder.name)
+        return folder
+
+    return add

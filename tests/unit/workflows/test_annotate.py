@@ -1,0 +1,403 @@
+"""Annotations start from the map, go on where they were left, and can be brought along as files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoloop.annotations.records import AnnotationStatus, Origin, Patch, QueryStatus
+from histoloop.errors import DataError, HistoLoopError, ProjectError
+from histoloop.geometry import Region
+from histoloop.store.project import Project
+from histoloop.store.records import NewQuery
+from histoloop.workflows.annotate import begin, cannot_tell, finish, import_annotation, skip, starting_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.annotations.records import Mask
+    from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
+
+REGION = Region(20, 10, 40, 30)
+ELSEWHERE = Region(80, 10, 40, 30)
+
+
+@pytest.fixture
+def slide(add_slide: Callable[..., SlideRecord]) -> SlideRecord:
+    """A slide of 160 x 96 pixels."""
+    return add_slide("a.png")
+
+
+@pytest.fixture
+def query(project: Project, slide: SlideRecord) -> QueryRecord:
+    (record,) = project.add_queries([NewQuery(slide.id, REGION, "entropy", 0.6, 1, "Unsure.", "benign")])
+    return record
+
+
+def begun(project: Project, slide: SlideRecord, region: Region = REGION, **options: Any) -> AnnotationRecord:
+    return begin(project, slide_id=slide.id, region=region, **{"person": "Ada", **options})
+
+
+def painted(value: int = 2) -> Patch:
+    return Patch(3, 4, np.full((5, 6), value, np.uint8))
+
+
+def picture(path: Path, mask: Mask) -> Path:
+    Image.fromarray(mask).save(path)
+    return path
+
+
+def two_classes(region: Region = REGION) -> Mask:
+    mask = np.zeros((region.height, region.width), np.uint8)
+    mask[: region.height // 2] = 1
+    mask[:, : region.width // 4] = 2
+    return mask
+
+
+# --- begin ------------------------------------------------------------------------------------------------------------
+
+
+def test_before_a_prediction_a_region_starts_empty_and_names_no_model(project: Project, slide: SlideRecord) -> None:
+    record = begun(project, slide)
+    mask, origin = project.load_mask(record.id)
+    assert mask.shape == (30, 40)
+    assert not mask.any()
+    assert (origin == Origin.UNTOUCHED).all()
+    assert (record.status, record.region, record.person) == (AnnotationStatus.DRAFT, REGION, "Ada")
+    assert record.model_hash is None
+
+
+def test_a_region_starts_from_the_mask_of_the_map_and_names_its_model(
+    project: Project, slide: SlideRecord, add_map: Callable[..., Path]
+) -> None:
+    foreground = np.zeros((96, 160), np.float32)
+    foreground[15:25, 30:200] = 0.9
+    add_map(slide, foreground, labels="malignant")
+    record = begun(project, slide)
+    mask, origin = project.load_mask(record.id)
+    expected = np.zeros((30, 40), np.uint8)
+    expected[5:15, 10:] = 2
+    assert np.array_equal(mask, expected)
+    assert (origin == Origin.UNTOUCHED).all()
+    assert record.model_hash == project.current_model().hash
+
+
+def test_the_starting_mask_has_level_0_pixels_whatever_the_map_has(
+    project: Project, slide: SlideRecord, add_map: Callable[..., Path]
+) -> None:
+    foreground = np.zeros((24, 40), np.float32)
+    foreground[:, 10:] = 1.0
+    add_map(slide, foreground, downsample=4.0)
+    mask, model_hash = starting_mask(project, slide.id, REGION)
+    assert mask.shape == (30, 40)
+    assert np.array_equal(np.unique(mask), [0, 1])
+    assert not mask[:, :18].any()
+    assert mask[:, 22:].all()
+    assert model_hash == project.current_model().hash
+
+
+@pytest.mark.parametrize(("threshold", "value"), [(0.5, 1), (0.7, 0)])
+def test_the_starting_mask_is_cut_at_the_threshold_of_the_model(
+    project: Project,
+    slide: SlideRecord,
+    add_map: Callable[..., Path],
+    make_model: Callable[..., Path],
+    threshold: float,
+    value: int,
+) -> None:
+    make_model(project.models_folder / "other", threshold=threshold)
+    model = project.add_model("other", hash="other", parent=None, round=1)
+    project.make_current(model.id)
+    add_map(slide, 0.6)
+    mask, _hash = starting_mask(project, slide.id, REGION)
+    assert (mask == value).all()
+
+
+def test_maps_of_a_model_that_is_not_current_are_not_started_from(
+    project: Project, slide: SlideRecord, add_map: Callable[..., Path]
+) -> None:
+    candidate = project.add_model("candidate", hash="candidate", parent=None, round=1)
+    add_map(slide, 1.0, model_id=candidate.id)
+    mask, model_hash = starting_mask(project, slide.id, REGION)
+    assert not mask.any()
+    assert model_hash is None
+
+
+def test_a_draft_is_resumed_with_what_was_painted(
+    project: Project, slide: SlideRecord, add_map: Callable[..., Path]
+) -> None:
+    first = begun(project, slide)
+    project.append_patch(first.id, painted())
+    add_map(slide, 1.0)  # a prediction meanwhile does not paint over it
+    again = begun(project, slide, person="Bo")
+    assert again.id == first.id
+    assert again.person == "Ada"
+    mask, origin = project.load_mask(again.id)
+    assert (mask == 2).sum() == 30
+    assert not (mask == 1).any()
+    assert (origin == Origin.HUMAN).sum() == 30
+    assert len(project.annotations()) == 1
+
+
+def test_a_draft_is_resumed_after_the_project_was_closed_and_opened(project: Project, slide: SlideRecord) -> None:
+    first = begun(project, slide)
+    project.append_patch(first.id, painted())
+    with Project.open(project.folder) as again:
+        assert begun(again, slide).id == first.id
+        assert (again.load_mask(first.id)[0] == 2).sum() == 30
+
+
+def test_another_region_is_another_annotation(project: Project, slide: SlideRecord) -> None:
+    first = begun(project, slide)
+    assert begun(project, slide, ELSEWHERE).id != first.id
+    overlapping = Region(REGION.x, REGION.y, REGION.width, REGION.height - 1)
+    assert begun(project, slide, overlapping).id != first.id
+
+
+def test_the_same_region_of_another_slide_is_another_annotation(
+    project: Project, slide: SlideRecord, add_slide: Callable[..., SlideRecord]
+) -> None:
+    first = begun(project, slide)
+    other = begun(project, add_slide("b.png"))
+    assert other.id != first.id
+    assert other.slide_id != slide.id
+
+
+def test_a_finished_region_is_reopened_with_what_was_painted(project: Project, slide: SlideRecord) -> None:
+    first = begun(project, slide)
+    project.append_patch(first.id, painted())
+    finish(project, first.id, label="malignant")
+    again = begun(project, slide)
+    assert again.id != first.id
+    assert (again.status, again.continues, again.label) == (AnnotationStatus.DRAFT, first.id, "malignant")
+    assert np.array_equal(project.load_mask(again.id)[0], project.load_mask(first.id)[0])
+    assert (project.load_mask(again.id)[0] == 2).sum() == 30
+
+
+def test_a_reopened_region_is_resumed_and_not_reopened_again(project: Project, slide: SlideRecord) -> None:
+    finish(project, begun(project, slide).id)
+    again = begun(project, slide)
+    assert begun(project, slide).id == again.id
+    assert len(project.annotations()) == 2
+
+
+def test_an_annotation_knows_the_query_it_answers(project: Project, slide: SlideRecord, query: QueryRecord) -> None:
+    assert begun(project, slide, query_id=query.id).query_id == query.id
+    assert begun(project, slide, ELSEWHERE).query_id is None
+
+
+# --- finish, skip, cannot tell ----------------------------------------------------------------------------------------
+
+
+def test_finishing_accepts_what_nobody_painted_and_takes_the_query_off_the_queue(
+    project: Project, slide: SlideRecord, query: QueryRecord
+) -> None:
+    draft = begun(project, slide, query_id=query.id)
+    project.append_patch(draft.id, painted())
+    done = finish(project, draft.id, label="benign")
+    assert (done.id, done.status, done.label) == (draft.id, AnnotationStatus.DONE, "benign")
+    _mask, origin = project.load_mask(draft.id)
+    assert np.unique(origin).tolist() == [Origin.ACCEPTED, Origin.HUMAN]
+    assert (origin == Origin.HUMAN).sum() == 30
+    assert project.query(query.id).status is QueryStatus.ANNOTATED
+    assert project.queries() == []
+    assert [record.id for record in project.training_annotations()] == [draft.id]
+
+
+@pytest.mark.parametrize(("close", "status"), [(skip, QueryStatus.SKIPPED), (cannot_tell, QueryStatus.CANNOT_TELL)])
+def test_a_query_that_nobody_answers_leaves_the_queue(
+    project: Project,
+    query: QueryRecord,
+    slide: SlideRecord,
+    close: Callable[[Project, int], None],
+    status: QueryStatus,
+) -> None:
+    (other,) = project.add_queries([NewQuery(slide.id, ELSEWHERE, "entropy", 0.5, 1, "Unsure.", "benign")])
+    close(project, query.id)
+    assert project.query(query.id).status is status
+    assert [record.id for record in project.queries()] == [other.id]
+    assert project.training_annotations() == []
+
+
+# --- masks from files -------------------------------------------------------------------------------------------------
+
+
+def brought(project: Project, mask_file: Path, **options: Any) -> AnnotationRecord:
+    return import_annotation(project, mask_file=mask_file, **{"person": "Bo", **options})
+
+
+def test_a_picture_becomes_the_finished_annotation_of_a_query(
+    project: Project, query: QueryRecord, tmp_path: Path
+) -> None:
+    record = brought(project, picture(tmp_path / "m.png", two_classes()), query_id=query.id, label="malignant")
+    assert (record.status, record.region, record.query_id) == (AnnotationStatus.DONE, REGION, query.id)
+    assert (record.person, record.label, record.model_hash) == ("Bo", "malignant", None)
+    mask, origin = project.load_mask(record.id)
+    assert np.array_equal(mask, two_classes())
+    assert (origin == Origin.HUMAN).all()
+    assert project.query(query.id).status is QueryStatus.ANNOTATED
+
+
+@pytest.mark.parametrize("name", ["m.geojson", "m.JSON"])
+def test_geojson_in_slide_pixels_becomes_the_annotation_of_a_region(
+    project: Project, slide: SlideRecord, tmp_path: Path, name: str
+) -> None:
+    ring = [[30, 15], [50, 15], [50, 20], [30, 20], [30, 15]]
+    content = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"classification": {"name": "Tumour"}},
+    }
+    (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    record = brought(project, tmp_path / name, slide_name=slide.name, region=REGION)
+    expected = np.zeros((30, 40), np.uint8)
+    expected[5:10, 10:30] = 2
+    mask, origin = project.load_mask(record.id)
+    assert np.array_equal(mask, expected)
+    assert (origin == Origin.HUMAN).all()
+
+
+@pytest.mark.parametrize("called", ["name", "stem", "path"])
+def test_without_a_region_the_mask_is_of_the_whole_slide_that_is_named(
+    project: Project, slide: SlideRecord, add_slide: Callable[..., SlideRecord], tmp_path: Path, called: str
+) -> None:
+    add_slide("b.png")
+    name = {"name": "a.png", "stem": "a", "path": str(slide.path)}[called]
+    mask = two_classes(slide.extent)
+    record = brought(project, picture(tmp_path / "m.png", mask), slide_name=name)
+    assert (record.slide_id, record.region) == (slide.id, slide.extent)
+    assert np.array_equal(project.load_mask(record.id)[0], mask)
+
+
+def test_a_mask_of_half_the_size_is_enlarged_without_new_values(
+    project: Project, query: QueryRecord, tmp_path: Path
+) -> None:
+    small = two_classes(Region(0, 0, 20, 15))
+    record = brought(project, picture(tmp_path / "m.png", small), query_id=query.id)
+    mask, _origin = project.load_mask(record.id)
+    assert np.array_equal(mask, small.repeat(2, axis=0).repeat(2, axis=1))
+
+
+@pytest.mark.parametrize("size", [(30, 40), (40, 40), (40, 28), (160, 96)])
+def test_a_mask_of_other_proportions_is_refused_with_both_sizes(
+    project: Project, query: QueryRecord, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    width, height = size
+    path = picture(tmp_path / "m.png", np.ones((height, width), np.uint8))
+    with pytest.raises(DataError) as caught:
+        brought(project, path, query_id=query.id)
+    assert f"{width} x {height} pixels; the region is 40 x 30" in caught.value.message
+    assert str(path) in caught.value.message
+    assert "same proportions" in caught.value.advice
+
+
+def test_a_value_that_is_no_class_is_refused_with_the_way_out(
+    project: Project, query: QueryRecord, tmp_path: Path
+) -> None:
+    mask = two_classes()
+    mask[0, 0] = 3
+    with pytest.raises(DataError, match="value 3; the project has 2 mask classes") as caught:
+        brought(project, picture(tmp_path / "m.png", mask), query_id=query.id)
+    assert "--mask-class gland or tumour" in caught.value.advice
+
+
+def test_with_a_mask_class_all_foreground_is_of_that_class(
+    project: Project, query: QueryRecord, tmp_path: Path
+) -> None:
+    mask = np.where(two_classes() > 0, 77, 0).astype(np.uint8)
+    mask[-1, -1] = 12
+    record = brought(project, picture(tmp_path / "m.png", mask), query_id=query.id, mask_class="tumour")
+    assert np.array_equal(project.load_mask(record.id)[0], np.where(mask > 0, 2, 0))
+
+
+def test_a_mask_class_that_does_not_exist_is_refused_with_the_choices(
+    project: Project, query: QueryRecord, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"'stroma'.*gland, tumour"):
+        brought(project, picture(tmp_path / "m.png", two_classes()), query_id=query.id, mask_class="stroma")
+
+
+def test_a_query_that_does_not_exist_is_refused(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="no query 99") as caught:
+        brought(project, picture(tmp_path / "m.png", two_classes()), query_id=99)
+    assert "histoloop query" in caught.value.advice
+
+
+def test_a_slide_that_does_not_exist_is_refused_with_those_that_do(
+    project: Project, slide: SlideRecord, add_slide: Callable[..., SlideRecord], tmp_path: Path
+) -> None:
+    add_slide("b.png")
+    with pytest.raises(ProjectError, match="No slides are called 'c'") as caught:
+        brought(project, picture(tmp_path / "m.png", two_classes()), slide_name="c")
+    assert f"{slide.name}, b.png" in caught.value.advice
+
+
+def test_a_name_that_two_slides_have_is_refused(
+    project: Project, add_slide: Callable[..., SlideRecord], tmp_path: Path
+) -> None:
+    add_slide("a.png")
+    add_slide("again/a.png")
+    with pytest.raises(ProjectError, match="2 slides are called 'a'"):
+        brought(project, picture(tmp_path / "m.png", two_classes()), slide_name="a", region=REGION)
+
+
+@pytest.mark.parametrize("region", [Region(-1, 0, 40, 30), Region(121, 0, 40, 30), Region(0, 67, 40, 30)])
+def test_a_region_that_reaches_past_the_slide_is_refused(
+    project: Project, slide: SlideRecord, tmp_path: Path, region: Region
+) -> None:
+    with pytest.raises(DataError, match="160 x 96 pixels"):
+        brought(project, picture(tmp_path / "m.png", two_classes()), slide_name=slide.name, region=region)
+
+
+@pytest.mark.parametrize("name", ["broken.png", "broken.geojson", "absent.png"])
+def test_a_mask_that_cannot_be_read_begins_no_annotation_and_leaves_the_query_open(
+    project: Project, query: QueryRecord, tmp_path: Path, name: str
+) -> None:
+    if not name.startswith("absent"):
+        (tmp_path / name).write_bytes(b"neither")
+    with pytest.raises(HistoLoopError, match=name.replace(".", r"\.")):
+        brought(project, tmp_path / name, query_id=query.id)
+    assert project.annotations() == []
+    assert project.queries() == [query]
+
+
+def test_a_mask_of_the_wrong_size_begins_no_annotation_and_leaves_the_query_open(
+    project: Project, query: QueryRecord, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError):
+        brought(project, picture(tmp_path / "m.png", np.ones((9, 9), np.uint8)), query_id=query.id)
+    assert project.annotations() == []
+    assert project.queries() == [query]
+
+
+def test_what_is_reopened_is_the_newest_of_a_region(project: Project, slide: SlideRecord) -> None:
+    finish(project, begun(project, slide).id)
+    second = begun(project, slide, person="Bo")
+    project.append_patch(second.id, painted())
+    finish(project, second.id)
+    third = begun(project, slide, person="Cy")
+    assert (third.continues, third.person) == (second.id, "Cy")
+    assert project.load_mask(third.id)[0].sum() == painted().values.sum()
+
+
+def test_a_draft_of_ones_own_choice_answers_the_query_that_is_asked_about_it_later(
+    project: Project, slide: SlideRecord, query: QueryRecord
+) -> None:
+    draft = begun(project, slide)
+    assert begun(project, slide, query_id=query.id).id == draft.id
+    finish(project, draft.id)
+    assert project.query(query.id).status is QueryStatus.ANNOTATED
+
+
+def test_an_unknown_label_is_refused_and_leaves_nothing_behind(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "mask.png", two_classes())
+    with pytest.raises(DataError, match=r"nonsense.*Name one of benign"):
+        import_annotation(project, mask_file=file, slide_name=slide.name, region=REGION, label="nonsense", person="Ada")
+    assert project.annotations() == []

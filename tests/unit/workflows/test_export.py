@@ -1,0 +1,258 @@
+"""An export holds the masks of all predicted slides for other programs, and says what is missing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoloop.annotations.records import AnnotationStatus, Origin
+from histoloop.errors import ExportError
+from histoloop.exchange.geojson import read_geojson_mask
+from histoloop.exchange.masks import read_mask
+from histoloop.geometry import Region
+from histoloop.progress import Progress, finish
+from histoloop.slides.reader import open_slide
+from histoloop.workflows.export import export_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+    from histoloop.workflows.reports import ExportReport
+
+GLAND = Region(16, 8, 40, 24)
+
+
+def exported(project: Project, out: Path) -> ExportReport:
+    return finish(export_project(project, out))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def gland_mask(value: int = 1) -> Mask:
+    """A slide of 160 x 96 with one rectangle."""
+    mask = np.zeros((96, 160), np.uint8)
+    mask[GLAND.y : GLAND.bottom, GLAND.x : GLAND.right] = value
+    return mask
+
+
+@pytest.fixture
+def slide(add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]) -> SlideRecord:
+    """A predicted slide with one gland."""
+    record = add_slide("a.png", mpp=0.5)
+    add_map(record, gland_mask().astype(np.float32))
+    return record
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("slide")
+def test_a_predicted_slide_gives_polygons_two_masks_and_rows_in_two_tables(project: Project, tmp_path: Path) -> None:
+    report = exported(project, tmp_path / "new" / "out")
+    names = ["a.geojson", "a-mask.png", "a-mask.tiff", "summary.csv", "areas.csv"]
+    assert [path.name for path in report.files] == names
+    assert sorted(path.name for path in (tmp_path / "new" / "out").iterdir()) == sorted(names)
+    assert report.failed == ()
+
+
+@pytest.mark.usefixtures("slide")
+def test_all_files_hold_the_same_mask(project: Project, tmp_path: Path, scheme: ClassScheme) -> None:
+    exported(project, tmp_path)
+    for name in ("a-mask.png", "a-mask.tiff"):
+        assert np.array_equal(read_mask(tmp_path / name), gland_mask())
+    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", Region(0, 0, 160, 96), scheme), gland_mask())
+
+
+def test_the_mask_picture_states_its_own_resolution_and_polygons_are_in_level_0_pixels(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    add_map(add_slide("a.png", mpp=0.5), gland_mask()[:24, :40].astype(np.float32), downsample=4.0)
+    exported(project, tmp_path)
+    with open_slide(tmp_path / "a-mask.tiff") as picture:
+        assert (picture.width, picture.height) == (40, 24)
+        assert picture.mpp == pytest.approx(2.0, rel=1e-6)
+    (feature,) = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+    (ring,) = feature["geometry"]["coordinates"]
+    assert sorted(map(tuple, ring[:-1])) == [(64, 32), (64, 96), (160, 32), (160, 96)]
+    assert feature["properties"]["measurements"] == {"Area px^2": 96 * 64, "Area um^2": 96 * 64 / 4}
+
+
+def test_what_people_painted_is_exported_on_top_of_the_prediction(
+    project: Project, slide: SlideRecord, tmp_path: Path, scheme: ClassScheme
+) -> None:
+    region = Region(80, 40, 40, 40)
+    painted = np.full((40, 40), 2, np.uint8)
+    draft = project.start_annotation(
+        slide.id, region, mask=painted, origin_model=None, person="Ada", origin=Origin.HUMAN
+    )
+    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+    exported(project, tmp_path)
+    expected = gland_mask()
+    expected[40:80, 80:120] = 2
+    assert np.array_equal(read_mask(tmp_path / "a-mask.png"), expected)
+    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", slide.extent, scheme), expected)
+    assert [row["class"] for row in rows_of(tmp_path / "areas.csv")] == ["gland", "tumour"]
+
+
+def test_specks_are_left_out_of_the_polygons_and_stay_in_the_mask(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    mask = gland_mask()
+    mask[80:83, 140:143] = 1
+    add_map(add_slide("a.png"), mask.astype(np.float32))
+    exported(project, tmp_path)
+    assert np.array_equal(read_mask(tmp_path / "a-mask.png"), mask)
+    assert len(json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]) == 1
+    assert len(rows_of(tmp_path / "areas.csv")) == 1
+    assert rows_of(tmp_path / "summary.csv")[0]["area_gland_px"] == str(GLAND.area + 9)
+
+
+def test_slides_of_one_name_get_files_of_their_own(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    for name, value in (("a.png", 0.0), ("a.bmp", 1.0), ("b.png", 1.0)):
+        add_map(add_slide(name), value)
+    report = exported(project, tmp_path / "out")
+    assert len(set(report.files)) == len(report.files) == 3 * 3 + 2
+    place = project.slides()[1].path.parent.name
+    assert not read_mask(tmp_path / "out" / "a-mask.png").any()
+    assert read_mask(tmp_path / "out" / f"{place}-a-mask.png").all()
+    assert (tmp_path / "out" / "b.geojson").is_file()
+
+
+@pytest.mark.usefixtures("slide")
+def test_the_same_project_gives_the_same_bytes(project: Project, tmp_path: Path) -> None:
+    first, second = exported(project, tmp_path / "one"), exported(project, tmp_path / "two")
+    for one, other in zip(first.files, second.files, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.usefixtures("slide")
+def test_files_of_an_earlier_export_are_replaced_and_others_stay(project: Project, tmp_path: Path) -> None:
+    for name in ("summary.csv", "a.geojson", "notes.txt"):
+        (tmp_path / name).write_text("old", encoding="utf-8")
+    exported(project, tmp_path)
+    assert json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+    assert rows_of(tmp_path / "summary.csv")
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "old"
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
+    project.set_prediction(slide.id, project.current_model().id, {"benign": 0.75, "malignant": 0.25})
+    project.set_tissue(slide.id, 10_000.0)
+    exported(project, tmp_path)
+    assert rows_of(tmp_path / "summary.csv") == [
+        {
+            "slide": "a.png", "predicted_class": "benign", "p_benign": "0.750000", "p_malignant": "0.250000",
+            "tissue_area_um2": "2500.0", "area_gland_um2": "240.0", "area_tumour_um2": "0.0",
+            "tissue_area_px": "10000", "area_gland_px": "960", "area_tumour_px": "0",
+            "mpp": "0.500000", "model": "tiny", "status": "predicted", "message": "",
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("slide")
+def test_the_areas_name_slide_class_and_place_of_every_polygon(project: Project, tmp_path: Path) -> None:
+    exported(project, tmp_path)
+    assert rows_of(tmp_path / "areas.csv") == [
+        {
+            "slide": "a.png", "polygon": "1", "class": "gland", "centre_x_px": "36.0", "centre_y_px": "20.0",
+            "area_um2": "240.0", "area_px": "960.0",
+        }
+    ]  # fmt: skip
+
+
+def test_without_a_resolution_nothing_is_in_micrometres_and_the_summary_says_why(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    add_map(add_slide("a.png", mpp=None), gland_mask().astype(np.float32))
+    exported(project, tmp_path)
+    (row,) = rows_of(tmp_path / "summary.csv")
+    assert [row[name] for name in ("mpp", "tissue_area_um2", "area_gland_um2", "area_tumour_um2")] == [""] * 4
+    assert (row["area_gland_px"], row["status"]) == ("960", "predicted")
+    assert "resolution is unknown" in row["message"]
+    assert rows_of(tmp_path / "areas.csv")[0]["area_um2"] == ""
+    (feature,) = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+    assert list(feature["properties"]["measurements"]) == ["Area px^2"]
+    with open_slide(tmp_path / "a-mask.tiff") as picture:
+        assert picture.mpp is None
+
+
+# --- what is missing --------------------------------------------------------------------------------------------------
+
+
+def test_a_slide_that_is_not_predicted_is_reported_and_the_rest_is_exported(
+    project: Project, slide: SlideRecord, add_slide: Callable[..., SlideRecord], tmp_path: Path
+) -> None:
+    add_slide("b.png")
+    report = exported(project, tmp_path / "out")
+    ((name, reason),) = report.failed
+    assert name == "b.png"
+    assert "not predicted yet" in reason
+    assert [(row["slide"], row["status"]) for row in rows_of(tmp_path / "out" / "summary.csv")] == [
+        (slide.name, "predicted"), ("b.png", "not predicted"),
+    ]  # fmt: skip
+    assert not list((tmp_path / "out").glob("b*"))
+
+
+def test_a_slide_whose_file_is_missing_is_exported_from_its_maps(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    slide.path.unlink()
+    assert exported(project, tmp_path / "out").failed == ()
+    assert np.array_equal(read_mask(tmp_path / "out" / "a-mask.png"), gland_mask())
+
+
+def test_a_project_without_slides_gives_two_tables_of_headers(project: Project, tmp_path: Path) -> None:
+    report = exported(project, tmp_path)
+    assert [path.name for path in report.files] == ["summary.csv", "areas.csv"]
+    assert rows_of(tmp_path / "summary.csv") == rows_of(tmp_path / "areas.csv") == []
+
+
+@pytest.mark.usefixtures("slide")
+def test_a_place_that_is_no_folder_is_an_export_error(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file", encoding="utf-8")
+    with pytest.raises(ExportError, match="out cannot be made") as caught:
+        exported(project, tmp_path / "out")
+    assert "folder you may write to" in caught.value.advice
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "a file"
+
+
+@pytest.mark.usefixtures("slide")
+def test_a_file_that_cannot_be_replaced_is_an_export_error_that_names_it(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "a-mask.png").mkdir()
+    with pytest.raises(ExportError, match=r"a-mask\.png cannot be written"):
+        exported(project, tmp_path)
+
+
+@pytest.mark.usefixtures("slide")
+def test_an_export_tells_of_each_slide_and_ends_with_all_done(
+    project: Project, add_slide: Callable[..., SlideRecord], tmp_path: Path
+) -> None:
+    add_slide("b.png")
+    steps: list[Progress] = []
+    finish(export_project(project, tmp_path / "out"), steps.append)
+    assert [(step.message, step.done, step.total) for step in steps] == [("a.png", 0, 2), ("b.png", 1, 2), ("", 2, 2)]
+
+
+@pytest.mark.usefixtures("slide")
+def test_mask_pictures_are_in_the_colours_of_the_project(project: Project, tmp_path: Path) -> None:
+    exported(project, tmp_path)
+    for name in ("a-mask.png", "a-mask.tiff"):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.convert("RGB").getpixel((GLAND.x, GLAND.y)) == (0, 160, 255)

@@ -1,0 +1,257 @@
+"""Projects keep their own copy of a model; an import takes what it can and tells of the rest."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoloop.errors import HistoLoopError, ModelError, ProjectError, SlideError
+from histoloop.progress import Progress, finish
+from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
+from histoloop.store.cards import model_hash
+from histoloop.store.records import ModelStatus
+from histoloop.workflows.projects import (
+    THUMBNAIL_PX,
+    create_project,
+    import_slides,
+    open_project_slide,
+    opened_project,
+    thumbnail_path,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.annotations.records import ClassScheme
+    from histoloop.store.project import Project
+    from histoloop.workflows.reports import ImportReport
+
+
+def imported(project: Project, *paths: Path, mpp: float | None = None) -> ImportReport:
+    return finish(import_slides(project, paths, mpp=mpp))
+
+
+# --- create -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_project_takes_the_classes_of_its_model(
+    tmp_path: Path, make_model: Callable[..., Path], scheme: ClassScheme
+) -> None:
+    with create_project(tmp_path / "p", name="Colon", model=make_model(tmp_path / "tiny")) as project:
+        assert project.scheme == scheme
+        assert project.name == "Colon"
+        assert project.slides() == []
+
+
+def test_a_project_keeps_its_own_copy_of_the_model(tmp_path: Path, make_model: Callable[..., Path]) -> None:
+    source = make_model(tmp_path / "tiny", weights=b"some weights")
+    with create_project(tmp_path / "p", name="Colon", model=source) as project:
+        digest = model_hash(source)
+        shutil.rmtree(source)
+        model = project.current_model()
+        assert model.folder == project.models_folder / "tiny"
+        assert model_hash(model.folder) == model.hash == digest
+        assert project.current_card().name == "tiny"
+
+
+def test_the_model_of_a_new_project_is_current_and_the_base_of_retraining(project: Project) -> None:
+    (model,) = project.models()
+    assert (model.status, model.round, model.parent) == (ModelStatus.CURRENT, 0, None)
+    assert project.base_model() == model
+
+
+def test_a_project_is_not_made_over_another(project: Project, make_model: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="a project in"):
+        create_project(project.folder, name="Other", model=make_model(tmp_path / "other"))
+    assert [model.folder.name for model in project.models()] == ["tiny"]
+    assert [folder.name for folder in project.models_folder.iterdir()] == ["tiny"]
+
+
+def test_without_a_model_no_project_is_begun(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        create_project(tmp_path / "p", name="Colon", model=tmp_path / "absent")
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_model_without_weights_begins_no_project(tmp_path: Path, make_model: Callable[..., Path]) -> None:
+    source = make_model(tmp_path / "tiny")
+    (source / "weights.safetensors").unlink()
+    with pytest.raises(ModelError, match="weights"):
+        create_project(tmp_path / "p", name="Colon", model=source)
+    assert not (tmp_path / "p").exists()
+
+
+# --- import -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_import_goes_on_past_a_broken_file_and_tells_why(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    folder = tmp_path / "slides"
+    paint_tissue(folder / "a.png", seed=1)
+    (folder / "b.svs").write_bytes(b"II*\0 this is no slide")
+    (folder / "c.png").write_bytes(b"")
+    paint_tissue(folder / "d.png", seed=2)
+    report = imported(project, folder)
+    assert [project.slide(slide_id).name for slide_id in report.added] == ["a.png", "d.png"]
+    assert [slide.name for slide in project.slides()] == ["a.png", "d.png"]
+    (first, why_first), (second, why_second) = report.failed
+    assert (first.name, second.name) == ("b.svs", "c.png")
+    assert "b.svs" in why_first
+    assert "empty" in why_second
+
+
+def test_a_file_that_is_missing_is_reported(tmp_path: Path, project: Project) -> None:
+    report = imported(project, tmp_path / "absent.svs")
+    ((file, reason),) = report.failed
+    assert file.name == "absent.svs"
+    assert "no such file" in reason
+    assert report.added == ()
+
+
+def test_slides_of_the_project_are_reported_as_known_and_not_added_twice(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    first = paint_tissue(tmp_path / "slides" / "a.png", seed=1)
+    imported(project, first)
+    second = paint_tissue(tmp_path / "slides" / "b.png", seed=2)
+    report = imported(project, tmp_path / "slides")
+    assert report.known == (first,)
+    assert [project.slide(slide_id).path for slide_id in report.added] == [second.resolve()]
+    assert len(project.slides()) == 2
+
+
+def test_a_file_named_by_two_ways_is_added_once(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    path = paint_tissue(tmp_path / "slides" / "a.png")
+    report = imported(project, path, tmp_path / "slides" / ".." / "slides" / "a.png")
+    assert len(report.added) == len(report.known) == len(project.slides()) == 1
+
+
+def test_a_slide_that_was_removed_comes_back_under_its_id(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    path = paint_tissue(tmp_path / "a.png")
+    (slide_id,) = imported(project, path).added
+    project.remove_slide(slide_id)
+    assert project.slides() == []
+    assert imported(project, path).added == (slide_id,)
+
+
+def test_every_slide_gets_a_small_picture_in_its_colours(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    paint_tissue(tmp_path / "slides" / "a.png", width=1000, height=500, until=500)
+    (slide_id,) = imported(project, tmp_path / "slides").added
+    with Image.open(thumbnail_path(project, slide_id)) as picture:
+        assert picture.size == (THUMBNAIL_PX, THUMBNAIL_PX // 2)
+        left, right = np.hsplit(np.asarray(picture), 2)
+    assert right[:, 2:].min() > 230
+    assert left[:, :-2, 1].max() < 200
+
+
+def test_a_slide_that_fails_leaves_no_picture(tmp_path: Path, project: Project) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    imported(project, tmp_path / "a.png")
+    assert not list(project.folder.glob("thumbnails/*"))
+
+
+def test_the_resolution_that_was_given_is_for_slides_that_do_not_state_theirs(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    folder = tmp_path / "slides"
+    paint_tissue(folder / "field.png")
+    finish(write_synthetic_slide(folder / "slide.tiff", SyntheticSpec(seed=1, width=320, height=300, mpp=0.5)))
+    imported(project, folder, mpp=0.8)
+    field, slide = project.slides()
+    assert (field.name, field.mpp) == ("field.png", 0.8)
+    assert slide.mpp == pytest.approx(0.5, rel=1e-3)
+    assert (slide.width, slide.height, slide.vendor) == (320, 300, "generic-tiff")
+
+
+def test_the_resolution_stays_unknown_where_nobody_states_it(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    imported(project, paint_tissue(tmp_path / "field.png"))
+    assert project.slides()[0].mpp is None
+
+
+def test_an_import_tells_of_each_file_and_ends_with_all_done(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    for name in ("a.png", "b.png"):
+        paint_tissue(tmp_path / "slides" / name, seed=ord(name[0]))
+    steps: list[Progress] = []
+    finish(import_slides(project, [tmp_path / "slides"]), steps.append)
+    assert [(step.message, step.done, step.total) for step in steps] == [("a.png", 0, 2), ("b.png", 1, 2), ("", 2, 2)]
+
+
+def test_an_import_that_is_cancelled_keeps_what_it_had(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    for name in ("a.png", "b.png"):
+        paint_tissue(tmp_path / "slides" / name, seed=ord(name[0]))
+    work = import_slides(project, [tmp_path / "slides"])
+    next(work)
+    next(work)
+    work.close()
+    assert [slide.name for slide in project.slides()] == ["a.png"]
+
+
+# --- open -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_slide_is_opened_at_the_resolution_that_the_project_knows(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    imported(project, paint_tissue(tmp_path / "field.png", width=90, height=70), mpp=0.8)
+    with open_project_slide(project.slides()[0]) as slide:
+        assert (slide.mpp, slide.width, slide.height) == (0.8, 90, 70)
+
+
+def test_a_slide_that_moved_is_an_error_that_says_where_it_was(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    path = paint_tissue(tmp_path / "field.png")
+    imported(project, path)
+    path.unlink()
+    with pytest.raises(SlideError, match=r"field\.png: the file is not where it was") as caught:
+        open_project_slide(project.slides()[0])
+    assert "Find moved slides" in caught.value.advice
+
+
+def test_opening_a_project_finds_slides_that_were_moved_into_it(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    path = paint_tissue(tmp_path / "field.png")
+    imported(project, path)
+    moved = project.folder / "slides" / "renamed.png"
+    moved.parent.mkdir()
+    path.rename(moved)
+    with opened_project(project.folder) as again:
+        (slide,) = again.slides()
+    assert slide.found
+    assert slide.path.resolve() == moved.resolve()
+
+
+def test_opening_a_project_whose_slides_are_gone_leaves_them_missing(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    path = paint_tissue(tmp_path / "field.png")
+    imported(project, path)
+    path.unlink()
+    with opened_project(project.folder) as again:
+        (slide,) = again.slides()
+    assert not slide.found
+    assert slide.path == path.resolve()
+
+
+def test_a_folder_that_holds_no_project_is_an_error_for_the_user(tmp_path: Path) -> None:
+    with pytest.raises(HistoLoopError, match="no project"):
+        opened_project(tmp_path)
