@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-TEST_SLIDES = 4
-TEST_PX = 1600
+TEST_SLIDES = 6
+TEST_PX = 1300
 QUERIES_PER_ROUND = 4
 
 

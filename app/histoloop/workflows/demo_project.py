@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 
     from histoloop.progress import Work
 
-SLIDE_PX = (3200, 2400)
+SLIDE_PX = (2200, 1700)
 MPP = 0.5
 LABELS: tuple[SyntheticLabel, ...] = ("benign", "malignant", "mixed")
+SLIDES_PER_LABEL = 2
 
 
 def specifications(seed: int) -> dict[str, SyntheticSpec]:
-    """The slides of the demo project by file name."""
+    """The slides of the demo project by file name; each has a stain of its own."""
+    numbered = [(label, number) for number in range(1, SLIDES_PER_LABEL + 1) for label in LABELS]
     return {
-        f"{label}-{seed}.tiff": SyntheticSpec(
-            seed=seed * 100 + number, width=SLIDE_PX[0], height=SLIDE_PX[1], mpp=MPP, label=label
+        f"{label}-{number}.tiff": SyntheticSpec(
+            seed=seed * 100 + index, width=SLIDE_PX[0], height=SLIDE_PX[1], mpp=MPP, label=label
         )
-        for number, label in enumerate(LABELS)
+        for index, (label, number) in enumerate(numbered)
     }
 
 
