@@ -123,7 +123,6 @@ class AnnotationPanel(Panel):
         column.addWidget(line())
         column.addLayout(row(label("The region is"), self.diagnosis, stretch=1))
         column.addWidget(self.finish)
-        column.addWidget(self.accept)
+        column.addLayout(row(self.accept, self.leave))
         column.addLayout(row(self.skip, self.cannot_tell))
-        column.addWidget(self.leave)
         column.addStretch(1)

@@ -108,7 +108,7 @@ class CanvasOverlay(QWidget):
         painter.setFont(font)
         wide = max(length, painter.fontMetrics().horizontalAdvance(text)) + 20
         plate = QRectF(_MARGIN_PX, self.height() - _MARGIN_PX - 38, wide, 38)
-        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setPen(QPen(QColor(0, 0, 0, 50), 1))
         painter.setBrush(QColor(255, 255, 255, 215))
         painter.drawRoundedRect(plate, 4, 4)
         painter.setPen(QColor("#14202b"))

@@ -108,7 +108,7 @@ class MainWindow(QMainWindow):
         ]
         self.resizeDocks([self.docks[0], self.docks[2]], [270, 320], Qt.Orientation.Horizontal)
         self.resizeDocks([self.docks[0], self.docks[1]], [560, 230], Qt.Orientation.Vertical)
-        self.resizeDocks([self.docks[2], self.docks[3]], [430, 420], Qt.Orientation.Vertical)
+        self.resizeDocks([self.docks[2], self.docks[3]], [415, 435], Qt.Orientation.Vertical)
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")

@@ -183,6 +183,7 @@ class _Tour:
             self.wait(lambda: viewer.painted_mask[row, column] == value, "a stroke to be painted")  # noqa: B023
             journal += 1
         viewer.set_tool("brush")
+        self.wait(lambda: self.window.annotation_panel.saved.text() == "Saved", "the strokes to be saved")
         self.figures["strokes painted with the mouse"] = journal
         self.picture("strokes", "Strokes of brush and eraser")
 
