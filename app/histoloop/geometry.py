@@ -56,10 +56,6 @@ class Region:
         """Whether the other lies wholly inside."""
         return self.intersection(other) == other
 
-    def clipped(self, *, width: int, height: int) -> Region | None:
-        """The part inside a slide of that size; None when nothing is left."""
-        return self.intersection(Region(0, 0, width, height))
-
     def grown(self, margin: int) -> Region:
         """The region with `margin` level-0 pixels added on every side."""
         return Region(self.x - margin, self.y - margin, self.width + 2 * margin, self.height + 2 * margin)

@@ -71,8 +71,8 @@ def test_predict_writes_polygons_masks_and_one_summary(
             assert feature["geometry"]["type"] == "Polygon"
             assert feature["properties"]["objectType"] == "annotation"
             assert feature["properties"]["classification"]["name"] in ("gland", "tumour")
-        mask = np.asarray(Image.open(out / f"{stem}-mask.png"))
-        assert set(np.unique(mask)) <= {0, 1, 2}
+        with Image.open(out / f"{stem}-mask.png") as mask:
+            assert set(np.unique(np.asarray(mask))) <= {0, 1, 2}
     with (out / "summary.csv").open(encoding="utf-8", newline="") as lines:
         rows = {Path(row["slide"]).name: row for row in csv.DictReader(lines)}
     assert set(rows) == {"tumour.tiff", "field.png", "broken.svs"}
@@ -86,9 +86,9 @@ def test_predict_writes_polygons_masks_and_one_summary(
 
 def test_masks_have_the_shape_of_the_map(predicted: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     _, out = predicted
-    width, height = Image.open(out / "tumour-mask.png").size
-    assert (width, height) == (round(1200 * 0.5 / 1.15), round(1000 * 0.5 / 1.15))
-    assert Image.open(out / "field-mask.png").size == (224, 224)
+    with Image.open(out / "tumour-mask.png") as slide, Image.open(out / "field-mask.png") as field:
+        assert slide.size == (round(1200 * 0.5 / 1.15), round(1000 * 0.5 / 1.15))
+        assert field.size == (224, 224)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDropEvent, QImage
 
 from histoloop.gui.actions import MENUS, specs
 from histoloop.gui.mouse import click
@@ -80,7 +80,7 @@ def test_slides_show_their_likeliest_class_and_its_probability(opened: MainWindo
 
 def test_masks_are_laid_over_the_slide_and_can_be_switched_off(opened: MainWindow) -> None:
     def pixels() -> np.ndarray:
-        image = opened.viewer.grab_canvas().convertToFormat(opened.viewer.grab_canvas().Format.Format_RGB888)
+        image = opened.viewer.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
         return np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine()).astype(int)
 
     with_masks = pixels()
@@ -190,6 +190,16 @@ def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, 
     assert again.annotation_panel.brush.value() == 77
     assert again.actions_["theme_dark"].isChecked()
     assert not again.session.predict_added
+
+
+def test_a_project_opens_on_the_slide_that_was_shown_last(opened: MainWindow, project_folder: Path, qtbot) -> None:
+    last = opened.session.slides()[-1].id
+    opened.slides_panel.choose(last)
+    qtbot.waitUntil(lambda: opened.opener.current == last, timeout=20_000)
+    qtbot.waitUntil(lambda: opened.session.project.get_setting("last slide") == last)
+    assert opened.session.open_project(project_folder)
+    qtbot.waitUntil(lambda: opened.opener.current is not None, timeout=20_000)
+    assert opened.opener.current == last
 
 
 def test_a_project_that_cannot_be_opened_is_explained_and_the_open_one_stays(

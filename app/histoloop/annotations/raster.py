@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from histoloop.annotations.records import Mask, Patch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -36,14 +34,6 @@ def apply_patch(mask: Mask, patch: Patch) -> None:
     mask[patch.y : patch.y + height, patch.x : patch.x + width] = patch.values
 
 
-def replay(mask: Mask, patches: Iterable[Patch]) -> Mask:
-    """A copy of the mask with the patches applied in order."""
-    result = mask.copy()
-    for patch in patches:
-        apply_patch(result, patch)
-    return result
-
-
 def fill_polygon(mask: Mask, rings: Sequence[NDArray[np.float64]], value: int) -> None:
     """Give `value` to the pixels whose centres lie inside a polygon, in place.
 
@@ -52,7 +42,7 @@ def fill_polygon(mask: Mask, rings: Sequence[NDArray[np.float64]], value: int) -
     """
     rings = [np.asarray(ring, dtype=np.float64) for ring in rings if len(ring) > 0]
     corners = np.concatenate([*rings, np.empty((0, 2))])
-    box = _box(mask, corners, margin=0.0)
+    box = _box(mask, corners)
     if box is None:
         return
     rows, columns = box
@@ -61,50 +51,14 @@ def fill_polygon(mask: Mask, rings: Sequence[NDArray[np.float64]], value: int) -
     mask[rows, columns][inside] = value
 
 
-def draw_stroke(mask: Mask, path: NDArray[np.float64], radius_px: float, value: int) -> None:
-    """Give `value` to the pixels whose centres are within `radius_px` of a path, in place: a round brush drawn along.
-
-    `path` is (N, 2) x and y in mask pixels (pixel i covers i to i + 1); one point leaves a disc.
-    """
-    if not radius_px > 0:
-        raise ValueError(f"a brush needs a positive radius, not {radius_px}")
-    points = np.asarray(path, dtype=np.float64).reshape(-1, 2)
-    if len(points) == 1:
-        points = np.repeat(points, 2, axis=0)
-    for start, end in pairwise(points):
-        if box := _box(mask, np.stack([start, end]), margin=radius_px):
-            mask[box][_near_segment(box, start, end, radius_px)] = value
-
-
-def flood_fill(mask: Mask, x: int, y: int, value: int) -> None:
-    """Give `value` to the 4-connected area of one value around pixel (x, y), in place; ValueError outside the mask."""
-    height, width = mask.shape
-    if not (0 <= x < width and 0 <= y < height):
-        raise ValueError(f"({x}, {y}) lies outside a mask of {width} x {height}")
-    areas, _ = ndimage.label(mask == mask[y, x])
-    mask[areas == areas[y, x]] = value
-
-
-def _box(mask: Mask, points: NDArray[np.float64], *, margin: float) -> tuple[slice, slice] | None:
-    """(rows, columns) of the mask within `margin` pixels of points' bounding box; None when there are none."""
+def _box(mask: Mask, points: NDArray[np.float64]) -> tuple[slice, slice] | None:
+    """(rows, columns) of the mask in the points' bounding box; None when there are none."""
     if len(points) == 0:
         return None
     height, width = mask.shape
-    left, top = np.clip(np.floor(points.min(axis=0) - margin), 0, (width, height)).astype(int).tolist()
-    right, bottom = np.clip(np.ceil(points.max(axis=0) + margin), 0, (width, height)).astype(int).tolist()
+    left, top = np.clip(np.floor(points.min(axis=0)), 0, (width, height)).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(points.max(axis=0)), 0, (width, height)).astype(int).tolist()
     return (slice(top, bottom), slice(left, right)) if right > left and bottom > top else None
-
-
-def _near_segment(
-    box: tuple[slice, slice], start: NDArray[np.float64], end: NDArray[np.float64], radius_px: float
-) -> NDArray[np.bool_]:
-    y, x = np.ogrid[box]
-    along = end - start
-    from_x, from_y = x + 0.5 - start[0], y + 0.5 - start[1]
-    length_squared = float(along @ along)
-    position = 0.0 if length_squared == 0 else np.clip((from_x * along[0] + from_y * along[1]) / length_squared, 0, 1)
-    near: NDArray[np.bool_] = (from_x - position * along[0]) ** 2 + (from_y - position * along[1]) ** 2 <= radius_px**2
-    return near
 
 
 def _inside(rings: Sequence[NDArray[np.float64]], *, height: int, width: int) -> NDArray[np.bool_]:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 Mask = NDArray[np.uint8]
 """(H, W) uint8; 0 is background, i + 1 is the i-th mask class of the scheme."""
 
-BACKGROUND = 0
-
 
 @dataclass(frozen=True, slots=True)
 class MaskClass:

@@ -28,7 +28,6 @@ class AnnotationPanel(Panel):
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
-        self._actions = actions
         self.title = label("Annotate", role="heading", wrap=True)
         self.reason = label(role="muted", wrap=True)
         self.tools = {tool: action_button(actions[f"tool_{tool}"], icon_only=True) for tool in TOOLS}

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from histoloop.store.records import AnnotationRecord
 
 TITLE = "HistoLoop"
+LAST_SLIDE = "last slide"
 SIZE_PX = (1480, 920)
 TOOLBAR = ("add_slides", "predict", "ask", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap")
@@ -290,7 +291,8 @@ class MainWindow(QMainWindow):
         if self.opener.wanted is not None and self.opener.wanted not in ids:
             self.opener.clear()
         if self.opener.wanted is None and ids:
-            self.slides_panel.choose(ids[0])
+            last = project.get_setting(LAST_SLIDE)
+            self.slides_panel.choose(last if last in ids else ids[0])
         self._update_actions()
 
     def _show_slide(self, slide_id: int) -> None:
@@ -314,11 +316,12 @@ class MainWindow(QMainWindow):
         shown = candidate is not None and self.training_panel.decision.show_new.isChecked()
         return candidate.model_id if candidate is not None and shown else None
 
-    def _on_scene_shown(self, _slide_id: int) -> None:
+    def _on_scene_shown(self, slide_id: int) -> None:
         if self._pending is not None and self._pending.record.slide_id == self.opener.current:
             self._paint(self._pending)
         self.show_boxes()
         self._update_actions()
+        self.session.remember(LAST_SLIDE, slide_id)
 
     def _set_label(self, name: str | None) -> None:
         self.session.set_label(self.slides_panel.selected_ids(), name)

@@ -46,11 +46,6 @@ class OverlayPanel(Panel):
         self.column.addLayout(row(self.heatmap, self.heat_opacity, stretch=1))
         self.column.addStretch(1)
 
-    @property
-    def overlay_style(self) -> OverlayStyle:
-        """The style as chosen now."""
-        return self._style
-
     def set_scheme(self, scheme: ClassScheme, *, threshold: float) -> None:
         """Start from the colours of a project's classes."""
         self._names = scheme.mask_names

@@ -118,6 +118,10 @@ class Session(QObject):
         self.project_changed.emit()
         return True
 
+    def remember(self, key: str, value: int) -> None:
+        """Keep something small with the project for the next time it is opened."""
+        self._write("remember", functools.partial(_set, key, value))
+
     # --- slides -----------------------------------------------------------------------------------------------------
 
     def slides(self) -> list[SlideRecord]:
@@ -357,6 +361,10 @@ def _begin(slide_id: int, region: Region, query_id: int | None, person: str, pro
     record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person)
     predicted, _model = annotate.starting_mask(project, slide_id, region)
     return ActiveAnnotation(record, project.load_mask(record.id)[0], predicted)
+
+
+def _set(key: str, value: int, project: Project) -> None:
+    project.set_setting(key, value)
 
 
 def _append(annotation_id: int, patch: Patch, project: Project) -> None:

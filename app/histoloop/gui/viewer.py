@@ -32,7 +32,7 @@ from histoloop.gui.rendering import OverlayStyle, SlideScene, View
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from PySide6.QtGui import QCloseEvent, QImage, QKeyEvent
+    from PySide6.QtGui import QCloseEvent, QKeyEvent
 
 OVERVIEW_PX = 1024
 MARGIN = 0.3
@@ -137,11 +137,6 @@ class SlideViewer(QWidget):
         """Render what is visible again."""
         self._shown = None
         self._request_detail()
-
-    @property
-    def overlay_style(self) -> OverlayStyle:
-        """How masks and maps are laid over the slide."""
-        return self._style
 
     def set_style(self, style: OverlayStyle) -> None:
         """Change how masks and maps are laid over; nothing is predicted again."""
@@ -385,10 +380,6 @@ class SlideViewer(QWidget):
                     return True
             time.sleep(0.005)
         return False
-
-    def grab_canvas(self) -> QImage:
-        """The canvas as it is on the screen."""
-        return self._canvas.grab().toImage()
 
     # --- events -----------------------------------------------------------------------------------------------------
 

@@ -135,14 +135,6 @@ class SlideMap:
         """Foreground probability (h, w) at the pixels of `level` that touch a level-0 region of the slide; else 0."""
         return _read(self._levels[level], region, self.level_downsamples[level]).astype(np.float32)
 
-    def read_labels(self, region: Region) -> NDArray[np.float32]:
-        """Raw label maps (C, h, w) of the cells that touch a level-0 region of the slide; else 0."""
-        return _read(self.labels, region, self.downsample * self.stride_px).astype(np.float32)
-
-    def read_covered(self, region: Region) -> NDArray[np.bool_]:
-        """Which cells (h, w) that touch a level-0 region of the slide were predicted."""
-        return _read(self.covered, region, self.downsample * self.stride_px).astype(np.bool_)
-
 
 def open_map(folder: Path) -> SlideMap:
     """The maps in a folder; ProjectError when they are missing, broken or of a newer format."""

@@ -47,11 +47,6 @@ class SlideRecord:
         """The whole slide."""
         return Region(0, 0, self.width, self.height)
 
-    @property
-    def tissue_um2(self) -> float | None:
-        """Tissue in square micrometres; None when it was not measured or mpp is unknown."""
-        return None if self.tissue_px is None or self.mpp is None else self.tissue_px * self.mpp**2
-
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, TypeVar
 
 from histoloop.errors import HistoLoopError
@@ -51,11 +50,11 @@ def predict_project(
 
 def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:
     with open_project_slide(record) as slide:
-        name = f"slide-{record.id}-{model.hash[:12]}-{uuid.uuid4().hex[:8]}"
+        folder = project.new_map_folder(record.id, model_id)
         tissue = find_tissue(slide)
-        with map_writer(project.maps_folder / name, slide, model) as writer:
+        with map_writer(folder, slide, model) as writer:
             prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
-        project.add_map(record.id, model_id, name)
+        project.add_map(record.id, model_id, folder.name)
         project.set_tissue(record.id, tissue.area_level0_px)
         project.set_prediction(record.id, model_id, probabilities(prediction, model))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -129,11 +128,11 @@ def _dice(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float | None:
 def _save_candidate(
     project: Project, trained: LoadedModel, parent: LoadedModel, number: int, figures: dict[str, float], tiles: int
 ) -> int:
-    name = f"round-{number:03d}-{uuid.uuid4().hex[:8]}"
+    folder = project.new_model_folder(number)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     card = dataclasses.replace(
         trained.card,
-        name=name,
+        name=folder.name,
         title=f"{project.name}, round {number}",
         description=(
             f"The decoder of {trained.card.name} retrained on {tiles} annotated regions of the project "
@@ -146,6 +145,6 @@ def _save_candidate(
         created=now,
     )
     recipe = recipe_path(RECIPE).read_text(encoding="utf-8")
-    folder = save_model(project.models_folder / name, card, trained.network.state_dict(), recipe=recipe, half=True)
+    save_model(folder, card, trained.network.state_dict(), recipe=recipe, half=True)
     current = project.current_model()
     return project.add_model(folder.name, hash=model_hash(folder), parent=current.id, round=number).id

@@ -59,20 +59,13 @@ def test_what_a_person_says_of_a_slide_is_kept(project, slide):
     project.set_tissue(slide.id, 1600.0)
     with Project.open(project.folder) as again:
         record = again.slide(slide.id)
-    assert (record.mpp, record.label, record.tissue_px, record.tissue_um2) == (0.25, "malignant", 1600.0, 100.0)
+    assert (record.mpp, record.label, record.tissue_px) == (0.25, "malignant", 1600.0)
 
 
 def test_a_label_can_be_taken_back(project, slide):
     project.set_label(slide.id, "benign")
     project.set_label(slide.id, None)
     assert project.slide(slide.id).label is None
-
-
-def test_tissue_has_no_square_micrometres_where_mpp_is_unknown(project, tmp_path):
-    (tmp_path / "b.png").write_bytes(b"b")
-    record = project.add_slide(tmp_path / "b.png", width=1, height=1, mpp=None, vendor="")
-    project.set_tissue(record.id, 5.0)
-    assert project.slide(record.id).tissue_um2 is None
 
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, float("nan")])
