@@ -292,7 +292,9 @@ class MainWindow(QMainWindow):
             self.opener.clear()
         if self.opener.wanted is None and ids:
             last = project.get_setting(LAST_SLIDE)
-            self.slides_panel.choose(last if last in ids else ids[0])
+            first = last if last in ids else ids[0]
+            self.slides_panel.choose(first)
+            self._show_slide(first)  # the list tells nothing when a project before had its choice there
         self._update_actions()
 
     def _show_slide(self, slide_id: int) -> None:
