@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
+
+PoolingName = Literal["average", "max", "log-sum-exp", "wildcat", "deep-mil"]
+POOLINGS: tuple[str, ...] = get_args(PoolingName)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolingConfig:
-    """Which pooling, with its numbers; those of WILDCAT are ignored by the average.
+    """Which pooling, with its numbers; each ignores the numbers of the others.
 
-    `kmax`, `kmin`: below 1 a fraction of the cells (at least one cell; exactly 0: none), from 1 on a count.
+    WILDCAT: `kmax`, `kmin` below 1 are a fraction of the cells (at least one cell; exactly 0: none), from 1 on a
+    count; `alpha` weighs the lowest cells. Log-sum-exp: `sharpness` is q, towards the mean at 0 and the maximum at
+    infinity. Deep MIL: `zeroed` is the fraction d of scores set to 0 inside the softmax while training.
     """
 
-    name: Literal["average", "wildcat"] = "wildcat"
+    name: PoolingName = "wildcat"
     modalities: int = 5
     kmax: float = 0.1
     kmin: float = 0.1
     alpha: float = 0.6
     variant: Literal["sum", "half", "top"] = "sum"
+    sharpness: float = 10.0
+    zeroed: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.name not in ("average", "wildcat"):
-            raise ValueError(f"pooling must be 'average' or 'wildcat', not {self.name!r}")
+        if self.name not in POOLINGS:
+            raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, not {self.name!r}")
         if self.variant not in ("sum", "half", "top"):
             raise ValueError(f"WILDCAT's variant must be 'sum', 'half' or 'top', not {self.variant!r}")
         if self.modalities < 1:
             raise ValueError(f"modalities must be at least 1, not {self.modalities}")
         if self.kmax <= 0 or self.kmin < 0:
             raise ValueError(f"kmax must be above 0 and kmin at least 0, not {self.kmax} and {self.kmin}")
+        if not self.sharpness > 0:
+            raise ValueError(f"sharpness must be above 0, not {self.sharpness}")
+        if not 0 <= self.zeroed <= 1:
+            raise ValueError(f"zeroed must be a fraction from 0 to 1, not {self.zeroed}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,55 @@ class WildcatPooling(MapPooling):
         return score / 2 if self.config.variant == "half" else score
 
 
+class MaxPooling(MapPooling):
+    """The highest cell."""
+
+    def pool_cells(self, cells_BCN: Tensor) -> Tensor:
+        """(B, C, N) cells -> (B, C) scores."""
+        return cells_BCN.amax(dim=-1)
+
+
+class LogSumExpPooling(MapPooling):
+    """1/q log mean exp(q M), between the mean (q towards 0) and the maximum (q towards infinity).
+
+    In the stable form of thesis eq 3.7, max M + 1/q log mean exp(q (M - max M)): eq 3.6 as it stands overflows.
+    """
+
+    def __init__(self, config: PoolingConfig) -> None:
+        super().__init__(modalities=config.modalities)
+        self.sharpness = config.sharpness
+
+    def pool_cells(self, cells_BCN: Tensor) -> Tensor:
+        """(B, C, N) cells -> (B, C) scores."""
+        highest = cells_BCN.amax(dim=-1, keepdim=True)
+        mean = (self.sharpness * (cells_BCN - highest)).exp().mean(dim=-1)
+        return highest.squeeze(-1) + mean.log() / self.sharpness
+
+
+class DeepMilPooling(MapPooling):
+    """Multi-class deep MIL: every class weighs its cells by the softmax of their own scores (thesis eq 3.10-3.11).
+
+    While training, a random fraction of the scores is set to 0 inside the softmax; the values that are pooled stay,
+    and nothing is rescaled, so that a fraction of 1 is average pooling. This is not dropout of the scores.
+    """
+
+    def __init__(self, config: PoolingConfig) -> None:
+        super().__init__(modalities=config.modalities)
+        self.zeroed = config.zeroed
+
+    def pool_cells(self, cells_BCN: Tensor) -> Tensor:
+        """(B, C, N) cells -> (B, C) scores."""
+        if not self.training or self.zeroed == 0:
+            return attention_pool(cells_BCN, None)
+        return attention_pool(cells_BCN, torch.rand_like(cells_BCN) < self.zeroed)
+
+
+def attention_pool(cells_BCN: Tensor, zeroed_BCN: Tensor | None) -> Tensor:
+    """Sum over the cells of softmax(M') M, where M' is M with the `zeroed` cells at 0 (thesis eq 3.10-3.11)."""
+    weighing = cells_BCN if zeroed_BCN is None else cells_BCN.masked_fill(zeroed_BCN, 0.0)
+    return (weighing.softmax(dim=-1) * cells_BCN).sum(dim=-1)
+
+
 def cell_count(k: float, cells: int) -> int:
     """How many of `cells` k stands for: none at 0, a fraction (at least one) below 1, else a count (at most all)."""
     if k == 0:
@@ -84,4 +133,10 @@ def _mean_of_highest(cells_BCN: Tensor, count: int) -> Tensor:
 
 def build_pooling(config: PoolingConfig) -> MapPooling:
     """The pooling a config names."""
-    return WildcatPooling(config) if config.name == "wildcat" else MapPooling()
+    if config.name == "wildcat":
+        return WildcatPooling(config)
+    if config.name == "log-sum-exp":
+        return LogSumExpPooling(config)
+    if config.name == "deep-mil":
+        return DeepMilPooling(config)
+    return (MaxPooling if config.name == "max" else MapPooling)(modalities=config.modalities)

@@ -1,4 +1,4 @@
-"""Pooling against the oracles: formulas of thesis eq 1.7 and 3.8 in float64, and properties."""
+"""Pooling against the oracles: formulas of thesis eq 1.7, 3.7, 3.8, 3.10 and 3.11 in float64, and properties."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histoloop.networks.config import PoolingConfig
-from histoloop.networks.pooling import MapPooling, build_pooling, cell_count
+from histoloop.networks.pooling import MapPooling, attention_pool, build_pooling, cell_count
 
 MAPS_BCHW = torch.tensor(
     [
@@ -57,6 +57,64 @@ def test_average_pooling_is_the_mean() -> None:
     torch.testing.assert_close(pooled, MAPS_BCHW.mean(dim=(2, 3)))
 
 
+def test_max_pooling_is_the_highest_cell() -> None:
+    assert build_pooling(PoolingConfig(name="max", modalities=1))(MAPS_BCHW).tolist() == [[0.9, 2.0]]
+
+
+def log_sum_exp(maps_BCHW: torch.Tensor, sharpness: float) -> torch.Tensor:
+    return build_pooling(PoolingConfig(name="log-sum-exp", modalities=1, sharpness=sharpness))(maps_BCHW)
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "scores"), [(10.0, [0.726132715063, 1.78094911091]), (0.5, [0.51663828563, 0.397455719378])]
+)
+def test_log_sum_exp_gives_the_scores_of_thesis_eq_3_7(sharpness: float, scores: list[float]) -> None:
+    expected = torch.tensor([scores], dtype=torch.float64)
+    torch.testing.assert_close(log_sum_exp(MAPS_BCHW, sharpness), expected, rtol=1e-9, atol=0)
+
+
+@given(st.integers(0, 2**31 - 1), st.floats(0.01, 100))
+def test_log_sum_exp_lies_between_mean_and_maximum(seed: int, sharpness: float) -> None:
+    maps = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    pooled = log_sum_exp(maps, sharpness)
+    assert (pooled >= maps.mean(dim=(2, 3)) - 1e-9).all()
+    assert (pooled <= maps.amax(dim=(2, 3)) + 1e-9).all()
+
+
+def test_log_sum_exp_of_scores_of_ten_thousand_and_its_gradient_are_finite() -> None:
+    maps = torch.tensor([1e4, -1e4, 0.0, 9999.0]).view(1, 1, 2, 2).requires_grad_()
+    pooled = log_sum_exp(maps, 10.0)
+    pooled.sum().backward()
+    assert pooled.item() == pytest.approx(1e4, rel=1e-4)
+    assert maps.grad is not None
+    assert torch.isfinite(maps.grad).all()
+
+
+def deep_mil(zeroed: float = 0.0) -> MapPooling:
+    return build_pooling(PoolingConfig(name="deep-mil", modalities=1, zeroed=zeroed))
+
+
+def test_deep_mil_gives_the_scores_of_thesis_eq_3_10() -> None:
+    expected = torch.tensor([[0.565772780887, 1.21675758206]], dtype=torch.float64)
+    torch.testing.assert_close(deep_mil()(MAPS_BCHW), expected, rtol=1e-9, atol=0)
+
+
+def test_deep_mil_zeroes_scores_inside_the_softmax_only() -> None:
+    zeroed = torch.zeros(1, 2, 9, dtype=torch.bool)
+    zeroed[0, 0, [0, 4]] = True
+    zeroed[0, 1, [1, 3, 5]] = True
+    expected = torch.tensor([[0.572057292211, 0.799338193333]], dtype=torch.float64)
+    torch.testing.assert_close(attention_pool(MAPS_BCHW.flatten(2), zeroed), expected, rtol=1e-9, atol=0)
+
+
+def test_deep_mil_with_all_scores_zeroed_is_the_mean() -> None:
+    torch.testing.assert_close(deep_mil(1.0).train()(MAPS_BCHW), MAPS_BCHW.mean(dim=(2, 3)))
+
+
+def test_deep_mil_zeroes_nothing_after_training() -> None:
+    assert torch.equal(deep_mil(0.5).eval()(MAPS_BCHW), deep_mil(0.0)(MAPS_BCHW))
+
+
 def test_classwise_maps_are_the_mean_over_the_modalities_of_each_class() -> None:
     channels = torch.tensor(
         [
@@ -96,7 +154,16 @@ def test_a_map_without_valid_cells_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"name": "median"}, {"variant": "third"}, {"modalities": 0}, {"kmax": 0.0}, {"kmin": -1.0}]
+    "numbers",
+    [
+        {"name": "median"},
+        {"variant": "third"},
+        {"modalities": 0},
+        {"kmax": 0.0},
+        {"kmin": -1.0},
+        {"sharpness": 0.0},
+        {"zeroed": 1.1},
+    ],
 )
 def test_a_pooling_that_makes_no_sense_is_refused(numbers: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=str(next(iter(numbers))).replace("name", "pooling")):
