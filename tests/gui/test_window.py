@@ -144,6 +144,13 @@ def test_dropped_slides_get_a_project_are_added_and_predicted_past_a_broken_one(
     assert texts(window)[1] == "field.png\nNo tissue found"
 
 
+def test_a_path_that_does_not_exist_is_explained_and_makes_no_project(window: MainWindow, tmp_path: Path) -> None:
+    window.open_paths([tmp_path / "absent.svs"])
+    assert "absent.svs" in window.banner.text.text()
+    assert window.session.project is None
+    assert not (tmp_path / "home" / "projects").exists()
+
+
 def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decision(
     painting: MainWindow, project_folder: Path, qtbot
 ) -> None:

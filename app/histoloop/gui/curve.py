@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-HEIGHT_PX = 150
+HEIGHT_PX = 138
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 34, 20, 20
 COLOURS = {"loss": "#c8743c", "dice": "#2f8f9d"}
 

@@ -224,6 +224,9 @@ class MainWindow(QMainWindow):
     def open_paths(self, chosen: list[Path]) -> None:
         """Open what was dropped or named: a project, or slides, which get a project of their own when none is open."""
         projects = [path for path in chosen if (path / "project.db").is_file()]
+        if not any(path.exists() for path in chosen):
+            self.banner.show_problem(f"There is no {chosen[0]}.", "Check the path, or connect the disk it is on.")
+            return
         if projects:
             self.session.open_project(projects[0])
             return
@@ -292,7 +295,9 @@ class MainWindow(QMainWindow):
             self.opener.clear()
         if self.opener.wanted is None and ids:
             last = project.get_setting(LAST_SLIDE)
-            self.slides_panel.choose(last if last in ids else ids[0])
+            first = last if last in ids else ids[0]
+            self.slides_panel.choose(first)
+            self._show_slide(first)  # the list tells nothing when a project before had its choice there
         self._update_actions()
 
     def _show_slide(self, slide_id: int) -> None:
