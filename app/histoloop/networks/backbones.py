@@ -12,7 +12,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torchvision.models import MobileNetV2, ResNet
+    from torchvision.models import MobileNetV2, MobileNetV3, ResNet
 
 STRIDES = (2, 4, 8, 16, 32)
 """Input pixels per cell of each stage of every backbone here."""
@@ -27,6 +27,15 @@ class Backbone(nn.Module):
 
     def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
+        raise NotImplementedError
+
+    def keep_last_resolution(self) -> None:
+        """Give the last stage a stride of 1 over the one before."""
+        for convolution in self.last_strided():
+            convolution.stride = (1, 1)
+
+    def last_strided(self) -> list[nn.Conv2d]:
+        """The convolutions that halve the resolution for the last stage."""
         raise NotImplementedError
 
 
@@ -47,25 +56,38 @@ class ResNetBackbone(Backbone):
         third = self.layer3(second)
         return stem, first, second, third, self.layer4(third)
 
+    def last_strided(self) -> list[nn.Conv2d]:
+        """Of the first block of layer4, and beside it."""
+        return _strided(self.layer4)
+
 
 class MobileNetBackbone(Backbone):
-    """The convolutional part of MobileNetV2 (Sandler et al. 2018), cut where the resolution halves."""
+    """The convolutional part of a MobileNet (Sandler et al. 2018; Howard et al. 2019), cut where resolution halves.
 
-    ENDS = (2, 4, 7, 14, 19)
-    """Blocks before these are of the stages with strides 2, 4, 8, 16 and 32."""
+    `ends` are the numbers of blocks up to and including each of the stages.
+    """
 
-    def __init__(self, mobilenet: MobileNetV2) -> None:
-        super().__init__((16, 24, 32, 96, 1280))
+    def __init__(self, mobilenet: MobileNetV2 | MobileNetV3, *, ends: tuple[int, ...], channels: tuple[int, ...]) -> None:
+        super().__init__(channels)
         self.features = mobilenet.features
+        self.ends = ends
 
     def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
         stages, below = [], tiles_BCHW
         for number, block in enumerate(self.features, start=1):
             below = block(below)
-            if number in self.ENDS:
+            if number in self.ends:
                 stages.append(below)
         return tuple(stages)
+
+    def last_strided(self) -> list[nn.Conv2d]:
+        """The depthwise convolution of the first block of the last stage."""
+        return _strided(self.features)[-1:]
+
+
+def _strided(module: nn.Module) -> list[nn.Conv2d]:
+    return [part for part in module.modules() if isinstance(part, nn.Conv2d) and part.stride == (2, 2)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +110,41 @@ def _resnet(make: Callable[..., ResNet], blocks: tuple[int, ...], *, wide: bool)
     return _Entry(lambda: ResNetBackbone(make(weights=None), (64, *widths)), radius)
 
 
+def _mobilenet(
+    make: Callable[..., MobileNetV2 | MobileNetV3], ends: tuple[int, ...], channels: tuple[int, ...], radius_px: int
+) -> _Entry:
+    return _Entry(lambda: MobileNetBackbone(make(weights=None), ends=ends, channels=channels), radius_px)
+
+
 BACKBONES: Mapping[str, _Entry] = {
     "resnet18": _resnet(torchvision.models.resnet18, (2, 2, 2, 2), wide=False),
     "resnet34": _resnet(torchvision.models.resnet34, (3, 4, 6, 3), wide=False),
     "resnet50": _resnet(torchvision.models.resnet50, (3, 4, 6, 3), wide=True),
     "resnet101": _resnet(torchvision.models.resnet101, (3, 4, 23, 3), wide=True),
-    "mobilenet_v2": _Entry(lambda: MobileNetBackbone(torchvision.models.mobilenet_v2(weights=None)), 245),
+    "mobilenet_v2": _mobilenet(torchvision.models.mobilenet_v2, (2, 4, 7, 14, 19), (16, 24, 32, 96, 1280), 245),
+    "mobilenet_v3_small": _mobilenet(
+        torchvision.models.mobilenet_v3_small, (1, 2, 4, 9, 13), (16, 16, 24, 48, 576), 512
+    ),
+    "mobilenet_v3_large": _mobilenet(
+        torchvision.models.mobilenet_v3_large, (2, 4, 7, 13, 17), (16, 24, 40, 112, 960), 512
+    ),
 }
+"""MobileNetV3 squeezes and excites by means over the whole tile, so that its radius is no bound: slides that need more
+than one tile show faint seams with it."""
 
 
-def build_backbone(name: str) -> Backbone:
-    """Backbone by name with random weights; ValueError names the choices."""
-    return _entry(name).make()
+def build_backbone(name: str, *, stride: int = STRIDES[-1]) -> Backbone:
+    """Backbone by name with random weights; ValueError names the choices.
+
+    With a stride of 16 the last stage keeps the resolution: its first strided convolution no longer strides, which
+    leaves the shapes of all weights as they are (thesis 4.4.2).
+    """
+    backbone = _entry(name).make()
+    if stride not in STRIDES[-2:]:
+        raise ValueError(f"stride must be {STRIDES[-2]} or {STRIDES[-1]}, not {stride}")
+    if stride == STRIDES[-2]:
+        backbone.keep_last_resolution()
+    return backbone
 
 
 def receptive_radius_px(name: str) -> int:

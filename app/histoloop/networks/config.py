@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-PoolingName = Literal["average", "max", "log-sum-exp", "wildcat", "deep-mil"]
+PoolingName = Literal[
+    "average", "max", "log-sum-exp", "wildcat", "deep-mil", "attention", "gated-attention", "generalised-mean"
+]
 POOLINGS: tuple[str, ...] = get_args(PoolingName)
 
 
@@ -15,7 +17,8 @@ class PoolingConfig:
 
     WILDCAT: `kmax`, `kmin` below 1 are a fraction of the cells (at least one cell; exactly 0: none), from 1 on a
     count; `alpha` weighs the lowest cells. Log-sum-exp: `sharpness` is q, towards the mean at 0 and the maximum at
-    infinity. Deep MIL: `zeroed` is the fraction d of scores set to 0 inside the softmax while training.
+    infinity. Deep MIL: `zeroed` is the fraction d of scores set to 0 inside the softmax while training. Attention (deep
+    MIL adapted): `hidden` is the width L of the scoring function. Generalised mean: `exponent` is r.
     """
 
     name: PoolingName = "wildcat"
@@ -26,6 +29,8 @@ class PoolingConfig:
     variant: Literal["sum", "half", "top"] = "sum"
     sharpness: float = 10.0
     zeroed: float = 0.0
+    hidden: int = 128
+    exponent: float = 4.0
 
     def __post_init__(self) -> None:
         if self.name not in POOLINGS:
@@ -38,19 +43,68 @@ class PoolingConfig:
             raise ValueError(f"kmax must be above 0 and kmin at least 0, not {self.kmax} and {self.kmin}")
         if not self.sharpness > 0:
             raise ValueError(f"sharpness must be above 0, not {self.sharpness}")
+        if self.hidden < 1:
+            raise ValueError(f"hidden must be at least 1, not {self.hidden}")
+        if not self.exponent >= 1:
+            raise ValueError(f"exponent must be at least 1, not {self.exponent}")
         if not 0 <= self.zeroed <= 1:
             raise ValueError(f"zeroed must be a fraction from 0 to 1, not {self.zeroed}")
 
 
 @dataclass(frozen=True, slots=True)
+class MinMaxConfig:
+    """How a min-max network turns its posterior map T into a mask (min-max eq 11): sigmoid(omega (T - threshold)).
+
+    `mask_norm` 'image' first scales each tile's T to [0, 1] over its own cells, which makes a threshold of 0.5
+    meaningful on unbounded maps; 'none' is the paper's equation. `detach` cuts the mask out of the graph (footnote 5).
+    """
+
+    omega: float = 8.0
+    threshold: float = 0.5
+    mask_norm: Literal["none", "image"] = "image"
+    detach: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.omega > 0:
+            raise ValueError(f"omega must be above 0, not {self.omega}")
+        if self.mask_norm not in ("none", "image"):
+            raise ValueError(f"mask_norm must be 'none' or 'image', not {self.mask_norm!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """All that is needed to build the network; kept in the model's card. `labels` counts the label classes."""
+    """All that is needed to build the network; kept in the model's card. `labels` counts the label classes.
+
+    `stride` is the input pixels per cell of the class maps, 32 or 16. `background` adds a map of what belongs to no
+    label (size supervision). No `decoder_channels`: no decoder, the masks are drawn from the class maps. With `minmax`
+    the network is a localizer and a classifier over one backbone.
+    """
 
     labels: int
     backbone: str = "resnet18"
+    stride: int = 32
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
+    background: bool = False
     decoder_channels: tuple[int, ...] = (96, 64, 48, 32, 16)
+    minmax: MinMaxConfig | None = None
 
     def __post_init__(self) -> None:
         if self.labels < 1:
             raise ValueError(f"a network needs at least one label class, not {self.labels}")
+        if self.stride not in (16, 32):
+            raise ValueError(f"stride must be 16 or 32, not {self.stride}")
+        if self.decoder_channels and (self.stride != 32 or self.minmax is not None):
+            raise ValueError("a decoder needs a stride of 32 and no minmax: leave decoder_channels empty")
+        if self.background and self.attends:
+            raise ValueError("a background map cannot be pooled by attention: choose another pooling")
+
+    @property
+    def attends(self) -> bool:
+        """Whether attention energies follow the maps of the labels."""
+        return self.pooling.name in ("attention", "gated-attention")
+
+    def map_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the network's maps: the labels first, then the background or each label's attention, if any."""
+        if self.attends:
+            return (*labels, *(f"attention of {label}" for label in labels))
+        return (*labels, "background") if self.background else labels

@@ -1,16 +1,18 @@
 """Pooling of class activation maps to scores.
 
-Every pooling has `modalities` (maps per class that its 1x1 convolution must give, channel = class * modalities + m),
-`classwise` (their mean per class) and `pool` (maps to scores), and pools any set of valid cells, so that a whole
-slide's stitched map is scored by the rule that scored the tiles.
+Every pooling has a `head` (the layer from features to maps), `modalities` (maps per class that the head gives, channel
+= class * modalities + m), `classwise` (their mean per class) and `pool_maps` (maps to scores), and pools any set of valid
+cells, so that a whole slide's stitched map is scored by the rule that scored the tiles.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from histoloop.networks.config import PoolingConfig
@@ -22,6 +24,10 @@ class MapPooling(nn.Module):
     def __init__(self, *, modalities: int = 1) -> None:
         super().__init__()
         self.modalities = modalities
+
+    def head(self, features: int, classes: int) -> nn.Module:
+        """A layer with random weights from `features` feature maps to the maps of `classes` classes."""
+        return nn.Conv2d(features, classes * self.modalities, kernel_size=1)
 
     def classwise(self, maps_BNHW: Tensor) -> Tensor:
         """(B, classes * modalities, H, W) -> (B, classes, H, W): the mean over the modalities of each class."""
@@ -120,6 +126,65 @@ def attention_pool(cells_BCN: Tensor, zeroed_BCN: Tensor | None) -> Tensor:
     return (weighing.softmax(dim=-1) * cells_BCN).sum(dim=-1)
 
 
+class AttentionPooling(MapPooling):
+    """Deep MIL of Ilse et al. 2018, replicated for each class (thesis ch. 1-2, eq 1.4-1.6).
+
+    Each class weighs the features of the cells by its own attention, a = softmax(w tanh(V F)) or, gated,
+    softmax(w [tanh(V F) * sigmoid(U F)]), and scores their weighted sum by its own linear layer. Since that is linear,
+    the score is the weighted sum of the cells' scores: the maps are the scores of the C classes, then their C
+    attention energies before the softmax.
+    """
+
+    def __init__(self, config: PoolingConfig) -> None:
+        super().__init__()
+        self.hidden = config.hidden
+        self.gated = config.name == "gated-attention"
+
+    def head(self, features: int, classes: int) -> nn.Module:
+        """Scores and attention energies of every class: 2 * `classes` maps."""
+        return AttentionHead(features, classes, hidden=self.hidden, gated=self.gated)
+
+    def pool_cells(self, cells_BCN: Tensor) -> Tensor:
+        """(B, 2C, N) scores and energies -> (B, C) scores."""
+        scores_BCN, energies_BCN = cells_BCN.chunk(2, dim=1)
+        return (energies_BCN.softmax(dim=-1) * scores_BCN).sum(dim=-1)
+
+
+class AttentionHead(nn.Module):
+    """From features to the scores and the attention energies of each class, cell by cell."""
+
+    def __init__(self, features: int, classes: int, *, hidden: int, gated: bool) -> None:
+        super().__init__()
+        self.score = nn.Conv2d(features, classes, kernel_size=1)
+        self.attend = nn.Conv2d(features, classes * hidden, kernel_size=1)
+        self.gate = nn.Conv2d(features, classes * hidden, kernel_size=1) if gated else None
+        self.weigh = nn.Conv2d(classes * hidden, classes, kernel_size=1, groups=classes, bias=False)
+
+    def forward(self, features_BKHW: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, 2C, H, W)."""
+        hidden = self.attend(features_BKHW).tanh()
+        if self.gate is not None:
+            hidden = hidden * self.gate(features_BKHW).sigmoid()
+        return torch.cat([self.score(features_BKHW), self.weigh(hidden)], dim=1)
+
+
+class GeneralisedMeanPooling(MapPooling):
+    """The logit of p = (mean of sigmoid(M)^r)^(1/r), each class against the rest (Jia et al. 2017; thesis eq 4.1)."""
+
+    LIMIT = 1e-6
+    """Probabilities this near to 0 or 1 are taken for it, so that logits stay finite."""
+
+    def __init__(self, config: PoolingConfig) -> None:
+        super().__init__(modalities=config.modalities)
+        self.exponent = config.exponent
+
+    def pool_cells(self, cells_BCN: Tensor) -> Tensor:
+        """(B, C, N) cells -> (B, C) logits."""
+        powers = self.exponent * functional.logsigmoid(cells_BCN)
+        log_mean = powers.logsumexp(dim=-1) - math.log(cells_BCN.shape[-1])
+        return (log_mean / self.exponent).exp().clamp(self.LIMIT, 1 - self.LIMIT).logit()
+
+
 def cell_count(k: float, cells: int) -> int:
     """How many of `cells` k stands for: none at 0, a fraction (at least one) below 1, else a count (at most all)."""
     if k == 0:
@@ -139,4 +204,8 @@ def build_pooling(config: PoolingConfig) -> MapPooling:
         return LogSumExpPooling(config)
     if config.name == "deep-mil":
         return DeepMilPooling(config)
+    if config.name in ("attention", "gated-attention"):
+        return AttentionPooling(config)
+    if config.name == "generalised-mean":
+        return GeneralisedMeanPooling(config)
     return (MaxPooling if config.name == "max" else MapPooling)(modalities=config.modalities)

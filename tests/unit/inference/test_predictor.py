@@ -14,7 +14,7 @@ from PIL import Image
 from histoloop.errors import SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.networks.config import NetworkConfig
-from histoloop.networks.hybrid import Hybrid, build_hybrid
+from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import Pixels, Slide, open_slide
 from histoloop.slides.tissue import TissueMask
@@ -44,7 +44,7 @@ class Maps:
 def network() -> Hybrid:
     """Random weights with batch-norm statistics as after training."""
     torch.manual_seed(0)
-    hybrid = build_hybrid(NetworkConfig(labels=3, decoder_channels=(16, 16, 8, 8, 8)))
+    hybrid = Hybrid(NetworkConfig(labels=3, decoder_channels=(16, 16, 8, 8, 8)))
     for module in hybrid.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
@@ -84,7 +84,7 @@ def test_the_map_predicted_in_tiles_equals_the_map_predicted_whole(slide: Slide,
 
 def test_the_label_of_a_slide_is_the_networks_own_pooling_over_the_whole_map(slide: Slide, network: Hybrid) -> None:
     prediction, maps = predict(slide, network, TILED)
-    expected = network.pooling(torch.from_numpy(maps.labels)[None])[0]
+    expected = network.score(torch.from_numpy(maps.labels)[None])[0]
     np.testing.assert_allclose(prediction.scores, expected.detach(), rtol=1e-5)
     assert prediction.probabilities is not None
     assert float(prediction.probabilities.sum()) == pytest.approx(1)
@@ -98,7 +98,7 @@ def test_only_tiles_with_tissue_are_predicted_and_pooled(slide: Slide, network: 
     assert not np.isnan(maps.foreground[:256, :256]).any()
     assert np.isnan(maps.foreground[256:]).all()
     first = torch.from_numpy(maps.labels[None, :, :8, :8])
-    np.testing.assert_allclose(prediction.scores, network.pooling(first)[0].detach(), rtol=1e-5)
+    np.testing.assert_allclose(prediction.scores, network.score(first)[0].detach(), rtol=1e-5)
 
 
 def test_a_slide_without_tissue_has_no_label_and_says_why(slide: Slide, network: Hybrid) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from histoloop.errors import RecipeError
 from histoloop.networks.config import NetworkConfig, PoolingConfig
-from histoloop.networks.hybrid import Hybrid, build_hybrid
+from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings, classify, train_classifier
@@ -38,7 +38,7 @@ def tiles(count: int, seed: int) -> list[TrainingTile]:
 def network() -> Hybrid:
     torch.manual_seed(0)
     pooling = PoolingConfig(name="average", modalities=1)
-    return build_hybrid(NetworkConfig(labels=2, pooling=pooling, decoder_channels=(32, 16, 16, 8, 8)))
+    return Hybrid(NetworkConfig(labels=2, pooling=pooling, decoder_channels=(32, 16, 16, 8, 8)))
 
 
 def classifier_trained(steps: list[Progress] | None = None) -> tuple[Hybrid, FitResult]:

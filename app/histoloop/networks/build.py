@@ -1,0 +1,16 @@
+"""Build the network that a config describes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histoloop.networks.hybrid import Hybrid
+
+if TYPE_CHECKING:
+    from histoloop.networks.config import NetworkConfig
+    from histoloop.networks.network import SlideNetwork
+
+
+def build_network(config: NetworkConfig) -> SlideNetwork:
+    """With random weights."""
+    return Hybrid(config)
