@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.networks.hybrid import Hybrid
+from histoloop.networks.minmax import MinMax
 
 if TYPE_CHECKING:
     from histoloop.networks.config import NetworkConfig
@@ -12,5 +13,5 @@ if TYPE_CHECKING:
 
 
 def build_network(config: NetworkConfig) -> SlideNetwork:
-    """With random weights."""
-    return Hybrid(config)
+    """With random weights; ValueError for a config that no network fits."""
+    return Hybrid(config) if config.minmax is None else MinMax(config)

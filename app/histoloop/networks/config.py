@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -53,10 +54,13 @@ class PoolingConfig:
 
 @dataclass(frozen=True, slots=True)
 class MinMaxConfig:
-    """How a min-max network turns its posterior map T into a mask (min-max eq 11): sigmoid(omega (T - threshold)).
+    """How min-max entropy localisation makes a mask of the localizer's maps (min-max eq 10-11).
 
-    `mask_norm` 'image' first scales each tile's T to [0, 1] over its own cells, which makes a threshold of 0.5
-    meaningful on unbounded maps; 'none' is the paper's equation. `detach` cuts the mask out of the graph (footnote 5).
+    `omega` is the steepness of the sigmoid and `threshold` (the paper's sigma') the place where it is one half.
+    `mask_norm` 'none' thresholds the maps as they are (eq 11); 'image' first stretches each map to [0, 1] by its own
+    lowest and highest cell. That is the default, because scores have no bound: only so is a threshold of 0.5 half way
+    between the least and the most evidence. Its price: the strongest cell of every map is foreground, however weak.
+    With `detach` the classifier takes the mask as given (footnote 5); without, its losses teach the localizer too.
     """
 
     omega: float = 8.0
@@ -65,10 +69,14 @@ class MinMaxConfig:
     detach: bool = True
 
     def __post_init__(self) -> None:
-        if not self.omega > 0:
-            raise ValueError(f"omega must be above 0, not {self.omega}")
         if self.mask_norm not in ("none", "image"):
             raise ValueError(f"mask_norm must be 'none' or 'image', not {self.mask_norm!r}")
+        if not 0 < self.omega < math.inf:
+            raise ValueError(f"omega must be a number above 0, not {self.omega}")
+        if not math.isfinite(self.threshold):
+            raise ValueError(f"threshold must be a number, not {self.threshold}")
+        if self.mask_norm == "image" and not 0 < self.threshold < 1:
+            raise ValueError(f"the threshold of maps in [0, 1] must lie between 0 and 1, not at {self.threshold}")
 
 
 @dataclass(frozen=True, slots=True)
