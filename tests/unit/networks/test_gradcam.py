@@ -111,7 +111,7 @@ def test_it_works_at_every_layer(network: Classifier, tiles: Tensor, name: str, 
 def test_at_the_head_only_the_map_of_the_class_counts(network: Classifier, tiles: Tensor) -> None:
     maps = grad_cam(scores_of(network), network.head, tiles, LABELS)
     with torch.no_grad():
-        class_maps = network(tiles).maps_BCHW[torch.arange(2), LABELS]
+        class_maps = network(tiles).maps_BKHW[torch.arange(2), LABELS]
     torch.testing.assert_close(maps, class_maps.relu() / 6)
 
 
