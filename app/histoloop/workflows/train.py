@@ -17,7 +17,7 @@ from histoloop.networks.hybrid import Hybrid, build_hybrid
 from histoloop.store.cards import Card
 from histoloop.store.models import save_model
 from histoloop.training.classify import classification_figures, classify, train_classifier
-from histoloop.training.datasets import DataSet, colour_statistics, lend_masks, read_ebhi
+from histoloop.training.datasets import DataSet, colour_statistics, lend_masks, read_dataset
 from histoloop.training.metrics import accuracy
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.segment import segmentation_figures, train_decoder
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def train_model(
     *, recipe: str, data: Path, out: Path, device: str = "auto", seed: int = 0, epochs: int | None = None
 ) -> Work[Path]:
-    """Train on the EBHI-Seg folder `data` and write the model folder `out`; `epochs` shortens both stages.
+    """Train on the data set `data` and write the model folder `out`; `epochs` shortens both stages.
 
     The figures on the card are of the data set's validation cases, measured on the weights as stored.
     """
@@ -45,7 +45,7 @@ def train_model(
     plan = _with_epochs(load_recipe(source), epochs)
     place = choose_device(device)
     started = time.monotonic()
-    dataset = yield from read_ebhi(data)
+    dataset = yield from read_dataset(data, seed=seed)
     mean, std = colour_statistics(dataset.training)
     torch.manual_seed(seed)
     config = NetworkConfig(
