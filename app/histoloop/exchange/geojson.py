@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from histoloop.annotations.raster import fill_polygon
 from histoloop.errors import DataError
@@ -16,8 +18,6 @@ from histoloop.store.files import write_beside
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from histoloop.annotations.records import ClassScheme, Mask
     from histoloop.geometry import Region
@@ -65,24 +65,44 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return value >> 16, value >> 8 & 255, value & 255
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Area:
+    """A polygon of a file: its mask value and its rings, exterior and holes, (N, 2) x and y in level-0 pixels."""
+
+    value: int
+    rings: tuple[NDArray[np.float64], ...]
+
+
 def read_geojson_mask(path: Path, region: Region, scheme: ClassScheme) -> Mask:
     """The mask (height, width) of a region out of a GeoJSON file's polygons, at level-0 resolution.
 
-    A pixel counts when its centre is inside; later features cover earlier ones. Classification names must be mask
-    classes of the scheme (in any case). DataError names what does not fit.
+    Classification names must be mask classes of the scheme (in any case). DataError names what does not fit.
     """
+    return draw_areas(read_geojson_areas(path, scheme), region)
+
+
+def draw_areas(areas: Sequence[Area], region: Region) -> Mask:
+    """The mask (height, width) of a region: a pixel counts when its centre is inside; later areas cover earlier."""
     mask = np.zeros((region.height, region.width), dtype=np.uint8)
+    for area in areas:
+        fill_polygon(mask, [ring - (region.x, region.y) for ring in area.rings], area.value)
+    return mask
+
+
+def read_geojson_areas(path: Path, scheme: ClassScheme) -> list[Area]:
+    """The polygons of a GeoJSON file in its order; names and errors as in `read_geojson_mask`."""
+    areas: list[Area] = []
     try:
         for feature in _features(json.loads(path.read_text(encoding="utf-8-sig"))):
             value = _value_of(feature, scheme, path)
             for rings in _polygons_of(feature["geometry"], path):
-                fill_polygon(mask, [_ring(points, region) for points in rings], value)
+                areas.append(Area(value, tuple(map(_ring, rings))))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{path} is not GeoJSON of polygons: {type(error).__name__}, {error}.",
             advice="Export the annotations again as a FeatureCollection in pixels.",
         ) from error
-    return mask
+    return areas
 
 
 def _features(content: Any) -> list[Any]:
@@ -115,9 +135,9 @@ def _polygons_of(geometry: Mapping[str, Any], path: Path) -> Iterator[list[list[
         )
 
 
-def _ring(points: Sequence[Sequence[float]], region: Region) -> NDArray[np.float64]:
-    """(N, 2) x and y in pixels of the region's mask; a third coordinate is left out."""
-    ring = np.array([(float(x) - region.x, float(y) - region.y) for x, y, *_ in points], dtype=np.float64)
+def _ring(points: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """(N, 2) x and y in level-0 pixels; a third coordinate is left out."""
+    ring = np.array([(float(x), float(y)) for x, y, *_ in points], dtype=np.float64).reshape(-1, 2)
     if not np.isfinite(ring).all():
         raise ValueError("a coordinate is not a number")
     return ring

@@ -49,6 +49,7 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
         valid_BHW=planes[:, 4] > 0.5,
         labels_B=batch.labels_B,
         weights_B=batch.weights_B,
+        sizes_B=batch.sizes_B,
     )
 
 
