@@ -50,6 +50,7 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
         labels_B=batch.labels_B,
         weights_B=batch.weights_B,
         sizes_B=batch.sizes_B,
+        masked_B=batch.masked_B,
     )
 
 

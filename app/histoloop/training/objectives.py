@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
     from histoloop.training.samples import Batch
 
-Supervision = Literal["labels", "min-max", "sizes"]
+Supervision = Literal["labels", "min-max", "sizes", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class SizeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveSettings:
-    """`supervision` chooses the objective, each with a table of its own.
+    """`supervision` chooses the objective, each with a table of its own; 'none' leaves it all to the masks.
 
     Label classes exclude each other under 'softmax' and stand each against the rest under 'sigmoid'; `label_smoothing`
     as in Szegedy et al. 2016, for 'softmax'. `adversarial` training may be added to each of them.

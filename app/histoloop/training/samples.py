@@ -45,7 +45,7 @@ class Batch:
 
     `tiles_BCHW` float in [0, 1]; `masks_BHW` float 0 or 1; `valid_BHW` bool, False on padding; `labels_B` long, -1
     where unknown; `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole tile whatever a
-    crop shows of it, NaN where unknown.
+    crop shows of it, NaN where unknown; `masked_B` bool, whether the mask is known.
     """
 
     tiles_BCHW: Tensor
@@ -54,6 +54,7 @@ class Batch:
     labels_B: Tensor
     weights_B: Tensor
     sizes_B: Tensor
+    masked_B: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
@@ -64,6 +65,7 @@ class Batch:
             labels_B=self.labels_B.to(device),
             weights_B=self.weights_B.to(device),
             sizes_B=self.sizes_B.to(device),
+            masked_B=self.masked_B.to(device),
         )
 
 
@@ -86,6 +88,7 @@ def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
         valid_BHW=torch.from_numpy(valid),
         labels_B=torch.tensor([-1 if tile.label is None else tile.label for tile in tiles]),
         weights_B=torch.tensor([tile.weight for tile in tiles], dtype=torch.float32),
+        masked_B=torch.tensor([tile.mask is not None for tile in tiles]),
         sizes_B=torch.tensor([math.nan if tile.size is None else tile.size for tile in tiles], dtype=torch.float32),
     )
 

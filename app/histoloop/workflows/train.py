@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.training.samples import TrainingTile
-    from histoloop.training.datasets import SplitName
+    from histoloop.training.datasets import Split
 
     Colours = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -51,7 +51,7 @@ def train_model(
     device: str = "auto",
     seed: int = 0,
     epochs: int | None = None,
-    split: SplitName = "official",
+    split: Split = "official",
     mpp: float | None = None,
 ) -> Work[Path]:
     """Train by a recipe on the data set `data` and write the model folder `out`; `epochs` shortens all stages.
@@ -100,11 +100,11 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
     """Both stages; how many masks were lent to the second."""
     plan, dataset, network = setting.plan, setting.dataset, setting.network
     mean, std = setting.colours
-    if plan.classify.loop.epochs:
+    if plan.classify.supervision != "none":
         yield from train_classifier(
             network,
-            training=dataset.training,
-            validation=dataset.validation,
+            training=[tile for tile in dataset.training if tile.label is not None],
+            validation=[tile for tile in dataset.validation if tile.label is not None],
             settings=plan.classify,
             augmentation=plan.augment,
             mean=mean,
@@ -260,7 +260,7 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_TAUGHT = {"labels": "the labels", "min-max": "the labels", "sizes": "the labels and foreground sizes"}
+_TAUGHT = {"labels": "the labels", "min-max": "the labels", "sizes": "the labels and foreground sizes", "none": "the masks"}
 _START = {RANDOM: "random", IMAGENET: "ImageNet"}
 
 
