@@ -33,8 +33,10 @@ class DdnSettings:
     """How hard to try. `gamma` is the relative change of the norm in a step, `initial_norm` the norm to start from.
 
     No norm below about initial_norm (1 - gamma)^steps is ever tried: 0.006 of the first after 100 steps of 0.05.
-    With `quantise_levels` (256 for 8 bits) every tile tried is rounded to so many values from 0 to 1, so that what is
-    found can be stored as a picture; None leaves it real-valued.
+
+    With `quantise_levels` (256 for 8 bits) every changed tile is rounded to so many values from 0 to 1, so that what
+    is found can be stored as a picture; None leaves it real-valued. The tile as given is judged, and returned where
+    nothing better is found, without rounding.
     """
 
     steps: int = 100
