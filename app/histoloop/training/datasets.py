@@ -181,11 +181,10 @@ def _with_parts(
     if split == "case" or not stated:
         everything: list[Part] = ["train"] * len(sources)
         parts = deal_part(everything, cases, labels, to="test", fraction=test_fraction, seed=seed)
-    dealt = "val" not in parts
-    if dealt:
+    if "val" not in parts:
         parts = deal_part(parts, cases, labels, to="val", fraction=validation_fraction, seed=seed)
     unknown = sum(not source.case for source in sources)
-    if dealt and unknown:
+    if unknown and parts != [source.part for source in sources]:
         warnings.append(
             f"No {listing.case_word} is known of {unknown} of the {len(sources)} tiles: they were split tile by tile, "
             "and tissue of one patient may be in several parts."

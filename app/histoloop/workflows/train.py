@@ -180,6 +180,7 @@ def _description(dataset: DataSet, figures: Mapping[str, float], masks_lent: int
     table = "\n".join(f"| {key} | {value:.4g} |" for key, value in figures.items())
     seen = {tile.label for tile in dataset.validation}
     absent = [name for index, name in enumerate(dataset.scheme.label_names) if index not in seen]
+    shared = " ".join(dataset.warnings) or "No case is in both training and validation."
     note = f"No validation case is labelled {' or '.join(absent)}: nothing is known of those. " if absent else ""
     return (
         "Research use only: not a diagnostic device.\n\n"
@@ -188,7 +189,7 @@ def _description(dataset: DataSet, figures: Mapping[str, float], masks_lent: int
         f"({masks_lent / len(dataset.training):.1%}). {dataset.notes}\n\n"
         f"{dataset.attribution}\n\n"
         "## Figures on the validation cases\n\n"
-        "No case is in both training and validation. The best epochs were chosen on these same cases, so expect a "
+        f"{shared} The best epochs were chosen on these same cases, so expect a "
         f"little less on new tissue. {note}`dice` is the mean over tiles, `pooled_dice` over pixels; "
         "`dice_all_foreground` is what calling every pixel foreground would give (mean over tiles).\n\n"
         f"| figure | value |\n|---|---|\n{table}\n"
