@@ -14,13 +14,13 @@ from PIL import Image
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import DataError
 from histoloop.progress import finish
-from histoloop.training.datasets import DataSet, deal_cases, read_dataset
+from histoloop.training.datasets import DataSet, deal_cases, lend_masks, read_dataset
 from histoloop.training.readers.classes import scheme_of
+from histoloop.training.samples import TrainingTile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from histoloop.training.samples import TrainingTile
 
 TWO = ClassScheme(
     labels=(LabelClass("benign", "lesion"), LabelClass("malignant", "lesion")), masks=(MaskClass("lesion", "#102030"),)
@@ -461,6 +461,19 @@ def test_other_seeds_deal_other_cases() -> None:
     cases, labels = [str(i // 4) for i in range(80)], [str(i // 40) for i in range(80)]
     deals = {tuple(deal_cases(cases, labels, fraction=0.2, seed=seed)) for seed in range(4)}
     assert len(deals) > 1
+
+
+def test_only_tiles_with_masks_lend_them_in_the_same_share_of_every_class() -> None:
+    pixels, foreground = np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.bool_)
+    tiles = [
+        TrainingTile(pixels, index % 2, foreground if index % 4 < 2 else None, f"tile {index}") for index in range(40)
+    ]
+    lent = lend_masks(tiles, fraction=0.25, seed=0)
+    assert Counter(tile.label for tile in lent) == {0: 5, 1: 5}
+    assert all(tile.mask is not None for tile in lent)
+    assert lent != lend_masks(tiles, fraction=0.25, seed=1)
+    with pytest.raises(DataError, match="20 of them with masks"):
+        lend_masks(tiles, fraction=0.01, seed=0)
 
 
 def test_real_glas_has_its_official_split_and_shared_patients(real_data: Path) -> None:
