@@ -97,13 +97,30 @@ def _parser() -> argparse.ArgumentParser:
         commands, "train", _train, "retrain a project on its annotations, or make a model from a data set by a recipe"
     )
     trained.add_argument("project", type=Path, nargs="?", help="project to retrain")
-    trained.add_argument("--recipe", help="recipe name or file (with --data and --out)")
-    trained.add_argument("--data", type=Path, help="folder of the data set")
-    trained.add_argument("--out", type=Path, help="model folder to write")
+    trained.add_argument("--recipe", help="recipe name or file (with --data and --out); see: histoloop recipes")
+    trained.add_argument("--data", type=Path, help="folder or CSV file of the data set")
+    trained.add_argument("--out", type=Path, help="model folder to write; the same command goes on where it stopped")
     trained.add_argument("--epochs", type=_count, help="shorten or lengthen the training")
     trained.add_argument("--seed", type=int, default=0)
+    _add_dealing(trained)
     trained.add_argument("--roll-back", action="store_true", help="keep the old model, whatever the figures say")
     _add_device(trained)
+
+    listed = _command(commands, "recipes", _recipes, "list the recipes that make a model from a data set")
+    listed.add_argument("--show", metavar="NAME", help="print one with all its settings, to start your own from")
+
+    measured = _command(commands, "evaluate", _evaluate, "measure a model on a data set: labels, masks, pictures")
+    measured.add_argument("--model", required=True, help="name of a shipped model, or a model folder")
+    measured.add_argument("--data", type=Path, required=True, help="folder or CSV file of the data set")
+    measured.add_argument("--split", choices=("train", "val", "test"), default="test", help="part (default: test)")
+    measured.add_argument("--seed", type=int, default=0)
+    measured.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
+    measured.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a page of pictures")
+    measured.add_argument("--count", type=_count, default=12, help="how many tiles to draw (default: 12)")
+    measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
+    measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
+    _add_dealing(measured)
+    _add_device(measured)
 
     exported = _command(commands, "export", _export, "write a project's masks, polygons and areas for other programs")
     exported.add_argument("project", type=Path)
@@ -139,6 +156,16 @@ def _command(
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def _add_dealing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by",
+        choices=("official", "case", "whole"),
+        default="official",
+        help="parts as the data set states them (default), dealt by case, or all of it as test",
+    )
+    parser.add_argument("--mpp", type=_positive, help="micrometres per pixel of the data set, where it does not say")
 
 
 def _positive(text: str) -> float:
@@ -305,6 +332,8 @@ def _train(options: argparse.Namespace) -> int:
                 device=options.device,
                 seed=options.seed,
                 epochs=options.epochs,
+                split=options.by,
+                mpp=options.mpp,
             )
         )
         print(f"model written to {folder}")
@@ -326,6 +355,48 @@ def _train(options: argparse.Namespace) -> int:
         else:
             keep(project, result.model_id)
             print("the new model is kept")
+    return OK
+
+
+def _recipes(options: argparse.Namespace) -> int:
+    from histoloop.training.recipe import load_recipe, recipe_path
+    from histoloop.workflows.recipes import list_recipes, recipe_text
+
+    if options.show:
+        print(recipe_text(load_recipe(recipe_path(options.show))), end="")
+        return OK
+    for recipe in list_recipes():
+        print(f"{recipe.name}\n    {recipe.description}\n    Source: {recipe.source}")
+    return OK
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from histoloop.exchange.evaluation import table_text
+    from histoloop.workflows.evaluate import EvaluationSettings, evaluate_model
+    from histoloop.workflows.shipped import find_model
+
+    settings = EvaluationSettings(
+        part=options.split,
+        split=options.by,
+        seed=options.seed,
+        layer=options.layer,
+        pictures=options.count,
+        robustness=options.robustness,
+    )
+    found = _run(
+        evaluate_model(
+            find_model(options.model),
+            data=options.data,
+            settings=settings,
+            device=options.device,
+            mpp=options.mpp,
+            json=options.json,
+            pictures=options.pictures,
+        )
+    )
+    print(table_text(found.table), end="")
+    for warning in found.warnings:
+        print(f"Mind: {warning}", file=sys.stderr)
     return OK
 
 

@@ -17,7 +17,7 @@ class PoolingConfig:
     """Which pooling, with its numbers; each ignores the numbers of the others.
 
     WILDCAT: `kmax`, `kmin` below 1 are a fraction of the cells (at least one cell; exactly 0: none), from 1 on a
-    count; `alpha` weighs the lowest cells. Log-sum-exp: `sharpness` is q, towards the mean at 0 and the maximum at
+    count; `alpha` weighs the lowest cells; `dropout` of cells while training (min-max, appendix B.2). Log-sum-exp: `sharpness` is q, towards the mean at 0 and the maximum at
     infinity. Deep MIL: `zeroed` is the fraction d of scores set to 0 inside the softmax while training. Attention (deep
     MIL adapted): `hidden` is the width L of the scoring function. Generalised mean: `exponent` is r.
     """
@@ -28,6 +28,7 @@ class PoolingConfig:
     kmin: float = 0.1
     alpha: float = 0.6
     variant: Literal["sum", "half", "top"] = "sum"
+    dropout: float = 0.0
     sharpness: float = 10.0
     zeroed: float = 0.0
     hidden: int = 128
@@ -42,6 +43,8 @@ class PoolingConfig:
             raise ValueError(f"modalities must be at least 1, not {self.modalities}")
         if self.kmax <= 0 or self.kmin < 0:
             raise ValueError(f"kmax must be above 0 and kmin at least 0, not {self.kmax} and {self.kmin}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), not {self.dropout}")
         if not self.sharpness > 0:
             raise ValueError(f"sharpness must be above 0, not {self.sharpness}")
         if self.hidden < 1:

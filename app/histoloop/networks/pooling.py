@@ -69,6 +69,8 @@ class WildcatPooling(MapPooling):
     def pool_cells(self, cells_BCN: Tensor) -> Tensor:
         """(B, C, N) cells -> (B, C) scores."""
         cells = cells_BCN.shape[-1]
+        if self.config.dropout and self.training:  # of what is pooled only: the maps stay whole
+            cells_BCN = functional.dropout(cells_BCN, self.config.dropout)
         score = _mean_of_highest(cells_BCN, cell_count(self.config.kmax, cells))
         lowest = cell_count(self.config.kmin, cells)
         if self.config.variant == "top" or lowest == 0 or self.config.alpha == 0:

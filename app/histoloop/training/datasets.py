@@ -181,11 +181,10 @@ def _with_parts(
     if split == "case" or not stated:
         everything: list[Part] = ["train"] * len(sources)
         parts = deal_part(everything, cases, labels, to="test", fraction=test_fraction, seed=seed)
-    dealt = "val" not in parts
-    if dealt:
+    if "val" not in parts:
         parts = deal_part(parts, cases, labels, to="val", fraction=validation_fraction, seed=seed)
     unknown = sum(not source.case for source in sources)
-    if dealt and unknown:
+    if unknown and parts != [source.part for source in sources]:
         warnings.append(
             f"No {listing.case_word} is known of {unknown} of the {len(sources)} tiles: they were split tile by tile, "
             "and tissue of one patient may be in several parts."
@@ -298,12 +297,23 @@ def _empty_masks(tiles: Sequence[TrainingTile], scheme: ClassScheme) -> Iterator
 
 
 def lend_masks(tiles: Sequence[TrainingTile], *, fraction: float, seed: int) -> list[TrainingTile]:
-    """The tiles whose masks may be used: at most `fraction` of all, the same share of every label class, seeded."""
+    """The tiles whose masks may be used: at most `fraction` of all, the same share of every label class, seeded.
+
+    Only tiles that have a mask are chosen; DataError when there are none to choose.
+    """
     rng = np.random.default_rng(seed)
-    chosen = sorted(
-        index for members in _by_label(tiles) for index in rng.permutation(members)[: int(fraction * len(members))]
-    )
-    return [tiles[index] for index in chosen]
+    chosen = [
+        index
+        for members in _by_label(tiles)
+        for index in rng.permutation([i for i in members if tiles[i].mask is not None])[: int(fraction * len(members))]
+    ]
+    if not chosen:
+        masks = sum(tile.mask is not None for tile in tiles)
+        raise DataError(
+            f"{fraction:.1%} of {len(tiles)} training tiles, {masks} of them with masks, leaves no mask to train on.",
+            advice="Give masks, or raise mask_fraction in the recipe.",
+        )
+    return [tiles[index] for index in sorted(chosen)]
 
 
 def _by_label(tiles: Sequence[TrainingTile]) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from histoloop.errors import DataError, ModelError
 from histoloop.progress import Progress, Work
-from histoloop.training.classify import normalise
+from histoloop.training.outputs import normalise
 from histoloop.training.ddn import DdnSettings, ScoresOf, ddn_steps, robustness_figures
 from histoloop.training.samples import TrainingTile, collate
 from histoloop.workflows.reports import RobustnessReport, TileRobustness
@@ -48,8 +48,7 @@ def _scores_of(model: LoadedModel) -> ScoresOf:
 
     def scores(tiles_BCHW: Tensor) -> Tensor:
         normalised_BCHW = normalise(tiles_BCHW, model.card.mean, model.card.std)
-        scores_BC: Tensor = model.network.classifier(normalised_BCHW).scores_BC
-        return scores_BC
+        return model.network.look(normalised_BCHW)[0]
 
     return scores
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from histoloop.errors import DataError, ModelError
+from histoloop.errors import ModelError
 from histoloop.networks.build import build_network
 from histoloop.networks.drawing import drawings, title
 from histoloop.networks.hybrid import Hybrid
@@ -116,11 +116,7 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
     if not plan.mask_fraction:
         return 0
     assert isinstance(network, Hybrid)  # only a hybrid has decoder_channels
-    masked = [tile for tile in dataset.training if tile.mask is not None]
-    lent = lend_masks(masked, fraction=plan.mask_fraction, seed=setting.seed)
-    if not lent:
-        advice = "Give a data set with masks, or raise mask_fraction in the recipe."
-        raise DataError(f"{dataset.name} lends no mask to train the decoder with.", advice=advice)
+    lent = lend_masks(dataset.training, fraction=plan.mask_fraction, seed=setting.seed)
     yield from train_decoder(
         network,
         training=lent,

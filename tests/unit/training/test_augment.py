@@ -57,3 +57,10 @@ def test_the_same_seed_gives_the_same_batch() -> None:
         for _ in range(2)
     )
     assert torch.equal(first.tiles_BCHW, second.tiles_BCHW)
+
+
+def test_estimated_sizes_pass_through_unchanged() -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    batch = collate([TrainingTile(pixels, 0, None, "a", size=0.3), TrainingTile(pixels, 0, None, "b")], multiple_px=32)
+    varied = augment(batch, AugmentSettings(crop_px=32), torch.Generator().manual_seed(0), multiple_px=32)
+    assert varied.sizes_B.tolist() == pytest.approx([0.3, float("nan")], nan_ok=True)
