@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.exchange.geojson import rgb
+from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from histoloop.slides.reader import Slide
 
 OUTLINE_PX = 2
-_HEAT = np.array(
-    [
-        (0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
-        (252, 255, 164),
-    ],
-    np.float32,
-)  # fmt: skip
-"""Stops of the perceptually even colour map 'inferno' (S. van der Walt and N. Smith, CC0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +65,6 @@ def compose(
                 _tint(shown, mask == value, class_style, style.opacity)
     composed: Pixels = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
     return composed
-
-
-def heat(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W, 3) colours of probabilities (H, W) in [0, 1]."""
-    place = np.clip(probability, 0, 1) * (len(_HEAT) - 1)
-    below = np.minimum(place.astype(np.intp), len(_HEAT) - 2)
-    share = (place - below)[..., None].astype(np.float32)
-    colours: NDArray[np.float32] = _HEAT[below] + (_HEAT[below + 1] - _HEAT[below]) * share
-    return colours
 
 
 def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle, opacity: float) -> None:

@@ -106,7 +106,8 @@ def average_precision(scores_B: NDArray[np.floating[Any]], positive_B: BoolMask)
     """Area under the precision-recall steps: sum of (recall gained) x precision over the distinct scores, downwards.
 
     Tiles of equal score enter together, so neither their order nor a monotone change of the scores matters, and one
-    score for all tiles gives the share of positives. Not interpolated, as in scikit-learn. ValueError without a positive or with NaN.
+    score for all tiles gives the share of positives. Not interpolated, as in scikit-learn. ValueError without a
+    positive or with NaN.
     """
     if not positive_B.any():
         raise ValueError("average precision needs at least one positive")
