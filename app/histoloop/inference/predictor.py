@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from histoloop.networks.drawing import Summary, draw, drawings, posterior_of, summarise
 from histoloop.inference.stitcher import upsample
+from histoloop.networks.drawing import Summary, draw, drawings, posterior_of, summarise
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import Tile, TileGrid, Window, tile_grid
 
@@ -123,9 +123,7 @@ def _pooled(
     return pooled
 
 
-def _drawn(
-    core: Window, maps: NDArray[np.float32], summary: Summary, network: SlideNetwork
-) -> NDArray[np.float32]:
+def _drawn(core: Window, maps: NDArray[np.float32], summary: Summary, network: SlideNetwork) -> NDArray[np.float32]:
     """The foreground of a core, drawn from the maps of the whole slide."""
     place = {"x": core.x, "y": core.y, "width": core.width, "height": core.height}
     enlarged = upsample(maps, stride_px=network.stride_px, **place)
@@ -186,7 +184,12 @@ def _decoded(slide: Slide, grid: TileGrid, *, readers: int) -> Iterator[Iterator
 
 
 def _forward(
-    network: SlideNetwork, pixels: NDArray[np.uint8], *, mean: Sequence[float], std: Sequence[float], device: torch.device
+    network: SlideNetwork,
+    pixels: NDArray[np.uint8],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
     """Foreground probability (H, W), of a decoder, and raw maps (K, H / stride, W / stride) of a window."""
     with torch.inference_mode():

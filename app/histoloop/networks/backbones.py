@@ -67,7 +67,9 @@ class MobileNetBackbone(Backbone):
     `ends` are the numbers of blocks up to and including each of the stages.
     """
 
-    def __init__(self, mobilenet: MobileNetV2 | MobileNetV3, *, ends: tuple[int, ...], channels: tuple[int, ...]) -> None:
+    def __init__(
+        self, mobilenet: MobileNetV2 | MobileNetV3, *, ends: tuple[int, ...], channels: tuple[int, ...]
+    ) -> None:
         super().__init__(channels)
         self.features = mobilenet.features
         self.ends = ends

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor, nn
 
 from histoloop.networks.backbones import build_backbone
-from histoloop.networks.pooling import build_pooling
+from histoloop.networks.pooling import AttentionHead, build_pooling
 
 if TYPE_CHECKING:
     from histoloop.networks.config import PoolingConfig
@@ -46,8 +46,10 @@ class Classifier(nn.Module):
 
     def label_bias(self) -> tuple[float, ...]:
         """What the head adds to the map of each label."""
-        bias = getattr(self.head, "score", self.head).bias
-        per_class = bias.detach().view(-1, self.pooling.modalities).mean(dim=1).tolist()
+        convolution = self.head.score if isinstance(self.head, AttentionHead) else self.head
+        assert isinstance(convolution, nn.Conv2d)
+        assert convolution.bias is not None
+        per_class = convolution.bias.detach().view(-1, self.pooling.modalities).mean(dim=1).tolist()
         return tuple(per_class[:-1] if self.background else per_class)
 
     def forward(self, tiles_BCHW: Tensor) -> ClassifierOutput:

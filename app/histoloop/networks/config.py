@@ -17,9 +17,10 @@ class PoolingConfig:
     """Which pooling, with its numbers; each ignores the numbers of the others.
 
     WILDCAT: `kmax`, `kmin` below 1 are a fraction of the cells (at least one cell; exactly 0: none), from 1 on a
-    count; `alpha` weighs the lowest cells; `dropout` of cells while training (min-max, appendix B.2). Log-sum-exp: `sharpness` is q, towards the mean at 0 and the maximum at
-    infinity. Deep MIL: `zeroed` is the fraction d of scores set to 0 inside the softmax while training. Attention (deep
-    MIL adapted): `hidden` is the width L of the scoring function. Generalised mean: `exponent` is r.
+    count; `alpha` weighs the lowest cells; `dropout` of cells while training (min-max, appendix B.2). Log-sum-exp:
+    `sharpness` is q, towards the mean at 0 and the maximum at infinity. Deep MIL: `zeroed` is the fraction d of
+    scores set to 0 inside the softmax while training. Attention (deep MIL adapted): `hidden` is the width L of the
+    scoring function. Generalised mean: `exponent` is r.
     """
 
     name: PoolingName = "wildcat"
@@ -32,7 +33,7 @@ class PoolingConfig:
     sharpness: float = 10.0
     zeroed: float = 0.0
     hidden: int = 128
-    exponent: float = 4.0
+    exponent: int = 4
 
     def __post_init__(self) -> None:
         if self.name not in POOLINGS:
@@ -49,7 +50,7 @@ class PoolingConfig:
             raise ValueError(f"sharpness must be above 0, not {self.sharpness}")
         if self.hidden < 1:
             raise ValueError(f"hidden must be at least 1, not {self.hidden}")
-        if not self.exponent >= 1:
+        if self.exponent < 1:
             raise ValueError(f"exponent must be at least 1, not {self.exponent}")
         if not 0 <= self.zeroed <= 1:
             raise ValueError(f"zeroed must be a fraction from 0 to 1, not {self.zeroed}")

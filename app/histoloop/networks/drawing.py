@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp, softmax
+from histoloop.networks.config import NetworkConfig
 
-if TYPE_CHECKING:
-    from histoloop.networks.config import NetworkConfig
 
 Floats = NDArray[np.float32]
 
@@ -29,8 +28,8 @@ class Summary:
     """What a drawing needs to know of the whole slide (or tile).
 
     `label` is the index of the label whose foreground is drawn; `posterior` (C,) of the labels; `low` and `high` the
-    range of the drawn quantity over the cells; `bias` what the head adds to the label's map; `log_norm` the log of the sum of exp of the attention energies over the
-    cells, less the log of their number.
+    range of the drawn quantity over the cells; `bias` what the head adds to the label's map; `log_norm` the log of
+    the sum of exp of the attention energies over the cells, less the log of their number.
     """
 
     label: int
@@ -135,7 +134,7 @@ def _attention_norm(maps_KN: Floats, summary: Summary, config: NetworkConfig) ->
 
 
 def _attention(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
-    """a N / (1 + a N) of the attention a over the N cells: above 0.5 where a > 1 / N (thesis 1.4)."""
+    """A N / (1 + a N) of the attention a over the N cells: above 0.5 where a > 1 / N (thesis 1.4)."""
     return _values(maps_KHW[config.labels + summary.label] - summary.log_norm)
 
 

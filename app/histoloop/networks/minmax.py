@@ -23,7 +23,8 @@ CONSTANT = 1e-5
 class MinMaxOutput(NamedTuple):
     """What a tile is, and where that is seen; no label and no erasing takes part in it.
 
-    `scores_BC` are the classifier's on tile * R+, before softmax; `maps_BCHW` the localizer's class maps and `localizer_scores_BC` its own scores of the whole tile; `foreground_BHW` is R+ in [0, 1], one value a pixel,
+    `scores_BC` are the classifier's on tile * R+, before softmax; `maps_BCHW` the localizer's class maps and
+    `localizer_scores_BC` its own scores of the whole tile; `foreground_BHW` is R+ in [0, 1], one value a pixel,
     foreground from 0.5 on. The background R- is 1 - R+.
     """
 

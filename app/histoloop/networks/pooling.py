@@ -1,18 +1,19 @@
 """Pooling of class activation maps to scores.
 
-Every pooling has a `head` (the layer from features to maps), `modalities` (maps per class that the head gives, channel
-= class * modalities + m), `classwise` (their mean per class) and `pool_maps` (maps to scores), and pools any set of valid
-cells, so that a whole slide's stitched map is scored by the rule that scored the tiles.
+Every pooling has a `head` (the layer from features to maps), `modalities` (maps per class that the head gives,
+channel = class * modalities + m), `classwise` (their mean per class) and `pool_maps` (maps to scores), and pools any
+set of valid cells, so that a whole slide's stitched map is scored by the rule that scored the tiles.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from histoloop.losses.jia import log_generalised_mean
 
 if TYPE_CHECKING:
     from histoloop.networks.config import PoolingConfig
@@ -173,18 +174,14 @@ class AttentionHead(nn.Module):
 class GeneralisedMeanPooling(MapPooling):
     """The logit of p = (mean of sigmoid(M)^r)^(1/r), each class against the rest (Jia et al. 2017; thesis eq 4.1)."""
 
-    LIMIT = 1e-6
-    """Probabilities this near to 0 or 1 are taken for it, so that logits stay finite."""
-
     def __init__(self, config: PoolingConfig) -> None:
         super().__init__(modalities=config.modalities)
         self.exponent = config.exponent
 
     def pool_cells(self, cells_BCN: Tensor) -> Tensor:
         """(B, C, N) cells -> (B, C) logits."""
-        powers = self.exponent * functional.logsigmoid(cells_BCN)
-        log_mean = powers.logsumexp(dim=-1) - math.log(cells_BCN.shape[-1])
-        return (log_mean / self.exponent).exp().clamp(self.LIMIT, 1 - self.LIMIT).logit()
+        log_p, log_rest = log_generalised_mean(cells_BCN[:, :, None], r=self.exponent)
+        return log_p - log_rest
 
 
 def cell_count(k: float, cells: int) -> int:

@@ -38,7 +38,9 @@ class AugmentSettings:
         if self.crop_px < 0:
             raise ValueError(f"crop_px must be 0 or a size in pixels, not {self.crop_px}")
         if not 0 <= self.colour_jitter <= 1 or not 0 <= self.hue <= 0.5:
-            raise ValueError(f"colour_jitter must lie in [0, 1] and hue in [0, 0.5], not {self.colour_jitter}, {self.hue}")
+            raise ValueError(
+                f"colour_jitter must lie in [0, 1] and hue in [0, 0.5], not {self.colour_jitter}, {self.hue}"
+            )
 
 
 def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator, *, multiple_px: int) -> Batch:

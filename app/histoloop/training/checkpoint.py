@@ -92,7 +92,7 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 head: dict[str, Any] = json.loads(file.metadata()["training"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{self.path} holds no training that can go on: {error}.", advice=advice) from error
         if head.get("key") != self.key:

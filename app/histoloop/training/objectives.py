@@ -1,8 +1,7 @@
-"""What a classifier is trained to do: name the label, also under min-max entropy, or with the size of the foreground."""
+"""What a classifier is trained to do: name the label, also by min-max entropy or with the foreground's size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -10,15 +9,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from histoloop.losses.jia import one_sided_size
+from histoloop.losses import jia
 from histoloop.losses.robust import AdaptiveRobustLoss
-from histoloop.losses.size import map_entropy, noisy_sizes, size_kl, size_l2, size_vector, sizes_and_log_probabilities, total
+from histoloop.losses.size import (
+    map_entropy,
+    mean_probabilities,
+    noisy_sizes,
+    size_kl,
+    size_l2,
+    size_targets,
+    total,
+    upsampled_log_probabilities,
+)
 from histoloop.networks.minmax import MinMax
 from histoloop.training.adversarial import AdversarialSettings, adversarial_batch
 from histoloop.training.erasing import erasing_parts
 from histoloop.training.outputs import normalise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from histoloop.networks.network import SlideNetwork
     from histoloop.training.samples import Batch
 
@@ -136,9 +145,10 @@ class Objective:
         settings = self.settings.sizes
         scores_BC, maps_BKHW = self.network.look(tiles_BCHW)
         shape = (tiles_BCHW.shape[-2], tiles_BCHW.shape[-1])
-        found_BK, log_BKHW = sizes_and_log_probabilities(maps_BKHW.float(), size=shape, valid_BHW=batch.valid_BHW)
+        log_BKHW = upsampled_log_probabilities(maps_BKHW, size=shape)
+        found_BK = mean_probabilities(log_BKHW, valid_BHW=batch.valid_BHW)
         sizes_B, known_B = self._known_sizes(batch)
-        wanted_BK = size_vector(sizes_B, batch.labels_B, labels=scores_BC.shape[1])
+        wanted_BK = size_targets(sizes_B, batch.labels_B, label_count=scores_BC.shape[1])
         if settings.loss == "adaptive":
             losses_B = self.learned[0](found_BK - wanted_BK).sum(dim=1)
         else:
@@ -146,15 +156,17 @@ class Objective:
         size_loss = (losses_B * known_B).sum() / known_B.sum().clamp(min=1)
         entropy = map_entropy(log_BKHW, valid_BHW=batch.valid_BHW).mean()
         label_loss = self._label_loss(scores_BC, batch.labels_B)
-        yield total(label_loss, size_loss, entropy, settings.weight, settings.entropy)
+        yield total(label_loss, size_loss, entropy, lambda_s=settings.weight, lambda_e=settings.entropy)
 
     def _size_one_sided(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
         """Jia et al. (thesis eq 4.1-4.3), each label against the rest; sizes count where they are known."""
-        scores_BC, maps_BCHW = self.network.look(tiles_BCHW)
+        maps_BCHW = self.network.look(tiles_BCHW)[1]
+        exponent = self.network.config.pooling.exponent
+        label_losses_B = jia.classification(maps_BCHW, batch.labels_B, r=exponent)
         sizes_B, known_B = self._known_sizes(batch)
-        losses_B = one_sided_size(maps_BCHW.float(), sizes_B, batch.labels_B)
-        size_loss = (losses_B * known_B).sum() / known_B.sum().clamp(min=1)
-        yield self._label_loss(scores_BC, batch.labels_B) + self.settings.sizes.weight * size_loss
+        size_losses_B = jia.oversize_penalty(maps_BCHW, batch.labels_B, sizes_B)
+        size_loss = (size_losses_B * known_B).sum() / known_B.sum().clamp(min=1)
+        yield label_losses_B.mean() + self.settings.sizes.weight * size_loss
 
     def _known_sizes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(B,) foreground sizes with noise, and where they are known: as given, else from the mask as augmented."""
@@ -164,5 +176,5 @@ class Objective:
         sizes_B = torch.where(given_B, batch.sizes_B, of_masks_B)
         known_B = given_B | batch.masked_B
         if self.settings.sizes.noise:
-            sizes_B = noisy_sizes(sizes_B, self.settings.sizes.noise, None)
+            sizes_B = noisy_sizes(sizes_B, self.settings.sizes.noise, torch.default_generator)
         return torch.where(known_B, sizes_B, torch.zeros_like(sizes_B)), known_B.to(sizes_B.dtype)

@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from histoloop.networks.drawing import DECODER, draw, drawings, posterior_of, summarise
 from histoloop.training.samples import collate
+from histoloop.networks.config import NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from histoloop.networks.config import NetworkConfig
     from histoloop.networks.network import SlideNetwork
     from histoloop.training.samples import TrainingTile
 
@@ -34,8 +34,9 @@ def normalise(tiles_BCHW: Tensor, mean: Sequence[float], std: Sequence[float]) -
 class TileOutput:
     """Scores (C,), class maps (K, h, w), a cell per stride, and the decoder's foreground (H, W) where there is one.
 
-    `scores` say what the tile is; `map_scores` are the maps pooled, which is the same but for a min-max network: there
-    the classifier says what is left under the localizer's mask. `height` and `width` are the tile's in pixels; the maps reach to the next multiple of the stride.
+    `scores` say what the tile is; `map_scores` are the maps pooled, which is the same but for a min-max network:
+    there the classifier says what is left under the localizer's mask. `height` and `width` are the tile's in pixels;
+    the maps reach to the next multiple of the stride.
     """
 
     config: NetworkConfig
@@ -71,7 +72,8 @@ class TileOutput:
 
     def classes(self) -> NDArray[np.intp]:
         """(H, W) index of the likeliest label at each pixel."""
-        return self._enlarged()[: self.config.labels].argmax(axis=0)
+        likeliest: NDArray[np.intp] = self._enlarged()[: self.config.labels].argmax(axis=0)
+        return likeliest
 
     def _enlarged(self) -> Floats:
         factor = float(self.config.stride)

@@ -91,7 +91,9 @@ def downloaded(name: str) -> Work[Path]:
     if not digest.hexdigest().startswith(expected):
         beside.unlink()
         advice = "Try again; if it stays so, do not use it."
-        raise ModelError(f"{url} is not the file it should be: its SHA-256 does not begin with {expected}.", advice=advice)
+        raise ModelError(
+            f"{url} is not the file it should be: its SHA-256 does not begin with {expected}.", advice=advice
+        )
     os.replace(beside, target)
     return target
 
@@ -101,6 +103,7 @@ def _local(path: Path) -> dict[str, Tensor]:
         advice = "Give 'random', 'imagenet', or the path of a .safetensors file."
         raise ModelError(f"{path} is no file of weights that can be read.", advice=advice)
     try:
-        return load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be read: {error}.", advice="Check the path in the recipe.") from error
+    return tensors

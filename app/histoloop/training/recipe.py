@@ -77,7 +77,9 @@ class Recipe:
         if self.mask_fraction and self.classify.supervision == "min-max":
             raise ValueError("a min-max network has no decoder: leave mask_fraction at 0")
         if self.classify.supervision == "none" and (not self.mask_fraction or self.segment.freeze):
-            raise ValueError("without supervision of the classifier, masks must teach all: mask_fraction above 0, no freeze")
+            raise ValueError(
+                "without supervision of the classifier, masks must teach all: mask_fraction above 0, no freeze"
+            )
 
     def network_config(self, labels: int) -> NetworkConfig:
         """The network for so many label classes, with the maps that the supervision needs."""

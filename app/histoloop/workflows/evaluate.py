@@ -24,14 +24,14 @@ from histoloop.training.outputs import TileOutput, look_at, normalise
 from histoloop.training.samples import collate
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.robustness import measure_robustness
+from histoloop.annotations.records import Mask
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.annotations.records import ClassScheme
     from histoloop.training.samples import TrainingTile
 
 Part = Literal["train", "val", "test"]
@@ -209,9 +209,7 @@ def _grad_cam_at(layer: str, label: int, loaded: LoadedModel, tile: TrainingTile
     return value
 
 
-def _classed(
-    foreground: NDArray[np.bool_], drawing: str, label: int, output: TileOutput, loaded: LoadedModel
-) -> Mask:
+def _classed(foreground: NDArray[np.bool_], drawing: str, label: int, output: TileOutput, loaded: LoadedModel) -> Mask:
     """Foreground with the mask class of the drawn label, or of the likeliest label at each pixel."""
     scheme = loaded.card.scheme
     values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))], np.uint8)

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histoloop.annotations.records import ClassScheme, Mask
-from histoloop.networks.drawing import DECODER, Summary, draw, drawings, summarise
 from histoloop.inference.stitcher import mask_from_maps, upsample
+from histoloop.networks.drawing import DECODER, Summary, draw, drawings, summarise
 from histoloop.store.maps import SlideMap, open_map
+from histoloop.networks.config import NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from histoloop.geometry import Region
-    from histoloop.networks.config import NetworkConfig
     from histoloop.store.project import Project
 
 
@@ -59,7 +59,12 @@ class MapDrawing:
 
 
 def choose_drawing(
-    slide_map: SlideMap, config: NetworkConfig, name: str, *, probabilities: Mapping[str, float], label: str | None = None
+    slide_map: SlideMap,
+    config: NetworkConfig,
+    name: str,
+    *,
+    probabilities: Mapping[str, float],
+    label: str | None = None,
 ) -> MapDrawing | None:
     """The drawing of a name for a slide; None for the one its foreground is stored by, which needs no drawing.
 

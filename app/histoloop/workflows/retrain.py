@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from histoloop.errors import ProjectError
+from histoloop.networks.build import with_decoder
 from histoloop.progress import Progress, Work
 from histoloop.store.cards import model_hash
 from histoloop.store.models import save_model
@@ -52,8 +53,12 @@ def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: in
     old = load_model(current.folder, place)
     old_dice = _dice(old, held_out)
     torch.manual_seed(seed)
+    network = with_decoder(theta_0.network)
+    taught = dataclasses.replace(
+        theta_0, network=network.to(place), card=dataclasses.replace(theta_0.card, network=network.config)
+    )
     fitted = yield from train_decoder(
-        theta_0.network,
+        network,
         training=training,
         validation=held_out,
         settings=recipe.segment,
@@ -63,12 +68,12 @@ def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: in
         device=place,
         seed=seed,
     )
-    new_dice = _dice(theta_0, held_out)
+    new_dice = _dice(taught, held_out)
     figures = {"loss": float(fitted.figures["loss"]), "held_out": float(len(held_out))}
     if old_dice is not None and new_dice is not None:
         figures |= {"dice_before": old_dice, "dice": new_dice}
     number = len(project.rounds()) + 1
-    model_id = _save_candidate(project, theta_0, old, number, figures, len(training))
+    model_id = _save_candidate(project, taught, old, number, figures, len(training))
     mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1)}

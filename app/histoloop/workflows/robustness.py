@@ -9,8 +9,8 @@ from torch import Tensor
 
 from histoloop.errors import DataError, ModelError
 from histoloop.progress import Progress, Work
-from histoloop.training.outputs import normalise
 from histoloop.training.ddn import DdnSettings, ScoresOf, ddn_steps, robustness_figures
+from histoloop.training.outputs import normalise
 from histoloop.training.samples import TrainingTile, collate
 from histoloop.workflows.reports import RobustnessReport, TileRobustness
 

@@ -29,16 +29,16 @@ from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import choose_device
 from histoloop.workflows.recipes import recipe_text
+from histoloop.networks.network import SlideNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
-    from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
-    from histoloop.training.samples import TrainingTile
     from histoloop.training.datasets import Split
+    from histoloop.training.samples import TrainingTile
 
     Colours = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -170,7 +170,7 @@ def validation_figures(
     *,
     device: torch.device,
 ) -> dict[str, float]:
-    """Classification over tiles with labels, with recall per label class that occurs, and Dice over those with masks."""
+    """Classification over tiles with labels, recall per label class that occurs, Dice over tiles with masks."""
     network.eval()
     figures = {"tiles": float(len(tiles)), "cases": float(len({tile.case for tile in tiles}))}
     labelled = [tile for tile in tiles if tile.label is not None]
@@ -256,7 +256,12 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_TAUGHT = {"labels": "the labels", "min-max": "the labels", "sizes": "the labels and foreground sizes", "none": "the masks"}
+_TAUGHT = {
+    "labels": "the labels",
+    "min-max": "the labels",
+    "sizes": "the labels and foreground sizes",
+    "none": "the masks",
+}
 _START = {RANDOM: "random", IMAGENET: "ImageNet"}
 
 
@@ -270,6 +275,6 @@ def _figures_text(dataset: DataSet, figures: Mapping[str, float]) -> str:
     return (
         "## Figures on the validation part\n\n"
         f"The best epochs were chosen on these same tiles, so expect a little less on new tissue. {note}`dice` is the "
-        "mean over tiles, `pooled_dice` over pixels; `dice_all_foreground` is what calling every pixel foreground would "
-        f"give (mean over tiles).\n\n| figure | value |\n|---|---|\n{table}"
+        "mean over tiles, `pooled_dice` over pixels; `dice_all_foreground` is what calling every pixel foreground "
+        f"would give (mean over tiles).\n\n| figure | value |\n|---|---|\n{table}"
     )
