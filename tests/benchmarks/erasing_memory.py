@@ -4,7 +4,7 @@
 
 ResNet-18, 8 tiles of 256 x 256 pixels, SGD with momentum. The localizer's scores do not depend on the tile, so that no
 tile loses trust and all five looks are taken: the worst case. Every figure is of a process of its own. 'Above the
-start' is the peak minus what the process held before the step, network and batch included; for it, glibc is told to hand
+start' is the peak minus what the process held before the step, network and batch included. glibc is told to hand
 freed tensors back to the system, because what it keeps for later varies by some 10 % from run to run. What autograd
 keeps for the backward pass is counted. The aim is a ratio of at most 1.10.
 """
