@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp, softmax
-from histoloop.networks.config import NetworkConfig
 
+from histoloop.networks.config import NetworkConfig
 
 Floats = NDArray[np.float32]
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.inference.stitcher import mask_from_maps, upsample
+from histoloop.networks.config import NetworkConfig
 from histoloop.networks.drawing import DECODER, Summary, draw, drawings, summarise
 from histoloop.store.maps import SlideMap, open_map
-from histoloop.networks.config import NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
