@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from histoloop.errors import ProjectError
 from histoloop.progress import Progress, Work
 from histoloop.store.cards import model_hash
 from histoloop.store.models import save_model
@@ -21,7 +20,7 @@ from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project, working_downsample
 from histoloop.workflows.projects import open_project_slide
-from histoloop.workflows.rounds import Candidate, candidate_of
+from histoloop.workflows.rounds import Candidate, candidate_of, nothing_to_learn_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +33,12 @@ RECIPE = "retrain"
 
 
 def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: int | None = None) -> Work[Candidate]:
-    """Train the decoder on all annotations that are not held out, always from the project's first model (theta_0).
+    """Train the decoder on all masks that are not held out, always from the project's first model (theta_0).
+
+    Annotations with a label or a size alone do not train the decoder.
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
-    candidate predicts the slides that have maps. ProjectError when nothing is annotated.
+    candidate predicts the slides that have maps. ProjectError when no mask is there to learn from.
     """
     started = time.monotonic()
     place = choose_device(device)
@@ -46,9 +47,7 @@ def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: in
     theta_0 = load_model(project.base_model().folder, place)
     training, held_out = yield from _annotated_tiles(project, theta_0)
     if not training:
-        raise ProjectError(
-            "There is no annotation to learn from.", advice="Annotate a region first: choose Ask, paint, and finish it."
-        )
+        raise nothing_to_learn_from(project)
     old = load_model(current.folder, place)
     old_dice = _dice(old, held_out)
     torch.manual_seed(seed)
