@@ -87,15 +87,25 @@ def unfold(backbone: nn.Module, batches: Iterable[Tensor]) -> None:
     finally:
         for hook in hooks:
             hook.remove()
-    with torch.no_grad():
-        for norm, moment in zip(norms, moments, strict=True):
-            mean, variance = moment.statistics()
-            shift = (norm.running_mean - mean) / (norm.running_var + norm.eps).sqrt()
-            scale = ((variance + norm.eps) / (norm.running_var + norm.eps)).sqrt()
-            norm.bias -= shift * norm.weight
-            norm.weight *= scale
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(variance)
+    for norm, moment in zip(norms, moments, strict=True):
+        _take_statistics(norm, *moment.statistics())
+
+
+@torch.no_grad()
+def _take_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """New statistics, with the scale and bias under which the batch norm still computes the same."""
+    old_mean, old_variance = _statistics(norm)
+    spread, old_spread = (variance + norm.eps).sqrt(), (old_variance + norm.eps).sqrt()
+    norm.bias.add_(norm.weight * (mean - old_mean) / old_spread)
+    norm.weight.mul_(spread / old_spread)
+    old_mean.copy_(mean)
+    old_variance.copy_(variance)
+
+
+def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None  # no backbone here does without
+    assert norm.running_var is not None
+    return norm.running_mean, norm.running_var
 
 
 class _Moments:
@@ -124,8 +134,8 @@ def _norms(backbone: nn.Module) -> list[nn.BatchNorm2d]:
 
 
 def _is_plain(norm: nn.BatchNorm2d) -> bool:
-    ones = torch.ones_like(norm.weight)
-    return bool((norm.weight == ones).all() and (norm.running_var == ones).all() and not norm.running_mean.any())
+    mean, variance = _statistics(norm)
+    return not mean.any() and bool((variance == 1).all()) and bool((norm.weight == 1).all())
 
 
 def downloaded(name: str) -> Work[Path]:
