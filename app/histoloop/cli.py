@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import histoloop
 from histoloop.errors import HistoLoopError
+from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    wait_without_spinning()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         command: Callable[[argparse.Namespace], int] = options.command
