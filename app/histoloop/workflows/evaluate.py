@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
+from histoloop.annotations.records import Mask
 from histoloop.errors import DataError
 from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
@@ -24,8 +26,6 @@ from histoloop.training.outputs import TileOutput, look_at, normalise
 from histoloop.training.samples import collate
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.robustness import measure_robustness
-from histoloop.annotations.records import Mask
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,7 +104,7 @@ def evaluate_model(
         advice = "Choose another --part, or another --split."
         raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
     about = _about(loaded, data, settings, dataset, tiles)
-    shown = set(np.linspace(0, len(tiles) - 1, min(settings.pictures, len(tiles))).round().astype(int).tolist())
+    shown = _shown(tiles, settings.pictures)
     tallies: dict[tuple[str, Rule], MaskTally] = {}
     probabilities: list[NDArray[np.float32]] = []
     rows: list[ComparisonRow] = []
@@ -164,6 +164,13 @@ def _about(
         "mpp": dataset.mpp,
         "device": loaded.device.type,
     }
+
+
+def _shown(tiles: Sequence[TrainingTile], count: int) -> set[int]:
+    """Tiles to draw, spread over the part; those with a label where there are any: a row has a column for each rule."""
+    able = [number for number, tile in enumerate(tiles) if tile.label is not None] or list(range(len(tiles)))
+    places = np.linspace(0, len(able) - 1, min(count, len(able))).round().astype(int)
+    return {able[place] for place in places}
 
 
 # --- masks ------------------------------------------------------------------------------------------------------------

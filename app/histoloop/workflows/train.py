@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from histoloop.errors import ModelError
+from histoloop.errors import ModelError, RecipeError
 from histoloop.networks.build import build_network
 from histoloop.networks.drawing import drawings, title
 from histoloop.networks.hybrid import Hybrid
+from histoloop.networks.network import SlideNetwork
 from histoloop.store.cards import Card
 from histoloop.store.models import save_model
 from histoloop.training.checkpoint import Checkpoint
@@ -29,7 +30,6 @@ from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import choose_device
 from histoloop.workflows.recipes import recipe_text
-from histoloop.networks.network import SlideNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,15 +72,17 @@ def train_model(
     yield from start_backbone(network.backbone, config.backbone, plan.network.weights)
     colours = _colours(plan, dataset)
     setting = _Setting(network.to(memory_format=torch.channels_last), plan, dataset, colours, place, seed)
-    key = hashlib.sha256(f"{recipe_text(plan)}{data.resolve()}{split}{seed}".encode()).hexdigest()
     state = out.with_name(f"{out.name}.training")
-    state.mkdir(parents=True, exist_ok=True)
-    lent = yield from _train(setting, state, key)
+    try:
+        lent = yield from _train(setting, state, _key(setting, data, split))
+    except RecipeError:
+        shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
+        raise
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
     figures = validation_figures(network, dataset.validation, dataset.scheme, *colours, device=place)
     card = _card(out.name, setting, figures, lent, time.monotonic() - started)
     save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True)
-    shutil.rmtree(state)
+    shutil.rmtree(state, ignore_errors=True)
     return out
 
 
@@ -94,6 +96,14 @@ class _Setting:
     colours: Colours
     device: torch.device
     seed: int
+
+
+def _key(setting: _Setting, data: Path, split: Split) -> str:
+    """What a training is of: recipe, data and seed; another one cannot go on from its state."""
+    dataset = setting.dataset
+    tiles = [(tile.name, tile.label) for tile in (*dataset.training, *dataset.validation)]
+    what = (recipe_text(setting.plan), str(data.resolve()), split, setting.seed, dataset.mpp, dataset.scheme, tiles)
+    return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
 def _train(setting: _Setting, state: Path, key: str) -> Work[int]:

@@ -39,7 +39,7 @@ def test_settings_reach_their_dataclass() -> None:
         ("[segment.loop]\nepochs = 1.5", ["epochs", "int"]),
         ("[segment.loop]\nepochs = true", ["epochs", "int"]),
         ('[segment.loop]\nlearning_rate = "fast"', ["learning_rate", "float"]),
-        ("mask_fraction = 0.0", ["mask_fraction"]),
+        ("mask_fraction = 1.5", ["mask_fraction"]),
         ("epochs = = 3", ["TOML"]),
     ],
 )
