@@ -247,9 +247,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(value: float) -> None:
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 @pytest.mark.parametrize("stopped", [1, 3])
-def test_a_training_that_goes_on_ends_as_if_it_had_never_stopped(
-    optimiser: str, stopped: int, tmp_path: Path
-) -> None:
+def test_a_training_that_goes_on_ends_as_if_it_had_never_stopped(optimiser: str, stopped: int, tmp_path: Path) -> None:
     whole = Setting(optimiser)
     expected = finish(whole.train())
     stop_after(Setting(optimiser).train(Often(tmp_path / "state", "a")), stopped)
