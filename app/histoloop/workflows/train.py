@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from histoloop.errors import ModelError
+from histoloop.errors import ModelError, RecipeError
 from histoloop.networks.build import build_network
 from histoloop.networks.drawing import drawings, title
 from histoloop.networks.hybrid import Hybrid
@@ -88,15 +88,17 @@ def train_model(
     if is_folded(network.backbone):
         unfold(network.backbone, _some_tiles(dataset, network.stride_px, colours))
     setting = _Setting(network.to(memory_format=torch.channels_last), plan, dataset, colours, place, seed)
-    key = hashlib.sha256(f"{recipe_text(plan)}{data.resolve()}{split}{seed}".encode()).hexdigest()
     state = out.with_name(f"{out.name}.training")
-    state.mkdir(parents=True, exist_ok=True)
-    lent = yield from _train(setting, state, key)
+    try:
+        lent = yield from _train(setting, state, _key(setting, data, split))
+    except RecipeError:
+        shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
+        raise
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
     figures = validation_figures(network, dataset.validation, dataset.scheme, *colours, device=place)
     card = _card(out.name, setting, figures, lent, time.monotonic() - started)
     save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True)
-    shutil.rmtree(state)
+    shutil.rmtree(state, ignore_errors=True)
     return out
 
 
@@ -110,6 +112,14 @@ class _Setting:
     colours: Colours
     device: torch.device
     seed: int
+
+
+def _key(setting: _Setting, data: Path, split: Split) -> str:
+    """What a training is of: recipe, data and seed; another one cannot go on from its state."""
+    dataset = setting.dataset
+    tiles = [(tile.name, tile.label) for tile in (*dataset.training, *dataset.validation)]
+    what = (recipe_text(setting.plan), str(data.resolve()), split, setting.seed, dataset.mpp, dataset.scheme, tiles)
+    return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
 def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
