@@ -31,6 +31,7 @@ SIZE_PX = (1480, 920)
 SEED = 0
 ANNOTATIONS = 6
 STROKES = 8
+SIZE_STEPS = 7
 PATIENCE_S = 600.0
 
 
@@ -85,7 +86,7 @@ class _Tour:
         self._truth = {name: SyntheticTissue(spec) for name, spec in specifications(SEED).items()}
 
     def run(self) -> None:
-        """Open, predict, query, paint, retrain, keep, export."""
+        """Open, predict, query, paint, retrain, keep, export, say label and size."""
         window = self.window
         window.resize(*SIZE_PX)
         window.set_theme("light")
@@ -97,6 +98,7 @@ class _Tour:
         self._annotate()
         self._retrain_and_keep()
         self._export()
+        self._say_label_and_size()
 
     def _open_and_predict(self) -> None:
         window, jobs = self.window, self.window.session.jobs
@@ -223,6 +225,31 @@ class _Tour:
         window.banner.dismiss()
         self.settle()
         self.picture("dark", "The dark theme")
+
+    def _say_label_and_size(self) -> None:
+        """What a clinician knows without painting: the slide's label, and label and size of a region."""
+        window = self.window
+        window.set_theme("light")
+        window.slides_panel.details.picker.activated.emit(1)
+        self.settle()
+        window.viewer.zoom_by(3)
+        self.settle()
+        window.actions_["annotate_visible"].trigger()
+        self.wait(lambda: window.viewer.annotating is not None, "the region to open")
+        self.settle()
+        window.actions_["next_label"].trigger()
+        for _step in range(SIZE_STEPS):
+            window.actions_["size_more"].trigger()
+        self.wait(lambda: window.annotation_panel.saved.text() == "Saved", "label and size to be saved")
+        self.settle()
+        self.picture("said", "Label and size of a region and the label of its slide, without painting")
+        window.actions_["save_said"].trigger()
+        self.wait(lambda: window.viewer.annotating is None, "the region to be finished")
+        project = window.session.project
+        if project is None:
+            raise TourError("no project is open")
+        said = [record for record in project.finished_annotations() if not record.has_mask]
+        self.figures["regions with label and size alone"] = [(record.label, record.size) for record in said]
 
     # --- waiting, pictures, results -----------------------------------------------------------------------------------
 
