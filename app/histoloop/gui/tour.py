@@ -17,6 +17,7 @@ from histoloop.gui.application import make_application
 from histoloop.gui.main_window import MainWindow
 from histoloop.gui.mouse import drag
 from histoloop.gui.settings import Settings
+from histoloop.gui.size_picker import STEP_PERCENT
 from histoloop.slides.synthetic import SyntheticTissue
 from histoloop.store.files import write_beside
 from histoloop.workflows.demo_project import specifications
@@ -31,7 +32,7 @@ SIZE_PX = (1480, 920)
 SEED = 0
 ANNOTATIONS = 6
 STROKES = 8
-SIZE_STEPS = 7
+SAID_ZOOM = 2.5
 PATIENCE_S = 600.0
 
 
@@ -228,28 +229,37 @@ class _Tour:
 
     def _say_label_and_size(self) -> None:
         """What a clinician knows without painting: the slide's label, and label and size of a region."""
-        window = self.window
-        window.set_theme("light")
-        window.slides_panel.details.picker.activated.emit(1)
-        self.settle()
-        window.viewer.zoom_by(3)
-        self.settle()
-        window.actions_["annotate_visible"].trigger()
-        self.wait(lambda: window.viewer.annotating is not None, "the region to open")
-        self.settle()
-        window.actions_["next_label"].trigger()
-        for _step in range(SIZE_STEPS):
-            window.actions_["size_more"].trigger()
-        self.wait(lambda: window.annotation_panel.saved.text() == "Saved", "label and size to be saved")
-        self.settle()
-        self.picture("said", "Label and size of a region and the label of its slide, without painting")
-        window.actions_["save_said"].trigger()
-        self.wait(lambda: window.viewer.annotating is None, "the region to be finished")
+        window, panel = self.window, self.window.annotation_panel
         project = window.session.project
         if project is None:
             raise TourError("no project is open")
+        window.set_theme("light")
+        slide = project.slides()[0]
+        window.slides_panel.choose(slide.id)
+        self.wait(lambda: window.opener.current == slide.id, "the first slide to show")
+        self.settle()
+        window.viewer.zoom_by(SAID_ZOOM)
+        self.settle()
+        window.actions_["annotate_visible"].trigger()
+        self.wait(lambda: window.viewer.annotating is not None, "the region to open")
+        active = window.session.active
+        if active is None:
+            raise TourError("no region is open")
+        truth = self._truth[slide.name].read(active.record.region)[1]
+        mask_class = project.scheme.mask_names[int(max(1, truth.max())) - 1]
+        label = next(label.name for label in project.scheme.labels if label.mask == mask_class)
+        window.label_slides([slide.id], label)
+        while panel.said()[0] != label:
+            window.actions_["next_label"].trigger()
+        for _step in range(max(1, round(float(np.mean(truth > 0)) * 100 / STEP_PERCENT))):
+            window.actions_["size_more"].trigger()
+        self.wait(lambda: panel.saved.text() == "Saved", "label and size to be saved")
+        self.settle()
+        self.picture("said", "The label of a slide, label and size of a region, and no mask")
+        window.actions_["save_said"].trigger()
+        self.wait(lambda: _active_id(window) != active.record.id, "the region to be finished")
         said = [record for record in project.finished_annotations() if not record.has_mask]
-        self.figures["regions with label and size alone"] = [(record.label, record.size) for record in said]
+        self.figures["regions with label and size alone"] = len(said)
 
     # --- waiting, pictures, results -----------------------------------------------------------------------------------
 
