@@ -37,15 +37,16 @@ class TrainingPanel(Panel):
         self.curve.setVisible(False)
         self.decision.setVisible(False)
 
-    def show_counts(self, *, training: int, held_out: int, round_number: int) -> None:
-        """What there is to learn from."""
+    def show_counts(self, *, training: int, held_out: int, without_mask: int, round_number: int) -> None:
+        """What there is to learn from: masks, those held out, and regions with a label or a size alone."""
         said = "1 annotation" if training == 1 else f"{training} annotations"
         measured = f", {held_out} held out to measure" if held_out else ""
         before = f"Round {round_number} is done. " if round_number else ""
+        weak = f" {_weak(without_mask)}" if without_mask else ""
         if training + held_out == 0:
-            self.state.setText("Annotate at least one region, then retrain.")
+            self.state.setText(f"Paint at least one region, then retrain.{weak}")
         else:
-            self.state.setText(f"{before}{said} to learn from{measured}.")
+            self.state.setText(f"{before}{said} to learn from{measured}.{weak}")
 
     def begin(self) -> None:
         """A training has begun."""
@@ -66,6 +67,11 @@ class TrainingPanel(Panel):
         self.decision.setVisible(candidate is not None)
         if candidate is not None:
             self.decision.show_candidate(candidate)
+
+
+def _weak(count: int) -> str:
+    regions = "1 region has" if count == 1 else f"{count} regions have"
+    return f"{regions} a label or a size and no mask: outlines are not learned from those."
 
 
 class _Decision(QWidget):
