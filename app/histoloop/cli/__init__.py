@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"histoloop: {error}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # whoever read the output has enough of it
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - Python closes it at its end
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
         return OK
     except KeyboardInterrupt:
         print("histoloop: interrupted", file=sys.stderr)

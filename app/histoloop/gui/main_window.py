@@ -40,6 +40,7 @@ from histoloop.gui.training_panel import TrainingPanel
 from histoloop.gui.viewer import SlideViewer
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
+from histoloop.workflows.rounds import lessons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from histoloop.gui.settings import Settings
     from histoloop.progress import Progress
     from histoloop.store.records import AnnotationRecord
+    from histoloop.workflows.rounds import LearnFrom
 
 TITLE = "HistoLoop"
 LAST_SLIDE = "last slide"
@@ -197,6 +199,7 @@ class MainWindow(QMainWindow):
         self.overlay_panel.outlines.toggled.connect(lambda on: self.actions_.set_checked("show_outlines", on))
         self.overlay_panel.heatmap.toggled.connect(lambda on: self.actions_.set_checked("show_heatmap", on))
         self.training_panel.candidate_shown.connect(lambda _on: self._refresh_scene())
+        self.training_panel.way_chosen.connect(self._learn_from)
         self.welcome.new_asked.connect(self.commands.new_project)
         self.welcome.open_asked.connect(self.commands.open_project)
         self.welcome.demo_asked.connect(self.commands.open_demo)
@@ -500,19 +503,16 @@ class MainWindow(QMainWindow):
 
     # --- training -----------------------------------------------------------------------------------------------------
 
+    def _learn_from(self, way: LearnFrom) -> None:
+        self.session.learn_from = way
+        self._show_training()
+        self._update_actions()
+
     def _show_training(self) -> None:
         project = self.session.project
         if project is not None:
-            finished = project.finished_annotations()
-            masks = [record for record in finished if record.has_mask]
-            held_out = sum(record.held_out for record in masks)
             rounds = project.rounds()
-            self.training_panel.show_counts(
-                training=len(masks) - held_out,
-                held_out=held_out,
-                without_mask=len(finished) - len(masks),
-                round_number=rounds[-1].number if rounds else 0,
-            )
+            self.training_panel.show_lessons(lessons(project), round_number=rounds[-1].number if rounds else 0)
             self.training_panel.show_candidate(self.session.candidate())
         self._update_actions()
 
@@ -552,9 +552,9 @@ class MainWindow(QMainWindow):
         kinds = {job.kind for job in jobs}
         if project is not None:
             slides = self.slides_panel.list.count() > 0
-            records = project.training_annotations()
+            enough = lessons(project).suffice(session.learn_from)
             there |= {"project"} | ({"slides"} if slides else set())
-            there |= {"annotated"} if any(not r.held_out for r in records) and "retrain" not in kinds else set()
+            there |= {"annotated"} if enough and "retrain" not in kinds else set()
             there |= {"candidate"} if session.candidate() is not None and "retrain" not in kinds else set()
             there |= {"question"} if painting or self.queue_panel.current_id() is not None else set()
         there |= {"slide"} if self.opener.current is not None else set()

@@ -62,6 +62,7 @@ class Session(QObject):
         self.device = "auto"
         self.person = ""
         self.predict_added = True
+        self.learn_from: LearnFrom = "masks"
         self._project: Project | None = None
         self._active: ActiveAnnotation | None = None
         self._writer = LatestWorker(self)
@@ -178,8 +179,8 @@ class Session(QObject):
         """Choose the regions to ask about."""
         self._submit("ask", "Choosing regions", tasks.ask, strategy=strategy, count=count, seed=0)
 
-    def retrain(self, *, learn_from: LearnFrom = "masks", epochs: int | None = None) -> None:
-        """Retrain on what people said, for as many epochs as the recipe says unless told otherwise."""
+    def retrain(self, *, epochs: int | None = None) -> None:
+        """Retrain on what people said, in the chosen way; `epochs` other than the recipe's."""
         self._submit(
             "retrain",
             "Retraining",
@@ -187,7 +188,7 @@ class Session(QObject):
             device=self.device,
             seed=0,
             epochs=epochs,
-            learn_from=learn_from,
+            learn_from=self.learn_from,
         )
 
     def candidate(self) -> Candidate | None:
