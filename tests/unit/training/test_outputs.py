@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from histoloop.networks.build import build_network
 from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.drawing import drawings
 from histoloop.networks.minmax import MinMax
-from histoloop.networks.network import SlideNetwork
 from histoloop.training.outputs import TileOutput, look_at, normalise
 from histoloop.training.samples import TrainingTile, collate
+
+if TYPE_CHECKING:
+    from histoloop.networks.network import SlideNetwork
 
 COLOURS = {"mean": (0.6, 0.4, 0.6), "std": (0.2, 0.3, 0.25)}
 CPU = torch.device("cpu")
