@@ -85,7 +85,7 @@ def train_model(
     network = build_network(config)
     yield from start_backbone(network.backbone, config.backbone, plan.network.weights)
     colours = _colours(plan, dataset)
-    if is_folded(network.backbone):
+    if plan.network.weights != RANDOM and is_folded(network.backbone):  # fresh batch norms look the same
         unfold(network.backbone, _some_tiles(dataset, network.stride_px, colours))
     setting = _Setting(network.to(memory_format=torch.channels_last), plan, dataset, colours, place, seed)
     state = out.with_name(f"{out.name}.training")

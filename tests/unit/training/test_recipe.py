@@ -29,7 +29,7 @@ def test_shipped_recipes_make_a_network_and_say_where_they_come_from(path: Path)
     assert config.labels == 2
     assert drawings(config)
     assert bool(config.decoder_channels) == bool(recipe.mask_fraction)
-    assert config.background == ("-size-" in path.stem and "jia" not in path.stem)
+    assert config.background == ("-size" in path.stem and "jia" not in path.stem)
     assert (config.minmax is not None) == ("min-max" in path.stem)
     assert recipe.description
     assert recipe.source
