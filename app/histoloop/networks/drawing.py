@@ -199,7 +199,8 @@ def _scaled(values: Floats, summary: Summary) -> Floats:
     width = summary.high - summary.low
     if width <= CONSTANT * max(abs(summary.low), abs(summary.high)):
         return np.zeros_like(values)
-    return np.clip((values - summary.low) / width, 0, 1)
+    scaled: Floats = np.clip((values - summary.low) / width, 0, 1)
+    return scaled
 
 
 DRAWINGS: Mapping[str, Drawing] = {
