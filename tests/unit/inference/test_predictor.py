@@ -121,7 +121,7 @@ def test_a_slide_without_tissue_has_no_label_and_says_why(slide: Slide, network:
     assert "no tissue" in prediction.reason
 
 
-# --- networks without a decoder: the foreground is drawn from the maps of the whole slide ------------------------------
+# --- networks without a decoder: the foreground is drawn from the maps of the whole slide ---------------------------
 
 
 def calibrated(made: SlideNetwork) -> SlideNetwork:
