@@ -101,7 +101,7 @@ def evaluate_model(
     dataset = yield from _dataset(loaded, data, settings, mpp)
     tiles = {"train": dataset.training, "val": dataset.validation, "test": dataset.test}[settings.part]
     if not tiles:
-        advice = "Choose another --part, or another --split."
+        advice = "Choose another part (--split), or deal the tiles another way (--by)."
         raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
     about = _about(loaded, data, settings, dataset, tiles)
     shown = _shown(tiles, settings.pictures)

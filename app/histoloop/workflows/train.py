@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from histoloop.errors import ModelError, RecipeError
+from histoloop.errors import DataError, ModelError, RecipeError
 from histoloop.networks.build import build_network
 from histoloop.networks.drawing import drawings, title
 from histoloop.networks.hybrid import Hybrid
@@ -126,6 +126,8 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
     """Both stages; how many masks were lent to the second."""
     plan, dataset, network = setting.plan, setting.dataset, setting.network
     mean, std = setting.colours
+    if plan.classify.supervision == "sizes":
+        _check_sizes(dataset)
     if plan.classify.supervision != "none":
         yield from train_classifier(
             network,
@@ -156,6 +158,14 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
         checkpoint=Checkpoint(state / "decoder.safetensors", key),
     )
     return len(lent)
+
+
+def _check_sizes(dataset: DataSet) -> None:
+    if all(tile.size is None and tile.mask is None for tile in dataset.training):
+        raise DataError(
+            f"There is no size to learn from: none of the {len(dataset.training)} training tiles has one, nor a mask.",
+            advice="Give a CSV file with a column 'size', or masks, or choose a recipe that learns from labels.",
+        )
 
 
 def _some_tiles(dataset: DataSet, stride_px: int, colours: Colours) -> Iterator[Tensor]:

@@ -76,8 +76,15 @@ def predict(
     return finish(work), maps
 
 
-def test_the_map_predicted_in_tiles_equals_the_map_predicted_whole(slide: Slide, network: Hybrid) -> None:
-    (whole, whole_maps), (tiled, tiled_maps) = predict(slide, network, WHOLE), predict(slide, network, TILED)
+@pytest.fixture(scope="module")
+def in_tiles(slide: Slide, network: Hybrid) -> tuple[SlidePrediction, Maps]:
+    return predict(slide, network, TILED)
+
+
+def test_the_map_predicted_in_tiles_equals_the_map_predicted_whole(
+    slide: Slide, network: Hybrid, in_tiles: tuple[SlidePrediction, Maps]
+) -> None:
+    (whole, whole_maps), (tiled, tiled_maps) = predict(slide, network, WHOLE), in_tiles
     assert (whole.tiles, tiled.tiles) == (1, 20)
     assert np.ptp(whole_maps.foreground) > 0.05
     np.testing.assert_allclose(tiled_maps.foreground, whole_maps.foreground, atol=1e-4)
@@ -87,8 +94,10 @@ def test_the_map_predicted_in_tiles_equals_the_map_predicted_whole(slide: Slide,
     np.testing.assert_allclose(tiled.scores, whole.scores, rtol=1e-3, atol=1e-3)
 
 
-def test_the_label_of_a_slide_is_the_networks_own_pooling_over_the_whole_map(slide: Slide, network: Hybrid) -> None:
-    prediction, maps = predict(slide, network, TILED)
+def test_the_label_of_a_slide_is_the_networks_own_pooling_over_the_whole_map(
+    network: Hybrid, in_tiles: tuple[SlidePrediction, Maps]
+) -> None:
+    prediction, maps = in_tiles
     expected = network.score(torch.from_numpy(maps.labels)[None])[0]
     np.testing.assert_allclose(prediction.scores, expected.detach(), rtol=1e-5)
     assert prediction.probabilities is not None
@@ -112,7 +121,7 @@ def test_a_slide_without_tissue_has_no_label_and_says_why(slide: Slide, network:
     assert "no tissue" in prediction.reason
 
 
-# --- networks without a decoder: the foreground is drawn from the maps of the whole slide -----------------------------
+# --- networks without a decoder: the foreground is drawn from the maps of the whole slide ---------------------------
 
 
 def calibrated(made: SlideNetwork) -> SlideNetwork:
