@@ -174,6 +174,10 @@ def build(kind: type[Settings], table: dict[str, Any], *, where: str) -> Setting
                 f"{where}: there is no setting {key!r}.{_suggestion(key, known)}",
                 advice=f"Settings here: {', '.join(known)}.",
             )
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    needed = [item.name for item in fields if item.default is item.default_factory is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in table]:
+        raise RecipeError(f"{where}: {' and '.join(missing)} must be given.", advice="Add a line for each.")
     values = {key: _value(hints[key], value, where=f"{where}: {key}") for key, value in table.items()}
     try:
         return kind(**values)
