@@ -94,7 +94,7 @@ def test_a_recipe_may_extend_one_that_extends_another(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_extends_another_still_has_a_name_of_its_own() -> None:
-    with pytest.raises(RecipeError, match="'name'"):
+    with pytest.raises(RecipeError, match="name and description must be given"):
         parse_recipe('extends = "glas-cam"\n[classify.loop]\nepochs = 1', name="my.toml")
 
 
