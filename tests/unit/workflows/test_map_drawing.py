@@ -99,9 +99,7 @@ def test_a_slide_of_one_tile_is_drawn_as_its_tile(predicted: Predicted, scheme: 
             drawing = choose_drawing(
                 predicted.slide_map, predicted.config, name, probabilities=predicted.probabilities, label=label
             )
-            view = view_map(
-                predicted.slide_map, scheme, EXTENT, size=(150, 90), threshold=0.5, drawing=drawing
-            )
+            view = view_map(predicted.slide_map, scheme, EXTENT, size=(150, 90), threshold=0.5, drawing=drawing)
             index = likeliest if label is None else scheme.label_names.index(label)
             expected = predicted.output.foreground(name, label=index)
             assert_allclose(view.foreground, expected, atol=2e-3, err_msg=f"{name} of {label}")

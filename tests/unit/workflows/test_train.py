@@ -111,7 +111,7 @@ def test_every_supervision_makes_a_model_that_can_be_loaded(
     assert ("Training the classifier" in stages) == (kind != "unet")
     outline = "U-Net decoder" if kind in ("hybrid", "unet") else "no outline"
     assert outline in (out / "card.md").read_text(encoding="utf-8")
-    assert model.card.training["masks"] == {"hybrid": 6.0, "unet": 12.0}.get(kind, 0.0)
+    assert model.card.training["masks"] == {"hybrid": 4.0, "unet": 10.0}.get(kind, 0.0)
 
 
 @pytest.mark.parametrize(("kind", "stages"), [("sizes", 1), ("hybrid", 2)])
