@@ -144,7 +144,7 @@ def add_map(project: Project) -> Callable[..., Path]:
     return add
 
 
-# --- data sets and recipes small enough to train on in a second ---------------------------------------------------------
+# --- data sets and recipes small enough to train on in a second -------------------------------------------------------
 
 COMMON = """
 description = "Tiny"
