@@ -13,6 +13,7 @@ UNSAID = -1
 """Value of the box while nothing was said."""
 
 _HANDLE_PX = 16
+_STATE_PX = 28
 
 
 class SizePicker(QWidget):
@@ -32,6 +33,7 @@ class SizePicker(QWidget):
         self.take_back.setFixedWidth(30)
         self.take_back.setObjectName("small")
         self.state = label(role="muted", wrap=True)
+        self.state.setMinimumHeight(_STATE_PX)  # what is below stays where it is when the button comes
         self.use_mask = button("Use the mask", tip="Take the share of the region that is painted as the size")
         self.use_mask.setObjectName("small")
         for widget in (self.slider, self.box):
