@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp, softmax
-from histoloop.networks.config import NetworkConfig
 
+from histoloop.networks.config import NetworkConfig
 
 Floats = NDArray[np.float32]
 
 DECODER = "decoder"
+MIN_MAX = "min-max"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,17 +42,21 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A way to draw: `title` for the user, `summarise` over a slide's cells, `values` of pixels (see the functions)."""
+    """A way to draw: `title` for the user, `summarise` over a slide's cells, `values` of pixels (see the functions).
+
+    `of_label` tells those that draw the foreground of one label from those that draw one foreground of all.
+    """
 
     title: str
     summarise: Callable[[Floats, Summary, NetworkConfig], Summary]
     values: Callable[[Floats, Summary, NetworkConfig], Floats]
+    of_label: bool = True
 
 
 def drawings(config: NetworkConfig) -> tuple[str, ...]:
     """The drawings a network offers; the first is the one it was made for. 'decoder' is no drawing of maps."""
     if config.minmax is not None:
-        return ("min-max", "cam")
+        return (MIN_MAX, "cam")
     if config.background:
         return ("size",)
     if config.attends:
@@ -91,6 +95,16 @@ def draw(name: str, maps_KHW: Floats, summary: Summary, config: NetworkConfig) -
 def title(name: str) -> str:
     """What a drawing is called in the window."""
     return "Decoder" if name == DECODER else _drawing(name).title
+
+
+def takes_label(name: str) -> bool:
+    """Whether a drawing is of one label, so that another label can be asked for."""
+    return name != DECODER and _drawing(name).of_label
+
+
+def weighs_both_sides(name: str) -> bool:
+    """Whether what a drawing leaves is evidence against, R- = 1 - R+ (min-max eq 11), and not merely less evidence."""
+    return name == MIN_MAX
 
 
 def _drawing(name: str) -> Drawing:
@@ -188,8 +202,8 @@ DRAWINGS: Mapping[str, Drawing] = {
     "grad-cam": Drawing("Grad-CAM", _grad_cam_range, _grad_cam),
     "attention": Drawing("Attention", _attention_norm, _attention),
     "sigmoid": Drawing("Class activation map, one against the rest", _as_it_is, _sigmoid),
-    "size": Drawing("Class map against background", _as_it_is, _size),
-    "min-max": Drawing("Min-max evidence", _evidence_range, _minmax),
+    "size": Drawing("Class map against background", _as_it_is, _size, of_label=False),
+    MIN_MAX: Drawing("Min-max evidence", _evidence_range, _minmax, of_label=False),
 }
 
 
