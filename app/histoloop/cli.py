@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import histoloop
 from histoloop.errors import HistoLoopError
+from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    wait_without_spinning()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         command: Callable[[argparse.Namespace], int] = options.command
@@ -82,21 +84,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_device(asked)
 
-    annotated = _command(commands, "annotate", _annotate, "import a mask as the annotation of a region or slide")
+    annotated = _command(commands, "annotate", _annotate, "import a mask, a label or a size of a region or slide")
     annotated.add_argument("project", type=Path)
-    annotated.add_argument("--mask", type=Path, required=True, help="mask picture, or GeoJSON as QuPath exports it")
+    annotated.add_argument("--mask", type=Path, help="mask picture, or GeoJSON as QuPath exports it")
     where = annotated.add_mutually_exclusive_group(required=True)
     where.add_argument("--query", type=int, metavar="ID", help="the region of this query (see: histoloop query)")
     where.add_argument("--slide", metavar="NAME", help="a slide by name; the whole slide unless --region is given")
     annotated.add_argument("--region", type=_region, metavar="X,Y,WIDTH,HEIGHT", help="level-0 pixels of the slide")
     annotated.add_argument("--mask-class", metavar="NAME", help="class of the foreground of a two-valued mask")
-    annotated.add_argument("--label", help="label class of the region")
+    annotated.add_argument("--label", help="label class of the region, or of the slide")
+    annotated.add_argument(
+        "--size", type=_fraction, metavar="FRACTION", help="how much of the region is foreground: 0.4 or 40%%"
+    )
     annotated.add_argument("--person", default="command line", help="who annotated")
 
     trained = _command(
         commands, "train", _train, "retrain a project on its annotations, or make a model from a data set by a recipe"
     )
     trained.add_argument("project", type=Path, nargs="?", help="project to retrain")
+    trained.add_argument(
+        "--learn-from",
+        choices=("masks", "sizes", "labels", "min-max"),
+        default="masks",
+        help="what a project learns from (default: masks; sizes and labels learn from the masks too, afterwards)",
+    )
     trained.add_argument("--recipe", help="recipe name or file (with --data and --out); see: histoloop recipes")
     trained.add_argument("--data", type=Path, help="folder or CSV file of the data set")
     trained.add_argument("--out", type=Path, help="model folder to write; the same command goes on where it stopped")
@@ -172,6 +183,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def _fraction(text: str) -> float:
+    value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1, or 0% and 100%")
     return value
 
 
@@ -299,10 +317,18 @@ def _query(options: argparse.Namespace) -> int:
 
 
 def _annotate(options: argparse.Namespace) -> int:
+    if options.mask is None and (options.mask_class or (options.label is None and options.size is None)):
+        print("histoloop annotate: give --mask, --label or --size; --mask-class goes with --mask", file=sys.stderr)
+        return 2
     from histoloop.geometry import Region
-    from histoloop.workflows.annotate import import_annotation
+    from histoloop.workflows.annotate import import_annotation, label_slide
     from histoloop.workflows.projects import opened_project
 
+    if options.slide and not (options.mask or options.region or options.size is not None):
+        with opened_project(options.project) as project:
+            slide = label_slide(project, slide_name=options.slide, label=options.label, person=options.person)
+        print(f"{slide.name} is kept as {slide.label}")
+        return OK
     with opened_project(options.project) as project:
         record = import_annotation(
             project,
@@ -312,8 +338,13 @@ def _annotate(options: argparse.Namespace) -> int:
             region=Region(*options.region) if options.region else None,
             mask_class=options.mask_class,
             label=options.label,
+            size=options.size,
             person=options.person,
         )
+    if not record.has_mask:
+        size = "" if record.size is None else f" size {record.size:.0%}"
+        print(f"annotation {record.id} saved without a mask:{f' {record.label}' if record.label else ''}{size}")
+        return OK
     use = "held out to measure the model" if record.held_out else "used for training"
     print(f"annotation {record.id} saved; it is {use}")
     return OK
@@ -346,7 +377,15 @@ def _train(options: argparse.Namespace) -> int:
     from histoloop.workflows.rounds import keep, roll_back
 
     with opened_project(options.project) as project:
-        result = _run(retrain(project, device=options.device, seed=options.seed, epochs=options.epochs))
+        result = _run(
+            retrain(
+                project,
+                learn_from=options.learn_from,
+                device=options.device,
+                seed=options.seed,
+                epochs=options.epochs,
+            )
+        )
         print(f"trained on {result.annotations} annotations; Dice on {result.held_out} held-out ones: "
               f"{_figure(result.old_dice)} before, {_figure(result.new_dice)} now")  # fmt: skip
         if options.roll_back:

@@ -20,18 +20,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.exchange.tables import Said
     from histoloop.geometry import Region
     from histoloop.inference.contours import Polygon, Ring
+
+SAID_OF = "HistoLoop label of"
+"""Marks a rectangle that tells of a region or slide, and is no outline of a mask class."""
 
 _NAMESPACE = uuid.UUID("6f1f4c54-8a5e-4f0b-9a43-0d3c1b6d7a10")
 
 
-def write_geojson(path: Path, polygons: Sequence[Polygon], scheme: ClassScheme, *, mpp: float | None) -> None:
+def write_geojson(
+    path: Path, polygons: Sequence[Polygon], scheme: ClassScheme, *, mpp: float | None, said: Sequence[Said] = ()
+) -> None:
     """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known.
 
-    The same polygons give the same file, ids included. Raises ExportError when it cannot be written.
+    Regions and slides that people `said` a label or a size of are rectangles without a class. The same polygons give
+    the same file, ids included. Raises ExportError when it cannot be written.
     """
-    features = [_feature(polygon, scheme, mpp=mpp) for polygon in polygons]
+    features = [_feature(polygon, scheme, mpp=mpp) for polygon in polygons] + [_region_feature(one) for one in said]
     with export_to(path):
         write_beside(path, json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n")
 
@@ -51,6 +58,26 @@ def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dic
             "classification": {"name": mask_class.name, "color": list(rgb(mask_class.colour))},
             "isLocked": False,
             "measurements": measurements,
+        },
+    }
+
+
+def _region_feature(said: Said) -> dict[str, Any]:
+    left, top = said.region.x, said.region.y
+    right, bottom = left + said.region.width, top + said.region.height
+    rings = [[[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]]
+    words = [said.label or ""] + ([] if said.size is None else [f"{said.size:.0%}"])
+    described = {"label": said.label or "", "person": said.person, "time": said.time}
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid5(_NAMESPACE, f"{said.of} {rings}")),
+        "geometry": {"type": "Polygon", "coordinates": rings},
+        "properties": {
+            "objectType": "annotation",
+            "name": ", ".join(word for word in words if word),
+            "isLocked": True,
+            "metadata": {SAID_OF: said.of, **described},
+            "measurements": {} if said.size is None else {"Size": round(said.size, 4)},
         },
     }
 
@@ -106,10 +133,10 @@ def read_geojson_areas(path: Path, scheme: ClassScheme) -> list[Area]:
 
 
 def _features(content: Any) -> list[Any]:
-    """The features of what QuPath writes: a collection, a bare list, or a single feature."""
+    """The outlines in what QuPath writes: a collection, a bare list, or a single feature."""
     if isinstance(content, dict):
-        return [content] if content["type"] == "Feature" else list(content["features"])
-    return list(content)
+        content = [content] if content["type"] == "Feature" else content["features"]
+    return [feature for feature in content if SAID_OF not in ((feature.get("properties") or {}).get("metadata") or {})]
 
 
 def _value_of(feature: Mapping[str, Any], scheme: ClassScheme, path: Path) -> int:

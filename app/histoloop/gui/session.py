@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.geometry import Region
-    from histoloop.workflows.rounds import Candidate
+    from histoloop.workflows.rounds import Candidate, LearnFrom
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,9 +186,17 @@ class Session(QObject):
         """Choose the regions to ask about."""
         self._submit("ask", "Choosing regions", tasks.ask, strategy=strategy, count=count, seed=0)
 
-    def retrain(self, *, epochs: int | None = None) -> None:
-        """Retrain on all annotations, for as many epochs as the recipe says unless told otherwise."""
-        self._submit("retrain", "Retraining", tasks.retrain, device=self.device, seed=0, epochs=epochs)
+    def retrain(self, *, learn_from: LearnFrom = "masks", epochs: int | None = None) -> None:
+        """Retrain on what people said, for as many epochs as the recipe says unless told otherwise."""
+        self._submit(
+            "retrain",
+            "Retraining",
+            tasks.retrain,
+            device=self.device,
+            seed=0,
+            epochs=epochs,
+            learn_from=learn_from,
+        )
 
     def candidate(self) -> Candidate | None:
         """The retrained model that waits for a decision."""

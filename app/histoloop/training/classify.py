@@ -30,18 +30,23 @@ if TYPE_CHECKING:
 class ClassifySettings(ObjectiveSettings):
     """The objective, and how long it is followed; `balance` 1 draws label classes as they come, 0 evenly.
 
+    `steps_per_epoch` 0 takes as many tiles as there are; with few tiles, more steps make epochs worth their while.
+
     `keep` 'best' keeps the epoch of the best balanced accuracy. With labels that are soon learned and masks that are
     not, 'last' is the better choice: the accuracy says nothing of the masks.
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
     balance: float = 0.5
+    steps_per_epoch: int = 0
     keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
         ObjectiveSettings.__post_init__(self)
         if not 0 <= self.balance <= 1:
             raise ValueError(f"balance must lie in [0, 1], not {self.balance}")
+        if self.steps_per_epoch < 0:
+            raise ValueError(f"steps_per_epoch must be 0 or more, not {self.steps_per_epoch}")
 
 
 def train_classifier(
@@ -62,13 +67,15 @@ def train_classifier(
     Tiles need labels.
     """
     labels = [_label(tile) for tile in training]
-    stride = network.stride_px
+    stride, size = network.stride_px, settings.loop.batch_size
+    steps = settings.steps_per_epoch or -(-len(training) // size)
 
     def epoch_batches(epoch: int) -> Iterable[Batch]:
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         rng = np.random.default_rng(epoch_seed(seed, epoch))
-        order = balanced_order(labels, rng, power=settings.balance)
-        for batch in batches(training, order, batch_size=settings.loop.batch_size, multiple_px=stride):
+        orders = [balanced_order(labels, rng, power=settings.balance) for _ in range(-(-steps * size // len(labels)))]
+        order = np.concatenate(orders)[: steps * size if settings.steps_per_epoch else len(labels)]
+        for batch in batches(training, order, batch_size=size, multiple_px=stride):
             yield augment(batch, augmentation, generator, multiple_px=stride)
 
     objective = Objective(network.to(device), settings, mean=mean, std=std)
@@ -86,7 +93,7 @@ def train_classifier(
             network,
             stage="Training the classifier",
             epoch_batches=epoch_batches,
-            batches_per_epoch=-(-len(training) // settings.loop.batch_size),
+            batches_per_epoch=steps,
             objective=objective,
             validate=validate,
             rank_by="balanced_accuracy" if settings.keep == "best" else None,

@@ -28,6 +28,7 @@ from histoloop.training.outputs import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from histoloop.networks.network import SlideNetwork
     from histoloop.training.samples import Batch
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from histoloop.networks.config import NetworkConfig
 from histoloop.networks.drawing import DECODER, draw, drawings, posterior_of, summarise
 from histoloop.training.samples import collate
-from histoloop.networks.config import NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

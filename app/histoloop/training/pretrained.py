@@ -14,13 +14,14 @@ import torch
 import torchvision.models
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from histoloop import paths
 from histoloop.errors import ModelError
 from histoloop.progress import Progress, Work
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Iterable
 
     from histoloop.networks.backbones import Backbone
 
@@ -60,6 +61,81 @@ def fill(backbone: Backbone, tensors: dict[str, Tensor], *, where: str) -> None:
     except RuntimeError as error:
         advice = "Give weights of this very backbone, in torchvision's names."
         raise ModelError(f"{where} does not fit the backbone: {error}.", advice=advice) from error
+
+
+def is_folded(backbone: nn.Module) -> bool:
+    """Whether every batch norm only adds a bias: its scale and statistics have been folded into the convolution."""
+    norms = _norms(backbone)
+    return bool(norms) and all(_is_plain(norm) for norm in norms)
+
+
+def unfold(backbone: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Give folded batch norms the statistics of normalised tiles (B, 3, H, W), and the scale that undoes them.
+
+    In evaluation mode the backbone computes what it did before; in training mode, where a batch norm takes the
+    statistics of the batch, it now computes nearly the same, and did something else altogether before. Weights that
+    were converted for running on telephones come folded.
+    """
+    norms = _norms(backbone)
+    moments = [_Moments() for _ in norms]
+    hooks = [norm.register_forward_pre_hook(moment.take) for norm, moment in zip(norms, moments, strict=True)]
+    backbone.eval()
+    try:
+        with torch.inference_mode():
+            for tiles_BCHW in batches:
+                backbone(tiles_BCHW)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for norm, moment in zip(norms, moments, strict=True):
+        _take_statistics(norm, *moment.statistics())
+
+
+@torch.no_grad()
+def _take_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """New statistics, with the scale and bias under which the batch norm still computes the same."""
+    old_mean, old_variance = _statistics(norm)
+    spread, old_spread = (variance + norm.eps).sqrt(), (old_variance + norm.eps).sqrt()
+    norm.bias.add_(norm.weight * (mean - old_mean) / old_spread)
+    norm.weight.mul_(spread / old_spread)
+    old_mean.copy_(mean)
+    old_variance.copy_(variance)
+
+
+def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None  # no backbone here does without
+    assert norm.running_var is not None
+    return norm.running_mean, norm.running_var
+
+
+class _Moments:
+    """Mean and variance per channel of everything that went into a batch norm."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum: Tensor | float = 0.0
+        self._squares: Tensor | float = 0.0
+
+    def take(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        values = inputs[0].double()
+        self._count += values.numel() // values.shape[1]
+        self._sum = self._sum + values.sum(dim=(0, 2, 3))
+        self._squares = self._squares + (values**2).sum(dim=(0, 2, 3))
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        if not isinstance(self._sum, torch.Tensor) or not isinstance(self._squares, torch.Tensor):
+            raise ValueError("batch norms cannot be unfolded without tiles")
+        mean = self._sum / self._count
+        return mean.float(), (self._squares / self._count - mean**2).clamp(min=0).float()
+
+
+def _norms(backbone: nn.Module) -> list[nn.BatchNorm2d]:
+    return [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def _is_plain(norm: nn.BatchNorm2d) -> bool:
+    mean, variance = _statistics(norm)
+    return not mean.any() and bool((variance == 1).all()) and bool((norm.weight == 1).all())
 
 
 def downloaded(name: str) -> Work[Path]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
+from histoloop.annotations.records import Mask
 from histoloop.errors import DataError
 from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
@@ -24,8 +26,6 @@ from histoloop.training.outputs import TileOutput, look_at, normalise
 from histoloop.training.samples import collate
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.robustness import measure_robustness
-from histoloop.annotations.records import Mask
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

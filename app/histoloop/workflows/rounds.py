@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from histoloop.errors import ProjectError
 from histoloop.store.records import ModelStatus, RoundRecord
 
 if TYPE_CHECKING:
     from histoloop.store.project import Project
+
+LearnFrom = Literal["masks", "sizes", "labels", "min-max"]
+"""What a retraining learns from; see workflows/retrain.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,19 @@ def roll_back(project: Project, model_id: int) -> None:
     """Set a candidate aside; the current model stays."""
     _check_open(project, model_id)
     project.set_model_status(model_id, ModelStatus.ROLLED_BACK)
+
+
+def nothing_to_learn_from(project: Project) -> ProjectError:
+    """Why a retraining cannot begin: nothing is annotated, or only labels and sizes, or all masks are held out."""
+    finished = project.finished_annotations()
+    if not finished:
+        advice = "Annotate a region first: choose Ask, paint, and finish it."
+        return ProjectError("There is no annotation to learn from.", advice=advice)
+    advice = "Paint at least one region and finish it with Done."
+    if any(record.has_mask for record in finished):
+        return ProjectError("Every mask is held out to measure the model; none is left to learn from.", advice=advice)
+    regions = "1 region has" if len(finished) == 1 else f"{len(finished)} regions have"
+    return ProjectError(f"{regions} a label or a size, but no mask to learn from.", advice=advice)
 
 
 def _check_open(project: Project, model_id: int) -> None:

@@ -18,21 +18,31 @@ from histoloop.errors import ModelError
 from histoloop.networks.build import build_network
 from histoloop.networks.drawing import drawings, title
 from histoloop.networks.hybrid import Hybrid
+from histoloop.networks.network import SlideNetwork
 from histoloop.store.cards import Card
 from histoloop.store.models import save_model
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import classification_figures, classify, train_classifier
 from histoloop.training.datasets import DataSet, colour_statistics, lend_masks, read_dataset
 from histoloop.training.metrics import accuracy
-from histoloop.training.pretrained import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, RANDOM, start_backbone
+from histoloop.training.outputs import normalise
+from histoloop.training.pretrained import (
+    IMAGENET,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    RANDOM,
+    is_folded,
+    start_backbone,
+    unfold,
+)
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
+from histoloop.training.samples import collate
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import choose_device
 from histoloop.workflows.recipes import recipe_text
-from histoloop.networks.network import SlideNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
@@ -41,6 +51,10 @@ if TYPE_CHECKING:
     from histoloop.training.samples import TrainingTile
 
     Colours = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+STATISTICS_TILES = 32
+"""So many tiles give the statistics of weights that come without."""
 
 
 def train_model(
@@ -71,6 +85,8 @@ def train_model(
     network = build_network(config)
     yield from start_backbone(network.backbone, config.backbone, plan.network.weights)
     colours = _colours(plan, dataset)
+    if is_folded(network.backbone):
+        unfold(network.backbone, _some_tiles(dataset, network.stride_px, colours))
     setting = _Setting(network.to(memory_format=torch.channels_last), plan, dataset, colours, place, seed)
     key = hashlib.sha256(f"{recipe_text(plan)}{data.resolve()}{split}{seed}".encode()).hexdigest()
     state = out.with_name(f"{out.name}.training")
@@ -130,6 +146,12 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
         checkpoint=Checkpoint(state / "decoder.safetensors", key),
     )
     return len(lent)
+
+
+def _some_tiles(dataset: DataSet, stride_px: int, colours: Colours) -> Iterator[Tensor]:
+    """Normalised training tiles, one by one, spread over the data set."""
+    for tile in dataset.training[:: max(1, len(dataset.training) // STATISTICS_TILES)]:
+        yield normalise(collate([tile], multiple_px=stride_px).tiles_BCHW, *colours)
 
 
 def _colours(plan: Recipe, dataset: DataSet) -> Colours:

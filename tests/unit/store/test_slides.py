@@ -55,7 +55,7 @@ def test_a_removed_slide_takes_its_annotations_along_and_brings_them_back(projec
 
 def test_what_a_person_says_of_a_slide_is_kept(project, slide):
     project.set_mpp(slide.id, 0.25)
-    project.set_label(slide.id, "malignant")
+    project.set_slide_label(slide.id, "malignant", person="Ada")
     project.set_tissue(slide.id, 1600.0)
     with Project.open(project.folder) as again:
         record = again.slide(slide.id)
@@ -63,8 +63,8 @@ def test_what_a_person_says_of_a_slide_is_kept(project, slide):
 
 
 def test_a_label_can_be_taken_back(project, slide):
-    project.set_label(slide.id, "benign")
-    project.set_label(slide.id, None)
+    project.set_slide_label(slide.id, "benign", person="Ada")
+    project.set_slide_label(slide.id, None, person="Ada")
     assert project.slide(slide.id).label is None
 
 
@@ -76,12 +76,12 @@ def test_an_impossible_mpp_is_refused(project, slide, mpp):
 
 def test_a_label_outside_the_scheme_is_refused(project, slide):
     with pytest.raises(ValueError, match="benign, malignant"):
-        project.set_label(slide.id, "sarcoma")
+        project.set_slide_label(slide.id, "sarcoma", person="Ada")
 
 
 def test_nothing_is_said_of_a_slide_that_is_not_there(project):
     with pytest.raises(ValueError, match="99"):
-        project.set_label(99, "benign")
+        project.set_slide_label(99, "benign", person="Ada")
 
 
 def test_a_moved_slide_is_found_by_its_content(project, slide, tmp_path):
