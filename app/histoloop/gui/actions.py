@@ -144,11 +144,11 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
     ),
 }  # fmt: skip
 SUBMENUS = {
-    "open_project": ("recent", "Open &recent"),
-    "show_questions": ("model", "Mo&del that draws"),
-    "add_model": ("drawing", "Drawn &by"),
+    "open_demo": ("recent", "Open &recent"),
+    "add_model": ("model", "Mo&del for the masks"),
+    "next_drawing": ("drawing", "Masks drawn &by"),
 }
-"""After which action the window fills in a menu of its own: its name and title."""
+"""Before which action the window fills in a menu of its own: its name and title."""
 
 
 def specs() -> list[ActionSpec]:
@@ -170,9 +170,9 @@ class Actions:
                 if spec is None:
                     menu.addSeparator()
                     continue
-                menu.addAction(self._make(spec, window, handlers[spec.name]))
                 if spec.name in SUBMENUS:
                     menu.addMenu(self.submenus[SUBMENUS[spec.name][0]])
+                menu.addAction(self._make(spec, window, handlers[spec.name]))
 
     def __getitem__(self, name: str) -> QAction:
         return self._by_name[name]

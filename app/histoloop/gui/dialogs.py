@@ -28,7 +28,7 @@ from histoloop.errors import HistoLoopError
 from histoloop.gui.actions import MENUS
 from histoloop.gui.theme import application_icon
 from histoloop.gui.welcome import NOTICE
-from histoloop.gui.widgets import button, label, row
+from histoloop.gui.widgets import button, label, row, set_role
 from histoloop.store.cards import list_models, load_card
 from histoloop.workflows.drawing_models import check_new_model
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
     from histoloop.workflows.doctor import Finding
 
+SAID_LINES = 4
 MPP_CHOICES = "A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel."
 
 
@@ -106,8 +107,9 @@ class AddModelDialog(QDialog):
             self.model.addItem(load_card(folder).title, str(folder))
         browse = button("From a folder…")
         browse.clicked.connect(self._browse)
-        self.about = label(role="muted", wrap=True)
-        self.problem = label(role="bad", wrap=True)
+        self.said = label(role="muted", wrap=True)
+        self.said.setMinimumHeight(SAID_LINES * self.said.fontMetrics().lineSpacing())
+        self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText("Add model")
         self.buttons.accepted.connect(self.accept)
@@ -115,8 +117,7 @@ class AddModelDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(label("Which model shall draw masks in this project?", role="heading", wrap=True))
         layout.addLayout(row(self.model, browse, stretch=0))
-        layout.addWidget(self.about)
-        layout.addWidget(self.problem)
+        layout.addWidget(self.said)
         layout.addWidget(label("It is copied into the project. The model in use stays.", role="muted", wrap=True))
         layout.addWidget(self.buttons)
         self.model.currentIndexChanged.connect(lambda _index: self._check())
@@ -138,21 +139,17 @@ class AddModelDialog(QDialog):
             self.choose(Path(chosen))
 
     def _check(self) -> None:
-        said, about = "There is no model to choose: take one from a folder.", ""
+        fits, said = False, "There is no model to choose: take one from a folder."
         if self.model.count():
             try:
                 card = check_new_model(self._project, self.source())
-                said, about = (
-                    "",
-                    f"Draws {' and '.join(card.scheme.mask_names)} at {card.mpp:g} \N{MICRO SIGN}m per pixel.",
-                )
+                classes = " and ".join(card.scheme.mask_names)
+                fits, said = True, f"Draws {classes}, made for {card.mpp:g} \N{MICRO SIGN}m per pixel."
             except HistoLoopError as error:
                 said = f"{error.message} {error.advice}"
-        self.about.setText(about)
-        self.about.setVisible(bool(about))
-        self.problem.setText(said)
-        self.problem.setVisible(bool(said))
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not said)
+        self.said.setText(said)
+        set_role(self.said, "muted" if fits else "bad")
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(fits)
 
 
 def folder_name(name: str) -> str:

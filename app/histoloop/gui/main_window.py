@@ -115,7 +115,7 @@ class MainWindow(QMainWindow):
             self._dock("training", "Training", scrolling(self.training_panel), right),
         ]
         self.resizeDocks([self.docks[0], self.docks[2]], [270, 320], Qt.Orientation.Horizontal)
-        self.resizeDocks([self.docks[0], self.docks[1]], [420, 370], Qt.Orientation.Vertical)
+        self.resizeDocks([self.docks[0], self.docks[1]], [400, 420], Qt.Orientation.Vertical)
         self.resizeDocks([self.docks[2], self.docks[3]], [415, 435], Qt.Orientation.Vertical)
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)

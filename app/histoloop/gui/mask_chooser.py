@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from histoloop.gui.widgets import button, label, row, slider
 from histoloop.networks.drawing import DECODER, MIN_MAX, title
@@ -14,7 +24,7 @@ from histoloop.store.records import ModelStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QWheelEvent
+    from PySide6.QtGui import QPaintEvent, QWheelEvent
 
     from histoloop.gui.mask_source import MaskSource
     from histoloop.workflows.drawing_models import DrawingModel, MaskChoice
@@ -110,8 +120,9 @@ class MaskChooser(QWidget):
         column.addLayout(first)
         second = QHBoxLayout()
         second.setSpacing(6)
-        second.addWidget(self.label, 1)
-        second.addWidget(self.threshold, 1)
+        second.addWidget(self.label, 3)
+        second.addWidget(label("Threshold"))
+        second.addWidget(self.threshold, 2)
         second.addWidget(self.figure)
         column.addLayout(second)
         column.addWidget(self.missing)
@@ -169,6 +180,20 @@ class _Choice(QComboBox):
         hint = self._hint(index) if index >= 0 else ""
         self.setToolTip(f"{self._tip}: {self.currentText()}.\n{hint}" if hint else self._tip)
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Shorten the text where it does not fit; a style sheet alone would cut it off."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
+        option.currentText = self.fontMetrics().elidedText(
+            self.currentText(), Qt.TextElideMode.ElideRight, room.width() - 4
+        )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
+
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave it to what scrolls: a model chosen by accident would be predicted with."""
         event.ignore()
@@ -185,8 +210,8 @@ class _Missing(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.text = label(role="muted", wrap=True)
-        self.this_slide = button("This slide", tip="Predict the slide on the screen with this model")
-        self.all_slides = button("All slides", tip="Predict every slide of the project with this model")
+        self.this_slide = button("Predict slide", tip="Predict the slide on the screen with this model")
+        self.all_slides = button("Predict all", tip="Predict every slide of the project with this model")
         self.this_slide.clicked.connect(lambda: self.predict_asked.emit(False))
         self.all_slides.clicked.connect(lambda: self.predict_asked.emit(True))
         layout = QVBoxLayout(self)
@@ -201,7 +226,7 @@ class _Missing(QWidget):
         self.this_slide.setVisible(state == "missing")
         self.all_slides.setVisible(state == "missing")
         coming = "This model is being run on the slide; its masks then appear."
-        self.text.setText(coming if state == "coming" else "This model has not predicted the slide yet. Predict")
+        self.text.setText(coming if state == "coming" else "This model has not predicted the slide yet.")
 
 
 def describe(model: DrawingModel) -> str:
@@ -212,4 +237,4 @@ def describe(model: DrawingModel) -> str:
 def in_words(choice: MaskChoice) -> str:
     """A choice in a sentence."""
     of = f" of {choice.label}" if choice.label is not None else ""
-    return f"{describe(choice.model)}, {title(choice.drawing).lower()}{of}"
+    return f"{choice.model.name} ({title(choice.drawing)}{of})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from histoloop.gui.mask_chooser import MaskChooser
@@ -98,8 +98,7 @@ class SplitView(QSplitter):
         close.setAccessibleName("End the comparison")
         close.clicked.connect(self.close_second)
         second = MaskPane(corner=close)
-        extent = None if self.first.viewer.scene is None else self.first.viewer.scene.slide.extent
-        self._whole = extent is not None and self.first.viewer.visible_region().intersection(extent) == extent
+        self._whole = self._sees_whole_slide()
         second.viewer.set_theme(self._theme)
         second.viewer.camera_changed.connect(lambda: self._follow(self.second, self.first))
         second.opener.shown.connect(self._on_second_shown)
@@ -115,6 +114,8 @@ class SplitView(QSplitter):
         if self.second is None:
             return
         second, self.second = self.second, None
+        if self._sees_whole_slide():
+            QTimer.singleShot(0, self.first.viewer.fit)  # once the first has all the room
         self.first.header.setVisible(False)
         second.shut_down()
         second.hide()
@@ -135,6 +136,12 @@ class SplitView(QSplitter):
     def wait_until_loaded(self) -> bool:
         """Turn the event loop until everything visible is sharp; False when that took too long."""
         return all(pane.viewer.wait_until_loaded() for pane in self.panes())
+
+    def _sees_whole_slide(self) -> bool:
+        scene = self.first.viewer.scene
+        return scene is not None and self.first.viewer.visible_region().intersection(scene.slide.extent) == (
+            scene.slide.extent
+        )
 
     def _on_second_shown(self, _slide_id: int) -> None:
         if self._whole:  # what was seen as a whole is seen as a whole in half the room

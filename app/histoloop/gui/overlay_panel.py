@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QColor, QIcon
-from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton
+from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton, QWidget
 
 from histoloop.gui.mask_chooser import MaskChooser, in_words
 from histoloop.gui.rendering import ClassStyle, OverlayStyle
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 HEATMAP_TIP = "The model's probability of gland or tumour, or whatever else draws the masks"
 EVIDENCE = (
     ("Mask", "What is called gland or tumour at the threshold"),
-    ("Evidence for", "How much each place speaks for the class of the slide: bright speaks for it"),
-    ("Evidence against", "The places without evidence for the class of the slide: bright speaks against it"),
+    ("For", "How much each place speaks for the class of the slide: bright speaks for it"),
+    ("Against", "The places without evidence for the class of the slide: bright speaks against it"),
 )
 
 
@@ -36,14 +36,18 @@ class OverlayPanel(Panel):
     def __init__(self, source: MaskSource, add_model: QAction) -> None:
         super().__init__()
         self._source = source
-        self.chooser = MaskChooser(source, corner=action_button(add_model, icon_only=True))
+        add = action_button(add_model, icon_only=True)
+        add.setObjectName("small")
+        self.chooser = MaskChooser(source, corner=add)
         self.note = label(role="muted", wrap=True)
         self.note.setVisible(False)
-        self.own = button("Back to the model's own masks")
-        self.own.clicked.connect(source.choose_own)
-        self.own.setVisible(False)
+        self.note.linkActivated.connect(lambda _link: source.choose_own())
         self.evidence = Switch(EVIDENCE)
-        self.evidence.setVisible(False)
+        self.evidence_row = QWidget()
+        evidence = row(label("Evidence"), self.evidence, stretch=1)
+        evidence.setContentsMargins(0, 0, 0, 0)
+        self.evidence_row.setLayout(evidence)
+        self.evidence_row.setVisible(False)
         self.evidence.chosen.connect(self._show_evidence)
         self._style = OverlayStyle()
         self._names: tuple[str, ...] = ()
@@ -65,9 +69,8 @@ class OverlayPanel(Panel):
         self.heat_opacity.valueChanged.connect(lambda value: self._change(heatmap_opacity=value / 100))
         self.column.addWidget(self.chooser)
         self.column.addWidget(self.note)
-        self.column.addWidget(self.own)
         self.column.addWidget(line())
-        self.column.addWidget(self.evidence)
+        self.column.addWidget(self.evidence_row)
         self.column.addLayout(row(self.masks, self.outlines, stretch=0))
         self.column.addLayout(row(label("Opacity"), self.opacity, stretch=1))
         self.column.addLayout(self._grid)
@@ -81,7 +84,7 @@ class OverlayPanel(Panel):
 
     def offer_evidence(self, offered: bool) -> None:
         """Whether there is evidence for and against, so that one can switch between them."""
-        self.evidence.setVisible(offered)
+        self.evidence_row.setVisible(offered)
         if not offered and self._style.against:
             self._change(against=False)
 
@@ -113,10 +116,10 @@ class OverlayPanel(Panel):
         in_use = next((model for model in self._source.models if model.status is ModelStatus.CURRENT), None)
         other = choice is not None and in_use is not None and not (choice.is_own and choice.model.id == in_use.id)
         self.note.setVisible(other)
-        self.own.setVisible(choice is not None and not choice.is_own)
-        if in_use is not None:
+        if other and choice is not None and in_use is not None:
+            back = "" if choice.is_own else f" <a href='own'>Show the masks of {choice.model.name} itself</a>"
             self.note.setText(
-                f"To look at only. Questions, painting and export go on with {in_words(own_choice(in_use))}."
+                f"To look at only: questions, painting and export use {in_words(own_choice(in_use))}.{back}"
             )
 
     def _on_outlines(self, on: bool) -> None:

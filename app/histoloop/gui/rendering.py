@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from histoloop.slides.reader import Slide
 
 OUTLINE_PX = 2
+EVERYWHERE = -1.0
+"""A threshold below every probability: the mask is then the class that each pixel would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ class View:
 class SceneMap:
     """The maps of a slide by one model, and the drawings of them that were wanted so far, each summed up once.
 
-    `scheme` gives each label of the model a mask class of the project.
+    `scheme` gives each label of the model a mask class of the project. What was drawn last is kept, so that a change
+    of threshold, colours or opacity draws no map anew.
     """
 
     slide_map: SlideMap
@@ -130,15 +133,19 @@ class SceneMap:
     network: NetworkConfig
     probabilities: Mapping[str, float]
     _drawings: dict[tuple[str, str | None], MapDrawing | None] = field(default_factory=dict)
+    _last: tuple[object, MapView] | None = None
 
     def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
         """Mask and heatmap of a region as a style wants them."""
-        drawing = self.drawing(style)
-        view = view_map(self.slide_map, self.scheme, place, size=size, threshold=style.threshold, drawing=drawing)
-        if not (style.against and weighs_both_sides(self._name(style))):
-            return view
-        covered = covered_view(self.slide_map, place, size=size)
-        return MapView(np.where(covered, 1 - view.foreground, np.float32(0)), view.mask)
+        key, drawing = (place, size, style.drawing, style.label), self.drawing(style)
+        if self._last is None or self._last[0] != key:
+            drawn = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, drawing=drawing)
+            self._last = key, drawn
+        foreground, classes = self._last[1].foreground, self._last[1].mask
+        mask = np.where(foreground > style.threshold, classes, 0).astype(np.uint8)
+        if style.heatmap and style.against and weighs_both_sides(self._name(style)):
+            foreground = np.where(covered_view(self.slide_map, place, size=size), 1 - foreground, np.float32(0))
+        return MapView(foreground, mask)
 
     def drawing(self, style: OverlayStyle) -> MapDrawing | None:
         """The drawing of a style; None for the foreground as it was stored."""
