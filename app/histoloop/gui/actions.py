@@ -81,6 +81,13 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
         _spec("show_heatmap", "&Heatmap", "H", checkable=True, icon="heat"),
         _spec("show_questions", "&Questions on the slide", "Q", checkable=True),
         SEPARATOR,
+        _spec("add_model", "&Add a model…", needs="project", icon="add",
+              tip="Bring another model into the project, to draw masks with"),
+        _spec("next_drawing", "&Next way to draw", "D", needs="slide",
+              tip="Draw the masks by the next of the ways that the model offers"),
+        _spec("compare", "&Compare side by side", "Ctrl+2", needs="slide", icon="compare", checkable=True,
+              tip="Two models or two ways to draw, at the same place of the slide"),
+        SEPARATOR,
         _spec("theme_system", "Theme of the &desktop", checkable=True, group="theme"),
         _spec("theme_light", "&Light theme", checkable=True, group="theme"),
         _spec("theme_dark", "&Dark theme", checkable=True, group="theme"),
@@ -150,8 +157,13 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
         _spec("about", "&About HistoLoop"),
     ),
 }  # fmt: skip
-RECENT_AFTER = "open_project"
 LABELS_BEFORE = "next_slide_label"
+SUBMENUS = {
+    "open_demo": ("recent", "Open &recent"),
+    "add_model": ("model", "Mo&del for the masks"),
+    "next_drawing": ("drawing", "Masks drawn &by"),
+}
+"""Before which action the window fills in a menu of its own: its name and title."""
 
 
 def specs() -> list[ActionSpec]:
@@ -165,8 +177,8 @@ class Actions:
     def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[..., object]]) -> None:
         self._by_name: dict[str, QAction] = {}
         self._groups: dict[str, QActionGroup] = {}
-        self.recent_menu = QMenu("Open &recent", window)
         self.label_menu = QMenu("&This slide is", window)
+        self.submenus = {name: QMenu(title, window) for name, title in SUBMENUS.values()}
         for title, entries in MENUS.items():
             menu = window.menuBar().addMenu(title)
             menu.setToolTipsVisible(True)
@@ -176,9 +188,9 @@ class Actions:
                     continue
                 if spec.name == LABELS_BEFORE:
                     menu.addMenu(self.label_menu)
+                if spec.name in SUBMENUS:
+                    menu.addMenu(self.submenus[SUBMENUS[spec.name][0]])
                 menu.addAction(self._make(spec, window, handlers[spec.name]))
-                if spec.name == RECENT_AFTER:
-                    menu.addMenu(self.recent_menu)
 
     def __getitem__(self, name: str) -> QAction:
         return self._by_name[name]

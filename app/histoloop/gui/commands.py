@@ -55,6 +55,8 @@ class Commands:
             "show_outlines": lambda on: window.overlay_panel.outlines.setChecked(on),
             "show_heatmap": lambda on: window.overlay_panel.heatmap.setChecked(on),
             "show_questions": lambda _on: window.show_boxes(),
+            "next_drawing": lambda: window.source.next_drawing(),
+            "compare": window.compare,
             "ask": lambda: window.queue_panel.ask_now(),
             "retrain": session.retrain,
             "keep": session.keep,
@@ -161,6 +163,14 @@ class Commands:
 
     def _last_folder(self) -> str:
         return self._window.settings.text("last_folder", str(Path.home()))
+
+    def add_model(self) -> None:
+        """Ask for a model and bring it into the project."""
+        project = self._window.session.project
+        if project is not None:
+            dialog = dialogs.AddModelDialog(self._window, project=project, place=self._last_folder())
+            if dialog.exec():
+                self._window.session.add_model(dialog.source())
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from histoloop.gui.background import LatestWorker
 from histoloop.gui.jobs import Job, JobRunner
 from histoloop.store.project import Project
 from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
-from histoloop.workflows import annotate, rounds
+from histoloop.workflows import annotate, drawing_models, rounds
 from histoloop.workflows.projects import create_project, opened_project
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Session(QObject):
     maps_changed = Signal()
     queries_changed = Signal()
     models_changed = Signal()
+    model_added = Signal(int)
     annotation_started = Signal(object)
     annotation_ended = Signal(object)
     saved = Signal(bool)
@@ -119,8 +120,8 @@ class Session(QObject):
         self.project_changed.emit()
         return True
 
-    def remember(self, key: str, value: int) -> None:
-        """Keep something small with the project for the next time it is opened."""
+    def remember(self, key: str, value: object) -> None:
+        """Keep something small (a JSON value) with the project for the next time it is opened."""
         self._write("remember", functools.partial(_set, key, value))
 
     # --- slides -----------------------------------------------------------------------------------------------------
@@ -133,10 +134,20 @@ class Session(QObject):
         """Bring slides and folders into the project."""
         self._submit("add slides", "Adding slides", tasks.add_slides, paths=list(paths))
 
-    def predict(self, slide_ids: Sequence[int] | None = None) -> None:
-        """Predict slides (None: all) that are not yet."""
+    def predict(self, slide_ids: Sequence[int] | None = None, *, model_id: int | None = None) -> None:
+        """Predict slides (None: all) that are not yet, with a model (None: the current one)."""
         wanted = None if slide_ids is None else list(slide_ids)
-        self._submit("predict", "Predicting", tasks.predict, slide_ids=wanted, device=self.device)
+        self._submit("predict", "Predicting", tasks.predict, slide_ids=wanted, device=self.device, model_id=model_id)
+
+    def will_predict(self, slide_id: int, model_id: int) -> bool:
+        """Whether a job that runs or waits predicts a slide with a model."""
+        current = None if self._project is None else self._project.current_model().id
+        jobs = [job for job in (self.jobs.current, *self.jobs.waiting) if job is not None and job.kind == "predict"]
+        return any(
+            (job.arguments["model_id"] or current) == model_id
+            and (job.arguments["slide_ids"] is None or slide_id in job.arguments["slide_ids"])
+            for job in jobs
+        )
 
     def set_mpp(self, slide_ids: Sequence[int], mpp: float) -> None:
         """Say the resolution of slides; their maps were made at another one and are made again."""
@@ -209,6 +220,10 @@ class Session(QObject):
         if candidate is not None and self._do(lambda project: rounds.roll_back(project, candidate.model_id)):
             self.models_changed.emit()
             self.maps_changed.emit()
+
+    def add_model(self, source: str | Path) -> None:
+        """Bring a model into the project, to draw masks with; told by `model_added`."""
+        self._write("model", functools.partial(_add_model, source))
 
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
@@ -317,6 +332,9 @@ class Session(QObject):
             self._unsaved -= 1
             if self._unsaved == 0:
                 self.saved.emit(True)
+        elif topic.startswith("model") and isinstance(result, int):
+            self.models_changed.emit()
+            self.model_added.emit(result)
         elif topic.startswith("end"):
             self._active = None
             self.queries_changed.emit()
@@ -382,7 +400,11 @@ def _begin(slide_id: int, region: Region, query_id: int | None, person: str, pro
     return ActiveAnnotation(record, project.load_mask(record.id)[0], predicted)
 
 
-def _set(key: str, value: int, project: Project) -> None:
+def _add_model(source: str | Path, project: Project) -> int:
+    return drawing_models.add_model(project, source).id
+
+
+def _set(key: str, value: object, project: Project) -> None:
     project.set_setting(key, value)
 
 

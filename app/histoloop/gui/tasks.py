@@ -24,12 +24,14 @@ def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
         return (yield from import_slides(project, paths))
 
 
-def predict(folder: Path, *, slide_ids: Sequence[int] | None, device: str) -> Work[PredictReport]:
-    """Predict slides (None: all) that the current model has not predicted."""
+def predict(
+    folder: Path, *, slide_ids: Sequence[int] | None, device: str, model_id: int | None = None
+) -> Work[PredictReport]:
+    """Predict slides (None: all) that a model (None: the current one) has not predicted."""
     from histoloop.workflows.predict import predict_project
 
     with opened_project(folder) as project:
-        return (yield from predict_project(project, slide_ids=slide_ids, device=device))
+        return (yield from predict_project(project, slide_ids=slide_ids, device=device, model_id=model_id))
 
 
 def ask(folder: Path, *, strategy: str, count: int, seed: int) -> Work[tuple[QueryRecord, ...]]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QIcon, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MARGIN_PX = 12
 
@@ -67,6 +72,35 @@ def action_button(action: QAction, *, text: str = "", primary: bool = False, ico
     made.clicked.connect(press)
     follow()
     return made
+
+
+class Switch(QWidget):
+    """Buttons beside each other of which at most one is down; `chosen` tells which one the user pressed."""
+
+    chosen = Signal(int)
+
+    def __init__(self, entries: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        self.buttons = []
+        for index, (text, tip) in enumerate(entries):
+            made = button(text, tip=tip)
+            made.setObjectName("segment")
+            made.setCheckable(True)
+            made.clicked.connect(lambda _on=False, index=index: self._press(index))
+            layout.addWidget(made, 1 + len(text))
+            self.buttons.append(made)
+
+    def take(self, chosen: int | None) -> None:
+        """Put one button down, the others up."""
+        for index, made in enumerate(self.buttons):
+            made.setChecked(index == chosen)
+
+    def _press(self, index: int) -> None:
+        self.take(index)
+        self.chosen.emit(index)
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:

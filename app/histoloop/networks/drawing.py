@@ -20,6 +20,7 @@ from histoloop.networks.config import CONSTANT, NetworkConfig
 Floats = NDArray[np.float32]
 
 DECODER = "decoder"
+MIN_MAX = "min-max"
 
 _ABOVE_HALF = np.float32(0.5 + 2.0**-11)
 """The next value after one half in half precision, in which maps are stored: foreground stays foreground."""
@@ -44,17 +45,21 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A way to draw: `title` for the user, `summarise` over a slide's cells, `values` of pixels (see the functions)."""
+    """A way to draw: `title` for the user, `summarise` over a slide's cells, `values` of pixels (see the functions).
+
+    `of_label` tells those that draw the foreground of one label from those that draw one foreground of all.
+    """
 
     title: str
     summarise: Callable[[Floats, Summary, NetworkConfig], Summary]
     values: Callable[[Floats, Summary, NetworkConfig], Floats]
+    of_label: bool = True
 
 
 def drawings(config: NetworkConfig) -> tuple[str, ...]:
     """The drawings a network offers; the first is the one it was made for. 'decoder' is no drawing of maps."""
     if config.minmax is not None:
-        return ("min-max", "cam")
+        return (MIN_MAX, "cam")
     if config.background:
         own: tuple[str, ...] = ("size",)
     elif config.attends:
@@ -95,6 +100,16 @@ def draw(name: str, maps_KHW: Floats, summary: Summary, config: NetworkConfig) -
 def title(name: str) -> str:
     """What a drawing is called in the window."""
     return "Decoder" if name == DECODER else _drawing(name).title
+
+
+def takes_label(name: str) -> bool:
+    """Whether a drawing is of one label, so that another label can be asked for."""
+    return name != DECODER and _drawing(name).of_label
+
+
+def weighs_both_sides(name: str) -> bool:
+    """Whether what a drawing leaves is evidence against, R- = 1 - R+ (min-max eq 11), and not merely less evidence."""
+    return name == MIN_MAX
 
 
 def _drawing(name: str) -> Drawing:
@@ -208,8 +223,8 @@ DRAWINGS: Mapping[str, Drawing] = {
     "grad-cam": Drawing("Grad-CAM", _grad_cam_range, _grad_cam),
     "attention": Drawing("Attention", _attention_norm, _attention),
     "sigmoid": Drawing("Class activation map, one against the rest", _as_it_is, _sigmoid),
-    "size": Drawing("Class map against background", _as_it_is, _size),
-    "min-max": Drawing("Min-max evidence", _evidence_range, _minmax),
+    "size": Drawing("Class map against background", _as_it_is, _size, of_label=False),
+    MIN_MAX: Drawing("Min-max evidence", _evidence_range, _minmax, of_label=False),
 }
 
 

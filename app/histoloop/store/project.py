@@ -260,9 +260,14 @@ class Project:
         self._set_slide(slide_id, "tissue_px", tissue_px)
 
     def set_prediction(self, slide_id: int, model_id: int, probabilities: Mapping[str, float]) -> None:
-        """Keep the probability per label that a model gave a slide; the newest of a model counts."""
-        for name in probabilities:
-            self._check_label(name)
+        """Keep the probability per label that a model gave a slide; the newest of a model counts.
+
+        The labels of the current model are the project's (ValueError otherwise); a model brought in to compare with
+        may have labels of its own.
+        """
+        if self.model(model_id).status is ModelStatus.CURRENT:
+            for name in probabilities:
+                self._check_label(name)
         text = json.dumps({name: float(value) for name, value in probabilities.items()})
         with self._database.transaction():
             self._database.insert(

@@ -41,9 +41,14 @@ class MapView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapDrawing:
-    """A way to draw a slide's foreground from its class maps, summed up over the whole slide: see `choose_drawing`."""
+    """A way to draw a slide's foreground from its class maps, summed up over the whole slide: see `choose_drawing`.
+
+    `label` is the index of the label that was asked for, whose mask class all of the foreground then takes; None where
+    the class is the likeliest at each place.
+    """
 
     name: str
+    label: int | None
     summary: Summary
     config: NetworkConfig
     maps: NDArray[np.float32]
@@ -82,7 +87,18 @@ def choose_drawing(
     index = None if label is None else slide_map.label_names.index(label)
     bias = slide_map.label_bias
     summary = summarise(name, maps[:, covered], config, posterior=posterior, bias_C=bias, label=index)
-    return MapDrawing(name, summary, config, maps, covered)
+    return MapDrawing(name, index, summary, config, maps, covered)
+
+
+def covered_view(slide_map: SlideMap, region: Region, *, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where in a region something was predicted, (height, width) for a size (width, height)."""
+    covered = np.asarray(slide_map.covered, np.bool_)
+    cell = slide_map.stride_px * slide_map.downsample
+    columns = np.floor((region.x + (np.arange(size[0]) + 0.5) * region.width / size[0]) / cell).astype(np.intp)
+    rows = np.floor((region.y + (np.arange(size[1]) + 0.5) * region.height / size[1]) / cell).astype(np.intp)
+    padded = np.pad(covered, 1)  # what lies past the map is not covered
+    rows, columns = (np.clip(cells, -1, count) + 1 for cells, count in zip((rows, columns), covered.shape, strict=True))
+    return padded[np.ix_(rows, columns)]
 
 
 def predicted_mask(slide_map: SlideMap, scheme: ClassScheme, region: Region, *, threshold: float) -> Mask:
@@ -118,6 +134,9 @@ def view_map(
     x, y = region.x / pixel - left, region.y / pixel - top
     box = (x, y, x + region.width / pixel, y + region.height / pixel)
     foreground = np.asarray(Image.fromarray(near).resize(size, Image.Resampling.BILINEAR, box=box))
+    if drawing is not None and drawing.label is not None:
+        value = scheme.mask_value_of_label(drawing.label)
+        return MapView(foreground, np.where(foreground > threshold, value, 0).astype(np.uint8))
     classes = mask_from_maps(
         np.ones(near.shape, np.float32),
         slide_map.labels,
