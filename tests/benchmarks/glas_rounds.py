@@ -81,7 +81,7 @@ def _tile(picture: Path, model: LoadedModel) -> TrainingTile:
     downsample = working_downsample(MPP, model.card.mpp)
     width, height = round(pixels.width / downsample), round(pixels.height / downsample)
     small = np.array(pixels.resize((width, height), Image.Resampling.BOX))
-    return TrainingTile(small, None, shrink_foreground(_truth(picture), height=height, width=width), picture.name)
+    return TrainingTile(small, None, shrink_foreground(_truth(picture) > 0, height=height, width=width), picture.name)
 
 
 def _tell(

@@ -137,7 +137,8 @@ def _reduced(recipe: str, data: Path) -> str:
     """The recipe from the weights that lie with the data: the shipped ones download torchvision's."""
     weights = (data / "weights" / "mobilenet_v2-imagenet.safetensors").resolve().as_posix()
     middle = "[0.50196, 0.50196, 0.50196]"  # its input is (x - 128) / 128
-    return f'extends = "{recipe}"\n[network]\nweights = "{weights}"\nmean = {middle}\nstd = {middle}\n'
+    named = f'name = "{recipe}"\ndescription = "{recipe} from weights that lie with the data"\n'
+    return f'extends = "{recipe}"\n{named}[network]\nweights = "{weights}"\nmean = {middle}\nstd = {middle}\n'
 
 
 def _histoloop(*arguments: object) -> None:

@@ -130,6 +130,7 @@ def write_evaluation_json(path: Path, table: EvaluationTable, *, about: Mapping[
         ],
     }
     with export_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_beside(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -208,8 +208,11 @@ def shortcuts_html() -> str:
         )
         if rows:
             parts.append(f"<h3>{title.replace('&', '')}</h3><table>{rows}</table>")
+    numbers = (
+        "<p><b>Alt+1</b>, <b>Alt+2</b>, … say which label the selected slides have, <b>Alt+0</b> takes it back.</p>"
+    )
     held = "<p>Hold <b>Space</b> to move the slide while painting; the wheel zooms.</p>"
-    return "".join(parts) + held
+    return "".join(parts) + numbers + held
 
 
 def findings_html(findings: Sequence[Finding]) -> str:

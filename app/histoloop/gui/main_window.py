@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -26,12 +27,14 @@ from histoloop.gui.annotation_panel import AnnotationPanel
 from histoloop.gui.banner import Banner
 from histoloop.gui.canvas_overlay import QueryBox
 from histoloop.gui.commands import DEVICES, Commands
+from histoloop.gui.history import History
 from histoloop.gui.job_bar import JobBar
 from histoloop.gui.mask_chooser import describe
 from histoloop.gui.mask_pane import SplitView
 from histoloop.gui.overlay_panel import OverlayPanel
 from histoloop.gui.queue_panel import QueuePanel
 from histoloop.gui.session import ActiveAnnotation, Session
+from histoloop.gui.slide_details import NOT_SAID
 from histoloop.gui.slides_panel import SlidesPanel, dropped_paths
 from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
@@ -40,6 +43,7 @@ from histoloop.gui.widgets import label, scrolling
 from histoloop.networks.drawing import title
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.drawing_models import CHOSEN_DRAWINGS, choice_to_compare, drawing_models
+from histoloop.workflows.rounds import lessons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     from histoloop.gui.settings import Settings
     from histoloop.progress import Progress
     from histoloop.store.records import AnnotationRecord
+    from histoloop.workflows.rounds import LearnFrom
 
 TITLE = "HistoLoop"
 LAST_SLIDE = "last slide"
@@ -78,13 +83,16 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self.commands.handlers())
         self.welcome = Welcome()
         self.banner = Banner()
-        self.slides_panel = SlidesPanel()
+        self.slides_panel = SlidesPanel(self.actions_.label_menu)
         self.overlay_panel = OverlayPanel(self.source, self.actions_["add_model"])
         self.queue_panel = QueuePanel()
         self.annotation_panel = AnnotationPanel(self.actions_)
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
-        self._history = (False, False)
+        self._painting = History(self)
+        self._labelling = History(self)
+        self._said: tuple[str | None, float | None] = (None, None)
+        self._heights: list[int] = []
         self._pending: ActiveAnnotation | None = None
         self._arrange()
         self._connect()
@@ -179,7 +187,10 @@ class MainWindow(QMainWindow):
         self.actions_.submenus["model"].aboutToShow.connect(self._fill_model_menu)
         self.actions_.submenus["drawing"].aboutToShow.connect(self._fill_drawing_menu)
         viewer.patch_painted.connect(session.paint)
-        viewer.history_changed.connect(self._on_history_changed)
+        viewer.patch_painted.connect(lambda _patch: self._show_painted())
+        viewer.change_made.connect(lambda: self._painting.add(undo=viewer.undo, redo=viewer.redo))
+        self._painting.changed.connect(self._update_actions)
+        self._labelling.changed.connect(self._update_actions)
         viewer.tool_changed.connect(lambda tool: self.actions_[f"tool_{tool}"].setChecked(True))
         self.slides_panel.slide_chosen.connect(self._show_slide)
         self.slides_panel.paths_dropped.connect(self.open_paths)
@@ -188,18 +199,21 @@ class MainWindow(QMainWindow):
         self.slides_panel.unknown_mpp_asked.connect(self.commands.set_unknown_mpp)
         self.slides_panel.remove_asked.connect(self.commands.remove_slides)
         self.slides_panel.find_asked.connect(self.commands.find_moved)
-        self.slides_panel.label_chosen.connect(self._set_label)
+        self.slides_panel.label_chosen.connect(self._on_label_chosen)
+        self.actions_.label_menu.aboutToShow.connect(self._check_label)
         self.queue_panel.ask_asked.connect(lambda strategy, count: session.ask(strategy=strategy, count=count))
         self.queue_panel.query_selected.connect(self._show_query)
         self.queue_panel.query_opened.connect(session.begin_query)
         self.queue_panel.query_skipped.connect(session.skip_query)
         self.annotation_panel.brush_changed.connect(viewer.set_brush_size)
         self.annotation_panel.class_changed.connect(viewer.set_class)
+        self.annotation_panel.assessed.connect(self._on_assessed)
         self.overlay_panel.style_changed.connect(self._set_style)
         self.overlay_panel.masks.toggled.connect(lambda on: self.actions_.set_checked("show_masks", on))
         self.overlay_panel.outlines.toggled.connect(lambda on: self.actions_.set_checked("show_outlines", on))
         self.overlay_panel.heatmap.toggled.connect(lambda on: self.actions_.set_checked("show_heatmap", on))
         self.training_panel.candidate_shown.connect(lambda _on: self._show_models())
+        self.training_panel.way_chosen.connect(self._learn_from)
         self.welcome.new_asked.connect(self.commands.new_project)
         self.welcome.open_asked.connect(self.commands.open_project)
         self.welcome.demo_asked.connect(self.commands.open_demo)
@@ -264,10 +278,12 @@ class MainWindow(QMainWindow):
         project = self.session.project
         self.viewer.end_annotation()
         self._pending = None
+        self._painting.clear()
+        self._labelling.clear()
         self.split.close_second()
         self.opener.clear()
         self.source.begin(None if project is None else project.get_setting(CHOSEN_DRAWINGS))
-        self.work_stack.setCurrentIndex(0)
+        self._show_work(painting=False)
         self.centre.setCurrentIndex(0 if project is None else 1)
         for dock in self.docks:
             dock.setVisible(project is not None)
@@ -279,6 +295,7 @@ class MainWindow(QMainWindow):
             self.setWindowTitle(f"{project.name} \N{EM DASH} {TITLE}")
             self.settings.add_recent_project(project.folder)
             self.overlay_panel.set_scheme(project.scheme)
+            self._fill_label_menu(project.scheme.label_names)
         self._show_recent()
         self._show_models()
         self._show_slides()
@@ -306,7 +323,10 @@ class MainWindow(QMainWindow):
         if project is None:
             return
         slides = project.slides()
-        self.slides_panel.show_slides(slides, project.folder / "thumbnails", project.scheme.label_names)
+        said = {slide.id: label for slide in slides if (label := project.slide_label(slide.id)) is not None}
+        self.slides_panel.show_slides(
+            slides, project.folder / "thumbnails", project.scheme.label_names, said=said, you=self.session.person
+        )
         ids = [slide.id for slide in slides]
         if self.opener.wanted is not None and self.opener.wanted not in ids:
             for pane in self.split.panes():
@@ -340,6 +360,37 @@ class MainWindow(QMainWindow):
             self._paint(self._pending)
         self._update_actions()
         self.session.remember(LAST_SLIDE, slide_id)
+
+    def _on_label_chosen(self, name: str | None) -> None:
+        self.label_slides(self.slides_panel.selected_ids(), name)
+
+    def label_slides(self, slide_ids: list[int], name: str | None) -> None:
+        """Say what slides are as a whole, as one step that can be undone."""
+        before = {slide.id: slide.label for slide in self.session.slides() if slide.id in slide_ids}
+        after = dict.fromkeys(before, name)
+        if before != after:
+            self._labelling.add(
+                undo=functools.partial(self.session.set_slide_labels, before),
+                redo=functools.partial(self.session.set_slide_labels, after),
+            )
+            self.session.set_slide_labels(after)
+
+    def _fill_label_menu(self, names: tuple[str, ...]) -> None:
+        menu = self.actions_.label_menu
+        menu.clear()
+        for number, name in enumerate((None, *names)):
+            action = menu.addAction(name or NOT_SAID, functools.partial(self._on_label_chosen, name))
+            action.setCheckable(True)
+            action.setData(name)
+            if number < 10:
+                action.setShortcut(QKeySequence(f"Alt+{number}"))
+
+    def _check_label(self) -> None:
+        """Tick the label that the selected slides have."""
+        selected = self.slides_panel.selected_ids()
+        said = {slide.label for slide in self.session.slides() if slide.id in selected}
+        for action in self.actions_.label_menu.actions():
+            action.setChecked(said == {action.data()})
 
     # --- what draws the masks -----------------------------------------------------------------------------------------
 
@@ -465,9 +516,6 @@ class MainWindow(QMainWindow):
         self.actions_.set_checked("compare", False)
         self._on_choice_changed()
 
-    def _set_label(self, name: str | None) -> None:
-        self.session.set_label(self.slides_panel.selected_ids(), name)
-
     # --- questions ----------------------------------------------------------------------------------------------------
 
     def _show_queries(self) -> None:
@@ -523,7 +571,6 @@ class MainWindow(QMainWindow):
         if project is None:
             return
         self._pending = None
-        self._history = (False, False)
         record = active.record
         self.viewer.begin_annotation(record.region, active.mask, project.scheme)
         self.viewer.set_brush_size(self.annotation_panel.brush.value())
@@ -532,38 +579,79 @@ class MainWindow(QMainWindow):
             project.scheme,
             title=project.slide(record.slide_id).name,
             reason=query.reason if query else "A region of your own choice.",
-            diagnosis=record.label,
             value=_likeliest_class(active),
         )
-        self.work_stack.setCurrentIndex(1)
-        self.docks[2].setWindowTitle("Annotate")
+        self._painting.clear()
+        self._show_said(record.label, record.size)
+        self._show_painted()
+        self._show_work(painting=True)
         self._update_actions()
+
+    def _show_work(self, *, painting: bool) -> None:
+        """Questions, or the tools to answer one: these get the height they need, as far as there is any."""
+        dock, training = self.docks[2:]
+        if painting and not self._heights:
+            self._heights = [dock.height(), training.height()]
+        self.work_stack.setCurrentIndex(int(painting))
+        dock.setWindowTitle("Annotate" if painting else "Questions")
+        if painting:
+            wanted = self.annotation_panel.sizeHint().height() + dock.height() - self.work_stack.height()
+            self.resizeDocks([dock, training], [wanted, max(1, sum(self._heights) - wanted)], Qt.Orientation.Vertical)
+        elif self._heights:
+            self.resizeDocks([dock, training], self._heights, Qt.Orientation.Vertical)
+            self._heights = []
+
+    def _on_assessed(self, label: str | None, size: float | None) -> None:
+        """The user said what the region is: keep it, as one step that can be undone."""
+        before, after = self._said, (label, size)
+        if before != after:
+            self._painting.add(undo=functools.partial(self._say, *before), redo=functools.partial(self._say, *after))
+            self._say(*after)
+
+    def _say(self, label: str | None, size: float | None) -> None:
+        self.session.assess(label, size)
+        self._show_said(label, size)
+
+    def _show_said(self, label: str | None, size: float | None) -> None:
+        self._said = (label, size)
+        self.annotation_panel.show_said(label, size)
+        self._update_actions()
+
+    def _show_painted(self) -> None:
+        """Tell what share of the region is painted, once the mask is no longer the model's."""
+        active = self.session.active
+        if active is not None and self.viewer.annotating is not None:
+            mask = self.viewer.painted_mask
+            own = not np.array_equal(mask, active.predicted)
+            self.annotation_panel.show_painted(np.count_nonzero(mask) / mask.size if own else None)
 
     def _on_annotation_ended(self, record: AnnotationRecord) -> None:
         self.viewer.end_annotation()
-        self.work_stack.setCurrentIndex(0)
-        self.docks[2].setWindowTitle("Questions")
+        self._painting.clear()
+        self._show_work(painting=False)
         self._show_queries()
         self._refresh_scene()
         self._update_actions()
         if record.status is not AnnotationStatus.DRAFT:
             self.commands.next_question()
 
-    def _on_history_changed(self, undo: bool, redo: bool) -> None:
-        self._history = (undo, redo)
-        self._update_actions()
+    @property
+    def history(self) -> History:
+        """What 'undo' takes back now: what was done to the region in hand, else the labels given to slides."""
+        return self._labelling if self.viewer.annotating is None else self._painting
 
     # --- training -----------------------------------------------------------------------------------------------------
+
+    def _learn_from(self, way: LearnFrom) -> None:
+        self.session.learn_from = way
+        self._show_training()
+        self._update_actions()
 
     def _show_training(self) -> None:
         project = self.session.project
         if project is not None:
-            records = project.training_annotations()
-            held_out = sum(record.held_out for record in records)
             rounds = project.rounds()
-            self.training_panel.show_counts(
-                training=len(records) - held_out, held_out=held_out, round_number=rounds[-1].number if rounds else 0
-            )
+            self.training_panel.show_lessons(lessons(project), round_number=rounds[-1].number if rounds else 0)
             self.training_panel.show_candidate(self.session.candidate())
         self._update_actions()
 
@@ -604,16 +692,17 @@ class MainWindow(QMainWindow):
         kinds = {job.kind for job in jobs}
         if project is not None:
             slides = self.slides_panel.list.count() > 0
-            records = project.training_annotations()
+            enough = lessons(project).suffice(session.learn_from)
             there |= {"project"} | ({"slides"} if slides else set())
-            there |= {"annotated"} if any(not r.held_out for r in records) and "retrain" not in kinds else set()
+            there |= {"annotated"} if enough and "retrain" not in kinds else set()
             there |= {"candidate"} if session.candidate() is not None and "retrain" not in kinds else set()
             there |= {"question"} if painting or self.queue_panel.current_id() is not None else set()
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"painting"} if painting else set()
         there |= {"work"} if jobs else set()
-        there |= {"undo"} if self._history[0] else set()
-        there |= {"redo"} if self._history[1] else set()
+        there |= {"said"} if painting and self._said != (None, None) else set()
+        there |= {"undo"} if self.history.can_undo else set()
+        there |= {"redo"} if self.history.can_redo else set()
         self.actions_.update(there)
         for name in ("model", "drawing"):
             self.actions_.submenus[name].setEnabled("project" in there)

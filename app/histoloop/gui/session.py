@@ -20,7 +20,7 @@ from histoloop.workflows import annotate, drawing_models, rounds
 from histoloop.workflows.projects import create_project, opened_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from histoloop.geometry import Region
@@ -63,6 +63,7 @@ class Session(QObject):
         self.device = "auto"
         self.person = ""
         self.predict_added = True
+        self.learn_from: LearnFrom = "masks"
         self._project: Project | None = None
         self._active: ActiveAnnotation | None = None
         self._writer = LatestWorker(self)
@@ -155,9 +156,12 @@ class Session(QObject):
             self.maps_changed.emit()
             self.predict(slide_ids)
 
-    def set_label(self, slide_ids: Sequence[int], label: str | None) -> None:
-        """Say what slides are as a whole."""
-        if self._do_each(slide_ids, lambda project, slide_id: project.set_label(slide_id, label)):
+    def set_slide_labels(self, labels: Mapping[int, str | None]) -> None:
+        """Say what slides (by id) are as a whole, as the person who sits here; None takes it back."""
+        if self._do_each(
+            list(labels),
+            lambda project, slide_id: project.set_slide_label(slide_id, labels[slide_id], person=self.person),
+        ):
             self.slides_changed.emit()
 
     def remove_slides(self, slide_ids: Sequence[int]) -> None:
@@ -186,8 +190,8 @@ class Session(QObject):
         """Choose the regions to ask about."""
         self._submit("ask", "Choosing regions", tasks.ask, strategy=strategy, count=count, seed=0)
 
-    def retrain(self, *, learn_from: LearnFrom = "masks", epochs: int | None = None) -> None:
-        """Retrain on what people said, for as many epochs as the recipe says unless told otherwise."""
+    def retrain(self, *, epochs: int | None = None) -> None:
+        """Retrain on what people said, in the chosen way; `epochs` other than the recipe's."""
         self._submit(
             "retrain",
             "Retraining",
@@ -195,7 +199,7 @@ class Session(QObject):
             device=self.device,
             seed=0,
             epochs=epochs,
-            learn_from=learn_from,
+            learn_from=self.learn_from,
         )
 
     def candidate(self) -> Candidate | None:
@@ -250,10 +254,17 @@ class Session(QObject):
         self.saved.emit(False)
         self._write("patch", functools.partial(_append, self._active.record.id, patch))
 
-    def finish(self, label: str | None) -> None:
-        """Call the region done."""
-        if self._active is not None:
-            self._write("end", functools.partial(_finish, self._active.record.id, AnnotationStatus.DONE, label))
+    def assess(self, label: str | None, size: float | None) -> None:
+        """Journal what the user says of the region as a whole; told as saved like a stroke."""
+        if self._active is None:
+            return
+        self._unsaved += 1
+        self.saved.emit(False)
+        self._write("patch", functools.partial(_assess, self._active.record.id, label, size, self.person))
+
+    def finish(self, *, with_mask: bool = True) -> None:
+        """Call the region done, with what was said of it and, unless told otherwise, its mask."""
+        self._end_as(AnnotationStatus.DONE, with_mask=with_mask)
 
     def skip(self) -> None:
         """Leave the region out: it is not asked again."""
@@ -279,9 +290,9 @@ class Session(QObject):
         if self._do(lambda project: annotate.cannot_tell(project, query_id)):
             self.queries_changed.emit()
 
-    def _end_as(self, status: AnnotationStatus) -> None:
+    def _end_as(self, status: AnnotationStatus, *, with_mask: bool = True) -> None:
         if self._active is not None:
-            self._write("end", functools.partial(_finish, self._active.record.id, status, None))
+            self._write("end", functools.partial(_finish, self._active.record.id, status, with_mask))
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
@@ -331,7 +342,7 @@ class Session(QObject):
 
     def _on_write_failed(self, topic: str, message: str) -> None:
         if topic.startswith("patch"):
-            message = f"What you painted could not be saved. {message}"
+            message = f"What you painted or said could not be saved. {message}"
         self.problem.emit(message, "")
 
     def _on_job_finished(self, job: Job, result: Any) -> None:
@@ -401,7 +412,11 @@ def _append(annotation_id: int, patch: Patch, project: Project) -> None:
     project.append_patch(annotation_id, patch)
 
 
-def _finish(annotation_id: int, status: AnnotationStatus, label: str | None, project: Project) -> AnnotationRecord:
+def _assess(annotation_id: int, label: str | None, size: float | None, person: str, project: Project) -> None:
+    project.assess_annotation(annotation_id, label=label, size=size, person=person)
+
+
+def _finish(annotation_id: int, status: AnnotationStatus, with_mask: bool, project: Project) -> AnnotationRecord:
     if status is AnnotationStatus.DONE:
-        return annotate.finish(project, annotation_id, label=label)
+        return annotate.finish(project, annotation_id, with_mask=with_mask)
     return project.finish_annotation(annotation_id, status)

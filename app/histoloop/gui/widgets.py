@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QIcon, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
 
@@ -118,6 +118,19 @@ def slider(minimum: int, maximum: int, value: int) -> QSlider:
     made.setRange(minimum, maximum)
     made.setValue(value)
     return made
+
+
+def leave_wheel_to_panel(widget: QWidget) -> None:
+    """Let the wheel scroll the panel around a widget instead of changing the widget's value unasked."""
+    widget.installEventFilter(_WheelPasser(widget))
+
+
+class _WheelPasser(QObject):
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Wheel:
+            event.ignore()
+            return True
+        return False
 
 
 def line() -> QFrame:

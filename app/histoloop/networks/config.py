@@ -11,6 +11,13 @@ PoolingName = Literal[
 ]
 POOLINGS: tuple[str, ...] = get_args(PoolingName)
 
+BackboneName = Literal[
+    "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"
+]
+
+CONSTANT = 1e-5
+"""A map whose cells differ by no more than this part of its largest value is constant: the rest is rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolingConfig:
@@ -44,6 +51,8 @@ class PoolingConfig:
             raise ValueError(f"modalities must be at least 1, not {self.modalities}")
         if self.kmax <= 0 or self.kmin < 0:
             raise ValueError(f"kmax must be above 0 and kmin at least 0, not {self.kmax} and {self.kmin}")
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha must lie in [0, 1], not {self.alpha}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), not {self.dropout}")
         if not self.sharpness > 0:
@@ -93,7 +102,7 @@ class NetworkConfig:
     """
 
     labels: int
-    backbone: str = "resnet18"
+    backbone: BackboneName = "resnet18"
     stride: int = 32
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
     background: bool = False
@@ -107,8 +116,12 @@ class NetworkConfig:
             raise ValueError(f"stride must be 16 or 32, not {self.stride}")
         if self.decoder_channels and (self.stride != 32 or self.minmax is not None):
             raise ValueError("a decoder needs a stride of 32 and no minmax: leave decoder_channels empty")
+        if self.decoder_channels and (len(self.decoder_channels) != 5 or min(self.decoder_channels) < 1):
+            raise ValueError(f"decoder_channels must be five widths, or none, not {self.decoder_channels}")
         if self.background and self.attends:
             raise ValueError("a background map cannot be pooled by attention: choose another pooling")
+        if self.minmax is not None and (self.attends or self.background):
+            raise ValueError("min-max entropy takes neither attention pooling nor a background map")
 
     @property
     def attends(self) -> bool:

@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp, softmax
 
-from histoloop.networks.config import NetworkConfig
+from histoloop.networks.config import CONSTANT, NetworkConfig
 
 Floats = NDArray[np.float32]
 
 DECODER = "decoder"
 MIN_MAX = "min-max"
+
+_ABOVE_HALF = np.float32(0.5 + 2.0**-11)
+"""The next value after one half in half precision, in which maps are stored: foreground stays foreground."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,11 +61,13 @@ def drawings(config: NetworkConfig) -> tuple[str, ...]:
     if config.minmax is not None:
         return (MIN_MAX, "cam")
     if config.background:
-        return ("size",)
-    if config.attends:
-        own: tuple[str, ...] = ("attention", "cam")
+        own: tuple[str, ...] = ("size",)
+    elif config.attends:
+        own = ("attention", "cam")
     elif config.pooling.name == "generalised-mean":
         own = ("sigmoid", "cam", "grad-cam")
+    elif config.pooling.name == "wildcat" and config.pooling.alpha == 1:
+        own = ("cam",)  # the highest and the lowest cells cancel each other in the gradient's mean
     else:
         own = ("cam", "grad-cam")
     return (DECODER, *own) if config.decoder_channels else own
@@ -123,12 +128,13 @@ def _as_it_is(_maps_KN: Floats, summary: Summary, _config: NetworkConfig) -> Sum
 def _cam(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
     """Softmax between the label and its strongest rival, pixel by pixel: above 0.5 where the label is the argmax.
 
-    With one label there is no rival: the sigmoid of its map.
+    Of equals the lowest label is the argmax. With one label there is no rival: the sigmoid of its map.
     """
     maps = maps_KHW[: config.labels]
+    if config.labels == 1:
+        return _values(maps[0])
     rivals = np.delete(maps, summary.label, axis=0)
-    rival = rivals.max(axis=0) if len(rivals) else np.zeros_like(maps[0])
-    return _values(maps[summary.label] - rival)
+    return _decided(maps[summary.label] - rivals.max(axis=0), maps.argmax(axis=0) == summary.label)
 
 
 def _sigmoid(maps_KHW: Floats, summary: Summary, _config: NetworkConfig) -> Floats:
@@ -137,18 +143,22 @@ def _sigmoid(maps_KHW: Floats, summary: Summary, _config: NetworkConfig) -> Floa
 
 
 def _size(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
-    """Softmax between the strongest label and the background, the last map (thesis 4.3): argmax over all classes."""
-    return _values(maps_KHW[: config.labels].max(axis=0) - maps_KHW[config.labels])
+    """Softmax between the strongest label and the background, the last map (thesis 4.3): argmax over all classes.
+
+    The background comes last, so that equals are foreground.
+    """
+    margin = maps_KHW[: config.labels].max(axis=0) - maps_KHW[config.labels]
+    return _decided(margin, margin >= 0)
 
 
 def _attention_norm(maps_KN: Floats, summary: Summary, config: NetworkConfig) -> Summary:
-    energies = maps_KN[config.labels + summary.label]
+    energies = maps_KN[config.labels + summary.label].astype(np.float64)  # equal energies are to have no foreground
     norm = float(logsumexp(energies) - np.log(energies.size))
     return replace(summary, log_norm=norm)
 
 
 def _attention(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
-    """A N / (1 + a N) of the attention a over the N cells: above 0.5 where a > 1 / N (thesis 1.4)."""
+    """With the attention a over the N cells, a N / (1 + a N): above 0.5 where a > 1 / N (thesis 1.4)."""
     return _values(maps_KHW[config.labels + summary.label] - summary.log_norm)
 
 
@@ -164,12 +174,13 @@ def _evidence_range(maps_KN: Floats, summary: Summary, config: NetworkConfig) ->
 
 
 def _minmax(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
-    """R+ (min-max eq 11); with the norm 'image', of T scaled to [0, 1] over the cells of the slide."""
+    """R+ (min-max eq 11), foreground from 0.5 on; with the norm 'image', of T scaled to [0, 1] over all cells."""
     assert config.minmax is not None  # drawings() offers it to no other network
     evidence = _evidence(maps_KHW, summary, config)
     if config.minmax.mask_norm == "image":
         evidence = _scaled(evidence, summary)
-    return _values(config.minmax.omega * (evidence - config.minmax.threshold))
+    above = evidence - config.minmax.threshold
+    return _decided(config.minmax.omega * above, above >= 0)
 
 
 def _grad_cam_range(maps_KN: Floats, summary: Summary, _config: NetworkConfig) -> Summary:
@@ -182,6 +193,7 @@ def _grad_cam(maps_KHW: Floats, summary: Summary, _config: NetworkConfig) -> Flo
 
     The head is linear, and every pooling here raises the score when all cells rise together, so that the gradient's
     mean weighs the features as the head does: the positive part of the class map, up to a factor that scaling removes.
+    Maps are enlarged before the negative part is cut off, as before every other decision.
     """
     return _scaled(np.maximum(maps_KHW[summary.label] - summary.bias, 0), summary)
 
@@ -191,10 +203,19 @@ def _values(logits: Floats) -> Floats:
     return values
 
 
+def _decided(logits: Floats, foreground: NDArray[np.bool_]) -> Floats:
+    """As `_values`, and above 0.5 exactly in the foreground, in half precision too, however narrow the decision."""
+    values = _values(logits)
+    return np.where(foreground, np.maximum(values, _ABOVE_HALF), np.minimum(values, np.float32(0.5)))
+
+
 def _scaled(values: Floats, summary: Summary) -> Floats:
-    """Of the range of a summary to [0, 1]; 0 everywhere when the range is empty."""
+    """Of the range of a summary to [0, 1]; 0 everywhere when the cells are constant up to rounding."""
     width = summary.high - summary.low
-    return np.clip((values - summary.low) / width, 0, 1) if width > 0 else np.zeros_like(values)
+    if width <= CONSTANT * max(abs(summary.low), abs(summary.high)):
+        return np.zeros_like(values)
+    scaled: Floats = np.clip((values - summary.low) / width, 0, 1)
+    return scaled
 
 
 DRAWINGS: Mapping[str, Drawing] = {

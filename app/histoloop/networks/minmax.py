@@ -9,15 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from histoloop.networks.backbones import build_backbone
+from histoloop.networks.config import CONSTANT
 from histoloop.networks.network import NetworkOutput, SlideNetwork
 from histoloop.networks.pooling import build_pooling
 
 if TYPE_CHECKING:
     from histoloop.networks.backbones import Backbone
     from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
-
-CONSTANT = 1e-5
-"""A map whose cells differ by less than this part of its largest value is constant: the rest is rounding."""
 
 
 class MinMaxOutput(NamedTuple):

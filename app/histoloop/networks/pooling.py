@@ -133,9 +133,9 @@ class AttentionPooling(MapPooling):
     """Deep MIL of Ilse et al. 2018, replicated for each class (thesis ch. 1-2, eq 1.4-1.6).
 
     Each class weighs the features of the cells by its own attention, a = softmax(w tanh(V F)) or, gated,
-    softmax(w [tanh(V F) * sigmoid(U F)]), and scores their weighted sum by its own linear layer. Since that is linear,
-    the score is the weighted sum of the cells' scores: the maps are the scores of the C classes, then their C
-    attention energies before the softmax.
+    softmax(w [tanh(V F) * sigmoid(U F)]), V and U with a bias as in the authors' code, and scores their weighted sum by
+    its own linear layer. Since that is linear, the score is the weighted sum of the cells' scores: the maps are the
+    scores of the C classes, then their C attention energies before the softmax.
     """
 
     def __init__(self, config: PoolingConfig) -> None:

@@ -53,6 +53,10 @@ class MapWriter:
     ) -> None:
         if not downsample > 0 or stride_px < 1:
             raise ValueError(f"downsample and stride must be positive, not {downsample} and {stride_px}")
+        if maps and maps[: len(labels)] != labels:
+            raise ValueError(f"maps are named labels first, {labels}, not {maps}")
+        if label_bias and len(label_bias) != len(labels):
+            raise ValueError(f"there is one bias a label, not {len(label_bias)} of {len(labels)}")
         self.folder = folder
         self.stride_px = stride_px
         self.rows = math.ceil(math.ceil(slide_height / downsample) / stride_px)

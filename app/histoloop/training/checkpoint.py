@@ -52,7 +52,10 @@ class Checkpoint:
     def save(
         self, saved: Saved, network: nn.Module, optimiser: optim.Optimizer, learned: Sequence[nn.Module] = ()
     ) -> None:
-        """Write beside and rename: what was there before stays whole until the new state is."""
+        """Write beside and rename: what was there before stays whole until the new state is.
+
+        ModelError when the file cannot be written.
+        """
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in saved.best.items()}
         for number, module in enumerate(learned):
@@ -67,8 +70,15 @@ class Checkpoint:
         }
         whole = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
         beside = self.path.with_name(f"{self.path.name}.partial")
-        save_file(whole, beside, metadata={"training": json.dumps(head)})
-        os.replace(beside, self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(whole, beside, metadata={"training": json.dumps(head)})
+            os.replace(beside, self.path)
+        except (OSError, SafetensorError) as error:
+            advice = "Check that the folder may be written to and that the disk is not full."
+            raise ModelError(f"{self.path} cannot be written: {error}.", advice=advice) from error
+        finally:
+            beside.unlink(missing_ok=True)
         self._written = time.monotonic()
 
     def restore(

@@ -163,9 +163,10 @@ class Objective:
         """Jia et al. (thesis eq 4.1-4.3), each label against the rest; sizes count where they are known."""
         maps_BCHW = self.network.look(tiles_BCHW)[1]
         exponent = self.network.config.pooling.exponent
-        label_losses_B = jia.classification(maps_BCHW, batch.labels_B, r=exponent)
+        cells_BHW = functional.max_pool2d(batch.valid_BHW.float(), self.network.stride_px) > 0  # not of padding alone
+        label_losses_B = jia.classification(maps_BCHW, batch.labels_B, r=exponent, valid_BHW=cells_BHW)
         sizes_B, known_B = self._known_sizes(batch)
-        size_losses_B = jia.oversize_penalty(maps_BCHW, batch.labels_B, sizes_B)
+        size_losses_B = jia.oversize_penalty(maps_BCHW, batch.labels_B, sizes_B, valid_BHW=cells_BHW)
         size_loss = (size_losses_B * known_B).sum() / known_B.sum().clamp(min=1)
         yield label_losses_B.mean() + self.settings.sizes.weight * size_loss
 

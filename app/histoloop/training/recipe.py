@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import typing
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from histoloop import paths
 from histoloop.errors import RecipeError
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.networks.config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
 from histoloop.training.segment import SegmentSettings
@@ -29,7 +30,7 @@ class NetworkRecipe:
     on the training tiles.
     """
 
-    backbone: str = "resnet18"
+    backbone: BackboneName = "resnet18"
     stride: Literal[16, 32] = 32
     weights: str = "random"
     mean: tuple[float, ...] = ()
@@ -80,6 +81,10 @@ class Recipe:
             raise ValueError(
                 "without supervision of the classifier, masks must teach all: mask_fraction above 0, no freeze"
             )
+        one_sided = self.classify.supervision == "sizes" and self.classify.sizes.loss == "jia"
+        if one_sided and self.network.pooling.name != "generalised-mean":
+            raise ValueError("the size loss 'jia' belongs to the pooling 'generalised-mean'")
+        self.network_config(labels=2)  # refuses what does not go together
 
     def network_config(self, labels: int) -> NetworkConfig:
         """The network for so many label classes, with the maps that the supervision needs."""
@@ -130,7 +135,8 @@ def _read(path: Path) -> str:
 def parse_recipe(text: str, *, name: str) -> Recipe:
     """A recipe from TOML text; `name` is used in errors.
 
-    With `extends = "NAME"` it takes over all settings of the shipped recipe NAME that it does not set itself.
+    With `extends = "NAME"` it takes over all settings of the shipped recipe NAME that it does not set itself, but
+    neither its name nor what is said of it.
     """
     return build(Recipe, _settings(text, name=name, below=()), where=name)
 
@@ -146,7 +152,8 @@ def _settings(text: str, *, name: str, below: tuple[str, ...]) -> dict[str, Any]
     if not isinstance(parent, str) or parent in below:
         raise RecipeError(f"{name}: it cannot extend {parent!r}.", advice="Name another shipped recipe.")
     path = recipe_path(parent)
-    return _merged(_settings(_read(path), name=str(path), below=(*below, parent)), table)
+    taken = _settings(_read(path), name=str(path), below=(*below, parent))
+    return _merged({key: value for key, value in taken.items() if key not in ("name", "description")}, table)
 
 
 def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -167,6 +174,10 @@ def build(kind: type[Settings], table: dict[str, Any], *, where: str) -> Setting
                 f"{where}: there is no setting {key!r}.{_suggestion(key, known)}",
                 advice=f"Settings here: {', '.join(known)}.",
             )
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    needed = [item.name for item in fields if item.default is item.default_factory is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in table]:
+        raise RecipeError(f"{where}: {' and '.join(missing)} must be given.", advice="Add a line for each.")
     values = {key: _value(hints[key], value, where=f"{where}: {key}") for key, value in table.items()}
     try:
         return kind(**values)
@@ -179,7 +190,7 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
         return build(hint, value, where=where)  # type: ignore[arg-type]
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
-        if value in choices:
+        if any(value == choice and type(value) is type(choice) for choice in choices):
             return value
         near = _suggestion(str(value), [str(choice) for choice in choices])
         raise RecipeError(f"{where} is {value!r}.{near}", advice=f"Choose one of {', '.join(map(repr, choices))}.")
@@ -187,6 +198,8 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
         return tuple(_value(choices[0], item, where=where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if hint is float and isinstance(value, float) and not math.isfinite(value):
+        raise RecipeError(f"{where} is {value}, which is no number.", advice="Mend the value.")
     expected = origin or hint
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         raise RecipeError(

@@ -101,10 +101,10 @@ def evaluate_model(
     dataset = yield from _dataset(loaded, data, settings, mpp)
     tiles = {"train": dataset.training, "val": dataset.validation, "test": dataset.test}[settings.part]
     if not tiles:
-        advice = "Choose another --part, or another --split."
+        advice = "Choose another part (--split), or deal the tiles another way (--by)."
         raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
     about = _about(loaded, data, settings, dataset, tiles)
-    shown = set(np.linspace(0, len(tiles) - 1, min(settings.pictures, len(tiles))).round().astype(int).tolist())
+    shown = _shown(tiles, settings.pictures)
     tallies: dict[tuple[str, Rule], MaskTally] = {}
     probabilities: list[NDArray[np.float32]] = []
     rows: list[ComparisonRow] = []
@@ -164,6 +164,13 @@ def _about(
         "mpp": dataset.mpp,
         "device": loaded.device.type,
     }
+
+
+def _shown(tiles: Sequence[TrainingTile], count: int) -> set[int]:
+    """Tiles to draw, spread over the part; those with a label where there are any: a row has a column for each rule."""
+    able = [number for number, tile in enumerate(tiles) if tile.label is not None] or list(range(len(tiles)))
+    places = np.linspace(0, len(able) - 1, min(count, len(able))).round().astype(int)
+    return {able[place] for place in places}
 
 
 # --- masks ------------------------------------------------------------------------------------------------------------

@@ -58,9 +58,10 @@ class MapDrawing:
         """Values (height, width) in [0, 1] at map pixels (x, y), `stride_px` of them a cell; 0 where not predicted."""
         enlarged = upsample(self.maps, stride_px=stride_px, x=x, y=y, width=width, height=height)
         values = draw(self.name, enlarged, self.summary, self.config)
-        rows = np.clip(((y + np.arange(height)) // stride_px).astype(np.intp), 0, self.covered.shape[0] - 1)
-        columns = np.clip(((x + np.arange(width)) // stride_px).astype(np.intp), 0, self.covered.shape[1] - 1)
-        return np.where(self.covered[np.ix_(rows, columns)], values, np.float32(0))
+        around = np.pad(self.covered, 1)  # outside the map nothing is predicted
+        rows = np.clip(np.floor((y + np.arange(height)) / stride_px).astype(np.intp) + 1, 0, around.shape[0] - 1)
+        columns = np.clip(np.floor((x + np.arange(width)) / stride_px).astype(np.intp) + 1, 0, around.shape[1] - 1)
+        return np.where(around[np.ix_(rows, columns)], values, np.float32(0))
 
 
 def choose_drawing(
@@ -71,7 +72,7 @@ def choose_drawing(
     probabilities: Mapping[str, float],
     label: str | None = None,
 ) -> MapDrawing | None:
-    """The drawing of a name for a slide; None for the one its foreground is stored by, which needs no drawing.
+    """The drawing of a name for a slide; None where the stored foreground is it: the network's own, or there is none.
 
     `probabilities` are those predicted for the slide's labels; the foreground of `label`, or of the likeliest one, is
     drawn. ValueError for a drawing that the network does not offer.
@@ -79,9 +80,9 @@ def choose_drawing(
     offered = drawings(config)
     if name not in offered:
         raise ValueError(f"this model cannot draw by {name!r}; it offers {', '.join(offered)}")
-    if name == DECODER or (name == offered[0] and label is None):
-        return None
     maps, covered = np.asarray(slide_map.maps, np.float32), np.asarray(slide_map.covered, np.bool_)
+    if name == DECODER or (name == offered[0] and label is None) or not covered.any():
+        return None
     posterior = np.array([probabilities.get(own, 0.0) for own in slide_map.label_names], np.float32)
     index = None if label is None else slide_map.label_names.index(label)
     bias = slide_map.label_bias

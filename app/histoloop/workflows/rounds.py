@@ -30,6 +30,44 @@ class Candidate:
     annotations: int
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """How many annotations teach something of each kind, those held out apart; regions and labelled slides count alike.
+
+    `sizes` counts masks too, since a mask has a size; `label_classes` are how many labels occur.
+    """
+
+    masks: int
+    sizes: int
+    labels: int
+    label_classes: int
+    held_out: int
+
+    def suffice(self, learn_from: LearnFrom) -> bool:
+        """Whether a retraining of this kind can begin."""
+        if learn_from == "masks":
+            return self.masks > 0
+        return self.sizes > 0 if learn_from == "sizes" else self.label_classes > 1
+
+
+def lessons(project: Project) -> Lessons:
+    """Count what there is to learn from, without reading a mask."""
+    finished = project.finished_annotations()
+    slides = project.slides()
+    of_slide = {slide.id: slide.label for slide in slides}
+    teaching = [record for record in finished if not (record.has_mask and record.held_out)]
+    labels = [record.label for record in teaching if record.label is not None]
+    whole = {record.slide_id for record in teaching if record.label is not None}
+    labels += [label for slide_id, label in of_slide.items() if label is not None and slide_id not in whole]
+    return Lessons(
+        masks=sum(record.has_mask for record in teaching),
+        sizes=sum(record.has_mask or record.size is not None for record in teaching),
+        labels=len(labels),
+        label_classes=len(set(labels)),
+        held_out=len(finished) - len(teaching),
+    )
+
+
 def candidate_of(record: RoundRecord) -> Candidate:
     """The candidate that a round made."""
     figures = record.figures

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from histoloop.errors import ModelError
+from histoloop.errors import DataError, ModelError, RecipeError
 from histoloop.networks.build import build_network
 from histoloop.networks.drawing import drawings, title
 from histoloop.networks.hybrid import Hybrid
@@ -85,18 +85,20 @@ def train_model(
     network = build_network(config)
     yield from start_backbone(network.backbone, config.backbone, plan.network.weights)
     colours = _colours(plan, dataset)
-    if is_folded(network.backbone):
+    if plan.network.weights != RANDOM and is_folded(network.backbone):  # fresh batch norms look the same
         unfold(network.backbone, _some_tiles(dataset, network.stride_px, colours))
     setting = _Setting(network.to(memory_format=torch.channels_last), plan, dataset, colours, place, seed)
-    key = hashlib.sha256(f"{recipe_text(plan)}{data.resolve()}{split}{seed}".encode()).hexdigest()
     state = out.with_name(f"{out.name}.training")
-    state.mkdir(parents=True, exist_ok=True)
-    lent = yield from _train(setting, state, key)
+    try:
+        lent = yield from _train(setting, state, _key(setting, data, split))
+    except RecipeError:
+        shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
+        raise
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
     figures = validation_figures(network, dataset.validation, dataset.scheme, *colours, device=place)
     card = _card(out.name, setting, figures, lent, time.monotonic() - started)
     save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True)
-    shutil.rmtree(state)
+    shutil.rmtree(state, ignore_errors=True)
     return out
 
 
@@ -112,10 +114,20 @@ class _Setting:
     seed: int
 
 
+def _key(setting: _Setting, data: Path, split: Split) -> str:
+    """What a training is of: recipe, data and seed; another one cannot go on from its state."""
+    dataset = setting.dataset
+    tiles = [(tile.name, tile.label) for tile in (*dataset.training, *dataset.validation)]
+    what = (recipe_text(setting.plan), str(data.resolve()), split, setting.seed, dataset.mpp, dataset.scheme, tiles)
+    return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
 def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
     """Both stages; how many masks were lent to the second."""
     plan, dataset, network = setting.plan, setting.dataset, setting.network
     mean, std = setting.colours
+    if plan.classify.supervision == "sizes":
+        _check_sizes(dataset)
     if plan.classify.supervision != "none":
         yield from train_classifier(
             network,
@@ -146,6 +158,14 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
         checkpoint=Checkpoint(state / "decoder.safetensors", key),
     )
     return len(lent)
+
+
+def _check_sizes(dataset: DataSet) -> None:
+    if all(tile.size is None and tile.mask is None for tile in dataset.training):
+        raise DataError(
+            f"There is no size to learn from: none of the {len(dataset.training)} training tiles has one, nor a mask.",
+            advice="Give a CSV file with a column 'size', or masks, or choose a recipe that learns from labels.",
+        )
 
 
 def _some_tiles(dataset: DataSet, stride_px: int, colours: Colours) -> Iterator[Tensor]:

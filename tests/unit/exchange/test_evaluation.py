@@ -102,7 +102,12 @@ def test_numbers_of_numpy_are_written_like_those_of_python(tmp_path: Path) -> No
     assert table_text(table).splitlines()[2].split() == ["x", "-", "0.500", "7", "-"]
 
 
+def test_folders_above_are_made(tmp_path: Path) -> None:
+    assert written(tmp_path / "new" / "a.json", TABLE)["rows"]
+
+
 def test_an_unwritable_place_is_an_export_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ExportError, match=r"a\.json cannot be written"):
-        write_evaluation_json(tmp_path / "absent" / "a.json", TABLE, about={})
-    assert list(tmp_path.iterdir()) == []
+        write_evaluation_json(tmp_path / "file" / "a.json", TABLE, about={})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

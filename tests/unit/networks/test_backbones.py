@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 import torchvision.models
 from torch import nn
 
 from histoloop.networks.backbones import BACKBONES, STRIDES, build_backbone, receptive_radius_px
+from histoloop.networks.config import BackboneName
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -27,6 +30,29 @@ def test_the_weights_have_torchvisions_names(name: str) -> None:
     assert all(theirs[key].shape == value.shape for key, value in ours.items())
 
 
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_stride_of_16_keeps_the_weights_and_gives_maps_of_twice_the_size(name: str) -> None:
+    coarse, fine = build_backbone(name).eval(), build_backbone(name, stride=16).eval()
+    fine.load_state_dict(coarse.state_dict())  # strict: the same names and shapes
+    tile = torch.randn(1, 3, 64, 96)
+    with torch.inference_mode():
+        stages, finer = coarse(tile), fine(tile)
+    assert stages[-1].shape[-2:] == (2, 3)
+    assert finer[-1].shape[-2:] == (4, 6)
+    assert finer[-1].shape[1] == coarse.channels[-1]
+    for before, after in zip(stages[:-1], finer[:-1], strict=True):
+        assert torch.equal(before, after)
+
+
+def test_no_other_stride_is_there() -> None:
+    with pytest.raises(ValueError, match="16 or 32, not 8"):
+        build_backbone("resnet18", stride=8)
+
+
+def test_the_names_of_backbones_are_those_a_config_knows() -> None:
+    assert tuple(BACKBONES) == get_args(BackboneName)
+
+
 def _transparent(network: nn.Module) -> nn.Module:
     """Every weight positive and no activation closed: what can be seen, is seen."""
     for module in network.modules():
@@ -37,7 +63,7 @@ def _transparent(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2"])
 def test_a_cell_sees_as_far_as_is_said_and_no_farther(name: str) -> None:
     radius, stride = receptive_radius_px(name), STRIDES[-1]
     cells = 2 * -(-radius // stride) + 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histoloop.networks.config import PoolingConfig
-from histoloop.networks.pooling import MapPooling, attention_pool, build_pooling, cell_count
+from histoloop.networks.config import POOLINGS, PoolingConfig
+from histoloop.networks.pooling import AttentionHead, MapPooling, attention_pool, build_pooling, cell_count
 
 MAPS_BCHW = torch.tensor(
     [
@@ -115,6 +115,85 @@ def test_deep_mil_zeroes_nothing_after_training() -> None:
     assert torch.equal(deep_mil(0.5).eval()(MAPS_BCHW), deep_mil(0.0)(MAPS_BCHW))
 
 
+@pytest.mark.parametrize("name", ["attention", "gated-attention"])
+def test_attention_scores_the_weighted_sum_of_the_features_of_each_class(name: str) -> None:
+    torch.manual_seed(0)
+    features_KHW = torch.randn(5, 2, 3, dtype=torch.float64)
+    pooling = build_pooling(PoolingConfig(name=name, hidden=4))  # type: ignore[arg-type]
+    head = pooling.head(5, 2).double()
+    assert isinstance(head, AttentionHead)
+    expected = []
+    for label in range(2):
+        rows = slice(4 * label, 4 * label + 4)
+        cells_KN = features_KHW.flatten(1)
+        hidden_LN = torch.tanh(head.attend.weight[rows, :, 0, 0] @ cells_KN + head.attend.bias[rows, None])
+        if name == "gated-attention":
+            assert head.gate is not None
+            hidden_LN = hidden_LN * (head.gate.weight[rows, :, 0, 0] @ cells_KN + head.gate.bias[rows, None]).sigmoid()
+        attention_N = (head.weigh.weight[label, :, 0, 0] @ hidden_LN).exp()
+        attention_N = attention_N / attention_N.sum()
+        bag_K = (attention_N * cells_KN).sum(dim=1)  # eq 1.4
+        expected.append(head.score.weight[label, :, 0, 0] @ bag_K + head.score.bias[label])
+    maps_BKHW = pooling.classwise(head(features_KHW[None]))
+    assert maps_BKHW.shape == (1, 4, 2, 3)
+    torch.testing.assert_close(pooling(maps_BKHW), torch.stack(expected)[None])
+
+
+def generalised_mean(maps_BCHW: torch.Tensor, exponent: int = 4) -> torch.Tensor:
+    return build_pooling(PoolingConfig(name="generalised-mean", modalities=1, exponent=exponent))(maps_BCHW)
+
+
+def test_the_generalised_mean_is_that_of_thesis_eq_4_1() -> None:
+    cells = MAPS_BCHW.flatten(2).sigmoid()
+    expected = (cells**4).mean(dim=-1) ** 0.25
+    torch.testing.assert_close(generalised_mean(MAPS_BCHW).sigmoid(), expected)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**31 - 1), st.integers(1, 12), st.floats(0.1, 6))
+def test_the_generalised_mean_lies_between_mean_and_maximum_of_the_sigmoid(
+    seed: int, exponent: int, spread: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    maps = spread * torch.randn(1, 2, 3, 4, generator=generator, dtype=torch.float64)
+    probability = generalised_mean(maps, exponent).sigmoid()
+    assert (probability >= maps.sigmoid().mean(dim=(2, 3)) - 1e-9).all()
+    assert (probability <= maps.sigmoid().amax(dim=(2, 3)) + 1e-9).all()
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_generalised_mean_of_scores_of_ten_thousand_and_its_gradient_are_finite(sign: float) -> None:
+    for cells in ([1e4, 1e4, 1e4, 9999.0], [1e4, -1e4, 0.0, 1.0]):
+        maps = (sign * torch.tensor(cells)).view(1, 1, 2, 2).requires_grad_()
+        pooled = generalised_mean(maps)
+        pooled.sum().backward()
+        assert torch.isfinite(pooled).all()
+        assert maps.grad is not None
+        assert torch.isfinite(maps.grad).all()
+
+
+def test_wildcat_drops_cells_only_while_training() -> None:
+    pooling = wildcat(kmax=9, kmin=0, alpha=0.0, dropout=0.5)
+    torch.manual_seed(0)
+    trained = {round(float(pooling.train()(torch.ones(1, 1, 3, 3))), 6) for _ in range(20)}
+    # nine cells, each dropped or doubled
+    assert len(trained) > 2
+    assert all(abs(value * 9 / 2 - round(value * 9 / 2)) < 1e-4 for value in trained)
+    assert torch.equal(pooling.eval()(MAPS_BCHW), wildcat(kmax=9, kmin=0, alpha=0.0)(MAPS_BCHW))
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_every_pooling_is_over_the_valid_cells_alone(name: str) -> None:
+    pooling = build_pooling(PoolingConfig(name=name, modalities=1)).eval()  # type: ignore[arg-type]
+    maps = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(1))
+    valid = torch.zeros(2, 3, 3, dtype=torch.bool)
+    valid[0, :2, :2] = valid[1, 1:, :] = True
+    disturbed = torch.where(valid[:, None], maps, torch.tensor(1e3))
+    found = pooling.pool_maps(disturbed, valid)
+    torch.testing.assert_close(found[:1], pooling.pool_maps(maps[:1, :, :2, :2]))
+    torch.testing.assert_close(found[1:], pooling.pool_maps(maps[1:, :, 1:, :]))
+
+
 def test_classwise_maps_are_the_mean_over_the_modalities_of_each_class() -> None:
     channels = torch.tensor(
         [
@@ -163,6 +242,10 @@ def test_a_map_without_valid_cells_is_refused() -> None:
         {"kmin": -1.0},
         {"sharpness": 0.0},
         {"zeroed": 1.1},
+        {"alpha": 1.5},
+        {"dropout": 1.0},
+        {"hidden": 0},
+        {"exponent": 0},
     ],
 )
 def test_a_pooling_that_makes_no_sense_is_refused(numbers: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 
@@ -62,10 +63,30 @@ def test_what_a_person_says_of_a_slide_is_kept(project, slide):
     assert (record.mpp, record.label, record.tissue_px) == (0.25, "malignant", 1600.0)
 
 
-def test_a_label_can_be_taken_back(project, slide):
+def test_a_label_is_kept_with_person_and_time(project, slide):
+    assert project.slide_label(slide.id) is None
     project.set_slide_label(slide.id, "benign", person="Ada")
-    project.set_slide_label(slide.id, None, person="Ada")
+    said = project.slide_label(slide.id)
+    assert (said.label, said.person) == ("benign", "Ada")
+    assert datetime.fromisoformat(said.created).tzinfo is UTC
+
+
+def test_a_label_can_be_taken_back_and_what_was_said_before_is_kept(project, slide):
+    project.set_slide_label(slide.id, "benign", person="Ada")
+    project.set_slide_label(slide.id, "malignant", person="Bo")
+    project.set_slide_label(slide.id, None, person="Cy")
     assert project.slide(slide.id).label is None
+    assert project.slide_label(slide.id) is None
+    history = [(said.label, said.person) for said in project.slide_labels(slide.id)]
+    assert history == [("benign", "Ada"), ("malignant", "Bo"), (None, "Cy")]
+
+
+def test_what_a_person_says_is_not_what_the_model_predicts(project, slide):
+    model = project.add_model("m", hash="h", parent=None, round=0, status="current")
+    project.set_prediction(slide.id, model.id, {"benign": 0.9, "malignant": 0.1})
+    project.set_slide_label(slide.id, "malignant", person="Ada")
+    record = project.slide(slide.id)
+    assert (record.label, record.predicted) == ("malignant", {"benign": 0.9, "malignant": 0.1})
 
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, float("nan")])

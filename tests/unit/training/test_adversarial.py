@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 from histoloop.training.adversarial import AdversarialSettings, adversarial_batch, evaluating, harden
 from histoloop.training.ddn import DdnSettings, ScoresOf, ddn_attack, robustness_figures
 from histoloop.training.recipe import build
-from histoloop.training.samples import Batch, TrainingTile, collate
+from histoloop.training.samples import TrainingTile, collate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from histoloop.training.samples import Batch
 
 SETTINGS = DdnSettings(steps=40)
 
@@ -73,7 +76,7 @@ def batch_of(network: nn.Module) -> Batch:
     batch = collate(made, multiple_px=8)
     predicted = network(batch.tiles_BCHW).argmax(dim=1)
     labels = torch.where(torch.arange(3) == 2, -1, predicted)
-    return Batch(batch.tiles_BCHW, batch.masks_BHW, batch.valid_BHW, labels, batch.weights_B)
+    return replace(batch, labels_B=labels)
 
 
 def test_a_batch_keeps_its_padding_its_unlabelled_tiles_and_all_else(network: nn.Sequential) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import DataError, ModelError
 from histoloop.networks.config import NetworkConfig, PoolingConfig
-from histoloop.networks.hybrid import build_hybrid
+from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.store.cards import Card
 from histoloop.training.classify import classify
@@ -28,18 +28,14 @@ if TYPE_CHECKING:
 STD = 0.25
 
 
-class Scores(NamedTuple):
-    scores_BC: Tensor
-
-
 class Brightness(nn.Module):
     """Label 1 of tiles whose normalised values add up to more than 0, padding included."""
 
     stride_px = 8
 
-    def classifier(self, tiles_BCHW: Tensor) -> Scores:
+    def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         total = tiles_BCHW.sum(dim=(1, 2, 3))
-        return Scores(torch.stack([-total, total], dim=1))
+        return torch.stack([-total, total], dim=1), tiles_BCHW
 
 
 def model(network: nn.Module, scheme: ClassScheme) -> LoadedModel:
@@ -134,7 +130,7 @@ def test_progress_counts_tiles_step_by_step(scheme: ClassScheme) -> None:
 def test_a_classifier_of_the_house_is_attacked_as_it_classifies(scheme: ClassScheme) -> None:
     torch.manual_seed(0)
     pooling = PoolingConfig(name="average", modalities=1)
-    network = build_hybrid(NetworkConfig(labels=2, pooling=pooling, decoder_channels=(8, 8, 8, 8, 8)))
+    network = Hybrid(NetworkConfig(labels=2, pooling=pooling, decoder_channels=(8, 8, 8, 8, 8)))
     network.freeze_classifier()
     loaded = model(network, scheme)
     rng = np.random.default_rng(0)
@@ -156,8 +152,9 @@ def test_nothing_to_measure_is_said_with_advice(scheme: ClassScheme) -> None:
 
 def test_a_model_whose_scores_are_not_numbers_is_not_called_robust(scheme: ClassScheme) -> None:
     class Broken(Brightness):
-        def classifier(self, tiles_BCHW: Tensor) -> Scores:
-            return Scores(super().classifier(tiles_BCHW).scores_BC * torch.nan)
+        def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+            scores_BC, maps_BKHW = super().look(tiles_BCHW)
+            return scores_BC * torch.nan, maps_BKHW
 
     with pytest.raises(ModelError, match="not numbers"):
         report(model(Broken(), scheme), [grey(0, label=0)])
