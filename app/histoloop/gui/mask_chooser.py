@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QStackedWidget,
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
@@ -48,6 +49,11 @@ HINTS = {
 }
 """What each drawing shows, in plain words."""
 
+SAID = {
+    "missing": "This model has not predicted the slide yet.",
+    "coming": "This model is being run on the slide; its masks then appear.",
+}
+SHORTLY_SAID = {"missing": "Not predicted yet", "coming": "Being predicted\N{HORIZONTAL ELLIPSIS}"}
 THRESHOLD_TIP = "How sure the model must be before a pixel is masked. On the screen only: export keeps the model's own."
 
 
@@ -63,6 +69,7 @@ class MaskChooser(QWidget):
     def __init__(self, source: MaskSource, *, across: bool = False, corner: QWidget | None = None) -> None:
         super().__init__()
         self._source = source
+        self._across = across
         self.model = _Choice("The model that draws the masks")
         self.drawing = _Choice("What its maps are drawn by; nothing is computed again")
         self.label = _Choice("Whose foreground is drawn")
@@ -71,7 +78,8 @@ class MaskChooser(QWidget):
         self.threshold.setMinimumWidth(60)
         self.figure = label(role="muted")
         self.figure.setMinimumWidth(28)
-        self.missing = _Missing()
+        self.missing = _Missing(across=across)
+        self._cut = QStackedWidget()
         self.missing.predict_asked.connect(self.predict_asked)
         self._label_title = label("Class")
         self._lay_across(corner) if across else self._lay_in_column(corner)
@@ -87,6 +95,7 @@ class MaskChooser(QWidget):
     def show_missing(self, state: str) -> None:
         """Whether the slide has masks of this model: '' (it has, or there is no slide), 'missing' or 'coming'."""
         self.missing.show_state(state)
+        self._cut.setCurrentIndex(1 if state else 0)
 
     def _lay_in_column(self, corner: QWidget | None) -> None:
         grid = QGridLayout(self)
@@ -118,14 +127,17 @@ class MaskChooser(QWidget):
         if corner is not None:
             first.addWidget(corner)
         column.addLayout(first)
-        second = QHBoxLayout()
+        cut = QWidget()
+        second = QHBoxLayout(cut)
+        second.setContentsMargins(0, 0, 0, 0)
         second.setSpacing(6)
         second.addWidget(self.label, 3)
         second.addWidget(label("Threshold"))
         second.addWidget(self.threshold, 2)
         second.addWidget(self.figure)
-        column.addLayout(second)
-        column.addWidget(self.missing)
+        for part in (cut, self.missing):
+            self._cut.addWidget(part)
+        column.addWidget(self._cut)
 
     def _on_model(self, _index: int) -> None:
         model_id = self.model.currentData()
@@ -144,10 +156,14 @@ class MaskChooser(QWidget):
         self.drawing.offer([(title(name), name, HINTS.get(name, "")) for name in choice.model.drawings])
         self.drawing.take(choice.drawing)
         labels = [(name, name, f"Draw the foreground of {name}, whatever the slide is") for name in choice.labels]
-        self.label.offer([(LIKELIEST, None, "Draw the foreground of the class the slide most likely has"), *labels])
+        likeliest = (LIKELIEST, None, "Draw the foreground of the class the slide most likely has")
+        of_all = ("All classes", None, "This drawing is of all classes together")
+        self.label.offer([likeliest, *labels] if labels else [of_all])
         self.label.take(choice.label)
-        self.label.setVisible(bool(choice.labels))
-        self._label_title.setVisible(bool(choice.labels))
+        self.label.setEnabled(bool(labels))
+        # Across, nothing comes and goes: two canvases beside each other stay equally high.
+        self.label.setVisible(bool(labels) or self._across)
+        self._label_title.setVisible(bool(labels))
         with QSignalBlocker(self.threshold):
             self.threshold.setValue(round(choice.threshold * 100))
         self.figure.setText(f"{choice.threshold:.2f}")
@@ -207,17 +223,18 @@ class _Missing(QWidget):
 
     predict_asked = Signal(bool)
 
-    def __init__(self) -> None:
+    def __init__(self, *, across: bool) -> None:
         super().__init__()
-        self.text = label(role="muted", wrap=True)
+        self._texts = SHORTLY_SAID if across else SAID
+        self.text = label(role="muted", wrap=not across)
         self.this_slide = button("Predict slide", tip="Predict the slide on the screen with this model")
         self.all_slides = button("Predict all", tip="Predict every slide of the project with this model")
         self.this_slide.clicked.connect(lambda: self.predict_asked.emit(False))
         self.all_slides.clicked.connect(lambda: self.predict_asked.emit(True))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 2, 0, 2)
+        layout = QHBoxLayout(self) if across else QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(self.text)
+        layout.addWidget(self.text, 1)
         layout.addLayout(row(self.this_slide, self.all_slides))
         self.setVisible(False)
 
@@ -225,8 +242,7 @@ class _Missing(QWidget):
         self.setVisible(bool(state))
         self.this_slide.setVisible(state == "missing")
         self.all_slides.setVisible(state == "missing")
-        coming = "This model is being run on the slide; its masks then appear."
-        self.text.setText(coming if state == "coming" else "This model has not predicted the slide yet.")
+        self.text.setText(self._texts.get(state, ""))
 
 
 def describe(model: DrawingModel) -> str:

@@ -95,6 +95,7 @@ class SplitView(QSplitter):
         if self.second is not None:
             return self.second
         close = button("\N{MULTIPLICATION SIGN}", tip="End the comparison")
+        close.setObjectName("small")
         close.setAccessibleName("End the comparison")
         close.clicked.connect(self.close_second)
         second = MaskPane(corner=close)
