@@ -22,6 +22,7 @@ from PIL import Image
 
 from histoloop.progress import finish
 from histoloop.store.project import Project
+from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import segmentation_figures
 from histoloop.workflows.demo import annotate_with
@@ -29,7 +30,7 @@ from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project, working_downsample
 from histoloop.workflows.projects import create_project, import_slides
 from histoloop.workflows.query import ask
-from histoloop.workflows.retrain import retrain, shrink_foreground
+from histoloop.workflows.retrain import retrain
 from histoloop.workflows.rounds import keep
 from histoloop.workflows.shipped import DEFAULT_MODEL
 
@@ -80,7 +81,7 @@ def _tile(picture: Path, model: LoadedModel) -> TrainingTile:
     downsample = working_downsample(MPP, model.card.mpp)
     width, height = round(pixels.width / downsample), round(pixels.height / downsample)
     small = np.array(pixels.resize((width, height), Image.Resampling.BOX))
-    return TrainingTile(small, None, shrink_foreground(_truth(picture), height=height, width=width), picture.name)
+    return TrainingTile(small, None, shrink_foreground(_truth(picture) > 0, height=height, width=width), picture.name)
 
 
 def _tell(

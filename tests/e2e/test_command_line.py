@@ -47,7 +47,20 @@ def test_help_imports_neither_torch_nor_qt() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    for command in ("open", "predict", "query", "annotate", "train", "export", "demo", "tour", "doctor"):
+    for command in (
+        "open",
+        "predict",
+        "query",
+        "annotate",
+        "train",
+        "recipes",
+        "evaluate",
+        "patches",
+        "export",
+        "demo",
+        "tour",
+        "doctor",
+    ):
         assert f"    {command} " in done.stdout
 
 
@@ -127,13 +140,17 @@ def test_a_project_goes_through_the_whole_loop_by_commands(folder: Path, tmp_pat
     Image.fromarray(mask).save(tmp_path / "mask.png")
     done = histoloop("annotate", project, "--query", query["id"], "--mask", tmp_path / "mask.png")
     assert done.returncode == 0, done.stderr
+    for said in (["--query", query["id"], "--size", "35%"], ["--slide", "tumour", "--label", "Adenocarcinoma"]):
+        assert histoloop("annotate", project, *said).returncode == 0
+    for nothing in (["--query", query["id"]], ["--slide", "tumour", "--size", "1.5"]):
+        assert histoloop("annotate", project, *nothing).returncode == 2
     trained = histoloop("train", project, "--epochs", 1, "--device", "cpu")
     assert trained.returncode == 0, trained.stderr
     assert "trained on 1 annotations" in trained.stdout
     exported = histoloop("export", project, "--out", out)
     assert exported.returncode == 0, exported.stderr
     assert sorted(path.name for path in out.iterdir()) == [
-        "areas.csv", "summary.csv", "tumour-mask.png", "tumour-mask.tiff", "tumour.geojson",
+        "annotations.csv", "areas.csv", "summary.csv", "tumour-mask.png", "tumour-mask.tiff", "tumour.geojson",
     ]  # fmt: skip
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from histoloop.exchange.heat import heat
 from histoloop.gui.canvas_overlay import scale_bar
 from histoloop.gui.dialogs import folder_name, shortcuts_html
 from histoloop.gui.job_bar import TimeLeft, in_words
-from histoloop.gui.rendering import ClassStyle, OverlayStyle, compose, heat
+from histoloop.gui.rendering import ClassStyle, OverlayStyle, compose
 from histoloop.progress import Progress
 
 WHITE = np.full((20, 20, 3), 255, np.uint8)

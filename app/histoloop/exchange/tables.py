@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.exchange.writing import export_to
+from histoloop.geometry import Region
 from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SlideSummary:
-    """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty."""
+    """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty.
+
+    `label` is what a person said of the slide, empty where nobody did.
+    """
 
     slide: str
     status: str
@@ -32,6 +36,7 @@ class SlideSummary:
     probabilities: Mapping[str, float] | None = None
     tissue_area_px: float | None = None
     mask_area_px: Mapping[str, float] | None = None
+    label: str = ""
 
     @property
     def predicted_class(self) -> str:
@@ -46,7 +51,7 @@ def mask_areas(mask: Mask, scheme: ClassScheme, *, downsample: float) -> dict[st
 
 
 def write_summary(path: Path, rows: Iterable[SlideSummary], scheme: ClassScheme) -> None:
-    """One row per slide: class, probability per label, areas of tissue and of each mask class."""
+    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave."""
     header = [
         "slide",
         "predicted_class",
@@ -59,6 +64,7 @@ def write_summary(path: Path, rows: Iterable[SlideSummary], scheme: ClassScheme)
         "model",
         "status",
         "message",
+        "label",
     ]
     _write(path, header, [_summary_row(row, scheme) for row in rows])
 
@@ -77,6 +83,49 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         row.model,
         row.status,
         row.message,
+        row.label,
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person said of a region, or of a whole slide (`of` is 'region' or 'slide'): label and size, and a mask.
+
+    `size` is the foreground fraction, `size_from` 'person' or 'mask' (empty without a size).
+    """
+
+    slide: str
+    of: str
+    region: Region
+    label: str | None
+    size: float | None
+    size_from: str
+    has_mask: bool
+    held_out: bool
+    person: str
+    time: str
+
+
+def write_said(path: Path, rows: Iterable[Said]) -> None:
+    """One row per annotated region and labelled slide: place in level-0 pixels, label, size, who said it and when."""
+    header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
+    header += ["label", "size", "size_from", "mask", "held_out", "person", "time"]
+    _write(path, header, [_said_row(row) for row in rows])
+
+
+def _said_row(row: Said) -> list[object]:
+    region = row.region
+    return [
+        row.slide,
+        row.of,
+        *(region.x, region.y, region.width, region.height),
+        row.label or "",
+        _number(row.size, 4),
+        row.size_from,
+        "yes" if row.has_mask else "no",
+        "yes" if row.held_out else "no",
+        row.person,
+        row.time,
     ]
 
 

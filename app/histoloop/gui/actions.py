@@ -63,6 +63,9 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
               tip="Find glands and tumour on every slide that is not predicted yet"),
         _spec("predict_added", "Predict new slides at once", checkable=True),
         SEPARATOR,
+        _spec("next_slide_label", "Next &label of the slide", "Ctrl+L", needs="slide",
+              tip="Say what the slide is as a whole: the label after the one said"),
+        SEPARATOR,
         _spec("set_mpp", "Set &resolution…", needs="slide", tip="Say how many micrometres a pixel is wide"),
         _spec("find_moved", "&Find moved slides…", needs="project slides"),
         _spec("remove_slides", "Re&move from the project", needs="slide"),
@@ -77,6 +80,13 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
         _spec("show_outlines", "&Outlines only", "O", checkable=True, icon="outline"),
         _spec("show_heatmap", "&Heatmap", "H", checkable=True, icon="heat"),
         _spec("show_questions", "&Questions on the slide", "Q", checkable=True),
+        SEPARATOR,
+        _spec("add_model", "&Add a model…", needs="project", icon="add",
+              tip="Bring another model into the project, to draw masks with"),
+        _spec("next_drawing", "&Next way to draw", "D", needs="slide",
+              tip="Draw the masks by the next of the ways that the model offers"),
+        _spec("compare", "&Compare side by side", "Ctrl+2", needs="slide", icon="compare", checkable=True,
+              tip="Two models or two ways to draw, at the same place of the slide"),
         SEPARATOR,
         _spec("theme_system", "Theme of the &desktop", checkable=True, group="theme"),
         _spec("theme_light", "&Light theme", checkable=True, group="theme"),
@@ -114,11 +124,22 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
         _spec("brush_larger", "&Larger brush", "]", needs="painting"),
         _spec("next_class", "Next &class", "C", needs="painting"),
         SEPARATOR,
-        _spec("undo", "&Undo", "Ctrl+Z", needs="painting undo", icon="undo"),
-        _spec("redo", "&Redo", "Ctrl+Shift+Z", needs="painting redo", icon="redo"),
+        _spec("next_label", "Next la&bel of the region", "L", needs="painting",
+              tip="Say what the region is as a whole"),
+        _spec("size_more", "S&ize: 5 % more", ".", needs="painting",
+              tip="Say how much of the region is tumour or gland"),
+        _spec("size_less", "Size: 5 % l&ess", ",", needs="painting"),
+        _spec("size_from_mask", "Size: as pain&ted", "Ctrl+M", needs="painting",
+              tip="Take the share of the region that is painted as the size"),
+        SEPARATOR,
+        _spec("undo", "&Undo", "Ctrl+Z", needs="undo", icon="undo",
+              tip="Take back a stroke, a label or a size"),
+        _spec("redo", "&Redo", "Ctrl+Shift+Z", needs="redo", icon="redo"),
         _spec("clear_region", "C&lear the region", "Ctrl+Backspace", needs="painting"),
         SEPARATOR,
         _spec("finish", "&Done", "Return", needs="painting", icon="check", tip="Save the region, go to the next one"),
+        _spec("save_said", "Save label and si&ze", "Shift+Return", needs="painting said",
+              tip="Save what you said of the region without a mask: what is painted is not used"),
         _spec("accept", "&Accept as it is", "A", needs="painting", tip="The model's mask is right: save it unchanged"),
         _spec("skip", "S&kip", "S", needs="question", icon="skip", tip="Leave this one out; it is not asked again"),
         _spec("cannot_tell", "Cannot &tell", "X", needs="question", icon="unknown",
@@ -136,7 +157,13 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
         _spec("about", "&About HistoLoop"),
     ),
 }  # fmt: skip
-RECENT_AFTER = "open_project"
+LABELS_BEFORE = "next_slide_label"
+SUBMENUS = {
+    "open_demo": ("recent", "Open &recent"),
+    "add_model": ("model", "Mo&del for the masks"),
+    "next_drawing": ("drawing", "Masks drawn &by"),
+}
+"""Before which action the window fills in a menu of its own: its name and title."""
 
 
 def specs() -> list[ActionSpec]:
@@ -150,7 +177,8 @@ class Actions:
     def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[..., object]]) -> None:
         self._by_name: dict[str, QAction] = {}
         self._groups: dict[str, QActionGroup] = {}
-        self.recent_menu = QMenu("Open &recent", window)
+        self.label_menu = QMenu("&This slide is", window)
+        self.submenus = {name: QMenu(title, window) for name, title in SUBMENUS.values()}
         for title, entries in MENUS.items():
             menu = window.menuBar().addMenu(title)
             menu.setToolTipsVisible(True)
@@ -158,9 +186,11 @@ class Actions:
                 if spec is None:
                     menu.addSeparator()
                     continue
+                if spec.name == LABELS_BEFORE:
+                    menu.addMenu(self.label_menu)
+                if spec.name in SUBMENUS:
+                    menu.addMenu(self.submenus[SUBMENUS[spec.name][0]])
                 menu.addAction(self._make(spec, window, handlers[spec.name]))
-                if spec.name == RECENT_AFTER:
-                    menu.addMenu(self.recent_menu)
 
     def __getitem__(self, name: str) -> QAction:
         return self._by_name[name]

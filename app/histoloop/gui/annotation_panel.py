@@ -1,4 +1,4 @@
-"""Painting a region: tools, brush, class, and what to do with the region afterwards."""
+"""Annotating a region: tools, brush, class, label, size, and what to do with the region afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QButtonGroup, QComboBox
 
-from histoloop.gui.widgets import Panel, action_button, button, label, line, row, slider, swatch
+from histoloop.gui.size_picker import SizePicker
+from histoloop.gui.widgets import Panel, action_button, button, label, leave_wheel_to_panel, line, row, slider, swatch
 
 if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme
@@ -21,10 +22,14 @@ TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
 
 
 class AnnotationPanel(Panel):
-    """Tells brush, class and diagnosis as the user chooses them; the buttons are the actions of the menu."""
+    """Tells brush, class, label and size as the user chooses them; the buttons are the actions of the menu.
+
+    `assessed` tells the label (None: not said) and the size (0..1, None: not said) as they are after a change.
+    """
 
     brush_changed = Signal(int)
     class_changed = Signal(int)
+    assessed = Signal(object, object)
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
@@ -43,12 +48,18 @@ class AnnotationPanel(Panel):
         self._classes.idClicked.connect(self.class_changed)
         self._class_row = row()
         self.diagnosis = QComboBox()
-        self.diagnosis.setToolTip("What this region is as a whole, if you can say")
+        self.diagnosis.setToolTip("What this region is as a whole, if you can say (next label: L)")
+        self.diagnosis.currentIndexChanged.connect(self._on_assessed)
+        leave_wheel_to_panel(self.diagnosis)
+        self.question = label(wrap=True)
+        self.size_picker = SizePicker()
+        self.size_picker.said.connect(self._on_assessed)
         self.saved = label(role="good")
         self.undo = action_button(actions["undo"])
         self.redo = action_button(actions["redo"])
         self.clear = action_button(actions["clear_region"], text="Clear")
         self.finish = action_button(actions["finish"], text="Done", primary=True)
+        self.save_said = action_button(actions["save_said"])
         self.accept = action_button(actions["accept"])
         self.skip = action_button(actions["skip"])
         self.cannot_tell = action_button(actions["cannot_tell"])
@@ -56,23 +67,46 @@ class AnnotationPanel(Panel):
         self._arrange()
         self._on_brush(self.brush.value())
 
-    def begin(self, scheme: ClassScheme, *, title: str, reason: str, diagnosis: str | None, value: int) -> None:
-        """Show the classes of a project and what is painted."""
+    def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int) -> None:
+        """Show the classes of a project and take one (a mask value) to paint with; nothing is said yet."""
         self.title.setText(title)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
         self._show_classes(scheme)
+        self.question.setText(f"How much of this region is {' or '.join(scheme.mask_names)}?")
+        self.diagnosis.blockSignals(True)
         self.diagnosis.clear()
         self.diagnosis.addItem(NOT_SAID, None)
         for name in scheme.label_names:
             self.diagnosis.addItem(name, name)
-        self.diagnosis.setCurrentIndex(max(0, self.diagnosis.findData(diagnosis)))
+        self.diagnosis.blockSignals(False)
+        self.show_said(None, None)
+        self.show_painted(None)
         self.choose_class(value)
 
-    def said(self) -> str | None:
-        """The diagnosis the user gave the region."""
+    def said(self) -> tuple[str | None, float | None]:
+        """Label and size (0..1) that the user gave the region."""
         name = self.diagnosis.currentData()
-        return None if name is None else str(name)
+        return None if name is None else str(name), self.size_picker.value
+
+    def show_said(self, name: str | None, size: float | None) -> None:
+        """Show a label and a size, without telling them."""
+        self.diagnosis.blockSignals(True)
+        self.diagnosis.setCurrentIndex(max(0, self.diagnosis.findData(name)))
+        self.diagnosis.blockSignals(False)
+        self.size_picker.set_value(size)
+
+    def show_painted(self, share: float | None) -> None:
+        """Show what share of the region is painted; None while the mask is the model's own."""
+        self.size_picker.set_painted(share)
+
+    def next_label(self) -> None:
+        """Take the label after the one said; 'not said' comes after the last."""
+        self.diagnosis.setCurrentIndex((self.diagnosis.currentIndex() + 1) % max(1, self.diagnosis.count()))
+
+    def commit(self) -> None:
+        """Take a number that is being typed."""
+        self.size_picker.commit()
 
     def choose_class(self, value: int) -> None:
         """Take a class (mask value) to paint with."""
@@ -93,6 +127,9 @@ class AnnotationPanel(Panel):
     def show_saved(self, saved: bool) -> None:
         """Whether everything painted is on disk."""
         self.saved.setText("Saved" if saved else "Saving…")
+
+    def _on_assessed(self) -> None:
+        self.assessed.emit(*self.said())
 
     def _on_brush(self, size: int) -> None:
         self.brush_text.setText(f"{size} px")
@@ -121,7 +158,11 @@ class AnnotationPanel(Panel):
         column.addLayout(row(self.undo, self.redo, self.clear))
         column.addWidget(line())
         column.addLayout(row(label("The region is"), self.diagnosis, stretch=1))
+        column.addWidget(self.question)
+        column.addWidget(self.size_picker)
+        column.addWidget(line())
         column.addWidget(self.finish)
+        column.addWidget(self.save_said)
         column.addLayout(row(self.accept, self.leave))
         column.addLayout(row(self.skip, self.cannot_tell))
         column.addStretch(1)

@@ -55,6 +55,8 @@ class Commands:
             "show_outlines": lambda on: window.overlay_panel.outlines.setChecked(on),
             "show_heatmap": lambda on: window.overlay_panel.heatmap.setChecked(on),
             "show_questions": lambda _on: window.show_boxes(),
+            "next_drawing": lambda: window.source.next_drawing(),
+            "compare": window.compare,
             "ask": lambda: window.queue_panel.ask_now(),
             "retrain": session.retrain,
             "keep": session.keep,
@@ -62,8 +64,12 @@ class Commands:
             "brush_smaller": lambda: window.annotation_panel.scale_brush(larger=False),
             "brush_larger": lambda: window.annotation_panel.scale_brush(larger=True),
             "next_class": lambda: window.annotation_panel.next_class(),
-            "undo": viewer.undo,
-            "redo": viewer.redo,
+            "next_label": lambda: window.annotation_panel.next_label(),
+            "size_more": lambda: window.annotation_panel.size_picker.step(more=True),
+            "size_less": lambda: window.annotation_panel.size_picker.step(more=False),
+            "size_from_mask": lambda: window.annotation_panel.size_picker.take_from_mask(),
+            "undo": lambda: window.history.undo(),
+            "redo": lambda: window.history.redo(),
             "clear_region": lambda: viewer.replace_mask(np.zeros_like(viewer.painted_mask)),
             "leave": session.leave,
             "about": functools.partial(dialogs.about, window),
@@ -124,6 +130,14 @@ class Commands:
         self._window.session.predict_added = on
         self._window.settings.set("predict_added", on)
 
+    def next_slide_label(self) -> None:
+        """Say the label after the one the slide has; after the last it is taken back."""
+        project, chosen = self._window.session.project, self._window.slides_panel.current_id()
+        if project is not None and chosen is not None:
+            names = (None, *project.scheme.label_names)
+            said = names.index(project.slide(chosen).label)
+            self._window.label_slides([chosen], names[(said + 1) % len(names)])
+
     def set_mpp(self) -> None:
         """Ask for the resolution of the selected slides."""
         chosen = self._window.slides_panel.selected_ids()
@@ -149,6 +163,14 @@ class Commands:
 
     def _last_folder(self) -> str:
         return self._window.settings.text("last_folder", str(Path.home()))
+
+    def add_model(self) -> None:
+        """Ask for a model and bring it into the project."""
+        project = self._window.session.project
+        if project is not None:
+            dialog = dialogs.AddModelDialog(self._window, project=project, place=self._last_folder())
+            if dialog.exec():
+                self._window.session.add_model(dialog.source())
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -190,7 +212,13 @@ class Commands:
 
     def finish(self) -> None:
         """Save the region as it is painted."""
-        self._window.session.finish(self._window.annotation_panel.said())
+        self._window.annotation_panel.commit()
+        self._window.session.finish()
+
+    def save_said(self) -> None:
+        """Save label and size of the region, without a mask."""
+        self._window.annotation_panel.commit()
+        self._window.session.finish(with_mask=False)
 
     def accept(self) -> None:
         """Save the model's mask as it was, whatever was painted since."""

@@ -24,17 +24,21 @@ from PySide6.QtWidgets import (
 
 import histoloop
 from histoloop import paths
+from histoloop.errors import HistoLoopError
 from histoloop.gui.actions import MENUS
 from histoloop.gui.theme import application_icon
 from histoloop.gui.welcome import NOTICE
-from histoloop.gui.widgets import button, label, row
+from histoloop.gui.widgets import button, label, row, set_role
 from histoloop.store.cards import list_models, load_card
+from histoloop.workflows.drawing_models import check_new_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from histoloop.store.project import Project
     from histoloop.workflows.doctor import Finding
 
+SAID_LINES = 4
 MPP_CHOICES = "A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel."
 
 
@@ -87,6 +91,65 @@ class NewProjectDialog(QDialog):
             said = f"There is a project in {self.folder()} already."
         self.problem.setText(said)
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not said)
+
+
+class AddModelDialog(QDialog):
+    """A model that comes with the program, or one in a folder; says at once when it does not fit the project."""
+
+    def __init__(self, parent: QWidget | None, *, project: Project, place: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Add a model")
+        self.setMinimumWidth(480)
+        self._project = project
+        self._place = place
+        self.model = QComboBox()
+        for folder in list_models(paths.shipped_models()):
+            self.model.addItem(load_card(folder).title, str(folder))
+        browse = button("From a folder…")
+        browse.clicked.connect(self._browse)
+        self.said = label(role="muted", wrap=True)
+        self.said.setMinimumHeight(SAID_LINES * self.said.fontMetrics().lineSpacing())
+        self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText("Add model")
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(label("Which model shall draw masks in this project?", role="heading", wrap=True))
+        layout.addLayout(row(self.model, browse, stretch=0))
+        layout.addWidget(self.said)
+        layout.addWidget(label("It is copied into the project. The model in use stays.", role="muted", wrap=True))
+        layout.addWidget(self.buttons)
+        self.model.currentIndexChanged.connect(lambda _index: self._check())
+        self._check()
+
+    def source(self) -> Path:
+        """The folder of the model."""
+        return Path(self.model.currentData())
+
+    def choose(self, folder: Path) -> None:
+        """Offer the model of a folder."""
+        if self.model.findData(str(folder)) < 0:
+            self.model.addItem(str(folder), str(folder))
+        self.model.setCurrentIndex(self.model.findData(str(folder)))
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "The folder of a model (with card.md)", self._place)
+        if chosen:
+            self.choose(Path(chosen))
+
+    def _check(self) -> None:
+        fits, said = False, "There is no model to choose: take one from a folder."
+        if self.model.count():
+            try:
+                card = check_new_model(self._project, self.source())
+                classes = " and ".join(card.scheme.mask_names)
+                fits, said = True, f"Draws {classes}, made for {card.mpp:g} \N{MICRO SIGN}m per pixel."
+            except HistoLoopError as error:
+                said = f"{error.message} {error.advice}"
+        self.said.setText(said)
+        set_role(self.said, "muted" if fits else "bad")
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(fits)
 
 
 def folder_name(name: str) -> str:
@@ -145,8 +208,11 @@ def shortcuts_html() -> str:
         )
         if rows:
             parts.append(f"<h3>{title.replace('&', '')}</h3><table>{rows}</table>")
+    numbers = (
+        "<p><b>Alt+1</b>, <b>Alt+2</b>, … say which label the selected slides have, <b>Alt+0</b> takes it back.</p>"
+    )
     held = "<p>Hold <b>Space</b> to move the slide while painting; the wheel zooms.</p>"
-    return "".join(parts) + held
+    return "".join(parts) + numbers + held
 
 
 def findings_html(findings: Sequence[Finding]) -> str:

@@ -18,6 +18,7 @@ from PySide6.QtCore import QObject, Signal
 
 from histoloop.errors import HistoLoopError
 from histoloop.progress import Progress, Work
+from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -240,6 +241,7 @@ class _Worker:
 def work_on_jobs(connection: Connection) -> None:
     """Take jobs until the other side is gone."""
     _lower_priority()
+    wait_without_spinning()
     while True:
         try:
             message = connection.recv()

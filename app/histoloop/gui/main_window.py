@@ -6,7 +6,8 @@ import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -26,17 +27,23 @@ from histoloop.gui.annotation_panel import AnnotationPanel
 from histoloop.gui.banner import Banner
 from histoloop.gui.canvas_overlay import QueryBox
 from histoloop.gui.commands import DEVICES, Commands
+from histoloop.gui.history import History
 from histoloop.gui.job_bar import JobBar
+from histoloop.gui.mask_chooser import describe
+from histoloop.gui.mask_pane import SplitView
 from histoloop.gui.overlay_panel import OverlayPanel
 from histoloop.gui.queue_panel import QueuePanel
-from histoloop.gui.scene_opener import SceneOpener
 from histoloop.gui.session import ActiveAnnotation, Session
+from histoloop.gui.slide_details import NOT_SAID
 from histoloop.gui.slides_panel import SlidesPanel, dropped_paths
 from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
-from histoloop.gui.viewer import SlideViewer
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
+from histoloop.networks.drawing import title
+from histoloop.store.records import ModelStatus
+from histoloop.workflows.drawing_models import CHOSEN_DRAWINGS, choice_to_compare, drawing_models
+from histoloop.workflows.rounds import lessons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,15 +51,19 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 
     from histoloop.gui.jobs import Job
+    from histoloop.gui.mask_chooser import MaskChooser
+    from histoloop.gui.mask_pane import MaskPane
+    from histoloop.gui.rendering import OverlayStyle
     from histoloop.gui.settings import Settings
     from histoloop.progress import Progress
     from histoloop.store.records import AnnotationRecord
+    from histoloop.workflows.rounds import LearnFrom
 
 TITLE = "HistoLoop"
 LAST_SLIDE = "last slide"
 SIZE_PX = (1480, 920)
 TOOLBAR = ("add_slides", "predict", "ask", "retrain")
-TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap")
+TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap", "compare")
 
 
 class MainWindow(QMainWindow):
@@ -66,18 +77,22 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.commands = Commands(self)
         self.session = Session(self)
-        self.viewer = SlideViewer()
-        self.opener = SceneOpener(self.viewer, self)
+        self.split = SplitView()
+        self.viewer, self.opener = self.split.first.viewer, self.split.first.opener
+        self.source = self.split.first.source
         self.actions_ = Actions(self, self.commands.handlers())
         self.welcome = Welcome()
         self.banner = Banner()
-        self.slides_panel = SlidesPanel()
-        self.overlay_panel = OverlayPanel()
+        self.slides_panel = SlidesPanel(self.actions_.label_menu)
+        self.overlay_panel = OverlayPanel(self.source, self.actions_["add_model"])
         self.queue_panel = QueuePanel()
         self.annotation_panel = AnnotationPanel(self.actions_)
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
-        self._history = (False, False)
+        self._painting = History(self)
+        self._labelling = History(self)
+        self._said: tuple[str | None, float | None] = (None, None)
+        self._heights: list[int] = []
         self._pending: ActiveAnnotation | None = None
         self._arrange()
         self._connect()
@@ -89,7 +104,7 @@ class MainWindow(QMainWindow):
     def _arrange(self) -> None:
         self.centre = QStackedWidget()
         self.centre.addWidget(self.welcome)
-        self.centre.addWidget(self.viewer)
+        self.centre.addWidget(self.split)
         middle = QWidget()
         column = QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
@@ -108,7 +123,7 @@ class MainWindow(QMainWindow):
             self._dock("training", "Training", scrolling(self.training_panel), right),
         ]
         self.resizeDocks([self.docks[0], self.docks[2]], [270, 320], Qt.Orientation.Horizontal)
-        self.resizeDocks([self.docks[0], self.docks[1]], [560, 230], Qt.Orientation.Vertical)
+        self.resizeDocks([self.docks[0], self.docks[1]], [400, 420], Qt.Orientation.Vertical)
         self.resizeDocks([self.docks[2], self.docks[3]], [415, 435], Qt.Orientation.Vertical)
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
@@ -148,6 +163,8 @@ class MainWindow(QMainWindow):
         session.maps_changed.connect(self._refresh_scene)
         session.queries_changed.connect(self._show_queries)
         session.models_changed.connect(self._show_training)
+        session.models_changed.connect(self._show_models)
+        session.model_added.connect(self._on_model_added)
         session.annotation_started.connect(self._on_annotation_started)
         session.annotation_ended.connect(self._on_annotation_ended)
         session.saved.connect(self.annotation_panel.show_saved)
@@ -161,12 +178,20 @@ class MainWindow(QMainWindow):
         jobs.cancelled.connect(self._on_job_ended)
         self.job_bar.stop_asked.connect(self.commands.cancel_job)
         self.opener.shown.connect(self._on_scene_shown)
-        self.opener.failed.connect(lambda message: self.banner.show_problem(message, ""))
+        self._connect_pane(self.split.first)
+        self._connect_chooser(self.overlay_panel.chooser, self.split.first)
+        self.source.drawing_chosen.connect(functools.partial(session.remember, CHOSEN_DRAWINGS))
+        self.source.changed.connect(self._follow_candidate)
+        self.split.second_opened.connect(self._on_second_opened)
+        self.split.second_closed.connect(self._on_second_closed)
+        self.actions_.submenus["model"].aboutToShow.connect(self._fill_model_menu)
+        self.actions_.submenus["drawing"].aboutToShow.connect(self._fill_drawing_menu)
         viewer.patch_painted.connect(session.paint)
-        viewer.history_changed.connect(self._on_history_changed)
+        viewer.patch_painted.connect(lambda _patch: self._show_painted())
+        viewer.change_made.connect(lambda: self._painting.add(undo=viewer.undo, redo=viewer.redo))
+        self._painting.changed.connect(self._update_actions)
+        self._labelling.changed.connect(self._update_actions)
         viewer.tool_changed.connect(lambda tool: self.actions_[f"tool_{tool}"].setChecked(True))
-        viewer.query_clicked.connect(self._on_query_clicked)
-        viewer.render_failed.connect(lambda message: self.banner.show_problem(message, ""))
         self.slides_panel.slide_chosen.connect(self._show_slide)
         self.slides_panel.paths_dropped.connect(self.open_paths)
         self.slides_panel.add_asked.connect(self.commands.add_slides)
@@ -174,18 +199,21 @@ class MainWindow(QMainWindow):
         self.slides_panel.unknown_mpp_asked.connect(self.commands.set_unknown_mpp)
         self.slides_panel.remove_asked.connect(self.commands.remove_slides)
         self.slides_panel.find_asked.connect(self.commands.find_moved)
-        self.slides_panel.label_chosen.connect(self._set_label)
+        self.slides_panel.label_chosen.connect(self._on_label_chosen)
+        self.actions_.label_menu.aboutToShow.connect(self._check_label)
         self.queue_panel.ask_asked.connect(lambda strategy, count: session.ask(strategy=strategy, count=count))
         self.queue_panel.query_selected.connect(self._show_query)
         self.queue_panel.query_opened.connect(session.begin_query)
         self.queue_panel.query_skipped.connect(session.skip_query)
         self.annotation_panel.brush_changed.connect(viewer.set_brush_size)
         self.annotation_panel.class_changed.connect(viewer.set_class)
-        self.overlay_panel.style_changed.connect(viewer.set_style)
+        self.annotation_panel.assessed.connect(self._on_assessed)
+        self.overlay_panel.style_changed.connect(self._set_style)
         self.overlay_panel.masks.toggled.connect(lambda on: self.actions_.set_checked("show_masks", on))
         self.overlay_panel.outlines.toggled.connect(lambda on: self.actions_.set_checked("show_outlines", on))
         self.overlay_panel.heatmap.toggled.connect(lambda on: self.actions_.set_checked("show_heatmap", on))
-        self.training_panel.candidate_shown.connect(lambda _on: self._refresh_scene())
+        self.training_panel.candidate_shown.connect(lambda _on: self._show_models())
+        self.training_panel.way_chosen.connect(self._learn_from)
         self.welcome.new_asked.connect(self.commands.new_project)
         self.welcome.open_asked.connect(self.commands.open_project)
         self.welcome.demo_asked.connect(self.commands.open_demo)
@@ -215,7 +243,7 @@ class MainWindow(QMainWindow):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         dark = apply_theme(application, theme)
-        self.viewer.set_theme("dark" if dark else "light")
+        self.split.set_theme("dark" if dark else "light")
         self.actions_.set_icons(dark=dark)
         self.actions_[f"theme_{theme}"].setChecked(True)
 
@@ -250,8 +278,12 @@ class MainWindow(QMainWindow):
         project = self.session.project
         self.viewer.end_annotation()
         self._pending = None
+        self._painting.clear()
+        self._labelling.clear()
+        self.split.close_second()
         self.opener.clear()
-        self.work_stack.setCurrentIndex(0)
+        self.source.begin(None if project is None else project.get_setting(CHOSEN_DRAWINGS))
+        self._show_work(painting=False)
         self.centre.setCurrentIndex(0 if project is None else 1)
         for dock in self.docks:
             dock.setVisible(project is not None)
@@ -262,8 +294,10 @@ class MainWindow(QMainWindow):
         else:
             self.setWindowTitle(f"{project.name} \N{EM DASH} {TITLE}")
             self.settings.add_recent_project(project.folder)
-            self.overlay_panel.set_scheme(project.scheme, threshold=project.current_card().threshold)
+            self.overlay_panel.set_scheme(project.scheme)
+            self._fill_label_menu(project.scheme.label_names)
         self._show_recent()
+        self._show_models()
         self._show_slides()
         self._show_queries()
         self._show_training()
@@ -278,7 +312,7 @@ class MainWindow(QMainWindow):
     def _show_recent(self) -> None:
         folders = self.settings.recent_projects()
         self.welcome.show_recent(folders)
-        menu = self.actions_.recent_menu
+        menu = self.actions_.submenus["recent"]
         menu.clear()
         menu.setEnabled(bool(folders))
         for folder in folders:
@@ -289,10 +323,14 @@ class MainWindow(QMainWindow):
         if project is None:
             return
         slides = project.slides()
-        self.slides_panel.show_slides(slides, project.folder / "thumbnails", project.scheme.label_names)
+        said = {slide.id: label for slide in slides if (label := project.slide_label(slide.id)) is not None}
+        self.slides_panel.show_slides(
+            slides, project.folder / "thumbnails", project.scheme.label_names, said=said, you=self.session.person
+        )
         ids = [slide.id for slide in slides]
         if self.opener.wanted is not None and self.opener.wanted not in ids:
-            self.opener.clear()
+            for pane in self.split.panes():
+                pane.opener.clear()
         if self.opener.wanted is None and ids:
             last = project.get_setting(LAST_SLIDE)
             first = last if last in ids else ids[0]
@@ -308,28 +346,175 @@ class MainWindow(QMainWindow):
         active = self.session.active
         if active is not None and active.record.slide_id != slide_id:
             self.session.leave()
-        self.opener.show(project.folder, slide_id, self._shown_model())
+        for pane in self.split.panes():
+            pane.show_slide(project.folder, slide_id)
 
     def _refresh_scene(self) -> None:
         """Maps or annotations of the slide on the screen have changed."""
         if self.session.project is not None and self.opener.wanted is not None:
-            self.opener.show(self.session.project.folder, self.opener.wanted, self._shown_model())
-
-    def _shown_model(self) -> int | None:
-        """The model whose masks are shown: a candidate's while the user wants to see them."""
-        candidate = self.session.candidate()
-        shown = candidate is not None and self.training_panel.decision.show_new.isChecked()
-        return candidate.model_id if candidate is not None and shown else None
+            for pane in self.split.panes():
+                pane.show_slide(self.session.project.folder, self.opener.wanted)
 
     def _on_scene_shown(self, slide_id: int) -> None:
         if self._pending is not None and self._pending.record.slide_id == self.opener.current:
             self._paint(self._pending)
-        self.show_boxes()
         self._update_actions()
         self.session.remember(LAST_SLIDE, slide_id)
 
-    def _set_label(self, name: str | None) -> None:
-        self.session.set_label(self.slides_panel.selected_ids(), name)
+    def _on_label_chosen(self, name: str | None) -> None:
+        self.label_slides(self.slides_panel.selected_ids(), name)
+
+    def label_slides(self, slide_ids: list[int], name: str | None) -> None:
+        """Say what slides are as a whole, as one step that can be undone."""
+        before = {slide.id: slide.label for slide in self.session.slides() if slide.id in slide_ids}
+        after = dict.fromkeys(before, name)
+        if before != after:
+            self._labelling.add(
+                undo=functools.partial(self.session.set_slide_labels, before),
+                redo=functools.partial(self.session.set_slide_labels, after),
+            )
+            self.session.set_slide_labels(after)
+
+    def _fill_label_menu(self, names: tuple[str, ...]) -> None:
+        menu = self.actions_.label_menu
+        menu.clear()
+        for number, name in enumerate((None, *names)):
+            action = menu.addAction(name or NOT_SAID, functools.partial(self._on_label_chosen, name))
+            action.setCheckable(True)
+            action.setData(name)
+            if number < 10:
+                action.setShortcut(QKeySequence(f"Alt+{number}"))
+
+    def _check_label(self) -> None:
+        """Tick the label that the selected slides have."""
+        selected = self.slides_panel.selected_ids()
+        said = {slide.label for slide in self.session.slides() if slide.id in selected}
+        for action in self.actions_.label_menu.actions():
+            action.setChecked(said == {action.data()})
+
+    # --- what draws the masks -----------------------------------------------------------------------------------------
+
+    def _connect_pane(self, pane: MaskPane) -> None:
+        self._connect_chooser(pane.header, pane)
+        pane.source.changed.connect(self._on_choice_changed)
+        pane.opener.shown.connect(lambda _slide_id: self.show_boxes())
+        pane.opener.shown.connect(lambda _slide_id: self._show_missing())
+        pane.opener.failed.connect(lambda message: self.banner.show_problem(message, ""))
+        pane.viewer.query_clicked.connect(self._on_query_clicked)
+        pane.viewer.render_failed.connect(lambda message: self.banner.show_problem(message, ""))
+
+    def _connect_chooser(self, chooser: MaskChooser, pane: MaskPane) -> None:
+        chooser.model_chosen.connect(lambda _model_id: self._predict_missing(pane))
+        chooser.predict_asked.connect(lambda all_slides: self._predict_missing(pane, all_slides=all_slides))
+
+    def _set_style(self, style: OverlayStyle) -> None:
+        for pane in self.split.panes():
+            pane.set_style(style)
+
+    def _show_models(self) -> None:
+        """Offer the models of the project, the one that is shown by default chosen."""
+        project = self.session.project
+        if project is None:
+            self.source.show_models((), None)
+            return
+        models = drawing_models(project)
+        self.source.show_models(models, self._shown_model() or project.current_model().id)
+        second = self.split.second
+        if second is not None and second.source.choice is not None:
+            second.source.show_models(models, second.source.choice.model.id)
+
+    def _shown_model(self) -> int | None:
+        """The candidate, while the user wants to see its masks."""
+        candidate = self.session.candidate()
+        shown = candidate is not None and self.training_panel.decision.show_new.isChecked()
+        return candidate.model_id if candidate is not None and shown else None
+
+    def _follow_candidate(self) -> None:
+        """When the candidate or the model in use is chosen, 'Show the new masks' says so."""
+        candidate, choice = self.session.candidate(), self.source.choice
+        if candidate is None or choice is None:
+            return
+        show_new = self.training_panel.decision.show_new
+        with QSignalBlocker(show_new):
+            if choice.model.id == candidate.model_id or choice.model.status is ModelStatus.CURRENT:
+                show_new.setChecked(choice.model.id == candidate.model_id)
+
+    def _on_choice_changed(self) -> None:
+        choices = [pane.source.choice for pane in self.split.panes()]
+        self.overlay_panel.offer_evidence(any(choice is not None and choice.weighs_both_sides for choice in choices))
+        self._show_missing()
+
+    def _on_model_added(self, model_id: int) -> None:
+        self.source.choose_model(model_id)
+        self._predict_missing(self.split.first)
+
+    def _predict_missing(self, pane: MaskPane, *, all_slides: bool = False) -> None:
+        """Run the model chosen on the slide that is shown, where it did not yet, or on all slides."""
+        project, choice, slide_id = self.session.project, pane.source.choice, pane.opener.wanted
+        if project is None or choice is None or slide_id is None:
+            return
+        if all_slides:
+            self.session.predict(model_id=choice.model.id)
+        elif project.map_folder(slide_id, choice.model.id) is None:
+            if not self.session.will_predict(slide_id, choice.model.id):
+                self.session.predict([slide_id], model_id=choice.model.id)
+        self._show_missing()
+
+    def _show_missing(self) -> None:
+        """Say above each canvas, and in the panel, when its slide has no masks of its model."""
+        for pane in self.split.panes():
+            choice, slide_id, state = pane.source.choice, pane.opener.current, ""
+            if choice is not None and slide_id is not None and pane.has_maps() is False:
+                state = "coming" if self.session.will_predict(slide_id, choice.model.id) else "missing"
+            pane.header.show_missing(state)
+            if pane is self.split.first:
+                self.overlay_panel.chooser.show_missing(state)
+
+    def _fill_model_menu(self) -> None:
+        menu, choice = self.actions_.submenus["model"], self.source.choice
+        menu.clear()
+        for model in self.source.models:
+            action = menu.addAction(describe(model), functools.partial(self._choose_model, model.id))
+            action.setCheckable(True)
+            action.setChecked(choice is not None and choice.model.id == model.id)
+
+    def _choose_model(self, model_id: int) -> None:
+        self.source.choose_model(model_id)
+        self._predict_missing(self.split.first)
+
+    def _fill_drawing_menu(self) -> None:
+        menu, choice = self.actions_.submenus["drawing"], self.source.choice
+        menu.clear()
+        for name in () if choice is None else choice.model.drawings:
+            action = menu.addAction(title(name), functools.partial(self.source.choose_drawing, name))
+            action.setCheckable(True)
+            action.setChecked(choice is not None and choice.drawing == name)
+
+    # --- side by side -------------------------------------------------------------------------------------------------
+
+    def compare(self, on: bool) -> None:
+        """Show a second canvas beside the first, or take it away."""
+        project, choice, slide_id = self.session.project, self.source.choice, self.opener.wanted
+        if not on:
+            self.split.close_second()
+        elif project is not None and choice is not None and slide_id is not None:
+            pane = self.split.open_second()
+            beside = choice_to_compare(
+                self.source.models, choice, has_map=lambda model_id: project.map_folder(slide_id, model_id) is not None
+            )
+            pane.source.begin(project.get_setting(CHOSEN_DRAWINGS))
+            pane.source.show_models(self.source.models, beside.model.id)
+            pane.source.choose(beside)
+            pane.set_style(self.overlay_panel.overlay_style)
+            pane.show_slide(project.folder, slide_id)
+
+    def _on_second_opened(self, pane: MaskPane) -> None:
+        self._connect_pane(pane)
+        self.actions_.set_checked("compare", True)
+
+    def _on_second_closed(self) -> None:
+        self.actions_.set_checked("compare", False)
+        self._on_choice_changed()
 
     # --- questions ----------------------------------------------------------------------------------------------------
 
@@ -345,13 +530,15 @@ class MainWindow(QMainWindow):
         """Outline the open questions on the slide that is shown."""
         shown = self.actions_["show_questions"].isChecked()
         chosen = self.queue_panel.current_id()
-        self.viewer.show_queries(
-            [
-                QueryBox(query.id, query.region, query.id == chosen)
-                for query in self.session.queries()
-                if shown and query.slide_id == self.opener.current
-            ]
-        )
+        queries = self.session.queries() if shown else []
+        for pane in self.split.panes():
+            pane.viewer.show_queries(
+                [
+                    QueryBox(query.id, query.region, query.id == chosen)
+                    for query in queries
+                    if query.slide_id == pane.opener.current
+                ]
+            )
 
     def _show_query(self, query_id: int) -> None:
         """Bring the region of a query into sight, with its surroundings."""
@@ -384,7 +571,6 @@ class MainWindow(QMainWindow):
         if project is None:
             return
         self._pending = None
-        self._history = (False, False)
         record = active.record
         self.viewer.begin_annotation(record.region, active.mask, project.scheme)
         self.viewer.set_brush_size(self.annotation_panel.brush.value())
@@ -393,38 +579,79 @@ class MainWindow(QMainWindow):
             project.scheme,
             title=project.slide(record.slide_id).name,
             reason=query.reason if query else "A region of your own choice.",
-            diagnosis=record.label,
             value=_likeliest_class(active),
         )
-        self.work_stack.setCurrentIndex(1)
-        self.docks[2].setWindowTitle("Annotate")
+        self._painting.clear()
+        self._show_said(record.label, record.size)
+        self._show_painted()
+        self._show_work(painting=True)
         self._update_actions()
+
+    def _show_work(self, *, painting: bool) -> None:
+        """Questions, or the tools to answer one: these get the height they need, as far as there is any."""
+        dock, training = self.docks[2:]
+        if painting and not self._heights:
+            self._heights = [dock.height(), training.height()]
+        self.work_stack.setCurrentIndex(int(painting))
+        dock.setWindowTitle("Annotate" if painting else "Questions")
+        if painting:
+            wanted = self.annotation_panel.sizeHint().height() + dock.height() - self.work_stack.height()
+            self.resizeDocks([dock, training], [wanted, max(1, sum(self._heights) - wanted)], Qt.Orientation.Vertical)
+        elif self._heights:
+            self.resizeDocks([dock, training], self._heights, Qt.Orientation.Vertical)
+            self._heights = []
+
+    def _on_assessed(self, label: str | None, size: float | None) -> None:
+        """The user said what the region is: keep it, as one step that can be undone."""
+        before, after = self._said, (label, size)
+        if before != after:
+            self._painting.add(undo=functools.partial(self._say, *before), redo=functools.partial(self._say, *after))
+            self._say(*after)
+
+    def _say(self, label: str | None, size: float | None) -> None:
+        self.session.assess(label, size)
+        self._show_said(label, size)
+
+    def _show_said(self, label: str | None, size: float | None) -> None:
+        self._said = (label, size)
+        self.annotation_panel.show_said(label, size)
+        self._update_actions()
+
+    def _show_painted(self) -> None:
+        """Tell what share of the region is painted, once the mask is no longer the model's."""
+        active = self.session.active
+        if active is not None and self.viewer.annotating is not None:
+            mask = self.viewer.painted_mask
+            own = not np.array_equal(mask, active.predicted)
+            self.annotation_panel.show_painted(np.count_nonzero(mask) / mask.size if own else None)
 
     def _on_annotation_ended(self, record: AnnotationRecord) -> None:
         self.viewer.end_annotation()
-        self.work_stack.setCurrentIndex(0)
-        self.docks[2].setWindowTitle("Questions")
+        self._painting.clear()
+        self._show_work(painting=False)
         self._show_queries()
         self._refresh_scene()
         self._update_actions()
         if record.status is not AnnotationStatus.DRAFT:
             self.commands.next_question()
 
-    def _on_history_changed(self, undo: bool, redo: bool) -> None:
-        self._history = (undo, redo)
-        self._update_actions()
+    @property
+    def history(self) -> History:
+        """What 'undo' takes back now: what was done to the region in hand, else the labels given to slides."""
+        return self._labelling if self.viewer.annotating is None else self._painting
 
     # --- training -----------------------------------------------------------------------------------------------------
+
+    def _learn_from(self, way: LearnFrom) -> None:
+        self.session.learn_from = way
+        self._show_training()
+        self._update_actions()
 
     def _show_training(self) -> None:
         project = self.session.project
         if project is not None:
-            records = project.training_annotations()
-            held_out = sum(record.held_out for record in records)
             rounds = project.rounds()
-            self.training_panel.show_counts(
-                training=len(records) - held_out, held_out=held_out, round_number=rounds[-1].number if rounds else 0
-            )
+            self.training_panel.show_lessons(lessons(project), round_number=rounds[-1].number if rounds else 0)
             self.training_panel.show_candidate(self.session.candidate())
         self._update_actions()
 
@@ -452,6 +679,7 @@ class MainWindow(QMainWindow):
         if not busy:
             self.job_bar.end()
         self._update_actions()
+        self._show_missing()
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
@@ -464,17 +692,20 @@ class MainWindow(QMainWindow):
         kinds = {job.kind for job in jobs}
         if project is not None:
             slides = self.slides_panel.list.count() > 0
-            records = project.training_annotations()
+            enough = lessons(project).suffice(session.learn_from)
             there |= {"project"} | ({"slides"} if slides else set())
-            there |= {"annotated"} if any(not r.held_out for r in records) and "retrain" not in kinds else set()
+            there |= {"annotated"} if enough and "retrain" not in kinds else set()
             there |= {"candidate"} if session.candidate() is not None and "retrain" not in kinds else set()
             there |= {"question"} if painting or self.queue_panel.current_id() is not None else set()
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"painting"} if painting else set()
         there |= {"work"} if jobs else set()
-        there |= {"undo"} if self._history[0] else set()
-        there |= {"redo"} if self._history[1] else set()
+        there |= {"said"} if painting and self._said != (None, None) else set()
+        there |= {"undo"} if self.history.can_undo else set()
+        there |= {"redo"} if self.history.can_redo else set()
         self.actions_.update(there)
+        for name in ("model", "drawing"):
+            self.actions_.submenus[name].setEnabled("project" in there)
         self.queue_panel.set_can_ask("slides" in there and "ask" not in kinds)
 
     # --- events -------------------------------------------------------------------------------------------------------
@@ -501,8 +732,8 @@ class MainWindow(QMainWindow):
         self.settings.set("brush_px", self.annotation_panel.brush.value())
         self.settings.set("opacity", self.overlay_panel.opacity.value())
         self.session.shut_down()
-        self.opener.shut_down()
-        self.viewer.shut_down()
+        self.split.close_second()
+        self.split.first.shut_down()
         super().closeEvent(event)
 
     def _may_stop(self, job: Job) -> bool:

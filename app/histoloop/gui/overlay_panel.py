@@ -1,4 +1,4 @@
-"""How masks and heatmap lie over the slide."""
+"""What draws the masks, and how masks and heatmap lie over the slide."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QColor, QIcon
-from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton
+from PySide6.QtGui import QAction, QColor, QIcon
+from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton, QWidget
 
+from histoloop.gui.mask_chooser import MaskChooser, in_words
 from histoloop.gui.rendering import ClassStyle, OverlayStyle
-from histoloop.gui.widgets import Panel, button, label, row, slider, swatch
+from histoloop.gui.widgets import Panel, Switch, action_button, button, label, line, row, slider, swatch
+from histoloop.store.records import ModelStatus
+from histoloop.workflows.drawing_models import own_choice
 
 if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme
+    from histoloop.gui.mask_source import MaskSource
+
+
+HEATMAP_TIP = "The model's probability of gland or tumour, or whatever else draws the masks"
+EVIDENCE = (
+    ("Mask", "What is called gland or tumour at the threshold"),
+    ("For", "How much each place speaks for the class of the slide: bright speaks for it"),
+    ("Against", "The places without evidence for the class of the slide: bright speaks against it"),
+)
 
 
 class OverlayPanel(Panel):
@@ -21,8 +33,22 @@ class OverlayPanel(Panel):
 
     style_changed = Signal(object)
 
-    def __init__(self) -> None:
+    def __init__(self, source: MaskSource, add_model: QAction) -> None:
         super().__init__()
+        self._source = source
+        add = action_button(add_model, icon_only=True)
+        add.setObjectName("small")
+        self.chooser = MaskChooser(source, corner=add)
+        self.note = label(role="muted", wrap=True)
+        self.note.setVisible(False)
+        self.note.linkActivated.connect(lambda _link: source.choose_own())
+        self.evidence = Switch(EVIDENCE)
+        self.evidence_row = QWidget()
+        evidence = row(label("Evidence"), self.evidence, stretch=1)
+        evidence.setContentsMargins(0, 0, 0, 0)
+        self.evidence_row.setLayout(evidence)
+        self.evidence_row.setVisible(False)
+        self.evidence.chosen.connect(self._show_evidence)
         self._style = OverlayStyle()
         self._names: tuple[str, ...] = ()
         self.masks = QCheckBox("Masks")
@@ -30,33 +56,71 @@ class OverlayPanel(Panel):
         self.outlines = QCheckBox("Outlines only")
         self.heatmap = QCheckBox("Heatmap")
         self.opacity = slider(0, 100, 35)
-        self.heatmap.setToolTip("The model's probability of gland or tumour")
+        self.heatmap.setToolTip(HEATMAP_TIP)
         self.heat_opacity = slider(0, 100, 50)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(6)
         self._grid.setColumnStretch(0, 1)
+        source.changed.connect(self._show_note)
         self.masks.toggled.connect(lambda on: self._change(masks=on))
         self.outlines.toggled.connect(self._on_outlines)
         self.heatmap.toggled.connect(lambda on: self._change(heatmap=on))
         self.opacity.valueChanged.connect(lambda value: self._change(opacity=value / 100))
         self.heat_opacity.valueChanged.connect(lambda value: self._change(heatmap_opacity=value / 100))
+        self.column.addWidget(self.chooser)
+        self.column.addWidget(self.note)
+        self.column.addWidget(line())
+        self.column.addWidget(self.evidence_row)
         self.column.addLayout(row(self.masks, self.outlines, stretch=0))
         self.column.addLayout(row(label("Opacity"), self.opacity, stretch=1))
         self.column.addLayout(self._grid)
         self.column.addLayout(row(self.heatmap, self.heat_opacity, stretch=1))
         self.column.addStretch(1)
 
-    def set_scheme(self, scheme: ClassScheme, *, threshold: float) -> None:
+    @property
+    def overlay_style(self) -> OverlayStyle:
+        """The style chosen."""
+        return self._style
+
+    def offer_evidence(self, offered: bool) -> None:
+        """Whether there is evidence for and against, so that one can switch between them."""
+        self.evidence_row.setVisible(offered)
+        if not offered and self._style.against:
+            self._change(against=False)
+
+    def set_scheme(self, scheme: ClassScheme) -> None:
         """Start from the colours of a project's classes."""
         self._names = scheme.mask_names
         filled = not self.outlines.isChecked()
         classes = tuple(ClassStyle(mask.colour, filled=filled) for mask in scheme.masks)
         self._fill_grid(classes)
-        self._change(classes=classes, threshold=threshold)
+        self._change(classes=classes)
 
     def _change(self, **changes: object) -> None:
         self._style = dataclasses.replace(self._style, **changes)  # type: ignore[arg-type]
+        self.evidence.take(
+            (2 if self._style.against else 1) if self._style.heatmap else 0 if self._style.masks else None
+        )
         self.style_changed.emit(self._style)
+
+    def _show_evidence(self, index: int) -> None:
+        """The mask, or the heatmap of one side of the evidence without it."""
+        self._style = dataclasses.replace(self._style, against=index == 2)
+        self.masks.setChecked(index == 0)
+        self.heatmap.setChecked(index > 0)
+        self._change()
+
+    def _show_note(self) -> None:
+        """Say when the screen shows other masks than those that are exported, asked about and painted on."""
+        choice = self._source.choice
+        in_use = next((model for model in self._source.models if model.status is ModelStatus.CURRENT), None)
+        other = choice is not None and in_use is not None and not (choice.is_own and choice.model.id == in_use.id)
+        self.note.setVisible(other)
+        if other and choice is not None and in_use is not None:
+            back = "" if choice.is_own else f" <a href='own'>Show the masks of {choice.model.name} itself</a>"
+            self.note.setText(
+                f"To look at only: questions, painting and export use {in_words(own_choice(in_use))}.{back}"
+            )
 
     def _on_outlines(self, on: bool) -> None:
         classes = tuple(dataclasses.replace(style, filled=not on) for style in self._style.classes)

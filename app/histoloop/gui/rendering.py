@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,25 @@ from scipy import ndimage
 
 from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.exchange.geojson import rgb
+from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
+from histoloop.networks.config import NetworkConfig
+from histoloop.networks.drawing import drawings, takes_label, weighs_both_sides
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
+from histoloop.store.cards import load_card
 from histoloop.store.maps import SlideMap, open_map
 from histoloop.store.project import Project
-from histoloop.workflows.masks import lay_over, painted_regions, view_map
+from histoloop.workflows.drawing_models import scheme_in_project
+from histoloop.workflows.masks import (
+    MapDrawing,
+    MapView,
+    choose_drawing,
+    covered_view,
+    lay_over,
+    painted_regions,
+    view_map,
+)
 from histoloop.workflows.projects import open_project_slide
 
 if TYPE_CHECKING:
@@ -26,14 +40,8 @@ if TYPE_CHECKING:
     from histoloop.slides.reader import Slide
 
 OUTLINE_PX = 2
-_HEAT = np.array(
-    [
-        (0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
-        (252, 255, 164),
-    ],
-    np.float32,
-)  # fmt: skip
-"""Stops of the perceptually even colour map 'inferno' (S. van der Walt and N. Smith, CC0)."""
+EVERYWHERE = -1.0
+"""A threshold below every probability: the mask is then the class that each pixel would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,11 @@ class ClassStyle:
 
 @dataclass(frozen=True, slots=True)
 class OverlayStyle:
-    """How masks and maps lie over the slide; opacities in [0, 1]."""
+    """How masks and maps lie over the slide; opacities in [0, 1].
+
+    `drawing` (a name of networks/drawing.py) and `label` say what draws the foreground; a drawing that the model does
+    not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is such.
+    """
 
     classes: tuple[ClassStyle, ...] = ()
     opacity: float = 0.35
@@ -55,6 +67,9 @@ class OverlayStyle:
     heatmap_opacity: float = 0.5
     threshold: float = 0.5
     masks: bool = True
+    drawing: str = ""
+    label: str | None = None
+    against: bool = False
 
 
 def compose(
@@ -72,15 +87,6 @@ def compose(
                 _tint(shown, mask == value, class_style, style.opacity)
     composed: Pixels = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
     return composed
-
-
-def heat(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W, 3) colours of probabilities (H, W) in [0, 1]."""
-    place = np.clip(probability, 0, 1) * (len(_HEAT) - 1)
-    below = np.minimum(place.astype(np.intp), len(_HEAT) - 2)
-    share = (place - below)[..., None].astype(np.float32)
-    colours: NDArray[np.float32] = _HEAT[below] + (_HEAT[below + 1] - _HEAT[below]) * share
-    return colours
 
 
 def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle, opacity: float) -> None:
@@ -115,12 +121,54 @@ class View:
 
 
 @dataclass(slots=True, eq=False)
+class SceneMap:
+    """The maps of a slide by one model, and the drawings of them that were wanted so far, each summed up once.
+
+    `scheme` gives each label of the model a mask class of the project. What was drawn last is kept, so that a change
+    of threshold, colours or opacity draws no map anew.
+    """
+
+    slide_map: SlideMap
+    scheme: ClassScheme
+    network: NetworkConfig
+    probabilities: Mapping[str, float]
+    _drawings: dict[tuple[str, str | None], MapDrawing | None] = field(default_factory=dict)
+    _last: tuple[object, MapView] | None = None
+
+    def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
+        """Mask and heatmap of a region as a style wants them."""
+        key, drawing = (place, size, style.drawing, style.label), self.drawing(style)
+        if self._last is None or self._last[0] != key:
+            drawn = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, drawing=drawing)
+            self._last = key, drawn
+        foreground, classes = self._last[1].foreground, self._last[1].mask
+        mask = np.where(foreground > style.threshold, classes, 0).astype(np.uint8)
+        if style.heatmap and style.against and weighs_both_sides(self._name(style)):
+            foreground = np.where(covered_view(self.slide_map, place, size=size), 1 - foreground, np.float32(0))
+        return MapView(foreground, mask)
+
+    def drawing(self, style: OverlayStyle) -> MapDrawing | None:
+        """The drawing of a style; None for the foreground as it was stored."""
+        name = self._name(style)
+        label = style.label if takes_label(name) and style.label in self.slide_map.label_names else None
+        if (name, label) not in self._drawings:
+            self._drawings[name, label] = choose_drawing(
+                self.slide_map, self.network, name, probabilities=self.probabilities, label=label
+            )
+        return self._drawings[name, label]
+
+    def _name(self, style: OverlayStyle) -> str:
+        offered = drawings(self.network)
+        return style.drawing if style.drawing in offered else offered[0]
+
+
+@dataclass(slots=True, eq=False)
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time."""
 
     pyramid: TilePyramid
     scheme: ClassScheme | None = None
-    slide_map: SlideMap | None = None
+    predicted: SceneMap | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
 
     @property
@@ -150,8 +198,8 @@ class SlideScene:
         if self.scheme is None or not (style.masks or style.heatmap):
             return None, None
         mask, foreground = np.zeros((size[1], size[0]), np.uint8), None
-        if self.slide_map is not None:
-            view = view_map(self.slide_map, self.scheme, place, size=size, threshold=style.threshold)
+        if self.predicted is not None:
+            view = self.predicted.view(place, size, style)
             mask, foreground = view.mask, view.foreground
         for region, painted in self.annotated:
             if region.overlaps(place):
@@ -168,13 +216,18 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
     with Project.open(project_folder) as project:
         slide = open_project_slide(project.slide(slide_id))
         try:
-            folder = project.map_folder(slide_id, model_id)
-            return SlideScene(
-                TilePyramid(slide),
-                project.scheme,
-                None if folder is None else open_map(folder),
-                painted_regions(project, slide_id),
-            )
+            predicted = _scene_map(project, slide_id, model_id)
+            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted_regions(project, slide_id))
         except BaseException:
             slide.close()
             raise
+
+
+def _scene_map(project: Project, slide_id: int, model_id: int | None) -> SceneMap | None:
+    model = project.current_model() if model_id is None else project.model(model_id)
+    folder = project.map_folder(slide_id, model.id)
+    if folder is None:
+        return None
+    card = load_card(model.folder)
+    scheme = scheme_in_project(card, project.scheme)
+    return SceneMap(open_map(folder), scheme, card.network, project.prediction(slide_id, model.id) or {})

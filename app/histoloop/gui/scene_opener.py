@@ -70,8 +70,8 @@ class SceneOpener(QObject):
             self._viewer.replace_scene(opened.scene)
             self.shown.emit(opened.slide_id)
         else:
-            self.current = opened.slide_id
             self._viewer.show_scene(opened.scene)
+            self.current = opened.slide_id
             self.shown.emit(opened.slide_id)
 
     def _on_failed(self, _topic: str, message: str) -> None:

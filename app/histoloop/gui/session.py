@@ -16,15 +16,15 @@ from histoloop.gui.background import LatestWorker
 from histoloop.gui.jobs import Job, JobRunner
 from histoloop.store.project import Project
 from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
-from histoloop.workflows import annotate, rounds
+from histoloop.workflows import annotate, drawing_models, rounds
 from histoloop.workflows.projects import create_project, opened_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from histoloop.geometry import Region
-    from histoloop.workflows.rounds import Candidate
+    from histoloop.workflows.rounds import Candidate, LearnFrom
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +48,7 @@ class Session(QObject):
     maps_changed = Signal()
     queries_changed = Signal()
     models_changed = Signal()
+    model_added = Signal(int)
     annotation_started = Signal(object)
     annotation_ended = Signal(object)
     saved = Signal(bool)
@@ -62,6 +63,7 @@ class Session(QObject):
         self.device = "auto"
         self.person = ""
         self.predict_added = True
+        self.learn_from: LearnFrom = "masks"
         self._project: Project | None = None
         self._active: ActiveAnnotation | None = None
         self._writer = LatestWorker(self)
@@ -118,8 +120,8 @@ class Session(QObject):
         self.project_changed.emit()
         return True
 
-    def remember(self, key: str, value: int) -> None:
-        """Keep something small with the project for the next time it is opened."""
+    def remember(self, key: str, value: object) -> None:
+        """Keep something small (a JSON value) with the project for the next time it is opened."""
         self._write("remember", functools.partial(_set, key, value))
 
     # --- slides -----------------------------------------------------------------------------------------------------
@@ -132,10 +134,20 @@ class Session(QObject):
         """Bring slides and folders into the project."""
         self._submit("add slides", "Adding slides", tasks.add_slides, paths=list(paths))
 
-    def predict(self, slide_ids: Sequence[int] | None = None) -> None:
-        """Predict slides (None: all) that are not yet."""
+    def predict(self, slide_ids: Sequence[int] | None = None, *, model_id: int | None = None) -> None:
+        """Predict slides (None: all) that are not yet, with a model (None: the current one)."""
         wanted = None if slide_ids is None else list(slide_ids)
-        self._submit("predict", "Predicting", tasks.predict, slide_ids=wanted, device=self.device)
+        self._submit("predict", "Predicting", tasks.predict, slide_ids=wanted, device=self.device, model_id=model_id)
+
+    def will_predict(self, slide_id: int, model_id: int) -> bool:
+        """Whether a job that runs or waits predicts a slide with a model."""
+        current = None if self._project is None else self._project.current_model().id
+        jobs = [job for job in (self.jobs.current, *self.jobs.waiting) if job is not None and job.kind == "predict"]
+        return any(
+            (job.arguments["model_id"] or current) == model_id
+            and (job.arguments["slide_ids"] is None or slide_id in job.arguments["slide_ids"])
+            for job in jobs
+        )
 
     def set_mpp(self, slide_ids: Sequence[int], mpp: float) -> None:
         """Say the resolution of slides; their maps were made at another one and are made again."""
@@ -144,9 +156,12 @@ class Session(QObject):
             self.maps_changed.emit()
             self.predict(slide_ids)
 
-    def set_label(self, slide_ids: Sequence[int], label: str | None) -> None:
-        """Say what slides are as a whole."""
-        if self._do_each(slide_ids, lambda project, slide_id: project.set_label(slide_id, label)):
+    def set_slide_labels(self, labels: Mapping[int, str | None]) -> None:
+        """Say what slides (by id) are as a whole, as the person who sits here; None takes it back."""
+        if self._do_each(
+            list(labels),
+            lambda project, slide_id: project.set_slide_label(slide_id, labels[slide_id], person=self.person),
+        ):
             self.slides_changed.emit()
 
     def remove_slides(self, slide_ids: Sequence[int]) -> None:
@@ -176,8 +191,16 @@ class Session(QObject):
         self._submit("ask", "Choosing regions", tasks.ask, strategy=strategy, count=count, seed=0)
 
     def retrain(self, *, epochs: int | None = None) -> None:
-        """Retrain on all annotations, for as many epochs as the recipe says unless told otherwise."""
-        self._submit("retrain", "Retraining", tasks.retrain, device=self.device, seed=0, epochs=epochs)
+        """Retrain on what people said, in the chosen way; `epochs` other than the recipe's."""
+        self._submit(
+            "retrain",
+            "Retraining",
+            tasks.retrain,
+            device=self.device,
+            seed=0,
+            epochs=epochs,
+            learn_from=self.learn_from,
+        )
 
     def candidate(self) -> Candidate | None:
         """The retrained model that waits for a decision."""
@@ -197,6 +220,10 @@ class Session(QObject):
         if candidate is not None and self._do(lambda project: rounds.roll_back(project, candidate.model_id)):
             self.models_changed.emit()
             self.maps_changed.emit()
+
+    def add_model(self, source: str | Path) -> None:
+        """Bring a model into the project, to draw masks with; told by `model_added`."""
+        self._write("model", functools.partial(_add_model, source))
 
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
@@ -227,10 +254,17 @@ class Session(QObject):
         self.saved.emit(False)
         self._write("patch", functools.partial(_append, self._active.record.id, patch))
 
-    def finish(self, label: str | None) -> None:
-        """Call the region done."""
-        if self._active is not None:
-            self._write("end", functools.partial(_finish, self._active.record.id, AnnotationStatus.DONE, label))
+    def assess(self, label: str | None, size: float | None) -> None:
+        """Journal what the user says of the region as a whole; told as saved like a stroke."""
+        if self._active is None:
+            return
+        self._unsaved += 1
+        self.saved.emit(False)
+        self._write("patch", functools.partial(_assess, self._active.record.id, label, size, self.person))
+
+    def finish(self, *, with_mask: bool = True) -> None:
+        """Call the region done, with what was said of it and, unless told otherwise, its mask."""
+        self._end_as(AnnotationStatus.DONE, with_mask=with_mask)
 
     def skip(self) -> None:
         """Leave the region out: it is not asked again."""
@@ -256,9 +290,9 @@ class Session(QObject):
         if self._do(lambda project: annotate.cannot_tell(project, query_id)):
             self.queries_changed.emit()
 
-    def _end_as(self, status: AnnotationStatus) -> None:
+    def _end_as(self, status: AnnotationStatus, *, with_mask: bool = True) -> None:
         if self._active is not None:
-            self._write("end", functools.partial(_finish, self._active.record.id, status, None))
+            self._write("end", functools.partial(_finish, self._active.record.id, status, with_mask))
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
@@ -298,6 +332,9 @@ class Session(QObject):
             self._unsaved -= 1
             if self._unsaved == 0:
                 self.saved.emit(True)
+        elif topic.startswith("model") and isinstance(result, int):
+            self.models_changed.emit()
+            self.model_added.emit(result)
         elif topic.startswith("end"):
             self._active = None
             self.queries_changed.emit()
@@ -305,7 +342,7 @@ class Session(QObject):
 
     def _on_write_failed(self, topic: str, message: str) -> None:
         if topic.startswith("patch"):
-            message = f"What you painted could not be saved. {message}"
+            message = f"What you painted or said could not be saved. {message}"
         self.problem.emit(message, "")
 
     def _on_job_finished(self, job: Job, result: Any) -> None:
@@ -363,7 +400,11 @@ def _begin(slide_id: int, region: Region, query_id: int | None, person: str, pro
     return ActiveAnnotation(record, project.load_mask(record.id)[0], predicted)
 
 
-def _set(key: str, value: int, project: Project) -> None:
+def _add_model(source: str | Path, project: Project) -> int:
+    return drawing_models.add_model(project, source).id
+
+
+def _set(key: str, value: object, project: Project) -> None:
     project.set_setting(key, value)
 
 
@@ -371,7 +412,11 @@ def _append(annotation_id: int, patch: Patch, project: Project) -> None:
     project.append_patch(annotation_id, patch)
 
 
-def _finish(annotation_id: int, status: AnnotationStatus, label: str | None, project: Project) -> AnnotationRecord:
+def _assess(annotation_id: int, label: str | None, size: float | None, person: str, project: Project) -> None:
+    project.assess_annotation(annotation_id, label=label, size=size, person=person)
+
+
+def _finish(annotation_id: int, status: AnnotationStatus, with_mask: bool, project: Project) -> AnnotationRecord:
     if status is AnnotationStatus.DONE:
-        return annotate.finish(project, annotation_id, label=label)
+        return annotate.finish(project, annotation_id, with_mask=with_mask)
     return project.finish_annotation(annotation_id, status)

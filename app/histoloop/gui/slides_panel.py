@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,15 @@ from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu
 
+from histoloop.gui.slide_details import SlideDetails
 from histoloop.gui.widgets import Panel, button, label, plain_icon, row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PySide6.QtCore import QMimeData
 
-    from histoloop.store.records import SlideRecord
+    from histoloop.store.records import SlideLabel, SlideRecord
 
 THUMBNAIL_PX = 64
 _ID = Qt.ItemDataRole.UserRole
@@ -35,8 +35,9 @@ class SlidesPanel(Panel):
     find_asked = Signal()
     label_chosen = Signal(object)
 
-    def __init__(self) -> None:
+    def __init__(self, label_menu: QMenu) -> None:
         super().__init__()
+        self._label_menu = label_menu
         self.setAcceptDrops(True)
         self.list = QListWidget()
         self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
@@ -58,15 +59,34 @@ class SlidesPanel(Panel):
         self.mpp_button.setVisible(False)
         self.column.addLayout(row(self.add, stretch=0))
         self.column.addWidget(self.empty)
+        self.details = SlideDetails()
+        self.details.label_chosen.connect(self.label_chosen)
+        self.details.setVisible(False)
         self.column.addWidget(self.list, 1)
+        self.column.addWidget(self.details)
         self.column.addWidget(self.mpp_note)
         self.column.addWidget(self.mpp_button)
-        self._labels: Sequence[str] = ()
+        self.list.itemSelectionChanged.connect(self._show_details)
+        self._slides: Sequence[SlideRecord] = ()
+        self._said: Mapping[int, SlideLabel] = {}
+        self._you = ""
 
-    def show_slides(self, slides: Sequence[SlideRecord], thumbnails: Path, labels: Sequence[str]) -> None:
-        """List the slides; `thumbnails` maps to `slide-<id>.png` in that folder."""
-        self._labels = labels
-        chosen = self.current_id()
+    def show_slides(
+        self,
+        slides: Sequence[SlideRecord],
+        thumbnails: Path,
+        labels: Sequence[str],
+        *,
+        said: Mapping[int, SlideLabel],
+        you: str,
+    ) -> None:
+        """List the slides; thumbnails are `slide-<id>.png` in a folder.
+
+        `labels` is what a slide can be, `said` what people said by slide id, `you` the name of who sits here.
+        """
+        self._slides, self._said, self._you = slides, said, you
+        self.details.set_labels(labels)
+        chosen, selected = self.current_id(), self.selected_ids()
         self.list.blockSignals(True)
         self.list.clear()
         for slide in slides:
@@ -76,7 +96,9 @@ class SlidesPanel(Panel):
             self.list.addItem(item)
             if slide.id == chosen:
                 self.list.setCurrentItem(item)
+            item.setSelected(slide.id in selected)
         self.list.blockSignals(False)
+        self._show_details()
         self.empty.setVisible(not slides)
         self.list.setVisible(bool(slides))
         unknown = sum(slide.mpp is None for slide in slides)
@@ -108,14 +130,15 @@ class SlidesPanel(Panel):
         if item is not None:
             self.slide_chosen.emit(int(item.data(_ID)))
 
+    def _show_details(self) -> None:
+        selected = self.selected_ids()
+        self.details.show_slides([slide for slide in self._slides if slide.id in selected], self._said, you=self._you)
+
     def _on_menu(self, place: QPoint) -> None:
         if not self.selected_ids():
             return
         menu = QMenu(self)
-        said = menu.addMenu("This slide is")
-        said.addAction("Not said", lambda: self.label_chosen.emit(None))
-        for name in self._labels:
-            said.addAction(name, functools.partial(self.label_chosen.emit, name))
+        menu.addMenu(self._label_menu)
         menu.addAction("Set resolution…", self.mpp_asked.emit)
         menu.addAction("Find moved slides…", self.find_asked.emit)
         menu.addSeparator()
@@ -143,8 +166,9 @@ def dropped_paths(mime: QMimeData) -> list[Path]:
 
 
 def describe(slide: SlideRecord) -> str:
-    """Two lines for the list: name, and what is known."""
-    return f"{slide.name}\n{_state(slide)}"
+    """Two or three lines for the list: name, what is predicted, and what people said."""
+    said = f"\nSaid: {slide.label}" if slide.label else ""
+    return f"{slide.name}\n{_state(slide)}{said}"
 
 
 def _state(slide: SlideRecord) -> str:
@@ -156,8 +180,7 @@ def _state(slide: SlideRecord) -> str:
     if not slide.predicted:
         return f"No tissue found{unknown}"
     name = max(slide.predicted, key=slide.predicted.__getitem__)
-    said = f"{slide.label} (said), " if slide.label else ""
-    return f"{said}{name} {slide.predicted[name]:.0%}{unknown}"
+    return f"{name} {slide.predicted[name]:.0%}{unknown}"
 
 
 def _details(slide: SlideRecord) -> str:

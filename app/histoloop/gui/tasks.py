@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from histoloop.store.records import QueryRecord
     from histoloop.workflows.doctor import Finding
     from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
-    from histoloop.workflows.rounds import Candidate
+    from histoloop.workflows.rounds import Candidate, LearnFrom
 
 
 def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
@@ -24,12 +24,14 @@ def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
         return (yield from import_slides(project, paths))
 
 
-def predict(folder: Path, *, slide_ids: Sequence[int] | None, device: str) -> Work[PredictReport]:
-    """Predict slides (None: all) that the current model has not predicted."""
+def predict(
+    folder: Path, *, slide_ids: Sequence[int] | None, device: str, model_id: int | None = None
+) -> Work[PredictReport]:
+    """Predict slides (None: all) that a model (None: the current one) has not predicted."""
     from histoloop.workflows.predict import predict_project
 
     with opened_project(folder) as project:
-        return (yield from predict_project(project, slide_ids=slide_ids, device=device))
+        return (yield from predict_project(project, slide_ids=slide_ids, device=device, model_id=model_id))
 
 
 def ask(folder: Path, *, strategy: str, count: int, seed: int) -> Work[tuple[QueryRecord, ...]]:
@@ -40,12 +42,14 @@ def ask(folder: Path, *, strategy: str, count: int, seed: int) -> Work[tuple[Que
         return (yield from choose(project, strategy=strategy, count=count, seed=seed))
 
 
-def retrain(folder: Path, *, device: str, seed: int, epochs: int | None = None) -> Work[Candidate]:
+def retrain(
+    folder: Path, *, device: str, seed: int, epochs: int | None = None, learn_from: LearnFrom = "masks"
+) -> Work[Candidate]:
     """Retrain on all annotations and predict the slides with the candidate; `epochs` other than the recipe's."""
     from histoloop.workflows.retrain import retrain as train
 
     with opened_project(folder) as project:
-        return (yield from train(project, device=device, seed=seed, epochs=epochs))
+        return (yield from train(project, learn_from=learn_from, device=device, seed=seed, epochs=epochs))
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:

@@ -17,6 +17,7 @@ from histoloop.gui.application import make_application
 from histoloop.gui.main_window import MainWindow
 from histoloop.gui.mouse import drag
 from histoloop.gui.settings import Settings
+from histoloop.gui.size_picker import STEP_PERCENT
 from histoloop.slides.synthetic import SyntheticTissue
 from histoloop.store.files import write_beside
 from histoloop.workflows.demo_project import specifications
@@ -31,6 +32,7 @@ SIZE_PX = (1480, 920)
 SEED = 0
 ANNOTATIONS = 6
 STROKES = 8
+SAID_ZOOM = 2.5
 PATIENCE_S = 600.0
 
 
@@ -85,7 +87,7 @@ class _Tour:
         self._truth = {name: SyntheticTissue(spec) for name, spec in specifications(SEED).items()}
 
     def run(self) -> None:
-        """Open, predict, query, paint, retrain, keep, export."""
+        """Open, predict, query, paint, retrain, keep, export, say label and size."""
         window = self.window
         window.resize(*SIZE_PX)
         window.set_theme("light")
@@ -97,6 +99,7 @@ class _Tour:
         self._annotate()
         self._retrain_and_keep()
         self._export()
+        self._say_label_and_size()
 
     def _open_and_predict(self) -> None:
         window, jobs = self.window, self.window.session.jobs
@@ -223,6 +226,40 @@ class _Tour:
         window.banner.dismiss()
         self.settle()
         self.picture("dark", "The dark theme")
+
+    def _say_label_and_size(self) -> None:
+        """What a clinician knows without painting: the slide's label, and label and size of a region."""
+        window, panel = self.window, self.window.annotation_panel
+        project = window.session.project
+        if project is None:
+            raise TourError("no project is open")
+        window.set_theme("light")
+        slide = project.slides()[0]
+        window.slides_panel.choose(slide.id)
+        self.wait(lambda: window.opener.current == slide.id, "the first slide to show")
+        self.settle()
+        window.viewer.zoom_by(SAID_ZOOM)
+        self.settle()
+        window.actions_["annotate_visible"].trigger()
+        self.wait(lambda: window.viewer.annotating is not None, "the region to open")
+        active = window.session.active
+        if active is None:
+            raise TourError("no region is open")
+        truth = self._truth[slide.name].read(active.record.region)[1]
+        mask_class = project.scheme.mask_names[int(max(1, truth.max())) - 1]
+        label = next(label.name for label in project.scheme.labels if label.mask == mask_class)
+        window.label_slides([slide.id], label)
+        while panel.said()[0] != label:
+            window.actions_["next_label"].trigger()
+        for _step in range(max(1, round(float(np.mean(truth > 0)) * 100 / STEP_PERCENT))):
+            window.actions_["size_more"].trigger()
+        self.wait(lambda: panel.saved.text() == "Saved", "label and size to be saved")
+        self.settle()
+        self.picture("said", "The label of a slide, label and size of a region, and no mask")
+        window.actions_["save_said"].trigger()
+        self.wait(lambda: _active_id(window) != active.record.id, "the region to be finished")
+        said = [record for record in project.finished_annotations() if not record.has_mask]
+        self.figures["regions with label and size alone"] = len(said)
 
     # --- waiting, pictures, results -----------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from histoloop.gui.curve import TrainingCurve
 from histoloop.gui.widgets import Panel, action_button, label, row, set_role
@@ -14,21 +14,50 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from histoloop.gui.actions import Actions
-    from histoloop.workflows.rounds import Candidate
+    from histoloop.workflows.rounds import Candidate, LearnFrom, Lessons
+
+
+WAYS: tuple[tuple[LearnFrom, str, str], ...] = (
+    ("masks", "Painted masks", "The decoder learns outlines; what the model knows of labels stays as it is."),
+    (
+        "sizes",
+        "Sizes and labels, then masks",
+        "The model learns how much of each region is foreground; then outlines from what is painted, if anything is.",
+    ),
+    (
+        "labels",
+        "Labels, then masks",
+        "The model learns which label regions and slides have; then outlines from what is painted, if anything is.",
+    ),
+    (
+        "min-max",
+        "Labels, by min-max entropy",
+        "The model learns from labels alone to find all that speaks for them, by hiding what it has found already.",
+    ),
+)
+"""What a retraining can learn from: for the program, for the user, and why."""
 
 
 class TrainingPanel(Panel):
     """Shows what it is told; the buttons are the actions of the menu."""
 
     candidate_shown = Signal(bool)
+    way_chosen = Signal(str)
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
+        self.way = QComboBox()
+        for way, title, why in WAYS:
+            self.way.addItem(title, way)
+            self.way.setItemData(self.way.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
+        self.way.setToolTip("What retraining learns from")
+        self.way.currentIndexChanged.connect(lambda _index: self.way_chosen.emit(self.way.currentData()))
         self.retrain = action_button(actions["retrain"], primary=True)
         self.state = label(role="muted", wrap=True)
         self.curve = TrainingCurve()
         self.decision = _Decision(actions)
         self.decision.show_new.toggled.connect(self.candidate_shown)
+        self.column.addLayout(row(label("Learn from"), self.way))
         self.column.addWidget(self.retrain)
         self.column.addWidget(self.state)
         self.column.addWidget(self.decision)
@@ -37,15 +66,15 @@ class TrainingPanel(Panel):
         self.curve.setVisible(False)
         self.decision.setVisible(False)
 
-    def show_counts(self, *, training: int, held_out: int, round_number: int) -> None:
-        """What there is to learn from."""
-        said = "1 annotation" if training == 1 else f"{training} annotations"
-        measured = f", {held_out} held out to measure" if held_out else ""
+    def show_lessons(self, lessons: Lessons, *, round_number: int) -> None:
+        """What there is to learn from in the chosen way, and what is held out to measure."""
         before = f"Round {round_number} is done. " if round_number else ""
-        if training + held_out == 0:
-            self.state.setText("Annotate at least one region, then retrain.")
-        else:
-            self.state.setText(f"{before}{said} to learn from{measured}.")
+        held_out = f", {lessons.held_out} held out to measure" if lessons.held_out else ""
+        way: LearnFrom = self.way.currentData()
+        if not lessons.suffice(way):
+            self.state.setText(f"{before}{_WANTED[way]}{_others(lessons, way)}")
+            return
+        self.state.setText(f"{before}{_there(lessons, way)} to learn from{held_out}.{_others(lessons, way)}")
 
     def begin(self) -> None:
         """A training has begun."""
@@ -66,6 +95,34 @@ class TrainingPanel(Panel):
         self.decision.setVisible(candidate is not None)
         if candidate is not None:
             self.decision.show_candidate(candidate)
+
+
+_WANTED: Mapping[LearnFrom, str] = {
+    "masks": "Paint at least one region, then retrain.",
+    "sizes": "Say of at least one region how much of it is foreground, or paint it, then retrain.",
+    "labels": "Label regions or slides of at least two classes, then retrain.",
+    "min-max": "Label regions or slides of at least two classes, then retrain.",
+}
+
+
+def _there(lessons: Lessons, way: LearnFrom) -> str:
+    if way == "masks":
+        return _count(lessons.masks, "painted region")
+    if way == "sizes":
+        return _count(lessons.sizes, "region") + " of known size"
+    return _count(lessons.labels, "label") + f" of {lessons.label_classes} classes"
+
+
+def _others(lessons: Lessons, way: LearnFrom) -> str:
+    """What the chosen way leaves unused."""
+    only_sized = lessons.sizes - lessons.masks
+    if way == "masks" and only_sized:
+        return f" {_count(only_sized, 'region')} with a size alone: learn from sizes to use them."
+    return ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
 
 
 class _Decision(QWidget):

@@ -54,13 +54,14 @@ class _Pixels(Image):  # type: ignore[misc]
 class SlideViewer(QWidget):
     """Shows one slide and lets a region of it be painted.
 
-    `patch_painted` comes once per finished stroke, polygon, fill, undo and redo, with the rectangle that changed.
+    `patch_painted` comes once per finished stroke, polygon, fill, undo and redo, with the rectangle that changed;
+    `change_made` once per stroke, polygon and fill: one call of `undo` takes it back.
     """
 
     camera_changed = Signal()
     query_clicked = Signal(int)
     patch_painted = Signal(object)
-    history_changed = Signal(bool, bool)
+    change_made = Signal()
     tool_changed = Signal(str)
     render_failed = Signal(str)
 
@@ -229,7 +230,6 @@ class SlideViewer(QWidget):
         self.show_region(region)
         self.set_tool("brush")
         self.refresh()
-        self.history_changed.emit(False, False)
 
     def end_annotation(self) -> None:
         """Leave the region; what was painted was told by `patch_painted`."""
@@ -297,7 +297,6 @@ class SlideViewer(QWidget):
             apply_patch(self._saved_mask, patch)
         self._labels.refresh()
         self.patch_painted.emit(patch)
-        self.history_changed.emit(bool(self._undo), bool(self._redo))
 
     def _on_paint(self, _event: object) -> None:
         # napari tells of a stroke before it has written its last pixels in some tools: look after it is done.
@@ -316,7 +315,7 @@ class SlideViewer(QWidget):
         self._undo.append((before, after))
         self._redo.clear()
         self.patch_painted.emit(after)
-        self.history_changed.emit(True, False)
+        self.change_made.emit()
 
     # --- rendering --------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QIcon, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MARGIN_PX = 12
 
@@ -69,6 +74,35 @@ def action_button(action: QAction, *, text: str = "", primary: bool = False, ico
     return made
 
 
+class Switch(QWidget):
+    """Buttons beside each other of which at most one is down; `chosen` tells which one the user pressed."""
+
+    chosen = Signal(int)
+
+    def __init__(self, entries: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        self.buttons = []
+        for index, (text, tip) in enumerate(entries):
+            made = button(text, tip=tip)
+            made.setObjectName("segment")
+            made.setCheckable(True)
+            made.clicked.connect(lambda _on=False, index=index: self._press(index))
+            layout.addWidget(made, 1 + len(text))
+            self.buttons.append(made)
+
+    def take(self, chosen: int | None) -> None:
+        """Put one button down, the others up."""
+        for index, made in enumerate(self.buttons):
+            made.setChecked(index == chosen)
+
+    def _press(self, index: int) -> None:
+        self.take(index)
+        self.chosen.emit(index)
+
+
 def row(*widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:
     """Widgets beside each other; `stretch` is the index of the one that takes the room."""
     made = QHBoxLayout()
@@ -84,6 +118,19 @@ def slider(minimum: int, maximum: int, value: int) -> QSlider:
     made.setRange(minimum, maximum)
     made.setValue(value)
     return made
+
+
+def leave_wheel_to_panel(widget: QWidget) -> None:
+    """Let the wheel scroll the panel around a widget instead of changing the widget's value unasked."""
+    widget.installEventFilter(_WheelPasser(widget))
+
+
+class _WheelPasser(QObject):
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Wheel:
+            event.ignore()
+            return True
+        return False
 
 
 def line() -> QFrame:

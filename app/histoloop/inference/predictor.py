@@ -20,13 +20,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from histoloop.inference.stitcher import upsample
+from histoloop.networks.drawing import Summary, draw, drawings, posterior_of, summarise
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import Tile, TileGrid, Window, tile_grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from histoloop.networks.hybrid import Hybrid
+    from histoloop.networks.network import SlideNetwork
     from histoloop.slides.reader import Slide
     from histoloop.slides.tissue import TissueMask
 
@@ -57,16 +59,16 @@ class SlidePrediction:
 
 
 class MapSink(Protocol):
-    """Where maps go, core by core; `foreground_HW` probabilities, `labels_CHW` raw label maps, a cell per stride."""
+    """Where maps go, core by core; `foreground_HW` values in [0, 1], `maps_KHW` raw class maps, a cell per stride."""
 
-    def write(self, core: Window, foreground_HW: NDArray[np.float32], labels_CHW: NDArray[np.float32]) -> None:
+    def write(self, core: Window, foreground_HW: NDArray[np.float32], maps_KHW: NDArray[np.float32]) -> None:
         """Keep the maps of a core."""
         ...
 
 
 def predict_slide(
     slide: Slide,
-    network: Hybrid,
+    network: SlideNetwork,
     *,
     downsample: float,
     mean: Sequence[float],
@@ -77,36 +79,59 @@ def predict_slide(
 ) -> Work[SlidePrediction]:
     """Predict the maps of a slide at `downsample` level-0 pixels per network pixel, and its label.
 
-    The slide's scores are the network's own pooling over all predicted cells of the stitched label map. Closing the
+    The slide's scores are the network's own pooling over all predicted cells of the stitched maps. A network without a
+    decoder has its foreground drawn from the stitched maps afterwards, by the drawing it was made for. Closing the
     generator stops the reading threads; an error of a reader (SlideError) ends it.
     """
     started = time.monotonic()
     grid = slide_grid(slide, network, downsample=downsample, settings=settings, tissue=tissue)
-    stride, device = network.stride_px, torch.device(settings.device)
-    labels = np.zeros((network.config.labels, grid.height // stride, grid.width // stride), np.float32)
-    covered = np.zeros(labels.shape[1:], np.bool_)
+    stride, device, count = network.stride_px, torch.device(settings.device), len(grid.tiles)
+    names = network.config.map_names(("",) * network.config.labels)
+    maps = np.zeros((len(names), grid.height // stride, grid.width // stride), np.float32)
+    covered = np.zeros(maps.shape[1:], np.bool_)
     stage = f"Predicting {slide.path.name}"
     yield Progress(stage, 0, len(grid.tiles))
     with _evaluating(network), _decoded(slide, grid, readers=settings.readers) as windows:
         for number, (tile, pixels) in enumerate(windows, start=1):
-            foreground_HW, labels_CHW = _forward(network, pixels, mean=mean, std=std, device=device)
+            foreground_HW, maps_KHW = _forward(network, pixels, mean=mean, std=std, device=device)
             inner = _within(tile.core, tile.window)
-            cells = _cells(inner, stride)
-            core_cells = _cells((tile.core.y, tile.core.x, tile.core.height, tile.core.width), stride)
-            labels[:, *core_cells] = labels_CHW[:, *cells]
+            cells, core_cells = _cells(inner, stride), _core_cells(tile.core, stride)
+            maps[:, *core_cells] = maps_KHW[:, *cells]
             covered[core_cells] = True
-            top, left, height, width = inner
-            sink.write(tile.core, foreground_HW[top : top + height, left : left + width], labels_CHW[:, *cells])
-            yield Progress(stage, number, len(grid.tiles), f"tile {number} of {len(grid.tiles)}")
-    seconds = time.monotonic() - started
+            if foreground_HW is not None:
+                top, left, height, width = inner
+                sink.write(tile.core, foreground_HW[top : top + height, left : left + width], maps_KHW[:, *cells])
+            yield Progress(stage, number, count, f"tile {number} of {count}")
     if not grid.tiles:
-        return SlidePrediction(None, None, "no tissue was found", 0, seconds)
-    scores = network.pooling.pool_maps(torch.from_numpy(labels)[None], torch.from_numpy(covered)[None])[0]
-    return SlidePrediction(scores.numpy(), scores.softmax(dim=0).numpy(), "", len(grid.tiles), seconds)
+        return SlidePrediction(None, None, "no tissue was found", 0, time.monotonic() - started)
+    scores = _pooled(network, maps, covered, device)
+    posterior = posterior_of(scores)
+    if not network.config.decoder_channels:
+        summary = summarise(drawings(network.config)[0], maps[:, covered], network.config, posterior=posterior)
+        for tile in grid.tiles:
+            sink.write(tile.core, _drawn(tile.core, maps, summary, network), maps[:, *_core_cells(tile.core, stride)])
+            yield Progress(stage, count, count, "drawing the masks")
+    return SlidePrediction(scores, posterior, "", count, time.monotonic() - started)
+
+
+def _pooled(
+    network: SlideNetwork, maps: NDArray[np.float32], covered: NDArray[np.bool_], device: torch.device
+) -> NDArray[np.float32]:
+    maps_1KHW, valid_1HW = torch.from_numpy(maps)[None].to(device), torch.from_numpy(covered)[None].to(device)
+    with torch.inference_mode():
+        pooled: NDArray[np.float32] = network.score(maps_1KHW, valid_1HW)[0].float().cpu().numpy()
+    return pooled
+
+
+def _drawn(core: Window, maps: NDArray[np.float32], summary: Summary, network: SlideNetwork) -> NDArray[np.float32]:
+    """The foreground of a core, drawn from the maps of the whole slide."""
+    place = {"x": core.x, "y": core.y, "width": core.width, "height": core.height}
+    enlarged = upsample(maps, stride_px=network.stride_px, **place)
+    return draw(drawings(network.config)[0], enlarged, summary, network.config)
 
 
 def slide_grid(
-    slide: Slide, network: Hybrid, *, downsample: float, settings: PredictorSettings, tissue: TissueMask | None
+    slide: Slide, network: SlideNetwork, *, downsample: float, settings: PredictorSettings, tissue: TissueMask | None
 ) -> TileGrid:
     """The tiles of a slide: one where it is small enough, else cores with the network's halo."""
     longest = max(slide.width, slide.height) / downsample
@@ -124,7 +149,7 @@ def slide_grid(
 
 
 @contextmanager
-def _evaluating(network: Hybrid) -> Iterator[None]:
+def _evaluating(network: SlideNetwork) -> Iterator[None]:
     was_training = network.training
     network.eval()
     try:
@@ -159,15 +184,22 @@ def _decoded(slide: Slide, grid: TileGrid, *, readers: int) -> Iterator[Iterator
 
 
 def _forward(
-    network: Hybrid, pixels: NDArray[np.uint8], *, mean: Sequence[float], std: Sequence[float], device: torch.device
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Foreground probability (H, W) and raw label maps (C, H / stride, W / stride) of a window."""
+    network: SlideNetwork,
+    pixels: NDArray[np.uint8],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+    """Foreground probability (H, W), of a decoder, and raw maps (K, H / stride, W / stride) of a window."""
     with torch.inference_mode():
         tile_BCHW = _normalised(torch.from_numpy(pixels).to(device), mean, std)
         with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
             output = network(tile_BCHW)
-        foreground = output.foreground_B1HW[0, 0].float().sigmoid()
-        return foreground.cpu().numpy(), output.maps_BCHW[0].float().cpu().numpy()
+        maps = output.maps_BKHW[0].float().cpu().numpy()
+        if output.foreground_B1HW is None:
+            return None, maps
+        return output.foreground_B1HW[0, 0].float().sigmoid().cpu().numpy(), maps
 
 
 def _normalised(pixels_HW3: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -180,6 +212,10 @@ def _normalised(pixels_HW3: Tensor, mean: Sequence[float], std: Sequence[float])
 def _within(core: Window, window: Window) -> tuple[int, int, int, int]:
     """Top, left, height, width of a core inside its window."""
     return core.y - window.y, core.x - window.x, core.height, core.width
+
+
+def _core_cells(core: Window, stride: int) -> tuple[slice, slice]:
+    return _cells((core.y, core.x, core.height, core.width), stride)
 
 
 def _cells(box: tuple[int, int, int, int], stride: int) -> tuple[slice, slice]:

@@ -1,34 +1,52 @@
-"""Feature extractors: a pyramid of feature maps from tiles."""
+"""Feature extractors: a pyramid of feature maps from tiles. Weights start random; names are torchvision's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torchvision.models
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from torchvision.models import ResNet
+    from torchvision.models import MobileNetV2, MobileNetV3, ResNet
 
 STRIDES = (2, 4, 8, 16, 32)
 """Input pixels per cell of each stage of every backbone here."""
 
 
-class ResNetBackbone(nn.Module):
-    """The convolutional part of a ResNet (He et al. 2016), stage by stage.
+class Backbone(nn.Module):
+    """`channels[i]` is the width of the stage with stride `STRIDES[i]`; torchvision's state dicts fit."""
 
-    `channels[i]` is the width of the stage with stride `STRIDES[i]`. Weights start random; their names are
-    torchvision's, so that its state dicts fit.
-    """
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
+        raise NotImplementedError
+
+    def keep_last_resolution(self) -> None:
+        """Give the last stage a stride of 1 over the one before."""
+        for convolution in self.last_strided():
+            convolution.stride = (1, 1)
+
+    def last_strided(self) -> list[nn.Conv2d]:
+        """The convolutions that halve the resolution for the last stage."""
+        raise NotImplementedError
+
+
+class ResNetBackbone(Backbone):
+    """The convolutional part of a ResNet (He et al. 2016), stage by stage."""
 
     def __init__(self, resnet: ResNet, channels: tuple[int, ...]) -> None:
-        super().__init__()
+        super().__init__(channels)
         self.conv1, self.bn1, self.relu, self.maxpool = resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool
         self.layer1, self.layer2 = resnet.layer1, resnet.layer2
         self.layer3, self.layer4 = resnet.layer3, resnet.layer4
-        self.channels = channels
 
     def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
@@ -38,26 +56,105 @@ class ResNetBackbone(nn.Module):
         third = self.layer3(second)
         return stem, first, second, third, self.layer4(third)
 
-
-def _resnet18() -> ResNetBackbone:
-    return ResNetBackbone(torchvision.models.resnet18(weights=None), (64, 64, 128, 256, 512))
-
-
-BACKBONES: dict[str, tuple[Callable[[], ResNetBackbone], int]] = {"resnet18": (_resnet18, 217)}
-"""Name -> (constructor, receptive radius): input pixels a stride-32 cell sees from its centre, at most."""
+    def last_strided(self) -> list[nn.Conv2d]:
+        """Of the first block of layer4, and beside it."""
+        return _strided(self.layer4)
 
 
-def build_backbone(name: str) -> ResNetBackbone:
-    """Backbone by name with random weights; ValueError names the choices."""
-    return _entry(name)[0]()
+class MobileNetBackbone(Backbone):
+    """The convolutional part of a MobileNet (Sandler et al. 2018; Howard et al. 2019), cut where resolution halves.
+
+    `ends` are the numbers of blocks up to and including each of the stages.
+    """
+
+    def __init__(
+        self, mobilenet: MobileNetV2 | MobileNetV3, *, ends: tuple[int, ...], channels: tuple[int, ...]
+    ) -> None:
+        super().__init__(channels)
+        self.features = mobilenet.features
+        self.ends = ends
+
+    def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
+        stages, below = [], tiles_BCHW
+        for number, block in enumerate(self.features, start=1):
+            below = block(below)
+            if number in self.ends:
+                stages.append(below)
+        return tuple(stages)
+
+    def last_strided(self) -> list[nn.Conv2d]:
+        """The depthwise convolution of the first block of the last stage."""
+        return _strided(self.features)[-1:]
+
+
+def _strided(module: nn.Module) -> list[nn.Conv2d]:
+    return [part for part in module.modules() if isinstance(part, nn.Conv2d) and part.stride == (2, 2)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """How a backbone is made, and the input pixels a stride-32 cell sees beyond its own block, at most."""
+
+    make: Callable[[], Backbone]
+    radius_px: int
+
+
+def _resnet(make: Callable[..., ResNet], blocks: tuple[int, ...], *, wide: bool) -> _Entry:
+    """A ResNet of so many blocks per stage: with two 3x3 convolutions each, or (`wide`) a bottleneck with one."""
+    widths = (256, 512, 1024, 2048) if wide else (64, 128, 256, 512)
+    radius, jump = 5, 4  # of the 7x7 convolution and the pooling before the stages
+    for stage, count in enumerate(blocks):
+        for block in range(count):
+            radius += jump
+            jump *= 2 if stage > 0 and block == 0 else 1
+            radius += 0 if wide else jump
+    return _Entry(lambda: ResNetBackbone(make(weights=None), (64, *widths)), radius)
+
+
+def _mobilenet(
+    make: Callable[..., MobileNetV2 | MobileNetV3], ends: tuple[int, ...], channels: tuple[int, ...], radius_px: int
+) -> _Entry:
+    return _Entry(lambda: MobileNetBackbone(make(weights=None), ends=ends, channels=channels), radius_px)
+
+
+BACKBONES: Mapping[str, _Entry] = {
+    "resnet18": _resnet(torchvision.models.resnet18, (2, 2, 2, 2), wide=False),
+    "resnet34": _resnet(torchvision.models.resnet34, (3, 4, 6, 3), wide=False),
+    "resnet50": _resnet(torchvision.models.resnet50, (3, 4, 6, 3), wide=True),
+    "resnet101": _resnet(torchvision.models.resnet101, (3, 4, 23, 3), wide=True),
+    "mobilenet_v2": _mobilenet(torchvision.models.mobilenet_v2, (2, 4, 7, 14, 19), (16, 24, 32, 96, 1280), 245),
+    "mobilenet_v3_small": _mobilenet(
+        torchvision.models.mobilenet_v3_small, (1, 2, 4, 9, 13), (16, 16, 24, 48, 576), 512
+    ),
+    "mobilenet_v3_large": _mobilenet(
+        torchvision.models.mobilenet_v3_large, (2, 4, 7, 13, 17), (16, 24, 40, 112, 960), 512
+    ),
+}
+"""MobileNetV3 squeezes and excites by means over the whole tile, so that its radius is no bound: slides that need more
+than one tile show faint seams with it."""
+
+
+def build_backbone(name: str, *, stride: int = STRIDES[-1]) -> Backbone:
+    """Backbone by name with random weights; ValueError names the choices.
+
+    With a stride of 16 the last stage keeps the resolution: its first strided convolution no longer strides, which
+    leaves the shapes of all weights as they are (thesis 4.4.2).
+    """
+    backbone = _entry(name).make()
+    if stride not in STRIDES[-2:]:
+        raise ValueError(f"stride must be {STRIDES[-2]} or {STRIDES[-1]}, not {stride}")
+    if stride == STRIDES[-2]:
+        backbone.keep_last_resolution()
+    return backbone
 
 
 def receptive_radius_px(name: str) -> int:
     """Input pixels that a stride-32 cell of this backbone sees to each side of its own block, at most."""
-    return _entry(name)[1]
+    return _entry(name).radius_px
 
 
-def _entry(name: str) -> tuple[Callable[[], ResNetBackbone], int]:
+def _entry(name: str) -> _Entry:
     if name not in BACKBONES:
         raise ValueError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
     return BACKBONES[name]

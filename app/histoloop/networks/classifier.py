@@ -7,31 +7,53 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor, nn
 
 from histoloop.networks.backbones import build_backbone
-from histoloop.networks.pooling import build_pooling
+from histoloop.networks.pooling import AttentionHead, build_pooling
 
 if TYPE_CHECKING:
     from histoloop.networks.config import PoolingConfig
 
 
 class ClassifierOutput(NamedTuple):
-    """`scores_BC` before softmax; `maps_BCHW` the class maps at stride 32, before pooling; `features` of all stages."""
+    """`scores_BC` before softmax; `maps_BKHW` the class maps, a cell per stride; `features` of all stages.
+
+    The first C maps are those of the labels; after them comes the background, or the attention energies, if any.
+    """
 
     scores_BC: Tensor
-    maps_BCHW: Tensor
+    maps_BKHW: Tensor
     features: tuple[Tensor, ...]
 
 
 class Classifier(nn.Module):
-    """Feature maps F, class activation maps M by a 1x1 convolution, scores by pooling (thesis ch. 1-3)."""
+    """Feature maps F, class activation maps M by a 1x1 convolution, scores by pooling (thesis ch. 1-3).
 
-    def __init__(self, *, backbone: str, labels: int, pooling: PoolingConfig) -> None:
+    With `background`, one more map, the last, stands for what belongs to no label (thesis ch. 4); it has no score.
+    """
+
+    def __init__(
+        self, *, backbone: str, labels: int, pooling: PoolingConfig, stride: int = 32, background: bool = False
+    ) -> None:
         super().__init__()
-        self.backbone = build_backbone(backbone)
+        self.backbone = build_backbone(backbone, stride=stride)
         self.pooling = build_pooling(pooling)
-        self.head = nn.Conv2d(self.backbone.channels[-1], labels * self.pooling.modalities, kernel_size=1)
+        self.head = self.pooling.head(self.backbone.channels[-1], labels + background)
+        self.background = background
+
+    def score(self, maps_BKHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
+        """Scores (B, C) of maps of any size, over their valid cells: a whole slide's map too."""
+        scored = maps_BKHW[:, :-1] if self.background else maps_BKHW
+        return self.pooling.pool_maps(scored, valid_BHW)
+
+    def label_bias(self) -> tuple[float, ...]:
+        """What the head adds to the map of each label."""
+        convolution = self.head.score if isinstance(self.head, AttentionHead) else self.head
+        assert isinstance(convolution, nn.Conv2d)
+        assert convolution.bias is not None
+        per_class = convolution.bias.detach().view(-1, self.pooling.modalities).mean(dim=1).tolist()
+        return tuple(per_class[:-1] if self.background else per_class)
 
     def forward(self, tiles_BCHW: Tensor) -> ClassifierOutput:
-        """Normalised tiles, sides a multiple of 32."""
+        """Normalised tiles, sides a multiple of the stride."""
         features = self.backbone(tiles_BCHW)
-        maps_BCHW = self.pooling.classwise(self.head(features[-1]))
-        return ClassifierOutput(self.pooling(maps_BCHW), maps_BCHW, features)
+        maps_BKHW = self.pooling.classwise(self.head(features[-1]))
+        return ClassifierOutput(self.score(maps_BKHW), maps_BKHW, features)

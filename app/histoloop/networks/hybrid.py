@@ -2,58 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
-from torch import Tensor, nn
-
-from histoloop.networks.backbones import STRIDES, receptive_radius_px
 from histoloop.networks.classifier import Classifier
-from histoloop.networks.unet import Decoder, reach_px
+from histoloop.networks.network import NetworkOutput, SlideNetwork
+from histoloop.networks.unet import Decoder
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from histoloop.networks.backbones import Backbone
     from histoloop.networks.config import NetworkConfig
-    from histoloop.networks.pooling import MapPooling
 
 
-class HybridOutput(NamedTuple):
-    """Scores (B, C) before softmax, class maps (B, C, H/32, W/32) before pooling, foreground logits (B, 1, H, W)."""
-
-    scores_BC: Tensor
-    maps_BCHW: Tensor
-    foreground_B1HW: Tensor
-
-
-class Hybrid(nn.Module):
-    """Classifier and foreground decoder over one backbone."""
+class Hybrid(SlideNetwork):
+    """Classifier and, unless the config leaves it out, a foreground decoder over one backbone."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.classifier = Classifier(backbone=config.backbone, labels=config.labels, pooling=config.pooling)
-        self.decoder = Decoder(self.classifier.backbone.channels, config.decoder_channels)
+        self.classifier = Classifier(
+            backbone=config.backbone,
+            labels=config.labels,
+            pooling=config.pooling,
+            stride=config.stride,
+            background=config.background,
+        )
+        channels = self.classifier.backbone.channels
+        self.decoder = Decoder(channels, config.decoder_channels) if config.decoder_channels else None
         self.classifier_frozen = False
 
-    @property
-    def stride_px(self) -> int:
-        """Tile sides must be multiples of this; the class maps have one cell per stride."""
-        return STRIDES[-1]
+    def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (B, C) and class maps of normalised tiles, without the decoder."""
+        scores_BC, maps_BKHW, _features = self.classifier(tiles_BCHW)
+        return scores_BC, maps_BKHW
+
+    def score(self, maps_BKHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
+        """Scores (B, C) of class maps over their valid cells, by the classifier's pooling."""
+        return self.classifier.score(maps_BKHW, valid_BHW)
+
+    def label_bias(self) -> tuple[float, ...]:
+        """What the head adds to the map of each label."""
+        return self.classifier.label_bias()
 
     @property
-    def receptive_radius_px(self) -> int:
-        """Input pixels, rounded up to the stride, beyond which nothing influences an output pixel or class-map cell."""
-        radius = receptive_radius_px(self.config.backbone) + reach_px(self.stride_px) + self.stride_px // 2
-        return -(-radius // self.stride_px) * self.stride_px
-
-    @property
-    def pooling(self) -> MapPooling:
-        """The rule from class maps to scores, for a whole slide's map too."""
-        return self.classifier.pooling
+    def backbone(self) -> Backbone:
+        """The feature extractor."""
+        return self.classifier.backbone
 
     def freeze_classifier(self) -> None:
         """Stop the classifier from learning: weights, batch-norm statistics and dropout; `train()` keeps it so."""
         self.classifier_frozen = True
         self.classifier.requires_grad_(False)
         self.classifier.eval()
+
+    def thaw_classifier(self) -> None:
+        """Let the classifier learn again."""
+        self.classifier_frozen = False
+        self.classifier.requires_grad_(True)
 
     def train(self, mode: bool = True) -> Self:
         """As in torch, except that a frozen classifier stays in evaluation mode."""
@@ -62,12 +68,7 @@ class Hybrid(nn.Module):
             self.classifier.eval()
         return self
 
-    def forward(self, tiles_BCHW: Tensor) -> HybridOutput:
+    def forward(self, tiles_BCHW: Tensor) -> NetworkOutput:
         """Normalised tiles, sides a multiple of `stride_px`."""
         scores, maps, features = self.classifier(tiles_BCHW)
-        return HybridOutput(scores, maps, self.decoder(features))
-
-
-def build_hybrid(config: NetworkConfig) -> Hybrid:
-    """The network a config describes, with random weights."""
-    return Hybrid(config)
+        return NetworkOutput(scores, maps, None if self.decoder is None else self.decoder(features))

@@ -150,6 +150,9 @@ def _read_value(hint: Any, value: Any, key: str, source: str) -> Any:
         kinds = typing.get_args(hint)
         return tuple(_read_value(kinds[0], entry, key, source) for entry in _checked(value, (list,), key))
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        records = [choice for choice in typing.get_args(hint) if dataclasses.is_dataclass(choice)]
+        if records and isinstance(value, dict):
+            return _read_value(records[0], value, key, source)
         return _checked(value, typing.get_args(hint), key)
     if typing.get_origin(hint) is typing.Literal:
         if value not in typing.get_args(hint):

@@ -33,6 +33,9 @@ class MapWriter:
     The frame is 'map pixels': the slide downsampled by `downsample`, rounded up to whole cells of `stride_px`.
     The folder appears only when the `with` block ends well, its pyramid built; after an exception nothing is left.
     Raises FileExistsError when `folder` exists: maps are never overwritten. For one thread.
+
+    `maps` names the network's class maps when there are more than the `labels`, which then come first; `label_bias` is
+    what the network's head adds to the map of each label.
     """
 
     def __init__(
@@ -45,9 +48,15 @@ class MapWriter:
         labels: tuple[str, ...],
         stride_px: int,
         model_hash: str,
+        maps: tuple[str, ...] = (),
+        label_bias: tuple[float, ...] = (),
     ) -> None:
         if not downsample > 0 or stride_px < 1:
             raise ValueError(f"downsample and stride must be positive, not {downsample} and {stride_px}")
+        if maps and maps[: len(labels)] != labels:
+            raise ValueError(f"maps are named labels first, {labels}, not {maps}")
+        if label_bias and len(label_bias) != len(labels):
+            raise ValueError(f"there is one bias a label, not {len(label_bias)} of {len(labels)}")
         self.folder = folder
         self.stride_px = stride_px
         self.rows = math.ceil(math.ceil(slide_height / downsample) / stride_px)
@@ -58,10 +67,12 @@ class MapWriter:
             "slide_height": slide_height,
             "downsample": downsample,
             "labels": list(labels),
+            "maps": list(maps or labels),
+            "label_bias": list(label_bias),
             "stride_px": stride_px,
             "model_hash": model_hash,
         }
-        self._labels = labels
+        self._names = maps or labels
         self._room = folder_beside(folder)
         self._chunks: set[tuple[int, int]] = set()
 
@@ -70,16 +81,16 @@ class MapWriter:
         size = (self.rows * self.stride_px, self.columns * self.stride_px)
         self._group = zarr.create_group(self._room.__enter__(), zarr_format=3, attributes=self._attributes)
         self._foreground = _create(self._group, "foreground/0", size, np.float16, CHUNK_PX)
-        self._label_maps = _create(self._group, "labels", (len(self._labels), *cells), np.float32, CHUNK_CELLS)
+        self._class_maps = _create(self._group, "labels", (len(self._names), *cells), np.float32, CHUNK_CELLS)
         self._covered = _create(self._group, "covered", cells, np.bool_, CHUNK_CELLS)
         return self
 
     def write(
-        self, core: Window, foreground_HW: NDArray[np.floating[Any]], labels_CHW: NDArray[np.floating[Any]]
+        self, core: Window, foreground_HW: NDArray[np.floating[Any]], maps_KHW: NDArray[np.floating[Any]]
     ) -> None:
         """Keep the maps of a core (map pixels; its sides on multiples of the stride).
 
-        `foreground_HW` holds probabilities at map pixels, `labels_CHW` raw label maps, one cell per stride.
+        `foreground_HW` holds probabilities at map pixels, `maps_KHW` raw class maps, one cell per stride.
         """
         stride = self.stride_px
         edges = (core.x, core.y, core.x + core.width, core.y + core.height)
@@ -89,9 +100,9 @@ class MapWriter:
         if right > self.columns or bottom > self.rows:
             raise ValueError(f"{core} reaches past the map of {self.columns} x {self.rows} cells")
         _check_shape("foreground", foreground_HW.shape, (core.height, core.width))
-        _check_shape("label maps", labels_CHW.shape, (len(self._labels), bottom - top, right - left))
+        _check_shape("class maps", maps_KHW.shape, (len(self._names), bottom - top, right - left))
         self._foreground[core.y : edges[3], core.x : edges[2]] = foreground_HW.astype(np.float16)
-        self._label_maps[:, top:bottom, left:right] = labels_CHW.astype(np.float32)
+        self._class_maps[:, top:bottom, left:right] = maps_KHW.astype(np.float32)
         self._covered[top:bottom, left:right] = np.ones((bottom - top, right - left), dtype=np.bool_)
         self._chunks.update(_chunks_touched(core))
 
@@ -111,8 +122,8 @@ class MapWriter:
 class SlideMap:
     """The maps of one slide, read lazily from disk; any number of threads may read.
 
-    Level 0 of the foreground is the slide downsampled by `downsample`; each further level halves it. Label maps and
-    coverage have one cell per `stride_px` pixels of level 0.
+    Level 0 of the foreground is the slide downsampled by `downsample`; each further level halves it. Class maps, those
+    of the labels first, and coverage have one cell per `stride_px` pixels of level 0.
     """
 
     folder: Path
@@ -123,13 +134,19 @@ class SlideMap:
     stride_px: int
     model_hash: str
     level_downsamples: tuple[float, ...]
-    labels: zarr.Array[Any]
+    maps: zarr.Array[Any]
     covered: zarr.Array[Any]
+    label_bias: tuple[float, ...]
     _levels: tuple[zarr.Array[Any], ...]
 
     def foreground(self, level: int = 0) -> zarr.Array[Any]:
         """(h, w) float16 foreground probability; 0 where nothing was predicted."""
         return self._levels[level]
+
+    @property
+    def labels(self) -> NDArray[np.float32]:
+        """(C, rows, columns) raw maps of the labels, read from disk."""
+        return np.asarray(self.maps[: len(self.label_names)], np.float32)
 
     def read_foreground(self, region: Region, *, level: int = 0) -> NDArray[np.float32]:
         """Foreground probability (h, w) at the pixels of `level` that touch a level-0 region of the slide; else 0."""
@@ -153,8 +170,9 @@ def open_map(folder: Path) -> SlideMap:
             stride_px=attributes["stride_px"],
             model_hash=attributes["model_hash"],
             level_downsamples=tuple(attributes["downsample"] * 2.0**level for level in range(len(levels))),
-            labels=_array(group, "labels"),
+            maps=_array(group, "labels"),
             covered=_array(group, "covered"),
+            label_bias=tuple(attributes.get("label_bias", ())),
             _levels=levels,
         )
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -24,11 +24,13 @@ from histoloop.store.fingerprint import find_by_fingerprint, fingerprint
 from histoloop.store.planes import read_plane, write_plane
 from histoloop.store.records import (
     AnnotationRecord,
+    Assessment,
     ModelRecord,
     ModelStatus,
     NewQuery,
     QueryRecord,
     RoundRecord,
+    SlideLabel,
     SlideRecord,
 )
 from histoloop.store.schema import (
@@ -37,6 +39,8 @@ from histoloop.store.schema import (
     NEWEST_DONE,
     SELECT_ANNOTATIONS,
     SELECT_EARLIEST_OVERLAP,
+    SELECT_EVERY_ANNOTATION,
+    SELECT_MASK_OF_REGION,
     SELECT_QUERIES,
     SELECT_SLIDES,
 )
@@ -233,19 +237,37 @@ class Project:
                 self._database.run("DELETE FROM map WHERE slide_id = ?", slide_id)
                 self._database.run("DELETE FROM prediction WHERE slide_id = ?", slide_id)
 
-    def set_label(self, slide_id: int, label: str | None) -> None:
-        """Say what the whole slide is, in the words of the scheme; None takes it back."""
+    def set_slide_label(self, slide_id: int, label: str | None, *, person: str) -> None:
+        """Say what the whole slide is, in the words of the scheme; None takes it back. What was said before is kept."""
         self._check_label(label)
-        self._set_slide(slide_id, "label", label)
+        self.slide(slide_id)
+        with self._database.transaction():
+            self._database.insert("slide_label", slide_id=slide_id, label=label, person=person, created=_now())
+
+    def slide_label(self, slide_id: int) -> SlideLabel | None:
+        """What the whole slide is, by whom and when that was said; None while nobody said it, or took it back."""
+        said = self.slide_labels(slide_id)
+        return said[-1] if said and said[-1].label is not None else None
+
+    def slide_labels(self, slide_id: int) -> list[SlideLabel]:
+        """Everything that was ever said of the whole slide, oldest first."""
+        self.slide(slide_id)
+        found = self._database.all("SELECT * FROM slide_label WHERE slide_id = ? ORDER BY id", slide_id)
+        return [rows.slide_label_of(row) for row in found]
 
     def set_tissue(self, slide_id: int, tissue_px: float) -> None:
         """Keep how much tissue the slide has, in level-0 pixels."""
         self._set_slide(slide_id, "tissue_px", tissue_px)
 
     def set_prediction(self, slide_id: int, model_id: int, probabilities: Mapping[str, float]) -> None:
-        """Keep the probability per label that a model gave a slide; the newest of a model counts."""
-        for name in probabilities:
-            self._check_label(name)
+        """Keep the probability per label that a model gave a slide; the newest of a model counts.
+
+        The labels of the current model are the project's (ValueError otherwise); a model brought in to compare with
+        may have labels of its own.
+        """
+        if self.model(model_id).status is ModelStatus.CURRENT:
+            for name in probabilities:
+                self._check_label(name)
         text = json.dumps({name: float(value) for name, value in probabilities.items()})
         with self._database.transaction():
             self._database.insert(
@@ -278,7 +300,7 @@ class Project:
         ]
         return [self.relocate(slide.id, path) for slide, path in found]
 
-    def _set_slide(self, slide_id: int, column: str, value: float | str | None) -> None:
+    def _set_slide(self, slide_id: int, column: str, value: float | str) -> None:
         self.slide(slide_id)
         with self._database.transaction():
             self._database.run(f"UPDATE slide SET {column} = ? WHERE id = ?", value, slide_id)
@@ -481,17 +503,61 @@ class Project:
         person: str,
         query_id: int | None = None,
         origin: Origin = Origin.UNTOUCHED,
+        continues: AnnotationRecord | None = None,
     ) -> AnnotationRecord:
         """Begin a draft that starts from `mask` ((region.height, region.width), or both divided by one downsample).
 
         `origin_model` is the hash of the model that predicted the mask, `origin` where all of its pixels come from:
-        HUMAN for a mask that was drawn elsewhere.
+        HUMAN for a mask that was drawn elsewhere. `continues` is a finished annotation without a mask, whose label and
+        size the draft begins with; one with a mask is reopened instead.
         """
         self.slide(slide_id)
         plane = np.full(mask.shape, origin, dtype=np.uint8)
         return self._insert_annotation(
-            mask, plane, slide_id=slide_id, region=region, model_hash=origin_model, person=person, query_id=query_id
+            mask,
+            plane,
+            continues,
+            slide_id=slide_id,
+            region=region,
+            model_hash=origin_model,
+            person=person,
+            query_id=query_id,
         )
+
+    def add_annotation_without_mask(
+        self,
+        slide_id: int,
+        region: Region,
+        *,
+        label: str | None,
+        size: float | None,
+        person: str,
+        query_id: int | None = None,
+    ) -> AnnotationRecord:
+        """Keep a label, a size (foreground fraction), or both, of a region as a finished annotation; closes its query.
+
+        A mask that the region was given before stays its mask.
+        """
+        self.slide(slide_id)
+        self._check_said(label, size)
+        now = _now()
+        with self._database.transaction():
+            place = self._finish_without_mask(slide_id, region)
+            annotation_id = self._database.insert(
+                "annotation",
+                slide_id=slide_id,
+                **_edges(region),
+                **place,
+                status=AnnotationStatus.DONE,
+                person=person,
+                query_id=query_id,
+                created=now,
+                updated=now,
+            )
+            self._say(annotation_id, label, size, person)
+            if query_id is not None:
+                self._set_query_status(query_id, QueryStatus.ANNOTATED)
+        return self.annotation(annotation_id)
 
     def reopen_annotation(self, annotation_id: int, *, person: str | None = None) -> AnnotationRecord:
         """A new draft that continues from a finished annotation, by the same person unless said.
@@ -505,15 +571,13 @@ class Project:
         return self._insert_annotation(
             mask,
             origin,
+            old,
             slide_id=old.slide_id,
             region=old.region,
             model_hash=old.model_hash,
             person=old.person if person is None else person,
             query_id=old.query_id,
-            label=old.label,
-            size=old.size,
             held_out=old.held_out,
-            continues=old.id,
         )
 
     def attach_query(self, annotation_id: int, query_id: int) -> AnnotationRecord:
@@ -543,14 +607,35 @@ class Project:
             )
             self._database.run("UPDATE annotation SET updated = ? WHERE id = ?", now, annotation_id)
 
+    def assess_annotation(
+        self, annotation_id: int, *, label: str | None, size: float | None, person: str | None = None
+    ) -> None:
+        """Say label and size (foreground fraction) of a draft as they are now; None: not said, or taken back.
+
+        On disk when this returns, whatever happens to the process; what was said before is kept.
+        """
+        row = self._draft_row(annotation_id)
+        self._check_label(label)
+        _check_size(size)
+        with self._database.transaction():
+            self._say(annotation_id, label, size, row["person"] if person is None else person)
+            self._database.update("annotation", annotation_id, updated=_now())
+
+    def assessments(self, annotation_id: int) -> list[Assessment]:
+        """Every label and size that was ever said of an annotation, oldest first; the last one counts."""
+        found = self._database.all("SELECT * FROM assessment WHERE annotation_id = ? ORDER BY id", annotation_id)
+        return [rows.assessment_of(row) for row in found]
+
     def load_mask(self, annotation_id: int) -> tuple[Mask, Mask]:
         """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
 
-        A pixel whose value a patch changed is of HUMAN origin.
+        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask.
         """
         row = self._annotation_row(annotation_id)
         if row["mask_file"] is not None:
             return read_plane(self.masks_folder / row["mask_file"]), read_plane(self.masks_folder / row["origin_file"])
+        if row["status"] == AnnotationStatus.DONE:
+            raise ValueError(f"annotation {annotation_id} was done without a mask")
         mask = read_plane(self.masks_folder / row["base_mask_file"])
         origin = read_plane(self.masks_folder / row["base_origin_file"])
         for patch in self._journal(annotation_id):
@@ -566,30 +651,33 @@ class Project:
         *,
         label: str | None = None,
         size: float | None = None,
+        with_mask: bool = True,
     ) -> AnnotationRecord:
         """Close a draft, and its query with it. A label or size that is None leaves what was said before.
 
         DONE writes the mask and its origins to files of their own, pixels nobody touched as ACCEPTED, and settles
         whether the region is held out (`is_held_out`): a region done before, or overlapping such a one, goes where
-        that one went, so that no pixel both trains and judges.
+        that one went, so that no pixel both trains and judges. Without `with_mask` the draft's mask is set aside and
+        only label and size are done; a mask that the region was given before stays its mask.
         """
         if status not in _QUERY_STATUS_AFTER:
             raise ValueError(f"an annotation is finished as done, skipped or cannot tell, not {status}")
-        self._check_label(label)
-        if size is not None and not 0 <= size <= 1:
-            raise ValueError(f"size is a fraction of the region, between 0 and 1, not {size}")
         row = self._draft_row(annotation_id)
-        files = self._write_final_planes(row) if status is AnnotationStatus.DONE else {}
+        label = row["label"] if label is None else label
+        size = row["size"] if size is None else size
+        done = status is AnnotationStatus.DONE
+        self._check_said(label, size, needed=done and not with_mask)
+        files = self._write_final_planes(row) if done and with_mask else {}
         with self._database.transaction():
             self._draft_row(annotation_id)
             changes = {"status": status, "updated": _now(), **files}
-            if label is not None:
-                changes["label"] = label
-            if size is not None:
-                changes["size"] = size
-            if status is AnnotationStatus.DONE:
-                changes |= self._place_in_order(row)
+            if done and with_mask:
+                changes |= self._place_in_order(row["slide_id"], rows.region_of(row))
+            elif done:
+                changes |= self._finish_without_mask(row["slide_id"], rows.region_of(row))
             self._database.update("annotation", annotation_id, **changes)
+            if (label, size) != (row["label"], row["size"]):
+                self._say(annotation_id, label, size, row["person"])
             if row["query_id"] is not None:
                 self._set_query_status(row["query_id"], _QUERY_STATUS_AFTER[status])
         return self.annotation(annotation_id)
@@ -606,10 +694,14 @@ class Project:
         )
         return [rows.annotation_of(row) for row in found]
 
-    def training_annotations(self) -> list[AnnotationRecord]:
-        """The annotations that count, in order of finishing: of each region the newest done; held-out ones too."""
+    def finished_annotations(self) -> list[AnnotationRecord]:
+        """The annotations that count, in order of finishing: of each region the newest done, with a mask or without."""
         found = self._database.all(f"{SELECT_ANNOTATIONS} AND {NEWEST_DONE} ORDER BY finish_order")
         return [rows.annotation_of(row) for row in found]
+
+    def training_annotations(self) -> list[AnnotationRecord]:
+        """Those of them that have a mask; held-out ones too."""
+        return [record for record in self.finished_annotations() if record.has_mask]
 
     def annotation(self, annotation_id: int) -> AnnotationRecord:
         """One annotation."""
@@ -624,9 +716,11 @@ class Project:
         self,
         mask: Mask,
         origin: Mask,
+        continues: AnnotationRecord | None,
         *,
         slide_id: int,
         region: Region,
+        person: str,
         **values: float | str | None,
     ) -> AnnotationRecord:
         downsample = _mask_downsample(region, mask)
@@ -641,13 +735,17 @@ class Project:
                 slide_id=slide_id,
                 **_edges(region),
                 **values,
+                person=person,
                 mask_downsample=downsample,
                 status=AnnotationStatus.DRAFT,
                 created=now,
                 updated=now,
                 base_mask_file=mask_file,
                 base_origin_file=origin_file,
+                continues=None if continues is None else continues.id,
             )
+            if continues is not None and (continues.label, continues.size) != (None, None):
+                self._say(annotation_id, continues.label, continues.size, person)
         return self.annotation(annotation_id)
 
     def _write_final_planes(self, row: rows.Row) -> dict[str, Any]:
@@ -659,17 +757,37 @@ class Project:
             "origin_file": write_plane(self.masks_folder, origin, stem=f"{stem}-origin"),
         }
 
-    def _place_in_order(self, row: rows.Row) -> dict[str, Any]:
-        """When an annotation is done: its place among those done, its region's number, whether it is held out."""
-        last = self._database.one(
-            """SELECT COALESCE(MAX(finish_order), 0) AS finish_order, COALESCE(MAX(region_number), 0) AS region_number
-            FROM annotation"""
-        )
-        edges = _edges(rows.region_of(row))
-        earlier = self._database.first(SELECT_EARLIEST_OVERLAP, slide_id=row["slide_id"], **edges)
+    def _finish_without_mask(self, slide_id: int, region: Region) -> dict[str, Any]:
+        """What a region done with label or size alone is kept with: the mask it was given before, or none."""
+        before = self._database.first(SELECT_MASK_OF_REGION, slide_id=slide_id, **_edges(region))
+        if before is not None:
+            return dict(before) | self._place_in_order(slide_id, region)
+        nothing = {"mask_downsample": None, "model_hash": None, "held_out": False}
+        return nothing | {"finish_order": self._last_done()["finish_order"] + 1}
+
+    def _place_in_order(self, slide_id: int, region: Region) -> dict[str, Any]:
+        """When a mask is done: its place among what is done, its region's number, whether it is held out."""
+        last = self._last_done()
+        earlier = self._database.first(SELECT_EARLIEST_OVERLAP, slide_id=slide_id, **_edges(region))
         number = last["region_number"] + 1 if earlier is None else earlier["region_number"]
         held_out = is_held_out(number) if earlier is None else bool(earlier["held_out"])
         return {"finish_order": last["finish_order"] + 1, "region_number": number, "held_out": held_out}
+
+    def _last_done(self) -> rows.Row:
+        return self._database.one(
+            """SELECT COALESCE(MAX(finish_order), 0) AS finish_order, COALESCE(MAX(region_number), 0) AS region_number
+            FROM annotation"""
+        )
+
+    def _say(self, annotation_id: int, label: str | None, size: float | None, person: str) -> None:
+        self._database.insert(
+            "assessment",
+            annotation_id=annotation_id,
+            label=label,
+            size=None if size is None else float(size),
+            person=person,
+            created=_now(),
+        )
 
     def _journal(self, annotation_id: int) -> Iterator[Patch]:
         for row in self._database.all("SELECT * FROM patch WHERE annotation_id = ? ORDER BY id", annotation_id):
@@ -677,7 +795,7 @@ class Project:
             yield Patch(row["x"], row["y"], values.reshape(row["height"], row["width"]))
 
     def _annotation_row(self, annotation_id: int) -> rows.Row:
-        return self._database.one("SELECT * FROM annotation WHERE id = ?", annotation_id)
+        return self._database.one(f"{SELECT_EVERY_ANNOTATION} WHERE annotation.id = ?", annotation_id)
 
     def _draft_row(self, annotation_id: int) -> rows.Row:
         row = self._annotation_row(annotation_id)
@@ -697,6 +815,12 @@ class Project:
             raise ValueError(f"a mask is (H, W) uint8, not {mask.shape} {mask.dtype}")
         if int(mask.max()) > len(self.scheme.masks):
             raise ValueError(f"mask value {mask.max()} where the highest class is {len(self.scheme.masks)}")
+
+    def _check_said(self, label: str | None, size: float | None, *, needed: bool = True) -> None:
+        self._check_label(label)
+        _check_size(size)
+        if needed and label is None and size is None:
+            raise ValueError("an annotation without a mask needs a label or a size")
 
     def _check_label(self, label: str | None) -> None:
         if label is not None and label not in self.scheme.label_names:
@@ -740,13 +864,26 @@ class _Database:
             return
         if version > 0:
             self._copy_beside(version)
-        with self.transaction():
-            # Read again, now that nobody else can write: another process may have migrated meanwhile.
-            for script in MIGRATIONS[self._pragma("user_version") :]:
-                for statement in script.split(";"):
-                    self.run(statement)
-            self.run(f"PRAGMA application_id = {APPLICATION_ID}")
-            self.run(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        # A table that others refer to can only be made anew while foreign keys are off, and they can only be switched
+        # outside of a transaction (sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
+        self.run("PRAGMA foreign_keys = OFF")
+        try:
+            with self.transaction():
+                self._run_migrations()
+        finally:
+            self.run("PRAGMA foreign_keys = ON")
+
+    def _run_migrations(self) -> None:
+        # The version is read again, now that nobody else can write: another process may have migrated meanwhile.
+        for script in MIGRATIONS[self._pragma("user_version") :]:
+            for statement in script.split(";"):
+                self.run(statement)
+        self.run(f"PRAGMA application_id = {APPLICATION_ID}")
+        self.run(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        if broken := self.all("PRAGMA foreign_key_check"):
+            table = broken[0]["table"]
+            advice = "Restore the project's folder from a backup, or open it with the HistoLoop it was made with."
+            raise ProjectError(f"{self.path} refers to rows of its table {table} that are gone.", advice=advice)
 
     def all(self, sql: str, *values: object, **named: object) -> list[sqlite3.Row]:
         with self._explained():
@@ -834,6 +971,11 @@ def _edges(region: Region) -> dict[str, int]:
 
 def _stem(slide_id: int, region: Region) -> str:
     return f"slide-{slide_id:04d}-x{region.x}-y{region.y}"
+
+
+def _check_size(size: float | None) -> None:
+    if size is not None and not 0 <= size <= 1:
+        raise ValueError(f"size is a fraction of the region, between 0 and 1, not {size}")
 
 
 def _mask_shape(region: Region, downsample: float) -> tuple[int, int]:

@@ -49,6 +49,18 @@ class SlideRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SlideLabel:
+    """What a person said a slide is as a whole; `label` None took back what was said before.
+
+    `person` is empty where it is not known.
+    """
+
+    label: str | None
+    person: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
     """A model that the project has used; `parent` is the id of the model it was retrained from, `round` 0 the start."""
 
@@ -63,17 +75,20 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class AnnotationRecord:
-    """What a person said of a region.
+    """What a person said of a region: a mask, a label, a size, or several of them.
 
-    `mask_downsample` is level-0 pixels per mask pixel, `size` the foreground fraction estimated, `held_out` whether
-    it judges models instead of training them (settled when it is first done), `model_hash` the model whose prediction
-    the mask started from, `continues` the annotation that was reopened.
+    `label` and `size` (foreground fraction of the region, 0..1, as estimated) are None where nothing was said.
+    `has_mask` says whether it was done with a mask (a draft has none yet), `mask_downsample` is level-0 pixels per
+    pixel of the mask or of the draft (None: neither). `held_out` says whether the mask judges models instead of
+    training them (settled when the region is first done with a mask), `model_hash` is the model whose prediction the
+    mask started from, `continues` the annotation that was reopened.
     """
 
     id: int
     slide_id: int
     region: Region
-    mask_downsample: float
+    mask_downsample: float | None
+    has_mask: bool
     status: AnnotationStatus
     label: str | None
     size: float | None
@@ -84,6 +99,16 @@ class AnnotationRecord:
     model_hash: str | None
     query_id: int | None
     continues: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Label and size (foreground fraction, 0..1) that a person gave a region at one time; None: not said."""
+
+    label: str | None
+    size: float | None
+    person: str
+    created: str
 
 
 @dataclass(frozen=True, slots=True)

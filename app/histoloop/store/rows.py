@@ -11,10 +11,12 @@ from histoloop.annotations.records import AnnotationStatus, ClassScheme, LabelCl
 from histoloop.geometry import Region
 from histoloop.store.records import (
     AnnotationRecord,
+    Assessment,
     ModelRecord,
     ModelStatus,
     QueryRecord,
     RoundRecord,
+    SlideLabel,
     SlideRecord,
 )
 
@@ -49,6 +51,16 @@ def slide_of(row: Row) -> SlideRecord:
     )
 
 
+def slide_label_of(row: Row) -> SlideLabel:
+    """What was said of a slide at one time."""
+    return SlideLabel(row["label"], row["person"], row["created"])
+
+
+def assessment_of(row: Row) -> Assessment:
+    """What was said of a region at one time."""
+    return Assessment(row["label"], row["size"], row["person"], row["created"])
+
+
 def model_of(row: Row, models_folder: Path) -> ModelRecord:
     """A model; its folder is relative to the models of the project, or absolute for one that lies elsewhere."""
     return ModelRecord(
@@ -69,6 +81,7 @@ def annotation_of(row: Row) -> AnnotationRecord:
         slide_id=row["slide_id"],
         region=region_of(row),
         mask_downsample=row["mask_downsample"],
+        has_mask=row["mask_file"] is not None,
         status=AnnotationStatus(row["status"]),
         label=row["label"],
         size=row["size"],

@@ -122,19 +122,93 @@ CREATE TABLE round (
 )
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
-"""The i-th takes a database from schema version i to i + 1: statements between semicolons."""
+_VERSION_2 = """
+CREATE TABLE slide_label (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    slide_id INTEGER NOT NULL REFERENCES slide (id),
+    label TEXT,
+    person TEXT NOT NULL,
+    created TEXT NOT NULL
+);
+CREATE INDEX label_of_slide ON slide_label (slide_id, id);
+INSERT INTO slide_label (slide_id, label, person, created)
+    SELECT id, label, '', added FROM slide WHERE label IS NOT NULL;
+ALTER TABLE slide DROP COLUMN label;
+CREATE TABLE assessment (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    annotation_id INTEGER NOT NULL REFERENCES annotation (id),
+    label TEXT,
+    size REAL CHECK (size BETWEEN 0 AND 1),
+    person TEXT NOT NULL,
+    created TEXT NOT NULL
+);
+CREATE INDEX assessment_of_annotation ON assessment (annotation_id, id);
+INSERT INTO assessment (annotation_id, label, size, person, created)
+    SELECT id, label, size, person, updated FROM annotation WHERE label IS NOT NULL OR size IS NOT NULL ORDER BY id;
+CREATE TABLE annotation_of_version_2 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    slide_id INTEGER NOT NULL REFERENCES slide (id),
+    x INTEGER NOT NULL,
+    y INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    mask_downsample REAL,
+    status TEXT NOT NULL CHECK (status IN ('draft', 'done', 'skipped', 'cannot tell')),
+    person TEXT NOT NULL,
+    created TEXT NOT NULL,
+    updated TEXT NOT NULL,
+    model_hash TEXT,
+    query_id INTEGER REFERENCES query (id),
+    continues INTEGER REFERENCES annotation (id),
+    base_mask_file TEXT,
+    base_origin_file TEXT,
+    mask_file TEXT,
+    origin_file TEXT,
+    finish_order INTEGER UNIQUE,
+    region_number INTEGER,
+    held_out INTEGER NOT NULL DEFAULT 0,
+    CHECK (status <> 'draft' OR base_mask_file IS NOT NULL)
+);
+INSERT INTO annotation_of_version_2 (
+    id, slide_id, x, y, width, height, mask_downsample, status, person, created, updated, model_hash, query_id,
+    continues, base_mask_file, base_origin_file, mask_file, origin_file, finish_order, region_number, held_out
+) SELECT
+    id, slide_id, x, y, width, height, mask_downsample, status, person, created, updated, model_hash, query_id,
+    continues, base_mask_file, base_origin_file, mask_file, origin_file, finish_order, region_number, held_out
+FROM annotation;
+DROP TABLE annotation;
+ALTER TABLE annotation_of_version_2 RENAME TO annotation;
+CREATE INDEX annotation_of_slide ON annotation (slide_id, status)
+"""
+"""Labels of slides, and labels and sizes of annotations, become journals: the newest row counts, none is changed.
+
+An annotation may do without a mask. Who labelled a slide in version 1, and when, was not kept: nobody is named, and
+the time is when the slide was added.
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+"""The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """
     SELECT slide.*, (
+        SELECT label FROM slide_label WHERE slide_label.slide_id = slide.id ORDER BY slide_label.id DESC LIMIT 1
+    ) AS label, (
         SELECT probabilities FROM prediction JOIN model ON model.id = prediction.model_id
         WHERE prediction.slide_id = slide.id AND model.status = 'current' ORDER BY prediction.id DESC LIMIT 1
     ) AS predicted
     FROM slide WHERE slide.removed IS NULL"""
-"""Slides that were not removed, with their newest prediction by the current model."""
+"""Slides that were not removed, with what was said of them last and their newest prediction by the current model."""
 
-SELECT_ANNOTATIONS = """
-    SELECT annotation.* FROM annotation JOIN slide ON slide.id = annotation.slide_id WHERE slide.removed IS NULL"""
+SELECT_EVERY_ANNOTATION = """
+    SELECT annotation.*, assessment.label, assessment.size FROM annotation LEFT JOIN assessment ON assessment.id = (
+        SELECT MAX(latest.id) FROM assessment AS latest WHERE latest.annotation_id = annotation.id
+    )"""
+"""Annotations with the label and size said last."""
+
+SELECT_ANNOTATIONS = (
+    f"{SELECT_EVERY_ANNOTATION} JOIN slide ON slide.id = annotation.slide_id WHERE slide.removed IS NULL"
+)
+"""Those of slides that were not removed."""
 
 SELECT_QUERIES = "SELECT query.* FROM query JOIN slide ON slide.id = query.slide_id WHERE slide.removed IS NULL"
 
@@ -149,7 +223,13 @@ NEWEST_DONE = """annotation.status = 'done' AND NOT EXISTS (
 
 SELECT_EARLIEST_OVERLAP = """
     SELECT region_number, held_out FROM annotation
-    WHERE slide_id = :slide_id AND status = 'done'
+    WHERE slide_id = :slide_id AND mask_file IS NOT NULL
     AND x < :x + :width AND :x < x + width AND y < :y + :height AND :y < y + height
     ORDER BY finish_order LIMIT 1"""
-"""The annotation done first of those that share a pixel with a region."""
+"""The annotation done with a mask first of those that share a pixel with a region."""
+
+SELECT_MASK_OF_REGION = """
+    SELECT mask_file, origin_file, mask_downsample, model_hash FROM annotation
+    WHERE slide_id = :slide_id AND x = :x AND y = :y AND width = :width AND height = :height AND mask_file IS NOT NULL
+    ORDER BY finish_order DESC LIMIT 1"""
+"""The mask that a region was given last."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 
 from histoloop.training.samples import Batch
 
@@ -18,6 +19,8 @@ class AugmentSettings:
     """What is varied. Scales above 1 enlarge tissue; `crop_px` 0 keeps the tile's size.
 
     `stain` is the standard deviation of the random linear mix of optical densities, `brightness` that of the exponent.
+    `colour_jitter` multiplies brightness, contrast and saturation by 1 +- so much, `hue` turns the colour circle by so
+    much of it: what the papers do (thesis 2.1.3.1: 0.5 and 0.05).
     """
 
     flips_and_turns: bool = True
@@ -26,17 +29,23 @@ class AugmentSettings:
     crop_px: int = 0
     stain: float = 0.1
     brightness: float = 0.1
+    colour_jitter: float = 0.0
+    hue: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.scale_min <= self.scale_max:
             raise ValueError(f"scales need 0 < scale_min <= scale_max, not {self.scale_min} and {self.scale_max}")
         if self.crop_px < 0:
             raise ValueError(f"crop_px must be 0 or a size in pixels, not {self.crop_px}")
+        if not 0 <= self.colour_jitter <= 1 or not 0 <= self.hue <= 0.5:
+            raise ValueError(
+                f"colour_jitter must lie in [0, 1] and hue in [0, 0.5], not {self.colour_jitter}, {self.hue}"
+            )
 
 
 def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator, *, multiple_px: int) -> Batch:
     """A varied copy of the batch: one scale and turn per batch, crops and colours per tile; on the CPU."""
-    tiles = vary_stain(batch.tiles_BCHW, settings, generator)
+    tiles = jitter(vary_stain(batch.tiles_BCHW, settings, generator), settings, generator)
     planes = torch.cat([tiles, batch.masks_BHW[:, None], batch.valid_BHW[:, None].float()], dim=1)
     planes = _rescale(planes, settings, generator)
     planes = _crop(planes, settings.crop_px, generator)
@@ -49,6 +58,8 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
         valid_BHW=planes[:, 4] > 0.5,
         labels_B=batch.labels_B,
         weights_B=batch.weights_B,
+        sizes_B=batch.sizes_B,
+        masked_B=batch.masked_B,
     )
 
 
@@ -62,6 +73,20 @@ def vary_stain(tiles_BCHW: Tensor, settings: AugmentSettings, generator: torch.G
     strength = torch.exp(settings.brightness * torch.randn(count, 1, 1, generator=generator))
     varied = torch.einsum("bij,bjhw->bihw", mix * strength, density)
     return torch.exp(-varied.clamp(min=0))
+
+
+def jitter(tiles_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+    """Each tile with a brightness, contrast, saturation and hue of its own, in [0, 1]."""
+    if settings.colour_jitter == 0 and settings.hue == 0:
+        return tiles_BCHW
+    low, high = 1 - settings.colour_jitter, 1 + settings.colour_jitter
+    jittered = []
+    for tile in tiles_BCHW:
+        tile = adjust_brightness(tile, _uniform(generator, low, high))
+        tile = adjust_contrast(tile, _uniform(generator, low, high))
+        tile = adjust_saturation(tile, _uniform(generator, low, high))
+        jittered.append(adjust_hue(tile, _uniform(generator, -settings.hue, settings.hue)))
+    return torch.stack(jittered)
 
 
 def _uniform(generator: torch.Generator, low: float, high: float) -> float:

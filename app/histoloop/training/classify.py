@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from histoloop.training.augment import AugmentSettings, augment
-from histoloop.training.loop import FitResult, LoopSettings, fit
+from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.metrics import accuracy, balanced_accuracy
-from histoloop.training.samples import Batch, TrainingTile, balanced_order, batches, collate
+from histoloop.training.objectives import Objective, ObjectiveSettings
+from histoloop.training.outputs import look_at
+from histoloop.training.samples import Batch, TrainingTile, balanced_order, batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from histoloop.networks.hybrid import Hybrid
+    from torch import Tensor
+
+    from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
+    from histoloop.training.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifySettings:
-    """`balance` 1 draws label classes as they come, 0 evenly; `label_smoothing` as in Szegedy et al. 2016."""
+class ClassifySettings(ObjectiveSettings):
+    """The objective, and how long it is followed; `balance` 1 draws label classes as they come, 0 evenly.
+
+    `steps_per_epoch` 0 takes as many tiles as there are; with few tiles, more steps make epochs worth their while.
+
+    `keep` 'best' keeps the epoch of the best balanced accuracy. With labels that are soon learned and masks that are
+    not, 'last' is the better choice: the accuracy says nothing of the masks.
+    """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
     balance: float = 0.5
-    label_smoothing: float = 0.0
+    steps_per_epoch: int = 0
+    keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.balance <= 1 or not 0 <= self.label_smoothing < 1:
-            raise ValueError("balance must lie in [0, 1] and label_smoothing in [0, 1)")
+        ObjectiveSettings.__post_init__(self)
+        if not 0 <= self.balance <= 1:
+            raise ValueError(f"balance must lie in [0, 1], not {self.balance}")
+        if self.steps_per_epoch < 0:
+            raise ValueError(f"steps_per_epoch must be 0 or more, not {self.steps_per_epoch}")
 
 
 def train_classifier(
-    network: Hybrid,
+    network: SlideNetwork,
     *,
     training: Sequence[TrainingTile],
     validation: Sequence[TrainingTile],
@@ -46,21 +60,27 @@ def train_classifier(
     std: Sequence[float],
     device: torch.device,
     seed: int,
+    checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
-    """Softmax cross-entropy on the labels; the epoch of the best balanced accuracy is kept. Tiles need labels."""
-    labels = [_label(tile) for tile in training]
-    generator = torch.Generator().manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    stride = network.stride_px
+    """Train by the objective of the settings; the epoch of the best balanced accuracy, or the last, is kept.
 
-    def epoch_batches(_epoch: int) -> Iterable[Batch]:
-        order = balanced_order(labels, rng, power=settings.balance)
-        for batch in batches(training, order, batch_size=settings.loop.batch_size, multiple_px=stride):
+    Tiles need labels.
+    """
+    labels = [_label(tile) for tile in training]
+    stride, size = network.stride_px, settings.loop.batch_size
+    steps = settings.steps_per_epoch or -(-len(training) // size)
+
+    def epoch_batches(epoch: int) -> Iterable[Batch]:
+        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+        rng = np.random.default_rng(epoch_seed(seed, epoch))
+        orders = [balanced_order(labels, rng, power=settings.balance) for _ in range(-(-steps * size // len(labels)))]
+        order = np.concatenate(orders)[: steps * size if settings.steps_per_epoch else len(labels)]
+        for batch in batches(training, order, batch_size=size, multiple_px=stride):
             yield augment(batch, augmentation, generator, multiple_px=stride)
 
-    def objective(batch: Batch) -> Tensor:
-        scores_BC = network.classifier(normalise(batch.tiles_BCHW, mean, std)).scores_BC
-        return functional.cross_entropy(scores_BC.float(), batch.labels_B, label_smoothing=settings.label_smoothing)
+    objective = Objective(network.to(device), settings, mean=mean, std=std)
+    for module in objective.learned:
+        module.to(device)
 
     def validate() -> Mapping[str, float]:
         if not validation:
@@ -70,15 +90,18 @@ def train_classifier(
 
     return (
         yield from fit(
-            network.to(device),
+            network,
             stage="Training the classifier",
             epoch_batches=epoch_batches,
-            batches_per_epoch=-(-len(training) // settings.loop.batch_size),
+            batches_per_epoch=steps,
             objective=objective,
             validate=validate,
-            rank_by="balanced_accuracy",
+            rank_by="balanced_accuracy" if settings.keep == "best" else None,
             settings=settings.loop,
             device=device,
+            seed=seed,
+            learned=objective.learned,
+            checkpoint=checkpoint,
         )
     )
 
@@ -89,14 +112,8 @@ def _label(tile: TrainingTile) -> int:
     return tile.label
 
 
-def normalise(tiles_BCHW: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(tile - mean) / std per colour plane; tiles in [0, 1]."""
-    shape = (1, 3, 1, 1)
-    return (tiles_BCHW - tiles_BCHW.new_tensor(mean).view(shape)) / tiles_BCHW.new_tensor(std).view(shape)
-
-
 def classify(
-    network: Hybrid,
+    network: SlideNetwork,
     tiles: Sequence[TrainingTile],
     *,
     mean: Sequence[float],
@@ -104,13 +121,8 @@ def classify(
     device: torch.device,
 ) -> Tensor:
     """Scores (N, C) of tiles, each alone, in evaluation mode as the network stands."""
-    rows = []
-    for tile in tiles:
-        batch = collate([tile], multiple_px=network.stride_px)
-        with torch.inference_mode():
-            scores_BC = network.classifier(normalise(batch.tiles_BCHW.to(device), mean, std)).scores_BC
-        rows.append(scores_BC.float().cpu())
-    return torch.cat(rows)
+    rows = [look_at(network, tile, mean=mean, std=std, device=device, decode=False).scores for tile in tiles]
+    return torch.from_numpy(np.stack(rows))
 
 
 def classification_figures(scores_NC: Tensor, labels: Sequence[int]) -> dict[str, float]:

@@ -1,125 +1,319 @@
-"""Data sets as they come on disk, read into training tiles."""
+"""Data sets as they come on disk, read into training tiles and split so that figures mean something."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
+from histoloop.annotations.records import ClassScheme
 from histoloop.errors import DataError
-from histoloop.progress import Progress, Work
+from histoloop.training.readers.classes import find_label, is_healthy, scheme_of
+from histoloop.training.readers.ebhi import is_ebhi, list_ebhi
+from histoloop.training.readers.folders import has_class_folders, list_class_folders
+from histoloop.training.readers.glas import find_grades, list_glas
+from histoloop.training.readers.manifest import MANIFEST_NAME, list_manifest
+from histoloop.training.readers.sources import Listing, Part, Problems, TileSource, suggestion
+from histoloop.training.readers.tiles import Resolution, read_tiles, stated_mpp
 from histoloop.training.samples import TrainingTile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-GLAND = MaskClass("gland", "#2a9d8f")
-TUMOUR = MaskClass("tumour", "#d1495b")
+    from numpy.typing import NDArray
 
-EBHI_SCHEME = ClassScheme(
-    labels=(
-        LabelClass("Normal", "gland"),
-        LabelClass("Polyp", "gland"),
-        LabelClass("Low-grade IN", "gland"),
-        LabelClass("High-grade IN", "tumour"),
-        LabelClass("Serrated adenoma", "gland"),
-        LabelClass("Adenocarcinoma", "tumour"),
-    ),
-    masks=(GLAND, TUMOUR),
-)
+    from histoloop.progress import Work
 
-EBHI_MPP = 1.15
-"""Estimated, since the data set does not state it: whole glands in its 'Normal' fields have a median equivalent
-diameter of 61 px (n = 125), those of healthy GlaS fields 71.7 um (n = 302)."""
+Split = Literal["official", "case", "whole"]
 
-_MASK_LEVEL = 127
+ASSUMED_MPP = 0.5
+"""Where nobody says: between the 40x and the 20x of common scanners."""
+
+_PART_WORDS: dict[Part, str] = {"train": "training", "val": "validation", "test": "test"}
+_ORDERS_TRIED = 32
+_CASES_TRIED = 20_000
+_CLOSE_ENOUGH = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """Tiles of a data set in its own split, with what a model's card must say of it."""
+    """Tiles of a data set in three parts, any of which may be empty, with what a model's card must say of it.
+
+    `mpp` is of the tiles as they were read; `notes` are what the data set's makers leave open, `warnings` what a user
+    must know before trusting a figure (plain sentences with counts).
+    """
 
     name: str
     scheme: ClassScheme
     mpp: float
     training: tuple[TrainingTile, ...]
     validation: tuple[TrainingTile, ...]
+    test: tuple[TrainingTile, ...]
     licence: str
     attribution: str
     notes: str
+    warnings: tuple[str, ...] = ()
 
 
-def read_ebhi(folder: Path) -> Work[DataSet]:
-    """EBHI-Seg: a folder per class with `image/` and `label/`, and split.csv (train or val by case).
+def read_dataset(
+    path: Path,
+    *,
+    split: Split = "official",
+    mpp: float | None = None,
+    seed: int = 0,
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    scale: float = 1.0,
+    scheme: ClassScheme | None = None,
+    for_training: bool = True,
+) -> Work[DataSet]:
+    """Read the folder of GlaS, of EBHI-Seg, a folder per class, or a CSV manifest: whichever `path` is.
 
-    DataError names the first row that does not fit.
+    'official' keeps the split that the data set states (a validation part it lacks is taken from its training part);
+    'case', and a data set that states none, deals whole cases, stratified by label: `test_fraction` of all to test,
+    then `validation_fraction` of the others to validation; 'whole' makes all of it test. `for_training` False does
+    without a training part of two classes.
+
+    `mpp` overrides the resolution at full size; `scale` below 1 reads reduced tiles (antialiased; a mask pixel is
+    foreground when over half of its area is) and divides the resolution. `scheme` gives the classes, which else are
+    those of the format or the labels as found. DataError names everything that does not fit; nothing is half read.
     """
-    table = folder / "split.csv"
-    if not table.is_file():
-        raise DataError(f"{folder} has no split.csv.", advice="Point to the folder of EBHI-Seg that holds split.csv.")
-    with table.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    tiles: dict[str, list[TrainingTile]] = {"train": [], "val": []}
-    for number, row in enumerate(rows):
-        if number % 100 == 0:
-            yield Progress("Reading EBHI-Seg", number, len(rows))
-        _split_of(tiles, row, table).append(_read_tile(folder, row, table))
-    shared = {tile.case for tile in tiles["train"]} & {tile.case for tile in tiles["val"]}
-    if shared:
-        raise DataError(
-            f"{table}: {len(shared)} cases are in both train and val, such as {min(shared)}.",
-            advice="Split by case, or the figures mean nothing.",
-        )
+    _check_numbers(mpp=mpp, scale=scale, validation_fraction=validation_fraction, test_fraction=test_fraction)
+    listing = _list(path)
+    classes = _scheme(listing, scheme)
+    listing, warnings = _with_parts(
+        listing,
+        split=split,
+        seed=seed,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+    )
+    if for_training and split != "whole":
+        _check_trainable(listing)
+    own_mpp = mpp or listing.mpp or stated_mpp(listing)
+    if own_mpp is None:
+        warnings.append(f"The resolution is unknown; {ASSUMED_MPP} um per pixel is assumed.")
+    tiles = yield from read_tiles(listing, classes, Resolution(own_mpp, scale))
+    warnings += [*_sharing(listing), *_empty_masks(tiles, classes)]
     return DataSet(
-        name="EBHI-Seg",
-        scheme=EBHI_SCHEME,
-        mpp=EBHI_MPP,
-        training=tuple(tiles["train"]),
-        validation=tuple(tiles["val"]),
-        licence="CC BY 4.0",
-        attribution=(
-            "Trained on EBHI-Seg: Shi et al., 'EBHI-Seg: A novel enteroscope biopsy histopathological hematoxylin "
-            "and eosin image dataset for image segmentation tasks', Frontiers in Medicine 2023, CC BY 4.0."
-        ),
-        notes=(
-            f"The resolution of {EBHI_MPP} um per pixel is an estimate from gland diameters; "
-            "the data set does not state it."
-        ),
+        name=listing.name,
+        scheme=classes,
+        mpp=(own_mpp or ASSUMED_MPP) / scale,
+        training=_part(listing, tiles, "train"),
+        validation=_part(listing, tiles, "val"),
+        test=_part(listing, tiles, "test"),
+        licence=listing.licence,
+        attribution=listing.attribution,
+        notes=listing.notes,
+        warnings=tuple(warnings),
     )
 
 
-def _split_of(tiles: dict[str, list[TrainingTile]], row: dict[str, str], table: Path) -> list[TrainingTile]:
-    try:
-        return tiles[row["split"]]
-    except KeyError:
-        raise DataError(f"{table}: the split {row.get('split')!r} is unknown.", advice="Use train or val.") from None
+def _check_numbers(*, mpp: float | None, scale: float, validation_fraction: float, test_fraction: float) -> None:
+    if mpp is not None and not mpp > 0:
+        raise ValueError(f"mpp must be positive, not {mpp}")
+    if not 0 < scale <= 1:
+        raise ValueError(f"scale must lie in (0, 1], not {scale}")
+    for name, value in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must lie in [0, 1), not {value}")
 
 
-def _read_tile(folder: Path, row: dict[str, str], table: Path) -> TrainingTile:
-    try:
-        label = EBHI_SCHEME.label_names.index(row["class"])
-        pixels = np.asarray(Image.open(folder / row["image"]).convert("RGB"))
-        mask = np.asarray(Image.open(folder / row["mask"]).convert("L")) > _MASK_LEVEL
-        return TrainingTile(pixels, label, mask, row["image"], row["case"])
-    except (KeyError, ValueError, OSError, UnidentifiedImageError) as error:
+def _list(path: Path) -> Listing:
+    """The tiles of whatever format `path` is in."""
+    if not path.exists():
+        raise DataError(f"There is no {path}.", advice="Check the path, or connect the disk it is on.")
+    if path.is_file():
+        if path.suffix.lower() != ".csv":
+            raise DataError(f"{path} is neither a folder nor a CSV file.", advice="Give the data set's folder.")
+        return list_manifest(path)
+    grades = find_grades(path)
+    if grades is not None:
+        return list_glas(path, grades)
+    if is_ebhi(path):
+        return list_ebhi(path)
+    if (path / MANIFEST_NAME).is_file():
+        return list_manifest(path / MANIFEST_NAME)
+    if has_class_folders(path):
+        return list_class_folders(path)
+    raise DataError(
+        f"{path} holds no data set in a known format: no Grade.csv (GlaS), no class folders of EBHI-Seg with image/ "
+        f"and label/, no {MANIFEST_NAME}, and no folders with PNG, JPEG, BMP or TIFF pictures in them.",
+        advice="Put the pictures of each class into a folder with its name, or give a CSV file with a column 'image'.",
+    )
+
+
+def _scheme(listing: Listing, wanted: ClassScheme | None) -> ClassScheme:
+    """The classes of a data set; DataError names labels that are none of them."""
+    names = {source.label for source in listing.sources if source.label is not None}
+    scheme = wanted or listing.scheme
+    if scheme is None and not names:
+        raise DataError(f"{listing.path} has no labels.", advice="Fill in the column 'label'.")
+    if scheme is None:
+        return scheme_of(names)
+    problems = Problems(listing.path)
+    for source in listing.sources:
+        if source.label is not None and find_label(source.label, scheme) is None:
+            near = suggestion(source.label, scheme.label_names)
+            advice = f"Classes are {', '.join(scheme.label_names)}."
+            problems.add(source.where, f"the class {source.label!r} is unknown{near}", advice=advice)
+    problems.raise_any()
+    return scheme
+
+
+def _with_parts(
+    listing: Listing, *, split: Split, seed: int, validation_fraction: float, test_fraction: float
+) -> tuple[Listing, list[str]]:
+    """The listing with a part for every tile, and what must be said of how that was done."""
+    sources = listing.sources
+    warnings: list[str] = []
+    parts: list[Part] = [source.part or "train" for source in sources]
+    if split == "whole":
+        return replace(listing, sources=tuple(replace(source, part="test") for source in sources)), warnings
+    cases = [source.case or f"tile {index}" for index, source in enumerate(sources)]
+    labels = [source.label or "" for source in sources]
+    stated = all(source.part for source in sources)
+    if split == "official" and not stated:
+        warnings.append(f"The data set states no split: it was split by {listing.case_word}, seed {seed}.")
+    if split == "case" or not stated:
+        everything: list[Part] = ["train"] * len(sources)
+        parts = deal_part(everything, cases, labels, to="test", fraction=test_fraction, seed=seed)
+    if "val" not in parts:
+        parts = deal_part(parts, cases, labels, to="val", fraction=validation_fraction, seed=seed)
+    unknown = sum(not source.case for source in sources)
+    if unknown and parts != [source.part for source in sources]:
+        warnings.append(
+            f"No {listing.case_word} is known of {unknown} of the {len(sources)} tiles: they were split tile by tile, "
+            "and tissue of one patient may be in several parts."
+        )
+    return replace(listing, sources=tuple(map(_in_part, sources, parts))), warnings
+
+
+def _in_part(source: TileSource, part: Part) -> TileSource:
+    return replace(source, part=part)
+
+
+def deal_part(
+    parts: Sequence[Part], cases: Sequence[str], labels: Sequence[str], *, to: Part, fraction: float, seed: int
+) -> list[Part]:
+    """The parts with about `fraction` of the training part moved to another, in whole cases (see `deal_cases`)."""
+    pool = [index for index, part in enumerate(parts) if part == "train"]
+    chosen = deal_cases([cases[i] for i in pool], [labels[i] for i in pool], fraction=fraction, seed=seed)
+    moved = {pool[place] for place in chosen}
+    return [to if index in moved else part for index, part in enumerate(parts)]
+
+
+def deal_cases(cases: Sequence[str], labels: Sequence[str], *, fraction: float, seed: int) -> list[int]:
+    """Indices of tiles in about `fraction` of every label class, made of whole cases; sorted, seeded.
+
+    Of several shuffled orders, the one is kept whose greedy choice comes closest to the fraction in every class alike.
+    Each class keeps a case outside the choice, and something is chosen where that leaves any choice.
+    """
+    if fraction == 0 or not cases:
+        return []
+    names, case_of = np.unique(list(cases), return_inverse=True)
+    classes, label_of = np.unique(list(labels), return_inverse=True)
+    counts_UL = np.zeros((len(names), len(classes)))
+    np.add.at(counts_UL, (case_of, label_of), 1)
+    rng = np.random.default_rng(seed)
+    best, lowest = np.zeros(len(names), np.bool_), np.inf
+    for _ in range(max(1, min(_ORDERS_TRIED, _CASES_TRIED // len(names)))):
+        chosen = _choose(counts_UL, rng.permutation(len(names)), fraction=fraction)
+        distance = _distance(counts_UL[chosen].sum(axis=0), counts_UL, fraction) if chosen.any() else np.inf
+        if distance < lowest:
+            best, lowest = chosen, distance
+        if lowest < _CLOSE_ENOUGH:
+            break
+    return np.flatnonzero(best[case_of]).tolist()
+
+
+def _choose(counts_UL: NDArray[np.float64], order: NDArray[np.int64], *, fraction: float) -> NDArray[np.bool_]:
+    """Cases taken in order while they bring the counts per class closer to the fraction; at least one if possible."""
+    chosen = np.zeros(len(counts_UL), np.bool_)
+    left_L = (counts_UL > 0).sum(axis=0)
+    sum_L = np.zeros(counts_UL.shape[1])
+    distance = _distance(sum_L, counts_UL, fraction)
+    allowed = [unit for unit in order if (left_L[counts_UL[unit] > 0] > 1).all()]
+    for unit in allowed:
+        nearer = _distance(sum_L + counts_UL[unit], counts_UL, fraction)
+        if nearer < distance and (left_L[counts_UL[unit] > 0] > 1).all():
+            chosen[unit], distance = True, nearer
+            sum_L += counts_UL[unit]
+            left_L -= counts_UL[unit] > 0
+    if not chosen.any() and allowed:
+        chosen[min(allowed, key=lambda unit: _distance(counts_UL[unit], counts_UL, fraction))] = True
+    return chosen
+
+
+def _distance(sum_L: NDArray[np.float64], counts_UL: NDArray[np.float64], fraction: float) -> float:
+    return float((((sum_L / counts_UL.sum(axis=0)) - fraction) ** 2).sum())
+
+
+def _check_trainable(listing: Listing) -> None:
+    """DataError unless the training part has tiles of two label classes."""
+    counts = Counter(source.label for source in listing.sources if source.part == "train")
+    classes = [label for label in counts if label is not None]
+    if not counts:
+        raise DataError(f"{listing.path} has no training tiles.", advice="Mark some as train, or only evaluate on it.")
+    if len(classes) < 2:
+        what = f"are labelled {classes[0]!r}" if classes else "have no label"
         raise DataError(
-            f"{table}: the row of {row.get('image')!r} cannot be read: {error}.",
-            advice="Check that the class is known and that picture and mask are there and of one size.",
-        ) from error
+            f"{listing.path}: the {counts.total()} training tiles {what}.",
+            advice="A classifier needs tiles of two classes at least: add some of another class.",
+        )
+
+
+def _part(listing: Listing, tiles: Sequence[TrainingTile], part: Part) -> tuple[TrainingTile, ...]:
+    return tuple(tile for source, tile in zip(listing.sources, tiles, strict=True) if source.part == part)
+
+
+def _sharing(listing: Listing) -> Iterator[str]:
+    """A sentence, with counts, where test cases were seen before, and one where validation cases were trained on."""
+    pairs: tuple[tuple[Part, tuple[Part, ...]], ...] = (("test", ("train", "val")), ("val", ("train",)))
+    for part, others in pairs:
+        tiles = [source for source in listing.sources if source.part == part]
+        seen = {source.case for source in listing.sources if source.part in others and source.case}
+        shared = [source for source in tiles if source.case in seen]
+        if shared:
+            cases, all_cases = ({source.case for source in some} for some in (shared, tiles))
+            words = " or ".join(_PART_WORDS[other] for other in others)
+            yield (
+                f"{len(shared)} of the {len(tiles)} {_PART_WORDS[part]} tiles come from {listing.case_word}s that are "
+                f"also in {words} ({len(cases)} of {len(all_cases)} {listing.case_word}s): expect less on new ones."
+            )
+
+
+def _empty_masks(tiles: Sequence[TrainingTile], scheme: ClassScheme) -> Iterator[str]:
+    """A sentence for each label class with empty masks, unless its foreground is known to be empty."""
+    masked = [(tile.label, bool(tile.mask.any())) for tile in tiles if tile.mask is not None and tile.label is not None]
+    for index, name in enumerate(scheme.label_names):
+        full = [any_foreground for label, any_foreground in masked if label == index]
+        empty = len(full) - sum(full)
+        if empty and not (is_healthy(name) and empty == len(full)):
+            yield f"{empty} of the {len(full)} masks of tiles labelled {name!r} are empty."
 
 
 def lend_masks(tiles: Sequence[TrainingTile], *, fraction: float, seed: int) -> list[TrainingTile]:
-    """The tiles whose masks may be used: at most `fraction` of all, the same share of every label class, seeded."""
+    """The tiles whose masks may be used: at most `fraction` of all, the same share of every label class, seeded.
+
+    Only tiles that have a mask are chosen; DataError when there are none to choose.
+    """
     rng = np.random.default_rng(seed)
-    chosen = sorted(
-        index for members in _by_label(tiles) for index in rng.permutation(members)[: int(fraction * len(members))]
-    )
-    return [tiles[index] for index in chosen]
+    chosen = [
+        index
+        for members in _by_label(tiles)
+        for index in rng.permutation([i for i in members if tiles[i].mask is not None])[: int(fraction * len(members))]
+    ]
+    if not chosen:
+        masks = sum(tile.mask is not None for tile in tiles)
+        raise DataError(
+            f"{fraction:.1%} of {len(tiles)} training tiles, {masks} of them with masks, leaves no mask to train on.",
+            advice="Give masks, or raise mask_fraction in the recipe.",
+        )
+    return [tiles[index] for index in sorted(chosen)]
 
 
 def _by_label(tiles: Sequence[TrainingTile]) -> Iterator[list[int]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from histoloop.errors import RecipeError
 from histoloop.progress import Progress, Work
+from histoloop.training.checkpoint import Checkpoint, Saved
 
 if TYPE_CHECKING:
     from histoloop.training.samples import Batch
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """How long and how fast to learn. The learning rate rises over the first epoch and falls by a cosine to zero.
+    """How long and how fast to learn. The learning rate rises over the first `warmup_epochs`, then falls.
 
+    By `schedule` 'cosine' it falls to zero; by 'steps' it is multiplied by `step_factor` every `step_epochs`.
     `precision` 'bfloat16' halves the time on processors and GPUs that have it, at some loss of determinism between
     machines; weights stay float32.
     """
@@ -30,15 +32,30 @@ class LoopSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     optimiser: Literal["sgd", "adamw"] = "adamw"
+    schedule: Literal["cosine", "steps"] = "cosine"
+    warmup_epochs: int = 1
+    step_epochs: int = 80
+    step_factor: float = 0.1
     precision: Literal["float32", "bfloat16"] = "float32"
     validate_every: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "validate_every"):
+        for name in ("epochs", "batch_size", "validate_every", "step_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.learning_rate <= 0 or self.weight_decay < 0:
             raise ValueError("learning_rate must be above 0 and weight_decay at least 0")
+        if self.warmup_epochs < 0 or not 0 < self.step_factor <= 1:
+            raise ValueError("warmup_epochs must be at least 0 and step_factor in (0, 1]")
+
+    def rate(self, step: int, steps_per_epoch: int) -> float:
+        """The learning rate of a step, counted from 0 over all epochs."""
+        warmup, total = self.warmup_epochs * steps_per_epoch, self.epochs * steps_per_epoch
+        if step < warmup and total > warmup:
+            return self.learning_rate * (step + 1) / warmup
+        if self.schedule == "steps":
+            return self.learning_rate * self.step_factor ** (step // (self.step_epochs * steps_per_epoch))
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / max(1, total)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,34 +73,35 @@ def fit(
     stage: str,
     epoch_batches: Callable[[int], Iterable[Batch]],
     batches_per_epoch: int,
-    objective: Callable[[Batch], Tensor],
+    objective: Callable[[Batch], Iterable[Tensor]],
     validate: Callable[[], Mapping[str, float]],
     rank_by: str | None,
     settings: LoopSettings,
     device: torch.device,
+    seed: int = 0,
+    learned: Sequence[nn.Module] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
     """Train the network's trainable parameters; keep the epoch whose figure `rank_by` is highest (ties: the later).
 
-    The last epoch is kept when `rank_by` is None or `validate` returns nothing to rank by. Leaves the best
-    weights in the network. RecipeError when the loss stops being a number.
+    The loss of a batch is the sum of the parts that `objective` gives. Each is propagated back before the next one is
+    asked for, so that only one graph is in memory. `learned` modules belong to the objective: they are trained without
+    weight decay. The last epoch is kept when `rank_by` is None or `validate` returns nothing to rank by. Leaves the
+    best weights in the network. Each epoch draws its own random numbers, so that a training that goes on from a
+    `checkpoint` ends as if it had never stopped. RecipeError when the loss stops being a number.
     """
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = _optimiser(parameters, settings)
-    total_steps = settings.epochs * batches_per_epoch
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, batches_per_epoch, total_steps))
-    history: list[Mapping[str, float]] = []
-    best: FitResult | None = None
-    for epoch in range(settings.epochs):
+    optimiser = _optimiser(network, learned, settings)
+    saved = checkpoint.restore(network, optimiser, learned) if checkpoint else None
+    history = list(saved.history) if saved else []
+    best = FitResult(saved.best, saved.figures, ()) if saved else None
+    for epoch in range(saved.epochs if saved else 0, settings.epochs):
+        torch.manual_seed(epoch_seed(seed, epoch))
         network.train()
         losses: list[float] = []
         for batch in epoch_batches(epoch):
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-                loss = objective(batch.to(device))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-            losses.append(_checked(float(loss.detach()), stage=stage, epoch=epoch))
+            rate = settings.rate(epoch * batches_per_epoch + len(losses), batches_per_epoch)
+            losses.append(_step(optimiser, objective, batch.to(device), rate=rate, settings=settings))
+            _check(losses[-1], stage=stage, epoch=epoch)
             yield Progress(stage, epoch + len(losses) / batches_per_epoch, settings.epochs, f"epoch {epoch + 1}")
         figures: dict[str, float] = {"epoch": epoch + 1, "loss": sum(losses) / len(losses)}
         if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
@@ -93,6 +111,8 @@ def fit(
             history.append(figures)
             if best is None or _rank(figures, rank_by) >= _rank(best.figures, rank_by):
                 best = FitResult(_copy(network), figures, ())
+        if checkpoint and best and (epoch + 1 == settings.epochs or checkpoint.is_due()):
+            checkpoint.save(Saved(epoch + 1, best.weights, best.figures, tuple(history)), network, optimiser, learned)
         yield Progress(stage, epoch + 1, settings.epochs, f"epoch {epoch + 1}", figures)
     assert best is not None  # the last epoch is always validated
     network.load_state_dict(best.weights)
@@ -100,26 +120,53 @@ def fit(
     return FitResult(best.weights, best.figures, tuple(history))
 
 
-def _optimiser(parameters: list[nn.Parameter], settings: LoopSettings) -> torch.optim.Optimizer:
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of all that is drawn in an epoch."""
+    return seed * 1_000_003 + epoch
+
+
+def _step(
+    optimiser: torch.optim.Optimizer,
+    objective: Callable[[Batch], Iterable[Tensor]],
+    batch: Batch,
+    *,
+    rate: float,
+    settings: LoopSettings,
+) -> float:
+    """One step down the sum of the parts; returns it."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.zero_grad(set_to_none=True)
+    total, parts = 0.0, iter(objective(batch))
+    while True:
+        with torch.autocast(batch.tiles_BCHW.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            part = next(parts, None)
+        if part is None:
+            break
+        part.backward()  # type: ignore[no-untyped-call]
+        total += float(part.detach())
+    optimiser.step()
+    return total
+
+
+def _optimiser(network: nn.Module, learned: Sequence[nn.Module], settings: LoopSettings) -> torch.optim.Optimizer:
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter for parameter in network.parameters() if parameter.requires_grad]},
+        {"params": [parameter for module in learned for parameter in module.parameters()], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
+    return torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
 
 
-def _rate(step: int, warmup_steps: int, total_steps: int) -> float:
-    if step < warmup_steps and total_steps > warmup_steps:
-        return (step + 1) / warmup_steps
-    return 0.5 * (1 + math.cos(math.pi * step / max(1, total_steps)))
-
-
-def _checked(loss: float, *, stage: str, epoch: int) -> float:
+def _check(loss: float, *, stage: str, epoch: int) -> None:
     if not math.isfinite(loss):
         raise RecipeError(
             f"{stage}: the loss became {loss} in epoch {epoch + 1}.",
             advice="Lower learning_rate in the recipe; nothing was saved or changed.",
         )
-    return loss
 
 
 def _rank(figures: Mapping[str, float], rank_by: str | None) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,18 @@ if TYPE_CHECKING:
 BoolMask = NDArray[np.bool_]
 
 
+# --- masks ------------------------------------------------------------------------------------------------------------
+
+
 def dice(predicted: BoolMask, truth: BoolMask) -> float:
     """2 |A and B| / (|A| + |B|), in [0, 1]; 1 when both are empty."""
-    total = int(predicted.sum()) + int(truth.sum())
-    return 2 * int((predicted & truth).sum()) / total if total else 1.0
+    return dice_of_counts(int((predicted & truth).sum()), int(predicted.sum()), int(truth.sum()))
+
+
+def dice_of_counts(agreed: int, predicted: int, truth: int) -> float:
+    """Dice from numbers of pixels: in both masks, in the predicted one, in the true one; 1 when both are empty."""
+    total = predicted + truth
+    return 2 * agreed / total if total else 1.0
 
 
 def mean_dice(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> float:
@@ -36,12 +45,77 @@ def _some(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> list[tuple[BoolMask, Bo
     return listed
 
 
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
 def accuracy(predicted: Sequence[int], truth: Sequence[int]) -> float:
-    """Share of labels that are right."""
-    return float(np.mean(np.asarray(predicted) == np.asarray(truth)))
+    """Share of labels that are right; ValueError without labels."""
+    predictions, truths = _labels(predicted, truth)
+    return float(np.mean(predictions == truths))
+
+
+def classification_error(predicted: Sequence[int], truth: Sequence[int]) -> float:
+    """Share of labels that are wrong (min-max Tab. 1); ValueError without labels."""
+    predictions, truths = _labels(predicted, truth)
+    return float(np.mean(predictions != truths))
 
 
 def balanced_accuracy(predicted: Sequence[int], truth: Sequence[int]) -> float:
-    """Mean over the label classes that occur in `truth` of the share that is right."""
-    predictions, truths = np.asarray(predicted), np.asarray(truth)
+    """Mean over the label classes that occur in `truth` of the share that is right; ValueError without labels."""
+    predictions, truths = _labels(predicted, truth)
     return float(np.mean([np.mean(predictions[truths == label] == label) for label in np.unique(truths)]))
+
+
+def _labels(predicted: Sequence[int], truth: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    if len(predicted) != len(truth) or not len(truth):
+        raise ValueError(f"{len(predicted)} predicted labels do not fit {len(truth)} true ones")
+    return np.asarray(predicted), np.asarray(truth)
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePrecisions:
+    """Average precision of each class, in network order; None where no tile is of the class."""
+
+    per_class: tuple[float | None, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """The mAP (thesis eq 2.2) over the classes that occur, in [0, 1]; None where none does."""
+        known = [value for value in self.per_class if value is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Indices of the classes that the mean leaves out, for want of a tile."""
+        return tuple(index for index, value in enumerate(self.per_class) if value is None)
+
+
+def average_precisions(scores_BC: NDArray[np.floating[Any]], positive_BC: BoolMask) -> AveragePrecisions:
+    """Average precision of every class from scores (B, C) and whether a tile is of a class (several may be true)."""
+    if scores_BC.ndim != 2 or scores_BC.shape != positive_BC.shape:
+        raise ValueError(f"scores {scores_BC.shape} and classes {positive_BC.shape} must both be (tiles, classes)")
+    return AveragePrecisions(
+        tuple(
+            average_precision(scores, positive) if positive.any() else None
+            for scores, positive in zip(scores_BC.T, positive_BC.T, strict=True)
+        )
+    )
+
+
+def average_precision(scores_B: NDArray[np.floating[Any]], positive_B: BoolMask) -> float:
+    """Area under the precision-recall steps: sum of (recall gained) x precision over the distinct scores, downwards.
+
+    Tiles of equal score enter together, so neither their order nor a monotone change of the scores matters, and one
+    score for all tiles gives the share of positives. Not interpolated, as in scikit-learn. ValueError without a
+    positive or with NaN.
+    """
+    if not positive_B.any():
+        raise ValueError("average precision needs at least one positive")
+    if np.isnan(scores_B).any():
+        raise ValueError("average precision needs scores that are numbers, not NaN")
+    order = np.argsort(-scores_B, kind="stable")
+    scores, hits = scores_B[order], np.cumsum(positive_B[order])
+    last_of_score = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    precision = hits[last_of_score] / (last_of_score + 1)
+    recall = hits[last_of_score] / hits[-1]
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ class TrainingTile:
     """Pixels at the model's resolution with a label, a mask, or both.
 
     `pixels` (H, W, 3) uint8; `label` index of the label class; `mask` (H, W) bool foreground; `weight` is 1 for
-    annotated tiles and lambda for pseudo-labelled ones; `name` says where it comes from, `case` whose tissue it is.
+    annotated tiles and lambda for pseudo-labelled ones; `name` says where it comes from, `case` whose tissue it is;
+    `size` is the foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it).
     """
 
     pixels: NDArray[np.uint8]
@@ -28,8 +30,11 @@ class TrainingTile:
     name: str
     case: str = ""
     weight: float = 1.0
+    size: float | None = None
 
     def __post_init__(self) -> None:
+        if self.size is not None and not 0 <= self.size <= 1:
+            raise ValueError(f"{self.name}: the size must be a fraction in [0, 1], not {self.size}")
         if self.mask is not None and self.mask.shape != self.pixels.shape[:2]:
             raise ValueError(f"{self.name}: mask {self.mask.shape} does not fit pixels {self.pixels.shape[:2]}")
 
@@ -39,7 +44,8 @@ class Batch:
     """Tensors of one step, before augmentation and normalisation.
 
     `tiles_BCHW` float in [0, 1]; `masks_BHW` float 0 or 1; `valid_BHW` bool, False on padding; `labels_B` long, -1
-    where unknown; `weights_B` float.
+    where unknown; `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole tile whatever a
+    crop shows of it, NaN where unknown; `masked_B` bool, whether the mask is known.
     """
 
     tiles_BCHW: Tensor
@@ -47,6 +53,8 @@ class Batch:
     valid_BHW: Tensor
     labels_B: Tensor
     weights_B: Tensor
+    sizes_B: Tensor
+    masked_B: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
@@ -56,6 +64,8 @@ class Batch:
             valid_BHW=self.valid_BHW.to(device),
             labels_B=self.labels_B.to(device),
             weights_B=self.weights_B.to(device),
+            sizes_B=self.sizes_B.to(device),
+            masked_B=self.masked_B.to(device),
         )
 
 
@@ -78,6 +88,8 @@ def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
         valid_BHW=torch.from_numpy(valid),
         labels_B=torch.tensor([-1 if tile.label is None else tile.label for tile in tiles]),
         weights_B=torch.tensor([tile.weight for tile in tiles], dtype=torch.float32),
+        masked_B=torch.tensor([tile.mask is not None for tile in tiles]),
+        sizes_B=torch.tensor([math.nan if tile.size is None else tile.size for tile in tiles], dtype=torch.float32),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a person does with a region: start from the model's mask, paint, finish, skip, or bring a mask along."""
+"""What a person does with a region or slide: paint from the model's mask on, say label and size, skip, bring along."""
 
 from __future__ import annotations
 
@@ -26,18 +26,25 @@ def begin(
 ) -> AnnotationRecord:
     """Start annotating a region from the current model's mask of it (empty where there is no map yet).
 
-    An open draft of the same query or region is resumed, and a finished annotation of it reopened, instead.
+    An open draft of the same query or region is resumed, and a finished annotation of it reopened, instead. One that
+    was finished without a mask goes on from its label and size, and from the model's mask.
     """
     draft = project.find_draft(slide_id, region)
     if draft is not None:
         return draft if query_id is None else project.attach_query(draft.id, query_id)
-    for record in project.training_annotations():
-        if record.slide_id == slide_id and record.region == region:
-            return project.reopen_annotation(record.id, person=person)
+    finished = _finished(project, slide_id, region)
+    if finished is not None and finished.has_mask:
+        return project.reopen_annotation(finished.id, person=person)
     mask, model_hash = starting_mask(project, slide_id, region)
     return project.start_annotation(
-        slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id
+        slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id, continues=finished
     )
+
+
+def _finished(project: Project, slide_id: int, region: Region) -> AnnotationRecord | None:
+    """What was said of just this region."""
+    said = project.finished_annotations()
+    return next((record for record in said if record.slide_id == slide_id and record.region == region), None)
 
 
 def starting_mask(project: Project, slide_id: int, region: Region) -> tuple[Mask, str | None]:
@@ -50,9 +57,19 @@ def starting_mask(project: Project, slide_id: int, region: Region) -> tuple[Mask
     return predicted_mask(slide_map, project.scheme, region, threshold=threshold), slide_map.model_hash
 
 
-def finish(project: Project, annotation_id: int, *, label: str | None = None) -> AnnotationRecord:
-    """Call a draft done: pixels nobody painted count as accepted; its query leaves the queue."""
-    return project.finish_annotation(annotation_id, AnnotationStatus.DONE, label=label)
+def finish(
+    project: Project,
+    annotation_id: int,
+    *,
+    label: str | None = None,
+    size: float | None = None,
+    with_mask: bool = True,
+) -> AnnotationRecord:
+    """Call a draft done: pixels nobody painted count as accepted; its query leaves the queue.
+
+    Without `with_mask` only its label and size (foreground fraction) are done, and the mask of the draft is not used.
+    """
+    return project.finish_annotation(annotation_id, AnnotationStatus.DONE, label=label, size=size, with_mask=with_mask)
 
 
 def skip(project: Project, query_id: int) -> None:
@@ -65,35 +82,61 @@ def cannot_tell(project: Project, query_id: int) -> None:
     project.set_query_status(query_id, QueryStatus.CANNOT_TELL)
 
 
+def label_slide(project: Project, *, slide_name: str, label: str, person: str) -> SlideRecord:
+    """Say what a slide is as a whole, in the words of the project's classes."""
+    _check_label(project, label)
+    slide = _slide_called(project, slide_name)
+    project.set_slide_label(slide.id, label, person=person)
+    return project.slide(slide.id)
+
+
 def import_annotation(
     project: Project,
     *,
-    mask_file: Path,
+    mask_file: Path | None = None,
     query_id: int | None = None,
     slide_name: str | None = None,
     region: Region | None = None,
     mask_class: str | None = None,
     label: str | None = None,
+    size: float | None = None,
     person: str,
 ) -> AnnotationRecord:
-    """Take a mask picture or GeoJSON as the finished annotation of a query's region, a region, or a whole slide.
+    """Take mask, label and size, or some of them, as the finished annotation of a query's region, a region, or a slide.
 
-    A picture must have the region's shape; one of another size but the same proportions is scaled. Its non-zero
-    values are mask values of the project's scheme, or all `mask_class` where that is given. Its pixels count as human.
+    The mask is a picture or GeoJSON. A picture must have the region's shape; one of another size but the same
+    proportions is scaled. Its non-zero values are mask values of the project's scheme, or all `mask_class` where that
+    is given. Its pixels count as human. `size` is the foreground fraction of the region. What is not given stays as it
+    was said before, except that a new mask says its own size.
     """
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
-    if label is not None and label not in project.scheme.label_names:
-        raise DataError(f"There is no label {label!r}.", advice=f"Name one of {', '.join(project.scheme.label_names)}.")
-    value = None if mask_class is None else _mask_value(project, mask_class)
-    if mask_file.suffix.lower() in (".geojson", ".json"):
-        mask = read_geojson_mask(mask_file, place, project.scheme)
-    else:
-        mask = _fit(read_mask(mask_file), place, mask_file)
-        mask = _in_scheme(mask, project, value, mask_file)
+    _check_label(project, label)
+    before = _finished(project, slide.id, place)
+    label = before.label if before is not None and label is None else label
+    if mask_file is None:
+        size = before.size if before is not None and size is None else size
+        if label is None and size is None:
+            raise DataError("There is nothing to annotate with.", advice="Give a mask, a label or a size.")
+        return project.add_annotation_without_mask(
+            slide.id, place, label=label, size=size, person=person, query_id=query_id
+        )
+    mask = _mask_from_file(project, mask_file, place, mask_class)
     draft = project.start_annotation(
         slide.id, place, mask=mask, origin_model=None, person=person, query_id=query_id, origin=Origin.HUMAN
     )
-    return project.finish_annotation(draft.id, AnnotationStatus.DONE, label=label)
+    return project.finish_annotation(draft.id, AnnotationStatus.DONE, label=label, size=size)
+
+
+def _mask_from_file(project: Project, file: Path, place: Region, mask_class: str | None) -> Mask:
+    value = None if mask_class is None else _mask_value(project, mask_class)
+    if file.suffix.lower() in (".geojson", ".json"):
+        return read_geojson_mask(file, place, project.scheme)
+    return _in_scheme(_fit(read_mask(file), place, file), project, value, file)
+
+
+def _check_label(project: Project, label: str | None) -> None:
+    if label is not None and label not in project.scheme.label_names:
+        raise DataError(f"There is no label {label!r}.", advice=f"Name one of {', '.join(project.scheme.label_names)}.")
 
 
 def _place(
@@ -106,20 +149,25 @@ def _place(
         except ValueError as error:
             raise ProjectError(f"There is no query {query_id}.", advice="List them with: histoloop query.") from error
         return project.slide(query.slide_id), query.region
-    named = [slide for slide in project.slides() if slide_name in (slide.name, str(slide.path), Path(slide.name).stem)]
-    if len(named) != 1:
-        names = ", ".join(slide.name for slide in project.slides()[:8])
-        raise ProjectError(
-            f"{len(named) or 'No'} slides are called {slide_name!r}.",
-            advice=f"Name one by its file name or path: {names}.",
-        )
-    slide, place = named[0], region or named[0].extent
+    slide = _slide_called(project, slide_name)
+    place = region or slide.extent
     if not slide.extent.contains(place):
         raise DataError(
             f"The region reaches past {slide.name} ({slide.width} x {slide.height} pixels).",
             advice="Give x, y, width and height in level-0 pixels of the slide.",
         )
     return slide, place
+
+
+def _slide_called(project: Project, name: str | None) -> SlideRecord:
+    named = [slide for slide in project.slides() if name in (slide.name, str(slide.path), Path(slide.name).stem)]
+    if len(named) != 1:
+        names = ", ".join(slide.name for slide in project.slides()[:8])
+        raise ProjectError(
+            f"{len(named) or 'No'} slides are called {name!r}.",
+            advice=f"Name one by its file name or path: {names}.",
+        )
+    return named[0]
 
 
 def _mask_value(project: Project, name: str) -> int:

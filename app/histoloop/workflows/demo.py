@@ -15,13 +15,14 @@ from histoloop.progress import Progress, Work
 from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue
 from histoloop.store.project import Project
 from histoloop.training.metrics import pooled_dice
+from histoloop.training.outputs import look_at
+from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
-from histoloop.training.segment import predict_foreground
 from histoloop.workflows.demo_project import LABELS, MPP, create_demo_project, specifications
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project, working_downsample
 from histoloop.workflows.query import ask
-from histoloop.workflows.retrain import retrain, shrink_foreground
+from histoloop.workflows.retrain import retrain
 from histoloop.workflows.rounds import keep
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _test_tiles(model: LoadedModel, seed: int) -> Work[list[TrainingTile]]:
         pixels, mask = SyntheticTissue(spec).read(Region(0, 0, TEST_PX, TEST_PX))
         size = round(TEST_PX / downsample)
         small = np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
-        foreground = shrink_foreground(mask, height=size, width=size)
+        foreground = shrink_foreground(mask > 0, height=size, width=size)
         tiles.append(TrainingTile(small, None, foreground, f"test slide {number}"))
     return tiles
 
@@ -119,7 +120,7 @@ def _test_dice(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float:
     card = model.card
     pairs = []
     for tile in tiles:
-        probability = predict_foreground(model.network, tile, mean=card.mean, std=card.std, device=model.device)
+        output = look_at(model.network, tile, mean=card.mean, std=card.std, device=model.device)
         if tile.mask is not None:
-            pairs.append((probability > card.threshold, tile.mask))
+            pairs.append((output.foreground() > card.threshold, tile.mask))
     return round(pooled_dice(pairs), 4)

@@ -1,4 +1,4 @@
-"""Write a project's masks, polygons and areas for other programs."""
+"""Write a project's masks, polygons, areas, labels and sizes for other programs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from histoloop.errors import ExportError
 from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.masks import write_mask_png, write_mask_tiff
-from histoloop.exchange.tables import SlideSummary, mask_areas, write_areas, write_summary
+from histoloop.exchange.tables import Said, SlideSummary, mask_areas, write_areas, write_said, write_summary
 from histoloop.inference.contours import Polygon, polygons_of_mask
 from histoloop.progress import Progress, Work
 from histoloop.workflows.masks import SlideMask, mask_of_slide
 from histoloop.workflows.naming import unique_stems
 from histoloop.workflows.reports import ExportReport
+from histoloop.workflows.weak import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,9 @@ SIMPLIFY_PX = 0.7
 
 
 def export_project(project: Project, out: Path) -> Work[ExportReport]:
-    """Per slide with maps: `<name>.geojson`, `<name>-mask.png`, `<name>-mask.tiff`; `summary.csv` and `areas.csv`.
+    """Per slide with maps: `<name>.geojson`, `<name>-mask.png`, `<name>-mask.tiff`; `summary.csv`, `areas.csv`.
 
+    What people said of regions and slides is in `annotations.csv` and, as rectangles, in the GeoJSON of its slide.
     Masks are the current model's with what people painted on top. Files of an earlier export are replaced.
     """
     try:
@@ -42,36 +44,72 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     shapes: dict[str, tuple[Sequence[Polygon], float | None]] = {}
     slides = project.slides()
     stems = unique_stems([record.path for record in slides])
+    said: list[Said] = []
     for number, record in enumerate(slides):
         yield Progress("Exporting", number, len(slides), record.name)
+        said += (of_slide := _said_of(project, record))
         found = mask_of_slide(project, record.id)
         if found is None:
             failed.append((record.name, "it is not predicted yet; predict it, then export again"))
-            rows.append(SlideSummary(record.name, "not predicted"))
+            rows.append(SlideSummary(record.name, "not predicted", label=record.label or ""))
             continue
         polygons = polygons_of_mask(
             found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
         )
-        files += _write_slide(out, stems[record.path], found, polygons, project, record)
+        files += _write_slide(out, stems[record.path], found, polygons, of_slide, project, record)
         alike = sum(other.name == record.name for other in slides)
         shapes[record.name if alike == 1 else str(record.path)] = (polygons, record.mpp)
         rows.append(_row(project, record, found))
     write_summary(out / "summary.csv", rows, project.scheme)
     write_areas(out / "areas.csv", shapes, project.scheme)
+    write_said(out / "annotations.csv", said)
     yield Progress("Exporting", len(slides), len(slides))
-    return ExportReport((*files, out / "summary.csv", out / "areas.csv"), tuple(failed))
+    tables = (out / "summary.csv", out / "areas.csv", out / "annotations.csv")
+    return ExportReport((*files, *tables), tuple(failed))
 
 
 def _write_slide(
-    out: Path, stem: str, found: SlideMask, polygons: Sequence[Polygon], project: Project, record: SlideRecord
+    out: Path,
+    stem: str,
+    found: SlideMask,
+    polygons: Sequence[Polygon],
+    said: Sequence[Said],
+    project: Project,
+    record: SlideRecord,
 ) -> list[Path]:
     scheme = project.scheme
     paths = [out / f"{stem}.geojson", out / f"{stem}-mask.png", out / f"{stem}-mask.tiff"]
-    write_geojson(paths[0], polygons, scheme, mpp=record.mpp)
+    told = [one for one in said if one.label is not None or one.size_from == "person"]
+    write_geojson(paths[0], polygons, scheme, mpp=record.mpp, said=told)
     write_mask_png(paths[1], found.mask, scheme)
     map_mpp = None if record.mpp is None else record.mpp * found.downsample
     write_mask_tiff(paths[2], found.mask, scheme, mpp=map_mpp)
     return paths
+
+
+def _said_of(project: Project, slide: SlideRecord) -> list[Said]:
+    """What people said of a slide and its regions."""
+    regions = [
+        Said(
+            slide=slide.name,
+            of="region",
+            region=record.region,
+            label=record.label,
+            size=size_of(project, record),
+            size_from="person" if record.size is not None else "mask" if record.has_mask else "",
+            has_mask=record.has_mask,
+            held_out=record.held_out,
+            person=record.person,
+            time=record.updated,
+        )
+        for record in project.finished_annotations()
+        if record.slide_id == slide.id
+    ]
+    whole = project.slide_label(slide.id)
+    if whole is None:
+        return regions
+    on_slide = Said(slide.name, "slide", slide.extent, whole.label, None, "", False, False, whole.person, whole.created)
+    return [on_slide, *regions]
 
 
 def _row(project: Project, record: SlideRecord, found: SlideMask) -> SlideSummary:
@@ -84,4 +122,5 @@ def _row(project: Project, record: SlideRecord, found: SlideMask) -> SlideSummar
         probabilities=record.predicted,
         tissue_area_px=record.tissue_px,
         mask_area_px=mask_areas(found.mask, project.scheme, downsample=found.downsample),
+        label=record.label or "",
     )

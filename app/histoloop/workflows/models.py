@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from histoloop.errors import DeviceError, ModelError
-from histoloop.networks.hybrid import Hybrid, build_hybrid
+from histoloop.networks.build import build_network
+from histoloop.networks.network import SlideNetwork
 from histoloop.store.cards import Card, load_card, model_hash
 from histoloop.store.models import load_weights
 
@@ -19,7 +20,7 @@ class LoadedModel:
 
     folder: Path
     card: Card
-    network: Hybrid
+    network: SlideNetwork
     hash: str
     device: torch.device
 
@@ -42,7 +43,7 @@ def choose_device(name: str) -> torch.device:
 def load_model(folder: Path, device: torch.device) -> LoadedModel:
     """Build the network of a model's card and fill in its weights; ModelError when they do not fit."""
     card = load_card(folder)
-    network = build_hybrid(card.network)
+    network = build_network(card.network)
     try:
         network.load_state_dict(load_weights(folder))
     except RuntimeError as error:
@@ -50,5 +51,4 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
             f"The weights in {folder} do not fit the network its card describes.",
             advice="Copy the model folder again, whole, or choose another model.",
         ) from error
-    network.freeze_classifier()
     return LoadedModel(folder, card, network.eval().to(device), model_hash(folder), device)

@@ -67,6 +67,8 @@ def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:
         slide_height=slide.height,
         downsample=working_downsample(slide.mpp, model.card.mpp),
         labels=model.card.scheme.label_names,
+        maps=model.card.network.map_names(model.card.scheme.label_names),
+        label_bias=model.network.label_bias(),
         stride_px=model.network.stride_px,
         model_hash=model.hash,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,3 +30,24 @@ class ExportReport:
 
     files: tuple[Path, ...]
     failed: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TileRobustness:
+    """What an attack made of a tile: `norm_l2` is that of the smallest change found that breaks it.
+
+    Not `broken`: none was found, and the norm is 0. Broken at norm 0: misclassified as it stands.
+    """
+
+    name: str
+    label: str
+    broken: bool
+    norm_l2: float
+
+
+@dataclass(frozen=True, slots=True)
+class RobustnessReport:
+    """How far a model's labels can be trusted under small changes: per tile, and `figures` over all of them."""
+
+    tiles: tuple[TileRobustness, ...]
+    figures: Mapping[str, float]

@@ -1,74 +1,88 @@
-"""Retrain a project's model on its annotations (label-prop, Algorithm 1)."""
+"""Retrain a project's model on what people said: masks (label-prop, Algorithm 1), sizes or labels (thesis, min-max)."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from PIL import Image
 
 from histoloop.errors import ProjectError
-from histoloop.progress import Progress, Work
+from histoloop.networks.build import build_network, with_decoder
+from histoloop.networks.hybrid import Hybrid
 from histoloop.store.cards import model_hash
 from histoloop.store.models import save_model
+from histoloop.training.classify import train_classifier
+from histoloop.training.outputs import look_at
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
-from histoloop.workflows.predict import predict_project, working_downsample
-from histoloop.workflows.projects import open_project_slide
-from histoloop.workflows.rounds import Candidate, candidate_of
+from histoloop.workflows.predict import predict_project
+from histoloop.workflows.project_tiles import annotated_tiles
+from histoloop.workflows.recipes import recipe_text
+from histoloop.workflows.rounds import RECIPES, Candidate, LearnFrom, candidate_of, nothing_to_learn_from
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    from histoloop.annotations.records import Mask
+    from histoloop.networks.network import SlideNetwork
+    from histoloop.progress import Work
     from histoloop.store.project import Project
-    from histoloop.store.records import AnnotationRecord
-
-RECIPE = "retrain"
 
 
-def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: int | None = None) -> Work[Candidate]:
-    """Train the decoder on all annotations that are not held out, always from the project's first model (theta_0).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Setting:
+    """What a retraining starts from and goes by."""
+
+    theta_0: LoadedModel
+    recipe: Recipe
+    learn_from: LearnFrom
+    training: Sequence[TrainingTile]
+    held_out: Sequence[TrainingTile]
+    device: torch.device
+    seed: int
+
+
+def retrain(
+    project: Project,
+    *,
+    learn_from: LearnFrom = "masks",
+    device: str = "auto",
+    seed: int = 0,
+    epochs: int | None = None,
+) -> Work[Candidate]:
+    """Train on all annotations that are not held out, always from the project's first model (theta_0).
+
+    From 'masks' the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the backbone learns under a
+    new head, then a decoder on the masks as far as there are any; from 'min-max' a localizer and a classifier. A region
+    without a label of its own counts with its slide's, else with the one that theta_0 sees in it.
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
-    candidate predicts the slides that have maps. ProjectError when nothing is annotated.
+    candidate predicts the slides that have maps. ProjectError when there is nothing of that kind to learn from.
     """
     started = time.monotonic()
     place = choose_device(device)
-    recipe = _with_epochs(load_recipe(recipe_path(RECIPE)), epochs)
+    recipe = _with_epochs(load_recipe(recipe_path(RECIPES[learn_from])), epochs)
     current = project.current_model()
     theta_0 = load_model(project.base_model().folder, place)
-    training, held_out = yield from _annotated_tiles(project, theta_0)
-    if not training:
-        raise ProjectError(
-            "There is no annotation to learn from.", advice="Annotate a region first: choose Ask, paint, and finish it."
-        )
+    tiles, held_out = yield from annotated_tiles(project, theta_0)
+    training = _teaching(tiles, learn_from, theta_0, project)
     old = load_model(current.folder, place)
     old_dice = _dice(old, held_out)
     torch.manual_seed(seed)
-    fitted = yield from train_decoder(
-        theta_0.network,
-        training=training,
-        validation=held_out,
-        settings=recipe.segment,
-        augmentation=recipe.augment,
-        mean=theta_0.card.mean,
-        std=theta_0.card.std,
-        device=place,
-        seed=seed,
-    )
-    new_dice = _dice(theta_0, held_out)
-    figures = {"loss": float(fitted.figures["loss"]), "held_out": float(len(held_out))}
+    setting = _Setting(theta_0, recipe, learn_from, training, held_out, place, seed)
+    taught = yield from _taught(setting)
+    new_dice = _dice(taught.model, held_out)
+    figures = {"loss": taught.loss, "held_out": float(len(held_out))}
     if old_dice is not None and new_dice is not None:
         figures |= {"dice_before": old_dice, "dice": new_dice}
     number = len(project.rounds()) + 1
-    model_id = _save_candidate(project, theta_0, old, number, figures, len(training))
+    model_id = _save_candidate(project, setting, taught.model, old, number, figures)
     mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1)}
@@ -78,42 +92,117 @@ def retrain(project: Project, *, device: str = "auto", seed: int = 0, epochs: in
 def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
     if epochs is None:
         return recipe
-    loop = dataclasses.replace(recipe.segment.loop, epochs=epochs)
-    return dataclasses.replace(recipe, segment=dataclasses.replace(recipe.segment, loop=loop))
+    classify_loop = dataclasses.replace(recipe.classify.loop, epochs=epochs)
+    segment_loop = dataclasses.replace(recipe.segment.loop, epochs=epochs)
+    return dataclasses.replace(
+        recipe,
+        classify=dataclasses.replace(recipe.classify, loop=classify_loop),
+        segment=dataclasses.replace(recipe.segment, loop=segment_loop),
+    )
 
 
-def _annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[TrainingTile], list[TrainingTile]]]:
-    """Tiles to train on and tiles held out, at the model's resolution."""
-    training: list[TrainingTile] = []
-    held_out: list[TrainingTile] = []
-    records = project.training_annotations()
-    for number, record in enumerate(records):
-        yield Progress("Reading annotations", number, len(records))
-        (held_out if record.held_out else training).append(_tile(project, record, model))
-    return training, held_out
+# --- what there is to learn from --------------------------------------------------------------------------------------
 
 
-def _tile(project: Project, record: AnnotationRecord, model: LoadedModel) -> TrainingTile:
-    slide_record = project.slide(record.slide_id)
-    downsample = working_downsample(slide_record.mpp, model.card.mpp)
-    region = record.region
-    with open_project_slide(slide_record) as slide:
-        pixels = slide.read_scaled(
-            round(region.x / downsample),
-            round(region.y / downsample),
-            max(1, round(region.width / downsample)),
-            max(1, round(region.height / downsample)),
-            downsample=downsample,
+def _teaching(
+    tiles: Sequence[TrainingTile], learn_from: LearnFrom, theta_0: LoadedModel, project: Project
+) -> list[TrainingTile]:
+    """The tiles that teach something of this kind; ProjectError when they do not suffice."""
+    if learn_from == "masks":
+        masked = [tile for tile in tiles if tile.mask is not None]
+        if not masked:
+            raise nothing_to_learn_from(project)
+        return masked
+    if learn_from == "sizes":
+        sized = [tile for tile in tiles if tile.size is not None or tile.mask is not None]
+        if not sized:
+            raise ProjectError(
+                "No region has a size to learn from.",
+                advice="Say how much of some regions is foreground, or paint them.",
+            )
+        return [_labelled(tile, theta_0) for tile in sized]
+    labelled = [tile for tile in tiles if tile.label is not None]
+    if len({tile.label for tile in labelled}) < 2:
+        raise ProjectError(
+            "Learning from labels needs regions or slides of two labels at least.",
+            advice="Label some slides (Slides panel) or regions (Annotation panel) of another class.",
         )
-    mask, _origin = project.load_mask(record.id)
-    foreground = shrink_foreground(mask, height=pixels.shape[0], width=pixels.shape[1])
-    return TrainingTile(pixels, None, foreground, f"{slide_record.name}, annotation {record.id}", slide_record.name)
+    return labelled
 
 
-def shrink_foreground(mask: Mask, *, height: int, width: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """Foreground of a mask at another resolution: a pixel counts when more than half of it is foreground."""
-    share = Image.fromarray((mask > 0).astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    return np.asarray(share) > 0.5
+def _labelled(tile: TrainingTile, theta_0: LoadedModel) -> TrainingTile:
+    """The tile with a label: its own, or the one that theta_0 sees in it."""
+    if tile.label is not None:
+        return tile
+    card = theta_0.card
+    seen = look_at(theta_0.network, tile, mean=card.mean, std=card.std, device=theta_0.device, decode=False)
+    return dataclasses.replace(tile, label=seen.label)
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taught:
+    model: LoadedModel
+    loss: float
+
+
+def _taught(setting: _Setting) -> Work[_Taught]:
+    """theta_0 after learning, with its last loss."""
+    masked = [tile for tile in setting.training if tile.mask is not None]
+    if setting.learn_from == "masks":
+        return (yield from _teach_decoder(setting, with_decoder(setting.theta_0.network), masked))
+    network = _fresh(setting, decoder=bool(masked) and setting.learn_from != "min-max")
+    card = setting.theta_0.card
+    fitted = yield from train_classifier(
+        network,
+        training=setting.training,
+        validation=(),
+        settings=setting.recipe.classify,
+        augmentation=setting.recipe.augment,
+        mean=card.mean,
+        std=card.std,
+        device=setting.device,
+        seed=setting.seed,
+    )
+    if isinstance(network, Hybrid) and network.decoder is not None:
+        return (yield from _teach_decoder(setting, network, masked))
+    return _Taught(_model(setting, network), float(fitted.figures["loss"]))
+
+
+def _fresh(setting: _Setting, *, decoder: bool) -> SlideNetwork:
+    """theta_0's backbone under a new head, as the recipe's supervision needs it."""
+    own = setting.theta_0.network
+    plan = dataclasses.replace(
+        setting.recipe,
+        mask_fraction=1.0 if decoder else 0.0,
+        network=dataclasses.replace(setting.recipe.network, backbone=own.config.backbone),
+    )
+    network = build_network(plan.network_config(own.config.labels)).to(setting.device)
+    network.backbone.load_state_dict(own.backbone.state_dict())
+    return network
+
+
+def _teach_decoder(setting: _Setting, network: Hybrid, masked: Sequence[TrainingTile]) -> Work[_Taught]:
+    card = setting.theta_0.card
+    fitted = yield from train_decoder(
+        network.to(setting.device),
+        training=masked,
+        validation=setting.held_out,
+        settings=setting.recipe.segment,
+        augmentation=setting.recipe.augment,
+        mean=card.mean,
+        std=card.std,
+        device=setting.device,
+        seed=setting.seed,
+    )
+    return _Taught(_model(setting, network), float(fitted.figures["loss"]))
+
+
+def _model(setting: _Setting, network: SlideNetwork) -> LoadedModel:
+    card = dataclasses.replace(setting.theta_0.card, network=network.config)
+    return dataclasses.replace(setting.theta_0, network=network.eval(), card=card)
 
 
 def _dice(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float | None:
@@ -125,26 +214,38 @@ def _dice(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float | None:
     )["dice"]
 
 
+# --- the candidate ----------------------------------------------------------------------------------------------------
+
+_LEARNED: Mapping[LearnFrom, str] = {
+    "masks": "The decoder of {name} retrained on {count} painted regions of the project '{project}'; the classifier is "
+    "unchanged.",
+    "sizes": "The backbone of {name} retrained on labels and sizes of {count} regions of the project '{project}'.",
+    "labels": "The backbone of {name} retrained on {count} labelled tiles of the project '{project}'.",
+    "min-max": "The backbone of {name} retrained by min-max entropy on {count} labelled tiles of '{project}'.",
+}
+
+
 def _save_candidate(
-    project: Project, trained: LoadedModel, parent: LoadedModel, number: int, figures: dict[str, float], tiles: int
+    project: Project,
+    setting: _Setting,
+    trained: LoadedModel,
+    parent: LoadedModel,
+    number: int,
+    figures: dict[str, float],
 ) -> int:
     folder = project.new_model_folder(number)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    count = len(setting.training)
+    learned = _LEARNED[setting.learn_from].format(name=trained.card.name, count=count, project=project.name)
     card = dataclasses.replace(
         trained.card,
         name=folder.name,
         title=f"{project.name}, round {number}",
-        description=(
-            f"The decoder of {trained.card.name} retrained on {tiles} annotated regions of the project "
-            f"'{project.name}'; the classifier is unchanged. Research use only: not a diagnostic device.\n\n"
-            f"{trained.card.attribution}"
-        ),
-        training={"recipe": RECIPE, "regions": float(tiles), "round": float(number)},
+        description=f"{learned} Research use only: not a diagnostic device.\n\n{trained.card.attribution}",
+        training={"recipe": setting.recipe.name, "regions": float(count), "round": float(number)},
         figures=figures,
         parent=parent.hash,
-        created=now,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    recipe = recipe_path(RECIPE).read_text(encoding="utf-8")
-    save_model(folder, card, trained.network.state_dict(), recipe=recipe, half=True)
+    save_model(folder, card, trained.network.state_dict(), recipe=recipe_text(setting.recipe), half=True)
     current = project.current_model()
     return project.add_model(folder.name, hash=model_hash(folder), parent=current.id, round=number).id

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from histoloop.errors import ProjectError
 from histoloop.store.records import ModelStatus, RoundRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from histoloop.store.project import Project
+
+LearnFrom = Literal["masks", "sizes", "labels", "min-max"]
+"""What a retraining learns from; see workflows/retrain.py."""
+
+RECIPES: Mapping[LearnFrom, str] = {
+    "masks": "retrain",
+    "sizes": "retrain-sizes",
+    "labels": "retrain-labels",
+    "min-max": "retrain-min-max",
+}
+"""The shipped recipe of each way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,44 @@ class Candidate:
     new_dice: float | None
     held_out: int
     annotations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """How many annotations teach something of each kind, those held out apart; regions and labelled slides count alike.
+
+    `sizes` counts masks too, since a mask has a size; `label_classes` are how many labels occur.
+    """
+
+    masks: int
+    sizes: int
+    labels: int
+    label_classes: int
+    held_out: int
+
+    def suffice(self, learn_from: LearnFrom) -> bool:
+        """Whether a retraining of this kind can begin."""
+        if learn_from == "masks":
+            return self.masks > 0
+        return self.sizes > 0 if learn_from == "sizes" else self.label_classes > 1
+
+
+def lessons(project: Project) -> Lessons:
+    """Count what there is to learn from, without reading a mask."""
+    finished = project.finished_annotations()
+    slides = project.slides()
+    of_slide = {slide.id: slide.label for slide in slides}
+    teaching = [record for record in finished if not (record.has_mask and record.held_out)]
+    labels = [record.label for record in teaching if record.label is not None]
+    whole = {record.slide_id for record in teaching if record.label is not None}
+    labels += [label for slide_id, label in of_slide.items() if label is not None and slide_id not in whole]
+    return Lessons(
+        masks=sum(record.has_mask for record in teaching),
+        sizes=sum(record.has_mask or record.size is not None for record in teaching),
+        labels=len(labels),
+        label_classes=len(set(labels)),
+        held_out=len(finished) - len(teaching),
+    )
 
 
 def candidate_of(record: RoundRecord) -> Candidate:
@@ -58,6 +109,19 @@ def roll_back(project: Project, model_id: int) -> None:
     """Set a candidate aside; the current model stays."""
     _check_open(project, model_id)
     project.set_model_status(model_id, ModelStatus.ROLLED_BACK)
+
+
+def nothing_to_learn_from(project: Project) -> ProjectError:
+    """Why a retraining cannot begin: nothing is annotated, or only labels and sizes, or all masks are held out."""
+    finished = project.finished_annotations()
+    if not finished:
+        advice = "Annotate a region first: choose Ask, paint, and finish it."
+        return ProjectError("There is no annotation to learn from.", advice=advice)
+    advice = "Paint at least one region and finish it with Done."
+    if any(record.has_mask for record in finished):
+        return ProjectError("Every mask is held out to measure the model; none is left to learn from.", advice=advice)
+    regions = "1 region has" if len(finished) == 1 else f"{len(finished)} regions have"
+    return ProjectError(f"{regions} a label or a size, but no mask to learn from.", advice=advice)
 
 
 def _check_open(project: Project, model_id: int) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import shutil
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,81 +14,181 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from histoloop.errors import ModelError
-from histoloop.networks.config import NetworkConfig
-from histoloop.networks.hybrid import Hybrid, build_hybrid
+from histoloop.errors import DataError, ModelError, RecipeError
+from histoloop.networks.build import build_network
+from histoloop.networks.drawing import drawings, title
+from histoloop.networks.hybrid import Hybrid
+from histoloop.networks.network import SlideNetwork
 from histoloop.store.cards import Card
 from histoloop.store.models import save_model
+from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import classification_figures, classify, train_classifier
-from histoloop.training.datasets import DataSet, colour_statistics, lend_masks, read_ebhi
+from histoloop.training.datasets import DataSet, colour_statistics, lend_masks, read_dataset
 from histoloop.training.metrics import accuracy
+from histoloop.training.outputs import normalise
+from histoloop.training.pretrained import (
+    IMAGENET,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    RANDOM,
+    is_folded,
+    start_backbone,
+    unfold,
+)
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
+from histoloop.training.samples import collate
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import choose_device
+from histoloop.workflows.recipes import recipe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
     from histoloop.progress import Work
+    from histoloop.training.datasets import Split
     from histoloop.training.samples import TrainingTile
+
+    Colours = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+STATISTICS_TILES = 32
+"""So many tiles give the statistics of weights that come without."""
 
 
 def train_model(
-    *, recipe: str, data: Path, out: Path, device: str = "auto", seed: int = 0, epochs: int | None = None
+    *,
+    recipe: str,
+    data: Path,
+    out: Path,
+    device: str = "auto",
+    seed: int = 0,
+    epochs: int | None = None,
+    split: Split = "official",
+    mpp: float | None = None,
 ) -> Work[Path]:
-    """Train on the EBHI-Seg folder `data` and write the model folder `out`; `epochs` shortens both stages.
+    """Train by a recipe on the data set `data` and write the model folder `out`; `epochs` shortens all stages.
 
-    The figures on the card are of the data set's validation cases, measured on the weights as stored.
+    A training that was stopped goes on where it was when the same command is given again: its state is kept in
+    `<out>.training` until the model is written. The figures on the card are of the data set's validation part, measured
+    on the weights as stored.
     """
     if out.exists():
         raise ModelError(f"{out} exists already.", advice="Give a new folder: models are never overwritten.")
-    source = recipe_path(recipe)
-    plan = _with_epochs(load_recipe(source), epochs)
+    plan = _with_epochs(load_recipe(recipe_path(recipe)), epochs)
     place = choose_device(device)
     started = time.monotonic()
-    dataset = yield from read_ebhi(data)
-    mean, std = colour_statistics(dataset.training)
+    dataset = yield from read_dataset(data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale)
+    config = plan.network_config(len(dataset.scheme.labels))
     torch.manual_seed(seed)
-    config = NetworkConfig(
-        labels=len(dataset.scheme.labels),
-        backbone=plan.network.backbone,
-        pooling=plan.network.pooling,
-        decoder_channels=plan.network.decoder_channels,
-    )
-    network = build_hybrid(config).to(memory_format=torch.channels_last)
-    yield from train_classifier(
-        network,
-        training=dataset.training,
-        validation=dataset.validation,
-        settings=plan.classify,
-        augmentation=plan.augment,
-        mean=mean,
-        std=std,
-        device=place,
-        seed=seed,
-    )
-    lent = lend_masks(dataset.training, fraction=plan.mask_fraction, seed=seed)
+    network = build_network(config)
+    yield from start_backbone(network.backbone, config.backbone, plan.network.weights)
+    colours = _colours(plan, dataset)
+    if plan.network.weights != RANDOM and is_folded(network.backbone):  # fresh batch norms look the same
+        unfold(network.backbone, _some_tiles(dataset, network.stride_px, colours))
+    setting = _Setting(network.to(memory_format=torch.channels_last), plan, dataset, colours, place, seed)
+    state = out.with_name(f"{out.name}.training")
+    try:
+        lent = yield from _train(setting, state, _key(setting, data, split))
+    except RecipeError:
+        shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
+        raise
+    network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
+    figures = validation_figures(network, dataset.validation, dataset.scheme, *colours, device=place)
+    card = _card(out.name, setting, figures, lent, time.monotonic() - started)
+    save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True)
+    shutil.rmtree(state, ignore_errors=True)
+    return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Setting:
+    """What is trained, by what, on what."""
+
+    network: SlideNetwork
+    plan: Recipe
+    dataset: DataSet
+    colours: Colours
+    device: torch.device
+    seed: int
+
+
+def _key(setting: _Setting, data: Path, split: Split) -> str:
+    """What a training is of: recipe, data and seed; another one cannot go on from its state."""
+    dataset = setting.dataset
+    tiles = [(tile.name, tile.label) for tile in (*dataset.training, *dataset.validation)]
+    what = (recipe_text(setting.plan), str(data.resolve()), split, setting.seed, dataset.mpp, dataset.scheme, tiles)
+    return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
+def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
+    """Both stages; how many masks were lent to the second."""
+    plan, dataset, network = setting.plan, setting.dataset, setting.network
+    mean, std = setting.colours
+    if plan.classify.supervision == "sizes":
+        _check_sizes(dataset)
+    if plan.classify.supervision != "none":
+        yield from train_classifier(
+            network,
+            training=[tile for tile in dataset.training if tile.label is not None],
+            validation=[tile for tile in dataset.validation if tile.label is not None],
+            settings=plan.classify,
+            augmentation=plan.augment,
+            mean=mean,
+            std=std,
+            device=setting.device,
+            seed=setting.seed,
+            checkpoint=Checkpoint(state / "classify.safetensors", key),
+        )
+    if not plan.mask_fraction:
+        return 0
+    assert isinstance(network, Hybrid)  # only a hybrid has decoder_channels
+    lent = lend_masks(dataset.training, fraction=plan.mask_fraction, seed=setting.seed)
     yield from train_decoder(
         network,
         training=lent,
-        validation=dataset.validation,
+        validation=[tile for tile in dataset.validation if tile.mask is not None],
         settings=plan.segment,
         augmentation=plan.augment,
         mean=mean,
         std=std,
-        device=place,
-        seed=seed,
+        device=setting.device,
+        seed=setting.seed,
+        checkpoint=Checkpoint(state / "decoder.safetensors", key),
     )
-    weights = {
+    return len(lent)
+
+
+def _check_sizes(dataset: DataSet) -> None:
+    if all(tile.size is None and tile.mask is None for tile in dataset.training):
+        raise DataError(
+            f"There is no size to learn from: none of the {len(dataset.training)} training tiles has one, nor a mask.",
+            advice="Give a CSV file with a column 'size', or masks, or choose a recipe that learns from labels.",
+        )
+
+
+def _some_tiles(dataset: DataSet, stride_px: int, colours: Colours) -> Iterator[Tensor]:
+    """Normalised training tiles, one by one, spread over the data set."""
+    for tile in dataset.training[:: max(1, len(dataset.training) // STATISTICS_TILES)]:
+        yield normalise(collate([tile], multiple_px=stride_px).tiles_BCHW, *colours)
+
+
+def _colours(plan: Recipe, dataset: DataSet) -> Colours:
+    """Mean and standard deviation per colour plane: what the starting weights expect, or what the tiles have."""
+    if plan.network.mean:
+        return plan.network.mean, plan.network.std
+    if plan.network.weights == IMAGENET:
+        return IMAGENET_MEAN, IMAGENET_STD
+    mean, std = colour_statistics(dataset.training)
+    return tuple(mean), tuple(std)
+
+
+def _halved(network: SlideNetwork) -> dict[str, Tensor]:
+    return {
         name: tensor.half().float() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
     }
-    network.load_state_dict(weights)  # the figures are of the weights as they will be stored
-    figures = validation_figures(network, dataset.validation, dataset.scheme, mean=mean, std=std, device=place)
-    card = _card(out.name, plan, dataset, config, (mean, std), figures, seed, len(lent), time.monotonic() - started)
-    return save_model(out, card, network.state_dict(), recipe=source.read_text(encoding="utf-8"), half=True)
 
 
 def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
@@ -101,25 +204,30 @@ def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
 
 
 def validation_figures(
-    network: Hybrid,
+    network: SlideNetwork,
     tiles: Sequence[TrainingTile],
     scheme: ClassScheme,
-    *,
     mean: Sequence[float],
     std: Sequence[float],
+    *,
     device: torch.device,
 ) -> dict[str, float]:
-    """Classification and Dice over tiles with labels and masks, and recall per label class that occurs."""
+    """Classification over tiles with labels, recall per label class that occurs, Dice over tiles with masks."""
     network.eval()
-    scores_NC = classify(network, tiles, mean=mean, std=std, device=device)
-    labels = [tile.label for tile in tiles if tile.label is not None]
     figures = {"tiles": float(len(tiles)), "cases": float(len({tile.case for tile in tiles}))}
-    figures |= classification_figures(scores_NC, labels)
-    figures |= {"gland_or_tumour_accuracy": _mask_class_accuracy(scores_NC, labels, scheme)}
-    figures |= _recalls(scores_NC, labels, scheme)
-    figures |= segmentation_figures(network, tiles, mean=mean, std=std, device=device)
-    everywhere = [float(2 * tile.mask.mean() / (1 + tile.mask.mean())) for tile in tiles if tile.mask is not None]
-    return figures | {"dice_all_foreground": float(np.mean(everywhere))}
+    labelled = [tile for tile in tiles if tile.label is not None]
+    if labelled:
+        scores_NC = classify(network, labelled, mean=mean, std=std, device=device)
+        labels = [tile.label for tile in labelled if tile.label is not None]
+        figures |= classification_figures(scores_NC, labels)
+        if len(scheme.masks) == 2:
+            figures |= {"gland_or_tumour_accuracy": _mask_class_accuracy(scores_NC, labels, scheme)}
+        figures |= _recalls(scores_NC, labels, scheme)
+    if any(tile.mask is not None for tile in tiles):
+        figures |= segmentation_figures(network, tiles, mean=mean, std=std, device=device)
+        everywhere = [float(2 * tile.mask.mean() / (1 + tile.mask.mean())) for tile in tiles if tile.mask is not None]
+        figures |= {"dice_all_foreground": float(np.mean(everywhere))}
+    return figures
 
 
 def _mask_class_accuracy(scores_NC: Tensor, labels: Sequence[int], scheme: ClassScheme) -> float:
@@ -139,33 +247,24 @@ def _recalls(scores_NC: Tensor, labels: Sequence[int], scheme: ClassScheme) -> d
     }
 
 
-def _card(
-    name: str,
-    plan: Recipe,
-    dataset: DataSet,
-    config: NetworkConfig,
-    colours: tuple[list[float], list[float]],
-    figures: Mapping[str, float],
-    seed: int,
-    masks_lent: int,
-    seconds: float,
-) -> Card:
-    (red, green, blue), (red_std, green_std, blue_std) = colours
+def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent: int, seconds: float) -> Card:
+    dataset, plan = setting.dataset, setting.plan
+    (red, green, blue), (red_std, green_std, blue_std) = setting.colours
     rounded = {key: round(value, 4) for key, value in figures.items()}
     return Card(
         name=name,
         title=f"{name}: {', '.join(mask.name for mask in dataset.scheme.masks)} in {dataset.name} tissue",
-        description=_description(dataset, rounded, masks_lent),
+        description=_description(setting, rounded, masks_lent),
         licence=dataset.licence,
         attribution=dataset.attribution,
-        network=config,
+        network=setting.network.config,
         scheme=dataset.scheme,
         mpp=dataset.mpp,
         mean=(red, green, blue),
         std=(red_std, green_std, blue_std),
         training={
             "recipe": plan.name,
-            "seed": float(seed),
+            "seed": float(setting.seed),
             "tiles": float(len(dataset.training)),
             "masks": float(masks_lent),
             "minutes": round(seconds / 60, 1),
@@ -176,20 +275,48 @@ def _card(
     )
 
 
-def _description(dataset: DataSet, figures: Mapping[str, float], masks_lent: int) -> str:
-    table = "\n".join(f"| {key} | {value:.4g} |" for key, value in figures.items())
+def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: int) -> str:
+    dataset, plan = setting.dataset, setting.plan
+    count = len(dataset.training)
+    learned = [
+        f"Trained by the recipe '{plan.name}' ({plan.source}) on {_TAUGHT[plan.classify.supervision]} of {count} "
+        f"{dataset.name} tiles, from {_START.get(plan.network.weights, 'given')} weights."
+    ]
+    if masks_lent:
+        how = "the classifier frozen" if plan.segment.freeze else "the whole network learning"
+        learned.append(f"Then, with {how}, a U-Net decoder on the masks of {masks_lent} ({masks_lent / count:.1%}).")
+    else:
+        drawn = title(drawings(setting.network.config)[0])
+        learned.append(f"It has seen no outline: its masks are drawn from its class maps ({drawn}).")
+    parts = [
+        "Research use only: not a diagnostic device.",
+        " ".join((*learned, dataset.notes)).strip(),
+        dataset.attribution,
+        *(f"Mind: {warning}" for warning in dataset.warnings),
+        _figures_text(dataset, figures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_TAUGHT = {
+    "labels": "the labels",
+    "min-max": "the labels",
+    "sizes": "the labels and foreground sizes",
+    "none": "the masks",
+}
+_START = {RANDOM: "random", IMAGENET: "ImageNet"}
+
+
+def _figures_text(dataset: DataSet, figures: Mapping[str, float]) -> str:
+    if not dataset.validation:
+        return "It was not measured: the data set has no validation part."
     seen = {tile.label for tile in dataset.validation}
     absent = [name for index, name in enumerate(dataset.scheme.label_names) if index not in seen]
-    note = f"No validation case is labelled {' or '.join(absent)}: nothing is known of those. " if absent else ""
+    note = f"No validation tile is labelled {' or '.join(absent)}: nothing is known of those. " if absent else ""
+    table = "\n".join(f"| {key} | {value:.4g} |" for key, value in figures.items())
     return (
-        "Research use only: not a diagnostic device.\n\n"
-        f"A classifier trained from random weights on the image labels of {len(dataset.training)} {dataset.name} "
-        f"tiles, then frozen; a U-Net decoder trained over it on the masks of {masks_lent} of them "
-        f"({masks_lent / len(dataset.training):.1%}). {dataset.notes}\n\n"
-        f"{dataset.attribution}\n\n"
-        "## Figures on the validation cases\n\n"
-        "No case is in both training and validation. The best epochs were chosen on these same cases, so expect a "
-        f"little less on new tissue. {note}`dice` is the mean over tiles, `pooled_dice` over pixels; "
-        "`dice_all_foreground` is what calling every pixel foreground would give (mean over tiles).\n\n"
-        f"| figure | value |\n|---|---|\n{table}\n"
+        "## Figures on the validation part\n\n"
+        f"The best epochs were chosen on these same tiles, so expect a little less on new tissue. {note}`dice` is the "
+        "mean over tiles, `pooled_dice` over pixels; `dice_all_foreground` is what calling every pixel foreground "
+        f"would give (mean over tiles).\n\n| figure | value |\n|---|---|\n{table}"
     )

@@ -13,13 +13,16 @@ from PIL import Image
 
 from histoloop.errors import SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
-from histoloop.networks.config import NetworkConfig
-from histoloop.networks.hybrid import Hybrid, build_hybrid
+from histoloop.networks.build import build_network
+from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.networks.drawing import draw, drawings, posterior_of, summarise
+from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import Pixels, Slide, open_slide
 from histoloop.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
+    from histoloop.networks.network import SlideNetwork
     from histoloop.slides.tiling import Window
 
 COLOURS = {"mean": (0.6, 0.4, 0.6), "std": (0.2, 0.2, 0.2)}
@@ -30,21 +33,23 @@ TILED = PredictorSettings(whole_px=64, core_px=256)
 class Maps:
     """A sink that keeps everything."""
 
-    def __init__(self, width: int, height: int, labels: int) -> None:
+    def __init__(self, width: int, height: int, labels: int, *, stride: int = 32) -> None:
+        self.stride = stride
         self.foreground = np.full((height, width), np.nan, np.float32)
-        self.labels = np.full((labels, height // 32, width // 32), np.nan, np.float32)
+        self.labels = np.full((labels, height // stride, width // stride), np.nan, np.float32)
 
     def write(self, core: Window, foreground_HW: np.ndarray, labels_CHW: np.ndarray) -> None:
         assert np.isnan(self.foreground[core.y : core.bottom, core.x : core.right]).all(), "written twice"
         self.foreground[core.y : core.bottom, core.x : core.right] = foreground_HW
-        self.labels[:, core.y // 32 : core.bottom // 32, core.x // 32 : core.right // 32] = labels_CHW
+        top, left, bottom, right = (edge // self.stride for edge in (core.y, core.x, core.bottom, core.right))
+        self.labels[:, top:bottom, left:right] = labels_CHW
 
 
 @pytest.fixture(scope="module")
 def network() -> Hybrid:
     """Random weights with batch-norm statistics as after training."""
     torch.manual_seed(0)
-    hybrid = build_hybrid(NetworkConfig(labels=3, decoder_channels=(16, 16, 8, 8, 8)))
+    hybrid = Hybrid(NetworkConfig(labels=3, decoder_channels=(16, 16, 8, 8, 8)))
     for module in hybrid.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
@@ -71,8 +76,15 @@ def predict(
     return finish(work), maps
 
 
-def test_the_map_predicted_in_tiles_equals_the_map_predicted_whole(slide: Slide, network: Hybrid) -> None:
-    (whole, whole_maps), (tiled, tiled_maps) = predict(slide, network, WHOLE), predict(slide, network, TILED)
+@pytest.fixture(scope="module")
+def in_tiles(slide: Slide, network: Hybrid) -> tuple[SlidePrediction, Maps]:
+    return predict(slide, network, TILED)
+
+
+def test_the_map_predicted_in_tiles_equals_the_map_predicted_whole(
+    slide: Slide, network: Hybrid, in_tiles: tuple[SlidePrediction, Maps]
+) -> None:
+    (whole, whole_maps), (tiled, tiled_maps) = predict(slide, network, WHOLE), in_tiles
     assert (whole.tiles, tiled.tiles) == (1, 20)
     assert np.ptp(whole_maps.foreground) > 0.05
     np.testing.assert_allclose(tiled_maps.foreground, whole_maps.foreground, atol=1e-4)
@@ -82,9 +94,11 @@ def test_the_map_predicted_in_tiles_equals_the_map_predicted_whole(slide: Slide,
     np.testing.assert_allclose(tiled.scores, whole.scores, rtol=1e-3, atol=1e-3)
 
 
-def test_the_label_of_a_slide_is_the_networks_own_pooling_over_the_whole_map(slide: Slide, network: Hybrid) -> None:
-    prediction, maps = predict(slide, network, TILED)
-    expected = network.pooling(torch.from_numpy(maps.labels)[None])[0]
+def test_the_label_of_a_slide_is_the_networks_own_pooling_over_the_whole_map(
+    network: Hybrid, in_tiles: tuple[SlidePrediction, Maps]
+) -> None:
+    prediction, maps = in_tiles
+    expected = network.score(torch.from_numpy(maps.labels)[None])[0]
     np.testing.assert_allclose(prediction.scores, expected.detach(), rtol=1e-5)
     assert prediction.probabilities is not None
     assert float(prediction.probabilities.sum()) == pytest.approx(1)
@@ -98,13 +112,94 @@ def test_only_tiles_with_tissue_are_predicted_and_pooled(slide: Slide, network: 
     assert not np.isnan(maps.foreground[:256, :256]).any()
     assert np.isnan(maps.foreground[256:]).all()
     first = torch.from_numpy(maps.labels[None, :, :8, :8])
-    np.testing.assert_allclose(prediction.scores, network.pooling(first)[0].detach(), rtol=1e-5)
+    np.testing.assert_allclose(prediction.scores, network.score(first)[0].detach(), rtol=1e-5)
 
 
 def test_a_slide_without_tissue_has_no_label_and_says_why(slide: Slide, network: Hybrid) -> None:
     prediction, _ = predict(slide, network, TILED, TissueMask(np.zeros((9, 12), bool), 100.0))
     assert prediction.probabilities is None
     assert "no tissue" in prediction.reason
+
+
+# --- networks without a decoder: the foreground is drawn from the maps of the whole slide ---------------------------
+
+
+def calibrated(made: SlideNetwork) -> SlideNetwork:
+    """Batch-norm statistics of noise: without any, random weights give constant maps."""
+    for module in made.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        made.look(torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def strip(tmp_path_factory: pytest.TempPathFactory) -> Slide:
+    """A slide that is wider than a core with its halo."""
+    coarse = np.random.default_rng(1).integers(0, 256, (16, 45, 3), np.uint8)
+    path = tmp_path_factory.mktemp("slide") / "strip.png"
+    Image.fromarray(coarse).resize((890, 310), Image.Resampling.BICUBIC).save(path)
+    return open_slide(path)
+
+
+METHODS: dict[str, dict[str, object]] = {
+    "cam": {"stride": 16},
+    "attention": {"pooling": PoolingConfig(name="attention", hidden=8)},
+    "size": {"background": True},
+    "min-max": {"minmax": MinMaxConfig()},
+    "sigmoid": {"pooling": PoolingConfig(name="generalised-mean", modalities=1)},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_masks_drawn_from_maps_predicted_in_tiles_equal_those_drawn_whole(strip: Slide, method: str) -> None:
+    torch.manual_seed(0)
+    average = PoolingConfig(name="average", modalities=1)
+    changes = {"labels": 2, "backbone": "mobilenet_v2", "pooling": average, "decoder_channels": (), **METHODS[method]}
+    made = calibrated(build_network(NetworkConfig(**changes)))  # type: ignore[arg-type]
+    stride, count = made.stride_px, len(made.config.map_names(("a", "b")))
+
+    def run(settings: PredictorSettings) -> tuple[SlidePrediction, Maps]:
+        maps = Maps(896, 320, count, stride=stride)
+        work = predict_slide(strip, made, downsample=1.0, settings=settings, tissue=None, sink=maps, **COLOURS)
+        return finish(work), maps
+
+    (whole, whole_maps), (tiled, tiled_maps) = run(WHOLE), run(PredictorSettings(whole_px=64, core_px=320))
+    assert (whole.tiles, tiled.tiles) == (1, 3)
+    np.testing.assert_allclose(tiled_maps.labels, whole_maps.labels, atol=1e-3 * np.ptp(whole_maps.labels))
+    np.testing.assert_allclose(tiled_maps.foreground, whole_maps.foreground, atol=2e-3)
+    np.testing.assert_allclose(tiled.scores, whole.scores, rtol=1e-3, atol=1e-3)
+    assert drawings(made.config)[0] == method
+    summary = summarise(
+        method, whole_maps.labels.reshape(count, -1), made.config, posterior=np.asarray(whole.probabilities)
+    )
+    enlarged = torch.nn.functional.interpolate(
+        torch.from_numpy(whole_maps.labels)[None], scale_factor=float(stride), mode="bilinear", align_corners=False
+    )[0].numpy()
+    np.testing.assert_allclose(whole_maps.foreground, draw(method, enlarged, summary, made.config), atol=1e-3)
+
+
+def test_a_part_of_a_slide_is_drawn_from_the_cells_that_were_predicted(strip: Slide) -> None:
+    torch.manual_seed(0)
+    pooling = PoolingConfig(name="attention", hidden=8)
+    config = NetworkConfig(2, backbone="mobilenet_v2", pooling=pooling, decoder_channels=())
+    made = calibrated(build_network(config))
+    mask = np.zeros((31, 89), bool)
+    mask[:, :20] = True
+    maps = Maps(896, 320, 4)
+    settings, tissue = PredictorSettings(whole_px=64, core_px=320), TissueMask(mask, 10.0)
+    finish(predict_slide(strip, made, downsample=1.0, settings=settings, tissue=tissue, sink=maps, **COLOURS))
+    assert np.isnan(maps.foreground[:, 320:]).all()
+    cells = maps.labels[:, :10, :10]
+    assert np.isfinite(cells).all()
+    found = maps.foreground[:320, :320]
+    # of its 100 cells, and of no others, one hundredth of the attention is the threshold
+    scores = made.score(torch.from_numpy(cells)[None])[0].detach().numpy()
+    summary = summarise("attention", cells.reshape(4, -1), config, posterior=posterior_of(scores))
+    middles = found[16::32, 16::32][1:-1, 1:-1]
+    close = draw("attention", cells, summary, config)[1:-1, 1:-1]
+    np.testing.assert_allclose(middles, close, atol=0.05)
 
 
 def test_every_tile_is_told_of(slide: Slide, network: Hybrid) -> None:

@@ -6,30 +6,30 @@ import pytest
 import torch
 
 from histoloop.networks.config import NetworkConfig, PoolingConfig
-from histoloop.networks.hybrid import Hybrid, build_hybrid
+from histoloop.networks.hybrid import Hybrid
 
 
 @pytest.fixture(scope="module")
 def network() -> Hybrid:
     torch.manual_seed(0)
-    return build_hybrid(NetworkConfig(labels=3, decoder_channels=(16, 16, 8, 8, 8))).eval()
+    return Hybrid(NetworkConfig(labels=3, decoder_channels=(16, 16, 8, 8, 8))).eval()
 
 
 def test_outputs_have_one_score_a_class_one_cell_a_stride_and_one_logit_a_pixel(network: Hybrid) -> None:
-    scores_BC, maps_BCHW, foreground_B1HW = network(torch.randn(2, 3, 64, 96))
+    scores_BC, maps_BKHW, foreground_B1HW = network(torch.randn(2, 3, 64, 96))
     assert scores_BC.shape == (2, 3)
-    assert maps_BCHW.shape == (2, 3, 2, 3)
+    assert maps_BKHW.shape == (2, 3, 2, 3)
     assert foreground_B1HW.shape == (2, 1, 64, 96)
 
 
 def test_scores_are_the_pooled_class_maps(network: Hybrid) -> None:
-    scores_BC, maps_BCHW, _ = network(torch.randn(1, 3, 96, 96))
-    torch.testing.assert_close(network.pooling(maps_BCHW), scores_BC)
+    scores_BC, maps_BKHW, _ = network(torch.randn(1, 3, 96, 96))
+    torch.testing.assert_close(network.score(maps_BKHW), scores_BC)
 
 
 def test_average_pooling_equals_a_linear_head_on_pooled_features() -> None:
     torch.manual_seed(0)
-    network = build_hybrid(NetworkConfig(labels=2, pooling=PoolingConfig(name="average", modalities=1))).eval()
+    network = Hybrid(NetworkConfig(labels=2, pooling=PoolingConfig(name="average", modalities=1))).eval()
     scores, _, features = network.classifier(torch.randn(1, 3, 64, 64))
     head = network.classifier.head
     pooled = features[-1].mean(dim=(2, 3)) @ head.weight.flatten(1).T + head.bias
@@ -45,12 +45,12 @@ def test_nothing_beyond_the_receptive_radius_changes_an_output(network: Hybrid) 
         before, after = network(tile), network(disturbed)
     torch.testing.assert_close(before.foreground_B1HW[..., size // 2 :], after.foreground_B1HW[..., size // 2 :])
     cells = size // 2 // network.stride_px
-    torch.testing.assert_close(before.maps_BCHW[..., cells:], after.maps_BCHW[..., cells:])
+    torch.testing.assert_close(before.maps_BKHW[..., cells:], after.maps_BKHW[..., cells:])
     assert not torch.allclose(before.foreground_B1HW[..., : size // 2], after.foreground_B1HW[..., : size // 2])
 
 
 def test_a_frozen_classifier_stays_frozen_under_train() -> None:
-    network = build_hybrid(NetworkConfig(labels=2))
+    network = Hybrid(NetworkConfig(labels=2))
     network.freeze_classifier()
     network.train()
     before = {name: value.clone() for name, value in network.classifier.state_dict().items()}
@@ -62,6 +62,33 @@ def test_a_frozen_classifier_stays_frozen_under_train() -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_a_thawed_classifier_learns_again() -> None:
+    network = Hybrid(NetworkConfig(labels=2, backbone="mobilenet_v2"))
+    network.freeze_classifier()
+    network.thaw_classifier()
+    network.train()
+    assert all(module.training for module in network.modules())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_without_a_decoder_there_is_no_foreground_but_all_else() -> None:
+    network = Hybrid(NetworkConfig(labels=2, backbone="mobilenet_v2", stride=16, decoder_channels=())).eval()
+    tiles = torch.randn(1, 3, 64, 96)
+    scores_BC, maps_BKHW, foreground = network(tiles)
+    assert foreground is None
+    assert network.decoder is None
+    assert network.stride_px == 16
+    assert maps_BKHW.shape == (1, 2, 4, 6)
+    looked_BC, looked_BKHW = network.look(tiles)
+    assert torch.equal(looked_BC, scores_BC)
+    assert torch.equal(looked_BKHW, maps_BKHW)
+
+
+def test_a_network_without_a_decoder_sees_less_far() -> None:
+    with_one, without = NetworkConfig(labels=2), NetworkConfig(labels=2, decoder_channels=())
+    assert Hybrid(without).receptive_radius_px < Hybrid(with_one).receptive_radius_px
+
+
 def test_an_unknown_backbone_is_refused_with_the_choices() -> None:
     with pytest.raises(ValueError, match="resnet18"):
-        build_hybrid(NetworkConfig(labels=2, backbone="resnet19"))
+        Hybrid(NetworkConfig(labels=2, backbone="resnet19"))

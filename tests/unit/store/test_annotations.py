@@ -153,6 +153,123 @@ def test_a_label_or_size_that_cannot_be_is_refused(project, start, options):
     assert project.annotation(draft.id).status is AnnotationStatus.DRAFT
 
 
+# --- labels and sizes -------------------------------------------------------------------------------------------------
+
+
+def test_a_region_may_be_done_with_a_label_and_a_size_and_no_mask(project, slide, start):
+    query = ask(project, slide)
+    draft = start(value=1, query_id=query.id, origin_model="abc")
+    project.append_patch(draft.id, patch(value=2))
+
+    record = project.finish_annotation(draft.id, DONE, label="benign", size=0.4, with_mask=False)
+
+    assert (record.status, record.label, record.size, record.has_mask) == (DONE, "benign", 0.4, False)
+    assert (record.mask_downsample, record.model_hash) == (None, None)
+    assert project.query(query.id).status is QueryStatus.ANNOTATED
+    assert project.finished_annotations() == [record]
+    assert project.training_annotations() == []
+    with pytest.raises(ValueError, match="without a mask"):
+        project.load_mask(record.id)
+
+
+@pytest.mark.parametrize("said", [{"label": "benign"}, {"size": 0.0}, {"size": 1.0}])
+def test_a_label_or_a_size_alone_is_enough(project, start, said):
+    record = project.finish_annotation(start().id, DONE, with_mask=False, **said)
+    assert (record.label, record.size) == (said.get("label"), said.get("size"))
+
+
+def test_without_mask_label_and_size_there_is_nothing_to_finish(project, slide, start):
+    draft = start()
+    with pytest.raises(ValueError, match="needs a label or a size"):
+        project.finish_annotation(draft.id, DONE, with_mask=False)
+    with pytest.raises(ValueError, match="needs a label or a size"):
+        project.add_annotation_without_mask(slide.id, draft.region, label=None, size=None, person="Ada")
+    assert project.annotations() == [draft]
+
+
+def test_a_label_or_size_brought_along_writes_no_mask_file(project, slide):
+    query = ask(project, slide)
+    record = project.add_annotation_without_mask(
+        slide.id, query.region, label="malignant", size=0.7, person="Bo", query_id=query.id
+    )
+    assert (record.status, record.label, record.size, record.has_mask) == (DONE, "malignant", 0.7, False)
+    assert (record.person, record.query_id) == ("Bo", query.id)
+    assert project.query(query.id).status is QueryStatus.ANNOTATED
+    assert not list(project.masks_folder.iterdir())
+
+
+@pytest.mark.parametrize(("label", "size"), [("sarcoma", 0.5), (None, -0.1), (None, 1.01), ("benign", float("nan"))])
+def test_what_cannot_be_is_refused_for_drafts_and_without_a_mask(project, slide, start, label, size):
+    draft = start()
+    with pytest.raises(ValueError, match=r"label|size"):
+        project.assess_annotation(draft.id, label=label, size=size)
+    with pytest.raises(ValueError, match=r"label|size"):
+        project.add_annotation_without_mask(slide.id, draft.region, label=label, size=size, person="Ada")
+    assert project.annotations() == [draft]
+
+
+def test_label_and_size_of_a_draft_are_journaled_and_can_be_taken_back(project, start):
+    draft = start()
+    project.assess_annotation(draft.id, label="benign", size=None)
+    project.assess_annotation(draft.id, label="benign", size=0.3, person="Bo")
+    with Project.open(project.folder) as again:
+        assert (again.annotation(draft.id).label, again.annotation(draft.id).size) == ("benign", 0.3)
+    project.assess_annotation(draft.id, label=None, size=0.3)
+    record = project.finish_annotation(draft.id, DONE)
+    assert (record.label, record.size) == (None, 0.3)
+    history = [(said.label, said.size, said.person) for said in project.assessments(draft.id)]
+    assert history == [("benign", None, "Ada"), ("benign", 0.3, "Bo"), (None, 0.3, "Ada")]
+
+
+def test_label_and_size_of_a_finished_annotation_are_not_changed(project, start):
+    draft = start()
+    project.finish_annotation(draft.id, DONE)
+    with pytest.raises(ValueError, match="reopen"):
+        project.assess_annotation(draft.id, label="benign", size=None)
+
+
+def test_a_mask_painted_before_stays_when_only_label_and_size_are_done(project, slide, start):
+    painted = start(value=1, origin_model="abc")
+    project.finish_annotation(painted.id, DONE)
+    mask, origin = project.load_mask(painted.id)
+    again = project.reopen_annotation(painted.id)
+    project.append_patch(again.id, patch(value=2))
+
+    record = project.finish_annotation(again.id, DONE, size=0.9, with_mask=False)
+
+    assert (record.has_mask, record.size, record.model_hash) == (True, 0.9, "abc")
+    assert np.array_equal(project.load_mask(record.id)[0], mask)
+    assert np.array_equal(project.load_mask(record.id)[1], origin)
+    brought = project.add_annotation_without_mask(slide.id, painted.region, label="benign", size=None, person="Bo")
+    assert [one.id for one in project.training_annotations()] == [brought.id]
+    assert np.array_equal(project.load_mask(brought.id)[0], mask)
+
+
+def test_a_region_without_a_mask_is_gone_on_with_from_its_label_and_size(project, start):
+    record = project.finish_annotation(start().id, DONE, label="benign", size=0.2, with_mask=False)
+    with pytest.raises(ValueError, match="without a mask"):
+        project.reopen_annotation(record.id)
+    again = start(value=1, continues=record)
+    assert (again.status, again.label, again.size, again.continues) == ("draft", "benign", 0.2, record.id)
+    done = project.finish_annotation(again.id, DONE)
+    assert (done.label, done.size, done.has_mask) == ("benign", 0.2, True)
+
+
+def test_only_masks_count_towards_the_held_out(project, start):
+    for number in range(3):
+        record = project.finish_annotation(start(number).id, DONE, size=0.5, with_mask=False)
+        assert not record.held_out
+    held_out = [project.finish_annotation(start(number).id, DONE).held_out for number in range(2, 5)]
+    assert held_out == [False, False, True]
+
+
+def test_a_region_with_a_held_out_mask_stays_held_out_when_its_size_is_said(project, start):
+    for number in range(3):
+        record = project.finish_annotation(start(number).id, DONE)
+    again = project.reopen_annotation(record.id)
+    assert project.finish_annotation(again.id, DONE, size=0.1, with_mask=False).held_out
+
+
 def test_an_annotation_is_not_finished_as_a_draft(project, start):
     with pytest.raises(ValueError, match="draft"):
         project.finish_annotation(start().id, AnnotationStatus.DRAFT)
@@ -318,6 +435,23 @@ def test_every_stroke_that_was_announced_survives_a_kill(project, start, last):
         assert mask.ravel().nonzero()[0].tolist() == announced
         assert (origin.ravel().nonzero()[0] == announced).all()
         assert again.finish_annotation(draft.id, DONE).status is DONE
+
+
+def test_a_size_that_was_announced_as_saved_survives_a_kill(project, start):
+    draft = start()
+    project.close()
+    script = STROKES.replace(
+        "project.append_patch(annotation, Patch(number % 12, number // 12, np.ones((1, 1), np.uint8)))",
+        "project.assess_annotation(annotation, label='benign', size=number / 100)",
+    )
+    command = [sys.executable, "-c", script, str(project.folder), str(draft.id), "3"]
+
+    killed = subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    assert killed.stdout.split() == ["0", "1", "2", "3"], killed.stderr
+    with Project.open(project.folder) as again:
+        assert [said.size for said in again.assessments(draft.id)] == [0.0, 0.01, 0.02, 0.03]
+        assert (again.annotation(draft.id).label, again.annotation(draft.id).size) == ("benign", 0.03)
 
 
 def test_a_process_killed_within_a_transaction_leaves_nothing_half_done(project, start):

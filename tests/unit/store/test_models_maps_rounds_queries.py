@@ -98,6 +98,13 @@ def test_a_prediction_of_a_label_outside_the_scheme_is_refused(project, slide, b
         project.set_prediction(slide.id, base.id, {"sarcoma": 1.0})
 
 
+def test_a_model_that_is_not_in_use_may_have_labels_of_its_own(project, slide, base):
+    other = project.add_model("other", hash="bb", parent=None, round=0, status="kept")
+    project.set_prediction(slide.id, other.id, {"sarcoma": 1.0})
+    assert project.prediction(slide.id, other.id) == {"sarcoma": 1.0}
+    assert project.slide(slide.id).predicted is None
+
+
 def test_maps_are_found_by_slide_and_model_and_the_newest_counts(project, slide, base):
     model = candidate(project, base)
     for name, owner in (("one", base), ("two", base), ("three", model)):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 
@@ -55,17 +56,37 @@ def test_a_removed_slide_takes_its_annotations_along_and_brings_them_back(projec
 
 def test_what_a_person_says_of_a_slide_is_kept(project, slide):
     project.set_mpp(slide.id, 0.25)
-    project.set_label(slide.id, "malignant")
+    project.set_slide_label(slide.id, "malignant", person="Ada")
     project.set_tissue(slide.id, 1600.0)
     with Project.open(project.folder) as again:
         record = again.slide(slide.id)
     assert (record.mpp, record.label, record.tissue_px) == (0.25, "malignant", 1600.0)
 
 
-def test_a_label_can_be_taken_back(project, slide):
-    project.set_label(slide.id, "benign")
-    project.set_label(slide.id, None)
+def test_a_label_is_kept_with_person_and_time(project, slide):
+    assert project.slide_label(slide.id) is None
+    project.set_slide_label(slide.id, "benign", person="Ada")
+    said = project.slide_label(slide.id)
+    assert (said.label, said.person) == ("benign", "Ada")
+    assert datetime.fromisoformat(said.created).tzinfo is UTC
+
+
+def test_a_label_can_be_taken_back_and_what_was_said_before_is_kept(project, slide):
+    project.set_slide_label(slide.id, "benign", person="Ada")
+    project.set_slide_label(slide.id, "malignant", person="Bo")
+    project.set_slide_label(slide.id, None, person="Cy")
     assert project.slide(slide.id).label is None
+    assert project.slide_label(slide.id) is None
+    history = [(said.label, said.person) for said in project.slide_labels(slide.id)]
+    assert history == [("benign", "Ada"), ("malignant", "Bo"), (None, "Cy")]
+
+
+def test_what_a_person_says_is_not_what_the_model_predicts(project, slide):
+    model = project.add_model("m", hash="h", parent=None, round=0, status="current")
+    project.set_prediction(slide.id, model.id, {"benign": 0.9, "malignant": 0.1})
+    project.set_slide_label(slide.id, "malignant", person="Ada")
+    record = project.slide(slide.id)
+    assert (record.label, record.predicted) == ("malignant", {"benign": 0.9, "malignant": 0.1})
 
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, float("nan")])
@@ -76,12 +97,12 @@ def test_an_impossible_mpp_is_refused(project, slide, mpp):
 
 def test_a_label_outside_the_scheme_is_refused(project, slide):
     with pytest.raises(ValueError, match="benign, malignant"):
-        project.set_label(slide.id, "sarcoma")
+        project.set_slide_label(slide.id, "sarcoma", person="Ada")
 
 
 def test_nothing_is_said_of_a_slide_that_is_not_there(project):
     with pytest.raises(ValueError, match="99"):
-        project.set_label(99, "benign")
+        project.set_slide_label(99, "benign", person="Ada")
 
 
 def test_a_moved_slide_is_found_by_its_content(project, slide, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from histoloop.training.augment import AugmentSettings, augment, vary_stain
+from histoloop.training.augment import AugmentSettings, augment, jitter, vary_stain
 from histoloop.training.samples import TrainingTile, collate
 
 NOTHING = AugmentSettings(flips_and_turns=False, scale_min=1, scale_max=1, stain=0, brightness=0)
@@ -57,3 +57,65 @@ def test_the_same_seed_gives_the_same_batch() -> None:
         for _ in range(2)
     )
     assert torch.equal(first.tiles_BCHW, second.tiles_BCHW)
+
+
+def test_estimated_sizes_pass_through_unchanged() -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    batch = collate([TrainingTile(pixels, 0, None, "a", size=0.3), TrainingTile(pixels, 0, None, "b")], multiple_px=32)
+    varied = augment(batch, AugmentSettings(crop_px=32), torch.Generator().manual_seed(0), multiple_px=32)
+    assert varied.sizes_B.tolist() == pytest.approx([0.3, float("nan")], nan_ok=True)
+
+
+def tissue(count: int = 4) -> torch.Tensor:
+    return 0.2 + 0.5 * torch.rand(count, 3, 6, 5, generator=torch.Generator().manual_seed(1))
+
+
+def test_colour_jitter_gives_each_tile_colours_of_its_own_within_zero_and_one() -> None:
+    varied = jitter(tissue().clamp(max=0.7), AugmentSettings(colour_jitter=0.5, hue=0.05), generator(0))
+    assert varied.shape == (4, 3, 6, 5)
+    assert ((varied >= 0) & (varied <= 1)).all()
+    same = tissue(1).expand(3, -1, -1, -1)
+    one, two, three = jitter(same, AugmentSettings(colour_jitter=0.5, hue=0.05), generator(0))
+    assert not torch.allclose(one, two)
+    assert not torch.allclose(two, three)
+
+
+def test_colour_jitter_of_nothing_is_nothing() -> None:
+    assert torch.equal(jitter(tissue(), AugmentSettings(), generator(0)), tissue())
+
+
+def test_brightness_is_multiplied_by_no_more_than_stated() -> None:
+    grey = torch.full((64, 3, 2, 2), 0.5)  # grey has neither contrast, saturation nor hue to change
+    values = jitter(grey, AugmentSettings(colour_jitter=0.4), generator(0))[:, 0, 0, 0]
+    assert float(values.min()) >= 0.3 - 1e-6
+    assert float(values.max()) <= 0.7 + 1e-6
+    assert float(values.max() - values.min()) > 0.3
+
+
+def test_hue_turns_the_colours_and_keeps_their_brightness() -> None:
+    tiles = tissue(1)
+    varied = jitter(tiles, AugmentSettings(hue=0.5), generator(3))
+    assert not torch.allclose(varied, tiles, atol=0.05)
+    torch.testing.assert_close(varied.amax(dim=1), tiles.amax(dim=1), atol=1e-4, rtol=0)
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_what_is_known_of_tiles_stays_with_them() -> None:
+    batch = batch_of_marked_tiles()
+    varied = augment(batch, AugmentSettings(colour_jitter=0.5, hue=0.05, crop_px=32), generator(0), multiple_px=32)
+    assert torch.equal(varied.masked_B, batch.masked_B)
+    assert torch.equal(varied.labels_B, batch.labels_B)
+    assert torch.isnan(varied.sizes_B).all()
+    assert torch.equal(varied.weights_B, batch.weights_B)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"scale_min": 0.0}, {"scale_min": 2.0, "scale_max": 1.0}, {"crop_px": -1}, {"colour_jitter": 1.5}, {"hue": 0.6}],
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        AugmentSettings(**changes)  # type: ignore[arg-type]

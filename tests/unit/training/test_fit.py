@@ -8,13 +8,14 @@ import torch
 
 from histoloop.errors import RecipeError
 from histoloop.networks.config import NetworkConfig, PoolingConfig
-from histoloop.networks.hybrid import Hybrid, build_hybrid
+from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings, classify, train_classifier
 from histoloop.training.loop import FitResult, LoopSettings
+from histoloop.training.outputs import look_at
 from histoloop.training.samples import TrainingTile
-from histoloop.training.segment import SegmentSettings, predict_foreground, train_decoder
+from histoloop.training.segment import SegmentSettings, train_decoder
 
 CPU = torch.device("cpu")
 COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
@@ -38,7 +39,7 @@ def tiles(count: int, seed: int) -> list[TrainingTile]:
 def network() -> Hybrid:
     torch.manual_seed(0)
     pooling = PoolingConfig(name="average", modalities=1)
-    return build_hybrid(NetworkConfig(labels=2, pooling=pooling, decoder_channels=(32, 16, 16, 8, 8)))
+    return Hybrid(NetworkConfig(labels=2, pooling=pooling, decoder_channels=(32, 16, 16, 8, 8)))
 
 
 def classifier_trained(steps: list[Progress] | None = None) -> tuple[Hybrid, FitResult]:
@@ -66,7 +67,7 @@ def test_the_classifier_learns_labels_and_the_decoder_masks() -> None:
         )
     )  # fmt: skip
     fresh = tiles(1, 7)[0]
-    found = predict_foreground(hybrid, fresh, device=CPU, **COLOURS) > 0.5
+    found = look_at(hybrid, fresh, device=CPU, **COLOURS).foreground() > 0.5
     assert fresh.mask is not None
     overlap = 2 * (found & fresh.mask).sum() / (found.sum() + fresh.mask.sum())
     assert overlap > 0.8

@@ -55,3 +55,16 @@ def test_batches_survive_a_move_to_a_device() -> None:
     moved = batch.to(torch.device("cpu"))
     assert torch.equal(moved.tiles_BCHW, batch.tiles_BCHW)
     assert moved.labels_B.tolist() == [2]
+
+
+def test_sizes_reach_the_batch_and_are_nan_where_unknown() -> None:
+    batch = collate([tile(8, 8, size=0.25), tile(8, 8)], multiple_px=8)
+    assert batch.sizes_B.dtype == torch.float32
+    assert batch.sizes_B.tolist() == pytest.approx([0.25, float("nan")], nan_ok=True)
+    assert batch.to(torch.device("cpu")).sizes_B.tolist() == pytest.approx([0.25, float("nan")], nan_ok=True)
+
+
+@pytest.mark.parametrize("size", [-0.1, 1.5, float("nan")])
+def test_a_size_that_is_no_fraction_is_refused_by_name(size: float) -> None:
+    with pytest.raises(ValueError, match="field-3"):
+        tile(4, 4, size=size, name="field-3")

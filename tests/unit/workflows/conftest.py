@@ -142,3 +142,66 @@ def add_map(project: Project) -> Callable[..., Path]:
         return folder
 
     return add
+
+
+# --- data sets and recipes small enough to train on in a second -------------------------------------------------------
+
+COMMON = """
+description = "Tiny"
+source = "this test"
+
+[network]
+backbone = "mobilenet_v2"
+decoder_channels = [8, 8, 8, 8, 8]
+
+[network.pooling]
+name = "POOLING"
+modalities = 1
+
+[classify.loop]
+epochs = 1
+batch_size = 4
+
+[segment.loop]
+epochs = 1
+batch_size = 4
+"""
+KINDS: dict[str, tuple[str, str, str]] = {
+    "labels": ("", '[classify]\nsupervision = "labels"', "average"),
+    "attention": ("", '[classify]\nsupervision = "labels"', "attention"),
+    "min-max": ("", '[classify]\nsupervision = "min-max"\n[classify.erasing]\ndepth = 1', "average"),
+    "sizes": ("", '[classify]\nsupervision = "sizes"', "average"),
+    "jia": ("", '[classify]\nsupervision = "sizes"\nscores = "sigmoid"\n[classify.sizes]\nloss = "jia"',
+            "generalised-mean"),
+    "hybrid": ("mask_fraction = 0.5", '[classify]\nsupervision = "labels"', "average"),
+    "unet": ("mask_fraction = 1.0", '[classify]\nsupervision = "none"\n[segment]\nfreeze = false', "average"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def write_recipe() -> Callable[..., str]:
+    def write(folder: Path, kind: str, *, epochs: int = 1) -> str:
+        head, tail, pooling = KINDS[kind]
+        text = f'name = "tiny-{kind}"\n{head}\n{COMMON}\n{tail}\n'.replace("POOLING", pooling)
+        path = folder / f"tiny-{kind}.toml"
+        path.write_text(text.replace("epochs = 1", f"epochs = {epochs}"), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen tiles of two classes, each with a mask: a dark disc, reddish in one class."""
+    folder = tmp_path_factory.mktemp("data") / "discs"
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:64, :64]
+    for name, colour in (("benign", (60, 40, 180)), ("malignant", (180, 40, 60))):
+        (folder / name).mkdir(parents=True)
+        for number in range(8):
+            disc = (rows - rng.integers(20, 44)) ** 2 + (columns - rng.integers(20, 44)) ** 2 < 14**2
+            pixels = rng.integers(215, 245, (64, 64, 3)).astype(np.uint8)
+            pixels[disc] = colour
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+            Image.fromarray(np.uint8(255) * disc).save(folder / name / f"{number}_mask.png")
+    return folder

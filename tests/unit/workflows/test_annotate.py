@@ -14,7 +14,7 @@ from histoloop.errors import DataError, HistoLoopError, ProjectError
 from histoloop.geometry import Region
 from histoloop.store.project import Project
 from histoloop.store.records import NewQuery
-from histoloop.workflows.annotate import begin, cannot_tell, finish, import_annotation, skip, starting_mask
+from histoloop.workflows.annotate import begin, cannot_tell, finish, import_annotation, label_slide, skip, starting_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,7 +227,53 @@ def test_a_query_that_nobody_answers_leaves_the_queue(
 # --- masks from files -------------------------------------------------------------------------------------------------
 
 
-def brought(project: Project, mask_file: Path, **options: Any) -> AnnotationRecord:
+def test_label_and_size_can_be_brought_along_without_a_mask(project: Project, query: QueryRecord) -> None:
+    record = brought(project, None, query_id=query.id, label="malignant", size=0.4)
+    assert (record.status, record.region, record.query_id) == (AnnotationStatus.DONE, REGION, query.id)
+    assert (record.label, record.size, record.has_mask, record.person) == ("malignant", 0.4, False, "Bo")
+    assert project.query(query.id).status is QueryStatus.ANNOTATED
+
+
+def test_nothing_to_bring_along_is_refused(project: Project, query: QueryRecord) -> None:
+    with pytest.raises(DataError, match="nothing to annotate with"):
+        brought(project, None, query_id=query.id)
+
+
+def test_what_is_not_brought_along_stays_as_it_was_said_and_a_new_mask_says_its_own_size(
+    project: Project, query: QueryRecord, tmp_path: Path
+) -> None:
+    brought(project, None, query_id=query.id, label="malignant")
+    both = brought(project, None, query_id=query.id, size=0.4)
+    assert (both.label, both.size) == ("malignant", 0.4)
+    masked = brought(project, picture(tmp_path / "m.png", two_classes()), query_id=query.id)
+    assert (masked.label, masked.size, masked.has_mask) == ("malignant", None, True)
+    again = brought(project, None, query_id=query.id, label="benign")
+    assert (again.label, again.has_mask) == ("benign", True)
+    assert np.array_equal(project.load_mask(again.id)[0], two_classes())
+
+
+def test_a_region_done_with_label_and_size_goes_on_from_them_and_the_models_mask(
+    project: Project, slide: SlideRecord, add_map: Callable[..., Path]
+) -> None:
+    add_map(slide, 1.0)
+    first = begun(project, slide)
+    finish(project, first.id, label="benign", size=0.2, with_mask=False)
+    again = begun(project, slide)
+    assert (again.label, again.size, again.continues) == ("benign", 0.2, first.id)
+    assert project.load_mask(again.id)[0].all()
+
+
+def test_a_slide_is_labelled_by_its_name(project: Project, slide: SlideRecord) -> None:
+    assert label_slide(project, slide_name="a", label="malignant", person="Bo").label == "malignant"
+    assert project.slide_label(slide.id).person == "Bo"
+    with pytest.raises(DataError, match="no label 'sarcoma'"):
+        label_slide(project, slide_name="a", label="sarcoma", person="Bo")
+    with pytest.raises(ProjectError, match="No slides are called"):
+        label_slide(project, slide_name="z", label="benign", person="Bo")
+    assert project.annotations() == []
+
+
+def brought(project: Project, mask_file: Path | None, **options: Any) -> AnnotationRecord:
     return import_annotation(project, mask_file=mask_file, **{"person": "Bo", **options})
 
 

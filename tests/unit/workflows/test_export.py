@@ -61,7 +61,7 @@ def slide(add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]) -
 @pytest.mark.usefixtures("slide")
 def test_a_predicted_slide_gives_polygons_two_masks_and_rows_in_two_tables(project: Project, tmp_path: Path) -> None:
     report = exported(project, tmp_path / "new" / "out")
-    names = ["a.geojson", "a-mask.png", "a-mask.tiff", "summary.csv", "areas.csv"]
+    names = ["a.geojson", "a-mask.png", "a-mask.tiff", "summary.csv", "areas.csv", "annotations.csv"]
     assert [path.name for path in report.files] == names
     assert sorted(path.name for path in (tmp_path / "new" / "out").iterdir()) == sorted(names)
     assert report.failed == ()
@@ -125,7 +125,7 @@ def test_slides_of_one_name_get_files_of_their_own(
     for name, value in (("a.png", 0.0), ("a.bmp", 1.0), ("b.png", 1.0)):
         add_map(add_slide(name), value)
     report = exported(project, tmp_path / "out")
-    assert len(set(report.files)) == len(report.files) == 3 * 3 + 2
+    assert len(set(report.files)) == len(report.files) == 3 * 3 + 3
     place = project.slides()[1].path.parent.name
     assert not read_mask(tmp_path / "out" / "a-mask.png").any()
     assert read_mask(tmp_path / "out" / f"{place}-a-mask.png").all()
@@ -161,7 +161,7 @@ def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideR
             "slide": "a.png", "predicted_class": "benign", "p_benign": "0.750000", "p_malignant": "0.250000",
             "tissue_area_um2": "2500.0", "area_gland_um2": "240.0", "area_tumour_um2": "0.0",
             "tissue_area_px": "10000", "area_gland_px": "960", "area_tumour_px": "0",
-            "mpp": "0.500000", "model": "tiny", "status": "predicted", "message": "",
+            "mpp": "0.500000", "model": "tiny", "status": "predicted", "message": "", "label": "",
         }
     ]  # fmt: skip
 
@@ -193,6 +193,41 @@ def test_without_a_resolution_nothing_is_in_micrometres_and_the_summary_says_why
         assert picture.mpp is None
 
 
+@pytest.mark.usefixtures("slide")
+def test_what_people_said_is_exported_with_person_and_place(
+    project: Project, slide: SlideRecord, tmp_path: Path, scheme: ClassScheme
+) -> None:
+    project.set_slide_label(slide.id, "malignant", person="Ada")
+    project.add_annotation_without_mask(slide.id, Region(4, 8, 20, 10), label="benign", size=0.35, person="Bo")
+    painted = np.zeros((10, 20), np.uint8)
+    painted[:, :15] = 1
+    draft = project.start_annotation(slide.id, Region(100, 60, 20, 10), mask=painted, origin_model=None, person="Cy")
+    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+    exported(project, tmp_path)
+
+    rows = rows_of(tmp_path / "annotations.csv")
+    told = [[row[name] for name in ("of", "label", "size", "size_from", "mask", "person")] for row in rows]
+    assert told == [
+        ["slide", "malignant", "", "", "no", "Ada"],
+        ["region", "benign", "0.3500", "person", "no", "Bo"],
+        ["region", "", "0.7500", "mask", "yes", "Cy"],
+    ]
+    places = [[row[name] for name in ("x_px", "y_px", "width_px", "height_px")] for row in rows]
+    assert places == [["0", "0", "160", "96"], ["4", "8", "20", "10"], ["100", "60", "20", "10"]]
+    assert rows_of(tmp_path / "summary.csv")[0]["label"] == "malignant"
+    features = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+    named = {feature["properties"]["name"]: feature for feature in features if "name" in feature["properties"]}
+    assert set(named) == {"malignant", "benign, 35%"}
+    region = named["benign, 35%"]
+    assert region["geometry"]["coordinates"] == [[[4, 8], [24, 8], [24, 18], [4, 18], [4, 8]]]
+    assert region["properties"]["measurements"] == {"Size": 0.35}
+    assert region["properties"]["metadata"]["person"] == "Bo"
+    assert "classification" not in region["properties"]
+    mask = gland_mask()
+    mask[60:70, 100:120] = painted
+    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", slide.extent, scheme), mask)
+
+
 # --- what is missing --------------------------------------------------------------------------------------------------
 
 
@@ -218,10 +253,10 @@ def test_a_slide_whose_file_is_missing_is_exported_from_its_maps(
     assert np.array_equal(read_mask(tmp_path / "out" / "a-mask.png"), gland_mask())
 
 
-def test_a_project_without_slides_gives_two_tables_of_headers(project: Project, tmp_path: Path) -> None:
+def test_a_project_without_slides_gives_tables_of_headers(project: Project, tmp_path: Path) -> None:
     report = exported(project, tmp_path)
-    assert [path.name for path in report.files] == ["summary.csv", "areas.csv"]
-    assert rows_of(tmp_path / "summary.csv") == rows_of(tmp_path / "areas.csv") == []
+    assert [path.name for path in report.files] == ["summary.csv", "areas.csv", "annotations.csv"]
+    assert all(rows_of(path) == [] for path in report.files)
 
 
 @pytest.mark.usefixtures("slide")

@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.geometry import Region
-from histoloop.store.maps import SlideMap, open_map
-from histoloop.workflows.masks import lay_over, mask_of_map, mask_of_slide, predicted_mask, view_map
+from histoloop.networks.config import NetworkConfig
+from histoloop.slides.tiling import Window
+from histoloop.store.maps import MapWriter, SlideMap, open_map
+from histoloop.workflows.masks import (
+    choose_drawing,
+    covered_view,
+    lay_over,
+    mask_of_map,
+    mask_of_slide,
+    predicted_mask,
+    view_map,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,6 +180,55 @@ def test_the_coarsest_level_that_is_fine_enough_is_read(
 def test_one_pixel_can_be_viewed(long_map: SlideMap, scheme: ClassScheme) -> None:
     view = view_map(long_map, scheme, Region(600, 30, 1, 1), size=(1, 1), threshold=0.5)
     assert view.mask.tolist() == [[2]]
+
+
+# --- drawings of the class maps --------------------------------------------------------------------------------------
+
+
+def test_a_label_that_is_asked_for_gives_all_of_its_foreground_its_class(
+    slide: SlideRecord, add_map: Callable[..., Path], scheme: ClassScheme
+) -> None:
+    slide_map = open_map(add_map(slide, 0.0, labels=split_labels(5, 3, at=2)))
+    config, probabilities = NetworkConfig(2), {"benign": 0.9, "malignant": 0.1}
+    masks = {}
+    for label in (None, "malignant"):
+        drawing = choose_drawing(slide_map, config, "cam", probabilities=probabilities, label=label)
+        masks[label] = view_map(slide_map, scheme, slide.extent, size=(160, 96), threshold=0.5, drawing=drawing).mask
+    expected = np.zeros((96, 160), np.uint8)
+    expected[:, 64:] = 1
+    assert np.array_equal(masks[None], expected)
+    expected = np.zeros((96, 160), np.uint8)
+    expected[:, :64] = 2
+    assert np.array_equal(masks["malignant"], expected)
+
+
+def test_the_models_own_drawing_is_the_foreground_that_was_stored(
+    slide: SlideRecord, add_map: Callable[..., Path]
+) -> None:
+    slide_map = open_map(add_map(slide, 0.0))
+    assert choose_drawing(slide_map, NetworkConfig(2), "decoder", probabilities={}) is None
+    with pytest.raises(ValueError, match="attention"):
+        choose_drawing(slide_map, NetworkConfig(2), "attention", probabilities={})
+
+
+def test_only_predicted_cells_are_covered_and_nothing_past_the_map(
+    slide: SlideRecord, project: Project, scheme: ClassScheme
+) -> None:
+    folder = project.new_map_folder(slide.id, 1)
+    with MapWriter(
+        folder,
+        slide_width=160,
+        slide_height=96,
+        downsample=1.0,
+        labels=scheme.label_names,
+        stride_px=32,
+        model_hash="x",
+    ) as writer:
+        writer.write(Window(32, 0, 64, 32), np.ones((32, 64)), np.zeros((2, 1, 2)))
+    found = covered_view(open_map(folder), Region(-32, -32, 224, 128), size=(112, 64))
+    expected = np.zeros((64, 112), np.bool_)
+    expected[16:32, 32:64] = True
+    assert np.array_equal(found, expected)
 
 
 # --- a whole slide ----------------------------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ def test_what_a_person_said_of_a_slide_counts_more_than_the_model(
     project: Project, two_slides: tuple[SlideRecord, SlideRecord]
 ) -> None:
     first, second = two_slides
-    project.set_label(second.id, "benign")
+    project.set_slide_label(second.id, "benign", person="Ada")
     queries = asked(project, count=3)
     assert {query.slide_id for query in queries} == {first.id}
     assert {query.class_name for query in queries} == {"benign"}

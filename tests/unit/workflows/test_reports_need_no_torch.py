@@ -11,6 +11,7 @@ LIGHT = (
     "histoloop.workflows.reports",
     "histoloop.workflows.rounds",
     "histoloop.workflows.annotate",
+    "histoloop.workflows.weak",
     "histoloop.workflows.projects",
     "histoloop.workflows.demo_project",
     "histoloop.store.records",

@@ -1,0 +1,54 @@
+"""The `histoloop` command: arguments to workflows. `--help` imports neither torch nor Qt.
+
+Exit codes: 0 done; 1 an error that the message explains; 2 wrong arguments; 3 done, but some inputs failed;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import histoloop
+from histoloop.cli import models, projects
+from histoloop.cli.terminal import FAILED, INTERRUPTED, OK
+from histoloop.errors import HistoLoopError
+from histoloop.threads import wait_without_spinning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    wait_without_spinning()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except HistoLoopError as error:
+        print(f"histoloop: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # whoever read the output has enough of it
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        return OK
+    except KeyboardInterrupt:
+        print("histoloop: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="histoloop",
+        description="Predict, query, annotate, retrain on histology slides. Research use only, no diagnostic device.",
+    )
+    parser.add_argument("--version", action="version", version=f"histoloop {histoloop.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    projects.add_commands(commands)
+    models.add_commands(commands)
+    return parser

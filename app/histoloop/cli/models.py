@@ -1,0 +1,181 @@
+"""Commands that make and measure models: train, recipes, evaluate, patches."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoloop.cli.arguments import add_command, add_dealing, add_device, count
+from histoloop.cli.terminal import OK, WRONG, run
+
+if TYPE_CHECKING:
+    import argparse
+
+    from histoloop.cli.arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    trained = add_command(
+        commands, "train", _train, "retrain a project on its annotations, or make a model from a data set by a recipe"
+    )
+    trained.add_argument("project", type=Path, nargs="?", help="project to retrain")
+    trained.add_argument(
+        "--learn-from",
+        choices=("masks", "sizes", "labels", "min-max"),
+        default="masks",
+        help="what a project learns from (default: masks; sizes and labels learn from the masks too, afterwards)",
+    )
+    trained.add_argument("--recipe", help="recipe name or file (with --data and --out); see: histoloop recipes")
+    trained.add_argument("--data", type=Path, help="folder or CSV file of the data set")
+    trained.add_argument("--out", type=Path, help="model folder to write; the same command goes on where it stopped")
+    trained.add_argument("--epochs", type=count, help="shorten or lengthen the training")
+    trained.add_argument("--seed", type=int, default=0)
+    add_dealing(trained)
+    trained.add_argument("--roll-back", action="store_true", help="keep the old model, whatever the figures say")
+    add_device(trained)
+
+    listed = add_command(commands, "recipes", _recipes, "list the recipes that make a model from a data set")
+    listed.add_argument("--show", metavar="NAME", help="print one with all its settings, to start your own from")
+
+    measured = add_command(commands, "evaluate", _evaluate, "measure a model on a data set: labels, masks, pictures")
+    measured.add_argument("--model", required=True, help="name of a shipped model, or a model folder")
+    measured.add_argument("--data", type=Path, required=True, help="folder or CSV file of the data set")
+    measured.add_argument("--split", choices=("train", "val", "test"), default="test", help="part (default: test)")
+    measured.add_argument("--seed", type=int, default=0)
+    measured.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
+    measured.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a page of pictures")
+    measured.add_argument("--count", type=count, default=12, help="how many tiles to draw (default: 12)")
+    measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
+    measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
+    add_dealing(measured)
+    add_device(measured)
+
+    sampled = add_command(commands, "patches", _patches, "sample patches of whole slides with tumour masks into a CSV")
+    sampled.add_argument("slides", type=Path, help="folder of slides")
+    sampled.add_argument("--masks", type=Path, required=True, help="folder of masks or GeoJSON named as the slides")
+    sampled.add_argument("--out", type=Path, required=True, metavar="CSV", help="coordinates; `train --data` reads it")
+    sampled.add_argument("--patch", type=count, default=512, help="side in level-0 pixels (default: 512)")
+    sampled.add_argument("--table", type=Path, metavar="CSV", help="case (patient) and split of each slide")
+    sampled.add_argument("--mask-value", type=int, help="value of tumour in mask pictures (default: all but 0)")
+    sampled.add_argument("--seed", type=int, default=0)
+
+
+# --- each imports what it needs, so that --help stays quick --------------------------------------------------------
+
+
+def _train(options: argparse.Namespace) -> int:
+    data_set = (options.recipe, options.data, options.out)
+    if options.project is None and all(data_set):
+        from histoloop.workflows.train import train_model
+
+        folder = run(
+            train_model(
+                recipe=options.recipe,
+                data=options.data,
+                out=options.out,
+                device=options.device,
+                seed=options.seed,
+                epochs=options.epochs,
+                split=options.by,
+                mpp=options.mpp,
+            )
+        )
+        print(f"model written to {folder}")
+        return OK
+    if options.project is None or any(data_set):
+        print("histoloop train: give a PROJECT, or --recipe, --data and --out together", file=sys.stderr)
+        return WRONG
+    from histoloop.workflows.projects import opened_project
+    from histoloop.workflows.retrain import retrain
+    from histoloop.workflows.rounds import keep, roll_back
+
+    with opened_project(options.project) as project:
+        result = run(
+            retrain(
+                project,
+                learn_from=options.learn_from,
+                device=options.device,
+                seed=options.seed,
+                epochs=options.epochs,
+            )
+        )
+        print(f"trained on {result.annotations} annotations; Dice on {result.held_out} held-out ones: "
+              f"{_figure(result.old_dice)} before, {_figure(result.new_dice)} now")  # fmt: skip
+        if options.roll_back:
+            roll_back(project, result.model_id)
+            print("rolled back: the old model stays")
+        else:
+            keep(project, result.model_id)
+            print("the new model is kept")
+    return OK
+
+
+def _recipes(options: argparse.Namespace) -> int:
+    from histoloop.training.recipe import load_recipe, recipe_path
+    from histoloop.workflows.recipes import list_recipes, recipe_text
+
+    if options.show:
+        print(recipe_text(load_recipe(recipe_path(options.show))), end="")
+        return OK
+    for recipe in list_recipes():
+        print(f"{recipe.name}\n    {recipe.description}\n    Source: {recipe.source}")
+    return OK
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from histoloop.exchange.evaluation import table_text
+    from histoloop.workflows.evaluate import EvaluationSettings, evaluate_model
+    from histoloop.workflows.shipped import find_model
+
+    settings = EvaluationSettings(
+        part=options.split,
+        split=options.by,
+        seed=options.seed,
+        layer=options.layer,
+        pictures=options.count,
+        robustness=options.robustness,
+    )
+    found = run(
+        evaluate_model(
+            find_model(options.model),
+            data=options.data,
+            settings=settings,
+            device=options.device,
+            mpp=options.mpp,
+            json=options.json,
+            pictures=options.pictures,
+        )
+    )
+    print(table_text(found.table), end="")
+    for warning in found.warnings:
+        print(f"Mind: {warning}", file=sys.stderr)
+    return OK
+
+
+def _figure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def _patches(options: argparse.Namespace) -> int:
+    from histoloop.training.patches import PatchSettings
+    from histoloop.workflows.patches import sample_patches
+
+    report = run(
+        sample_patches(
+            options.slides,
+            options.masks,
+            options.out,
+            settings=PatchSettings(patch_px=options.patch),
+            table=options.table,
+            mask_value=options.mask_value,
+            seed=options.seed,
+        )
+    )
+    for part, (metastatic, normal) in report.patches.items():
+        print(f"{part}: {metastatic} metastatic and {normal} normal patches")
+    for warning in report.warnings:
+        print(f"Mind: {warning}", file=sys.stderr)
+    print(f"coordinates written to {report.table}")
+    return OK

@@ -1,0 +1,235 @@
+"""Commands of the loop: open, import, predict, query, annotate, train a project, export; demo, tour and doctor."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoloop.cli.arguments import add_command, add_device, count, fraction, positive, rectangle
+from histoloop.cli.terminal import FAILED, OK, WRONG, run, tell_failures, write_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from histoloop.cli.arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    opened = add_command(commands, "open", _open, "open the window on a project, on slides, or on the demo project")
+    opened.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a project folder, or slides to look at")
+    opened.add_argument("--demo", action="store_true", help="open the demo project, made on first use")
+
+    imported = add_command(
+        commands, "import", _import, "bring slides and folders into a project, made if it is not there"
+    )
+    imported.add_argument("project", type=Path)
+    imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    imported.add_argument("--model", help="model a new project starts from (name or folder)")
+    imported.add_argument("--mpp", type=positive, help="micrometres per pixel of slides that do not say")
+
+    predicted = add_command(commands, "predict", _predict, "predict masks and classes of slides, pictures and folders")
+    predicted.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    predicted.add_argument("--out", type=Path, required=True, help="folder for the results")
+    predicted.add_argument("--model", help="name of a shipped model, or a model folder")
+    predicted.add_argument("--mpp", type=positive, help="micrometres per pixel of slides that do not say")
+    add_device(predicted)
+
+    asked = add_command(commands, "query", _query, "choose the regions of a project to annotate next, and list them")
+    asked.add_argument("project", type=Path)
+    asked.add_argument("--strategy", default="entropy", help="random or entropy (default: entropy)")
+    asked.add_argument("--count", type=count, default=6, help="how many regions (default: 6)")
+    asked.add_argument("--seed", type=int, default=0)
+    asked.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the list as JSON ('-': to standard output)"
+    )
+    add_device(asked)
+
+    annotated = add_command(commands, "annotate", _annotate, "import a mask, a label or a size of a region or slide")
+    annotated.add_argument("project", type=Path)
+    annotated.add_argument("--mask", type=Path, help="mask picture, or GeoJSON as QuPath exports it")
+    where = annotated.add_mutually_exclusive_group(required=True)
+    where.add_argument("--query", type=int, metavar="ID", help="the region of this query (see: histoloop query)")
+    where.add_argument("--slide", metavar="NAME", help="a slide by name; the whole slide unless --region is given")
+    annotated.add_argument("--region", type=rectangle, metavar="X,Y,WIDTH,HEIGHT", help="level-0 pixels of the slide")
+    annotated.add_argument("--mask-class", metavar="NAME", help="class of the foreground of a two-valued mask")
+    annotated.add_argument("--label", help="label class of the region, or of the slide")
+    annotated.add_argument(
+        "--size", type=fraction, metavar="FRACTION", help="how much of the region is foreground: 0.4 or 40%%"
+    )
+    annotated.add_argument("--person", default="command line", help="who annotated")
+
+    exported = add_command(
+        commands, "export", _export, "write a project's masks, polygons and areas for other programs"
+    )
+    exported.add_argument("project", type=Path)
+    exported.add_argument("--out", type=Path, required=True)
+
+    demo = add_command(commands, "demo", _demo, "run the loop on synthetic slides that annotate themselves")
+    demo.add_argument("--rounds", type=count, default=3)
+    demo.add_argument("--seed", type=int, default=0)
+    demo.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
+    demo.add_argument("--project", type=Path, metavar="FOLDER", help="keep the project here")
+    add_device(demo)
+
+    tour = add_command(commands, "tour", _tour, "drive the window through the loop and save a picture of each step")
+    tour.add_argument("--out", type=Path, required=True)
+
+    doctor = add_command(commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; say what to do")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+
+    commands.add_parser("probe-opengl").set_defaults(command=_probe_opengl)  # for doctor; without help, so not listed
+
+
+# --- each imports what it needs, so that --help stays quick --------------------------------------------------------
+
+
+def _open(options: argparse.Namespace) -> int:
+    application = importlib.import_module("histoloop.gui.application")
+    arguments = [str(path) for path in options.paths] + (["--demo"] if options.demo else [])
+    return int(application.main(arguments))
+
+
+def _import(options: argparse.Namespace) -> int:
+    from histoloop.workflows.projects import create_project, import_slides, opened_project
+    from histoloop.workflows.shipped import DEFAULT_MODEL
+
+    there = (options.project / "project.db").exists()
+    if there and options.model:
+        print(f"histoloop: {options.project} has its models already; --model is for new projects", file=sys.stderr)
+        return FAILED
+    model = options.model or DEFAULT_MODEL
+    name = options.project.resolve().name
+    with (
+        opened_project(options.project) if there else create_project(options.project, name=name, model=model) as project
+    ):
+        report = run(import_slides(project, options.paths, mpp=options.mpp))
+    print(f"{len(report.added)} added, {len(report.known)} known before, {len(report.failed)} failed")
+    return tell_failures([(str(path), reason) for path, reason in report.failed])
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from histoloop.workflows.predict_files import predict_files
+    from histoloop.workflows.shipped import DEFAULT_MODEL
+
+    report = run(
+        predict_files(
+            options.paths, out=options.out, model=options.model or DEFAULT_MODEL, device=options.device, mpp=options.mpp
+        )
+    )
+    print(f"{report.predicted} predicted, {len(report.failed)} failed; see {report.summary}")
+    return tell_failures(report.failed)
+
+
+def _query(options: argparse.Namespace) -> int:
+    from histoloop.workflows.predict import predict_project
+    from histoloop.workflows.projects import opened_project
+    from histoloop.workflows.query import ask
+
+    with opened_project(options.project) as project:
+        report = run(predict_project(project, device=options.device))
+        queries = run(ask(project, strategy=options.strategy, count=options.count, seed=options.seed))
+        names = {slide.id: slide.name for slide in project.slides()}
+    rows = [
+        {
+            "id": query.id,
+            "slide": names[query.slide_id],
+            "region": [query.region.x, query.region.y, query.region.width, query.region.height],
+            "class": query.class_name,
+            "strategy": query.strategy,
+            "score": query.score,
+            "reason": query.reason,
+        }
+        for query in queries
+    ]
+    if options.json:
+        write_json(options.json, rows)
+    if options.json != Path("-"):
+        for row in rows:
+            print(f"{row['id']}\t{row['slide']}\t{row['region']}\t{row['class']}\t{row['score']:.3f}\t{row['reason']}")
+    return tell_failures(report.failed)
+
+
+def _annotate(options: argparse.Namespace) -> int:
+    if options.mask is None and (options.mask_class or (options.label is None and options.size is None)):
+        print("histoloop annotate: give --mask, --label or --size; --mask-class goes with --mask", file=sys.stderr)
+        return WRONG
+    from histoloop.geometry import Region
+    from histoloop.workflows.annotate import import_annotation, label_slide
+    from histoloop.workflows.projects import opened_project
+
+    if options.slide and not (options.mask or options.region or options.size is not None):
+        with opened_project(options.project) as project:
+            slide = label_slide(project, slide_name=options.slide, label=options.label, person=options.person)
+        print(f"{slide.name} is kept as {slide.label}")
+        return OK
+    with opened_project(options.project) as project:
+        record = import_annotation(
+            project,
+            mask_file=options.mask,
+            query_id=options.query,
+            slide_name=options.slide,
+            region=Region(*options.region) if options.region else None,
+            mask_class=options.mask_class,
+            label=options.label,
+            size=options.size,
+            person=options.person,
+        )
+    if not record.has_mask:
+        size = "" if record.size is None else f" size {record.size:.0%}"
+        print(f"annotation {record.id} saved without a mask:{f' {record.label}' if record.label else ''}{size}")
+        return OK
+    use = "held out to measure the model" if record.held_out else "used for training"
+    print(f"annotation {record.id} saved; it is {use}")
+    return OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    from histoloop.workflows.export import export_project
+    from histoloop.workflows.projects import opened_project
+
+    with opened_project(options.project) as project:
+        report = run(export_project(project, options.out))
+    print(f"{len(report.files)} files written to {options.out}")
+    return tell_failures(report.failed)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from histoloop.workflows.demo import run_demo
+
+    with tempfile.TemporaryDirectory(prefix="histoloop-demo-") as scratch:
+        folder = options.project or Path(scratch) / "project"
+        report = run(run_demo(folder, rounds=options.rounds, seed=options.seed, device=options.device))
+    print("round  annotations  Dice on test slides")
+    for row in report.rounds:
+        print(f"{row.round:5d}  {row.annotations:11d}  {row.dice:.4f}")
+    if options.json:
+        write_json(options.json, report.as_json())
+    return OK
+
+
+def _tour(options: argparse.Namespace) -> int:
+    tour = importlib.import_module("histoloop.gui.tour")
+    return int(tour.run_tour(options.out))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from histoloop.workflows.doctor import examine
+
+    findings = examine()
+    if options.json:
+        print(json.dumps([finding.as_json() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(f"{finding.state:8} {finding.name}: {finding.value}")
+            if finding.advice:
+                print(f"{'':8} {finding.advice}")
+    return FAILED if any(finding.state == "problem" for finding in findings) else OK
+
+
+def _probe_opengl(_options: argparse.Namespace) -> int:
+    return int(importlib.import_module("histoloop.gui.opengl_probe").probe())

@@ -1,0 +1,65 @@
+"""What every network of the loop offers, whatever method trains it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from torch import Tensor, nn
+
+from histoloop.networks.backbones import STRIDES, receptive_radius_px
+from histoloop.networks.unet import reach_px
+
+if TYPE_CHECKING:
+    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.config import NetworkConfig
+
+
+class NetworkOutput(NamedTuple):
+    """Scores (B, C) before softmax, class maps (B, K, H/stride, W/stride), foreground logits (B, 1, H, W).
+
+    The first C maps are those of the labels (`NetworkConfig.map_names` has them all). Without a decoder the foreground
+    is None: it is drawn from the maps.
+    """
+
+    scores_BC: Tensor
+    maps_BKHW: Tensor
+    foreground_B1HW: Tensor | None
+
+
+class SlideNetwork(nn.Module):
+    """From normalised tiles to scores, class maps and perhaps a foreground; pools a whole slide's maps by one rule."""
+
+    config: NetworkConfig
+
+    @property
+    def backbone(self) -> Backbone:
+        """The feature extractor."""
+        raise NotImplementedError
+
+    @property
+    def stride_px(self) -> int:
+        """Tile sides must be multiples of this; the class maps have one cell per stride."""
+        return self.config.stride
+
+    @property
+    def receptive_radius_px(self) -> int:
+        """Input pixels, rounded up to the stride, beyond which nothing influences an output pixel or class-map cell."""
+        reach = reach_px(STRIDES[-1]) if self.config.decoder_channels else 0
+        radius = receptive_radius_px(self.config.backbone) + reach + self.stride_px // 2
+        return -(-radius // self.stride_px) * self.stride_px
+
+    def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (B, C) and class maps (B, K, H/stride, W/stride) of normalised tiles, without any decoder."""
+        raise NotImplementedError
+
+    def score(self, maps_BKHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
+        """Scores (B, C) of class maps over their valid cells, by the rule that scored the tiles."""
+        raise NotImplementedError
+
+    def label_bias(self) -> tuple[float, ...]:
+        """What the head adds to the map of each label."""
+        raise NotImplementedError
+
+    def forward(self, tiles_BCHW: Tensor) -> NetworkOutput:
+        """Normalised tiles, sides a multiple of `stride_px`."""
+        raise NotImplementedError

@@ -1,0 +1,168 @@
+"""What an evaluation tells of a set of tiles: figures of their masks, from counts alone, and of their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from histoloop.training.metrics import (
+    AveragePrecisions,
+    average_precisions,
+    balanced_accuracy,
+    classification_error,
+    dice_of_counts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from histoloop.annotations.records import Mask
+    from histoloop.training.metrics import BoolMask
+
+# --- masks ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFigures:
+    """How well the masks of several tiles agree with the truth, in [0, 1]; two empty masks agree (1).
+
+    `f1_foreground` and `f1_background` are F1+ and F1- (min-max): the Dice of each tile, averaged over tiles.
+    `dice_pooled` is over the pixels of all tiles together, and so is `dice_classes` (thesis eq 4.14), which counts
+    a foreground pixel as found only where its class is right.
+    """
+
+    f1_foreground: float
+    f1_background: float
+    dice_pooled: float
+    dice_classes: float
+    tiles: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaskCounts:
+    """Numbers of pixels of one tile, or of several added up.
+
+    `predicted` and `truth` are foreground of any class, `agreed` foreground in both, `agreed_class` of one class too.
+    """
+
+    pixels: int = 0
+    predicted: int = 0
+    truth: int = 0
+    agreed: int = 0
+    agreed_class: int = 0
+
+    def __add__(self, other: MaskCounts) -> MaskCounts:
+        return MaskCounts(
+            self.pixels + other.pixels,
+            self.predicted + other.predicted,
+            self.truth + other.truth,
+            self.agreed + other.agreed,
+            self.agreed_class + other.agreed_class,
+        )
+
+    @property
+    def dice_foreground(self) -> float:
+        """Dice of the foreground, whatever its class."""
+        return dice_of_counts(self.agreed, self.predicted, self.truth)
+
+    @property
+    def dice_background(self) -> float:
+        """Dice of what is not foreground."""
+        agreed = self.pixels - self.predicted - self.truth + self.agreed
+        return dice_of_counts(agreed, self.pixels - self.predicted, self.pixels - self.truth)
+
+    @property
+    def dice_classes(self) -> float:
+        """2 sum TP_c / (2 sum TP_c + sum FP_c + sum FN_c) over the foreground classes c (thesis eq 4.14)."""
+        return dice_of_counts(self.agreed_class, self.predicted, self.truth)
+
+
+def count_mask(predicted: Mask | BoolMask, truth: Mask | BoolMask) -> MaskCounts:
+    """Compare two masks (H, W): 0 is background, other values are classes (True where there is one only).
+
+    ValueError for masks of different shapes.
+    """
+    if predicted.shape != truth.shape:
+        raise ValueError(f"a mask {predicted.shape} cannot be compared with a truth {truth.shape}")
+    both = (predicted != 0) & (truth != 0)
+    return MaskCounts(
+        pixels=truth.size,
+        predicted=int(np.count_nonzero(predicted)),
+        truth=int(np.count_nonzero(truth)),
+        agreed=int(np.count_nonzero(both)),
+        agreed_class=int(np.count_nonzero(both & (predicted == truth))),
+    )
+
+
+class MaskTally:
+    """Figures of tiles that come one after the other; only counts are kept."""
+
+    def __init__(self) -> None:
+        self._counts = MaskCounts()
+        self._foreground = 0.0
+        self._background = 0.0
+        self._tiles = 0
+
+    def add(self, predicted: Mask | BoolMask, truth: Mask | BoolMask) -> MaskCounts:
+        """Count one tile's mask against its truth (both (H, W)); its own counts come back, for its caption."""
+        counts = count_mask(predicted, truth)
+        self._counts += counts
+        self._foreground += counts.dice_foreground
+        self._background += counts.dice_background
+        self._tiles += 1
+        return counts
+
+    def figures(self) -> MaskFigures:
+        """Figures of the tiles so far; ValueError where there is none."""
+        if not self._tiles:
+            raise ValueError("figures of masks need at least one tile")
+        return MaskFigures(
+            f1_foreground=self._foreground / self._tiles,
+            f1_background=self._background / self._tiles,
+            dice_pooled=self._counts.dice_foreground,
+            dice_classes=self._counts.dice_classes,
+            tiles=self._tiles,
+        )
+
+
+def mask_figures(pairs: Iterable[tuple[Mask | BoolMask, Mask | BoolMask]]) -> MaskFigures:
+    """Figures of (predicted, truth) pairs of masks (H, W), read one at a time; ValueError without pairs."""
+    tally = MaskTally()
+    for predicted, truth in pairs:
+        tally.add(predicted, truth)
+    return tally.figures()
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFigures:
+    """How well tiles are classified, in [0, 1]: `error` is the share that is wrong."""
+
+    error: float
+    balanced_accuracy: float
+    average_precision: AveragePrecisions
+    tiles: int
+
+
+def label_figures(scores_BC: NDArray[np.floating[Any]], labels_B: Sequence[int]) -> LabelFigures:
+    """Figures of tiles with one label each; a tile's class is that of its highest score, at ties the lowest index.
+
+    Average precision compares the scores of different tiles, so give probabilities, not logits: a logit means nothing
+    without the other logits of its tile. ValueError for a label that is no class.
+    """
+    labels, classes = np.asarray(labels_B), np.arange(scores_BC.shape[1])
+    if not np.isin(labels, classes).all():
+        raise ValueError(f"labels must lie in 0 .. {len(classes) - 1}, not {sorted(set(labels_B))}")
+    predicted = scores_BC.argmax(axis=1).tolist()
+    return LabelFigures(
+        error=classification_error(predicted, labels_B),
+        balanced_accuracy=balanced_accuracy(predicted, labels_B),
+        average_precision=average_precisions(scores_BC, labels[:, None] == classes),
+        tiles=len(labels),
+    )

@@ -1,0 +1,182 @@
+"""What a classifier is trained to do: name the label, also by min-max entropy or with the foreground's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from histoloop.losses import jia
+from histoloop.losses.robust import AdaptiveRobustLoss
+from histoloop.losses.size import (
+    map_entropy,
+    mean_probabilities,
+    noisy_sizes,
+    size_kl,
+    size_l2,
+    size_targets,
+    total,
+    upsampled_log_probabilities,
+)
+from histoloop.networks.minmax import MinMax
+from histoloop.training.adversarial import AdversarialSettings, adversarial_batch
+from histoloop.training.erasing import erasing_parts
+from histoloop.training.outputs import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from histoloop.networks.network import SlideNetwork
+    from histoloop.training.samples import Batch
+
+Supervision = Literal["labels", "min-max", "sizes", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasingSettings:
+    """Recursive erasing of min-max entropy: `depth` is the paper's u (0: none), `sigma` how fast trust decays."""
+
+    depth: int = 4
+    sigma: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.depth < 0 or not self.sigma > 0:
+            raise ValueError(f"depth must be 0 or more and sigma above 0, not {self.depth} and {self.sigma}")
+
+
+@dataclass(frozen=True, slots=True)
+class SizeSettings:
+    """Size supervision (thesis ch. 4): the size loss with its weight lambda_s, the entropy term's weight lambda_e.
+
+    `noise` is the standard deviation of what is added to each foreground size in each step (thesis 4.4.3).
+    """
+
+    loss: Literal["adaptive", "kl", "l2", "jia"] = "adaptive"
+    weight: float = 10.0
+    entropy: float = 0.1
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.weight, self.entropy, self.noise) < 0:
+            raise ValueError("weight, entropy and noise must be 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveSettings:
+    """`supervision` chooses the objective, each with a table of its own; 'none' leaves it all to the masks.
+
+    Label classes exclude each other under 'softmax' and stand each against the rest under 'sigmoid'; `label_smoothing`
+    as in Szegedy et al. 2016, for 'softmax'. `adversarial` training may be added to each of them.
+    """
+
+    supervision: Supervision = "labels"
+    scores: Literal["softmax", "sigmoid"] = "softmax"
+    label_smoothing: float = 0.0
+    erasing: ErasingSettings = field(default_factory=ErasingSettings)
+    sizes: SizeSettings = field(default_factory=SizeSettings)
+    adversarial: AdversarialSettings = field(default_factory=AdversarialSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), not {self.label_smoothing}")
+
+
+class Objective:
+    """The loss parts of a batch; `learned` are modules that belong to the objective and learn with the network."""
+
+    def __init__(
+        self, network: SlideNetwork, settings: ObjectiveSettings, *, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        self.network = network
+        self.settings = settings
+        self.mean, self.std = mean, std
+        self.learned: tuple[nn.Module, ...] = ()
+        if settings.supervision == "sizes" and settings.sizes.loss == "adaptive":
+            self.learned = (AdaptiveRobustLoss(network.config.labels + 1),)
+        self._parts = self._choose()
+
+    def _choose(self) -> Callable[[Batch, Tensor], Iterator[Tensor]]:
+        if self.settings.supervision == "min-max":
+            if not isinstance(self.network, MinMax):
+                raise ValueError("min-max entropy needs a network with a localizer")
+            return self._erase
+        if self.settings.supervision == "sizes":
+            return self._size_one_sided if self.settings.sizes.loss == "jia" else self._size
+        return self._label
+
+    def __call__(self, batch: Batch) -> Iterable[Tensor]:
+        """Scalars whose sum is the loss; propagate each back before asking for the next."""
+        if self.settings.adversarial.epsilon:
+            batch = adversarial_batch(
+                batch, network=self.network, scores_of=self._scores_of, settings=self.settings.adversarial
+            )
+        return self._parts(batch, normalise(batch.tiles_BCHW, self.mean, self.std))
+
+    def _scores_of(self, tiles_BCHW: Tensor) -> Tensor:
+        return self.network.look(normalise(tiles_BCHW, self.mean, self.std))[0]
+
+    def _label(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
+        yield self._label_loss(self.network.look(tiles_BCHW)[0], batch.labels_B)
+
+    def _label_loss(self, scores_BC: Tensor, labels_B: Tensor) -> Tensor:
+        """Cross-entropy (thesis eq 4.4), or its one-vs-rest sum (eq 4.5, meant over the classes)."""
+        scores = scores_BC.float()
+        if self.settings.scores == "sigmoid":
+            truth = functional.one_hot(labels_B, scores.shape[1]).to(scores.dtype)
+            return functional.binary_cross_entropy_with_logits(scores, truth)
+        return functional.cross_entropy(scores, labels_B, label_smoothing=self.settings.label_smoothing)
+
+    def _erase(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
+        erasing = self.settings.erasing
+        assert isinstance(self.network, MinMax)  # by _choose
+        return erasing_parts(
+            self.network,
+            tiles_BCHW,
+            batch.labels_B,
+            depth=erasing.depth,
+            sigma=erasing.sigma,
+            valid_BHW=batch.valid_BHW,
+        )
+
+    def _size(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
+        """Thesis eq 4.13; tiles without a known size take part in the other terms only."""
+        settings = self.settings.sizes
+        scores_BC, maps_BKHW = self.network.look(tiles_BCHW)
+        shape = (tiles_BCHW.shape[-2], tiles_BCHW.shape[-1])
+        log_BKHW = upsampled_log_probabilities(maps_BKHW, size=shape)
+        found_BK = mean_probabilities(log_BKHW, valid_BHW=batch.valid_BHW)
+        sizes_B, known_B = self._known_sizes(batch)
+        wanted_BK = size_targets(sizes_B, batch.labels_B, label_count=scores_BC.shape[1])
+        if settings.loss == "adaptive":
+            losses_B = self.learned[0](found_BK - wanted_BK).sum(dim=1)
+        else:
+            losses_B = (size_kl if settings.loss == "kl" else size_l2)(found_BK, wanted_BK)
+        size_loss = (losses_B * known_B).sum() / known_B.sum().clamp(min=1)
+        entropy = map_entropy(log_BKHW, valid_BHW=batch.valid_BHW).mean()
+        label_loss = self._label_loss(scores_BC, batch.labels_B)
+        yield total(label_loss, size_loss, entropy, lambda_s=settings.weight, lambda_e=settings.entropy)
+
+    def _size_one_sided(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
+        """Jia et al. (thesis eq 4.1-4.3), each label against the rest; sizes count where they are known."""
+        maps_BCHW = self.network.look(tiles_BCHW)[1]
+        exponent = self.network.config.pooling.exponent
+        cells_BHW = functional.max_pool2d(batch.valid_BHW.float(), self.network.stride_px) > 0  # not of padding alone
+        label_losses_B = jia.classification(maps_BCHW, batch.labels_B, r=exponent, valid_BHW=cells_BHW)
+        sizes_B, known_B = self._known_sizes(batch)
+        size_losses_B = jia.oversize_penalty(maps_BCHW, batch.labels_B, sizes_B, valid_BHW=cells_BHW)
+        size_loss = (size_losses_B * known_B).sum() / known_B.sum().clamp(min=1)
+        yield label_losses_B.mean() + self.settings.sizes.weight * size_loss
+
+    def _known_sizes(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B,) foreground sizes with noise, and where they are known: as given, else from the mask as augmented."""
+        valid = batch.valid_BHW.flatten(1)
+        of_masks_B = (batch.masks_BHW.flatten(1) * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
+        given_B = ~torch.isnan(batch.sizes_B)
+        sizes_B = torch.where(given_B, batch.sizes_B, of_masks_B)
+        known_B = given_B | batch.masked_B
+        if self.settings.sizes.noise:
+            sizes_B = noisy_sizes(sizes_B, self.settings.sizes.noise, torch.default_generator)
+        return torch.where(known_B, sizes_B, torch.zeros_like(sizes_B)), known_B.to(sizes_B.dtype)

@@ -1,0 +1,116 @@
+"""What a network says of one tile: scores, class maps, and the foreground by any of its drawings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from histoloop.networks.config import NetworkConfig
+from histoloop.networks.drawing import DECODER, draw, drawings, posterior_of, summarise
+from histoloop.training.samples import collate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from histoloop.networks.network import SlideNetwork
+    from histoloop.training.samples import TrainingTile
+
+Floats = NDArray[np.float32]
+
+
+def normalise(tiles_BCHW: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """(tile - mean) / std per colour plane; tiles in [0, 1]."""
+    shape = (1, 3, 1, 1)
+    return (tiles_BCHW - tiles_BCHW.new_tensor(mean).view(shape)) / tiles_BCHW.new_tensor(std).view(shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileOutput:
+    """Scores (C,), class maps (K, h, w), a cell per stride, and the decoder's foreground (H, W) where there is one.
+
+    `scores` say what the tile is; `map_scores` are the maps pooled, which is the same but for a min-max network:
+    there the classifier says what is left under the localizer's mask. `height` and `width` are the tile's in pixels;
+    the maps reach to the next multiple of the stride.
+    """
+
+    config: NetworkConfig
+    label_bias: tuple[float, ...]
+    height: int
+    width: int
+    scores: Floats
+    map_scores: Floats
+    maps: Floats
+    decoded: Floats | None
+
+    @property
+    def label(self) -> int:
+        """Index of the likeliest label; the lowest one of equals."""
+        return int(self.scores.argmax())
+
+    def foreground(self, drawing: str | None = None, *, label: int | None = None) -> Floats:
+        """Values (H, W) in [0, 1] by a drawing (the network's own), for the likeliest label unless one is given."""
+        name = drawing or drawings(self.config)[0]
+        if name == DECODER:
+            if self.decoded is None:
+                raise ValueError("this network has no decoder")
+            return self.decoded
+        summary = summarise(
+            name,
+            self.maps.reshape(len(self.maps), -1),
+            self.config,
+            posterior=posterior_of(self.map_scores),
+            bias_C=self.label_bias,
+            label=self.label if label is None else label,
+        )
+        return draw(name, self._enlarged(), summary, self.config)
+
+    def classes(self) -> NDArray[np.intp]:
+        """(H, W) index of the likeliest label at each pixel."""
+        likeliest: NDArray[np.intp] = self._enlarged()[: self.config.labels].argmax(axis=0)
+        return likeliest
+
+    def _enlarged(self) -> Floats:
+        factor = float(self.config.stride)
+        whole = functional.interpolate(
+            torch.from_numpy(self.maps)[None], scale_factor=factor, mode="bilinear", align_corners=False
+        )
+        enlarged: Floats = whole[0, :, : self.height, : self.width].numpy()
+        return enlarged
+
+
+def look_at(
+    network: SlideNetwork,
+    tile: TrainingTile,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
+    decode: bool = True,
+) -> TileOutput:
+    """Run a network on one tile alone, as it stands (put it into evaluation mode first)."""
+    pixels = normalise(collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(device), mean, std)
+    height, width = tile.pixels.shape[:2]
+    decoded = None
+    with torch.inference_mode():
+        if decode and network.config.decoder_channels:
+            scores_BC, maps_BKHW, logits_B1HW = network(pixels)
+            decoded = logits_B1HW[0, 0, :height, :width].float().sigmoid().cpu().numpy()
+        else:
+            scores_BC, maps_BKHW = network.look(pixels)
+        pooled_BC = network.score(maps_BKHW)
+    return TileOutput(
+        network.config,
+        network.label_bias(),
+        height,
+        width,
+        scores_BC[0].float().cpu().numpy(),
+        pooled_BC[0].float().cpu().numpy(),
+        maps_BKHW[0].float().cpu().numpy(),
+        decoded,
+    )

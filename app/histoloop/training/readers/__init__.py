@@ -1,0 +1,1 @@
+"""Data sets as they come on disk, one format a module: each lists its tiles, `tiles` reads their pixels."""

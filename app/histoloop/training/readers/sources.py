@@ -1,0 +1,103 @@
+"""What a data set lists before any pixel is read, and the collection of what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from histoloop.annotations.records import ClassScheme
+from histoloop.errors import DataError
+from histoloop.geometry import Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+Part = Literal["train", "val", "test"]
+
+PART_NAMES: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TileSource:
+    """Where a tile is on disk and what is known of it.
+
+    `where` is what an error calls it ('Grade.csv, line 3'). `region` is a rectangle of the slide `picture` in level-0
+    pixels, None for the whole picture; `mask` has the size of that region or picture. `part` is the split that the
+    data set states.
+    """
+
+    name: str
+    where: str
+    picture: Path
+    label: str | None = None
+    mask: Path | None = None
+    case: str = ""
+    part: Part | None = None
+    size: float | None = None
+    region: Region | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A data set as its format describes it, in reading order. `path` is the folder or table.
+
+    `scheme` and `mpp` are None where the format leaves them open; mask values above `mask_level` are foreground;
+    `case_word` is what the data set calls a case.
+    """
+
+    name: str
+    path: Path
+    sources: tuple[TileSource, ...]
+    scheme: ClassScheme | None = None
+    mpp: float | None = None
+    mask_level: int = 0
+    case_word: str = "case"
+    licence: str = "unknown"
+    attribution: str = ""
+    notes: str = ""
+
+
+class Problems:
+    """All that is wrong with a data set, so that it can be told, and mended, at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: list[str] = []
+        self._advice: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, where: str, what: str, *, advice: str) -> None:
+        """Something at a place ('line 7') and the way on."""
+        self._found.append(f"{where}: {what}")
+        self._advice[advice] = None
+
+    def raise_any(self) -> None:
+        """DataError that names the first ten and counts the others; nothing when all is well."""
+        if not self._found:
+            return
+        more = f"; and {len(self._found) - _SHOWN} more" if len(self._found) > _SHOWN else ""
+        raise DataError(
+            f"{self._path} cannot be used: {'; '.join(self._found[:_SHOWN])}{more}.", advice=" ".join(self._advice)
+        )
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """' (did you mean ...?)' when something known is close, else nothing."""
+    originals = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), originals, n=1, cutoff=0.5)
+    return f" (did you mean {originals[close[0]]!r}?)" if close else ""

@@ -1,0 +1,156 @@
+"""The pixels and masks of listed tiles."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from histoloop.errors import SlideError
+from histoloop.progress import Progress, Work
+from histoloop.slides.reader import Pixels, Slide, open_slide
+from histoloop.training.readers.classes import find_label
+from histoloop.training.readers.sources import Listing, Problems, TileSource
+from histoloop.training.samples import TrainingTile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from histoloop.annotations.records import ClassScheme
+
+_JPEG_LEVEL = 127
+_TOLD_AT_MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """`mpp`, um per pixel of the data set at full resolution, None where unknown; `scale` at most 1 reduces tiles."""
+
+    mpp: float | None
+    scale: float
+
+    def downsample(self, source: TileSource, slide: Slide) -> float:
+        """Level-0 pixels per tile pixel. Whole pictures are taken to be at the data set's resolution."""
+        stated = self.mpp / slide.mpp if source.region and self.mpp and slide.mpp else 1.0
+        return stated / self.scale
+
+
+def read_tiles(listing: Listing, scheme: ClassScheme, resolution: Resolution) -> Work[list[TrainingTile]]:
+    """All tiles in listing order; a slide is opened once. DataError names every file that does not fit."""
+    problems = Problems(listing.path)
+    tiles: dict[int, TrainingTile] = {}
+    order = sorted(range(len(listing.sources)), key=lambda index: listing.sources[index].picture)
+    for path, members in itertools.groupby(order, key=lambda index: listing.sources[index].picture):
+        if len(problems) >= _TOLD_AT_MOST:
+            break
+        try:
+            with open_slide(path) as slide:
+                for index in members:
+                    yield Progress(f"Reading {listing.name}", len(tiles), len(order))
+                    tile = _read_tile(listing.sources[index], slide, listing, scheme, resolution, problems)
+                    if tile is not None:
+                        tiles[index] = tile
+        except SlideError as error:
+            where = next((source.where for source in listing.sources if source.picture == path), path.name)
+            problems.add(where, f"{path.name}: {error.reason}", advice=error.advice)
+    problems.raise_any()
+    return [tiles[index] for index in range(len(order))]
+
+
+def stated_mpp(listing: Listing) -> float | None:
+    """The resolution of the first slide, among those that rectangles are cut from, that states one."""
+    slides = dict.fromkeys(source.picture for source in listing.sources if source.region)
+    for path in slides:
+        try:
+            with open_slide(path) as slide:
+                if slide.mpp is not None:
+                    return slide.mpp
+        except SlideError:
+            continue  # read_tiles tells of all files that cannot be read
+    return None
+
+
+def read_foreground(path: Path, *, level: int = 0) -> NDArray[np.bool_]:
+    """(H, W) foreground of a mask picture: any value or colour above `level`, so every object of an instance mask.
+
+    JPEG blurs its edges, so there values above the middle count. OSError or ValueError when it is no picture.
+    """
+    with Image.open(path) as picture:
+        if picture.format == "JPEG":
+            return np.asarray(picture.convert("L")) > max(level, _JPEG_LEVEL)
+        if picture.mode == "1":
+            return np.array(picture, dtype=np.bool_)
+        if picture.mode in ("L", "P", "F") or picture.mode.startswith("I"):
+            return np.asarray(picture) > level
+        return np.asarray((np.asarray(picture.convert("RGB")) > level).any(axis=2))
+
+
+def shrink_foreground(mask_HW: NDArray[np.bool_], *, height: int, width: int) -> NDArray[np.bool_]:
+    """A mask at another resolution: a pixel is foreground when more than half of its area is."""
+    if mask_HW.shape == (height, width):
+        return mask_HW
+    share = Image.fromarray(mask_HW.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(share) > 0.5
+
+
+def _read_tile(
+    source: TileSource,
+    slide: Slide,
+    listing: Listing,
+    scheme: ClassScheme,
+    resolution: Resolution,
+    problems: Problems,
+) -> TrainingTile | None:
+    region = source.region or slide.extent
+    if not slide.extent.contains(region):
+        what = f"the rectangle reaches past {slide.path.name} ({slide.width} x {slide.height} pixels)"
+        problems.add(source.where, what, advice="Give rectangles inside the slide, in level-0 pixels.")
+        return None
+    pixels = _pixels(slide, source, downsample=resolution.downsample(source, slide))
+    mask = None
+    if source.mask is not None:
+        mask = _mask(source, source.mask, (region.height, region.width), listing.mask_level, problems)
+        if mask is None:
+            return None
+        mask = shrink_foreground(mask, height=pixels.shape[0], width=pixels.shape[1])
+    label = None if source.label is None else find_label(source.label, scheme)
+    return TrainingTile(pixels, label, mask, source.name, source.case, size=source.size)
+
+
+def _pixels(slide: Slide, source: TileSource, *, downsample: float) -> Pixels:
+    region = source.region
+    if region is not None:
+        return slide.read_scaled(
+            round(region.x / downsample),
+            round(region.y / downsample),
+            max(1, round(region.width / downsample)),
+            max(1, round(region.height / downsample)),
+            downsample=downsample,
+        )
+    pixels = slide.read_region(slide.extent)
+    if downsample == 1:
+        return pixels
+    # Not read_scaled, which mixes the white around a slide into its last pixels.
+    size = max(1, round(slide.width / downsample)), max(1, round(slide.height / downsample))
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+
+
+def _mask(
+    source: TileSource, path: Path, shape: tuple[int, int], level: int, problems: Problems
+) -> NDArray[np.bool_] | None:
+    try:
+        mask = read_foreground(path, level=level)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        problems.add(source.where, f"the mask {path.name} cannot be read ({error})", advice="Copy the mask again.")
+        return None
+    if mask.shape != shape:
+        (rows, columns), (height, width) = mask.shape, shape
+        what = f"the mask {path.name} is {columns} x {rows} pixels, its picture {width} x {height}"
+        problems.add(source.where, what, advice="Give masks of the size of their pictures.")
+        return None
+    return mask

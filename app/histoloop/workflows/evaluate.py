@@ -1,0 +1,297 @@
+"""Measure a model on a data set: its labels, its masks by each way of drawing them, and pictures of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from histoloop.annotations.records import Mask
+from histoloop.errors import DataError
+from histoloop.exchange.comparison import write_comparison
+from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
+from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
+from histoloop.networks.drawing import DECODER, drawings, posterior_of
+from histoloop.networks.gradcam import grad_cam, layer_named, normalised
+from histoloop.progress import Progress, Work
+from histoloop.training.datasets import DataSet, Split, read_dataset
+from histoloop.training.ddn import DdnSettings
+from histoloop.training.figures import MaskTally, label_figures
+from histoloop.training.outputs import TileOutput, look_at, normalise
+from histoloop.training.samples import collate
+from histoloop.workflows.models import LoadedModel, choose_device, load_model
+from histoloop.workflows.robustness import measure_robustness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from histoloop.annotations.records import ClassScheme
+    from histoloop.training.samples import TrainingTile
+
+Part = Literal["train", "val", "test"]
+Rule = Literal["predicted", "true-label", ""]
+
+ALL_FOREGROUND = "all foreground"
+LABEL_FREE = (DECODER, "size", "min-max")
+"""Drawings that no single label takes part in: there is one mask, whatever the label."""
+
+ROBUSTNESS_TILES = 20
+ROBUSTNESS_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """What is measured of which part of the data.
+
+    `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are drawn.
+    `robustness` attacks some tiles by DDN.
+    """
+
+    part: Part = "test"
+    split: Split = "official"
+    seed: int = 0
+    layer: str | None = None
+    pictures: int = 12
+    robustness: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The table, sentences to read with it, and what was measured."""
+
+    table: EvaluationTable
+    warnings: tuple[str, ...]
+    about: Mapping[str, str | int | float | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """One way in which a tile was drawn: values (H, W) in [0, 1] and the mask with its classes."""
+
+    method: str
+    rule: Rule
+    value: NDArray[np.floating]
+    threshold: float
+    mask: Mask
+
+
+def evaluate_model(
+    model: Path,
+    *,
+    data: Path,
+    settings: EvaluationSettings,
+    device: str = "auto",
+    mpp: float | None = None,
+    json: Path | None = None,
+    pictures: Path | None = None,
+) -> Work[Evaluation]:
+    """Measure the model folder `model` on a part of the data set `data`, read at the model's own resolution.
+
+    Masks are compared wherever the tiles have them, by every drawing the model offers and, where the label takes part
+    in drawing, for the predicted and for the true label. `json` and `pictures` name the file and the folder to write.
+    DataError when the part is empty or of other classes than the model.
+    """
+    loaded = load_model(model, choose_device(device))
+    dataset = yield from _dataset(loaded, data, settings, mpp)
+    tiles = {"train": dataset.training, "val": dataset.validation, "test": dataset.test}[settings.part]
+    if not tiles:
+        advice = "Choose another part (--split), or deal the tiles another way (--by)."
+        raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
+    about = _about(loaded, data, settings, dataset, tiles)
+    shown = _shown(tiles, settings.pictures)
+    tallies: dict[tuple[str, Rule], MaskTally] = {}
+    probabilities: list[NDArray[np.float32]] = []
+    rows: list[ComparisonRow] = []
+    for number, tile in enumerate(tiles):
+        yield Progress(f"Measuring {loaded.card.name}", number, len(tiles))
+        output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=loaded.device)
+        probabilities.append(posterior_of(output.scores))
+        drawn = list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
+        if tile.mask is not None:
+            _count(tallies, drawn, _truth(tile, dataset.scheme))
+        if number in shown:
+            rows.append(_row(tile, drawn, output, dataset.scheme))
+    table = EvaluationTable(tuple(_rows(loaded, tiles, probabilities, tallies)))
+    if settings.robustness:
+        table = yield from _with_robustness(table, loaded, tiles, settings.seed)
+    if pictures is not None:
+        write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
+    if json is not None:
+        write_evaluation_json(json, table, about=about)
+    return Evaluation(table, dataset.warnings, about)
+
+
+def _dataset(loaded: LoadedModel, data: Path, settings: EvaluationSettings, mpp: float | None) -> Work[DataSet]:
+    """The data at the model's resolution, in the model's classes."""
+    full = yield from read_dataset(
+        data, split=settings.split, mpp=mpp, seed=settings.seed, scheme=loaded.card.scheme, for_training=False
+    )
+    scale = full.mpp / loaded.card.mpp
+    if scale > 0.99:  # tiles are never enlarged: that would add nothing but time
+        return full
+    return (
+        yield from read_dataset(
+            data,
+            split=settings.split,
+            mpp=mpp,
+            seed=settings.seed,
+            scheme=loaded.card.scheme,
+            for_training=False,
+            scale=scale,
+        )
+    )
+
+
+def _about(
+    loaded: LoadedModel, data: Path, settings: EvaluationSettings, dataset: DataSet, tiles: Sequence[TrainingTile]
+) -> dict[str, str | int | float | None]:
+    return {
+        "model": loaded.card.name,
+        "model_hash": loaded.hash,
+        "data": str(data),
+        "data_set": dataset.name,
+        "split": settings.split,
+        "part": settings.part,
+        "seed": settings.seed,
+        "tiles": len(tiles),
+        "cases": len({tile.case for tile in tiles if tile.case}),
+        "mpp": dataset.mpp,
+        "device": loaded.device.type,
+    }
+
+
+def _shown(tiles: Sequence[TrainingTile], count: int) -> set[int]:
+    """Tiles to draw, spread over the part; those with a label where there are any: a row has a column for each rule."""
+    able = [number for number, tile in enumerate(tiles) if tile.label is not None] or list(range(len(tiles)))
+    places = np.linspace(0, len(able) - 1, min(count, len(able))).round().astype(int)
+    return {able[place] for place in places}
+
+
+# --- masks ------------------------------------------------------------------------------------------------------------
+
+
+def _draw(loaded: LoadedModel, tile: TrainingTile, output: TileOutput, layer: str | None) -> Iterator[_Drawn]:
+    """The tile's masks by every drawing and rule."""
+    for drawing in drawings(output.config):
+        for rule, label in _labels_to_draw(drawing, tile, output):
+            value = output.foreground(drawing, label=label)
+            threshold = loaded.card.threshold if drawing == drawings(output.config)[0] else 0.5
+            yield _Drawn(drawing, rule, value, threshold, _classed(value > threshold, drawing, label, output, loaded))
+    if layer is not None:
+        for rule, label in _labels_to_draw("grad-cam", tile, output):
+            value = _grad_cam_at(layer, label, loaded, tile)
+            mask = _classed(value > 0.5, "grad-cam", label, output, loaded)
+            yield _Drawn(f"grad-cam at {layer}", rule, value, 0.5, mask)
+
+
+def _labels_to_draw(drawing: str, tile: TrainingTile, output: TileOutput) -> Iterator[tuple[Rule, int]]:
+    if drawing in LABEL_FREE:
+        yield "", output.label
+        return
+    yield "predicted", output.label
+    if tile.label is not None:
+        yield "true-label", tile.label
+
+
+def _grad_cam_at(layer: str, label: int, loaded: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
+    """Grad-CAM (H, W) of a tile at any layer, scaled to [0, 1], enlarged to the pixels."""
+    card, network = loaded.card, loaded.network
+    pixels = collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(loaded.device)
+    maps_1HW = grad_cam(
+        lambda tiles: network.look(tiles)[0],
+        layer_named(network, layer),
+        normalise(pixels, card.mean, card.std),
+        torch.tensor([label], device=loaded.device),
+    )
+    size = (pixels.shape[-2], pixels.shape[-1])
+    enlarged = functional.interpolate(normalised(maps_1HW)[None], size=size, mode="bilinear", align_corners=False)
+    height, width = tile.pixels.shape[:2]
+    value: NDArray[np.float32] = enlarged[0, 0, :height, :width].cpu().numpy()
+    return value
+
+
+def _classed(foreground: NDArray[np.bool_], drawing: str, label: int, output: TileOutput, loaded: LoadedModel) -> Mask:
+    """Foreground with the mask class of the drawn label, or of the likeliest label at each pixel."""
+    scheme = loaded.card.scheme
+    values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))], np.uint8)
+    classes = values[output.classes()] if drawing in LABEL_FREE else values[label]
+    return np.where(foreground, classes, 0).astype(np.uint8)
+
+
+def _truth(tile: TrainingTile, scheme: ClassScheme) -> Mask:
+    value = 1 if tile.label is None else scheme.mask_value_of_label(tile.label)
+    assert tile.mask is not None  # by the caller
+    return (tile.mask * np.uint8(value)).astype(np.uint8)
+
+
+def _count(tallies: dict[tuple[str, Rule], MaskTally], drawn: Sequence[_Drawn], truth: Mask) -> None:
+    everywhere = np.full(truth.shape, max(1, int(truth.max())), np.uint8)
+    tallies.setdefault((ALL_FOREGROUND, ""), MaskTally()).add(everywhere, truth)
+    for one in drawn:
+        tallies.setdefault((one.method, one.rule), MaskTally()).add(one.mask, truth)
+
+
+def _row(tile: TrainingTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme) -> ComparisonRow:
+    names = scheme.label_names
+    truth = "" if tile.label is None else f"{names[tile.label]}, "
+    columns = tuple(
+        ComparisonColumn(one.method, one.rule, np.clip(one.value, 0, 1), one.threshold, _dice(tile, one))
+        for one in drawn
+    )
+    return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {names[output.label]}", columns)
+
+
+def _dice(tile: TrainingTile, drawn: _Drawn) -> float | None:
+    if tile.mask is None:
+        return None
+    return MaskTally().add(drawn.mask > 0, tile.mask).dice_foreground
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def _rows(
+    loaded: LoadedModel,
+    tiles: Sequence[TrainingTile],
+    probabilities: Sequence[NDArray[np.float32]],
+    tallies: Mapping[tuple[str, Rule], MaskTally],
+) -> Iterator[EvaluationRow]:
+    labels: dict[str, float | None] = {}
+    known = [(row, tile.label) for row, tile in zip(probabilities, tiles, strict=True) if tile.label is not None]
+    if known:
+        found = label_figures(np.stack([row for row, _ in known]), [label for _, label in known])
+        labels = {
+            "error": found.error,
+            "balanced_accuracy": found.balanced_accuracy,
+            "mean_average_precision": found.average_precision.mean,
+        }
+    if not tallies:
+        yield EvaluationRow(loaded.card.name, "", {**labels, "tiles": len(tiles)})
+    for (method, rule), tally in tallies.items():
+        own = labels if method != ALL_FOREGROUND else dict.fromkeys(labels)
+        name = method if method == ALL_FOREGROUND else f"{loaded.card.name}: {method}"
+        yield EvaluationRow(name, rule, {**own, **asdict(tally.figures())})
+
+
+def _with_robustness(
+    table: EvaluationTable, loaded: LoadedModel, tiles: Sequence[TrainingTile], seed: int
+) -> Work[EvaluationTable]:
+    """The table with DDN's figures of some tiles, drawn at random, in the model's rows."""
+    rng = np.random.default_rng(seed)
+    labelled = [tile for tile in tiles if tile.label is not None]
+    chosen = sorted(rng.permutation(len(labelled))[:ROBUSTNESS_TILES].tolist())
+    report = yield from measure_robustness(
+        loaded, [labelled[i] for i in chosen], settings=DdnSettings(), batch_size=ROBUSTNESS_BATCH, seed=seed
+    )
+    figures = {f"attack_{name}": value for name, value in report.figures.items()}
+    rows = tuple(
+        row if row.method == ALL_FOREGROUND else EvaluationRow(row.method, row.rule, {**row.figures, **figures})
+        for row in table.rows
+    )
+    return EvaluationTable(rows)

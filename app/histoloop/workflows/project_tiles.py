@@ -1,0 +1,95 @@
+"""What people said of regions, read as training tiles at a model's resolution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoloop.geometry import Region
+from histoloop.progress import Progress, Work
+from histoloop.slides.tissue import find_tissue
+from histoloop.training.readers.tiles import shrink_foreground
+from histoloop.training.samples import TrainingTile
+from histoloop.workflows.predict import working_downsample
+from histoloop.workflows.projects import open_project_slide
+from histoloop.workflows.weak import WeakAnnotation, weak_annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from histoloop.slides.reader import Slide
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+    from histoloop.workflows.models import LoadedModel
+
+WHOLE_PX = 1024
+"""A labelled slide or region up to this side, at the model's resolution, is one tile; of larger ones some tiles are
+taken, each with the label of the whole."""
+PART_PX = 512
+PARTS = 6
+MIN_TISSUE = 0.3
+
+
+def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[TrainingTile], list[TrainingTile]]]:
+    """Tiles with everything people said of them: those to train on, and those held out to measure with.
+
+    Held-out tiles all have masks. A region or slide too large for one tile gives several, in its tissue, without size
+    or mask.
+    """
+    training: list[TrainingTile] = []
+    held_out: list[TrainingTile] = []
+    found = weak_annotations(project)
+    slides = {record.id: record for record in project.slides()}
+    for number, annotation in enumerate(found):
+        yield Progress("Reading annotations", number, len(found))
+        if annotation.held_out and annotation.mask_id is None:
+            continue  # it shares pixels with what measures
+        tiles = _read(project, slides[annotation.slide_id], annotation, model)
+        (held_out if annotation.held_out else training).extend(tiles)
+    return training, held_out
+
+
+def _read(
+    project: Project, record: SlideRecord, annotation: WeakAnnotation, model: LoadedModel
+) -> Iterator[TrainingTile]:
+    downsample = working_downsample(record.mpp, model.card.mpp)
+    region = annotation.region
+    with open_project_slide(record) as slide:
+        if annotation.mask_id is None and max(region.width, region.height) > WHOLE_PX * downsample:
+            for number, part in enumerate(_parts(slide, region, downsample)):
+                name = f"{record.name}, part {number + 1}"
+                yield TrainingTile(_pixels(slide, part, downsample), annotation.label, None, name, record.name)
+            return
+        pixels = _pixels(slide, region, downsample)
+    mask = None
+    if annotation.mask_id is not None:
+        painted, _origin = project.load_mask(annotation.mask_id)
+        mask = shrink_foreground(painted > 0, height=pixels.shape[0], width=pixels.shape[1])
+    name = f"{record.name}, {region.width} x {region.height} at {region.x}, {region.y}"
+    yield TrainingTile(pixels, annotation.label, mask, name, record.name, size=annotation.size)
+
+
+def _pixels(slide: Slide, region: Region, downsample: float) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+    return slide.read_scaled(
+        round(region.x / downsample),
+        round(region.y / downsample),
+        max(1, round(region.width / downsample)),
+        max(1, round(region.height / downsample)),
+        downsample=downsample,
+    )
+
+
+def _parts(slide: Slide, region: Region, downsample: float) -> list[Region]:
+    """Up to `PARTS` squares of a region with tissue in them, spread evenly; the same ones each time."""
+    tissue = find_tissue(slide)
+    side = round(PART_PX * downsample)
+    columns, rows = max(1, region.width // side), max(1, region.height // side)
+    squares = [
+        Region(region.x + column * side, region.y + row * side, side, side)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    good = [square for square in squares if tissue.fraction(square) >= MIN_TISSUE] or squares
+    chosen = np.linspace(0, len(good) - 1, min(PARTS, len(good))).round().astype(int)
+    return [good[index] for index in sorted(set(chosen.tolist()))]

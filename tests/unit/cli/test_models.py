@@ -1,0 +1,142 @@
+"""The commands that make and measure models, in this process: what they print, write and answer."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoloop.cli import main
+from histoloop.training.recipe import load_recipe, parse_recipe, recipe_path, shipped_recipes
+from histoloop.workflows.rounds import RECIPES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECIPE = """
+name = "tiny"
+description = "Tiny"
+source = "this test"
+[network]
+backbone = "mobilenet_v2"
+[network.pooling]
+name = "average"
+modalities = 1
+[classify.loop]
+epochs = 1
+batch_size = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiles of two classes with masks, and a recipe."""
+    made = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(0)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 255
+    for name, colour in (("benign", 90), ("malignant", 160)):
+        (made / "data" / name).mkdir(parents=True)
+        for number in range(5):
+            pixels = rng.integers(colour - 30, colour + 30, (64, 64, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(made / "data" / name / f"{number}.png")
+            Image.fromarray(mask).save(made / "data" / name / f"{number}_mask.png")
+    (made / "tiny.toml").write_text(RECIPE, encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Path:
+    assert main(train(folder, folder / "model")) == 0
+    return folder / "model"
+
+
+def train(folder: Path, out: Path, *more: str) -> list[str]:
+    given = ["--recipe", folder / "tiny.toml", "--data", folder / "data", "--out", out, "--device", "cpu", "--mpp", "1"]
+    return ["train", *map(str, given), *more]
+
+
+def evaluate(folder: Path, model: Path, *more: object) -> list[str]:
+    return ["evaluate", "--model", str(model), "--data", str(folder / "data"), "--device", "cpu", "--mpp", "1",
+            *map(str, more)]  # fmt: skip
+
+
+def test_recipes_lists_every_recipe_for_a_data_set_with_its_line_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not set(lines) & set(RECIPES.values())  # those retrain a project
+    for path in shipped_recipes():
+        recipe = load_recipe(path)
+        if recipe.name in RECIPES.values():
+            continue
+        place = lines.index(recipe.name)
+        assert lines[place + 1].strip() == recipe.description
+        assert lines[place + 2].strip() == f"Source: {recipe.source}"
+
+
+def test_a_recipe_that_is_shown_can_be_read_again_with_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "--show", "quick-size-jia"]) == 0
+    text = capsys.readouterr().out
+    assert parse_recipe(text, name="shown") == load_recipe(recipe_path("quick-size-jia"))
+    assert "extends" not in tomllib.loads(text)
+
+
+def test_train_writes_a_model_and_says_where(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(train(folder, tmp_path / "m", "--epochs", "1", "--seed", "3")) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"model written to {tmp_path / 'm'}"
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_evaluate_prints_a_table_and_writes_json_and_pictures(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--json", tmp_path / "new" / "e.json", "--pictures", tmp_path / "page", "--count", 3]
+    assert main(evaluate(folder, model, "--by", "whole", *files)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["method", "masks"]
+    assert [line.split("  ")[0] for line in lines[2:]] == [
+        "all foreground", "model: cam", "model: cam", "model: grad-cam", "model: grad-cam",
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "new" / "e.json").read_text(encoding="utf-8"))["about"]["tiles"] == 10
+    assert (tmp_path / "page" / "index.html").is_file()
+
+
+def test_evaluate_measures_the_part_that_is_asked_for(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiles = {}
+    for part in ("train", "val", "test"):
+        assert main(evaluate(folder, model, "--split", part, "--json", tmp_path / f"{part}.json")) == 0
+        tiles[part] = json.loads((tmp_path / f"{part}.json").read_text(encoding="utf-8"))["about"]["tiles"]
+    assert sum(tiles.values()) == 10
+    assert tiles["train"] > tiles["test"] > 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train", "--recipe", "quick-cam"], 2, ["--data"]),
+        (["train", "--recipe", "quick-kam", "--data", "DATA", "--out", "OUT"], 1, ["quick-cam"]),
+        (["train", "--recipe", "quick-cam", "--data", "absent", "--out", "OUT"], 1, ["absent"]),
+        (["recipes", "--show", "glas-wildcad"], 1, ["glas-wildcat"]),
+        (["evaluate", "--model", "absent", "--data", "DATA"], 1, ["absent"]),
+        (["evaluate", "--model", "MODEL", "--data", "absent"], 1, ["absent"]),
+        (["evaluate", "--model", "MODEL", "--data", "DATA", "--split", "val", "--by", "whole"], 1, ["--by"]),
+        (["evaluate", "--model", "MODEL", "--data", "DATA", "--layer", "classifier.backbon"], 1, ["backbone"]),
+    ],
+)
+def test_what_cannot_be_done_is_said_on_stderr_with_an_exit_code(
+    arguments: list[str], code: int, words: list[str], folder: Path, model: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    places = {"DATA": str(folder / "data"), "OUT": str(tmp_path / "m"), "MODEL": str(model)}
+    assert main([places.get(argument, argument) for argument in arguments]) == code
+    told = capsys.readouterr().err
+    for word in words:
+        assert word in told
+    assert list(tmp_path.iterdir()) == []

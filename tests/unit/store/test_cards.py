@@ -1,0 +1,54 @@
+"""Cards as they are written and read again."""
+
+from __future__ import annotations
+
+import pytest
+
+from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
+from histoloop.errors import ModelError
+from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.store.cards import Card, card_text, read_card
+
+SCHEME = ClassScheme(
+    (LabelClass("benign", "gland"), LabelClass("malignant", "gland")), (MaskClass("gland", "#00a0ff"),)
+)
+
+
+def card(network: NetworkConfig) -> Card:
+    return Card(
+        name="tiny",
+        title="A tiny model",
+        description="For tests.",
+        licence="CC0-1.0",
+        attribution="Nobody",
+        network=network,
+        scheme=SCHEME,
+        mpp=1.0,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.2, 0.2, 0.2),
+        training={},
+        figures={},
+        parent=None,
+        created="2026-01-01T00:00:00+00:00",
+    )
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkConfig(2),
+        NetworkConfig(2, background=True, decoder_channels=()),
+        NetworkConfig(2, pooling=PoolingConfig("gated-attention", hidden=7), decoder_channels=()),
+        NetworkConfig(2, minmax=MinMaxConfig(omega=3.0, mask_norm="none", detach=False), decoder_channels=()),
+    ],
+    ids=["decoder", "background", "attention", "min-max"],
+)
+def test_a_card_of_every_kind_of_network_is_read_as_it_was_written(network: NetworkConfig) -> None:
+    written = card(network)
+    assert read_card(card_text(written), source="card.md") == written
+
+
+def test_an_unknown_key_of_a_nested_part_is_refused_with_a_suggestion() -> None:
+    text = card_text(card(NetworkConfig(2, minmax=MinMaxConfig(), decoder_channels=()))).replace("omega", "omga")
+    with pytest.raises(ModelError, match=r"omga.*omega"):
+        read_card(text, source="card.md")

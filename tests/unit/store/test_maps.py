@@ -1,0 +1,103 @@
+"""Maps of slides on disk: what is written is read, also where a network has more maps than labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import zarr
+
+from histoloop.errors import ProjectError
+from histoloop.geometry import Region
+from histoloop.slides.tiling import Window
+from histoloop.store.maps import MapWriter, open_map
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LABELS = ("benign", "malignant")
+
+
+def writer(folder: Path, **changes: object) -> MapWriter:
+    values = {
+        "slide_width": 100,
+        "slide_height": 60,
+        "downsample": 1.0,
+        "labels": LABELS,
+        "stride_px": 32,
+        "model_hash": "aa",
+        **changes,
+    }
+    return MapWriter(folder, **values)  # type: ignore[arg-type]
+
+
+def some(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape).astype(np.float16).astype(np.float32)
+
+
+def test_more_maps_than_labels_are_kept_and_the_labels_come_first(tmp_path: Path) -> None:
+    maps, foreground = some(4, 2, 4), some(64, 128)
+    names = (*LABELS, "attention of benign", "attention of malignant")
+    with writer(tmp_path / "m", maps=names, label_bias=(0.5, -1.0)) as target:
+        target.write(Window(0, 0, 128, 64), foreground, maps)
+    found = open_map(tmp_path / "m")
+    assert np.array_equal(found.maps[:], maps)
+    assert np.array_equal(found.labels, maps[:2])
+    assert found.label_names == LABELS
+    assert found.label_bias == (0.5, -1.0)
+    assert np.array_equal(found.foreground()[:], foreground)
+
+
+def test_without_names_the_maps_are_those_of_the_labels(tmp_path: Path) -> None:
+    with writer(tmp_path / "m") as target:
+        target.write(Window(0, 0, 128, 64), some(64, 128), some(2, 2, 4))
+    found = open_map(tmp_path / "m")
+    assert np.array_equal(found.labels, found.maps[:])
+    assert found.label_bias == ()
+
+
+def test_maps_written_before_there_was_a_bias_can_be_read(tmp_path: Path) -> None:
+    with writer(tmp_path / "m") as target:
+        target.write(Window(0, 0, 128, 64), some(64, 128), some(2, 2, 4))
+    group = zarr.open_group(tmp_path / "m", mode="r+")
+    for name in ("maps", "label_bias"):
+        del group.attrs[name]
+    assert open_map(tmp_path / "m").label_bias == ()
+
+
+def test_names_that_do_not_begin_with_the_labels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="labels first"):
+        writer(tmp_path / "m", maps=("background", *LABELS))
+    with pytest.raises(ValueError, match="one bias a label"):
+        writer(tmp_path / "m", label_bias=(0.0,))
+    assert not any(tmp_path.iterdir())
+
+
+def test_maps_of_another_number_than_was_named_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="class maps"), writer(tmp_path / "m", maps=(*LABELS, "background")) as target:
+        target.write(Window(0, 0, 128, 64), some(64, 128), some(2, 2, 4))
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_was_not_predicted_is_zero_and_not_covered(tmp_path: Path) -> None:
+    with writer(tmp_path / "m", maps=(*LABELS, "background")) as target:
+        target.write(Window(32, 0, 64, 32), np.ones((32, 64), np.float32), some(3, 1, 2))
+    found = open_map(tmp_path / "m")
+    covered = np.zeros((2, 4), bool)
+    covered[0, 1:3] = True
+    assert np.array_equal(found.covered[:], covered)
+    read = found.read_foreground(Region(-10, -10, 120, 80))
+    assert np.array_equal(read[10:74, 10:138][:32, 32:96], np.ones((32, 64)))
+    assert read.sum() == 32 * 64
+
+
+def test_a_finer_stride_has_more_cells(tmp_path: Path) -> None:
+    with writer(tmp_path / "m", stride_px=16) as target:
+        target.write(Window(0, 0, 112, 64), some(64, 112), some(2, 4, 7))
+    assert open_map(tmp_path / "m").maps.shape == (2, 4, 7)
+
+
+def test_a_folder_without_maps_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="Predict the slide again"):
+        open_map(tmp_path)

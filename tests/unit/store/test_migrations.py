@@ -1,0 +1,163 @@
+"""Projects that were made with an older schema open with everything they hold."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from histoloop.annotations.records import AnnotationStatus, Origin, QueryStatus
+from histoloop.errors import ProjectError
+from histoloop.geometry import Region
+from histoloop.store.planes import write_plane
+from histoloop.store.project import DATABASE, Project
+from histoloop.store.rows import scheme_to_json
+from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
+
+WHEN = "2026-01-02T03:04:05.678+00:00"
+LATER = "2026-02-03T04:05:06.789+00:00"
+ONES = np.ones((9, 12), np.uint8)
+
+
+def insert(database, table, **values):
+    marks = ", ".join("?" * len(values))
+    database.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+
+
+def add_annotation(database, masks, number, mask, **values):
+    def files(name):
+        return {
+            f"{name}mask_file": write_plane(masks, mask, stem="mask"),
+            f"{name}origin_file": write_plane(masks, np.zeros_like(mask), stem="origin"),
+        }
+
+    final = files("") if values["status"] == "done" else {}
+    insert(
+        database, "annotation", id=number, slide_id=1, x=20 * number, y=0, width=12, height=9, mask_downsample=1.0,
+        person="Ada", created=WHEN, updated=LATER, model_hash="abc", **files("base_"), **final, **values,
+    )  # fmt: skip
+
+
+def add_rest(database, tmp_path, scheme):
+    insert(database, "project", id=1, name="Colon", scheme=scheme_to_json(scheme), created=WHEN)
+    for number, label in ((1, "malignant"), (2, None)):
+        insert(
+            database, "slide", id=number, path=str(tmp_path / f"{number}.svs"), name=f"{number}.svs", fingerprint="6-x",
+            width=1000, height=800, mpp=0.5, vendor="aperio", label=label, tissue_px=7.0, added=WHEN,
+        )  # fmt: skip
+    insert(database, "model", id=1, folder="m", hash="abc", round=0, status="current", created=WHEN)
+    probabilities = '{"benign": 0.25, "malignant": 0.75}'
+    insert(database, "prediction", slide_id=1, model_id=1, probabilities=probabilities, created=WHEN)
+    insert(
+        database, "query", id=5, slide_id=1, x=20, y=0, width=12, height=9, strategy="entropy", score=0.5, round=1,
+        reason="", class_name="", status="annotated", created=WHEN, updated=LATER,
+    )  # fmt: skip
+    insert(database, "round", number=1, model_id=1, figures='{"dice": 0.5}', annotations=2, created=WHEN)
+
+
+@pytest.fixture
+def version_1(tmp_path, scheme):
+    """A project as version 1 wrote it: labelled and unlabelled slides, annotations in every state, a query, a round."""
+    folder = tmp_path / "old"
+    masks = folder / "masks"
+    for part in (masks, folder / "maps", folder / "models"):
+        part.mkdir(parents=True)
+    with closing(sqlite3.connect(folder / DATABASE)) as database, database:
+        for statement in MIGRATIONS[0].split(";"):
+            database.execute(statement)
+        add_rest(database, tmp_path, scheme)
+        done = {"status": "done", "mask": ONES}
+        add_annotation(
+            database, masks, 1, finish_order=1, region_number=1, label="benign", size=0.3, query_id=5, **done
+        )
+        add_annotation(database, masks, 2, finish_order=2, region_number=2, **done)
+        add_annotation(database, masks, 3, finish_order=3, region_number=3, held_out=1, label="malignant", **done)
+        add_annotation(database, masks, 4, status="draft", mask=0 * ONES, continues=1, label="benign")
+        add_annotation(database, masks, 5, status="skipped", mask=0 * ONES)
+        payload = zlib.compress(np.full((2, 3), 2, np.uint8).tobytes())
+        insert(database, "patch", annotation_id=4, x=1, y=2, width=3, height=2, payload=payload, created=LATER)
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute("PRAGMA user_version = 1")
+    return folder
+
+
+def test_slides_of_version_1_keep_their_labels_and_predictions(version_1):
+    with Project.open(version_1) as project:
+        labelled, other = project.slides()
+        assert (labelled.label, labelled.mpp, labelled.tissue_px) == ("malignant", 0.5, 7.0)
+        assert labelled.predicted == {"benign": 0.25, "malignant": 0.75}
+        assert other.label is None
+        said = project.slide_label(labelled.id)
+        assert (said.label, said.person, said.created) == ("malignant", "", WHEN)
+        assert project.slide_labels(other.id) == []
+
+
+def test_annotations_of_version_1_keep_masks_labels_sizes_and_what_is_held_out(version_1):
+    with Project.open(version_1) as project:
+        records = project.annotations()
+        assert [record.id for record in records] == [1, 2, 3, 4, 5]
+        assert [(record.label, record.size) for record in records] == [
+            ("benign", 0.3), (None, None), ("malignant", None), ("benign", None), (None, None),
+        ]  # fmt: skip
+        assert [record.held_out for record in records] == [False, False, True, False, False]
+        assert [record.has_mask for record in records] == [True, True, True, False, False]
+        first = records[0]
+        assert (first.region, first.person, first.query_id) == (Region(20, 0, 12, 9), "Ada", 5)
+        assert (first.created, first.updated, first.model_hash) == (WHEN, LATER, "abc")
+        assert project.load_mask(1)[0].all()
+        assert [record.id for record in project.training_annotations()] == [1, 2, 3]
+        assert [(said.label, said.size, said.person) for said in project.assessments(1)] == [("benign", 0.3, "Ada")]
+        assert project.query(5).status is QueryStatus.ANNOTATED
+        assert [record.annotations for record in project.rounds()] == [2]
+
+
+def test_a_draft_of_version_1_goes_on_with_its_strokes(version_1):
+    with Project.open(version_1) as project:
+        draft = project.find_draft(1, Region(80, 0, 12, 9))
+        assert (draft.id, draft.continues) == (4, 1)
+        mask, origin = project.load_mask(draft.id)
+        assert (mask == 2).sum() == (origin == Origin.HUMAN).sum() == 6
+        project.assess_annotation(draft.id, label="malignant", size=0.5)
+        done = project.finish_annotation(draft.id, AnnotationStatus.DONE)
+        assert (done.label, done.size, done.held_out) == ("malignant", 0.5, False)
+        later = project.add_annotation_without_mask(2, Region(0, 0, 5, 5), label="benign", size=None, person="Bo")
+        assert later.id == 6
+
+
+def test_what_refers_to_an_annotation_still_does_and_foreign_keys_are_on(version_1):
+    with Project.open(version_1) as project:
+        assert project._database.one("PRAGMA foreign_keys")[0] == 1
+        assert project._database.all("PRAGMA foreign_key_check") == []
+        with pytest.raises(ValueError, match="FOREIGN KEY"), project._database.transaction():
+            project._database.run("DELETE FROM annotation WHERE id = 4")
+
+
+def test_the_copy_beside_a_migrated_database_is_the_old_one(version_1):
+    Project.open(version_1).close()
+    Project.open(version_1).close()
+    (copy,) = version_1.glob("project-version-1-*.db")
+    with closing(sqlite3.connect(copy)) as database:
+        assert database.execute("SELECT label FROM slide ORDER BY id").fetchall() == [("malignant",), (None,)]
+
+
+def test_a_project_that_refers_to_what_is_gone_is_refused_and_stays_as_it_was(version_1):
+    path = version_1 / DATABASE
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM annotation WHERE id = 4")
+    with pytest.raises(ProjectError, match="patch that are gone"):
+        Project.open(version_1)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        assert database.execute("SELECT COUNT(*) FROM annotation WHERE label IS NOT NULL").fetchone() == (2,)
+
+
+def test_a_migrated_project_has_the_tables_of_a_new_one(version_1, project):
+    def tables(opened):
+        found = opened._database.all("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+        return {row["name"]: " ".join(row["sql"].split()) for row in found}
+
+    with Project.open(version_1) as migrated:
+        assert tables(migrated) == tables(project)

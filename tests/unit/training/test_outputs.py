@@ -1,0 +1,140 @@
+"""What a network says of one tile, drawn at the tile's own size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch.nn import functional
+
+from histoloop.networks.build import build_network
+from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.networks.drawing import drawings
+from histoloop.networks.minmax import MinMax
+from histoloop.training.outputs import TileOutput, look_at, normalise
+from histoloop.training.samples import TrainingTile, collate
+
+if TYPE_CHECKING:
+    from histoloop.networks.network import SlideNetwork
+
+COLOURS = {"mean": (0.6, 0.4, 0.6), "std": (0.2, 0.3, 0.25)}
+CPU = torch.device("cpu")
+
+
+def tile(height: int = 50, width: int = 70) -> TrainingTile:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return TrainingTile(pixels, 0, None, "t")
+
+
+def network(**changes: object) -> SlideNetwork:
+    torch.manual_seed(0)
+    values = {
+        "labels": 3,
+        "backbone": "mobilenet_v2",
+        "pooling": PoolingConfig(name="average", modalities=1),
+        "decoder_channels": (),
+        **changes,
+    }
+    made = build_network(NetworkConfig(**values))  # type: ignore[arg-type]
+    for module in made.modules():  # statistics of noise: without any, random weights give constant maps
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        made.look(torch.randn(2, 3, 64, 96))
+    return made.eval()
+
+
+def look(made: SlideNetwork, **options: bool) -> TileOutput:
+    return look_at(made, tile(), device=CPU, **COLOURS, **options)
+
+
+def test_normalised_tiles_are_less_their_mean_over_their_deviation() -> None:
+    tiles = torch.full((1, 3, 1, 1), 0.5)
+    found = normalise(tiles, **COLOURS)[0, :, 0, 0]
+    torch.testing.assert_close(found, torch.tensor([-0.1 / 0.2, 0.1 / 0.3, -0.1 / 0.25]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"stride": 16},
+        {"pooling": PoolingConfig(name="attention", hidden=8)},
+        {"pooling": PoolingConfig(name="generalised-mean", modalities=1)},
+        {"background": True, "stride": 16},
+        {"minmax": MinMaxConfig()},
+        {"decoder_channels": (8, 8, 8, 8, 8)},
+    ],
+    ids=["cam", "fine", "attention", "one-sided", "size", "min-max", "decoder"],
+)
+def test_every_drawing_of_every_network_has_the_size_of_the_tile(changes: dict[str, object]) -> None:
+    made = network(**changes)
+    output = look(made)
+    stride = made.stride_px
+    assert output.maps.shape == (len(made.config.map_names(("a", "b", "c"))), -(-50 // stride), -(-70 // stride))
+    assert output.scores.shape == (3,)
+    for name in drawings(made.config):
+        for label in (None, 2):
+            value = output.foreground(name, label=label)
+            assert value.shape == (50, 70)
+            assert value.dtype == np.float32
+            assert ((value >= 0) & (value <= 1)).all()
+    assert output.classes().shape == (50, 70)
+    own = output.foreground(drawings(made.config)[0])
+    assert np.array_equal(output.foreground(), own)
+
+
+def test_maps_are_enlarged_and_then_decided() -> None:
+    output = replace(look(network()), maps=np.random.default_rng(1).normal(size=(3, 2, 3)).astype(np.float32))
+    enlarged = functional.interpolate(
+        torch.from_numpy(output.maps)[None], size=(64, 96), mode="bilinear", align_corners=False
+    )[0, :, :50, :70]
+    likeliest = enlarged.numpy().argmax(axis=0)
+    assert len(np.unique(likeliest)) > 1
+    assert np.array_equal(output.classes(), likeliest)
+    for label in range(3):
+        assert np.array_equal(output.foreground("cam", label=label) > 0.5, likeliest == label)
+
+
+def test_the_likeliest_label_is_drawn_unless_one_is_given() -> None:
+    output = look(network())
+    assert output.label == int(output.scores.argmax())
+    assert np.array_equal(output.foreground("cam"), output.foreground("cam", label=output.label))
+
+
+def test_a_tile_padded_to_the_stride_is_scored_as_the_network_scores_it_padded() -> None:
+    made = network()
+    padded = normalise(collate([tile()], multiple_px=32).tiles_BCHW, **COLOURS)
+    with torch.inference_mode():
+        scores_BC, maps_BKHW = made.look(padded)
+    output = look(made)
+    assert_allclose(output.scores, scores_BC[0], rtol=1e-6)
+    assert_allclose(output.maps, maps_BKHW[0], rtol=1e-6)
+    assert_allclose(output.map_scores, scores_BC[0], rtol=1e-6)
+
+
+def test_a_min_max_network_names_the_tile_under_its_mask_and_draws_that_mask() -> None:
+    made = network(minmax=MinMaxConfig(), labels=2)
+    assert isinstance(made, MinMax)
+    pixels = normalise(collate([tile(64, 96)], multiple_px=32).tiles_BCHW, **COLOURS)
+    with torch.inference_mode():
+        found = made.predict(pixels)
+    output = look_at(made, tile(64, 96), device=CPU, **COLOURS)
+    assert_allclose(output.scores, found.scores_BC[0], rtol=1e-5)
+    assert_allclose(output.map_scores, found.localizer_scores_BC[0], rtol=1e-5)
+    assert_allclose(output.foreground(), found.foreground_BHW[0], atol=1e-3)
+
+
+def test_the_decoder_can_be_left_out_and_is_missed_when_asked_for() -> None:
+    made = network(decoder_channels=(8, 8, 8, 8, 8))
+    whole, bare = look(made), look(made, decode=False)
+    assert whole.decoded is not None
+    assert bare.decoded is None
+    assert np.array_equal(whole.scores, bare.scores)
+    with pytest.raises(ValueError, match="no decoder"):
+        bare.foreground()
+    assert np.array_equal(bare.foreground("cam"), whole.foreground("cam"))

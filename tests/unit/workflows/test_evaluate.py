@@ -1,0 +1,208 @@
+"""What an evaluation tells: rows by method and rule, JSON, pictures, and data it cannot be asked of."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from histoloop.errors import DataError, ModelError
+from histoloop.progress import finish
+from histoloop.training.datasets import read_dataset
+from histoloop.training.ddn import DdnSettings
+from histoloop.training.figures import MaskTally
+from histoloop.training.outputs import look_at
+from histoloop.workflows import evaluate
+from histoloop.workflows.evaluate import Evaluation, EvaluationSettings, evaluate_model
+from histoloop.workflows.models import load_model
+from histoloop.workflows.train import train_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+WHOLE = EvaluationSettings(split="whole", pictures=2)
+METHODS = {
+    "labels": [("cam", "predicted"), ("cam", "true-label"), ("grad-cam", "predicted"), ("grad-cam", "true-label")],
+    "attention": [("attention", "predicted"), ("attention", "true-label"), ("cam", "predicted"), ("cam", "true-label")],
+    "sizes": [("size", "")],
+    "min-max": [("min-max", ""), ("cam", "predicted"), ("cam", "true-label")],
+    "hybrid": [("decoder", ""), ("cam", "predicted"), ("cam", "true-label"), ("grad-cam", "predicted"),
+               ("grad-cam", "true-label")],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model_of(
+    tmp_path_factory: pytest.TempPathFactory, discs: Path, write_recipe: Callable[..., str]
+) -> Callable[[str], Path]:
+    """Each kind is trained once, when it is first asked for."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def model(kind: str) -> Path:
+        out = folder / kind
+        if not out.exists():
+            recipe = write_recipe(folder, kind)
+            finish(train_model(recipe=recipe, data=discs, out=out, device="cpu", mpp=1.0))
+        return out
+
+    return model
+
+
+def evaluated(model: Path, data: Path, settings: EvaluationSettings = WHOLE, **files: Path) -> Evaluation:
+    return finish(evaluate_model(model, data=data, settings=settings, device="cpu", mpp=1.0, **files))
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_there_is_a_row_for_each_drawing_and_rule_and_one_for_all_foreground(
+    kind: str, model_of: Callable[[str], Path], discs: Path
+) -> None:
+    found = evaluated(model_of(kind), discs)
+    rows = [(row.method, row.rule) for row in found.table.rows]
+    assert rows == [("all foreground", ""), *((f"{kind}: {name}", rule) for name, rule in METHODS[kind])]
+    for row in found.table.rows:
+        assert row.figures["tiles"] == 16
+        shares = ("f1_foreground", "f1_background", "dice_pooled", "dice_classes")
+        assert all(0 <= row.figures[name] <= 1 for name in shares)  # type: ignore[operator]
+        for name in ("error", "balanced_accuracy", "mean_average_precision"):
+            assert (row.figures[name] is None) == (row.method == "all foreground")
+    assert found.about["tiles"] == 16
+    assert found.about["part"] == "test"
+
+
+def test_figures_are_those_of_the_masks_one_by_one(model_of: Callable[[str], Path], discs: Path) -> None:
+    found = {(row.method, row.rule): row.figures for row in evaluated(model_of("labels"), discs).table.rows}
+    loaded = load_model(model_of("labels"), torch.device("cpu"))
+    tiles = finish(read_dataset(discs, split="whole", mpp=1.0)).test
+    tally, everywhere, wrong = MaskTally(), MaskTally(), 0
+    for tile in tiles:
+        output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=torch.device("cpu"))
+        assert tile.mask is not None
+        assert tile.label is not None
+        value = loaded.card.scheme.mask_value_of_label(tile.label)
+        mask = output.foreground("cam", label=tile.label) > 0.5
+        tally.add((mask * value).astype(np.uint8), (tile.mask * value).astype(np.uint8))
+        everywhere.add(np.full(tile.mask.shape, value, np.uint8), (tile.mask * value).astype(np.uint8))
+        wrong += output.label != tile.label
+    figures, baseline = found["labels: cam", "true-label"], found["all foreground", ""]
+    for name in ("f1_foreground", "f1_background", "dice_pooled", "dice_classes"):
+        assert figures[name] == pytest.approx(getattr(tally.figures(), name))
+        assert baseline[name] == pytest.approx(getattr(everywhere.figures(), name))
+    assert figures["error"] == pytest.approx(wrong / 16)
+
+
+def test_files_tell_what_the_table_tells(model_of: Callable[[str], Path], discs: Path, tmp_path: Path) -> None:
+    written, page = tmp_path / "out" / "e.json", tmp_path / "page"
+    found = evaluated(model_of("labels"), discs, json=written, pictures=page)
+    content = json.loads(written.read_text(encoding="utf-8"))
+    assert [(row["method"], row["rule"]) for row in content["rows"]] == [
+        (row.method, row.rule) for row in found.table.rows
+    ]
+    assert content["about"]["model"] == "labels"
+    assert content["about"]["split"] == "whole"
+    for given, kept in zip(found.table.rows, content["rows"], strict=True):
+        assert kept["figures"] == pytest.approx(dict(given.figures))
+    html = (page / "index.html").read_text(encoding="utf-8")
+    assert html.count("<tr>") == 3
+    assert "true-label" in html
+    with Image.open(page / "comparison.png") as sheet:
+        assert sheet.width > sheet.height / 4
+    assert len(list((page / "pictures").iterdir())) == 2 * (2 + 4)
+
+
+def test_a_part_is_the_part_of_the_data_set(model_of: Callable[[str], Path], discs: Path) -> None:
+    dataset = finish(read_dataset(discs, mpp=1.0))
+    for part, tiles in (("train", dataset.training), ("val", dataset.validation), ("test", dataset.test)):
+        found = evaluated(model_of("labels"), discs, EvaluationSettings(part=part, pictures=1))  # type: ignore[arg-type]
+        assert found.about["tiles"] == len(tiles)
+    with pytest.raises(DataError, match="no val part"):
+        evaluated(model_of("labels"), discs, EvaluationSettings(part="val", split="whole"))
+
+
+def test_a_layer_adds_its_grad_cam_and_the_last_one_is_that_of_the_class_maps(
+    model_of: Callable[[str], Path], discs: Path
+) -> None:
+    settings = EvaluationSettings(split="whole", pictures=1, layer="classifier.backbone.features.18")
+    rows = {(row.method, row.rule): row.figures for row in evaluated(model_of("labels"), discs, settings).table.rows}
+    added = f"labels: grad-cam at {settings.layer}"
+    assert {rule for method, rule in rows if method == added} == {"predicted", "true-label"}
+    assert rows[added, "true-label"]["dice_pooled"] == pytest.approx(
+        rows["labels: grad-cam", "true-label"]["dice_pooled"], abs=0.1
+    )
+    with pytest.raises(ModelError, match="features"):
+        evaluated(model_of("labels"), discs, EvaluationSettings(split="whole", layer="classifier.backbone.features.99"))
+
+
+def test_robustness_is_measured_on_some_tiles_and_told_in_the_rows_of_the_model(
+    model_of: Callable[[str], Path], discs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "ROBUSTNESS_TILES", 3)
+    monkeypatch.setattr(evaluate, "DdnSettings", lambda: DdnSettings(steps=4))
+    found = evaluated(model_of("min-max"), discs, EvaluationSettings(split="whole", pictures=1, robustness=True))
+    baseline, *own = found.table.rows
+    assert not any(name.startswith("attack") for name in baseline.figures)
+    for row in own:
+        assert row.figures["attack_tiles"] == 3
+        assert 0 <= row.figures["attack_success_rate"] <= 1  # type: ignore[operator]
+
+
+# --- what is not known of every tile --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def patchy(discs: Path, tmp_path: Path) -> Path:
+    """A table of the same tiles: labels and masks of some, of none, of others."""
+    with (tmp_path / "tiles.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "label", "mask"])
+        for number in range(4):
+            rows.writerow([discs / "benign" / f"{number}.png", "benign", discs / "benign" / f"{number}_mask.png"])
+            rows.writerow([discs / "malignant" / f"{number}.png", "malignant" if number % 2 else "", ""])
+            rows.writerow(
+                [discs / "malignant" / f"{number + 4}.png", "", discs / "malignant" / f"{number + 4}_mask.png"]
+            )
+    return tmp_path / "tiles.csv"
+
+
+def test_tiles_without_label_or_mask_count_where_they_can(
+    model_of: Callable[[str], Path], patchy: Path, tmp_path: Path
+) -> None:
+    settings = EvaluationSettings(split="whole", pictures=12)
+    found = evaluated(model_of("labels"), patchy, settings, pictures=tmp_path / "page")
+    tiles = {(row.method, row.rule): row.figures["tiles"] for row in found.table.rows}
+    assert tiles["labels: cam", "predicted"] == 8
+    assert tiles["labels: cam", "true-label"] == 4
+    assert tiles["all foreground", ""] == 8
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert page.count("<tr>") == 1 + 6  # those with a label, so that every row has every column
+
+
+def test_without_masks_there_is_one_row_of_labels(model_of: Callable[[str], Path], discs: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(discs, bare, ignore=shutil.ignore_patterns("*_mask.png"))
+    (row,) = evaluated(model_of("labels"), bare, pictures=tmp_path / "page").table.rows
+    assert (row.method, row.rule) == ("labels", "")
+    assert set(row.figures) == {"error", "balanced_accuracy", "mean_average_precision", "tiles"}
+    assert (tmp_path / "page" / "index.html").is_file()
+
+
+def test_a_class_the_model_does_not_know_is_refused_and_nothing_is_written(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(discs, other)
+    (other / "malignant").rename(other / "malignent")
+    with pytest.raises(DataError, match="malignant"):
+        evaluated(model_of("labels"), other, json=tmp_path / "e.json", pictures=tmp_path / "page")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_finer_data_are_read_at_the_resolution_of_the_model(model_of: Callable[[str], Path], discs: Path) -> None:
+    found = finish(evaluate_model(model_of("labels"), data=discs, settings=WHOLE, device="cpu", mpp=0.5))
+    assert found.about["mpp"] == pytest.approx(1.0)

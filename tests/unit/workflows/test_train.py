@@ -1,0 +1,177 @@
+"""Models out of data sets: every supervision, stopped and gone on with, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from histoloop.errors import DataError, ModelError, RecipeError
+from histoloop.progress import Progress, finish
+from histoloop.store.cards import load_card
+from histoloop.training.checkpoint import Checkpoint
+from histoloop.training.recipe import load_recipe
+from histoloop.workflows import train
+from histoloop.workflows.models import load_model
+from histoloop.workflows.train import train_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("kind", ["labels", "attention", "min-max", "sizes", "jia", "hybrid", "unet"])
+def test_every_supervision_makes_a_model_that_can_be_loaded(
+    kind: str, discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    out = tmp_path / "models" / kind
+    steps: list[Progress] = []
+    work = train_model(recipe=write_recipe(tmp_path, kind), data=discs, out=out, device="cpu", mpp=1.0)
+    assert finish(work, steps.append) == out
+    assert sorted(path.name for path in out.parent.iterdir()) == [kind]  # nothing else is left
+    assert sorted(path.name for path in out.iterdir()) == [
+        "card.md", "metrics.json", "recipe.toml", "weights.safetensors",
+    ]  # fmt: skip
+    model = load_model(out, torch.device("cpu"))
+    assert model.card.network == load_recipe(out / "recipe.toml").network_config(2)
+    assert model.card.mpp == 1.0
+    assert model.card.training["recipe"] == f"tiny-{kind}"
+    assert set(model.card.scheme.label_names) == {"benign", "malignant"}
+    figures = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert {"accuracy", "dice", "pooled_dice", "dice_all_foreground"} <= set(figures)
+    assert all(0 <= figures[name] <= 1 for name in ("accuracy", "dice", "pooled_dice"))
+    stages = {step.stage for step in steps}
+    assert ("Training the masks" in stages) == (kind in ("hybrid", "unet"))
+    assert ("Training the classifier" in stages) == (kind != "unet")
+    outline = "U-Net decoder" if kind in ("hybrid", "unet") else "no outline"
+    assert outline in (out / "card.md").read_text(encoding="utf-8")
+    assert model.card.training["masks"] == {"hybrid": 4.0, "unet": 10.0}.get(kind, 0.0)
+
+
+@pytest.mark.parametrize(("kind", "stages"), [("sizes", 1), ("hybrid", 2)])
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(
+    kind: str, stages: int, discs: Path, write_recipe: Callable[..., str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(Checkpoint, "EVERY_SECONDS", 0.0)
+    recipe = write_recipe(tmp_path, kind, epochs=2)
+
+    def start(name: str) -> object:
+        return train_model(recipe=recipe, data=discs, out=tmp_path / name, device="cpu", mpp=1.0)
+
+    finish(start("whole"))  # type: ignore[arg-type]
+    state, out = tmp_path / "cut.training", tmp_path / "cut"
+    for stage in range(stages):  # killed within the second epoch of every stage
+        work = start("cut")
+        for step in work:  # type: ignore[attr-defined]
+            if step.stage == ("Training the classifier", "Training the masks")[stage] and step.done > 1:
+                break
+        work.close()  # type: ignore[attr-defined]
+        assert not out.exists()
+        assert len(list(state.iterdir())) == stage + 1
+    resumed: list[Progress] = []
+    finish(start("cut"), resumed.append)  # type: ignore[arg-type]
+    assert min(step.done for step in resumed if step.stage.startswith("Training")) > 1
+    whole, cut = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+    assert not state.exists()
+    assert load_card(tmp_path / "whole").figures == load_card(out).figures
+
+
+def test_the_state_of_another_training_is_not_gone_on_with(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "EVERY_SECONDS", 0.0)
+    recipe = write_recipe(tmp_path, "labels", epochs=2)
+    work = train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0)
+    for step in work:
+        if step.stage.startswith("Training") and step.done > 1:
+            break
+    work.close()
+    fewer = tmp_path / "fewer"
+    shutil.copytree(discs, fewer)
+    (fewer / "benign" / "7.png").unlink()
+    (fewer / "benign" / "7_mask.png").unlink()
+    for changes in ({"seed": 1}, {"epochs": 3}, {"mpp": 0.5}, {"data": fewer}, {"split": "case"}):
+        given = {"recipe": recipe, "data": discs, "out": tmp_path / "m", "device": "cpu", "mpp": 1.0, **changes}
+        with pytest.raises(ModelError, match="another recipe, data set or seed"):
+            finish(train_model(**given))  # type: ignore[arg-type]
+    assert (tmp_path / "m.training").is_dir()
+
+
+def test_a_training_that_failed_for_good_leaves_nothing_behind(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "EVERY_SECONDS", 0.0)
+    recipe = write_recipe(tmp_path, "labels", epochs=3)
+    work = train_model(recipe=recipe, data=discs, out=tmp_path / "out" / "m", device="cpu", mpp=1.0)
+
+    def broken(*_: object, **__: object) -> torch.Tensor:
+        return torch.tensor(float("nan"), requires_grad=True)
+
+    with pytest.raises(RecipeError, match="learning_rate"):  # noqa: PT012 - the second epoch is the broken one
+        for step in work:
+            if step.stage.startswith("Training") and step.done == 1:
+                monkeypatch.setattr("torch.nn.functional.cross_entropy", broken)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_that_exists_is_never_written_to(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "m").mkdir()
+    with pytest.raises(ModelError, match="exists already"):
+        finish(train_model(recipe=write_recipe(tmp_path, "labels"), data=discs, out=tmp_path / "m", mpp=1.0))
+    assert list((tmp_path / "m").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["labels", "unet"])
+def test_data_of_one_class_cannot_train(
+    kind: str, discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    shutil.copytree(discs / "benign", tmp_path / "one" / "benign")
+    with pytest.raises(DataError, match="'benign'"):
+        finish(train_model(recipe=write_recipe(tmp_path, kind), data=tmp_path / "one", out=tmp_path / "m", mpp=1.0))
+    assert not list(tmp_path.glob("m*"))
+
+
+def test_a_decoder_needs_masks_and_nothing_is_left_without(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(discs, bare, ignore=shutil.ignore_patterns("*_mask.png"))
+    recipe = write_recipe(tmp_path, "unet")
+    with pytest.raises(DataError, match="leaves no mask"):
+        finish(train_model(recipe=recipe, data=bare, out=tmp_path / "m", device="cpu", mpp=1.0))
+    assert not list(tmp_path.glob("m*"))
+
+
+def test_sizes_need_masks_or_sizes(discs: Path, write_recipe: Callable[..., str], tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(discs, bare, ignore=shutil.ignore_patterns("*_mask.png"))
+    recipe = write_recipe(tmp_path, "sizes")
+    with pytest.raises(DataError, match="no size"):
+        finish(train_model(recipe=recipe, data=bare, out=tmp_path / "m", device="cpu", mpp=1.0))
+    assert not list(tmp_path.glob("m*"))
+
+
+def test_epochs_shorten_every_stage(discs: Path, write_recipe: Callable[..., str], tmp_path: Path) -> None:
+    steps: list[Progress] = []
+    recipe = write_recipe(tmp_path, "hybrid", epochs=9)
+    finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0, epochs=1), steps.append)
+    assert {step.total for step in steps if step.stage.startswith("Training")} == {1}
+
+
+def test_random_starts_are_not_taken_for_folded_weights(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwanted(*_: object) -> None:
+        raise AssertionError("random weights have nothing to unfold")
+
+    monkeypatch.setattr(train, "unfold", unwanted)
+    recipe = write_recipe(tmp_path, "labels")
+    finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
