@@ -100,6 +100,7 @@ class _Tour:
         self._retrain_and_keep()
         self._export()
         self._say_label_and_size()
+        self._draw_otherwise_and_compare()
 
     def _open_and_predict(self) -> None:
         window, jobs = self.window, self.window.session.jobs
@@ -261,6 +262,28 @@ class _Tour:
         said = [record for record in project.finished_annotations() if not record.has_mask]
         self.figures["regions with label and size alone"] = len(said)
 
+    def _draw_otherwise_and_compare(self) -> None:
+        """The class activation map instead of the decoder; then the retrained model beside the first one."""
+        window = self.window
+        window.session.leave()
+        window.viewer.fit()
+        window.source.choose_drawing("cam")
+        self.settle()
+        self.picture("drawing", "The same maps drawn by class activation, without running the model again")
+        window.source.choose_own()
+        window.actions_["compare"].trigger()
+        second = window.split.second
+        if second is None:
+            raise TourError("nothing is beside the slide")
+        self.wait(lambda: second.opener.current == window.opener.current, "the slide to show beside itself")
+        window.actions_["zoom_in"].trigger()
+        self.settle()
+        one, other = window.viewer.camera(), second.viewer.camera()
+        self.figures["pixels between the cameras side by side"] = max(abs(one.x - other.x), abs(one.y - other.y))
+        self.picture("compare", "The retrained model and the first one side by side, at the same place")
+        window.actions_["compare"].trigger()
+        self.settle()
+
     # --- waiting, pictures, results -----------------------------------------------------------------------------------
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
@@ -276,8 +299,8 @@ class _Tour:
 
     def settle(self) -> None:
         """Wait until the viewer is sharp and everything is laid out."""
-        self.wait(lambda: not self.window.opener.busy, "the slide to open")
-        self.window.viewer.wait_until_loaded()
+        self.wait(lambda: not any(pane.opener.busy for pane in self.window.split.panes()), "the slide to open")
+        self.window.split.wait_until_loaded()
         for _turn in range(5):
             QCoreApplication.processEvents()
 
