@@ -139,6 +139,7 @@ class AnnotationPanel(Panel):
         for old in self._classes.buttons():
             self._classes.removeButton(old)
             self._class_row.removeWidget(old)
+            old.hide()  # at once: the deletion waits for the event loop
             old.deleteLater()
         for value, mask_class in enumerate(scheme.masks, start=1):
             made = button(f" {mask_class.name.capitalize()}", tip=f"Paint {mask_class.name} (next class: C)")

@@ -71,6 +71,7 @@ class Welcome(QWidget):
         """List projects opened before."""
         while (item := self._recent.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
+                widget.hide()  # at once: the deletion waits for the event loop
                 widget.deleteLater()
         self._recent_heading.setVisible(bool(folders))
         for folder in folders:
