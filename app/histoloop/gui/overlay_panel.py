@@ -135,6 +135,7 @@ class OverlayPanel(Panel):
     def _fill_grid(self, classes: tuple[ClassStyle, ...]) -> None:
         while (item := self._grid.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
+                widget.hide()  # it is deleted only when the event loop comes round
                 widget.deleteLater()
         for index, (name, style) in enumerate(zip(self._names, classes, strict=True)):
             shown = QCheckBox(name.capitalize())
