@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from histoloop.threads import wait_without_spinning
+
+wait_without_spinning()  # before any test module loads torch
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -155,7 +155,7 @@ def _in_window(work: str, folder: Path) -> list[float]:
     if work == "idle":
         QTimer.singleShot(IDLE_MS, application.quit)
     else:
-        window.session.jobs.finished.connect(application.quit)
+        window.session.jobs.finished.connect(lambda *_done: application.exit())  # quit() would ask the window first
         window.session.device = "cpu"
         if work == "predict":
             window.session.predict()

@@ -47,7 +47,20 @@ def test_help_imports_neither_torch_nor_qt() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    for command in ("open", "predict", "query", "annotate", "train", "export", "demo", "tour", "doctor"):
+    for command in (
+        "open",
+        "predict",
+        "query",
+        "annotate",
+        "train",
+        "recipes",
+        "evaluate",
+        "patches",
+        "export",
+        "demo",
+        "tour",
+        "doctor",
+    ):
         assert f"    {command} " in done.stdout
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from histoloop.store.toml import dump_toml
 from histoloop.training.recipe import Recipe, load_recipe, shipped_recipes
+from histoloop.workflows.rounds import RECIPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class RecipeSummary:
 
 def list_recipes() -> tuple[RecipeSummary, ...]:
     """The shipped recipes that make a model from a data set, by name."""
-    recipes = [load_recipe(path) for path in shipped_recipes()]
+    recipes = [load_recipe(path) for path in shipped_recipes() if path.stem not in RECIPES.values()]
     return tuple(RecipeSummary(recipe.name, recipe.description, recipe.source) for recipe in recipes)
 
 

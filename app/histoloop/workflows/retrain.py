@@ -25,7 +25,7 @@ from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project
 from histoloop.workflows.project_tiles import annotated_tiles
 from histoloop.workflows.recipes import recipe_text
-from histoloop.workflows.rounds import Candidate, LearnFrom, candidate_of, nothing_to_learn_from
+from histoloop.workflows.rounds import RECIPES, Candidate, LearnFrom, candidate_of, nothing_to_learn_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +33,6 @@ if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.store.project import Project
-
-RECIPES: Mapping[LearnFrom, str] = {
-    "masks": "retrain",
-    "sizes": "retrain-sizes",
-    "labels": "retrain-labels",
-    "min-max": "retrain-min-max",
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

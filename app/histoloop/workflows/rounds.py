@@ -9,10 +9,20 @@ from histoloop.errors import ProjectError
 from histoloop.store.records import ModelStatus, RoundRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from histoloop.store.project import Project
 
 LearnFrom = Literal["masks", "sizes", "labels", "min-max"]
 """What a retraining learns from; see workflows/retrain.py."""
+
+RECIPES: Mapping[LearnFrom, str] = {
+    "masks": "retrain",
+    "sizes": "retrain-sizes",
+    "labels": "retrain-labels",
+    "min-max": "retrain-min-max",
+}
+"""The shipped recipe of each way."""
 
 
 @dataclass(frozen=True, slots=True)
