@@ -163,7 +163,8 @@ def test_another_drawing_changes_the_masks_without_running_anything(opened: Main
 def test_each_models_drawing_is_remembered_by_the_project(opened: MainWindow, project_folder: Path, qtbot) -> None:
     pick(opened.overlay_panel.chooser.drawing, "Grad-CAM")
     pick(opened.overlay_panel.chooser.label, "Adenocarcinoma")
-    qtbot.waitUntil(lambda: bool(opened.session.project.get_setting("drawings")))
+    chosen = {"1": {"drawing": "grad-cam", "label": "Adenocarcinoma"}}
+    qtbot.waitUntil(lambda: opened.session.project.get_setting("drawings") == chosen)
     opened.session.close_project()
     assert opened.session.open_project(project_folder)
     settled(opened, qtbot)
