@@ -165,7 +165,7 @@ def write(results: Path) -> None:
     text = page.read_text(encoding="utf-8")
     before, rest = text.split(START)
     _old, after = rest.split(END)
-    tables = "\n".join(table(results, name) for name in FIELDS)
+    tables = "\n".join(table(results, name) for name in FIELDS if any(results.glob(f"{name}-*.json")))
     page.write_text(f"{before}{START}\n\n{tables}\n{END}{after}", encoding="utf-8")
 
 
@@ -175,7 +175,10 @@ def table(results: Path, name: str) -> str:
     head = ["method", "masks", *COLUMNS.values(), "seeds", "minutes", *([paper] if paper else [])]
     lines = [f"### {FIELDS[name].title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [_line(results, name, Row("All foreground", ROWS[0].recipe, "all foreground", "", "66.01"), paper)]
-    lines += [_line(results, name, row, paper) for row in ROWS]
+    there = [row for row in ROWS if any(results.glob(f"{name}-{row.recipe}-[0-9]*.json"))]
+    lines += [_line(results, name, row, paper) for row in there]
+    if missing := [row.title for row in ROWS if row not in there]:
+        lines += ["", f"Not run yet: {'; '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
 
