@@ -86,6 +86,18 @@ class Recipe:
             raise ValueError("the size loss 'jia' belongs to the pooling 'generalised-mean'")
         self.network_config(labels=2)  # refuses what does not go together
 
+    def with_epochs(self, epochs: int | None) -> Recipe:
+        """The recipe with so many epochs in both stages; as it is for None."""
+        if epochs is None:
+            return self
+        classify_loop = dataclasses.replace(self.classify.loop, epochs=epochs)
+        segment_loop = dataclasses.replace(self.segment.loop, epochs=epochs)
+        return dataclasses.replace(
+            self,
+            classify=dataclasses.replace(self.classify, loop=classify_loop),
+            segment=dataclasses.replace(self.segment, loop=segment_loop),
+        )
+
     def network_config(self, labels: int) -> NetworkConfig:
         """The network for so many label classes, with the maps that the supervision needs."""
         plan, supervision = self.network, self.classify.supervision

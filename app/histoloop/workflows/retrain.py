@@ -67,7 +67,7 @@ def retrain(
     """
     started = time.monotonic()
     place = choose_device(device)
-    recipe = _with_epochs(load_recipe(recipe_path(RECIPES[learn_from])), epochs)
+    recipe = load_recipe(recipe_path(RECIPES[learn_from])).with_epochs(epochs)
     current = project.current_model()
     theta_0 = load_model(project.base_model().folder, place)
     tiles, held_out = yield from annotated_tiles(project, theta_0)
@@ -87,18 +87,6 @@ def retrain(
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1)}
     return candidate_of(project.add_round(model_id, current.id, figures, len(training)))
-
-
-def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
-    if epochs is None:
-        return recipe
-    classify_loop = dataclasses.replace(recipe.classify.loop, epochs=epochs)
-    segment_loop = dataclasses.replace(recipe.segment.loop, epochs=epochs)
-    return dataclasses.replace(
-        recipe,
-        classify=dataclasses.replace(recipe.classify, loop=classify_loop),
-        segment=dataclasses.replace(recipe.segment, loop=segment_loop),
-    )
 
 
 # --- what there is to learn from --------------------------------------------------------------------------------------

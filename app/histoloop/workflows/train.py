@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import shutil
 import time
@@ -76,7 +75,7 @@ def train_model(
     """
     if out.exists():
         raise ModelError(f"{out} exists already.", advice="Give a new folder: models are never overwritten.")
-    plan = _with_epochs(load_recipe(recipe_path(recipe)), epochs)
+    plan = load_recipe(recipe_path(recipe)).with_epochs(epochs)
     place = choose_device(device)
     started = time.monotonic()
     dataset = yield from read_dataset(data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale)
@@ -189,18 +188,6 @@ def _halved(network: SlideNetwork) -> dict[str, Tensor]:
         name: tensor.half().float() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
     }
-
-
-def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
-    if epochs is None:
-        return recipe
-    classify_loop = dataclasses.replace(recipe.classify.loop, epochs=epochs)
-    segment_loop = dataclasses.replace(recipe.segment.loop, epochs=epochs)
-    return dataclasses.replace(
-        recipe,
-        classify=dataclasses.replace(recipe.classify, loop=classify_loop),
-        segment=dataclasses.replace(recipe.segment, loop=segment_loop),
-    )
 
 
 def validation_figures(
