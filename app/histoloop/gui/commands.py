@@ -56,7 +56,7 @@ class Commands:
             "show_heatmap": lambda on: window.overlay_panel.heatmap.setChecked(on),
             "show_questions": lambda _on: window.show_boxes(),
             "next_drawing": lambda: window.source.next_drawing(),
-            "compare": window.compare,
+            "compare": lambda on: window.mask_control.compare(on),
             "ask": lambda: window.queue_panel.ask_now(),
             "retrain": session.retrain,
             "keep": session.keep,

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -29,7 +29,7 @@ from histoloop.gui.canvas_overlay import QueryBox
 from histoloop.gui.commands import DEVICES, Commands
 from histoloop.gui.history import History
 from histoloop.gui.job_bar import JobBar
-from histoloop.gui.mask_chooser import describe
+from histoloop.gui.mask_control import MaskControl
 from histoloop.gui.mask_pane import SplitView
 from histoloop.gui.overlay_panel import OverlayPanel
 from histoloop.gui.queue_panel import QueuePanel
@@ -40,9 +40,6 @@ from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
-from histoloop.networks.drawing import title
-from histoloop.store.records import ModelStatus
-from histoloop.workflows.drawing_models import CHOSEN_DRAWINGS, choice_to_compare, drawing_models
 from histoloop.workflows.rounds import lessons
 
 if TYPE_CHECKING:
@@ -51,9 +48,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 
     from histoloop.gui.jobs import Job
-    from histoloop.gui.mask_chooser import MaskChooser
     from histoloop.gui.mask_pane import MaskPane
-    from histoloop.gui.rendering import OverlayStyle
     from histoloop.gui.settings import Settings
     from histoloop.progress import Progress
     from histoloop.store.records import AnnotationRecord
@@ -88,6 +83,13 @@ class MainWindow(QMainWindow):
         self.queue_panel = QueuePanel()
         self.annotation_panel = AnnotationPanel(self.actions_)
         self.training_panel = TrainingPanel(self.actions_)
+        self.mask_control = MaskControl(
+            split=self.split,
+            session=self.session,
+            panel=self.overlay_panel,
+            show_new=self.training_panel.decision.show_new,
+            actions=self.actions_,
+        )
         self.job_bar = JobBar()
         self._painting = History(self)
         self._labelling = History(self)
@@ -163,8 +165,6 @@ class MainWindow(QMainWindow):
         session.maps_changed.connect(self._refresh_scene)
         session.queries_changed.connect(self._show_queries)
         session.models_changed.connect(self._show_training)
-        session.models_changed.connect(self._show_models)
-        session.model_added.connect(self._on_model_added)
         session.annotation_started.connect(self._on_annotation_started)
         session.annotation_ended.connect(self._on_annotation_ended)
         session.saved.connect(self.annotation_panel.show_saved)
@@ -178,14 +178,8 @@ class MainWindow(QMainWindow):
         jobs.cancelled.connect(self._on_job_ended)
         self.job_bar.stop_asked.connect(self.commands.cancel_job)
         self.opener.shown.connect(self._on_scene_shown)
-        self._connect_pane(self.split.first)
-        self._connect_chooser(self.overlay_panel.chooser, self.split.first)
-        self.source.drawing_chosen.connect(functools.partial(session.remember, CHOSEN_DRAWINGS))
-        self.source.changed.connect(self._follow_candidate)
-        self.split.second_opened.connect(self._on_second_opened)
-        self.split.second_closed.connect(self._on_second_closed)
-        self.actions_.submenus["model"].aboutToShow.connect(self._fill_model_menu)
-        self.actions_.submenus["drawing"].aboutToShow.connect(self._fill_drawing_menu)
+        self.mask_control.pane_opened.connect(self._on_pane_opened)
+        self.mask_control.connect_all()
         viewer.patch_painted.connect(session.paint)
         viewer.patch_painted.connect(lambda _patch: self._show_painted())
         viewer.change_made.connect(lambda: self._painting.add(undo=viewer.undo, redo=viewer.redo))
@@ -208,11 +202,9 @@ class MainWindow(QMainWindow):
         self.annotation_panel.brush_changed.connect(viewer.set_brush_size)
         self.annotation_panel.class_changed.connect(viewer.set_class)
         self.annotation_panel.assessed.connect(self._on_assessed)
-        self.overlay_panel.style_changed.connect(self._set_style)
         self.overlay_panel.masks.toggled.connect(lambda on: self.actions_.set_checked("show_masks", on))
         self.overlay_panel.outlines.toggled.connect(lambda on: self.actions_.set_checked("show_outlines", on))
         self.overlay_panel.heatmap.toggled.connect(lambda on: self.actions_.set_checked("show_heatmap", on))
-        self.training_panel.candidate_shown.connect(lambda _on: self._show_models())
         self.training_panel.way_chosen.connect(self._learn_from)
         self.welcome.new_asked.connect(self.commands.new_project)
         self.welcome.open_asked.connect(self.commands.open_project)
@@ -280,9 +272,7 @@ class MainWindow(QMainWindow):
         self._pending = None
         self._painting.clear()
         self._labelling.clear()
-        self.split.close_second()
-        self.opener.clear()
-        self.source.begin(None if project is None else project.get_setting(CHOSEN_DRAWINGS))
+        self.mask_control.begin()
         self._show_work(painting=False)
         self.centre.setCurrentIndex(0 if project is None else 1)
         for dock in self.docks:
@@ -297,7 +287,7 @@ class MainWindow(QMainWindow):
             self.overlay_panel.set_scheme(project.scheme)
             self._fill_label_menu(project.scheme.label_names)
         self._show_recent()
-        self._show_models()
+        self.mask_control.show_models()
         self._show_slides()
         self._show_queries()
         self._show_training()
@@ -392,129 +382,12 @@ class MainWindow(QMainWindow):
         for action in self.actions_.label_menu.actions():
             action.setChecked(said == {action.data()})
 
-    # --- what draws the masks -----------------------------------------------------------------------------------------
-
-    def _connect_pane(self, pane: MaskPane) -> None:
-        self._connect_chooser(pane.header, pane)
-        pane.source.changed.connect(self._on_choice_changed)
+    def _on_pane_opened(self, pane: MaskPane) -> None:
+        """Wire what a canvas tells besides its masks."""
         pane.opener.shown.connect(lambda _slide_id: self.show_boxes())
-        pane.opener.shown.connect(lambda _slide_id: self._show_missing())
         pane.opener.failed.connect(lambda message: self.banner.show_problem(message, ""))
         pane.viewer.query_clicked.connect(self._on_query_clicked)
         pane.viewer.render_failed.connect(lambda message: self.banner.show_problem(message, ""))
-
-    def _connect_chooser(self, chooser: MaskChooser, pane: MaskPane) -> None:
-        chooser.model_chosen.connect(lambda _model_id: self._predict_missing(pane))
-        chooser.predict_asked.connect(lambda all_slides: self._predict_missing(pane, all_slides=all_slides))
-
-    def _set_style(self, style: OverlayStyle) -> None:
-        for pane in self.split.panes():
-            pane.set_style(style)
-
-    def _show_models(self) -> None:
-        """Offer the models of the project, the one that is shown by default chosen."""
-        project = self.session.project
-        if project is None:
-            self.source.show_models((), None)
-            return
-        models = drawing_models(project)
-        self.source.show_models(models, self._shown_model() or project.current_model().id)
-        second = self.split.second
-        if second is not None and second.source.choice is not None:
-            second.source.show_models(models, second.source.choice.model.id)
-
-    def _shown_model(self) -> int | None:
-        """The candidate, while the user wants to see its masks."""
-        candidate = self.session.candidate()
-        shown = candidate is not None and self.training_panel.decision.show_new.isChecked()
-        return candidate.model_id if candidate is not None and shown else None
-
-    def _follow_candidate(self) -> None:
-        """When the candidate or the model in use is chosen, 'Show the new masks' says so."""
-        candidate, choice = self.session.candidate(), self.source.choice
-        if candidate is None or choice is None:
-            return
-        show_new = self.training_panel.decision.show_new
-        with QSignalBlocker(show_new):
-            if choice.model.id == candidate.model_id or choice.model.status is ModelStatus.CURRENT:
-                show_new.setChecked(choice.model.id == candidate.model_id)
-
-    def _on_choice_changed(self) -> None:
-        choices = [pane.source.choice for pane in self.split.panes()]
-        self.overlay_panel.offer_evidence(any(choice is not None and choice.weighs_both_sides for choice in choices))
-        self._show_missing()
-
-    def _on_model_added(self, model_id: int) -> None:
-        self.source.choose_model(model_id)
-        self._predict_missing(self.split.first)
-
-    def _predict_missing(self, pane: MaskPane, *, all_slides: bool = False) -> None:
-        """Run the model chosen on the slide that is shown, where it did not yet, or on all slides."""
-        project, choice, slide_id = self.session.project, pane.source.choice, pane.opener.wanted
-        if project is None or choice is None or slide_id is None:
-            return
-        if all_slides:
-            self.session.predict(model_id=choice.model.id)
-        elif project.map_folder(slide_id, choice.model.id) is None:
-            if not self.session.will_predict(slide_id, choice.model.id):
-                self.session.predict([slide_id], model_id=choice.model.id)
-        self._show_missing()
-
-    def _show_missing(self) -> None:
-        """Say above each canvas, and in the panel, when its slide has no masks of its model."""
-        for pane in self.split.panes():
-            choice, slide_id, state = pane.source.choice, pane.opener.current, ""
-            if choice is not None and slide_id is not None and pane.has_maps() is False:
-                state = "coming" if self.session.will_predict(slide_id, choice.model.id) else "missing"
-            pane.header.show_missing(state)
-            if pane is self.split.first:
-                self.overlay_panel.chooser.show_missing(state)
-
-    def _fill_model_menu(self) -> None:
-        menu, choice = self.actions_.submenus["model"], self.source.choice
-        menu.clear()
-        for model in self.source.models:
-            action = menu.addAction(describe(model), functools.partial(self._choose_model, model.id))
-            action.setCheckable(True)
-            action.setChecked(choice is not None and choice.model.id == model.id)
-
-    def _choose_model(self, model_id: int) -> None:
-        self.source.choose_model(model_id)
-        self._predict_missing(self.split.first)
-
-    def _fill_drawing_menu(self) -> None:
-        menu, choice = self.actions_.submenus["drawing"], self.source.choice
-        menu.clear()
-        for name in () if choice is None else choice.model.drawings:
-            action = menu.addAction(title(name), functools.partial(self.source.choose_drawing, name))
-            action.setCheckable(True)
-            action.setChecked(choice is not None and choice.drawing == name)
-
-    # --- side by side -------------------------------------------------------------------------------------------------
-
-    def compare(self, on: bool) -> None:
-        """Show a second canvas beside the first, or take it away."""
-        project, choice, slide_id = self.session.project, self.source.choice, self.opener.wanted
-        if not on:
-            self.split.close_second()
-        elif project is not None and choice is not None and slide_id is not None:
-            pane = self.split.open_second()
-            beside = choice_to_compare(
-                self.source.models, choice, has_map=lambda model_id: project.map_folder(slide_id, model_id) is not None
-            )
-            pane.source.begin(project.get_setting(CHOSEN_DRAWINGS))
-            pane.source.show_models(self.source.models, beside.model.id)
-            pane.source.choose(beside)
-            pane.set_style(self.overlay_panel.overlay_style)
-            pane.show_slide(project.folder, slide_id)
-
-    def _on_second_opened(self, pane: MaskPane) -> None:
-        self._connect_pane(pane)
-        self.actions_.set_checked("compare", True)
-
-    def _on_second_closed(self) -> None:
-        self.actions_.set_checked("compare", False)
-        self._on_choice_changed()
 
     # --- questions ----------------------------------------------------------------------------------------------------
 
@@ -679,7 +552,7 @@ class MainWindow(QMainWindow):
         if not busy:
             self.job_bar.end()
         self._update_actions()
-        self._show_missing()
+        self.mask_control.show_missing_masks()
 
     # --- actions ------------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,6 @@ WAYS: tuple[tuple[LearnFrom, str, str], ...] = (
 class TrainingPanel(Panel):
     """Shows what it is told; the buttons are the actions of the menu."""
 
-    candidate_shown = Signal(bool)
     way_chosen = Signal(str)
 
     def __init__(self, actions: Actions) -> None:
@@ -56,7 +55,6 @@ class TrainingPanel(Panel):
         self.state = label(role="muted", wrap=True)
         self.curve = TrainingCurve()
         self.decision = _Decision(actions)
-        self.decision.show_new.toggled.connect(self.candidate_shown)
         self.column.addLayout(row(label("Learn from"), self.way))
         self.column.addWidget(self.retrain)
         self.column.addWidget(self.state)
