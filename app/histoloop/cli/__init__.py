@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import histoloop
-from histoloop.cli import models, projects
+from histoloop.cli import models, projects, simulation
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK
 from histoloop.errors import HistoLoopError
 from histoloop.threads import wait_without_spinning
@@ -51,4 +51,5 @@ def _parser() -> argparse.ArgumentParser:
 
     projects.add_commands(commands)
     models.add_commands(commands)
+    simulation.add_commands(commands)
     return parser

@@ -37,13 +37,19 @@ class Decoder(nn.Module):
         )
         self.head = nn.Conv2d(channels[-1], 1, kernel_size=1)
 
-    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        """Stage features, finest first -> (B, 1, H, W) logits at the resolution of the tiles."""
+    def forward(self, features: tuple[Tensor, ...], *, dropout: float = 0.0) -> Tensor:
+        """Stage features, finest first -> (B, 1, H, W) logits at the resolution of the tiles.
+
+        `dropout` of the values after each step holds in evaluation too: Monte-Carlo dropout (label-prop section 4)
+        asks for it there, and batch norms must not notice.
+        """
         below = features[-1]
         skips: list[Tensor | None] = [*reversed(features[:-1]), None]
         for step, skip in zip(self.steps, skips, strict=True):
             below = functional.interpolate(below, scale_factor=2.0, mode="nearest")
             below = step(below if skip is None else torch.cat([below, skip], dim=1))
+            if dropout:
+                below = functional.dropout(below, dropout)
         logits: Tensor = self.head(below)
         return logits
 

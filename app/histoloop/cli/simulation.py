@@ -1,0 +1,84 @@
+"""The command that simulates whole sessions of active learning: simulate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoloop.cli.arguments import add_command, add_dealing, add_device, count
+from histoloop.cli.terminal import OK, run
+
+if TYPE_CHECKING:
+    import argparse
+
+    from histoloop.cli.arguments import Commands
+
+DEFAULT_STRATEGIES = "random,entropy,mc-dropout,random+propagation"
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's command."""
+    simulated = add_command(
+        commands, "simulate", _simulate, "try acquisition strategies on a data set whose masks answer the questions"
+    )
+    simulated.add_argument("--data", type=Path, required=True, help="folder or CSV file of the data set")
+    simulated.add_argument(
+        "--strategies",
+        default=DEFAULT_STRATEGIES,
+        help="with commas between; each may be joined with +propagation and +consistency "
+        f"(default: {DEFAULT_STRATEGIES})",
+    )
+    simulated.add_argument("--rounds", type=count, help="rounds of a session (default: as the preset says)")
+    simulated.add_argument("--seeds", type=count, default=3, help="sessions of each strategy (default: 3)")
+    simulated.add_argument(
+        "--json", type=Path, required=True, metavar="FILE", help="results; a CSV and a PNG are written beside"
+    )
+    simulated.add_argument(
+        "--preset",
+        choices=("quick", "paper"),
+        default="quick",
+        help="quick: small, for two CPU cores (default); paper: as label-prop has it, for a GPU",
+    )
+    simulated.add_argument(
+        "--model",
+        default="",
+        help="model whose frozen classifier all sessions start from: name of a shipped one, or a folder "
+        "(default: the shipped one)",
+    )
+    simulated.add_argument("--jobs", type=count, help="sessions side by side (default: as cores and memory allow)")
+    add_dealing(simulated)
+    add_device(simulated)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from histoloop.workflows.shipped import DEFAULT_MODEL, find_model
+    from histoloop.workflows.simulate import simulate
+
+    found = run(
+        simulate(
+            data=options.data,
+            model=find_model(options.model or DEFAULT_MODEL),
+            strategies=options.strategies.split(","),
+            seeds=options.seeds,
+            rounds=options.rounds,
+            json_file=options.json,
+            preset=options.preset,
+            split=options.by,
+            mpp=options.mpp,
+            device=options.device,
+            jobs=options.jobs,
+        )
+    )
+    width = max(len("strategy"), *(len(curve.name) for curve in found.curves))
+    print(f"{'strategy':{width}}  AUC of Dice  mean Dice after each round")
+    for curve in found.curves:
+        summary = [f"{100 * value:5.1f}" for value in curve.mean]
+        area = sum(curve.areas) / len(curve.areas)
+        print(f"{curve.name:{width}}  {100 * area:11.2f}  {' '.join(summary)}")
+    upper = sum(found.upper) / len(found.upper)
+    print(f"class maps without any mask: {100 * found.lower:.1f}; all masks: {100 * upper:.1f}")
+    for warning in found.warnings:
+        print(f"Mind: {warning}", file=sys.stderr)
+    print(f"written: {', '.join(str(path) for path in found.files)}")
+    return OK

@@ -1,0 +1,80 @@
+"""A folder of tensors that can be made again: size-bounded, safe to delete at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from histoloop.store.files import beside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+GIB = 1024**3
+
+
+class TensorCache:
+    """Tensors by key, one file each; beyond `limit_bytes` those that were not asked for longest are deleted.
+
+    Nothing here is truth: a file that is missing, broken or cannot be written is as if it had never been kept.
+    """
+
+    def __init__(self, folder: Path, *, limit_bytes: int = 4 * GIB) -> None:
+        if limit_bytes < 0:
+            raise ValueError(f"limit_bytes must be at least 0, not {limit_bytes}")
+        self.folder = folder
+        self.limit_bytes = limit_bytes
+        self._size: int | None = None
+
+    def get(self, key: str) -> dict[str, Tensor] | None:
+        """The tensors of a key, or None."""
+        path = self._path(key)
+        try:
+            tensors: dict[str, Tensor] = load_file(path)
+        except (OSError, SafetensorError):
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return tensors
+
+    def put(self, key: str, tensors: Mapping[str, Tensor]) -> None:
+        """Keep tensors under a key, whole or not at all; older ones make room."""
+        path = self._path(key)
+        partial = beside(path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_file(dict(tensors), partial)
+            os.replace(partial, path)
+            self._size = (self._size or 0) + path.stat().st_size if self._size is not None else self._measure()
+        except (OSError, SafetensorError):  # a full disk must not stop the work
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            return
+        if self._size > self.limit_bytes:
+            self._make_room(keep=path)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+
+    def _measure(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
+
+    def _make_room(self, *, keep: Path) -> None:
+        """Delete the oldest files until a tenth of the limit is free, but not the newest."""
+        files = sorted((path.stat().st_mtime_ns, path) for path in self.folder.glob("*.safetensors") if path != keep)
+        size = self._measure()
+        for _time, path in files:
+            if size <= self.limit_bytes * 0.9:
+                break
+            with suppress(OSError):
+                size -= path.stat().st_size
+                path.unlink()
+        self._size = size

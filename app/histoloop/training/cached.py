@@ -1,0 +1,141 @@
+"""Train a decoder on kept features of a frozen backbone: label-prop eq 1 without running the backbone again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from histoloop.losses.segmentation import binary_cross_entropy, soft_dice
+from histoloop.training.features import FeatureBatch, FeatureTile, collate_features, decode, probability
+from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
+from histoloop.training.metrics import mean_dice, pooled_dice
+from histoloop.training.thresholds import BestThreshold, ThresholdSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from histoloop.networks.unet import Decoder
+    from histoloop.progress import Work
+
+
+@dataclass(frozen=True, slots=True)
+class CachedSettings:
+    """An epoch is `steps_per_epoch` batches of annotated tiles, each with as many pseudo-labelled ones, if there are.
+
+    `pseudo_weight` is lambda of eq 1. `views` of each annotated tile are learned from in turn: it, and it turned,
+    flipped and with another `stain`. `crop_px` is a multiple of 32.
+    """
+
+    loop: LoopSettings = field(
+        default_factory=lambda: LoopSettings(epochs=4, batch_size=4, learning_rate=3e-3, warmup_epochs=0)
+    )
+    steps_per_epoch: int = 20
+    loss: Literal["bce", "bce+dice"] = "bce"
+    pseudo_weight: float = 0.1
+    dropout: float = 0.0
+    views: int = 4
+    stain: float = 0.06
+    crop_px: int = 192
+
+    def __post_init__(self) -> None:
+        if self.steps_per_epoch < 1:
+            raise ValueError(f"steps_per_epoch must be at least 1, not {self.steps_per_epoch}")
+        if self.pseudo_weight < 0 or not 0 <= self.dropout < 1:
+            raise ValueError("pseudo_weight must be at least 0 and dropout in [0, 1)")
+        if not 1 <= self.views <= 8:
+            raise ValueError(f"views must be 1 to 8, not {self.views}")
+
+
+def train_on_features(
+    decoder: Decoder,
+    *,
+    annotated: Sequence[Sequence[FeatureTile]],
+    pseudo: Sequence[FeatureTile] = (),
+    validation: Sequence[FeatureTile] = (),
+    settings: CachedSettings,
+    device: torch.device,
+    seed: int,
+) -> Work[FitResult]:
+    """Train a decoder; the epoch of the best mean Dice on `validation` is kept, without it the last.
+
+    `annotated` has the views of each annotated tile; `pseudo` carries pseudo-masks, all of weight lambda. A step sees a
+    batch of each pool. So that they count as in eq 1, whose sums run over all tiles, the pseudo-labelled batch weighs
+    lambda |P| / |L|: the tiles are drawn, the sums are the same in the mean.
+    """
+    if not annotated:
+        raise ValueError("there is no annotated tile to learn from")
+    if any(tile.mask is None for views in annotated for tile in views) or any(tile.mask is None for tile in pseudo):
+        raise ValueError("tiles without masks cannot train a decoder")
+    size, steps = settings.loop.batch_size, settings.steps_per_epoch
+    weight = settings.pseudo_weight * len(pseudo) / len(annotated)
+
+    def epoch_batches(epoch: int) -> Iterable[FeatureBatch]:
+        rng = np.random.default_rng(epoch_seed(seed, epoch))
+        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+        of_annotated = _endless(len(annotated), steps * size, rng)
+        of_pseudo = _endless(len(pseudo), steps * size, rng)
+        for step in range(steps):
+            chosen = slice(step * size, (step + 1) * size)
+            tiles = [annotated[index][rng.integers(len(annotated[index]))] for index in of_annotated[chosen]]
+            tiles += [replace(pseudo[index], weight=weight) for index in of_pseudo[chosen]]
+            yield collate_features(tiles, crop_px=settings.crop_px, generator=generator)
+
+    def objective(batch: FeatureBatch) -> Iterable[Tensor]:
+        logits_BHW = decoder(batch.stages, dropout=settings.dropout).squeeze(1).float()
+        share = len(batch.weights_B) / size  # both losses divide by the whole batch; eq 1 by the annotated tiles
+        weights_B = batch.weights_B * share
+        loss = binary_cross_entropy(logits_BHW, batch.masks_BHW, valid_BHW=batch.valid_BHW, weights_B=weights_B)
+        if settings.loss == "bce+dice":
+            loss = loss + soft_dice(logits_BHW, batch.masks_BHW, valid_BHW=batch.valid_BHW, weights_B=weights_B)
+        yield loss
+
+    def validate() -> Mapping[str, float]:
+        return dice_figures(decoder, validation, device=device) if validation else {}
+
+    return (
+        yield from fit(
+            decoder.to(device, memory_format=torch.channels_last),
+            stage="Training the masks",
+            epoch_batches=epoch_batches,
+            batches_per_epoch=steps,
+            objective=objective,
+            validate=validate,
+            rank_by="dice",
+            settings=settings.loop,
+            device=device,
+            seed=seed,
+        )
+    )
+
+
+def _endless(count: int, length: int, rng: np.random.Generator) -> list[int]:
+    """`length` indices below `count`, every one once before any comes again; none of an empty pool."""
+    if not count:
+        return []
+    orders = [rng.permutation(count) for _ in range(-(-length // count))]
+    return [int(index) for index in np.concatenate(orders)[:length]]
+
+
+def dice_figures(
+    decoder: Decoder, tiles: Sequence[FeatureTile], *, device: torch.device, threshold: float = 0.5
+) -> dict[str, float]:
+    """Mean and pooled Dice of the foreground on tiles with masks."""
+    pairs = [
+        (probability(decode(decoder, tile.features, device=device)) > threshold, tile.mask)
+        for tile in tiles
+        if tile.mask is not None
+    ]
+    return {"dice": mean_dice(pairs), "pooled_dice": pooled_dice(pairs)}
+
+
+def best_threshold(decoder: Decoder, tiles: Sequence[FeatureTile], *, device: torch.device) -> BestThreshold:
+    """Where pseudo-masks are cut (label-prop): the threshold of the best mean Dice on tiles with masks."""
+    search = ThresholdSearch()
+    for tile in tiles:
+        if tile.mask is not None:
+            search.add(probability(decode(decoder, tile.features, device=device)), tile.mask)
+    return search.best()
