@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,8 +17,6 @@ from histoloop.training.samples import TrainingTile, collate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from histoloop.networks.hybrid import Hybrid
     from histoloop.networks.unet import Decoder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from histoloop.acquisition.coreset import k_center_greedy
+from histoloop.acquisition.coreset import CoverDistance
 from histoloop.acquisition.discrepancy import cod
-from histoloop.acquisition.strategies import STRATEGIES, random_scores, scores_of_order
+from histoloop.acquisition.strategies import STRATEGIES, random_scores
 from histoloop.acquisition.svm import fit_linear_svm, minimum_margin
 from histoloop.acquisition.uncertainty import (
     PassVariance,
@@ -21,15 +22,18 @@ from histoloop.acquisition.uncertainty import (
     mean_pixel_entropy,
     mean_ratio,
 )
+from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.features import Features, FeatureTile, decode, probability
 from histoloop.training.learned_loss import LearnedLossSettings, learned_loss_scores
 from histoloop.training.vaal import VaalSettings, vaal_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from histoloop.networks.unet import Decoder
+
+ScoresAfter = Callable[[Sequence[int]], NDArray[np.float64]]
+"""Scores (N,) of all candidates once some are picked."""
 
 STAGE = "Comparing regions"
 VAAL_PX = 64
@@ -90,16 +94,30 @@ def score_regions(
     asked: Asked,
     settings: ScoringSettings,
     seed: int,
-) -> Work[NDArray[np.float64]]:
-    """Scores (N,) of the candidates, each scored once; the highest is asked about first.
+) -> Work[ScoresAfter]:
+    """How the candidates score, each once, for `acquisition.strategies.select_setwise`: highest asked first.
 
-    ValueError for a strategy that is not known, and where it cannot do with what is annotated: the minimum margin needs
-    two classes, the learned loss two annotated regions.
+    ValueError for a strategy that is not known, and where it cannot do with what is annotated: VAAL needs a region, the
+    minimum margin regions of two classes, the learned loss two regions.
     """
     if strategy not in STRATEGIES:
         raise ValueError(f"there is no strategy {strategy!r}")
-    if strategy == "random":
-        return random_scores(len(candidates), seed=seed)
+    if strategy == "k-center":
+        yield Progress(STAGE, 0, len(candidates))
+        return CoverDistance(embeddings(annotated, like=candidates), embeddings(candidates))
+    scores_N = yield from _scores(strategy, candidates, annotated, asked, settings, seed)
+    return lambda _picks: scores_N
+
+
+def _scores(
+    strategy: str,
+    candidates: Sequence[Region],
+    annotated: Sequence[Region],
+    asked: Asked,
+    settings: ScoringSettings,
+    seed: int,
+) -> Work[NDArray[np.float64]]:
+    """Scores (N,) that do not depend on what is picked."""
     if strategy in OF_PROBABILITIES:
         measure = OF_PROBABILITIES[strategy]
         return (yield from _each(candidates, lambda logits, _features: measure(probability(logits)), asked))
@@ -111,17 +129,17 @@ def score_regions(
         return (yield from _by_vaal(candidates, annotated, asked.device, settings.vaal, seed))
     if strategy == "learned-loss":
         return (yield from _by_learned_loss(candidates, annotated, asked, settings.learned_loss, seed))
-    yield Progress(STAGE, 0, len(candidates))
-    known, pool = embeddings(annotated), embeddings(candidates)
     if strategy == "svm-margin":
-        svm = fit_linear_svm(known, np.array([region.class_name for region in annotated]))
-        return minimum_margin(svm, pool)
-    return scores_of_order(k_center_greedy(known, pool, len(candidates)), len(candidates))
+        yield Progress(STAGE, 0, len(candidates))
+        svm = fit_linear_svm(embeddings(annotated), [region.class_name for region in annotated])
+        return minimum_margin(svm, embeddings(candidates))
+    return random_scores(len(candidates), seed=seed)
 
 
-def embeddings(regions: Sequence[Region]) -> NDArray[np.float32]:
-    """(N, C) pooled features of the last stage."""
-    return np.stack([region.features().embedding for region in regions]) if regions else np.zeros((0, 1), np.float32)
+def embeddings(regions: Sequence[Region], *, like: Sequence[Region] = ()) -> NDArray[np.float32]:
+    """(N, C) pooled features of the last stage; without regions, (0, C) as those of `like` have."""
+    found = [region.features().embedding for region in regions]
+    return np.stack(found) if found else np.zeros((0, len(like[0].features().embedding)), np.float32)
 
 
 def _each(
@@ -173,8 +191,7 @@ def _by_vaal(
     regions = [*annotated, *candidates]
     tiles_NCHW = torch.stack([_small(region.pixels()) for region in regions])
     known_N = torch.arange(len(regions)) < len(annotated)
-    scores = yield from vaal_scores(tiles_NCHW, known_N, settings=settings, device=device, seed=seed)
-    return np.asarray(scores, np.float64)[len(annotated) :]
+    return (yield from vaal_scores(tiles_NCHW, known_N, settings=settings, device=device, seed=seed))
 
 
 def _small(pixels: NDArray[np.uint8]) -> torch.Tensor:

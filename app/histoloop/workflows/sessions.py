@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from histoloop.acquisition.propagation import capped_k, colour_histograms, neighbours_to_propagate, queryable
-from histoloop.acquisition.strategies import STRATEGIES, random_scores, select
+from histoloop.acquisition.propagation import (
+    capped_k,
+    colour_histograms,
+    distance_matrix,
+    neighbours_to_propagate,
+    queryable,
+)
+from histoloop.acquisition.strategies import STRATEGIES, random_scores, select, select_setwise
 from histoloop.errors import RecipeError
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
 from histoloop.training.features import Features, FeatureTile, decode, extract, probability, view_of
-from histoloop.training.samples import TrainingTile
 from histoloop.workflows.scoring import Asked, ScoringSettings, score_regions
 
 if TYPE_CHECKING:
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
     from histoloop.networks.hybrid import Hybrid
     from histoloop.store.tensors import TensorCache
+    from histoloop.training.samples import TrainingTile
 
 PROPAGATION, CONSISTENCY = "propagation", "consistency"
 
@@ -132,7 +139,7 @@ class Bench:
         self.classes = [label_names[tile.label] if tile.label is not None else "" for tile in pool]
         self._cache, self._cache_key = cache, cache_key
         self._memory: dict[str, Features] = {}
-        self._histograms: NDArray[np.float64] | None = None
+        self._distances: NDArray[np.float64] | None = None
 
     def features(self, tile: TrainingTile, *, view: int = 0, stain: float = 0.0) -> Features:
         """Of a tile in the `view`-th way (training/features.py: view_of)."""
@@ -182,11 +189,12 @@ class Bench:
         return [FeatureTile(self.features(tile), tile.mask) for tile in self.test_tiles]
 
     @property
-    def histograms(self) -> NDArray[np.float64]:
-        """(N, 3, 256) colours of the pool."""
-        if self._histograms is None:
-            self._histograms = np.stack([colour_histograms(tile.pixels) for tile in self.pool])
-        return self._histograms
+    def distances(self) -> NDArray[np.float64]:
+        """(N, N) colour distances within the pool."""
+        if self._distances is None:
+            histograms = np.stack([colour_histograms(tile.pixels) for tile in self.pool])
+            self._distances = distance_matrix(histograms, self.classes)
+        return self._distances
 
     def fresh_decoder(self, settings: SessionSettings, seed: int) -> Decoder:
         """The decoder of theta_0: the same random one for a seed."""
@@ -308,8 +316,9 @@ def _learn(
 
 def _grown(bench: Bench, annotated: Sequence[int], pseudo: Sequence[int], settings: SessionSettings) -> tuple[int, ...]:
     """P with the neighbours of what is annotated."""
-    k = capped_k(settings.neighbours, bench.classes)
-    found = neighbours_to_propagate(bench.histograms, bench.classes, annotated, k=k)
+    known = Counter(bench.classes[index] for index in annotated)
+    k = capped_k(Counter(bench.classes), known, k=settings.neighbours)
+    found = neighbours_to_propagate(bench.distances, bench.classes, annotated, k=k)
     return tuple(sorted((set(pseudo) | set(found)) - set(annotated)))
 
 
@@ -342,21 +351,23 @@ def _ask(
     seed: int,
 ) -> Work[list[int]]:
     """The regions of the next query: equal numbers of each class, P protected while there are others."""
-    unlabelled = sorted(set(range(len(bench.pool))) - set(state.annotated))
-    if not unlabelled:
-        return []
+    unlabelled = sorted(set(range(len(bench.pool))) - set(state.annotated) - set(pseudo))
     count = settings.per_class * len(set(bench.classes))
     free = queryable(unlabelled, pseudo, count)
-    asked = Asked(decoder, state.decoder or bench.fresh_decoder(settings, seed), bench.device)
-    scores = yield from score_regions(
+    if not free:
+        return []
+    earlier = state.decoder or bench.fresh_decoder(settings, seed)
+    scores_after = yield from score_regions(
         way.acquisition,
         [_Item(bench, index) for index in free],
         annotated=[_Item(bench, index) for index in state.annotated],
-        asked=asked,
+        asked=Asked(decoder, earlier, bench.device),
         settings=settings.score,
         seed=seed * 1009 + state.round + 1,
     )
-    return [free[pick] for pick in select(scores, [bench.classes[index] for index in free], count=count)]
+    protected = [place for place, index in enumerate(free) if index in set(pseudo)]
+    classes = [bench.classes[index] for index in free]
+    return [free[pick.index] for pick in select_setwise(scores_after, classes, count=count, protected=protected)]
 
 
 def full_supervision(bench: Bench, settings: SessionSettings, seed: int) -> Work[float]:
