@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -65,12 +65,12 @@ class Region(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScoringSettings:
-    """`passes` of Monte-Carlo dropout with this `dropout` (label-prop: 50, 0.2); how VAAL and the learned loss learn."""
+    """`passes` of Monte-Carlo dropout with this `dropout` (label-prop 4.1); how VAAL and the learned loss learn."""
 
     passes: int = 50
     dropout: float = 0.2
-    vaal: VaalSettings = VaalSettings()
-    learned_loss: LearnedLossSettings = LearnedLossSettings()
+    vaal: VaalSettings = field(default_factory=VaalSettings)
+    learned_loss: LearnedLossSettings = field(default_factory=LearnedLossSettings)
 
     def __post_init__(self) -> None:
         if self.passes < 2 or not 0 < self.dropout < 1:

@@ -244,8 +244,8 @@ def first_state(bench: Bench, settings: SessionSettings, seed: int) -> State:
 def advance(bench: Bench, way: Way, state: State, settings: SessionSettings, seed: int) -> Work[tuple[State, Round]]:
     """One round: learn from theta_0 on, measure, ask, and let the known masks answer.
 
-    With propagation the pool P is pseudo-labelled by the decoder of the round before; then learning and pseudo-labelling
-    run twice (label-prop 4.1: so that P is of use in its own round). The query follows once, after both.
+    With propagation the pool P is pseudo-labelled by the decoder of the round before; then learning and
+    pseudo-labelling run twice (label-prop 4.1: so that P is of use in its own round). The query follows once.
     """
     pseudo = _grown(bench, state.annotated, state.pseudo, settings) if way.propagation else ()
     decoder, threshold, seconds = state.decoder, state.threshold, 0.0

@@ -1,0 +1,142 @@
+"""Features of a frozen backbone: what is kept is what the network saw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from histoloop.networks.config import NetworkConfig, PoolingConfig
+from histoloop.networks.hybrid import Hybrid
+from histoloop.training.features import (
+    CELL_PX,
+    VIEWS,
+    Features,
+    FeatureTile,
+    collate_features,
+    decode,
+    extract,
+    probability,
+    view_of,
+)
+from histoloop.training.outputs import look_at
+from histoloop.training.samples import TrainingTile
+
+CPU = torch.device("cpu")
+COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+
+
+@pytest.fixture(scope="module")
+def network() -> Hybrid:
+    torch.manual_seed(0)
+    config = NetworkConfig(
+        labels=2, pooling=PoolingConfig(name="average", modalities=1), decoder_channels=(16, 8, 8, 8, 4)
+    )
+    return Hybrid(config).eval()
+
+
+def tile(height: int = 70, width: int = 100, seed: int = 0) -> TrainingTile:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return TrainingTile(pixels, 1, rng.random((height, width)) > 0.5, f"tile {seed}")
+
+
+def test_the_decoder_on_kept_features_gives_what_the_whole_network_gives(network: Hybrid) -> None:
+    one = tile()
+    whole = look_at(network, one, device=CPU, **COLOURS)
+    features = extract(network, one, device=CPU, **COLOURS)
+    assert network.decoder is not None
+    kept = probability(decode(network.decoder, features, device=CPU))
+    assert kept.shape == (70, 100)
+    np.testing.assert_allclose(kept, whole.foreground(), atol=5e-3)  # features are kept in half precision
+    np.testing.assert_allclose(features.scores, whole.scores, atol=1e-5)
+
+
+def test_features_go_through_a_file_of_tensors_unchanged(network: Hybrid) -> None:
+    features = extract(network, tile(), device=CPU, **COLOURS)
+    again = Features.of_tensors(features.as_tensors())
+    assert (again.height, again.width) == (70, 100)
+    assert all(torch.equal(one, other) for one, other in zip(features.stages, again.stages, strict=True))
+    np.testing.assert_array_equal(again.embedding, features.embedding)
+
+
+def test_pooled_features_are_means_over_the_cells_that_the_tile_reaches_into(network: Hybrid) -> None:
+    features = extract(network, tile(), device=CPU, **COLOURS)
+    planes = features.stages[-1].float()
+    assert planes.shape[-2:] == (3, 4)
+    np.testing.assert_allclose(features.embedding, planes.mean(dim=(1, 2)), rtol=1e-5)
+    finest = features.stages[0].float()[:, :35, :50]
+    np.testing.assert_allclose(features.pooled(0), finest.mean(dim=(1, 2)), rtol=1e-5)
+
+
+def test_the_eight_views_are_the_symmetries_of_the_square_and_turn_the_mask_along() -> None:
+    one = tile(40, 40)
+    views = [view_of(one, number, stain=0, seed=0) for number in range(VIEWS)]
+    assert len({view.pixels.tobytes() for view in views}) == VIEWS
+    for view in views:
+        assert view.mask is not None
+        assert one.mask is not None
+        assert view.mask.sum() == one.mask.sum()
+    marked = replace(one, mask=one.pixels[..., 0] > 128)
+    for number in range(VIEWS):
+        view = view_of(marked, number, stain=0, seed=0)
+        np.testing.assert_array_equal(view.mask, view.pixels[..., 0] > 128)
+
+
+def test_stain_varies_with_the_view_and_the_seed_alone() -> None:
+    one = tile(40, 40)
+    first, again = (view_of(one, 3, stain=0.1, seed=5).pixels for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != view_of(one, 3, stain=0.1, seed=6).pixels).any()
+    assert (first != view_of(one, 3, stain=0, seed=5).pixels).any()
+
+
+def test_a_crop_takes_mask_and_features_of_the_same_place(network: Hybrid) -> None:
+    one = tile(96, 160)
+    features = extract(network, one, device=CPU, **COLOURS)
+    batch = collate_features(
+        [FeatureTile(features, one.mask)], crop_px=64, generator=torch.Generator().manual_seed(1)
+    )
+    assert batch.masks_BHW.shape == (1, 64, 64)
+    assert batch.valid_BHW.all()
+    assert one.mask is not None
+    places = [
+        (y, x)
+        for y in range(0, 96 - 63, CELL_PX)
+        for x in range(0, 160 - 63, CELL_PX)
+        if np.array_equal(one.mask[y : y + 64, x : x + 64], batch.masks_BHW[0].bool().numpy())
+    ]
+    ((y, x),) = places
+    finest = features.stages[0][:, y // 2 : y // 2 + 32, x // 2 : x // 2 + 32].float()
+    assert torch.equal(batch.stages[0][0], finest)
+
+
+def test_a_tile_smaller_than_the_crop_is_padded_and_the_padding_is_not_valid(network: Hybrid) -> None:
+    one = tile(40, 50)
+    batch = collate_features([FeatureTile(extract(network, one, device=CPU, **COLOURS), one.mask)], crop_px=96)
+    assert batch.valid_BHW.sum() == 40 * 50
+    assert not batch.masks_BHW[~batch.valid_BHW].any()
+
+
+@pytest.mark.parametrize("crop_px", [0, 16, 100])
+def test_crops_that_are_not_whole_cells_are_refused(network: Hybrid, crop_px: int) -> None:
+    one = tile()
+    with pytest.raises(ValueError, match="multiple of 32"):
+        collate_features([FeatureTile(extract(network, one, device=CPU, **COLOURS), one.mask)], crop_px=crop_px)
+
+
+def test_dropout_changes_the_decoder_but_not_its_batch_norms(network: Hybrid) -> None:
+    features = extract(network, tile(), device=CPU, **COLOURS)
+    decoder = network.decoder
+    assert decoder is not None
+    before = {name: tensor.clone() for name, tensor in decoder.state_dict().items()}
+    torch.manual_seed(3)
+    first = decode(decoder, features, device=CPU, dropout=0.2)
+    second = decode(decoder, features, device=CPU, dropout=0.2)
+    torch.manual_seed(3)
+    again = decode(decoder, features, device=CPU, dropout=0.2)
+    assert (first != second).any()
+    np.testing.assert_array_equal(first, again)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in decoder.state_dict().items())
