@@ -18,6 +18,8 @@ from histoloop.workflows.weak import WeakAnnotation, weak_annotations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from histoloop.slides.reader import Slide
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
@@ -59,9 +61,9 @@ def _read(
         if annotation.mask_id is None and max(region.width, region.height) > WHOLE_PX * downsample:
             for number, part in enumerate(_parts(slide, region, downsample)):
                 name = f"{record.name}, part {number + 1}"
-                yield TrainingTile(_pixels(slide, part, downsample), annotation.label, None, name, record.name)
+                yield TrainingTile(read_pixels(slide, part, downsample), annotation.label, None, name, record.name)
             return
-        pixels = _pixels(slide, region, downsample)
+        pixels = read_pixels(slide, region, downsample)
     mask = None
     if annotation.mask_id is not None:
         painted, _origin = project.load_mask(annotation.mask_id)
@@ -70,7 +72,8 @@ def _read(
     yield TrainingTile(pixels, annotation.label, mask, name, record.name, size=annotation.size)
 
 
-def _pixels(slide: Slide, region: Region, downsample: float) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+def read_pixels(slide: Slide, region: Region, downsample: float) -> NDArray[np.uint8]:
+    """(H, W, 3) of a region at so many level-0 pixels per pixel."""
     return slide.read_scaled(
         round(region.x / downsample),
         round(region.y / downsample),

@@ -82,9 +82,7 @@ def test_pseudo_masks_of_weight_zero_teach_nothing_about_the_foreground(tiles: l
 def test_the_loss_is_that_of_equation_1_whatever_the_batches(tiles: list[FeatureTile]) -> None:
     """All tiles in one step: sum over L plus lambda times sum over P, divided by the number in L."""
     made = decoder()
-    settings = replace(
-        QUICK, pseudo_weight=0.5, steps_per_epoch=1, loop=replace(QUICK.loop, epochs=1, batch_size=4)
-    )
+    settings = replace(QUICK, pseudo_weight=0.5, steps_per_epoch=1, loop=replace(QUICK.loop, epochs=1, batch_size=4))
     work = train_on_features(
         made,
         annotated=[[tile] for tile in tiles[:4]],
@@ -95,9 +93,7 @@ def test_the_loss_is_that_of_equation_1_whatever_the_batches(tiles: list[Feature
     )
     loss = finish(work).figures["loss"]
     untrained = decoder().train()
-    stages = tuple(
-        torch.stack([tile.features.stages[number].float() for tile in tiles]) for number in range(5)
-    )
+    stages = tuple(torch.stack([tile.features.stages[number].float() for tile in tiles]) for number in range(5))
     logits = untrained(stages).squeeze(1)
     masks = torch.stack([torch.from_numpy(tile.mask).float() for tile in tiles if tile.mask is not None])
     each = torch.nn.functional.binary_cross_entropy_with_logits(logits, masks, reduction="none").mean(dim=(1, 2))

@@ -96,9 +96,7 @@ def test_stain_varies_with_the_view_and_the_seed_alone() -> None:
 def test_a_crop_takes_mask_and_features_of_the_same_place(network: Hybrid) -> None:
     one = tile(96, 160)
     features = extract(network, one, device=CPU, **COLOURS)
-    batch = collate_features(
-        [FeatureTile(features, one.mask)], crop_px=64, generator=torch.Generator().manual_seed(1)
-    )
+    batch = collate_features([FeatureTile(features, one.mask)], crop_px=64, generator=torch.Generator().manual_seed(1))
     assert batch.masks_BHW.shape == (1, 64, 64)
     assert batch.valid_BHW.all()
     assert one.mask is not None
