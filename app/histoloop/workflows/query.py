@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histoloop.acquisition.candidates import candidate_regions
-from histoloop.acquisition.strategies import STRATEGIES, mean_pixel_entropy, random_scores, select
+from histoloop.acquisition.strategies import random_scores, select
+from histoloop.acquisition.uncertainty import mean_pixel_entropy
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
@@ -32,6 +33,9 @@ MAX_REGION_PX = 2048
 """Side of a queried region in level-0 pixels, at most: what can be painted on at full resolution."""
 
 THUMBNAIL_PX = 192
+OFFERED = ("entropy", "random")
+"""The strategies that a project's maps are enough for."""
+
 UNSURE = (0.25, 0.75)
 """Probabilities between which a pixel counts as unsure in the reason that the user reads."""
 
@@ -50,8 +54,8 @@ def ask(project: Project, *, strategy: str = "entropy", count: int = 6, seed: in
     Regions that were annotated, skipped or marked 'cannot tell' are not asked about again. ProjectError when no
     slide is predicted yet or nothing is left to ask about.
     """
-    if strategy not in STRATEGIES:
-        raise ProjectError(f"There is no strategy {strategy!r}.", advice=f"Choose one of {', '.join(STRATEGIES)}.")
+    if strategy not in OFFERED:
+        raise ProjectError(f"There is no strategy {strategy!r} here.", advice=f"Choose one of {', '.join(OFFERED)}.")
     candidates = yield from _candidates(project)
     if not candidates:
         raise ProjectError(
