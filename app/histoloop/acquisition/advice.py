@@ -38,10 +38,10 @@ class _Budget(Enum):
 
 
 _WITH_SELF_SUPERVISION = {
-    _Budget.LOWEST: "Ask at random: after learning from the slides themselves, no other choice did better below 1 %.",
+    _Budget.LOWEST: "Ask at random: after learning from the slides themselves, no other choice did better below 1%.",
     _Budget.LOW: (
         "Ask at random, or try another choice: after learning from the slides themselves, random stayed ahead up to "
-        "about 10 % on two of three data sets, while on the one with the fewest classes the others led from 1 % on."
+        "about 10% on two of three data sets, while on the one with the fewest classes the others led from 1% on."
     ),
     _Budget.HIGH: (
         "Ask where the model is unsure: at this budget the choice of regions gains a little over random, even after "
@@ -51,14 +51,14 @@ _WITH_SELF_SUPERVISION = {
 _WITHOUT_SELF_SUPERVISION = {
     _Budget.LOWEST: (
         "Ask at random, and let the model learn from the slides themselves first: that saved far more "
-        "annotation than any choice of regions, and below 1 % no choice did better than random."
+        "annotation than any choice of regions, and below 1% no other choice did better than random."
     ),
     _Budget.LOW: (
         "Ask at random, and let the model learn from the slides themselves first: that saved far more "
-        "annotation than any choice of regions, and without it the choices beat random only above 10 %."
+        "annotation than any choice of regions, and without it other choices beat random only above 10%."
     ),
     _Budget.HIGH: (
-        "Ask where the model is unsure: above 10 % the choices beat random. Learning from the slides "
+        "Ask where the model is unsure: above 10% other choices beat random. Learning from the slides "
         "themselves first still helps, ever less as half of the regions come to be annotated."
     ),
 }
@@ -78,7 +78,7 @@ def advice(annotated: int, candidates: int, self_supervised: bool) -> str:
 
 
 def advised_strategy(annotated: int, candidates: int) -> str:
-    """Name of the strategy that `advice` begins with: 'random' below 10 % annotated, else 'entropy'."""
+    """Name of the strategy that `advice` begins with: 'random' below 10% annotated, else 'entropy'."""
     return "entropy" if _budget(annotated, candidates) is _Budget.HIGH else "random"
 
 
