@@ -1,16 +1,32 @@
-"""Acquisition strategies: functions of arrays and a seed to scores; the region of the highest is asked first."""
+"""Acquisition strategies: what each is to a user, and how scores become questions.
+
+The scores themselves are functions of arrays in the modules beside; the region of the highest score is asked first.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+Needs = Literal[
+    "nothing", "probabilities", "passes", "earlier model", "embeddings", "labelled embeddings", "tiles", "losses"
+]
+"""What has to be computed before regions can be scored.
+
+probabilities: the foreground probability of each candidate; passes: many of them, with dropout; earlier model: the
+outputs of this round's model and of the one before; embeddings: pooled features of candidates and annotated regions;
+labelled embeddings: these, and the class of the annotated ones; tiles: the pixels of both, to train a network that
+tells them apart; losses: a head trained along that predicts the loss.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +34,9 @@ class Strategy:
     """What a user should know of a strategy: its name, what it does in a sentence, what it needs, where it is from."""
 
     name: str
+    title: str
     sentence: str
-    needs: str
+    needs: Needs
     source: str
 
 
@@ -27,38 +44,116 @@ STRATEGIES: Mapping[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
         Strategy(
-            "entropy",
-            "Asks where the model is least sure, pixel by pixel.",
-            "probabilities",
-            "label-prop, section 4 (entropy of the foreground probability, mean over pixels)",
-        ),
-        Strategy(
             "random",
+            "At random",
             "Asks anywhere in the tissue; hard to beat while there are few annotations, and the fairest measurement.",
             "nothing",
-            "label-prop, section 4 (baseline)",
+            "label-prop, section 4.1 (baseline); ssl-al, section 5 (best at low budgets)",
+        ),
+        Strategy(
+            "entropy",
+            "Where the model is unsure",
+            "Asks where the model is least sure, pixel by pixel.",
+            "probabilities",
+            "label-prop, section 4.1 (entropy of the foreground probability, mean over pixels)",
+        ),
+        Strategy(
+            "least-confidence",
+            "Where the model is least confident",
+            "Asks where the model's own answer convinces it least; much like 'where the model is unsure'.",
+            "probabilities",
+            "tod, section VI-E (least confidence, mean over pixels)",
+        ),
+        Strategy(
+            "margin",
+            "Where it is a close call",
+            "Asks where two answers are almost equally likely; for a mask of one tissue the same as least confident.",
+            "probabilities",
+            "tod, section VI-E (margin of confidence, mean over pixels)",
+        ),
+        Strategy(
+            "ratio",
+            "Where the runner-up is strong",
+            "Asks where the second most likely answer is nearly as likely as the first.",
+            "probabilities",
+            "tod, section VI-E (ratio of confidence, mean over pixels)",
+        ),
+        Strategy(
+            "mc-dropout",
+            "Where the model contradicts itself",
+            "Lets the model look many times with parts of it switched off, and asks where its answers differ most.",
+            "passes",
+            "label-prop, section 4.1 (50 passes, dropout 0.2, variance per pixel)",
+        ),
+        Strategy(
+            "k-center",
+            "Unlike anything annotated",
+            "Asks about the tissue that looks least like anything annotated so far.",
+            "embeddings",
+            "ssl-al, section 4 (k-center greedy)",
+        ),
+        Strategy(
+            "vaal",
+            "Easily told from the annotated",
+            "Learns to tell annotated tissue from the rest, and asks about what is most clearly not annotated yet.",
+            "tiles",
+            "ssl-al, section 4 (variational adversarial active learning)",
+        ),
+        Strategy(
+            "svm-margin",
+            "Between two diagnoses",
+            "Asks about the tissue that lies closest to the border between the labels.",
+            "labelled embeddings",
+            "ssl-al, section 4 (minimum margin of a linear support vector machine)",
+        ),
+        Strategy(
+            "learned-loss",
+            "Where the model expects to be wrong",
+            "Lets the model learn where it makes mistakes, and asks where it expects the largest ones.",
+            "losses",
+            "tod, section VI-A (learned loss, Yoo and Kweon 2019, as its baseline)",
+        ),
+        Strategy(
+            "cod",
+            "Where the model changed its mind",
+            "Asks where the model's answer moved most since the last retraining.",
+            "earlier model",
+            "tod, section IV-B (cyclic output discrepancy, eq 5)",
+        ),
+        Strategy(
+            "cod-softmax",
+            "Where the mask changed most",
+            "Asks where the predicted mask, not the raw scores behind it, moved most since the last retraining.",
+            "earlier model",
+            "tod, section IV-B (eq 5 on probabilities, as the authors' code has it)",
         ),
     )
 }
 
 
-def random_scores(count: int, *, seed: int) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A candidate to ask about, and the score it had at that moment."""
+
+    index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Questions of two kinds: `chosen` by a strategy, best first, and `drawn` at random, in the order of the draw."""
+
+    chosen: tuple[int, ...]
+    drawn: tuple[int, ...]
+
+
+def random_scores(count: int, *, seed: int) -> Floats:
     """Scores (count,) drawn evenly from [0, 1)."""
     return np.random.default_rng(seed).random(count)
 
 
-def mean_pixel_entropy(probability: NDArray[np.floating]) -> float:
-    """Mean over the pixels of the binary entropy of a foreground probability, in nats; 0 log 0 is 0.
-
-    Highest, log 2, where the probability is 0.5 everywhere.
-    """
-    p = np.asarray(probability, np.float64)
-    return float(np.mean(_plogp(p) + _plogp(1 - p)))
-
-
-def _plogp(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-p log p, with its limit 0 at p = 0."""
-    return -p * np.log(np.where(p > 0, p, 1.0))
+def _apart(_one: int, _other: int) -> bool:
+    return False
 
 
 def select(
@@ -66,24 +161,126 @@ def select(
     classes: Sequence[str],
     *,
     count: int,
-    overlap: Callable[[int, int], bool] = lambda _one, _other: False,
+    overlap: Callable[[int, int], bool] = _apart,
+    protected: Collection[int] = (),
 ) -> list[int]:
     """Indices of the `count` highest scores in equal numbers from each class (label-prop: queries are class-balanced).
 
-    Classes take turns in the order of their best score; one that is used up leaves its turns to the others. Ties go
-    to the lowest index. What overlaps an earlier pick is passed over: nobody is asked twice about the same pixels.
-    Fewer than `count` when there are not as many.
+    `select_setwise` for scores that stay as they are.
     """
-    order = np.argsort(-np.asarray(scores), kind="stable")
-    queues: dict[str, list[int]] = {}
-    for index in order:
-        queues.setdefault(classes[index], []).append(int(index))
-    picks: list[int] = []
-    while queues and len(picks) < count:
-        for name in list(queues):
-            queue = [index for index in queues[name] if not any(overlap(index, pick) for pick in picks)]
-            picks += queue[:1]
-            queues[name] = queue[1:]
-            if not queues[name]:
-                del queues[name]
-    return picks[:count]
+    picks = select_setwise(lambda _picks: scores, classes, count=count, overlap=overlap, protected=protected)
+    return [pick.index for pick in picks]
+
+
+def select_setwise(
+    scores_after: Callable[[Sequence[int]], NDArray[np.floating]],
+    classes: Sequence[str],
+    *,
+    count: int,
+    overlap: Callable[[int, int], bool] = _apart,
+    protected: Collection[int] = (),
+) -> list[Pick]:
+    """The `count` best candidates, one after another, where each pick may change the scores of the others.
+
+    `scores_after(picks)` gives one score per candidate once `picks` are taken; `coreset.CoverDistance` is one. The next
+    pick is the highest of the class that has the fewest picks; between such classes the order of their best scores at
+    the start decides. A class that is used up leaves its turns to the others. Ties go to the lowest index. What
+    overlaps an earlier pick is passed over: nobody is asked twice about the same pixels. `protected` candidates (the
+    pseudo-labelled ones) come only when all others are used up. Fewer than `count` when there are not as many.
+    ValueError unless every candidate is scored exactly once, by a finite number.
+    """
+
+    def scores_now() -> Floats:
+        return _checked(scores_after([pick.index for pick in turns.picks]), len(classes))
+
+    turns = _Turns(classes, overlap)
+    for closed in (frozenset(protected), frozenset[int]()):
+        turns.open_all_but(closed, scores_now())
+        while len(turns.picks) < count and turns.take(scores_now()):
+            pass
+    return turns.picks
+
+
+class _Turns:
+    """Classes taking turns; remembers what is taken, what is left, and whose turn it is."""
+
+    def __init__(self, classes: Sequence[str], overlap: Callable[[int, int], bool]) -> None:
+        self.picks: list[Pick] = []
+        self._overlap = overlap
+        self._classes = np.asarray(classes, dtype=object)
+        self._taken = dict.fromkeys(classes, 0)
+        self._order: list[str] = []
+        self._left = np.zeros(len(classes), bool)
+
+    def open_all_but(self, closed: Collection[int], scores_N: Floats) -> None:
+        """Let all be taken but the closed ones and the picks; the order of the classes follows their best scores."""
+        shut = {*closed, *(pick.index for pick in self.picks)}
+        self._left = np.array([index not in shut for index in range(len(self._classes))], bool)
+        best_first = np.argsort(-scores_N, kind="stable")
+        self._order = list(dict.fromkeys(self._classes[best_first[self._left[best_first]]]))
+
+    def take(self, scores_N: Floats) -> bool:
+        """Take the best candidate of the class whose turn it is; False when none is left in any class."""
+        for name in sorted(self._order, key=self._taken.__getitem__):  # stable: among equals the order of the classes
+            index = self._best(scores_N, name)
+            if index is not None:
+                self.picks.append(Pick(index, float(scores_N[index])))
+                self._taken[name] += 1
+                return True
+        return False
+
+    def _best(self, scores_N: Floats, name: str) -> int | None:
+        while (candidates := self._left & (self._classes == name)).any():
+            index = int(np.argmax(np.where(candidates, scores_N, -np.inf)))
+            self._left[index] = False
+            if not any(self._overlap(index, pick.index) for pick in self.picks):
+                return index
+        return None
+
+
+def _checked(scores: NDArray[np.floating], count: int) -> Floats:
+    scores_N = np.asarray(scores, np.float64)
+    if scores_N.shape != (count,):
+        raise ValueError(f"every candidate is scored once: {count} candidates, scores of shape {scores_N.shape}")
+    if not np.isfinite(scores_N).all():
+        raise ValueError(f"candidate {int(np.flatnonzero(~np.isfinite(scores_N))[0])} has no finite score")
+    return scores_N
+
+
+def mix_random(
+    picks: Sequence[int],
+    pool: Sequence[int],
+    share: float,
+    seed: int,
+    *,
+    overlap: Callable[[int, int], bool] = _apart,
+) -> Mix:
+    """As many questions as `picks` (best first), of which `share` are drawn at random, to keep the estimate fair.
+
+    The number drawn is share * len(picks), rounded, halves up; at least one when share > 0 and there are two picks or
+    more, for a strategy alone leaves nothing fair to measure on. They are drawn first and evenly from the whole pool,
+    picks included, whatever their class: only then do they stand for the pool. The best picks that neither were drawn
+    nor overlap what was fill the rest; fewer than `picks` when overlaps leave no more.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share lies between 0 and 1, got {share}")
+    count = len(picks)
+    wanted = int(share * count + 0.5)
+    if share > 0 and count >= 2:
+        wanted = max(1, wanted)
+    urn = [pool[place] for place in np.random.default_rng(seed).permutation(len(pool))]
+    drawn = _apart_from([], urn, wanted, overlap)
+    chosen = _apart_from(drawn, picks, count - len(drawn), overlap)
+    return Mix(tuple(chosen), tuple(drawn))
+
+
+def _apart_from(
+    taken: Sequence[int], candidates: Sequence[int], count: int, overlap: Callable[[int, int], bool]
+) -> list[int]:
+    found: list[int] = []
+    for candidate in candidates:
+        if len(found) == count:
+            break
+        if not any(candidate == other or overlap(candidate, other) for other in (*taken, *found)):
+            found.append(candidate)
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.geometry import Region
 from histoloop.store.tensors import TensorCache
 from histoloop.training.features import Features, extract, view_of
 from histoloop.training.readers.tiles import shrink_foreground
@@ -20,7 +21,6 @@ from histoloop.workflows.projects import open_project_slide
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from histoloop.geometry import Region
     from histoloop.networks.hybrid import Hybrid
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord, SlideRecord

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from histoloop.acquisition.strategies import STRATEGIES, mean_pixel_entropy, random_scores, select
+from histoloop.acquisition.strategies import random_scores, select
+from histoloop.acquisition.uncertainty import mean_pixel_entropy
 from histoloop.errors import ProjectError
 from histoloop.progress import Progress, Work
 from histoloop.store.records import NewQuery, QueryRecord
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
 
 THUMBNAIL_PX = 192
+OFFERED = ("entropy", "random")
+"""The strategies that a project's maps are enough for."""
+
 UNSURE = (0.25, 0.75)
 """Probabilities between which a pixel counts as unsure in the reason that the user reads."""
 
@@ -30,8 +34,8 @@ def ask(project: Project, *, strategy: str = "entropy", count: int = 6, seed: in
     Regions that were annotated, skipped or marked 'cannot tell' are not asked about again. ProjectError when no
     slide is predicted yet or nothing is left to ask about.
     """
-    if strategy not in STRATEGIES:
-        raise ProjectError(f"There is no strategy {strategy!r}.", advice=f"Choose one of {', '.join(STRATEGIES)}.")
+    if strategy not in OFFERED:
+        raise ProjectError(f"There is no strategy {strategy!r} here.", advice=f"Choose one of {', '.join(OFFERED)}.")
     candidates = yield from find_candidates(project)
     if not candidates:
         raise ProjectError(

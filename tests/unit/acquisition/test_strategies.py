@@ -1,30 +1,19 @@
 from __future__ import annotations
 
-import math
+import subprocess
+import sys
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histoloop.acquisition.strategies import STRATEGIES, mean_pixel_entropy, random_scores, select
+from histoloop.acquisition.coreset import CoverDistance, k_center_greedy
+from histoloop.acquisition.strategies import STRATEGIES, Needs, mix_random, random_scores, select, select_setwise
 
-
-def test_entropy_is_that_of_both_outcomes() -> None:
-    p = np.array([[0.5, 0.9], [0.1, 0.99]])
-    assert mean_pixel_entropy(p) == pytest.approx(0.349828665424, rel=1e-9)
-    assert mean_pixel_entropy(p) != pytest.approx(0.340803198083, rel=1e-3)  # -2 p log p, a known mistake
-    assert mean_pixel_entropy(np.array([0.9])) == pytest.approx(0.325082973391, rel=1e-9)
-
-
-def test_entropy_is_zero_where_the_model_is_sure_and_highest_at_one_half() -> None:
-    assert mean_pixel_entropy(np.array([0.0, 1.0])) == 0
-    assert mean_pixel_entropy(np.full((3, 3), 0.5)) == pytest.approx(math.log(2))
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
-def test_entropy_stays_between_zero_and_log_two(values: list[float]) -> None:
-    assert 0 <= mean_pixel_entropy(np.array(values)) <= math.log(2) + 1e-12
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def test_random_scores_follow_their_seed() -> None:
@@ -58,9 +47,118 @@ def test_ties_go_to_the_lowest_index() -> None:
     assert select(np.zeros(3), ["a", "a", "a"], count=2) == [0, 1]
 
 
-def test_every_strategy_has_a_sentence_and_a_source() -> None:
-    assert set(STRATEGIES) == {"random", "entropy"}
+# --- scores that change with every pick -------------------------------------------------------------------------------
+
+
+LINE = np.array([[0.0], [1.0], [2.0], [9.0], [10.0]])
+
+
+def test_picks_that_change_the_scores_follow_classes_and_overlaps_too() -> None:
+    farthest = CoverDistance(np.array([[0.0]]), LINE)
+    picks = select_setwise(farthest, ["a", "a", "b", "b", "b"], count=4, overlap=lambda one, two: {one, two} == {3, 4})
+    assert [pick.index for pick in picks] == [4, 1, 2, 0]
+    assert [pick.score for pick in picks] == [10, 1, 1, 0]
+
+
+@given(st.lists(st.floats(-9, 9), min_size=1, max_size=9), st.integers(1, 9))
+@settings(deadline=None, max_examples=25)
+def test_in_a_single_class_the_picks_are_those_of_k_center_greedy(places: list[float], count: int) -> None:
+    pool, nothing = np.array(places)[:, np.newaxis], np.zeros((0, 1))
+    picks = select_setwise(CoverDistance(nothing, pool), ["a"] * len(pool), count=count)
+    assert [pick.index for pick in picks] == k_center_greedy(nothing, pool, count)
+
+
+@pytest.mark.parametrize("scores", [np.zeros(2), np.zeros(4), np.zeros((3, 1)), np.array([1.0, np.nan, 2.0])])
+def test_every_candidate_must_be_scored_exactly_once(scores: NDArray[np.float64]) -> None:
+    with pytest.raises(ValueError, match=r"scored once|no finite score"):
+        select(scores, ["a", "b", "c"], count=1)
+
+
+# --- protected candidates ---------------------------------------------------------------------------------------------
+
+
+def test_protected_regions_are_asked_about_only_when_all_others_are_used_up() -> None:
+    scores, classes = np.array([9.0, 8.0, 1.0, 2.0]), ["a", "a", "a", "b"]
+    assert select(scores, classes, count=2, protected=[0, 1]) == [3, 2]
+    assert select(scores, classes, count=4, protected=[0, 1]) == [3, 2, 0, 1]
+
+
+def test_a_class_that_got_less_before_catches_up_with_its_protected_regions() -> None:
+    assert select(np.array([9.0, 8.0, 7.0, 1.0]), ["a", "a", "a", "b"], count=3, protected=[2, 3]) == [0, 1, 3]
+
+
+# --- random questions among the others --------------------------------------------------------------------------------
+
+
+@given(
+    pool=st.integers(1, 20),
+    count=st.integers(0, 20),
+    share=st.sampled_from([0.0, 0.01, 0.25, 0.5, 1.0]),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=50)
+def test_a_share_of_the_questions_is_drawn_and_the_best_picks_are_kept(
+    pool: int, count: int, share: float, seed: int
+) -> None:
+    picks = list(range(pool))[::-1][:count]
+    mix = mix_random(picks, range(pool), share, seed)
+    assert len({*mix.chosen, *mix.drawn}) == len(mix.chosen) + len(mix.drawn) == len(picks)
+    assert list(mix.chosen) == [pick for pick in picks if pick not in mix.drawn][: len(mix.chosen)]
+    assert abs(len(mix.drawn) - share * len(picks)) <= 1
+    assert mix.drawn or share == 0 or len(picks) < 2
+    assert mix == mix_random(picks, range(pool), share, seed)
+
+
+def test_the_number_drawn_is_rounded_and_at_least_one_of_two() -> None:
+    drawn = [len(mix_random(range(count), range(50), 0.25, 0).drawn) for count in range(8)]
+    assert drawn == [0, 0, 1, 1, 1, 1, 2, 2]
+    assert mix_random([3, 2], range(9), 0, 0).chosen == (3, 2)
+
+
+def test_draws_come_evenly_from_the_whole_pool_picks_included() -> None:
+    counts = np.bincount([mix_random([0, 1], range(4), 0.5, seed).drawn[0] for seed in range(400)], minlength=4)
+    assert counts.min() > 70
+
+
+def test_picks_that_overlap_a_draw_are_left_out() -> None:
+    mix = mix_random([0, 1, 2, 3], range(4), 0.25, 1, overlap=lambda one, other: one // 2 == other // 2)
+    (drawn,) = mix.drawn
+    assert all(pick // 2 != drawn // 2 for pick in mix.chosen)
+
+
+def test_a_share_outside_zero_and_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="share"):
+        mix_random([0], [0], 1.2, 0)
+
+
+# --- what a user reads ------------------------------------------------------------------------------------------------
+
+
+def test_every_strategy_has_a_title_a_sentence_what_it_needs_and_a_source() -> None:
+    assert list(STRATEGIES) == [
+        "random",
+        "entropy",
+        "least-confidence",
+        "margin",
+        "ratio",
+        "mc-dropout",
+        "k-center",
+        "vaal",
+        "svm-margin",
+        "learned-loss",
+        "cod",
+        "cod-softmax",
+    ]
+    assert len({strategy.title for strategy in STRATEGIES.values()}) == len(STRATEGIES)
     for name, strategy in STRATEGIES.items():
         assert strategy.name == name
         assert strategy.sentence.endswith(".")
+        assert strategy.needs in get_args(Needs)
         assert "section" in strategy.source
+
+
+def test_scores_need_no_torch() -> None:
+    modules = ("advice", "coreset", "curve", "discrepancy", "propagation", "strategies", "svm", "uncertainty")
+    lines = [f"import histoloop.acquisition.{module}" for module in modules]
+    lines += ["import sys", "assert 'torch' not in sys.modules"]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

@@ -266,11 +266,14 @@ def test_new_questions_supersede_those_that_nobody_answered(project: Project) ->
 # --- nothing to ask ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("strategy", ["entrophy", "k-center"])
 @pytest.mark.usefixtures("wide")
-def test_an_unknown_strategy_is_refused_with_the_choices_and_leaves_the_queue(project: Project) -> None:
+def test_a_strategy_that_cannot_be_had_is_refused_with_the_choices_and_leaves_the_queue(
+    project: Project, strategy: str
+) -> None:
     before = list(asked(project))
-    with pytest.raises(ProjectError, match="no strategy 'entrophy'") as caught:
-        asked(project, strategy="entrophy")
+    with pytest.raises(ProjectError, match=f"no strategy '{strategy}'") as caught:
+        asked(project, strategy=strategy)
     assert "entropy, random" in caught.value.advice
     assert project.queries() == before
 

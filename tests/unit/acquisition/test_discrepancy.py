@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from histoloop.acquisition.discrepancy import Outputs, cod, discrepancy_map
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NEW = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, -1.0, 3.0]])
+OLD = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 3.0], [1.0, -1.0, 3.0]])
+LOGITS = arrays(np.float64, (2, 3, 4), elements=st.floats(-50, 50))
+EITHER = pytest.mark.parametrize("outputs", ["logit", "softmax"])
+
+
+def test_the_discrepancy_of_class_logits_is_the_norm_of_their_difference() -> None:
+    values = [cod(old, new) for old, new in zip(OLD, NEW, strict=True)]
+    assert values == pytest.approx([1.41421356237, 3.0, 0.0], rel=1e-9)
+
+
+def test_the_softmax_form_is_the_norm_not_half_its_square() -> None:
+    values = [cod(old, new, outputs="softmax") for old, new in zip(OLD, NEW, strict=True)]
+    assert values == pytest.approx([0.42096285413, 0.705587357788, 0.0], rel=1e-9)
+    assert [value**2 / 2 for value in values] == pytest.approx([0.0886048622785, 0.248926759735, 0.0], rel=1e-9)
+
+
+@EITHER
+@given(logits=LOGITS)
+@settings(deadline=None, max_examples=20)
+def test_identical_models_have_no_discrepancy(outputs: Outputs, logits: NDArray[np.float64]) -> None:
+    for output in (logits, logits[0], logits[0, 0]):
+        assert cod(output, output, outputs=outputs) == 0
+
+
+@EITHER
+@given(old=LOGITS, new=LOGITS)
+@settings(deadline=None, max_examples=20)
+def test_discrepancy_is_symmetric_and_regions_of_any_size_compare(
+    outputs: Outputs, old: NDArray[np.float64], new: NDArray[np.float64]
+) -> None:
+    value = cod(old, new, outputs=outputs)
+    assert value == pytest.approx(cod(new, old, outputs=outputs))
+    assert value == pytest.approx(cod(np.tile(old, (1, 2, 3)), np.tile(new, (1, 2, 3)), outputs=outputs), abs=1e-12)
+
+
+@EITHER
+def test_a_foreground_logit_is_one_of_two_whose_other_is_zero(outputs: Outputs) -> None:
+    old, new = NEW, OLD
+    pair_old, pair_new = (np.stack([np.zeros_like(logits), logits]) for logits in (old, new))
+    assert cod(old, new, outputs=outputs) == pytest.approx(cod(pair_old, pair_new, outputs=outputs))
+
+
+def test_the_map_shows_where_the_output_moved() -> None:
+    old = np.zeros((2, 2))
+    new = np.array([[0.0, 0.0], [3.0, -4.0]])
+    assert np.array_equal(discrepancy_map(old, new), [[0, 0], [3, 4]])
+    assert cod(old, new) == pytest.approx(2.5)
+
+
+def test_logit_and_softmax_rank_differently() -> None:
+    sure, unsure = (np.array([20.0]), np.array([30.0])), (np.array([-1.0]), np.array([1.0]))
+    logit = [cod(old[:, None], new[:, None]) for old, new in (sure, unsure)]
+    softmax = [cod(old[:, None], new[:, None], outputs="softmax") for old, new in (sure, unsure)]
+    assert logit[0] > logit[1]
+    assert softmax[0] < softmax[1]
+
+
+def test_outputs_that_do_not_compare_are_refused() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        cod(np.zeros((2, 2)), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="one shape"):
+        cod(np.zeros((0, 2)), np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="finite"):
+        cod(np.array([np.inf]), np.array([np.inf]))
+    with pytest.raises(ValueError, match="'logit' or 'softmax'"):
+        cod(np.zeros(2), np.zeros(2), outputs="sigmoid")  # type: ignore[arg-type]
