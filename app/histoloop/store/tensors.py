@@ -51,7 +51,7 @@ class TensorCache:
         partial = beside(path)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file(dict(tensors), partial)
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
             os.replace(partial, path)
             self._size = (self._size or 0) + path.stat().st_size if self._size is not None else self._measure()
         except (OSError, SafetensorError):  # a full disk must not stop the work

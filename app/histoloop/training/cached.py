@@ -55,6 +55,7 @@ def train_on_features(
     *,
     annotated: Sequence[Sequence[FeatureTile]],
     pseudo: Sequence[FeatureTile] = (),
+    unlabelled: Sequence[FeatureTile] = (),
     validation: Sequence[FeatureTile] = (),
     settings: CachedSettings,
     device: torch.device,

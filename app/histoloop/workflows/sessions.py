@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from histoloop.acquisition.propagation import (
+    SHARE_BY_CHANCE,
     capped_k,
     colour_histograms,
     distance_matrix,
@@ -34,24 +35,27 @@ if TYPE_CHECKING:
     from histoloop.store.tensors import TensorCache
     from histoloop.training.samples import TrainingTile
 
-PROPAGATION, CONSISTENCY = "propagation", "consistency"
+PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "consistency"
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """What a session does: an acquisition strategy, with label propagation and consistency or without.
 
-    Written 'entropy', 'random+propagation', 'random+propagation+consistency'.
+    Written 'entropy', 'random+propagation', 'random+propagation+consistency'. 'propagation-uncapped' takes the paper's k
+    as it is, cut only to the neighbours there are (acquisition/propagation.py: capped_k).
     """
 
     acquisition: str
     propagation: bool = False
     consistency: bool = False
+    uncapped: bool = False
 
     @property
     def name(self) -> str:
         """As it is written."""
-        added = ((PROPAGATION, self.propagation), (CONSISTENCY, self.consistency))
+        propagation = UNCAPPED if self.uncapped else PROPAGATION
+        added = ((propagation, self.propagation), (CONSISTENCY, self.consistency))
         return "+".join([self.acquisition, *(word for word, wanted in added if wanted)])
 
     @staticmethod
@@ -60,12 +64,13 @@ class Way:
         acquisition, *added = text.strip().split("+")
         if acquisition not in STRATEGIES:
             raise RecipeError(f"There is no strategy {acquisition!r}.", advice=f"Strategies: {', '.join(STRATEGIES)}.")
-        if unknown := set(added) - {PROPAGATION, CONSISTENCY}:
+        if unknown := set(added) - {PROPAGATION, UNCAPPED, CONSISTENCY}:
             raise RecipeError(
                 f"A strategy cannot be joined with {', '.join(sorted(unknown))}.",
                 advice=f"Join it with {PROPAGATION} or {CONSISTENCY}, as in random+{PROPAGATION}.",
             )
-        return Way(acquisition, PROPAGATION in added, CONSISTENCY in added)
+        propagation = PROPAGATION in added or UNCAPPED in added
+        return Way(acquisition, propagation, CONSISTENCY in added, UNCAPPED in added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +252,7 @@ def advance(bench: Bench, way: Way, state: State, settings: SessionSettings, see
     With propagation the pool P is pseudo-labelled by the decoder of the round before; then learning and
     pseudo-labelling run twice (label-prop 4.1: so that P is of use in its own round). The query follows once.
     """
-    pseudo = _grown(bench, state.annotated, state.pseudo, settings) if way.propagation else ()
+    pseudo = _grown(bench, way, state, settings) if way.propagation else ()
     decoder, threshold, seconds = state.decoder, state.threshold, 0.0
     for _pass in range(2 if way.propagation else 1):
         labelled = _pseudo_labelled(bench, pseudo, decoder, threshold) if decoder is not None else []
@@ -314,12 +319,13 @@ def _learn(
     return decoder, seconds
 
 
-def _grown(bench: Bench, annotated: Sequence[int], pseudo: Sequence[int], settings: SessionSettings) -> tuple[int, ...]:
+def _grown(bench: Bench, way: Way, state: State, settings: SessionSettings) -> tuple[int, ...]:
     """P with the neighbours of what is annotated."""
-    known = Counter(bench.classes[index] for index in annotated)
-    k = capped_k(Counter(bench.classes), known, k=settings.neighbours)
-    found = neighbours_to_propagate(bench.distances, bench.classes, annotated, k=k)
-    return tuple(sorted((set(pseudo) | set(found)) - set(annotated)))
+    known = Counter(bench.classes[index] for index in state.annotated)
+    share = 1.0 if way.uncapped else SHARE_BY_CHANCE
+    k = capped_k(Counter(bench.classes), known, k=settings.neighbours, share=share)
+    found = neighbours_to_propagate(bench.distances, bench.classes, state.annotated, k=k)
+    return tuple(sorted((set(state.pseudo) | set(found)) - set(state.annotated)))
 
 
 def _pseudo_labelled(bench: Bench, pseudo: Sequence[int], decoder: Decoder, threshold: float) -> list[FeatureTile]:

@@ -16,13 +16,11 @@ from histoloop.geometry import Region
 from histoloop.progress import Progress, finish
 from histoloop.workflows.annotate import begin, cannot_tell, skip
 from histoloop.workflows.annotate import finish as finish_annotation
+from histoloop.workflows.candidates import MAX_REGION_PX, REGION_MAP_PX, region_side_px
 from histoloop.workflows.query import (
-    MAX_REGION_PX,
-    REGION_MAP_PX,
     THUMBNAIL_PX,
     ask,
     query_thumbnail_path,
-    region_side_px,
 )
 
 if TYPE_CHECKING:

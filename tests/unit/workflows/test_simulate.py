@@ -69,6 +69,7 @@ def test_every_strategy_runs_a_whole_session_from_the_same_first_query(
     ways = [
         "random", "entropy", "least-confidence", "margin", "ratio", "mc-dropout", "k-center", "vaal", "svm-margin",
         "learned-loss", "cod", "cod-softmax", "random+propagation", "entropy+propagation+consistency",
+        "random+propagation-uncapped",
     ]  # fmt: skip
     found = run(discs, model, tmp_path / "all.json", *ways)
     assert [curve.name for curve in found.curves] == ways
@@ -190,6 +191,8 @@ def test_a_strategy_that_is_not_known_is_refused_with_the_known_ones(text: str, 
 def test_a_way_is_written_as_it_is_read() -> None:
     way = Way("entropy", propagation=True, consistency=True)
     assert Way.parse(way.name) == way
+    uncapped = Way("random", propagation=True, uncapped=True)
+    assert Way.parse(uncapped.name) == uncapped
     assert Way.parse(" random ") == Way("random")
 
 
