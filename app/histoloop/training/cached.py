@@ -81,7 +81,7 @@ def train_on_features(
         of_pseudo = _endless(len(pseudo), steps * size, rng)
         for step in range(steps):
             chosen = slice(step * size, (step + 1) * size)
-            tiles = [annotated[index][rng.integers(len(annotated[index]))] for index in of_annotated[chosen]]
+            tiles = [annotated[index][int(rng.integers(len(annotated[index])))] for index in of_annotated[chosen]]
             tiles += [replace(pseudo[index], weight=weight) for index in of_pseudo[chosen]]
             yield collate_features(tiles, crop_px=settings.crop_px, generator=generator)
 
@@ -99,7 +99,7 @@ def train_on_features(
 
     return (
         yield from fit(
-            decoder.to(device, memory_format=torch.channels_last),
+            decoder.to(device).to(memory_format=torch.channels_last),
             stage="Training the masks",
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,

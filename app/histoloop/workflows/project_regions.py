@@ -39,7 +39,8 @@ class RegionReader:
     def __init__(self, project: Project, model: LoadedModel, network: Hybrid) -> None:
         self.project, self.model, self.network = project, model, network.eval()
         self._cache = TensorCache(project.folder / CACHE)
-        self._digest = _digest(network)
+        self.sees = _digest(network)
+        """Which classifier it is: readers of the same one see the same."""
 
     def candidate(self, candidate: Candidate) -> ProjectRegion:
         """A region that may be asked about."""
@@ -66,7 +67,7 @@ class RegionReader:
         """What the classifier sees in a region, or in a view of it (training/features.py: view_of)."""
         place = region.region
         where = f"{region.slide.fingerprint}|{place.x},{place.y},{place.width},{place.height}"
-        key = f"{self._digest}|{where}|{view}|{stain if view else 0}"
+        key = f"{self.sees}|{where}|{view}|{stain if view else 0}"
         kept = self._cache.get(key)
         if kept is not None:
             return Features.of_tensors(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -79,11 +79,19 @@ class ScoringSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """Who asks: the decoder of this round and of the round before (in the first: the untrained one), on a device."""
+    """Who asks: the decoder of this round and of the round before (in the first: the untrained one), on a device.
+
+    `before` reads features of a region for the earlier decoder where its classifier was another one.
+    """
 
     decoder: Decoder
     earlier: Decoder
-    device: torch.device
+    before: Callable[[Any], Features] | None = None
+    device: torch.device = torch.device("cpu")
+
+    def features_before(self, region: Region) -> Features:
+        """What the earlier model's classifier sees in a region: the same, unless `before` reads it."""
+        return region.features() if self.before is None else self.before(region)
 
 
 def score_regions(
@@ -120,7 +128,13 @@ def _scores(
     """Scores (N,) that do not depend on what is picked."""
     if strategy in OF_PROBABILITIES:
         measure = OF_PROBABILITIES[strategy]
-        return (yield from _each(candidates, lambda logits, _features: measure(probability(logits)), asked))
+        return (
+            yield from _each(
+                candidates,
+                lambda features: measure(probability(decode(asked.decoder, features, device=asked.device))),
+                asked,
+            )
+        )
     if strategy == "mc-dropout":
         return (yield from _by_passes(candidates, asked, settings, seed))
     if strategy in ("cod", "cod-softmax"):
@@ -143,22 +157,21 @@ def embeddings(regions: Sequence[Region], *, like: Sequence[Region] = ()) -> NDA
 
 
 def _each(
-    candidates: Sequence[Region], measure: Callable[[NDArray[np.float32], Features], float], asked: Asked
+    candidates: Sequence[Region], measure: Callable[[Features], float], asked: Asked
 ) -> Work[NDArray[np.float64]]:
-    """A measure of each candidate's logits."""
+    """A measure of each candidate's features."""
     scores = np.empty(len(candidates))
     asked.decoder.eval()
     for number, region in enumerate(candidates):
         yield Progress(STAGE, number, len(candidates))
-        features = region.features()
-        scores[number] = measure(decode(asked.decoder, features, device=asked.device), features)
+        scores[number] = measure(region.features())
     return scores
 
 
 def _by_passes(
     candidates: Sequence[Region], asked: Asked, settings: ScoringSettings, seed: int
 ) -> Work[NDArray[np.float64]]:
-    def variance(_logits: NDArray[np.float32], features: Features) -> float:
+    def variance(features: Features) -> float:
         passes = PassVariance()
         for _ in range(settings.passes):
             logits = decode(asked.decoder, features, device=asked.device, dropout=settings.dropout)
@@ -172,13 +185,16 @@ def _by_passes(
 
 
 def _by_change(candidates: Sequence[Region], asked: Asked, *, softmax: bool) -> Work[NDArray[np.float64]]:
+    outputs: Literal["logit", "softmax"] = "softmax" if softmax else "logit"
+    scores = np.empty(len(candidates))
+    asked.decoder.eval()
     asked.earlier.eval()
-
-    def change(logits: NDArray[np.float32], features: Features) -> float:
-        before = decode(asked.earlier, features, device=asked.device)
-        return cod(before, logits, outputs="softmax" if softmax else "logit")
-
-    return (yield from _each(candidates, change, asked))
+    for number, region in enumerate(candidates):
+        yield Progress(STAGE, number, len(candidates))
+        before = decode(asked.earlier, asked.features_before(region), device=asked.device)
+        now = decode(asked.decoder, region.features(), device=asked.device)
+        scores[number] = cod(before, now, outputs=outputs)
+    return scores
 
 
 def _by_vaal(

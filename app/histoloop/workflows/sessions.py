@@ -367,7 +367,7 @@ def _ask(
         way.acquisition,
         [_Item(bench, index) for index in free],
         annotated=[_Item(bench, index) for index in state.annotated],
-        asked=Asked(decoder, earlier, bench.device),
+        asked=Asked(decoder, earlier, device=bench.device),
         settings=settings.score,
         seed=seed * 1009 + state.round + 1,
     )
