@@ -106,7 +106,7 @@ def run(results: Path, data: Path, name: str, recipe: str, seed: int) -> None:
     started = time.monotonic()
     if not model.exists():
         plan = results / "models" / f"{recipe}.toml"
-        plan.write_text(_reduced(recipe, data), encoding="utf-8")
+        plan.write_text(reduced_recipe(recipe, data), encoding="utf-8")
         train = ["train", "--recipe", plan, "--data", data / field.folder, "--out", model, "--seed", seed]
         _histoloop(*train, *(["--epochs", field.epochs] if field.epochs else []))
     minutes = (time.monotonic() - started) / 60
@@ -133,7 +133,7 @@ def run(results: Path, data: Path, name: str, recipe: str, seed: int) -> None:
     print(f"{done.name}: {minutes:.1f} minutes", flush=True)
 
 
-def _reduced(recipe: str, data: Path) -> str:
+def reduced_recipe(recipe: str, data: Path) -> str:
     """The recipe from the weights that lie with the data: the shipped ones download torchvision's."""
     weights = (data / "weights" / "mobilenet_v2-imagenet.safetensors").resolve().as_posix()
     middle = "[0.50196, 0.50196, 0.50196]"  # its input is (x - 128) / 128

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from histoloop.losses.consistency import pixel_consistency
 from histoloop.losses.segmentation import binary_cross_entropy, soft_dice
 from histoloop.training.features import FeatureBatch, FeatureTile, collate_features, decode, probability
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.metrics import mean_dice, pooled_dice
+from histoloop.training.teacher import ConsistencySettings, Teacher
 from histoloop.training.thresholds import BestThreshold, ThresholdSearch
 
 if TYPE_CHECKING:
@@ -21,13 +23,16 @@ if TYPE_CHECKING:
     from histoloop.networks.unet import Decoder
     from histoloop.progress import Work
 
+PAPER_CONSISTENCY = 0.05
+"""Lambda of tod eq 9."""
+
 
 @dataclass(frozen=True, slots=True)
 class CachedSettings:
     """An epoch is `steps_per_epoch` batches of annotated tiles, each with as many pseudo-labelled ones, if there are.
 
     `pseudo_weight` is lambda of eq 1. `views` of each annotated tile are learned from in turn: it, and it turned,
-    flipped and with another `stain`. `crop_px` is a multiple of 32.
+    flipped and with another `stain`. `crop_px` is a multiple of 32. `consistency` is of the tiles nobody annotated.
     """
 
     loop: LoopSettings = field(
@@ -40,6 +45,7 @@ class CachedSettings:
     views: int = 4
     stain: float = 0.06
     crop_px: int = 192
+    consistency: ConsistencySettings = field(default_factory=lambda: ConsistencySettings(weight=PAPER_CONSISTENCY))
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch < 1:
@@ -65,41 +71,58 @@ def train_on_features(
 
     `annotated` has the views of each annotated tile; `pseudo` carries pseudo-masks, all of weight lambda. A step sees a
     batch of each pool. So that they count as in eq 1, whose sums run over all tiles, the pseudo-labelled batch weighs
-    lambda |P| / |L|: the tiles are drawn, the sums are the same in the mean.
+    lambda |P| / |L|: the tiles are drawn, the sums are the same in the mean. On `unlabelled` tiles the decoder is pulled
+    towards its own moving average (tod eq 9).
     """
     if not annotated:
         raise ValueError("there is no annotated tile to learn from")
     if any(tile.mask is None for views in annotated for tile in views) or any(tile.mask is None for tile in pseudo):
         raise ValueError("tiles without masks cannot train a decoder")
     size, steps = settings.loop.batch_size, settings.steps_per_epoch
+    each = settings.consistency.unlabelled_per_step
     weight = settings.pseudo_weight * len(pseudo) / len(annotated)
+
+    decoder.to(device).to(memory_format=torch.channels_last)
+    teacher = Teacher(decoder, decay=settings.consistency.decay) if unlabelled and settings.consistency.weight else None
 
     def epoch_batches(epoch: int) -> Iterable[FeatureBatch]:
         rng = np.random.default_rng(epoch_seed(seed, epoch))
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         of_annotated = _endless(len(annotated), steps * size, rng)
         of_pseudo = _endless(len(pseudo), steps * size, rng)
+        of_unlabelled = _endless(len(unlabelled), steps * each, rng) if teacher else []
         for step in range(steps):
             chosen = slice(step * size, (step + 1) * size)
             tiles = [annotated[index][int(rng.integers(len(annotated[index])))] for index in of_annotated[chosen]]
             tiles += [replace(pseudo[index], weight=weight) for index in of_pseudo[chosen]]
+            tiles += [unlabelled[index] for index in of_unlabelled[step * each : (step + 1) * each]]
             yield collate_features(tiles, crop_px=settings.crop_px, generator=generator)
 
     def objective(batch: FeatureBatch) -> Iterable[Tensor]:
         logits_BHW = decoder(batch.stages, dropout=settings.dropout).squeeze(1).float()
-        share = len(batch.weights_B) / size  # both losses divide by the whole batch; eq 1 by the annotated tiles
-        weights_B = batch.weights_B * share
-        loss = binary_cross_entropy(logits_BHW, batch.masks_BHW, valid_BHW=batch.valid_BHW, weights_B=weights_B)
+        taught = len(batch.weights_B) - (each if teacher else 0)
+        # the losses divide by the batch, eq 1 by the annotated tiles
+        weights_B = batch.weights_B[:taught] * (taught / size)
+        logits, masks, valid = logits_BHW[:taught], batch.masks_BHW[:taught], batch.valid_BHW[:taught]
+        loss = binary_cross_entropy(logits, masks, valid_BHW=valid, weights_B=weights_B)
         if settings.loss == "bce+dice":
-            loss = loss + soft_dice(logits_BHW, batch.masks_BHW, valid_BHW=batch.valid_BHW, weights_B=weights_B)
+            loss = loss + soft_dice(logits, masks, valid_BHW=valid, weights_B=weights_B)
+        if teacher:
+            averaged_BHW = teacher(tuple(stage[taught:] for stage in batch.stages)).squeeze(1).float()
+            distance = pixel_consistency(logits_BHW[taught:], averaged_BHW, valid_BHW=batch.valid_BHW[taught:])
+            loss = loss + settings.consistency.weight * distance
         yield loss
+
+    def follow(step: int) -> None:
+        if teacher:
+            teacher.update(decoder, step)
 
     def validate() -> Mapping[str, float]:
         return dice_figures(decoder, validation, device=device) if validation else {}
 
     return (
         yield from fit(
-            decoder.to(device).to(memory_format=torch.channels_last),
+            decoder,
             stage="Training the masks",
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
@@ -109,6 +132,8 @@ def train_on_features(
             settings=settings.loop,
             device=device,
             seed=seed,
+            learned=(teacher,) if teacher else (),
+            after_step=follow,
         )
     )
 
