@@ -99,7 +99,7 @@ def write(results: Path) -> None:
         content = json.loads(file.read_text(encoding="utf-8"))
         picture = results / f"{name}.png"
         if picture.exists():
-            shutil.copy(picture, PAGE.with_name("images") / f"active-learning-{name}.png")
+            shutil.copy(picture, PAGE.with_name("pictures") / f"active-learning-{name}.png")
         parts.append(section(name, field, content))
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(START, 1)
@@ -120,7 +120,7 @@ def section(name: str, field: Field, content: dict) -> str:
         f"Class maps without any mask {100 * lower:.1f}, all masks {100 * upper:.1f}; 90 % of that is {100 * goal:.1f}. "
         f"Mean Dice after {', '.join(map(str, annotated))} annotated regions.",
         "",
-        f"![learning curves](images/active-learning-{name}.png)",
+        f"![learning curves](pictures/active-learning-{name}.png)",
         "",
         f"| strategy | AUC | {' | '.join(map(str, annotated))} | 90 % at | seconds to learn | to ask | seeds | paper's AUC |",
         "|" + "---|" * (len(annotated) + 7),
