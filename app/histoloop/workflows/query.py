@@ -101,7 +101,7 @@ def _candidates(project: Project) -> Work[list[_Candidate]]:
         with open_project_slide(record) as slide:
             tissue = find_tissue(slide)
         side = region_side_px(slide_map.downsample)
-        asked = _asked_before(project, record.id)
+        asked = asked_before(project, record.id)
         for region in candidate_regions(
             width=record.width, height=record.height, region_px=side, tissue=tissue, excluded=asked
         ):
@@ -113,7 +113,8 @@ def _overlap(one: _Candidate, other: _Candidate) -> bool:
     return one.slide.id == other.slide.id and one.region.overlaps(other.region)
 
 
-def _asked_before(project: Project, slide_id: int) -> list[Region]:
+def asked_before(project: Project, slide_id: int) -> list[Region]:
+    """Regions of a slide that somebody annotated, began to, skipped or could not tell."""
     annotated = [
         annotation.region
         for annotation in project.annotations(slide_id=slide_id)
