@@ -1,4 +1,4 @@
-"""Commands that make and measure models: train, recipes, evaluate, patches."""
+"""Commands that make and measure models: train, recipes, evaluate, rank, patches."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_dealing, add_device, count
-from histoloop.cli.terminal import OK, WRONG, run
+from histoloop.cli.arguments import add_command, add_dealing, add_device, count, positive
+from histoloop.cli.terminal import OK, WRONG, run, write_json
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +26,11 @@ def add_commands(commands: Commands) -> None:
         choices=("masks", "sizes", "labels", "min-max"),
         default="masks",
         help="what a project learns from (default: masks; sizes and labels learn from the masks too, afterwards)",
+    )
+    trained.add_argument(
+        "--consistency",
+        action="store_true",
+        help="a project's regions that nobody annotated teach too, by consistency over time (with masks only)",
     )
     trained.add_argument("--recipe", help="recipe name or file (with --data and --out); see: histoloop recipes")
     trained.add_argument("--data", type=Path, help="folder or CSV file of the data set")
@@ -52,6 +57,23 @@ def add_commands(commands: Commands) -> None:
     add_dealing(measured)
     add_device(measured)
 
+    ranked = add_command(commands, "rank", _rank, "rank saved models for your slides without labels, the best first")
+    ranked.add_argument("models", nargs="*", metavar="MODEL", help="model folders (default: those of the project)")
+    where = ranked.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data", type=Path, help="folder or CSV file of a data set; its labels are not looked at")
+    where.add_argument("--project", type=Path, help="project, whose regions that nobody annotated are looked at")
+    ranked.add_argument(
+        "--by",
+        choices=("official", "case", "whole"),
+        default="whole",
+        help="tiles of a data set: all (default), or the test part as stated or dealt by case",
+    )
+    ranked.add_argument("--mpp", type=positive, help="micrometres per pixel of the data set, where it does not say")
+    ranked.add_argument("--outputs", choices=("logit", "softmax"), default="logit", help="compared (default: logit)")
+    ranked.add_argument("--regions", type=count, default=3, help="regions to list of each model (default: 3)")
+    ranked.add_argument("--json", type=Path, metavar="FILE", help="write all as JSON ('-': to standard output)")
+    add_device(ranked)
+
     sampled = add_command(commands, "patches", _patches, "sample patches of whole slides with tumour masks into a CSV")
     sampled.add_argument("slides", type=Path, help="folder of slides")
     sampled.add_argument("--masks", type=Path, required=True, help="folder of masks or GeoJSON named as the slides")
@@ -67,6 +89,10 @@ def add_commands(commands: Commands) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     data_set = (options.recipe, options.data, options.out)
+    if options.consistency and (options.project is None or options.learn_from != "masks"):
+        message = "--consistency goes with a PROJECT that learns from masks; recipes have [segment.consistency]"
+        print(f"histoloop train: {message}", file=sys.stderr)
+        return WRONG
     if options.project is None and all(data_set):
         from histoloop.workflows.train import train_model
 
@@ -96,6 +122,7 @@ def _train(options: argparse.Namespace) -> int:
             retrain(
                 project,
                 learn_from=options.learn_from,
+                consistency=options.consistency,
                 device=options.device,
                 seed=options.seed,
                 epochs=options.epochs,
@@ -150,6 +177,34 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     print(table_text(found.table), end="")
     for warning in found.warnings:
+        print(f"Mind: {warning}", file=sys.stderr)
+    return OK
+
+
+def _rank(options: argparse.Namespace) -> int:
+    if options.data and not options.models:
+        print("histoloop rank: name the model folders to rank on a data set", file=sys.stderr)
+        return WRONG
+    from histoloop.workflows.rank_models import rank_on_dataset, rank_on_project
+    from histoloop.workflows.shipped import find_model
+
+    models = [find_model(name) for name in options.models]
+    settings = {"outputs": options.outputs, "device": options.device}
+    if options.data:
+        ranking = run(rank_on_dataset(models, data=options.data, split=options.by, mpp=options.mpp, **settings))
+    else:
+        from histoloop.workflows.projects import opened_project
+
+        with opened_project(options.project) as project:
+            ranking = run(rank_on_project(project, models, **settings))
+    if options.json:
+        write_json(options.json, ranking.as_json())
+    if options.json != Path("-"):
+        for place, model in enumerate(ranking.models, start=1):
+            print(f"{place}  {model.discrepancy:.4g}  {model.name}  {model.folder}")
+            for region in model.regions[: options.regions]:
+                print(f"     {region.discrepancy:.4g}  {region.region}")
+    for warning in ranking.warnings:
         print(f"Mind: {warning}", file=sys.stderr)
     return OK
 

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
@@ -23,12 +23,16 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Saved:
-    """Where a training stood: epochs done, best weights so far with their figures, figures of every validated epoch."""
+    """Where a training stood: epochs done, best weights so far with their figures, figures of every validated epoch.
+
+    `earlier` are those tensors of the state one epoch before the best that differ from it.
+    """
 
     epochs: int
     best: Mapping[str, Tensor]
     figures: Mapping[str, float]
     history: tuple[Mapping[str, float], ...]
+    earlier: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Checkpoint:
@@ -58,6 +62,7 @@ class Checkpoint:
         """
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in saved.best.items()}
+        tensors |= {f"earlier.{name}": tensor for name, tensor in saved.earlier.items()}
         for number, module in enumerate(learned):
             tensors |= {f"learned.{number}.{name}": tensor for name, tensor in module.state_dict().items()}
         for index, state in optimiser.state_dict()["state"].items():
@@ -95,7 +100,7 @@ class Checkpoint:
         plain["state"] = _nested(_part(tensors, "optimiser."))
         optimiser.load_state_dict(plain)
         history = tuple(head["history"])
-        return Saved(head["epochs"], _part(tensors, "best."), head["figures"], history)
+        return Saved(head["epochs"], _part(tensors, "best."), head["figures"], history, _part(tensors, "earlier."))
 
     def _read(self) -> tuple[dict[str, Any], Tensors]:
         advice = f"Delete {self.path} to start anew."

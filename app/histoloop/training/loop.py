@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, TypeVar
 
 import torch
@@ -71,11 +71,20 @@ class LoopSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitResult:
-    """The best state found, its figures, and the figures of every validated epoch."""
+    """The best state found, its figures, and the figures of every validated epoch.
+
+    `earlier` are those tensors of the state one epoch before the kept one that differ from it (tod section V: how far
+    the outputs moved in between tells models apart without labels).
+    """
 
     weights: Mapping[str, Tensor]
     figures: Mapping[str, float]
     history: tuple[Mapping[str, float], ...]
+    earlier: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def way_back(self) -> dict[str, Tensor]:
+        """What to add to `weights` to be one epoch earlier; tensors that it would leave as they are have no entry."""
+        return {name: tensor - self.weights[name] for name, tensor in self.earlier.items()}
 
 
 def fit(
@@ -91,20 +100,23 @@ def fit(
     device: torch.device,
     seed: int = 0,
     learned: Sequence[nn.Module] = (),
+    after_step: Callable[[int], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
     """Train the network's trainable parameters; keep the epoch whose figure `rank_by` is highest (ties: the later).
 
     The loss of a batch is the sum of the parts that `objective` gives. Each is propagated back before the next one is
-    asked for, so that only one graph is in memory. `learned` modules belong to the objective: they are trained without
-    weight decay. The last epoch is kept when `rank_by` is None or `validate` returns nothing to rank by. Leaves the
+    asked for, so that only one graph is in memory. `learned` modules belong to the objective: what can be trained of
+    them is, without weight decay, and the checkpoint keeps them. `after_step` is told how many steps have been taken,
+    over all epochs. The last epoch is kept when `rank_by` is None or `validate` returns nothing to rank by. Leaves the
     best weights in the network. Each epoch draws its own random numbers, so that a training that goes on from a
     `checkpoint` ends as if it had never stopped. RecipeError when the loss stops being a number.
     """
     optimiser = _optimiser(network, learned, settings)
     saved = checkpoint.restore(network, optimiser, learned) if checkpoint else None
     history = list(saved.history) if saved else []
-    best = FitResult(saved.best, saved.figures, ()) if saved else None
+    best = FitResult(saved.best, saved.figures, (), saved.earlier) if saved else None
+    before = _copy(network)
     for epoch in range(saved.epochs if saved else 0, settings.epochs):
         torch.manual_seed(epoch_seed(seed, epoch))
         network.train()
@@ -113,7 +125,10 @@ def fit(
             rate = settings.rate(epoch * batches_per_epoch + len(losses), batches_per_epoch)
             losses.append(_step(optimiser, objective, batch.to(device), rate=rate, settings=settings))
             _check(losses[-1], stage=stage, epoch=epoch)
+            if after_step:
+                after_step(epoch * batches_per_epoch + len(losses))
             yield Progress(stage, epoch + len(losses) / batches_per_epoch, settings.epochs, f"epoch {epoch + 1}")
+        now = _copy(network)
         figures: dict[str, float] = {"epoch": epoch + 1, "loss": sum(losses) / len(losses)}
         if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
             network.eval()
@@ -121,14 +136,16 @@ def fit(
                 figures |= validate()
             history.append(figures)
             if best is None or _rank(figures, rank_by) >= _rank(best.figures, rank_by):
-                best = FitResult(_copy(network), figures, ())
+                best = FitResult(now, figures, (), _differing(before, now))
         if checkpoint and best and (epoch + 1 == settings.epochs or checkpoint.is_due()):
-            checkpoint.save(Saved(epoch + 1, best.weights, best.figures, tuple(history)), network, optimiser, learned)
+            state = Saved(epoch + 1, best.weights, best.figures, tuple(history), best.earlier)
+            checkpoint.save(state, network, optimiser, learned)
+        before = now
         yield Progress(stage, epoch + 1, settings.epochs, f"epoch {epoch + 1}", figures)
     assert best is not None  # the last epoch is always validated
     network.load_state_dict(best.weights)
     network.eval()
-    return FitResult(best.weights, best.figures, tuple(history))
+    return FitResult(best.weights, best.figures, tuple(history), best.earlier)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -162,14 +179,18 @@ def _step(
 
 def _optimiser(network: nn.Module, learned: Sequence[nn.Module], settings: LoopSettings) -> torch.optim.Optimizer:
     groups: list[dict[str, Any]] = [
-        {"params": [parameter for parameter in network.parameters() if parameter.requires_grad]},
-        {"params": [parameter for module in learned for parameter in module.parameters()], "weight_decay": 0.0},
+        {"params": _trainable(network)},
+        {"params": [parameter for module in learned for parameter in _trainable(module)], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
     return torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
+
+
+def _trainable(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 def _check(loss: float, *, stage: str, epoch: int) -> None:
@@ -187,3 +208,7 @@ def _rank(figures: Mapping[str, float], rank_by: str | None) -> float:
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+
+
+def _differing(before: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in before.items() if not torch.equal(tensor, now[name])}

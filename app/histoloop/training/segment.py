@@ -10,18 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from histoloop.losses.consistency import pixel_consistency
 from histoloop.losses.segmentation import binary_cross_entropy, soft_dice
 from histoloop.training.augment import AugmentSettings, augment
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.metrics import mean_dice, pooled_dice
 from histoloop.training.outputs import look_at, normalise
 from histoloop.training.samples import Batch, TrainingTile, batches, plain_order
+from histoloop.training.teacher import ConsistencySettings, Teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from histoloop.networks.hybrid import Hybrid
-    from histoloop.networks.network import SlideNetwork
+    from histoloop.networks.network import NetworkOutput, SlideNetwork
     from histoloop.progress import Work
     from histoloop.training.checkpoint import Checkpoint
 
@@ -32,7 +34,7 @@ class SegmentSettings:
 
     `keep` 'last' when the validation tiles are to measure the result and so must not choose it. `freeze` keeps the
     classifier as it is (label-prop); without it the whole network learns from masks, and from labels by cross-entropy
-    with the weight `label_weight`: a U-Net.
+    with the weight `label_weight`: a U-Net. `consistency` adds what can be learned from tiles without masks.
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -41,6 +43,7 @@ class SegmentSettings:
     keep: Literal["best", "last"] = "best"
     freeze: bool = True
     label_weight: float = 0.1
+    consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
 
     def __post_init__(self) -> None:
         if self.loss not in ("bce", "bce+dice"):
@@ -64,11 +67,14 @@ def train_decoder(
     std: Sequence[float],
     device: torch.device,
     seed: int,
+    unlabelled: Sequence[TrainingTile] = (),
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
     """Freeze the classifier and train the decoder, or both; the epoch of the best mean Dice on `validation` is kept.
 
-    Without validation tiles, or where the settings say so, the last epoch is kept. Tiles need masks (ValueError).
+    Without validation tiles, or where the settings say so, the last epoch is kept. Tiles need masks (ValueError), but
+    for the `unlabelled` ones: where the settings weigh them, each step also pulls the network towards its own average
+    on some of them (tod eq 9). What is drawn for those changes nothing for the others.
     """
     if unmasked := [tile.name for tile in (*training, *validation) if tile.mask is None]:
         raise ValueError(f"tiles without masks cannot train a decoder: {', '.join(unmasked[:3])}")
@@ -77,12 +83,18 @@ def train_decoder(
         raise ValueError("a network without a decoder cannot learn from masks")
     if settings.freeze:
         network.freeze_classifier()
+    network.to(device)
+    consistency = None
+    if settings.consistency.weight and unlabelled:
+        consistency = _Consistency(network, unlabelled, settings, augmentation, mean=mean, std=std, seed=seed)
     stride, size = network.stride_px, settings.loop.batch_size
     steps = settings.steps_per_epoch or -(-len(training) // size)
 
     def epoch_batches(epoch: int) -> Iterable[Batch]:
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         rng = np.random.default_rng(epoch_seed(seed, epoch))
+        if consistency:
+            consistency.start(epoch)
         if settings.steps_per_epoch:
             order = np.concatenate([plain_order(len(training), rng) for _ in range(-(-steps * size // len(training)))])
         else:
@@ -105,13 +117,15 @@ def train_decoder(
             labels = functional.cross_entropy(scores_BC.float(), batch.labels_B, ignore_index=-1)
             loss = loss + settings.label_weight * labels
         yield loss
+        if consistency:
+            yield settings.consistency.weight * consistency.loss(device)
 
     def validate() -> Mapping[str, float]:
         return segmentation_figures(network, validation, mean=mean, std=std, device=device) if validation else {}
 
     return (
         yield from fit(
-            network.to(device),
+            network,
             stage="Training the masks",
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
@@ -121,9 +135,73 @@ def train_decoder(
             settings=settings.loop,
             device=device,
             seed=seed,
+            learned=(consistency.teacher,) if consistency else (),
+            after_step=consistency.follow if consistency else None,
             checkpoint=checkpoint,
         )
     )
+
+
+class _Consistency:
+    """What tiles without masks add to a step: the distance of the student from its teacher (tod eq 7).
+
+    Both see the same varied view of a tile, as in the paper: what sets them apart is time alone. The student is what
+    learns: the decoder over a frozen classifier, whose features serve both, else the whole network.
+    """
+
+    def __init__(
+        self,
+        network: Hybrid,
+        tiles: Sequence[TrainingTile],
+        settings: SegmentSettings,
+        augmentation: AugmentSettings,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        seed: int,
+    ) -> None:
+        assert network.decoder is not None  # by the caller
+        self.student = network.decoder if settings.freeze else network
+        self.teacher = Teacher(self.student, decay=settings.consistency.decay)
+        self._features = network.classifier.backbone if settings.freeze else None
+        self._stride = network.stride_px
+        self._tiles, self._count = tiles, settings.consistency.unlabelled_per_step
+        self._augmentation, self._mean, self._std, self._seed = augmentation, mean, std, seed
+        self._batches: Iterator[Batch] = iter(())
+
+    def start(self, epoch: int) -> None:
+        """Begin to draw the tiles of an epoch."""
+        self._batches = self._draw(epoch)
+
+    def _draw(self, epoch: int) -> Iterator[Batch]:
+        """Tiles in shuffled order, over and over."""
+        rng = np.random.default_rng((epoch_seed(self._seed, epoch), 1))  # not the one that draws the masked tiles
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        while True:
+            order = plain_order(len(self._tiles), rng)
+            for batch in batches(self._tiles, order, batch_size=self._count, multiple_px=self._stride):
+                yield augment(batch, self._augmentation, generator, multiple_px=self._stride)
+
+    def loss(self, device: torch.device) -> Tensor:
+        """Of the next tiles."""
+        batch = next(self._batches).to(device)
+        seen: Tensor | tuple[Tensor, ...] = normalise(batch.tiles_BCHW, self._mean, self._std)
+        if self._features:
+            with torch.no_grad():
+                seen = self._features(seen)
+        student_BHW, teacher_BHW = _foreground(self.student(seen)), _foreground(self.teacher(seen))
+        return pixel_consistency(student_BHW, teacher_BHW, valid_BHW=batch.valid_BHW)
+
+    def follow(self, step: int) -> None:
+        """Let the teacher follow, after a step of the student."""
+        self.teacher.update(self.student, step)
+
+
+def _foreground(output: Tensor | NetworkOutput) -> Tensor:
+    """The logits (B, H, W) of a decoder, or of a network with one."""
+    logits_B1HW = output if isinstance(output, Tensor) else output.foreground_B1HW
+    assert logits_B1HW is not None
+    return logits_B1HW.squeeze(1).float()
 
 
 def segmentation_figures(

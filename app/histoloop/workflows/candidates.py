@@ -68,7 +68,7 @@ def find_candidates(project: Project, *, region_map_px: int = REGION_MAP_PX) -> 
             height=record.height,
             region_px=side,
             tissue=tissue,
-            excluded=_asked_before(project, record.id),
+            excluded=asked_before(project, record.id),
         )
         found += [Candidate(record, region, class_of(record)) for region in regions]
     return found
@@ -88,7 +88,8 @@ def class_of(record: SlideRecord) -> str:
     return max(record.predicted, key=record.predicted.__getitem__) if record.predicted else ""
 
 
-def _asked_before(project: Project, slide_id: int) -> list[Region]:
+def asked_before(project: Project, slide_id: int) -> list[Region]:
+    """Regions of a slide that are annotated, being annotated, or settled otherwise."""
     annotated = [
         annotation.region
         for annotation in project.annotations(slide_id=slide_id)

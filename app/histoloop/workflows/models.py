@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,12 @@ from histoloop.errors import DeviceError, ModelError
 from histoloop.networks.build import build_network
 from histoloop.networks.network import SlideNetwork
 from histoloop.store.cards import Card, load_card, model_hash
-from histoloop.store.models import load_weights
+from histoloop.store.models import load_earlier, load_weights
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model in memory, in evaluation mode on its device; `hash` identifies its weights."""
+    """A model in memory, in evaluation mode on its device; `hash` identifies the weights in its folder."""
 
     folder: Path
     card: Card
@@ -52,3 +53,10 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
             advice="Copy the model folder again, whole, or choose another model.",
         ) from error
     return LoadedModel(folder, card, network.eval().to(device), model_hash(folder), device)
+
+
+def one_epoch_earlier(model: LoadedModel) -> LoadedModel:
+    """The model as it was an epoch before it was kept; ModelError where its folder does not say."""
+    network = build_network(model.card.network)
+    network.load_state_dict(load_earlier(model.folder))
+    return dataclasses.replace(model, network=network.eval().to(model.device))

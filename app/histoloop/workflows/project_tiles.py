@@ -1,11 +1,13 @@
-"""What people said of regions, read as training tiles at a model's resolution."""
+"""Regions of a project read as training tiles at a model's resolution: what people said of them, and those left."""
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.acquisition.candidates import candidate_regions
 from histoloop.geometry import Region
 from histoloop.progress import Progress, Work
 from histoloop.slides.tissue import find_tissue
@@ -13,10 +15,11 @@ from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.predict import working_downsample
 from histoloop.workflows.projects import open_project_slide
+from histoloop.workflows.candidates import asked_before, region_side_px
 from histoloop.workflows.weak import WeakAnnotation, weak_annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
     from histoloop.workflows.models import LoadedModel
+
+    Place = tuple[SlideRecord, Region]
 
 WHOLE_PX = 1024
 """A labelled slide or region up to this side, at the model's resolution, is one tile; of larger ones some tiles are
@@ -61,15 +66,18 @@ def _read(
         if annotation.mask_id is None and max(region.width, region.height) > WHOLE_PX * downsample:
             for number, part in enumerate(_parts(slide, region, downsample)):
                 name = f"{record.name}, part {number + 1}"
-                yield TrainingTile(read_pixels(slide, part, downsample), annotation.label, None, name, record.name)
+                yield TrainingTile(readread_pixels(slide, part, downsample), annotation.label, None, name, record.name)
             return
-        pixels = read_pixels(slide, region, downsample)
+        pixels = readread_pixels(slide, region, downsample)
     mask = None
     if annotation.mask_id is not None:
         painted, _origin = project.load_mask(annotation.mask_id)
         mask = shrink_foreground(painted > 0, height=pixels.shape[0], width=pixels.shape[1])
-    name = f"{record.name}, {region.width} x {region.height} at {region.x}, {region.y}"
-    yield TrainingTile(pixels, annotation.label, mask, name, record.name, size=annotation.size)
+    yield TrainingTile(pixels, annotation.label, mask, _name(record, region), record.name, size=annotation.size)
+
+
+def _name(record: SlideRecord, region: Region) -> str:
+    return f"{record.name}, {region.width} x {region.height} at {region.x}, {region.y}"
 
 
 def read_pixels(slide: Slide, region: Region, downsample: float) -> NDArray[np.uint8]:
@@ -96,3 +104,39 @@ def _parts(slide: Slide, region: Region, downsample: float) -> list[Region]:
     good = [square for square in squares if tissue.fraction(square) >= MIN_TISSUE] or squares
     chosen = np.linspace(0, len(good) - 1, min(PARTS, len(good))).round().astype(int)
     return [good[index] for index in sorted(set(chosen.tolist()))]
+
+
+# --- what nobody annotated --------------------------------------------------------------------------------------------
+
+
+def regions_left(project: Project, *, mpp: float, count: int, seed: int) -> Work[list[Place]]:
+    """Up to `count` regions with tissue that share no pixel with one that was asked about, spread over the slides.
+
+    Their size is that of queries to a model of resolution `mpp`. Slides take turns; which regions of a slide come
+    first is drawn with the seed.
+    """
+    rng = np.random.default_rng(seed)
+    slides = [slide for slide in project.slides() if slide.found]
+    left: list[list[Place]] = []
+    for number, record in enumerate(slides):
+        yield Progress("Looking for regions", number, len(slides), record.name)
+        asked = asked_before(project, record.id)
+        with open_project_slide(record) as slide:
+            tissue = find_tissue(slide)
+        side = region_side_px(working_downsample(record.mpp, mpp))
+        regions = candidate_regions(width=record.width, height=record.height, region_px=side, tissue=tissue)
+        free = [region for region in regions if not any(region.overlaps(other) for other in asked)]
+        left.append([(record, free[index]) for index in rng.permutation(len(free))])
+    turns = itertools.zip_longest(*left)
+    return [place for turn in turns for place in turn if place is not None][:count]
+
+
+def unlabelled_tiles(places: Sequence[Place], model: LoadedModel) -> Work[list[TrainingTile]]:
+    """The regions as tiles of which nothing is known."""
+    tiles: list[TrainingTile] = []
+    for number, (record, region) in enumerate(places):
+        yield Progress("Reading regions", number, len(places), record.name)
+        with open_project_slide(record) as slide:
+            pixels = read_pixels(slide, region, working_downsample(record.mpp, model.card.mpp))
+        tiles.append(TrainingTile(pixels, None, None, _name(record, region), record.name))
+    return tiles

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from histoloop.store.toml import dump_toml
 from histoloop.training.recipe import Recipe, load_recipe, shipped_recipes
-from histoloop.workflows.rounds import RECIPES
+from histoloop.workflows.rounds import CONSISTENCY_RECIPE, RECIPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class RecipeSummary:
 
 def list_recipes() -> tuple[RecipeSummary, ...]:
     """The shipped recipes that make a model from a data set, by name."""
-    recipes = [load_recipe(path) for path in shipped_recipes() if path.stem not in RECIPES.values()]
+    of_projects = {*RECIPES.values(), CONSISTENCY_RECIPE}
+    recipes = [load_recipe(path) for path in shipped_recipes() if path.stem not in of_projects]
     return tuple(RecipeSummary(recipe.name, recipe.description, recipe.source) for recipe in recipes)
 
 

@@ -17,15 +17,23 @@ from histoloop.networks.hybrid import Hybrid
 from histoloop.store.cards import model_hash
 from histoloop.store.models import save_model
 from histoloop.training.classify import train_classifier
+from histoloop.training.loop import FitResult
 from histoloop.training.outputs import look_at
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project
-from histoloop.workflows.project_tiles import annotated_tiles
+from histoloop.workflows.project_tiles import annotated_tiles, regions_left, unlabelled_tiles
 from histoloop.workflows.recipes import recipe_text
-from histoloop.workflows.rounds import RECIPES, Candidate, LearnFrom, candidate_of, nothing_to_learn_from
+from histoloop.workflows.rounds import (
+    CONSISTENCY_RECIPE,
+    RECIPES,
+    Candidate,
+    LearnFrom,
+    candidate_of,
+    nothing_to_learn_from,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +41,9 @@ if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.store.project import Project
+
+UNLABELLED_REGIONS = 48
+"""So many regions that nobody annotated take part in a training by consistency, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +55,7 @@ class _Setting:
     learn_from: LearnFrom
     training: Sequence[TrainingTile]
     held_out: Sequence[TrainingTile]
+    unlabelled: Sequence[TrainingTile]
     device: torch.device
     seed: int
 
@@ -52,6 +64,7 @@ def retrain(
     project: Project,
     *,
     learn_from: LearnFrom = "masks",
+    consistency: bool = False,
     device: str = "auto",
     seed: int = 0,
     epochs: int | None = None,
@@ -60,29 +73,37 @@ def retrain(
 
     From 'masks' the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the backbone learns under a
     new head, then a decoder on the masks as far as there are any; from 'min-max' a localizer and a classifier. A region
-    without a label of its own counts with its slide's, else with the one that theta_0 sees in it.
+    without a label of its own counts with its slide's, else with the one that theta_0 sees in it. With `consistency`,
+    which goes with masks (ValueError), regions that nobody annotated teach too (tod eq 6-9).
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
     candidate predicts the slides that have maps. ProjectError when there is nothing of that kind to learn from.
     """
+    if consistency and learn_from != "masks":
+        raise ValueError(f"consistency goes with learning from masks, not from {learn_from}")
     started = time.monotonic()
     place = choose_device(device)
-    recipe = load_recipe(recipe_path(RECIPES[learn_from])).with_epochs(epochs)
+    name = CONSISTENCY_RECIPE if consistency else RECIPES[learn_from]
+    recipe = load_recipe(recipe_path(name)).with_epochs(epochs)
     current = project.current_model()
     theta_0 = load_model(project.base_model().folder, place)
     tiles, held_out = yield from annotated_tiles(project, theta_0)
     training = _teaching(tiles, learn_from, theta_0, project)
+    unlabelled: list[TrainingTile] = []
+    if recipe.segment.consistency.weight:
+        left = yield from regions_left(project, mpp=theta_0.card.mpp, count=UNLABELLED_REGIONS, seed=seed)
+        unlabelled = yield from unlabelled_tiles(left, theta_0)
     old = load_model(current.folder, place)
     old_dice = _dice(old, held_out)
     torch.manual_seed(seed)
-    setting = _Setting(theta_0, recipe, learn_from, training, held_out, place, seed)
+    setting = _Setting(theta_0, recipe, learn_from, training, held_out, unlabelled, place, seed)
     taught = yield from _taught(setting)
     new_dice = _dice(taught.model, held_out)
-    figures = {"loss": taught.loss, "held_out": float(len(held_out))}
+    figures = {"loss": float(taught.fitted.figures["loss"]), "held_out": float(len(held_out))}
     if old_dice is not None and new_dice is not None:
         figures |= {"dice_before": old_dice, "dice": new_dice}
     number = len(project.rounds()) + 1
-    model_id = _save_candidate(project, setting, taught.model, old, number, figures)
+    model_id = _save_candidate(project, setting, taught, old, number, figures)
     mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1)}
@@ -132,12 +153,14 @@ def _labelled(tile: TrainingTile, theta_0: LoadedModel) -> TrainingTile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Taught:
+    """A model that learned, and what its last stage gave."""
+
     model: LoadedModel
-    loss: float
+    fitted: FitResult
 
 
 def _taught(setting: _Setting) -> Work[_Taught]:
-    """theta_0 after learning, with its last loss."""
+    """theta_0 after learning."""
     masked = [tile for tile in setting.training if tile.mask is not None]
     if setting.learn_from == "masks":
         return (yield from _teach_decoder(setting, with_decoder(setting.theta_0.network), masked))
@@ -156,7 +179,7 @@ def _taught(setting: _Setting) -> Work[_Taught]:
     )
     if isinstance(network, Hybrid) and network.decoder is not None:
         return (yield from _teach_decoder(setting, network, masked))
-    return _Taught(_model(setting, network), float(fitted.figures["loss"]))
+    return _Taught(_model(setting, network), fitted)
 
 
 def _fresh(setting: _Setting, *, decoder: bool) -> SlideNetwork:
@@ -184,8 +207,9 @@ def _teach_decoder(setting: _Setting, network: Hybrid, masked: Sequence[Training
         std=card.std,
         device=setting.device,
         seed=setting.seed,
+        unlabelled=setting.unlabelled,
     )
-    return _Taught(_model(setting, network), float(fitted.figures["loss"]))
+    return _Taught(_model(setting, network), fitted)
 
 
 def _model(setting: _Setting, network: SlideNetwork) -> LoadedModel:
@@ -216,24 +240,32 @@ _LEARNED: Mapping[LearnFrom, str] = {
 def _save_candidate(
     project: Project,
     setting: _Setting,
-    trained: LoadedModel,
+    taught: _Taught,
     parent: LoadedModel,
     number: int,
     figures: dict[str, float],
 ) -> int:
     folder = project.new_model_folder(number)
-    count = len(setting.training)
+    trained, count, others = taught.model, len(setting.training), len(setting.unlabelled)
     learned = _LEARNED[setting.learn_from].format(name=trained.card.name, count=count, project=project.name)
+    if others:
+        learned += f" On {others} regions that nobody annotated it was kept consistent with its own average."
     card = dataclasses.replace(
         trained.card,
         name=folder.name,
         title=f"{project.name}, round {number}",
         description=f"{learned} Research use only: not a diagnostic device.\n\n{trained.card.attribution}",
-        training={"recipe": setting.recipe.name, "regions": float(count), "round": float(number)},
+        training={
+            "recipe": setting.recipe.name,
+            "regions": float(count),
+            "round": float(number),
+            **({"unlabelled": float(others)} if others else {}),
+        },
         figures=figures,
         parent=parent.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    save_model(folder, card, trained.network.state_dict(), recipe=recipe_text(setting.recipe), half=True)
+    weights, way_back = trained.network.state_dict(), taught.fitted.way_back()
+    save_model(folder, card, weights, recipe=recipe_text(setting.recipe), half=True, way_back=way_back)
     current = project.current_model()
     return project.add_model(folder.name, hash=model_hash(folder), parent=current.id, round=number).id

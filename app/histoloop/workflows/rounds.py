@@ -24,6 +24,9 @@ RECIPES: Mapping[LearnFrom, str] = {
 }
 """The shipped recipe of each way."""
 
+CONSISTENCY_RECIPE = "retrain-consistency"
+"""Learns from masks, and from regions that nobody annotated too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

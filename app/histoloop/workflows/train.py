@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme
     from histoloop.progress import Work
     from histoloop.training.datasets import Split
+    from histoloop.training.loop import FitResult
     from histoloop.training.samples import TrainingTile
 
     Colours = tuple[tuple[float, ...], tuple[float, ...]]
@@ -89,14 +90,15 @@ def train_model(
     setting = _Setting(network.to(memory_format=torch.channels_last), plan, dataset, colours, place, seed)
     state = out.with_name(f"{out.name}.training")
     try:
-        lent = yield from _train(setting, state, _key(setting, data, split))
+        lent, fitted = yield from _train(setting, state, _key(setting, data, split))
     except RecipeError:
         shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
         raise
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
     figures = validation_figures(network, dataset.validation, dataset.scheme, *colours, device=place)
     card = _card(out.name, setting, figures, lent, time.monotonic() - started)
-    save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True)
+    way_back = fitted.way_back()
+    save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True, way_back=way_back)
     shutil.rmtree(state, ignore_errors=True)
     return out
 
@@ -121,14 +123,15 @@ def _key(setting: _Setting, data: Path, split: Split) -> str:
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
-def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
-    """Both stages; how many masks were lent to the second."""
+def _train(setting: _Setting, state: Path, key: str) -> Work[tuple[int, FitResult]]:
+    """Both stages; how many masks were lent to the second, and what the last stage gave."""
     plan, dataset, network = setting.plan, setting.dataset, setting.network
     mean, std = setting.colours
     if plan.classify.supervision == "sizes":
         _check_sizes(dataset)
+    fitted: FitResult | None = None
     if plan.classify.supervision != "none":
-        yield from train_classifier(
+        fitted = yield from train_classifier(
             network,
             training=[tile for tile in dataset.training if tile.label is not None],
             validation=[tile for tile in dataset.validation if tile.label is not None],
@@ -141,10 +144,12 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
             checkpoint=Checkpoint(state / "classify.safetensors", key),
         )
     if not plan.mask_fraction:
-        return 0
+        assert fitted is not None  # a recipe that teaches nothing is refused
+        return 0, fitted
     assert isinstance(network, Hybrid)  # only a hybrid has decoder_channels
     lent = lend_masks(dataset.training, fraction=plan.mask_fraction, seed=setting.seed)
-    yield from train_decoder(
+    taught = {id(tile) for tile in lent}
+    fitted = yield from train_decoder(
         network,
         training=lent,
         validation=[tile for tile in dataset.validation if tile.mask is not None],
@@ -154,9 +159,10 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[int]:
         std=std,
         device=setting.device,
         seed=setting.seed,
+        unlabelled=[tile for tile in dataset.training if id(tile) not in taught],
         checkpoint=Checkpoint(state / "decoder.safetensors", key),
     )
-    return len(lent)
+    return len(lent), fitted
 
 
 def _check_sizes(dataset: DataSet) -> None:
@@ -271,7 +277,10 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
     ]
     if masks_lent:
         how = "the classifier frozen" if plan.segment.freeze else "the whole network learning"
-        learned.append(f"Then, with {how}, a U-Net decoder on the masks of {masks_lent} ({masks_lent / count:.1%}).")
+        share = f"{masks_lent} ({masks_lent / count:.1%})"
+        steady = masks_lent < count and plan.segment.consistency.weight > 0
+        others = ", and on the rest by staying consistent with its own average (tod eq 6-9)" if steady else ""
+        learned.append(f"Then, with {how}, a U-Net decoder on the masks of {share}{others}.")
     else:
         drawn = title(drawings(setting.network.config)[0])
         learned.append(f"It has seen no outline: its masks are drawn from its class maps ({drawn}).")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from histoloop.cli import main
 from histoloop.training.recipe import load_recipe, parse_recipe, recipe_path, shipped_recipes
-from histoloop.workflows.rounds import RECIPES
+from histoloop.workflows.rounds import CONSISTENCY_RECIPE, RECIPES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,10 +68,11 @@ def evaluate(folder: Path, model: Path, *more: object) -> list[str]:
 def test_recipes_lists_every_recipe_for_a_data_set_with_its_line_and_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert not set(lines) & set(RECIPES.values())  # those retrain a project
+    of_projects = {*RECIPES.values(), CONSISTENCY_RECIPE}
+    assert not set(lines) & of_projects
     for path in shipped_recipes():
         recipe = load_recipe(path)
-        if recipe.name in RECIPES.values():
+        if recipe.name in of_projects:
             continue
         place = lines.index(recipe.name)
         assert lines[place + 1].strip() == recipe.description
@@ -121,6 +122,8 @@ def test_evaluate_measures_the_part_that_is_asked_for(
     ("arguments", "code", "words"),
     [
         (["train", "--recipe", "quick-cam"], 2, ["--data"]),
+        (["train", "PROJECT", "--consistency", "--learn-from", "labels"], 2, ["masks"]),
+        (["train", "--recipe", "quick-cam", "--data", "DATA", "--out", "OUT", "--consistency"], 2, ["PROJECT"]),
         (["train", "--recipe", "quick-kam", "--data", "DATA", "--out", "OUT"], 1, ["quick-cam"]),
         (["train", "--recipe", "quick-cam", "--data", "absent", "--out", "OUT"], 1, ["absent"]),
         (["recipes", "--show", "glas-wildcad"], 1, ["glas-wildcat"]),

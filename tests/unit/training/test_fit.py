@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,16 @@ from histoloop.networks.config import NetworkConfig, PoolingConfig
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.training.augment import AugmentSettings
+from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import ClassifySettings, classify, train_classifier
 from histoloop.training.loop import FitResult, LoopSettings
 from histoloop.training.outputs import look_at
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import SegmentSettings, train_decoder
+from histoloop.training.teacher import ConsistencySettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CPU = torch.device("cpu")
 COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
@@ -123,3 +130,57 @@ def test_scores_do_not_depend_on_batch_mates() -> None:
         together = classify(hybrid, some, device=CPU, **COLOURS)
         alone = classify(hybrid, some[1:2], device=CPU, **COLOURS)
     torch.testing.assert_close(together[1:2], alone)
+
+
+# --- learning from tiles without masks ----------------------------------------------------------------------------
+
+
+def unmasked(count: int) -> list[TrainingTile]:
+    return [TrainingTile(tile.pixels, None, None, tile.name) for tile in tiles(count, 5)]
+
+
+def decoder_work(consistency: ConsistencySettings, *, freeze: bool = True, epochs: int = 2, **more: Any) -> Any:
+    loop = LoopSettings(epochs=epochs, batch_size=4)
+    settings = SegmentSettings(loop=loop, freeze=freeze, keep="last", consistency=consistency)
+    return train_decoder(
+        network(), training=tiles(8, 0), validation=[], settings=settings,
+        augmentation=GENTLE, device=CPU, seed=0, **COLOURS, **more,
+    )  # fmt: skip
+
+
+def same(one: FitResult, other: FitResult) -> bool:
+    return all(torch.equal(value, other.weights[name]) for name, value in one.weights.items())
+
+
+def test_without_weight_or_without_unlabelled_tiles_nothing_changes() -> None:
+    plain = finish(decoder_work(ConsistencySettings()))
+    assert same(plain, finish(decoder_work(ConsistencySettings(weight=0.0), unlabelled=unmasked(6))))
+    assert same(plain, finish(decoder_work(ConsistencySettings(weight=0.05))))
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_unlabelled_tiles_change_what_is_learned_and_add_to_the_loss(freeze: bool) -> None:
+    settings = ConsistencySettings(weight=5.0, unlabelled_per_step=2)
+    plain = finish(decoder_work(ConsistencySettings(), freeze=freeze, epochs=1))
+    taught = finish(decoder_work(settings, freeze=freeze, epochs=1, unlabelled=unmasked(3)))
+    assert not same(plain, taught)
+    assert taught.figures["loss"] > plain.figures["loss"]
+    classifier = [name for name in plain.weights if name.startswith("classifier.")]
+    unchanged = all(torch.equal(plain.weights[name], taught.weights[name]) for name in classifier)
+    assert unchanged == freeze
+
+
+def test_consistency_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Checkpoint, "EVERY_SECONDS", 0.0)
+    settings = ConsistencySettings(weight=1.0, unlabelled_per_step=3)
+    whole = finish(decoder_work(settings, unlabelled=unmasked(4)))
+    cut = decoder_work(settings, unlabelled=unmasked(4), checkpoint=Checkpoint(tmp_path / "state", "a"))
+    for step in cut:
+        if step.done > 1:
+            break
+    cut.close()
+    resumed = finish(decoder_work(settings, unlabelled=unmasked(4), checkpoint=Checkpoint(tmp_path / "state", "a")))
+    assert same(whole, resumed)
+    assert whole.figures == resumed.figures
+    assert whole.earlier.keys() == resumed.earlier.keys()
+    assert all(torch.equal(value, resumed.earlier[name]) for name, value in whole.earlier.items())

@@ -190,6 +190,16 @@ def test_what_the_objective_learns_is_learned() -> None:
     assert not torch.equal(setting.learned.latent_scale, torch.zeros(2))
 
 
+def test_after_each_step_the_number_of_steps_is_told_and_what_cannot_be_trained_is_not() -> None:
+    setting = Setting(epochs=2, weight_decay=0.5)
+    companion = nn.Linear(2, 2).requires_grad_(False)
+    before = companion.weight.clone()
+    steps: list[int] = []
+    finish(setting.train(learned=(setting.learned, companion), after_step=steps.append))
+    assert steps == list(range(1, 2 * STEPS + 1))
+    assert torch.equal(companion.weight, before)
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"epochs": 0}, {"batch_size": 0}, {"validate_every": 0}, {"step_epochs": 0}, {"learning_rate": 0.0},
@@ -243,6 +253,35 @@ def test_a_loss_that_is_no_number_stops_with_advice(value: float) -> None:
         finish(setting.train(objective=objective))
 
 
+@pytest.mark.parametrize(("rank_by", "epochs"), [(None, 1), (None, 3), ("figure", 4)])
+def test_the_state_one_epoch_before_the_kept_one_is_handed_out(rank_by: str | None, epochs: int) -> None:
+    figures = iter([0.5, 0.7, 0.6, 0.1])
+    setting = Setting(epochs=epochs)
+    states = [{name: value.clone() for name, value in setting.network.state_dict().items()}]
+
+    def validate() -> Mapping[str, float]:
+        states.append({name: value.clone() for name, value in setting.network.state_dict().items()})
+        return {"figure": next(figures)}
+
+    result = finish(setting.train(rank_by=rank_by, validate=validate))
+    kept = epochs if rank_by is None else 2
+    assert result.figures["epoch"] == kept
+    before = {**result.weights, **result.earlier}
+    assert all(torch.equal(value, before[name]) for name, value in states[kept - 1].items())
+    assert all(not torch.equal(value, result.weights[name]) for name, value in result.earlier.items())
+    way_back = result.way_back()
+    assert way_back.keys() == result.earlier.keys()
+    torch.testing.assert_close(result.weights["6.weight"] + way_back["6.weight"], states[kept - 1]["6.weight"])
+
+
+def test_of_a_part_that_does_not_learn_no_earlier_state_is_kept() -> None:
+    setting = Setting(epochs=2)
+    setting.network[0].requires_grad_(False)
+    earlier = finish(setting.train()).earlier
+    assert {"6.weight", "1.running_mean"} <= set(earlier)
+    assert not {"0.weight", "0.bias"} & set(earlier)
+
+
 # --- going on -----------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +299,8 @@ def test_a_training_that_goes_on_ends_as_if_it_had_never_stopped(optimiser: str,
     assert result.history == expected.history
     for name, value in expected.weights.items():
         assert torch.equal(result.weights[name], value), name
+    assert result.earlier.keys() == expected.earlier.keys()
+    assert all(torch.equal(value, result.earlier[name]) for name, value in expected.earlier.items())
     for own, other in ((whole.network, resumed.network), (whole.learned, resumed.learned)):
         assert all(torch.equal(value, other.state_dict()[name]) for name, value in own.state_dict().items())
 

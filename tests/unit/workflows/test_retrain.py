@@ -15,7 +15,8 @@ from histoloop.networks.build import build_network
 from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.progress import finish
 from histoloop.store.cards import Card, load_card
-from histoloop.store.models import load_weights, save_model
+from histoloop.store.models import load_earlier, load_weights, save_model
+from histoloop.workflows.project_tiles import regions_left
 from histoloop.workflows.projects import create_project
 from histoloop.workflows.retrain import retrain
 from histoloop.workflows.rounds import lessons
@@ -182,3 +183,58 @@ def test_masks_teach_a_decoder_over_a_model_that_had_none(start: Callable[..., P
     torch.testing.assert_close(
         before["localizer.convolution.weight"], after["classifier.head.weight"], rtol=1e-3, atol=1e-3
     )
+
+
+def test_consistency_takes_regions_that_nobody_annotated(start: Callable[..., Project]) -> None:
+    project = start()
+    first, second, *_ = _slide_ids(project)
+    _paint(project, first)
+    _say(project, second, label="benign")
+    candidate = finish(retrain(project, consistency=True, device="cpu", epochs=1))
+    card = load_card(project.model(candidate.model_id).folder)
+    assert card.training["recipe"] == "retrain-consistency"
+    assert card.training["unlabelled"] == 2.0
+    assert "2 regions that nobody annotated" in card.description
+
+
+def test_consistency_with_nothing_left_is_a_plain_retraining(start: Callable[..., Project]) -> None:
+    project = start()
+    for slide_id in _slide_ids(project):
+        _paint(project, slide_id)
+    plain = finish(retrain(project, device="cpu", epochs=1))
+    alone = finish(retrain(project, consistency=True, device="cpu", epochs=1))
+    one, other = (load_weights(project.model(result.model_id).folder) for result in (plain, alone))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    assert "unlabelled" not in load_card(project.model(alone.model_id).folder).training
+
+
+def test_consistency_goes_with_masks_only(start: Callable[..., Project]) -> None:
+    with pytest.raises(ValueError, match="labels"):
+        finish(retrain(start(), learn_from="labels", consistency=True, device="cpu"))
+
+
+def test_regions_left_take_turns_over_the_slides_and_avoid_every_annotated_pixel(
+    start: Callable[..., Project], paint_tissue: Callable[..., Path], tmp_path: Path
+) -> None:
+    project = start()
+    path = paint_tissue(tmp_path / "slides" / "large.png", width=1200, height=800, seed=9)
+    large = project.add_slide(path, width=1200, height=800, mpp=1.0, vendor="picture")
+    _paint(project, large.id)  # the upper left corner
+    _paint(project, _slide_ids(project)[0])
+    left = finish(regions_left(project, mpp=1.0, count=6, seed=0))
+    assert len(left) == 6
+    assert {record.id for record, _region in left[:4]} == {2, 3, 4, large.id}
+    assert not any(region.overlaps(TILE) for record, region in left if record.id == large.id)
+    assert left == finish(regions_left(project, mpp=1.0, count=6, seed=0))
+    assert len(finish(regions_left(project, mpp=1.0, count=100, seed=1))) == 3 + 11
+
+
+def test_a_retrained_model_keeps_its_state_of_one_epoch_earlier(start: Callable[..., Project]) -> None:
+    project = start()
+    _paint(project, _slide_ids(project)[0])
+    candidate = finish(retrain(project, device="cpu", epochs=2))
+    folder = project.model(candidate.model_id).folder
+    earlier, weights = load_earlier(folder), load_weights(folder)
+    moved = {name for name, value in weights.items() if not torch.equal(value, earlier[name])}
+    assert moved
+    assert all(name.startswith("decoder.") for name in moved)

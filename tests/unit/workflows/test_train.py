@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from histoloop.errors import DataError, ModelError, RecipeError
 from histoloop.progress import Progress, finish
 from histoloop.store.cards import load_card
+from histoloop.store.models import EARLIER
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.recipe import load_recipe
 from histoloop.workflows import train
@@ -34,7 +35,7 @@ def test_every_supervision_makes_a_model_that_can_be_loaded(
     assert finish(work, steps.append) == out
     assert sorted(path.name for path in out.parent.iterdir()) == [kind]  # nothing else is left
     assert sorted(path.name for path in out.iterdir()) == [
-        "card.md", "metrics.json", "recipe.toml", "weights.safetensors",
+        "card.md", "earlier.safetensors", "metrics.json", "recipe.toml", "weights.safetensors",
     ]  # fmt: skip
     model = load_model(out, torch.device("cpu"))
     assert model.card.network == load_recipe(out / "recipe.toml").network_config(2)
@@ -78,6 +79,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(
     assert min(step.done for step in resumed if step.stage.startswith("Training")) > 1
     whole, cut = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+    assert (tmp_path / "whole" / EARLIER).read_bytes() == (out / EARLIER).read_bytes()
     assert not state.exists()
     assert load_card(tmp_path / "whole").figures == load_card(out).figures
 

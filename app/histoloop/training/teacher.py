@@ -1,0 +1,74 @@
+"""A teacher that follows a student: the moving average of all it has been (tod eq 6; Tarvainen and Valpola 2017)."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencySettings:
+    """Semi-supervised training (tod eq 9): `weight` is lambda, 0.05 in the paper; 0 does without.
+
+    `decay` is alpha of eq 6. Each step takes `unlabelled_per_step` tiles that nobody annotated.
+    """
+
+    weight: float = 0.0
+    decay: float = 0.999
+    unlabelled_per_step: int = 4
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise ValueError(f"weight must be 0 or more, not {self.weight}")
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay must lie in [0, 1), not {self.decay}")
+        if self.unlabelled_per_step < 1:
+            raise ValueError(f"unlabelled_per_step must be at least 1, not {self.unlabelled_per_step}")
+
+
+class Teacher(nn.Module):
+    """A copy of any module that takes the student's place as the one to agree with; it never gets a gradient.
+
+    It stays in evaluation mode: its batch norms use their statistics, which follow the student's as the weights do,
+    so that what it says of a tile depends neither on the tile's batch mates nor on how often it was asked. As a module
+    it is saved and restored like one: name it among what `fit` keeps with a training.
+    """
+
+    def __init__(self, student: nn.Module, *, decay: float = 0.999) -> None:
+        super().__init__()
+        self.decay = decay
+        self.module = copy.deepcopy(student).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, student: nn.Module, step: int) -> None:
+        """Follow after the student's step number `step`, which counts from 1.
+
+        Eq 6 with alpha = min(1 - 1 / (step + 1), decay): the plain mean of all states at first, so that the random
+        beginning is soon forgotten. Buffers are averaged too; integers are copied. ValueError for a student of other
+        tensors than it began as, or a step below 1.
+        """
+        if step < 1:
+            raise ValueError(f"steps count from 1, not {step}")
+        own, others = self.module.state_dict(), student.state_dict()
+        if own.keys() != others.keys():
+            raise ValueError(f"the student has other tensors: {', '.join(sorted(own.keys() ^ others.keys())[:3])}")
+        alpha = min(1 - 1 / (step + 1), self.decay)
+        for name, tensor in own.items():
+            if tensor.is_floating_point():
+                tensor.mul_(alpha).add_(others[name], alpha=1 - alpha)
+            else:
+                tensor.copy_(others[name])
+
+    @torch.no_grad()
+    def forward(self, *inputs: Any) -> Any:
+        """What the averaged module says."""
+        return self.module(*inputs)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode, whatever is asked."""
+        del mode
+        return super().train(False)
