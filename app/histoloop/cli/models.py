@@ -28,6 +28,17 @@ def add_commands(commands: Commands) -> None:
         help="what a project learns from (default: masks; sizes and labels learn from the masks too, afterwards)",
     )
     trained.add_argument(
+        "--pace",
+        choices=("quick", "full"),
+        default="full",
+        help="quick: the decoder on kept features of the frozen classifier; full: on augmented tiles (default)",
+    )
+    trained.add_argument(
+        "--propagation",
+        action="store_true",
+        help="a project's regions near to annotated ones in colour teach too, with the model's own masks (masks only)",
+    )
+    trained.add_argument(
         "--consistency",
         action="store_true",
         help="a project's regions that nobody annotated teach too, by consistency over time (with masks only)",
@@ -89,8 +100,12 @@ def add_commands(commands: Commands) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     data_set = (options.recipe, options.data, options.out)
-    if options.consistency and (options.project is None or options.learn_from != "masks"):
-        message = "--consistency goes with a PROJECT that learns from masks; recipes have [segment.consistency]"
+    of_masks = {"--pace quick": options.pace == "quick", "--propagation": options.propagation}
+    of_masks |= {"--consistency": options.consistency}
+    if (given := [name for name, on in of_masks.items() if on]) and (
+        options.project is None or options.learn_from != "masks"
+    ):
+        message = f"{', '.join(given)}: only with a PROJECT that learns from masks; recipes have [segment.consistency]"
         print(f"histoloop train: {message}", file=sys.stderr)
         return WRONG
     if options.project is None and all(data_set):
@@ -115,19 +130,20 @@ def _train(options: argparse.Namespace) -> int:
         return WRONG
     from histoloop.workflows.projects import opened_project
     from histoloop.workflows.retrain import retrain
-    from histoloop.workflows.rounds import keep, roll_back
+    from histoloop.workflows.rounds import HowToLearn, keep, roll_back
 
     with opened_project(options.project) as project:
         result = run(
             retrain(
                 project,
-                learn_from=options.learn_from,
-                consistency=options.consistency,
+                how=HowToLearn(options.learn_from, options.pace, options.propagation, options.consistency),
                 device=options.device,
                 seed=options.seed,
                 epochs=options.epochs,
             )
         )
+        if result.pseudo:
+            print(f"{result.pseudo} regions taught with the model's own masks")
         print(f"trained on {result.annotations} annotations; Dice on {result.held_out} held-out ones: "
               f"{_figure(result.old_dice)} before, {_figure(result.new_dice)} now")  # fmt: skip
         if options.roll_back:

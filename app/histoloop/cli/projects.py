@@ -41,8 +41,23 @@ def add_commands(commands: Commands) -> None:
 
     asked = add_command(commands, "query", _query, "choose the regions of a project to annotate next, and list them")
     asked.add_argument("project", type=Path)
-    asked.add_argument("--strategy", default="entropy", help="random or entropy (default: entropy)")
+    asked.add_argument(
+        "--strategy",
+        default="entropy",
+        help="entropy (default), random, least-confidence, margin, ratio, mc-dropout, k-center, vaal, svm-margin, "
+        "learned-loss, cod or cod-softmax; see docs/active-learning.md",
+    )
     asked.add_argument("--count", type=count, default=6, help="how many regions (default: 6)")
+    asked.add_argument(
+        "--side", type=count, default=384, help="of a region, in pixels that the model sees: 128 to 1024 (default: 384)"
+    )
+    asked.add_argument(
+        "--random",
+        type=fraction,
+        default=0.0,
+        metavar="SHARE",
+        help="this share drawn at random, e.g. 0.25 (default: 0)",
+    )
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the list as JSON ('-': to standard output)"
@@ -132,7 +147,17 @@ def _query(options: argparse.Namespace) -> int:
 
     with opened_project(options.project) as project:
         report = run(predict_project(project, device=options.device))
-        queries = run(ask(project, strategy=options.strategy, count=options.count, seed=options.seed))
+        queries = run(
+            ask(
+                project,
+                strategy=options.strategy,
+                count=options.count,
+                seed=options.seed,
+                region_map_px=options.side,
+                random_share=options.random,
+                device=options.device,
+            )
+        )
         names = {slide.id: slide.name for slide in project.slides()}
     rows = [
         {

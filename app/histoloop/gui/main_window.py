@@ -516,7 +516,7 @@ class MainWindow(QMainWindow):
     # --- training -----------------------------------------------------------------------------------------------------
 
     def _learn_from(self, way: LearnFrom) -> None:
-        self.session.learn_from = way
+        self.session.how = HowToLearn(way)
         self._show_training()
         self._update_actions()
 
@@ -565,7 +565,7 @@ class MainWindow(QMainWindow):
         kinds = {job.kind for job in jobs}
         if project is not None:
             slides = self.slides_panel.list.count() > 0
-            enough = lessons(project).suffice(session.learn_from)
+            enough = lessons(project).suffice(session.how.learn_from)
             there |= {"project"} | ({"slides"} if slides else set())
             there |= {"annotated"} if enough and "retrain" not in kinds else set()
             there |= {"candidate"} if session.candidate() is not None and "retrain" not in kinds else set()

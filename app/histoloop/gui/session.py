@@ -17,14 +17,16 @@ from histoloop.gui.jobs import Job, JobRunner
 from histoloop.store.project import Project
 from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
 from histoloop.workflows import annotate, drawing_models, rounds
+from histoloop.workflows.candidates import REGION_MAP_PX
 from histoloop.workflows.projects import create_project, opened_project
+from histoloop.workflows.rounds import HowToLearn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from histoloop.geometry import Region
-    from histoloop.workflows.rounds import Candidate, LearnFrom
+    from histoloop.workflows.rounds import Candidate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +65,9 @@ class Session(QObject):
         self.device = "auto"
         self.person = ""
         self.predict_added = True
-        self.learn_from: LearnFrom = "masks"
+        self.how = HowToLearn()
+        self.region_map_px = REGION_MAP_PX
+        self.random_share = 0.0
         self._project: Project | None = None
         self._active: ActiveAnnotation | None = None
         self._writer = LatestWorker(self)
@@ -187,8 +191,18 @@ class Session(QObject):
         return [] if self._project is None else self._project.queries()
 
     def ask(self, *, strategy: str, count: int) -> None:
-        """Choose the regions to ask about."""
-        self._submit("ask", "Choosing regions", tasks.ask, strategy=strategy, count=count, seed=0)
+        """Choose the regions to ask about, as large and with as many random ones among them as was chosen."""
+        self._submit(
+            "ask",
+            "Choosing regions",
+            tasks.ask,
+            strategy=strategy,
+            count=count,
+            seed=0,
+            region_map_px=self.region_map_px,
+            random_share=self.random_share,
+            device=self.device,
+        )
 
     def retrain(self, *, epochs: int | None = None) -> None:
         """Retrain on what people said, in the chosen way; `epochs` other than the recipe's."""
@@ -199,7 +213,7 @@ class Session(QObject):
             device=self.device,
             seed=0,
             epochs=epochs,
-            learn_from=self.learn_from,
+            how=self.how,
         )
 
     def candidate(self) -> Candidate | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from histoloop.store.records import QueryRecord
     from histoloop.workflows.doctor import Finding
     from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
-    from histoloop.workflows.rounds import Candidate, LearnFrom
+    from histoloop.workflows.rounds import Candidate, HowToLearn
 
 
 def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
@@ -34,22 +34,34 @@ def predict(
         return (yield from predict_project(project, slide_ids=slide_ids, device=device, model_id=model_id))
 
 
-def ask(folder: Path, *, strategy: str, count: int, seed: int) -> Work[tuple[QueryRecord, ...]]:
+def ask(
+    folder: Path, *, strategy: str, count: int, seed: int, region_map_px: int, random_share: float, device: str
+) -> Work[tuple[QueryRecord, ...]]:
     """Choose the regions to ask about."""
     from histoloop.workflows.query import ask as choose
 
     with opened_project(folder) as project:
-        return (yield from choose(project, strategy=strategy, count=count, seed=seed))
+        return (
+            yield from choose(
+                project,
+                strategy=strategy,
+                count=count,
+                seed=seed,
+                region_map_px=region_map_px,
+                random_share=random_share,
+                device=device,
+            )
+        )
 
 
 def retrain(
-    folder: Path, *, device: str, seed: int, epochs: int | None = None, learn_from: LearnFrom = "masks"
+    folder: Path, *, device: str, seed: int, epochs: int | None = None, how: HowToLearn | None = None
 ) -> Work[Candidate]:
     """Retrain on all annotations and predict the slides with the candidate; `epochs` other than the recipe's."""
     from histoloop.workflows.retrain import retrain as train
 
     with opened_project(folder) as project:
-        return (yield from train(project, learn_from=learn_from, device=device, seed=seed, epochs=epochs))
+        return (yield from train(project, how=how, device=device, seed=seed, epochs=epochs))
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:

@@ -102,6 +102,11 @@ def _turned(planes: NDArray[np.generic], view: int) -> NDArray[np.generic]:
     return np.rot90(flipped, view % (VIEWS // 2))
 
 
+def spread_views(count: int) -> list[int]:
+    """So many of the eight views, turned and flipped ones mixed; the tile as it is comes first."""
+    return [0, 6, 3, 5, 2, 4, 1, 7][:count]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureTile:
     """Features of a tile or of a view of it, its mask (H, W) bool as far as known, and its weight in the loss."""

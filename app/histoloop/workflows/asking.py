@@ -63,7 +63,7 @@ def score_candidates(
     model = load_model(project.current_model().folder, place)
     network = _with_masks(model, strategy)
     reader = RegionReader(project, model, network)
-    annotated = _annotated(project, reader, strategy)
+    annotated = _annotated(reader, strategy)
     regions = [reader.candidate(candidate) for candidate in candidates]
     decoder = network.decoder
     assert decoder is not None  # by _with_masks or with_decoder
@@ -88,14 +88,9 @@ def _with_masks(model: LoadedModel, strategy: str) -> Hybrid:
     return with_decoder(model.network).to(model.device)
 
 
-def _annotated(project: Project, reader: RegionReader, strategy: str) -> list[ProjectRegion]:
+def _annotated(reader: RegionReader, strategy: str) -> list[ProjectRegion]:
     """Regions with masks that are not held out; ProjectError where the strategy needs more of them."""
-    slides = {slide.id: slide for slide in project.slides() if slide.found}
-    found = [
-        reader.annotated(record, slides[record.slide_id])
-        for record in project.finished_annotations()
-        if record.has_mask and not record.held_out and record.slide_id in slides
-    ]
+    found = reader.all_annotated()
     title = STRATEGIES[strategy].title
     needed = {"vaal": 1, "svm-margin": 2, "learned-loss": 2}.get(strategy, 0)
     if len(found) < needed:

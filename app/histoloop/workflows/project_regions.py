@@ -52,6 +52,15 @@ class RegionReader:
             self, slide, record.region, record.label or class_of(slide), record.id if record.has_mask else None
         )
 
+    def all_annotated(self) -> list[ProjectRegion]:
+        """Regions with masks that are not held out, on slides that are found."""
+        slides = {slide.id: slide for slide in self.project.slides() if slide.found}
+        return [
+            self.annotated(record, slides[record.slide_id])
+            for record in self.project.finished_annotations()
+            if record.has_mask and not record.held_out and record.slide_id in slides
+        ]
+
     def tile(self, region: ProjectRegion) -> TrainingTile:
         """Pixels and mask at the model's resolution."""
         downsample = working_downsample(region.slide.mpp, self.model.card.mpp)

@@ -13,9 +13,9 @@ from histoloop.progress import Progress, Work
 from histoloop.slides.tissue import find_tissue
 from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
+from histoloop.workflows.candidates import asked_before, region_side_px
 from histoloop.workflows.predict import working_downsample
 from histoloop.workflows.projects import open_project_slide
-from histoloop.workflows.candidates import asked_before, region_side_px
 from histoloop.workflows.weak import WeakAnnotation, weak_annotations
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def _read(
         if annotation.mask_id is None and max(region.width, region.height) > WHOLE_PX * downsample:
             for number, part in enumerate(_parts(slide, region, downsample)):
                 name = f"{record.name}, part {number + 1}"
-                yield TrainingTile(readread_pixels(slide, part, downsample), annotation.label, None, name, record.name)
+                yield TrainingTile(read_pixels(slide, part, downsample), annotation.label, None, name, record.name)
             return
-        pixels = readread_pixels(slide, region, downsample)
+        pixels = read_pixels(slide, region, downsample)
     mask = None
     if annotation.mask_id is not None:
         painted, _origin = project.load_mask(annotation.mask_id)

@@ -44,7 +44,8 @@ class Neighbour:
 @dataclass(frozen=True, slots=True)
 class PseudoRegion:
     """A region that a round learned from with the model's own mask: where, for the sake of which annotated region, and
-    a picture with the mask's edge drawn in."""
+    a picture with the mask's edge drawn in.
+    """
 
     slide_id: int
     region: Region

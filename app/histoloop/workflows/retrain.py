@@ -4,110 +4,126 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import torch
 
 from histoloop.errors import ProjectError
-from histoloop.networks.build import build_network, with_decoder
-from histoloop.networks.hybrid import Hybrid
+from histoloop.networks.build import with_decoder
 from histoloop.store.cards import model_hash
 from histoloop.store.models import save_model
-from histoloop.training.classify import train_classifier
-from histoloop.training.loop import FitResult
 from histoloop.training.outputs import look_at
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
-from histoloop.training.samples import TrainingTile
-from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
+from histoloop.workflows.others import Others, find_others
 from histoloop.workflows.predict import predict_project
-from histoloop.workflows.project_tiles import annotated_tiles, regions_left, unlabelled_tiles
+from histoloop.workflows.project_regions import RegionReader
+from histoloop.workflows.project_tiles import annotated_tiles
 from histoloop.workflows.recipes import recipe_text
 from histoloop.workflows.rounds import (
     CONSISTENCY_RECIPE,
-    RECIPES,
     Candidate,
+    HowToLearn,
     LearnFrom,
     candidate_of,
     nothing_to_learn_from,
 )
+from histoloop.workflows.teach import Lesson, QuickLesson, Taught, dice_of, teach, teach_quickly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.store.project import Project
-
-UNLABELLED_REGIONS = 48
-"""So many regions that nobody annotated take part in a training by consistency, at most."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Setting:
-    """What a retraining starts from and goes by."""
-
-    theta_0: LoadedModel
-    recipe: Recipe
-    learn_from: LearnFrom
-    training: Sequence[TrainingTile]
-    held_out: Sequence[TrainingTile]
-    unlabelled: Sequence[TrainingTile]
-    device: torch.device
-    seed: int
+    from histoloop.training.samples import TrainingTile
 
 
 def retrain(
     project: Project,
     *,
-    learn_from: LearnFrom = "masks",
-    consistency: bool = False,
+    how: HowToLearn | None = None,
     device: str = "auto",
     seed: int = 0,
     epochs: int | None = None,
 ) -> Work[Candidate]:
     """Train on all annotations that are not held out, always from the project's first model (theta_0).
 
-    From 'masks' the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the backbone learns under a
-    new head, then a decoder on the masks as far as there are any; from 'min-max' a localizer and a classifier. A region
-    without a label of its own counts with its slide's, else with the one that theta_0 sees in it. With `consistency`,
-    which goes with masks (ValueError), regions that nobody annotated teach too (tod eq 6-9).
+    From 'masks' (and without `how`) the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the
+    backbone learns under a new head, then a decoder on the masks as far as there are any; from 'min-max' a localizer and
+    a classifier. A region without a label of its own counts with its slide's, else with the one that theta_0 sees in it.
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
     candidate predicts the slides that have maps. ProjectError when there is nothing of that kind to learn from.
     """
-    if consistency and learn_from != "masks":
-        raise ValueError(f"consistency goes with learning from masks, not from {learn_from}")
+    how = how or HowToLearn()
     started = time.monotonic()
     place = choose_device(device)
-    name = CONSISTENCY_RECIPE if consistency else RECIPES[learn_from]
-    recipe = load_recipe(recipe_path(name)).with_epochs(epochs)
-    current = project.current_model()
     theta_0 = load_model(project.base_model().folder, place)
     tiles, held_out = yield from annotated_tiles(project, theta_0)
-    training = _teaching(tiles, learn_from, theta_0, project)
-    unlabelled: list[TrainingTile] = []
-    if recipe.segment.consistency.weight:
-        left = yield from regions_left(project, mpp=theta_0.card.mpp, count=UNLABELLED_REGIONS, seed=seed)
-        unlabelled = yield from unlabelled_tiles(left, theta_0)
+    training = _teaching(tiles, how.learn_from, theta_0, project)
+    current = project.current_model()
     old = load_model(current.folder, place)
-    old_dice = _dice(old, held_out)
+    old_dice = dice_of(old, held_out)
     torch.manual_seed(seed)
-    setting = _Setting(theta_0, recipe, learn_from, training, held_out, unlabelled, place, seed)
-    taught = yield from _taught(setting)
-    new_dice = _dice(taught.model, held_out)
+    reader = RegionReader(project, theta_0, with_decoder(theta_0.network).to(place))
+    annotated = reader.all_annotated()
+    others = yield from find_others(project, how, reader, annotated, seed=seed)
+    recipe = _recipe(how, epochs)
+    if how.pace == "quick":
+        taught = yield from teach_quickly(
+            QuickLesson(
+                theta_0=theta_0,
+                current=old,
+                recipe=recipe,
+                reader=reader,
+                annotated=annotated,
+                pseudo=others.pseudo_regions(),
+                unlabelled=others.unlabelled_regions(),
+                seed=seed,
+            )
+        )
+    else:
+        taught = yield from teach(
+            Lesson(
+                theta_0=theta_0,
+                current=old,
+                recipe=recipe,
+                learn_from=how.learn_from,
+                training=training,
+                held_out=held_out,
+                pseudo=others.tiles(others.pseudo_regions()),
+                unlabelled=others.tiles(others.unlabelled_regions()),
+                device=place,
+                seed=seed,
+            )
+        )
+    new_dice = dice_of(taught.model, held_out)
     figures = {"loss": float(taught.fitted.figures["loss"]), "held_out": float(len(held_out))}
     if old_dice is not None and new_dice is not None:
         figures |= {"dice_before": old_dice, "dice": new_dice}
+    if how.propagation:
+        figures |= {"pseudo": float(len(others.pseudo))}
     number = len(project.rounds()) + 1
-    model_id = _save_candidate(project, setting, taught, old, number, figures)
+    said = _said(how, theta_0, project, count=len(training), others=others)
+    model_id = _save_candidate(
+        project, taught, recipe, old, number=number, count=len(training), said=said, figures=figures
+    )
+    if others.pseudo:
+        others.keep_for_people(project, number, taught.pseudo_masks)
     mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1)}
     return candidate_of(project.add_round(model_id, current.id, figures, len(training)))
+
+
+def _recipe(how: HowToLearn, epochs: int | None) -> Recipe:
+    """The shipped recipe of a way to learn; the quick one takes consistency from the other's."""
+    recipe = load_recipe(recipe_path(how.recipe)).with_epochs(epochs)
+    if how.pace == "quick" and how.consistency:
+        consistency = load_recipe(recipe_path(CONSISTENCY_RECIPE)).segment.consistency
+        recipe = dataclasses.replace(recipe, segment=dataclasses.replace(recipe.segment, consistency=consistency))
+    return recipe
 
 
 # --- what there is to learn from --------------------------------------------------------------------------------------
@@ -148,84 +164,6 @@ def _labelled(tile: TrainingTile, theta_0: LoadedModel) -> TrainingTile:
     return dataclasses.replace(tile, label=seen.label)
 
 
-# --- learning ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Taught:
-    """A model that learned, and what its last stage gave."""
-
-    model: LoadedModel
-    fitted: FitResult
-
-
-def _taught(setting: _Setting) -> Work[_Taught]:
-    """theta_0 after learning."""
-    masked = [tile for tile in setting.training if tile.mask is not None]
-    if setting.learn_from == "masks":
-        return (yield from _teach_decoder(setting, with_decoder(setting.theta_0.network), masked))
-    network = _fresh(setting, decoder=bool(masked) and setting.learn_from != "min-max")
-    card = setting.theta_0.card
-    fitted = yield from train_classifier(
-        network,
-        training=setting.training,
-        validation=(),
-        settings=setting.recipe.classify,
-        augmentation=setting.recipe.augment,
-        mean=card.mean,
-        std=card.std,
-        device=setting.device,
-        seed=setting.seed,
-    )
-    if isinstance(network, Hybrid) and network.decoder is not None:
-        return (yield from _teach_decoder(setting, network, masked))
-    return _Taught(_model(setting, network), fitted)
-
-
-def _fresh(setting: _Setting, *, decoder: bool) -> SlideNetwork:
-    """theta_0's backbone under a new head, as the recipe's supervision needs it."""
-    own = setting.theta_0.network
-    plan = dataclasses.replace(
-        setting.recipe,
-        mask_fraction=1.0 if decoder else 0.0,
-        network=dataclasses.replace(setting.recipe.network, backbone=own.config.backbone),
-    )
-    network = build_network(plan.network_config(own.config.labels)).to(setting.device)
-    network.backbone.load_state_dict(own.backbone.state_dict())
-    return network
-
-
-def _teach_decoder(setting: _Setting, network: Hybrid, masked: Sequence[TrainingTile]) -> Work[_Taught]:
-    card = setting.theta_0.card
-    fitted = yield from train_decoder(
-        network.to(setting.device),
-        training=masked,
-        validation=setting.held_out,
-        settings=setting.recipe.segment,
-        augmentation=setting.recipe.augment,
-        mean=card.mean,
-        std=card.std,
-        device=setting.device,
-        seed=setting.seed,
-        unlabelled=setting.unlabelled,
-    )
-    return _Taught(_model(setting, network), fitted)
-
-
-def _model(setting: _Setting, network: SlideNetwork) -> LoadedModel:
-    card = dataclasses.replace(setting.theta_0.card, network=network.config)
-    return dataclasses.replace(setting.theta_0, network=network.eval(), card=card)
-
-
-def _dice(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float | None:
-    if not tiles:
-        return None
-    card = model.card
-    return segmentation_figures(
-        model.network, tiles, mean=card.mean, std=card.std, device=model.device, threshold=card.threshold
-    )["dice"]
-
-
 # --- the candidate ----------------------------------------------------------------------------------------------------
 
 _LEARNED: Mapping[LearnFrom, str] = {
@@ -237,35 +175,43 @@ _LEARNED: Mapping[LearnFrom, str] = {
 }
 
 
+def _said(how: HowToLearn, theta_0: LoadedModel, project: Project, *, count: int, others: Others) -> str:
+    """What a card says of how its model learned."""
+    said = _LEARNED[how.learn_from].format(name=theta_0.card.name, count=count, project=project.name)
+    if how.pace == "quick":
+        said += " It learned quickly, on kept features in turned and flipped views."
+    if how.propagation:
+        said += f" {len(others.pseudo)} regions near to those in colour taught too, with the model's own masks."
+    if others.unlabelled:
+        said += (
+            f" On {len(others.unlabelled)} regions that nobody annotated it was kept consistent with its own average."
+        )
+    return said
+
+
 def _save_candidate(
     project: Project,
-    setting: _Setting,
-    taught: _Taught,
+    taught: Taught,
+    recipe: Recipe,
     parent: LoadedModel,
+    *,
     number: int,
-    figures: dict[str, float],
+    count: int,
+    said: str,
+    figures: Mapping[str, float],
 ) -> int:
     folder = project.new_model_folder(number)
-    trained, count, others = taught.model, len(setting.training), len(setting.unlabelled)
-    learned = _LEARNED[setting.learn_from].format(name=trained.card.name, count=count, project=project.name)
-    if others:
-        learned += f" On {others} regions that nobody annotated it was kept consistent with its own average."
     card = dataclasses.replace(
-        trained.card,
+        taught.model.card,
         name=folder.name,
         title=f"{project.name}, round {number}",
-        description=f"{learned} Research use only: not a diagnostic device.\n\n{trained.card.attribution}",
-        training={
-            "recipe": setting.recipe.name,
-            "regions": float(count),
-            "round": float(number),
-            **({"unlabelled": float(others)} if others else {}),
-        },
+        description=f"{said} Research use only: not a diagnostic device.\n\n{taught.model.card.attribution}",
+        training={"recipe": recipe.name, "regions": float(count), "round": float(number)},
         figures=figures,
         parent=parent.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    weights, way_back = trained.network.state_dict(), taught.fitted.way_back()
-    save_model(folder, card, weights, recipe=recipe_text(setting.recipe), half=True, way_back=way_back)
+    weights, way_back = taught.model.network.state_dict(), taught.fitted.way_back()
+    save_model(folder, card, weights, recipe=recipe_text(recipe), half=True, way_back=way_back)
     current = project.current_model()
     return project.add_model(folder.name, hash=model_hash(folder), parent=current.id, round=number).id

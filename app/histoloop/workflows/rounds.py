@@ -27,12 +27,46 @@ RECIPES: Mapping[LearnFrom, str] = {
 CONSISTENCY_RECIPE = "retrain-consistency"
 """Learns from masks, and from regions that nobody annotated too."""
 
+QUICK_RECIPE = "retrain-quick"
+
+Pace = Literal["quick", "full"]
+"""Quick: the decoder learns on kept features of the frozen classifier. Full: on augmented tiles, as label-prop does."""
+
+
+@dataclass(frozen=True, slots=True)
+class HowToLearn:
+    """What a retraining learns from, how thoroughly, and whether regions nobody annotated take part.
+
+    By `propagation` those near to annotated ones in colour, with the model's own masks (label-prop); by `consistency` any,
+    on which the model is held to its own moving average (tod). Both, and the quick pace, go with masks alone
+    (ValueError).
+    """
+
+    learn_from: LearnFrom = "masks"
+    pace: Pace = "full"
+    propagation: bool = False
+    consistency: bool = False
+
+    def __post_init__(self) -> None:
+        if self.learn_from not in RECIPES or self.pace not in ("quick", "full"):
+            raise ValueError(f"cannot learn from {self.learn_from!r} at the pace {self.pace!r}")
+        if self.learn_from != "masks" and (self.pace == "quick" or self.propagation or self.consistency):
+            raise ValueError(f"quick, propagation and consistency go with learning from masks, not {self.learn_from}")
+
+    @property
+    def recipe(self) -> str:
+        """The shipped recipe of it."""
+        if self.pace == "quick":
+            return QUICK_RECIPE
+        return CONSISTENCY_RECIPE if self.consistency else RECIPES[self.learn_from]
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A retrained model, not yet kept.
 
     Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
+    `pseudo` regions were learned from with the model's own masks.
     """
 
     model_id: int
@@ -41,6 +75,7 @@ class Candidate:
     new_dice: float | None
     held_out: int
     annotations: int
+    pseudo: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +126,7 @@ def candidate_of(record: RoundRecord) -> Candidate:
         figures.get("dice"),
         int(figures.get("held_out", 0)),
         record.annotations,
+        int(figures.get("pseudo", 0)),
     )
 
 

@@ -23,7 +23,7 @@ from histoloop.errors import RecipeError
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
-from histoloop.training.features import Features, FeatureTile, decode, extract, probability, view_of
+from histoloop.training.features import Features, FeatureTile, decode, extract, probability, spread_views, view_of
 from histoloop.workflows.scoring import Asked, ScoringSettings, score_regions
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Bench:
                 self.features(tile, view=view, stain=settings.stain),
                 view_of(tile, view, stain=0, seed=0).mask,
             )
-            for view in _spread(settings.views)
+            for view in spread_views(settings.views)
         ]
 
     @property
@@ -207,11 +207,6 @@ class Bench:
             torch.manual_seed(seed)
             decoder = Decoder(self.network.backbone.channels, settings.decoder_channels)
         return decoder.to(self.device)
-
-
-def _spread(views: int) -> list[int]:
-    """So many of the eight views, turned and flipped ones mixed."""
-    return [0, 6, 3, 5, 2, 4, 1, 7][:views]
 
 
 def _seed_of(name: str) -> int:

@@ -19,7 +19,7 @@ from histoloop.store.models import load_earlier, load_weights, save_model
 from histoloop.workflows.project_tiles import regions_left
 from histoloop.workflows.projects import create_project
 from histoloop.workflows.retrain import retrain
-from histoloop.workflows.rounds import lessons
+from histoloop.workflows.rounds import HowToLearn, lessons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +106,7 @@ def test_sizes_alone_teach_a_network_with_a_background_and_no_decoder(start: Cal
     _say(project, second, size=0.1)
     assert lessons(project).suffice("sizes")
     assert not lessons(project).suffice("masks")
-    candidate = finish(retrain(project, learn_from="sizes", device="cpu", epochs=1))
+    candidate = finish(retrain(project, how=HowToLearn("sizes"), device="cpu", epochs=1))
     card = load_card(project.model(candidate.model_id).folder)
     assert card.network.background
     assert not card.network.decoder_channels
@@ -119,7 +119,7 @@ def test_sizes_teach_a_decoder_too_where_something_is_painted(start: Callable[..
     first, second, *_ = _slide_ids(project)
     _paint(project, first, label="benign")
     _say(project, second, label="malignant", size=0.1)
-    candidate = finish(retrain(project, learn_from="sizes", device="cpu", epochs=1))
+    candidate = finish(retrain(project, how=HowToLearn("sizes"), device="cpu", epochs=1))
     network = load_card(project.model(candidate.model_id).folder).network
     assert network.background
     assert network.decoder_channels
@@ -133,7 +133,7 @@ def test_labels_of_slides_teach_a_classifier_that_starts_from_the_projects_backb
     for slide_id, label in zip(_slide_ids(project), ("benign", "malignant", "benign", "malignant"), strict=True):
         project.set_slide_label(slide_id, label, person="test")
     assert lessons(project).label_classes == 2
-    candidate = finish(retrain(project, learn_from="labels", device="cpu", epochs=1))
+    candidate = finish(retrain(project, how=HowToLearn("labels"), device="cpu", epochs=1))
     folder = project.model(candidate.model_id).folder
     assert load_card(folder).network.pooling.name == "wildcat"
     assert candidate.annotations == 4
@@ -148,7 +148,7 @@ def test_min_max_entropy_teaches_a_localizer_and_a_classifier(start: Callable[..
     project = start()
     for slide_id, label in zip(_slide_ids(project), ("benign", "malignant", "benign", "malignant"), strict=True):
         project.set_slide_label(slide_id, label, person="test")
-    candidate = finish(retrain(project, learn_from="min-max", device="cpu", epochs=1))
+    candidate = finish(retrain(project, how=HowToLearn("min-max"), device="cpu", epochs=1))
     assert load_card(project.model(candidate.model_id).folder).network.minmax is not None
 
 
@@ -158,7 +158,7 @@ def test_labels_of_one_class_are_refused_with_advice(start: Callable[..., Projec
     project.set_slide_label(_slide_ids(project)[0], "benign", person="test")
     assert not lessons(project).suffice(way)  # type: ignore[arg-type]
     with pytest.raises(ProjectError, match="two labels") as refused:
-        finish(retrain(project, learn_from=way, device="cpu", epochs=1))  # type: ignore[arg-type]
+        finish(retrain(project, how=HowToLearn(way), device="cpu", epochs=1))  # type: ignore[arg-type]
     assert "Label" in refused.value.advice
     assert project.rounds() == []
 
@@ -167,14 +167,14 @@ def test_regions_without_a_size_are_refused_with_advice(start: Callable[..., Pro
     project = start()
     _say(project, _slide_ids(project)[0], label="benign")
     with pytest.raises(ProjectError, match="No region has a size"):
-        finish(retrain(project, learn_from="sizes", device="cpu", epochs=1))
+        finish(retrain(project, how=HowToLearn("sizes"), device="cpu", epochs=1))
 
 
 def test_masks_teach_a_decoder_over_a_model_that_had_none(start: Callable[..., Project]) -> None:
     config = NetworkConfig(2, backbone="mobilenet_v2", pooling=AVERAGE, decoder_channels=(), minmax=MinMaxConfig())
     project = start(config)
     _paint(project, _slide_ids(project)[0])
-    candidate = finish(retrain(project, learn_from="masks", device="cpu", epochs=1))
+    candidate = finish(retrain(project, how=HowToLearn("masks"), device="cpu", epochs=1))
     folder = project.model(candidate.model_id).folder
     network = load_card(folder).network
     assert network.minmax is None
@@ -190,10 +190,9 @@ def test_consistency_takes_regions_that_nobody_annotated(start: Callable[..., Pr
     first, second, *_ = _slide_ids(project)
     _paint(project, first)
     _say(project, second, label="benign")
-    candidate = finish(retrain(project, consistency=True, device="cpu", epochs=1))
+    candidate = finish(retrain(project, how=HowToLearn(consistency=True), device="cpu", epochs=1))
     card = load_card(project.model(candidate.model_id).folder)
     assert card.training["recipe"] == "retrain-consistency"
-    assert card.training["unlabelled"] == 2.0
     assert "2 regions that nobody annotated" in card.description
 
 
@@ -202,15 +201,15 @@ def test_consistency_with_nothing_left_is_a_plain_retraining(start: Callable[...
     for slide_id in _slide_ids(project):
         _paint(project, slide_id)
     plain = finish(retrain(project, device="cpu", epochs=1))
-    alone = finish(retrain(project, consistency=True, device="cpu", epochs=1))
+    alone = finish(retrain(project, how=HowToLearn(consistency=True), device="cpu", epochs=1))
     one, other = (load_weights(project.model(result.model_id).folder) for result in (plain, alone))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
-    assert "unlabelled" not in load_card(project.model(alone.model_id).folder).training
+    assert "nobody annotated" not in load_card(project.model(alone.model_id).folder).description
 
 
-def test_consistency_goes_with_masks_only(start: Callable[..., Project]) -> None:
+def test_consistency_goes_with_masks_only() -> None:
     with pytest.raises(ValueError, match="labels"):
-        finish(retrain(start(), learn_from="labels", consistency=True, device="cpu"))
+        HowToLearn("labels", consistency=True)
 
 
 def test_regions_left_take_turns_over_the_slides_and_avoid_every_annotated_pixel(
