@@ -116,13 +116,13 @@ def section(name: str, field: Field, content: dict) -> str:
     lines = [
         f"### {field.title}",
         "",
-        f"{about['pool']} regions to ask about, {about['validation']} that choose epochs, {about['test']} that measure. "
-        f"Class maps without any mask {100 * lower:.1f}, all masks {100 * upper:.1f}; 90 % of that is {100 * goal:.1f}. "
+        f"{about['pool']} regions to ask about, {about['validation']} that choose epochs, {about['test']} that measure."
+        f" Class maps without any mask {100 * lower:.1f}, all masks {100 * upper:.1f}; 90 % of that: {100 * goal:.1f}. "
         f"Mean Dice after {', '.join(map(str, annotated))} annotated regions.",
         "",
         f"![learning curves](pictures/active-learning-{name}.png)",
         "",
-        f"| strategy | AUC | {' | '.join(map(str, annotated))} | 90 % at | seconds to learn | to ask | seeds | paper's AUC |",
+        f"| strategy | AUC | {' | '.join(map(str, annotated))} | 90 % at | seconds to learn | to ask | seeds | paper |",
         "|" + "---|" * (len(annotated) + 7),
     ]
     for way, curve in sorted(curves.items(), key=lambda item: -item[1]["auc"]["mean"]):

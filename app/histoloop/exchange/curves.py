@@ -87,7 +87,7 @@ def draw_curves(path: Path, curves: Sequence[Curve], *, lower: float, upper: flo
     for height, words in ((upper, "all masks"), (lower, "class maps, no mask")):
         axes.annotate(words, (1, 100 * height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
     axes.set(xlabel="annotated regions", ylabel="mean Dice, %", title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xticks(curves[0].annotated)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", fontsize=8, title="strategy (AUC)", title_fontsize=8, frameon=False)

@@ -40,7 +40,7 @@ from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
-from histoloop.workflows.rounds import lessons
+from histoloop.workflows.rounds import HowToLearn, lessons
 
 if TYPE_CHECKING:
     from pathlib import Path

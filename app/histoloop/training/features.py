@@ -75,8 +75,8 @@ def extract(
     with torch.inference_mode():
         scores_1C, _maps, features = network.classifier(pixels.contiguous(memory_format=torch.channels_last))
     height, width = tile.pixels.shape[:2]
-    # a copy outside of inference mode, so that training may use it
-    stages = tuple(torch.empty_like(planes[0], dtype=torch.half, device="cpu").copy_(planes[0]) for planes in features)
+    # copies outside of inference mode, so that training may use them, and laid out as a file would give them back
+    stages = tuple(torch.empty(planes.shape[1:], dtype=torch.half).copy_(planes[0]) for planes in features)
     return Features(stages, scores_1C[0].float().cpu().clone(), height, width)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,14 @@ from histoloop.training.features import decode, probability
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.project_regions import ProjectRegion, RegionReader
 from histoloop.workflows.reasons import Evidence
-from histoloop.workflows.scoring import Asked, ScoringSettings, embeddings, score_regions
+from histoloop.workflows.scoring import Asked, ScoresAfter, ScoringSettings, embeddings, score_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from histoloop.networks.unet import Decoder
     from histoloop.progress import Work
     from histoloop.store.project import Project
     from histoloop.training.features import Features
     from histoloop.workflows.candidates import Candidate
-    from histoloop.workflows.scoring import ScoresAfter
 
 OF_MASKS = ("mc-dropout", "cod", "cod-softmax", "learned-loss")
 """Strategies that need a decoder: a model that has learned masks."""

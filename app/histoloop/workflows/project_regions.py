@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.geometry import Region
+from histoloop.store.records import SlideRecord
 from histoloop.store.tensors import TensorCache
 from histoloop.training.features import Features, extract, view_of
 from histoloop.training.readers.tiles import shrink_foreground
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from histoloop.networks.hybrid import Hybrid
     from histoloop.store.project import Project
-    from histoloop.store.records import AnnotationRecord, SlideRecord
+    from histoloop.store.records import AnnotationRecord
     from histoloop.workflows.models import LoadedModel
 
 CACHE = "cache"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,6 @@ from histoloop.workflows.projects import save_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -43,8 +43,9 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class PseudoRegion:
-    """A region that a round learned from with the model's own mask: where, for the sake of which annotated region, and
-    a picture with the mask's edge drawn in.
+    """A region that a round learned from with the model's own mask, for the sake of the `nearest` annotated one.
+
+    `picture` shows it with the mask's edge drawn in.
     """
 
     slide_id: int

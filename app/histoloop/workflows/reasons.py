@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from histoloop.exchange.heat import heat
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 UNSURE = (0.25, 0.75)
 """Probabilities between which a pixel counts as unsure in the reason that the user reads."""
@@ -24,8 +21,8 @@ GAP_PX = 4
 class Evidence:
     """What a strategy saw in a region.
 
-    `strength` (h, w) in [0, 1] is where (any size, stretched over the region), `share` how much of it, `classes` between
-    which two it hesitates, `beside` (H, W, 3) the annotated region that is most alike, with its name.
+    `strength` (h, w) in [0, 1] is where (any size, stretched over the region), `share` how much of it, `classes`
+    between which two it hesitates, `beside` (H, W, 3) the annotated region that is most alike, with its name.
     """
 
     strength: NDArray[np.floating] | None = None

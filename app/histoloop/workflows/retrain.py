@@ -50,8 +50,8 @@ def retrain(
     """Train on all annotations that are not held out, always from the project's first model (theta_0).
 
     From 'masks' (and without `how`) the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the
-    backbone learns under a new head, then a decoder on the masks as far as there are any; from 'min-max' a localizer and
-    a classifier. A region without a label of its own counts with its slide's, else with the one that theta_0 sees in it.
+    backbone learns under a new head, then a decoder on the masks as far as there are any; from 'min-max' a localizer
+    and a classifier. A region without a label of its own counts with its slide's, else with the one that theta_0 sees.
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
     candidate predicts the slides that have maps. ProjectError when there is nothing of that kind to learn from.

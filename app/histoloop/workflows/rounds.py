@@ -37,8 +37,8 @@ Pace = Literal["quick", "full"]
 class HowToLearn:
     """What a retraining learns from, how thoroughly, and whether regions nobody annotated take part.
 
-    By `propagation` those near to annotated ones in colour, with the model's own masks (label-prop); by `consistency` any,
-    on which the model is held to its own moving average (tod). Both, and the quick pace, go with masks alone
+    By `propagation` those near to annotated ones in colour, with the model's own masks (label-prop); by `consistency`
+    any, on which the model is held to its own moving average (tod). Both, and the quick pace, go with masks alone
     (ValueError).
     """
 

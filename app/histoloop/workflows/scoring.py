@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ScoresAfter = Callable[[Sequence[int]], NDArray[np.float64]]
 """Scores (N,) of all candidates once some are picked."""
 
+CPU = torch.device("cpu")
 STAGE = "Comparing regions"
 VAAL_PX = 64
 
@@ -87,7 +88,7 @@ class Asked:
     decoder: Decoder
     earlier: Decoder
     before: Callable[[Any], Features] | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
     def features_before(self, region: Region) -> Features:
         """What the earlier model's classifier sees in a region: the same, unless `before` reads it."""

@@ -42,8 +42,8 @@ PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "con
 class Way:
     """What a session does: an acquisition strategy, with label propagation and consistency or without.
 
-    Written 'entropy', 'random+propagation', 'random+propagation+consistency'. 'propagation-uncapped' takes the paper's k
-    as it is, cut only to the neighbours there are (acquisition/propagation.py: capped_k).
+    Written 'entropy', 'random+propagation', 'random+propagation+consistency'. 'propagation-uncapped' takes the paper's
+    k as it is, cut only to the neighbours there are (acquisition/propagation.py: capped_k).
     """
 
     acquisition: str

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from histoloop.networks.build import build_network, with_decoder
 from histoloop.networks.hybrid import Hybrid
@@ -16,21 +18,18 @@ from histoloop.progress import Progress
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.classify import train_classifier
 from histoloop.training.features import Features, FeatureTile, decode, probability, spread_views, view_of
+from histoloop.training.loop import FitResult
 from histoloop.training.outputs import look_at
+from histoloop.training.recipe import Recipe
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import segmentation_figures, train_decoder
+from histoloop.workflows.models import LoadedModel
+from histoloop.workflows.project_regions import ProjectRegion, RegionReader
+from histoloop.workflows.rounds import LearnFrom
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
-    from histoloop.training.loop import FitResult
-    from histoloop.training.recipe import Recipe
-    from histoloop.workflows.models import LoadedModel
-    from histoloop.workflows.project_regions import ProjectRegion, RegionReader
-    from histoloop.workflows.rounds import LearnFrom
 
 PSEUDO_WEIGHT = 0.1
 """Lambda of label-prop eq 1."""
@@ -113,7 +112,7 @@ def teach(lesson: Lesson) -> Work[Taught]:
 
 
 def _teach_masks(lesson: Lesson, masked: Sequence[TrainingTile]) -> Work[Taught]:
-    """The decoder alone; with pseudo-labelled tiles twice from theta_0 on, these masked anew in between (Algorithm 1)."""
+    """The decoder alone; with pseudo-labelled tiles twice from theta_0 on, masked anew in between (Algorithm 1)."""
     theta_0 = with_decoder(lesson.theta_0.network)
     if not lesson.pseudo:
         return (yield from _teach_decoder(lesson, theta_0, masked))

@@ -16,8 +16,11 @@ from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.progress import finish
 from histoloop.store.cards import Card, load_card
 from histoloop.store.models import load_earlier, load_weights, save_model
+from histoloop.workflows import propagate
+from histoloop.workflows.project_regions import CACHE
 from histoloop.workflows.project_tiles import regions_left
 from histoloop.workflows.projects import create_project
+from histoloop.workflows.propagate import pseudo_regions
 from histoloop.workflows.retrain import retrain
 from histoloop.workflows.rounds import HowToLearn, lessons
 
@@ -237,3 +240,74 @@ def test_a_retrained_model_keeps_its_state_of_one_epoch_earlier(start: Callable[
     moved = {name for name, value in weights.items() if not torch.equal(value, earlier[name])}
     assert moved
     assert all(name.startswith("decoder.") for name in moved)
+
+
+def test_a_quick_round_leaves_the_classifier_as_it_is_and_keeps_what_it_saw(start: Callable[..., Project]) -> None:
+    project = start()
+    for slide_id in _slide_ids(project)[:2]:
+        _paint(project, slide_id)
+    before = load_weights(project.base_model().folder)
+    candidate = finish(retrain(project, how=HowToLearn(pace="quick"), device="cpu", epochs=1))
+    after = load_weights(project.model(candidate.model_id).folder)
+    changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {"decoder"}
+    assert load_card(project.model(candidate.model_id).folder).training["recipe"] == "retrain-quick"
+    assert len(list((project.folder / CACHE).iterdir())) == 2 * 4  # four views each
+
+
+def test_a_quick_round_gives_a_model_without_a_decoder_one(start: Callable[..., Project]) -> None:
+    project = start(NetworkConfig(2, backbone="mobilenet_v2", pooling=AVERAGE, decoder_channels=()))
+    _paint(project, _slide_ids(project)[0])
+    candidate = finish(retrain(project, how=HowToLearn(pace="quick"), device="cpu", epochs=1))
+    assert load_card(project.model(candidate.model_id).folder).network.decoder_channels
+
+
+@pytest.mark.parametrize("pace", ["quick", "full"])
+def test_regions_near_in_colour_teach_with_the_models_own_masks_and_can_be_looked_at(
+    pace: str, start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(propagate, "capped_k", lambda sizes, _annotated: dict.fromkeys(sizes, 3))  # all of so few
+    project = start()
+    slides = _slide_ids(project)
+    for slide_id in slides:
+        project.set_slide_label(slide_id, "benign", person="test")
+    _paint(project, slides[0])
+    how = HowToLearn(pace=pace, propagation=True)  # type: ignore[arg-type]
+    candidate = finish(retrain(project, how=how, device="cpu", epochs=1))
+    assert candidate.pseudo > 0
+    found = pseudo_regions(project, candidate.round)
+    assert len(found) == candidate.pseudo
+    assert {one.slide_id for one in found} <= set(slides[1:])
+    assert all(one.picture.is_file() and project.slide(slides[0]).name in one.nearest for one in found)
+    card = load_card(project.model(candidate.model_id).folder)
+    assert f"{candidate.pseudo} regions near" in card.description
+    plain = finish(retrain(project, how=HowToLearn(pace=pace), device="cpu", epochs=1))  # type: ignore[arg-type]
+    assert plain.pseudo == 0
+    assert pseudo_regions(project, plain.round) == []
+
+
+def test_regions_of_a_class_without_an_annotation_get_no_pseudo_masks(start: Callable[..., Project]) -> None:
+    project = start()
+    first, *others = _slide_ids(project)
+    project.set_slide_label(first, "benign", person="test")
+    for slide_id in others:
+        project.set_slide_label(slide_id, "malignant", person="test")
+    _paint(project, first)
+    candidate = finish(retrain(project, how=HowToLearn(pace="quick", propagation=True), device="cpu", epochs=1))
+    assert candidate.pseudo == 0
+
+
+def test_a_quick_round_may_be_consistent_too(start: Callable[..., Project]) -> None:
+    project = start()
+    _paint(project, _slide_ids(project)[0])
+    plain = finish(retrain(project, how=HowToLearn(pace="quick"), device="cpu", epochs=2))
+    steady = finish(retrain(project, how=HowToLearn(pace="quick", consistency=True), device="cpu", epochs=2))
+    one, other = (load_weights(project.model(result.model_id).folder) for result in (plain, steady))
+    assert any(not torch.equal(value, other[name]) for name, value in one.items())
+    assert "3 regions that nobody annotated" in load_card(project.model(steady.model_id).folder).description
+
+
+@pytest.mark.parametrize("change", [{"pace": "quick"}, {"propagation": True}, {"consistency": True}])
+def test_what_goes_with_masks_alone_is_refused_with_sizes(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="sizes"):
+        HowToLearn("sizes", **change)  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from histoloop.errors import DataError, RecipeError
-from histoloop.networks.unet import Decoder
 from histoloop.progress import finish
 from histoloop.training.cached import CachedSettings
 from histoloop.training.loop import LoopSettings
@@ -25,6 +24,8 @@ from histoloop.workflows.train import train_model
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from histoloop.networks.unet import Decoder
 
 TINY = SimulationSettings(
     SessionSettings(
