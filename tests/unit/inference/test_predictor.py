@@ -196,7 +196,7 @@ def test_a_part_of_a_slide_is_drawn_from_the_cells_that_were_predicted(strip: Sl
     found = maps.foreground[:320, :320]
     # of its 100 cells, and of no others, one hundredth of the attention is the threshold
     scores = made.score(torch.from_numpy(cells)[None])[0].detach().numpy()
-    summary = summarise("attention", cells.reshape(4, -1), config, posterior=posterior_of(scores))
+    summary = summarise("attention", cells.reshape(4, -1), config, posterior=posterior_of(scores, config))
     middles = found[16::32, 16::32][1:-1, 1:-1]
     close = draw("attention", cells, summary, config)[1:-1, 1:-1]
     np.testing.assert_allclose(middles, close, atol=0.05)

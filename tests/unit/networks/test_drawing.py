@@ -35,7 +35,8 @@ def drawn(
     """A drawing at the resolution of the cells."""
     posterior = known.pop("posterior", np.full(made_for.labels, 1 / made_for.labels, np.float32))
     cells_KN = maps_KHW.reshape(len(maps_KHW), -1)
-    summary = summarise(name, cells_KN, made_for, posterior=posterior, label=label, **known)  # type: ignore[arg-type]
+    labels = () if label is None else (label,)
+    summary = summarise(name, cells_KN, made_for, posterior=posterior, labels=labels, **known)  # type: ignore[arg-type]
     return draw(name, maps_KHW, summary, made_for)
 
 
@@ -166,7 +167,7 @@ def test_min_max_is_the_mask_of_the_network_itself(norm: str) -> None:
     maps, scores = torch.from_numpy(noise(1, 3, 4, 5)), torch.from_numpy(noise(1, 3, seed=1))
     mask = foreground_mask(posterior_map(maps, scores), (128, 160), minmax)
     made_for = config(3, minmax=minmax)
-    posterior = posterior_of(scores[0].numpy())
+    posterior = posterior_of(scores[0].numpy(), made_for)
     summary = summarise("min-max", maps[0].flatten(1).numpy(), made_for, posterior=posterior)
     enlarged = functional.interpolate(maps, scale_factor=32.0, mode="bilinear", align_corners=False)[0].numpy()
     found = draw("min-max", enlarged, summary, made_for)
