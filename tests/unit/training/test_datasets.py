@@ -440,7 +440,7 @@ def test_mask_classes_follow_known_label_words(labels: list[str], masks: list[st
 def test_dealt_cases_are_whole_and_leave_every_class_a_case(
     tiles: list[tuple[int, int]], fraction: float, seed: int
 ) -> None:
-    cases, labels = [str(case) for case, _ in tiles], [str(label) for _, label in tiles]
+    cases, labels = [str(case) for case, _ in tiles], [(str(label),) for _, label in tiles]
     chosen = deal_cases(cases, labels, fraction=fraction, seed=seed)
     assert chosen == deal_cases(cases, labels, fraction=fraction, seed=seed)
     rest = set(range(len(tiles))) - set(chosen)
@@ -451,14 +451,14 @@ def test_dealt_cases_are_whole_and_leave_every_class_a_case(
 def test_dealt_cases_come_close_to_the_fraction_in_every_class() -> None:
     rng = np.random.default_rng(0)
     cases = [str(case) for case in rng.integers(0, 60, 600)]
-    labels = [str(int(case) % 3) for case in cases]
+    labels = [(str(int(case) % 3),) for case in cases]
     chosen = deal_cases(cases, labels, fraction=0.2, seed=3)
     total, taken = Counter(labels), Counter(labels[i] for i in chosen)
     assert all(abs(taken[label] / total[label] - 0.2) < 0.03 for label in total)
 
 
 def test_other_seeds_deal_other_cases() -> None:
-    cases, labels = [str(i // 4) for i in range(80)], [str(i // 40) for i in range(80)]
+    cases, labels = [str(i // 4) for i in range(80)], [(str(i // 40),) for i in range(80)]
     deals = {tuple(deal_cases(cases, labels, fraction=0.2, seed=seed)) for seed in range(4)}
     assert len(deals) > 1
 

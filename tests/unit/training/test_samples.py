@@ -31,20 +31,20 @@ def test_a_mask_of_another_size_is_refused_by_name() -> None:
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 99), st.sampled_from([0.0, 0.5, 1.0]))
 def test_balanced_order_draws_as_many_as_there_are(labels: list[int], seed: int, power: float) -> None:
-    order = balanced_order(labels, np.random.default_rng(seed), power=power)
+    order = balanced_order([(label,) for label in labels], np.random.default_rng(seed), power=power)
     assert len(order) == len(labels)
     assert order.min() >= 0
     assert order.max() < len(labels)
 
 
 def test_balanced_order_draws_small_classes_as_often_as_large_ones() -> None:
-    labels = [0] * 950 + [1] * 50
+    labels = [(0,)] * 950 + [(1,)] * 50
     order = balanced_order(labels, np.random.default_rng(0), power=0.0)
     assert 400 < int((order >= 950).sum()) < 600
 
 
 def test_no_index_repeats_before_its_class_is_used_up() -> None:
-    labels = [0] * 90 + [1] * 10
+    labels = [(0,)] * 90 + [(1,)] * 10
     order = balanced_order(labels, np.random.default_rng(0), power=0.0)
     large = [index for index in order if index < 90]
     assert len(set(large)) == len(large)
