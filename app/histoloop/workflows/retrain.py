@@ -70,6 +70,9 @@ def retrain(
     recipe = load_recipe(recipe_path(RECIPES[learn_from])).with_epochs(epochs)
     current = project.current_model()
     theta_0 = load_model(project.base_model().folder, place)
+    if learn_from == "labels":  # a model whose labels do not exclude each other stays one
+        scores = theta_0.card.network.scores
+        recipe = dataclasses.replace(recipe, classify=dataclasses.replace(recipe.classify, scores=scores))
     tiles, held_out = yield from annotated_tiles(project, theta_0)
     training = _teaching(tiles, learn_from, theta_0, project)
     old = load_model(current.folder, place)
