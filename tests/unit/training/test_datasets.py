@@ -315,6 +315,37 @@ def test_all_bad_rows_of_a_manifest_are_named_with_lines(tmp_path: Path) -> None
     assert "line 8: the label 'Benign' is 'benign' in line 2" in message
 
 
+def test_a_manifest_may_name_several_labels_of_a_tile(tmp_path: Path) -> None:
+    rows = ("a.png,stroma;tumour,a-mask.png,p1,train,", "b.png,stroma,,p2,train,", "c.png, tumour | fat ;,,p3,val,")
+    found = read(manifest(tmp_path, *rows, "d.png,,,p4,test,"))
+    assert found.scheme.label_names == ("fat", "stroma", "tumour")
+    assert [tile.labels for tile in (*found.training, *found.validation, *found.test)] == [(1, 2), (1,), (2, 0), ()]
+    assert [tile.label for tile in found.training] == [1, 1]
+
+
+def test_every_label_of_a_row_is_checked(tmp_path: Path) -> None:
+    rows = ("a.png,benign;Malignant,,p1,train,", "b.png,malignant|benign|malignant,,p2,train,")
+    message = str(refusal(manifest(tmp_path, *rows)))
+    assert "line 3: the label 'malignant' is given twice" in message
+    assert "line 3: the label 'malignant' is 'Malignant' in line 2" in message
+    unknown = manifest(tmp_path, "a.png,benign;malignent,,p1,train,", GOOD[1])
+    message = str(refusal(unknown, scheme=TWO))
+    assert "line 2: the class 'malignent' is unknown (did you mean 'malignant'?)" in message
+
+
+def test_training_tiles_that_all_have_the_same_labels_are_refused(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "a.png,benign;fat,,p1,train,", "b.png,fat;benign,,p2,train,", *GOOD[2:])
+    assert "the 2 training tiles are labelled 'benign' and 'fat'" in refusal(path).message
+
+
+def test_a_tile_with_several_labels_counts_in_each_when_cases_are_dealt() -> None:
+    cases = [str(index // 4) for index in range(80)]
+    labels = [("a", "b") if index // 4 % 2 else ("a",) for index in range(80)]
+    chosen = deal_cases(cases, labels, fraction=0.2, seed=0)
+    taken = Counter(label for index in chosen for label in labels[index])
+    assert taken == {"a": 16, "b": 8}
+
+
 @pytest.mark.parametrize(
     ("header", "said"),
     [
