@@ -95,9 +95,9 @@ def evaluate_model(
 
     Masks are compared wherever the tiles have them, by every drawing the model offers and, where the label takes part
     in drawing, for the predicted and for the true label; of several labels each is drawn, and foreground is what is
-    foreground of any. Where tiles of the data set have several labels, each label has figures and a row of its own.
-    `json` and `pictures` name the file and the folder to write.
-    DataError when the part is empty or of other classes than the model.
+    foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
+    of its own. `json` and `pictures` name the file and the folder to write. DataError when the part is empty, of other
+    classes than the model, or of several labels a tile where the model takes them to exclude each other.
     """
     loaded = load_model(model, choose_device(device))
     dataset = yield from _dataset(loaded, data, settings, mpp)
@@ -108,6 +108,8 @@ def evaluate_model(
     _check_labels(loaded, tiles)
     about = _about(loaded, data, settings, dataset, tiles)
     shown = _shown(tiles, settings.pictures)
+    independent = loaded.card.network.scores == "sigmoid"
+    several = independent and have_several_labels((*dataset.training, *dataset.validation, *dataset.test))
     tallies: dict[tuple[str, Rule], MaskTally] = {}
     scores: list[NDArray[np.float32]] = []
     rows: list[ComparisonRow] = []
@@ -119,8 +121,7 @@ def evaluate_model(
         if tile.mask is not None:
             _count(tallies, drawn, tile, dataset.scheme)
         if number in shown:
-            rows.append(_row(tile, drawn, output, dataset.scheme))
-    several = have_several_labels((*dataset.training, *dataset.validation, *dataset.test))
+            rows.append(_row(tile, drawn, output, dataset.scheme, label_by_label=several))
     labels = _several_labels(loaded, tiles, scores) if several else _one_label(tiles, scores)
     table = EvaluationTable((*_rows(loaded, tiles, labels.together, tallies), *labels.rows))
     if settings.robustness:
@@ -279,15 +280,22 @@ def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
     return np.where(np.isin(mask, classes), np.uint8(classes[0]), mask)
 
 
-def _row(tile: TrainingTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme) -> ComparisonRow:
+def _row(
+    tile: TrainingTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme, *, label_by_label: bool
+) -> ComparisonRow:
     names = scheme.label_names
     truth = "".join(f"{names[label]}, " for label in tile.labels)
     predicted = ", ".join(names[label] for label in output.labels)
-    columns = tuple(
+    columns = [
         ComparisonColumn(one.method, one.rule, np.clip(one.value, 0, 1), one.threshold, _dice(tile, one))
         for one in drawn
-    )
-    return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {predicted}", columns)
+    ]
+    if label_by_label:
+        columns += [
+            ComparisonColumn("sigmoid", name, output.foreground("sigmoid", label=label), 0.5)
+            for label, name in enumerate(names)
+        ]
+    return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {predicted}", tuple(columns))
 
 
 def _dice(tile: TrainingTile, drawn: _Drawn) -> float | None:

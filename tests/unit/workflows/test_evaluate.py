@@ -249,7 +249,9 @@ def test_every_label_has_a_row_and_masks_are_of_all_labels(
     precisions = [rows[f"m: label {name}", ""]["average_precision"] for name in ("gland", "tumour")]
     assert rows["m: cam", "predicted"]["mean_average_precision"] == pytest.approx(np.mean(precisions))
     assert "error" not in rows["m: cam", "predicted"]
-    assert (tmp_path / "page" / "index.html").is_file()
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert page.count("sigmoid<small>gland</small>") == 1
+    assert len(list((tmp_path / "page" / "pictures").iterdir())) == 2 * (2 + 6 + 2)
 
 
 def test_the_class_of_any_of_a_tiles_labels_is_right(model_of_several: Path, discs_of_several: Path) -> None:
