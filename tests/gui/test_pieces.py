@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,9 @@ from histoloop.gui.canvas_overlay import scale_bar
 from histoloop.gui.dialogs import folder_name, shortcuts_html
 from histoloop.gui.job_bar import TimeLeft, in_words
 from histoloop.gui.rendering import ClassStyle, OverlayStyle, compose
+from histoloop.gui.slides_panel import describe
 from histoloop.progress import Progress
+from histoloop.store.records import SlideRecord
 
 WHITE = np.full((20, 20, 3), 255, np.uint8)
 
@@ -90,3 +94,16 @@ def test_the_list_of_shortcuts_names_every_one() -> None:
     html = shortcuts_html()
     for shortcut in ("Ctrl+R", "Return", "Ctrl+Z", "F1"):
         assert f"<b>{shortcut}</b>" in html
+
+
+@pytest.mark.parametrize(
+    ("predicted", "told"),
+    [
+        ({"benign": 0.3, "malignant": 0.7}, "malignant 70%"),
+        ({"benign": 0.6, "malignant": 0.9, "fat": 0.2}, "malignant 90%, benign 60%"),
+        ({"benign": 0.2, "malignant": 0.1}, "benign 20%"),
+    ],
+)
+def test_all_labels_that_are_likelier_than_not_are_told(predicted: dict[str, float], told: str) -> None:
+    slide = SlideRecord(1, Path("a.png"), "a.png", "f", 8, 8, 0.5, "picture", None, predicted, None, found=True)
+    assert describe(slide) == f"a.png\n{told}"

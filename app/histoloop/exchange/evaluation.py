@@ -27,8 +27,10 @@ class _Column(NamedTuple):
 
 _COLUMNS = {
     "error": _Column("error %", 100, 2),
+    "label_error": _Column("label error %", 100, 2),
     "balanced_accuracy": _Column("balanced acc. %", 100, 2),
     "mean_average_precision": _Column("mAP %", 100, 2),
+    "average_precision": _Column("AP %", 100, 2),
     "f1_foreground": _Column("F1+ %", 100, 2),
     "f1_background": _Column("F1- %", 100, 2),
     "dice_pooled": _Column("pooled Dice %", 100, 2),

@@ -29,8 +29,8 @@ class ComparisonColumn:
     """One method's answer for a tile.
 
     `value` (H, W) is a map in [0, 1], drawn as a heatmap with the outline of where it is above `threshold` (None: no
-    outline), or a mask of bool, drawn as such. `rule` says which class's map it is: 'predicted', 'true-label', or ''
-    where it makes no difference. `dice` is this tile's Dice.
+    outline), or a mask of bool, drawn as such. `rule` says which class's map it is: 'predicted', 'true-label', a
+    label's name, or '' where it makes no difference. `dice` is this tile's Dice.
     """
 
     method: str

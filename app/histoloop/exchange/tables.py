@@ -13,6 +13,7 @@ import numpy as np
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
 from histoloop.store.files import write_beside
+from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +41,8 @@ class SlideSummary:
 
     @property
     def predicted_class(self) -> str:
-        """The likeliest label; empty without a prediction."""
-        return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else ""
+        """The predicted label, or labels with semicolons between; empty without a prediction."""
+        return ";".join(predicted_names(self.probabilities or {}))
 
 
 def mask_areas(mask: Mask, scheme: ClassScheme, *, downsample: float) -> dict[str, float]:

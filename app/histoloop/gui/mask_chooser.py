@@ -156,7 +156,7 @@ class MaskChooser(QWidget):
         self.drawing.offer([(title(name), name, HINTS.get(name, "")) for name in choice.model.drawings])
         self.drawing.take(choice.drawing)
         labels = [(name, name, f"Draw the foreground of {name}, whatever the slide is") for name in choice.labels]
-        likeliest = (LIKELIEST, None, "Draw the foreground of the class the slide most likely has")
+        likeliest = (LIKELIEST, None, "Draw the foreground of what the slide most likely has")
         of_all = ("All classes", None, "This drawing is of all classes together")
         self.label.offer([likeliest, *labels] if labels else [of_all])
         self.label.take(choice.label)

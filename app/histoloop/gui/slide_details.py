@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from histoloop.gui.widgets import label, leave_wheel_to_panel, line, row
+from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,8 +67,7 @@ def _predicted(slides: Sequence[SlideRecord]) -> str:
     shares = slides[0].predicted
     if not shares:
         return "Predicted: nothing yet" if shares is None else "Predicted: no tissue found"
-    name = max(shares, key=shares.__getitem__)
-    return f"Predicted: {name} ({shares[name]:.2f})"
+    return f"Predicted: {', '.join(f'{name} ({shares[name]:.2f})' for name in predicted_names(shares))}"
 
 
 def _who(said: SlideLabel | None, you: str) -> str:

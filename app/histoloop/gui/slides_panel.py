@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, Q
 
 from histoloop.gui.slide_details import SlideDetails
 from histoloop.gui.widgets import Panel, button, label, plain_icon, row
+from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,8 +180,8 @@ def _state(slide: SlideRecord) -> str:
         return f"Not predicted{unknown}"
     if not slide.predicted:
         return f"No tissue found{unknown}"
-    name = max(slide.predicted, key=slide.predicted.__getitem__)
-    return f"{name} {slide.predicted[name]:.0%}{unknown}"
+    names = predicted_names(slide.predicted)
+    return f"{', '.join(f'{name} {slide.predicted[name]:.0%}' for name in names)}{unknown}"
 
 
 def _details(slide: SlideRecord) -> str:

@@ -105,7 +105,7 @@ def predict_slide(
     if not grid.tiles:
         return SlidePrediction(None, None, "no tissue was found", 0, time.monotonic() - started)
     scores = _pooled(network, maps, covered, device)
-    posterior = posterior_of(scores)
+    posterior = posterior_of(scores, network.config)
     if not network.config.decoder_channels:
         summary = summarise(drawings(network.config)[0], maps[:, covered], network.config, posterior=posterior)
         for tile in grid.tiles:

@@ -15,6 +15,9 @@ BackboneName = Literal[
     "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"
 ]
 
+ScoreKind = Literal["softmax", "sigmoid"]
+"""What scores become probabilities by: labels that exclude each other, or labels that each stand on their own."""
+
 CONSTANT = 1e-5
 """A map whose cells differ by no more than this part of its largest value is constant: the rest is rounding."""
 
@@ -97,8 +100,9 @@ class NetworkConfig:
     """All that is needed to build the network; kept in the model's card. `labels` counts the label classes.
 
     `stride` is the input pixels per cell of the class maps, 32 or 16. `background` adds a map of what belongs to no
-    label (size supervision). No `decoder_channels`: no decoder, the masks are drawn from the class maps. With `minmax`
-    the network is a localizer and a classifier over one backbone.
+    label (size supervision). `scores` 'sigmoid' gives each label a probability of its own. No `decoder_channels`: no
+    decoder, the masks are drawn from the class maps. With `minmax` the network is a localizer and a classifier over one
+    backbone.
     """
 
     labels: int
@@ -108,6 +112,7 @@ class NetworkConfig:
     background: bool = False
     decoder_channels: tuple[int, ...] = (96, 64, 48, 32, 16)
     minmax: MinMaxConfig | None = None
+    scores: ScoreKind = "softmax"
 
     def __post_init__(self) -> None:
         if self.labels < 1:
@@ -122,6 +127,10 @@ class NetworkConfig:
             raise ValueError("a background map cannot be pooled by attention: choose another pooling")
         if self.minmax is not None and (self.attends or self.background):
             raise ValueError("min-max entropy takes neither attention pooling nor a background map")
+        if self.scores not in get_args(ScoreKind):
+            raise ValueError(f"scores must be 'softmax' or 'sigmoid', not {self.scores!r}")
+        if self.minmax is not None and self.scores == "sigmoid":
+            raise ValueError("min-max entropy weighs its maps by a softmax over the labels: scores cannot be 'sigmoid'")
 
     @property
     def attends(self) -> bool:

@@ -30,9 +30,10 @@ _ABOVE_HALF = np.float32(0.5 + 2.0**-11)
 class Summary:
     """What a drawing needs to know of the whole slide (or tile).
 
-    `label` is the index of the label whose foreground is drawn; `posterior` (C,) of the labels; `low` and `high` the
-    range of the drawn quantity over the cells; `bias` what the head adds to the label's map; `log_norm` the log of
-    the sum of exp of the attention energies over the cells, less the log of their number.
+    `label` is the index of the label whose foreground is drawn, and `others` sum up further labels to draw with it;
+    `posterior` (C,) of the labels; `low` and `high` the range of the drawn quantity over the cells; `bias` what the
+    head adds to the label's map; `log_norm` the log of the sum of exp of the attention energies over the cells, less
+    the log of their number.
     """
 
     label: int
@@ -41,6 +42,7 @@ class Summary:
     high: float = 1.0
     bias: float = 0.0
     log_norm: float = 0.0
+    others: tuple[Summary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,9 @@ def drawings(config: NetworkConfig) -> tuple[str, ...]:
         own = ("cam",)  # the highest and the lowest cells cancel each other in the gradient's mean
     else:
         own = ("cam", "grad-cam")
+    if config.scores == "sigmoid" and "cam" in own and "sigmoid" not in own:
+        place = own.index("cam")
+        own = (*own[:place], "sigmoid", *own[place:])
     return (DECODER, *own) if config.decoder_channels else own
 
 
@@ -80,20 +85,30 @@ def summarise(
     *,
     posterior: Floats,
     bias_C: Sequence[float] = (),
-    label: int | None = None,
+    labels: Sequence[int] = (),
 ) -> Summary:
-    """Sum up the predicted cells (K, N) of a slide for a drawing; without a `label`, the likeliest one is drawn.
+    """Sum up the predicted cells (K, N) of a slide for a drawing of `labels`; without any, of the predicted ones.
 
     `bias_C` is what the head adds to the labels' maps (nothing when left out): no part of Grad-CAM.
     """
-    chosen = int(posterior.argmax()) if label is None else label
-    bias = bias_C[chosen] if len(bias_C) else 0.0
-    return _drawing(name).summarise(maps_KN, Summary(chosen, posterior, bias=bias), config)
+    drawing = _drawing(name)
+
+    def of(label: int) -> Summary:
+        bias = bias_C[label] if len(bias_C) else 0.0
+        return drawing.summarise(maps_KN, Summary(label, posterior, bias=bias), config)
+
+    first, *others = labels or predicted_labels(posterior)
+    return replace(of(first), others=tuple(map(of, others)) if drawing.of_label else ())
 
 
 def draw(name: str, maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
-    """Values (H, W) in [0, 1] of maps (K, H, W) that were upsampled to the pixels; above 0.5 is foreground."""
-    values: Floats = _drawing(name).values(maps_KHW, summary, config).astype(np.float32)
+    """Values (H, W) in [0, 1] of maps (K, H, W) that were upsampled to the pixels; above 0.5 is foreground.
+
+    Of several labels, the highest value: foreground is what is foreground of any.
+    """
+    drawing = _drawing(name)
+    drawn = [drawing.values(maps_KHW, own, config) for own in (summary, *summary.others)]
+    values: Floats = np.maximum.reduce(drawn).astype(np.float32)
     return values
 
 
@@ -228,7 +243,13 @@ DRAWINGS: Mapping[str, Drawing] = {
 }
 
 
-def posterior_of(scores_C: Floats) -> Floats:
-    """Softmax of scores (C,)."""
-    posterior: Floats = softmax(scores_C)
+def posterior_of(scores_C: Floats, config: NetworkConfig) -> Floats:
+    """The probability of each label from scores (C,), as the network was trained: by softmax or by sigmoid."""
+    posterior: Floats = expit(scores_C) if config.scores == "sigmoid" else softmax(scores_C)
     return posterior
+
+
+def predicted_labels(posterior_C: Floats, likeliest: int | None = None) -> tuple[int, ...]:
+    """The likeliest label, and those others that are likelier than not, which a softmax never has."""
+    first = int(posterior_C.argmax()) if likeliest is None else likeliest
+    return (first, *(int(index) for index in np.flatnonzero(posterior_C > 0.5) if index != first))

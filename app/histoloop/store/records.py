@@ -48,6 +48,15 @@ class SlideRecord:
         return Region(0, 0, self.width, self.height)
 
 
+def predicted_names(probabilities: Mapping[str, float]) -> tuple[str, ...]:
+    """The likeliest label, then those others that are likelier than not; none without probabilities.
+
+    Only a model whose labels do not exclude each other gives several.
+    """
+    ranked = sorted(probabilities, key=probabilities.__getitem__, reverse=True)
+    return tuple(name for number, name in enumerate(ranked) if number == 0 or probabilities[name] > 0.5)
+
+
 @dataclass(frozen=True, slots=True)
 class SlideLabel:
     """What a person said a slide is as a whole; `label` None took back what was said before.

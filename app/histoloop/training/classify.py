@@ -10,11 +10,19 @@ import torch
 from torch.nn import functional
 
 from histoloop.training.augment import AugmentSettings, augment
+from histoloop.training.figures import multi_label_figures
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.metrics import accuracy, balanced_accuracy
-from histoloop.training.objectives import Objective, ObjectiveSettings
+from histoloop.training.objectives import Objective, ObjectiveSettings, check_labels
 from histoloop.training.outputs import look_at
-from histoloop.training.samples import Batch, TrainingTile, balanced_order, batches
+from histoloop.training.samples import (
+    Batch,
+    TrainingTile,
+    balanced_order,
+    batches,
+    have_several_labels,
+    multi_hot,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +32,9 @@ if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.training.checkpoint import Checkpoint
+
+
+MEAN_PRECISION = "mean_average_precision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +75,12 @@ def train_classifier(
 ) -> Work[FitResult]:
     """Train by the objective of the settings; the epoch of the best balanced accuracy, or the last, is kept.
 
-    Tiles need labels.
+    Tiles need labels. Where tiles have several, the mean average precision stands for the accuracy; DataError when the
+    objective is of one label each.
     """
-    labels = [_label(tile) for tile in training]
+    check_labels(settings, (*training, *validation))
+    several = have_several_labels((*training, *validation))
+    labels = [_labels(tile) for tile in training]
     stride, size = network.stride_px, settings.loop.batch_size
     steps = settings.steps_per_epoch or -(-len(training) // size)
 
@@ -86,7 +100,10 @@ def train_classifier(
         if not validation:
             return {}
         scores_NC = classify(network, validation, mean=mean, std=std, device=device)
-        return classification_figures(scores_NC, [_label(tile) for tile in validation])
+        labels = [_labels(tile) for tile in validation]
+        if several:
+            return several_labels_figures(scores_NC, labels)
+        return classification_figures(scores_NC, [own[0] for own in labels])
 
     return (
         yield from fit(
@@ -96,7 +113,7 @@ def train_classifier(
             batches_per_epoch=steps,
             objective=objective,
             validate=validate,
-            rank_by="balanced_accuracy" if settings.keep == "best" else None,
+            rank_by=None if settings.keep == "last" else MEAN_PRECISION if several else "balanced_accuracy",
             settings=settings.loop,
             device=device,
             seed=seed,
@@ -106,10 +123,10 @@ def train_classifier(
     )
 
 
-def _label(tile: TrainingTile) -> int:
-    if tile.label is None:
+def _labels(tile: TrainingTile) -> tuple[int, ...]:
+    if not tile.labels:
         raise ValueError(f"{tile.name} has no label to train a classifier with")
-    return tile.label
+    return tile.labels
 
 
 def classify(
@@ -133,3 +150,13 @@ def classification_figures(scores_NC: Tensor, labels: Sequence[int]) -> dict[str
         "balanced_accuracy": balanced_accuracy(predicted, labels),
         "cross_entropy": float(functional.cross_entropy(scores_NC, torch.tensor(labels))),
     }
+
+
+def several_labels_figures(scores_NC: Tensor, labels: Sequence[Sequence[int]]) -> dict[str, float]:
+    """Mean average precision, and error and binary cross-entropy meant over the labels, of which tiles have several."""
+    truth_NC = multi_hot(labels, scores_NC.shape[1])
+    found = multi_label_figures(scores_NC.numpy(), truth_NC)
+    loss = functional.binary_cross_entropy_with_logits(scores_NC, torch.from_numpy(truth_NC).to(scores_NC.dtype))
+    precision = found.average_precision.mean
+    assert precision is not None  # every tile has a label
+    return {MEAN_PRECISION: precision, "label_error": found.error, "binary_cross_entropy": float(loss)}

@@ -148,7 +148,7 @@ def _list(path: Path) -> Listing:
 
 def _scheme(listing: Listing, wanted: ClassScheme | None) -> ClassScheme:
     """The classes of a data set; DataError names labels that are none of them."""
-    names = {source.label for source in listing.sources if source.label is not None}
+    names = {label for source in listing.sources for label in source.labels}
     scheme = wanted or listing.scheme
     if scheme is None and not names:
         raise DataError(f"{listing.path} has no labels.", advice="Fill in the column 'label'.")
@@ -156,10 +156,11 @@ def _scheme(listing: Listing, wanted: ClassScheme | None) -> ClassScheme:
         return scheme_of(names)
     problems = Problems(listing.path)
     for source in listing.sources:
-        if source.label is not None and find_label(source.label, scheme) is None:
-            near = suggestion(source.label, scheme.label_names)
-            advice = f"Classes are {', '.join(scheme.label_names)}."
-            problems.add(source.where, f"the class {source.label!r} is unknown{near}", advice=advice)
+        for label in source.labels:
+            if find_label(label, scheme) is None:
+                near = suggestion(label, scheme.label_names)
+                advice = f"Classes are {', '.join(scheme.label_names)}."
+                problems.add(source.where, f"the class {label!r} is unknown{near}", advice=advice)
     problems.raise_any()
     return scheme
 
@@ -174,7 +175,7 @@ def _with_parts(
     if split == "whole":
         return replace(listing, sources=tuple(replace(source, part="test") for source in sources)), warnings
     cases = [source.case or f"tile {index}" for index, source in enumerate(sources)]
-    labels = [source.label or "" for source in sources]
+    labels = [source.labels or ("",) for source in sources]
     stated = all(source.part for source in sources)
     if split == "official" and not stated:
         warnings.append(f"The data set states no split: it was split by {listing.case_word}, seed {seed}.")
@@ -197,7 +198,13 @@ def _in_part(source: TileSource, part: Part) -> TileSource:
 
 
 def deal_part(
-    parts: Sequence[Part], cases: Sequence[str], labels: Sequence[str], *, to: Part, fraction: float, seed: int
+    parts: Sequence[Part],
+    cases: Sequence[str],
+    labels: Sequence[tuple[str, ...]],
+    *,
+    to: Part,
+    fraction: float,
+    seed: int,
 ) -> list[Part]:
     """The parts with about `fraction` of the training part moved to another, in whole cases (see `deal_cases`)."""
     pool = [index for index, part in enumerate(parts) if part == "train"]
@@ -206,18 +213,19 @@ def deal_part(
     return [to if index in moved else part for index, part in enumerate(parts)]
 
 
-def deal_cases(cases: Sequence[str], labels: Sequence[str], *, fraction: float, seed: int) -> list[int]:
+def deal_cases(cases: Sequence[str], labels: Sequence[tuple[str, ...]], *, fraction: float, seed: int) -> list[int]:
     """Indices of tiles in about `fraction` of every label class, made of whole cases; sorted, seeded.
 
+    A tile counts in each class that it has a label of, of which there must be one at least.
     Of several shuffled orders, the one is kept whose greedy choice comes closest to the fraction in every class alike.
     Each class keeps a case outside the choice, and something is chosen where that leaves any choice.
     """
     if fraction == 0 or not cases:
         return []
     names, case_of = np.unique(list(cases), return_inverse=True)
-    classes, label_of = np.unique(list(labels), return_inverse=True)
+    classes, label_of = np.unique([label for some in labels for label in some], return_inverse=True)
     counts_UL = np.zeros((len(names), len(classes)))
-    np.add.at(counts_UL, (case_of, label_of), 1)
+    np.add.at(counts_UL, (np.repeat(case_of, [len(some) for some in labels]), label_of), 1)
     rng = np.random.default_rng(seed)
     best, lowest = np.zeros(len(names), np.bool_), np.inf
     for _ in range(max(1, min(_ORDERS_TRIED, _CASES_TRIED // len(names)))):
@@ -253,13 +261,13 @@ def _distance(sum_L: NDArray[np.float64], counts_UL: NDArray[np.float64], fracti
 
 
 def _check_trainable(listing: Listing) -> None:
-    """DataError unless the training part has tiles of two label classes."""
-    counts = Counter(source.label for source in listing.sources if source.part == "train")
-    classes = [label for label in counts if label is not None]
+    """DataError unless the training part has tiles of two label classes, or tiles that differ in their labels."""
+    counts = Counter(frozenset(source.labels) for source in listing.sources if source.part == "train")
+    classes = [labels for labels in counts if labels]
     if not counts:
         raise DataError(f"{listing.path} has no training tiles.", advice="Mark some as train, or only evaluate on it.")
     if len(classes) < 2:
-        what = f"are labelled {classes[0]!r}" if classes else "have no label"
+        what = f"are labelled {' and '.join(map(repr, sorted(classes[0])))}" if classes else "have no label"
         raise DataError(
             f"{listing.path}: the {counts.total()} training tiles {what}.",
             advice="A classifier needs tiles of two classes at least: add some of another class.",
@@ -288,9 +296,9 @@ def _sharing(listing: Listing) -> Iterator[str]:
 
 def _empty_masks(tiles: Sequence[TrainingTile], scheme: ClassScheme) -> Iterator[str]:
     """A sentence for each label class with empty masks, unless its foreground is known to be empty."""
-    masked = [(tile.label, bool(tile.mask.any())) for tile in tiles if tile.mask is not None and tile.label is not None]
+    masked = [(tile.labels, bool(tile.mask.any())) for tile in tiles if tile.mask is not None]
     for index, name in enumerate(scheme.label_names):
-        full = [any_foreground for label, any_foreground in masked if label == index]
+        full = [any_foreground for labels, any_foreground in masked if index in labels]
         empty = len(full) - sum(full)
         if empty and not (is_healthy(name) and empty == len(full)):
             yield f"{empty} of the {len(full)} masks of tiles labelled {name!r} are empty."
@@ -299,7 +307,8 @@ def _empty_masks(tiles: Sequence[TrainingTile], scheme: ClassScheme) -> Iterator
 def lend_masks(tiles: Sequence[TrainingTile], *, fraction: float, seed: int) -> list[TrainingTile]:
     """The tiles whose masks may be used: at most `fraction` of all, the same share of every label class, seeded.
 
-    Only tiles that have a mask are chosen; DataError when there are none to choose.
+    Of tiles with several labels the first one counts. Only tiles that have a mask are chosen; DataError when there are
+    none to choose.
     """
     rng = np.random.default_rng(seed)
     chosen = [

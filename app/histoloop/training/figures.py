@@ -141,6 +141,32 @@ def mask_figures(pairs: Iterable[tuple[Mask | BoolMask, Mask | BoolMask]]) -> Ma
 
 
 @dataclass(frozen=True, slots=True)
+class MultiLabelFigures:
+    """How well tiles with several labels are classified, in [0, 1]: `errors` is the share that is wrong, by label."""
+
+    errors: tuple[float, ...]
+    average_precision: AveragePrecisions
+    tiles: int
+
+    @property
+    def error(self) -> float:
+        """Mean over the labels."""
+        return sum(self.errors) / len(self.errors)
+
+
+def multi_label_figures(scores_BC: NDArray[np.floating[Any]], truth_BC: BoolMask) -> MultiLabelFigures:
+    """Figures of each label by itself, from scores before the sigmoid and whether a tile has a label.
+
+    A label is predicted where its sigmoid is above 0.5. ValueError without tiles or for shapes that do not fit.
+    """
+    precisions = average_precisions(scores_BC, truth_BC)
+    if not len(scores_BC):
+        raise ValueError("figures of labels need at least one tile")
+    errors = ((scores_BC > 0) != truth_BC).mean(axis=0)
+    return MultiLabelFigures(tuple(errors.tolist()), precisions, len(scores_BC))
+
+
+@dataclass(frozen=True, slots=True)
 class LabelFigures:
     """How well tiles are classified, in [0, 1]: `error` is the share that is wrong."""
 

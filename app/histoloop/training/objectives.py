@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from histoloop.errors import DataError
 from histoloop.losses import jia
 from histoloop.losses.robust import AdaptiveRobustLoss
 from histoloop.losses.size import (
@@ -21,6 +22,7 @@ from histoloop.losses.size import (
     total,
     upsampled_log_probabilities,
 )
+from histoloop.networks.config import ScoreKind
 from histoloop.networks.minmax import MinMax
 from histoloop.training.adversarial import AdversarialSettings, adversarial_batch
 from histoloop.training.erasing import erasing_parts
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from histoloop.networks.network import SlideNetwork
-    from histoloop.training.samples import Batch
+    from histoloop.training.samples import Batch, TrainingTile
 
 Supervision = Literal["labels", "min-max", "sizes", "none"]
 
@@ -68,12 +70,13 @@ class SizeSettings:
 class ObjectiveSettings:
     """`supervision` chooses the objective, each with a table of its own; 'none' leaves it all to the masks.
 
-    Label classes exclude each other under 'softmax' and stand each against the rest under 'sigmoid'; `label_smoothing`
+    Label classes exclude each other under 'softmax' and stand each against the rest under 'sigmoid', so that a tile may
+    have several labels; `label_smoothing`
     as in Szegedy et al. 2016, for 'softmax'. `adversarial` training may be added to each of them.
     """
 
     supervision: Supervision = "labels"
-    scores: Literal["softmax", "sigmoid"] = "softmax"
+    scores: ScoreKind = "softmax"
     label_smoothing: float = 0.0
     erasing: ErasingSettings = field(default_factory=ErasingSettings)
     sizes: SizeSettings = field(default_factory=SizeSettings)
@@ -82,6 +85,37 @@ class ObjectiveSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), not {self.label_smoothing}")
+
+
+def check_labels(settings: ObjectiveSettings, tiles: Sequence[TrainingTile]) -> None:
+    """DataError when tiles have several labels and the objective is of one label each."""
+    several = sum(bool(tile.other_labels) for tile in tiles)
+    if not several:
+        return
+    found = f"{several} of the {len(tiles)} tiles have several labels"
+    advice = "Choose the recipe quick-multi-label-mil, or give each tile one label."
+    if settings.supervision in ("min-max", "sizes"):
+        raise DataError(f"{found}, but supervision = {settings.supervision!r} needs one label a tile.", advice=advice)
+    if settings.adversarial.epsilon:
+        raise DataError(f"{found}, but adversarial training needs one label a tile.", advice=advice)
+    if settings.scores == "softmax":
+        raise DataError(
+            f"{found}, but under scores = 'softmax' labels exclude each other.",
+            advice='Set scores = "sigmoid" under [classify] in the recipe, or choose quick-multi-label-mil.',
+        )
+
+
+def label_loss(scores_BC: Tensor, batch: Batch, kind: ScoreKind, *, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy (thesis eq 4.4), or its one-vs-rest sum over all labels (eq 4.5, meant over the classes).
+
+    Tiles without a label take no part; NaN where none has one. `smoothing` of the labels is for 'softmax'.
+    """
+    scores = scores_BC.float()
+    if kind == "softmax":
+        return functional.cross_entropy(scores, batch.labels_B, ignore_index=-1, label_smoothing=smoothing)
+    targets_BC = functional.pad(batch.targets_BK, (0, scores.shape[1] - batch.targets_BK.shape[1]))
+    known_B = batch.labels_B >= 0
+    return functional.binary_cross_entropy_with_logits(scores[known_B], targets_BC[known_B])
 
 
 class Objective:
@@ -119,15 +153,10 @@ class Objective:
         return self.network.look(normalise(tiles_BCHW, self.mean, self.std))[0]
 
     def _label(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
-        yield self._label_loss(self.network.look(tiles_BCHW)[0], batch.labels_B)
+        yield self._label_loss(self.network.look(tiles_BCHW)[0], batch)
 
-    def _label_loss(self, scores_BC: Tensor, labels_B: Tensor) -> Tensor:
-        """Cross-entropy (thesis eq 4.4), or its one-vs-rest sum (eq 4.5, meant over the classes)."""
-        scores = scores_BC.float()
-        if self.settings.scores == "sigmoid":
-            truth = functional.one_hot(labels_B, scores.shape[1]).to(scores.dtype)
-            return functional.binary_cross_entropy_with_logits(scores, truth)
-        return functional.cross_entropy(scores, labels_B, label_smoothing=self.settings.label_smoothing)
+    def _label_loss(self, scores_BC: Tensor, batch: Batch) -> Tensor:
+        return label_loss(scores_BC, batch, self.settings.scores, smoothing=self.settings.label_smoothing)
 
     def _erase(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
         erasing = self.settings.erasing
@@ -156,8 +185,9 @@ class Objective:
             losses_B = (size_kl if settings.loss == "kl" else size_l2)(found_BK, wanted_BK)
         size_loss = (losses_B * known_B).sum() / known_B.sum().clamp(min=1)
         entropy = map_entropy(log_BKHW, valid_BHW=batch.valid_BHW).mean()
-        label_loss = self._label_loss(scores_BC, batch.labels_B)
-        yield total(label_loss, size_loss, entropy, lambda_s=settings.weight, lambda_e=settings.entropy)
+        yield total(
+            self._label_loss(scores_BC, batch), size_loss, entropy, lambda_s=settings.weight, lambda_e=settings.entropy
+        )
 
     def _size_one_sided(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
         """Jia et al. (thesis eq 4.1-4.3), each label against the rest; sizes count where they are known."""

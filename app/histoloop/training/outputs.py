@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from histoloop.networks.config import NetworkConfig
-from histoloop.networks.drawing import DECODER, draw, drawings, posterior_of, summarise
+from histoloop.networks.drawing import DECODER, draw, drawings, posterior_of, predicted_labels, summarise
 from histoloop.training.samples import collate
 
 if TYPE_CHECKING:
@@ -53,8 +53,13 @@ class TileOutput:
         """Index of the likeliest label; the lowest one of equals."""
         return int(self.scores.argmax())
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Indices of the predicted labels: the likeliest, and those others that are likelier than not."""
+        return predicted_labels(posterior_of(self.scores, self.config), self.label)
+
     def foreground(self, drawing: str | None = None, *, label: int | None = None) -> Floats:
-        """Values (H, W) in [0, 1] by a drawing (the network's own), for the likeliest label unless one is given."""
+        """Values (H, W) in [0, 1] by a drawing (the network's own), for the predicted labels unless one is given."""
         name = drawing or drawings(self.config)[0]
         if name == DECODER:
             if self.decoded is None:
@@ -64,9 +69,9 @@ class TileOutput:
             name,
             self.maps.reshape(len(self.maps), -1),
             self.config,
-            posterior=posterior_of(self.map_scores),
+            posterior=posterior_of(self.map_scores, self.config),
             bias_C=self.label_bias,
-            label=self.label if label is None else label,
+            labels=self.labels if label is None else (label,),
         )
         return draw(name, self._enlarged(), summary, self.config)
 

@@ -109,6 +109,7 @@ class Recipe:
             background=supervision == "sizes" and self.classify.sizes.loss != "jia",
             decoder_channels=plan.decoder_channels if self.mask_fraction else (),
             minmax=plan.minmax if supervision == "min-max" else None,
+            scores=self.classify.scores,
         )
 
 

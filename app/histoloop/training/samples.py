@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingTile:
     """Pixels at the model's resolution with a label, a mask, or both.
 
-    `pixels` (H, W, 3) uint8; `label` index of the label class; `mask` (H, W) bool foreground; `weight` is 1 for
-    annotated tiles and lambda for pseudo-labelled ones; `name` says where it comes from, `case` whose tissue it is;
-    `size` is the foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it).
+    `pixels` (H, W, 3) uint8; `label` index of the label class, the first named of a tile that has several, whose others
+    are `other_labels`; `mask` (H, W) bool foreground, of any of its labels; `weight` is 1 for annotated tiles and
+    lambda for pseudo-labelled ones; `name` says where it comes from, `case` whose tissue it is; `size` is the
+    foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it).
     """
 
     pixels: NDArray[np.uint8]
@@ -31,12 +32,25 @@ class TrainingTile:
     case: str = ""
     weight: float = 1.0
     size: float | None = None
+    other_labels: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(set(self.labels)) < len(self.labels) or (self.other_labels and self.label is None):
+            raise ValueError(f"{self.name}: labels must be distinct, not {self.label} and {self.other_labels}")
         if self.size is not None and not 0 <= self.size <= 1:
             raise ValueError(f"{self.name}: the size must be a fraction in [0, 1], not {self.size}")
         if self.mask is not None and self.mask.shape != self.pixels.shape[:2]:
             raise ValueError(f"{self.name}: mask {self.mask.shape} does not fit pixels {self.pixels.shape[:2]}")
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Indices of all its label classes; none where nothing is known."""
+        return () if self.label is None else (self.label, *self.other_labels)
+
+
+def have_several_labels(tiles: Iterable[TrainingTile]) -> bool:
+    """Whether any tile has more than one label, so that labels do not exclude each other."""
+    return any(tile.other_labels for tile in tiles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,14 +58,17 @@ class Batch:
     """Tensors of one step, before augmentation and normalisation.
 
     `tiles_BCHW` float in [0, 1]; `masks_BHW` float 0 or 1; `valid_BHW` bool, False on padding; `labels_B` long, -1
-    where unknown; `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole tile whatever a
-    crop shows of it, NaN where unknown; `masked_B` bool, whether the mask is known.
+    where unknown, of several the first; `targets_BK` float 0 or 1, whether a tile has the label k, for the K labels up
+    to the highest one of the batch, 0 where unknown; `weights_B` float; `sizes_B` float, the estimated foreground
+    fraction of the whole tile whatever a crop shows of it, NaN where unknown; `masked_B` bool, whether the mask is
+    known.
     """
 
     tiles_BCHW: Tensor
     masks_BHW: Tensor
     valid_BHW: Tensor
     labels_B: Tensor
+    targets_BK: Tensor
     weights_B: Tensor
     sizes_B: Tensor
     masked_B: Tensor
@@ -68,6 +85,7 @@ class Batch:
             masks_BHW=self.masks_BHW.to(device),
             valid_BHW=self.valid_BHW.to(device),
             labels_B=self.labels_B.to(device),
+            targets_BK=self.targets_BK.to(device),
             weights_B=self.weights_B.to(device),
             sizes_B=self.sizes_B.to(device),
             masked_B=self.masked_B.to(device),
@@ -92,10 +110,20 @@ def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
         masks_BHW=torch.from_numpy(masks),
         valid_BHW=torch.from_numpy(valid),
         labels_B=torch.tensor([-1 if tile.label is None else tile.label for tile in tiles]),
+        targets_BK=torch.from_numpy(multi_hot([tile.labels for tile in tiles]).astype(np.float32)),
         weights_B=torch.tensor([tile.weight for tile in tiles], dtype=torch.float32),
         masked_B=torch.tensor([tile.mask is not None for tile in tiles]),
         sizes_B=torch.tensor([math.nan if tile.size is None else tile.size for tile in tiles], dtype=torch.float32),
     )
+
+
+def multi_hot(labels: Sequence[Sequence[int]], count: int | None = None) -> NDArray[np.bool_]:
+    """(B, count) whether each of B tiles has each label; without a count, up to the highest label that occurs."""
+    width = max((label + 1 for some in labels for label in some), default=0) if count is None else count
+    present = np.zeros((len(labels), width), np.bool_)
+    for row, some in enumerate(labels):
+        present[row, list(some)] = True
+    return present
 
 
 def _round_up(size: int, multiple: int) -> int:
@@ -107,17 +135,18 @@ def plain_order(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return rng.permutation(count)
 
 
-def balanced_order(labels: Sequence[int], rng: np.random.Generator, *, power: float) -> NDArray[np.int64]:
-    """As many draws as labels, a label class drawn in proportion to its count ** `power` (1: as it comes, 0: evenly).
+def balanced_order(labels: Sequence[Sequence[int]], rng: np.random.Generator, *, power: float) -> NDArray[np.int64]:
+    """As many draws as tiles, a label class drawn in proportion to its count ** `power` (1: as it comes, 0: evenly).
 
-    Within a class indices come round robin in shuffled order, so small classes repeat and large ones are thinned.
+    `labels` are all labels of each tile, one at least: a tile is drawn for any of them. Within a class indices come
+    round robin in shuffled order, so small classes repeat and large ones are thinned.
     """
-    classes, counts = np.unique(labels, return_counts=True)
+    classes, counts = np.unique([label for some in labels for label in some], return_counts=True)
     share = counts.astype(float) ** power
     drawn = rng.choice(classes, size=len(labels), p=share / share.sum())
     order = np.empty(len(labels), np.int64)
     for label in classes:
-        members = np.flatnonzero(np.asarray(labels) == label)
+        members = np.array([index for index, some in enumerate(labels) if label in some])
         places = np.flatnonzero(drawn == label)
         rounds = -(-len(places) // len(members))
         order[places] = np.concatenate([rng.permutation(members) for _ in range(max(1, rounds))])[: len(places)]

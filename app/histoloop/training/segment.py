@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from histoloop.losses.consistency import pixel_consistency
 from histoloop.losses.segmentation import binary_cross_entropy, soft_dice
 from histoloop.training.augment import AugmentSettings, augment
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.metrics import mean_dice, pooled_dice
+from histoloop.training.objectives import label_loss
 from histoloop.training.outputs import look_at, normalise
 from histoloop.training.samples import Batch, TrainingTile, batches, plain_order
 from histoloop.training.teacher import ConsistencySettings, Teacher
@@ -33,8 +33,9 @@ class SegmentSettings:
     """`loss` 'bce' is the paper's (eq 1); 'bce+dice' adds the soft Dice. `steps_per_epoch` 0 sees each tile once.
 
     `keep` 'last' when the validation tiles are to measure the result and so must not choose it. `freeze` keeps the
-    classifier as it is (label-prop); without it the whole network learns from masks, and from labels by cross-entropy
-    with the weight `label_weight`: a U-Net. `consistency` adds what can be learned from tiles without masks.
+    classifier as it is (label-prop); without it the whole network learns from masks, and from labels by their
+    cross-entropy with the weight `label_weight`: a U-Net. `consistency` adds what can be learned from tiles without
+    masks.
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -114,8 +115,7 @@ def train_decoder(
         if settings.loss == "bce+dice":
             loss = loss + soft_dice(logits_BHW, batch.masks_BHW, valid_BHW=batch.valid_BHW, weights_B=batch.weights_B)
         if not settings.freeze and bool((batch.labels_B >= 0).any()):
-            labels = functional.cross_entropy(scores_BC.float(), batch.labels_B, ignore_index=-1)
-            loss = loss + settings.label_weight * labels
+            loss = loss + settings.label_weight * label_loss(scores_BC, batch, network.config.scores)
         yield loss
         if consistency:
             yield settings.consistency.weight * consistency.loss(device)

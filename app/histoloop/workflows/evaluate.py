@@ -21,9 +21,9 @@ from histoloop.networks.gradcam import grad_cam, layer_named, normalised
 from histoloop.progress import Progress, Work
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
-from histoloop.training.figures import MaskTally, label_figures
+from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
 from histoloop.training.outputs import TileOutput, look_at, normalise
-from histoloop.training.samples import collate
+from histoloop.training.samples import collate, have_several_labels, multi_hot
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.robustness import measure_robustness
 
@@ -94,8 +94,10 @@ def evaluate_model(
     """Measure the model folder `model` on a part of the data set `data`, read at the model's own resolution.
 
     Masks are compared wherever the tiles have them, by every drawing the model offers and, where the label takes part
-    in drawing, for the predicted and for the true label. `json` and `pictures` name the file and the folder to write.
-    DataError when the part is empty or of other classes than the model.
+    in drawing, for the predicted and for the true label; of several labels each is drawn, and foreground is what is
+    foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
+    of its own. `json` and `pictures` name the file and the folder to write. DataError when the part is empty, of other
+    classes than the model, or of several labels a tile where the model takes them to exclude each other.
     """
     loaded = load_model(model, choose_device(device))
     dataset = yield from _dataset(loaded, data, settings, mpp)
@@ -103,21 +105,25 @@ def evaluate_model(
     if not tiles:
         advice = "Choose another part (--split), or deal the tiles another way (--by)."
         raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
+    _check_labels(loaded, tiles)
     about = _about(loaded, data, settings, dataset, tiles)
     shown = _shown(tiles, settings.pictures)
+    independent = loaded.card.network.scores == "sigmoid"
+    several = independent and have_several_labels((*dataset.training, *dataset.validation, *dataset.test))
     tallies: dict[tuple[str, Rule], MaskTally] = {}
-    probabilities: list[NDArray[np.float32]] = []
+    scores: list[NDArray[np.float32]] = []
     rows: list[ComparisonRow] = []
     for number, tile in enumerate(tiles):
         yield Progress(f"Measuring {loaded.card.name}", number, len(tiles))
         output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=loaded.device)
-        probabilities.append(posterior_of(output.scores))
+        scores.append(_comparable(output))
         drawn = list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
         if tile.mask is not None:
-            _count(tallies, drawn, _truth(tile, dataset.scheme))
+            _count(tallies, drawn, tile, dataset.scheme)
         if number in shown:
-            rows.append(_row(tile, drawn, output, dataset.scheme))
-    table = EvaluationTable(tuple(_rows(loaded, tiles, probabilities, tallies)))
+            rows.append(_row(tile, drawn, output, dataset.scheme, label_by_label=several))
+    labels = _several_labels(loaded, tiles, scores) if several else _one_label(tiles, scores)
+    table = EvaluationTable((*_rows(loaded, tiles, labels.together, tallies), *labels.rows))
     if settings.robustness:
         table = yield from _with_robustness(table, loaded, tiles, settings.seed)
     if pictures is not None:
@@ -146,6 +152,20 @@ def _dataset(loaded: LoadedModel, data: Path, settings: EvaluationSettings, mpp:
             scale=scale,
         )
     )
+
+
+def _check_labels(loaded: LoadedModel, tiles: Sequence[TrainingTile]) -> None:
+    if loaded.card.network.scores == "softmax" and have_several_labels(tiles):
+        raise DataError(
+            f"Some of the {len(tiles)} tiles have several labels, but {loaded.card.name} takes labels to exclude each "
+            "other.",
+            advice='Choose a model trained with scores = "sigmoid", or give each tile one label.',
+        )
+
+
+def _comparable(output: TileOutput) -> NDArray[np.float32]:
+    """What tiles are ranked by for each label: probabilities, or scores where these say as much by themselves."""
+    return output.scores if output.config.scores == "sigmoid" else posterior_of(output.scores, output.config)
 
 
 def _about(
@@ -179,24 +199,30 @@ def _shown(tiles: Sequence[TrainingTile], count: int) -> set[int]:
 def _draw(loaded: LoadedModel, tile: TrainingTile, output: TileOutput, layer: str | None) -> Iterator[_Drawn]:
     """The tile's masks by every drawing and rule."""
     for drawing in drawings(output.config):
-        for rule, label in _labels_to_draw(drawing, tile, output):
-            value = output.foreground(drawing, label=label)
+        for rule, labels in _labels_to_draw(drawing, tile, output):
+            values = np.stack([output.foreground(drawing, label=label) for label in labels])
             threshold = loaded.card.threshold if drawing == drawings(output.config)[0] else 0.5
-            yield _Drawn(drawing, rule, value, threshold, _classed(value > threshold, drawing, label, output, loaded))
+            yield _drawn(drawing, rule, values, threshold, _classes(drawing, labels, values, output, loaded))
     if layer is not None:
-        for rule, label in _labels_to_draw("grad-cam", tile, output):
-            value = _grad_cam_at(layer, label, loaded, tile)
-            mask = _classed(value > 0.5, "grad-cam", label, output, loaded)
-            yield _Drawn(f"grad-cam at {layer}", rule, value, 0.5, mask)
+        for rule, labels in _labels_to_draw("grad-cam", tile, output):
+            values = np.stack([_grad_cam_at(layer, label, loaded, tile) for label in labels])
+            classes = _classes("grad-cam", labels, values, output, loaded)
+            yield _drawn(f"grad-cam at {layer}", rule, values, 0.5, classes)
 
 
-def _labels_to_draw(drawing: str, tile: TrainingTile, output: TileOutput) -> Iterator[tuple[Rule, int]]:
+def _labels_to_draw(drawing: str, tile: TrainingTile, output: TileOutput) -> Iterator[tuple[Rule, tuple[int, ...]]]:
     if drawing in LABEL_FREE:
-        yield "", output.label
+        yield "", (output.label,)
         return
-    yield "predicted", output.label
-    if tile.label is not None:
-        yield "true-label", tile.label
+    yield "predicted", output.labels
+    if tile.labels:
+        yield "true-label", tile.labels
+
+
+def _drawn(method: str, rule: Rule, values_LHW: NDArray[np.floating], threshold: float, classes: Mask) -> _Drawn:
+    """Foreground of any of the drawn labels, with its mask classes (H, W)."""
+    value = values_LHW.max(axis=0)
+    return _Drawn(method, rule, value, threshold, np.where(value > threshold, classes, 0).astype(np.uint8))
 
 
 def _grad_cam_at(layer: str, label: int, loaded: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
@@ -216,12 +242,15 @@ def _grad_cam_at(layer: str, label: int, loaded: LoadedModel, tile: TrainingTile
     return value
 
 
-def _classed(foreground: NDArray[np.bool_], drawing: str, label: int, output: TileOutput, loaded: LoadedModel) -> Mask:
-    """Foreground with the mask class of the drawn label, or of the likeliest label at each pixel."""
+def _classes(
+    drawing: str, labels: Sequence[int], values_LHW: NDArray[np.floating], output: TileOutput, loaded: LoadedModel
+) -> Mask:
+    """The mask class (H, W) that foreground has: of the strongest of the drawn labels, or of the likeliest of all."""
     scheme = loaded.card.scheme
-    values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))], np.uint8)
-    classes = values[output.classes()] if drawing in LABEL_FREE else values[label]
-    return np.where(foreground, classes, 0).astype(np.uint8)
+    mask_values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))], np.uint8)
+    strongest = output.classes() if drawing in LABEL_FREE else np.asarray(labels)[values_LHW.argmax(axis=0)]
+    classes: Mask = mask_values[strongest]
+    return classes
 
 
 def _truth(tile: TrainingTile, scheme: ClassScheme) -> Mask:
@@ -230,21 +259,43 @@ def _truth(tile: TrainingTile, scheme: ClassScheme) -> Mask:
     return (tile.mask * np.uint8(value)).astype(np.uint8)
 
 
-def _count(tallies: dict[tuple[str, Rule], MaskTally], drawn: Sequence[_Drawn], truth: Mask) -> None:
+def _count(
+    tallies: dict[tuple[str, Rule], MaskTally], drawn: Sequence[_Drawn], tile: TrainingTile, scheme: ClassScheme
+) -> None:
+    truth = _truth(tile, scheme)
     everywhere = np.full(truth.shape, max(1, int(truth.max())), np.uint8)
     tallies.setdefault((ALL_FOREGROUND, ""), MaskTally()).add(everywhere, truth)
     for one in drawn:
-        tallies.setdefault((one.method, one.rule), MaskTally()).add(one.mask, truth)
+        tallies.setdefault((one.method, one.rule), MaskTally()).add(_judged(one.mask, tile, scheme), truth)
 
 
-def _row(tile: TrainingTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme) -> ComparisonRow:
+def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
+    """The mask with the class of any of the tile's labels as that of the first, which its truth has throughout.
+
+    Of several labels nobody says which pixel is whose.
+    """
+    if not tile.other_labels:
+        return mask
+    classes = [scheme.mask_value_of_label(label) for label in tile.labels]
+    return np.where(np.isin(mask, classes), np.uint8(classes[0]), mask)
+
+
+def _row(
+    tile: TrainingTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme, *, label_by_label: bool
+) -> ComparisonRow:
     names = scheme.label_names
-    truth = "" if tile.label is None else f"{names[tile.label]}, "
-    columns = tuple(
+    truth = "".join(f"{names[label]}, " for label in tile.labels)
+    predicted = ", ".join(names[label] for label in output.labels)
+    columns = [
         ComparisonColumn(one.method, one.rule, np.clip(one.value, 0, 1), one.threshold, _dice(tile, one))
         for one in drawn
-    )
-    return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {names[output.label]}", columns)
+    ]
+    if label_by_label:
+        columns += [
+            ComparisonColumn("sigmoid", name, output.foreground("sigmoid", label=label), 0.5)
+            for label, name in enumerate(names)
+        ]
+    return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {predicted}", tuple(columns))
 
 
 def _dice(tile: TrainingTile, drawn: _Drawn) -> float | None:
@@ -256,21 +307,62 @@ def _dice(tile: TrainingTile, drawn: _Drawn) -> float | None:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def _rows(
-    loaded: LoadedModel,
-    tiles: Sequence[TrainingTile],
-    probabilities: Sequence[NDArray[np.float32]],
-    tallies: Mapping[tuple[str, Rule], MaskTally],
-) -> Iterator[EvaluationRow]:
-    labels: dict[str, float | None] = {}
-    known = [(row, tile.label) for row, tile in zip(probabilities, tiles, strict=True) if tile.label is not None]
-    if known:
-        found = label_figures(np.stack([row for row, _ in known]), [label for _, label in known])
-        labels = {
+@dataclass(frozen=True, slots=True)
+class _LabelRows:
+    """Figures of all labels together, for the rows of the masks, and the rows of each label where it has one."""
+
+    together: Mapping[str, float | None]
+    rows: tuple[EvaluationRow, ...] = ()
+
+
+def _one_label(tiles: Sequence[TrainingTile], scores: Sequence[NDArray[np.float32]]) -> _LabelRows:
+    known = [(row, tile.label) for row, tile in zip(scores, tiles, strict=True) if tile.label is not None]
+    if not known:
+        return _LabelRows({})
+    found = label_figures(np.stack([row for row, _ in known]), [label for _, label in known])
+    return _LabelRows(
+        {
             "error": found.error,
             "balanced_accuracy": found.balanced_accuracy,
             "mean_average_precision": found.average_precision.mean,
         }
+    )
+
+
+def _several_labels(
+    loaded: LoadedModel, tiles: Sequence[TrainingTile], scores: Sequence[NDArray[np.float32]]
+) -> _LabelRows:
+    """Each label by itself, over the tiles whose labels are known."""
+    known = [(row, tile.labels) for row, tile in zip(scores, tiles, strict=True) if tile.labels]
+    if not known:
+        return _LabelRows({})
+    names = loaded.card.scheme.label_names
+    truth = multi_hot([labels for _, labels in known], len(names))
+    found = multi_label_figures(np.stack([row for row, _ in known]), truth)
+    rows = tuple(
+        EvaluationRow(
+            f"{loaded.card.name}: label {name}",
+            "",
+            {
+                "label_error": error,
+                "average_precision": precision,
+                "tiles": found.tiles,
+                "tiles_with_label": int(count),
+            },
+        )
+        for name, error, precision, count in zip(
+            names, found.errors, found.average_precision.per_class, truth.sum(axis=0), strict=True
+        )
+    )
+    return _LabelRows({"label_error": found.error, "mean_average_precision": found.average_precision.mean}, rows)
+
+
+def _rows(
+    loaded: LoadedModel,
+    tiles: Sequence[TrainingTile],
+    labels: Mapping[str, float | None],
+    tallies: Mapping[tuple[str, Rule], MaskTally],
+) -> Iterator[EvaluationRow]:
     if not tallies:
         yield EvaluationRow(loaded.card.name, "", {**labels, "tiles": len(tiles)})
     for (method, rule), tally in tallies.items():
@@ -284,7 +376,7 @@ def _with_robustness(
 ) -> Work[EvaluationTable]:
     """The table with DDN's figures of some tiles, drawn at random, in the model's rows."""
     rng = np.random.default_rng(seed)
-    labelled = [tile for tile in tiles if tile.label is not None]
+    labelled = [tile for tile in tiles if len(tile.labels) == 1]
     chosen = sorted(rng.permutation(len(labelled))[:ROBUSTNESS_TILES].tolist())
     report = yield from measure_robustness(
         loaded, [labelled[i] for i in chosen], settings=DdnSettings(), batch_size=ROBUSTNESS_BATCH, seed=seed

@@ -74,7 +74,7 @@ def choose_drawing(
 ) -> MapDrawing | None:
     """The drawing of a name for a slide; None where the stored foreground is it: the network's own, or there is none.
 
-    `probabilities` are those predicted for the slide's labels; the foreground of `label`, or of the likeliest one, is
+    `probabilities` are those predicted for the slide's labels; the foreground of `label`, or of the predicted ones, is
     drawn. ValueError for a drawing that the network does not offer.
     """
     offered = drawings(config)
@@ -85,8 +85,9 @@ def choose_drawing(
         return None
     posterior = np.array([probabilities.get(own, 0.0) for own in slide_map.label_names], np.float32)
     index = None if label is None else slide_map.label_names.index(label)
+    chosen = () if index is None else (index,)
     bias = slide_map.label_bias
-    summary = summarise(name, maps[:, covered], config, posterior=posterior, bias_C=bias, label=index)
+    summary = summarise(name, maps[:, covered], config, posterior=posterior, bias_C=bias, labels=chosen)
     return MapDrawing(name, index, summary, config, maps, covered)
 
 

@@ -246,7 +246,7 @@ def _dealt(
 ) -> list[_Specimen]:
     """Whole cases in parts, metastatic and normal slides alike."""
     cases = [specimen.case for specimen in specimens]
-    labels = [_label(specimen) for specimen in specimens]
+    labels = [(_label(specimen),) for specimen in specimens]
     parts: list[Part] = ["train"] * len(specimens)
     parts = deal_part(parts, cases, labels, to="test", fraction=test_fraction, seed=seed)
     parts = deal_part(parts, cases, labels, to="val", fraction=validation_fraction, seed=seed)

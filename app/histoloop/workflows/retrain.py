@@ -60,6 +60,9 @@ def retrain(
     started = time.monotonic()
     place = choose_device(device)
     theta_0 = load_model(project.base_model().folder, place)
+    if learn_from == "labels":  # a model whose labels do not exclude each other stays one
+        scores = theta_0.card.network.scores
+        recipe = dataclasses.replace(recipe, classify=dataclasses.replace(recipe.classify, scores=scores))
     tiles, held_out = yield from annotated_tiles(project, theta_0)
     training = _teaching(tiles, how.learn_from, theta_0, project)
     current = project.current_model()

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def measure_robustness(
     model: LoadedModel, tiles: Sequence[TrainingTile], *, settings: DdnSettings, batch_size: int, seed: int
 ) -> Work[RobustnessReport]:
-    """Attack every tile that has a label by DDN; the report is in the order of the tiles.
+    """Attack every tile that has one label by DDN; the report is in the order of the tiles.
 
     Tiles are scored as in evaluation, padded to the stride only; the padding is not attacked and no tile sees its
     batch mates, so that `batch_size` matters for memory alone. `seed` is of the random steps where a network has no
-    gradient. DataError without a labelled tile, ModelError for a model that nothing can be measured of.
+    gradient. DataError without such a tile, ModelError for a model that nothing can be measured of.
     """
-    labelled = [tile for tile in tiles if tile.label is not None]
+    labelled = [tile for tile in tiles if len(tile.labels) == 1]
     _check(model, labelled)
     stage, generator = f"Attacking {model.card.name}", torch.Generator().manual_seed(seed)
     found: dict[int, TileRobustness] = {}
@@ -55,7 +55,9 @@ def _scores_of(model: LoadedModel) -> ScoresOf:
 
 def _check(model: LoadedModel, labelled: Sequence[TrainingTile]) -> None:
     if not labelled:
-        raise DataError("No tile has a label.", advice="Robustness is measured on tiles whose label is known.")
+        raise DataError(
+            "No tile has exactly one label.", advice="Robustness is measured on tiles whose one label is known."
+        )
     if len(model.card.scheme.labels) < 2:
         raise ModelError(
             f"{model.card.name} knows one label only, which no change of a tile can change.",

@@ -21,9 +21,16 @@ from histoloop.networks.network import SlideNetwork
 from histoloop.store.cards import Card
 from histoloop.store.models import save_model
 from histoloop.training.checkpoint import Checkpoint
-from histoloop.training.classify import classification_figures, classify, train_classifier
+from histoloop.training.classify import (
+    classification_figures,
+    classify,
+    several_labels_figures,
+    train_classifier,
+)
 from histoloop.training.datasets import DataSet, colour_statistics, lend_masks, read_dataset
+from histoloop.training.figures import multi_label_figures
 from histoloop.training.metrics import accuracy
+from histoloop.training.objectives import check_labels
 from histoloop.training.outputs import normalise
 from histoloop.training.pretrained import (
     IMAGENET,
@@ -35,7 +42,7 @@ from histoloop.training.pretrained import (
     unfold,
 )
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
-from histoloop.training.samples import collate
+from histoloop.training.samples import collate, have_several_labels, multi_hot
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import choose_device
 from histoloop.workflows.recipes import recipe_text
@@ -80,6 +87,7 @@ def train_model(
     place = choose_device(device)
     started = time.monotonic()
     dataset = yield from read_dataset(data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale)
+    check_labels(plan.classify, (*dataset.training, *dataset.validation))
     config = plan.network_config(len(dataset.scheme.labels))
     torch.manual_seed(seed)
     network = build_network(config)
@@ -95,7 +103,10 @@ def train_model(
         shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
         raise
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
-    figures = validation_figures(network, dataset.validation, dataset.scheme, *colours, device=place)
+    several = have_several_labels((*dataset.training, *dataset.validation))
+    figures = validation_figures(
+        network, dataset.validation, dataset.scheme, *colours, device=place, several_labels=several
+    )
     card = _card(out.name, setting, figures, lent, time.monotonic() - started)
     way_back = fitted.way_back()
     save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True, way_back=way_back)
@@ -118,7 +129,7 @@ class _Setting:
 def _key(setting: _Setting, data: Path, split: Split) -> str:
     """What a training is of: recipe, data and seed; another one cannot go on from its state."""
     dataset = setting.dataset
-    tiles = [(tile.name, tile.label) for tile in (*dataset.training, *dataset.validation)]
+    tiles = [(tile.name, tile.labels) for tile in (*dataset.training, *dataset.validation)]
     what = (recipe_text(setting.plan), str(data.resolve()), split, setting.seed, dataset.mpp, dataset.scheme, tiles)
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
@@ -204,22 +215,41 @@ def validation_figures(
     std: Sequence[float],
     *,
     device: torch.device,
+    several_labels: bool = False,
 ) -> dict[str, float]:
-    """Classification over tiles with labels, recall per label class that occurs, Dice over tiles with masks."""
+    """Classification over tiles with labels, recall per label class that occurs, Dice over tiles with masks.
+
+    Where tiles may have several labels, the average precision and the error of each label stand for its recall.
+    """
     network.eval()
     figures = {"tiles": float(len(tiles)), "cases": float(len({tile.case for tile in tiles}))}
     labelled = [tile for tile in tiles if tile.label is not None]
     if labelled:
         scores_NC = classify(network, labelled, mean=mean, std=std, device=device)
-        labels = [tile.label for tile in labelled if tile.label is not None]
-        figures |= classification_figures(scores_NC, labels)
-        if len(scheme.masks) == 2:
-            figures |= {"gland_or_tumour_accuracy": _mask_class_accuracy(scores_NC, labels, scheme)}
-        figures |= _recalls(scores_NC, labels, scheme)
+        if several_labels:
+            figures |= _figures_of_several(scores_NC, [tile.labels for tile in labelled], scheme)
+        else:
+            figures |= _figures_of_one(scores_NC, [tile.labels[0] for tile in labelled], scheme)
     if any(tile.mask is not None for tile in tiles):
         figures |= segmentation_figures(network, tiles, mean=mean, std=std, device=device)
         everywhere = [float(2 * tile.mask.mean() / (1 + tile.mask.mean())) for tile in tiles if tile.mask is not None]
         figures |= {"dice_all_foreground": float(np.mean(everywhere))}
+    return figures
+
+
+def _figures_of_one(scores_NC: Tensor, labels: Sequence[int], scheme: ClassScheme) -> dict[str, float]:
+    figures = classification_figures(scores_NC, labels)
+    if len(scheme.masks) == 2:
+        figures |= {"gland_or_tumour_accuracy": _mask_class_accuracy(scores_NC, labels, scheme)}
+    return figures | _recalls(scores_NC, labels, scheme)
+
+
+def _figures_of_several(scores_NC: Tensor, labels: Sequence[tuple[int, ...]], scheme: ClassScheme) -> dict[str, float]:
+    figures = several_labels_figures(scores_NC, labels)
+    found = multi_label_figures(scores_NC.numpy(), multi_hot(labels, len(scheme.labels)))
+    for name, precision, error in zip(scheme.label_names, found.average_precision.per_class, found.errors, strict=True):
+        figures |= {} if precision is None else {f"average precision {name}": precision}
+        figures |= {f"error {name}": error}
     return figures
 
 
@@ -306,9 +336,11 @@ _START = {RANDOM: "random", IMAGENET: "ImageNet"}
 def _figures_text(dataset: DataSet, figures: Mapping[str, float]) -> str:
     if not dataset.validation:
         return "It was not measured: the data set has no validation part."
-    seen = {tile.label for tile in dataset.validation}
+    seen = {label for tile in dataset.validation for label in tile.labels}
     absent = [name for index, name in enumerate(dataset.scheme.label_names) if index not in seen]
     note = f"No validation tile is labelled {' or '.join(absent)}: nothing is known of those. " if absent else ""
+    if "label_error" in figures:
+        note += "A label is predicted where its sigmoid is above 0.5; `label_error` is the mean over the labels. "
     table = "\n".join(f"| {key} | {value:.4g} |" for key, value in figures.items())
     return (
         "## Figures on the validation part\n\n"

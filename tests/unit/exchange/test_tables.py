@@ -62,6 +62,13 @@ def test_a_row_tells_class_probabilities_and_areas_of_a_slide(tmp_path: Path, sc
     }  # fmt: skip
 
 
+def test_all_labels_that_are_likelier_than_not_are_told_the_likeliest_first() -> None:
+    several = {"Normal": 0.6, "Polyp": 0.3, "Cancer": 0.9}
+    assert SlideSummary("a.svs", "predicted", probabilities=several).predicted_class == "Cancer;Normal"
+    assert SlideSummary("a.svs", "predicted", probabilities={"Normal": 0.2, "Polyp": 0.3}).predicted_class == "Polyp"
+    assert SlideSummary("a.svs", "failed").predicted_class == ""
+
+
 def test_the_columns_are_in_a_fixed_order_with_those_of_the_scheme_among_them(
     tmp_path: Path, scheme: ClassScheme
 ) -> None:

@@ -22,6 +22,7 @@ from histoloop.slides.reader import Pixels, Slide, open_slide
 from histoloop.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
+    from histoloop.networks.config import ScoreKind
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.tiling import Window
 
@@ -148,7 +149,7 @@ METHODS: dict[str, dict[str, object]] = {
     "attention": {"pooling": PoolingConfig(name="attention", hidden=8)},
     "size": {"background": True},
     "min-max": {"minmax": MinMaxConfig()},
-    "sigmoid": {"pooling": PoolingConfig(name="generalised-mean", modalities=1)},
+    "sigmoid": {"pooling": PoolingConfig(name="generalised-mean", modalities=1), "scores": "sigmoid"},
 }
 
 
@@ -180,6 +181,22 @@ def test_masks_drawn_from_maps_predicted_in_tiles_equal_those_drawn_whole(strip:
     np.testing.assert_allclose(whole_maps.foreground, draw(method, enlarged, summary, made.config), atol=1e-3)
 
 
+@pytest.mark.parametrize("scores", ["softmax", "sigmoid"])
+def test_a_slide_has_the_probabilities_that_the_network_was_trained_for(strip: Slide, scores: ScoreKind) -> None:
+    torch.manual_seed(0)
+    pooling = PoolingConfig(name="average", modalities=1)
+    config = NetworkConfig(3, backbone="mobilenet_v2", pooling=pooling, decoder_channels=(), scores=scores)
+    made = calibrated(build_network(config))
+    work = predict_slide(
+        strip, made, downsample=1.0, settings=WHOLE, tissue=None, sink=Maps(896, 320, 3), **COLOURS
+    )  # fmt: skip
+    found = finish(work)
+    assert found.scores is not None
+    logits = torch.from_numpy(found.scores)
+    expected = logits.softmax(dim=0) if scores == "softmax" else logits.sigmoid()
+    np.testing.assert_allclose(found.probabilities, expected, rtol=1e-5)
+
+
 def test_a_part_of_a_slide_is_drawn_from_the_cells_that_were_predicted(strip: Slide) -> None:
     torch.manual_seed(0)
     pooling = PoolingConfig(name="attention", hidden=8)
@@ -196,7 +213,7 @@ def test_a_part_of_a_slide_is_drawn_from_the_cells_that_were_predicted(strip: Sl
     found = maps.foreground[:320, :320]
     # of its 100 cells, and of no others, one hundredth of the attention is the threshold
     scores = made.score(torch.from_numpy(cells)[None])[0].detach().numpy()
-    summary = summarise("attention", cells.reshape(4, -1), config, posterior=posterior_of(scores))
+    summary = summarise("attention", cells.reshape(4, -1), config, posterior=posterior_of(scores, config))
     middles = found[16::32, 16::32][1:-1, 1:-1]
     close = draw("attention", cells, summary, config)[1:-1, 1:-1]
     np.testing.assert_allclose(middles, close, atol=0.05)

@@ -21,6 +21,8 @@ ATTENTION = PoolingConfig(name="attention")
         ({"decoder_channels": (8, 8, 8, 8, 0)}, "five widths"),
         ({"decoder_channels": (), "minmax": MinMaxConfig(), "pooling": ATTENTION}, "neither attention"),
         ({"decoder_channels": (), "minmax": MinMaxConfig(), "background": True}, "neither attention"),
+        ({"decoder_channels": (), "minmax": MinMaxConfig(), "scores": "sigmoid"}, "cannot be 'sigmoid'"),
+        ({"scores": "tanh"}, "scores must be"),
     ],
 )
 def test_a_network_that_makes_no_sense_is_refused(changes: dict[str, object], words: str) -> None:

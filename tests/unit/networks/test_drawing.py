@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from histoloop.networks.classifier import Classifier
 from histoloop.networks.config import POOLINGS, MinMaxConfig, NetworkConfig, PoolingConfig
-from histoloop.networks.drawing import DRAWINGS, draw, drawings, posterior_of, summarise, title
+from histoloop.networks.drawing import DRAWINGS, draw, drawings, posterior_of, predicted_labels, summarise, title
 from histoloop.networks.gradcam import grad_cam, normalised
 from histoloop.networks.minmax import foreground_mask, posterior_map
 
@@ -35,7 +35,8 @@ def drawn(
     """A drawing at the resolution of the cells."""
     posterior = known.pop("posterior", np.full(made_for.labels, 1 / made_for.labels, np.float32))
     cells_KN = maps_KHW.reshape(len(maps_KHW), -1)
-    summary = summarise(name, cells_KN, made_for, posterior=posterior, label=label, **known)  # type: ignore[arg-type]
+    labels = () if label is None else (label,)
+    summary = summarise(name, cells_KN, made_for, posterior=posterior, labels=labels, **known)  # type: ignore[arg-type]
     return draw(name, maps_KHW, summary, made_for)
 
 
@@ -53,6 +54,9 @@ def drawn(
         (config(background=True), ("size",)),
         (NetworkConfig(2, pooling=AVERAGE, background=True), ("decoder", "size")),
         (config(minmax=MinMaxConfig()), ("min-max", "cam")),
+        (config(scores="sigmoid"), ("sigmoid", "cam", "grad-cam")),
+        (config(pooling=PoolingConfig(name="attention"), scores="sigmoid"), ("attention", "sigmoid", "cam")),
+        (config(background=True, scores="sigmoid"), ("size",)),
     ],
 )
 def test_a_network_offers_what_it_was_made_for_first(made_for: NetworkConfig, offered: tuple[str, ...]) -> None:
@@ -132,6 +136,37 @@ def test_a_sigmoid_is_that_of_the_map_of_the_label() -> None:
     assert_allclose(drawn("sigmoid", maps, made_for, label=1), 1 / (1 + np.exp(-maps[1])), rtol=1e-6)
 
 
+# --- several labels -----------------------------------------------------------------------------------------------
+
+
+def test_probabilities_are_a_softmax_or_each_a_sigmoid() -> None:
+    scores = np.array([0.0, 2.0, -1.0], np.float32)
+    assert_allclose(posterior_of(scores, config(3)), [0.11419520, 0.84379473, 0.04201007], rtol=1e-6)
+    assert_allclose(posterior_of(scores, config(3, scores="sigmoid")), [0.5, 0.88079708, 0.26894142], rtol=1e-6)
+
+
+def test_the_likeliest_label_and_those_likelier_than_not_are_predicted() -> None:
+    assert predicted_labels(np.array([0.6, 0.2, 0.9, 0.5])) == (2, 0)
+    assert predicted_labels(np.array([0.1, 0.3])) == (1,)
+    assert predicted_labels(np.array([1.0, 1.0]), likeliest=1) == (1, 0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(-30, 30, width=32), min_size=2, max_size=5))
+def test_labels_that_exclude_each_other_are_never_predicted_together(scores: list[float]) -> None:
+    posterior = posterior_of(np.array(scores, np.float32), config(len(scores)))
+    assert predicted_labels(posterior) == (int(posterior.argmax()),)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "attention", "grad-cam"])
+def test_what_is_foreground_of_any_predicted_label_is_foreground(name: str) -> None:
+    pooling = PoolingConfig(name="attention") if name == "attention" else AVERAGE
+    made_for, maps = config(3, scores="sigmoid", pooling=pooling), noise(6, 5, 7)
+    drawn_of_all = drawn(name, maps, made_for, posterior=np.array([0.8, 0.1, 0.7], np.float32))
+    one_by_one = [drawn(name, maps, made_for, label=label) for label in (0, 2)]
+    assert np.array_equal(drawn_of_all, np.maximum(*one_by_one))
+
+
 # --- attention ----------------------------------------------------------------------------------------------------
 
 ATTENDING = config(pooling=PoolingConfig(name="attention"))
@@ -166,7 +201,7 @@ def test_min_max_is_the_mask_of_the_network_itself(norm: str) -> None:
     maps, scores = torch.from_numpy(noise(1, 3, 4, 5)), torch.from_numpy(noise(1, 3, seed=1))
     mask = foreground_mask(posterior_map(maps, scores), (128, 160), minmax)
     made_for = config(3, minmax=minmax)
-    posterior = posterior_of(scores[0].numpy())
+    posterior = posterior_of(scores[0].numpy(), made_for)
     summary = summarise("min-max", maps[0].flatten(1).numpy(), made_for, posterior=posterior)
     enlarged = functional.interpolate(maps, scale_factor=32.0, mode="bilinear", align_corners=False)[0].numpy()
     found = draw("min-max", enlarged, summary, made_for)

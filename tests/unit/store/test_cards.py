@@ -40,8 +40,9 @@ def card(network: NetworkConfig) -> Card:
         NetworkConfig(2, background=True, decoder_channels=()),
         NetworkConfig(2, pooling=PoolingConfig("gated-attention", hidden=7), decoder_channels=()),
         NetworkConfig(2, minmax=MinMaxConfig(omega=3.0, mask_norm="none", detach=False), decoder_channels=()),
+        NetworkConfig(2, scores="sigmoid"),
     ],
-    ids=["decoder", "background", "attention", "min-max"],
+    ids=["decoder", "background", "attention", "min-max", "several labels"],
 )
 def test_a_card_of_every_kind_of_network_is_read_as_it_was_written(network: NetworkConfig) -> None:
     written = card(network)
@@ -51,4 +52,17 @@ def test_a_card_of_every_kind_of_network_is_read_as_it_was_written(network: Netw
 def test_an_unknown_key_of_a_nested_part_is_refused_with_a_suggestion() -> None:
     text = card_text(card(NetworkConfig(2, minmax=MinMaxConfig(), decoder_channels=()))).replace("omega", "omga")
     with pytest.raises(ModelError, match=r"omga.*omega"):
+        read_card(text, source="card.md")
+
+
+def test_labels_of_a_card_that_does_not_say_exclude_each_other() -> None:
+    written = card_text(card(NetworkConfig(2, scores="sigmoid")))
+    old = "\n".join(line for line in written.splitlines() if not line.startswith("scores"))
+    assert old != written
+    assert read_card(old, source="card.md").network == NetworkConfig(2, scores="softmax")
+
+
+def test_scores_of_an_unknown_kind_are_refused() -> None:
+    text = card_text(card(NetworkConfig(2, scores="sigmoid"))).replace('"sigmoid"', '"tanh"')
+    with pytest.raises(ModelError, match="softmax, sigmoid"):
         read_card(text, source="card.md")

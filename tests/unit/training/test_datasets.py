@@ -315,6 +315,37 @@ def test_all_bad_rows_of_a_manifest_are_named_with_lines(tmp_path: Path) -> None
     assert "line 8: the label 'Benign' is 'benign' in line 2" in message
 
 
+def test_a_manifest_may_name_several_labels_of_a_tile(tmp_path: Path) -> None:
+    rows = ("a.png,stroma;tumour,a-mask.png,p1,train,", "b.png,stroma,,p2,train,", "c.png, tumour | fat ;,,p3,val,")
+    found = read(manifest(tmp_path, *rows, "d.png,,,p4,test,"))
+    assert found.scheme.label_names == ("fat", "stroma", "tumour")
+    assert [tile.labels for tile in (*found.training, *found.validation, *found.test)] == [(1, 2), (1,), (2, 0), ()]
+    assert [tile.label for tile in found.training] == [1, 1]
+
+
+def test_every_label_of_a_row_is_checked(tmp_path: Path) -> None:
+    rows = ("a.png,benign;Malignant,,p1,train,", "b.png,malignant|benign|malignant,,p2,train,")
+    message = str(refusal(manifest(tmp_path, *rows)))
+    assert "line 3: the label 'malignant' is given twice" in message
+    assert "line 3: the label 'malignant' is 'Malignant' in line 2" in message
+    unknown = manifest(tmp_path, "a.png,benign;malignent,,p1,train,", GOOD[1])
+    message = str(refusal(unknown, scheme=TWO))
+    assert "line 2: the class 'malignent' is unknown (did you mean 'malignant'?)" in message
+
+
+def test_training_tiles_that_all_have_the_same_labels_are_refused(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "a.png,benign;fat,,p1,train,", "b.png,fat;benign,,p2,train,", *GOOD[2:])
+    assert "the 2 training tiles are labelled 'benign' and 'fat'" in refusal(path).message
+
+
+def test_a_tile_with_several_labels_counts_in_each_when_cases_are_dealt() -> None:
+    cases = [str(index // 4) for index in range(80)]
+    labels = [("a", "b") if index // 4 % 2 else ("a",) for index in range(80)]
+    chosen = deal_cases(cases, labels, fraction=0.2, seed=0)
+    taken = Counter(label for index in chosen for label in labels[index])
+    assert taken == {"a": 16, "b": 8}
+
+
 @pytest.mark.parametrize(
     ("header", "said"),
     [
@@ -440,7 +471,7 @@ def test_mask_classes_follow_known_label_words(labels: list[str], masks: list[st
 def test_dealt_cases_are_whole_and_leave_every_class_a_case(
     tiles: list[tuple[int, int]], fraction: float, seed: int
 ) -> None:
-    cases, labels = [str(case) for case, _ in tiles], [str(label) for _, label in tiles]
+    cases, labels = [str(case) for case, _ in tiles], [(str(label),) for _, label in tiles]
     chosen = deal_cases(cases, labels, fraction=fraction, seed=seed)
     assert chosen == deal_cases(cases, labels, fraction=fraction, seed=seed)
     rest = set(range(len(tiles))) - set(chosen)
@@ -451,14 +482,14 @@ def test_dealt_cases_are_whole_and_leave_every_class_a_case(
 def test_dealt_cases_come_close_to_the_fraction_in_every_class() -> None:
     rng = np.random.default_rng(0)
     cases = [str(case) for case in rng.integers(0, 60, 600)]
-    labels = [str(int(case) % 3) for case in cases]
+    labels = [(str(int(case) % 3),) for case in cases]
     chosen = deal_cases(cases, labels, fraction=0.2, seed=3)
     total, taken = Counter(labels), Counter(labels[i] for i in chosen)
     assert all(abs(taken[label] / total[label] - 0.2) < 0.03 for label in total)
 
 
 def test_other_seeds_deal_other_cases() -> None:
-    cases, labels = [str(i // 4) for i in range(80)], [str(i // 40) for i in range(80)]
+    cases, labels = [str(i // 4) for i in range(80)], [(str(i // 40),) for i in range(80)]
     deals = {tuple(deal_cases(cases, labels, fraction=0.2, seed=seed)) for seed in range(4)}
     assert len(deals) > 1
 

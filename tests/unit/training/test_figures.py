@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from histoloop.training.figures import MaskCounts, MaskTally, count_mask, label_figures, mask_figures
+from histoloop.training.figures import (
+    MaskCounts,
+    MaskTally,
+    count_mask,
+    label_figures,
+    mask_figures,
+    multi_label_figures,
+)
 from histoloop.training.metrics import dice, mean_dice, pooled_dice
 
 # oracle dice_per_image_vs_pooled
@@ -148,3 +155,21 @@ def test_a_label_that_is_no_class_is_refused(labels: list[int]) -> None:
 def test_labels_of_other_tiles_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         label_figures(np.full((3, 2), 0.5), [0, 1])
+
+
+def test_each_of_several_labels_has_an_error_and_an_average_precision() -> None:
+    scores = np.array([[2.0, -1.0, -3.0], [0.5, 0.1, -2.0], [-1.0, 0.2, -1.0], [-0.1, -2.0, 0.0]])
+    truth = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 0, 0]], bool)
+    figures = multi_label_figures(scores, truth)
+    assert figures.errors == (0.25, 0.25, 0.0)  # a score of 0 is a sigmoid of 0.5, which is not above it
+    assert figures.error == pytest.approx(1 / 6)
+    assert figures.average_precision.per_class == (1.0, 0.5, None)
+    assert figures.average_precision.mean == 0.75
+    assert figures.tiles == 4
+
+
+def test_several_labels_of_no_tiles_or_other_tiles_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one tile"):
+        multi_label_figures(np.zeros((0, 2)), np.zeros((0, 2), bool))
+    with pytest.raises(ValueError, match=r"\(3, 2\)"):
+        multi_label_figures(np.zeros((3, 2)), np.zeros((2, 2), bool))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from histoloop.errors import RecipeError
+from histoloop.errors import DataError, RecipeError
 from histoloop.networks.config import NetworkConfig, PoolingConfig
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
@@ -184,3 +184,49 @@ def test_consistency_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, m
     assert whole.figures == resumed.figures
     assert whole.earlier.keys() == resumed.earlier.keys()
     assert all(torch.equal(value, resumed.earlier[name]) for name, value in whole.earlier.items())
+
+
+def tiles_of_several(count: int, seed: int) -> list[TrainingTile]:
+    """A blue disc on the left (label 0), a red one on the right (label 1), or both."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:64, :64]
+    made = []
+    for number in range(count):
+        labels = ((0,), (1,), (0, 1))[number % 3]
+        pixels = np.full((64, 64, 3), 230, np.uint8)
+        for label in labels:
+            middle = 16 + 32 * label + rng.integers(-3, 4)
+            disc = (rows - rng.integers(20, 44)) ** 2 + (columns - middle) ** 2 < 12**2
+            pixels[disc] = ((60, 40, 180), (180, 40, 60))[label]
+        made.append(TrainingTile(pixels, labels[0], None, f"tile {number}", other_labels=labels[1:]))
+    return made
+
+
+def test_tiles_with_several_labels_are_learned_and_none_is_left_out() -> None:
+    torch.manual_seed(0)
+    pooling = PoolingConfig(name="deep-mil", modalities=1, zeroed=0.1)
+    made = Hybrid(NetworkConfig(2, pooling=pooling, decoder_channels=(), scores="sigmoid"))
+    loop = LoopSettings(epochs=8, batch_size=8, learning_rate=2e-3)
+    result = finish(
+        train_classifier(
+            made, training=tiles_of_several(48, 0), validation=tiles_of_several(12, 1),
+            settings=ClassifySettings(scores="sigmoid", loop=loop), augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+        )
+    )  # fmt: skip
+    assert result.figures["mean_average_precision"] > 0.95
+    assert result.figures["label_error"] < 0.2
+    assert "balanced_accuracy" not in result.figures
+    best = max(figures["mean_average_precision"] for figures in result.history)
+    assert result.figures["mean_average_precision"] == best
+    found = [set(look_at(made, tile, device=CPU, **COLOURS).labels) for tile in tiles_of_several(9, 2)]
+    assert {0, 1} in found
+
+
+def test_a_softmax_refuses_tiles_with_several_labels() -> None:
+    with pytest.raises(DataError, match="sigmoid"):
+        finish(
+            train_classifier(
+                network(), training=tiles_of_several(3, 0), validation=[], settings=ClassifySettings(),
+                augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+            )
+        )  # fmt: skip

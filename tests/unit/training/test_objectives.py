@@ -11,13 +11,21 @@ import pytest
 import torch
 from torch.nn import functional
 
+from histoloop.errors import DataError
 from histoloop.losses import jia
 from histoloop.losses.size import map_entropy, predicted_sizes, upsampled_log_probabilities
 from histoloop.networks.build import build_network
 from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.minmax import MinMax
 from histoloop.training.adversarial import AdversarialSettings
-from histoloop.training.objectives import ErasingSettings, Objective, ObjectiveSettings, SizeSettings
+from histoloop.training.objectives import (
+    ErasingSettings,
+    Objective,
+    ObjectiveSettings,
+    SizeSettings,
+    check_labels,
+    label_loss,
+)
 from histoloop.training.outputs import normalise
 from histoloop.training.samples import Batch, TrainingTile, collate
 
@@ -123,6 +131,42 @@ def test_each_label_against_the_rest_is_binary_cross_entropy() -> None:
     truth = torch.eye(2)[batch.labels_B]
     expected = -(truth * scores_BC.sigmoid().log() + (1 - truth) * (1 - scores_BC.sigmoid()).log()).mean()
     assert loss_of(objective_of("sigmoid", made), batch) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_all_labels_of_a_tile_are_taught() -> None:
+    made = network().eval()
+    batch = batch_of(replace(tile(0), other_labels=(1,)), tile(1), replace(tile(2), label=None))
+    scores_BC = made.look(normalise(batch.tiles_BCHW, **COLOURS))[0].detach()
+    expected = -(
+        scores_BC[0].sigmoid().log().sum() + (-scores_BC[1, 0]).sigmoid().log() + scores_BC[1, 1].sigmoid().log()
+    )
+    assert loss_of(objective_of("sigmoid", made), batch) == pytest.approx(float(expected) / 4, rel=1e-5)
+
+
+def test_labels_above_the_highest_of_a_batch_are_absent() -> None:
+    batch = batch_of(tile(0))
+    scores_BC = torch.tensor([[0.5, -1.0, 2.0]])
+    expected = -(torch.tensor([0.5, 1.0, -2.0]).sigmoid().log()).mean()
+    assert float(label_loss(scores_BC, batch, "sigmoid")) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (ObjectiveSettings(), 'scores = "sigmoid"'),
+        (ObjectiveSettings("none"), 'scores = "sigmoid"'),
+        (ObjectiveSettings("min-max"), "supervision = 'min-max' needs one label"),
+        (ObjectiveSettings("sizes", scores="sigmoid"), "supervision = 'sizes' needs one label"),
+        (ObjectiveSettings(scores="sigmoid", adversarial=AdversarialSettings(epsilon=1.0)), "adversarial training"),
+    ],
+)
+def test_an_objective_of_one_label_refuses_tiles_with_several(settings: ObjectiveSettings, words: str) -> None:
+    tiles = [tile(0), replace(tile(1), other_labels=(0,))]
+    with pytest.raises(DataError, match="1 of the 2 tiles have several labels") as refused:
+        check_labels(settings, tiles)
+    assert words in str(refused.value)
+    check_labels(settings, tiles[:1])
+    check_labels(ObjectiveSettings(scores="sigmoid"), tiles)
 
 
 # --- sizes --------------------------------------------------------------------------------------------------------

@@ -124,6 +124,7 @@ def test_a_parent_that_is_none_is_refused(parent: str, words: str) -> None:
         ('mask_fraction = 1.0\n[classify]\nsupervision = "min-max"', ["no decoder"]),
         ('[classify]\nsupervision = "min-max"\n[network.pooling]\nname = "attention"', ["neither attention"]),
         ('[classify]\nsupervision = "sizes"\n[network.pooling]\nname = "attention"', ["background map"]),
+        ('[classify]\nsupervision = "min-max"\nscores = "sigmoid"', ["cannot be 'sigmoid'"]),
         ('[classify]\nsupervision = "sizes"\n[classify.sizes]\nloss = "jia"', ["generalised-mean"]),
         ('[classify]\nsupervision = "none"', ["masks must teach all"]),
         ('[classify]\nsupervision = "label"', ["Did you mean 'labels'?"]),
@@ -153,6 +154,15 @@ def test_the_supervision_gives_the_network_its_maps() -> None:
     assert not decoder.background
     minmax = parse_recipe(HEAD + '[classify]\nsupervision = "min-max"\n[network.minmax]\nomega = 4', name="r")
     assert minmax.network_config(3).minmax == MinMaxConfig(omega=4.0)
+
+
+def test_the_multi_label_recipe_is_the_multi_class_one_with_a_probability_for_each_label() -> None:
+    several, one = (load_recipe(recipe_path(f"quick-multi-{kind}-mil")) for kind in ("label", "class"))
+    assert several.classify == dataclasses.replace(one.classify, scores="sigmoid")
+    assert several.network == one.network
+    assert (several.network.pooling.name, several.network.pooling.zeroed) == ("deep-mil", 0.1)
+    assert several.network_config(3).scores == "sigmoid"
+    assert one.network_config(3).scores == "softmax"
 
 
 def test_a_recipe_without_a_name_is_refused() -> None:

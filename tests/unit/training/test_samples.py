@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histoloop.training.samples import TrainingTile, balanced_order, collate
+from histoloop.training.samples import TrainingTile, balanced_order, collate, multi_hot
 
 
 def tile(height: int, width: int, **known: object) -> TrainingTile:
@@ -31,20 +31,20 @@ def test_a_mask_of_another_size_is_refused_by_name() -> None:
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 99), st.sampled_from([0.0, 0.5, 1.0]))
 def test_balanced_order_draws_as_many_as_there_are(labels: list[int], seed: int, power: float) -> None:
-    order = balanced_order(labels, np.random.default_rng(seed), power=power)
+    order = balanced_order([(label,) for label in labels], np.random.default_rng(seed), power=power)
     assert len(order) == len(labels)
     assert order.min() >= 0
     assert order.max() < len(labels)
 
 
 def test_balanced_order_draws_small_classes_as_often_as_large_ones() -> None:
-    labels = [0] * 950 + [1] * 50
+    labels = [(0,)] * 950 + [(1,)] * 50
     order = balanced_order(labels, np.random.default_rng(0), power=0.0)
     assert 400 < int((order >= 950).sum()) < 600
 
 
 def test_no_index_repeats_before_its_class_is_used_up() -> None:
-    labels = [0] * 90 + [1] * 10
+    labels = [(0,)] * 90 + [(1,)] * 10
     order = balanced_order(labels, np.random.default_rng(0), power=0.0)
     large = [index for index in order if index < 90]
     assert len(set(large)) == len(large)
@@ -68,3 +68,30 @@ def test_sizes_reach_the_batch_and_are_nan_where_unknown() -> None:
 def test_a_size_that_is_no_fraction_is_refused_by_name(size: float) -> None:
     with pytest.raises(ValueError, match="field-3"):
         tile(4, 4, size=size, name="field-3")
+
+
+def test_several_labels_reach_the_batch_as_targets_and_the_first_as_the_label() -> None:
+    batch = collate([tile(8, 8, label=2, other_labels=(0,)), tile(8, 8), tile(8, 8, label=1)], multiple_px=8)
+    assert batch.targets_BK.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    assert batch.targets_BK.dtype == torch.float32
+    assert batch.labels_B.tolist() == [2, -1, 1]
+    assert batch.to(torch.device("cpu")).targets_BK.tolist() == batch.targets_BK.tolist()
+    assert collate([tile(8, 8)], multiple_px=8).targets_BK.shape == (1, 0)
+
+
+@pytest.mark.parametrize("known", [{"label": 1, "other_labels": (1,)}, {"other_labels": (1,)}])
+def test_labels_given_twice_or_without_a_first_are_refused_by_name(known: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="field-3"):
+        tile(4, 4, name="field-3", **known)
+
+
+def test_a_tile_is_drawn_for_each_of_its_labels() -> None:
+    labels = [(0,)] * 90 + [(0, 1)] * 5 + [(1, 2)] * 5
+    order = balanced_order(labels, np.random.default_rng(0), power=0.0)
+    drawn = [index for index in order if index >= 90]
+    assert set(drawn) == set(range(90, 100))
+    assert 55 < len(drawn) < 80  # two classes of three, and now and then the first
+
+
+def test_targets_are_as_wide_as_asked_for() -> None:
+    assert multi_hot([(0, 2), ()], 4).tolist() == [[True, False, True, False], [False] * 4]

@@ -174,6 +174,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "jia": ("", '[classify]\nsupervision = "sizes"\nscores = "sigmoid"\n[classify.sizes]\nloss = "jia"',
             "generalised-mean"),
     "hybrid": ("mask_fraction = 0.5", '[classify]\nsupervision = "labels"', "average"),
+    "several": ("", '[classify]\nsupervision = "labels"\nscores = "sigmoid"', "deep-mil"),
     "unet": ("mask_fraction = 1.0", '[classify]\nsupervision = "none"\n[segment]\nfreeze = false', "average"),
 }  # fmt: skip
 
@@ -204,4 +205,27 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels[disc] = colour
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
             Image.fromarray(np.uint8(255) * disc).save(folder / name / f"{number}_mask.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def discs_of_several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 24 tiles, a third each with a blue disc, a red one, or both; masks are of all discs of a tile."""
+    folder = tmp_path_factory.mktemp("data") / "several"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:64, :64]
+    table = ["image,label,mask,case,split"]
+    for number in range(24):
+        labels = (("gland",), ("tumour",), ("gland", "tumour"))[number % 3]
+        pixels, mask = rng.integers(215, 245, (64, 64, 3)).astype(np.uint8), np.zeros((64, 64), bool)
+        for label in labels:
+            middle = 16 if label == "gland" else 48
+            disc = (rows - rng.integers(20, 44)) ** 2 + (columns - middle) ** 2 < 12**2
+            pixels[disc], mask[disc] = (60, 40, 180) if label == "gland" else (180, 40, 60), True
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        Image.fromarray(np.uint8(255) * mask).save(folder / f"{number}_mask.png")
+        part = ("train", "train", "val", "test")[number // 6]
+        table.append(f"{number}.png,{';'.join(labels)},{number}_mask.png,case {number},{part}")
+    (folder / "manifest.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
     return folder

@@ -206,3 +206,87 @@ def test_a_class_the_model_does_not_know_is_refused_and_nothing_is_written(
 def test_finer_data_are_read_at_the_resolution_of_the_model(model_of: Callable[[str], Path], discs: Path) -> None:
     found = finish(evaluate_model(model_of("labels"), data=discs, settings=WHOLE, device="cpu", mpp=0.5))
     assert found.about["mpp"] == pytest.approx(1.0)
+
+
+# --- several labels -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model_of_several(
+    tmp_path_factory: pytest.TempPathFactory, discs_of_several: Path, write_recipe: Callable[..., str]
+) -> Path:
+    folder = tmp_path_factory.mktemp("several")
+    recipe = write_recipe(folder, "several", epochs=4)
+    return finish(train_model(recipe=recipe, data=discs_of_several, out=folder / "m", device="cpu", mpp=1.0))
+
+
+def test_every_label_has_a_row_and_masks_are_of_all_labels(
+    model_of_several: Path, discs_of_several: Path, tmp_path: Path
+) -> None:
+    found = evaluated(model_of_several, discs_of_several, pictures=tmp_path / "page")
+    rows = {(row.method, row.rule): row.figures for row in found.table.rows}
+    assert list(rows) == [
+        ("all foreground", ""),
+        *((f"m: {name}", rule) for name in ("sigmoid", "cam", "grad-cam") for rule in ("predicted", "true-label")),
+        ("m: label gland", ""),
+        ("m: label tumour", ""),
+    ]
+    loaded = load_model(model_of_several, torch.device("cpu"))
+    tiles = finish(read_dataset(discs_of_several, split="whole", mpp=1.0)).test
+    tally, wrong = MaskTally(), np.zeros(2)
+    for tile in tiles:
+        output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=torch.device("cpu"))
+        foreground = np.maximum.reduce([output.foreground("sigmoid", label=label) for label in tile.labels]) > 0.5
+        assert tile.mask is not None
+        tally.add(foreground, tile.mask)
+        wrong += [(output.scores[label] > 0) != (label in tile.labels) for label in (0, 1)]
+    for name in ("f1_foreground", "f1_background", "dice_pooled"):
+        assert rows["m: sigmoid", "true-label"][name] == pytest.approx(getattr(tally.figures(), name))
+    errors = [rows[f"m: label {name}", ""]["label_error"] for name in ("gland", "tumour")]
+    assert errors == pytest.approx(wrong / 24)
+    assert rows["m: label gland", ""]["tiles_with_label"] == 16
+    assert rows["m: cam", "predicted"]["label_error"] == pytest.approx(np.mean(wrong) / 24)
+    precisions = [rows[f"m: label {name}", ""]["average_precision"] for name in ("gland", "tumour")]
+    assert rows["m: cam", "predicted"]["mean_average_precision"] == pytest.approx(np.mean(precisions))
+    assert "error" not in rows["m: cam", "predicted"]
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert page.count("sigmoid<small>gland</small>") == 1
+    assert len(list((tmp_path / "page" / "pictures").iterdir())) == 2 * (2 + 6 + 2)
+
+
+def test_the_class_of_any_of_a_tiles_labels_is_right(model_of_several: Path, discs_of_several: Path) -> None:
+    rows = {(row.method, row.rule): row.figures for row in evaluated(model_of_several, discs_of_several).table.rows}
+    true = rows["m: sigmoid", "true-label"]
+    assert true["dice_classes"] == pytest.approx(true["dice_pooled"])
+
+
+def test_a_part_without_tiles_of_several_labels_is_measured_as_the_others_are(
+    model_of_several: Path, discs_of_several: Path, tmp_path: Path
+) -> None:
+    fewer = tmp_path / "fewer"
+    shutil.copytree(discs_of_several, fewer)
+    rows = (fewer / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if not row.endswith("test") or ";" not in row]
+    (fewer / "manifest.csv").write_text("\n".join(kept), encoding="utf-8")
+    found = evaluated(model_of_several, fewer, EvaluationSettings(pictures=0))
+    assert found.about["tiles"] == 4
+    assert "label_error" in found.table.columns
+
+
+def test_a_model_whose_labels_exclude_each_other_is_not_measured_on_tiles_with_several(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "tiles.csv"
+    table.write_text(f"image,label\n{discs / 'benign' / '0.png'},benign;malignant\n", encoding="utf-8")
+    with pytest.raises(DataError, match="exclude each other"):
+        evaluated(model_of("labels"), table)
+
+
+def test_robustness_of_several_labels_is_of_the_tiles_with_one(
+    model_of_several: Path, discs_of_several: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "DdnSettings", lambda: DdnSettings(steps=2))
+    found = evaluated(
+        model_of_several, discs_of_several, EvaluationSettings(split="whole", pictures=0, robustness=True)
+    )
+    assert found.table.rows[1].figures["attack_tiles"] == 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,6 +146,14 @@ def test_labels_of_slides_teach_a_classifier_that_starts_from_the_projects_backb
     assert not torch.equal(before[name], after[name])
     both = torch.stack([before[name].flatten(), after[name].flatten()])
     assert float(torch.corrcoef(both)[0, 1]) > 0.5
+
+
+def test_labels_that_did_not_exclude_each_other_do_not_after_retraining(start: Callable[..., Project]) -> None:
+    project = start(dataclasses.replace(HYBRID, scores="sigmoid"))
+    for slide_id, label in zip(_slide_ids(project), ("benign", "malignant", "benign", "malignant"), strict=True):
+        project.set_slide_label(slide_id, label, person="test")
+    candidate = finish(retrain(project, learn_from="labels", device="cpu", epochs=1))
+    assert load_card(project.model(candidate.model_id).folder).network.scores == "sigmoid"
 
 
 def test_min_max_entropy_teaches_a_localizer_and_a_classifier(start: Callable[..., Project]) -> None:

@@ -177,3 +177,34 @@ def test_random_starts_are_not_taken_for_folded_weights(
     monkeypatch.setattr(train, "unfold", unwanted)
     recipe = write_recipe(tmp_path, "labels")
     finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
+
+
+# --- several labels -------------------------------------------------------------------------------------------------
+
+
+def test_a_model_of_several_labels_is_measured_label_by_label(
+    discs_of_several: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    recipe = write_recipe(tmp_path, "several")
+    finish(train_model(recipe=recipe, data=discs_of_several, out=tmp_path / "m", device="cpu", mpp=1.0))
+    card = load_card(tmp_path / "m")
+    assert card.network.scores == "sigmoid"
+    assert {"mean_average_precision", "label_error", "binary_cross_entropy", "dice"} <= set(card.figures)
+    for name in ("gland", "tumour"):
+        assert 0 <= card.figures[f"error {name}"] <= 1
+        assert 0 < card.figures[f"average precision {name}"] <= 1
+    assert not any(name in card.figures for name in ("accuracy", "balanced_accuracy", "recall gland"))
+    assert "sigmoid is above 0.5" in card.description
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("labels", 'scores = "sigmoid"'), ("sizes", "one label"), ("unet", "sigmoid")]
+)
+def test_recipes_of_one_label_refuse_tiles_with_several_before_anything_is_written(
+    kind: str, words: str, discs_of_several: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    recipe = write_recipe(tmp_path, kind)
+    with pytest.raises(DataError, match="6 of the 18 tiles have several labels") as refused:
+        finish(train_model(recipe=recipe, data=discs_of_several, out=tmp_path / "m", device="cpu", mpp=1.0))
+    assert words in str(refused.value)
+    assert not list(tmp_path.glob("m*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ _RECTANGLE = ("x", "y", "width", "height")
 _COLUMNS = ("image", "label", "mask", "case", "split", "size", *_RECTANGLE)
 _PATCH_COLUMNS = ("slide", "tumour_fraction", "tissue_fraction")
 """Columns of a table of patches: `slide` stands for image and `tumour_fraction` for size."""
+_BETWEEN_LABELS = "[;|]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,9 @@ class _Cells:
 def list_manifest(path: Path) -> Listing:
     """The tiles of a CSV file with the columns image, label, mask, case, split, size; all but image may be missing.
 
-    Paths are relative to the file. `size` is the estimated foreground fraction, 0 to 1. With the columns x, y, width
-    and height a row is a rectangle of a slide in level-0 pixels, its mask the mask of that rectangle. DataError names
-    every line that does not fit.
+    Paths are relative to the file. `label` may name several labels, separated by ';' or '|'. `size` is the estimated
+    foreground fraction, 0 to 1. With the columns x, y, width and height a row is a rectangle of a slide in level-0
+    pixels, its mask the mask of that rectangle. DataError names every line that does not fit.
     """
     table = read_table(path)
     cells = _check_columns(table)
@@ -88,6 +90,7 @@ def _source(
     region = _region(row, problems)
     size = _size(row, cells.size, problems)
     part = _part(row, problems)
+    labels = _labels(row, problems)
     if picture is None or len(problems) > before:
         return None
     place = (picture.resolve(), region)
@@ -101,7 +104,8 @@ def _source(
         name=f"{row[cells.picture]}{corner}",
         where=f"{path.name}, line {row.line}",
         picture=picture,
-        label=row["label"] or None,
+        label=labels[0] if labels else None,
+        other_labels=labels[1:],
         mask=mask,
         case=row["case"],
         part=part,
@@ -120,6 +124,19 @@ def _file(row: Row, column: str, folder: Path, problems: Problems) -> Path | Non
         problems.add(where, f"there is no file {row[column]!r}", advice=f"Paths are relative to {folder}.")
         return None
     return file
+
+
+def _labels(row: Row, problems: Problems) -> tuple[str, ...]:
+    labels = _named(row)
+    twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
+    if twice:
+        problems.add(f"line {row.line}", f"the label {twice[0]!r} is given twice", advice="Name a label once a row.")
+    return labels
+
+
+def _named(row: Row) -> tuple[str, ...]:
+    """The labels that a row names."""
+    return tuple(label for label in map(str.strip, re.split(_BETWEEN_LABELS, row["label"])) if label)
 
 
 def _region(row: Row, problems: Problems) -> Region | None:
@@ -168,9 +185,10 @@ def _check_splits(table: Table, problems: Problems) -> None:
 
 
 def _check_spelling(table: Table, problems: Problems) -> None:
-    first: dict[str, Row] = {}
+    first: dict[str, tuple[str, int]] = {}
     for row in table.rows:
-        before = first.setdefault(row["label"].casefold(), row)
-        if before["label"] != row["label"]:
-            what = f"the label {row['label']!r} is {before['label']!r} in line {before.line}"
-            problems.add(f"line {row.line}", what, advice="Write a class in one way.")
+        for label in _named(row):
+            before, line = first.setdefault(label.casefold(), (label, row.line))
+            if before != label:
+                what = f"the label {label!r} is {before!r} in line {line}"
+                problems.add(f"line {row.line}", what, advice="Write a class in one way.")

@@ -34,7 +34,8 @@ _SHOWN = 10
 class TileSource:
     """Where a tile is on disk and what is known of it.
 
-    `where` is what an error calls it ('Grade.csv, line 3'). `region` is a rectangle of the slide `picture` in level-0
+    `where` is what an error calls it ('Grade.csv, line 3'). `label` is the first of several, `other_labels` are the
+    others. `region` is a rectangle of the slide `picture` in level-0
     pixels, None for the whole picture; `mask` has the size of that region or picture. `part` is the split that the
     data set states.
     """
@@ -48,6 +49,12 @@ class TileSource:
     part: Part | None = None
     size: float | None = None
     region: Region | None = None
+    other_labels: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All its labels; none where nothing is known."""
+        return () if self.label is None else (self.label, *self.other_labels)
 
 
 @dataclass(frozen=True, slots=True)

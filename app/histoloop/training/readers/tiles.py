@@ -118,8 +118,17 @@ def _read_tile(
         if mask is None:
             return None
         mask = shrink_foreground(mask, height=pixels.shape[0], width=pixels.shape[1])
-    label = None if source.label is None else find_label(source.label, scheme)
-    return TrainingTile(pixels, label, mask, source.name, source.case, size=source.size)
+    found = dict.fromkeys(find_label(name, scheme) for name in source.labels)  # several names may be of one class
+    labels = [label for label in found if label is not None]
+    return TrainingTile(
+        pixels,
+        labels[0] if labels else None,
+        mask,
+        source.name,
+        source.case,
+        size=source.size,
+        other_labels=tuple(labels[1:]),
+    )
 
 
 def _pixels(slide: Slide, source: TileSource, *, downsample: float) -> Pixels:
