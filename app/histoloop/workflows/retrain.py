@@ -60,9 +60,6 @@ def retrain(
     started = time.monotonic()
     place = choose_device(device)
     theta_0 = load_model(project.base_model().folder, place)
-    if learn_from == "labels":  # a model whose labels do not exclude each other stays one
-        scores = theta_0.card.network.scores
-        recipe = dataclasses.replace(recipe, classify=dataclasses.replace(recipe.classify, scores=scores))
     tiles, held_out = yield from annotated_tiles(project, theta_0)
     training = _teaching(tiles, how.learn_from, theta_0, project)
     current = project.current_model()
@@ -72,7 +69,7 @@ def retrain(
     reader = RegionReader(project, theta_0, with_decoder(theta_0.network).to(place))
     annotated = reader.all_annotated()
     others = yield from find_others(project, how, reader, annotated, seed=seed)
-    recipe = _recipe(how, epochs)
+    recipe = _recipe(how, epochs, theta_0)
     if how.pace == "quick":
         taught = yield from teach_quickly(
             QuickLesson(
@@ -120,9 +117,12 @@ def retrain(
     return candidate_of(project.add_round(model_id, current.id, figures, len(training)))
 
 
-def _recipe(how: HowToLearn, epochs: int | None) -> Recipe:
+def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel) -> Recipe:
     """The shipped recipe of a way to learn; the quick one takes consistency from the other's."""
     recipe = load_recipe(recipe_path(how.recipe)).with_epochs(epochs)
+    if how.learn_from == "labels":  # a model whose labels do not exclude each other stays one
+        scores = theta_0.card.network.scores
+        recipe = dataclasses.replace(recipe, classify=dataclasses.replace(recipe.classify, scores=scores))
     if how.pace == "quick" and how.consistency:
         consistency = load_recipe(recipe_path(CONSISTENCY_RECIPE)).segment.consistency
         recipe = dataclasses.replace(recipe, segment=dataclasses.replace(recipe.segment, consistency=consistency))

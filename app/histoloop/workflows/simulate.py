@@ -225,7 +225,7 @@ def _parts(
             advice="A simulation needs masks in the training part and in the test or validation part.",
         )
     if not validation:
-        labels = [str(tile.label) for tile in training]
+        labels = [(str(tile.label),) for tile in training]
         aside = set(deal_cases([t.case or t.name for t in training], labels, fraction=VALIDATION_FRACTION, seed=0))
         validation = [tile for index, tile in enumerate(training) if index in aside]
         training = [tile for index, tile in enumerate(training) if index not in aside]
