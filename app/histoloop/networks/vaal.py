@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class VaeOutput(NamedTuple):
@@ -30,12 +33,12 @@ class TileVae(nn.Module):
         cells = side_px >> len(widths)
         if not widths or not cells or cells << len(widths) != side_px:
             raise ValueError(f"tiles of {side_px} px cannot be halved {len(widths)} times")
-        self.encoder = nn.Sequential(*_halvings((3, *widths)), nn.Flatten())
+        self.encoder = nn.Sequential(*_resampled(nn.Conv2d, (3, *widths)), nn.Flatten())
         self.moments = nn.Linear(widths[-1] * cells**2, 2 * latents)
         self.decoder = nn.Sequential(
             nn.Linear(latents, widths[-1] * cells**2),
             nn.Unflatten(1, (widths[-1], cells, cells)),
-            *_doublings(tuple(reversed(widths))),
+            *_resampled(nn.ConvTranspose2d, tuple(reversed(widths))),
             nn.ConvTranspose2d(widths[0], 3, 4, stride=2, padding=1),
             nn.Sigmoid(),
         )
@@ -62,22 +65,15 @@ class LatentDiscriminator(nn.Sequential):
     def __init__(self, *, latents: int, widths: Sequence[int]) -> None:
         sizes = (latents, *widths)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
         super().__init__(*layers, nn.Linear(sizes[-1], 1), nn.Flatten(start_dim=0))
 
 
-def _halvings(widths: Sequence[int]) -> list[nn.Module]:
+def _resampled(kind: type[nn.Conv2d | nn.ConvTranspose2d], widths: Sequence[int]) -> list[nn.Module]:
+    """Convolutions that halve the resolution, or transposed ones that double it, with batch norm and ReLU."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
-        convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
-        layers += [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
-    return layers
-
-
-def _doublings(widths: Sequence[int]) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
-        convolution = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
+    for inputs, outputs in pairwise(widths):
+        convolution = kind(inputs, outputs, 4, stride=2, padding=1, bias=False)
         layers += [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
     return layers

@@ -8,7 +8,6 @@ computed once, and sends no gradient into it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,8 @@ from histoloop.losses.ranking import pairwise_margin_ranking
 from histoloop.networks.loss_prediction import LossPrediction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor
 

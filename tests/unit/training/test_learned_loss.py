@@ -88,7 +88,7 @@ def test_stages_and_losses_that_do_not_fit_are_refused() -> None:
         (annotated, losses * torch.nan, annotated),
         ([], losses, []),
     ):
-        with pytest.raises(ValueError, match="stages|losses|regions"):
+        with pytest.raises(ValueError, match=r"stages|losses|regions"):
             learned_loss_scores(stages, values, pool, settings=SETTINGS, device=CPU, seed=0)
 
 
