@@ -55,6 +55,7 @@ def test_help_imports_neither_torch_nor_qt() -> None:
         "train",
         "recipes",
         "evaluate",
+        "rank",
         "patches",
         "export",
         "demo",

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histoloop.networks.network import SlideNetwork
     from histoloop.store.cards import Card
     from histoloop.store.project import Project
     from histoloop.training.datasets import Split
@@ -151,9 +150,22 @@ def discrepancies(
     found: list[float] = []
     for number, tile in enumerate(tiles):
         yield Progress(f"Looking at {model.card.name}", number, len(tiles))
-        now, before = (_output(state.network, tile, model.card, model.device) for state in (model, earlier))
-        found.append(cod(before, now, outputs=outputs) ** 2)
+        found.append(cod(output_of(earlier, tile), output_of(model, tile), outputs=outputs) ** 2)
     return found
+
+
+def output_of(model: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
+    """The foreground logits (H, W) of a tile; without a decoder the scores (C,)."""
+    network, card = model.network, model.card
+    pixels = normalise(collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(model.device), card.mean, card.std)
+    height, width = tile.pixels.shape[:2]
+    with torch.inference_mode():
+        if not _has_decoder(card):
+            scores: NDArray[np.float32] = network.look(pixels)[0][0].float().cpu().numpy()
+            return scores
+        logits_B1HW = network(pixels).foreground_B1HW
+    logits: NDArray[np.float32] = logits_B1HW[0, 0, :height, :width].float().cpu().numpy()
+    return logits
 
 
 def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device: str) -> Work[Ranking]:
@@ -200,16 +212,3 @@ def keeps_earlier(folder: Path) -> bool:
 
 def _has_decoder(card: Card) -> bool:
     return bool(card.network.decoder_channels)
-
-
-def _output(network: SlideNetwork, tile: TrainingTile, card: Card, device: torch.device) -> NDArray[np.float32]:
-    """Foreground logits (H, W) of a tile, or scores (C,)."""
-    pixels = normalise(collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(device), card.mean, card.std)
-    height, width = tile.pixels.shape[:2]
-    with torch.inference_mode():
-        if not _has_decoder(card):
-            scores: NDArray[np.float32] = network.look(pixels)[0][0].float().cpu().numpy()
-            return scores
-        logits_B1HW = network(pixels).foreground_B1HW
-    logits: NDArray[np.float32] = logits_B1HW[0, 0, :height, :width].float().cpu().numpy()
-    return logits
