@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from histoloop.annotations.records import ClassScheme
-from histoloop.errors import DataError
+from histoloop.errors import DataError, suggestion
 from histoloop.training.readers.classes import find_label, is_healthy, scheme_of
 from histoloop.training.readers.ebhi import is_ebhi, list_ebhi
 from histoloop.training.readers.folders import has_class_folders, list_class_folders
 from histoloop.training.readers.glas import find_grades, list_glas
 from histoloop.training.readers.manifest import MANIFEST_NAME, list_manifest
-from histoloop.training.readers.sources import Listing, Part, Problems, TileSource, suggestion
+from histoloop.training.readers.sources import Listing, Part, Problems, TileSource
 from histoloop.training.readers.tiles import Resolution, read_tiles, stated_mpp
 from histoloop.training.samples import TrainingTile
 

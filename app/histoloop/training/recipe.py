@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import tomllib
 import typing
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from histoloop import paths
-from histoloop.errors import RecipeError
+from histoloop.errors import RecipeError, suggestion
 from histoloop.networks.config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
@@ -127,7 +126,7 @@ def recipe_path(name_or_file: str) -> Path:
         return shipped[name_or_file]
     names = list(shipped)
     raise RecipeError(
-        f"There is no recipe {name_or_file!r}.{_suggestion(name_or_file, names)}",
+        f"There is no recipe {name_or_file!r}{suggestion(name_or_file, names)}.",
         advice=f"Shipped recipes: {', '.join(names)}. Or give the path of a .toml file.",
     )
 
@@ -183,7 +182,7 @@ def build(kind: type[Settings], table: dict[str, Any], *, where: str) -> Setting
     for key in table:
         if key not in known:
             raise RecipeError(
-                f"{where}: there is no setting {key!r}.{_suggestion(key, known)}",
+                f"{where}: there is no setting {key!r}{suggestion(key, known)}.",
                 advice=f"Settings here: {', '.join(known)}.",
             )
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
@@ -204,8 +203,8 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
     if origin is typing.Literal:
         if any(value == choice and type(value) is type(choice) for choice in choices):
             return value
-        near = _suggestion(str(value), [str(choice) for choice in choices])
-        raise RecipeError(f"{where} is {value!r}.{near}", advice=f"Choose one of {', '.join(map(repr, choices))}.")
+        near = suggestion(str(value), [str(choice) for choice in choices])
+        raise RecipeError(f"{where} is {value!r}{near}.", advice=f"Choose one of {', '.join(map(repr, choices))}.")
     if origin is tuple and isinstance(value, list):
         return tuple(_value(choices[0], item, where=where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -219,8 +218,3 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
             advice="Mend the value.",
         )
     return value
-
-
-def _suggestion(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""

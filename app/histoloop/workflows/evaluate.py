@@ -202,14 +202,14 @@ def _labels_to_draw(drawing: str, tile: TrainingTile, output: TileOutput) -> Ite
 def _grad_cam_at(layer: str, label: int, loaded: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
     """Grad-CAM (H, W) of a tile at any layer, scaled to [0, 1], enlarged to the pixels."""
     card, network = loaded.card, loaded.network
-    pixels = collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(loaded.device)
+    batch = collate([tile], multiple_px=network.stride_px).to(loaded.device)
     maps_1HW = grad_cam(
-        lambda tiles: network.look(tiles)[0],
+        lambda tiles: network.look(tiles, batch.valid_BHW)[0],
         layer_named(network, layer),
-        normalise(pixels, card.mean, card.std),
+        normalise(batch.tiles_BCHW, card.mean, card.std),
         torch.tensor([label], device=loaded.device),
     )
-    size = (pixels.shape[-2], pixels.shape[-1])
+    size = (batch.tiles_BCHW.shape[-2], batch.tiles_BCHW.shape[-1])
     enlarged = functional.interpolate(normalised(maps_1HW)[None], size=size, mode="bilinear", align_corners=False)
     height, width = tile.pixels.shape[:2]
     value: NDArray[np.float32] = enlarged[0, 0, :height, :width].cpu().numpy()

@@ -43,12 +43,12 @@ def measure_robustness(
     return RobustnessReport(report, {"tiles": float(len(report)), **figures})
 
 
-def _scores_of(model: LoadedModel) -> ScoresOf:
-    """The scores of the model's classifier, of tiles in [0, 1]."""
+def _scores_of(model: LoadedModel, valid_BHW: Tensor) -> ScoresOf:
+    """The scores of the model's classifier, of tiles in [0, 1] with this padding."""
 
     def scores(tiles_BCHW: Tensor) -> Tensor:
         normalised_BCHW = normalise(tiles_BCHW, model.card.mean, model.card.std)
-        return model.network.look(normalised_BCHW)[0]
+        return model.network.look(normalised_BCHW, valid_BHW)[0]
 
     return scores
 
@@ -67,7 +67,7 @@ def _attack(
     model: LoadedModel, tiles: Sequence[TrainingTile], settings: DdnSettings, generator: torch.Generator
 ) -> Work[list[TileRobustness]]:
     batch = collate(tiles, multiple_px=model.network.stride_px).to(model.device)
-    scores_of = _scores_of(model)
+    scores_of = _scores_of(model, batch.valid_BHW)
     with torch.inference_mode():
         if not bool(torch.isfinite(scores_of(batch.tiles_BCHW)).all()):
             raise ModelError(

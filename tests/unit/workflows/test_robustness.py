@@ -33,7 +33,7 @@ class Brightness(nn.Module):
 
     stride_px = 8
 
-    def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         total = tiles_BCHW.sum(dim=(1, 2, 3))
         return torch.stack([-total, total], dim=1), tiles_BCHW
 
@@ -152,8 +152,8 @@ def test_nothing_to_measure_is_said_with_advice(scheme: ClassScheme) -> None:
 
 def test_a_model_whose_scores_are_not_numbers_is_not_called_robust(scheme: ClassScheme) -> None:
     class Broken(Brightness):
-        def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-            scores_BC, maps_BKHW = super().look(tiles_BCHW)
+        def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            scores_BC, maps_BKHW = super().look(tiles_BCHW, valid_BHW)
             return scores_BC * torch.nan, maps_BKHW
 
     with pytest.raises(ModelError, match="not numbers"):
