@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.cli.arguments import add_command, add_dealing, add_device, count
-from histoloop.cli.terminal import OK, WRONG, run
+from histoloop.cli.terminal import OK, WRONG, run, tell_warning
 
 if TYPE_CHECKING:
     import argparse
@@ -80,6 +80,7 @@ def _train(options: argparse.Namespace) -> int:
                 epochs=options.epochs,
                 split=options.by,
                 mpp=options.mpp,
+                warn=tell_warning,
             )
         )
         print(f"model written to {folder}")
@@ -150,7 +151,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     print(table_text(found.table), end="")
     for warning in found.warnings:
-        print(f"Mind: {warning}", file=sys.stderr)
+        tell_warning(warning)
     return OK
 
 
@@ -176,6 +177,6 @@ def _patches(options: argparse.Namespace) -> int:
     for part, (metastatic, normal) in report.patches.items():
         print(f"{part}: {metastatic} metastatic and {normal} normal patches")
     for warning in report.warnings:
-        print(f"Mind: {warning}", file=sys.stderr)
+        tell_warning(warning)
     print(f"coordinates written to {report.table}")
     return OK

@@ -15,6 +15,7 @@ from histoloop.errors import RecipeError, suggestion
 from histoloop.networks.config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
+from histoloop.training.ddn import DdnSettings
 from histoloop.training.segment import SegmentSettings
 
 Settings = TypeVar("Settings")
@@ -55,6 +56,24 @@ class DataRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class RobustnessRecipe:
+    """How the card's robustness figure is measured: DDN attacks so many `tiles` (0: none) in so many `steps`."""
+
+    tiles: int = 8
+    steps: int = 50
+
+    def __post_init__(self) -> None:
+        if self.tiles < 0:
+            raise ValueError(f"tiles must be 0 (no figure) or more, not {self.tiles}")
+        DdnSettings(steps=self.steps)  # refuses what it cannot do
+
+    @property
+    def attack(self) -> DdnSettings:
+        """The attack's own settings."""
+        return DdnSettings(steps=self.steps)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """All that makes a model from data. `mask_fraction` of the training tiles lend their masks to the decoder.
 
@@ -70,6 +89,7 @@ class Recipe:
     classify: ClassifySettings = field(default_factory=ClassifySettings)
     segment: SegmentSettings = field(default_factory=SegmentSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    robustness: RobustnessRecipe = field(default_factory=RobustnessRecipe)
 
     def __post_init__(self) -> None:
         if not 0 <= self.mask_fraction <= 1:

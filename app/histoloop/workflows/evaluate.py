@@ -25,7 +25,7 @@ from histoloop.training.figures import MaskTally, label_figures
 from histoloop.training.outputs import TileOutput, look_at, normalise
 from histoloop.training.samples import collate
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
-from histoloop.workflows.robustness import measure_robustness
+from histoloop.workflows.robustness import attack_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,6 @@ LABEL_FREE = (DECODER, "size", "min-max")
 """Drawings that no single label takes part in: there is one mask, whatever the label."""
 
 ROBUSTNESS_TILES = 20
-ROBUSTNESS_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,13 +282,15 @@ def _with_robustness(
     table: EvaluationTable, loaded: LoadedModel, tiles: Sequence[TrainingTile], seed: int
 ) -> Work[EvaluationTable]:
     """The table with DDN's figures of some tiles, drawn at random, in the model's rows."""
-    rng = np.random.default_rng(seed)
-    labelled = [tile for tile in tiles if tile.label is not None]
-    chosen = sorted(rng.permutation(len(labelled))[:ROBUSTNESS_TILES].tolist())
-    report = yield from measure_robustness(
-        loaded, [labelled[i] for i in chosen], settings=DdnSettings(), batch_size=ROBUSTNESS_BATCH, seed=seed
+    figures = yield from attack_figures(
+        loaded.network,
+        loaded.card,
+        tiles,
+        count=ROBUSTNESS_TILES,
+        settings=DdnSettings(),
+        device=loaded.device,
+        seed=seed,
     )
-    figures = {f"attack_{name}": value for name, value in report.figures.items()}
     rows = tuple(
         row if row.method == ALL_FOREGROUND else EvaluationRow(row.method, row.rule, {**row.figures, **figures})
         for row in table.rows

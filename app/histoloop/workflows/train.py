@@ -39,9 +39,10 @@ from histoloop.training.samples import collate
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import choose_device
 from histoloop.workflows.recipes import recipe_text
+from histoloop.workflows.robustness import attack_figures, with_robustness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
@@ -66,12 +67,14 @@ def train_model(
     epochs: int | None = None,
     split: Split = "official",
     mpp: float | None = None,
+    warn: Callable[[str], object] | None = None,
 ) -> Work[Path]:
     """Train by a recipe on the data set `data` and write the model folder `out`; `epochs` shortens all stages.
 
     A training that was stopped goes on where it was when the same command is given again: its state is kept in
     `<out>.training` until the model is written. The figures on the card are of the data set's validation part, measured
-    on the weights as stored.
+    on the weights as stored. `warn` is told what to mind of the data set, which the card says too, before the training
+    begins: some of it is better mended than trained on for hours.
     """
     if out.exists():
         raise ModelError(f"{out} exists already.", advice="Give a new folder: models are never overwritten.")
@@ -79,6 +82,9 @@ def train_model(
     place = choose_device(device)
     started = time.monotonic()
     dataset = yield from read_dataset(data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale)
+    if warn is not None:
+        for warning in dataset.warnings:
+            warn(warning)
     config = plan.network_config(len(dataset.scheme.labels))
     torch.manual_seed(seed)
     network = build_network(config)
@@ -93,9 +99,10 @@ def train_model(
     except RecipeError:
         shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
         raise
+    minutes = (time.monotonic() - started) / 60
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
     figures = validation_figures(network, dataset.validation, dataset.scheme, *colours, device=place)
-    card = _card(out.name, setting, figures, lent, time.monotonic() - started)
+    card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
     save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True)
     shutil.rmtree(state, ignore_errors=True)
     return out
@@ -234,7 +241,7 @@ def _recalls(scores_NC: Tensor, labels: Sequence[int], scheme: ClassScheme) -> d
     }
 
 
-def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent: int, seconds: float) -> Card:
+def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent: int, minutes: float) -> Card:
     dataset, plan = setting.dataset, setting.plan
     (red, green, blue), (red_std, green_std, blue_std) = setting.colours
     rounded = {key: round(value, 4) for key, value in figures.items()}
@@ -254,12 +261,31 @@ def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent
             "seed": float(setting.seed),
             "tiles": float(len(dataset.training)),
             "masks": float(masks_lent),
-            "minutes": round(seconds / 60, 1),
+            "minutes": round(minutes, 1),
         },
         figures=rounded,
         parent=None,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _with_robustness(card: Card, setting: _Setting) -> Work[Card]:
+    """The card with the figures of an attack on validation tiles, or on training tiles where those have no label."""
+    plan, dataset = setting.plan.robustness, setting.dataset
+    if not plan.tiles:
+        return card
+    judged = any(tile.label is not None for tile in dataset.validation)
+    figures = yield from attack_figures(
+        setting.network,
+        card,
+        dataset.validation if judged else dataset.training,
+        count=plan.tiles,
+        settings=plan.attack,
+        device=setting.device,
+        seed=setting.seed,
+    )
+    where = "of the validation part" if judged else "of the training part (it knows them: expect less of others)"
+    return with_robustness(card, figures, measured_on=where)
 
 
 def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: int) -> str:

@@ -65,7 +65,15 @@ def grey(value: int, *, label: int | None, height: int = 8, width: int = 8, name
 def report(
     loaded: LoadedModel, tiles: list[TrainingTile], *, batch_size: int = 4, steps: int = 100
 ) -> RobustnessReport:
-    work = measure_robustness(loaded, tiles, settings=DdnSettings(steps=steps), batch_size=batch_size, seed=0)
+    work = measure_robustness(
+        loaded.network,
+        loaded.card,
+        tiles,
+        settings=DdnSettings(steps=steps),
+        device=loaded.device,
+        batch_size=batch_size,
+        seed=0,
+    )
     return finish(work)
 
 
@@ -88,6 +96,9 @@ def test_norms_are_the_distances_of_the_tiles_in_their_order(scheme: ClassScheme
     assert found.figures["success_rate"] == 1.0
     assert found.figures["clean_accuracy"] == 0.75
     assert found.figures["tiles"] == 4
+    assert found.figures["steps"] == 100
+    grey_levels = [127.5 - dark, bright - 127.5, 0.0, 127.5 - dark]
+    assert found.figures["median_grey_levels"] == pytest.approx(float(np.median(grey_levels)), rel=0.02)
 
 
 def test_padding_to_the_stride_is_neither_attacked_nor_in_the_norm(scheme: ClassScheme) -> None:
@@ -117,9 +128,16 @@ def test_tiles_that_cannot_be_broken_lower_the_rate_and_have_no_part_in_the_medi
 def test_progress_counts_tiles_step_by_step(scheme: ClassScheme) -> None:
     steps: list[Progress] = []
     tiles = [grey(100, label=0), grey(100, label=0), grey(100, label=0)]
+    loaded = model(Brightness(), scheme)
     work = measure_robustness(
-        model(Brightness(), scheme), tiles, settings=DdnSettings(steps=4), batch_size=2, seed=0
-    )  # fmt: skip
+        loaded.network,
+        loaded.card,
+        tiles,
+        settings=DdnSettings(steps=4),
+        device=loaded.device,
+        batch_size=2,
+        seed=0,
+    )
     finish(work, steps.append)
     assert [step.done for step in steps] == [0, 0.5, 1, 1.5, 2, 2.25, 2.5, 2.75, 3]
     assert {step.total for step in steps} == {3}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,11 +18,11 @@ from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.recipe import load_recipe
 from histoloop.workflows import train
 from histoloop.workflows.models import load_model
+from histoloop.workflows.robustness import robustness_of
 from histoloop.workflows.train import train_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("kind", ["labels", "attention", "min-max", "sizes", "jia", "hybrid", "unet"])
@@ -175,3 +176,69 @@ def test_random_starts_are_not_taken_for_folded_weights(
     monkeypatch.setattr(train, "unfold", unwanted)
     recipe = write_recipe(tmp_path, "labels")
     finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
+
+
+# --- the robustness figure ------------------------------------------------------------------------------------------
+
+
+def robust_recipe(folder: Path, write_recipe: Callable[..., str], *, tiles: int) -> str:
+    path = Path(write_recipe(folder, "labels"))
+    path.write_text(path.read_text(encoding="utf-8").replace("tiles = 2", f"tiles = {tiles}"), encoding="utf-8")
+    return str(path)
+
+
+def test_the_card_says_how_little_a_validation_tile_must_change(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    steps: list[Progress] = []
+    recipe = write_recipe(tmp_path, "labels")
+    finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0), steps.append)
+    card = load_card(tmp_path / "m")
+    assert card.figures["attack_tiles"] == 2
+    assert card.figures["attack_steps"] == 2
+    assert 0 <= card.figures["attack_success_rate"] <= 1
+    assert ("attack_median_l2" in card.figures) == (card.figures["attack_success_rate"] > 0)
+    assert "## Robustness" in card.description
+    assert "2 labelled tiles of the validation part" in card.description
+    assert "| attack" not in card.description  # it is no figure of the table above, and said in words
+    assert steps[-1].stage == "Attacking m"
+    assert dict(card.figures) == json.loads((tmp_path / "m" / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_a_recipe_can_leave_the_robustness_figure_out(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    recipe = robust_recipe(tmp_path, write_recipe, tiles=0)
+    finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
+    card = load_card(tmp_path / "m")
+    assert not robustness_of(card)
+    assert "Robustness" not in card.description
+
+
+def test_without_validation_tiles_training_tiles_are_attacked_and_the_card_says_so(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    lines = [f"{path},{path.parent.name},train" for path in sorted(discs.glob("*/[0-6].png"))]
+    lines += [f"{path},,val" for path in sorted(discs.glob("*/7.png"))]
+    (tmp_path / "tiles.csv").write_text("\n".join(["image,label,split", *lines]), encoding="utf-8")
+    recipe = robust_recipe(tmp_path, write_recipe, tiles=3)
+    work = train_model(recipe=recipe, data=tmp_path / "tiles.csv", out=tmp_path / "m", device="cpu", mpp=1.0)
+    finish(work)
+    card = load_card(tmp_path / "m")
+    assert card.figures["attack_tiles"] == 3
+    assert "3 labelled tiles of the training part" in card.description
+
+
+def test_the_warnings_of_a_data_set_are_told_before_the_training(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    told: list[str] = []
+    work = train_model(
+        recipe=write_recipe(tmp_path, "labels"), data=discs, out=tmp_path / "m", device="cpu", warn=told.append
+    )
+    for step in work:
+        if step.stage == "Training the classifier":
+            break
+    work.close()
+    assert [text for text in told if "resolution is unknown" in text]
+    assert [text for text in told if "states no split" in text]
