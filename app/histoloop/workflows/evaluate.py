@@ -26,6 +26,7 @@ from histoloop.training.outputs import TileOutput, look_at, normalise
 from histoloop.training.samples import collate
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.robustness import attack_figures
+from histoloop.workflows.truth import KnownTile, classes_compare, differences, in_words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,8 +94,9 @@ def evaluate_model(
     """Measure the model folder `model` on a part of the data set `data`, read at the model's own resolution.
 
     Masks are compared wherever the tiles have them, by every drawing the model offers and, where the label takes part
-    in drawing, for the predicted and for the true label. `json` and `pictures` name the file and the folder to write.
-    DataError when the part is empty or of other classes than the model.
+    in drawing, for the predicted and for the true label. Labels and mask classes of the data go by their names: what
+    the model does not know of them is left out, and a warning says so. `json` and `pictures` name the file and the
+    folder to write. DataError when the part is empty, or has neither masks nor a label that the model knows.
     """
     loaded = load_model(model, choose_device(device))
     dataset = yield from _dataset(loaded, data, settings, mpp)
@@ -102,34 +104,39 @@ def evaluate_model(
     if not tiles:
         advice = "Choose another part (--split), or deal the tiles another way (--by)."
         raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
+    known = in_words_of(loaded.card, tiles, dataset.scheme)
+    tiles, compared = tuple(one.tile for one in known), classes_compare(known)
+    warnings = [*dataset.warnings, *differences(loaded.card, known)]
     about = _about(loaded, data, settings, dataset, tiles)
     shown = _shown(tiles, settings.pictures)
     tallies: dict[tuple[str, Rule], MaskTally] = {}
     probabilities: list[NDArray[np.float32]] = []
     rows: list[ComparisonRow] = []
-    for number, tile in enumerate(tiles):
+    for number, (one, tile) in enumerate(zip(known, tiles, strict=True)):
         yield Progress(f"Measuring {loaded.card.name}", number, len(tiles))
         output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=loaded.device)
         probabilities.append(posterior_of(output.scores))
         drawn = list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
         if tile.mask is not None:
-            _count(tallies, drawn, _truth(tile, dataset.scheme))
+            _count(tallies, drawn, one.truth(classes=compared))
         if number in shown:
-            rows.append(_row(tile, drawn, output, dataset.scheme))
-    table = EvaluationTable(tuple(_rows(loaded, tiles, probabilities, tallies)))
-    if settings.robustness:
+            rows.append(_row(one, drawn, output, loaded.card.scheme))
+    table = EvaluationTable(tuple(_rows(loaded, tiles, probabilities, tallies, classes=compared)))
+    if settings.robustness and any(tile.label is not None for tile in tiles):
         table = yield from _with_robustness(table, loaded, tiles, settings.seed)
+    elif settings.robustness:
+        warnings.append(f"Robustness is not measured: no tile has a label that {loaded.card.name} knows.")
     if pictures is not None:
         write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
     if json is not None:
         write_evaluation_json(json, table, about=about)
-    return Evaluation(table, dataset.warnings, about)
+    return Evaluation(table, tuple(warnings), about)
 
 
 def _dataset(loaded: LoadedModel, data: Path, settings: EvaluationSettings, mpp: float | None) -> Work[DataSet]:
-    """The data at the model's resolution, in the model's classes."""
+    """The data at the model's resolution, in its own classes."""
     full = yield from read_dataset(
-        data, split=settings.split, mpp=mpp, seed=settings.seed, scheme=loaded.card.scheme, for_training=False
+        data, split=settings.split, mpp=mpp, seed=settings.seed, default_scheme=loaded.card.scheme, for_training=False
     )
     scale = full.mpp / loaded.card.mpp
     if scale > 0.99:  # tiles are never enlarged: that would add nothing but time
@@ -140,7 +147,7 @@ def _dataset(loaded: LoadedModel, data: Path, settings: EvaluationSettings, mpp:
             split=settings.split,
             mpp=mpp,
             seed=settings.seed,
-            scheme=loaded.card.scheme,
+            default_scheme=loaded.card.scheme,
             for_training=False,
             scale=scale,
         )
@@ -223,22 +230,17 @@ def _classed(foreground: NDArray[np.bool_], drawing: str, label: int, output: Ti
     return np.where(foreground, classes, 0).astype(np.uint8)
 
 
-def _truth(tile: TrainingTile, scheme: ClassScheme) -> Mask:
-    value = 1 if tile.label is None else scheme.mask_value_of_label(tile.label)
-    assert tile.mask is not None  # by the caller
-    return (tile.mask * np.uint8(value)).astype(np.uint8)
-
-
 def _count(tallies: dict[tuple[str, Rule], MaskTally], drawn: Sequence[_Drawn], truth: Mask) -> None:
+    """Compare a tile's masks with its truth."""
     everywhere = np.full(truth.shape, max(1, int(truth.max())), np.uint8)
     tallies.setdefault((ALL_FOREGROUND, ""), MaskTally()).add(everywhere, truth)
     for one in drawn:
         tallies.setdefault((one.method, one.rule), MaskTally()).add(one.mask, truth)
 
 
-def _row(tile: TrainingTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme) -> ComparisonRow:
-    names = scheme.label_names
-    truth = "" if tile.label is None else f"{names[tile.label]}, "
+def _row(known: KnownTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme) -> ComparisonRow:
+    tile, names = known.tile, scheme.label_names
+    truth = f"{known.label_name}, " if known.label_name else ""
     columns = tuple(
         ComparisonColumn(one.method, one.rule, np.clip(one.value, 0, 1), one.threshold, _dice(tile, one))
         for one in drawn
@@ -260,6 +262,8 @@ def _rows(
     tiles: Sequence[TrainingTile],
     probabilities: Sequence[NDArray[np.float32]],
     tallies: Mapping[tuple[str, Rule], MaskTally],
+    *,
+    classes: bool,
 ) -> Iterator[EvaluationRow]:
     labels: dict[str, float | None] = {}
     known = [(row, tile.label) for row, tile in zip(probabilities, tiles, strict=True) if tile.label is not None]
@@ -275,7 +279,10 @@ def _rows(
     for (method, rule), tally in tallies.items():
         own = labels if method != ALL_FOREGROUND else dict.fromkeys(labels)
         name = method if method == ALL_FOREGROUND else f"{loaded.card.name}: {method}"
-        yield EvaluationRow(name, rule, {**own, **asdict(tally.figures())})
+        masks = asdict(tally.figures())
+        if not classes:  # every pixel was counted as of one class
+            del masks["dice_classes"]
+        yield EvaluationRow(name, rule, {**own, **masks})
 
 
 def _with_robustness(

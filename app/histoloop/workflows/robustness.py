@@ -57,7 +57,7 @@ def with_robustness(card: Card, figures: Mapping[str, float], *, measured_on: st
     """
     if not figures:
         return card
-    rounded = {name: round(value, 4) for name, value in figures.items()}
+    rounded = {name: round(float(value), 4) for name, value in figures.items()}
     text = f"{card.description.rstrip()}\n\n{HEADING}\n\n{_in_words(rounded, measured_on)}\n"
     return dataclasses.replace(card, figures={**card.figures, **rounded}, description=text)
 
@@ -120,7 +120,7 @@ def measure_robustness(
     report = tuple(found[index] for index in range(len(labelled)))
     figures = robustness_figures([tile.norm_l2 for tile in report], [tile.broken for tile in report])
     figures |= _median_grey_levels(report, labelled)
-    return RobustnessReport(report, {"tiles": float(len(report)), "steps": float(settings.steps), **figures})
+    return RobustnessReport(report, {"tiles": len(report), "steps": settings.steps, **figures})
 
 
 def _median_grey_levels(report: Sequence[TileRobustness], tiles: Sequence[TrainingTile]) -> dict[str, float]:
