@@ -26,8 +26,8 @@ class NetworkRecipe:
     """The network apart from its label classes, which come with the data, and from what the supervision adds to it.
 
     `weights` of the backbone: 'random', 'imagenet' (torchvision's, downloaded once), or a .safetensors file in
-    torchvision's names. `mean` and `std` are the RGB normalisation in [0, 1] that such weights expect; empty: measured
-    on the training tiles.
+    torchvision's names or of a model made here. `mean` and `std` are the RGB normalisation in [0, 1] that such weights
+    expect; empty: those on the card beside the weights of a model made here, else measured on the training tiles.
     """
 
     backbone: BackboneName = "resnet18"

@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from histoloop.networks.build import build_network
 from histoloop.networks.drawing import drawings, title
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.network import SlideNetwork
-from histoloop.store.cards import Card
+from histoloop.store.cards import CARD, WEIGHTS, Card, load_card
 from histoloop.store.models import save_model
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import classification_figures, classify, train_classifier
@@ -43,7 +44,6 @@ from histoloop.workflows.robustness import attack_figures, with_robustness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
     from histoloop.progress import Work
@@ -186,8 +186,19 @@ def _colours(plan: Recipe, dataset: DataSet) -> Colours:
         return plan.network.mean, plan.network.std
     if plan.network.weights == IMAGENET:
         return IMAGENET_MEAN, IMAGENET_STD
+    start = _start_card(plan)
+    if start is not None:
+        return start.mean, start.std
     mean, std = colour_statistics(dataset.training)
     return tuple(mean), tuple(std)
+
+
+def _start_card(plan: Recipe) -> Card | None:
+    """The card of the model whose backbone the network starts from; None where it starts from something else."""
+    if plan.network.weights in (RANDOM, IMAGENET):
+        return None
+    weights = Path(plan.network.weights).expanduser()
+    return load_card(weights.parent) if weights.name == WEIGHTS and (weights.parent / CARD).is_file() else None
 
 
 def _halved(network: SlideNetwork) -> dict[str, Tensor]:
@@ -291,9 +302,11 @@ def _with_robustness(card: Card, setting: _Setting) -> Work[Card]:
 def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: int) -> str:
     dataset, plan = setting.dataset, setting.plan
     count = len(dataset.training)
+    start = _start_card(plan)
+    weights = f"{start.name}'s" if start else f"{_START.get(plan.network.weights, 'given')}"
     learned = [
         f"Trained by the recipe '{plan.name}' ({plan.source}) on {_TAUGHT[plan.classify.supervision]} of {count} "
-        f"{dataset.name} tiles, from {_START.get(plan.network.weights, 'given')} weights."
+        f"{dataset.name} tiles, from {weights} weights."
     ]
     if masks_lent:
         how = "the classifier frozen" if plan.segment.freeze else "the whole network learning"

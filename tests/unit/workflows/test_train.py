@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from histoloop.errors import DataError, ModelError, RecipeError
@@ -242,3 +243,34 @@ def test_the_warnings_of_a_data_set_are_told_before_the_training(
     work.close()
     assert [text for text in told if "resolution is unknown" in text]
     assert [text for text in told if "states no split" in text]
+
+
+# --- starting from another model --------------------------------------------------------------------------------------
+
+
+def recipe_from(weights: Path, folder: Path, write_recipe: Callable[..., str]) -> str:
+    path = Path(write_recipe(folder, "labels"))
+    text = path.read_text(encoding="utf-8").replace("[network]\n", f'[network]\nweights = "{weights.as_posix()}"\n')
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_backbone_out_of_a_model_keeps_the_colours_of_that_models_card(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    finish(train_model(recipe=write_recipe(tmp_path, "labels"), data=discs, out=tmp_path / "a", device="cpu", mpp=1.0))
+    first = load_card(tmp_path / "a")
+    dark = tmp_path / "dark"
+    for path in discs.glob("*/*.png"):
+        (dark / path.parent.name).mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as picture:  # masks lose their white, and are foreground all the same
+            picture.point(lambda value: value // 2).save(dark / path.parent.name / path.name)
+    recipe = recipe_from(tmp_path / "a" / "weights.safetensors", tmp_path, write_recipe)
+    finish(train_model(recipe=recipe, data=dark, out=tmp_path / "b", device="cpu", mpp=1.0))
+    second = load_card(tmp_path / "b")
+    assert (second.mean, second.std) == (first.mean, first.std)
+    assert "from a's weights" in second.description
+    shutil.copy(tmp_path / "a" / "weights.safetensors", tmp_path / "w.safetensors")  # without a card beside it
+    recipe = recipe_from(tmp_path / "w.safetensors", tmp_path, write_recipe)
+    finish(train_model(recipe=recipe, data=dark, out=tmp_path / "c", device="cpu", mpp=1.0))
+    assert max(load_card(tmp_path / "c").mean) < 0.6 * max(first.mean)
