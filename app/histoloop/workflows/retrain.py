@@ -14,7 +14,7 @@ import torch
 from histoloop.errors import ProjectError
 from histoloop.networks.build import build_network, with_decoder
 from histoloop.networks.hybrid import Hybrid
-from histoloop.store.cards import model_hash
+from histoloop.store.cards import Card, model_hash
 from histoloop.store.models import save_model
 from histoloop.training.classify import train_classifier
 from histoloop.training.outputs import look_at
@@ -25,11 +25,13 @@ from histoloop.workflows.models import LoadedModel, choose_device, load_model
 from histoloop.workflows.predict import predict_project
 from histoloop.workflows.project_tiles import annotated_tiles
 from histoloop.workflows.recipes import recipe_text
+from histoloop.workflows.robustness import robustness_of, with_robustness
 from histoloop.workflows.rounds import RECIPES, Candidate, LearnFrom, candidate_of, nothing_to_learn_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from histoloop.networks.config import NetworkConfig
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.store.project import Project
@@ -228,12 +230,31 @@ def _save_candidate(
         trained.card,
         name=folder.name,
         title=f"{project.name}, round {number}",
-        description=f"{learned} Research use only: not a diagnostic device.\n\n{trained.card.attribution}",
+        description=f"{learned} Research use only: not a diagnostic device.\n\n{trained.card.attribution}\n",
         training={"recipe": setting.recipe.name, "regions": float(count), "round": float(number)},
         figures=figures,
         parent=parent.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    card = _with_robustness(card, setting.theta_0.card)
     save_model(folder, card, trained.network.state_dict(), recipe=recipe_text(setting.recipe), half=True)
     current = project.current_model()
     return project.add_model(folder.name, hash=model_hash(folder), parent=current.id, round=number).id
+
+
+def _with_robustness(card: Card, base: Card) -> Card:
+    """The card with the figures of the base model's attack while the classifier is the base model's.
+
+    A classifier that has learned is not attacked anew: that would cost time in every round, and the labels that a
+    project has are often the model's own. Its card says that nothing is known.
+    """
+    if _classifier_config(card) == _classifier_config(base) and card.training["recipe"] == RECIPES["masks"]:
+        where = f"when {base.name} was made, whose classifier this is"
+        return with_robustness(card, robustness_of(base), measured_on=where)
+    unknown = "Its classifier has changed since: how robust its labels are is not known."
+    return dataclasses.replace(card, description=f"{card.description.rstrip()}\n\n{unknown}\n")
+
+
+def _classifier_config(card: Card) -> NetworkConfig:
+    """The network less its decoder, which may be a new one: of another stride or kind, it says something else."""
+    return dataclasses.replace(card.network, decoder_channels=())
