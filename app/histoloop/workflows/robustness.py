@@ -73,10 +73,10 @@ def _in_words(figures: Mapping[str, float], measured_on: str) -> str:
         f"How little must a tile change for the model to give it another label? A search for the smallest change (DDN, "
         f"{steps:.0f} steps) was tried on {tiles:.0f} labelled {'tile' if tiles == 1 else 'tiles'} {measured_on}: "
         f"{figures['attack_clean_accuracy']:.0%} were labelled rightly to begin with, and "
-        f"{figures['attack_success_rate']:.0%} could be brought to a wrong label."
+        f"{figures['attack_success_rate']:.0%} were wrong or could be made so."
     )
     if "attack_median_l2" not in figures:
-        return f"{opening} None was; a longer search might have done it."
+        return f"{opening} A longer search might have done more."
     return (
         f"{opening} Half of those needed a change of no more than {figures['attack_median_l2']:.3g}, the L2 norm: the "
         "square root of the sum of the squared changes of all the tile's red, green and blue values, each between 0 "

@@ -20,7 +20,7 @@ from histoloop.training.classify import classify
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.models import LoadedModel
-from histoloop.workflows.robustness import measure_robustness
+from histoloop.workflows.robustness import attack_figures, measure_robustness, robustness_of, with_robustness
 
 if TYPE_CHECKING:
     from histoloop.workflows.reports import RobustnessReport
@@ -181,3 +181,42 @@ def test_a_model_whose_scores_are_not_numbers_is_not_called_robust(scheme: Class
 def test_a_batch_of_no_tile_is_refused(scheme: ClassScheme) -> None:
     with pytest.raises(ValueError, match="batch_size"):
         report(model(Brightness(), scheme), [grey(0, label=0)], batch_size=0)
+
+
+# --- on the card ------------------------------------------------------------------------------------------------------
+
+
+def attacked(loaded: LoadedModel, tiles: list[TrainingTile], *, count: int, steps: int = 40) -> dict[str, float]:
+    work = attack_figures(
+        loaded.network, loaded.card, tiles, count=count, settings=DdnSettings(steps=steps), device=loaded.device, seed=0
+    )
+    return finish(work)
+
+
+def test_some_of_the_labelled_tiles_are_drawn_and_the_card_says_what_came_of_it(scheme: ClassScheme) -> None:
+    loaded = model(Brightness(), scheme)
+    tiles = [grey(100, label=row % 2 or None) for row in range(4)] + [grey(90 + row, label=0) for row in range(8)]
+    figures = attacked(loaded, tiles, count=6)
+    assert figures["attack_tiles"] == 6
+    assert attacked(loaded, tiles, count=6) == figures
+    card = with_robustness(loaded.card, figures, measured_on="of this test")
+    assert robustness_of(card) == {name: round(value, 4) for name, value in figures.items()}
+    median = f"{figures['attack_median_l2']:.3g}, the L2 norm"
+    for words in ("40 steps", "6 labelled tiles of this test", "100% were wrong or could be made so", median):
+        assert words in card.description
+
+
+def test_a_model_that_withstood_every_attack_has_no_median_and_its_card_says_so(scheme: ClassScheme) -> None:
+    loaded = model(Brightness(), scheme)
+    figures = attacked(loaded, [grey(0, label=0, width=64)], count=4, steps=5)
+    assert "attack_median_l2" not in figures
+    card = with_robustness(loaded.card, figures, measured_on="of this test")
+    assert "1 labelled tile of this test" in card.description
+    assert "0% were wrong or could be made so. A longer search" in card.description
+
+
+def test_without_labelled_tiles_the_card_stays_as_it_is(scheme: ClassScheme) -> None:
+    loaded = model(Brightness(), scheme)
+    figures = attacked(loaded, [grey(0, label=None)], count=4)
+    assert figures == {}
+    assert with_robustness(loaded.card, figures, measured_on="of this test") is loaded.card
