@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -65,3 +67,10 @@ class ExportError(HistoLoopError):
 
 class DeviceError(HistoLoopError):
     """A compute device that was asked for and is not there."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """' (did you mean ...?)', for the end of a sentence about `word`, when something known is close; else nothing."""
+    originals = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), originals, n=1, cutoff=0.5)
+    return f" (did you mean {originals[close[0]]!r}?)" if close else ""

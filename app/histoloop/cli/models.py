@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.cli.arguments import add_command, add_dealing, add_device, count, positive
-from histoloop.cli.terminal import OK, WRONG, run, write_json
+from histoloop.cli.terminal import OK, WRONG, run, tell_warning, write_json
 
 if TYPE_CHECKING:
     import argparse
@@ -121,6 +121,7 @@ def _train(options: argparse.Namespace) -> int:
                 epochs=options.epochs,
                 split=options.by,
                 mpp=options.mpp,
+                warn=tell_warning,
             )
         )
         print(f"model written to {folder}")
@@ -193,7 +194,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     print(table_text(found.table), end="")
     for warning in found.warnings:
-        print(f"Mind: {warning}", file=sys.stderr)
+        tell_warning(warning)
     return OK
 
 
@@ -247,6 +248,6 @@ def _patches(options: argparse.Namespace) -> int:
     for part, (metastatic, normal) in report.patches.items():
         print(f"{part}: {metastatic} metastatic and {normal} normal patches")
     for warning in report.warnings:
-        print(f"Mind: {warning}", file=sys.stderr)
+        tell_warning(warning)
     print(f"coordinates written to {report.table}")
     return OK

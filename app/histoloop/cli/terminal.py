@@ -17,6 +17,9 @@ Result = TypeVar("Result")
 OK, FAILED, WRONG, PARTLY = 0, 1, 2, 3
 INTERRUPTED = 130
 
+CLEARED = "\r\x1b[K"
+"""Empties the line that a terminal's cursor is on."""
+
 
 class _ProgressBar:
     """One line on a terminal, rewritten; a line per stage elsewhere; both on standard error."""
@@ -33,7 +36,7 @@ class _ProgressBar:
             figures = "  ".join(f"{name} {value:.3g}" for name, value in step.figures.items())
             bar = "#" * filled + "." * (self.WIDTH - filled)
             line = f"{step.stage} [{bar}] {step.fraction:4.0%} {step.message} {figures}"
-            print(f"\r\x1b[K{line[:140]}", end="", file=sys.stderr, flush=True)
+            print(f"{CLEARED}{line[:140]}", end="", file=sys.stderr, flush=True)
         elif step.stage != self._stage:
             print(step.stage, file=sys.stderr, flush=True)
         self._stage = step.stage
@@ -53,6 +56,11 @@ def run(work: Work[Result]) -> Result:
     finally:
         work.close()
         bar.close()
+
+
+def tell_warning(warning: str) -> None:
+    """A sentence for the user on standard error; a progress bar that stands on the line makes room for it."""
+    print(f"{CLEARED if sys.stderr.isatty() else ''}Mind: {warning}", file=sys.stderr, flush=True)
 
 
 def tell_failures(failed: Sequence[tuple[str, str]]) -> int:

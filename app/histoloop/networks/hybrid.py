@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from histoloop.networks.classifier import Classifier
-from histoloop.networks.network import NetworkOutput, SlideNetwork
+from histoloop.networks.network import NetworkOutput, SlideNetwork, valid_cells
 from histoloop.networks.unet import Decoder
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ class Hybrid(SlideNetwork):
         self.decoder = Decoder(channels, config.decoder_channels) if config.decoder_channels else None
         self.classifier_frozen = False
 
-    def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (B, C) and class maps of normalised tiles, without the decoder."""
+    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scores (B, C) and class maps of normalised tiles, without the decoder; padding has no part in the scores."""
         scores_BC, maps_BKHW, _features = self.classifier(tiles_BCHW)
+        if valid_BHW is not None:
+            scores_BC = self.score(maps_BKHW, valid_cells(valid_BHW, maps_BKHW))
         return scores_BC, maps_BKHW
 
     def score(self, maps_BKHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from histoloop.networks.backbones import build_backbone
 from histoloop.networks.config import CONSTANT
-from histoloop.networks.network import NetworkOutput, SlideNetwork
+from histoloop.networks.network import NetworkOutput, SlideNetwork, valid_cells
 from histoloop.networks.pooling import build_pooling
 
 if TYPE_CHECKING:
@@ -40,11 +40,15 @@ class MapHead(nn.Module):
         self.pooling = build_pooling(pooling)
         self.convolution = nn.Conv2d(channels, labels * self.pooling.modalities, kernel_size=1)
 
-    def forward(self, features_BKHW: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, K, H, W) -> scores (B, C) and maps (B, C, H, W), in float32 at least: masks are made of them."""
+    def forward(self, features_BKHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, K, H, W) -> scores (B, C) and maps (B, C, H, W), in float32 at least: masks are made of them.
+
+        `valid_BHW`, in pixels, is False on padding: cells of padding alone take no part in the scores.
+        """
         maps_BCHW = self.pooling.classwise(self.convolution(features_BKHW))
         maps_BCHW = maps_BCHW.to(torch.promote_types(maps_BCHW.dtype, torch.float32))
-        return self.pooling(maps_BCHW), maps_BCHW
+        cells_BHW = None if valid_BHW is None else valid_cells(valid_BHW, maps_BCHW)
+        return self.pooling.pool_maps(maps_BCHW, cells_BHW), maps_BCHW
 
     def bias(self) -> tuple[float, ...]:
         """What the convolution adds to the map of each class."""
@@ -77,14 +81,14 @@ class MinMax(SlideNetwork):
         """The feature extractor that localizer and classifier share."""
         return self._backbone
 
-    def localize(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def localize(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The localizer's scores (B, C) before softmax and class maps (B, C, H/stride, W/stride)."""
-        scores_BC, maps_BCHW = self.localizer(self.backbone(tiles_BCHW)[-1])
+        scores_BC, maps_BCHW = self.localizer(self.backbone(tiles_BCHW)[-1], valid_BHW)
         return scores_BC, maps_BCHW
 
-    def classify(self, tiles_BCHW: Tensor) -> Tensor:
+    def classify(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
         """The classifier's scores (B, C) before softmax, of tiles that a mask has been laid over."""
-        scores_BC: Tensor = self.classifier(self.backbone(tiles_BCHW)[-1])[0]
+        scores_BC: Tensor = self.classifier(self.backbone(tiles_BCHW)[-1], valid_BHW)[0]
         return scores_BC
 
     def predict(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> MinMaxOutput:
@@ -92,18 +96,19 @@ class MinMax(SlideNetwork):
 
         The paper reports the error of the whole framework, 'a localizer [...] followed by a classifier that classifies
         these regions', and its code counts the errors of C(X * R+); the localizer's own scores, which only help it
-        to learn (eq 8), are given beside. Pixels outside `valid` (padding) are no foreground.
+        to learn (eq 8), are given beside. Pixels outside `valid_BHW` (padding) are no foreground, so that the
+        classifier does not see them, and cells of padding alone take no part in range or scores.
         """
-        localizer_scores_BC, maps_BCHW = self.localize(tiles_BCHW)
+        localizer_scores_BC, maps_BCHW = self.localize(tiles_BCHW, valid_BHW)
         foreground_BHW = foreground_mask(
             posterior_map(maps_BCHW, localizer_scores_BC), _size(tiles_BCHW), self.minmax, valid_BHW
         )
-        scores_BC = self.classify(tiles_BCHW * foreground_BHW.unsqueeze(1))
+        scores_BC = self.classify(tiles_BCHW * foreground_BHW.unsqueeze(1), valid_BHW)
         return MinMaxOutput(scores_BC, maps_BCHW, localizer_scores_BC, foreground_BHW)
 
-    def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """The classifier's scores (B, C) of tile * R+, and the localizer's maps."""
-        found = self.predict(tiles_BCHW)
+    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The classifier's scores (B, C) of tile * R+, and the localizer's maps; see `predict`."""
+        found = self.predict(tiles_BCHW, valid_BHW)
         return found.scores_BC, found.maps_BCHW
 
     def score(self, maps_BKHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
@@ -141,7 +146,7 @@ def foreground_mask(
     stretching.
     """
     if config.mask_norm == "image":
-        maps_BHW = _stretched(maps_BHW, None if valid_BHW is None else _cells(valid_BHW, _size(maps_BHW)))
+        maps_BHW = _stretched(maps_BHW, None if valid_BHW is None else valid_cells(valid_BHW, maps_BHW[:, None]))
     enlarged = functional.interpolate(maps_BHW.unsqueeze(1), size=size, mode="bilinear", align_corners=False)
     mask_BHW = torch.sigmoid(config.omega * (enlarged.squeeze(1) - config.threshold))
     return mask_BHW if valid_BHW is None else mask_BHW.masked_fill(~valid_BHW, 0.0)
@@ -158,11 +163,6 @@ def _stretched(maps_BHW: Tensor, cells_BHW: Tensor | None) -> Tensor:
     # Both branches of `where` are differentiated: a division by zero in the one not taken would still give NaN.
     stretched = (maps_BHW - lowest) / torch.where(constant, 1.0, spread)
     return torch.where(constant, 0.0, stretched)
-
-
-def _cells(valid_BHW: Tensor, size: tuple[int, int]) -> Tensor:
-    """Which cells of a map of this size have a valid pixel."""
-    return functional.adaptive_max_pool2d(valid_BHW.float().unsqueeze(1), size).squeeze(1) > 0
 
 
 def _size(planes: Tensor) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from histoloop.networks.backbones import STRIDES, receptive_radius_px
 from histoloop.networks.unet import reach_px
@@ -48,8 +49,11 @@ class SlideNetwork(nn.Module):
         radius = receptive_radius_px(self.config.backbone) + reach + self.stride_px // 2
         return -(-radius // self.stride_px) * self.stride_px
 
-    def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (B, C) and class maps (B, K, H/stride, W/stride) of normalised tiles, without any decoder."""
+    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scores (B, C) and class maps (B, K, H/stride, W/stride) of normalised tiles, without any decoder.
+
+        `valid_BHW` (B, H, W) is False on padding: cells of padding alone take no part in the scores.
+        """
         raise NotImplementedError
 
     def score(self, maps_BKHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
@@ -63,3 +67,9 @@ class SlideNetwork(nn.Module):
     def forward(self, tiles_BCHW: Tensor) -> NetworkOutput:
         """Normalised tiles, sides a multiple of `stride_px`."""
         raise NotImplementedError
+
+
+def valid_cells(valid_BHW: Tensor, maps_BKHW: Tensor) -> Tensor:
+    """Which cells (B, h, w) of maps (B, K, h, w) have a valid pixel; `valid_BHW` has the tiles' height and width."""
+    size = (maps_BKHW.shape[-2], maps_BKHW.shape[-1])
+    return functional.adaptive_max_pool2d(valid_BHW.float().unsqueeze(1), size).squeeze(1) > 0

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from histoloop.annotations.records import ClassScheme
-from histoloop.errors import DataError
+from histoloop.errors import DataError, suggestion
 from histoloop.training.readers.classes import find_label, is_healthy, scheme_of
 from histoloop.training.readers.ebhi import is_ebhi, list_ebhi
 from histoloop.training.readers.folders import has_class_folders, list_class_folders
 from histoloop.training.readers.glas import find_grades, list_glas
 from histoloop.training.readers.manifest import MANIFEST_NAME, list_manifest
-from histoloop.training.readers.sources import Listing, Part, Problems, TileSource, suggestion
+from histoloop.training.readers.sources import Listing, Part, Problems, TileSource
 from histoloop.training.readers.tiles import Resolution, read_tiles, stated_mpp
 from histoloop.training.samples import TrainingTile
 
@@ -67,7 +67,7 @@ def read_dataset(
     validation_fraction: float = 0.2,
     test_fraction: float = 0.2,
     scale: float = 1.0,
-    scheme: ClassScheme | None = None,
+    default_scheme: ClassScheme | None = None,
     for_training: bool = True,
 ) -> Work[DataSet]:
     """Read the folder of GlaS, of EBHI-Seg, a folder per class, or a CSV manifest: whichever `path` is.
@@ -78,12 +78,13 @@ def read_dataset(
     without a training part of two classes.
 
     `mpp` overrides the resolution at full size; `scale` below 1 reads reduced tiles (antialiased; a mask pixel is
-    foreground when over half of its area is) and divides the resolution. `scheme` gives the classes, which else are
-    those of the format or the labels as found. DataError names everything that does not fit; nothing is half read.
+    foreground when over half of its area is) and divides the resolution. The classes are those of the format, else
+    the labels as found; `default_scheme` is for tiles without any label, which else are refused. DataError names
+    everything that does not fit; nothing is half read.
     """
     _check_numbers(mpp=mpp, scale=scale, validation_fraction=validation_fraction, test_fraction=test_fraction)
     listing = _list(path)
-    classes = _scheme(listing, scheme)
+    classes = _scheme(listing, default_scheme)
     listing, warnings = _with_parts(
         listing,
         split=split,
@@ -146,14 +147,15 @@ def _list(path: Path) -> Listing:
     )
 
 
-def _scheme(listing: Listing, wanted: ClassScheme | None) -> ClassScheme:
+def _scheme(listing: Listing, default: ClassScheme | None) -> ClassScheme:
     """The classes of a data set; DataError names labels that are none of them."""
     names = {label for source in listing.sources for label in source.labels}
-    scheme = wanted or listing.scheme
-    if scheme is None and not names:
-        raise DataError(f"{listing.path} has no labels.", advice="Fill in the column 'label'.")
-    if scheme is None:
+    scheme = listing.scheme
+    if scheme is None and names:
         return scheme_of(names)
+    scheme = scheme or default
+    if scheme is None:
+        raise DataError(f"{listing.path} has no labels.", advice="Fill in the column 'label'.")
     problems = Problems(listing.path)
     for source in listing.sources:
         for label in source.labels:

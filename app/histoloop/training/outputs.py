@@ -99,7 +99,8 @@ def look_at(
     decode: bool = True,
 ) -> TileOutput:
     """Run a network on one tile alone, as it stands (put it into evaluation mode first)."""
-    pixels = normalise(collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(device), mean, std)
+    batch = collate([tile], multiple_px=network.stride_px).to(device)
+    pixels = normalise(batch.tiles_BCHW, mean, std)
     height, width = tile.pixels.shape[:2]
     decoded = None
     with torch.inference_mode():
@@ -107,7 +108,7 @@ def look_at(
             scores_BC, maps_BKHW, logits_B1HW = network(pixels)
             decoded = logits_B1HW[0, 0, :height, :width].float().sigmoid().cpu().numpy()
         else:
-            scores_BC, maps_BKHW = network.look(pixels)
+            scores_BC, maps_BKHW = network.look(pixels, batch.valid_BHW)
         pooled_BC = network.score(maps_BKHW)
     return TileOutput(
         network.config,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import tomllib
 import typing
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from histoloop import paths
-from histoloop.errors import RecipeError
+from histoloop.errors import RecipeError, suggestion
 from histoloop.networks.config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
+from histoloop.training.ddn import DdnSettings
 from histoloop.training.segment import SegmentSettings
 
 Settings = TypeVar("Settings")
@@ -26,8 +26,8 @@ class NetworkRecipe:
     """The network apart from its label classes, which come with the data, and from what the supervision adds to it.
 
     `weights` of the backbone: 'random', 'imagenet' (torchvision's, downloaded once), or a .safetensors file in
-    torchvision's names. `mean` and `std` are the RGB normalisation in [0, 1] that such weights expect; empty: measured
-    on the training tiles.
+    torchvision's names or of a model made here. `mean` and `std` are the RGB normalisation in [0, 1] that such weights
+    expect; empty: those on the card beside the weights of a model made here, else measured on the training tiles.
     """
 
     backbone: BackboneName = "resnet18"
@@ -56,6 +56,24 @@ class DataRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class RobustnessRecipe:
+    """How the card's robustness figure is measured: DDN attacks so many `tiles` (0: none) in so many `steps`."""
+
+    tiles: int = 8
+    steps: int = 50
+
+    def __post_init__(self) -> None:
+        if self.tiles < 0:
+            raise ValueError(f"tiles must be 0 (no figure) or more, not {self.tiles}")
+        DdnSettings(steps=self.steps)  # refuses what it cannot do
+
+    @property
+    def attack(self) -> DdnSettings:
+        """The attack's own settings."""
+        return DdnSettings(steps=self.steps)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """All that makes a model from data. `mask_fraction` of the training tiles lend their masks to the decoder.
 
@@ -71,6 +89,7 @@ class Recipe:
     classify: ClassifySettings = field(default_factory=ClassifySettings)
     segment: SegmentSettings = field(default_factory=SegmentSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    robustness: RobustnessRecipe = field(default_factory=RobustnessRecipe)
 
     def __post_init__(self) -> None:
         if not 0 <= self.mask_fraction <= 1:
@@ -128,7 +147,7 @@ def recipe_path(name_or_file: str) -> Path:
         return shipped[name_or_file]
     names = list(shipped)
     raise RecipeError(
-        f"There is no recipe {name_or_file!r}.{_suggestion(name_or_file, names)}",
+        f"There is no recipe {name_or_file!r}{suggestion(name_or_file, names)}.",
         advice=f"Shipped recipes: {', '.join(names)}. Or give the path of a .toml file.",
     )
 
@@ -184,7 +203,7 @@ def build(kind: type[Settings], table: dict[str, Any], *, where: str) -> Setting
     for key in table:
         if key not in known:
             raise RecipeError(
-                f"{where}: there is no setting {key!r}.{_suggestion(key, known)}",
+                f"{where}: there is no setting {key!r}{suggestion(key, known)}.",
                 advice=f"Settings here: {', '.join(known)}.",
             )
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
@@ -205,8 +224,8 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
     if origin is typing.Literal:
         if any(value == choice and type(value) is type(choice) for choice in choices):
             return value
-        near = _suggestion(str(value), [str(choice) for choice in choices])
-        raise RecipeError(f"{where} is {value!r}.{near}", advice=f"Choose one of {', '.join(map(repr, choices))}.")
+        near = suggestion(str(value), [str(choice) for choice in choices])
+        raise RecipeError(f"{where} is {value!r}{near}.", advice=f"Choose one of {', '.join(map(repr, choices))}.")
     if origin is tuple and isinstance(value, list):
         return tuple(_value(choices[0], item, where=where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -220,8 +239,3 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
             advice="Mend the value.",
         )
     return value
-
-
-def _suggestion(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""

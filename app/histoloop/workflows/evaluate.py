@@ -25,7 +25,8 @@ from histoloop.training.figures import MaskTally, label_figures, multi_label_fig
 from histoloop.training.outputs import TileOutput, look_at, normalise
 from histoloop.training.samples import collate, have_several_labels, multi_hot
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
-from histoloop.workflows.robustness import measure_robustness
+from histoloop.workflows.robustness import attack_figures
+from histoloop.workflows.truth import KnownTile, classes_compare, differences, in_words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +43,6 @@ LABEL_FREE = (DECODER, "size", "min-max")
 """Drawings that no single label takes part in: there is one mask, whatever the label."""
 
 ROBUSTNESS_TILES = 20
-ROBUSTNESS_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,10 @@ def evaluate_model(
     Masks are compared wherever the tiles have them, by every drawing the model offers and, where the label takes part
     in drawing, for the predicted and for the true label; of several labels each is drawn, and foreground is what is
     foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
-    of its own. `json` and `pictures` name the file and the folder to write. DataError when the part is empty, of other
-    classes than the model, or of several labels a tile where the model takes them to exclude each other.
+    of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
+    out, and a warning says so. `json` and `pictures` name the file and the folder to write. DataError when the part is
+    empty, has neither masks nor a label that the model knows, or several labels a tile where the model takes them to
+    exclude each other.
     """
     loaded = load_model(model, choose_device(device))
     dataset = yield from _dataset(loaded, data, settings, mpp)
@@ -105,6 +107,9 @@ def evaluate_model(
     if not tiles:
         advice = "Choose another part (--split), or deal the tiles another way (--by)."
         raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
+    known = in_words_of(loaded.card, tiles, dataset.scheme)
+    tiles, compared = tuple(one.tile for one in known), classes_compare(known)
+    warnings = [*dataset.warnings, *differences(loaded.card, known)]
     _check_labels(loaded, tiles)
     about = _about(loaded, data, settings, dataset, tiles)
     shown = _shown(tiles, settings.pictures)
@@ -113,30 +118,32 @@ def evaluate_model(
     tallies: dict[tuple[str, Rule], MaskTally] = {}
     scores: list[NDArray[np.float32]] = []
     rows: list[ComparisonRow] = []
-    for number, tile in enumerate(tiles):
+    for number, (one, tile) in enumerate(zip(known, tiles, strict=True)):
         yield Progress(f"Measuring {loaded.card.name}", number, len(tiles))
         output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=loaded.device)
         scores.append(_comparable(output))
         drawn = list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
         if tile.mask is not None:
-            _count(tallies, drawn, tile, dataset.scheme)
+            _count(tallies, drawn, one, loaded.card.scheme, classes=compared)
         if number in shown:
-            rows.append(_row(tile, drawn, output, dataset.scheme, label_by_label=several))
+            rows.append(_row(one, drawn, output, loaded.card.scheme, label_by_label=several))
     labels = _several_labels(loaded, tiles, scores) if several else _one_label(tiles, scores)
-    table = EvaluationTable((*_rows(loaded, tiles, labels.together, tallies), *labels.rows))
-    if settings.robustness:
+    table = EvaluationTable((*_rows(loaded, tiles, labels.together, tallies, classes=compared), *labels.rows))
+    if settings.robustness and any(len(tile.labels) == 1 for tile in tiles):
         table = yield from _with_robustness(table, loaded, tiles, settings.seed)
+    elif settings.robustness:
+        warnings.append(f"Robustness is not measured: no tile has a label that {loaded.card.name} knows.")
     if pictures is not None:
         write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
     if json is not None:
         write_evaluation_json(json, table, about=about)
-    return Evaluation(table, dataset.warnings, about)
+    return Evaluation(table, tuple(warnings), about)
 
 
 def _dataset(loaded: LoadedModel, data: Path, settings: EvaluationSettings, mpp: float | None) -> Work[DataSet]:
-    """The data at the model's resolution, in the model's classes."""
+    """The data at the model's resolution, in its own classes."""
     full = yield from read_dataset(
-        data, split=settings.split, mpp=mpp, seed=settings.seed, scheme=loaded.card.scheme, for_training=False
+        data, split=settings.split, mpp=mpp, seed=settings.seed, default_scheme=loaded.card.scheme, for_training=False
     )
     scale = full.mpp / loaded.card.mpp
     if scale > 0.99:  # tiles are never enlarged: that would add nothing but time
@@ -147,7 +154,7 @@ def _dataset(loaded: LoadedModel, data: Path, settings: EvaluationSettings, mpp:
             split=settings.split,
             mpp=mpp,
             seed=settings.seed,
-            scheme=loaded.card.scheme,
+            default_scheme=loaded.card.scheme,
             for_training=False,
             scale=scale,
         )
@@ -228,14 +235,14 @@ def _drawn(method: str, rule: Rule, values_LHW: NDArray[np.floating], threshold:
 def _grad_cam_at(layer: str, label: int, loaded: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
     """Grad-CAM (H, W) of a tile at any layer, scaled to [0, 1], enlarged to the pixels."""
     card, network = loaded.card, loaded.network
-    pixels = collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(loaded.device)
+    batch = collate([tile], multiple_px=network.stride_px).to(loaded.device)
     maps_1HW = grad_cam(
-        lambda tiles: network.look(tiles)[0],
+        lambda tiles: network.look(tiles, batch.valid_BHW)[0],
         layer_named(network, layer),
-        normalise(pixels, card.mean, card.std),
+        normalise(batch.tiles_BCHW, card.mean, card.std),
         torch.tensor([label], device=loaded.device),
     )
-    size = (pixels.shape[-2], pixels.shape[-1])
+    size = (batch.tiles_BCHW.shape[-2], batch.tiles_BCHW.shape[-1])
     enlarged = functional.interpolate(normalised(maps_1HW)[None], size=size, mode="bilinear", align_corners=False)
     height, width = tile.pixels.shape[:2]
     value: NDArray[np.float32] = enlarged[0, 0, :height, :width].cpu().numpy()
@@ -253,20 +260,20 @@ def _classes(
     return classes
 
 
-def _truth(tile: TrainingTile, scheme: ClassScheme) -> Mask:
-    value = 1 if tile.label is None else scheme.mask_value_of_label(tile.label)
-    assert tile.mask is not None  # by the caller
-    return (tile.mask * np.uint8(value)).astype(np.uint8)
-
-
 def _count(
-    tallies: dict[tuple[str, Rule], MaskTally], drawn: Sequence[_Drawn], tile: TrainingTile, scheme: ClassScheme
+    tallies: dict[tuple[str, Rule], MaskTally],
+    drawn: Sequence[_Drawn],
+    known: KnownTile,
+    scheme: ClassScheme,
+    *,
+    classes: bool,
 ) -> None:
-    truth = _truth(tile, scheme)
+    """Compare a tile's masks with its truth."""
+    truth = known.truth(classes=classes)
     everywhere = np.full(truth.shape, max(1, int(truth.max())), np.uint8)
     tallies.setdefault((ALL_FOREGROUND, ""), MaskTally()).add(everywhere, truth)
     for one in drawn:
-        tallies.setdefault((one.method, one.rule), MaskTally()).add(_judged(one.mask, tile, scheme), truth)
+        tallies.setdefault((one.method, one.rule), MaskTally()).add(_judged(one.mask, known.tile, scheme), truth)
 
 
 def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
@@ -281,10 +288,10 @@ def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
 
 
 def _row(
-    tile: TrainingTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme, *, label_by_label: bool
+    known: KnownTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme, *, label_by_label: bool
 ) -> ComparisonRow:
-    names = scheme.label_names
-    truth = "".join(f"{names[label]}, " for label in tile.labels)
+    tile, names = known.tile, scheme.label_names
+    truth = f"{known.label_name}, " if known.label_name else ""
     predicted = ", ".join(names[label] for label in output.labels)
     columns = [
         ComparisonColumn(one.method, one.rule, np.clip(one.value, 0, 1), one.threshold, _dice(tile, one))
@@ -362,26 +369,33 @@ def _rows(
     tiles: Sequence[TrainingTile],
     labels: Mapping[str, float | None],
     tallies: Mapping[tuple[str, Rule], MaskTally],
+    *,
+    classes: bool,
 ) -> Iterator[EvaluationRow]:
     if not tallies:
         yield EvaluationRow(loaded.card.name, "", {**labels, "tiles": len(tiles)})
     for (method, rule), tally in tallies.items():
         own = labels if method != ALL_FOREGROUND else dict.fromkeys(labels)
         name = method if method == ALL_FOREGROUND else f"{loaded.card.name}: {method}"
-        yield EvaluationRow(name, rule, {**own, **asdict(tally.figures())})
+        masks = asdict(tally.figures())
+        if not classes:  # every pixel was counted as of one class
+            del masks["dice_classes"]
+        yield EvaluationRow(name, rule, {**own, **masks})
 
 
 def _with_robustness(
     table: EvaluationTable, loaded: LoadedModel, tiles: Sequence[TrainingTile], seed: int
 ) -> Work[EvaluationTable]:
     """The table with DDN's figures of some tiles, drawn at random, in the model's rows."""
-    rng = np.random.default_rng(seed)
-    labelled = [tile for tile in tiles if len(tile.labels) == 1]
-    chosen = sorted(rng.permutation(len(labelled))[:ROBUSTNESS_TILES].tolist())
-    report = yield from measure_robustness(
-        loaded, [labelled[i] for i in chosen], settings=DdnSettings(), batch_size=ROBUSTNESS_BATCH, seed=seed
+    figures = yield from attack_figures(
+        loaded.network,
+        loaded.card,
+        tiles,
+        count=ROBUSTNESS_TILES,
+        settings=DdnSettings(),
+        device=loaded.device,
+        seed=seed,
     )
-    figures = {f"attack_{name}": value for name, value in report.figures.items()}
     rows = tuple(
         row if row.method == ALL_FOREGROUND else EvaluationRow(row.method, row.rule, {**row.figures, **figures})
         for row in table.rows

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from histoloop.errors import DataError, ExportError
+from histoloop.errors import DataError, ExportError, suggestion
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
 from histoloop.progress import Progress, Work
@@ -25,7 +25,7 @@ from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.files import folder_beside, write_beside
 from histoloop.training.datasets import deal_part
 from histoloop.training.patches import PatchSettings, calibrate, patch_grid, tissue_fraction
-from histoloop.training.readers.sources import PART_NAMES, Part, Problems, suggestion
+from histoloop.training.readers.sources import PART_NAMES, Part, Problems
 from histoloop.training.readers.tables import Row, read_table, require_columns
 from histoloop.workflows.naming import unique_stems
 from histoloop.workflows.tumour_masks import MASK_SUFFIXES, open_tumour_mask

@@ -11,7 +11,7 @@ import torch
 
 from histoloop.errors import ProjectError
 from histoloop.networks.build import with_decoder
-from histoloop.store.cards import model_hash
+from histoloop.store.cards import Card, model_hash
 from histoloop.store.models import save_model
 from histoloop.training.outputs import look_at
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
@@ -21,6 +21,7 @@ from histoloop.workflows.predict import predict_project
 from histoloop.workflows.project_regions import RegionReader
 from histoloop.workflows.project_tiles import annotated_tiles
 from histoloop.workflows.recipes import recipe_text
+from histoloop.workflows.robustness import robustness_of, with_robustness
 from histoloop.workflows.rounds import (
     CONSISTENCY_RECIPE,
     Candidate,
@@ -34,6 +35,7 @@ from histoloop.workflows.teach import Lesson, QuickLesson, Taught, dice_of, teac
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from histoloop.networks.config import NetworkConfig
     from histoloop.progress import Work
     from histoloop.store.project import Project
     from histoloop.training.samples import TrainingTile
@@ -106,9 +108,18 @@ def retrain(
         figures |= {"pseudo": float(len(others.pseudo))}
     number = len(project.rounds()) + 1
     said = _said(how, theta_0, project, count=len(training), others=others)
-    model_id = _save_candidate(
-        project, taught, recipe, old, number=number, count=len(training), said=said, figures=figures
+    card = dataclasses.replace(
+        taught.model.card,
+        name=project.new_model_folder(number).name,
+        title=f"{project.name}, round {number}",
+        description=f"{said} Research use only: not a diagnostic device.\n\n{taught.model.card.attribution}\n",
+        training={"recipe": recipe.name, "regions": float(len(training)), "round": float(number)},
+        figures=figures,
+        parent=old.hash,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    card = _with_robustness(card, theta_0.card, changed=how.learn_from != "masks")
+    model_id = _save_candidate(project, taught, recipe, card, number)
     if others.pseudo:
         others.keep_for_people(project, number, taught.pseudo_masks)
     mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
@@ -192,29 +203,27 @@ def _said(how: HowToLearn, theta_0: LoadedModel, project: Project, *, count: int
     return said
 
 
-def _save_candidate(
-    project: Project,
-    taught: Taught,
-    recipe: Recipe,
-    parent: LoadedModel,
-    *,
-    number: int,
-    count: int,
-    said: str,
-    figures: Mapping[str, float],
-) -> int:
+def _save_candidate(project: Project, taught: Taught, recipe: Recipe, card: Card, number: int) -> int:
     folder = project.new_model_folder(number)
-    card = dataclasses.replace(
-        taught.model.card,
-        name=folder.name,
-        title=f"{project.name}, round {number}",
-        description=f"{said} Research use only: not a diagnostic device.\n\n{taught.model.card.attribution}",
-        training={"recipe": recipe.name, "regions": float(count), "round": float(number)},
-        figures=figures,
-        parent=parent.hash,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
     weights, way_back = taught.model.network.state_dict(), taught.fitted.way_back()
     save_model(folder, card, weights, recipe=recipe_text(recipe), half=True, way_back=way_back)
     current = project.current_model()
     return project.add_model(folder.name, hash=model_hash(folder), parent=current.id, round=number).id
+
+
+def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
+    """The card with the figures of the base model's attack while the classifier is the base model's.
+
+    A classifier that has learned is not attacked anew: that would cost time in every round, and the labels that a
+    project has are often the model's own. Its card says that nothing is known.
+    """
+    if _classifier_config(card) == _classifier_config(base) and not changed:
+        where = f"when {base.name} was made, whose classifier this is"
+        return with_robustness(card, robustness_of(base), measured_on=where)
+    unknown = "Its classifier has changed since: how robust its labels are is not known."
+    return dataclasses.replace(card, description=f"{card.description.rstrip()}\n\n{unknown}\n")
+
+
+def _classifier_config(card: Card) -> NetworkConfig:
+    """The network less its decoder, which may be a new one: of another stride or kind, it says something else."""
+    return dataclasses.replace(card.network, decoder_channels=())

@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from histoloop.networks.build import build_network
 from histoloop.networks.drawing import drawings, title
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.network import SlideNetwork
-from histoloop.store.cards import Card
+from histoloop.store.cards import CARD, WEIGHTS, Card, load_card
 from histoloop.store.models import save_model
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import (
@@ -46,10 +47,10 @@ from histoloop.training.samples import collate, have_several_labels, multi_hot
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.models import choose_device
 from histoloop.workflows.recipes import recipe_text
+from histoloop.workflows.robustness import attack_figures, with_robustness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from histoloop.annotations.records import ClassScheme
     from histoloop.progress import Work
@@ -74,12 +75,14 @@ def train_model(
     epochs: int | None = None,
     split: Split = "official",
     mpp: float | None = None,
+    warn: Callable[[str], object] | None = None,
 ) -> Work[Path]:
     """Train by a recipe on the data set `data` and write the model folder `out`; `epochs` shortens all stages.
 
     A training that was stopped goes on where it was when the same command is given again: its state is kept in
     `<out>.training` until the model is written. The figures on the card are of the data set's validation part, measured
-    on the weights as stored.
+    on the weights as stored. `warn` is told what to mind of the data set, which the card says too, before the training
+    begins: some of it is better mended than trained on for hours.
     """
     if out.exists():
         raise ModelError(f"{out} exists already.", advice="Give a new folder: models are never overwritten.")
@@ -88,6 +91,9 @@ def train_model(
     started = time.monotonic()
     dataset = yield from read_dataset(data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale)
     check_labels(plan.classify, (*dataset.training, *dataset.validation))
+    if warn is not None:
+        for warning in dataset.warnings:
+            warn(warning)
     config = plan.network_config(len(dataset.scheme.labels))
     torch.manual_seed(seed)
     network = build_network(config)
@@ -102,12 +108,13 @@ def train_model(
     except RecipeError:
         shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
         raise
+    minutes = (time.monotonic() - started) / 60
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
     several = have_several_labels((*dataset.training, *dataset.validation))
     figures = validation_figures(
         network, dataset.validation, dataset.scheme, *colours, device=place, several_labels=several
     )
-    card = _card(out.name, setting, figures, lent, time.monotonic() - started)
+    card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
     way_back = fitted.way_back()
     save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True, way_back=way_back)
     shutil.rmtree(state, ignore_errors=True)
@@ -196,8 +203,19 @@ def _colours(plan: Recipe, dataset: DataSet) -> Colours:
         return plan.network.mean, plan.network.std
     if plan.network.weights == IMAGENET:
         return IMAGENET_MEAN, IMAGENET_STD
+    start = _start_card(plan)
+    if start is not None:
+        return start.mean, start.std
     mean, std = colour_statistics(dataset.training)
     return tuple(mean), tuple(std)
+
+
+def _start_card(plan: Recipe) -> Card | None:
+    """The card of the model whose backbone the network starts from; None where it starts from something else."""
+    if plan.network.weights in (RANDOM, IMAGENET):
+        return None
+    weights = Path(plan.network.weights).expanduser()
+    return load_card(weights.parent) if weights.name == WEIGHTS and (weights.parent / CARD).is_file() else None
 
 
 def _halved(network: SlideNetwork) -> dict[str, Tensor]:
@@ -270,7 +288,7 @@ def _recalls(scores_NC: Tensor, labels: Sequence[int], scheme: ClassScheme) -> d
     }
 
 
-def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent: int, seconds: float) -> Card:
+def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent: int, minutes: float) -> Card:
     dataset, plan = setting.dataset, setting.plan
     (red, green, blue), (red_std, green_std, blue_std) = setting.colours
     rounded = {key: round(value, 4) for key, value in figures.items()}
@@ -290,7 +308,7 @@ def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent
             "seed": float(setting.seed),
             "tiles": float(len(dataset.training)),
             "masks": float(masks_lent),
-            "minutes": round(seconds / 60, 1),
+            "minutes": round(minutes, 1),
         },
         figures=rounded,
         parent=None,
@@ -298,12 +316,33 @@ def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent
     )
 
 
+def _with_robustness(card: Card, setting: _Setting) -> Work[Card]:
+    """The card with the figures of an attack on validation tiles, or on training tiles where those have no label."""
+    plan, dataset = setting.plan.robustness, setting.dataset
+    if not plan.tiles:
+        return card
+    judged = any(tile.label is not None for tile in dataset.validation)
+    figures = yield from attack_figures(
+        setting.network,
+        card,
+        dataset.validation if judged else dataset.training,
+        count=plan.tiles,
+        settings=plan.attack,
+        device=setting.device,
+        seed=setting.seed,
+    )
+    where = "of the validation part" if judged else "of the training part (it knows them: expect less of others)"
+    return with_robustness(card, figures, measured_on=where)
+
+
 def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: int) -> str:
     dataset, plan = setting.dataset, setting.plan
     count = len(dataset.training)
+    start = _start_card(plan)
+    weights = f"{start.name}'s" if start else f"{_START.get(plan.network.weights, 'given')}"
     learned = [
         f"Trained by the recipe '{plan.name}' ({plan.source}) on {_TAUGHT[plan.classify.supervision]} of {count} "
-        f"{dataset.name} tiles, from {_START.get(plan.network.weights, 'given')} weights."
+        f"{dataset.name} tiles, from {weights} weights."
     ]
     if masks_lent:
         how = "the classifier frozen" if plan.segment.freeze else "the whole network learning"

@@ -29,6 +29,8 @@ modalities = 1
 [classify.loop]
 epochs = 1
 batch_size = 4
+[robustness]
+tiles = 0
 """
 
 
@@ -90,6 +92,16 @@ def test_train_writes_a_model_and_says_where(folder: Path, tmp_path: Path, capsy
     assert main(train(folder, tmp_path / "m", "--epochs", "1", "--seed", "3")) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"model written to {tmp_path / 'm'}"
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_train_says_on_stderr_what_to_mind_of_the_data_set(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(train(folder, tmp_path / "m")) == 0
+    told = capsys.readouterr().err.splitlines()
+    minded = [number for number, line in enumerate(told) if line.startswith("Mind: ")]
+    assert any("states no split" in told[number] for number in minded)
+    assert max(minded) < told.index("Training the classifier")  # in time to think again
 
 
 def test_evaluate_prints_a_table_and_writes_json_and_pictures(

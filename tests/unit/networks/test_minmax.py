@@ -207,3 +207,40 @@ def test_one_label_class_is_refused() -> None:
 def test_numbers_that_make_no_mask_are_refused(numbers: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MinMaxConfig(**numbers)  # type: ignore[arg-type]
+
+
+@NORMS
+def test_a_padded_tile_is_judged_by_its_own_cells_alone(config: MinMaxConfig) -> None:
+    net = predictor(config).double()
+    tile = torch.randn(1, 3, 64, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    valid = torch.zeros(1, 128, 160, dtype=torch.bool)
+    valid[:, :64, :70] = True  # two cells whole, one in part, the others padding alone
+    padded = torch.full((1, 3, 128, 160), 9.0, dtype=torch.float64)
+    padded[:, :, :64, :70] = tile[..., :70]
+    with torch.inference_mode():
+        found = net.predict(padded, valid)
+        own_BCHW = found.maps_BCHW[..., :2, :3]
+        localizer_BC = net.localizer.pooling(own_BCHW)
+        torch.testing.assert_close(found.localizer_scores_BC, localizer_BC)
+        mask_BHW = foreground_mask(posterior_map(own_BCHW, localizer_BC), (64, 96), config)
+        torch.testing.assert_close(found.foreground_BHW[:, :48, :70], mask_BHW[:, :48, :70])  # to mid-cell
+        assert not found.foreground_BHW[~valid].any()
+        seen = padded * found.foreground_BHW.unsqueeze(1)
+        maps_BCHW = net.classifier(net.backbone(seen)[-1])[1]
+        torch.testing.assert_close(found.scores_BC, net.classifier.pooling(maps_BCHW[..., :2, :3]))
+        torch.testing.assert_close(net.look(padded, valid)[0], found.scores_BC)
+
+
+def test_what_the_padding_shows_is_not_seen_by_the_classifier() -> None:
+    net = predictor().double()
+    valid = torch.zeros(1, 64, 64, dtype=torch.bool)
+    valid[:, :, :40] = True
+    seen: list[torch.Tensor] = []
+    hook = net.classifier.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    tile = torch.randn(1, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    with torch.inference_mode():
+        found = net.predict(tile, valid)
+        blank = torch.where(valid[:, None], tile * found.foreground_BHW.unsqueeze(1), 0.0)
+        expected = net.backbone(blank)[-1]
+    hook.remove()
+    torch.testing.assert_close(seen[0], expected)

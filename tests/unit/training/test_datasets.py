@@ -361,11 +361,16 @@ def test_columns_that_do_not_fit_are_refused(tmp_path: Path, header: str, said: 
     assert said in str(refusal(manifest(tmp_path, "a.png,benign", header=header)))
 
 
-def test_labels_outside_a_given_scheme_are_refused_by_line(tmp_path: Path) -> None:
+def test_tiles_without_any_label_take_the_classes_they_are_given(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "a.png,", "b.png,")
+    assert "no labels" in str(refusal(path, for_training=False))
+    assert read(path, for_training=False, default_scheme=TWO).scheme == TWO
+
+
+def test_labels_as_they_are_found_stand_above_a_default_scheme(tmp_path: Path) -> None:
     path = manifest(tmp_path, *GOOD[:3], "d.png,malingant,,p4,test,")
-    message = str(refusal(path, scheme=TWO))
-    assert "tiles.csv, line 5: the class 'malingant' is unknown (did you mean 'malignant'?)" in message
-    assert "Classes are benign, malignant." in message
+    found = read(path, for_training=False, default_scheme=TWO)
+    assert "malingant" in found.scheme.label_names
 
 
 def test_a_training_part_of_one_class_is_refused_unless_only_evaluated(tmp_path: Path) -> None:

@@ -129,6 +129,21 @@ def test_a_min_max_network_names_the_tile_under_its_mask_and_draws_that_mask() -
     assert_allclose(output.foreground(), found.foreground_BHW[0], atol=1e-3)
 
 
+def test_the_padding_of_a_min_max_tile_is_no_foreground_and_the_classifier_does_not_see_it() -> None:
+    made = network(minmax=MinMaxConfig(), labels=2)
+    assert isinstance(made, MinMax)
+    batch = collate([tile()], multiple_px=32)
+    pixels = normalise(batch.tiles_BCHW, **COLOURS)
+    with torch.inference_mode():
+        found, unaware = made.predict(pixels, batch.valid_BHW), made.predict(pixels)
+    assert not found.foreground_BHW[~batch.valid_BHW].any()
+    assert unaware.foreground_BHW[~batch.valid_BHW].any()
+    output = look(made)
+    assert_allclose(output.scores, found.scores_BC[0], rtol=1e-5)
+    assert_allclose(output.map_scores, found.localizer_scores_BC[0], rtol=1e-5)
+    assert_allclose(output.foreground(), found.foreground_BHW[0, :50, :70], atol=1e-3)
+
+
 def test_the_decoder_can_be_left_out_and_is_missed_when_asked_for() -> None:
     made = network(decoder_channels=(8, 8, 8, 8, 8))
     whole, bare = look(made), look(made, decode=False)

@@ -57,7 +57,7 @@ def test_settings_reach_their_dataclass() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[segment.loop]\nepoch = 7", ["epoch", "Did you mean 'epochs'?"]),
+        ("[segment.loop]\nepoch = 7", ["epoch", "did you mean 'epochs'?"]),
         ("[network.poolin]\nname = 1", ["poolin", "pooling"]),
         ('[segment]\nloss = "bse"', ["loss", "bce"]),
         ("[segment.loop]\nepochs = 0", ["epochs must be at least 1"]),
@@ -106,7 +106,7 @@ def test_recipes_that_extend_each_other_are_refused(tmp_path: Path) -> None:
         load_recipe(one)
 
 
-@pytest.mark.parametrize(("parent", "words"), [("3", "cannot extend 3"), ('"glas-cat"', "Did you mean 'glas-cam'")])
+@pytest.mark.parametrize(("parent", "words"), [("3", "cannot extend 3"), ('"glas-cat"', "did you mean 'glas-cam'")])
 def test_a_parent_that_is_none_is_refused(parent: str, words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         parse_recipe(f"extends = {parent}\n{HEAD}", name="r")
@@ -115,7 +115,7 @@ def test_a_parent_that_is_none_is_refused(parent: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[network]\nbackbone = "resnet19"', ["Did you mean 'resnet18'?", "mobilenet_v2"]),
+        ('[network]\nbackbone = "resnet19"', ["did you mean 'resnet18'?", "mobilenet_v2"]),
         ("[network]\nstride = 8", ["stride is 8", "16, 32"]),
         ("[network]\nstride = 16.0", ["stride is 16.0"]),
         ("[network]\nmean = [0.5, 0.5]", ["RGB triples"]),
@@ -127,7 +127,7 @@ def test_a_parent_that_is_none_is_refused(parent: str, words: str) -> None:
         ('[classify]\nsupervision = "min-max"\nscores = "sigmoid"', ["cannot be 'sigmoid'"]),
         ('[classify]\nsupervision = "sizes"\n[classify.sizes]\nloss = "jia"', ["generalised-mean"]),
         ('[classify]\nsupervision = "none"', ["masks must teach all"]),
-        ('[classify]\nsupervision = "label"', ["Did you mean 'labels'?"]),
+        ('[classify]\nsupervision = "label"', ["did you mean 'labels'?"]),
         ("[classify.sizes]\nweight = -1.0", ["weight"]),
         ("[classify.erasing]\ndepth = -1", ["depth"]),
         ("[classify.adversarial]\nepsilon = -1.0", ["epsilon"]),
@@ -171,7 +171,7 @@ def test_a_recipe_without_a_name_is_refused() -> None:
 
 
 def test_an_unknown_recipe_name_lists_the_shipped_ones() -> None:
-    with pytest.raises(RecipeError, match="Did you mean 'ebhi-resnet18'"):
+    with pytest.raises(RecipeError, match="did you mean 'ebhi-resnet18'"):
         recipe_path("ebhi-resnet")
 
 

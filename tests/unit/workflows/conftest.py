@@ -165,6 +165,10 @@ batch_size = 4
 [segment.loop]
 epochs = 1
 batch_size = 4
+
+[robustness]
+tiles = 2
+steps = 2
 """
 KINDS: dict[str, tuple[str, str, str]] = {
     "labels": ("", '[classify]\nsupervision = "labels"', "average"),

@@ -192,15 +192,79 @@ def test_without_masks_there_is_one_row_of_labels(model_of: Callable[[str], Path
     assert (tmp_path / "page" / "index.html").is_file()
 
 
-def test_a_class_the_model_does_not_know_is_refused_and_nothing_is_written(
+def renamed(discs: Path, folder: Path, benign: str, malignant: str, *, masks: bool = True) -> Path:
+    """The same tiles with other names of their classes, perhaps without masks."""
+    shutil.copytree(discs / "benign", folder / benign)
+    shutil.copytree(discs / "malignant", folder / malignant)
+    for mask in folder.glob("*/*_mask.png") if not masks else ():
+        mask.unlink()
+    return folder
+
+
+def masks_of(found: Evaluation, *names: str) -> list[dict[str, float | None]]:
+    kept = names or ("f1_foreground", "f1_background", "dice_pooled")
+    return [{name: row.figures.get(name) for name in kept} for row in found.table.rows if row.rule != "true-label"]
+
+
+def test_other_labels_leave_the_masks_and_their_classes_to_be_measured(
     model_of: Callable[[str], Path], discs: Path, tmp_path: Path
 ) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(discs, other)
-    (other / "malignant").rename(other / "malignent")
-    with pytest.raises(DataError, match="malignant"):
+    other = renamed(discs, tmp_path / "other", "adenoma", "carcinoma")  # gland and tumour, as the model's
+    same, found = evaluated(model_of("hybrid"), discs), evaluated(model_of("hybrid"), other)
+    assert masks_of(found) == masks_of(same)
+    assert masks_of(found, "dice_classes") == masks_of(same, "dice_classes")
+    for row in found.table.rows:
+        assert row.rule != "true-label"
+        assert not {"error", "balanced_accuracy", "mean_average_precision"} & set(row.figures)
+    (said,) = [warning for warning in found.warnings if "labelled" in warning]
+    assert "16 of the 16 tiles are labelled 'adenoma', 'carcinoma'" in said
+    assert "benign, malignant" in said
+
+
+def test_other_mask_classes_are_compared_as_foreground_alone(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    other = renamed(discs, tmp_path / "other", "a", "b")
+    same, found = evaluated(model_of("hybrid"), discs), evaluated(model_of("hybrid"), other)
+    assert masks_of(found) == masks_of(same)
+    assert "dice_classes" not in found.table.columns
+    assert [warning for warning in found.warnings if "foreground alone" in warning]
+
+
+def test_labels_that_the_model_knows_are_measured_beside_those_it_does_not(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    other = renamed(discs, tmp_path / "other", "Benign", "malignent", masks=False)
+    found = evaluated(model_of("labels"), other, pictures=tmp_path / "page")
+    (row,) = found.table.rows
+    assert 0 <= row.figures["error"] <= 1  # type: ignore[operator]
+    assert [warning for warning in found.warnings if "'malignent' (did you mean 'malignant'?)" in warning]
+    assert "Benign, predicted" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+
+
+def test_robustness_is_left_out_where_no_label_is_known(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    other = renamed(discs, tmp_path / "other", "a", "b")
+    found = evaluated(model_of("labels"), other, EvaluationSettings(split="whole", pictures=1, robustness=True))
+    assert not [name for name in found.table.columns if name.startswith("attack")]
+    assert [warning for warning in found.warnings if "Robustness is not measured" in warning]
+
+
+def test_tiles_without_masks_or_a_known_label_are_refused_and_nothing_is_written(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    other = renamed(discs, tmp_path / "other", "a", "b", masks=False)
+    with pytest.raises(DataError, match=r"benign, malignant; theirs: a, b"):
         evaluated(model_of("labels"), other, json=tmp_path / "e.json", pictures=tmp_path / "page")
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_the_class_of_a_mask_whose_tile_has_no_label_is_not_guessed(
+    model_of: Callable[[str], Path], patchy: Path
+) -> None:
+    found = evaluated(model_of("labels"), patchy)
+    assert "dice_classes" not in found.table.columns
 
 
 def test_finer_data_are_read_at_the_resolution_of_the_model(model_of: Callable[[str], Path], discs: Path) -> None:

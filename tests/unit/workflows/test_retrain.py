@@ -23,6 +23,7 @@ from histoloop.workflows.project_tiles import regions_left
 from histoloop.workflows.projects import create_project
 from histoloop.workflows.propagate import pseudo_regions
 from histoloop.workflows.retrain import retrain
+from histoloop.workflows.robustness import robustness_of
 from histoloop.workflows.rounds import HowToLearn, lessons
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ def start(tmp_path: Path, scheme: ClassScheme, paint_tissue: Callable[..., Path]
     """A project of four small slides that starts from a network with random weights."""
     opened: list[Project] = []
 
-    def begin(config: NetworkConfig = HYBRID) -> Project:
+    def begin(config: NetworkConfig = HYBRID, **figures: float) -> Project:
         torch.manual_seed(0)
         weights = build_network(config).state_dict()
-        model = save_model(tmp_path / "given", _card(config, scheme), weights, recipe="", half=True)
+        model = save_model(tmp_path / "given", _card(config, scheme, figures), weights, recipe="", half=True)
         project = create_project(tmp_path / "project", name="Colon", model=model)
         opened.append(project)
         for number in range(4):
@@ -58,7 +59,7 @@ def start(tmp_path: Path, scheme: ClassScheme, paint_tissue: Callable[..., Path]
         project.close()
 
 
-def _card(config: NetworkConfig, scheme: ClassScheme) -> Card:
+def _card(config: NetworkConfig, scheme: ClassScheme, figures: dict[str, float]) -> Card:
     return Card(
         name="tiny",
         title="Tiny",
@@ -71,7 +72,7 @@ def _card(config: NetworkConfig, scheme: ClassScheme) -> Card:
         mean=(0.6, 0.4, 0.6),
         std=(0.2, 0.2, 0.2),
         training={},
-        figures={},
+        figures=figures,
         parent=None,
         created="2026-01-01T00:00:00+00:00",
     )
@@ -320,3 +321,52 @@ def test_a_quick_round_may_be_consistent_too(start: Callable[..., Project]) -> N
 def test_what_goes_with_masks_alone_is_refused_with_sizes(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="sizes"):
         HowToLearn("sizes", **change)  # type: ignore[arg-type]
+
+
+# --- the robustness figure ------------------------------------------------------------------------------------------
+
+ATTACKED = {
+    "attack_tiles": 8.0,
+    "attack_steps": 50.0,
+    "attack_clean_accuracy": 0.75,
+    "attack_success_rate": 1.0,
+    "attack_median_l2": 0.25,
+    "attack_median_grey_levels": 0.125,
+}
+
+
+def test_masks_leave_the_classifier_and_its_robustness_as_they_are(start: Callable[..., Project]) -> None:
+    project = start(accuracy=0.5, **ATTACKED)
+    _paint(project, _slide_ids(project)[0])
+    candidate = finish(retrain(project, device="cpu", epochs=1))
+    card = load_card(project.model(candidate.model_id).folder)
+    assert robustness_of(card) == ATTACKED
+    assert "accuracy" not in card.figures
+    assert "on 8 labelled tiles when tiny was made, whose classifier this is" in card.description
+
+
+def test_a_base_model_without_a_robustness_figure_hands_none_on(start: Callable[..., Project]) -> None:
+    project = start()
+    _paint(project, _slide_ids(project)[0])
+    candidate = finish(retrain(project, device="cpu", epochs=1))
+    card = load_card(project.model(candidate.model_id).folder)
+    assert not robustness_of(card)
+    assert "obust" not in card.description
+
+
+@pytest.mark.parametrize("base", ["a classifier", "a localizer"])
+def test_a_classifier_that_changed_loses_the_figure_and_its_card_says_so(
+    base: str, start: Callable[..., Project]
+) -> None:
+    localizer = NetworkConfig(2, backbone="mobilenet_v2", pooling=AVERAGE, decoder_channels=(), minmax=MinMaxConfig())
+    project = start(HYBRID if base == "a classifier" else localizer, **ATTACKED)
+    first, *_ = _slide_ids(project)
+    if base == "a classifier":
+        _say(project, first, label="benign", size=0.4)
+    else:  # under a decoder, the localizer alone goes on
+        _paint(project, first)
+    how = HowToLearn("sizes" if base == "a classifier" else "masks")
+    candidate = finish(retrain(project, how=how, device="cpu", epochs=1))
+    card = load_card(project.model(candidate.model_id).folder)
+    assert not robustness_of(card)
+    assert "how robust its labels are is not known" in card.description

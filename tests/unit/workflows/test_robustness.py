@@ -20,7 +20,7 @@ from histoloop.training.classify import classify
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.models import LoadedModel
-from histoloop.workflows.robustness import measure_robustness
+from histoloop.workflows.robustness import attack_figures, measure_robustness, robustness_of, with_robustness
 
 if TYPE_CHECKING:
     from histoloop.workflows.reports import RobustnessReport
@@ -33,7 +33,7 @@ class Brightness(nn.Module):
 
     stride_px = 8
 
-    def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         total = tiles_BCHW.sum(dim=(1, 2, 3))
         return torch.stack([-total, total], dim=1), tiles_BCHW
 
@@ -65,7 +65,15 @@ def grey(value: int, *, label: int | None, height: int = 8, width: int = 8, name
 def report(
     loaded: LoadedModel, tiles: list[TrainingTile], *, batch_size: int = 4, steps: int = 100
 ) -> RobustnessReport:
-    work = measure_robustness(loaded, tiles, settings=DdnSettings(steps=steps), batch_size=batch_size, seed=0)
+    work = measure_robustness(
+        loaded.network,
+        loaded.card,
+        tiles,
+        settings=DdnSettings(steps=steps),
+        device=loaded.device,
+        batch_size=batch_size,
+        seed=0,
+    )
     return finish(work)
 
 
@@ -88,6 +96,9 @@ def test_norms_are_the_distances_of_the_tiles_in_their_order(scheme: ClassScheme
     assert found.figures["success_rate"] == 1.0
     assert found.figures["clean_accuracy"] == 0.75
     assert found.figures["tiles"] == 4
+    assert found.figures["steps"] == 100
+    grey_levels = [127.5 - dark, bright - 127.5, 0.0, 127.5 - dark]
+    assert found.figures["median_grey_levels"] == pytest.approx(float(np.median(grey_levels)), rel=0.02)
 
 
 def test_padding_to_the_stride_is_neither_attacked_nor_in_the_norm(scheme: ClassScheme) -> None:
@@ -117,9 +128,16 @@ def test_tiles_that_cannot_be_broken_lower_the_rate_and_have_no_part_in_the_medi
 def test_progress_counts_tiles_step_by_step(scheme: ClassScheme) -> None:
     steps: list[Progress] = []
     tiles = [grey(100, label=0), grey(100, label=0), grey(100, label=0)]
+    loaded = model(Brightness(), scheme)
     work = measure_robustness(
-        model(Brightness(), scheme), tiles, settings=DdnSettings(steps=4), batch_size=2, seed=0
-    )  # fmt: skip
+        loaded.network,
+        loaded.card,
+        tiles,
+        settings=DdnSettings(steps=4),
+        device=loaded.device,
+        batch_size=2,
+        seed=0,
+    )
     finish(work, steps.append)
     assert [step.done for step in steps] == [0, 0.5, 1, 1.5, 2, 2.25, 2.5, 2.75, 3]
     assert {step.total for step in steps} == {3}
@@ -152,8 +170,8 @@ def test_nothing_to_measure_is_said_with_advice(scheme: ClassScheme) -> None:
 
 def test_a_model_whose_scores_are_not_numbers_is_not_called_robust(scheme: ClassScheme) -> None:
     class Broken(Brightness):
-        def look(self, tiles_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-            scores_BC, maps_BKHW = super().look(tiles_BCHW)
+        def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            scores_BC, maps_BKHW = super().look(tiles_BCHW, valid_BHW)
             return scores_BC * torch.nan, maps_BKHW
 
     with pytest.raises(ModelError, match="not numbers"):
@@ -163,3 +181,42 @@ def test_a_model_whose_scores_are_not_numbers_is_not_called_robust(scheme: Class
 def test_a_batch_of_no_tile_is_refused(scheme: ClassScheme) -> None:
     with pytest.raises(ValueError, match="batch_size"):
         report(model(Brightness(), scheme), [grey(0, label=0)], batch_size=0)
+
+
+# --- on the card ------------------------------------------------------------------------------------------------------
+
+
+def attacked(loaded: LoadedModel, tiles: list[TrainingTile], *, count: int, steps: int = 40) -> dict[str, float]:
+    work = attack_figures(
+        loaded.network, loaded.card, tiles, count=count, settings=DdnSettings(steps=steps), device=loaded.device, seed=0
+    )
+    return finish(work)
+
+
+def test_some_of_the_labelled_tiles_are_drawn_and_the_card_says_what_came_of_it(scheme: ClassScheme) -> None:
+    loaded = model(Brightness(), scheme)
+    tiles = [grey(100, label=row % 2 or None) for row in range(4)] + [grey(90 + row, label=0) for row in range(8)]
+    figures = attacked(loaded, tiles, count=6)
+    assert figures["attack_tiles"] == 6
+    assert attacked(loaded, tiles, count=6) == figures
+    card = with_robustness(loaded.card, figures, measured_on="of this test")
+    assert robustness_of(card) == {name: round(value, 4) for name, value in figures.items()}
+    median = f"{figures['attack_median_l2']:.3g}, the L2 norm"
+    for words in ("40 steps", "6 labelled tiles of this test", "100% were wrong or could be made so", median):
+        assert words in card.description
+
+
+def test_a_model_that_withstood_every_attack_has_no_median_and_its_card_says_so(scheme: ClassScheme) -> None:
+    loaded = model(Brightness(), scheme)
+    figures = attacked(loaded, [grey(0, label=0, width=64)], count=4, steps=5)
+    assert "attack_median_l2" not in figures
+    card = with_robustness(loaded.card, figures, measured_on="of this test")
+    assert "1 labelled tile of this test" in card.description
+    assert "0% were wrong or could be made so. A longer search" in card.description
+
+
+def test_without_labelled_tiles_the_card_stays_as_it_is(scheme: ClassScheme) -> None:
+    loaded = model(Brightness(), scheme)
+    figures = attacked(loaded, [grey(0, label=None)], count=4)
+    assert figures == {}
+    assert with_robustness(loaded.card, figures, measured_on="of this test") is loaded.card

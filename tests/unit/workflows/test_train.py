@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from histoloop.errors import DataError, ModelError, RecipeError
@@ -18,11 +20,11 @@ from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.recipe import load_recipe
 from histoloop.workflows import train
 from histoloop.workflows.models import load_model
+from histoloop.workflows.robustness import robustness_of
 from histoloop.workflows.train import train_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("kind", ["labels", "attention", "min-max", "sizes", "jia", "hybrid", "unet"])
@@ -208,3 +210,98 @@ def test_recipes_of_one_label_refuse_tiles_with_several_before_anything_is_writt
         finish(train_model(recipe=recipe, data=discs_of_several, out=tmp_path / "m", device="cpu", mpp=1.0))
     assert words in str(refused.value)
     assert not list(tmp_path.glob("m*"))
+# --- the robustness figure ------------------------------------------------------------------------------------------
+
+
+def robust_recipe(folder: Path, write_recipe: Callable[..., str], *, tiles: int) -> str:
+    path = Path(write_recipe(folder, "labels"))
+    path.write_text(path.read_text(encoding="utf-8").replace("tiles = 2", f"tiles = {tiles}"), encoding="utf-8")
+    return str(path)
+
+
+def test_the_card_says_how_little_a_validation_tile_must_change(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    steps: list[Progress] = []
+    recipe = write_recipe(tmp_path, "labels")
+    finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0), steps.append)
+    card = load_card(tmp_path / "m")
+    assert card.figures["attack_tiles"] == 2
+    assert card.figures["attack_steps"] == 2
+    assert 0 <= card.figures["attack_success_rate"] <= 1
+    assert ("attack_median_l2" in card.figures) == (card.figures["attack_success_rate"] > 0)
+    assert "## Robustness" in card.description
+    assert "2 labelled tiles of the validation part" in card.description
+    assert "| attack" not in card.description  # it is no figure of the table above, and said in words
+    assert steps[-1].stage == "Attacking m"
+    assert dict(card.figures) == json.loads((tmp_path / "m" / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_a_recipe_can_leave_the_robustness_figure_out(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    recipe = robust_recipe(tmp_path, write_recipe, tiles=0)
+    finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
+    card = load_card(tmp_path / "m")
+    assert not robustness_of(card)
+    assert "Robustness" not in card.description
+
+
+def test_without_validation_tiles_training_tiles_are_attacked_and_the_card_says_so(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    lines = [f"{path},{path.parent.name},train" for path in sorted(discs.glob("*/[0-6].png"))]
+    lines += [f"{path},,val" for path in sorted(discs.glob("*/7.png"))]
+    (tmp_path / "tiles.csv").write_text("\n".join(["image,label,split", *lines]), encoding="utf-8")
+    recipe = robust_recipe(tmp_path, write_recipe, tiles=3)
+    work = train_model(recipe=recipe, data=tmp_path / "tiles.csv", out=tmp_path / "m", device="cpu", mpp=1.0)
+    finish(work)
+    card = load_card(tmp_path / "m")
+    assert card.figures["attack_tiles"] == 3
+    assert "3 labelled tiles of the training part" in card.description
+
+
+def test_the_warnings_of_a_data_set_are_told_before_the_training(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    told: list[str] = []
+    work = train_model(
+        recipe=write_recipe(tmp_path, "labels"), data=discs, out=tmp_path / "m", device="cpu", warn=told.append
+    )
+    for step in work:
+        if step.stage == "Training the classifier":
+            break
+    work.close()
+    assert [text for text in told if "resolution is unknown" in text]
+    assert [text for text in told if "states no split" in text]
+
+
+# --- starting from another model --------------------------------------------------------------------------------------
+
+
+def recipe_from(weights: Path, folder: Path, write_recipe: Callable[..., str]) -> str:
+    path = Path(write_recipe(folder, "labels"))
+    text = path.read_text(encoding="utf-8").replace("[network]\n", f'[network]\nweights = "{weights.as_posix()}"\n')
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_backbone_out_of_a_model_keeps_the_colours_of_that_models_card(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    finish(train_model(recipe=write_recipe(tmp_path, "labels"), data=discs, out=tmp_path / "a", device="cpu", mpp=1.0))
+    first = load_card(tmp_path / "a")
+    dark = tmp_path / "dark"
+    for path in discs.glob("*/*.png"):
+        (dark / path.parent.name).mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as picture:  # masks lose their white, and are foreground all the same
+            picture.point(lambda value: value // 2).save(dark / path.parent.name / path.name)
+    recipe = recipe_from(tmp_path / "a" / "weights.safetensors", tmp_path, write_recipe)
+    finish(train_model(recipe=recipe, data=dark, out=tmp_path / "b", device="cpu", mpp=1.0))
+    second = load_card(tmp_path / "b")
+    assert (second.mean, second.std) == (first.mean, first.std)
+    assert "from a's weights" in second.description
+    shutil.copy(tmp_path / "a" / "weights.safetensors", tmp_path / "w.safetensors")  # without a card beside it
+    recipe = recipe_from(tmp_path / "w.safetensors", tmp_path, write_recipe)
+    finish(train_model(recipe=recipe, data=dark, out=tmp_path / "c", device="cpu", mpp=1.0))
+    assert max(load_card(tmp_path / "c").mean) < 0.6 * max(first.mean)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from histoloop.errors import suggestion
 from histoloop.slides.reader import PICTURE_SUFFIXES
 from histoloop.training.readers.classes import EBHI_SCHEME
-from histoloop.training.readers.sources import PART_NAMES, Listing, Problems, TileSource, suggestion
+from histoloop.training.readers.sources import PART_NAMES, Listing, Problems, TileSource
 from histoloop.training.readers.tables import read_table, require_columns
 
 if TYPE_CHECKING:

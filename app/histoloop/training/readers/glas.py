@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from histoloop.errors import suggestion
 from histoloop.training.readers.classes import GLAS_SCHEME, find_label
-from histoloop.training.readers.sources import Listing, Part, Problems, TileSource, suggestion
+from histoloop.training.readers.sources import Listing, Part, Problems, TileSource
 from histoloop.training.readers.tables import Row, Table, read_table, require_columns
 
 if TYPE_CHECKING:

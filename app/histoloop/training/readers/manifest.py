@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from histoloop.errors import DataError
+from histoloop.errors import DataError, suggestion
 from histoloop.geometry import Region
-from histoloop.training.readers.sources import PART_NAMES, Listing, Part, Problems, TileSource, suggestion
+from histoloop.training.readers.sources import PART_NAMES, Listing, Part, Problems, TileSource
 from histoloop.training.readers.tables import Row, Table, read_table
 
 if TYPE_CHECKING:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from histoloop.annotations.records import ClassScheme
 from histoloop.errors import DataError
 from histoloop.geometry import Region
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 Part = Literal["train", "val", "test"]
 
@@ -101,10 +96,3 @@ class Problems:
         raise DataError(
             f"{self._path} cannot be used: {'; '.join(self._found[:_SHOWN])}{more}.", advice=" ".join(self._advice)
         )
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """' (did you mean ...?)' when something known is close, else nothing."""
-    originals = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(word.casefold(), originals, n=1, cutoff=0.5)
-    return f" (did you mean {originals[close[0]]!r}?)" if close else ""
