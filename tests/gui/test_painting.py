@@ -66,6 +66,18 @@ def test_the_brush_paints_the_chosen_class_under_the_mouse(painting: MainWindow,
     assert abs(columns.max() - (middle[1] + 60 + STROKE_PX / 2)) <= 3
 
 
+def test_a_stroke_ends_where_the_button_is_let_go_however_quick_the_hand(
+    painting: MainWindow, qtbot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear(painting, qtbot)
+    painting.annotation_panel.brush.setValue(STROKE_PX)
+    monkeypatch.setattr("vispy.app.base.default_timer", lambda: 100.0)  # all moves come at the same time
+    stroke(painting)
+    qtbot.waitUntil(lambda: painting.viewer.painted_mask.any())
+    columns = np.nonzero(painting.viewer.painted_mask)[1]
+    assert abs(columns.max() - (painting.viewer.painted_mask.shape[1] // 2 + 60 + STROKE_PX / 2)) <= 3
+
+
 def test_the_eraser_takes_away_what_is_under_it(painting: MainWindow, qtbot) -> None:
     painting.viewer.replace_mask(np.ones_like(painting.viewer.painted_mask))
     painting.actions_["tool_eraser"].trigger()

@@ -6,7 +6,6 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QInputDialog
@@ -70,7 +69,10 @@ class Commands:
             "size_from_mask": lambda: window.annotation_panel.size_picker.take_from_mask(),
             "undo": lambda: window.history.undo(),
             "redo": lambda: window.history.redo(),
-            "clear_region": lambda: viewer.replace_mask(np.zeros_like(viewer.painted_mask)),
+            "clear_region": lambda: window.paint_control.clear(),
+            "finish": lambda: window.paint_control.finish(),
+            "save_said": lambda: window.paint_control.finish(with_mask=False),
+            "accept": lambda: window.paint_control.accept(),
             "leave": session.leave,
             "about": functools.partial(dialogs.about, window),
         }
@@ -209,23 +211,6 @@ class Commands:
         self._window.settings.set("device", device)
 
     # --- painting ---------------------------------------------------------------------------------------------------
-
-    def finish(self) -> None:
-        """Save the region as it is painted."""
-        self._window.annotation_panel.commit()
-        self._window.session.finish()
-
-    def save_said(self) -> None:
-        """Save label and size of the region, without a mask."""
-        self._window.annotation_panel.commit()
-        self._window.session.finish(with_mask=False)
-
-    def accept(self) -> None:
-        """Save the model's mask as it was, whatever was painted since."""
-        session = self._window.session
-        if session.active is not None:
-            self._window.viewer.replace_mask(session.active.predicted)
-            self.finish()
 
     def skip(self) -> None:
         """Leave out the region in hand, or the question that is selected."""

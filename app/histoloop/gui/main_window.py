@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
@@ -32,8 +31,9 @@ from histoloop.gui.job_bar import JobBar
 from histoloop.gui.mask_control import MaskControl
 from histoloop.gui.mask_pane import SplitView
 from histoloop.gui.overlay_panel import OverlayPanel
+from histoloop.gui.paint_control import PaintControl
 from histoloop.gui.queue_panel import QueuePanel
-from histoloop.gui.session import ActiveAnnotation, Session
+from histoloop.gui.session import Session
 from histoloop.gui.slide_details import NOT_SAID
 from histoloop.gui.slides_panel import SlidesPanel, dropped_paths
 from histoloop.gui.theme import THEMES, apply_theme
@@ -90,12 +90,12 @@ class MainWindow(QMainWindow):
             show_new=self.training_panel.decision.show_new,
             actions=self.actions_,
         )
+        self.paint_control = PaintControl(
+            pane=self.split.first, session=self.session, panel=self.annotation_panel, actions=self.actions_
+        )
         self.job_bar = JobBar()
-        self._painting = History(self)
         self._labelling = History(self)
-        self._said: tuple[str | None, float | None] = (None, None)
         self._heights: list[int] = []
-        self._pending: ActiveAnnotation | None = None
         self._arrange()
         self._connect()
         self._restore()
@@ -159,15 +159,12 @@ class MainWindow(QMainWindow):
     # --- wiring -----------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        session, jobs, viewer = self.session, self.session.jobs, self.viewer
+        session, jobs = self.session, self.session.jobs
         session.project_changed.connect(self._on_project_changed)
         session.slides_changed.connect(self._show_slides)
         session.maps_changed.connect(self._refresh_scene)
         session.queries_changed.connect(self._show_queries)
         session.models_changed.connect(self._show_training)
-        session.annotation_started.connect(self._on_annotation_started)
-        session.annotation_ended.connect(self._on_annotation_ended)
-        session.saved.connect(self.annotation_panel.show_saved)
         session.problem.connect(self.banner.show_problem)
         session.notice.connect(self.banner.show_notice)
         jobs.started.connect(self._on_job_started)
@@ -177,15 +174,15 @@ class MainWindow(QMainWindow):
         jobs.failed.connect(self._on_job_ended)
         jobs.cancelled.connect(self._on_job_ended)
         self.job_bar.stop_asked.connect(self.commands.cancel_job)
+        self.paint_control.slide_wanted.connect(self.slides_panel.choose)
+        self.paint_control.begun.connect(self._on_painting_begun)
+        self.paint_control.ended.connect(self._on_painting_ended)
+        self.paint_control.changed.connect(self._update_actions)
+        self.paint_control.connect_all()
         self.opener.shown.connect(self._on_scene_shown)
         self.mask_control.pane_opened.connect(self._on_pane_opened)
         self.mask_control.connect_all()
-        viewer.patch_painted.connect(session.paint)
-        viewer.patch_painted.connect(lambda _patch: self._show_painted())
-        viewer.change_made.connect(lambda: self._painting.add(undo=viewer.undo, redo=viewer.redo))
-        self._painting.changed.connect(self._update_actions)
         self._labelling.changed.connect(self._update_actions)
-        viewer.tool_changed.connect(lambda tool: self.actions_[f"tool_{tool}"].setChecked(True))
         self.slides_panel.slide_chosen.connect(self._show_slide)
         self.slides_panel.paths_dropped.connect(self.open_paths)
         self.slides_panel.add_asked.connect(self.commands.add_slides)
@@ -199,9 +196,6 @@ class MainWindow(QMainWindow):
         self.queue_panel.query_selected.connect(self._show_query)
         self.queue_panel.query_opened.connect(session.begin_query)
         self.queue_panel.query_skipped.connect(session.skip_query)
-        self.annotation_panel.brush_changed.connect(viewer.set_brush_size)
-        self.annotation_panel.class_changed.connect(viewer.set_class)
-        self.annotation_panel.assessed.connect(self._on_assessed)
         self.overlay_panel.masks.toggled.connect(lambda on: self.actions_.set_checked("show_masks", on))
         self.overlay_panel.outlines.toggled.connect(lambda on: self.actions_.set_checked("show_outlines", on))
         self.overlay_panel.heatmap.toggled.connect(lambda on: self.actions_.set_checked("show_heatmap", on))
@@ -268,9 +262,7 @@ class MainWindow(QMainWindow):
 
     def _on_project_changed(self) -> None:
         project = self.session.project
-        self.viewer.end_annotation()
-        self._pending = None
-        self._painting.clear()
+        self.paint_control.begin()
         self._labelling.clear()
         self.mask_control.begin()
         self._show_work(painting=False)
@@ -346,8 +338,6 @@ class MainWindow(QMainWindow):
                 pane.show_slide(self.session.project.folder, self.opener.wanted)
 
     def _on_scene_shown(self, slide_id: int) -> None:
-        if self._pending is not None and self._pending.record.slide_id == self.opener.current:
-            self._paint(self._pending)
         self._update_actions()
         self.session.remember(LAST_SLIDE, slide_id)
 
@@ -432,33 +422,17 @@ class MainWindow(QMainWindow):
 
     # --- painting -----------------------------------------------------------------------------------------------------
 
-    def _on_annotation_started(self, active: ActiveAnnotation) -> None:
-        self._pending = active
-        if self.opener.current == active.record.slide_id:
-            self._paint(active)
-        else:
-            self.slides_panel.choose(active.record.slide_id)
-
-    def _paint(self, active: ActiveAnnotation) -> None:
-        project = self.session.project
-        if project is None:
-            return
-        self._pending = None
-        record = active.record
-        self.viewer.begin_annotation(record.region, active.mask, project.scheme)
-        self.viewer.set_brush_size(self.annotation_panel.brush.value())
-        query = None if record.query_id is None else project.query(record.query_id)
-        self.annotation_panel.begin(
-            project.scheme,
-            title=project.slide(record.slide_id).name,
-            reason=query.reason if query else "A region of your own choice.",
-            value=_likeliest_class(active),
-        )
-        self._painting.clear()
-        self._show_said(record.label, record.size)
-        self._show_painted()
+    def _on_painting_begun(self) -> None:
         self._show_work(painting=True)
         self._update_actions()
+
+    def _on_painting_ended(self, record: AnnotationRecord) -> None:
+        self._show_work(painting=False)
+        self._show_queries()
+        self._refresh_scene()
+        self._update_actions()
+        if record.status is not AnnotationStatus.DRAFT:
+            self.commands.next_question()
 
     def _show_work(self, *, painting: bool) -> None:
         """Questions, or the tools to answer one: these get the height they need, as far as there is any."""
@@ -474,44 +448,10 @@ class MainWindow(QMainWindow):
             self.resizeDocks([dock, training], self._heights, Qt.Orientation.Vertical)
             self._heights = []
 
-    def _on_assessed(self, label: str | None, size: float | None) -> None:
-        """The user said what the region is: keep it, as one step that can be undone."""
-        before, after = self._said, (label, size)
-        if before != after:
-            self._painting.add(undo=functools.partial(self._say, *before), redo=functools.partial(self._say, *after))
-            self._say(*after)
-
-    def _say(self, label: str | None, size: float | None) -> None:
-        self.session.assess(label, size)
-        self._show_said(label, size)
-
-    def _show_said(self, label: str | None, size: float | None) -> None:
-        self._said = (label, size)
-        self.annotation_panel.show_said(label, size)
-        self._update_actions()
-
-    def _show_painted(self) -> None:
-        """Tell what share of the region is painted, once the mask is no longer the model's."""
-        active = self.session.active
-        if active is not None and self.viewer.annotating is not None:
-            mask = self.viewer.painted_mask
-            own = not np.array_equal(mask, active.predicted)
-            self.annotation_panel.show_painted(np.count_nonzero(mask) / mask.size if own else None)
-
-    def _on_annotation_ended(self, record: AnnotationRecord) -> None:
-        self.viewer.end_annotation()
-        self._painting.clear()
-        self._show_work(painting=False)
-        self._show_queries()
-        self._refresh_scene()
-        self._update_actions()
-        if record.status is not AnnotationStatus.DRAFT:
-            self.commands.next_question()
-
     @property
     def history(self) -> History:
         """What 'undo' takes back now: what was done to the region in hand, else the labels given to slides."""
-        return self._labelling if self.viewer.annotating is None else self._painting
+        return self._labelling if self.viewer.annotating is None else self.paint_control.history
 
     # --- training -----------------------------------------------------------------------------------------------------
 
@@ -573,7 +513,7 @@ class MainWindow(QMainWindow):
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"painting"} if painting else set()
         there |= {"work"} if jobs else set()
-        there |= {"said"} if painting and self._said != (None, None) else set()
+        there |= {"said"} if painting and self.paint_control.said != (None, None) else set()
         there |= {"undo"} if self.history.can_undo else set()
         there |= {"redo"} if self.history.can_redo else set()
         self.actions_.update(there)
@@ -612,9 +552,3 @@ class MainWindow(QMainWindow):
     def _may_stop(self, job: Job) -> bool:
         question = f"'{job.title}' is still running. Stop it and quit? Your annotations are saved."
         return QMessageBox.question(self, TITLE, question) is QMessageBox.StandardButton.Yes
-
-
-def _likeliest_class(active: ActiveAnnotation) -> int:
-    """The class that covers most of the mask; the first where there is none."""
-    counts = np.bincount(active.mask.ravel(), minlength=2)[1:]
-    return int(counts.argmax()) + 1

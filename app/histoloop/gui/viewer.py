@@ -19,6 +19,7 @@ from napari.qt import QtViewer
 from napari.settings import get_settings
 from napari.utils.colormaps import DirectLabelColormap
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from histoloop.annotations.raster import apply_patch, difference_patch
@@ -402,11 +403,26 @@ class SlideViewer(QWidget):
         if event.type() == QEvent.Type.Resize:
             self._overlay.resize(self._canvas.size())
             self._on_camera()
+        elif event.type() == QEvent.Type.MouseButtonRelease:
+            self._catch_up(event)  # type: ignore[arg-type]
         elif event.type() == QEvent.Type.ShortcutOverride:
             return self._drop_polygon(event)  # type: ignore[arg-type]
         elif event.type() in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
             return self._on_key(event)  # type: ignore[arg-type]
         return super().eventFilter(watched, event)
+
+    def _catch_up(self, release: QMouseEvent) -> None:
+        """Bring a stroke to where the button is let go: vispy drops moves that come within 10 ms of one before."""
+        move = QMouseEvent(
+            QEvent.Type.MouseMove,
+            release.position(),
+            release.globalPosition(),
+            Qt.MouseButton.NoButton,
+            release.buttons() | release.button(),
+            release.modifiers(),
+        )
+        self._canvas._last_time = -math.inf  # type: ignore[attr-defined]  # when vispy last took a move
+        QCoreApplication.sendEvent(self._canvas, move)
 
     def _drop_polygon(self, event: QKeyEvent) -> bool:
         """Esc drops a polygon that was begun, before it means anything else to the window."""

@@ -32,6 +32,11 @@ def region_of(row: Row) -> Region:
     return Region(row["x"], row["y"], row["width"], row["height"])
 
 
+def edges_of(region: Region) -> dict[str, int]:
+    """Those columns of a region."""
+    return {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
+
+
 def slide_of(row: Row) -> SlideRecord:
     """A slide, of SELECT_SLIDES."""
     path = Path(row["path"])

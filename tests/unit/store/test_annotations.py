@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from histoloop.annotations.records import AnnotationStatus, Origin, Patch, QueryStatus
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
-from histoloop.store.project import Project, is_held_out
+from histoloop.store.project import Project
+from histoloop.store.project_annotations import is_held_out
 from histoloop.store.records import NewQuery
 
 DONE = AnnotationStatus.DONE

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from histoloop.errors import ProjectError
-from histoloop.store import project as module
+from histoloop.store import project_database as module
 from histoloop.store.project import DATABASE, Project
 from histoloop.store.schema import MIGRATIONS
 

@@ -1,0 +1,160 @@
+"""The database of a project: a connection that brings older schemas up to date. The one place that knows SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from histoloop.errors import ProjectError
+from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUSY_TIMEOUT_S = 10.0
+
+
+class Database:
+    """A connection to project.db, and the errors of SQLite in words for the user."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._explained():
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+            )
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.execute("PRAGMA synchronous = FULL")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def check_is_project(self) -> None:
+        """Raise ProjectError for a database of something else."""
+        if self._pragma("application_id") != APPLICATION_ID or self._pragma("user_version") < 1:
+            advice = f"Choose a folder whose {self.path.name} was made by HistoLoop."
+            raise ProjectError(f"{self.path} is not the database of a project.", advice=advice)
+
+    def use_write_ahead_log(self) -> None:
+        """Let others read while one writes."""
+        with self._explained():
+            self._connection.execute("PRAGMA journal_mode = WAL")
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest schema in one step, after a copy of an older database was put beside it."""
+        version = self._pragma("user_version")
+        if version > len(MIGRATIONS):
+            advice = "Update the program, or open one of the copies beside the database."
+            raise ProjectError(f"{self.path} was written by a newer HistoLoop.", advice=advice)
+        if version == len(MIGRATIONS):
+            return
+        if version > 0:
+            self._copy_beside(version)
+        # A table that others refer to can only be made anew while foreign keys are off, and they can only be switched
+        # outside of a transaction (sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
+        self.run("PRAGMA foreign_keys = OFF")
+        try:
+            with self.transaction():
+                self._run_migrations()
+        finally:
+            self.run("PRAGMA foreign_keys = ON")
+
+    def _run_migrations(self) -> None:
+        # The version is read again, now that nobody else can write: another process may have migrated meanwhile.
+        for script in MIGRATIONS[self._pragma("user_version") :]:
+            for statement in script.split(";"):
+                self.run(statement)
+        self.run(f"PRAGMA application_id = {APPLICATION_ID}")
+        self.run(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        if broken := self.all("PRAGMA foreign_key_check"):
+            table = broken[0]["table"]
+            advice = "Restore the project's folder from a backup, or open it with the HistoLoop it was made with."
+            raise ProjectError(f"{self.path} refers to rows of its table {table} that are gone.", advice=advice)
+
+    def all(self, sql: str, *values: object, **named: object) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self._explained():
+            found: list[sqlite3.Row] = self._connection.execute(sql, named or values).fetchall()
+            return found
+
+    def first(self, sql: str, *values: object, **named: object) -> sqlite3.Row | None:
+        """The first row of a query; None when it has none."""
+        found = self.all(sql, *values, **named)
+        return found[0] if found else None
+
+    def one(self, sql: str, *values: object) -> sqlite3.Row:
+        """The one row of a query by id; ValueError when there is none."""
+        row = self.first(sql, *values)
+        if row is None:
+            raise ValueError(f"nothing in the project has the id {', '.join(map(str, values))}")
+        return row
+
+    def run(self, sql: str, *values: object) -> int:
+        """Execute a statement of a transaction; how many rows it changed."""
+        with self._explained():
+            return self._connection.execute(sql, values).rowcount
+
+    def insert(self, table: str, **values: object) -> int:
+        """Add a row within a transaction; its id."""
+        marks = ", ".join("?" * len(values))
+        with self._explained():
+            sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})"
+            row_id = self._connection.execute(sql, tuple(values.values())).lastrowid
+        assert row_id is not None
+        return row_id
+
+    def update(self, table: str, row_id: int, **values: object) -> None:
+        """Change a row within a transaction."""
+        columns = ", ".join(f"{column} = ?" for column in values)
+        self.run(f"UPDATE {table} SET {columns} WHERE id = ?", *values.values(), row_id)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens, durably, or nothing does."""
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _pragma(self, name: str) -> int:
+        row = self.first(f"PRAGMA {name}")
+        return 0 if row is None else int(row[0])
+
+    def _copy_beside(self, version: int) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = self.path.with_name(f"{self.path.stem}-version-{version}-{stamp}.db")
+        with self._explained(), closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.IntegrityError as error:
+            raise ValueError(f"the project cannot hold this: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise ProjectError(f"{self.path}: {error}.", advice=_advice(error)) from error
+
+
+def _advice(error: sqlite3.DatabaseError) -> str:
+    if "locked" in str(error):
+        return "Another program is writing to this project: wait for it or close it, then try again."
+    if isinstance(error, sqlite3.OperationalError):
+        return "Check that the project's folder may be written to and that its disk is not full."
+    return "The file is broken: restore the project's folder from a backup."
+
+
+def timestamp() -> str:
+    """The time as it is kept: UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
