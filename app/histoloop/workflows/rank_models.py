@@ -104,10 +104,10 @@ def rank_on_dataset(
 
     def tiles(model: LoadedModel) -> Work[Sequence[TrainingTile]]:
         scheme = model.card.scheme
-        found = yield from read_dataset(data, split=split, mpp=mpp, scheme=scheme, for_training=False)
+        found = yield from read_dataset(data, split=split, mpp=mpp, default_scheme=scheme, for_training=False)
         scale = found.mpp / model.card.mpp
         if scale <= 0.99:
-            found = yield from read_dataset(data, split=split, mpp=mpp, scheme=scheme, for_training=False, scale=scale)
+            found = yield from read_dataset(data, split=split, mpp=mpp, default_scheme=scheme, for_training=False, scale=scale)
         if not found.test:
             raise DataError(f"{found.name} has no test part.", advice="Rank on all of it: --by whole.")
         return found.test

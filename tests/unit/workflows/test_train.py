@@ -210,6 +210,8 @@ def test_recipes_of_one_label_refuse_tiles_with_several_before_anything_is_writt
         finish(train_model(recipe=recipe, data=discs_of_several, out=tmp_path / "m", device="cpu", mpp=1.0))
     assert words in str(refused.value)
     assert not list(tmp_path.glob("m*"))
+
+
 # --- the robustness figure ------------------------------------------------------------------------------------------
 
 
