@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,19 @@ from histoloop.errors import RecipeError
 from histoloop.progress import Progress, Work
 from histoloop.training.checkpoint import Checkpoint, Saved
 
-if TYPE_CHECKING:
-    from histoloop.training.samples import Batch
+
+class OnDevice(Protocol):
+    """What a step is made of: it can be brought to a device, and tells where it is."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors are."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+
+
+StepBatch = TypeVar("StepBatch", bound=OnDevice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +82,9 @@ def fit(
     network: nn.Module,
     *,
     stage: str,
-    epoch_batches: Callable[[int], Iterable[Batch]],
+    epoch_batches: Callable[[int], Iterable[StepBatch]],
     batches_per_epoch: int,
-    objective: Callable[[Batch], Iterable[Tensor]],
+    objective: Callable[[StepBatch], Iterable[Tensor]],
     validate: Callable[[], Mapping[str, float]],
     rank_by: str | None,
     settings: LoopSettings,
@@ -127,8 +138,8 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 def _step(
     optimiser: torch.optim.Optimizer,
-    objective: Callable[[Batch], Iterable[Tensor]],
-    batch: Batch,
+    objective: Callable[[StepBatch], Iterable[Tensor]],
+    batch: StepBatch,
     *,
     rate: float,
     settings: LoopSettings,
@@ -139,7 +150,7 @@ def _step(
     optimiser.zero_grad(set_to_none=True)
     total, parts = 0.0, iter(objective(batch))
     while True:
-        with torch.autocast(batch.tiles_BCHW.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        with torch.autocast(batch.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
             part = next(parts, None)
         if part is None:
             break

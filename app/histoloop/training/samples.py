@@ -56,6 +56,11 @@ class Batch:
     sizes_B: Tensor
     masked_B: Tensor
 
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.tiles_BCHW.device
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
         return Batch(
