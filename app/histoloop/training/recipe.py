@@ -16,6 +16,7 @@ from histoloop.errors import RecipeError
 from histoloop.networks.config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
+from histoloop.training.pretrain import PretrainSettings
 from histoloop.training.segment import SegmentSettings
 
 Settings = TypeVar("Settings")
@@ -26,8 +27,8 @@ class NetworkRecipe:
     """The network apart from its label classes, which come with the data, and from what the supervision adds to it.
 
     `weights` of the backbone: 'random', 'imagenet' (torchvision's, downloaded once), or a .safetensors file in
-    torchvision's names. `mean` and `std` are the RGB normalisation in [0, 1] that such weights expect; empty: measured
-    on the training tiles.
+    torchvision's names. `mean` and `std` are the RGB normalisation in [0, 1] that such weights expect; empty: as the
+    file says (those of `histoloop pretrain` do), else measured on the training tiles.
     """
 
     backbone: BackboneName = "resnet18"
@@ -59,7 +60,8 @@ class DataRecipe:
 class Recipe:
     """All that makes a model from data. `mask_fraction` of the training tiles lend their masks to the decoder.
 
-    With a `mask_fraction` of 0 there is no decoder: the masks are drawn from the class maps.
+    With a `mask_fraction` of 0 there is no decoder: the masks are drawn from the class maps. `pretrain` is what
+    `histoloop pretrain` does to the backbone, on tiles as `data` says; a training takes no notice of it.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Recipe:
     classify: ClassifySettings = field(default_factory=ClassifySettings)
     segment: SegmentSettings = field(default_factory=SegmentSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.mask_fraction <= 1:
@@ -87,15 +90,17 @@ class Recipe:
         self.network_config(labels=2)  # refuses what does not go together
 
     def with_epochs(self, epochs: int | None) -> Recipe:
-        """The recipe with so many epochs in both stages; as it is for None."""
+        """The recipe with so many epochs in all stages; as it is for None."""
         if epochs is None:
             return self
         classify_loop = dataclasses.replace(self.classify.loop, epochs=epochs)
         segment_loop = dataclasses.replace(self.segment.loop, epochs=epochs)
+        pretrain_loop = dataclasses.replace(self.pretrain.loop, epochs=epochs)
         return dataclasses.replace(
             self,
             classify=dataclasses.replace(self.classify, loop=classify_loop),
             segment=dataclasses.replace(self.segment, loop=segment_loop),
+            pretrain=dataclasses.replace(self.pretrain, loop=pretrain_loop),
         )
 
     def network_config(self, labels: int) -> NetworkConfig:
