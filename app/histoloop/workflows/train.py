@@ -30,6 +30,7 @@ from histoloop.training.pretrained import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     RANDOM,
+    colours_of,
     is_folded,
     start_backbone,
     unfold,
@@ -179,6 +180,8 @@ def _colours(plan: Recipe, dataset: DataSet) -> Colours:
         return plan.network.mean, plan.network.std
     if plan.network.weights == IMAGENET:
         return IMAGENET_MEAN, IMAGENET_STD
+    if plan.network.weights != RANDOM and (stated := colours_of(plan.network.weights)):
+        return stated
     mean, std = colour_statistics(dataset.training)
     return tuple(mean), tuple(std)
 
