@@ -1,4 +1,4 @@
-"""Commands that make and measure models: train, recipes, evaluate, rank, patches."""
+"""Commands that make and measure models: train, pretrain, recipes, evaluate, rank, patches."""
 
 from __future__ import annotations
 
@@ -51,6 +51,26 @@ def add_commands(commands: Commands) -> None:
     add_dealing(trained)
     trained.add_argument("--roll-back", action="store_true", help="keep the old model, whatever the figures say")
     add_device(trained)
+
+    learned = add_command(commands, "pretrain", _pretrain, "let a backbone learn from tissue before anybody labels any")
+    tissue = learned.add_mutually_exclusive_group(required=True)
+    tissue.add_argument("--data", type=Path, help="folder or CSV file of a data set; its labels are not looked at")
+    tissue.add_argument("--project", type=Path, help="project, of whose slides tiles with tissue are taken")
+    learned.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="WEIGHTS.safetensors",
+        help="file to write, for network.weights in a recipe; the same command goes on where it stopped",
+    )
+    learned.add_argument("--recipe", default="pretrain", help="recipe name or file (default: pretrain)")
+    learned.add_argument("--start", metavar="WEIGHTS", help="imagenet, random or a file (default: as the recipe says)")
+    learned.add_argument("--part", choices=("all", "train"), default="all", help="of a data set (default: all)")
+    learned.add_argument("--mpp", type=positive, help="micrometres per pixel of the data set, where it does not say")
+    learned.add_argument("--tiles", type=count, default=2000, help="how many, of a project (default: 2000)")
+    learned.add_argument("--epochs", type=count, help="shorten or lengthen the training")
+    learned.add_argument("--seed", type=int, default=0)
+    add_device(learned)
 
     listed = add_command(commands, "recipes", _recipes, "list the recipes that make a model from a data set")
     listed.add_argument("--show", metavar="NAME", help="print one with all its settings, to start your own from")
@@ -153,6 +173,24 @@ def _train(options: argparse.Namespace) -> int:
         else:
             keep(project, result.model_id)
             print("the new model is kept")
+    return OK
+
+
+def _pretrain(options: argparse.Namespace) -> int:
+    from histoloop.workflows.pretrain import pretrain_on_dataset, pretrain_on_project
+    from histoloop.workflows.projects import opened_project
+
+    settings = {name: getattr(options, name) for name in ("out", "recipe", "start", "epochs", "device", "seed")}
+    if options.data:
+        report = run(pretrain_on_dataset(options.data, part=options.part, mpp=options.mpp, **settings))
+    else:
+        with opened_project(options.project) as project:
+            report = run(pretrain_on_project(project, count=options.tiles, **settings))
+    figures = ", ".join(f"{name} {value:.3g}" for name, value in report.figures.items())
+    print(f"learned from {report.tiles} tiles without labels: {figures}")
+    for warning in report.warnings:
+        print(f"Mind: {warning}", file=sys.stderr)
+    print(f"weights written to {report.weights}; begin a recipe's network with weights = {str(report.weights)!r}")
     return OK
 
 

@@ -26,11 +26,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.progress import Work
+    from histoloop.slides.reader import Pixels
 
 Split = Literal["official", "case", "whole"]
 
 ASSUMED_MPP = 0.5
 """Where nobody says: between the 40x and the 20x of common scanners."""
+
+VALIDATION, TEST = 0.2, 0.2
+"""Shares of cases that are dealt to these parts where a data set leaves it open."""
 
 _PART_WORDS: dict[Part, str] = {"train": "training", "val": "validation", "test": "test"}
 _ORDERS_TRIED = 32
@@ -64,8 +68,8 @@ def read_dataset(
     split: Split = "official",
     mpp: float | None = None,
     seed: int = 0,
-    validation_fraction: float = 0.2,
-    test_fraction: float = 0.2,
+    validation_fraction: float = VALIDATION,
+    test_fraction: float = TEST,
     scale: float = 1.0,
     default_scheme: ClassScheme | None = None,
     for_training: bool = True,
@@ -111,6 +115,27 @@ def read_dataset(
         notes=listing.notes,
         warnings=tuple(warnings),
     )
+
+
+def read_unlabelled(
+    path: Path, *, part: Literal["all", "train"] = "all", mpp: float | None = None, seed: int = 0, scale: float = 1.0
+) -> Work[list[Pixels]]:
+    """Only the pixels (H, W, 3) of a data set, whatever is known of its tiles: neither labels nor masks are read.
+
+    Of all tiles, or of the training part alone, which is that of `read_dataset` (split 'official'). DataError names
+    everything that does not fit.
+    """
+    _check_numbers(mpp=mpp, scale=scale, validation_fraction=0, test_fraction=0)
+    listing = _list(path)
+    if part == "train":
+        listing, _warnings = _with_parts(
+            listing, split="official", seed=seed, validation_fraction=VALIDATION, test_fraction=TEST
+        )
+    kept = [source for source in listing.sources if part == "all" or source.part == part]
+    bare = replace(listing, sources=tuple(replace(source, label=None, mask=None, size=None) for source in kept))
+    resolution = Resolution(mpp or listing.mpp or stated_mpp(listing), scale)
+    tiles = yield from read_tiles(bare, scheme_of({"tissue"}), resolution)
+    return [tile.pixels for tile in tiles]
 
 
 def _check_numbers(*, mpp: float | None, scale: float, validation_fraction: float, test_fraction: float) -> None:
@@ -334,5 +359,10 @@ def _by_label(tiles: Sequence[TrainingTile]) -> Iterator[list[int]]:
 
 def colour_statistics(tiles: Sequence[TrainingTile]) -> tuple[list[float], list[float]]:
     """Mean and standard deviation per colour plane, values in [0, 1], from every fourth row and column."""
-    pixels = np.concatenate([tile.pixels[::4, ::4].reshape(-1, 3) for tile in tiles]) / 255.0
+    return pixel_statistics([tile.pixels for tile in tiles])
+
+
+def pixel_statistics(tiles: Sequence[Pixels]) -> tuple[list[float], list[float]]:
+    """The same of tiles (H, W, 3) of which nothing else is known."""
+    pixels = np.concatenate([tile[::4, ::4].reshape(-1, 3) for tile in tiles]) / 255.0
     return pixels.mean(axis=0).tolist(), pixels.std(axis=0).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import urllib.request
 from http.client import HTTPException
@@ -12,7 +13,7 @@ from urllib.parse import urlparse
 
 import torch
 import torchvision.models
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -48,6 +49,21 @@ def start_backbone(backbone: Backbone, name: str, weights: str) -> Work[None]:
         path = Path(weights).expanduser()
         tensors = _local(path)
     fill(backbone, tensors, where=str(path))
+
+
+def colours_of(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and standard deviation (RGB, in [0, 1]) that a .safetensors file says it was trained with, if it does.
+
+    ModelError when it cannot be read.
+    """
+    path = Path(weights).expanduser()
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+        mean, std = (tuple(map(float, json.loads(about.get(key, "[]")))) for key in ("mean", "std"))
+    except (OSError, SafetensorError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}.", advice="Check the path in the recipe.") from error
+    return (mean, std) if len(mean) == len(std) == 3 else None
 
 
 def fill(backbone: Backbone, tensors: dict[str, Tensor], *, where: str) -> None:

@@ -16,6 +16,7 @@ from histoloop.networks.config import BackboneName, MinMaxConfig, NetworkConfig,
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
 from histoloop.training.ddn import DdnSettings
+from histoloop.training.pretrain import PretrainSettings
 from histoloop.training.segment import SegmentSettings
 
 Settings = TypeVar("Settings")
@@ -27,7 +28,8 @@ class NetworkRecipe:
 
     `weights` of the backbone: 'random', 'imagenet' (torchvision's, downloaded once), or a .safetensors file in
     torchvision's names or of a model made here. `mean` and `std` are the RGB normalisation in [0, 1] that such weights
-    expect; empty: those on the card beside the weights of a model made here, else measured on the training tiles.
+    expect; empty: as the file says (those of `histoloop pretrain` do), or the card beside the weights of a model made
+    here, else measured on the training tiles.
     """
 
     backbone: BackboneName = "resnet18"
@@ -77,7 +79,8 @@ class RobustnessRecipe:
 class Recipe:
     """All that makes a model from data. `mask_fraction` of the training tiles lend their masks to the decoder.
 
-    With a `mask_fraction` of 0 there is no decoder: the masks are drawn from the class maps.
+    With a `mask_fraction` of 0 there is no decoder: the masks are drawn from the class maps. `pretrain` is what
+    `histoloop pretrain` does to the backbone, on tiles as `data` says; a training takes no notice of it.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Recipe:
     segment: SegmentSettings = field(default_factory=SegmentSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     robustness: RobustnessRecipe = field(default_factory=RobustnessRecipe)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.mask_fraction <= 1:
@@ -106,15 +110,17 @@ class Recipe:
         self.network_config(labels=2)  # refuses what does not go together
 
     def with_epochs(self, epochs: int | None) -> Recipe:
-        """The recipe with so many epochs in both stages; as it is for None."""
+        """The recipe with so many epochs in all stages; as it is for None."""
         if epochs is None:
             return self
         classify_loop = dataclasses.replace(self.classify.loop, epochs=epochs)
         segment_loop = dataclasses.replace(self.segment.loop, epochs=epochs)
+        pretrain_loop = dataclasses.replace(self.pretrain.loop, epochs=epochs)
         return dataclasses.replace(
             self,
             classify=dataclasses.replace(self.classify, loop=classify_loop),
             segment=dataclasses.replace(self.segment, loop=segment_loop),
+            pretrain=dataclasses.replace(self.pretrain, loop=pretrain_loop),
         )
 
     def network_config(self, labels: int) -> NetworkConfig:

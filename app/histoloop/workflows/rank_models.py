@@ -107,7 +107,9 @@ def rank_on_dataset(
         found = yield from read_dataset(data, split=split, mpp=mpp, default_scheme=scheme, for_training=False)
         scale = found.mpp / model.card.mpp
         if scale <= 0.99:
-            found = yield from read_dataset(data, split=split, mpp=mpp, default_scheme=scheme, for_training=False, scale=scale)
+            found = yield from read_dataset(
+                data, split=split, mpp=mpp, default_scheme=scheme, for_training=False, scale=scale
+            )
         if not found.test:
             raise DataError(f"{found.name} has no test part.", advice="Rank on all of it: --by whole.")
         return found.test

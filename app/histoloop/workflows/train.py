@@ -38,6 +38,7 @@ from histoloop.training.pretrained import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     RANDOM,
+    colours_of,
     is_folded,
     start_backbone,
     unfold,
@@ -206,6 +207,8 @@ def _colours(plan: Recipe, dataset: DataSet) -> Colours:
     start = _start_card(plan)
     if start is not None:
         return start.mean, start.std
+    if plan.network.weights != RANDOM and (stated := colours_of(plan.network.weights)):
+        return stated
     mean, std = colour_statistics(dataset.training)
     return tuple(mean), tuple(std)
 
