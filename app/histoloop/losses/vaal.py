@@ -2,7 +2,8 @@
 
 A variational autoencoder describes tiles, a discriminator reads its latent means and tells the annotated tiles from
 those that are not; the autoencoder learns to have all of them taken for annotated. The discriminator answers with a
-logit: the log-odds that a tile is annotated.
+logit: the log-odds that a tile is annotated. The autoencoder minimises the reconstruction error, plus beta times the
+divergence, plus a weight times the adversarial term.
 """
 
 from __future__ import annotations
@@ -30,17 +31,10 @@ def kl_to_standard_normal(mean_BZ: Tensor, log_variance_BZ: Tensor) -> Tensor:
     return -0.5 * (1 + log_variance_BZ - mean_BZ**2 - log_variance_BZ.exp()).sum()
 
 
-def vae_loss(
-    reconstructed_BCHW: Tensor, tiles_BCHW: Tensor, *, mean_BZ: Tensor, log_variance_BZ: Tensor, beta: float = 1.0
-) -> Tensor:
-    """Reconstruction error plus beta times the divergence; a scalar, to be taken of either group of tiles and added."""
-    return reconstruction_error(reconstructed_BCHW, tiles_BCHW) + beta * kl_to_standard_normal(mean_BZ, log_variance_BZ)
-
-
 def vae_adversarial(annotated_logits_B: Tensor, other_logits_B: Tensor) -> Tensor:
     """What the autoencoder adds: binary cross-entropy against 'annotated' for BOTH groups, a mean each, added.
 
-    As in the paper; later versions of the authors' code set the target of the other tiles to 'not annotated', which
+    As in the paper; some versions of the authors' code set the target of the other tiles to 'not annotated', which
     makes the autoencoder help the discriminator rather than mislead it.
     """
     return _cross_entropy(annotated_logits_B, annotated=True) + _cross_entropy(other_logits_B, annotated=True)

@@ -82,10 +82,10 @@ def vaal_scores(
     """Train on all tiles, score those that are not annotated: (M,), in the order they come in. Highest is asked first.
 
     A score is the discriminator's log-odds that the tile is NOT annotated: the order is that of its probability,
-    without the ties where that rounds to 0 or 1. Tiles are RGB in [0, 1], on any device, and
-    are brought to `side_px` (see `shrink`); `annotated_N` is boolean. The figures of a step are the reconstruction
-    error, the divergence and the discriminator's loss. On one processor the same seed and number of threads give the
-    same scores; the global random state is neither read nor changed.
+    without the ties where that rounds to 0 or 1. Tiles are RGB in [0, 1], on any device, and are brought to `side_px`
+    (see `shrink`); `annotated_N` is boolean. The figures of a step are the reconstruction error, the divergence and
+    the discriminator's loss. On one processor the same seed and number of threads give the same scores; the global
+    random state is neither read nor changed.
 
     No tile to score gives an empty array. ValueError when none is annotated (there is nothing to be unlike);
     RecipeError when a loss stops being a number.
