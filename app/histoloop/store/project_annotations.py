@@ -9,7 +9,14 @@ from histoloop.store import rows
 from histoloop.store.planes import write_plane
 from histoloop.store.project_database import timestamp
 from histoloop.store.project_drafts import ProjectDrafts, check_size, stem_of
-from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EARLIEST_OVERLAP, SELECT_MASK_OF_REGION
+from histoloop.store.schema import (
+    COUNT_DRAWN_DONE,
+    NEWEST_DONE,
+    SELECT_ANNOTATIONS,
+    SELECT_DRAWN,
+    SELECT_EARLIEST_OVERLAP,
+    SELECT_MASK_OF_REGION,
+)
 
 if TYPE_CHECKING:
     from histoloop.geometry import Region
@@ -22,12 +29,16 @@ _QUERY_STATUS_AFTER = {
 }
 
 
-def is_held_out(number: int) -> bool:
+def is_held_out(number: int, *, drawn: bool = False, drawn_before: int = 0) -> bool:
     """Whether the region that is done as the `number`-th (from 1) judges models instead of training them.
 
-    Every fourth, from the third: 3, 7, 11, ... A quarter is held out, and three annotations are enough to begin.
+    Every fourth, from the third: 3, 7, 11, ... A quarter is held out, and three annotations are enough to begin. Where
+    some questions were drawn at random among others, these judge, for they alone stand for all tissue: of the `drawn`
+    regions every other one, beginning with the first (`drawn_before` are done already), and none that a strategy chose.
     """
-    return number % 4 == 3
+    if drawn:
+        return drawn_before % 2 == 0
+    return number % 4 == 3 and not drawn_before
 
 
 class ProjectAnnotations(ProjectDrafts):
@@ -61,9 +72,9 @@ class ProjectAnnotations(ProjectDrafts):
             self._draft_row(annotation_id)
             changes = {"status": status, "updated": timestamp(), **files}
             if done and with_mask:
-                changes |= self._place_in_order(row["slide_id"], rows.region_of(row))
+                changes |= self._place_in_order(row["slide_id"], rows.region_of(row), row["query_id"])
             elif done:
-                changes |= self._finish_without_mask(row["slide_id"], rows.region_of(row))
+                changes |= self._finish_without_mask(row["slide_id"], rows.region_of(row), row["query_id"])
             self._database.update("annotation", annotation_id, **changes)
             if (label, size) != (row["label"], row["size"]):
                 self._say(annotation_id, label, size, row["person"])
@@ -89,7 +100,7 @@ class ProjectAnnotations(ProjectDrafts):
         self._check_said(label, size)
         now = timestamp()
         with self._database.transaction():
-            place = self._finish_without_mask(slide_id, region)
+            place = self._finish_without_mask(slide_id, region, query_id)
             annotation_id = self._database.insert(
                 "annotation",
                 slide_id=slide_id,
@@ -124,21 +135,25 @@ class ProjectAnnotations(ProjectDrafts):
             "origin_file": write_plane(self.masks_folder, origin, stem=f"{stem}-origin"),
         }
 
-    def _finish_without_mask(self, slide_id: int, region: Region) -> dict[str, Any]:
+    def _finish_without_mask(self, slide_id: int, region: Region, query_id: int | None) -> dict[str, Any]:
         """What a region done with label or size alone is kept with: the mask it was given before, or none."""
         before = self._database.first(SELECT_MASK_OF_REGION, slide_id=slide_id, **rows.edges_of(region))
         if before is not None:
-            return dict(before) | self._place_in_order(slide_id, region)
+            return dict(before) | self._place_in_order(slide_id, region, query_id)
         nothing = {"mask_downsample": None, "model_hash": None, "held_out": False}
         return nothing | {"finish_order": self._last_done()["finish_order"] + 1}
 
-    def _place_in_order(self, slide_id: int, region: Region) -> dict[str, Any]:
+    def _place_in_order(self, slide_id: int, region: Region, query_id: int | None) -> dict[str, Any]:
         """When a mask is done: its place among what is done, its region's number, whether it is held out."""
         last = self._last_done()
         earlier = self._database.first(SELECT_EARLIEST_OVERLAP, slide_id=slide_id, **rows.edges_of(region))
-        number = last["region_number"] + 1 if earlier is None else earlier["region_number"]
-        held_out = is_held_out(number) if earlier is None else bool(earlier["held_out"])
-        return {"finish_order": last["finish_order"] + 1, "region_number": number, "held_out": held_out}
+        place = {"finish_order": last["finish_order"] + 1}
+        if earlier is not None:
+            return place | {"region_number": earlier["region_number"], "held_out": bool(earlier["held_out"])}
+        number = last["region_number"] + 1
+        drawn = self._database.first(SELECT_DRAWN, id=query_id) is not None
+        before = self._database.one(COUNT_DRAWN_DONE)["regions"]
+        return place | {"region_number": number, "held_out": is_held_out(number, drawn=drawn, drawn_before=before)}
 
     def _last_done(self) -> rows.Row:
         return self._database.one(

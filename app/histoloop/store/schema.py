@@ -233,3 +233,14 @@ SELECT_MASK_OF_REGION = """
     WHERE slide_id = :slide_id AND x = :x AND y = :y AND width = :width AND height = :height AND mask_file IS NOT NULL
     ORDER BY finish_order DESC LIMIT 1"""
 """The mask that a region was given last."""
+
+_DRAWN = """q.strategy = 'random'
+    AND EXISTS (SELECT 1 FROM query other WHERE other.round = q.round AND other.strategy <> 'random')"""
+
+SELECT_DRAWN = f"SELECT 1 FROM query q WHERE q.id = :id AND {_DRAWN}"
+"""A query that was drawn at random among others that a strategy chose."""
+
+COUNT_DRAWN_DONE = f"""
+    SELECT COUNT(DISTINCT a.region_number) AS regions FROM annotation a JOIN query q ON a.query_id = q.id
+    WHERE a.mask_file IS NOT NULL AND {_DRAWN}"""
+"""The regions done with a mask that answered such queries."""

@@ -369,6 +369,25 @@ def test_a_quarter_is_held_out_from_the_third_on(number):
     assert is_held_out(number) == (number in range(3, 10_001, 4))
 
 
+def test_where_questions_were_drawn_at_random_among_others_every_other_of_those_judges_and_none_else(project, start):
+    place = Region(0, 0, 50, 50)
+    slide_id = start(0).slide_id
+    kinds = ["random", "entropy", "random", "entropy", "random", "entropy", "entropy"]
+    queries = project.add_queries([NewQuery(slide_id, place, kind, 0.5, 1, "because", "") for kind in kinds])
+    held_out = []
+    for number, query in enumerate(queries):
+        draft = project.attach_query(start(number + 1).id, query.id)
+        held_out.append(project.finish_annotation(draft.id, DONE).held_out)
+    assert held_out == [True, False, False, False, True, False, False]
+
+
+def test_random_questions_alone_are_held_out_like_any(project, start):
+    place = Region(0, 0, 50, 50)
+    queries = project.add_queries([NewQuery(start(0).slide_id, place, "random", 0.5, 1, "", "") for _ in range(4)])
+    drafts = [project.attach_query(start(number + 1).id, query.id) for number, query in enumerate(queries)]
+    assert [project.finish_annotation(draft.id, DONE).held_out for draft in drafts] == [False, False, True, False]
+
+
 def test_annotations_are_held_out_in_the_order_they_are_done(project, start):
     drafts = [start(number) for number in range(8)]
     order = [7, 6, 5, 4, 3, 2, 1, 0]
