@@ -143,7 +143,7 @@ def turn_hue(tiles_BCHW: Tensor, turns_B111: Tensor) -> Tensor:
     """The hue of HSV turned by so much of the colour circle; value and saturation stay."""
     value, lowest = tiles_BCHW.amax(dim=1, keepdim=True), tiles_BCHW.amin(dim=1, keepdim=True)
     chroma = value - lowest
-    red, green, blue = (tiles_BCHW / chroma.clamp(min=_NO_COLOUR)).split(1, dim=1)
+    red, green, blue = torch.chunk(tiles_BCHW / chroma.clamp(min=_NO_COLOUR), 3, dim=1)
     top = torch.maximum(torch.maximum(red, green), blue)
     sextant = torch.where(top == red, green - blue, torch.where(top == green, 2 + blue - red, 4 + red - green))
     sextant = sextant + 6 * turns_B111
