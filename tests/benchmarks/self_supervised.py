@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from histoloop.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
-START, END = "<!-- self-supervised start: made by tests/benchmarks/self_supervised.py -->", "<!-- end of that -->"
+START, END = "<!-- self-supervised start: made by tests/benchmarks/self_supervised.py -->", "<!-- end of self-supervised start -->"
 STARTS = {"random": "random weights", "simsiam": "SimSiam on the tiles, no labels", "imagenet": "ImageNet weights"}
 HEADS = {"linear": "linear head", "svm": "linear SVM"}
 BUDGETS = (0.01, 0.02, 0.05, 0.1)
