@@ -12,7 +12,9 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage
 
+from histoloop.gui import tasks
 from histoloop.gui.actions import MENUS, specs
+from histoloop.gui.jobs import Job
 from histoloop.gui.mouse import click
 from histoloop.gui.settings import Settings
 from histoloop.store.project import Project
@@ -122,6 +124,26 @@ def test_the_queue_can_be_narrowed_to_a_class_or_slide(opened: MainWindow) -> No
     assert panel.shown_ids() == [query.id for query in queries if query.slide_id == queries[-1].slide_id]
 
 
+def test_without_questions_the_queue_offers_only_to_ask(opened: MainWindow) -> None:
+    panel = opened.queue_panel
+    answering = (panel.slide_filter, panel.class_filter, panel.list, panel.open, panel.skip)
+    assert all(widget.isVisible() for widget in answering)
+    panel.show_queries((), {}, None)
+    assert not any(widget.isVisible() for widget in answering)
+    assert panel.ask.isVisible()
+    assert "No open questions" in panel.summary.text()
+
+
+def test_training_gets_the_height_it_needs_and_the_questions_the_rest(opened: MainWindow, qtbot) -> None:
+    scroll = opened.training_scroll.verticalScrollBar()
+    qtbot.waitUntil(lambda: scroll.maximum() == 0)
+    before = opened.work_stack.height()
+    assert before > opened.training_scroll.height()
+    opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
+    qtbot.waitUntil(lambda: opened.work_stack.height() < before and scroll.maximum() == 0)
+    assert opened.training_panel.curve.isVisible()
+
+
 def test_dropped_slides_get_a_project_are_added_and_predicted_past_a_broken_one(
     window: MainWindow, slides: dict[str, Path], tmp_path: Path, qtbot
 ) -> None:
@@ -170,9 +192,11 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
     candidate = painting.session.candidate()
     assert (candidate.annotations, candidate.held_out) == (2, 1)
     assert panel.decision.isVisible()
+    assert (panel.decision.keep.objectName(), panel.retrain.objectName()) == ("primary", "")
     assert panel.decision.dice.text() == f"Dice {candidate.old_dice:.3f} \N{RIGHTWARDS ARROW} {candidate.new_dice:.3f}"
     painting.actions_["roll_back"].trigger()
     assert not panel.decision.isVisible()
+    assert panel.retrain.objectName() == "primary"
     with Project.open(project_folder) as project:
         assert project.model(candidate.model_id).status is ModelStatus.ROLLED_BACK
         assert project.current_model().id == project.base_model().id

@@ -74,7 +74,7 @@ class TrainingCurve(QWidget):
             painter.drawText(left, Qt.AlignmentFlag.AlignRight | centre, f"{share * top_loss:.2f}")
             painter.setPen(QColor(COLOURS["dice"]))
             painter.drawText(
-                QRectF(plot.right() + 4, y - 8, _RIGHT, 16), Qt.AlignmentFlag.AlignLeft | centre, f"{share:g}"
+                QRectF(plot.right() + 7, y - 8, _RIGHT - 7, 16), Qt.AlignmentFlag.AlignLeft | centre, f"{share:g}"
             )
         painter.setPen(faint)
         below = QRectF(plot.left(), plot.bottom() + 4, plot.width(), 16)

@@ -254,7 +254,7 @@ def work_on_jobs(connection: Connection) -> None:
 def _lower_priority() -> None:
     """Let whatever draws the window go first."""
     process = psutil.Process()
-    process.nice(NICENESS if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    process.nice(min(19, process.nice() + NICENESS) if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
 
 
 def _do(connection: Connection, job: Job) -> None:

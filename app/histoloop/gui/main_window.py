@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -70,6 +70,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(TITLE)
         self.resize(*SIZE_PX)
         self.setAcceptDrops(True)
+        self.setAnimated(False)  # the panels have their places at once, and the canvas its size
         self.commands = Commands(self)
         self.session = Session(self)
         self.split = SplitView()
@@ -96,6 +97,7 @@ class MainWindow(QMainWindow):
         self.job_bar = JobBar()
         self._labelling = History(self)
         self._heights: list[int] = []
+        self._training_px = 0
         self._arrange()
         self._connect()
         self._restore()
@@ -117,12 +119,13 @@ class MainWindow(QMainWindow):
         self.work_stack = QStackedWidget()
         self.work_stack.addWidget(self.queue_panel)
         self.work_stack.addWidget(scrolling(self.annotation_panel))
+        self.training_scroll = scrolling(self.training_panel)
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         self.docks = [
             self._dock("slides", "Slides", self.slides_panel, left),
             self._dock("masks", "Masks", scrolling(self.overlay_panel), left),
             self._dock("questions", "Questions", self.work_stack, right),
-            self._dock("training", "Training", scrolling(self.training_panel), right),
+            self._dock("training", "Training", self.training_scroll, right),
         ]
         self.resizeDocks([self.docks[0], self.docks[2]], [270, 320], Qt.Orientation.Horizontal)
         self.resizeDocks([self.docks[0], self.docks[1]], [400, 420], Qt.Orientation.Vertical)
@@ -448,6 +451,18 @@ class MainWindow(QMainWindow):
             self.resizeDocks([dock, training], self._heights, Qt.Orientation.Vertical)
             self._heights = []
 
+    def _fit_training(self) -> None:
+        """Give training the height it needs, when that has changed, as far as the questions can spare it."""
+        work, training = self.docks[2:]
+        needed = self.training_panel.needed_height(self.training_scroll.width())
+        if self.viewer.annotating is not None or not training.isVisible() or needed == self._training_px:
+            return
+        self._training_px = needed
+        title = training.height() - self.training_scroll.height()
+        wanted = title + needed + 2  # Qt shares out whole pixels in proportion, and may round
+        heights = [work.height() + training.height() - wanted, wanted]
+        self.resizeDocks([work, training], heights, Qt.Orientation.Vertical)
+
     @property
     def history(self) -> History:
         """What 'undo' takes back now: what was done to the region in hand, else the labels given to slides."""
@@ -466,12 +481,14 @@ class MainWindow(QMainWindow):
             rounds = project.rounds()
             self.training_panel.show_lessons(lessons(project), round_number=rounds[-1].number if rounds else 0)
             self.training_panel.show_candidate(self.session.candidate())
+        QTimer.singleShot(0, self._fit_training)  # once everything has its place
         self._update_actions()
 
     def _on_job_started(self, job: Job) -> None:
         self.job_bar.begin(job.title)
         if job.kind == "retrain":
             self.training_panel.begin()
+            self._fit_training()
         self._update_actions()
 
     def _on_job_progressed(self, job: Job, step: Progress) -> None:

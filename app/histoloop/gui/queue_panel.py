@@ -51,6 +51,7 @@ class QueuePanel(Panel):
         self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
         self.list.setWordWrap(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.list.setSpacing(2)
         self.list.currentItemChanged.connect(self._on_current)
         self.list.itemActivated.connect(self._on_opened)
@@ -65,6 +66,7 @@ class QueuePanel(Panel):
         self.column.addWidget(self.summary)
         self.column.addWidget(self.list, 1)
         self.column.addLayout(row(self.open, self.skip, stretch=0))
+        self.column.addStretch()
         self._queries: Sequence[QueryRecord] = ()
         self._names: Mapping[int, str] = {}
         self._thumbnails: Path | None = None
@@ -117,6 +119,8 @@ class QueuePanel(Panel):
         if self.list.currentItem() is None and self.list.count():
             self.list.setCurrentRow(0)
         self.list.blockSignals(False)
+        for widget in (self.slide_filter, self.class_filter, self.list, self.open, self.skip):
+            widget.setVisible(bool(self._queries))
         some = self.list.count() > 0
         self.open.setEnabled(some)
         self.skip.setEnabled(some)

@@ -74,6 +74,10 @@ class TrainingPanel(Panel):
             return
         self.state.setText(f"{before}{_there(lessons, way)} to learn from{held_out}.{_others(lessons, way)}")
 
+    def needed_height(self, width: int) -> int:
+        """The height at which nothing has to be scrolled at a width (both in pixels)."""
+        return self.column.totalHeightForWidth(width)
+
     def begin(self) -> None:
         """A training has begun."""
         self.curve.clear()
@@ -91,6 +95,7 @@ class TrainingPanel(Panel):
     def show_candidate(self, candidate: Candidate | None) -> None:
         """Ask for the decision about a candidate; None when there is none."""
         self.decision.setVisible(candidate is not None)
+        set_role(self.retrain, "primary" if candidate is None else "")  # to decide comes before another round
         if candidate is not None:
             self.decision.show_candidate(candidate)
 
