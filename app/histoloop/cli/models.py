@@ -29,9 +29,10 @@ def add_commands(commands: Commands) -> None:
     )
     trained.add_argument(
         "--pace",
-        choices=("quick", "full"),
+        choices=("quick", "full", "self-supervised"),
         default="full",
-        help="quick: the decoder on kept features of the frozen classifier; full: on augmented tiles (default)",
+        help="quick: the decoder on kept features of the frozen classifier; full: on augmented tiles (default); "
+        "self-supervised: the backbone from all tissue first, which takes hours on a processor",
     )
     trained.add_argument(
         "--propagation",
@@ -120,7 +121,7 @@ def add_commands(commands: Commands) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     data_set = (options.recipe, options.data, options.out)
-    of_masks = {"--pace quick": options.pace == "quick", "--propagation": options.propagation}
+    of_masks = {f"--pace {options.pace}": options.pace != "full", "--propagation": options.propagation}
     of_masks |= {"--consistency": options.consistency}
     if (given := [name for name, on in of_masks.items() if on]) and (
         options.project is None or options.learn_from != "masks"

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from histoloop.errors import ModelError, RecipeError
 from histoloop.networks.backbones import build_backbone
+from histoloop.store.cards import WEIGHTS, load_card
 from histoloop.store.files import file_beside
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.datasets import pixel_statistics, read_unlabelled
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 STATISTICS_TILES = 32
 """So many tiles give the statistics of starting weights that come without."""
 PROJECT_TILES = 2000
+BASE_RECIPE = "retrain-pretrain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,29 @@ def pretrain_on_project(
     plan = _plan(recipe, out=out, start=start, epochs=epochs)
     tissue = yield from read_project_tissue(
         project, count=count, crop_px=plan.pretrain.views.crop_px, scale=plan.data.scale
+    )
+    return (yield from _pretrain(plan, tissue.tiles, tissue.warnings, out=out, device=device, seed=seed))
+
+
+def pretrain_base(
+    project: Project, base: Path, *, out: Path, epochs: int | None = None, device: str = "auto", seed: int = 0
+) -> Work[PretrainReport]:
+    """Pretrain the backbone of the project's first model, of the folder `base`, on the project's own tissue.
+
+    It goes on from that model's weights and sees that model's colours. The rest as for `pretrain_on_project`.
+    """
+    card = load_card(base)
+    plan = _plan(BASE_RECIPE, out=out, start=str(base / WEIGHTS), epochs=epochs)
+    network = dataclasses.replace(
+        plan.network,
+        backbone=card.network.backbone,
+        stride=16 if card.network.stride == 16 else 32,
+        mean=card.mean,
+        std=card.std,
+    )
+    plan = dataclasses.replace(plan, network=network)
+    tissue = yield from read_project_tissue(
+        project, count=PROJECT_TILES, crop_px=plan.pretrain.views.crop_px, scale=plan.data.scale
     )
     return (yield from _pretrain(plan, tissue.tiles, tissue.warnings, out=out, device=device, seed=seed))
 

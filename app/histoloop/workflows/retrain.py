@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors.torch import load_file
 
 from histoloop.errors import ProjectError
 from histoloop.networks.build import with_decoder
@@ -15,11 +16,13 @@ from histoloop.store.cards import Card, model_hash
 from histoloop.store.models import save_model
 from histoloop.training.outputs import look_at
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
+from histoloop.workflows.estimates import extent_figures
 from histoloop.workflows.models import LoadedModel, choose_device, load_model
-from histoloop.workflows.others import Others, find_others
+from histoloop.workflows.others import UNLABELLED_REGIONS, Others, find_others
 from histoloop.workflows.predict import predict_project
+from histoloop.workflows.pretrain import pretrain_base
 from histoloop.workflows.project_regions import RegionReader
-from histoloop.workflows.project_tiles import annotated_tiles
+from histoloop.workflows.project_tiles import annotated_tiles, regions_left, unlabelled_tiles
 from histoloop.workflows.recipes import recipe_text
 from histoloop.workflows.robustness import robustness_of, with_robustness
 from histoloop.workflows.rounds import (
@@ -72,7 +75,27 @@ def retrain(
     annotated = reader.all_annotated()
     others = yield from find_others(project, how, reader, annotated, seed=seed)
     recipe = _recipe(how, epochs, theta_0)
-    if how.pace == "quick":
+    if how.pace == "self-supervised":
+        seen = yield from _seen_by(project, theta_0, seed)
+        training = [_labelled(tile, theta_0) for tile in (*training, *seen)]
+        _check_classes(training)
+        backbone = yield from _self_supervised(project, theta_0, epochs=epochs, device=device, seed=seed)
+        taught = yield from teach(
+            Lesson(
+                theta_0=theta_0,
+                current=old,
+                recipe=recipe,
+                learn_from="labels",
+                training=training,
+                held_out=held_out,
+                pseudo=(),
+                unlabelled=(),
+                device=place,
+                seed=seed,
+                backbone=backbone,
+            )
+        )
+    elif how.pace == "quick":
         taught = yield from teach_quickly(
             QuickLesson(
                 theta_0=theta_0,
@@ -118,14 +141,42 @@ def retrain(
         parent=old.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    card = _with_robustness(card, theta_0.card, changed=how.learn_from != "masks")
+    card = _with_robustness(card, theta_0.card, changed=how.learn_from != "masks" or how.pace == "self-supervised")
     model_id = _save_candidate(project, taught, recipe, card, number)
     if others.pseudo:
         others.keep_for_people(project, number, taught.pseudo_masks)
     mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
-    figures |= {"seconds": round(time.monotonic() - started, 1)}
+    figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
     return candidate_of(project.add_round(model_id, current.id, figures, len(training)))
+
+
+def _self_supervised(
+    project: Project, theta_0: LoadedModel, *, epochs: int | None, device: str, seed: int
+) -> Work[dict[str, torch.Tensor]]:
+    """theta_0's backbone after learning from all tissue of the project; done once, then kept with the project.
+
+    Goes on where it was when it was stopped.
+    """
+    kept = project.folder / "pretrained" / f"{theta_0.hash[:16]}.safetensors"
+    if not kept.exists():
+        yield from pretrain_base(project, theta_0.folder, out=kept, epochs=epochs, device=device, seed=seed)
+    weights: dict[str, torch.Tensor] = load_file(kept)
+    return weights
+
+
+def _seen_by(project: Project, theta_0: LoadedModel, seed: int) -> Work[list[TrainingTile]]:
+    """Regions that nobody annotated, which count with the label that theta_0 sees: the new classifier learns them."""
+    left = yield from regions_left(project, mpp=theta_0.card.mpp, count=UNLABELLED_REGIONS, seed=seed)
+    return (yield from unlabelled_tiles(left, theta_0))
+
+
+def _check_classes(tiles: Sequence[TrainingTile]) -> None:
+    if len({tile.label for tile in tiles}) < 2:
+        raise ProjectError(
+            "A new classifier needs regions of two labels at least, and all here are of one.",
+            advice="Label some slides of another class (Slides panel), or retrain quickly or fully from masks.",
+        )
 
 
 def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel) -> Recipe:
@@ -191,7 +242,10 @@ _LEARNED: Mapping[LearnFrom, str] = {
 
 def _said(how: HowToLearn, theta_0: LoadedModel, project: Project, *, count: int, others: Others) -> str:
     """What a card says of how its model learned."""
-    said = _LEARNED[how.learn_from].format(name=theta_0.card.name, count=count, project=project.name)
+    learn_from = "labels" if how.pace == "self-supervised" else how.learn_from
+    said = _LEARNED[learn_from].format(name=theta_0.card.name, count=count, project=project.name)
+    if how.pace == "self-supervised":
+        said = f"The backbone learned from all tissue of the project first, without labels (SimSiam). {said}"
     if how.pace == "quick":
         said += " It learned quickly, on kept features in turned and flipped views."
     if how.propagation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from histoloop.errors import ProjectError
 from histoloop.store.records import ModelStatus, RoundRecord
@@ -29,8 +29,9 @@ CONSISTENCY_RECIPE = "retrain-consistency"
 
 QUICK_RECIPE = "retrain-quick"
 
-Pace = Literal["quick", "full"]
-"""Quick: the decoder learns on kept features of the frozen classifier. Full: on augmented tiles, as label-prop does."""
+Pace = Literal["quick", "full", "self-supervised"]
+"""Quick: the decoder learns on kept features of the frozen classifier. Full: on augmented tiles, as label-prop does.
+Self-supervised: the backbone learns from all tissue first (ssl-al), then labels, then masks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class HowToLearn:
     """What a retraining learns from, how thoroughly, and whether regions nobody annotated take part.
 
     By `propagation` those near to annotated ones in colour, with the model's own masks (label-prop); by `consistency`
-    any, on which the model is held to its own moving average (tod). Both, and the quick pace, go with masks alone
-    (ValueError).
+    any, on which the model is held to its own moving average (tod). Both, and any pace but the
+    full one, go with masks alone (ValueError).
     """
 
     learn_from: LearnFrom = "masks"
@@ -48,16 +49,22 @@ class HowToLearn:
     consistency: bool = False
 
     def __post_init__(self) -> None:
-        if self.learn_from not in RECIPES or self.pace not in ("quick", "full"):
+        if self.learn_from not in RECIPES or self.pace not in get_args(Pace):
             raise ValueError(f"cannot learn from {self.learn_from!r} at the pace {self.pace!r}")
-        if self.learn_from != "masks" and (self.pace == "quick" or self.propagation or self.consistency):
-            raise ValueError(f"quick, propagation and consistency go with learning from masks, not {self.learn_from}")
+        if self.learn_from != "masks" and (self.pace != "full" or self.propagation or self.consistency):
+            raise ValueError(
+                f"another pace than full, propagation and consistency go with masks alone, not with {self.learn_from}"
+            )
+        if self.pace == "self-supervised" and (self.propagation or self.consistency):
+            raise ValueError("after a self-supervised start, propagation and consistency come with the next round")
 
     @property
     def recipe(self) -> str:
         """The shipped recipe of it."""
         if self.pace == "quick":
             return QUICK_RECIPE
+        if self.pace == "self-supervised":
+            return RECIPES["labels"]
         return CONSISTENCY_RECIPE if self.consistency else RECIPES[self.learn_from]
 
 

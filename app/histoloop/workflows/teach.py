@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,8 @@ QUICK_VIEWS = 4
 class Lesson:
     """What a retraining starts from and goes by.
 
-    `current` is the model that masks the `pseudo` tiles at first; `unlabelled` ones never get masks.
+    `current` is the model that masks the `pseudo` tiles at first; `unlabelled` ones never get masks. `backbone` has
+    weights to start from in place of theta_0's, where the backbone is to learn.
     """
 
     theta_0: LoadedModel
@@ -60,6 +61,7 @@ class Lesson:
     unlabelled: Sequence[TrainingTile]
     device: torch.device
     seed: int
+    backbone: Mapping[str, torch.Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,7 +225,7 @@ def _fresh(lesson: Lesson, *, decoder: bool) -> SlideNetwork:
         network=dataclasses.replace(lesson.recipe.network, backbone=own.config.backbone),
     )
     network = build_network(plan.network_config(own.config.labels)).to(lesson.device)
-    network.backbone.load_state_dict(own.backbone.state_dict())
+    network.backbone.load_state_dict(lesson.backbone or own.backbone.state_dict())
     return network
 
 

@@ -153,7 +153,7 @@ def test_labels_that_did_not_exclude_each_other_do_not_after_retraining(start: C
     project = start(dataclasses.replace(HYBRID, scores="sigmoid"))
     for slide_id, label in zip(_slide_ids(project), ("benign", "malignant", "benign", "malignant"), strict=True):
         project.set_slide_label(slide_id, label, person="test")
-    candidate = finish(retrain(project, learn_from="labels", device="cpu", epochs=1))
+    candidate = finish(retrain(project, how=HowToLearn("labels"), device="cpu", epochs=1))
     assert load_card(project.model(candidate.model_id).folder).network.scores == "sigmoid"
 
 
@@ -370,3 +370,32 @@ def test_a_classifier_that_changed_loses_the_figure_and_its_card_says_so(
     card = load_card(project.model(candidate.model_id).folder)
     assert not robustness_of(card)
     assert "how robust its labels are is not known" in card.description
+
+
+def test_a_self_supervised_start_changes_the_backbone_is_kept_and_is_not_done_twice(
+    start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("histoloop.workflows.pretrain.PROJECT_TILES", 4)
+    project = start()
+    for slide_id, label in zip(_slide_ids(project), ("benign", "malignant"), strict=False):
+        _paint(project, slide_id, label=label)
+    how = HowToLearn(pace="self-supervised")
+    candidate = finish(retrain(project, how=how, device="cpu", epochs=1))
+    before, after = (
+        load_weights(folder) for folder in (project.base_model().folder, project.model(candidate.model_id).folder)
+    )
+    assert any(not torch.equal(value, after[name]) for name, value in before.items() if "backbone" in name)
+    assert "without labels (SimSiam)" in load_card(project.model(candidate.model_id).folder).description
+    (kept,) = (project.folder / "pretrained").glob("*.safetensors")
+    stamp = kept.stat().st_mtime_ns
+    finish(retrain(project, how=how, device="cpu", epochs=1))
+    assert kept.stat().st_mtime_ns == stamp
+
+
+def test_a_self_supervised_start_needs_two_labels(start: Callable[..., Project]) -> None:
+    project = start()
+    for slide_id in _slide_ids(project):
+        _paint(project, slide_id, label="benign")
+    with pytest.raises(ProjectError, match="two labels"):
+        finish(retrain(project, how=HowToLearn(pace="self-supervised"), device="cpu", epochs=1))
+    assert not (project.folder / "pretrained").exists()
