@@ -124,7 +124,7 @@ class _Tour:
 
     def _ask(self) -> None:
         window = self.window
-        window.queue_panel.count.setValue(ANNOTATIONS)
+        window.queue_panel.options.count.setValue(ANNOTATIONS)
         window.actions_["ask"].trigger()
         self.wait(lambda: window.session.jobs.current is None, "the questions")
         self.wait(lambda: not window.opener.busy, "the slide of the first question")
