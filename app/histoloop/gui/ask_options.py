@@ -7,10 +7,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
 from histoloop.acquisition.strategies import STRATEGIES
-from histoloop.gui.widgets import Fold, button, label, row
+from histoloop.gui.widgets import Fold, button, label, narrow, row
 from histoloop.workflows.candidates import LARGEST_MAP_PX, REGION_MAP_PX, SMALLEST_MAP_PX
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class AskOptions(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.strategy = QComboBox()
+        self.strategy = narrow(QComboBox())
         for strategy in STRATEGIES.values():
             self.strategy.addItem(strategy.title, strategy.name)
             tip = f"<p>{escape(strategy.sentence)}</p><p><i>{escape(source_in_words(strategy.source))}</i></p>"
@@ -66,11 +66,11 @@ class AskOptions(QWidget):
         self.advice.setTextFormat(Qt.TextFormat.RichText)
         self.advice.linkActivated.connect(self._on_why)
         self.advice.setVisible(False)
-        self.side = QComboBox()
+        self.side = narrow(QComboBox())
         for text, side in SIZES:
             self.side.addItem(f"{text} ({side} px)", side)
         self.side.setToolTip("Side of a region in pixels as the model sees them; at most 2048 pixels of the slide")
-        self.share = QComboBox()
+        self.share = narrow(QComboBox())
         for text, share in SHARES:
             self.share.addItem(text, share)
         self.share.setToolTip(
@@ -138,10 +138,10 @@ class AskOptions(QWidget):
 
     def _describe(self) -> None:
         how, strategy = self.how(), STRATEGIES[self.strategy.currentData()]
-        self.sentence.setText(f"{strategy.sentence} ({source_in_words(strategy.source)})")
+        self.sentence.setText(f"{strategy.sentence} ({source_in_words(strategy.source).split(' (')[0]})")
         self.strategy.setToolTip(self.strategy.currentData(Qt.ItemDataRole.ToolTipRole))
-        at_random = "" if not how.random_share else f", {how.random_share:.0%} at random"
-        self.more.set_title(f"{self.side.currentText().split(' (')[0]} regions{at_random}")
+        at_random = "none" if not how.random_share else f"{how.random_share:.0%}"
+        self.more.set_title(f"More: {briefly(self.side.currentText()).lower()} regions, {at_random} at random")
         self.advice.setVisible(self._advised is not None)
         if self._advised is not None:
             self.advice.setText(_advice_text(self._advised, how.strategy, explained=self._explained))
@@ -154,12 +154,20 @@ def source_in_words(source: str) -> str:
     return source
 
 
+def briefly(text: str) -> str:
+    """A text up to its first bracket."""
+    return text.split(" (")[0]
+
+
 def _advice_text(advised: Advised, chosen: str, *, explained: bool) -> str:
-    title = escape(STRATEGIES[advised.strategy].title.lower())
-    agrees = "as chosen" if chosen == advised.strategy else "instead"
-    said = f"With {_percent(advised.share)} annotated the papers would ask {title}{', ' if agrees else ''}{agrees}."
+    so_far = f"with {_percent(advised.share)} annotated"
+    if chosen == advised.strategy:
+        said = f"The papers would too, {so_far}."
+    else:
+        title = escape(STRATEGIES[advised.strategy].title)
+        said = f"The papers would, {so_far}, ask {title[0].lower()}{title[1:]}."
     if explained:
-        return f'{said} {escape(advised.text)} <a href="why">Less</a>'
+        return f'{escape(advised.text)} <a href="why">Less</a>'
     return f'{said} <a href="why">Why?</a>'
 
 
@@ -169,11 +177,13 @@ def _percent(share: float) -> str:
 
 def _two_rows(*entries: tuple[str, QWidget]) -> QWidget:
     held = QWidget()
-    column = QVBoxLayout(held)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(6)
-    for text, widget in entries:
-        column.addLayout(row(label(text), widget, stretch=1))
+    grid = QGridLayout(held)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setSpacing(6)
+    grid.setColumnStretch(1, 1)
+    for number, (text, widget) in enumerate(entries):
+        grid.addWidget(label(text), number, 0)
+        grid.addWidget(widget, number, 1)
     return held
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-HEIGHT_PX = 190
-_UNSURE = "Bright: the model is unsure."
-_CHANGED = "Bright: changed since the last round."
+MOST_PX, LEAST_PX = 220, 130
+"""Height of the picture, by what room there is."""
+_UNSURE = "Yellow: the model is unsure."
+_CHANGED = "Yellow: changed since the last round."
 _NEAREST = "Left: this region. Right: the annotated region most like it."
 CAPTIONS: Mapping[str, str] = {
     "entropy": _UNSURE,
     "least-confidence": _UNSURE,
     "margin": _UNSURE,
     "ratio": _UNSURE,
-    "mc-dropout": "Bright: the model contradicts itself.",
+    "mc-dropout": "Yellow: the model contradicts itself.",
     "cod": _CHANGED,
     "cod-softmax": _CHANGED,
     "k-center": _NEAREST,
@@ -61,7 +62,9 @@ class _Picture(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(LEAST_PX)
+        self.setMaximumHeight(MOST_PX)
         self._pixmap = QPixmap()
 
     def take(self, pixmap: QPixmap) -> None:
@@ -72,7 +75,7 @@ class _Picture(QWidget):
 
     def sizeHint(self) -> QSize:
         """As wide as there is room."""
-        return QSize(240, HEIGHT_PX)
+        return QSize(240, LEAST_PX)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the picture."""
@@ -81,5 +84,7 @@ class _Picture(QWidget):
         size = self._pixmap.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawPixmap(QRect((self.width() - size.width()) // 2, 0, size.width(), size.height()), self._pixmap)
+        painter.drawPixmap(
+            QRect(QPoint((self.width() - size.width()) // 2, (self.height() - size.height()) // 2), size), self._pixmap
+        )
         painter.end()

@@ -9,7 +9,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QVBoxLayout, QWidget
 
-from histoloop.gui.widgets import label
+from histoloop.gui.widgets import label, narrow
 from histoloop.workflows.rounds import HowToLearn, LearnFrom, Pace
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ class LearnOptions(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.way = QComboBox()
+        self.way = narrow(QComboBox())
         _fill(self.way, WAYS)
-        self.pace = QComboBox()
+        self.pace = narrow(QComboBox())
         _fill(self.pace, [(choice.pace, choice.title, choice.why) for choice in PACES])
         self.propagation, self.consistency = QCheckBox(PROPAGATION[0]), QCheckBox(CONSISTENCY[0])
         for box, (_title, why) in ((self.propagation, PROPAGATION), (self.consistency, CONSISTENCY)):

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
 from histoloop.gui.ask_options import AskOptions
 from histoloop.gui.evidence import EvidenceView
-from histoloop.gui.widgets import Panel, button, label, plain_icon, row
+from histoloop.gui.widgets import Panel, button, label, narrow, plain_icon, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from histoloop.store.records import QueryRecord
 
 THUMBNAIL_PX = 76
-LIST_PX = 104
+LIST_PX = 108
 ALL = "All classes"
+MIDDLE_DOT = "\N{MIDDLE DOT}"
 _ID = Qt.ItemDataRole.UserRole
 
 
@@ -36,14 +37,14 @@ class QueuePanel(Panel):
         super().__init__()
         self.options = AskOptions()
         self.options.ask_asked.connect(self.ask_asked)
-        self.class_filter = QComboBox()
+        self.class_filter = narrow(QComboBox())
         self.class_filter.addItem(ALL)
-        self.slide_filter = QComboBox()
+        self.slide_filter = narrow(QComboBox())
         self.slide_filter.addItem("All slides", None)
         self.class_filter.currentIndexChanged.connect(self._fill)
         self.slide_filter.currentIndexChanged.connect(self._fill)
         self.summary = label(role="muted", wrap=True)
-        self.list = QListWidget()
+        self.list = _List()
         self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
         self.list.setWordWrap(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -52,7 +53,6 @@ class QueuePanel(Panel):
         self.list.currentItemChanged.connect(self._on_current)
         self.list.itemActivated.connect(self._on_opened)
         self.list.itemDoubleClicked.connect(self._on_opened)
-        self.list.setMinimumHeight(LIST_PX)
         self.evidence = EvidenceView()
         self.open = button("Annotate", primary=True, tip="Paint this region (double-click does the same)")
         self.open.clicked.connect(lambda: self._on_opened(self.list.currentItem()))
@@ -61,8 +61,8 @@ class QueuePanel(Panel):
         self.column.addWidget(self.options)
         self.column.addLayout(row(self.slide_filter, self.class_filter, stretch=0))
         self.column.addWidget(self.summary)
-        self.column.addWidget(self.list, 1)
-        self.column.addWidget(self.evidence)
+        self.column.addWidget(self.list, 3)
+        self.column.addWidget(self.evidence, 2)
         self.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
         self._queries: Mapping[int, QueryRecord] = {}
@@ -135,8 +135,11 @@ class QueuePanel(Panel):
         self._show_evidence()
 
     def _add(self, query: QueryRecord) -> None:
-        of = f"{query.class_name} \N{MIDDLE DOT} " if query.class_name else ""
-        text = f"{self._names.get(query.slide_id, '')}\n{of}score {query.score:.2f}\n{query.reason}"
+        known = [query.class_name] if query.class_name else []
+        if query.strategy != "random":
+            known.append(f"score {query.score:.2f}")
+        about = f"{f' {MIDDLE_DOT} '.join(known)}\n" if known else ""
+        text = f"{self._names.get(query.slide_id, '')}\n{about}{query.reason}"
         picture = QPixmap() if self._thumbnail is None else QPixmap(str(self._thumbnail(query.id)))
         item = QListWidgetItem(plain_icon(picture), text)
         item.setData(_ID, query.id)
@@ -163,6 +166,16 @@ class QueuePanel(Panel):
         chosen = self.current_id()
         if chosen is not None:
             self.query_skipped.emit(chosen)
+
+
+class _List(QListWidget):
+    """As high as there is room; it wants no more than two questions, for the panel scrolls when its wishes do not fit."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(240, LIST_PX)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, LIST_PX)
 
 
 def _summary(shown: int, total: int) -> str:

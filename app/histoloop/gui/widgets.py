@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QIcon, QPixmap
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MARGIN_PX = 12
+NARROW_CHARACTERS = 6
 
 
 class Panel(QWidget):
@@ -139,6 +141,14 @@ class Fold(QWidget):
     def _on_toggled(self, on: bool) -> None:
         self.content.setVisible(on)
         self.head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+
+
+def narrow(box: QComboBox) -> QComboBox:
+    """Let a box be narrower than its longest entry, which its list shows in full."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(NARROW_CHARACTERS)
+    box.view().setTextElideMode(Qt.TextElideMode.ElideRight)
+    return box
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:

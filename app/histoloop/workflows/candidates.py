@@ -87,7 +87,7 @@ def about_how_many(project: Project, *, region_map_px: int = REGION_MAP_PX) -> i
     mpp = project.current_card().mpp
     total = 0
     for slide in project.slides():
-        if slide.found and slide.predicted and slide.tissue_px is not None:
+        if slide.found and slide.tissue_px is not None and project.map_folder(slide.id) is not None:
             side = region_side_px(1.0 if slide.mpp is None else mpp / slide.mpp, region_map_px)
             squares = math.ceil(slide.width / side) * math.ceil(slide.height / side)
             total += max(1, round(squares * slide.tissue_px / slide.extent.area))
