@@ -169,7 +169,7 @@ class QueuePanel(Panel):
 
 
 class _List(QListWidget):
-    """As high as there is room; it wants no more than two questions, for the panel scrolls when its wishes do not fit."""
+    """As high as there is room; it asks for little, because the panel scrolls where what is asked for does not fit."""
 
     def sizeHint(self) -> QSize:
         return QSize(240, LIST_PX)
