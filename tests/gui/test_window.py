@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +22,6 @@ from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from histoloop.gui.main_window import MainWindow
 
 JOB_MS = 240_000
@@ -30,6 +29,10 @@ JOB_MS = 240_000
 
 def idle(window: MainWindow) -> bool:
     return window.session.jobs.current is None
+
+
+def no_picture(_query_id: int) -> Path:
+    return Path("no such picture.png")
 
 
 def drop(window: MainWindow, *paths: Path) -> None:
@@ -128,19 +131,22 @@ def test_without_questions_the_queue_offers_only_to_ask(opened: MainWindow) -> N
     panel = opened.queue_panel
     answering = (panel.slide_filter, panel.class_filter, panel.list, panel.open, panel.skip)
     assert all(widget.isVisible() for widget in answering)
-    panel.show_queries((), {}, None)
+    panel.show_queries((), {}, thumbnail=no_picture, evidence=no_picture)
     assert not any(widget.isVisible() for widget in answering)
-    assert panel.ask.isVisible()
+    assert panel.options.ask.isVisible()
     assert "No open questions" in panel.summary.text()
 
 
-def test_training_gets_the_height_it_needs_and_the_questions_the_rest(opened: MainWindow, qtbot) -> None:
-    scroll = opened.training_scroll.verticalScrollBar()
-    qtbot.waitUntil(lambda: scroll.maximum() == 0)
-    before = opened.work_stack.height()
-    assert before > opened.training_scroll.height()
+def test_training_comes_up_when_it_begins_but_not_over_a_region_being_painted(opened: MainWindow, qtbot) -> None:
+    assert opened.work.currentWidget() is opened.work_stack
+    opened.actions_["next_question"].trigger()
+    qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
     opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
-    qtbot.waitUntil(lambda: opened.work_stack.height() < before and scroll.maximum() == 0)
+    assert opened.work.currentWidget() is opened.work_stack
+    assert opened.work.tabText(0) == "Annotate"
+    opened.session.leave()
+    opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
+    assert opened.work.currentWidget() is opened.training_scroll
     assert opened.training_panel.curve.isVisible()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QMessageBox,
     QStackedWidget,
+    QTabWidget,
     QToolBar,
     QVBoxLayout,
     QWidget,
@@ -28,6 +29,7 @@ from histoloop.gui.canvas_overlay import QueryBox
 from histoloop.gui.commands import DEVICES, Commands
 from histoloop.gui.history import History
 from histoloop.gui.job_bar import JobBar
+from histoloop.gui.loop_control import LoopControl
 from histoloop.gui.mask_control import MaskControl
 from histoloop.gui.mask_pane import SplitView
 from histoloop.gui.overlay_panel import OverlayPanel
@@ -40,7 +42,7 @@ from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
-from histoloop.workflows.rounds import HowToLearn, lessons
+from histoloop.workflows.rounds import lessons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,11 +54,12 @@ if TYPE_CHECKING:
     from histoloop.gui.settings import Settings
     from histoloop.progress import Progress
     from histoloop.store.records import AnnotationRecord
-    from histoloop.workflows.rounds import LearnFrom
 
 TITLE = "HistoLoop"
 LAST_SLIDE = "last slide"
 SIZE_PX = (1480, 920)
+LAYOUT = 1
+"""Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
 TOOLBAR = ("add_slides", "predict", "ask", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap", "compare")
 
@@ -94,10 +97,11 @@ class MainWindow(QMainWindow):
         self.paint_control = PaintControl(
             pane=self.split.first, session=self.session, panel=self.annotation_panel, actions=self.actions_
         )
+        self.loop_control = LoopControl(
+            session=self.session, pane=self.split.first, queue=self.queue_panel, training=self.training_panel
+        )
         self.job_bar = JobBar()
         self._labelling = History(self)
-        self._heights: list[int] = []
-        self._training_px = 0
         self._arrange()
         self._connect()
         self._restore()
@@ -117,19 +121,21 @@ class MainWindow(QMainWindow):
         column.addWidget(self.centre, 1)
         self.setCentralWidget(middle)
         self.work_stack = QStackedWidget()
-        self.work_stack.addWidget(self.queue_panel)
+        self.work_stack.addWidget(scrolling(self.queue_panel))
         self.work_stack.addWidget(scrolling(self.annotation_panel))
         self.training_scroll = scrolling(self.training_panel)
+        self.work = QTabWidget()
+        self.work.addTab(self.work_stack, "Questions")
+        self.work.addTab(self.training_scroll, "Training")
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         self.docks = [
             self._dock("slides", "Slides", self.slides_panel, left),
             self._dock("masks", "Masks", scrolling(self.overlay_panel), left),
-            self._dock("questions", "Questions", self.work_stack, right),
-            self._dock("training", "Training", self.training_scroll, right),
+            self._dock("work", "Work", self.work, right),
         ]
-        self.resizeDocks([self.docks[0], self.docks[2]], [270, 320], Qt.Orientation.Horizontal)
+        self.docks[2].setTitleBarWidget(QWidget())  # its tabs say what it is
+        self.resizeDocks([self.docks[0], self.docks[2]], [270, 330], Qt.Orientation.Horizontal)
         self.resizeDocks([self.docks[0], self.docks[1]], [400, 420], Qt.Orientation.Vertical)
-        self.resizeDocks([self.docks[2], self.docks[3]], [415, 435], Qt.Orientation.Vertical)
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")
@@ -195,14 +201,15 @@ class MainWindow(QMainWindow):
         self.slides_panel.find_asked.connect(self.commands.find_moved)
         self.slides_panel.label_chosen.connect(self._on_label_chosen)
         self.actions_.label_menu.aboutToShow.connect(self._check_label)
-        self.queue_panel.ask_asked.connect(lambda strategy, count: session.ask(strategy=strategy, count=count))
         self.queue_panel.query_selected.connect(self._show_query)
         self.queue_panel.query_opened.connect(session.begin_query)
         self.queue_panel.query_skipped.connect(session.skip_query)
         self.overlay_panel.masks.toggled.connect(lambda on: self.actions_.set_checked("show_masks", on))
         self.overlay_panel.outlines.toggled.connect(lambda on: self.actions_.set_checked("show_outlines", on))
         self.overlay_panel.heatmap.toggled.connect(lambda on: self.actions_.set_checked("show_heatmap", on))
-        self.training_panel.way_chosen.connect(self._learn_from)
+        self.loop_control.slide_wanted.connect(self.slides_panel.choose)
+        self.loop_control.changed.connect(self._update_actions)
+        self.loop_control.connect_all()
         self.welcome.new_asked.connect(self.commands.new_project)
         self.welcome.open_asked.connect(self.commands.open_project)
         self.welcome.demo_asked.connect(self.commands.open_demo)
@@ -223,7 +230,7 @@ class MainWindow(QMainWindow):
         self.overlay_panel.opacity.setValue(round(settings.number("opacity", 35)))
         self.set_theme(settings.text("theme", "system"))
         self.restoreGeometry(settings.bytes("geometry"))
-        self.restoreState(settings.bytes("state"))
+        self.restoreState(settings.bytes("state"), LAYOUT)
 
     def set_theme(self, theme: str) -> None:
         """'system', 'light' or 'dark', from now on."""
@@ -268,6 +275,7 @@ class MainWindow(QMainWindow):
         self.paint_control.begin()
         self._labelling.clear()
         self.mask_control.begin()
+        self.loop_control.begin()
         self._show_work(painting=False)
         self.centre.setCurrentIndex(0 if project is None else 1)
         for dock in self.docks:
@@ -385,10 +393,7 @@ class MainWindow(QMainWindow):
     # --- questions ----------------------------------------------------------------------------------------------------
 
     def _show_queries(self) -> None:
-        project = self.session.project
-        if project is not None:
-            names = {slide.id: slide.name for slide in project.slides()}
-            self.queue_panel.show_queries(self.session.queries(), names, project.folder / "thumbnails")
+        self.loop_control.show_queries()
         self.show_boxes()
         self._show_training()
 
@@ -438,30 +443,11 @@ class MainWindow(QMainWindow):
             self.commands.next_question()
 
     def _show_work(self, *, painting: bool) -> None:
-        """Questions, or the tools to answer one: these get the height they need, as far as there is any."""
-        dock, training = self.docks[2:]
-        if painting and not self._heights:
-            self._heights = [dock.height(), training.height()]
+        """Questions, or the tools to answer one."""
         self.work_stack.setCurrentIndex(int(painting))
-        dock.setWindowTitle("Annotate" if painting else "Questions")
+        self.work.setTabText(0, "Annotate" if painting else "Questions")
         if painting:
-            wanted = self.annotation_panel.sizeHint().height() + dock.height() - self.work_stack.height()
-            self.resizeDocks([dock, training], [wanted, max(1, sum(self._heights) - wanted)], Qt.Orientation.Vertical)
-        elif self._heights:
-            self.resizeDocks([dock, training], self._heights, Qt.Orientation.Vertical)
-            self._heights = []
-
-    def _fit_training(self) -> None:
-        """Give training the height it needs, when that has changed, as far as the questions can spare it."""
-        work, training = self.docks[2:]
-        needed = self.training_panel.needed_height(self.training_scroll.width())
-        if self.viewer.annotating is not None or not training.isVisible() or needed == self._training_px:
-            return
-        self._training_px = needed
-        title = training.height() - self.training_scroll.height()
-        wanted = title + needed + 2  # Qt shares out whole pixels in proportion, and may round
-        heights = [work.height() + training.height() - wanted, wanted]
-        self.resizeDocks([work, training], heights, Qt.Orientation.Vertical)
+            self.work.setCurrentWidget(self.work_stack)
 
     @property
     def history(self) -> History:
@@ -470,26 +456,21 @@ class MainWindow(QMainWindow):
 
     # --- training -----------------------------------------------------------------------------------------------------
 
-    def _learn_from(self, way: LearnFrom) -> None:
-        self.session.how = HowToLearn(way)
-        self._show_training()
-        self._update_actions()
-
     def _show_training(self) -> None:
-        project = self.session.project
-        if project is not None:
-            rounds = project.rounds()
-            self.training_panel.show_lessons(lessons(project), round_number=rounds[-1].number if rounds else 0)
-            self.training_panel.show_candidate(self.session.candidate())
-        QTimer.singleShot(0, self._fit_training)  # once everything has its place
+        self.loop_control.show_training()
         self._update_actions()
 
     def _on_job_started(self, job: Job) -> None:
         self.job_bar.begin(job.title)
         if job.kind == "retrain":
             self.training_panel.begin()
-            self._fit_training()
+            self._bring_up(self.training_scroll)
         self._update_actions()
+
+    def _bring_up(self, work: QWidget) -> None:
+        """Show the tab of what has begun or ended, unless the user is painting."""
+        if self.viewer.annotating is None:
+            self.work.setCurrentWidget(work)
 
     def _on_job_progressed(self, job: Job, step: Progress) -> None:
         self.job_bar.show_step(step)
@@ -497,10 +478,12 @@ class MainWindow(QMainWindow):
             self.training_panel.add_figures(step.figures)
 
     def _on_job_ended(self, job: Job, result: object = None, _advice: str = "") -> None:
-        if job.kind == "retrain" and (result is None or isinstance(result, str)):
-            self.training_panel.end()
+        if job.kind == "retrain":
+            self.training_panel.end(stopped=result is None or isinstance(result, str))
             self._show_training()
+            self._bring_up(self.training_scroll)
         elif job.kind == "ask" and (shown := self.queue_panel.shown_ids()):
+            self._bring_up(self.work_stack)
             self.queue_panel.select(shown[0])
         elif job.kind == "doctor" and isinstance(result, list):
             dialogs.TextDialog(self, title="This machine", html=dialogs.findings_html(result)).open()
@@ -558,7 +541,7 @@ class MainWindow(QMainWindow):
             return
         self.settings.set("geometry", self.saveGeometry())
         if self.session.project is not None:
-            self.settings.set("state", self.saveState())
+            self.settings.set("state", self.saveState(LAYOUT))
         self.settings.set("brush_px", self.annotation_panel.brush.value())
         self.settings.set("opacity", self.overlay_panel.opacity.value())
         self.session.shut_down()

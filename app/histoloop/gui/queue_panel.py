@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QSpinBox
+from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
-from histoloop.gui.widgets import Panel, button, label, plain_icon, row
+from histoloop.gui.ask_options import AskOptions
+from histoloop.gui.evidence import EvidenceView
+from histoloop.gui.widgets import Panel, button, label, narrow, plain_icon, row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from histoloop.store.records import QueryRecord
 
 THUMBNAIL_PX = 76
-STRATEGIES = {"entropy": "Where the model is unsure", "random": "At random"}
+LIST_PX = 108
 ALL = "All classes"
+MIDDLE_DOT = "\N{MIDDLE DOT}"
 _ID = Qt.ItemDataRole.UserRole
 
 
@@ -32,22 +35,16 @@ class QueuePanel(Panel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.strategy = QComboBox()
-        for name, text in STRATEGIES.items():
-            self.strategy.addItem(text, name)
-        self.strategy.setToolTip("How the regions are chosen")
-        self.count = QSpinBox(minimum=1, maximum=60, value=6)
-        self.count.setToolTip("How many regions")
-        self.ask = button("Ask me", primary=True, tip="Choose the regions whose annotation helps most (Ctrl+K)")
-        self.ask.clicked.connect(self.ask_now)
-        self.class_filter = QComboBox()
+        self.options = AskOptions()
+        self.options.ask_asked.connect(self.ask_asked)
+        self.class_filter = narrow(QComboBox())
         self.class_filter.addItem(ALL)
-        self.slide_filter = QComboBox()
+        self.slide_filter = narrow(QComboBox())
         self.slide_filter.addItem("All slides", None)
         self.class_filter.currentIndexChanged.connect(self._fill)
         self.slide_filter.currentIndexChanged.connect(self._fill)
         self.summary = label(role="muted", wrap=True)
-        self.list = QListWidget()
+        self.list = _List()
         self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
         self.list.setWordWrap(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -56,33 +53,43 @@ class QueuePanel(Panel):
         self.list.currentItemChanged.connect(self._on_current)
         self.list.itemActivated.connect(self._on_opened)
         self.list.itemDoubleClicked.connect(self._on_opened)
+        self.evidence = EvidenceView()
         self.open = button("Annotate", primary=True, tip="Paint this region (double-click does the same)")
         self.open.clicked.connect(lambda: self._on_opened(self.list.currentItem()))
         self.skip = button("Skip", tip="Leave this one out; it is not asked again")
         self.skip.clicked.connect(self._on_skipped)
-        self.column.addLayout(row(self.strategy, self.count, stretch=0))
-        self.column.addWidget(self.ask)
+        self.column.addWidget(self.options)
         self.column.addLayout(row(self.slide_filter, self.class_filter, stretch=0))
         self.column.addWidget(self.summary)
-        self.column.addWidget(self.list, 1)
+        self.column.addWidget(self.list, 3)
+        self.column.addWidget(self.evidence, 2)
         self.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
-        self._queries: Sequence[QueryRecord] = ()
+        self._queries: Mapping[int, QueryRecord] = {}
         self._names: Mapping[int, str] = {}
-        self._thumbnails: Path | None = None
+        self._thumbnail: Callable[[int], Path] | None = None
+        self._evidence: Callable[[int], Path] | None = None
         self._fill()
 
     def ask_now(self) -> None:
         """Ask with what is chosen here."""
-        self.ask_asked.emit(self.strategy.currentData(), self.count.value())
+        self.options.ask_now()
 
     def set_can_ask(self, can: bool) -> None:
         """Whether there is anything to ask about, and nobody busy choosing already."""
-        self.ask.setEnabled(can)
+        self.options.ask.setEnabled(can)
 
-    def show_queries(self, queries: Sequence[QueryRecord], names: Mapping[int, str], thumbnails: Path | None) -> None:
-        """List open queries; `names` are slide names by id, pictures are `query-<id>.png` in a folder."""
-        self._queries, self._names, self._thumbnails = queries, names, thumbnails
+    def show_queries(
+        self,
+        queries: Sequence[QueryRecord],
+        names: Mapping[int, str],
+        *,
+        thumbnail: Callable[[int], Path],
+        evidence: Callable[[int], Path],
+    ) -> None:
+        """List open queries; `names` are slide names by id, `thumbnail` and `evidence` the pictures by query id."""
+        self._queries, self._names = {query.id: query for query in queries}, names
+        self._thumbnail, self._evidence = thumbnail, evidence
         slides = {names[query.slide_id]: query.slide_id for query in queries}
         _refill(self.class_filter, [(ALL, None), *((name, name) for name in sorted({q.class_name for q in queries}))])
         _refill(self.slide_filter, [("All slides", None), *sorted(slides.items())])
@@ -111,7 +118,7 @@ class QueuePanel(Panel):
         wanted_class, wanted_slide = self.class_filter.currentData(), self.slide_filter.currentData()
         self.list.blockSignals(True)
         self.list.clear()
-        for query in self._queries:
+        for query in self._queries.values():
             if wanted_class in (None, query.class_name) and wanted_slide in (None, query.slide_id):
                 self._add(query)
                 if query.id == chosen:
@@ -125,17 +132,29 @@ class QueuePanel(Panel):
         self.open.setEnabled(some)
         self.skip.setEnabled(some)
         self.summary.setText(_summary(self.list.count(), len(self._queries)))
+        self._show_evidence()
 
     def _add(self, query: QueryRecord) -> None:
-        of = f"{query.class_name} \N{MIDDLE DOT} " if query.class_name else ""
-        text = f"{self._names.get(query.slide_id, '')}\n{of}score {query.score:.2f}\n{query.reason}"
-        picture = QPixmap() if self._thumbnails is None else QPixmap(str(self._thumbnails / f"query-{query.id}.png"))
+        known = [query.class_name] if query.class_name else []
+        if query.strategy != "random":
+            known.append(f"score {query.score:.2f}")
+        about = f"{f' {MIDDLE_DOT} '.join(known)}\n" if known else ""
+        text = f"{self._names.get(query.slide_id, '')}\n{about}{query.reason}"
+        picture = QPixmap() if self._thumbnail is None else QPixmap(str(self._thumbnail(query.id)))
         item = QListWidgetItem(plain_icon(picture), text)
         item.setData(_ID, query.id)
         item.setToolTip(text)
         self.list.addItem(item)
 
+    def _show_evidence(self) -> None:
+        chosen = self.current_id()
+        if chosen is None or self._evidence is None:
+            self.evidence.show_evidence(None, "")
+        else:
+            self.evidence.show_evidence(self._evidence(chosen), self._queries[chosen].strategy)
+
     def _on_current(self, item: QListWidgetItem | None) -> None:
+        self._show_evidence()
         if item is not None:
             self.query_selected.emit(int(item.data(_ID)))
 
@@ -147,6 +166,16 @@ class QueuePanel(Panel):
         chosen = self.current_id()
         if chosen is not None:
             self.query_skipped.emit(chosen)
+
+
+class _List(QListWidget):
+    """As high as there is room; it asks for little, because the panel scrolls where what is asked for does not fit."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(240, LIST_PX)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, LIST_PX)
 
 
 def _summary(shown: int, total: int) -> str:

@@ -14,9 +14,11 @@ from PySide6.QtCore import QCoreApplication
 from scipy import ndimage
 
 from histoloop.gui.application import make_application
+from histoloop.gui.ask_options import HowToAsk
 from histoloop.gui.main_window import MainWindow
 from histoloop.gui.mouse import drag
 from histoloop.gui.settings import Settings
+from histoloop.gui.similar_dialog import SimilarDialog
 from histoloop.gui.size_picker import STEP_PERCENT
 from histoloop.slides.synthetic import SyntheticTissue
 from histoloop.store.files import write_beside
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from PySide6.QtWidgets import QWidget
+
     from histoloop.annotations.records import Mask
+    from histoloop.workflows.rounds import Candidate
 
 SIZE_PX = (1480, 920)
 SEED = 0
 ANNOTATIONS = 6
+LATER_ANNOTATIONS = 3
 STROKES = 8
 SAID_ZOOM = 2.5
 PATIENCE_S = 600.0
@@ -87,7 +93,7 @@ class _Tour:
         self._truth = {name: SyntheticTissue(spec) for name, spec in specifications(SEED).items()}
 
     def run(self) -> None:
-        """Open, predict, query, paint, retrain, keep, export, say label and size."""
+        """Open, predict, query, paint, retrain, keep, export, say label and size, compare, go on for two rounds."""
         window = self.window
         window.resize(*SIZE_PX)
         window.set_theme("light")
@@ -101,6 +107,8 @@ class _Tour:
         self._export()
         self._say_label_and_size()
         self._draw_otherwise_and_compare()
+        self._learn_from_similar_regions()
+        self._look_at_the_learning_curve()
 
     def _open_and_predict(self) -> None:
         window, jobs = self.window, self.window.session.jobs
@@ -123,38 +131,52 @@ class _Tour:
             window.actions_[name].trigger()
 
     def _ask(self) -> None:
-        window = self.window
-        window.queue_panel.count.setValue(ANNOTATIONS)
+        self._ask_by(HowToAsk(count=ANNOTATIONS))
+        self.picture("questions", "The regions whose annotation helps most")
+
+    def _ask_by(self, how: HowToAsk) -> None:
+        window, options = self.window, self.window.queue_panel.options
+        options.strategy.setCurrentIndex(options.strategy.findData(how.strategy))
+        options.count.setValue(how.count)
         window.actions_["ask"].trigger()
         self.wait(lambda: window.session.jobs.current is None, "the questions")
         self.wait(lambda: not window.opener.busy, "the slide of the first question")
         self.settle()
-        self.picture("questions", "The regions whose annotation helps most")
 
     def _annotate(self) -> None:
         window = self.window
         window.actions_["next_question"].trigger()
-        for number in range(ANNOTATIONS):
-            self.wait(lambda: window.viewer.annotating is not None, "the region to open")
-            active = window.session.active
-            if active is None or window.session.project is None:
-                raise TourError("no region is open")
-            self.settle()
-            slide = window.session.project.slide(active.record.slide_id)
-            truth = self._truth[slide.name].read(active.record.region)[1]
-            if number == 0:
-                self.picture("annotate", "A region to paint, begun with the model's mask")
-                self._paint_by_hand(truth)
+        truth = self._truth_in_hand()
+        self.picture("annotate", "A region to paint, begun with the model's mask")
+        self._paint_by_hand(truth)
+        window.viewer.replace_mask(truth)
+        self.wait(lambda: window.annotation_panel.saved.text() == "Saved", "the painting to be saved")
+        self.picture("painted", "The region as the annotator wants it")
+        self._answer(ANNOTATIONS)
+        self.picture("annotated", "All questions are answered")
+
+    def _truth_in_hand(self) -> Mask:
+        """The mask that the region in hand should have."""
+        window = self.window
+        self.wait(lambda: window.viewer.annotating is not None, "the region to open")
+        active = window.session.active
+        if active is None or window.session.project is None:
+            raise TourError("no region is open")
+        self.settle()
+        slide = window.session.project.slide(active.record.slide_id)
+        return self._truth[slide.name].read(active.record.region)[1]
+
+    def _answer(self, count: int) -> None:
+        """Paint so many questions, from the one in hand on, as they should be."""
+        window = self.window
+        for _question in range(count):
+            truth, before = self._truth_in_hand(), _active_id(window)
             window.viewer.replace_mask(truth)
             window.annotation_panel.choose_class(int(max(1, truth.max())))
             self.wait(lambda: window.annotation_panel.saved.text() == "Saved", "the painting to be saved")
-            if number == 0:
-                self.picture("painted", "The region as the annotator wants it")
-            before = active.record.id
             window.actions_["finish"].trigger()
             self.wait(lambda before=before: _active_id(window) != before, "the region to be finished")  # type: ignore[misc]
         self.settle()
-        self.picture("annotated", "All questions are answered")
 
     def _paint_by_hand(self, truth: Mask) -> None:
         """Strokes with the mouse where the mask is wrong the most: brush where tissue is missing, eraser where not."""
@@ -284,6 +306,42 @@ class _Tour:
         window.actions_["compare"].trigger()
         self.settle()
 
+    def _learn_from_similar_regions(self) -> None:
+        """Ask about what looks unlike anything annotated; then similar regions teach too."""
+        self._ask_by(HowToAsk("k-center", LATER_ANNOTATIONS))
+        self.picture("unlike", "Regions unlike anything annotated, each beside the annotated one most like it")
+        window, decision = self.window, self.window.training_panel.decision
+        candidate = self._another_round(propagation=True)
+        self.figures["similar regions"] = candidate.pseudo
+        if candidate.pseudo:
+            decision.similar.click()
+            (dialog,) = window.training_panel.findChildren(SimilarDialog)
+            self.picture("similar", "Regions that nobody annotated and the model learned from", of=dialog)
+            dialog.close()
+        window.actions_["keep"].trigger()
+
+    def _look_at_the_learning_curve(self) -> None:
+        self._ask_by(HowToAsk("entropy", LATER_ANNOTATIONS))
+        candidate = self._another_round(propagation=False)
+        self.figures["dice after three rounds"] = candidate.new_dice
+        self.picture("learning", "Three rounds, and what the next annotations may be worth")
+        self.window.actions_["keep"].trigger()
+
+    def _another_round(self, *, propagation: bool) -> Candidate:
+        """Answer what is asked and retrain quickly."""
+        window, options = self.window, self.window.training_panel.options
+        window.actions_["next_question"].trigger()
+        self._answer(len(window.session.queries()))
+        options.pace.setCurrentIndex(options.pace.findData("quick"))
+        options.propagation.setChecked(propagation)
+        window.actions_["retrain"].trigger()
+        self.wait(lambda: window.session.jobs.current is None, "the retraining")
+        candidate = window.session.candidate()
+        if candidate is None:
+            raise TourError(window.banner.text.text() or "no candidate came of the retraining")
+        self.settle()
+        return candidate
+
     # --- waiting, pictures, results -----------------------------------------------------------------------------------
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
@@ -304,11 +362,11 @@ class _Tour:
         for _turn in range(5):
             QCoreApplication.processEvents()
 
-    def picture(self, name: str, what: str) -> None:
-        """Keep the window as it is now."""
+    def picture(self, name: str, what: str, *, of: QWidget | None = None) -> None:
+        """Keep the window, or another one, as it is now."""
         QCoreApplication.processEvents()
         file = f"{len(self.steps) + 1:02d}-{name}.png"
-        self.window.grab().save(str(self.out / file))
+        (of or self.window).grab().save(str(self.out / file))
         now = time.monotonic()
         self.steps.append(Step(file, what, round(now - self._last, 1)))
         self._last = now

@@ -4,93 +4,91 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QWidget
 
 from histoloop.gui.curve import TrainingCurve
-from histoloop.gui.widgets import Panel, action_button, label, row, set_role
+from histoloop.gui.learn_options import LearnOptions
+from histoloop.gui.rounds_curve import RoundsCurve
+from histoloop.gui.widgets import Panel, action_button, button, label, row, set_role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from histoloop.gui.actions import Actions
-    from histoloop.workflows.rounds import Candidate, LearnFrom, Lessons
-
-
-WAYS: tuple[tuple[LearnFrom, str, str], ...] = (
-    ("masks", "Painted masks", "The decoder learns outlines; what the model knows of labels stays as it is."),
-    (
-        "sizes",
-        "Sizes and labels, then masks",
-        "The model learns how much of each region is foreground; then outlines from what is painted, if anything is.",
-    ),
-    (
-        "labels",
-        "Labels, then masks",
-        "The model learns which label regions and slides have; then outlines from what is painted, if anything is.",
-    ),
-    (
-        "min-max",
-        "Labels, by min-max entropy",
-        "The model learns from labels alone to find all that speaks for them, by hiding what it has found already.",
-    ),
-)
-"""What a retraining can learn from: for the program, for the user, and why."""
+    from histoloop.workflows.rounds import Candidate, LearnFrom, Lessons, Measured
 
 
 class TrainingPanel(Panel):
     """Shows what it is told; the buttons are the actions of the menu."""
 
-    way_chosen = Signal(str)
-
     def __init__(self, actions: Actions) -> None:
         super().__init__()
-        self.way = QComboBox()
-        for way, title, why in WAYS:
-            self.way.addItem(title, way)
-            self.way.setItemData(self.way.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
-        self.way.setToolTip("What retraining learns from")
-        self.way.currentIndexChanged.connect(lambda _index: self.way_chosen.emit(self.way.currentData()))
+        self.options = LearnOptions()
         self.retrain = action_button(actions["retrain"], primary=True)
         self.state = label(role="muted", wrap=True)
         self.curve = TrainingCurve()
         self.decision = _Decision(actions)
-        self.column.addLayout(row(label("Learn from"), self.way))
-        self.column.addWidget(self.retrain)
-        self.column.addWidget(self.state)
-        self.column.addWidget(self.decision)
-        self.column.addWidget(self.curve)
+        self.estimate = label(role="muted", wrap=True)
+        self.rounds = RoundsCurve()
+        for widget in (
+            self.options,
+            self.retrain,
+            self.estimate,
+            self.state,
+            self.decision,
+            self.curve,
+            self.rounds,
+        ):
+            self.column.addWidget(widget)
         self.column.addStretch(1)
-        self.curve.setVisible(False)
         self.decision.setVisible(False)
+        self._running = False
+        self._curve_wanted = False
+        self._arrange()
 
     def show_lessons(self, lessons: Lessons, *, round_number: int) -> None:
         """What there is to learn from in the chosen way, and what is held out to measure."""
         before = f"Round {round_number} is done. " if round_number else ""
         held_out = f", {lessons.held_out} held out to measure" if lessons.held_out else ""
-        way: LearnFrom = self.way.currentData()
+        way: LearnFrom = self.options.how().learn_from
         if not lessons.suffice(way):
             self.state.setText(f"{before}{_WANTED[way]}{_others(lessons, way)}")
             return
         self.state.setText(f"{before}{_there(lessons, way)} to learn from{held_out}.{_others(lessons, way)}")
 
-    def needed_height(self, width: int) -> int:
-        """The height at which nothing has to be scrolled at a width (both in pixels)."""
-        return self.column.totalHeightForWidth(width)
+    def show_estimate(self, text: str) -> None:
+        """How long a retraining in the chosen way may take; empty while none can begin."""
+        self.estimate.setVisible(bool(text) and not self._running)
+        self.estimate.setText(f"Takes {text}.")
+
+    def show_rounds(self, rounds: Sequence[Measured]) -> None:
+        """The rounds that were measured, in their order."""
+        self.rounds.show_rounds(rounds)
+        self._arrange()
 
     def begin(self) -> None:
         """A training has begun."""
         self.curve.clear()
-        self.curve.setVisible(True)
+        self._running = self._curve_wanted = True
+        self.estimate.setVisible(False)
         self.decision.setVisible(False)
+        self._arrange()
 
     def add_figures(self, figures: Mapping[str, float]) -> None:
         """The figures of an epoch."""
         self.curve.add(figures)
 
-    def end(self) -> None:
-        """It was stopped or failed."""
-        self.curve.setVisible(False)
+    def end(self, *, stopped: bool) -> None:
+        """It is over; `stopped` when nothing came of it."""
+        self._running = False
+        self._curve_wanted = not stopped
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """The curve of the training while one runs, else the learning curve of the rounds where there is one."""
+        enough = self.rounds.has_enough()
+        self.rounds.setVisible(enough and not self._running)
+        self.curve.setVisible(self._running or (self._curve_wanted and not enough))
 
     def show_candidate(self, candidate: Candidate | None) -> None:
         """Ask for the decision about a candidate; None when there is none."""
@@ -138,11 +136,12 @@ class _Decision(QWidget):
         self.heading = label(role="heading", wrap=True)
         self.dice = label(role="figure")
         self.verdict = label(wrap=True)
+        self.similar = button("", tip="Regions that were learned from with the model's own masks")
         self.show_new = QCheckBox("Show the new masks")
         self.show_new.setChecked(True)
         self.keep = action_button(actions["keep"], text="Keep", primary=True)
         self.roll_back = action_button(actions["roll_back"], text="Roll back")
-        for widget in (self.heading, self.dice, self.verdict, self.show_new):
+        for widget in (self.heading, self.dice, self.verdict, self.similar, self.show_new):
             panel.column.addWidget(widget)
         panel.column.addLayout(row(self.keep, self.roll_back, stretch=0))
         self.setLayout(panel.column)
@@ -151,6 +150,8 @@ class _Decision(QWidget):
         count = "annotation" if candidate.annotations == 1 else "annotations"
         self.heading.setText(f"Round {candidate.round}: learned from {candidate.annotations} {count}")
         self.show_new.setChecked(True)
+        self.similar.setVisible(candidate.pseudo > 0)
+        self.similar.setText(f"Look at {_count(candidate.pseudo, 'similar region')}")
         old, new = candidate.old_dice, candidate.new_dice
         self.dice.setVisible(old is not None and new is not None)
         if old is None or new is None:

@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QIcon, QPixmap
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MARGIN_PX = 12
+NARROW_CHARACTERS = 6
 
 
 class Panel(QWidget):
@@ -101,6 +113,42 @@ class Switch(QWidget):
     def _press(self, index: int) -> None:
         self.take(index)
         self.chosen.emit(index)
+
+
+class Fold(QWidget):
+    """A title that shows and hides what is below it; folded at first."""
+
+    def __init__(self, content: QWidget, *, title: str = "") -> None:
+        super().__init__()
+        self.head = QToolButton()
+        self.head.setObjectName("fold")
+        self.head.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.head.setCheckable(True)
+        self.head.toggled.connect(self._on_toggled)
+        self.content = content
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(self.head)
+        column.addWidget(content)
+        self.set_title(title)
+        self._on_toggled(False)
+
+    def set_title(self, title: str) -> None:
+        """What the fold says of its content."""
+        self.head.setText(title)
+
+    def _on_toggled(self, on: bool) -> None:
+        self.content.setVisible(on)
+        self.head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+
+
+def narrow(box: QComboBox) -> QComboBox:
+    """Let a box be narrower than its longest entry, which its list shows in full."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(NARROW_CHARACTERS)
+    box.view().setTextElideMode(Qt.TextElideMode.ElideRight)
+    return box
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:

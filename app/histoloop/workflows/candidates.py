@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,21 @@ def region_side_px(downsample: float, region_map_px: int = REGION_MAP_PX) -> int
     if not SMALLEST_MAP_PX <= region_map_px <= LARGEST_MAP_PX:
         raise ValueError(f"regions are {SMALLEST_MAP_PX} to {LARGEST_MAP_PX} px wide, not {region_map_px}")
     return min(MAX_REGION_PX, max(1, round(region_map_px * downsample)))
+
+
+def about_how_many(project: Project, *, region_map_px: int = REGION_MAP_PX) -> int:
+    """About how many candidates there are, by the share of tissue that predicting measured: no slide is opened."""
+    mpp = project.current_card().mpp
+    total = 0
+    for slide in project.slides():
+        if slide.found and slide.tissue_px is not None and project.map_folder(slide.id) is not None:
+            side = region_side_px(1.0 if slide.mpp is None else mpp / slide.mpp, region_map_px)
+            squares = math.ceil(slide.width / side) * math.ceil(slide.height / side)
+            total += max(1, round(squares * slide.tissue_px / slide.extent.area))
+    painted = (AnnotationStatus.DONE, AnnotationStatus.DRAFT)
+    asked = sum(annotation.status in painted for annotation in project.annotations())
+    asked += sum(len(project.queries(status=status)) for status in (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL))
+    return max(0, total - asked)
 
 
 def class_of(record: SlideRecord) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from histoloop.store.maps import open_map
 from histoloop.workflows.rounds import HowToLearn, lessons
 
 if TYPE_CHECKING:
@@ -88,11 +87,11 @@ def _factor(propagation: bool, consistency: bool, *, quick: bool) -> float:
 
 
 def _predicting(project: Project) -> float:
-    pixels = 0.0
+    mpp, pixels = project.current_card().mpp, 0.0
     for slide in project.slides():
-        folder = project.map_folder(slide.id)
-        if folder is not None:
-            pixels += slide.width * slide.height / open_map(folder).downsample ** 2
+        if project.map_folder(slide.id) is not None:
+            downsample = 1.0 if slide.mpp is None else mpp / slide.mpp
+            pixels += slide.extent.area / downsample**2
     return SECONDS_PER_MEGAPIXEL * pixels / 1e6
 
 

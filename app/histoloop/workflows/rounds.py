@@ -137,6 +137,25 @@ def candidate_of(record: RoundRecord) -> Candidate:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A round whose model was measured: mean Dice on `held_out` regions after `annotations` to learn from."""
+
+    round: int
+    annotations: int
+    dice: float
+    held_out: int
+
+
+def measured_rounds(project: Project) -> list[Measured]:
+    """The rounds with a Dice on held-out regions, in their order; those rolled back are measurements too."""
+    return [
+        Measured(record.number, record.annotations, record.figures["dice"], int(record.figures["held_out"]))
+        for record in project.rounds()
+        if record.figures.get("held_out") and "dice" in record.figures
+    ]
+
+
 def open_candidate(project: Project) -> Candidate | None:
     """The candidate of the last round while nobody has decided about it; None when there is nothing to decide."""
     rounds = project.rounds()

@@ -9,7 +9,7 @@ import pytest
 from histoloop.errors import ProjectError
 from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.rounds import Candidate, keep, open_candidate, roll_back
+from histoloop.workflows.rounds import Candidate, Measured, keep, measured_rounds, open_candidate, roll_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,3 +106,11 @@ def test_a_candidate_is_still_open_after_the_project_was_closed_and_opened(proje
         assert candidate is not None
         keep(again, candidate.model_id)
     assert project.current_model().id == model_id
+
+
+def test_rounds_that_were_measured_make_the_learning_curve(project: Project) -> None:
+    retrained(project, {"loss": 0.3}, annotations=2)
+    roll_back(project, project.models()[-1].id)
+    retrained(project, annotations=5)
+    roll_back(project, project.models()[-1].id)
+    assert measured_rounds(project) == [Measured(round=2, annotations=5, dice=0.74, held_out=2)]
