@@ -2,8 +2,8 @@
 
     python tests/benchmarks/kept_features.py [--data FOLDER] [--regions 8] [--passes 50] [--write]
 
-Both ways score the same regions of GlaS by the shipped model, one after the other in the same process, and the scores are
-compared: the plain way runs the whole network for every pass of every strategy, the other the backbone once.
+Both ways score the same regions of GlaS by the shipped model, one after the other in the same process, and the scores
+are compared: the plain way runs the whole network for every pass of every strategy, the other the backbone once.
 With --write the table between the marks of docs/active-learning.md is made anew.
 """
 
@@ -14,8 +14,8 @@ import os
 import statistics
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from histoloop.acquisition.discrepancy import cod
@@ -28,6 +28,9 @@ from histoloop.training.outputs import normalise
 from histoloop.training.samples import collate
 from histoloop.workflows.models import load_model
 from histoloop.workflows.shipped import DEFAULT_MODEL, find_model
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "active-learning.md"
@@ -80,7 +83,11 @@ def compare(model, tile, passes: int) -> dict[str, tuple[float, float, float, fl
         return decode(decoder, features, device=CPU, dropout=dropout)
 
     found: dict[str, tuple[float, float, float, float]] = {}
-    for name, score in (("entropy", entropy), ("cod, two models", change), (f"mc-dropout, {passes} passes", dropped(passes))):
+    for name, score in (
+        ("entropy", entropy),
+        ("cod, two models", change),
+        (f"mc-dropout, {passes} passes", dropped(passes)),
+    ):
         times, scores = [], []
         for run in (whole, kept):
             torch.manual_seed(0)
