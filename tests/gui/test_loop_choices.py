@@ -12,6 +12,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.gui.curve import TrainingCurve
 from histoloop.gui.evidence import EvidenceView
 from histoloop.gui.learn_options import PACES, WAYS, how_to_learn
 from histoloop.gui.rounds_curve import RoundsCurve
@@ -154,6 +155,17 @@ def test_how_long_a_round_may_take_is_told_once_there_is_something_to_learn(pain
     assert thorough.startswith("Takes about ")
     choose(panel.options.pace, "self-supervised")
     assert "hours" in panel.estimate.text()
+
+
+def test_the_curve_goes_on_when_a_second_pass_counts_its_epochs_from_one_again(qtbot) -> None:
+    curve = TrainingCurve()
+    qtbot.addWidget(curve)
+    for epoch, loss in ((1, 0.9), (2, 0.7), (3, 0.6), (1, 0.5), (2, 0.4)):
+        curve.add({"epoch": epoch, "loss": loss})
+    assert curve.epochs("loss") == [1, 2, 3, 4, 5]
+    curve.clear()
+    curve.add({"epoch": 1, "loss": 0.9, "dice": 0.5})
+    assert curve.epochs("dice") == [1]
 
 
 # --- after the rounds -------------------------------------------------------------------------------------------------
