@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
 from histoloop.acquisition.strategies import STRATEGIES
@@ -17,6 +18,7 @@ from histoloop.gui.evidence import EvidenceView
 from histoloop.gui.learn_options import PACES, WAYS, how_to_learn
 from histoloop.gui.rounds_curve import RoundsCurve
 from histoloop.gui.similar_dialog import SimilarDialog
+from histoloop.gui.theme import DARK, LIGHT
 from histoloop.store.project import Project
 from histoloop.workflows.candidates import Candidate
 from histoloop.workflows.propagate import keep_pseudo_regions
@@ -56,8 +58,20 @@ def test_the_papers_advice_is_a_line_until_one_asks_why(opened: MainWindow) -> N
     assert "Zolfaghari Bengar" not in options.advice.text()
     options.advice.linkActivated.emit("why")
     assert "Zolfaghari Bengar et al. 2021" in options.advice.text()
+    options.advice.linkActivated.emit("why")
     choose(options.strategy, "random")
     assert "The papers would too" in options.advice.text()
+
+
+def test_the_link_to_the_reasons_has_the_colour_of_the_theme(opened: MainWindow) -> None:
+    def colours() -> set[int]:
+        picture = opened.queue_panel.options.advice.grab().toImage()
+        return {picture.pixel(x, y) for x in range(picture.width()) for y in range(picture.height())}
+
+    opened.set_theme("light")
+    assert QColor(LIGHT["accent"]).rgb() in colours()
+    opened.set_theme("dark")
+    assert QColor(DARK["accent"]).rgb() in colours()
 
 
 def test_how_to_ask_is_kept_with_the_project(opened: MainWindow, project_folder: Path, qtbot) -> None:
