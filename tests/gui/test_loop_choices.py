@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
 from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.gui.curve import TrainingCurve
 from histoloop.gui.evidence import EvidenceView
 from histoloop.gui.learn_options import PACES, WAYS, how_to_learn
 from histoloop.gui.rounds_curve import RoundsCurve
 from histoloop.gui.similar_dialog import SimilarDialog
+from histoloop.gui.theme import DARK, LIGHT
 from histoloop.store.project import Project
 from histoloop.workflows.candidates import Candidate
 from histoloop.workflows.propagate import keep_pseudo_regions
@@ -55,8 +58,20 @@ def test_the_papers_advice_is_a_line_until_one_asks_why(opened: MainWindow) -> N
     assert "Zolfaghari Bengar" not in options.advice.text()
     options.advice.linkActivated.emit("why")
     assert "Zolfaghari Bengar et al. 2021" in options.advice.text()
+    options.advice.linkActivated.emit("why")
     choose(options.strategy, "random")
     assert "The papers would too" in options.advice.text()
+
+
+def test_the_link_to_the_reasons_has_the_colour_of_the_theme(opened: MainWindow) -> None:
+    def colours() -> set[int]:
+        picture = opened.queue_panel.options.advice.grab().toImage()
+        return {picture.pixel(x, y) for x in range(picture.width()) for y in range(picture.height())}
+
+    opened.set_theme("light")
+    assert QColor(LIGHT["accent"]).rgb() in colours()
+    opened.set_theme("dark")
+    assert QColor(DARK["accent"]).rgb() in colours()
 
 
 def test_how_to_ask_is_kept_with_the_project(opened: MainWindow, project_folder: Path, qtbot) -> None:
@@ -154,6 +169,17 @@ def test_how_long_a_round_may_take_is_told_once_there_is_something_to_learn(pain
     assert thorough.startswith("Takes about ")
     choose(panel.options.pace, "self-supervised")
     assert "hours" in panel.estimate.text()
+
+
+def test_the_curve_goes_on_when_a_second_pass_counts_its_epochs_from_one_again(qtbot) -> None:
+    curve = TrainingCurve()
+    qtbot.addWidget(curve)
+    for epoch, loss in ((1, 0.9), (2, 0.7), (3, 0.6), (1, 0.5), (2, 0.4)):
+        curve.add({"epoch": epoch, "loss": loss})
+    assert curve.epochs("loss") == [1, 2, 3, 4, 5]
+    curve.clear()
+    curve.add({"epoch": 1, "loss": 0.9, "dice": 0.5})
+    assert curve.epochs("dice") == [1]
 
 
 # --- after the rounds -------------------------------------------------------------------------------------------------

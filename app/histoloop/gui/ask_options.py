@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
 from histoloop.acquisition.strategies import STRATEGIES
@@ -53,6 +53,7 @@ class AskOptions(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._ready = False
         self.strategy = narrow(QComboBox())
         for strategy in STRATEGIES.values():
             self.strategy.addItem(strategy.title, strategy.name)
@@ -94,6 +95,7 @@ class AskOptions(QWidget):
             box.currentIndexChanged.connect(lambda _index: self._on_changed())
         self.count.valueChanged.connect(lambda _value: self._on_changed())
         self.take(HowToAsk())
+        self._ready = True
 
     def how(self) -> HowToAsk:
         """What is chosen."""
@@ -127,6 +129,13 @@ class AskOptions(QWidget):
         """What the papers would do at this budget; None: nothing is known of it."""
         self._advised = advised
         self._describe()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Give the link the colour of a new theme: a label keeps the one it had when its text was set."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self._ready:
+            self.advice.clear()
+            self._describe()
 
     def _on_changed(self) -> None:
         self._describe()

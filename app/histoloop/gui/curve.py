@@ -23,6 +23,7 @@ class TrainingCurve(QWidget):
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._points: dict[str, list[tuple[float, float]]] = {"loss": [], "dice": []}
+        self._epoch = self._before = 0.0
 
     def sizeHint(self) -> QSize:
         """As wide as there is room."""
@@ -32,14 +33,27 @@ class TrainingCurve(QWidget):
         """Begin a new training."""
         for points in self._points.values():
             points.clear()
+        self._epoch = self._before = 0.0
         self.update()
 
     def add(self, figures: Mapping[str, float]) -> None:
-        """The figures of an epoch; what is not among them was not measured."""
+        """The figures of an epoch; what is not among them was not measured.
+
+        A training that counts its epochs from one again, for another pass, goes on where it was.
+        """
+        if "epoch" not in figures:
+            return
+        if figures["epoch"] < self._epoch:
+            self._before += self._epoch
+        self._epoch = figures["epoch"]
         for name, points in self._points.items():
-            if name in figures and "epoch" in figures:
-                points.append((figures["epoch"], figures[name]))
+            if name in figures:
+                points.append((self._before + self._epoch, figures[name]))
         self.update()
+
+    def epochs(self, name: str) -> list[float]:
+        """Where the values of 'loss' or 'dice' are drawn."""
+        return [epoch for epoch, _value in self._points[name]]
 
     def values(self, name: str) -> list[float]:
         """What is drawn as 'loss' or 'dice'."""

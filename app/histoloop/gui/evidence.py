@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MOST_PX, LEAST_PX = 220, 130
+MOST_PX, LEAST_PX = 220, 170
 """Height of the picture, by what room there is."""
 _UNSURE = "Yellow: the model is unsure."
 _CHANGED = "Yellow: changed since the last round."

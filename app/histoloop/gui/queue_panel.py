@@ -61,8 +61,8 @@ class QueuePanel(Panel):
         self.column.addWidget(self.options)
         self.column.addLayout(row(self.slide_filter, self.class_filter, stretch=0))
         self.column.addWidget(self.summary)
-        self.column.addWidget(self.list, 3)
-        self.column.addWidget(self.evidence, 2)
+        self.column.addWidget(self.list, 2)
+        self.column.addWidget(self.evidence, 3)
         self.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
         self._queries: Mapping[int, QueryRecord] = {}
