@@ -328,9 +328,6 @@ def test_every_label_of_a_row_is_checked(tmp_path: Path) -> None:
     message = str(refusal(manifest(tmp_path, *rows)))
     assert "line 3: the label 'malignant' is given twice" in message
     assert "line 3: the label 'malignant' is 'Malignant' in line 2" in message
-    unknown = manifest(tmp_path, "a.png,benign;malignent,,p1,train,", GOOD[1])
-    message = str(refusal(unknown, scheme=TWO))
-    assert "line 2: the class 'malignent' is unknown (did you mean 'malignant'?)" in message
 
 
 def test_training_tiles_that_all_have_the_same_labels_are_refused(tmp_path: Path) -> None:

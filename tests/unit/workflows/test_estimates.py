@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from histoloop.workflows.estimates import SECONDS, estimate, extent_figures, in_words
+from histoloop.workflows.estimates import SECONDS, SECONDS_PER_MEGAPIXEL, estimate, extent_figures, in_words
 from histoloop.workflows.rounds import HowToLearn
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def test_slides_that_are_predicted_anew_take_their_time(
     project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
 ) -> None:
     before = estimate(project, HowToLearn()).seconds
-    add_map(add_slide(width=1000, height=2000), 0.5)
-    assert estimate(project, HowToLearn()).seconds == pytest.approx(before + 5.0)
+    add_map(add_slide(width=1000, height=2000, mpp=1.0), 0.5)
+    found = estimate(project, HowToLearn()).seconds
+    assert found == pytest.approx(before + 2 * SECONDS_PER_MEGAPIXEL)
 
 
 def test_the_last_round_of_the_same_kind_tells(project: Project) -> None:

@@ -264,15 +264,12 @@ def test_new_questions_supersede_those_that_nobody_answered(project: Project) ->
 # --- nothing to ask ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", ["entrophy", "k-center"])
 @pytest.mark.usefixtures("wide")
-def test_a_strategy_that_cannot_be_had_is_refused_with_the_choices_and_leaves_the_queue(
-    project: Project, strategy: str
-) -> None:
+def test_a_strategy_that_is_not_known_is_refused_with_the_choices_and_leaves_the_queue(project: Project) -> None:
     before = list(asked(project))
-    with pytest.raises(ProjectError, match=f"no strategy '{strategy}'") as caught:
-        asked(project, strategy=strategy)
-    assert "entropy, random" in caught.value.advice
+    with pytest.raises(ProjectError, match="no strategy 'entrophy'") as caught:
+        asked(project, strategy="entrophy")
+    assert "random, entropy" in caught.value.advice
     assert project.queries() == before
 
 
@@ -337,7 +334,9 @@ def test_asking_tells_of_each_slide_and_question(project: Project) -> None:
     steps: list[Progress] = []
     finish(ask(project, count=2), steps.append)
     assert [(step.stage, step.done, step.total, step.message) for step in steps] == [
-        ("Looking for regions", 0, 1, "wide.png"), ("Preparing the queue", 0, 2, ""), ("Preparing the queue", 1, 2, ""),
+        ("Looking for regions", 0, 1, "wide.png"),
+        *(("Comparing regions", number, 3, "") for number in range(3)),
+        ("Preparing the queue", 0, 2, ""), ("Preparing the queue", 1, 2, ""),
     ]  # fmt: skip
 
 
