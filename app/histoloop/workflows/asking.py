@@ -194,4 +194,4 @@ class _Shown:
             return Evidence()
         distances = np.linalg.norm(embeddings(self.annotated) - embeddings([region]), axis=1)
         nearest = self.annotated[int(distances.argmin())]
-        return Evidence(beside=nearest.pixels(), beside_name=nearest.name)
+        return Evidence(beside=nearest.pixels(), beside_name=nearest.slide.name)

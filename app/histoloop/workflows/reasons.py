@@ -13,7 +13,8 @@ from histoloop.exchange.heat import heat
 UNSURE = (0.25, 0.75)
 """Probabilities between which a pixel counts as unsure in the reason that the user reads."""
 
-EVIDENCE_OPACITY = 0.6
+EVIDENCE_OPACITY = 0.7
+FAINT = 0.15
 GAP_PX = 4
 
 
@@ -55,7 +56,7 @@ def reason(strategy: str, evidence: Evidence) -> str:
     if strategy == "learned-loss":
         return "The model expects to be wrong here, judging by where it was wrong before."
     if evidence.beside is not None:
-        return f"It looks unlike all that is annotated; {evidence.beside_name} comes nearest."
+        return f"It looks unlike all that is annotated; a region of {evidence.beside_name} comes nearest."
     return "It is the most typical region: nothing is annotated yet to compare with."
 
 
@@ -65,7 +66,8 @@ def picture(pixels: NDArray[np.uint8], evidence: Evidence) -> Image.Image | None
     if evidence.strength is not None:
         strength = np.asarray(evidence.strength, np.float32)
         stretched = np.asarray(Image.fromarray(strength).resize((width, height), Image.Resampling.BILINEAR))
-        opacity = EVIDENCE_OPACITY * np.clip(stretched, 0, 1)[..., None]
+        shown = np.clip((stretched - FAINT) / (1 - FAINT), 0, 1)  # what is faint leaves the tissue to be seen
+        opacity = EVIDENCE_OPACITY * shown[..., None]
         grey = pixels.mean(axis=2, keepdims=True)
         return Image.fromarray((grey * (1 - opacity) + heat(stretched) * opacity).round().astype(np.uint8))
     if evidence.beside is not None:

@@ -77,8 +77,8 @@ def retrain(
     recipe = _recipe(how, epochs, theta_0)
     if how.pace == "self-supervised":
         seen = yield from _seen_by(project, theta_0, seed)
-        training = [_labelled(tile, theta_0) for tile in (*training, *seen)]
-        _check_classes(training)
+        labelled = [_labelled(tile, theta_0) for tile in (*training, *seen)]
+        _check_classes(labelled)
         backbone = yield from _self_supervised(project, theta_0, epochs=epochs, device=device, seed=seed)
         taught = yield from teach(
             Lesson(
@@ -86,7 +86,7 @@ def retrain(
                 current=old,
                 recipe=recipe,
                 learn_from="labels",
-                training=training,
+                training=labelled,
                 held_out=held_out,
                 pseudo=(),
                 unlabelled=(),
