@@ -76,12 +76,13 @@ def main() -> None:
         "--data", type=Path, default=Path(os.environ.get("HISTOLOOP_DATA", ROOT.parent / "shared/data"))
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--schedules", default=",".join(SCHEDULES), help="train these ('': only --write)")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     (options.results / "models").mkdir(parents=True, exist_ok=True)
     missing = [
         (schedule, budget)
-        for schedule in SCHEDULES
+        for schedule in filter(None, options.schedules.split(","))
         for budget in BUDGETS
         if not _file(options.results, schedule, budget, options.seed).exists()
     ]

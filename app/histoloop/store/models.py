@@ -25,7 +25,7 @@ METRICS = "metrics.json"
 EARLIER = "earlier.safetensors"
 """The way back to the state one epoch before: what to add to the weights, for those tensors that it changes. Half
 precision holds a small difference as exactly as a large one; two states stored apart would differ by their rounding,
-which is as large as what a last epoch of a low learning rate changes."""
+which is of the order of what a last epoch of a low learning rate changes."""
 _DIGEST = "digest"
 
 

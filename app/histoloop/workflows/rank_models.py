@@ -198,13 +198,19 @@ def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device:
 
 
 def _warnings(cards: Sequence[Card]) -> list[str]:
-    recipes = {str(card.training.get("recipe", "")) for card in cards}
-    if len(recipes) < 2:
-        return []
-    return [
-        "These models come from different recipes: how far an output moves in an epoch also depends on the learning "
-        "rate and on the steps of an epoch, so that the ranking says little across recipes."
-    ]
+    """What makes the order doubtful; measured in docs/active-learning.md."""
+    found = []
+    if len({card.training.get("recipe") for card in cards}) > 1:
+        found.append(
+            "These models come from different recipes: how far an output moves in an epoch also depends on the "
+            "learning rate and on the steps of an epoch, so that the ranking says little across recipes."
+        )
+    if len({(card.training.get("masks"), card.training.get("regions")) for card in cards}) > 1:
+        found.append(
+            "These models learned from different numbers of masks or regions: one that learned from few may move "
+            "little because it fits those few, and come first without being better."
+        )
+    return found
 
 
 def keeps_earlier(folder: Path) -> bool:

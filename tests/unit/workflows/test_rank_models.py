@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from histoloop.cli import main
 from histoloop.errors import ModelError, ProjectError
 from histoloop.geometry import Region
 from histoloop.progress import finish
-from histoloop.store.cards import load_card
+from histoloop.store.cards import card_text, load_card
 from histoloop.store.models import EARLIER, load_weights, save_model
 from histoloop.workflows.models import load_model, one_epoch_earlier
 from histoloop.workflows.projects import create_project
@@ -136,13 +137,17 @@ def test_a_project_without_a_model_that_can_be_ranked_says_so(project: Project) 
         finish(rank_on_project(project, device="cpu"))
 
 
-def test_models_of_different_recipes_are_ranked_with_a_warning(models: list[Path], discs: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("change", "word"), [({"recipe": "another"}, "recipes"), ({"masks": 2.0}, "masks")])
+def test_models_that_were_taught_differently_are_ranked_with_a_warning(
+    change: dict[str, str | float], word: str, models: list[Path], discs: Path, tmp_path: Path
+) -> None:
     card = load_card(models[0])
     other = shutil.copytree(models[1], tmp_path / "other")
-    text = (other / "card.md").read_text(encoding="utf-8")
-    assert card.training["recipe"] in text
-    (other / "card.md").write_text(text.replace("tiny-hybrid", "another"), encoding="utf-8")
-    assert "recipes" in finish(rank_on_dataset([models[0], other], data=discs, mpp=1.0, device="cpu")).warnings[0]
+    changed = dataclasses.replace(card, training={**card.training, **change})
+    (other / "card.md").write_text(card_text(changed), encoding="utf-8")
+    ranking = finish(rank_on_dataset([models[0], other], data=discs, mpp=1.0, device="cpu"))
+    assert len(ranking.warnings) == 1
+    assert f"different {word}" in ranking.warnings[0] or f"numbers of {word}" in ranking.warnings[0]
 
 
 def test_rank_prints_the_best_first_and_writes_json(
