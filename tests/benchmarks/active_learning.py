@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from methods_table import reduced_recipe
+
+from histoloop.exchange.curves import Curve, draw_curves
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "active-learning.md"
@@ -97,14 +98,32 @@ def write(results: Path) -> None:
             parts.append(f"### {field.title}\n\nNot run yet.")
             continue
         content = json.loads(file.read_text(encoding="utf-8"))
-        picture = results / f"{name}.png"
-        if picture.exists():
-            shutil.copy(picture, PAGE.with_name("pictures") / f"active-learning-{name}.png")
+        draw(PAGE.with_name("pictures") / f"active-learning-{name}.png", field, content)
         parts.append(section(name, field, content))
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(START, 1)
     _old, after = rest.split(END, 1)
     PAGE.write_text(f"{before}{START}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}", encoding="utf-8")
+
+
+def draw(path: Path, field: Field, content: dict) -> None:
+    """The curves of all strategies, of as many seeds as are there."""
+    curves = [
+        Curve(
+            way,
+            annotated=tuple(curve["annotated"]),
+            dice=tuple(
+                tuple(one["dice"] for one in session["rounds"])
+                for session in content["sessions"]
+                if session["strategy"] == way
+            ),
+            seconds_training=curve["seconds_training"],
+            seconds_asking=curve["seconds_asking"],
+        )
+        for way, curve in content["curves"].items()
+    ]
+    upper = sum(content["upper"]) / len(content["upper"])
+    draw_curves(path, curves, lower=content["lower"], upper=upper, title=field.title)
 
 
 def section(name: str, field: Field, content: dict) -> str:
