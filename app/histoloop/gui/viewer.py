@@ -412,7 +412,11 @@ class SlideViewer(QWidget):
         return super().eventFilter(watched, event)
 
     def _catch_up(self, release: QMouseEvent) -> None:
-        """Bring a stroke to where the button is let go: vispy drops moves that come within 10 ms of one before."""
+        """Bring a stroke to where the button is let go.
+
+        vispy drops a move that comes within 10 ms of the one before, and napari puts it off by 5 ms or, on a busy
+        machine, until after the release, when it no longer paints: the end of the stroke would be lost.
+        """
         move = QMouseEvent(
             QEvent.Type.MouseMove,
             release.position(),
@@ -421,8 +425,11 @@ class SlideViewer(QWidget):
             release.buttons() | release.button(),
             release.modifiers(),
         )
-        self._canvas._last_time = -math.inf  # type: ignore[attr-defined]  # when vispy last took a move
+        backend: Any = self._canvas
+        backend._last_time = -math.inf  # when vispy last took a move
         QCoreApplication.sendEvent(self._canvas, move)
+        if (taken := backend._vispy_mouse_data["last_event"]) is not None:
+            self._qt_viewer.canvas._on_mouse_move(taken)
 
     def _drop_polygon(self, event: QKeyEvent) -> bool:
         """Esc drops a polygon that was begun, before it means anything else to the window."""
