@@ -39,12 +39,14 @@ def is_dark(application: QApplication, theme: str) -> bool:
 
 
 def apply_theme(application: QApplication, theme: str) -> bool:
-    """Colour the application; returns whether it is dark now."""
+    """Colour the application, unless it is so already; returns whether it is dark now."""
     dark = is_dark(application, theme)
     colours = DARK if dark else LIGHT
-    application.setStyle("Fusion")
-    application.setPalette(_palette(colours))
-    application.setStyleSheet(_style_sheet(colours))
+    sheet = _style_sheet(colours)
+    if application.styleSheet() != sheet:
+        application.setStyle("Fusion")
+        application.setPalette(_palette(colours))
+        application.setStyleSheet(sheet)
     return dark
 
 
