@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOWEST = 10.0
-"""Points of Dice below the lower bound at which a chart begins."""
+"""Points of Dice below the bounds at which a chart begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def write_rounds(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 def draw_curves(path: Path, curves: Sequence[Curve], *, lower: float, upper: float, title: str) -> None:
     """A PNG: mean Dice in % over annotated regions, a band of one standard deviation, and both bounds.
 
-    It begins ten points below the lower bound: a session that failed leaves the chart, so that the others can be told
+    It begins ten points below the lower of both bounds: a session that failed leaves the chart, so that the others can be told
     apart; its figures are in the table.
     """
     from matplotlib.figure import Figure  # only who draws waits for it
@@ -95,7 +95,8 @@ def draw_curves(path: Path, curves: Sequence[Curve], *, lower: float, upper: flo
         axes.annotate(words, (1, 100 * height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
     axes.set(xlabel="annotated regions", ylabel="mean Dice, %", title=title)
     axes.set_xticks(curves[0].annotated)
-    axes.set_ylim(bottom=max(0.0, 100 * lower - LOWEST), top=min(100.0, 100 * upper + 4))
+    highest = max(lower, upper, *(value for curve in curves for value in curve.mean))
+    axes.set_ylim(bottom=max(0.0, 100 * min(lower, upper) - LOWEST), top=100 * highest + 4)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", fontsize=8, title="strategy (AUC)", title_fontsize=8, frameon=False)

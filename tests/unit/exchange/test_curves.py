@@ -44,3 +44,10 @@ def test_a_folder_that_is_not_there_is_told_and_nothing_is_left(tmp_path: Path) 
     with pytest.raises(ExportError):
         draw_curves(tmp_path / "missing" / "curve.png", [CURVE], lower=0.4, upper=0.95, title="Discs")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bounds_in_the_wrong_order_or_at_nothing_can_be_drawn_too(tmp_path: Path) -> None:
+    draw_curves(tmp_path / "a.png", [CURVE], lower=0.9, upper=0.2, title="Discs")
+    flat = Curve("random", (2, 4), ((0.0, 0.0),), 1.0, 1.0)
+    draw_curves(tmp_path / "b.png", [flat], lower=0.0, upper=0.0, title="Nothing")
+    assert len(list(tmp_path.glob("*.png"))) == 2
