@@ -75,8 +75,8 @@ def write_rounds(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 def draw_curves(path: Path, curves: Sequence[Curve], *, lower: float, upper: float, title: str) -> None:
     """A PNG: mean Dice in % over annotated regions, a band of one standard deviation, and both bounds.
 
-    It begins ten points below the lower of both bounds: a session that failed leaves the chart, so that the others can be told
-    apart; its figures are in the table.
+    It begins ten points below the lower of both bounds: a session that failed leaves the chart, so that the others can
+    be told apart; its figures are in the table.
     """
     from matplotlib.figure import Figure  # only who draws waits for it
 
