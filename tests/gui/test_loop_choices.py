@@ -74,7 +74,7 @@ def test_the_link_to_the_reasons_has_the_colour_of_the_theme(opened: MainWindow)
     assert QColor(DARK["accent"]).rgb() in colours()
 
 
-def test_how_to_ask_is_kept_with_the_project(opened: MainWindow, project_folder: Path, qtbot) -> None:
+def test_how_to_ask_is_kept_with_the_project(opened: MainWindow, project_folder: Path) -> None:
     options = opened.queue_panel.options
     assert not options.side.isVisible()
     options.more.head.click()
@@ -84,7 +84,6 @@ def test_how_to_ask_is_kept_with_the_project(opened: MainWindow, project_folder:
     choose(options.share, 0.25)
     options.count.setValue(9)
     chosen = options.how()
-    qtbot.waitUntil(lambda: (opened.session.project.get_setting("how to ask") or {}).get("count") == 9)
     opened.session.close_project()
     assert options.how() != chosen
     assert opened.session.open_project(project_folder)
@@ -142,13 +141,12 @@ def test_only_what_goes_together_can_be_chosen(window: MainWindow) -> None:
         assert (how.propagation, how.consistency) == (with_similar and others, steady and others)
 
 
-def test_how_to_learn_is_kept_with_the_project(opened: MainWindow, project_folder: Path, qtbot) -> None:
+def test_how_to_learn_is_kept_with_the_project(opened: MainWindow, project_folder: Path) -> None:
     options = opened.training_panel.options
     choose(options.pace, "quick")
     options.propagation.setChecked(True)
     how = HowToLearn("masks", "quick", propagation=True)
     assert opened.session.how == how
-    qtbot.waitUntil(lambda: (opened.session.project.get_setting("how to learn") or {}).get("propagation"))
     opened.session.close_project()
     assert options.how() == HowToLearn()
     assert opened.session.open_project(project_folder)

@@ -39,13 +39,18 @@ class LatestWorker(QObject):
         with self._changed:
             self._waiting.pop(topic, None)
             self._waiting[topic] = work
-            self._changed.notify()
+            self._changed.notify_all()
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits or runs."""
         with self._changed:
             return not self._waiting and not self._busy
+
+    def wait(self) -> None:
+        """Return once all that was asked for is done."""
+        with self._changed:
+            self._changed.wait_for(lambda: (not self._waiting and not self._busy) or not self._thread.is_alive())
 
     def stop(self) -> None:
         """Forget what waits and end the thread after what runs."""
@@ -57,13 +62,14 @@ class LatestWorker(QObject):
         """Do what waits, then end the thread; what is still done is not told any more."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._busy = False
+                self._changed.notify_all()
                 while not self._waiting and not self._stopping:
                     self._changed.wait()
                 if not self._waiting:

@@ -74,6 +74,7 @@ class Session(QObject):
         self._writer.done.connect(self._on_written)
         self._writer.failed.connect(self._on_write_failed)
         self._number = itertools.count()
+        self._first_write = 0  # of the project that is open
         self._unsaved = 0
 
     # --- project ----------------------------------------------------------------------------------------------------
@@ -92,10 +93,12 @@ class Session(QObject):
         return self._open(lambda: opened_project(folder))
 
     def close_project(self) -> None:
-        """Close the project; jobs on it are cancelled."""
+        """Close the project once all is written that was to be; jobs on it are cancelled."""
         self._active = None
         if self._project is not None:
             self.jobs.cancel()
+            self._writer.wait()
+            self._first_write = next(self._number)
             self._project.close()
             self._project = None
             self.project_changed.emit()
@@ -337,6 +340,8 @@ class Session(QObject):
             self._writer.request(f"{kind} {next(self._number)}", work)
 
     def _on_written(self, topic: str, result: object) -> None:
+        if int(topic.rpartition(" ")[2]) < self._first_write:
+            return  # of a project that was closed meanwhile
         if topic.startswith("begin") and isinstance(result, ActiveAnnotation):
             self._active = result
             self._unsaved = 0

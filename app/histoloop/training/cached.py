@@ -36,7 +36,7 @@ class CachedSettings:
     """
 
     loop: LoopSettings = field(
-        default_factory=lambda: LoopSettings(epochs=4, batch_size=4, learning_rate=3e-3, warmup_epochs=0)
+        default_factory=lambda: LoopSettings(epochs=4, batch_size=4, learning_rate=3e-3)
     )
     steps_per_epoch: int = 20
     loss: Literal["bce", "bce+dice"] = "bce"

@@ -72,7 +72,7 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
         SessionSettings(
             score=ScoringSettings(passes=20),
             learn=CachedSettings(
-                loop=LoopSettings(epochs=4, batch_size=4, learning_rate=4e-3, warmup_epochs=0),
+                loop=LoopSettings(epochs=4, batch_size=4, learning_rate=4e-3, warmup_epochs=1),
                 steps_per_epoch=15,
                 crop_px=192,
             ),
