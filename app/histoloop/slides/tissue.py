@@ -41,6 +41,21 @@ class TissueMask:
         inside = self.mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
         return float(inside.sum()) / ((right - left) * (bottom - top))
 
+    def without_holes(self) -> TissueMask:
+        """The tissue with all that it encloses: lumens belong to their glands, glass beside the tissue does not."""
+        filled: NDArray[np.bool_] = ndimage.binary_fill_holes(self.mask)
+        return TissueMask(filled, self.downsample)
+
+    def within(self, region: Region, *, height: int, width: int) -> NDArray[np.bool_]:
+        """The mask over a level-0 region as (height, width) pixels, by the nearest; outside the slide there is none."""
+        rows = np.floor((region.y + (np.arange(height) + 0.5) * region.height / height) / self.downsample).astype(int)
+        columns = np.floor((region.x + (np.arange(width) + 0.5) * region.width / width) / self.downsample).astype(int)
+        inside = np.zeros((height, width), bool)
+        there_h = (rows >= 0) & (rows < self.mask.shape[0])
+        there_w = (columns >= 0) & (columns < self.mask.shape[1])
+        inside[np.ix_(there_h, there_w)] = self.mask[np.ix_(rows[there_h], columns[there_w])]
+        return inside
+
     @property
     def area_level0_px(self) -> float:
         """Level-0 pixels of tissue."""

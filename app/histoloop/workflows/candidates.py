@@ -6,17 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from histoloop.acquisition.candidates import candidate_regions
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.geometry import Region
 from histoloop.progress import Progress, Work
-from histoloop.slides.tissue import find_tissue
+from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.workflows.projects import open_project_slide
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from histoloop.store.project import Project
@@ -31,18 +32,26 @@ MAX_REGION_PX = 2048
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A region that nobody annotated, skipped or could not tell; `class_name` is what its slide is, or seems to be."""
+    """A region that nobody annotated, skipped or could not tell; `class_name` is what its slide is, or seems to be.
+
+    `tissue` is that of its slide, with all that it encloses; None where nobody looked for it.
+    """
 
     slide: SlideRecord
     region: Region
     class_name: str
+    tissue: TissueMask | None = None
 
     def foreground(self, project: Project) -> NDArray[np.float32]:
-        """(h, w) the current model's foreground probability, as its map has it."""
+        """(h, w) the current model's foreground probability, as its map has it; 0 on glass: there is nothing to ask."""
         folder = project.map_folder(self.slide.id)
         if folder is None:
             raise ValueError(f"{self.slide.name} has no map")
-        return open_map(folder).read_foreground(self.region)
+        foreground = open_map(folder).read_foreground(self.region)
+        if self.tissue is None:
+            return foreground
+        height, width = foreground.shape
+        return np.where(self.tissue.within(self.region, height=height, width=width), foreground, np.float32(0))
 
     def overlaps(self, other: Candidate) -> bool:
         """Whether both share a pixel."""
@@ -71,7 +80,8 @@ def find_candidates(project: Project, *, region_map_px: int = REGION_MAP_PX) -> 
             tissue=tissue,
             excluded=asked_before(project, record.id),
         )
-        found += [Candidate(record, region, class_of(record)) for region in regions]
+        enclosed = tissue.without_holes()
+        found += [Candidate(record, region, class_of(record), enclosed) for region in regions]
     return found
 
 

@@ -45,6 +45,24 @@ def test_the_fraction_of_a_region_is_its_share_of_tissue() -> None:
     assert tissue.fraction(Region(0, 20, 60, 20)) == 0
 
 
+def test_the_mask_within_a_region_is_that_of_its_pixels_and_empty_beyond_the_slide() -> None:
+    tissue = TissueMask(np.array([[True, False], [True, True]]), 10.0)
+    within = tissue.within(Region(-10, 0, 40, 20), height=2, width=4)
+    np.testing.assert_array_equal(within, [[False, True, False, False], [False, True, True, False]])
+    finer = tissue.within(Region(5, 5, 10, 10), height=4, width=4)
+    np.testing.assert_array_equal(finer, [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]])
+
+
+def test_a_lumen_belongs_to_its_gland_and_glass_beside_it_does_not() -> None:
+    ring = np.zeros((7, 9), bool)
+    ring[1:6, 1:6] = True
+    ring[3, 3] = False
+    filled = TissueMask(ring, 2.0).without_holes()
+    assert filled.mask[3, 3]
+    assert filled.mask.sum() == 25
+    assert filled.downsample == 2.0
+
+
 @given(st.integers(-8, 10), st.integers(-8, 10), st.integers(1, 12), st.integers(1, 12))
 def test_the_fraction_of_whole_mask_pixels_is_exact_and_counts_the_outside_as_empty(
     column: int, row: int, columns: int, rows: int

@@ -111,6 +111,18 @@ def test_glass_is_not_asked_about(
     assert [query.region for query in asked(project)] == [Region(0, 0, SIDE, SIDE)]
 
 
+def test_what_the_model_says_of_glass_does_not_count(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    add_map(add_slide("a.png", until=3 * SIDE // 2, **WIDE), 0.5)
+    whole, half = asked(project)
+    assert whole.region == Region(0, 0, SIDE, SIDE)
+    assert whole.score == pytest.approx(math.log(2), rel=1e-2)
+    assert half.score == pytest.approx(math.log(2) / 2, rel=0.05)
+    assert "about 100%" in whole.reason
+    assert any(f"about {percent}%" in half.reason for percent in range(48, 53))
+
+
 def test_a_slide_smaller_than_a_region_is_asked_about_whole(
     project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
 ) -> None:
