@@ -16,6 +16,7 @@ from histoloop.acquisition.uncertainty import (
     mean_ratio,
     pixel_entropy,
 )
+from histoloop.annotations.records import QueryStatus
 from histoloop.errors import ProjectError
 from histoloop.progress import Progress, Work
 from histoloop.store.records import NewQuery, QueryRecord
@@ -78,10 +79,7 @@ def ask(
         raise ProjectError(f"There is no strategy {strategy!r}.", advice=f"Choose one of {', '.join(STRATEGIES)}.")
     candidates = yield from find_candidates(project, region_map_px=region_map_px)
     if not candidates:
-        raise ProjectError(
-            "There is no region left to ask about.",
-            advice="Predict the slides first; if they are, import more slides.",
-        )
+        raise _nothing_left(project)
     own_seed = seed + len(project.rounds())
     chosen = yield from _choose(project, strategy, candidates, count, own_seed, device)
     chosen = _with_random(chosen, candidates, random_share, own_seed)
@@ -102,6 +100,19 @@ def query_thumbnail_path(project: Project, query_id: int) -> Path:
 def query_evidence_path(project: Project, query_id: int) -> Path:
     """Where the picture of why a query is asked is kept (PNG); there is none where a strategy has nothing to show."""
     return project.folder / "thumbnails" / f"query-{query_id}-why.png"
+
+
+def _nothing_left(project: Project) -> ProjectError:
+    """Why there is no candidate, and what to do."""
+    if not any(project.map_folder(slide.id) is not None for slide in project.slides() if slide.found):
+        return ProjectError("There is no region to ask about yet.", advice="Predict the slides first.")
+    settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
+    passed_over = sum(len(project.queries(status=status)) for status in settled)
+    but = f", {passed_over} of them skipped" if passed_over else ""
+    return ProjectError(
+        f"There is no region left to ask about: all are settled{but}.",
+        advice="Retrain, import more slides, ask about smaller regions, or mark a region by hand.",
+    )
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------

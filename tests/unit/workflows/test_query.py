@@ -289,7 +289,7 @@ def test_before_a_prediction_there_is_nothing_to_ask_and_the_advice_is_to_predic
     project: Project, add_slide: Callable[..., SlideRecord]
 ) -> None:
     add_slide("a.png")
-    with pytest.raises(ProjectError, match="no region left") as caught:
+    with pytest.raises(ProjectError, match="no region to ask about yet") as caught:
         asked(project)
     assert "Predict the slides" in caught.value.advice
 
@@ -298,7 +298,7 @@ def test_maps_of_a_model_that_is_not_current_ask_nothing(project: Project, wide:
     other = project.add_model("other", hash="other", parent=None, round=1)
     project.make_current(other.id)
     assert wide.found
-    with pytest.raises(ProjectError, match="no region left"):
+    with pytest.raises(ProjectError, match="no region to ask about yet"):
         asked(project)
 
 
@@ -306,7 +306,7 @@ def test_maps_of_a_model_that_is_not_current_ask_nothing(project: Project, wide:
 def test_when_everything_is_settled_there_is_nothing_to_ask(project: Project) -> None:
     for query in asked(project, count=50):
         skip(project, query.id)
-    with pytest.raises(ProjectError, match="no region left") as caught:
+    with pytest.raises(ProjectError, match="no region left to ask about: all are settled, 3 of them skipped") as caught:
         asked(project)
     assert "import more slides" in caught.value.advice
     assert {query.status for query in project.queries(status=None)} == {QueryStatus.SKIPPED}
