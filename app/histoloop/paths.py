@@ -29,6 +29,16 @@ def resources() -> Path:
     return shipped_root() / "resources"
 
 
+def guide() -> Path | None:
+    """First page of the guide that comes with the program: the built site, else its Markdown; None without either.
+
+    In a checkout the site is where `make docs` builds it.
+    """
+    root = shipped_root()
+    pages = (root / "site" / "index.html", root / "build" / "site" / "index.html", root / "docs" / "index.md")
+    return next((page for page in pages if page.is_file()), None)
+
+
 def user_data() -> Path:
     """Folder of this user for projects and settings; not created here."""
     if override := os.environ.get("HISTOLOOP_HOME"):

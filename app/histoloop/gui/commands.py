@@ -238,6 +238,19 @@ class Commands:
 
     # --- help -------------------------------------------------------------------------------------------------------
 
+    def guide(self) -> None:
+        """Show the guide in the browser, or its text in a window of our own where the site is not built."""
+        page = paths.guide()
+        if page is None:
+            self._window.banner.show_problem(
+                "The guide is not part of this installation.",
+                "Help > Keyboard shortcuts says what can be done here, histoloop COMMAND --help on the command line.",
+            )
+        elif page.suffix == ".md":
+            dialogs.GuideDialog(self._window, page=page).open()
+        elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
+            self._window.banner.show_problem("No browser could be started.", f"The guide is in {page}.")
+
     def shortcuts(self) -> None:
         """Show all shortcuts."""
         dialogs.TextDialog(self._window, title="Keyboard shortcuts", html=dialogs.shortcuts_html()).open()

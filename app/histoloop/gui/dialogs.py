@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -195,6 +195,15 @@ class TextDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(self.text)
         layout.addWidget(buttons)
+
+
+class GuideDialog(TextDialog):
+    """The guide's Markdown, for a checkout without the built site; its links lead from page to page."""
+
+    def __init__(self, parent: QWidget | None, *, page: Path) -> None:
+        super().__init__(parent, title="Guide")
+        self.resize(900, 760)
+        self.text.setSource(QUrl.fromLocalFile(str(page)))
 
 
 def shortcuts_html() -> str:
