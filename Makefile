@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo benchmarks clean
+.PHONY: run test lint types contracts tests setup demo docs reference docs-test benchmarks clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -26,11 +26,24 @@ contracts: setup
 
 # The window's tests have a process of their own: torch and a software OpenGL do not go together in one.
 tests: setup
-	$(PYTHON) -m pytest tests/unit tests/e2e
+	$(PYTHON) -m pytest tests/unit tests/e2e tests/docs -m "not walk"
 	$(WITH_DISPLAY) $(PYTHON) -m pytest tests/gui
 
 demo: setup
 	$(PYTHON) -m histoloop demo --rounds 3 --seed 0
+
+# The guide as a site in build/site; warnings are errors.
+docs: setup
+	$(PYTHON) -m sphinx -b html -q -W --keep-going -d build/doctrees docs build/site
+
+# The pages of the guide that the program dictates.
+reference: setup
+	$(PYTHON) docs/generate.py
+
+# Minutes: the guide's commands in an empty home, the tutorial in the real window.
+docs-test: setup
+	$(PYTHON) -m pytest tests/docs/test_commands.py
+	$(WITH_DISPLAY) $(PYTHON) -m pytest tests/docs/test_tutorial_walk.py
 
 benchmarks: setup
 	$(WITH_DISPLAY) $(PYTHON) tests/benchmarks/run_all.py

@@ -27,7 +27,7 @@ def pages() -> dict[str, str]:
     return {"command-line.md": command_line(), "recipes.md": recipes()}
 
 
-# --- the command line ---------------------------------------------------------------------------------------------------
+# --- the command line ---
 
 
 def command_line() -> str:
@@ -40,7 +40,9 @@ def command_line() -> str:
         "`histoloop COMMAND --help` says the same. Lists and tables go to standard output, progress and warnings to "
         "standard error.",
         "| command | |\n|---|---|\n"
-        + "\n".join(f"| [{name}](#{_anchor(f'histoloop {name}')}) | {_cell(text)} |" for name, text in summaries.items()),
+        + "\n".join(
+            f"| [{name}](#{_anchor(f'histoloop {name}')}) | {_cell(text)} |" for name, text in summaries.items()
+        ),
         "## Exit codes",
         "| code | |\n|---|---|\n" + "\n".join(f"| {code} | {text} |" for code, text in _exit_codes()),
     ]
@@ -96,7 +98,7 @@ def _help(action: argparse.Action) -> str:
     return f"{said} (default: {default})".strip()
 
 
-# --- recipes ------------------------------------------------------------------------------------------------------------
+# --- recipes ---
 
 
 def recipes() -> str:
@@ -104,9 +106,10 @@ def recipes() -> str:
     parts = [
         NOTE,
         "# Recipes",
-        "A recipe is a TOML file that makes a model: `histoloop train --recipe NAME --data DIR --out MODEL`. An unknown key or "
-        'a value out of range is an error that names it. With `extends = "NAME"` a recipe takes over all settings of a '
-        "shipped one that it does not set itself. `histoloop recipes --show NAME` prints one with all its settings.",
+        "A recipe is a TOML file that makes a model: `histoloop train --recipe NAME --data DIR --out MODEL`. An "
+        "unknown key or a value out of range is an error that names it. "
+        'With `extends = "NAME"` a recipe takes over all settings of a shipped one that it does not set itself. '
+        "`histoloop recipes --show NAME` prints one with all its settings.",
         "## Shipped recipes",
         "| name | what it makes | source |\n|---|---|---|\n" + "\n".join(_shipped(path) for path in shipped_recipes()),
         "## Settings",
@@ -173,7 +176,7 @@ def _toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-# --- Markdown -----------------------------------------------------------------------------------------------------------
+# --- Markdown ---
 
 
 def _cell(text: str) -> str:

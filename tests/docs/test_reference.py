@@ -1,0 +1,51 @@
+"""What the reference says is what the program does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from typing import TYPE_CHECKING
+
+from histoloop.cli import _parser
+from histoloop.store.schema import MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+    from .conftest import Page
+
+
+def test_generated_pages_are_current(docs: Path) -> None:
+    generate: Callable[[], dict[str, str]] = runpy.run_path(str(docs / "generate.py"))["pages"]
+    for name, text in generate().items():
+        assert (docs / "reference" / name).read_text(encoding="utf-8") == text, f"{name}: run `make reference`"
+
+
+def test_every_table_of_the_database_is_described(docs: Path) -> None:
+    made = set(re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS))) - {"annotation_of_version_2"}
+    text = (docs / "reference" / "project.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"^\| `(\w+)` \|", text.partition("## The database")[2], flags=re.MULTILINE))
+    assert described == made
+
+
+def test_commands_in_code_blocks_have_arguments_that_exist(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in (line for block in page.blocks() if block.language in ("", "bash") for line in _commands(block.text)):
+        wrong = _refused(line)
+        assert not wrong, f"{line}\n{capsys.readouterr().err}"
+
+
+def _refused(line: str) -> bool:
+    try:
+        _parser().parse_args(shlex.split(line, comments=True)[1:])
+    except SystemExit as stopped:
+        return stopped.code != 0
+    return False
+
+
+def _commands(text: str) -> list[str]:
+    joined = text.replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip().startswith("histoloop ")]
