@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QImage
+from PySide6.QtGui import QDesktopServices, QDropEvent, QImage
 
 from histoloop.gui import tasks
 from histoloop.gui.actions import MENUS, specs
+from histoloop.gui.dialogs import GuideDialog
 from histoloop.gui.jobs import Job
 from histoloop.gui.mouse import click
 from histoloop.gui.settings import Settings
@@ -260,3 +261,67 @@ def test_none_is_not_used_up_by_calls_into_qt(window: MainWindow) -> None:
     for _ in range(1000):
         window.queue_panel.summary.setText("again")
     assert sys.version_info >= (3, 12) or 1 << 39 < sys.getrefcount(None) < 1 << 43
+
+
+@pytest.fixture
+def asked_to_open(monkeypatch: pytest.MonkeyPatch) -> list[QUrl]:
+    """What the desktop was asked to open; it could, unless the address is that of a folder called 'no browser'."""
+    opened: list[QUrl] = []
+
+    def open_url(url: QUrl) -> bool:
+        opened.append(url)
+        return "no browser" not in url.toLocalFile()
+
+    monkeypatch.setattr(QDesktopServices, "openUrl", open_url)
+    return opened
+
+
+@pytest.mark.parametrize("site", ["site", "build/site"])
+def test_the_guide_opens_in_the_browser(
+    site: str, window: MainWindow, asked_to_open: list[QUrl], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / site / "index.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    monkeypatch.setattr("histoloop.paths.shipped_root", lambda: tmp_path)
+    window.actions_["guide"].trigger()
+    assert [Path(url.toLocalFile()) for url in asked_to_open] == [page]
+    assert not window.banner.isVisible()
+
+
+def test_without_a_browser_the_guide_says_where_it_is(
+    window: MainWindow, asked_to_open: list[QUrl], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "no browser" / "site" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    monkeypatch.setattr("histoloop.paths.shipped_root", lambda: tmp_path / "no browser")
+    window.actions_["guide"].trigger()
+    assert asked_to_open
+    assert str(page) in window.banner.text.text()
+
+
+def test_without_the_built_site_the_text_of_the_guide_is_shown_and_its_links_lead_on(
+    window: MainWindow, asked_to_open: list[QUrl], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = tmp_path / "docs"
+    pages.mkdir()
+    (pages / "index.md").write_text("# Guide\n\nRead [the tutorial](tutorial.md).\n", encoding="utf-8")
+    (pages / "tutorial.md").write_text("# Once around\n", encoding="utf-8")
+    monkeypatch.setattr("histoloop.paths.shipped_root", lambda: tmp_path)
+    window.actions_["guide"].trigger()
+    (dialog,) = window.findChildren(GuideDialog)
+    assert "Read the tutorial." in dialog.text.toPlainText()
+    dialog.text.setSource(dialog.text.source().resolved(QUrl("tutorial.md")))
+    assert "Once around" in dialog.text.toPlainText()
+    assert not asked_to_open
+    dialog.close()
+
+
+def test_an_installation_without_any_guide_says_what_helps(
+    window: MainWindow, asked_to_open: list[QUrl], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("histoloop.paths.shipped_root", lambda: tmp_path)
+    window.actions_["guide"].trigger()
+    assert "Keyboard shortcuts" in window.banner.text.text()
+    assert not asked_to_open
