@@ -1,4 +1,4 @@
-"""How the pages in this folder become a site (`make docs`); why Sphinx: decisions/0009-guide.md."""
+"""How the pages in this folder become a site (`make docs`); why Sphinx: decisions/0010-guide.md."""
 
 from __future__ import annotations
 

@@ -284,7 +284,7 @@ def test_the_guide_opens_in_the_browser(
     page.parent.mkdir(parents=True)
     page.touch()
     monkeypatch.setattr("histoloop.paths.shipped_root", lambda: tmp_path)
-    window.actions_["guide"].trigger()
+    window.actions_["open_guide"].trigger()
     assert [Path(url.toLocalFile()) for url in asked_to_open] == [page]
     assert not window.banner.isVisible()
 
@@ -296,7 +296,7 @@ def test_without_a_browser_the_guide_says_where_it_is(
     page.parent.mkdir(parents=True)
     page.touch()
     monkeypatch.setattr("histoloop.paths.shipped_root", lambda: tmp_path / "no browser")
-    window.actions_["guide"].trigger()
+    window.actions_["open_guide"].trigger()
     assert asked_to_open
     assert str(page) in window.banner.text.text()
 
@@ -309,7 +309,7 @@ def test_without_the_built_site_the_text_of_the_guide_is_shown_and_its_links_lea
     (pages / "index.md").write_text("# Guide\n\nRead [the tutorial](tutorial.md).\n", encoding="utf-8")
     (pages / "tutorial.md").write_text("# Once around\n", encoding="utf-8")
     monkeypatch.setattr("histoloop.paths.shipped_root", lambda: tmp_path)
-    window.actions_["guide"].trigger()
+    window.actions_["open_guide"].trigger()
     (dialog,) = window.findChildren(GuideDialog)
     assert "Read the tutorial." in dialog.text.toPlainText()
     dialog.text.setSource(dialog.text.source().resolved(QUrl("tutorial.md")))
@@ -322,6 +322,6 @@ def test_an_installation_without_any_guide_says_what_helps(
     window: MainWindow, asked_to_open: list[QUrl], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("histoloop.paths.shipped_root", lambda: tmp_path)
-    window.actions_["guide"].trigger()
+    window.actions_["open_guide"].trigger()
     assert "Keyboard shortcuts" in window.banner.text.text()
     assert not asked_to_open

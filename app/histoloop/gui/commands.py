@@ -238,7 +238,7 @@ class Commands:
 
     # --- help -------------------------------------------------------------------------------------------------------
 
-    def guide(self) -> None:
+    def open_guide(self) -> None:
         """Show the guide in the browser, or its text in a window of our own where the site is not built."""
         page = paths.guide()
         if page is None:
