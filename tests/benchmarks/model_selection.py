@@ -7,9 +7,10 @@ on where it was. FOLDER holds `glas/` and `weights/mobilenet_v2-imagenet.safeten
 ../shared/data). With --write the table between the marks of docs/active-learning.md is made anew from what is there.
 
 The protocol: GlaS at a quarter of its resolution. Decoders learn over the same frozen ImageNet MobileNetV2, 6 steps an
-epoch, the last epoch of 12 kept, by two schedules of the learning rate: from the masks of 1 to 20 training pictures (each
-set holds the smaller ones), and, as in the paper, from as many masks each, 8, with another start and other pictures each
-time. Every figure is taken from the model as it was saved, on the 60 pictures of test A, whose masks only Dice sees.
+epoch, the last epoch of 12 kept, by two schedules of the learning rate: from the masks of 1 to 20 training pictures
+(each set holds the smaller ones), and, as in the paper, from as many masks each, 8, with another start and other
+pictures each time. Every figure is taken from the model as it was saved, on the 60 pictures of test A, whose masks
+only Dice sees.
 """
 
 from __future__ import annotations
