@@ -149,7 +149,7 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
         _spec("person", "&Your name…"),
     ),
     "&Help": (
-        _spec("open_guide", "&Guide", tip="Tutorial, how-to pages, methods and reference, in the browser; needs no network"),
+        _spec("open_guide", "&Guide", tip="Tutorial, how-to pages and reference, in the browser; needs no network"),
         _spec("shortcuts", "&Keyboard shortcuts", "F1"),
         _spec("doctor", "&Check this machine"),
         _spec("model_card", "The model and its &figures", needs="project"),
