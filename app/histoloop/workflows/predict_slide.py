@@ -52,12 +52,12 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
     )
 
 
-def write_mask(path: Path, predicted: PredictedSlide) -> None:
+def write_mask(path: str | Path, predicted: PredictedSlide) -> None:
     """The mask as a palette PNG: values as in the mask, classes in their colours; ExportError if it cannot be."""
-    write_mask_png(path, predicted.mask, predicted.scheme)
+    write_mask_png(Path(path), predicted.mask, predicted.scheme)
 
 
-def write_polygons(path: Path, predicted: PredictedSlide) -> None:
+def write_polygons(path: str | Path, predicted: PredictedSlide) -> None:
     """The outlines as GeoJSON for QuPath, in level-0 pixels; ExportError if it cannot be written."""
     polygons = polygons_of_mask(
         predicted.mask,
@@ -65,4 +65,4 @@ def write_polygons(path: Path, predicted: PredictedSlide) -> None:
         min_area_px=MIN_POLYGON_UM2 / predicted.model_mpp**2,
         simplify_px=SIMPLIFY_PX,
     )
-    write_geojson(path, polygons, predicted.scheme, mpp=predicted.mpp)
+    write_geojson(Path(path), polygons, predicted.scheme, mpp=predicted.mpp)
