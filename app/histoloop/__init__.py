@@ -1,7 +1,7 @@
 """HistoLoop: predict, query, annotate, retrain on histology slides, on one machine.
 
-The public names are loaded when they are first used, so that `import histoloop` is quick and brings in neither torch nor
-Qt; `__init__.pyi` tells type checkers of them, docs/python.md people. Everything else may change with every version.
+The public names are loaded when they are first used, so that `import histoloop` is quick and brings in neither torch
+nor Qt; `__init__.pyi` tells type checkers of them, docs/python.md people. All else may change with every version.
 """
 
 from __future__ import annotations

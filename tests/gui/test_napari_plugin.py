@@ -161,7 +161,7 @@ def test_another_qt_in_the_process_is_refused_with_words(monkeypatch: pytest.Mon
     from histoloop.gui import napari_plugin
 
     monkeypatch.setitem(sys.modules, "PyQt6", sys)
-    with pytest.raises(HistoLoopError, match="PyQt6.*QT_API"):
+    with pytest.raises(HistoLoopError, match=r"PyQt6.*QT_API"):
         _ = napari_plugin.MaskDock
 
 

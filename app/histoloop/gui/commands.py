@@ -279,4 +279,3 @@ class Commands:
         folder = paths.user_data() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
-

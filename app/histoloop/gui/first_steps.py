@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,9 +98,8 @@ class FirstSteps(QDialog):
         self._worker.request("folder", functools.partial(_looked, self._chosen()))
 
     def _on_looked(self, _topic: str, result: object) -> None:
-        folder, state = result  # type: ignore[misc]
-        if folder == self._chosen():
-            self._show(state)
+        if isinstance(result, _Looked) and result.folder == self._chosen():
+            self._show(result.state)
 
     def _show(self, state: FolderState) -> None:
         self._state = state
@@ -134,8 +134,14 @@ class FirstSteps(QDialog):
             self._window.commands.guide()
 
 
-def _looked(folder: Path) -> tuple[Path, FolderState]:
-    return folder, look_at_folder(folder)
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    folder: Path
+    state: FolderState
+
+
+def _looked(folder: Path) -> _Looked:
+    return _Looked(folder, look_at_folder(folder))
 
 
 def _add(column: QVBoxLayout, part: QWidget | QLayout) -> None:

@@ -49,8 +49,8 @@ STEPS = (
     ),
     GuideStep(
         "Decide",
-        "Old and new masks stand side by side, measured on annotations that the training never saw. Keep the new model, "
-        "or roll back. Then it begins again, with better questions.",
+        "Old and new masks stand side by side, measured on annotations that the training never saw. Keep the new "
+        "model, or roll back. Then it begins again, with better questions.",
         ("keep", "roll_back"),
     ),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QProcess
-from PySide6.QtWidgets import QComboBox, QFileDialog, QFormLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from histoloop import paths
 from histoloop.gui import tasks
@@ -27,6 +27,7 @@ LARGEST_TEXTURE_PX = 8192
 """A mask that is longer is shown as a pyramid, which napari does not let one paint: graphics cards hold no more."""
 
 OPACITY = 0.4
+BAR_PX = 90
 
 
 class MaskDock(QWidget):
@@ -50,6 +51,8 @@ class MaskDock(QWidget):
         self.annotate = button("Annotate and retrain in HistoLoop…", tip="Open the slide in HistoLoop's own window")
         self.said = label(wrap=True)
         self.job_bar = JobBar()
+        self.job_bar.bar.setFixedWidth(BAR_PX)
+        self.job_bar.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # it may be cut off
         self.jobs = JobRunner(self)
         form = QFormLayout()
         form.addRow("Slide", self.slide)

@@ -75,13 +75,14 @@ def _layer(file: Path) -> LayerData:
 def _lazy(pyramid: TilePyramid, level: int) -> dask.array.Array:
     """A level (height, width, 3) of which each block is a tile."""
     grid, side = pyramid.levels[level], pyramid.tile_px
-    return dask.array.map_blocks(
+    made: dask.array.Array = dask.array.map_blocks(  # type: ignore[no-untyped-call]
         functools.partial(_tile, pyramid, level),
         chunks=(_cuts(grid.height, side), _cuts(grid.width, side), (3,)),
         name=f"slide-{uuid.uuid4().hex}",
         dtype=np.uint8,
         meta=np.empty((0, 0, 0), np.uint8),
     )
+    return made
 
 
 def _tile(pyramid: TilePyramid, level: int, *, block_id: tuple[int, int, int]) -> Pixels:

@@ -46,9 +46,9 @@ def packages() -> tuple[Package, ...]:
 def licence_name(distribution: metadata.Distribution) -> str:
     """What a package says its licence is: an SPDX expression, a short name, or the trove classifiers."""
     said = distribution.metadata
-    if expression := said.get("License-Expression"):
-        return expression
-    lines = (said.get("License") or "").strip().splitlines()
+    if expressions := said.get_all("License-Expression"):
+        return str(expressions[0])
+    lines = "\n".join(said.get_all("License") or ()).strip().splitlines()
     if len(lines) == 1 and len(lines[0]) <= _LONGEST_NAME and lines[0] != "UNKNOWN" and "(c)" not in lines[0].lower():
         return lines[0]
     known = [line for line in said.get_all("Classifier") or () if line.startswith("License :: ")]
@@ -84,4 +84,3 @@ def _plain(name: str) -> str:
 def _required(line: str) -> str:
     match = re.match(r"[A-Za-z0-9._-]+", line)
     return match[0] if match else line
-

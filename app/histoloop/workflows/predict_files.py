@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ExportError, HistoLoopError
@@ -16,7 +17,6 @@ from histoloop.workflows.predict_slide import predict_slide, write_mask, write_p
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 UNKNOWN_MPP = "its resolution is unknown (see --mpp): predicted with its pixels as they are"
 
