@@ -57,7 +57,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_the_examples_of_the_documentation_run(tmp_path: Path) -> None:
-    spec = SyntheticSpec(seed=0, width=900, height=700, mpp=0.5, label="malignant")
+    spec = SyntheticSpec(seed=0, width=1200, height=900, mpp=0.5, label="malignant")
     finish(write_synthetic_slide(tmp_path / "demo.tiff", spec))
     blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 4
