@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo docs reference docs-test benchmarks clean
+.PHONY: run test lint types contracts tests setup demo docs reference docs-test benchmarks wheel wheel-test clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -47,6 +47,12 @@ docs-test: setup
 
 benchmarks: setup
 	$(WITH_DISPLAY) $(PYTHON) tests/benchmarks/run_all.py
+
+wheel: setup
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+wheel-test: wheel
+	packaging/wheel_test.sh $(PYTHON) dist
 
 clean:
 	rm -rf .venv build dist tour .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

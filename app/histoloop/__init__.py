@@ -1,3 +1,54 @@
-"""HistoLoop: predict, query, annotate, retrain on histology slides, on one machine."""
+"""HistoLoop: predict, query, annotate, retrain on histology slides, on one machine.
+
+The public names are loaded when they are first used, so that `import histoloop` is quick and brings in neither torch
+nor Qt; `__init__.pyi` tells type checkers of them, docs/python.md people. All else may change with every version.
+"""
+
+from __future__ import annotations
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "ClassScheme": "histoloop.annotations.records",
+    "HistoLoopError": "histoloop.errors",
+    "HowToLearn": "histoloop.workflows.rounds",
+    "LoadedModel": "histoloop.workflows.models",
+    "PredictedSlide": "histoloop.workflows.reports",
+    "Progress": "histoloop.progress",
+    "Project": "histoloop.store.project",
+    "Region": "histoloop.geometry",
+    "Slide": "histoloop.slides.reader",
+    "ask": "histoloop.workflows.query",
+    "create_project": "histoloop.workflows.projects",
+    "export_project": "histoloop.workflows.export",
+    "find_slides": "histoloop.slides.reader",
+    "finish": "histoloop.progress",
+    "import_slides": "histoloop.workflows.projects",
+    "keep": "histoloop.workflows.rounds",
+    "model_names": "histoloop.workflows.shipped",
+    "open_model": "histoloop.workflows.models",
+    "open_slide": "histoloop.slides.reader",
+    "opened_project": "histoloop.workflows.projects",
+    "predict_files": "histoloop.workflows.predict_files",
+    "predict_project": "histoloop.workflows.predict",
+    "predict_slide": "histoloop.workflows.predict_slide",
+    "retrain": "histoloop.workflows.retrain",
+    "roll_back": "histoloop.workflows.rounds",
+    "write_mask": "histoloop.workflows.predict_slide",
+    "write_polygons": "histoloop.workflows.predict_slide",
+}
+"""Public names and the modules they live in. Plain strings: the layers of the package stay as they are."""
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

@@ -150,12 +150,16 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
     ),
     "&Help": (
         _spec("open_guide", "&Guide", tip="Tutorial, how-to pages and reference, in the browser; needs no network"),
+        _spec("first_steps", "&First steps…"),
+        _spec("guide", "The loop in &five steps"),
+        SEPARATOR,
         _spec("shortcuts", "&Keyboard shortcuts", "F1"),
         _spec("doctor", "&Check this machine"),
         _spec("model_card", "The model and its &figures", needs="project"),
         _spec("open_log", "Open &log folder"),
         SEPARATOR,
-        _spec("about", "&About HistoLoop"),
+        _spec("new_version", "Check for a &new version…", tip="Opens the web page of releases; nothing else is sent"),
+        _spec("about", "&About HistoLoop…"),
     ),
 }  # fmt: skip
 LABELS_BEFORE = "next_slide_label"

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MANY = 1 << 40
+UNWRITABLE_ADVICE = (
+    "Ask whoever looks after this machine for a home folder that you may write to, or set the environment variable "
+    "HISTOLOOP_HOME to a folder of yours. Help > First steps chooses where projects go."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,14 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in a terminal ends the window too; everything is saved
     application = make_application()
-    write_log(paths.user_data() / "logs")
+    trouble = _write_log(paths.user_data() / "logs")
     window = MainWindow(Settings())
     sys.excepthook = _Teller(window)
     window.show()
+    if trouble:
+        window.banner.show_problem(trouble, UNWRITABLE_ADVICE)
     if options.demo:
         QTimer.singleShot(0, window.commands.open_demo)
     elif options.paths:
         QTimer.singleShot(0, lambda: window.open_paths(options.paths))
+    elif window.settings.first_time:
+        QTimer.singleShot(0, window.commands.first_steps)
     return application.exec()
 
 
@@ -67,6 +75,15 @@ def keep_none() -> None:
     """
     if sys.version_info < (3, 12) and sys.getrefcount(None) < _MANY:
         ctypes.c_ssize_t.from_address(id(None)).value += 2 * _MANY  # the count is the first field of every object
+
+
+def _write_log(folder: Path) -> str:
+    """Begin the log; a sentence for the user where nothing can be written, since the settings lie beside it."""
+    try:
+        write_log(folder)
+    except OSError as error:
+        return f"Nothing can be written to {folder.parent} ({error.strerror}): settings and log are not kept."
+    return ""
 
 
 def write_log(folder: Path) -> None:

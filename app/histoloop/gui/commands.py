@@ -13,10 +13,13 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog
 from histoloop import paths
 from histoloop.geometry import Region
 from histoloop.gui import dialogs, tasks
+from histoloop.gui.about import AboutDialog
 from histoloop.gui.actions import specs
 from histoloop.gui.annotation_panel import TOOLS
+from histoloop.gui.first_steps import FirstSteps
 from histoloop.gui.jobs import Job
 from histoloop.gui.theme import THEMES
+from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +77,6 @@ class Commands:
             "save_said": lambda: window.paint_control.finish(with_mask=False),
             "accept": lambda: window.paint_control.accept(),
             "leave": session.leave,
-            "about": functools.partial(dialogs.about, window),
         }
         found |= {f"tool_{tool}": functools.partial(viewer.set_tool, tool) for tool in TOOLS}
         found |= {f"theme_{theme}": functools.partial(window.set_theme, theme) for theme in THEMES}
@@ -85,7 +87,7 @@ class Commands:
 
     def new_project(self) -> None:
         """Ask for name, place and model, and make the project."""
-        dialog = dialogs.NewProjectDialog(self._window, place=paths.user_data() / "projects")
+        dialog = dialogs.NewProjectDialog(self._window, place=self._window.settings.projects)
         if dialog.exec():
             self._window.session.create_project(
                 dialog.folder(), name=dialog.name.text().strip(), model=dialog.model.currentData()
@@ -93,13 +95,14 @@ class Commands:
 
     def open_project(self) -> None:
         """Ask for the folder of a project and open it."""
-        chosen = QFileDialog.getExistingDirectory(self._window, "Open the folder of a project", str(paths.user_data()))
+        place = str(self._window.settings.projects)
+        chosen = QFileDialog.getExistingDirectory(self._window, "Open the folder of a project", place)
         if chosen:
             self._window.session.open_project(Path(chosen))
 
     def open_demo(self) -> None:
         """Open the demo project of this user."""
-        self._window.open_demo(demo_folder())
+        self._window.open_demo(self._window.settings.projects / "Demo")
 
     def add_slides(self) -> None:
         """Ask for slide files and add them."""
@@ -251,6 +254,25 @@ class Commands:
         elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
             self._window.banner.show_problem("No browser could be started.", f"The guide is in {page}.")
 
+    def first_steps(self) -> None:
+        """Theme, folder of the projects, what the machine can do; from there into the five steps."""
+        FirstSteps(self._window).open()
+
+    def guide(self) -> None:
+        """Go through the loop in five steps, on the project that is open or on the demo."""
+        if self._window.session.project is None:
+            self.open_demo()
+        self._window.guide.begin()
+
+    def new_version(self) -> None:
+        """Open the page of releases in the user's browser: the only thing that ever reaches for a network."""
+        if page := releases_page():
+            QDesktopServices.openUrl(QUrl(page))
+
+    def about(self) -> None:
+        """Versions and licences."""
+        AboutDialog(self._window).open()
+
     def shortcuts(self) -> None:
         """Show all shortcuts."""
         dialogs.TextDialog(self._window, title="Keyboard shortcuts", html=dialogs.shortcuts_html()).open()
@@ -270,8 +292,3 @@ class Commands:
         folder = paths.user_data() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
-
-
-def demo_folder() -> Path:
-    """Where the demo project of this user is."""
-    return paths.user_data() / "projects" / "Demo"

@@ -16,18 +16,14 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QLineEdit,
-    QMessageBox,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
-import histoloop
 from histoloop import paths
 from histoloop.errors import HistoLoopError
 from histoloop.gui.actions import MENUS
-from histoloop.gui.theme import application_icon
-from histoloop.gui.welcome import NOTICE
 from histoloop.gui.widgets import button, label, row, set_role
 from histoloop.store.cards import list_models, load_card
 from histoloop.workflows.drawing_models import check_new_model
@@ -234,18 +230,3 @@ def findings_html(findings: Sequence[Finding]) -> str:
         for finding in sorted(findings, key=lambda finding: order[finding.state])
     )
     return f"<table cellpadding='4'>{rows}</table>"
-
-
-def about(parent: QWidget | None) -> None:
-    """What the program is."""
-    box = QMessageBox(parent)
-    box.setWindowTitle("About HistoLoop")
-    box.setIconPixmap(application_icon().pixmap(64, 64))
-    box.setTextFormat(Qt.TextFormat.RichText)
-    box.setText(f"<b>HistoLoop {histoloop.__version__}</b>")
-    box.setInformativeText(
-        f"Predict, query, annotate, retrain on histology slides, on one machine.<br><br><b>{NOTICE}</b><br><br>"
-        "Apache License 2.0. Built on Qt, napari, OpenSlide and PyTorch. The shipped model was trained on EBHI-Seg "
-        "(CC BY 4.0); Help > The model and its figures has the attribution."
-    )
-    box.exec()

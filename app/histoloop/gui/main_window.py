@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from histoloop import paths
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.gui import dialogs
 from histoloop.gui.actions import Actions
@@ -27,6 +26,7 @@ from histoloop.gui.annotation_panel import AnnotationPanel
 from histoloop.gui.banner import Banner
 from histoloop.gui.canvas_overlay import QueryBox
 from histoloop.gui.commands import DEVICES, Commands
+from histoloop.gui.guide import Guide
 from histoloop.gui.history import History
 from histoloop.gui.job_bar import JobBar
 from histoloop.gui.loop_control import LoopControl
@@ -42,6 +42,7 @@ from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
+from histoloop.workflows.about import releases_page
 from histoloop.workflows.rounds import lessons
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self.commands.handlers())
         self.welcome = Welcome()
         self.banner = Banner()
+        self.guide = Guide(self.actions_)
         self.slides_panel = SlidesPanel(self.actions_.label_menu)
         self.overlay_panel = OverlayPanel(self.source, self.actions_["add_model"])
         self.queue_panel = QueuePanel()
@@ -117,6 +119,7 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        column.addWidget(self.guide)
         column.addWidget(self.banner)
         column.addWidget(self.centre, 1)
         self.setCentralWidget(middle)
@@ -226,6 +229,7 @@ class MainWindow(QMainWindow):
         self.actions_.set_checked("show_masks", True)
         self.actions_.set_checked("show_questions", True)
         self.actions_[f"device_{self.session.device}"].setChecked(True)
+        self.actions_["new_version"].setVisible(releases_page() is not None)
         self.annotation_panel.brush.setValue(round(settings.number("brush_px", 24)))
         self.overlay_panel.opacity.setValue(round(settings.number("opacity", 35)))
         self.set_theme(settings.text("theme", "system"))
@@ -261,7 +265,7 @@ class MainWindow(QMainWindow):
     def _make_project_for(self, chosen: list[Path]) -> bool:
         from histoloop.workflows.shipped import DEFAULT_MODEL
 
-        place = paths.user_data() / "projects"
+        place = self.settings.projects
         name = dialogs.folder_name(chosen[0].stem)
         folder = next(
             candidate

@@ -43,6 +43,21 @@ class Settings:
         self._stored.setValue(key, value if isinstance(value, QByteArray) else str(value))
 
     @property
+    def can_be_kept(self) -> bool:
+        """Whether what is chosen is still known the next time: not where the user may not write."""
+        return self._stored.isWritable()
+
+    @property
+    def first_time(self) -> bool:
+        """Whether the first steps were never shown, and can be remembered as shown."""
+        return self.can_be_kept and not self.flag("first steps", default=False)
+
+    @property
+    def projects(self) -> Path:
+        """Folder for new projects and the demo; not made here."""
+        return Path(self.text("projects") or paths.user_data() / "projects")
+
+    @property
     def person(self) -> str:
         """Who annotates."""
         return self.text("person") or _user()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from histoloop.progress import Work
     from histoloop.store.records import QueryRecord
     from histoloop.workflows.doctor import Finding
-    from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
+    from histoloop.workflows.reports import ExportReport, ImportReport, PredictedSlide, PredictReport
     from histoloop.workflows.rounds import Candidate, HowToLearn
 
 
@@ -32,6 +32,16 @@ def predict(
 
     with opened_project(folder) as project:
         return (yield from predict_project(project, slide_ids=slide_ids, device=device, model_id=model_id))
+
+
+def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "auto") -> Work[PredictedSlide]:
+    """Predict a slide that is in no project; `mpp` is used where the file does not say."""
+    from histoloop.slides.reader import open_slide
+    from histoloop.workflows.models import open_model
+    from histoloop.workflows.predict_slide import predict_slide
+
+    with open_slide(file, mpp=mpp) as slide:
+        return (yield from predict_slide(slide, open_model(model, device=device)))
 
 
 def ask(

@@ -211,6 +211,14 @@ def open_slide(path: str | Path, *, mpp: float | None = None) -> Slide:
     return Slide(file, _open_source(file), mpp=mpp)
 
 
+def is_slide(path: Path) -> bool:
+    """Whether the OpenSlide library knows a file's format; plain pictures and broken files are no slides."""
+    try:
+        return openslide.OpenSlide.detect_format(str(path)) is not None
+    except openslide.OpenSlideError:
+        return False
+
+
 def openslide_version() -> str:
     """Version of the OpenSlide library in use."""
     return str(openslide.__library_version__)

@@ -11,15 +11,19 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import histoloop
 from histoloop import paths
 from histoloop.store.cards import list_models
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PACKAGES = ("torch", "torchvision", "napari", "PySide6", "openslide-python", "openslide-bin", "numpy", "zarr", "pillow")
 PROBE_SECONDS = 60
 ENOUGH_DISK_GB = 5
+SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "microsoft basic render")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,11 @@ def _processors() -> Finding:
 def _gpu() -> Finding:
     torch = importlib.import_module("torch")
     if torch.cuda.is_available():
-        return Finding("GPU", "ok", f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}")
+        name = f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
+        if wrong := self_test("cuda"):
+            advice = "Update the graphics driver; until then choose Loop > Compute on the processor (--device cpu)."
+            return Finding("GPU", "problem", f"{name}: {wrong}", advice)
+        return Finding("GPU", "ok", name)
     if torch.version.cuda is None:
         return Finding("GPU", "note", "this PyTorch has no CUDA", "Retraining runs on the processor, which is slower.")
     return Finding(
@@ -85,6 +93,35 @@ def _gpu() -> Finding:
         "no CUDA GPU can be used",
         f"Retraining runs on the processor. With an NVIDIA GPU, install a driver for CUDA {torch.version.cuda}.",
     )
+
+
+def self_test(device: str) -> str:
+    """Let a device convolve once and compare with the processor; what is wrong with it, empty if nothing is."""
+    torch = importlib.import_module("torch")
+    generator = torch.Generator().manual_seed(0)
+    tiles_BCHW, weights = (torch.rand(size, generator=generator) for size in ((1, 3, 64, 64), (8, 3, 3, 3)))
+    expected = torch.nn.functional.conv2d(tiles_BCHW, weights)
+    try:
+        found = torch.nn.functional.conv2d(tiles_BCHW.to(device), weights.to(device)).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        return f"it cannot compute ({str(error).strip().splitlines()[0]})"
+    return "" if torch.allclose(found, expected, rtol=1e-2, atol=1e-2) else "it computes wrongly"
+
+
+def in_words(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """What somebody who begins should know of the machine: GPU, drawing, and whatever is a problem."""
+    by_name = {finding.name: finding for finding in findings}
+    said = []
+    if (gpu := by_name.get("GPU")) is not None and gpu.state != "problem":
+        if gpu.state == "ok":
+            said.append(f"The GPU works ({gpu.value}): predicting and retraining run on it.")
+        else:
+            said.append(f"No GPU is used ({gpu.value}). Everything works all the same, only slower. {gpu.advice}")
+    if (opengl := by_name.get("OpenGL")) is not None and opengl.state == "ok":
+        slow = any(word in opengl.value.lower() for word in SOFTWARE_RENDERERS)
+        said.append("Slides are drawn by the processor: zooming is slower." if slow else "Slides are drawn by the GPU.")
+    said += [f"{one.name}: {one.value}. {one.advice}" for one in findings if one.state == "problem"]
+    return tuple(said)
 
 
 def _opengl() -> Finding:

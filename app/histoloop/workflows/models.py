@@ -13,6 +13,7 @@ from histoloop.networks.build import build_network
 from histoloop.networks.network import SlideNetwork
 from histoloop.store.cards import Card, load_card, model_hash
 from histoloop.store.models import load_earlier, load_weights
+from histoloop.workflows.shipped import DEFAULT_MODEL, find_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,14 @@ def choose_device(name: str) -> torch.device:
             "No CUDA GPU can be used.", advice="Run `histoloop doctor` to see why, or choose the device cpu or auto."
         )
     return torch.device("cpu")
+
+
+def open_model(name_or_folder: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> LoadedModel:
+    """A model by the name of a shipped one or by its folder, on 'auto', 'cpu' or 'cuda'.
+
+    ModelError when there is none or it is broken, DeviceError when the device is not there.
+    """
+    return load_model(find_model(name_or_folder), choose_device(device))
 
 
 def load_model(folder: Path, device: torch.device) -> LoadedModel:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from histoloop.annotations.records import ClassScheme, Mask
+
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
@@ -51,3 +53,23 @@ class RobustnessReport:
 
     tiles: tuple[TileRobustness, ...]
     figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedSlide:
+    """What a model says of a slide without a project.
+
+    `mask` (h, w) holds mask values of `scheme`, each pixel `downsample` level-0 pixels wide. `probabilities` are per
+    label, empty where no tissue was found, of which `note` then tells. `mpp` is um per level-0 pixel, None if unknown;
+    `model_mpp` is what the model was made for, um per mask pixel.
+    """
+
+    mask: Mask
+    downsample: float
+    scheme: ClassScheme
+    probabilities: Mapping[str, float]
+    tissue_area_px: float
+    mpp: float | None
+    model: str
+    model_mpp: float
+    note: str

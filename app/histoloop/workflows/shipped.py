@@ -12,6 +12,11 @@ from histoloop.store.cards import list_models
 DEFAULT_MODEL = "colon-ebhi-resnet18"
 
 
+def model_names() -> tuple[str, ...]:
+    """Names of the models that come with the program."""
+    return tuple(folder.name for folder in list_models(paths.shipped_models()))
+
+
 def find_model(name_or_folder: str | Path) -> Path:
     """The folder of a model given by path or by the name of a shipped one; ModelError lists the choices."""
     folder = Path(name_or_folder)

@@ -1,0 +1,107 @@
+"""The loop in five steps: a strip above the slide that says what comes next and does it on a click."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from histoloop.gui.widgets import action_button, button, label, row, set_role
+
+if TYPE_CHECKING:
+    from histoloop.gui.actions import Actions
+
+
+@dataclass(frozen=True, slots=True)
+class GuideStep:
+    """A step: its name, what it is about, and the actions (of gui/actions.py) that do it."""
+
+    title: str
+    text: str
+    actions: tuple[str, ...]
+
+
+STEPS = (
+    GuideStep(
+        "Look",
+        "A model runs over every slide that is new; the bar at the bottom shows how far it is. Its masks lie over the "
+        "tissue, and the list on the left says what it takes each slide for. The wheel zooms.",
+        ("show_masks", "show_heatmap"),
+    ),
+    GuideStep(
+        "Get asked",
+        "The model is not sure everywhere. It chooses the regions whose annotation helps it most and lists them on the "
+        "right, with the reason.",
+        ("ask",),
+    ),
+    GuideStep(
+        "Paint",
+        "Open a question: the model's mask is there to begin with. Correct it with brush and eraser; every stroke is "
+        "saved. Return means done and opens the next one. Three or four are enough to try.",
+        ("next_question", "finish"),
+    ),
+    GuideStep(
+        "Retrain",
+        "The model learns from what you painted, in the background. You can go on looking and painting meanwhile.",
+        ("retrain",),
+    ),
+    GuideStep(
+        "Decide",
+        "Old and new masks stand side by side, measured on annotations that the training never saw. Keep the new "
+        "model, or roll back. Then it begins again, with better questions.",
+        ("keep", "roll_back"),
+    ),
+)
+
+
+class Guide(QFrame):
+    """Shows one step at a time; hidden until it is begun. The buttons follow the window's own actions."""
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("guide")
+        self.number = 0
+        self.title = label(role="heading")
+        self.text = label(wrap=True)
+        self.text.setMinimumHeight(2 * self.text.fontMetrics().lineSpacing())
+        self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._doing = [[action_button(actions[name]) for name in step.actions] for step in STEPS]
+        self.back, self.next, self.close_button = button("Back"), button("Next"), button("Close")
+        self.back.clicked.connect(lambda: self._go(self.number - 1))
+        self.next.clicked.connect(lambda: self._go(self.number + 1))
+        self.close_button.clicked.connect(self.hide)
+        buttons = row(*(made for several in self._doing for made in several))
+        buttons.addStretch(1)
+        for made in (self.back, self.next, self.close_button):
+            buttons.addWidget(made)
+        column = QVBoxLayout()
+        for widget in (self.title, self.text):
+            column.addWidget(widget)
+        column.addLayout(buttons)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 10, 12, 10)
+        layout.addLayout(column)
+        self.setVisible(False)
+
+    def begin(self) -> None:
+        """Show the first step."""
+        self._go(0)
+        self.setVisible(True)
+
+    def _go(self, number: int) -> None:
+        if number >= len(STEPS):
+            self.hide()
+            return
+        self.number = number
+        self.title.setText(f"{number + 1} of {len(STEPS)}   {STEPS[number].title}")
+        self.text.setText(STEPS[number].text)
+        for place, several in enumerate(self._doing):
+            for made in several:
+                made.setVisible(place == number)
+        self.back.setEnabled(number > 0)
+        last = number == len(STEPS) - 1
+        self.next.setText("That is the loop" if last else "Next")
+        self.close_button.setVisible(not last)
+        set_role(self.next, "primary" if not last else "")

@@ -1,0 +1,67 @@
+"""What a folder is like as a place for projects, in words for the user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from histoloop.workflows.doctor import ENOUGH_DISK_GB
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "afpfs", "webdav", "davfs", "ncpfs", "9p", "fuse.sshfs"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """Whether projects can be made in a folder, and what to tell of it."""
+
+    usable: bool
+    said: str
+
+
+def look_at_folder(folder: Path) -> FolderState:
+    """Try to write where the folder is, or where it would be made; nothing stays there. May wait for a network."""
+    if not folder.is_absolute():
+        return FolderState(False, "Give a whole path, from the root or the drive on.")
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    if there is None:
+        return FolderState(False, f"There is no {folder.anchor or folder}: connect the disk, or choose another folder.")
+    if not there.is_dir():
+        return FolderState(False, f"{there} is a file: choose a folder.")
+    try:
+        with tempfile.TemporaryFile(dir=there) as trial:
+            trial.write(b"HistoLoop")
+        free_gb = shutil.disk_usage(there).free / 1e9
+    except OSError as error:
+        return FolderState(False, f"You may not write to {there} ({error.strerror}): choose a folder of your own.")
+    said = f"{free_gb:.0f} GB are free there."
+    if free_gb < ENOUGH_DISK_GB:
+        said = f"Only {free_gb:.1f} GB are free there: maps and models need more."
+    if is_on_network(there):
+        said += " It is on a network: that works, but a folder on a disk of this machine is quicker and safer."
+    return FolderState(True, said)
+
+
+def is_on_network(folder: Path) -> bool:
+    """Whether a folder that exists is on a file system of another machine, as far as this one tells."""
+    if str(folder).startswith("\\\\"):
+        return True
+    path = os.path.realpath(folder)
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if _inside(path, mount.mountpoint)]
+    nearest = max(mounts, key=lambda mount: len(mount.mountpoint), default=None)
+    if nearest is None:
+        return False
+    return nearest.fstype.lower() in NETWORK_FILE_SYSTEMS or "remote" in nearest.opts.split(",")
+
+
+def _inside(path: str, mountpoint: str) -> bool:
+    return path == mountpoint or path.startswith(mountpoint.rstrip("/\\") + os.sep)

@@ -1,0 +1,171 @@
+"""The first start, the loop in five steps, and the page about the program."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtWidgets import QDialog
+
+from histoloop.gui.about import NO_TEXT, WAITING, AboutDialog
+from histoloop.gui.first_steps import LOOKING, FirstSteps
+from histoloop.gui.guide import STEPS
+from histoloop.gui.settings import Settings
+from histoloop.workflows import about
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from histoloop.gui.main_window import MainWindow
+
+JOB_MS = 240_000
+
+
+@pytest.fixture
+def first(window: MainWindow, qtbot) -> Iterator[FirstSteps]:
+    """The dialog with its folder looked at."""
+    window.commands.first_steps()
+    (dialog,) = window.findChildren(FirstSteps)
+    qtbot.waitUntil(lambda: bool(dialog.folder_said.text()))
+    yield dialog
+    window.session.jobs.shut_down()
+
+
+def test_it_comes_once_and_however_it_is_left(window: MainWindow, first: FirstSteps) -> None:
+    assert window.settings.first_time
+    first.reject()
+    assert not window.settings.first_time
+    assert not window.guide.isVisible()
+
+
+def test_it_does_not_come_where_nothing_can_be_remembered(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    settings = Settings(tmp_path / "file" / "settings.ini")
+    assert not settings.can_be_kept
+    assert not settings.first_time
+
+
+def test_a_theme_is_seen_at_once_and_kept(window: MainWindow, first: FirstSteps) -> None:
+    light = window.palette().window().color()
+    first.theme.buttons[2].click()
+    assert window.settings.text("theme") == "dark"
+    assert window.palette().window().color().lightness() < light.lightness()
+    window.set_theme("light")
+
+
+def test_new_projects_go_where_it_was_said(window: MainWindow, first: FirstSteps, tmp_path: Path, qtbot) -> None:
+    first.folder.setText(str(tmp_path / "elsewhere"))
+    qtbot.waitUntil(lambda: "free there" in first.folder_said.text())
+    first.reject()
+    assert window.settings.projects == tmp_path / "elsewhere"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_was_said_at_the_last_moment_counts(
+    window: MainWindow, first: FirstSteps, tmp_path: Path
+) -> None:
+    first.folder.setText(str(tmp_path / "late"))
+    first.reject()
+    assert window.settings.projects == tmp_path / "late"
+
+
+def test_a_folder_that_cannot_be_used_is_told_and_not_taken_over(
+    window: MainWindow, first: FirstSteps, tmp_path: Path, qtbot
+) -> None:
+    before = window.settings.projects
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    first.folder.setText(str(tmp_path / "file"))
+    qtbot.waitUntil(lambda: "is a file" in first.folder_said.text())
+    assert first.folder_said.objectName() == "bad"
+    first.reject()
+    assert window.settings.projects == before
+
+
+def test_what_the_machine_can_do_is_told_in_words(first: FirstSteps, qtbot) -> None:
+    qtbot.waitUntil(lambda: first.machine.text() != LOOKING, timeout=JOB_MS)
+    assert "GPU" in first.machine.text()
+    assert "Slides are drawn by" in first.machine.text()
+
+
+def test_the_five_steps_begin_on_the_demo(window: MainWindow, first: FirstSteps, monkeypatch) -> None:
+    opened = []
+    monkeypatch.setattr(window, "open_demo", opened.append)
+    first.accept()
+    assert first.result() == QDialog.DialogCode.Accepted
+    assert opened == [window.settings.projects / "Demo"]
+    assert window.guide.isVisible()
+
+
+def test_the_steps_stay_on_the_project_that_is_open_and_do_what_they_say(opened: MainWindow) -> None:
+    folder = opened.session.project.folder
+    opened.actions_["guide"].trigger()
+    guide = opened.guide
+    assert opened.session.project.folder == folder
+    for number, step in enumerate(STEPS):
+        assert guide.title.text() == f"{number + 1} of 5   {step.title}"
+        shown = [made for several in guide._doing for made in several if made.isVisible()]
+        assert [made.isEnabled() for made in shown] == [opened.actions_[name].isEnabled() for name in step.actions]
+        guide.next.click()
+    assert not guide.isVisible()
+    opened.actions_["guide"].trigger()
+    guide.next.click()
+    guide.back.click()
+    masks = next(made for made in guide._doing[0] if made.isVisible())
+    before = opened.overlay_panel.masks.isChecked()
+    masks.click()
+    assert opened.overlay_panel.masks.isChecked() is not before
+    guide.close_button.click()
+    assert not guide.isVisible()
+
+
+def test_the_page_about_the_program_lists_packages_with_licences(window: MainWindow, qtbot) -> None:
+    window.actions_["about"].trigger()
+    (dialog,) = window.findChildren(AboutDialog)
+    assert dialog.text.toPlainText() == WAITING
+    qtbot.waitUntil(lambda: dialog.list.rowCount() > 0, timeout=60_000)
+    rows = {
+        dialog.list.item(row, 0).text(): (dialog.list.item(row, 1).text(), dialog.list.item(row, 2).text())
+        for row in range(dialog.list.rowCount())
+    }
+    assert {"torch", "napari", "pyside6", "openslide-bin", "numpy"} <= rows.keys()
+    assert "BSD" in rows["napari"][1]
+    assert all(version and licence for version, licence in rows.values())
+    names = list(rows)
+    dialog.list.selectRow(names.index("napari"))
+    qtbot.waitUntil(lambda: "napari" in dialog.text.toPlainText().lower(), timeout=20_000)
+    dialog.list.selectRow(names.index("pyside6"))
+    qtbot.waitUntil(lambda: dialog.text.toPlainText() == NO_TEXT, timeout=20_000)
+    dialog.reject()
+
+
+def test_new_versions_are_offered_only_where_a_publisher_has_set_the_page(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from histoloop.gui import commands, main_window
+    from histoloop.gui.main_window import MainWindow
+
+    assert window.actions_["new_version"].isVisible() is (about.releases_page() is not None)
+    page = "https://publisher.example/releases"
+    for module in (main_window, commands):
+        monkeypatch.setattr(module, "releases_page", lambda: page)
+    other = MainWindow(Settings(tmp_path / "other.ini"))
+    visited = []
+    monkeypatch.setattr(commands.QDesktopServices, "openUrl", lambda url: visited.append(url.toString()))
+    assert other.actions_["new_version"].isVisible()
+    assert visited == []
+    other.actions_["new_version"].trigger()
+    assert visited == [page]
+    other.close()
+
+
+def test_a_home_that_cannot_be_written_is_told(window: MainWindow, tmp_path: Path) -> None:
+    from histoloop.gui import application
+
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    handlers = list(logging.getLogger().handlers)
+    said = application._write_log(tmp_path / "file" / "logs")
+    assert "not kept" in said
+    assert str(tmp_path / "file") in said
+    assert logging.getLogger().handlers == handlers
