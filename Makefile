@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo benchmarks clean
+.PHONY: run test lint types contracts tests setup demo benchmarks deb deb-test tarball tarball-test clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -15,8 +15,8 @@ setup: .venv/installed
 	packaging/setup.sh
 
 lint: setup
-	.venv/bin/ruff check app tests
-	.venv/bin/ruff format --check app tests
+	.venv/bin/ruff check app packaging tests
+	.venv/bin/ruff format --check app packaging tests
 
 types: setup
 	.venv/bin/mypy
@@ -34,6 +34,22 @@ demo: setup
 
 benchmarks: setup
 	$(WITH_DISPLAY) $(PYTHON) tests/benchmarks/run_all.py
+
+# Installers of the frozen program in dist/histoloop, which `make bundle` makes (packaging/README.md).
+INSTALLERS := PYTHONPATH=packaging $(PYTHON) -m installers
+
+deb: setup
+	$(INSTALLERS) deb
+
+tarball: setup
+	$(INSTALLERS) tarball
+
+# In a clean Debian root; wants root's rights, debootstrap and Xvfb.
+deb-test:
+	packaging/linux/test_deb.sh
+
+tarball-test:
+	packaging/linux/test_tarball.sh
 
 clean:
 	rm -rf .venv build dist tour .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
