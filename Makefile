@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo benchmarks deb deb-test tarball tarball-test clean
+.PHONY: run test lint types contracts tests setup demo benchmarks deb deb-lint deb-test tarball tarball-test clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -43,6 +43,9 @@ deb: setup
 
 tarball: setup
 	$(INSTALLERS) tarball
+
+deb-lint:
+	packaging/linux/lint_deb.sh
 
 # In a clean Debian root; wants root's rights, debootstrap and Xvfb.
 deb-test:

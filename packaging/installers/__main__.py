@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from installers.deb import build_deb
 from installers.frozen import PARTS
 from installers.libraries import depends, find_needs, load_table
-from installers.licences import components
+from installers.licences import components, dependencies
 from installers.macos import info_plist, write_macos_parts
 from installers.program import REPOSITORY, load_program, release_time
 from installers.tarball import build_tarball
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.out,
             program=program,
             work=PARTS / options.kind,
-            found=components(),
+            found=components(dependencies()),
             released=release_time(),
         )
         print(f"{made}: {made.stat().st_size / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = "amd64"
 
-COMPRESSION = ("-Zzstd", "-z9")
+COMPRESSION = ("-Zzstd", "-z3")
 """Chosen by measuring: docs/packaging.md, 'Debian package'. dpkg reads zstd from Debian 12 and Ubuntu 18.04 on."""
 
 RECOMMENDS = ("desktop-file-utils", "hicolor-icon-theme", "shared-mime-info")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
+from installers.program import REPOSITORY
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _TEXT = re.compile(r"(licen[cs]es?|copying|notice|copyright)([-._].*)?(\.(txt|md|rst))?$", re.IGNORECASE)
 _LONGEST = 100
@@ -29,26 +32,33 @@ class Component:
     texts: tuple[Path, ...]
 
 
-def components(root: str = "histoloop") -> list[Component]:
-    """Everything that `root` requires, directly or not, in this environment; sorted by name, `root` left out.
+def dependencies(repository: Path = REPOSITORY) -> list[str]:
+    """What the program requires, as pyproject.toml says it."""
+    stated = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    required: list[str] = stated["project"]["dependencies"]
+    return required
 
-    Raises PackageNotFoundError when `root` is not installed.
+
+def components(required: Iterable[str]) -> list[Component]:
+    """What is required and what that requires, and so on, as far as it is in this environment; sorted by name.
+
+    Raises PackageNotFoundError when something of `required` itself is not installed.
     """
     found: dict[str, metadata.Distribution] = {}
-    waiting = [(root, "")]
+    seen: set[tuple[str, str]] = set()
+    waiting = list(_named(required, extra=""))
+    for name, _extra in waiting:
+        metadata.distribution(name)
     while waiting:
         name, extra = waiting.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
         try:
-            distribution = metadata.distribution(name)
+            found[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            if name == root:
-                raise
             continue  # an alternative that this environment does without
-        for requirement, extras in _required(distribution, extra):
-            if requirement not in found:
-                waiting += [(requirement, further) for further in ("", *extras)]
-        found[_normal(name)] = distribution
-    del found[_normal(root)]
+        waiting += _named(found[name].requires or (), extra=extra)
     return [_component(name, distribution) for name, distribution in sorted(found.items())]
 
 
@@ -61,12 +71,13 @@ def write_licence_texts(folder: Path, found: list[Component]) -> None:
             shutil.copyfile(text, target)
 
 
-def _required(distribution: metadata.Distribution, extra: str) -> Iterator[tuple[str, set[str]]]:
+def _named(lines: Iterable[str], *, extra: str) -> Iterator[tuple[str, str]]:
+    """The distributions that requirements name, each with '' and with every extra that is asked for."""
     environment = {**default_environment(), "extra": extra}
-    for line in distribution.requires or ():
+    for line in lines:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate(environment):
-            yield _normal(requirement.name), requirement.extras
+            yield from ((_normal(requirement.name), asked) for asked in ("", *requirement.extras))
 
 
 def _component(name: str, distribution: metadata.Distribution) -> Component:
@@ -75,13 +86,15 @@ def _component(name: str, distribution: metadata.Distribution) -> Component:
         for file in distribution.files or ()
         if _TEXT.fullmatch(file.name) and ".dist-info" in str(file)
     )
-    return Component(name, distribution.version, _licence(distribution), tuple(path for path in texts if path.is_file()))
+    return Component(
+        name, distribution.version, _licence(distribution), tuple(path for path in texts if path.is_file())
+    )
 
 
 def _licence(distribution: metadata.Distribution) -> str:
     said = distribution.metadata
     stated = said.get("License-Expression") or said.get("License") or ""
-    if stated and len(stated) <= _LONGEST and "\n" not in stated.strip():
+    if stated not in ("", "UNKNOWN") and len(stated) <= _LONGEST and "\n" not in stated.strip():
         return stated.strip()
     classified = [line.rpartition(" :: ")[2] for line in said.get_all("Classifier") or () if line.startswith("License")]
     return ", ".join(classified) or "see its terms"

@@ -45,18 +45,16 @@ def inno_include(program: Program) -> str:
         lines += [
             _entry(rf"Software\Classes\{name}", value=kind.title, flags="uninsdeletekey"),
             _entry(rf"Software\Classes\{name}\DefaultIcon", value=r"{app}\histoloop-gui.exe,0"),
-            _entry(
-                rf"Software\Classes\{name}\shell\open\command", value=r'""{app}\histoloop-gui.exe"" ""%1""'
-            ),
+            _entry(rf"Software\Classes\{name}\shell\open\command", value=r'""{app}\histoloop-gui.exe"" ""%1""'),
         ]
         for extension in kind.extensions:
             key = rf"Software\Classes\.{extension}"
             if kind.ours:
                 lines.append(_entry(key, value=name, flags="uninsdeletevalue uninsdeletekeyifempty"))
+            lines.append(_entry(rf"{key}\OpenWithProgids", name=name, flags="uninsdeletevalue uninsdeletekeyifempty"))
             lines.append(
-                _entry(rf"{key}\OpenWithProgids", name=name, flags="uninsdeletevalue uninsdeletekeyifempty")
+                _entry(r"Software\Classes\Applications\histoloop-gui.exe\SupportedTypes", name=f".{extension}")
             )
-            lines.append(_entry(r"Software\Classes\Applications\histoloop-gui.exe\SupportedTypes", name=f".{extension}"))
     return "\n".join(lines) + "\n"
 
 

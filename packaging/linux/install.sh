@@ -43,7 +43,7 @@ if [ -e "$program" ] && [ ! -f "$program/INSTALLED" ]; then
     say "$program is there and was not put there by this script. Move it away, then try again." >&2
     exit 1
 fi
-mkdir -p "$prefix/lib" "$prefix/bin" "$share"
+mkdir -p "$prefix/lib"
 fresh=$prefix/lib/.histoloop.$$
 trap 'rm -rf "$fresh"' EXIT
 say "Copying the program to $program"
@@ -63,6 +63,7 @@ fi
 mv "$fresh" "$program"
 
 # --- commands, menu entry, icons, file types, man pages -------------------------------------------------------------
+mkdir -p "$prefix/bin" "$share"
 for command in histoloop histoloop-gui; do
     ln -sf "../lib/histoloop/$command" "$prefix/bin/$command"
 done

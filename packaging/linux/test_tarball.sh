@@ -33,8 +33,9 @@ XDG_RUNTIME_DIR='' packaging/with_display.sh env -u PYTHONPATH HOME="$home" \
 
 echo "== Removing"
 as_user "$home/.local/lib/histoloop/uninstall.sh"
-left=$(cd "$home" && find . -type f -o -type l | grep -v '^./.local/share/histoloop/' |
-    grep -vE '^./.local/share/(mime|applications|icons)/[^/]*(cache|list|[a-zA-Z0-9-]+)$|^./\.(cache|config)/' || true)
+# the caches of the desktop's databases are not ours, nor is what other programs keep in .cache and .config
+left=$(find "$home" \( -type f -o -type l \) -printf '%P\n' |
+    grep -vE '^\.local/share/(histoloop/|mime/[^/]+$|applications/mimeinfo\.cache$)|^\.(cache|config)/' || true)
 [ -z "$left" ] || { echo "Left behind:" >&2; echo "$left" >&2; exit 1; }
 [ -f "$home/.local/share/histoloop/projects/demo/project.db" ] || { echo "The project is gone" >&2; exit 1; }
 echo "Installed twice, started, removed; the project is still there."

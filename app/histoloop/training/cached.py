@@ -35,9 +35,7 @@ class CachedSettings:
     flipped and with another `stain`. `crop_px` is a multiple of 32. `consistency` is of the tiles nobody annotated.
     """
 
-    loop: LoopSettings = field(
-        default_factory=lambda: LoopSettings(epochs=4, batch_size=4, learning_rate=3e-3)
-    )
+    loop: LoopSettings = field(default_factory=lambda: LoopSettings(epochs=4, batch_size=4, learning_rate=3e-3))
     steps_per_epoch: int = 20
     loss: Literal["bce", "bce+dice"] = "bce"
     pseudo_weight: float = 0.1

@@ -80,7 +80,11 @@ def test_removed_it_leaves_the_home_as_it_was(source, home):
     assert files(home) > before
     done = call(home / ".local" / "lib" / "histoloop" / "uninstall.sh", home)
     assert done.returncode == 0, done.stderr
-    caches = {name for name in files(home) if Path(name).parent.as_posix() in (".local/share/mime", ".local/share/applications")}
+    caches = {
+        name
+        for name in files(home)
+        if Path(name).parent.as_posix() in (".local/share/mime", ".local/share/applications")
+    }
     assert files(home) - caches == before
     assert not any("histoloop" in (home / name).read_text() for name in caches if name.endswith("cache"))
     assert str(home) in done.stdout
