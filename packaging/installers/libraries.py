@@ -22,7 +22,12 @@ _BATCH = 200
 _NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[(.+)\]")
 _SONAME = re.compile(r"\(SONAME\)\s+Library soname: \[(.+)\]")
 _GLIBC = re.compile(r"Name: GLIBC_(\d+)\.(\d+)")
+_CXX = re.compile(r"Name: GLIBCXX_3\.4\.(\d+)")
 _FILE = re.compile(r"^File: (.+)$", re.MULTILINE)
+
+
+_GCC_OF_CXX = {28: 9, 29: 11, 30: 12, 31: 13, 32: 13, 33: 14, 34: 15}
+"""The GCC whose C++ library brought GLIBCXX_3.4.N; it counts its Debian package's versions by GCC's."""
 
 
 class UnknownLibraryError(Exception):
@@ -34,11 +39,13 @@ class Needs:
     """What the files of a bundle want from the system.
 
     `libraries` maps the soname of each library that is not in the bundle to the first file that needs it; `glibc` is
-    the newest (major, minor) version of the C library that any file asks for.
+    the newest (major, minor) version of the C library that any file asks for, `cxx` the newest N of the C++ library's
+    GLIBCXX_3.4.N, 0 when none is asked for.
     """
 
     libraries: dict[str, str]
     glibc: tuple[int, int]
+    cxx: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ def find_needs(bundle: Path) -> Needs:
     inside = {path.name for path in files(bundle)}
     needed: dict[str, str] = {}
     glibc = (2, 17)  # the oldest that a 64-bit PyTorch can have been built for
+    cxx = 0
     for start in range(0, len(programs), _BATCH):
         read = _readelf(programs[start : start + _BATCH])
         names = [None, *_FILE.findall(read)]
@@ -70,8 +78,9 @@ def find_needs(bundle: Path) -> Needs:
             for soname in _NEEDED.findall(part):
                 needed.setdefault(soname, "" if name is None else str(name))
             glibc = max([glibc, *((int(major), int(minor)) for major, minor in _GLIBC.findall(part))])
+            cxx = max([cxx, *map(int, _CXX.findall(part))])
     outside = {soname: user for soname, user in sorted(needed.items()) if soname not in inside}
-    return Needs({soname: _within(bundle, user) for soname, user in outside.items()}, glibc)
+    return Needs({soname: _within(bundle, user) for soname, user in outside.items()}, glibc, cxx)
 
 
 def depends(needs: Needs, table: Table) -> list[str]:
@@ -84,8 +93,17 @@ def depends(needs: Needs, table: Table) -> list[str]:
     if unknown:
         raise UnknownLibraryError(f"{TABLE.name} does not name {', '.join(unknown)}: add its package, or why not")
     packages = {table.packages[soname] for soname in needs.libraries if soname in table.packages}
-    libc = f"libc6 (>= {needs.glibc[0]}.{needs.glibc[1]})"
-    return sorted({libc} | packages.difference({"libc6"}) | set(table.loaded))
+    least = {"libc6": f"{needs.glibc[0]}.{needs.glibc[1]}"} | _least_cxx(needs.cxx)
+    packages |= {"libc6", *table.loaded}
+    return sorted(f"{package} (>= {least[package]})" if package in least else package for package in packages)
+
+
+def _least_cxx(cxx: int) -> dict[str, str]:
+    if cxx < min(_GCC_OF_CXX):
+        return {}
+    if cxx not in _GCC_OF_CXX:
+        raise UnknownLibraryError(f"GLIBCXX_3.4.{cxx} is of a GCC that libraries.py does not name")
+    return {"libstdc++6": str(_GCC_OF_CXX[cxx])}
 
 
 def required_sonames(needs: Needs, table: Table) -> list[str]:

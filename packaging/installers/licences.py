@@ -73,7 +73,7 @@ def write_licence_texts(folder: Path, found: list[Component]) -> None:
 
 def _named(lines: Iterable[str], *, extra: str) -> Iterator[tuple[str, str]]:
     """The distributions that requirements name, each with '' and with every extra that is asked for."""
-    environment = {**default_environment(), "extra": extra}
+    environment: dict[str, str] = {key: str(value) for key, value in default_environment().items()} | {"extra": extra}
     for line in lines:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate(environment):
@@ -93,7 +93,7 @@ def _component(name: str, distribution: metadata.Distribution) -> Component:
 
 def _licence(distribution: metadata.Distribution) -> str:
     said = distribution.metadata
-    stated = said.get("License-Expression") or said.get("License") or ""
+    stated = next((said[key] for key in ("License-Expression", "License") if said[key]), "")
     if stated not in ("", "UNKNOWN") and len(stated) <= _LONGEST and "\n" not in stated.strip():
         return stated.strip()
     classified = [line.rpartition(" :: ")[2] for line in said.get_all("Classifier") or () if line.startswith("License")]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
 from installers.licences import Component
 from installers.program import Program, load_program
 
-RELEASED = 1_780_000_000  # 2026-05-28
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SAY_WHAT_WAS_ASKED = '#!/bin/sh\nprintf "%s\\n" "$0" "$@"\n'
 

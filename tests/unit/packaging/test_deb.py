@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from installers.bundle import check_bundle, has_cuda, link_tree
 from installers.deb import build_deb, control, copyright_file
 

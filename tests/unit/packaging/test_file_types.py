@@ -7,15 +7,15 @@ import plistlib
 from xml.etree import ElementTree
 
 import pytest
+
+import histoloop
+from histoloop.slides.reader import SLIDE_SUFFIXES
+from histoloop.store.project_file import SUFFIX
 from installers import program as module
 from installers.desktop import desktop_entry, mime_types
 from installers.macos import info_plist
 from installers.program import load_program
 from installers.windows import inno_include
-
-import histoloop
-from histoloop.slides.reader import SLIDE_SUFFIXES
-from histoloop.store.project_file import SUFFIX
 
 MIME = "{http://www.freedesktop.org/standards/shared-mime-info}"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from installers.icons import HICOLOR_PX, ICNS_PX, ICO_PX, render, write_hicolor, write_icns, write_ico
 from PIL import Image
+
+from installers.icons import HICOLOR_PX, ICNS_PX, ICO_PX, render, write_hicolor, write_icns, write_ico
 
 
 @pytest.mark.parametrize("size_px", [16, 48, 512])

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from installers.libraries import Needs, Table, UnknownLibraryError, depends, find_needs, load_table, required_sonames
 
 TABLE = Table(
@@ -21,6 +22,20 @@ def test_packages_are_those_of_the_libraries_those_loaded_by_name_and_the_c_libr
     needs = Needs({"libGL.so.1": "a", "libc.so.6": "a", "libcuda.so.1": "b"}, glibc=(2, 34))
     assert depends(needs, TABLE) == ["libc6 (>= 2.34)", "libegl1", "libgl1"]
     assert required_sonames(needs, TABLE) == ["libGL.so.1", "libc.so.6"]
+
+
+@pytest.mark.parametrize(
+    ("cxx", "package"), [(0, "libstdc++6"), (29, "libstdc++6 (>= 11)"), (30, "libstdc++6 (>= 12)")]
+)
+def test_the_c_plus_plus_library_is_asked_for_by_the_version_of_its_compiler(cxx, package):
+    table = Table(packages={"libstdc++.so.6": "libstdc++6"}, loaded={}, optional={})
+    needs = Needs({"libstdc++.so.6": "a"}, glibc=(2, 34), cxx=cxx)
+    assert depends(needs, table) == ["libc6 (>= 2.34)", package]
+
+
+def test_a_c_plus_plus_library_that_nobody_knows_stops_the_build():
+    with pytest.raises(UnknownLibraryError, match=r"GLIBCXX_3\.4\.99"):
+        depends(Needs({}, glibc=(2, 34), cxx=99), TABLE)
 
 
 def test_a_library_that_nobody_thought_of_stops_the_build():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 
 import pytest
+
 from installers.licences import Component, components, dependencies, write_licence_texts
 
 

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from installers import frozen
 from installers.program import REPOSITORY
 

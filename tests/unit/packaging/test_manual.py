@@ -7,9 +7,9 @@ import shutil
 import subprocess
 
 import pytest
-from installers.manual import man_page, man_pages
 
 from histoloop.cli import build_parser
+from installers.manual import man_page, man_pages
 
 RELEASED = 1_780_000_000
 

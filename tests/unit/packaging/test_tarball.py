@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from installers.tarball import build_tarball
 
 RELEASED = 1_780_000_000

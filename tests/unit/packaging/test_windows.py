@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from installers.frozen import exe_options
 from installers.program import REPOSITORY
 from installers.windows import inno_include, program_id, version_info, write_windows_parts
@@ -100,12 +101,17 @@ def test_above_the_limit_of_one_file_it_lies_in_slices(program):
 
 
 @pytest.mark.parametrize(
-    "text", ["[Stup]\n", "[Setup]\nno directive\n", "#ifdef X\n", '[Files]\nSource: "a"; Source: "b"\n'],
-    ids=["section", "directive", "condition", "twice"],
-)  # fmt: skip
-def test_mistakes_in_a_script_are_found(tmp_path, text):
+    ("text", "wrong"),
+    [
+        ("[Stup]\n", "no section"),
+        ("[Setup]\nno directive\n", "no directive"),
+        ("#ifdef X\n", "not closed"),
+        ('[Files]\nSource: "a"; Source: "b"\n', "given twice"),
+    ],
+)
+def test_mistakes_in_a_script_are_found(tmp_path, text, wrong):
     (tmp_path / "a.iss").write_text(text)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=wrong):
         inno.read(tmp_path / "a.iss", include="")
 
 

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 import yaml
-from installers.program import REPOSITORY
 from yamllint import linter
 from yamllint.config import YamlLintConfig
+
+from installers.program import REPOSITORY
 
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "installers.yml"
 STYLE = "{extends: default, rules: {line-length: {max: 130}, document-start: disable}}"
