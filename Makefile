@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo docs reference docs-test benchmarks wheel wheel-test clean
+.PHONY: run test lint types contracts tests setup demo docs reference docs-test benchmarks wheel wheel-test deb deb-lint deb-test tarball tarball-test clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -15,8 +15,8 @@ setup: .venv/installed
 	packaging/setup.sh
 
 lint: setup
-	.venv/bin/ruff check app tests
-	.venv/bin/ruff format --check app tests
+	.venv/bin/ruff check app packaging tests
+	.venv/bin/ruff format --check app packaging tests
 
 types: setup
 	.venv/bin/mypy
@@ -53,6 +53,25 @@ wheel: setup
 
 wheel-test: wheel
 	packaging/wheel_test.sh $(PYTHON) dist
+
+# Installers of the frozen program in dist/histoloop, which `make bundle` makes (packaging/README.md).
+INSTALLERS := PYTHONPATH=packaging $(PYTHON) -m installers
+
+deb: setup
+	$(INSTALLERS) deb
+
+tarball: setup
+	$(INSTALLERS) tarball
+
+deb-lint:
+	packaging/linux/lint_deb.sh
+
+# In a clean Debian root; wants root's rights, debootstrap and Xvfb.
+deb-test:
+	packaging/linux/test_deb.sh
+
+tarball-test:
+	packaging/linux/test_tarball.sh
 
 clean:
 	rm -rf .venv build dist tour .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -21,6 +21,8 @@ from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from PySide6.QtWidgets import QApplication
+
     from histoloop.gui.main_window import MainWindow
 
 JOB_MS = 180_000
@@ -64,6 +66,15 @@ def asked_project(slides: dict[str, Path], tmp_path_factory: pytest.TempPathFact
 def project_folder(asked_project: Path, tmp_path: Path) -> Path:
     """A copy of that project to work in."""
     return Path(shutil.copytree(asked_project, tmp_path / "project"))
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> type[QApplication]:
+    """The program's own application object, in place of a plain one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
+        from histoloop.gui.application import Application
+    return Application
 
 
 @pytest.fixture

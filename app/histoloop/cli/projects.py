@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     opened = add_command(commands, "open", _open, "open the window on a project, on slides, or on the demo project")
-    opened.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a project folder, or slides to look at")
+    opened.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="a project (its folder or its .histoloop file), or slides"
+    )
     opened.add_argument("--demo", action="store_true", help="open the demo project, made on first use")
 
     imported = add_command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import logging
 import logging.handlers
@@ -12,11 +11,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QEvent, QTimer, Signal
+from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
 import histoloop
 from histoloop import paths
+from histoloop.gui.arguments import build_parser
 from histoloop.gui.jobs import LOG_ADVICE
 from histoloop.gui.main_window import MainWindow
 from histoloop.gui.settings import Settings
@@ -33,36 +34,55 @@ UNWRITABLE_ADVICE = (
     "HISTOLOOP_HOME to a folder of yours. Help > First steps chooses where projects go."
 )
 
+DESKTOP_ID = "org.histoloop.HistoLoop"
+"""Name of the desktop entry: by it a desktop knows which windows are ours."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window on what is named (a project or slides), or on the demo project with `--demo`."""
     multiprocessing.freeze_support()
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in a terminal ends the window too; everything is saved
     application = make_application()
     trouble = _write_log(paths.user_data() / "logs")
     window = MainWindow(Settings())
     sys.excepthook = _Teller(window)
+    application.file_asked.connect(lambda path: window.commands.open_named([path]))
     window.show()
     if trouble:
         window.banner.show_problem(trouble, UNWRITABLE_ADVICE)
     if options.demo:
         QTimer.singleShot(0, window.commands.open_demo)
     elif options.paths:
-        QTimer.singleShot(0, lambda: window.open_paths(options.paths))
+        QTimer.singleShot(0, lambda: window.commands.open_named(options.paths))
     elif window.settings.first_time:
         QTimer.singleShot(0, window.commands.first_steps)
     return application.exec()
 
 
-def make_application() -> QApplication:
+class Application(QApplication):
+    """The application object; hears of files that were double-clicked where the system tells by an event (macOS)."""
+
+    file_asked = Signal(Path)
+
+    def event(self, event: QEvent) -> bool:
+        """Take the request to open a file; everything else goes its way."""
+        if isinstance(event, QFileOpenEvent) and event.file():
+            path = Path(event.file())
+            QTimer.singleShot(0, lambda: self.file_asked.emit(path))  # a question may follow: not within an event
+            return True
+        return super().event(event)
+
+
+def make_application() -> Application:
     """The application object of this process, with its names and icon."""
     keep_none()
     application = QApplication.instance()
-    if not isinstance(application, QApplication):
-        application = QApplication(sys.argv[:1])
+    if not isinstance(application, Application):
+        application = Application(sys.argv[:1])
     application.setApplicationName(paths.APP_NAME)
     application.setApplicationVersion(histoloop.__version__)
+    application.setDesktopFileName(DESKTOP_ID)
     application.setWindowIcon(application_icon())
     return application
 
@@ -94,13 +114,6 @@ def write_log(folder: Path) -> None:
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="histoloop-gui", description="Open the window.")
-    parser.add_argument("paths", nargs="*", type=Path, help="a project folder, or slides")
-    parser.add_argument("--demo", action="store_true", help="open the demo project")
-    return parser
 
 
 class _Teller:

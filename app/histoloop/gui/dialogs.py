@@ -24,8 +24,9 @@ from PySide6.QtWidgets import (
 from histoloop import paths
 from histoloop.errors import HistoLoopError
 from histoloop.gui.actions import MENUS
-from histoloop.gui.widgets import button, label, row, set_role
+from histoloop.gui.widgets import button, label, narrow, row, set_role
 from histoloop.store.cards import list_models, load_card
+from histoloop.store.project_file import project_folder
 from histoloop.workflows.drawing_models import check_new_model
 
 if TYPE_CHECKING:
@@ -87,6 +88,54 @@ class NewProjectDialog(QDialog):
             said = f"There is a project in {self.folder()} already."
         self.problem.setText(said)
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not said)
+
+
+class OpenSlidesDialog(QDialog):
+    """Where slides go that were opened from outside: a new project, one used before, or one to be looked for."""
+
+    def __init__(self, parent: QWidget | None, *, slides: Sequence[Path], projects: Sequence[Path]) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Open slides")
+        self.setMinimumWidth(480)
+        self._place = str(projects[0].parent if projects else paths.user_data())
+        self.places = QComboBox()
+        self.places.addItem("A new project", None)
+        for folder in projects:
+            self._offer(folder)
+        self.browse = button("Another project…")
+        self.browse.clicked.connect(self._browse)
+        self.problem = label(role="bad", wrap=True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        which = slides[0].name if len(slides) == 1 else f"{len(slides)} slides"
+        layout = QVBoxLayout(self)
+        layout.addWidget(label(f"In which project shall {which} be opened?", role="heading", wrap=True))
+        layout.addLayout(row(narrow(self.places), self.browse, stretch=0))
+        layout.addWidget(label("Slides are not copied: the project refers to them.", role="muted", wrap=True))
+        layout.addWidget(self.problem)
+        layout.addWidget(buttons)
+
+    def project(self) -> Path | None:
+        """The folder of the project chosen; None for a new one."""
+        chosen: Path | None = self.places.currentData()
+        return chosen
+
+    def choose(self, path: Path) -> None:
+        """Offer and choose the project that a path names."""
+        folder = project_folder(path)
+        self.problem.setText("" if folder else f"There is no project in {path}.")
+        if folder is not None:
+            self._offer(folder)
+            self.places.setCurrentIndex(self.places.count() - 1)
+
+    def _offer(self, folder: Path) -> None:
+        self.places.addItem(f"{folder.name}  \N{EM DASH}  {folder.parent}", folder)
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "The folder of a project", self._place)
+        if chosen:
+            self.choose(Path(chosen))
 
 
 class AddModelDialog(QDialog):

@@ -42,6 +42,7 @@ from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
+from histoloop.store.project_file import project_folder
 from histoloop.workflows.about import releases_page
 from histoloop.workflows.rounds import lessons
 
@@ -251,18 +252,26 @@ class MainWindow(QMainWindow):
 
     def open_paths(self, chosen: list[Path]) -> None:
         """Open what was dropped or named: a project, or slides, which get a project of their own when none is open."""
-        projects = [path for path in chosen if (path / "project.db").is_file()]
+        projects = [folder for path in chosen if (folder := project_folder(path))]
         if not any(path.exists() for path in chosen):
             self.banner.show_problem(f"There is no {chosen[0]}.", "Check the path, or connect the disk it is on.")
             return
         if projects:
             self.session.open_project(projects[0])
             return
-        if self.session.project is None and not self._make_project_for(chosen):
+        if self.session.project is None and not self.make_project_for(chosen):
             return
+        self.add_slides(chosen)
+
+    def add_slides(self, chosen: list[Path]) -> None:
+        """Bring slides into the open project; one that it has already is shown."""
+        known = {slide.path: slide.id for slide in self.session.slides()}
+        if there := [known[path.resolve()] for path in chosen if path.resolve() in known]:
+            self.slides_panel.choose(there[0])
         self.session.add_slides(chosen)
 
-    def _make_project_for(self, chosen: list[Path]) -> bool:
+    def make_project_for(self, chosen: list[Path]) -> bool:
+        """Make and open a project named after the first of some slides; whether that was possible."""
         from histoloop.workflows.shipped import DEFAULT_MODEL
 
         place = self.settings.projects

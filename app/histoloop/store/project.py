@@ -11,6 +11,7 @@ from histoloop.store import rows
 from histoloop.store.files import file_beside
 from histoloop.store.project_annotations import ProjectAnnotations
 from histoloop.store.project_database import Database, timestamp
+from histoloop.store.project_file import DATABASE, write_project_file
 from histoloop.store.project_models import ProjectModels
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from histoloop.annotations.records import ClassScheme
 
-DATABASE = "project.db"
+__all__ = ["DATABASE", "Project"]
 
 
 class Project(ProjectAnnotations, ProjectModels):
@@ -71,6 +72,7 @@ class Project(ProjectAnnotations, ProjectModels):
             database.use_write_ahead_log()
             project = cls(folder, database)
             project._follow_own_move()
+            write_project_file(folder)
         except BaseException:
             database.close()
             raise

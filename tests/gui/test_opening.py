@@ -1,0 +1,88 @@
+"""Files that come from outside: named at the start, or double-clicked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QFileOpenEvent
+from PySide6.QtWidgets import QApplication, QDialog
+
+from histoloop.gui.dialogs import OpenSlidesDialog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.gui.main_window import MainWindow
+
+JOB_MS = 240_000
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[OpenSlidesDialog], object] | None], None]:
+    """Answers the question where slides go; None cancels."""
+
+    def install(choose: Callable[[OpenSlidesDialog], object] | None) -> None:
+        def executed(dialog: OpenSlidesDialog) -> int:
+            if choose is None:
+                return int(QDialog.DialogCode.Rejected)
+            choose(dialog)
+            return int(QDialog.DialogCode.Accepted)
+
+        monkeypatch.setattr(OpenSlidesDialog, "exec", executed)
+
+    return install
+
+
+def test_a_double_click_on_a_projects_file_opens_the_project(window: MainWindow, project_folder: Path, qtbot) -> None:
+    application = QApplication.instance()
+    application.file_asked.connect(lambda path: window.commands.open_named([path]))
+    QApplication.sendEvent(application, QFileOpenEvent(QUrl.fromLocalFile(str(project_folder / "project.histoloop"))))
+    qtbot.waitUntil(lambda: window.session.project is not None)
+    assert window.session.project.folder == project_folder
+
+
+def test_a_file_that_stands_alone_is_explained(window: MainWindow, tmp_path: Path) -> None:
+    stray = tmp_path / "project.histoloop"
+    stray.write_text("")
+    window.commands.open_named([stray])
+    assert str(tmp_path) in window.banner.text.text()
+    assert window.session.project is None
+
+
+def test_a_slide_goes_into_a_new_project_when_the_user_says_so(
+    window: MainWindow, slides: dict[str, Path], answer, qtbot
+) -> None:
+    window.session.predict_added = False
+    answer(lambda dialog: dialog.places.setCurrentIndex(0))
+    window.commands.open_named([slides["benign"]])
+    qtbot.waitUntil(lambda: [slide.name for slide in window.session.slides()] == ["benign.tiff"], timeout=JOB_MS)
+    qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
+    assert window.session.project.name == "benign"
+
+
+def test_a_slide_that_its_project_has_already_is_shown(
+    window: MainWindow, slides: dict[str, Path], project_folder: Path, answer, qtbot
+) -> None:
+    window.session.predict_added = False
+    answer(lambda dialog: dialog.choose(project_folder))
+    window.commands.open_named([slides["malignant"]])
+    qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
+    shown = window.session.project.slide(window.slides_panel.current_id())
+    assert (window.session.project.folder, shown.name) == (project_folder, "malignant.tiff")
+    assert len(window.session.slides()) == 2
+
+
+def test_nothing_happens_when_the_user_cancels(window: MainWindow, slides: dict[str, Path], answer) -> None:
+    answer(None)
+    window.commands.open_named([slides["benign"]])
+    assert window.session.project is None
+
+
+def test_a_folder_without_a_project_is_refused_in_the_question(window: MainWindow, tmp_path: Path) -> None:
+    dialog = OpenSlidesDialog(window, slides=[tmp_path / "a.svs"], projects=[])
+    dialog.choose(tmp_path)
+    assert dialog.project() is None
+    assert "no project" in dialog.problem.text()
