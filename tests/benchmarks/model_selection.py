@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from histoloop.acquisition.discrepancy import cod
-from histoloop.acquisition.strategies import mean_pixel_entropy
+from histoloop.acquisition.uncertainty import mean_pixel_entropy
 from histoloop.networks.build import build_network
 from histoloop.networks.config import NetworkConfig, PoolingConfig
 from histoloop.networks.hybrid import Hybrid
