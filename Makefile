@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo benchmarks clean
+.PHONY: run test lint types contracts tests setup demo benchmarks bundle bundle-test clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -15,8 +15,8 @@ setup: .venv/installed
 	packaging/setup.sh
 
 lint: setup
-	.venv/bin/ruff check app tests
-	.venv/bin/ruff format --check app tests
+	.venv/bin/ruff check app tests packaging
+	.venv/bin/ruff format --check app tests packaging
 
 types: setup
 	.venv/bin/mypy
@@ -34,6 +34,14 @@ demo: setup
 
 benchmarks: setup
 	$(WITH_DISPLAY) $(PYTHON) tests/benchmarks/run_all.py
+
+# The frozen program in dist/histoloop, and build/bundle-report.md about it (docs/packaging.md).
+bundle: setup
+	$(WITH_DISPLAY) $(PYTHON) packaging/bundle.py
+
+# The frozen program without source, Python and network, beside the source: minutes.
+bundle-test: setup
+	$(WITH_DISPLAY) $(PYTHON) -m pytest tests/bundle
 
 clean:
 	rm -rf .venv build dist tour .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
