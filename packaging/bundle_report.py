@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MB = 1e6
 PROGRAM, LIBRARIES, LICENCES = "program and Python modules", "libraries of the system", "licences and versions"
 _SHARED = re.compile(r"\.(so|dll|dylib|pyd)(\.|$)", re.IGNORECASE)
-_PROGRAM_FILES = {"base_library.zip", "lib-dynload", "python_lib"}
+_PROGRAM_FILES = re.compile(r"base_library\.zip|lib-dynload|(lib)?python3?[\d.]*(\.so.*|\.dll)?|Python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class BundleReport:
 def package_of(path: PurePosixPath) -> str:
     """The package that a file belongs to, by its path in the bundle."""
     parts = path.parts[1:] if path.parts[0] == "_internal" else ()
-    if not parts or parts[0] in _PROGRAM_FILES:
+    if not parts or _PROGRAM_FILES.fullmatch(parts[0]):
         return PROGRAM
     if parts[0].endswith((".dist-info", ".egg-info")):
         return LICENCES
