@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo docs reference docs-test benchmarks wheel wheel-test deb deb-lint deb-test tarball tarball-test clean
+.PHONY: run test lint types contracts tests setup demo docs reference docs-test benchmarks wheel wheel-test bundle bundle-test deb deb-lint deb-test tarball tarball-test clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -53,6 +53,14 @@ wheel: setup
 
 wheel-test: wheel
 	packaging/wheel_test.sh $(PYTHON) dist
+
+# The frozen program in dist/histoloop, and build/bundle-report.md about it (docs/packaging.md).
+bundle: setup
+	$(WITH_DISPLAY) $(PYTHON) packaging/bundle.py
+
+# The frozen program without source, Python and network, beside the source: minutes.
+bundle-test: setup
+	$(WITH_DISPLAY) $(PYTHON) -m pytest tests/bundle
 
 # Installers of the frozen program in dist/histoloop, which `make bundle` makes (packaging/README.md).
 INSTALLERS := PYTHONPATH=packaging $(PYTHON) -m installers

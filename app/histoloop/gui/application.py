@@ -1,16 +1,19 @@
-"""Starts the window."""
+"""Starts the window: a splash at once, then everything that takes seconds to load."""
 
 from __future__ import annotations
 
 import ctypes
+import json
 import logging
 import logging.handlers
 import multiprocessing
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from PySide6.QtCore import QEvent, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
@@ -19,13 +22,16 @@ import histoloop
 from histoloop import paths
 from histoloop.gui.arguments import build_parser
 from histoloop.gui.jobs import LOG_ADVICE
-from histoloop.gui.main_window import MainWindow
 from histoloop.gui.settings import Settings
+from histoloop.gui.splash import Splash
 from histoloop.gui.theme import application_icon
+from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
+
+    from histoloop.gui.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
 _MANY = 1 << 40
@@ -43,21 +49,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     multiprocessing.freeze_support()
     options = build_parser().parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in a terminal ends the window too; everything is saved
+    watch = _StartWatch()
     application = make_application()
+    splash = Splash()
+    splash.show_at_once()
+    watch.note("splash_s")
     trouble = _write_log(paths.user_data() / "logs")
-    window = MainWindow(Settings())
+    window = _load_window()
     sys.excepthook = _Teller(window)
     application.file_asked.connect(lambda path: window.commands.open_named([path]))
     window.show()
+    splash.finish(window)
+    watch.note("window_s")
     if trouble:
         window.banner.show_problem(trouble, UNWRITABLE_ADVICE)
-    if options.demo:
+    if options.start_times:
+        write_beside(options.start_times, json.dumps(watch.seconds) + "\n")
+        QTimer.singleShot(0, window.close)
+    elif options.demo:
         QTimer.singleShot(0, window.commands.open_demo)
     elif options.paths:
         QTimer.singleShot(0, lambda: window.commands.open_named(options.paths))
     elif window.settings.first_time:
         QTimer.singleShot(0, window.commands.first_steps)
     return application.exec()
+
+
+def _load_window() -> MainWindow:
+    """The window. It is imported here, since napari and all else behind it take seconds while the splash shows."""
+    from histoloop.gui.main_window import MainWindow
+
+    return MainWindow(Settings())
 
 
 class Application(QApplication):
@@ -114,6 +136,17 @@ def write_log(folder: Path) -> None:
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
+
+
+class _StartWatch:
+    """Seconds from the start of the process to what the user sees."""
+
+    def __init__(self) -> None:
+        self._started = psutil.Process().create_time()
+        self.seconds: dict[str, float] = {}
+
+    def note(self, event: str) -> None:
+        self.seconds[event] = round(time.time() - self._started, 2)
 
 
 class _Teller:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication
+from PySide6.QtWidgets import QWidget
 from scipy import ndimage
 
 from histoloop.gui.application import make_application
@@ -27,8 +28,6 @@ from histoloop.workflows.demo_project import specifications
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from PySide6.QtWidgets import QWidget
 
     from histoloop.annotations.records import Mask
     from histoloop.workflows.rounds import Candidate
@@ -48,11 +47,12 @@ class TourError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A picture of the tour and how long the step took."""
+    """A picture of the tour, how long the step took, and the kinds of widgets that can be seen."""
 
     picture: str
     what: str
     seconds: float
+    widgets: tuple[str, ...]
 
 
 def run_tour(out: Path) -> int:
@@ -366,15 +366,21 @@ class _Tour:
         """Keep the window, or another one, as it is now."""
         QCoreApplication.processEvents()
         file = f"{len(self.steps) + 1:02d}-{name}.png"
-        (of or self.window).grab().save(str(self.out / file))
+        shown = of or self.window
+        shown.grab().save(str(self.out / file))
         now = time.monotonic()
-        self.steps.append(Step(file, what, round(now - self._last, 1)))
+        self.steps.append(Step(file, what, round(now - self._last, 1), _kinds_shown(shown)))
         self._last = now
 
     def write(self) -> None:
         """Keep what the tour saw."""
         content = {"steps": [asdict(step) for step in self.steps], "figures": self.figures}
         write_beside(self.out / "tour.json", json.dumps(content, indent=2) + "\n")
+
+
+def _kinds_shown(window: QWidget) -> tuple[str, ...]:
+    """Names of the classes of the widgets of a window that can be seen now."""
+    return tuple(sorted({type(widget).__name__ for widget in window.findChildren(QWidget) if widget.isVisible()}))
 
 
 def _active_id(window: MainWindow) -> int | None:

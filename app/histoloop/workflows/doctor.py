@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import histoloop
@@ -24,6 +25,8 @@ PACKAGES = ("torch", "torchvision", "napari", "PySide6", "openslide-python", "op
 PROBE_SECONDS = 60
 ENOUGH_DISK_GB = 5
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "microsoft basic render")
+_NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""On Windows a program of the console would open one when the window asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,14 @@ def in_words(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 def _opengl() -> Finding:
     """Ask a child process to make an OpenGL context, since a broken driver can end the process that tries."""
-    command = [sys.executable, *([] if getattr(sys, "frozen", False) else ["-m", "histoloop"]), "probe-opengl"]
+    command = [*_command_line(), "probe-opengl"]
     advice = "Install or update the graphics driver (on Linux without a GPU: libgl1-mesa-dri); run it on a desktop."
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return Finding("OpenGL", "note", "no display", "The window needs a display; the command line does not.")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False, creationflags=_NO_CONSOLE
+        )
     except subprocess.TimeoutExpired:
         return Finding("OpenGL", "problem", "the graphics driver does not answer", advice)
     if done.returncode != 0:
@@ -139,6 +144,14 @@ def _opengl() -> Finding:
         return Finding("OpenGL", "problem", reason, advice)
     found = json.loads(done.stdout.strip().splitlines()[-1])
     return Finding("OpenGL", "ok", f"{found['version']} ({found['renderer']})")
+
+
+def _command_line() -> list[str]:
+    """What starts the `histoloop` command: of a frozen program the one beside the window, whichever of them this is."""
+    if getattr(sys, "frozen", False):
+        program = Path(sys.executable)
+        return [str(program.with_name(f"histoloop{program.suffix}"))]
+    return [sys.executable, "-m", "histoloop"]
 
 
 def _models() -> Finding:
