@@ -32,7 +32,7 @@ def pages() -> dict[str, str]:
 
 def command_line() -> str:
     """Every command with its arguments, out of the parsers."""
-    (group,) = (action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (group,) = (action for action in cli.build_parser()._actions if isinstance(action, argparse._SubParsersAction))
     summaries = {str(choice.dest): choice.help or "" for choice in group._choices_actions}
     parts = [
         NOTE,

@@ -7,7 +7,7 @@ import runpy
 import shlex
 from typing import TYPE_CHECKING
 
-from histoloop.cli import _parser
+from histoloop.cli import build_parser
 from histoloop.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_commands_in_code_blocks_have_arguments_that_exist(page: Page, capsys: p
 
 def _refused(line: str) -> bool:
     try:
-        _parser().parse_args(shlex.split(line, comments=True)[1:])
+        build_parser().parse_args(shlex.split(line, comments=True)[1:])
     except SystemExit as stopped:
         return stopped.code != 0
     return False
