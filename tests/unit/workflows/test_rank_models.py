@@ -20,7 +20,7 @@ from histoloop.store.cards import card_text, load_card
 from histoloop.store.models import EARLIER, load_weights, save_model
 from histoloop.workflows.models import load_model, one_epoch_earlier
 from histoloop.workflows.projects import create_project
-from histoloop.workflows.rank_models import rank_on_dataset, rank_on_project
+from histoloop.workflows.rank_models import UNCERTAIN, rank_on_dataset, rank_on_project
 from histoloop.workflows.train import train_model
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def test_the_model_that_moved_least_comes_first_and_its_regions_by_discrepancy(m
     assert moved.discrepancy == pytest.approx(np.mean(values))
     assert len({region.region for region in moved.regions}) == 16
     assert set(ranking.best_of_regions().values()) == {models[2]}
-    assert ranking.warnings == ()
+    assert ranking.warnings == (UNCERTAIN,)
 
 
 def test_probabilities_can_be_compared_in_place_of_logits(models: list[Path], discs: Path) -> None:
@@ -146,8 +146,8 @@ def test_models_that_were_taught_differently_are_ranked_with_a_warning(
     changed = dataclasses.replace(card, training={**card.training, **change})
     (other / "card.md").write_text(card_text(changed), encoding="utf-8")
     ranking = finish(rank_on_dataset([models[0], other], data=discs, mpp=1.0, device="cpu"))
-    assert len(ranking.warnings) == 1
-    assert f"different {word}" in ranking.warnings[0] or f"numbers of {word}" in ranking.warnings[0]
+    assert len(ranking.warnings) == 2
+    assert f"different {word}" in ranking.warnings[1] or f"numbers of {word}" in ranking.warnings[1]
 
 
 def test_rank_prints_the_best_first_and_writes_json(
