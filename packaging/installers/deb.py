@@ -72,7 +72,7 @@ def lay_out(bundle: Path, root: Path, *, program: Program, found: Sequence[Compo
     write_share(share, program, bin_folder="", released=released)
     documents = share / "doc" / program.package
     write_gz(documents / "changelog.gz", changelog(program, released))
-    (documents / "copyright").write_text(copyright_file(program, found), encoding="utf-8")
+    (documents / "copyright").write_text(copyright_file(program, found, released), encoding="utf-8")
     write_licence_texts(documents / "licences", list(found))
     overrides = share / "lintian" / "overrides"
     overrides.mkdir(parents=True)
@@ -116,8 +116,9 @@ def changelog(program: Program, released: int) -> str:
 """
 
 
-def copyright_file(program: Program, found: Sequence[Component]) -> str:
+def copyright_file(program: Program, found: Sequence[Component], released: int) -> str:
     """Debian's copyright file, with the licence of every component as it states it."""
+    holder = f"{datetime.fromtimestamp(released, UTC).year} {program.publisher}"
     listed = "".join(f"  {component.name} {component.version}: {component.licence}\n" for component in found)
     return f"""Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: {program.name}
@@ -131,11 +132,11 @@ Comment:
 {listed.rstrip()}
 
 Files: *
-Copyright: {program.publisher}
+Copyright: {holder}
 License: Apache-2.0
 
 Files: usr/lib/{program.package}/_internal/models/*
-Copyright: {program.publisher}; EBHI-Seg: Shi et al.
+Copyright: {holder}; EBHI-Seg: Shi et al.
 License: CC-BY-4.0
 Comment:
  The weights were trained on EBHI-Seg; each model's card.md has the attribution.

@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+# The package must not be replaced while lintian reads it, which takes long: lintian opens it more than once.
 for deb in dist/histoloop_*_amd64.deb; do
     dpkg-deb --contents "$deb" >/dev/null
     lintian --allow-root --no-cfg --tag-display-limit 0 --suppress-tags malformed-deb-archive \

@@ -114,6 +114,9 @@ for _ in $(seq 1200); do
 done
 [ -n "$(window_of 'demo — HistoLoop')" ] || { cat build/deb-window.log >&2; fail "No window of the project in two minutes."; }
 took[window]=$(seconds_since "$begun")
+if grep -E 'Fontconfig error|xkbcommon: ERROR|Could not load the Qt platform' build/deb-window.log; then
+    fail "The window lacks something of the system: a package is missing from Depends."
+fi
 kill -INT "$window"
 wait "$window" || true
 

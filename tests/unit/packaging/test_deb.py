@@ -164,7 +164,8 @@ def test_lines_of_the_description_are_short_and_begin_with_a_space(program):
 
 
 def test_each_component_is_named_with_its_licence(program, found):
-    assert "  numpy 2.3.4: BSD-3-Clause\n" in copyright_file(program, found)
+    assert "  numpy 2.3.4: BSD-3-Clause\n" in copyright_file(program, found, RELEASED)
+    assert "Copyright: 2026 The HistoLoop developers\n" in copyright_file(program, found, RELEASED)
 
 
 def test_a_tree_is_linked_not_copied(bundle, tmp_path):

@@ -69,3 +69,7 @@ def test_the_table_gives_each_library_one_answer_and_each_exception_a_reason():
     assert all(table.optional.values())
     assert all(table.loaded.values())
     assert {"libGL.so.1", "libEGL.so.1", "libxcb-cursor.so.0", "libxkbcommon-x11.so.0"} <= set(table.packages)
+
+
+def test_what_bundled_libraries_read_from_the_system_is_asked_for():
+    assert {"fontconfig-config", "xkb-data", "libx11-data"} <= set(load_table().loaded)
