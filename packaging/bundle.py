@@ -19,7 +19,6 @@ from bundle_report import BundleReport, Start, as_markdown, file_sizes, left_out
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGING, BUILD, DIST = ROOT / "packaging", ROOT / "build", ROOT / "dist"
 STARTS = 6
-ICON_PX = 512
 START_PATIENCE_S = 600
 
 
@@ -48,26 +47,9 @@ def main() -> int:
 def freeze() -> float:
     """Run PyInstaller; the seconds it took."""
     begun = time.monotonic()
-    draw_icon(BUILD / "icon.png")
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--distpath", DIST, "--workpath", BUILD / "frozen"]
     subprocess.run([*map(str, command), str(PACKAGING / "histoloop.spec")], cwd=ROOT, check=True)
     return time.monotonic() - begun
-
-
-def draw_icon(file: Path) -> None:
-    """The program's icon as PyInstaller takes it; it turns it into the format of the system."""
-    from PySide6.QtCore import QSize
-    from PySide6.QtGui import QImage, QPainter
-    from PySide6.QtSvg import QSvgRenderer
-
-    icon = QImage(QSize(ICON_PX, ICON_PX), QImage.Format.Format_ARGB32)
-    icon.fill(0)
-    painter = QPainter(icon)
-    QSvgRenderer(str(ROOT / "resources" / "icons" / "histoloop.svg")).render(painter)
-    painter.end()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if not icon.save(str(file)):
-        raise OSError(f"{file} cannot be written")
 
 
 def flavour() -> str:

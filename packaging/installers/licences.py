@@ -10,16 +10,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
+from histoloop.workflows.about import licence_name
 from installers.program import REPOSITORY
+from needed import needed_distributions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 _TEXT = re.compile(r"(licen[cs]es?|copying|notice|copyright)([-._].*)?(\.(txt|md|rst))?$", re.IGNORECASE)
-_LONGEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +44,11 @@ def components(required: Iterable[str]) -> list[Component]:
 
     Raises PackageNotFoundError when something of `required` itself is not installed.
     """
-    found: dict[str, metadata.Distribution] = {}
-    seen: set[tuple[str, str]] = set()
-    waiting = list(_named(required, extra=""))
-    for name, _extra in waiting:
-        metadata.distribution(name)
-    while waiting:
-        name, extra = waiting.pop()
-        if (name, extra) in seen:
-            continue
-        seen.add((name, extra))
-        try:
-            found[name] = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            continue  # an alternative that this environment does without
-        waiting += _named(found[name].requires or (), extra=extra)
-    return [_component(name, distribution) for name, distribution in sorted(found.items())]
+    lines = list(required)
+    for requirement in map(Requirement, lines):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            metadata.distribution(requirement.name)
+    return [_component(name, metadata.distribution(name)) for name in sorted(needed_distributions(lines))]
 
 
 def write_licence_texts(folder: Path, found: list[Component]) -> None:
@@ -71,15 +60,6 @@ def write_licence_texts(folder: Path, found: list[Component]) -> None:
             shutil.copyfile(text, target)
 
 
-def _named(lines: Iterable[str], *, extra: str) -> Iterator[tuple[str, str]]:
-    """The distributions that requirements name, each with '' and with every extra that is asked for."""
-    environment: dict[str, str] = {key: str(value) for key, value in default_environment().items()} | {"extra": extra}
-    for line in lines:
-        requirement = Requirement(line)
-        if requirement.marker is None or requirement.marker.evaluate(environment):
-            yield from ((_normal(requirement.name), asked) for asked in ("", *requirement.extras))
-
-
 def _component(name: str, distribution: metadata.Distribution) -> Component:
     texts = sorted(
         Path(str(distribution.locate_file(file)))
@@ -87,18 +67,5 @@ def _component(name: str, distribution: metadata.Distribution) -> Component:
         if _TEXT.fullmatch(file.name) and ".dist-info" in str(file)
     )
     return Component(
-        name, distribution.version, _licence(distribution), tuple(path for path in texts if path.is_file())
+        name, distribution.version, licence_name(distribution), tuple(path for path in texts if path.is_file())
     )
-
-
-def _licence(distribution: metadata.Distribution) -> str:
-    said = distribution.metadata
-    stated = next((said[key] for key in ("License-Expression", "License") if said[key]), "")
-    if stated not in ("", "UNKNOWN") and len(stated) <= _LONGEST and "\n" not in stated.strip():
-        return stated.strip()
-    classified = [line.rpartition(" :: ")[2] for line in said.get_all("Classifier") or () if line.startswith("License")]
-    return ", ".join(classified) or "see its terms"
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
