@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QDialog
 
 from histoloop.gui.about import NO_TEXT, WAITING, AboutDialog
 from histoloop.gui.first_steps import LOOKING, FirstSteps
-from histoloop.gui.guide import STEPS
+from histoloop.gui.five_steps import STEPS
 from histoloop.gui.settings import Settings
 from histoloop.workflows import about
 
@@ -37,7 +37,7 @@ def test_it_comes_once_and_however_it_is_left(window: MainWindow, first: FirstSt
     assert window.settings.first_time
     first.reject()
     assert not window.settings.first_time
-    assert not window.guide.isVisible()
+    assert not window.five_steps.isVisible()
 
 
 def test_it_does_not_come_where_nothing_can_be_remembered(tmp_path: Path) -> None:
@@ -91,33 +91,33 @@ def test_what_the_machine_can_do_is_told_in_words(first: FirstSteps, qtbot) -> N
 
 def test_the_five_steps_begin_on_the_demo(window: MainWindow, first: FirstSteps, monkeypatch) -> None:
     opened = []
-    monkeypatch.setattr(window, "open_demo", opened.append)
+    monkeypatch.setattr(window.opening, "demo", opened.append)
     first.accept()
     assert first.result() == QDialog.DialogCode.Accepted
     assert opened == [window.settings.projects / "Demo"]
-    assert window.guide.isVisible()
+    assert window.five_steps.isVisible()
 
 
 def test_the_steps_stay_on_the_project_that_is_open_and_do_what_they_say(opened: MainWindow) -> None:
     folder = opened.session.project.folder
-    opened.actions_["guide"].trigger()
-    guide = opened.guide
+    opened.actions_["five_steps"].trigger()
+    strip = opened.five_steps
     assert opened.session.project.folder == folder
     for number, step in enumerate(STEPS):
-        assert guide.title.text() == f"{number + 1} of 5   {step.title}"
-        shown = [made for several in guide._doing for made in several if made.isVisible()]
+        assert strip.title.text() == f"{number + 1} of 5   {step.title}"
+        shown = [made for several in strip._doing for made in several if made.isVisible()]
         assert [made.isEnabled() for made in shown] == [opened.actions_[name].isEnabled() for name in step.actions]
-        guide.next.click()
-    assert not guide.isVisible()
-    opened.actions_["guide"].trigger()
-    guide.next.click()
-    guide.back.click()
-    masks = next(made for made in guide._doing[0] if made.isVisible())
+        strip.next.click()
+    assert not strip.isVisible()
+    opened.actions_["five_steps"].trigger()
+    strip.next.click()
+    strip.back.click()
+    masks = next(made for made in strip._doing[0] if made.isVisible())
     before = opened.overlay_panel.masks.isChecked()
     masks.click()
     assert opened.overlay_panel.masks.isChecked() is not before
-    guide.close_button.click()
-    assert not guide.isVisible()
+    strip.close_button.click()
+    assert not strip.isVisible()
 
 
 def test_the_page_about_the_program_lists_packages_with_licences(window: MainWindow, qtbot) -> None:

@@ -38,7 +38,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[OpenSlidesDia
 
 def test_a_double_click_on_a_projects_file_opens_the_project(window: MainWindow, project_folder: Path, qtbot) -> None:
     application = QApplication.instance()
-    application.file_asked.connect(lambda path: window.commands.open_named([path]))
+    application.file_asked.connect(lambda path: window.opening.named([path]))
     QApplication.sendEvent(application, QFileOpenEvent(QUrl.fromLocalFile(str(project_folder / "project.histoloop"))))
     qtbot.waitUntil(lambda: window.session.project is not None)
     assert window.session.project.folder == project_folder
@@ -47,7 +47,7 @@ def test_a_double_click_on_a_projects_file_opens_the_project(window: MainWindow,
 def test_a_file_that_stands_alone_is_explained(window: MainWindow, tmp_path: Path) -> None:
     stray = tmp_path / "project.histoloop"
     stray.write_text("")
-    window.commands.open_named([stray])
+    window.opening.named([stray])
     assert str(tmp_path) in window.banner.text.text()
     assert window.session.project is None
 
@@ -57,7 +57,7 @@ def test_a_slide_goes_into_a_new_project_when_the_user_says_so(
 ) -> None:
     window.session.predict_added = False
     answer(lambda dialog: dialog.places.setCurrentIndex(0))
-    window.commands.open_named([slides["benign"]])
+    window.opening.named([slides["benign"]])
     qtbot.waitUntil(lambda: [slide.name for slide in window.session.slides()] == ["benign.tiff"], timeout=JOB_MS)
     qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
     assert window.session.project.name == "benign"
@@ -68,7 +68,7 @@ def test_a_slide_that_its_project_has_already_is_shown(
 ) -> None:
     window.session.predict_added = False
     answer(lambda dialog: dialog.choose(project_folder))
-    window.commands.open_named([slides["malignant"]])
+    window.opening.named([slides["malignant"]])
     qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
     shown = window.session.project.slide(window.slides_panel.current_id())
     assert (window.session.project.folder, shown.name) == (project_folder, "malignant.tiff")
@@ -77,7 +77,7 @@ def test_a_slide_that_its_project_has_already_is_shown(
 
 def test_nothing_happens_when_the_user_cancels(window: MainWindow, slides: dict[str, Path], answer) -> None:
     answer(None)
-    window.commands.open_named([slides["benign"]])
+    window.opening.named([slides["benign"]])
     assert window.session.project is None
 
 

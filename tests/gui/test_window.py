@@ -174,7 +174,7 @@ def test_dropped_slides_get_a_project_are_added_and_predicted_past_a_broken_one(
 
 
 def test_a_path_that_does_not_exist_is_explained_and_makes_no_project(window: MainWindow, tmp_path: Path) -> None:
-    window.open_paths([tmp_path / "absent.svs"])
+    window.opening.dropped([tmp_path / "absent.svs"])
     assert "absent.svs" in window.banner.text.text()
     assert window.session.project is None
     assert not (tmp_path / "home" / "projects").exists()

@@ -151,7 +151,7 @@ MENUS: Mapping[str, tuple[ActionSpec | None, ...]] = {
     "&Help": (
         _spec("open_guide", "&Guide", tip="Tutorial, how-to pages and reference, in the browser; needs no network"),
         _spec("first_steps", "&First steps…"),
-        _spec("guide", "The loop in &five steps"),
+        _spec("five_steps", "The loop in &five steps"),
         SEPARATOR,
         _spec("shortcuts", "&Keyboard shortcuts", "F1"),
         _spec("doctor", "&Check this machine"),

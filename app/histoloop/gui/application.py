@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trouble = _write_log(paths.user_data() / "logs")
     window = _load_window()
     sys.excepthook = _Teller(window)
-    application.file_asked.connect(lambda path: window.commands.open_named([path]))
+    application.file_asked.connect(lambda path: window.opening.named([path]))
     window.show()
     splash.finish(window)
     watch.note("window_s")
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif options.demo:
         QTimer.singleShot(0, window.commands.open_demo)
     elif options.paths:
-        QTimer.singleShot(0, lambda: window.commands.open_named(options.paths))
+        QTimer.singleShot(0, lambda: window.opening.named(options.paths))
     elif window.settings.first_time:
         QTimer.singleShot(0, window.commands.first_steps)
     return application.exec()

@@ -19,7 +19,6 @@ from histoloop.gui.annotation_panel import TOOLS
 from histoloop.gui.first_steps import FirstSteps
 from histoloop.gui.jobs import Job
 from histoloop.gui.theme import THEMES
-from histoloop.store.project_file import project_folder
 from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
@@ -103,27 +102,7 @@ class Commands:
 
     def open_demo(self) -> None:
         """Open the demo project of this user."""
-        self._window.open_demo(self._window.settings.projects / "Demo")
-
-    def open_named(self, chosen: list[Path]) -> None:
-        """Open what was named at the start or double-clicked: a project at once, slides after asking where they go."""
-        window = self._window
-        if any(project_folder(path) for path in chosen) or not any(path.exists() for path in chosen):
-            window.open_paths(chosen)
-            return
-        current = window.session.project
-        open_first = [] if current is None else [current.folder]
-        others = [folder for folder in window.settings.recent_projects() if folder not in open_first]
-        dialog = dialogs.OpenSlidesDialog(window, slides=chosen, projects=[*open_first, *others])
-        if not dialog.exec():
-            return
-        folder = dialog.project()
-        if folder is None:
-            ready = window.make_project_for(chosen)
-        else:
-            ready = folder in open_first or window.session.open_project(folder)
-        if ready:
-            window.add_slides(chosen)
+        self._window.opening.demo(self._window.settings.projects / "Demo")
 
     def add_slides(self) -> None:
         """Ask for slide files and add them."""
@@ -279,11 +258,11 @@ class Commands:
         """Theme, folder of the projects, what the machine can do; from there into the five steps."""
         FirstSteps(self._window).open()
 
-    def guide(self) -> None:
+    def five_steps(self) -> None:
         """Go through the loop in five steps, on the project that is open or on the demo."""
         if self._window.session.project is None:
             self.open_demo()
-        self._window.guide.begin()
+        self._window.five_steps.begin()
 
     def new_version(self) -> None:
         """Open the page of releases in the user's browser: the only thing that ever reaches for a network."""

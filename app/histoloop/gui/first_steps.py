@@ -131,7 +131,7 @@ class FirstSteps(QDialog):
         if (self._state or look_at_folder(self._chosen())).usable:
             self._settings.set("projects", str(self._chosen()))
         if result == QDialog.DialogCode.Accepted:
-            self._window.commands.guide()
+            self._window.commands.five_steps()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,13 @@ from histoloop.gui.annotation_panel import AnnotationPanel
 from histoloop.gui.banner import Banner
 from histoloop.gui.canvas_overlay import QueryBox
 from histoloop.gui.commands import DEVICES, Commands
-from histoloop.gui.guide import Guide
+from histoloop.gui.five_steps import FiveSteps
 from histoloop.gui.history import History
 from histoloop.gui.job_bar import JobBar
 from histoloop.gui.loop_control import LoopControl
 from histoloop.gui.mask_control import MaskControl
 from histoloop.gui.mask_pane import SplitView
+from histoloop.gui.opening import Opening
 from histoloop.gui.overlay_panel import OverlayPanel
 from histoloop.gui.paint_control import PaintControl
 from histoloop.gui.queue_panel import QueuePanel
@@ -42,13 +43,10 @@ from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
-from histoloop.store.project_file import project_folder
 from histoloop.workflows.about import releases_page
 from histoloop.workflows.rounds import lessons
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 
     from histoloop.gui.jobs import Job
@@ -77,6 +75,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setAnimated(False)  # the panels have their places at once, and the canvas its size
         self.commands = Commands(self)
+        self.opening = Opening(self)
         self.session = Session(self)
         self.split = SplitView()
         self.viewer, self.opener = self.split.first.viewer, self.split.first.opener
@@ -84,7 +83,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self.commands.handlers())
         self.welcome = Welcome()
         self.banner = Banner()
-        self.guide = Guide(self.actions_)
+        self.five_steps = FiveSteps(self.actions_)
         self.slides_panel = SlidesPanel(self.actions_.label_menu)
         self.overlay_panel = OverlayPanel(self.source, self.actions_["add_model"])
         self.queue_panel = QueuePanel()
@@ -120,7 +119,7 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.guide)
+        column.addWidget(self.five_steps)
         column.addWidget(self.banner)
         column.addWidget(self.centre, 1)
         self.setCentralWidget(middle)
@@ -197,7 +196,7 @@ class MainWindow(QMainWindow):
         self.mask_control.connect_all()
         self._labelling.changed.connect(self._update_actions)
         self.slides_panel.slide_chosen.connect(self._show_slide)
-        self.slides_panel.paths_dropped.connect(self.open_paths)
+        self.slides_panel.paths_dropped.connect(self.opening.dropped)
         self.slides_panel.add_asked.connect(self.commands.add_slides)
         self.slides_panel.mpp_asked.connect(self.commands.set_mpp)
         self.slides_panel.unknown_mpp_asked.connect(self.commands.set_unknown_mpp)
@@ -250,39 +249,6 @@ class MainWindow(QMainWindow):
 
     # --- project and slides -----------------------------------------------------------------------------------------
 
-    def open_paths(self, chosen: list[Path]) -> None:
-        """Open what was dropped or named: a project, or slides, which get a project of their own when none is open."""
-        projects = [folder for path in chosen if (folder := project_folder(path))]
-        if not any(path.exists() for path in chosen):
-            self.banner.show_problem(f"There is no {chosen[0]}.", "Check the path, or connect the disk it is on.")
-            return
-        if projects:
-            self.session.open_project(projects[0])
-            return
-        if self.session.project is None and not self.make_project_for(chosen):
-            return
-        self.add_slides(chosen)
-
-    def add_slides(self, chosen: list[Path]) -> None:
-        """Bring slides into the open project; one that it has already is shown."""
-        known = {slide.path: slide.id for slide in self.session.slides()}
-        if there := [known[path.resolve()] for path in chosen if path.resolve() in known]:
-            self.slides_panel.choose(there[0])
-        self.session.add_slides(chosen)
-
-    def make_project_for(self, chosen: list[Path]) -> bool:
-        """Make and open a project named after the first of some slides; whether that was possible."""
-        from histoloop.workflows.shipped import DEFAULT_MODEL
-
-        place = self.settings.projects
-        name = dialogs.folder_name(chosen[0].stem)
-        folder = next(
-            candidate
-            for number in range(1, 10_000)
-            if not (candidate := place / (name if number == 1 else f"{name} {number}")).exists()
-        )
-        return self.session.create_project(folder, name=folder.name, model=DEFAULT_MODEL)
-
     def _on_project_changed(self) -> None:
         project = self.session.project
         self.paint_control.begin()
@@ -307,13 +273,6 @@ class MainWindow(QMainWindow):
         self._show_slides()
         self._show_queries()
         self._show_training()
-
-    def open_demo(self, folder: Path) -> None:
-        """Open the demo project, made on first use."""
-        if (folder / "project.db").is_file():
-            self.session.open_project(folder)
-        else:
-            self.session.make_demo(folder)
 
     def _show_recent(self) -> None:
         folders = self.settings.recent_projects()
@@ -543,7 +502,7 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        self.open_paths(dropped_paths(event.mimeData()))
+        self.opening.dropped(dropped_paths(event.mimeData()))
         event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:

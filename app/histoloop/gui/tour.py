@@ -112,7 +112,7 @@ class _Tour:
 
     def _open_and_predict(self) -> None:
         window, jobs = self.window, self.window.session.jobs
-        window.open_demo(self.out / "project")
+        window.opening.demo(self.out / "project")
         self.wait(lambda: window.session.project is not None, "the demo project to open")
         self.wait(lambda: window.opener.current is not None, "the first slide to show")
         self.settle()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class GuideStep:
+class Step:
     """A step: its name, what it is about, and the actions (of gui/actions.py) that do it."""
 
     title: str
@@ -24,30 +24,30 @@ class GuideStep:
 
 
 STEPS = (
-    GuideStep(
+    Step(
         "Look",
         "A model runs over every slide that is new; the bar at the bottom shows how far it is. Its masks lie over the "
         "tissue, and the list on the left says what it takes each slide for. The wheel zooms.",
         ("show_masks", "show_heatmap"),
     ),
-    GuideStep(
+    Step(
         "Get asked",
         "The model is not sure everywhere. It chooses the regions whose annotation helps it most and lists them on the "
         "right, with the reason.",
         ("ask",),
     ),
-    GuideStep(
+    Step(
         "Paint",
         "Open a question: the model's mask is there to begin with. Correct it with brush and eraser; every stroke is "
         "saved. Return means done and opens the next one. Three or four are enough to try.",
         ("next_question", "finish"),
     ),
-    GuideStep(
+    Step(
         "Retrain",
         "The model learns from what you painted, in the background. You can go on looking and painting meanwhile.",
         ("retrain",),
     ),
-    GuideStep(
+    Step(
         "Decide",
         "Old and new masks stand side by side, measured on annotations that the training never saw. Keep the new "
         "model, or roll back. Then it begins again, with better questions.",
@@ -56,12 +56,12 @@ STEPS = (
 )
 
 
-class Guide(QFrame):
+class FiveSteps(QFrame):
     """Shows one step at a time; hidden until it is begun. The buttons follow the window's own actions."""
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("guide")
+        self.setObjectName("five_steps")
         self.number = 0
         self.title = label(role="heading")
         self.text = label(wrap=True)
