@@ -14,8 +14,10 @@ from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QWidget
 from scipy import ndimage
 
+from histoloop.gui.about import AboutDialog
 from histoloop.gui.application import make_application
 from histoloop.gui.ask_options import HowToAsk
+from histoloop.gui.first_steps import LOOKING, FirstSteps
 from histoloop.gui.main_window import MainWindow
 from histoloop.gui.mouse import drag
 from histoloop.gui.settings import Settings
@@ -93,7 +95,7 @@ class _Tour:
         self._truth = {name: SyntheticTissue(spec) for name, spec in specifications(SEED).items()}
 
     def run(self) -> None:
-        """Open, predict, query, paint, retrain, keep, export, say label and size, compare, go on for two rounds."""
+        """Open, predict, query, paint, retrain, keep, export, say, compare, two more rounds; what a newcomer sees."""
         window = self.window
         window.resize(*SIZE_PX)
         window.set_theme("light")
@@ -109,6 +111,7 @@ class _Tour:
         self._draw_otherwise_and_compare()
         self._learn_from_similar_regions()
         self._look_at_the_learning_curve()
+        self._begin_as_a_newcomer()
 
     def _open_and_predict(self) -> None:
         window, jobs = self.window, self.window.session.jobs
@@ -326,6 +329,22 @@ class _Tour:
         self.figures["dice after three rounds"] = candidate.new_dice
         self.picture("learning", "Three rounds, and what the next annotations may be worth")
         self.window.actions_["keep"].trigger()
+
+    def _begin_as_a_newcomer(self) -> None:
+        """The first steps and the loop in five steps: last, so that the welcome stays the first picture."""
+        window = self.window
+        window.commands.first_steps()
+        (first,) = window.findChildren(FirstSteps)
+        self.wait(lambda: first.machine.text() != LOOKING and first.folder_said.text(), "the first steps")
+        self.picture("first-steps", "What a first start asks and says", of=first)
+        first.accept()
+        self.settle()
+        self.picture("five-steps", "The loop in five steps, above the slide")
+        window.commands.about()
+        (about,) = window.findChildren(AboutDialog)
+        self.wait(about.list.rowCount, "the list of licences")
+        self.picture("about", "Versions and licences", of=about)
+        about.close()
 
     def _another_round(self, *, propagation: bool) -> Candidate:
         """Answer what is asked and retrain quickly."""

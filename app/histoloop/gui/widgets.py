@@ -102,7 +102,7 @@ class Switch(QWidget):
             made.setObjectName("segment")
             made.setCheckable(True)
             made.clicked.connect(lambda _on=False, index=index: self._press(index))
-            layout.addWidget(made, 1 + len(text))
+            layout.addWidget(made, 8 + len(text))
             self.buttons.append(made)
 
     def take(self, chosen: int | None) -> None:
