@@ -105,7 +105,7 @@ def test_the_pictures_of_the_tour_show_the_same_widgets(frozen_tour: Path, sourc
 
 def test_no_picture_of_the_tour_is_blank(frozen_tour: Path) -> None:
     for picture in frozen_tour.glob("*.png"):
-        colours = len(np.unique(np.asarray(Image.open(picture).convert("RGB")).reshape(-1, 3), axis=0))
+        colours = len(np.unique(np.asarray(_pixels(picture, "RGB")).reshape(-1, 3), axis=0))
         assert colours >= LEAST_COLOURS, f"{picture.name} has {colours} colours"
 
 
@@ -116,7 +116,12 @@ def test_the_pictures_of_the_tour_are_laid_out_alike(frozen_tour: Path, source_t
 
 def _pictures(tour: Path) -> dict[str, tuple[int, int]]:
     """Size of each picture in pixels, by name."""
-    return {picture.name: Image.open(picture).size for picture in sorted(tour.glob("*.png"))}
+    return {picture.name: _pixels(picture, "RGB").size for picture in sorted(tour.glob("*.png"))}
+
+
+def _pixels(picture: Path, mode: str) -> Image.Image:
+    with Image.open(picture) as opened:
+        return opened.convert(mode)
 
 
 def _shown(tour: Path) -> dict[str, list[str]]:
@@ -126,5 +131,5 @@ def _shown(tour: Path) -> dict[str, list[str]]:
 
 def _likeness(one: Path, other: Path) -> float:
     """Correlation of the grey values of two pictures seen from afar: panels matter, texts and outlines do not."""
-    coarse = [np.asarray(Image.open(path).convert("L").resize(COARSE_PX), np.float64).ravel() for path in (one, other)]
+    coarse = [np.asarray(_pixels(path, "L").resize(COARSE_PX), np.float64).ravel() for path in (one, other)]
     return float(np.corrcoef(*coarse)[0, 1])
