@@ -137,7 +137,7 @@ class MainWindow(QMainWindow):
             self._dock("work", "Work", self.work, right),
         ]
         self.docks[2].setTitleBarWidget(QWidget())  # its tabs say what it is
-        self.resizeDocks([self.docks[0], self.docks[2]], [270, 330], Qt.Orientation.Horizontal)
+        self.resizeDocks([self.docks[0], self.docks[2]], [296, 330], Qt.Orientation.Horizontal)
         self.resizeDocks([self.docks[0], self.docks[1]], [400, 420], Qt.Orientation.Vertical)
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
