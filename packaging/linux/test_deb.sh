@@ -103,16 +103,16 @@ timed demo "${as_user[@]}" histoloop demo --rounds 1 --seed 0 --project "$home/d
 [ -f "$root$home/demo/project.histoloop" ] || fail "The project has no file to double-click."
 
 say "Opening the project's file in the window"
-window_of() { DISPLAY=$display xwininfo -root -tree | grep -F "$1" || true; }
+window_of() { LC_ALL=C.UTF-8 DISPLAY=$display xwininfo -root -tree | grep -F "$1" || true; }
 begun=$EPOCHREALTIME
 "${as_user[@]}" histoloop-gui "$home/demo/project.histoloop" >build/deb-window.log 2>&1 &
 window=$!
 for _ in $(seq 1200); do
-    [ -n "$(window_of 'demo — HistoLoop')" ] && break
+    [ -n "$(window_of 'Demo — HistoLoop')" ] && break
     kill -0 "$window" 2>/dev/null || { cat build/deb-window.log >&2; fail "The window ended before it was there."; }
     sleep 0.1
 done
-[ -n "$(window_of 'demo — HistoLoop')" ] || { cat build/deb-window.log >&2; fail "No window of the project in two minutes."; }
+[ -n "$(window_of 'Demo — HistoLoop')" ] || { cat build/deb-window.log >&2; fail "No window of the project in two minutes."; }
 took[window]=$(seconds_since "$begun")
 if grep -E 'Fontconfig error|xkbcommon: ERROR|Could not load the Qt platform' build/deb-window.log; then
     fail "The window lacks something of the system: a package is missing from Depends."

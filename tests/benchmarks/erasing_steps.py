@@ -1,10 +1,11 @@
 """What recursive erasing finds on GlaS, look by look: how many tiles are still trusted, and how good R* is by then.
 
-    python tests/benchmarks/erasing_steps.py MODEL [--depth 4] [--sigma 10] [--scale 0.5] [--part test] [--data FOLDER]
+    python tests/benchmarks/erasing_steps.py MODEL [--any-loss] [--depth 4] [--sigma 10] [--scale 0.5] [--part test]
 
 MODEL is a folder of a min-max model; FOLDER holds `glas/` (default: HISTOLOOP_DATA, else ../shared/data). The recursion
 is the training's (min-max eq 12-14), with the tiles' true labels and each tile by itself. A look counts as trusted
-where its trust is above 0; R* is foreground from half its highest value on. F1+ and F1- are means over tiles.
+where its trust is above 0, with --any-loss also where the loss has risen. R* is foreground from half its highest value
+on; F1+ and F1- are means over tiles.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Look(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
+    parser.add_argument("--any-loss", action="store_true")
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--sigma", type=float, default=10.0)
     parser.add_argument("--scale", type=float, default=0.5)
@@ -64,7 +66,7 @@ def main() -> None:
         if tile.mask is None:
             continue
         batch = collate([tile], multiple_px=model.network.stride_px)
-        taken = list(recursion(model.network, batch, (model.card.mean, model.card.std), options.depth, options.sigma))
+        taken = list(recursion(model.network, batch, (model.card.mean, model.card.std), options))
         height, width = tile.mask.shape
         for number in steps:
             star = taken[min(number, len(taken) - 1)].gathered_HW[:height, :width].numpy()
@@ -83,18 +85,21 @@ def main() -> None:
 
 @torch.inference_mode()
 def recursion(
-    network: MinMax, batch: Batch, colours: tuple[tuple[float, ...], tuple[float, ...]], depth: int, sigma: float
+    network: MinMax,
+    batch: Batch,
+    colours: tuple[tuple[float, ...], tuple[float, ...]],
+    options: argparse.Namespace,
 ) -> Iterator[Look]:
     """Algorithm 1, lines 4-17, on one tile; ends with the first look that is not trusted."""
     erased = normalise(batch.tiles_BCHW, *colours)
     gathered = torch.zeros_like(erased[:, 0])
     first, trust = None, torch.ones(1)
-    for step in range(depth + 1):
+    for step in range(options.depth + 1):
         scores, maps = network.localize(erased, batch.valid_BHW)
         loss = label_cross_entropy(scores, batch.labels_B)
-        first = loss if first is None else first
+        first = loss if first is None or options.any_loss else first
         correct = scores.argmax(dim=1) == batch.labels_B
-        trust = trust_coefficients(loss, correct, first, trust, step=step, sigma=sigma)
+        trust = trust_coefficients(loss, correct, first, trust, step=step, sigma=options.sigma)
         size = (erased.shape[-2], erased.shape[-1])
         mask = foreground_mask(posterior_map(maps, scores), size, network.minmax, batch.valid_BHW)
         gathered = torch.maximum(gathered, trust.view(-1, 1, 1) * mask)
