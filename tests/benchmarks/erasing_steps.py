@@ -72,13 +72,14 @@ def main() -> None:
             star = taken[min(number, len(taken) - 1)].gathered_HW[:height, :width].numpy()
             tallies[number].add((star > 0) & (star >= star.max() / 2), tile.mask)
         looks.append(taken)
-    print("| looks | trusted, % | loss | F1+ | F1- |\n|---|---|---|---|---|")
+    print("| looks | trusted, % | median loss | F1+ | F1- |\n|---|---|---|---|---|")
     for number, tally in zip(steps, tallies, strict=True):
         there = [taken[number] for taken in looks if number < len(taken)]
         trusted = sum(look.trust > 0 for look in there) / len(looks)
         figures = tally.figures()
+        loss = f"{np.median([look.loss for look in there]):.2f}" if there else "-"
         print(
-            f"| {number + 1} | {100 * trusted:.0f} | {np.median([look.loss for look in there]):.2f} "
+            f"| {number + 1} | {100 * trusted:.0f} | {loss} "
             f"| {100 * figures.f1_foreground:.1f} | {100 * figures.f1_background:.1f} |"
         )
 
