@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from histoloop.gui import dialogs
@@ -29,12 +30,12 @@ class Opening:
 
     def dropped(self, chosen: list[Path]) -> None:
         """A project is opened; slides go into the open one, and get a project of their own when none is open."""
-        if not self._is_settled(chosen) and (self._window.session.project or self._make_project_for(chosen)):
+        if not self._settle(chosen) and (self._window.session.project or self._make_project_for(chosen)):
             self._add(chosen)
 
     def named(self, chosen: list[Path]) -> None:
         """What was named at the start or double-clicked: a project at once, slides after asking where they go."""
-        if self._is_settled(chosen):
+        if self._settle(chosen):
             return
         session = self._window.session
         open_first = [] if session.project is None else [session.project.folder]
@@ -50,8 +51,8 @@ class Opening:
         if ready:
             self._add(chosen)
 
-    def _is_settled(self, chosen: list[Path]) -> bool:
-        """Whether nothing is left to do: a project was among them, or there is nothing by these names."""
+    def _settle(self, chosen: list[Path]) -> bool:
+        """Open the project among them, or say that there is nothing by these names; whether that was all to do."""
         if not any(path.exists() for path in chosen):
             self._window.banner.show_problem(
                 f"There is no {chosen[0]}.", "Check the path, or connect the disk it is on."
@@ -72,12 +73,7 @@ class Opening:
 
     def _make_project_for(self, chosen: list[Path]) -> bool:
         """Make and open a project named after the first of some slides; whether that was possible."""
-        name = dialogs.folder_name(chosen[0].stem)
-        folder = next(
-            candidate
-            for number in range(1, 10_000)
-            if not (
-                candidate := self._window.settings.projects / (name if number == 1 else f"{name} {number}")
-            ).exists()
-        )
+        place, name = self._window.settings.projects, dialogs.folder_name(chosen[0].stem)
+        names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
+        folder = next(place / free for free in names if not (place / free).exists())
         return self._window.session.create_project(folder, name=folder.name, model=DEFAULT_MODEL)
