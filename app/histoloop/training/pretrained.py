@@ -9,6 +9,7 @@ import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.parse import urlparse
 
 import torch
@@ -183,6 +184,8 @@ def downloaded(name: str) -> Work[Path]:
             )
         os.replace(beside, target)
     except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # a refusal is an answer, which stays open
         raise ModelError(
             f"{url} cannot be downloaded: {error}.",
             advice="Check the connection, or download it elsewhere, convert it to .safetensors and name that file.",
