@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo docs reference docs-test benchmarks wheel wheel-test bundle bundle-test deb deb-lint deb-test tarball tarball-test clean
+.PHONY: run test lint types contracts tests setup demo languages docs reference docs-test benchmarks wheel wheel-test bundle bundle-test deb deb-lint deb-test tarball tarball-test clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -31,6 +31,10 @@ tests: setup
 
 demo: setup
 	$(PYTHON) -m histoloop demo --rounds 3 --seed 0
+
+# Collects the texts of the program for resources/languages; fails while some are not translated.
+languages: setup
+	$(PYTHON) packaging/languages.py
 
 # The guide as a site in build/site; warnings are errors.
 docs: setup

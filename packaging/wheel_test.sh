@@ -34,13 +34,14 @@ from importlib import metadata
 from pathlib import Path
 
 import histoloop
-from histoloop import paths
+from histoloop import language, paths
 
 packages = Path(sys.argv[1]).resolve()
 assert Path(histoloop.__file__).resolve().is_relative_to(packages), histoloop.__file__
 for there in ("py.typed", "__init__.pyi", "napari.yaml"):
     assert (packages / "histoloop" / there).is_file(), there
 assert paths.resources().is_relative_to(packages) and (paths.resources() / "styles/histoloop.qss").is_file()
+assert all(language.speak(each.code) is each for each in language.LANGUAGES)
 assert not set(sys.modules) & {"torch", "PySide6", "numpy"}
 (plugin,) = [point for point in metadata.entry_points(group="napari.manifest") if point.dist.name == "histoloop"]
 assert plugin.value == "histoloop:napari.yaml", plugin

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from histoloop.language import tr
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -33,7 +35,7 @@ class SlideError(HistoLoopError):
     """A slide file that cannot be opened or read; names the file, the reason and the way on."""
 
     def __init__(self, path: Path, reason: str, *, advice: str) -> None:
-        super().__init__(f"{path}: {reason}.", advice=advice)
+        super().__init__(tr("{path}: {reason}.", path=path, reason=reason), advice=advice)
         self.path = path
         self.reason = reason
 

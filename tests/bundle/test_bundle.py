@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import histoloop
+from histoloop.language import ENGLISH, LANGUAGES
 from histoloop.progress import finish
 from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
 
@@ -59,6 +60,12 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_command_line_tells_its_version(frozen: FrozenProgram) -> None:
     assert frozen.check("--version").strip() == f"histoloop {histoloop.__version__}"
+
+
+def test_the_texts_of_every_language_came_along(bundle: Path) -> None:
+    files = {path.name for path in bundle.rglob("*.[mq][om]")}
+    spoken = [language.code for language in LANGUAGES if language is not ENGLISH]
+    assert {f"{code}.mo" for code in spoken} | {f"qtbase_{code}.qm" for code in spoken} <= files
 
 
 def test_the_doctor_finds_every_part_and_no_problem(frozen: FrozenProgram, display: None) -> None:

@@ -18,14 +18,16 @@ from __future__ import annotations
 
 from enum import Enum
 
+from histoloop.language import mark, tr, tr_plural
+
 LOWEST_SHARE = 0.01
 """Below this share of annotated regions random was ahead even after self-supervision (ssl-al, Fig. 3)."""
 
 HIGH_SHARE = 0.10
 """Up to this share random was as good on most sets; without self-supervision on all (ssl-al, section 5)."""
 
-_SOURCE = "(Zolfaghari Bengar et al. 2021, section 5, measured on photographs of everyday things.)"
-_ON_TISSUE = (
+_SOURCE = mark("(Zolfaghari Bengar et al. 2021, section 5, measured on photographs of everyday things.)")
+_ON_TISSUE = mark(
     "On colon glands, asking at random and where the model is unsure ended within 0.6 Dice points of each other; "
     "letting the model annotate look-alike regions itself added 2.9. (Belharbi et al. 2020, Table 3, GlaS.)"
 )
@@ -38,26 +40,28 @@ class _Budget(Enum):
 
 
 _WITH_SELF_SUPERVISION = {
-    _Budget.LOWEST: "Ask at random: after learning from the slides themselves, no other choice did better below 1%.",
-    _Budget.LOW: (
+    _Budget.LOWEST: mark(
+        "Ask at random: after learning from the slides themselves, no other choice did better below 1%."
+    ),
+    _Budget.LOW: mark(
         "Ask at random, or try another choice: after learning from the slides themselves, random stayed ahead up to "
         "about 10% on two of three data sets, while on the one with the fewest classes the others led from 1% on."
     ),
-    _Budget.HIGH: (
+    _Budget.HIGH: mark(
         "Ask where the model is unsure: at this budget the choice of regions gains a little over random, even after "
         "learning from the slides themselves."
     ),
 }
 _WITHOUT_SELF_SUPERVISION = {
-    _Budget.LOWEST: (
+    _Budget.LOWEST: mark(
         "Ask at random, and let the model learn from the slides themselves first: that saved far more "
         "annotation than any choice of regions, and below 1% no other choice did better than random."
     ),
-    _Budget.LOW: (
+    _Budget.LOW: mark(
         "Ask at random, and let the model learn from the slides themselves first: that saved far more "
         "annotation than any choice of regions, and without it other choices beat random only above 10%."
     ),
-    _Budget.HIGH: (
+    _Budget.HIGH: mark(
         "Ask where the model is unsure: above 10% other choices beat random. Learning from the slides "
         "themselves first still helps, ever less as half of the regions come to be annotated."
     ),
@@ -72,9 +76,17 @@ def advice(annotated: int, candidates: int, self_supervised: bool) -> str:
     """
     budget = _budget(annotated, candidates)
     texts = _WITH_SELF_SUPERVISION if self_supervised else _WITHOUT_SELF_SUPERVISION
-    total = annotated + candidates
-    state = f"{annotated:,} of {total:,} regions are annotated ({annotated / total:.1%}). " if total else ""
-    return f"{state}{texts[budget]} {_SOURCE} {_ON_TISSUE}"
+    said = [tr(texts[budget]), tr(_SOURCE), tr(_ON_TISSUE)]
+    if total := annotated + candidates:
+        state = tr_plural(
+            "{annotated:,} of {count:,} region is annotated ({share:.1%}).",
+            "{annotated:,} of {count:,} regions are annotated ({share:.1%}).",
+            total,
+            annotated=annotated,
+            share=annotated / total,
+        )
+        said.insert(0, state)
+    return " ".join(said)
 
 
 def advised_strategy(annotated: int, candidates: int) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from histoloop.language import mark
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -31,7 +33,10 @@ tells them apart; losses: a head trained along that predicts the loss.
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """What a user should know of a strategy: its name, what it does in a sentence, what it needs, where it is from."""
+    """What a user should know of a strategy: its name, what it does in a sentence, what it needs, where it is from.
+
+    Title, sentence and source are marked: `tr` translates them where they are shown.
+    """
 
     name: str
     title: str
@@ -45,87 +50,97 @@ STRATEGIES: Mapping[str, Strategy] = {
     for strategy in (
         Strategy(
             "random",
-            "At random",
-            "Asks anywhere in the tissue; hard to beat while there are few annotations, and the fairest measurement.",
+            mark("At random"),
+            mark(
+                "Asks anywhere in the tissue; hard to beat while there are few annotations, and the fairest "
+                "measurement."
+            ),
             "nothing",
-            "label-prop, section 4.1 (baseline); ssl-al, section 5 (best at low budgets)",
+            mark("label-prop, section 4.1 (baseline); ssl-al, section 5 (best at low budgets)"),
         ),
         Strategy(
             "entropy",
-            "Where the model is unsure",
-            "Asks where the model is least sure, pixel by pixel.",
+            mark("Where the model is unsure"),
+            mark("Asks where the model is least sure, pixel by pixel."),
             "probabilities",
-            "label-prop, section 4.1 (entropy of the foreground probability, mean over pixels)",
+            mark("label-prop, section 4.1 (entropy of the foreground probability, mean over pixels)"),
         ),
         Strategy(
             "least-confidence",
-            "Where the model is least confident",
-            "Asks where the model's own answer convinces it least; much like 'where the model is unsure'.",
+            mark("Where the model is least confident"),
+            mark("Asks where the model's own answer convinces it least; much like 'where the model is unsure'."),
             "probabilities",
-            "tod, section VI-E (least confidence, mean over pixels)",
+            mark("tod, section VI-E (least confidence, mean over pixels)"),
         ),
         Strategy(
             "margin",
-            "Where it is a close call",
-            "Asks where two answers are almost equally likely; for a mask of one tissue the same as least confident.",
+            mark("Where it is a close call"),
+            mark(
+                "Asks where two answers are almost equally likely; for a mask of one tissue the same as least "
+                "confident."
+            ),
             "probabilities",
-            "tod, section VI-E (margin of confidence, mean over pixels)",
+            mark("tod, section VI-E (margin of confidence, mean over pixels)"),
         ),
         Strategy(
             "ratio",
-            "Where the runner-up is strong",
-            "Asks where the second most likely answer is nearly as likely as the first.",
+            mark("Where the runner-up is strong"),
+            mark("Asks where the second most likely answer is nearly as likely as the first."),
             "probabilities",
-            "tod, section VI-E (ratio of confidence, mean over pixels)",
+            mark("tod, section VI-E (ratio of confidence, mean over pixels)"),
         ),
         Strategy(
             "mc-dropout",
-            "Where the model contradicts itself",
-            "Lets the model look many times with parts of it switched off, and asks where its answers differ most.",
+            mark("Where the model contradicts itself"),
+            mark(
+                "Lets the model look many times with parts of it switched off, and asks where its answers differ most."
+            ),
             "passes",
-            "label-prop, section 4.1 (50 passes, dropout 0.2, variance per pixel)",
+            mark("label-prop, section 4.1 (50 passes, dropout 0.2, variance per pixel)"),
         ),
         Strategy(
             "k-center",
-            "Unlike anything annotated",
-            "Asks about the tissue that looks least like anything annotated so far.",
+            mark("Unlike anything annotated"),
+            mark("Asks about the tissue that looks least like anything annotated so far."),
             "embeddings",
-            "ssl-al, section 4 (k-center greedy)",
+            mark("ssl-al, section 4 (k-center greedy)"),
         ),
         Strategy(
             "vaal",
-            "Easily told from the annotated",
-            "Learns to tell annotated tissue from the rest, and asks about what is most clearly not annotated yet.",
+            mark("Easily told from the annotated"),
+            mark(
+                "Learns to tell annotated tissue from the rest, and asks about what is most clearly not annotated yet."
+            ),
             "tiles",
-            "ssl-al, section 4 (variational adversarial active learning)",
+            mark("ssl-al, section 4 (variational adversarial active learning)"),
         ),
         Strategy(
             "svm-margin",
-            "Between two diagnoses",
-            "Asks about the tissue that lies closest to the border between the labels.",
+            mark("Between two diagnoses"),
+            mark("Asks about the tissue that lies closest to the border between the labels."),
             "labelled embeddings",
-            "ssl-al, section 4 (minimum margin of a linear support vector machine)",
+            mark("ssl-al, section 4 (minimum margin of a linear support vector machine)"),
         ),
         Strategy(
             "learned-loss",
-            "Where the model expects to be wrong",
-            "Lets the model learn where it makes mistakes, and asks where it expects the largest ones.",
+            mark("Where the model expects to be wrong"),
+            mark("Lets the model learn where it makes mistakes, and asks where it expects the largest ones."),
             "losses",
-            "tod, section VI-A (learned loss, Yoo and Kweon 2019, as its baseline)",
+            mark("tod, section VI-A (learned loss, Yoo and Kweon 2019, as its baseline)"),
         ),
         Strategy(
             "cod",
-            "Where the model changed its mind",
-            "Asks where the model's answer moved most since the last retraining.",
+            mark("Where the model changed its mind"),
+            mark("Asks where the model's answer moved most since the last retraining."),
             "earlier model",
-            "tod, section IV-B (cyclic output discrepancy, eq 5)",
+            mark("tod, section IV-B (cyclic output discrepancy, eq 5)"),
         ),
         Strategy(
             "cod-softmax",
-            "Where the mask changed most",
-            "Asks where the predicted mask, not the raw scores behind it, moved most since the last retraining.",
+            mark("Where the mask changed most"),
+            mark("Asks where the predicted mask, not the raw scores behind it, moved most since the last retraining."),
             "earlier model",
-            "tod, section IV-B (eq 5 on probabilities, as the authors' code has it)",
+            mark("tod, section IV-B (eq 5 on probabilities, as the authors' code has it)"),
         ),
     )
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.cli.arguments import add_command, add_device, count, fraction, positive, rectangle
 from histoloop.cli.terminal import FAILED, OK, WRONG, run, tell_failures, write_json
+from histoloop.language import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     import argparse
@@ -95,6 +96,8 @@ def add_commands(commands: Commands) -> None:
 
     tour = add_command(commands, "tour", _tour, "drive the window through the loop and save a picture of each step")
     tour.add_argument("--out", type=Path, required=True)
+    codes = [language.code for language in LANGUAGES]
+    tour.add_argument("--language", choices=codes, default=ENGLISH.code, help="language of the window")
 
     doctor = add_command(commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; say what to do")
     doctor.add_argument("--json", action="store_true", help="print JSON")
@@ -241,7 +244,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _tour(options: argparse.Namespace) -> int:
     tour = importlib.import_module("histoloop.gui.tour")
-    return int(tour.run_tour(options.out))
+    return int(tour.run_tour(options.out, options.language))
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from histoloop.annotations.raster import fill_polygon
 from histoloop.errors import DataError
 from histoloop.exchange.writing import export_to
+from histoloop.language import tr
 from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ def read_geojson_areas(path: Path, scheme: ClassScheme) -> list[Area]:
                 areas.append(Area(value, tuple(map(_ring, rings))))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(
-            f"{path} is not GeoJSON of polygons: {type(error).__name__}, {error}.",
-            advice="Export the annotations again as a FeatureCollection in pixels.",
+            tr("{path} is not GeoJSON of polygons: {reason}.", path=path, reason=f"{type(error).__name__}, {error}"),
+            advice=tr("Export the annotations again as a FeatureCollection in pixels."),
         ) from error
     return areas
 
@@ -146,8 +147,8 @@ def _value_of(feature: Mapping[str, Any], scheme: ClassScheme, path: Path) -> in
         if known.lower() == name.lower():
             return value
     raise DataError(
-        f"{path} has an annotation of the class {name or '(none)'!r}.",
-        advice=f"Name its classes {', '.join(scheme.mask_names)}.",
+        tr("{path} has an annotation of the class {name!r}.", path=path, name=name or tr("(none)")),
+        advice=tr("Name its classes {names}.", names=", ".join(scheme.mask_names)),
     )
 
 
@@ -158,7 +159,8 @@ def _polygons_of(geometry: Mapping[str, Any], path: Path) -> Iterator[list[list[
         yield from geometry["coordinates"]
     else:
         raise DataError(
-            f"{path} has a {geometry['type']}.", advice="Only areas can be imported: Polygon and MultiPolygon."
+            tr("{path} has a {shape}.", path=path, shape=geometry["type"]),
+            advice=tr("Only areas can be imported: Polygon and MultiPolygon."),
         )
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from histoloop.errors import DataError
 from histoloop.exchange.geojson import rgb
 from histoloop.exchange.writing import export_to
+from histoloop.language import tr
 from histoloop.store.files import file_beside
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def read_mask(path: Path) -> Mask:
             return _foreground_of(np.array(picture.convert("RGB")), path)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
-            f"{path} cannot be read as a mask: {error}.", advice="Give a PNG, TIFF or BMP with one value per pixel."
+            tr("{path} cannot be read as a mask: {reason}.", path=path, reason=error),
+            advice=tr("Give a PNG, TIFF or BMP with one value per pixel."),
         ) from error
 
 
@@ -70,7 +72,7 @@ def _foreground_of(colours: NDArray[np.uint8], path: Path) -> Mask:
     foreground = np.asarray(colours.any(axis=2))
     if len(np.unique(colours[foreground], axis=0)) > 1:
         raise DataError(
-            f"{path} has several colours, which do not say their classes.",
-            advice="Save it with one grey value per class: 0 for background, 1 for the first class, and so on.",
+            tr("{path} has several colours, which do not say their classes.", path=path),
+            advice=tr("Save it with one grey value per class: 0 for background, 1 for the first class, and so on."),
         )
     return foreground.astype(np.uint8)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ExportError
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,5 +19,7 @@ def export_to(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = "Choose a folder that you may write to, on a disk with free space; close the file if it is open."
-        raise ExportError(f"{path} cannot be written: {error.strerror or error}.", advice=advice) from error
+        advice = tr("Choose a folder that you may write to, on a disk with free space; close the file if it is open.")
+        raise ExportError(
+            tr("{path} cannot be written: {reason}.", path=path, reason=error.strerror or error), advice=advice
+        ) from error

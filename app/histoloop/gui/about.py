@@ -26,6 +26,7 @@ from histoloop.gui.background import LatestWorker
 from histoloop.gui.theme import application_icon
 from histoloop.gui.welcome import NOTICE
 from histoloop.gui.widgets import label, row
+from histoloop.language import mark, tr
 from histoloop.slides.reader import openslide_version
 from histoloop.workflows.about import licence_text, packages
 
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from histoloop.workflows.about import Package
 
 SIZE_PX = (720, 640)
-WAITING = "Looking at what is installed…"
-NO_TEXT = "This package brought no licence text along; its licence is named in the list."
-ABOUT = (
+WAITING = mark("Looking at what is installed…")
+NO_TEXT = mark("This package brought no licence text along; its licence is named in the list.")
+ABOUT = mark(
     "Predict, query, annotate, retrain on histology slides, on one machine. Apache License 2.0. The shipped model was "
     "trained on EBHI-Seg (CC BY 4.0); Help > The model and its figures has the attribution."
 )
@@ -49,12 +50,16 @@ class AboutDialog(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("About HistoLoop")
+        self.setWindowTitle(tr("About HistoLoop"))
         self.resize(*SIZE_PX)
         picture = QLabel()
         picture.setPixmap(application_icon().pixmap(64, 64))
         versions = f"Python {platform.python_version()}, Qt {qVersion()}, OpenSlide {openslide_version()}"
-        self.versions = label(f"Version {histoloop.__version__} \N{EM DASH} {versions}", role="muted", wrap=True)
+        self.versions = label(
+            tr("Version {version} \N{EM DASH} {parts}", version=histoloop.__version__, parts=versions),
+            role="muted",
+            wrap=True,
+        )
         self.versions.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         title = QVBoxLayout()
         title.addWidget(label("HistoLoop", role="title"))
@@ -62,7 +67,9 @@ class AboutDialog(QDialog):
         head = row(picture)
         head.addLayout(title, 1)
         self.list = _table()
-        self.text = QPlainTextEdit(WAITING, readOnly=True, placeholderText="Choose a package to read its licence here.")
+        self.text = QPlainTextEdit(
+            tr(WAITING), readOnly=True, placeholderText=tr("Choose a package to read its licence here.")
+        )
         parts = QSplitter(Qt.Orientation.Vertical)
         parts.addWidget(self.list)
         parts.addWidget(self.text)
@@ -70,9 +77,9 @@ class AboutDialog(QDialog):
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.addLayout(head)
-        column.addWidget(label(ABOUT, wrap=True))
-        column.addWidget(label(NOTICE, role="heading", wrap=True))
-        column.addWidget(label("Made of these packages:", role="muted"))
+        column.addWidget(label(tr(ABOUT), wrap=True))
+        column.addWidget(label(tr(NOTICE), role="heading", wrap=True))
+        column.addWidget(label(tr("Made of these packages:"), role="muted"))
         column.addWidget(parts, 1)
         column.addWidget(buttons)
         self._worker = LatestWorker(self)
@@ -86,7 +93,7 @@ class AboutDialog(QDialog):
         if topic == "packages" and isinstance(result, tuple):
             self._show(result)
         elif isinstance(result, str):
-            self.text.setPlainText(result or NO_TEXT)
+            self.text.setPlainText(result or tr(NO_TEXT))
 
     def _show(self, found: Sequence[Package]) -> None:
         self.list.setRowCount(len(found))
@@ -105,7 +112,7 @@ class AboutDialog(QDialog):
 
 def _table() -> QTableWidget:
     made = QTableWidget(0, 3)
-    made.setHorizontalHeaderLabels(["Package", "Version", "Licence"])
+    made.setHorizontalHeaderLabels([tr("Package"), tr("Version"), tr("Licence")])
     made.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     made.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     made.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QButtonGroup, QComboBox
 
+from histoloop.annotations.class_names import spoken_class, spoken_title
 from histoloop.gui.size_picker import SizePicker
 from histoloop.gui.widgets import Panel, action_button, button, label, leave_wheel_to_panel, line, row, slider, swatch
+from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 BRUSH_PX = (2, 300)
 BRUSH_STEP = 1.25
-NOT_SAID = "Not said"
+NOT_SAID = mark("Not said")
 TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
 
 
@@ -33,7 +36,7 @@ class AnnotationPanel(Panel):
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
-        self.title = label("Annotate", role="heading", wrap=True)
+        self.title = label(tr("Annotate"), role="heading", wrap=True)
         self.reason = label(role="muted", wrap=True)
         self.tools = {tool: action_button(actions[f"tool_{tool}"], icon_only=True) for tool in TOOLS}
         for tool in self.tools.values():
@@ -48,7 +51,7 @@ class AnnotationPanel(Panel):
         self._classes.idClicked.connect(self.class_changed)
         self._class_row = row()
         self.diagnosis = QComboBox()
-        self.diagnosis.setToolTip("What this region is as a whole, if you can say (next label: L)")
+        self.diagnosis.setToolTip(tr("What this region is as a whole, if you can say (next label: L)"))
         self.diagnosis.currentIndexChanged.connect(self._on_assessed)
         leave_wheel_to_panel(self.diagnosis)
         self.question = label(wrap=True)
@@ -57,8 +60,8 @@ class AnnotationPanel(Panel):
         self.saved = label(role="good")
         self.undo = action_button(actions["undo"])
         self.redo = action_button(actions["redo"])
-        self.clear = action_button(actions["clear_region"], text="Clear")
-        self.finish = action_button(actions["finish"], text="Done", primary=True)
+        self.clear = action_button(actions["clear_region"], text=tr("Clear"))
+        self.finish = action_button(actions["finish"], text=tr("Done"), primary=True)
         self.save_said = action_button(actions["save_said"])
         self.accept = action_button(actions["accept"])
         self.skip = action_button(actions["skip"])
@@ -73,12 +76,17 @@ class AnnotationPanel(Panel):
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
         self._show_classes(scheme)
-        self.question.setText(f"How much of this region is {' or '.join(scheme.mask_names)}?")
+        self.question.setText(
+            tr(
+                "How much of this region is {classes}?",
+                classes=functools.reduce(_either, map(spoken_class, scheme.mask_names)),
+            )
+        )
         self.diagnosis.blockSignals(True)
         self.diagnosis.clear()
-        self.diagnosis.addItem(NOT_SAID, None)
+        self.diagnosis.addItem(tr(NOT_SAID), None)
         for name in scheme.label_names:
-            self.diagnosis.addItem(name, name)
+            self.diagnosis.addItem(spoken_class(name), name)
         self.diagnosis.blockSignals(False)
         self.show_said(None, None)
         self.show_painted(None)
@@ -126,13 +134,13 @@ class AnnotationPanel(Panel):
 
     def show_saved(self, saved: bool) -> None:
         """Whether everything painted is on disk."""
-        self.saved.setText("Saved" if saved else "Saving…")
+        self.saved.setText(tr("Saved") if saved else tr("Saving…"))
 
     def _on_assessed(self) -> None:
         self.assessed.emit(*self.said())
 
     def _on_brush(self, size: int) -> None:
-        self.brush_text.setText(f"{size} px")
+        self.brush_text.setText(tr("{pixels} px", pixels=size))
         self.brush_changed.emit(size)
 
     def _show_classes(self, scheme: ClassScheme) -> None:
@@ -142,7 +150,10 @@ class AnnotationPanel(Panel):
             old.hide()  # at once: the deletion waits for the event loop
             old.deleteLater()
         for value, mask_class in enumerate(scheme.masks, start=1):
-            made = button(f" {mask_class.name.capitalize()}", tip=f"Paint {mask_class.name} (next class: C)")
+            made = button(
+                f" {spoken_title(mask_class.name)}",
+                tip=tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name)),
+            )
             made.setIcon(QIcon(swatch(mask_class.colour)))
             made.setCheckable(True)
             self._classes.addButton(made, value)
@@ -154,11 +165,11 @@ class AnnotationPanel(Panel):
         column.addWidget(self.reason)
         column.addWidget(line())
         column.addLayout(row(*self.tools.values()))
-        column.addLayout(row(label("Brush"), self.brush, self.brush_text, stretch=1))
+        column.addLayout(row(label(tr("Brush")), self.brush, self.brush_text, stretch=1))
         column.addLayout(self._class_row)
         column.addLayout(row(self.undo, self.redo, self.clear))
         column.addWidget(line())
-        column.addLayout(row(label("The region is"), self.diagnosis, stretch=1))
+        column.addLayout(row(label(tr("The region is")), self.diagnosis, stretch=1))
         column.addWidget(self.question)
         column.addWidget(self.size_picker)
         column.addWidget(line())
@@ -167,3 +178,7 @@ class AnnotationPanel(Panel):
         column.addLayout(row(self.accept, self.leave))
         column.addLayout(row(self.skip, self.cannot_tell))
         column.addStretch(1)
+
+
+def _either(first: str, second: str) -> str:
+    return tr("{first} or {second}", first=first, second=second)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-from PySide6.QtCore import QEvent, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
@@ -25,6 +25,8 @@ from histoloop.gui.jobs import LOG_ADVICE
 from histoloop.gui.settings import Settings
 from histoloop.gui.splash import Splash
 from histoloop.gui.theme import application_icon
+from histoloop.gui.translation import chosen_language, speak_as_chosen
+from histoloop.language import mark, spoken, tr
 from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MANY = 1 << 40
-UNWRITABLE_ADVICE = (
+UNWRITABLE_ADVICE = mark(
     "Ask whoever looks after this machine for a home folder that you may write to, or set the environment variable "
     "HISTOLOOP_HOME to a folder of yours. Help > First steps chooses where projects go."
 )
@@ -51,18 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in a terminal ends the window too; everything is saved
     watch = _StartWatch()
     application = make_application()
+    settings = Settings()
+    speak_as_chosen(application, settings)
     splash = Splash()
     splash.show_at_once()
     watch.note("splash_s")
     trouble = _write_log(paths.user_data() / "logs")
-    window = _load_window()
-    sys.excepthook = _Teller(window)
-    application.file_asked.connect(lambda path: window.opening.named([path]))
-    window.show()
+    program = Program(application, settings)
+    window = program.open_window()
+    sys.excepthook = _Teller(program)
+    application.file_asked.connect(lambda path: program.window.opening.named([path]))
     splash.finish(window)
     watch.note("window_s")
     if trouble:
-        window.banner.show_problem(trouble, UNWRITABLE_ADVICE)
+        window.banner.show_problem(trouble, tr(UNWRITABLE_ADVICE))
     if options.start_times:
         write_beside(options.start_times, json.dumps(watch.seconds) + "\n")
         QTimer.singleShot(0, window.close)
@@ -75,11 +79,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return application.exec()
 
 
-def _load_window() -> MainWindow:
-    """The window. It is imported here, since napari and all else behind it take seconds while the splash shows."""
-    from histoloop.gui.main_window import MainWindow
+class Program:
+    """The window that is open; another takes its place when the user chooses another language."""
 
-    return MainWindow(Settings())
+    window: MainWindow
+
+    def __init__(self, application: QApplication, settings: Settings) -> None:
+        self._application = application
+        self._settings = settings
+
+    def open_window(self) -> MainWindow:
+        """Build a window in the language spoken now, and show it."""
+        from histoloop.gui.main_window import MainWindow  # napari and all else behind it take seconds to import
+
+        self.window = MainWindow(self._settings)
+        # not while the menu or the dialog that asked for it is still at work
+        self.window.language_chosen.connect(self._change_language, Qt.ConnectionType.QueuedConnection)
+        self.window.show()
+        return self.window
+
+    def _change_language(self) -> None:
+        """Close the window and open the same again: its project, and the first steps if they are being taken."""
+        if chosen_language(self._settings) == spoken().code:
+            return
+        old = self.window
+        project = old.session.project.folder if old.session.project is not None else None
+        first_steps = old.commands.leave_first_steps()
+        self._application.setQuitOnLastWindowClosed(False)
+        try:
+            if not old.close():
+                old.banner.show_notice(tr("The language changes when the window is opened again."))
+                return
+            speak_as_chosen(self._application, self._settings)
+            window = self.open_window()
+        finally:
+            self._application.setQuitOnLastWindowClosed(True)
+        old.deleteLater()
+        if project is not None:
+            window.session.open_project(project)
+        if first_steps:
+            window.commands.first_steps()
 
 
 class Application(QApplication):
@@ -124,7 +163,11 @@ def _write_log(folder: Path) -> str:
     try:
         write_log(folder)
     except OSError as error:
-        return f"Nothing can be written to {folder.parent} ({error.strerror}): settings and log are not kept."
+        return tr(
+            "Nothing can be written to {parent} ({strerror}): settings and log are not kept.",
+            parent=folder.parent,
+            strerror=error.strerror,
+        )
     return ""
 
 
@@ -152,12 +195,14 @@ class _StartWatch:
 class _Teller:
     """Logs errors that nobody caught and tells the user, instead of ending the program."""
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window = window
+    def __init__(self, program: Program) -> None:
+        self._program = program
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            self._window.close()
+            self._program.window.close()
             return
         _log.error("not caught", exc_info=(kind, error, trace))
-        self._window.banner.show_problem(f"Something went wrong: {kind.__name__}: {error}.", LOG_ADVICE)
+        self._program.window.banner.show_problem(
+            tr("Something went wrong: {kind}: {error}.", kind=kind.__name__, error=error), tr(LOG_ADVICE)
+        )

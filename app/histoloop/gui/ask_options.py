@@ -10,7 +10,9 @@ from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
 from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.gui.actions import full_tip
 from histoloop.gui.widgets import Fold, button, label, narrow, row
+from histoloop.language import mark, tr
 from histoloop.workflows.candidates import LARGEST_MAP_PX, REGION_MAP_PX, SMALLEST_MAP_PX
 
 if TYPE_CHECKING:
@@ -25,8 +27,18 @@ PAPERS: Mapping[str, str] = {
 }
 """The short names of the papers in `Strategy.source`, for people."""
 
-SIZES = (("Small", 256), ("Medium", REGION_MAP_PX), ("Large", 768))
-SHARES = (("None", 0.0), ("A quarter", 0.25), ("Half", 0.5))
+SIZES = (
+    (mark("Small"), mark("small regions"), 256),
+    (mark("Medium"), mark("medium regions"), REGION_MAP_PX),
+    (mark("Large"), mark("large regions"), 768),
+)
+SHARES = ((mark("None"), 0.0), (mark("A quarter"), 0.25), (mark("Half"), 0.5))
+ADVICE: Mapping[str, str] = {
+    "random": mark("The papers would, with {share} annotated, ask at random."),
+    "entropy": mark("The papers would, with {share} annotated, ask where the model is unsure."),
+}
+"""What the papers would do, by the strategies that acquisition/advice.py names."""
+
 MOST_QUESTIONS = 60
 
 
@@ -56,30 +68,31 @@ class AskOptions(QWidget):
         self._ready = False
         self.strategy = narrow(QComboBox())
         for strategy in STRATEGIES.values():
-            self.strategy.addItem(strategy.title, strategy.name)
-            tip = f"<p>{escape(strategy.sentence)}</p><p><i>{escape(source_in_words(strategy.source))}</i></p>"
+            self.strategy.addItem(tr(strategy.title), strategy.name)
+            tip = f"<p>{escape(tr(strategy.sentence))}</p><p><i>{escape(source_in_words(strategy.source))}</i></p>"
             self.strategy.setItemData(self.strategy.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.strategy.setMaxVisibleItems(len(STRATEGIES))
         self.count = QSpinBox(minimum=1, maximum=MOST_QUESTIONS, value=HowToAsk().count)
-        self.count.setToolTip("How many regions")
+        self.count.setToolTip(tr("How many regions"))
         self.sentence = label(role="muted", wrap=True)
         self.advice = label(role="muted", wrap=True)
         self.advice.setTextFormat(Qt.TextFormat.RichText)
         self.advice.linkActivated.connect(self._on_why)
         self.advice.setVisible(False)
         self.side = narrow(QComboBox())
-        for text, side in SIZES:
-            self.side.addItem(f"{text} ({side} px)", side)
-        self.side.setToolTip("Side of a region in pixels as the model sees them; at most 2048 pixels of the slide")
+        for title, _regions, side in SIZES:
+            self.side.addItem(tr("{size} ({pixels} px)", size=tr(title), pixels=side), side)
+        self.side.setToolTip(tr("Side of a region in pixels as the model sees them; at most 2048 pixels of the slide"))
         self.share = narrow(QComboBox())
-        for text, share in SHARES:
-            self.share.addItem(text, share)
-        self.share.setToolTip(
-            "<p>Some of the questions drawn anywhere in the tissue. Every fourth region that you paint is held out to "
-            "measure the model: with random ones among them the figure stands for all tissue.</p>"
+        for title, share in SHARES:
+            self.share.addItem(tr(title), share)
+        why = tr(
+            "Some of the questions drawn anywhere in the tissue. Every fourth region that you paint is held out to "
+            "measure the model: with random ones among them the figure stands for all tissue."
         )
-        self.more = Fold(_two_rows(("Region size", self.side), ("Of these at random", self.share)))
-        self.ask = button("Ask me", primary=True, tip="Choose the regions whose annotation helps most (Ctrl+K)")
+        self.share.setToolTip(f"<p>{why}</p>")
+        self.more = Fold(_two_rows((tr("Region size"), self.side), (tr("Of these at random"), self.share)))
+        self.ask = button(tr("Ask me"), primary=True, tip=full_tip("ask"))
         self.ask.clicked.connect(self.ask_now)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -112,10 +125,10 @@ class AskOptions(QWidget):
         self.strategy.setCurrentIndex(self.strategy.findData(how.strategy))
         self.count.setValue(how.count)
         if self.side.findData(how.region_map_px) < 0:
-            self.side.addItem(f"{how.region_map_px} px", how.region_map_px)
+            self.side.addItem(tr("{pixels} px", pixels=how.region_map_px), how.region_map_px)
         self.side.setCurrentIndex(self.side.findData(how.region_map_px))
         if self.share.findData(how.random_share) < 0:
-            self.share.addItem(f"{how.random_share:.0%}", how.random_share)
+            self.share.addItem(tr("{percent:.0f}%", percent=100 * how.random_share), how.random_share)
         self.share.setCurrentIndex(self.share.findData(how.random_share))
         del blockers
         self._describe()
@@ -147,41 +160,48 @@ class AskOptions(QWidget):
 
     def _describe(self) -> None:
         how, strategy = self.how(), STRATEGIES[self.strategy.currentData()]
-        self.sentence.setText(f"{strategy.sentence} ({source_in_words(strategy.source).split(' (')[0]})")
+        self.sentence.setText(f"{tr(strategy.sentence)} ({_first_source(strategy.source)})")
         self.strategy.setToolTip(self.strategy.currentData(Qt.ItemDataRole.ToolTipRole))
-        at_random = "none" if not how.random_share else f"{how.random_share:.0%}"
-        self.more.set_title(f"More: {briefly(self.side.currentText()).lower()} regions, {at_random} at random")
+        self.more.set_title(_more_text(how))
         self.advice.setVisible(self._advised is not None)
         if self._advised is not None:
             self.advice.setText(_advice_text(self._advised, how.strategy, explained=self._explained))
 
 
 def source_in_words(source: str) -> str:
-    """A strategy's source with the papers' authors instead of their short names."""
+    """A strategy's source, translated, with the papers' authors instead of their short names."""
+    source = tr(source)
     for short, authors in PAPERS.items():
         source = source.replace(short, authors)
     return source
 
 
-def briefly(text: str) -> str:
-    """A text up to its first bracket."""
-    return text.split(" (")[0]
+def _first_source(source: str) -> str:
+    """The source up to its first bracket."""
+    return source_in_words(source).split(" (")[0]
+
+
+def _more_text(how: HowToAsk) -> str:
+    named = {side: regions for _title, regions, side in SIZES}
+    regions = tr(named.get(how.region_map_px, "")) or tr("{pixels} px regions", pixels=how.region_map_px)
+    if not how.random_share:
+        return tr("More: {regions}, none at random", regions=regions)
+    return tr("More: {regions}, {percent:.0f}% at random", regions=regions, percent=100 * how.random_share)
 
 
 def _advice_text(advised: Advised, chosen: str, *, explained: bool) -> str:
-    so_far = f"with {_percent(advised.share)} annotated"
-    if chosen == advised.strategy:
-        said = f"The papers would too, {so_far}."
-    else:
-        title = escape(STRATEGIES[advised.strategy].title)
-        said = f"The papers would, {so_far}, ask {title[0].lower()}{title[1:]}."
     if explained:
-        return f'{escape(advised.text)} <a href="why">Less</a>'
-    return f'{said} <a href="why">Why?</a>'
+        return f'{escape(advised.text)} <a href="why">{tr("Less")}</a>'
+    share = _percent(advised.share)
+    if chosen == advised.strategy:
+        said = tr("The papers would too, with {share} annotated.", share=share)
+    else:
+        said = tr(ADVICE[advised.strategy], share=share)
+    return f'{escape(said)} <a href="why">{tr("Why?")}</a>'
 
 
 def _percent(share: float) -> str:
-    return "under 1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
+    return tr("under 1 %") if 0 < share < 0.01 else tr("{percent:.0f} %", percent=100 * share)
 
 
 def _two_rows(*entries: tuple[str, QWidget]) -> QWidget:

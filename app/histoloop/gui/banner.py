@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy
 
 from histoloop.gui.widgets import button, label, set_role
+from histoloop.language import tr
 
 
 class Banner(QFrame):
@@ -16,7 +17,7 @@ class Banner(QFrame):
         self.text = label(role="notice", wrap=True)
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
-        self.close_button = button("Close")
+        self.close_button = button(tr("Close"))
         self.close_button.clicked.connect(self.dismiss)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)

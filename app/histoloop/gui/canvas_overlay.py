@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QP
 from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +46,10 @@ def scale_bar(zoom: float, mpp: float | None, *, longest_px: int = SCALE_BAR_PX)
     power = 10 ** math.floor(math.log10(most))
     length = next(step * power for step in (5, 2, 1) if step * power <= most)
     if mpp is None:
-        return length / per_px, f"{length:g} px"
-    text = f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} \N{MICRO SIGN}m"
-    return length / per_px, text
+        return length / per_px, tr("{length:g} px", length=length)
+    if length >= 1000:
+        return length / per_px, tr("{length:g} mm", length=length / 1000)
+    return length / per_px, tr("{length:g} \N{MICRO SIGN}m", length=length)
 
 
 class CanvasOverlay(QWidget):

@@ -19,6 +19,8 @@ from histoloop.gui.annotation_panel import TOOLS
 from histoloop.gui.first_steps import FirstSteps
 from histoloop.gui.jobs import Job
 from histoloop.gui.theme import THEMES
+from histoloop.gui.translation import SYSTEM
+from histoloop.language import LANGUAGES, tr
 from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ MAX_ANNOTATE_PX = 2048
 
 ZOOM_STEP = 1.5
 SLIDE_ENDINGS = "svs tif tiff ndpi vms vmu scn mrxs svslide bif dcm czi png jpg jpeg bmp"
-SLIDE_FILES = f"Slides and pictures ({' '.join(f'*.{end}' for end in SLIDE_ENDINGS.split())});;All files (*)"
 DEVICES = ("auto", "cpu", "cuda")
+LANGUAGE_CHOICES = (SYSTEM, *(language.code for language in LANGUAGES))
 
 
 class Commands:
@@ -80,6 +82,7 @@ class Commands:
         }
         found |= {f"tool_{tool}": functools.partial(viewer.set_tool, tool) for tool in TOOLS}
         found |= {f"theme_{theme}": functools.partial(window.set_theme, theme) for theme in THEMES}
+        found |= {f"language_{code}": functools.partial(self.set_language, code) for code in LANGUAGE_CHOICES}
         found |= {f"device_{device}": functools.partial(self.set_device, device) for device in DEVICES}
         return found | {spec.name: getattr(self, spec.name) for spec in specs() if spec.name not in found}
 
@@ -96,7 +99,7 @@ class Commands:
     def open_project(self) -> None:
         """Ask for the folder of a project and open it."""
         place = str(self._window.settings.projects)
-        chosen = QFileDialog.getExistingDirectory(self._window, "Open the folder of a project", place)
+        chosen = QFileDialog.getExistingDirectory(self._window, tr("Open the folder of a project"), place)
         if chosen:
             self._window.session.open_project(Path(chosen))
 
@@ -106,24 +109,25 @@ class Commands:
 
     def add_slides(self) -> None:
         """Ask for slide files and add them."""
-        chosen, _filter = QFileDialog.getOpenFileNames(self._window, "Add slides", self._last_folder(), SLIDE_FILES)
+        kinds = f"{tr('Slides and pictures')} ({_patterns()});;{tr('All files')} (*)"
+        chosen, _filter = QFileDialog.getOpenFileNames(self._window, tr("Add slides"), self._last_folder(), kinds)
         if chosen:
             self._window.settings.set("last_folder", str(Path(chosen[0]).parent))
             self._window.session.add_slides([Path(path) for path in chosen])
 
     def add_folder(self) -> None:
         """Ask for a folder and add the slides in it."""
-        if chosen := self._ask_for_folder("Add a folder of slides"):
+        if chosen := self._ask_for_folder(tr("Add a folder of slides")):
             self._window.session.add_slides([chosen])
 
     def export(self) -> None:
         """Ask for a folder and export into it."""
-        if chosen := self._ask_for_folder("Export into the folder"):
+        if chosen := self._ask_for_folder(tr("Export into the folder")):
             self._window.session.export(chosen)
 
     def find_moved(self) -> None:
         """Ask for a folder and look for missing slides there."""
-        if chosen := self._ask_for_folder("The folder the slides are in now"):
+        if chosen := self._ask_for_folder(tr("The folder the slides are in now")):
             self._window.session.find_moved(chosen)
 
     def remove_slides(self) -> None:
@@ -196,7 +200,7 @@ class Commands:
         scene, slide_id = window.viewer.scene, window.opener.current
         visible = None if scene is None else window.viewer.visible_region().intersection(scene.slide.extent)
         if visible is None or slide_id is None:
-            window.banner.show_problem("No part of the slide is in sight.", "Move the slide into view first.")
+            window.banner.show_problem(tr("No part of the slide is in sight."), tr("Move the slide into view first."))
             return
         width, height = min(visible.width, MAX_ANNOTATE_PX), min(visible.height, MAX_ANNOTATE_PX)
         x, y = visible.x + (visible.width - width) // 2, visible.y + (visible.height - height) // 2
@@ -234,10 +238,19 @@ class Commands:
     def person(self) -> None:
         """Ask for the name that annotations are kept with."""
         said = self._window.session.person
-        name, given = QInputDialog.getText(self._window, "Your name", "Annotations are kept with the name", text=said)
+        name, given = QInputDialog.getText(
+            self._window, tr("Your name"), tr("Annotations are kept with the name"), text=said
+        )
         if given and name.strip():
             self._window.session.person = name.strip()
             self._window.settings.set("person", name.strip())
+
+    # --- language -------------------------------------------------------------------------------------------------
+
+    def set_language(self, code: str) -> None:
+        """Speak a language, of LANGUAGE_CHOICES, from now on: the window is built anew for it."""
+        self._window.settings.set("language", code)
+        self._window.language_chosen.emit()
 
     # --- help -------------------------------------------------------------------------------------------------------
 
@@ -246,17 +259,26 @@ class Commands:
         page = paths.guide()
         if page is None:
             self._window.banner.show_problem(
-                "The guide is not part of this installation.",
-                "Help > Keyboard shortcuts says what can be done here, histoloop COMMAND --help on the command line.",
+                tr("The guide is not part of this installation."),
+                tr("Help > Keyboard shortcuts says what can be done here, histoloop COMMAND --help on a command line."),
             )
         elif page.suffix == ".md":
             dialogs.GuideDialog(self._window, page=page).open()
         elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
-            self._window.banner.show_problem("No browser could be started.", f"The guide is in {page}.")
+            self._window.banner.show_problem(
+                tr("No browser could be started."), tr("The guide is in {page}.", page=page)
+            )
 
     def first_steps(self) -> None:
-        """Theme, folder of the projects, what the machine can do; from there into the five steps."""
+        """Language, theme, folder of the projects, what the machine can do; from there into the five steps."""
         FirstSteps(self._window).open()
+
+    def leave_first_steps(self) -> bool:
+        """Close the first steps, keeping what was chosen there; whether they were open."""
+        dialogs_open = [dialog for dialog in self._window.findChildren(FirstSteps) if dialog.isVisible()]
+        for dialog in dialogs_open:
+            dialog.reject()
+        return bool(dialogs_open)
 
     def five_steps(self) -> None:
         """Go through the loop in five steps, on the project that is open or on the demo."""
@@ -275,11 +297,11 @@ class Commands:
 
     def shortcuts(self) -> None:
         """Show all shortcuts."""
-        dialogs.TextDialog(self._window, title="Keyboard shortcuts", html=dialogs.shortcuts_html()).open()
+        dialogs.TextDialog(self._window, title=tr("Keyboard shortcuts"), html=dialogs.shortcuts_html()).open()
 
     def doctor(self) -> None:
         """Look at the machine in the background; the window shows what was found."""
-        self._window.session.jobs.submit(Job("doctor", "Looking at this machine", tasks.examine))
+        self._window.session.jobs.submit(Job("doctor", tr("Looking at this machine"), tasks.examine))
 
     def model_card(self) -> None:
         """Show the card of the current model."""
@@ -292,3 +314,7 @@ class Commands:
         folder = paths.user_data() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+
+def _patterns() -> str:
+    return " ".join(f"*.{ending}" for ending in SLIDE_ENDINGS.split())

@@ -8,6 +8,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from histoloop.language import tr
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -85,14 +87,13 @@ class TrainingCurve(QWidget):
             y = plot.bottom() - share * plot.height()
             painter.setPen(QColor(COLOURS["loss"]))
             left = QRectF(0, y - 8, _LEFT - 4, 16)
-            painter.drawText(left, Qt.AlignmentFlag.AlignRight | centre, f"{share * top_loss:.2f}")
+            painter.drawText(left, Qt.AlignmentFlag.AlignRight | centre, tr("{loss:.2f}", loss=share * top_loss))
             painter.setPen(QColor(COLOURS["dice"]))
-            painter.drawText(
-                QRectF(plot.right() + 7, y - 8, _RIGHT - 7, 16), Qt.AlignmentFlag.AlignLeft | centre, f"{share:g}"
-            )
+            right = QRectF(plot.right() + 7, y - 8, _RIGHT - 7, 16)
+            painter.drawText(right, Qt.AlignmentFlag.AlignLeft | centre, tr("{dice:g}", dice=share))
         painter.setPen(faint)
         below = QRectF(plot.left(), plot.bottom() + 4, plot.width(), 16)
-        painter.drawText(below, Qt.AlignmentFlag.AlignRight, f"epoch {last:g}")
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight, tr("epoch {epoch:g}", epoch=last))
         above = QRectF(plot.left(), 0, plot.width(), 16)
         for name, side in (("loss", Qt.AlignmentFlag.AlignLeft), ("dice", Qt.AlignmentFlag.AlignRight)):
             painter.setPen(QColor(COLOURS[name]))
@@ -100,8 +101,9 @@ class TrainingCurve(QWidget):
 
 
 def _newest(name: str, points: Sequence[tuple[float, float]]) -> str:
-    shown = {"loss": "Loss", "dice": "Dice"}[name]
-    return f"{shown} {points[-1][1]:.3f}" if points else shown
+    if name == "loss":
+        return tr("Loss {loss:.3f}", loss=points[-1][1]) if points else tr("Loss")
+    return tr("Dice {dice:.3f}", dice=points[-1][1]) if points else "Dice"
 
 
 def _draw_curve(

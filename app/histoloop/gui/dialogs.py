@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from html import escape
 from pathlib import Path
@@ -22,9 +23,11 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop import paths
+from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
-from histoloop.gui.actions import MENUS
+from histoloop.gui.actions import MENUS, keys
 from histoloop.gui.widgets import button, label, narrow, row, set_role
+from histoloop.language import mark, tr, tr_plural
 from histoloop.store.cards import list_models, load_card
 from histoloop.store.project_file import project_folder
 from histoloop.workflows.drawing_models import check_new_model
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from histoloop.workflows.doctor import Finding
 
 SAID_LINES = 4
-MPP_CHOICES = "A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel."
+MPP_CHOICES = mark("A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel.")
 
 
 class NewProjectDialog(QDialog):
@@ -44,27 +47,27 @@ class NewProjectDialog(QDialog):
 
     def __init__(self, parent: QWidget | None, *, place: Path) -> None:
         super().__init__(parent)
-        self.setWindowTitle("New project")
+        self.setWindowTitle(tr("New project"))
         self.setMinimumWidth(480)
-        self.name = QLineEdit("Project")
+        self.name = QLineEdit(tr("Project"))
         self.place = QLineEdit(str(place))
-        browse = button("Browse…")
+        browse = button(tr("Browse…"))
         browse.clicked.connect(self._browse)
         self.model = QComboBox()
         for folder in list_models(paths.shipped_models()):
             self.model.addItem(load_card(folder).title, folder.name)
         self.problem = label(role="bad", wrap=True)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText("Make project")
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText(tr("Make project"))
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         form = QFormLayout()
-        form.addRow("Name", self.name)
-        form.addRow("In the folder", row(self.place, browse, stretch=0))
-        form.addRow("Starts from the model", self.model)
+        form.addRow(tr("Name"), self.name)
+        form.addRow(tr("In the folder"), row(self.place, browse, stretch=0))
+        form.addRow(tr("Starts from the model"), self.model)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addWidget(label("Slides are not copied: the project refers to them.", role="muted", wrap=True))
+        layout.addWidget(label(tr("Slides are not copied: the project refers to them."), role="muted", wrap=True))
         layout.addWidget(self.problem)
         layout.addWidget(self.buttons)
         self.name.textChanged.connect(self._check)
@@ -76,16 +79,16 @@ class NewProjectDialog(QDialog):
         return Path(self.place.text()).expanduser() / folder_name(self.name.text())
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Where to put the project", self.place.text())
+        chosen = QFileDialog.getExistingDirectory(self, tr("Where to put the project"), self.place.text())
         if chosen:
             self.place.setText(chosen)
 
     def _check(self) -> None:
         said = ""
         if not self.name.text().strip() or not self.place.text().strip():
-            said = "Give the project a name and a place."
+            said = tr("Give the project a name and a place.")
         elif (self.folder() / "project.db").exists():
-            said = f"There is a project in {self.folder()} already."
+            said = tr("There is a project in {folder} already.", folder=self.folder())
         self.problem.setText(said)
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not said)
 
@@ -95,24 +98,23 @@ class OpenSlidesDialog(QDialog):
 
     def __init__(self, parent: QWidget | None, *, slides: Sequence[Path], projects: Sequence[Path]) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Open slides")
+        self.setWindowTitle(tr("Open slides"))
         self.setMinimumWidth(480)
         self._place = str(projects[0].parent if projects else paths.user_data())
         self.places = QComboBox()
-        self.places.addItem("A new project", None)
+        self.places.addItem(tr("A new project"), None)
         for folder in projects:
             self._offer(folder)
-        self.browse = button("Another project…")
+        self.browse = button(tr("Another project…"))
         self.browse.clicked.connect(self._browse)
         self.problem = label(role="bad", wrap=True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
-        which = slides[0].name if len(slides) == 1 else f"{len(slides)} slides"
         layout = QVBoxLayout(self)
-        layout.addWidget(label(f"In which project shall {which} be opened?", role="heading", wrap=True))
+        layout.addWidget(label(_where_to(slides), role="heading", wrap=True))
         layout.addLayout(row(narrow(self.places), self.browse, stretch=0))
-        layout.addWidget(label("Slides are not copied: the project refers to them.", role="muted", wrap=True))
+        layout.addWidget(label(tr("Slides are not copied: the project refers to them."), role="muted", wrap=True))
         layout.addWidget(self.problem)
         layout.addWidget(buttons)
 
@@ -124,7 +126,7 @@ class OpenSlidesDialog(QDialog):
     def choose(self, path: Path) -> None:
         """Offer and choose the project that a path names."""
         folder = project_folder(path)
-        self.problem.setText("" if folder else f"There is no project in {path}.")
+        self.problem.setText("" if folder else tr("There is no project in {path}.", path=path))
         if folder is not None:
             self._offer(folder)
             self.places.setCurrentIndex(self.places.count() - 1)
@@ -133,7 +135,7 @@ class OpenSlidesDialog(QDialog):
         self.places.addItem(f"{folder.name}  \N{EM DASH}  {folder.parent}", folder)
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "The folder of a project", self._place)
+        chosen = QFileDialog.getExistingDirectory(self, tr("The folder of a project"), self._place)
         if chosen:
             self.choose(Path(chosen))
 
@@ -143,27 +145,27 @@ class AddModelDialog(QDialog):
 
     def __init__(self, parent: QWidget | None, *, project: Project, place: str) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Add a model")
+        self.setWindowTitle(tr("Add a model"))
         self.setMinimumWidth(480)
         self._project = project
         self._place = place
         self.model = QComboBox()
         for folder in list_models(paths.shipped_models()):
             self.model.addItem(load_card(folder).title, str(folder))
-        browse = button("From a folder…")
+        browse = button(tr("From a folder…"))
         browse.clicked.connect(self._browse)
         self.said = label(role="muted", wrap=True)
         self.said.setMinimumHeight(SAID_LINES * self.said.fontMetrics().lineSpacing())
         self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText("Add model")
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText(tr("Add model"))
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        layout.addWidget(label("Which model shall draw masks in this project?", role="heading", wrap=True))
+        layout.addWidget(label(tr("Which model shall draw masks in this project?"), role="heading", wrap=True))
         layout.addLayout(row(self.model, browse, stretch=0))
         layout.addWidget(self.said)
-        layout.addWidget(label("It is copied into the project. The model in use stays.", role="muted", wrap=True))
+        layout.addWidget(label(tr("It is copied into the project. The model in use stays."), role="muted", wrap=True))
         layout.addWidget(self.buttons)
         self.model.currentIndexChanged.connect(lambda _index: self._check())
         self._check()
@@ -179,17 +181,20 @@ class AddModelDialog(QDialog):
         self.model.setCurrentIndex(self.model.findData(str(folder)))
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "The folder of a model (with card.md)", self._place)
+        chosen = QFileDialog.getExistingDirectory(self, tr("The folder of a model (with card.md)"), self._place)
         if chosen:
             self.choose(Path(chosen))
 
     def _check(self) -> None:
-        fits, said = False, "There is no model to choose: take one from a folder."
+        fits, said = False, tr("There is no model to choose: take one from a folder.")
         if self.model.count():
             try:
                 card = check_new_model(self._project, self.source())
-                classes = " and ".join(card.scheme.mask_names)
-                fits, said = True, f"Draws {classes}, made for {card.mpp:g} \N{MICRO SIGN}m per pixel."
+                classes = functools.reduce(_both, map(spoken_class, card.scheme.mask_names))
+                made_for = tr(
+                    "Draws {classes}, made for {mpp:g} \N{MICRO SIGN}m per pixel.", classes=classes, mpp=card.mpp
+                )
+                fits, said = True, made_for
             except HistoLoopError as error:
                 said = f"{error.message} {error.advice}"
         self.said.setText(said)
@@ -199,7 +204,21 @@ class AddModelDialog(QDialog):
 
 def folder_name(name: str) -> str:
     """A folder's name for a project's name: without what file systems refuse."""
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", name).strip(" .") or "Project"
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", name).strip(" .") or tr("Project")
+
+
+def _where_to(slides: Sequence[Path]) -> str:
+    if len(slides) == 1:
+        return tr("In which project shall {slide} be opened?", slide=slides[0].name)
+    return tr_plural(
+        "In which project shall {count} slide be opened?",
+        "In which project shall {count} slides be opened?",
+        len(slides),
+    )
+
+
+def _both(first: str, second: str) -> str:
+    return tr("{first} and {second}", first=first, second=second)
 
 
 class ResolutionDialog(QDialog):
@@ -207,20 +226,25 @@ class ResolutionDialog(QDialog):
 
     def __init__(self, parent: QWidget | None, *, names: Sequence[str], mpp: float | None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Resolution")
+        self.setWindowTitle(tr("Resolution"))
         self.setMinimumWidth(420)
         self.mpp = QDoubleSpinBox(decimals=4, minimum=0.01, maximum=50, singleStep=0.05, value=mpp or 0.5)
-        self.mpp.setSuffix(" \N{MICRO SIGN}m per pixel")
+        self.mpp.setSuffix(tr(" \N{MICRO SIGN}m per pixel"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        which = names[0] if len(names) == 1 else f"{len(names)} slides"
-        layout.addWidget(label(f"How wide is a pixel of {which}?", role="heading", wrap=True))
+        layout.addWidget(label(_how_wide(names), role="heading", wrap=True))
         layout.addWidget(self.mpp)
-        layout.addWidget(label(MPP_CHOICES, role="muted", wrap=True))
-        layout.addWidget(label("The slides are predicted anew at this resolution.", role="muted", wrap=True))
+        layout.addWidget(label(tr(MPP_CHOICES), role="muted", wrap=True))
+        layout.addWidget(label(tr("The slides are predicted anew at this resolution."), role="muted", wrap=True))
         layout.addWidget(buttons)
+
+
+def _how_wide(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return tr("How wide is a pixel of {slide}?", slide=names[0])
+    return tr_plural("How wide is a pixel of {count} slide?", "How wide is a pixel of {count} slides?", len(names))
 
 
 class TextDialog(QDialog):
@@ -246,7 +270,7 @@ class GuideDialog(TextDialog):
     """The guide's Markdown, for a checkout without the built site; its links lead from page to page."""
 
     def __init__(self, parent: QWidget | None, *, page: Path) -> None:
-        super().__init__(parent, title="Guide")
+        super().__init__(parent, title=tr("Guide"))
         self.resize(900, 760)
         self.text.setSource(QUrl.fromLocalFile(str(page)))
 
@@ -256,17 +280,15 @@ def shortcuts_html() -> str:
     parts = []
     for title, entries in MENUS.items():
         rows = "".join(
-            f"<tr><td width='330'>{escape(spec.plain)}</td><td><b>{escape(spec.shortcut)}</b></td></tr>"
+            f"<tr><td width='330'>{escape(spec.plain)}</td><td><b>{escape(keys(spec))}</b></td></tr>"
             for spec in entries
             if spec is not None and spec.shortcut
         )
         if rows:
-            parts.append(f"<h3>{title.replace('&', '')}</h3><table>{rows}</table>")
-    numbers = (
-        "<p><b>Alt+1</b>, <b>Alt+2</b>, … say which label the selected slides have, <b>Alt+0</b> takes it back.</p>"
-    )
-    held = "<p>Hold <b>Space</b> to move the slide while painting; the wheel zooms.</p>"
-    return "".join(parts) + numbers + held
+            parts.append(f"<h3>{tr(title).replace('&', '')}</h3><table>{rows}</table>")
+    numbers = tr("<b>Alt+1</b>, <b>Alt+2</b>, … say which label the selected slides have, <b>Alt+0</b> takes it back.")
+    held = tr("Hold <b>Space</b> to move the slide while painting; the wheel zooms.")
+    return "".join(parts) + f"<p>{numbers}</p><p>{held}</p>"
 
 
 def findings_html(findings: Sequence[Finding]) -> str:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from histoloop.gui.widgets import label
+from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 MOST_PX, LEAST_PX = 220, 170
 """Height of the picture, by what room there is."""
-_UNSURE = "Yellow: the model is unsure."
-_CHANGED = "Yellow: changed since the last round."
-_NEAREST = "Left: this region. Right: the annotated region most like it."
+_UNSURE = mark("Yellow: the model is unsure.")
+_CHANGED = mark("Yellow: changed since the last round.")
+_NEAREST = mark("Left: this region. Right: the annotated region most like it.")
 CAPTIONS: Mapping[str, str] = {
     "entropy": _UNSURE,
     "least-confidence": _UNSURE,
     "margin": _UNSURE,
     "ratio": _UNSURE,
-    "mc-dropout": "Yellow: the model contradicts itself.",
+    "mc-dropout": mark("Yellow: the model contradicts itself."),
     "cod": _CHANGED,
     "cod-softmax": _CHANGED,
     "k-center": _NEAREST,
@@ -54,7 +55,7 @@ class EvidenceView(QWidget):
         self.setVisible(there)
         if there:
             self.picture.take(pixmap)
-            self.caption.setText(CAPTIONS[strategy])
+            self.caption.setText(tr(CAPTIONS[strategy]))
 
 
 class _Picture(QWidget):

@@ -1,4 +1,4 @@
-"""What is asked once, before anything else: colours, where projects go; and what this machine can do."""
+"""What is asked once, before anything else: language, colours, where projects go; and what this machine can do."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from histoloop.gui.jobs import Job
 from histoloop.gui.theme import THEMES
 from histoloop.gui.welcome import NOTICE
 from histoloop.gui.widgets import Switch, button, label, row, set_role
+from histoloop.language import LANGUAGES, mark, spoken, tr
 from histoloop.workflows.doctor import in_words
 from histoloop.workflows.folders import FolderState, look_at_folder
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 WIDTH_PX = 600
 LINES = 6
-THEME_NAMES = {"system": ("As the desktop", ""), "light": ("Light", ""), "dark": ("Dark", "")}
-LOOKING = "Looking at this machine… (the first time takes a while)"
+THEME_NAMES = {"system": mark("As the desktop"), "light": mark("Light"), "dark": mark("Dark")}
+LANGUAGE = mark("Language")
+LOOKING = mark("Looking at this machine… (the first time takes a while)")
 
 
 class FirstSteps(QDialog):
@@ -40,36 +42,44 @@ class FirstSteps(QDialog):
         self._settings = window.settings
         self._state: FolderState | None = None  # while it is being looked at
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("First steps")
+        self.setWindowTitle(tr("First steps"))
         self.setMinimumWidth(WIDTH_PX)
-        self.theme = Switch([THEME_NAMES[theme] for theme in THEMES])
+        self.language = Switch([(language.name, "") for language in LANGUAGES])
+        self.language.take(LANGUAGES.index(spoken()))
+        self.language.chosen.connect(lambda index: window.commands.set_language(LANGUAGES[index].code))
+        self.theme = Switch([(tr(THEME_NAMES[theme]), "") for theme in THEMES])
         self.theme.take(THEMES.index(self._settings.text("theme", "system")))
         self.theme.chosen.connect(lambda index: window.set_theme(THEMES[index]))
         self.folder = QLineEdit(str(self._settings.projects))
-        browse = button("Browse…")
+        browse = button(tr("Browse…"))
         browse.clicked.connect(self._browse)
         self.folder_said = label(role="muted", wrap=True)
-        self.machine = label(LOOKING, role="muted", wrap=True)
+        self.machine = label(tr(LOOKING), role="muted", wrap=True)
         self.machine.setMinimumHeight(LINES * self.machine.fontMetrics().lineSpacing())
         self.machine.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.buttons = QDialogButtonBox()
-        self.begin = self.buttons.addButton("Begin", QDialogButtonBox.ButtonRole.RejectRole)
-        self.guided = self.buttons.addButton("Show me the loop in five steps", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.begin = self.buttons.addButton(tr("Begin"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.guided = self.buttons.addButton(
+            tr("Show me the loop in five steps"), QDialogButtonBox.ButtonRole.AcceptRole
+        )
         set_role(self.guided, "primary")
         self.guided.setDefault(True)
+        self.guided.setFocus()
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.setSpacing(10)
         for part in (
-            label("Before you begin", role="title"),
-            label(f"All of this can be changed later. {NOTICE}", wrap=True),
-            label("Colours", role="heading"),
+            label(tr("Before you begin"), role="title"),
+            label(tr("All of this can be changed later. {notice}", notice=tr(NOTICE)), wrap=True),
+            label(_language_heading(), role="heading"),
+            self.language,
+            label(tr("Colours"), role="heading"),
             self.theme,
-            label("New projects go to", role="heading"),
+            label(tr("New projects go to"), role="heading"),
             row(self.folder, browse, stretch=0),
             self.folder_said,
-            label("This machine", role="heading"),
+            label(tr("This machine"), role="heading"),
             self.machine,
             self.buttons,
         ):
@@ -83,7 +93,7 @@ class FirstSteps(QDialog):
         self._look()
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Where new projects go", self.folder.text())
+        chosen = QFileDialog.getExistingDirectory(self, tr("Where new projects go"), self.folder.text())
         if chosen:
             self.folder.setText(chosen)
 
@@ -110,7 +120,7 @@ class FirstSteps(QDialog):
 
     def _examine(self) -> None:
         jobs = self._window.session.jobs
-        self._job = Job("self-test", "Looking at this machine", tasks.examine)
+        self._job = Job("self-test", tr("Looking at this machine"), tasks.examine)
         jobs.finished.connect(self._on_examined)
         jobs.failed.connect(self._on_not_examined)
         jobs.submit(self._job)
@@ -142,6 +152,12 @@ class _Looked:
 
 def _looked(folder: Path) -> _Looked:
     return _Looked(folder, look_at_folder(folder))
+
+
+def _language_heading() -> str:
+    """'Language' in the language spoken, and in English for who does not read that."""
+    said = tr(LANGUAGE)
+    return said if said == LANGUAGE else f"{said} / {LANGUAGE}"
 
 
 def _add(column: QVBoxLayout, part: QWidget | QLayout) -> None:

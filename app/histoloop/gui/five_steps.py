@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from histoloop.gui.widgets import action_button, button, label, row, set_role
+from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
     from histoloop.gui.actions import Actions
@@ -25,32 +26,42 @@ class Step:
 
 STEPS = (
     Step(
-        "Look",
-        "A model runs over every slide that is new; the bar at the bottom shows how far it is. Its masks lie over the "
-        "tissue, and the list on the left says what it takes each slide for. The wheel zooms.",
+        mark("Look"),
+        mark(
+            "A model runs over every slide that is new; the bar at the bottom shows how far it is. Its masks lie over "
+            "the tissue, and the list on the left says what it takes each slide for. The wheel zooms."
+        ),
         ("show_masks", "show_heatmap"),
     ),
     Step(
-        "Get asked",
-        "The model is not sure everywhere. It chooses the regions whose annotation helps it most and lists them on the "
-        "right, with the reason.",
+        mark("Get asked"),
+        mark(
+            "The model is not sure everywhere. It chooses the regions whose annotation helps it most and lists them on "
+            "the right, with the reason."
+        ),
         ("ask",),
     ),
     Step(
-        "Paint",
-        "Open a question: the model's mask is there to begin with. Correct it with brush and eraser; every stroke is "
-        "saved. Return means done and opens the next one. Three or four are enough to try.",
+        mark("Paint"),
+        mark(
+            "Open a question: the model's mask is there to begin with. Correct it with brush and eraser; every stroke "
+            "is saved. Return means done and opens the next one. Three or four are enough to try."
+        ),
         ("next_question", "finish"),
     ),
     Step(
-        "Retrain",
-        "The model learns from what you painted, in the background. You can go on looking and painting meanwhile.",
+        mark("Retrain"),
+        mark(
+            "The model learns from what you painted, in the background. You can go on looking and painting meanwhile."
+        ),
         ("retrain",),
     ),
     Step(
-        "Decide",
-        "Old and new masks stand side by side, measured on annotations that the training never saw. Keep the new "
-        "model, or roll back. Then it begins again, with better questions.",
+        mark("Decide"),
+        mark(
+            "Old and new masks stand side by side, measured on annotations that the training never saw. Keep the new "
+            "model, or roll back. Then it begins again, with better questions."
+        ),
         ("keep", "roll_back"),
     ),
 )
@@ -68,7 +79,7 @@ class FiveSteps(QFrame):
         self.text.setMinimumHeight(2 * self.text.fontMetrics().lineSpacing())
         self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._doing = [[action_button(actions[name]) for name in step.actions] for step in STEPS]
-        self.back, self.next, self.close_button = button("Back"), button("Next"), button("Close")
+        self.back, self.next, self.close_button = button(tr("Back")), button(tr("Next")), button(tr("Close"))
         self.back.clicked.connect(lambda: self._go(self.number - 1))
         self.next.clicked.connect(lambda: self._go(self.number + 1))
         self.close_button.clicked.connect(self.hide)
@@ -95,13 +106,14 @@ class FiveSteps(QFrame):
             self.hide()
             return
         self.number = number
-        self.title.setText(f"{number + 1} of {len(STEPS)}   {STEPS[number].title}")
-        self.text.setText(STEPS[number].text)
-        for place, several in enumerate(self._doing):
+        place = tr("{number} of {count}", number=number + 1, count=len(STEPS))
+        self.title.setText(f"{place}   {tr(STEPS[number].title)}")
+        self.text.setText(tr(STEPS[number].text))
+        for step, several in enumerate(self._doing):
             for made in several:
-                made.setVisible(place == number)
+                made.setVisible(step == number)
         self.back.setEnabled(number > 0)
         last = number == len(STEPS) - 1
-        self.next.setText("That is the loop" if last else "Next")
+        self.next.setText(tr("That is the loop") if last else tr("Next"))
         self.close_button.setVisible(not last)
         set_role(self.next, "primary" if not last else "")

@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
 from histoloop.gui.widgets import button, label
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from histoloop.progress import Progress
@@ -39,10 +40,10 @@ def in_words(seconds: float) -> str:
     """A duration for people."""
     whole = round(seconds)
     if whole < 60:
-        return f"{max(1, whole)} s"
+        return tr("{seconds} s", seconds=max(1, whole))
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return tr("{minutes} min {seconds:02d} s", minutes=whole // 60, seconds=whole % 60)
+    return tr("{hours} h {minutes:02d} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 class JobBar(QWidget):
@@ -55,7 +56,7 @@ class JobBar(QWidget):
         self.text = label()
         self.bar = QProgressBar(minimum=0, maximum=STEPS, textVisible=False)
         self.bar.setFixedWidth(220)
-        self.stop = button("Stop")
+        self.stop = button(tr("Stop"))
         self.stop.clicked.connect(self.stop_asked)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 2, 0, 2)
@@ -75,15 +76,14 @@ class JobBar(QWidget):
     def show_step(self, step: Progress) -> None:
         """How far it is."""
         seconds = self._left.after(step, time.monotonic())
-        left = "" if seconds is None else f" \N{MIDDLE DOT} {in_words(seconds)} left"
-        message = f" \N{MIDDLE DOT} {step.message}" if step.message else ""
-        self.text.setText(f"{step.stage}{message}{left}")
+        left = "" if seconds is None else tr("{time} left", time=in_words(seconds))
+        self.text.setText(" \N{MIDDLE DOT} ".join(filter(None, (step.stage, step.message, left))))
         self.bar.setRange(0, STEPS if step.total > 0 else 0)
         self.bar.setValue(round(step.fraction * STEPS))
 
     def stopping(self) -> None:
         """The user wants it stopped."""
-        self.text.setText("Stopping…")
+        self.text.setText(tr("Stopping…"))
         self.stop.setEnabled(False)
 
     def end(self) -> None:

@@ -17,6 +17,7 @@ import psutil
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.errors import HistoLoopError
+from histoloop.language import mark, speak, spoken, tr
 from histoloop.progress import Progress, Work
 from histoloop.threads import wait_without_spinning
 
@@ -30,7 +31,7 @@ NICENESS = 10
 STEPS_PER_SECOND = 20
 CANCEL_SECONDS = 10.0
 _CANCEL = "cancel"
-LOG_ADVICE = "The log has the details (Help > Open log folder). Nothing that was saved is lost."
+LOG_ADVICE = mark("The log has the details (Help > Open log folder). Nothing that was saved is lost.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,8 +160,10 @@ class JobRunner(QObject):
             self.cancelled.emit(job)
         else:
             _log.error("%s: the child process ended with exit code %s", job.title, worker.exit_code)
-            reason = f"The background process ended unexpectedly (exit code {worker.exit_code})."
-            self.failed.emit(job, reason, "The memory may have run out: close other programs and try again.")
+            reason = tr(
+                "The background process ended unexpectedly (exit code {exit_code}).", exit_code=worker.exit_code
+            )
+            self.failed.emit(job, reason, tr("The memory may have run out: close other programs and try again."))
         self._next()
 
 
@@ -170,7 +173,9 @@ class _Worker:
     def __init__(self, tell: Callable[[object], None]) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=work_on_jobs, args=(theirs,), name="histoloop-jobs", daemon=True)
+        self._process = context.Process(
+            target=work_on_jobs, args=(theirs, spoken().code), name="histoloop-jobs", daemon=True
+        )
         self._process.start()
         theirs.close()
         self._tell = tell
@@ -238,8 +243,9 @@ class _Worker:
 # --- in the child process -------------------------------------------------------------------------------------------
 
 
-def work_on_jobs(connection: Connection) -> None:
-    """Take jobs until the other side is gone."""
+def work_on_jobs(connection: Connection, language: str) -> None:
+    """Take jobs until the other side is gone, and tell of them in a language."""
+    speak(language)
     _lower_priority()
     wait_without_spinning()
     while True:
@@ -263,7 +269,7 @@ def _do(connection: Connection, job: Job) -> None:
     except HistoLoopError as error:
         connection.send(_Failed(error.message, error.advice))
     except Exception as error:  # the boundary of a job: the user is told, and the window goes on
-        connection.send(_Failed(f"{type(error).__name__}: {error}.", LOG_ADVICE, traceback.format_exc()))
+        connection.send(_Failed(f"{type(error).__name__}: {error}.", tr(LOG_ADVICE), traceback.format_exc()))
 
 
 def _run(connection: Connection, work: Work[Any]) -> _Finished | _Cancelled:

@@ -10,27 +10,39 @@ from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QVBoxLayout, QWidget
 
 from histoloop.gui.widgets import label, narrow
+from histoloop.language import mark, tr
 from histoloop.workflows.rounds import HowToLearn, LearnFrom, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WAYS: tuple[tuple[LearnFrom, str, str], ...] = (
-    ("masks", "Painted masks", "The decoder learns outlines; what the model knows of labels stays as it is."),
+    (
+        "masks",
+        mark("Painted masks"),
+        mark("The decoder learns outlines; what the model knows of labels stays as it is."),
+    ),
     (
         "sizes",
-        "Sizes and labels, then masks",
-        "The model learns how much of each region is foreground; then outlines from what is painted, if anything is.",
+        mark("Sizes and labels, then masks"),
+        mark(
+            "The model learns how much of each region is foreground; then outlines from what is painted, "
+            "if anything is."
+        ),
     ),
     (
         "labels",
-        "Labels, then masks",
-        "The model learns which label regions and slides have; then outlines from what is painted, if anything is.",
+        mark("Labels, then masks"),
+        mark(
+            "The model learns which label regions and slides have; then outlines from what is painted, if anything is."
+        ),
     ),
     (
         "min-max",
-        "Labels, by min-max entropy",
-        "The model learns from labels alone to find all that speaks for them, by hiding what it has found already.",
+        mark("Labels, by min-max entropy"),
+        mark(
+            "The model learns from labels alone to find all that speaks for them, by hiding what it has found already."
+        ),
     ),
 )
 """What a retraining can learn from: for the program, for the user, and why."""
@@ -51,23 +63,28 @@ class PaceChoice:
 PACES: tuple[PaceChoice, ...] = (
     PaceChoice(
         "full",
-        "Thoroughly",
-        "Learns on turned, flipped and recoloured tiles, from the project's first model on: the best masks. "
-        "(Belharbi et al. 2020, Algorithm 1)",
+        mark("Thoroughly"),
+        mark(
+            "Learns on turned, flipped and recoloured tiles, from the project's first model on: the best masks. "
+            "(Belharbi et al. 2020, Algorithm 1)"
+        ),
         goes_with=tuple(way for way, _title, _why in WAYS),
     ),
     PaceChoice(
         "quick",
-        "Quickly",
-        "The decoder alone learns, on what the rest of the model has seen in the regions before: a first look.",
+        mark("Quickly"),
+        mark("The decoder alone learns, on what the rest of the model has seen in the regions before: a first look."),
         goes_with=("masks",),
     ),
     PaceChoice(
         "self-supervised",
-        "Self-supervised start first",
-        "Hours on a processor. The model first learns from all tissue of the project without any annotation, then "
-        "from labels and masks. Stopped, it goes on where it was; done once, it is kept. Worth a try with many slides "
-        "and a GPU: on 1600 small tiles it brought nothing when we measured it. (Zolfaghari Bengar et al. 2021)",
+        mark("Self-supervised start first"),
+        mark(
+            "Hours on a processor. The model first learns from all tissue of the project without any annotation, then "
+            "from labels and masks. Stopped, it goes on where it was; done once, it is kept. Worth a try with many "
+            "slides and a GPU: on 1600 small tiles it brought nothing when we measured it. (Zolfaghari Bengar et al. "
+            "2021)"
+        ),
         goes_with=("masks",),
         with_others=False,
     ),
@@ -75,16 +92,20 @@ PACES: tuple[PaceChoice, ...] = (
 """The first goes with every way."""
 
 PROPAGATION = (
-    "Learn from similar regions too",
-    "Regions near to painted ones in colour, of the same class, teach too, with the model's own masks; afterwards you "
-    "can look at them. On colon glands this brought 2.9 points of Dice in the paper (Belharbi et al. 2020, Table 3) "
-    "and 0.6 in short trainings of our own.",
+    mark("Learn from similar regions too"),
+    mark(
+        "Regions near to painted ones in colour, of the same class, teach too, with the model's own masks; afterwards "
+        "you can look at them. On colon glands this brought 2.9 points of Dice in the paper (Belharbi et al. 2020, "
+        "Table 3) and 0.6 in short trainings of our own."
+    ),
 )
 CONSISTENCY = (
-    "Keep steady on regions nobody annotated",
-    "On regions without an annotation the model is held to its own average over the training, so that it does not "
-    "learn the painted ones by heart. Short trainings did not gain by it when we measured it. (Huang et al. 2022, "
-    "equations 6 to 9)",
+    mark("Keep steady on regions nobody annotated"),
+    mark(
+        "On regions without an annotation the model is held to its own average over the training, so that it does not "
+        "learn the painted ones by heart. Short trainings did not gain by it when we measured it. (Huang et al. 2022, "
+        "equations 6 to 9)"
+    ),
 )
 
 
@@ -99,14 +120,14 @@ class LearnOptions(QWidget):
         _fill(self.way, WAYS)
         self.pace = narrow(QComboBox())
         _fill(self.pace, [(choice.pace, choice.title, choice.why) for choice in PACES])
-        self.propagation, self.consistency = QCheckBox(PROPAGATION[0]), QCheckBox(CONSISTENCY[0])
+        self.propagation, self.consistency = QCheckBox(tr(PROPAGATION[0])), QCheckBox(tr(CONSISTENCY[0]))
         for box, (_title, why) in ((self.propagation, PROPAGATION), (self.consistency, CONSISTENCY)):
-            box.setToolTip(f"<p>{why}</p>")
+            box.setToolTip(f"<p>{tr(why)}</p>")
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
         grid.setColumnStretch(1, 1)
-        for number, (text, widget) in enumerate((("Learn from", self.way), ("How", self.pace))):
+        for number, (text, widget) in enumerate(((tr("Learn from"), self.way), (tr("How"), self.pace))):
             grid.addWidget(label(text), number, 0)
             grid.addWidget(widget, number, 1)
         column = QVBoxLayout(self)
@@ -174,5 +195,5 @@ def how_to_learn(kept: Any) -> HowToLearn:
 
 def _fill(box: QComboBox, entries: Sequence[tuple[str, str, str]]) -> None:
     for name, title, why in entries:
-        box.addItem(title, name)
-        box.setItemData(box.count() - 1, f"<p>{why}</p>", Qt.ItemDataRole.ToolTipRole)
+        box.addItem(tr(title), name)
+        box.setItemData(box.count() - 1, f"<p>{tr(why)}</p>", Qt.ItemDataRole.ToolTipRole)

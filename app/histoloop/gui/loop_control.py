@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from histoloop.gui.ask_options import HowToAsk, how_to_ask
 from histoloop.gui.learn_options import how_to_learn
 from histoloop.gui.similar_dialog import SimilarDialog
+from histoloop.language import tr
 from histoloop.workflows.budget import advised
 from histoloop.workflows.estimates import estimate
 from histoloop.workflows.propagate import pseudo_regions
@@ -116,7 +117,7 @@ class LoopControl(QObject):
             return
         regions = pseudo_regions(project, candidate.round)
         if not regions:
-            self._session.notice.emit("The pictures of these regions are no longer in the project's folder.")
+            self._session.notice.emit(tr("The pictures of these regions are no longer in the project's folder."))
             return
         names = {slide.id: slide.name for slide in project.slides()}
         dialog = SimilarDialog(self._training, regions=regions, names=names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -19,13 +19,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from histoloop.annotations.class_names import spoken_class
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.gui import dialogs
 from histoloop.gui.actions import Actions
 from histoloop.gui.annotation_panel import AnnotationPanel
 from histoloop.gui.banner import Banner
 from histoloop.gui.canvas_overlay import QueryBox
-from histoloop.gui.commands import DEVICES, Commands
+from histoloop.gui.commands import DEVICES, LANGUAGE_CHOICES, Commands
 from histoloop.gui.five_steps import FiveSteps
 from histoloop.gui.history import History
 from histoloop.gui.job_bar import JobBar
@@ -41,8 +42,10 @@ from histoloop.gui.slide_details import NOT_SAID
 from histoloop.gui.slides_panel import SlidesPanel, dropped_paths
 from histoloop.gui.theme import THEMES, apply_theme
 from histoloop.gui.training_panel import TrainingPanel
+from histoloop.gui.translation import SYSTEM
 from histoloop.gui.welcome import NOTICE, Welcome
 from histoloop.gui.widgets import label, scrolling
+from histoloop.language import tr
 from histoloop.workflows.about import releases_page
 from histoloop.workflows.rounds import lessons
 
@@ -60,12 +63,16 @@ LAST_SLIDE = "last slide"
 SIZE_PX = (1480, 920)
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
+NOTHING_LOST = ("self-test", "doctor")
+"""Kinds of jobs that end with the window unasked."""
 TOOLBAR = ("add_slides", "predict", "ask", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap", "compare")
 
 
 class MainWindow(QMainWindow):
-    """One project's window."""
+    """One project's window. It speaks the language it was built in; `language_chosen` asks for one in another."""
+
+    language_chosen = Signal()
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -128,13 +135,13 @@ class MainWindow(QMainWindow):
         self.work_stack.addWidget(scrolling(self.annotation_panel))
         self.training_scroll = scrolling(self.training_panel)
         self.work = QTabWidget()
-        self.work.addTab(self.work_stack, "Questions")
-        self.work.addTab(self.training_scroll, "Training")
+        self.work.addTab(self.work_stack, tr("Questions"))
+        self.work.addTab(self.training_scroll, tr("Training"))
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         self.docks = [
-            self._dock("slides", "Slides", self.slides_panel, left),
-            self._dock("masks", "Masks", scrolling(self.overlay_panel), left),
-            self._dock("work", "Work", self.work, right),
+            self._dock("slides", tr("Slides"), self.slides_panel, left),
+            self._dock("masks", tr("Masks"), scrolling(self.overlay_panel), left),
+            self._dock("work", tr("Work"), self.work, right),
         ]
         self.docks[2].setTitleBarWidget(QWidget())  # its tabs say what it is
         self.resizeDocks([self.docks[0], self.docks[2]], [296, 330], Qt.Orientation.Horizontal)
@@ -142,7 +149,7 @@ class MainWindow(QMainWindow):
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")
-        self.statusBar().addPermanentWidget(label(f"{NOTICE}  ", role="muted"))
+        self.statusBar().addPermanentWidget(label(f"{tr(NOTICE)}  ", role="muted"))
 
     def _dock(self, name: str, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self)
@@ -153,7 +160,7 @@ class MainWindow(QMainWindow):
         return dock
 
     def _toolbar(self) -> QToolBar:
-        bar = QToolBar("Tools")
+        bar = QToolBar(tr("Tools"))
         bar.setObjectName("tools")
         bar.setMovable(False)
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -229,6 +236,8 @@ class MainWindow(QMainWindow):
         self.actions_.set_checked("show_masks", True)
         self.actions_.set_checked("show_questions", True)
         self.actions_[f"device_{self.session.device}"].setChecked(True)
+        language = settings.text("language", SYSTEM)
+        self.actions_[f"language_{language if language in LANGUAGE_CHOICES else SYSTEM}"].setChecked(True)
         self.actions_["new_version"].setVisible(releases_page() is not None)
         self.annotation_panel.brush.setValue(round(settings.number("brush_px", 24)))
         self.overlay_panel.opacity.setValue(round(settings.number("opacity", 35)))
@@ -342,7 +351,9 @@ class MainWindow(QMainWindow):
         menu = self.actions_.label_menu
         menu.clear()
         for number, name in enumerate((None, *names)):
-            action = menu.addAction(name or NOT_SAID, functools.partial(self._on_label_chosen, name))
+            action = menu.addAction(
+                spoken_class(name) if name else tr(NOT_SAID), functools.partial(self._on_label_chosen, name)
+            )
             action.setCheckable(True)
             action.setData(name)
             if number < 10:
@@ -417,7 +428,7 @@ class MainWindow(QMainWindow):
     def _show_work(self, *, painting: bool) -> None:
         """Questions, or the tools to answer one."""
         self.work_stack.setCurrentIndex(int(painting))
-        self.work.setTabText(0, "Annotate" if painting else "Questions")
+        self.work.setTabText(0, tr("Annotate") if painting else tr("Questions"))
         if painting:
             self.work.setCurrentWidget(self.work_stack)
 
@@ -458,7 +469,7 @@ class MainWindow(QMainWindow):
             self._bring_up(self.work_stack)
             self.queue_panel.select(shown[0])
         elif job.kind == "doctor" and isinstance(result, list):
-            dialogs.TextDialog(self, title="This machine", html=dialogs.findings_html(result)).open()
+            dialogs.TextDialog(self, title=tr("This machine"), html=dialogs.findings_html(result)).open()
 
     def _on_busy_changed(self, busy: bool) -> None:
         if not busy:
@@ -508,7 +519,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask when work would be lost; remember the window; let go of everything."""
         job = self.session.jobs.current
-        if job is not None and not self._may_stop(job):
+        if job is not None and job.kind not in NOTHING_LOST and not self._may_stop(job):
             event.ignore()
             return
         self.settings.set("geometry", self.saveGeometry())
@@ -522,5 +533,5 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     def _may_stop(self, job: Job) -> bool:
-        question = f"'{job.title}' is still running. Stop it and quit? Your annotations are saved."
+        question = tr("'{title}' is still running. Stop it and quit? Your annotations are saved.", title=job.title)
         return QMessageBox.question(self, TITLE, question) is QMessageBox.StandardButton.Yes

@@ -18,7 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.widgets import button, label, row, slider
+from histoloop.language import mark, tr
 from histoloop.networks.drawing import DECODER, MIN_MAX, title
 from histoloop.store.records import ModelStatus
 
@@ -30,31 +32,37 @@ if TYPE_CHECKING:
     from histoloop.gui.mask_source import MaskSource
     from histoloop.workflows.drawing_models import DrawingModel, MaskChoice
 
-LIKELIEST = "Likeliest class"
+LIKELIEST = mark("Likeliest class")
 STATES = {
-    ModelStatus.CURRENT: " (in use)",
-    ModelStatus.CANDIDATE: " (new)",
-    ModelStatus.KEPT: "",
-    ModelStatus.ROLLED_BACK: " (rolled back)",
+    ModelStatus.CURRENT: mark("{model} (in use)"),
+    ModelStatus.CANDIDATE: mark("{model} (new)"),
+    ModelStatus.KEPT: "{model}",
+    ModelStatus.ROLLED_BACK: mark("{model} (rolled back)"),
 }
 HINTS = {
-    DECODER: "Outlines in full detail, by the part of the model that learned from outlines; retraining improves it.",
-    "cam": "Where this class is likelier than every other class. Coarse, and often only the most telling part.",
-    "grad-cam": "Where the score of this class comes from, scaled to the slide: something always lights up, even on a "
-    "slide without this class.",
-    "attention": "Where the model looked to decide: above a half where it looked more than on average.",
-    "sigmoid": "Where this class is likelier than not, whatever the other classes say.",
-    "size": "Where a class is likelier than the background, by a model that learned from sizes.",
-    MIN_MAX: "Where the evidence for the class of the slide is; the rest is evidence against it.",
+    DECODER: mark(
+        "Outlines in full detail, by the part of the model that learned from outlines; retraining improves it."
+    ),
+    "cam": mark("Where this class is likelier than every other class. Coarse, and often only the most telling part."),
+    "grad-cam": mark(
+        "Where the score of this class comes from, scaled to the slide: something always lights up, even on a "
+        "slide without this class."
+    ),
+    "attention": mark("Where the model looked to decide: above a half where it looked more than on average."),
+    "sigmoid": mark("Where this class is likelier than not, whatever the other classes say."),
+    "size": mark("Where a class is likelier than the background, by a model that learned from sizes."),
+    MIN_MAX: mark("Where the evidence for the class of the slide is; the rest is evidence against it."),
 }
 """What each drawing shows, in plain words."""
 
 SAID = {
-    "missing": "This model has not predicted the slide yet.",
-    "coming": "This model is being run on the slide; its masks then appear.",
+    "missing": mark("This model has not predicted the slide yet."),
+    "coming": mark("This model is being run on the slide; its masks then appear."),
 }
-SHORTLY_SAID = {"missing": "Not predicted yet", "coming": "Being predicted\N{HORIZONTAL ELLIPSIS}"}
-THRESHOLD_TIP = "How sure the model must be before a pixel is masked. On the screen only: export keeps the model's own."
+SHORTLY_SAID = {"missing": mark("Not predicted yet"), "coming": mark("Being predicted…")}
+THRESHOLD_TIP = mark(
+    "How sure the model must be before a pixel is masked. On the screen only: export keeps the model's own."
+)
 
 
 class MaskChooser(QWidget):
@@ -70,18 +78,18 @@ class MaskChooser(QWidget):
         super().__init__()
         self._source = source
         self._across = across
-        self.model = _Choice("The model that draws the masks")
-        self.drawing = _Choice("What its maps are drawn by; nothing is computed again")
-        self.label = _Choice("Whose foreground is drawn")
+        self.model = _Choice(tr("The model that draws the masks"))
+        self.drawing = _Choice(tr("What its maps are drawn by; nothing is computed again"))
+        self.label = _Choice(tr("Whose foreground is drawn"))
         self.threshold = slider(1, 99, 50)
-        self.threshold.setToolTip(THRESHOLD_TIP)
+        self.threshold.setToolTip(tr(THRESHOLD_TIP))
         self.threshold.setMinimumWidth(60)
         self.figure = label(role="muted")
         self.figure.setMinimumWidth(28)
         self.missing = _Missing(across=across)
         self._cut = QStackedWidget()
         self.missing.predict_asked.connect(self.predict_asked)
-        self._label_title = label("Class")
+        self._label_title = label(tr("Class"))
         self._lay_across(corner) if across else self._lay_in_column(corner)
         self.model.activated.connect(self._on_model)
         self.drawing.activated.connect(lambda _index: source.choose_drawing(self.drawing.currentData()))
@@ -104,10 +112,10 @@ class MaskChooser(QWidget):
         grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
         rows: Sequence[tuple[QLabel, Sequence[QWidget]]] = (
-            (label("Model"), (self.model,) if corner is None else (self.model, corner)),
-            (label("Drawn by"), (self.drawing,)),
+            (label(tr("Model")), (self.model,) if corner is None else (self.model, corner)),
+            (label(tr("Drawn by")), (self.drawing,)),
             (self._label_title, (self.label,)),
-            (label("Threshold"), (self.threshold, self.figure)),
+            (label(tr("Threshold")), (self.threshold, self.figure)),
         )
         for number, (name, widgets) in enumerate(rows):
             grid.addWidget(name, number, 0)
@@ -132,7 +140,7 @@ class MaskChooser(QWidget):
         second.setContentsMargins(0, 0, 0, 0)
         second.setSpacing(6)
         second.addWidget(self.label, 3)
-        second.addWidget(label("Threshold"))
+        second.addWidget(label(tr("Threshold")))
         second.addWidget(self.threshold, 2)
         second.addWidget(self.figure)
         for part in (cut, self.missing):
@@ -153,11 +161,14 @@ class MaskChooser(QWidget):
         if choice is None:
             return
         self.model.take(choice.model.id)
-        self.drawing.offer([(title(name), name, HINTS.get(name, "")) for name in choice.model.drawings])
+        self.drawing.offer([(tr(title(name)), name, tr(HINTS.get(name, ""))) for name in choice.model.drawings])
         self.drawing.take(choice.drawing)
-        labels = [(name, name, f"Draw the foreground of {name}, whatever the slide is") for name in choice.labels]
-        likeliest = (LIKELIEST, None, "Draw the foreground of what the slide most likely has")
-        of_all = ("All classes", None, "This drawing is of all classes together")
+        labels = [
+            (spoken, name, tr("Draw the foreground of {label}, whatever the slide is", label=spoken))
+            for name, spoken in zip(choice.labels, map(spoken_class, choice.labels), strict=True)
+        ]
+        likeliest = (tr(LIKELIEST), None, tr("Draw the foreground of what the slide most likely has"))
+        of_all = (tr("All classes"), None, tr("This drawing is of all classes together"))
         self.label.offer([likeliest, *labels] if labels else [of_all])
         self.label.take(choice.label)
         self.label.setEnabled(bool(labels))
@@ -166,7 +177,7 @@ class MaskChooser(QWidget):
         self._label_title.setVisible(bool(labels))
         with QSignalBlocker(self.threshold):
             self.threshold.setValue(round(choice.threshold * 100))
-        self.figure.setText(f"{choice.threshold:.2f}")
+        self.figure.setText(tr("{threshold:.2f}", threshold=choice.threshold))
 
 
 class _Choice(QComboBox):
@@ -194,7 +205,9 @@ class _Choice(QComboBox):
         index = next((n for n in range(self.count()) if self.itemData(n) == content), -1)
         self.setCurrentIndex(index)
         hint = self._hint(index) if index >= 0 else ""
-        self.setToolTip(f"{self._tip}: {self.currentText()}.\n{hint}" if hint else self._tip)
+        chosen = self.currentText()
+        said = tr("{purpose}: {chosen}.\n{hint}", purpose=self._tip, chosen=chosen, hint=hint) if hint else self._tip
+        self.setToolTip(said)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Shorten the text where it does not fit; a style sheet alone would cut it off."""
@@ -227,8 +240,8 @@ class _Missing(QWidget):
         super().__init__()
         self._texts = SHORTLY_SAID if across else SAID
         self.text = label(role="muted", wrap=not across)
-        self.this_slide = button("Predict slide", tip="Predict the slide on the screen with this model")
-        self.all_slides = button("Predict all", tip="Predict every slide of the project with this model")
+        self.this_slide = button(tr("Predict slide"), tip=tr("Predict the slide on the screen with this model"))
+        self.all_slides = button(tr("Predict all"), tip=tr("Predict every slide of the project with this model"))
         self.this_slide.clicked.connect(lambda: self.predict_asked.emit(False))
         self.all_slides.clicked.connect(lambda: self.predict_asked.emit(True))
         layout = QHBoxLayout(self) if across else QVBoxLayout(self)
@@ -242,15 +255,17 @@ class _Missing(QWidget):
         self.setVisible(bool(state))
         self.this_slide.setVisible(state == "missing")
         self.all_slides.setVisible(state == "missing")
-        self.text.setText(self._texts.get(state, ""))
+        self.text.setText(tr(self._texts.get(state, "")))
 
 
 def describe(model: DrawingModel) -> str:
     """A model in a list: its name and where it stands."""
-    return f"{model.name}{STATES[model.status]}"
+    return tr(STATES[model.status], model=model.name)
 
 
 def in_words(choice: MaskChoice) -> str:
     """A choice in a sentence."""
-    of = f" of {choice.label}" if choice.label is not None else ""
-    return f"{choice.model.name} ({title(choice.drawing)}{of})"
+    model, drawing = choice.model.name, tr(title(choice.drawing))
+    if choice.label is None:
+        return tr("{model} ({drawing})", model=model, drawing=drawing)
+    return tr("{model} ({drawing} of {label})", model=model, drawing=drawing, label=spoken_class(choice.label))

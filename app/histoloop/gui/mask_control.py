@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSignalBlocker, Signal
 
 from histoloop.gui.mask_chooser import describe
+from histoloop.language import tr
 from histoloop.networks.drawing import title
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.drawing_models import CHOSEN_DRAWINGS, choice_to_compare, drawing_models
@@ -151,7 +152,7 @@ class MaskControl(QObject):
         menu, choice = self._actions.submenus["drawing"], self._source.choice
         menu.clear()
         for name in () if choice is None else choice.model.drawings:
-            action = menu.addAction(title(name), functools.partial(self._source.choose_drawing, name))
+            action = menu.addAction(tr(title(name)), functools.partial(self._source.choose_drawing, name))
             action.setCheckable(True)
             action.setChecked(choice is not None and choice.drawing == name)
 

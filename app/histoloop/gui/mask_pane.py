@@ -14,6 +14,7 @@ from histoloop.gui.rendering import OverlayStyle
 from histoloop.gui.scene_opener import SceneOpener
 from histoloop.gui.viewer import SlideViewer
 from histoloop.gui.widgets import button
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,9 +95,9 @@ class SplitView(QSplitter):
         """Put a second pane beside the first; its source is the caller's to fill."""
         if self.second is not None:
             return self.second
-        close = button("\N{MULTIPLICATION SIGN}", tip="End the comparison")
+        close = button("\N{MULTIPLICATION SIGN}", tip=tr("End the comparison"))
         close.setObjectName("small")
-        close.setAccessibleName("End the comparison")
+        close.setAccessibleName(tr("End the comparison"))
         close.clicked.connect(self.close_second)
         second = MaskPane(corner=close)
         self._whole = self._sees_whole_slide()

@@ -15,6 +15,7 @@ from histoloop.gui.job_bar import JobBar
 from histoloop.gui.jobs import Job, JobRunner
 from histoloop.gui.napari_plugin import SLIDE
 from histoloop.gui.widgets import button, label, narrow, row
+from histoloop.language import tr
 from histoloop.store.cards import list_models, load_card
 
 if TYPE_CHECKING:
@@ -46,22 +47,24 @@ class MaskDock(QWidget):
         self.model = narrow(QComboBox())
         for folder in list_models(paths.shipped_models()):
             self.model.addItem(load_card(folder).title, str(folder))
-        browse = button("…", tip="A model from a folder")
-        self.predict = button("Predict masks", primary=True)
-        self.annotate = button("Annotate and retrain in HistoLoop…", tip="Open the slide in HistoLoop's own window")
+        browse = button("…", tip=tr("A model from a folder"))
+        self.predict = button(tr("Predict masks"), primary=True)
+        self.annotate = button(
+            tr("Annotate and retrain in HistoLoop…"), tip=tr("Open the slide in HistoLoop's own window")
+        )
         self.said = label(wrap=True)
         self.job_bar = JobBar()
         self.job_bar.bar.setFixedWidth(BAR_PX)
         self.job_bar.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # it may be cut off
         self.jobs = JobRunner(self)
         form = QFormLayout()
-        form.addRow("Slide", self.slide)
-        form.addRow("Model", row(self.model, browse, stretch=0))
+        form.addRow(tr("Slide"), self.slide)
+        form.addRow(tr("Model"), row(self.model, browse, stretch=0))
         column = QVBoxLayout(self)
         column.addLayout(form)
         for widget in (self.predict, self.job_bar, self.said, self.annotate):
             column.addWidget(widget)
-        column.addWidget(label("Research use only. Not a diagnostic device.", role="muted", wrap=True))
+        column.addWidget(label(tr("Research use only. Not a diagnostic device."), role="muted", wrap=True))
         column.addStretch(1)
         browse.clicked.connect(self._browse)
         self.predict.clicked.connect(self._predict)
@@ -78,7 +81,7 @@ class MaskDock(QWidget):
         jobs.progressed.connect(lambda _job, step: self.job_bar.show_step(step))
         jobs.finished.connect(self._on_predicted)
         jobs.failed.connect(lambda _job, message, advice: self.said.setText(f"{message} {advice}"))
-        jobs.cancelled.connect(lambda _job: self.said.setText("Stopped."))
+        jobs.cancelled.connect(lambda _job: self.said.setText(tr("Stopped.")))
         jobs.busy_changed.connect(self._on_busy_changed)
         self.job_bar.stop_asked.connect(self.job_bar.stopping)
         self.job_bar.stop_asked.connect(jobs.cancel)
@@ -91,7 +94,7 @@ class MaskDock(QWidget):
         self.slide.addItems([layer.name for layer in self._slides])
         if chosen in self._slides:
             self.slide.setCurrentIndex(self._slides.index(chosen))
-        self.said.setText("" if self._slides else "Open a whole slide first (File > Open).")
+        self.said.setText("" if self._slides else tr("Open a whole slide first (File > Open)."))
         self._update()
 
     def _chosen(self) -> Any:
@@ -102,7 +105,7 @@ class MaskDock(QWidget):
         self.annotate.setEnabled(bool(self._slides))
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "The folder of a model (with card.md)")
+        chosen = QFileDialog.getExistingDirectory(self, tr("The folder of a model (with card.md)"))
         if chosen:
             self.model.addItem(Path(chosen).name, chosen)
             self.model.setCurrentIndex(self.model.count() - 1)
@@ -112,12 +115,16 @@ class MaskDock(QWidget):
         about = self._asked.metadata[SLIDE]
         arguments = {"file": Path(about["path"]), "mpp": about["mpp"], "model": self.model.currentData()}
         self.said.setText("")
-        self.jobs.submit(Job("predict", f"Predicting {self._asked.name}", tasks.predict_file, arguments))
+        self.jobs.submit(
+            Job("predict", tr("Predicting {slide}", slide=self._asked.name), tasks.predict_file, arguments)
+        )
 
     def _annotate(self) -> None:
         path = self._chosen().metadata[SLIDE]["path"]
         started, _process = QProcess.startDetached(sys.executable, ["-m", "histoloop", "open", path])
-        self.said.setText("HistoLoop opens in a window of its own." if started else "HistoLoop could not be started.")
+        self.said.setText(
+            tr("HistoLoop opens in a window of its own.") if started else tr("HistoLoop could not be started.")
+        )
 
     def _on_busy_changed(self, busy: bool) -> None:
         if not busy:
@@ -128,12 +135,13 @@ class MaskDock(QWidget):
         """Lay the mask where the slide is now."""
         slide = self._asked
         if slide not in self._viewer.layers:
-            self.said.setText("The slide was closed meanwhile.")
+            self.said.setText(tr("The slide was closed meanwhile."))
             return
         place = {"scale": slide.scale[-2:], "translate": slide.translate[-2:], "units": slide.units[-2:]}
-        self._viewer.add_labels(**labels_layer(predicted, name=f"{slide.name}: masks", **place))
+        self._viewer.add_labels(**labels_layer(predicted, name=tr("{slide}: masks", slide=slide.name), **place))
         likely = sorted(predicted.probabilities.items(), key=lambda said: -said[1])[:3]
-        self.said.setText(predicted.note or "\n".join(f"{name}: {share:.0%}" for name, share in likely))
+        figures = (tr("{label}: {percent:.0f}%", label=name, percent=100 * share) for name, share in likely)
+        self.said.setText(predicted.note or "\n".join(figures))
 
 
 def labels_layer(
@@ -157,6 +165,6 @@ def labels_layer(
         "units": units,
         "opacity": OPACITY,
         "colormap": colours,
-        "features": {"index": range(len(scheme.masks) + 1), "class": ["background", *scheme.mask_names]},
+        "features": {"index": range(len(scheme.masks) + 1), "class": [tr("background"), *scheme.mask_names]},
         "metadata": {"model": predicted.model, "probabilities": dict(predicted.probabilities)},
     }

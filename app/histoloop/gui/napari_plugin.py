@@ -17,6 +17,7 @@ import numpy as np
 
 from histoloop import paths
 from histoloop.errors import HistoLoopError
+from histoloop.language import tr
 from histoloop.progress import finish
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import is_slide, open_slide
@@ -99,7 +100,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if others := [module for module in OTHER_QT if module in sys.modules]:
         raise HistoLoopError(
-            f"HistoLoop's dock needs PySide6, and this napari runs on {others[0]}.",
-            advice="Start napari with the environment variable QT_API set to pyside6.",
+            tr("HistoLoop's dock needs PySide6, and this napari runs on {package}.", package=others[0]),
+            advice=tr("Start napari with the environment variable QT_API set to pyside6."),
         )
     return importlib.import_module("histoloop.gui.napari_dock").MaskDock

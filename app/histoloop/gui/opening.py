@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from histoloop.gui import dialogs
+from histoloop.language import tr
 from histoloop.store.project_file import project_folder
 from histoloop.workflows.shipped import DEFAULT_MODEL
 
@@ -55,7 +56,7 @@ class Opening:
         """Open the project among them, or say that there is nothing by these names; whether that was all to do."""
         if not any(path.exists() for path in chosen):
             self._window.banner.show_problem(
-                f"There is no {chosen[0]}.", "Check the path, or connect the disk it is on."
+                tr("There is no {path}.", path=chosen[0]), tr("Check the path, or connect the disk it is on.")
             )
             return True
         projects = [folder for path in chosen if (folder := project_folder(path))]

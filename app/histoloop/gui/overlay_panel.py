@@ -9,9 +9,11 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QColor, QIcon
 from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton, QWidget
 
+from histoloop.annotations.class_names import spoken_class, spoken_title
 from histoloop.gui.mask_chooser import MaskChooser, in_words
 from histoloop.gui.rendering import ClassStyle, OverlayStyle
 from histoloop.gui.widgets import Panel, Switch, action_button, button, label, line, row, slider, swatch
+from histoloop.language import mark, tr
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.drawing_models import own_choice
 
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
     from histoloop.gui.mask_source import MaskSource
 
 
-HEATMAP_TIP = "The model's probability of gland or tumour, or whatever else draws the masks"
+HEATMAP_TIP = mark("The model's probability of gland or tumour, or whatever else draws the masks")
 EVIDENCE = (
-    ("Mask", "What is called gland or tumour at the threshold"),
-    ("For", "How much each place speaks for the class of the slide: bright speaks for it"),
-    ("Against", "The places without evidence for the class of the slide: bright speaks against it"),
+    (mark("Mask"), mark("What is called gland or tumour at the threshold")),
+    (mark("For"), mark("How much each place speaks for the class of the slide: bright speaks for it")),
+    (mark("Against"), mark("The places without evidence for the class of the slide: bright speaks against it")),
 )
 
 
@@ -42,21 +44,21 @@ class OverlayPanel(Panel):
         self.note = label(role="muted", wrap=True)
         self.note.setVisible(False)
         self.note.linkActivated.connect(lambda _link: source.choose_own())
-        self.evidence = Switch(EVIDENCE)
+        self.evidence = Switch([(tr(text), tr(tip)) for text, tip in EVIDENCE])
         self.evidence_row = QWidget()
-        evidence = row(label("Evidence"), self.evidence, stretch=1)
+        evidence = row(label(tr("Evidence")), self.evidence, stretch=1)
         evidence.setContentsMargins(0, 0, 0, 0)
         self.evidence_row.setLayout(evidence)
         self.evidence_row.setVisible(False)
         self.evidence.chosen.connect(self._show_evidence)
         self._style = OverlayStyle()
         self._names: tuple[str, ...] = ()
-        self.masks = QCheckBox("Masks")
+        self.masks = QCheckBox(tr("Masks"))
         self.masks.setChecked(True)
-        self.outlines = QCheckBox("Outlines only")
-        self.heatmap = QCheckBox("Heatmap")
+        self.outlines = QCheckBox(tr("Outlines only"))
+        self.heatmap = QCheckBox(tr("Heatmap"))
         self.opacity = slider(0, 100, 35)
-        self.heatmap.setToolTip(HEATMAP_TIP)
+        self.heatmap.setToolTip(tr(HEATMAP_TIP))
         self.heat_opacity = slider(0, 100, 50)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(6)
@@ -72,7 +74,7 @@ class OverlayPanel(Panel):
         self.column.addWidget(line())
         self.column.addWidget(self.evidence_row)
         self.column.addLayout(row(self.masks, self.outlines, stretch=0))
-        self.column.addLayout(row(label("Opacity"), self.opacity, stretch=1))
+        self.column.addLayout(row(label(tr("Opacity")), self.opacity, stretch=1))
         self.column.addLayout(self._grid)
         self.column.addLayout(row(self.heatmap, self.heat_opacity, stretch=1))
         self.column.addStretch(1)
@@ -117,10 +119,12 @@ class OverlayPanel(Panel):
         other = choice is not None and in_use is not None and not (choice.is_own and choice.model.id == in_use.id)
         self.note.setVisible(other)
         if other and choice is not None and in_use is not None:
-            back = "" if choice.is_own else f" <a href='own'>Show the masks of {choice.model.name} itself</a>"
-            self.note.setText(
-                f"To look at only: questions, painting and export use {in_words(own_choice(in_use))}.{back}"
-            )
+            used = in_words(own_choice(in_use))
+            said = tr("To look at only: questions, painting and export use {masks}.", masks=used)
+            if not choice.is_own:
+                back = tr("Show the masks of {model} itself", model=choice.model.name)
+                said = f"{said} <a href='own'>{back}</a>"
+            self.note.setText(said)
 
     def _on_outlines(self, on: bool) -> None:
         classes = tuple(dataclasses.replace(style, filled=not on) for style in self._style.classes)
@@ -138,13 +142,13 @@ class OverlayPanel(Panel):
                 widget.hide()  # at once: the deletion waits for the event loop
                 widget.deleteLater()
         for index, (name, style) in enumerate(zip(self._names, classes, strict=True)):
-            shown = QCheckBox(name.capitalize())
+            shown = QCheckBox(spoken_title(name))
             shown.setChecked(style.visible)
             shown.toggled.connect(lambda on, index=index: self._change_class(index, visible=on))
-            filled = QCheckBox("Filled")
+            filled = QCheckBox(tr("Filled"))
             filled.setChecked(style.filled)
             filled.toggled.connect(lambda on, index=index: self._change_class(index, filled=on))
-            colour = button("", tip=f"Colour of {name}")
+            colour = button("", tip=tr("Colour of {class_name}", class_name=spoken_class(name)))
             colour.setIcon(QIcon(swatch(style.colour)))
             colour.clicked.connect(lambda _on=False, index=index, made=colour: self._choose_colour(index, made))
             for column, widget in enumerate((shown, filled, colour)):
@@ -152,7 +156,9 @@ class OverlayPanel(Panel):
 
     def _choose_colour(self, index: int, made: QPushButton) -> None:
         before = QColor(self._style.classes[index].colour)
-        chosen = QColorDialog.getColor(before, self, f"Colour of {self._names[index]}")
+        chosen = QColorDialog.getColor(
+            before, self, tr("Colour of {class_name}", class_name=spoken_class(self._names[index]))
+        )
         if chosen.isValid():
             made.setIcon(QIcon(swatch(chosen.name())))
             self._change_class(index, colour=chosen.name())

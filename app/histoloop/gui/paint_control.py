@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.gui.history import History
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from histoloop.gui.actions import Actions
@@ -116,7 +117,7 @@ class PaintControl(QObject):
         self._panel.begin(
             project.scheme,
             title=project.slide(record.slide_id).name,
-            reason=query.reason if query else "A region of your own choice.",
+            reason=query.reason if query else tr("A region of your own choice."),
             value=_likeliest_class(active),
         )
         self.history.clear()

@@ -8,9 +8,11 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
+from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.ask_options import AskOptions
 from histoloop.gui.evidence import EvidenceView
 from histoloop.gui.widgets import Panel, button, label, narrow, plain_icon, row
+from histoloop.language import mark, tr, tr_plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 THUMBNAIL_PX = 76
 LIST_PX = 108
-ALL = "All classes"
+ALL = mark("All classes")
 MIDDLE_DOT = "\N{MIDDLE DOT}"
 _ID = Qt.ItemDataRole.UserRole
 
@@ -38,9 +40,9 @@ class QueuePanel(Panel):
         self.options = AskOptions()
         self.options.ask_asked.connect(self.ask_asked)
         self.class_filter = narrow(QComboBox())
-        self.class_filter.addItem(ALL)
+        self.class_filter.addItem(tr(ALL))
         self.slide_filter = narrow(QComboBox())
-        self.slide_filter.addItem("All slides", None)
+        self.slide_filter.addItem(tr("All slides"), None)
         self.class_filter.currentIndexChanged.connect(self._fill)
         self.slide_filter.currentIndexChanged.connect(self._fill)
         self.summary = label(role="muted", wrap=True)
@@ -54,12 +56,14 @@ class QueuePanel(Panel):
         self.list.itemActivated.connect(self._on_opened)
         self.list.itemDoubleClicked.connect(self._on_opened)
         self.evidence = EvidenceView()
-        self.open = button("Annotate", primary=True, tip="Paint this region (double-click does the same)")
+        self.open = button(tr("Annotate"), primary=True, tip=tr("Paint this region (double-click does the same)"))
         self.open.clicked.connect(lambda: self._on_opened(self.list.currentItem()))
-        self.skip = button("Skip", tip="Leave this one out; it is not asked again")
+        self.skip = button(tr("Skip"), tip=tr("Leave this one out; it is not asked again"))
         self.skip.clicked.connect(self._on_skipped)
         self.column.addWidget(self.options)
-        self.column.addLayout(row(self.slide_filter, self.class_filter, stretch=0))
+        filters = row(self.slide_filter, self.class_filter, stretch=0)
+        filters.setStretch(1, 1)
+        self.column.addLayout(filters)
         self.column.addWidget(self.summary)
         self.column.addWidget(self.list, 2)
         self.column.addWidget(self.evidence, 3)
@@ -91,8 +95,9 @@ class QueuePanel(Panel):
         self._queries, self._names = {query.id: query for query in queries}, names
         self._thumbnail, self._evidence = thumbnail, evidence
         slides = {names[query.slide_id]: query.slide_id for query in queries}
-        _refill(self.class_filter, [(ALL, None), *((name, name) for name in sorted({q.class_name for q in queries}))])
-        _refill(self.slide_filter, [("All slides", None), *sorted(slides.items())])
+        classes = sorted({query.class_name for query in queries})
+        _refill(self.class_filter, [(tr(ALL), None), *((spoken_class(name), name) for name in classes)])
+        _refill(self.slide_filter, [(tr("All slides"), None), *sorted(slides.items())])
         self._fill()
 
     def select(self, query_id: int) -> None:
@@ -135,9 +140,9 @@ class QueuePanel(Panel):
         self._show_evidence()
 
     def _add(self, query: QueryRecord) -> None:
-        known = [query.class_name] if query.class_name else []
+        known = [spoken_class(query.class_name)] if query.class_name else []
         if query.strategy != "random":
-            known.append(f"score {query.score:.2f}")
+            known.append(tr("score {score:.2f}", score=query.score))
         about = f"{f' {MIDDLE_DOT} '.join(known)}\n" if known else ""
         text = f"{self._names.get(query.slide_id, '')}\n{about}{query.reason}"
         picture = QPixmap() if self._thumbnail is None else QPixmap(str(self._thumbnail(query.id)))
@@ -180,9 +185,10 @@ class _List(QListWidget):
 
 def _summary(shown: int, total: int) -> str:
     if total == 0:
-        return "No open questions. 'Ask me' chooses regions on the predicted slides."
-    counted = "1 question" if total == 1 else f"{total} questions"
-    return counted if shown == total else f"{shown} of {counted}"
+        return tr("No open questions. 'Ask me' chooses regions on the predicted slides.")
+    if shown == total:
+        return tr_plural("{count} question", "{count} questions", total)
+    return tr_plural("{shown} of {count} question", "{shown} of {count} questions", total, shown=shown)
 
 
 def _refill(box: QComboBox, entries: Sequence[tuple[str, object]]) -> None:
@@ -191,6 +197,6 @@ def _refill(box: QComboBox, entries: Sequence[tuple[str, object]]) -> None:
     box.blockSignals(True)
     box.clear()
     for text, value in entries:
-        box.addItem(text or "No class", value)
+        box.addItem(text or tr("No class"), value)
     box.setCurrentIndex(max(0, box.findData(chosen)))
     box.blockSignals(False)

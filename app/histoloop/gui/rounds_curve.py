@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from histoloop.acquisition.curve import expected_gain
 from histoloop.gui.curve import COLOURS
 from histoloop.gui.widgets import label
+from histoloop.language import tr, tr_plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,13 +32,14 @@ class RoundsCurve(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.heading = label("Dice on held-out regions, by annotations", role="muted", wrap=True)
+        self.heading = label(tr("Dice on held-out regions, by annotations"), role="muted", wrap=True)
         self.plot = _Plot()
         self.expected = label(wrap=True)
-        self.expected.setToolTip(
-            "<p>A straight line of Dice over the logarithm of the annotations, through the last six rounds at most, "
-            "and its 80 % interval: a rough guess, the wider the fewer rounds there are.</p>"
+        how = tr(
+            "A straight line of Dice over the logarithm of the annotations, through the last six rounds at most, "
+            "and its 80 % interval: a rough guess, the wider the fewer rounds there are."
         )
+        self.expected.setToolTip(f"<p>{how}</p>")
         self.hint = label(role="good", wrap=True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -58,7 +60,7 @@ class RoundsCurve(QWidget):
         self.hint.setVisible(gain is not None and gain.flat)
         if gain is not None:
             self.expected.setText(gain_in_words(gain, held_out=rounds[-1].held_out))
-            self.hint.setText("The curve is flat: more annotations hardly help now. It is time to stop.")
+            self.hint.setText(tr("The curve is flat: more annotations hardly help now. It is time to stop."))
 
     def has_enough(self) -> bool:
         """Whether there is a curve to see."""
@@ -67,14 +69,21 @@ class RoundsCurve(QWidget):
 
 def gain_in_words(gain: Gain, *, held_out: int) -> str:
     """What to expect of the next annotations, and on how many regions that rests."""
-    coming = "The next annotation" if gain.annotations == 1 else f"The next {gain.annotations} annotations"
-    regions = "1 held-out region" if held_out == 1 else f"{held_out} held-out regions"
-    return f"{coming} may change Dice by {_signed(gain.low)} to {_signed(gain.high)}, as measured on {regions}."
+    return tr_plural(
+        "The next annotation may change Dice by {low} to {high}, {as_measured}.",
+        "The next {count} annotations may change Dice by {low} to {high}, {as_measured}.",
+        gain.annotations,
+        low=_signed(gain.low),
+        high=_signed(gain.high),
+        as_measured=tr_plural(
+            "as measured on {count} held-out region", "as measured on {count} held-out regions", held_out
+        ),
+    )
 
 
 def _signed(value: float) -> str:
     rounded = round(value, 2)
-    return "0" if rounded == 0 else f"{rounded:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return "0" if rounded == 0 else tr("{change:+.2f}", change=rounded).replace("-", "\N{MINUS SIGN}")
 
 
 class _Plot(QWidget):
@@ -114,7 +123,8 @@ class _Plot(QWidget):
         painter.setBrush(colour)
         for point in self.points:
             painter.drawEllipse(axes.place(*point), _DOT_PX, _DOT_PX)
-        newest = f"Dice {self.points[-1][1]:.3f} with {self.points[-1][0]}"
+        annotations, dice = self.points[-1]
+        newest = tr("Dice {dice:.3f} with {annotations}", dice=dice, annotations=annotations)
         painter.drawText(QRectF(axes.plot.left(), 0, axes.plot.width(), 16), Qt.AlignmentFlag.AlignRight, newest)
         painter.end()
 
@@ -126,12 +136,14 @@ class _Plot(QWidget):
             painter.setPen(QPen(faint, 0.6))
             painter.drawLine(QPointF(axes.plot.left(), y), QPointF(axes.plot.right(), y))
             painter.setPen(QColor(COLOURS["dice"]))
-            painter.drawText(QRectF(0, y - 8, _LEFT - 6, 16), right, f"{dice:.2f}")
+            painter.drawText(QRectF(0, y - 8, _LEFT - 6, 16), right, tr("{dice:.2f}", dice=dice))
         painter.setPen(faint)
         below = axes.plot.bottom() + 4
         painter.drawText(QPointF(axes.plot.left(), below + 12), f"{axes.first}")
         end = QRectF(axes.plot.left(), below, axes.plot.width(), 16)
-        painter.drawText(end, Qt.AlignmentFlag.AlignRight, f"{axes.last} annotations")
+        painter.drawText(
+            end, Qt.AlignmentFlag.AlignRight, tr_plural("{count} annotation", "{count} annotations", axes.last)
+        )
 
 
 class _Axes:

@@ -14,6 +14,7 @@ from histoloop.errors import HistoLoopError
 from histoloop.gui import tasks
 from histoloop.gui.background import LatestWorker
 from histoloop.gui.jobs import Job, JobRunner
+from histoloop.language import tr, tr_plural
 from histoloop.store.project import Project
 from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
 from histoloop.workflows import annotate, drawing_models, rounds
@@ -105,7 +106,7 @@ class Session(QObject):
 
     def make_demo(self, folder: Path, *, seed: int = 0) -> None:
         """Make the demo project, then open it and predict its slides."""
-        job = Job("demo", "Making the demo project", tasks.make_demo, {"folder": folder, "seed": seed})
+        job = Job("demo", tr("Making the demo project"), tasks.make_demo, {"folder": folder, "seed": seed})
         self.jobs.submit(job)
 
     def shut_down(self) -> None:
@@ -139,12 +140,14 @@ class Session(QObject):
 
     def add_slides(self, paths: Sequence[Path]) -> None:
         """Bring slides and folders into the project."""
-        self._submit("add slides", "Adding slides", tasks.add_slides, paths=list(paths))
+        self._submit("add slides", tr("Adding slides"), tasks.add_slides, paths=list(paths))
 
     def predict(self, slide_ids: Sequence[int] | None = None, *, model_id: int | None = None) -> None:
         """Predict slides (None: all) that are not yet, with a model (None: the current one)."""
         wanted = None if slide_ids is None else list(slide_ids)
-        self._submit("predict", "Predicting", tasks.predict, slide_ids=wanted, device=self.device, model_id=model_id)
+        self._submit(
+            "predict", tr("Predicting"), tasks.predict, slide_ids=wanted, device=self.device, model_id=model_id
+        )
 
     def will_predict(self, slide_id: int, model_id: int) -> bool:
         """Whether a job that runs or waits predicts a slide with a model."""
@@ -185,7 +188,14 @@ class Session(QObject):
         found: list[SlideRecord] = []
         if self._do(lambda project: found.extend(project.find_moved(folder))):
             self.slides_changed.emit()
-            self.notice.emit(f"{len(found)} of {len(missing)} missing slides found.")
+            self.notice.emit(
+                tr_plural(
+                    "{found} of {count} missing slide found.",
+                    "{found} of {count} missing slides found.",
+                    len(missing),
+                    found=len(found),
+                )
+            )
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -197,7 +207,7 @@ class Session(QObject):
         """Choose the regions to ask about, as large and with as many random ones among them as was chosen."""
         self._submit(
             "ask",
-            "Choosing regions",
+            tr("Choosing regions"),
             tasks.ask,
             strategy=strategy,
             count=count,
@@ -211,7 +221,7 @@ class Session(QObject):
         """Retrain on what people said, in the chosen way; `epochs` other than the recipe's."""
         self._submit(
             "retrain",
-            "Retraining",
+            tr("Retraining"),
             tasks.retrain,
             device=self.device,
             seed=0,
@@ -244,7 +254,7 @@ class Session(QObject):
 
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
-        self._submit("export", "Exporting", tasks.export, out=out)
+        self._submit("export", tr("Exporting"), tasks.export, out=out)
 
     # --- annotation -------------------------------------------------------------------------------------------------
 
@@ -315,7 +325,7 @@ class Session(QObject):
 
     def _submit(self, kind: str, title: str, task: Callable[..., Any], **arguments: object) -> None:
         if self._project is None:
-            self.problem.emit("No project is open.", "Make or open a project first.")
+            self.problem.emit(tr("No project is open."), tr("Make or open a project first."))
             return
         self.jobs.submit(Job(kind, title, task, {"folder": self._project.folder, **arguments}))
 
@@ -361,7 +371,7 @@ class Session(QObject):
 
     def _on_write_failed(self, topic: str, message: str) -> None:
         if topic.startswith("patch"):
-            message = f"What you painted or said could not be saved. {message}"
+            message = " ".join((tr("What you painted or said could not be saved."), message))
         self.problem.emit(message, "")
 
     def _on_job_finished(self, job: Job, result: Any) -> None:
@@ -375,33 +385,41 @@ class Session(QObject):
         elif job.kind == "predict":
             self.slides_changed.emit()
             self.maps_changed.emit()
-            self._tell_failures("not predicted", result.failed)
+            count = len(result.failed)
+            what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", count)
+            self._tell_failures(what, result.failed)
         elif job.kind == "ask":
             self.queries_changed.emit()
         elif job.kind == "retrain":
             self.models_changed.emit()
             self.maps_changed.emit()
         elif job.kind == "export":
-            self.notice.emit(f"{len(result.files)} files written to {job.arguments['out']}.")
-            self._tell_failures("not exported", result.failed)
+            out, files, count = job.arguments["out"], len(result.files), len(result.failed)
+            self.notice.emit(
+                tr_plural("{count} file written to {folder}.", "{count} files written to {folder}.", files, folder=out)
+            )
+            what = tr_plural("{count} slide was not exported.", "{count} slides were not exported.", count)
+            self._tell_failures(what, result.failed)
 
     def _after_adding(self, report: Any) -> None:
         self.slides_changed.emit()
-        self._tell_failures("not added", [(path.name, reason) for path, reason in report.failed])
+        count = len(report.failed)
+        what = tr_plural("{count} slide was not added.", "{count} slides were not added.", count)
+        self._tell_failures(what, [(path.name, reason) for path, reason in report.failed])
         if not report.added and not report.failed:
             self.notice.emit(
-                "These slides are in the project already." if report.known else "No slide was found there."
+                tr("These slides are in the project already.") if report.known else tr("No slide was found there.")
             )
         if report.added and self.predict_added:
             self.predict(report.added)
 
     def _tell_failures(self, what: str, failed: Sequence[tuple[str, str]]) -> None:
         if failed:
-            shown = "\n".join(
-                f"\N{BULLET} {reason if name in reason else f'{name}: {reason}'}" for name, reason in failed
-            )
-            count = "1 slide was" if len(failed) == 1 else f"{len(failed)} slides were"
-            self.problem.emit(f"{count} {what}.", shown)
+            self.problem.emit(what, "\n".join(f"\N{BULLET} {_failure(name, reason)}" for name, reason in failed))
+
+
+def _failure(name: str, reason: str) -> str:
+    return reason if name in reason else tr("{slide}: {reason}", slide=name, reason=reason)
 
 
 def _on_slide(slide_id: int, change: Callable[[Project, int], object], project: Project) -> None:

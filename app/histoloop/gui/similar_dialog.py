@@ -9,6 +9,7 @@ from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from histoloop.gui.widgets import label, plain_icon
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ class SimilarDialog(QDialog):
 
     def __init__(self, parent: QWidget | None, *, regions: Sequence[PseudoRegion], names: Mapping[int, str]) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Similar regions")
+        self.setWindowTitle(tr("Similar regions"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(700, 620)
         self._regions = regions
@@ -39,14 +40,15 @@ class SimilarDialog(QDialog):
         self.list.setWordWrap(True)
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         for region in regions:
-            text = f"{names.get(region.slide_id, 'A slide that was removed')}\nnear to {region.nearest}"
-            item = QListWidgetItem(plain_icon(QPixmap(str(region.picture))), text)
-            item.setToolTip(f"Near in colour to {region.nearest}")
+            slide = names.get(region.slide_id) or tr("A slide that was removed")
+            near = tr("near to {region}", region=region.nearest)
+            item = QListWidgetItem(plain_icon(QPixmap(str(region.picture))), f"{slide}\n{near}")
+            item.setToolTip(tr("Near in colour to {region}", region=region.nearest))
             self.list.addItem(item)
         self.list.itemActivated.connect(self._on_activated)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
-        told = (
+        told = tr(
             "Nobody annotated these. They are near to a painted region in colour, and the model learned from them with "
             "its own masks (yellow edge). Double-click one to see it on its slide. If they are wrong, roll back, "
             "untick 'Learn from similar regions too' and retrain."

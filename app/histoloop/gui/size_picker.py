@@ -7,6 +7,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QSlider, QSpinBox, QStyle, QVBoxLayout, QWidget
 
 from histoloop.gui.widgets import button, label, leave_wheel_to_panel, row
+from histoloop.language import tr
 
 STEP_PERCENT = 5
 UNSAID = -1
@@ -26,15 +27,15 @@ class SizePicker(QWidget):
         self.slider = _JumpSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 100 // STEP_PERCENT)
         self.slider.setPageStep(2)
-        self.slider.setToolTip("Your estimate, in steps of 5 % (keys: , less, . more)")
+        self.slider.setToolTip(tr("Your estimate, in steps of 5 % (keys: , less, . more)"))
         self.box = _PercentBox()
-        self.box.setToolTip("Your estimate in percent")
-        self.take_back = button("\N{MULTIPLICATION SIGN}", tip="Take the size back: not said")
+        self.box.setToolTip(tr("Your estimate in percent"))
+        self.take_back = button("\N{MULTIPLICATION SIGN}", tip=tr("Take the size back: not said"))
         self.take_back.setFixedWidth(30)
         self.take_back.setObjectName("small")
         self.state = label(role="muted", wrap=True)
         self.state.setMinimumHeight(_STATE_PX)  # what is below stays where it is when the button comes
-        self.use_mask = button("Use the mask", tip="Take the share of the region that is painted as the size")
+        self.use_mask = button(tr("Use the mask"), tip=tr("Take the share of the region that is painted as the size"))
         self.use_mask.setObjectName("small")
         for widget in (self.slider, self.box):
             leave_wheel_to_panel(widget)
@@ -107,8 +108,8 @@ class SizePicker(QWidget):
 
     def _in_words(self) -> str:
         if self._painted is not None:
-            return f"The mask covers {100 * self._painted:.0f} %."
-        return "Leave it open if you cannot say." if self._value is None else "Your estimate."
+            return tr("The mask covers {percent:.0f} %.", percent=100 * self._painted)
+        return tr("Leave it open if you cannot say.") if self._value is None else tr("Your estimate.")
 
 
 class _JumpSlider(QSlider):
@@ -130,8 +131,8 @@ class _PercentBox(QSpinBox):
         super().__init__()
         self.setRange(UNSAID, 100)
         self.setSingleStep(STEP_PERCENT)
-        self.setSpecialValueText("Not said")
-        self.setSuffix(" %")
+        self.setSpecialValueText(tr("Not said"))
+        self.setSuffix(tr(" %"))
         self.setValue(UNSAID)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.setKeyboardTracking(False)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.widgets import label, leave_wheel_to_panel, line, row
+from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
     from histoloop.store.records import SlideLabel, SlideRecord
 
-NOT_SAID = "Not said"
-SEVERAL = "Different labels"
+NOT_SAID = mark("Not said")
+SEVERAL = mark("Different labels")
 
 
 class SlideDetails(QWidget):
@@ -27,7 +29,7 @@ class SlideDetails(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.predicted = label(wrap=True)
-        self.predicted.setToolTip("What the model makes of the whole slide, and its probability")
+        self.predicted.setToolTip(tr("What the model makes of the whole slide, and its probability"))
         self.who = label()
         self.picker = QComboBox()
         self.picker.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -43,9 +45,9 @@ class SlideDetails(QWidget):
     def set_labels(self, labels: Sequence[str]) -> None:
         """The labels a slide can have."""
         self.picker.clear()
-        self.picker.addItem(NOT_SAID, None)
+        self.picker.addItem(tr(NOT_SAID), None)
         for name in labels:
-            self.picker.addItem(name, name)
+            self.picker.addItem(spoken_class(name), name)
 
     def show_slides(self, slides: Sequence[SlideRecord], said: Mapping[int, SlideLabel], *, you: str) -> None:
         """Show the selected slides; `said` is by slide id, `you` the name of who sits here."""
@@ -54,30 +56,41 @@ class SlideDetails(QWidget):
             return
         self.predicted.setText(_predicted(slides))
         labels = {slide.label for slide in slides}
-        self.picker.setPlaceholderText(SEVERAL)
+        self.picker.setPlaceholderText(tr(SEVERAL))
         self.picker.setCurrentIndex(-1 if len(labels) > 1 else self.picker.findData(slides[0].label))
         only = said.get(slides[0].id) if len(slides) == 1 else None
-        self.who.setText(f"{_who(only, you)}:")
+        self.who.setText(_who(only, you))
         self.picker.setToolTip(_tip(only))
 
 
 def _predicted(slides: Sequence[SlideRecord]) -> str:
     if len(slides) > 1:
-        return f"{len(slides)} slides are selected."
+        return tr_plural("{count} slide is selected.", "{count} slides are selected.", len(slides))
     shares = slides[0].predicted
     if not shares:
-        return "Predicted: nothing yet" if shares is None else "Predicted: no tissue found"
-    return f"Predicted: {', '.join(f'{name} ({shares[name]:.2f})' for name in predicted_names(shares))}"
+        return tr("Predicted: nothing yet") if shares is None else tr("Predicted: no tissue found")
+    likeliest = [
+        tr("{label} ({share:.2f})", label=spoken_class(name), share=shares[name]) for name in predicted_names(shares)
+    ]
+    return tr("Predicted: {labels}", labels=", ".join(likeliest))
 
 
 def _who(said: SlideLabel | None, you: str) -> str:
     if said is None:
-        return "You say"
-    return "You said" if said.person == you else f"{said.person or 'Someone'} said"
+        return tr("You say:")
+    if said.person == you:
+        return tr("You said:")
+    return tr("{person} said:", person=said.person) if said.person else tr("Someone said:")
 
 
 def _tip(said: SlideLabel | None) -> str:
-    tip = "What the slide is as a whole, if you can say; training learns from it"
+    tip = tr("What the slide is as a whole, if you can say; training learns from it")
     if said is None:
         return tip
-    return f"{tip}.\nSaid by {said.person or 'someone'} on {said.created[:10]}."
+    return f"{tip}.\n{_said_by(said.person, said.created[:10])}"
+
+
+def _said_by(person: str, day: str) -> str:
+    if person:
+        return tr("Said by {person} on {day}.", person=person, day=day)
+    return tr("Said by someone on {day}.", day=day)

@@ -9,8 +9,10 @@ from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu
 
+from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.slide_details import SlideDetails
 from histoloop.gui.widgets import Panel, button, label, plain_icon, row
+from histoloop.language import tr, tr_plural
 from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
@@ -50,13 +52,13 @@ class SlidesPanel(Panel):
         self.list.setSpacing(2)
         self.list.currentItemChanged.connect(self._on_current)
         self.list.customContextMenuRequested.connect(self._on_menu)
-        self.empty = label("Drop slides or folders here.", role="muted", wrap=True)
+        self.empty = label(tr("Drop slides or folders here."), role="muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.add = button("Add slides…")
+        self.add = button(tr("Add slides…"))
         self.add.clicked.connect(self.add_asked)
         self.mpp_note = label(role="notice", wrap=True)
         self.mpp_note.setVisible(False)
-        self.mpp_button = button("Set resolution…")
+        self.mpp_button = button(tr("Set resolution…"))
         self.mpp_button.clicked.connect(self.unknown_mpp_asked)
         self.mpp_button.setVisible(False)
         self.column.addLayout(row(self.add, stretch=0))
@@ -107,8 +109,14 @@ class SlidesPanel(Panel):
         self.mpp_note.setVisible(unknown > 0)
         self.mpp_button.setVisible(unknown > 0)
         self.mpp_note.setText(
-            f"{unknown} of {len(slides)} slides do not say their resolution. Their pixels are taken as they are and "
-            "areas stay in pixels until you say it."
+            tr_plural(
+                "{count} of {slides} slides does not say its resolution. Its pixels are taken as they are and areas "
+                "stay in pixels until you say it.",
+                "{count} of {slides} slides do not say their resolution. Their pixels are taken as they are and areas "
+                "stay in pixels until you say it.",
+                unknown,
+                slides=len(slides),
+            )
         )
 
     def choose(self, slide_id: int) -> None:
@@ -141,10 +149,10 @@ class SlidesPanel(Panel):
             return
         menu = QMenu(self)
         menu.addMenu(self._label_menu)
-        menu.addAction("Set resolution…", self.mpp_asked.emit)
-        menu.addAction("Find moved slides…", self.find_asked.emit)
+        menu.addAction(tr("Set resolution…"), self.mpp_asked.emit)
+        menu.addAction(tr("Find moved slides…"), self.find_asked.emit)
         menu.addSeparator()
-        menu.addAction("Remove from the project", self.remove_asked.emit)
+        menu.addAction(tr("Remove from the project"), self.remove_asked.emit)
         menu.exec(self.list.mapToGlobal(place))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -169,27 +177,39 @@ def dropped_paths(mime: QMimeData) -> list[Path]:
 
 def describe(slide: SlideRecord) -> str:
     """Two or three lines for the list: name, what is predicted, and what people said."""
-    said = f"\nSaid: {slide.label}" if slide.label else ""
-    return f"{slide.name}\n{_state(slide)}{said}"
+    lines = [slide.name, _state(slide)]
+    if slide.label:
+        lines.append(tr("Said: {label}", label=spoken_class(slide.label)))
+    return "\n".join(lines)
 
 
 def _state(slide: SlideRecord) -> str:
     if not slide.found:
-        return "File not found"
-    unknown = " \N{MIDDLE DOT} resolution unknown" if slide.mpp is None else ""
-    if slide.predicted is None:
-        return f"Not predicted{unknown}"
-    if not slide.predicted:
-        return f"No tissue found{unknown}"
-    names = predicted_names(slide.predicted)
-    return f"{', '.join(f'{name} {slide.predicted[name]:.0%}' for name in names)}{unknown}"
+        return tr("File not found")
+    known = [_prediction(slide.predicted)]
+    if slide.mpp is None:
+        known.append(tr("resolution unknown"))
+    return " \N{MIDDLE DOT} ".join(known)
+
+
+def _prediction(predicted: Mapping[str, float] | None) -> str:
+    if not predicted:
+        return tr("Not predicted") if predicted is None else tr("No tissue found")
+    return ", ".join(
+        tr("{label} {percent:.0f}%", label=spoken_class(name), percent=100 * predicted[name])
+        for name in predicted_names(predicted)
+    )
 
 
 def _details(slide: SlideRecord) -> str:
-    mpp = "resolution unknown" if slide.mpp is None else f"{slide.mpp:.4g} \N{MICRO SIGN}m per pixel"
-    lines = [str(slide.path), f"{slide.width} x {slide.height} pixels, {mpp}, {slide.vendor}"]
+    size = tr("{width} x {height} pixels", width=slide.width, height=slide.height)
+    mpp = tr("resolution unknown") if slide.mpp is None else tr("{mpp:.4g} µm per pixel", mpp=slide.mpp)
     ranked = sorted((slide.predicted or {}).items(), key=lambda entry: -entry[1])
-    return "\n".join(lines + [f"{name}: {probability:.1%}" for name, probability in ranked])
+    shares = [
+        tr("{label}: {percent:.1f}%", label=spoken_class(name), percent=100 * probability)
+        for name, probability in ranked
+    ]
+    return "\n".join([str(slide.path), ", ".join((size, mpp, tr(slide.vendor))), *shares])
 
 
 def _thumbnail(path: Path, *, found: bool) -> QIcon:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QSplashScreen
 import histoloop
 from histoloop import paths
 from histoloop.gui.theme import application_icon
+from histoloop.language import tr
 
 SIZE_PX = QSize(460, 200)
 MARGIN_PX = 36
@@ -48,8 +49,8 @@ def _card() -> QPixmap:
     top = (SIZE_PX.height() - ICON_PX) // 2
     painter.drawPixmap(MARGIN_PX, top, application_icon().pixmap(QSize(ICON_PX, ICON_PX), ratio))
     _write(painter, top, 40, paths.APP_NAME, size_px=30, colour=INK)
-    _write(painter, top + 42, 22, f"Version {histoloop.__version__}", size_px=14, colour=FAINT)
-    _write(painter, top + 70, 22, "Opening…", size_px=14, colour=FAINT)
+    _write(painter, top + 42, 22, tr("Version {version}", version=histoloop.__version__), size_px=14, colour=FAINT)
+    _write(painter, top + 70, 22, tr("Opening…"), size_px=14, colour=FAINT)
     painter.end()
     return card
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from histoloop.language import tr
 from histoloop.workflows.demo_project import create_demo_project
 from histoloop.workflows.projects import import_slides, opened_project
 
@@ -92,5 +93,5 @@ def examine() -> Work[list[Finding]]:
     from histoloop.progress import Progress
     from histoloop.workflows.doctor import examine as look
 
-    yield Progress("Looking at this machine", 0, 1)
+    yield Progress(tr("Looking at this machine"), 0, 1)
     return look()

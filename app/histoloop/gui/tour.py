@@ -23,6 +23,8 @@ from histoloop.gui.mouse import drag
 from histoloop.gui.settings import Settings
 from histoloop.gui.similar_dialog import SimilarDialog
 from histoloop.gui.size_picker import STEP_PERCENT
+from histoloop.gui.translation import speak_as_chosen
+from histoloop.language import ENGLISH, tr
 from histoloop.slides.synthetic import SyntheticTissue
 from histoloop.store.files import write_beside
 from histoloop.workflows.demo_project import specifications
@@ -57,8 +59,8 @@ class Step:
     widgets: tuple[str, ...]
 
 
-def run_tour(out: Path) -> int:
-    """Write `01-….png`, … and `tour.json` into `out`; 0 when all went well.
+def run_tour(out: Path, language: str = ENGLISH.code) -> int:
+    """Write `01-….png`, … and `tour.json` into `out`, with the window in a language; 0 when all went well.
 
     What an earlier tour left there is replaced. The demo project is made in `out/project`, its export in `out/export`.
     """
@@ -68,7 +70,10 @@ def run_tour(out: Path) -> int:
     for part in (out / "project", out / "export"):
         shutil.rmtree(part, ignore_errors=True)
     application = make_application()
-    tour = _Tour(out, MainWindow(Settings(out / "settings.ini")))
+    settings = Settings(out / "settings.ini")
+    settings.set("language", language)
+    speak_as_chosen(application, settings)
+    tour = _Tour(out, MainWindow(settings))
     try:
         tour.run()
     except TourError as error:
@@ -153,7 +158,7 @@ class _Tour:
         self.picture("annotate", "A region to paint, begun with the model's mask")
         self._paint_by_hand(truth)
         window.viewer.replace_mask(truth)
-        self.wait(lambda: window.annotation_panel.saved.text() == "Saved", "the painting to be saved")
+        self.wait(lambda: window.annotation_panel.saved.text() == tr("Saved"), "the painting to be saved")
         self.picture("painted", "The region as the annotator wants it")
         self._answer(ANNOTATIONS)
         self.picture("annotated", "All questions are answered")
@@ -176,7 +181,7 @@ class _Tour:
             truth, before = self._truth_in_hand(), _active_id(window)
             window.viewer.replace_mask(truth)
             window.annotation_panel.choose_class(int(max(1, truth.max())))
-            self.wait(lambda: window.annotation_panel.saved.text() == "Saved", "the painting to be saved")
+            self.wait(lambda: window.annotation_panel.saved.text() == tr("Saved"), "the painting to be saved")
             window.actions_["finish"].trigger()
             self.wait(lambda before=before: _active_id(window) != before, "the region to be finished")  # type: ignore[misc]
         self.settle()
@@ -212,7 +217,7 @@ class _Tour:
             self.wait(lambda: viewer.painted_mask[row, column] == value, "a stroke to be painted")  # noqa: B023
             journal += 1
         viewer.set_tool("brush")
-        self.wait(lambda: self.window.annotation_panel.saved.text() == "Saved", "the strokes to be saved")
+        self.wait(lambda: self.window.annotation_panel.saved.text() == tr("Saved"), "the strokes to be saved")
         self.figures["strokes painted with the mouse"] = journal
         self.picture("strokes", "Strokes of brush and eraser")
 
@@ -279,7 +284,7 @@ class _Tour:
             window.actions_["next_label"].trigger()
         for _step in range(max(1, round(float(np.mean(truth > 0)) * 100 / STEP_PERCENT))):
             window.actions_["size_more"].trigger()
-        self.wait(lambda: panel.saved.text() == "Saved", "label and size to be saved")
+        self.wait(lambda: panel.saved.text() == tr("Saved"), "label and size to be saved")
         self.settle()
         self.picture("said", "The label of a slide, label and size of a region, and no mask")
         window.actions_["save_said"].trigger()
@@ -335,7 +340,7 @@ class _Tour:
         window = self.window
         window.commands.first_steps()
         (first,) = window.findChildren(FirstSteps)
-        self.wait(lambda: first.machine.text() != LOOKING and first.folder_said.text(), "the first steps")
+        self.wait(lambda: first.machine.text() != tr(LOOKING) and first.folder_said.text(), "the first steps")
         self.picture("first-steps", "What a first start asks and says", of=first)
         first.accept()
         self.settle()

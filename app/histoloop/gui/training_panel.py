@@ -10,6 +10,7 @@ from histoloop.gui.curve import TrainingCurve
 from histoloop.gui.learn_options import LearnOptions
 from histoloop.gui.rounds_curve import RoundsCurve
 from histoloop.gui.widgets import Panel, action_button, button, label, row, set_role
+from histoloop.language import mark, tr, tr_plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,18 +49,15 @@ class TrainingPanel(Panel):
 
     def show_lessons(self, lessons: Lessons, *, round_number: int) -> None:
         """What there is to learn from in the chosen way, and what is held out to measure."""
-        before = f"Round {round_number} is done. " if round_number else ""
-        held_out = f", {lessons.held_out} held out to measure" if lessons.held_out else ""
         way: LearnFrom = self.options.how().learn_from
-        if not lessons.suffice(way):
-            self.state.setText(f"{before}{_WANTED[way]}{_others(lessons, way)}")
-            return
-        self.state.setText(f"{before}{_there(lessons, way)} to learn from{held_out}.{_others(lessons, way)}")
+        before = tr("Round {round} is done.", round=round_number) if round_number else ""
+        there = _there(lessons, way) if lessons.suffice(way) else tr(_WANTED[way])
+        self.state.setText(" ".join(filter(None, (before, there, _others(lessons, way)))))
 
     def show_estimate(self, text: str) -> None:
         """How long a retraining in the chosen way may take; empty while none can begin."""
         self.estimate.setVisible(bool(text) and not self._running)
-        self.estimate.setText(f"Takes {text}.")
+        self.estimate.setText(tr("Takes {duration}.", duration=text))
 
     def show_rounds(self, rounds: Sequence[Measured]) -> None:
         """The rounds that were measured, in their order."""
@@ -99,31 +97,46 @@ class TrainingPanel(Panel):
 
 
 _WANTED: Mapping[LearnFrom, str] = {
-    "masks": "Paint at least one region, then retrain.",
-    "sizes": "Say of at least one region how much of it is foreground, or paint it, then retrain.",
-    "labels": "Label regions or slides of at least two classes, then retrain.",
-    "min-max": "Label regions or slides of at least two classes, then retrain.",
+    "masks": mark("Paint at least one region, then retrain."),
+    "sizes": mark("Say of at least one region how much of it is foreground, or paint it, then retrain."),
+    "labels": mark("Label regions or slides of at least two classes, then retrain."),
+    "min-max": mark("Label regions or slides of at least two classes, then retrain."),
 }
 
 
 def _there(lessons: Lessons, way: LearnFrom) -> str:
+    held_out = lessons.held_out
+    if not held_out:
+        return f"{_taught(lessons, way)}."
+    measured = tr_plural("{count} held out to measure", "{count} held out to measure", held_out)
+    return f"{_taught(lessons, way)}, {measured}."
+
+
+def _taught(lessons: Lessons, way: LearnFrom) -> str:
     if way == "masks":
-        return _count(lessons.masks, "painted region")
+        return tr_plural("{count} painted region to learn from", "{count} painted regions to learn from", lessons.masks)
     if way == "sizes":
-        return _count(lessons.sizes, "region") + " of known size"
-    return _count(lessons.labels, "label") + f" of {lessons.label_classes} classes"
+        return tr_plural(
+            "{count} region of known size to learn from", "{count} regions of known size to learn from", lessons.sizes
+        )
+    return tr_plural(
+        "{count} label of {classes} classes to learn from",
+        "{count} labels of {classes} classes to learn from",
+        lessons.labels,
+        classes=lessons.label_classes,
+    )
 
 
 def _others(lessons: Lessons, way: LearnFrom) -> str:
     """What the chosen way leaves unused."""
     only_sized = lessons.sizes - lessons.masks
     if way == "masks" and only_sized:
-        return f" {_count(only_sized, 'region')} with a size alone: learn from sizes to use them."
+        return tr_plural(
+            "{count} region with a size alone: learn from sizes to use it.",
+            "{count} regions with a size alone: learn from sizes to use them.",
+            only_sized,
+        )
     return ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
 
 
 class _Decision(QWidget):
@@ -136,33 +149,58 @@ class _Decision(QWidget):
         self.heading = label(role="heading", wrap=True)
         self.dice = label(role="figure")
         self.verdict = label(wrap=True)
-        self.similar = button("", tip="Regions that were learned from with the model's own masks")
-        self.show_new = QCheckBox("Show the new masks")
+        self.similar = button("", tip=tr("Regions that were learned from with the model's own masks"))
+        self.show_new = QCheckBox(tr("Show the new masks"))
         self.show_new.setChecked(True)
-        self.keep = action_button(actions["keep"], text="Keep", primary=True)
-        self.roll_back = action_button(actions["roll_back"], text="Roll back")
+        self.keep = action_button(actions["keep"], text=tr("Keep"), primary=True)
+        self.roll_back = action_button(actions["roll_back"], text=tr("Roll back"))
         for widget in (self.heading, self.dice, self.verdict, self.similar, self.show_new):
             panel.column.addWidget(widget)
         panel.column.addLayout(row(self.keep, self.roll_back, stretch=0))
         self.setLayout(panel.column)
 
     def show_candidate(self, candidate: Candidate) -> None:
-        count = "annotation" if candidate.annotations == 1 else "annotations"
-        self.heading.setText(f"Round {candidate.round}: learned from {candidate.annotations} {count}")
+        self.heading.setText(
+            tr_plural(
+                "Round {round}: learned from {count} annotation",
+                "Round {round}: learned from {count} annotations",
+                candidate.annotations,
+                round=candidate.round,
+            )
+        )
         self.show_new.setChecked(True)
         self.similar.setVisible(candidate.pseudo > 0)
-        self.similar.setText(f"Look at {_count(candidate.pseudo, 'similar region')}")
+        self.similar.setText(
+            tr_plural("Look at {count} similar region", "Look at {count} similar regions", candidate.pseudo)
+        )
         old, new = candidate.old_dice, candidate.new_dice
         self.dice.setVisible(old is not None and new is not None)
         if old is None or new is None:
             self.verdict.setText(
-                "No annotation is held out yet (the third one will be), so nothing could be measured. "
-                "Look at the new masks and decide."
+                tr(
+                    "No annotation is held out yet (the third one will be), so nothing could be measured. "
+                    "Look at the new masks and decide."
+                )
             )
             set_role(self.verdict, "muted")
             return
-        self.dice.setText(f"Dice {old:.3f} \N{RIGHTWARDS ARROW} {new:.3f}")
-        regions = "1 held-out region" if candidate.held_out == 1 else f"{candidate.held_out} held-out regions"
+        self.dice.setText(tr("Dice {old:.3f} → {new:.3f}", old=old, new=new))
         change = new - old
-        self.verdict.setText(f"{'Better' if change > 0 else 'Not better'} on {regions} ({change:+.3f}).")
+        self.verdict.setText(_verdict(change, held_out=candidate.held_out))
         set_role(self.verdict, "good" if change > 0 else "bad")
+
+
+def _verdict(change: float, *, held_out: int) -> str:
+    if change > 0:
+        return tr_plural(
+            "Better on {count} held-out region ({change:+.3f}).",
+            "Better on {count} held-out regions ({change:+.3f}).",
+            held_out,
+            change=change,
+        )
+    return tr_plural(
+        "Not better on {count} held-out region ({change:+.3f}).",
+        "Not better on {count} held-out regions ({change:+.3f}).",
+        held_out,
+        change=change,
+    )

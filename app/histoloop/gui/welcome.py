@@ -9,13 +9,14 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from histoloop.gui.theme import application_icon
 from histoloop.gui.widgets import button, label, row
+from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 WIDTH_PX = 560
-NOTICE = "Research use only. HistoLoop is not a diagnostic device."
+NOTICE = mark("Research use only. HistoLoop is not a diagnostic device.")
 
 
 class Welcome(QWidget):
@@ -32,13 +33,13 @@ class Welcome(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         picture = QLabel()
         picture.setPixmap(application_icon().pixmap(72, 72))
-        self.demo = button("Try the demo", primary=True, tip="Synthetic slides to play with, made in a minute")
-        self.new = button("New project…")
-        self.open = button("Open project…")
+        self.demo = button(tr("Try the demo"), primary=True, tip=tr("Synthetic slides to play with, made in a minute"))
+        self.new = button(tr("New project…"))
+        self.open = button(tr("Open project…"))
         self.demo.clicked.connect(self.demo_asked)
         self.new.clicked.connect(self.new_asked)
         self.open.clicked.connect(self.open_asked)
-        self._recent_heading = label("Recent projects", role="heading")
+        self._recent_heading = label(tr("Recent projects"), role="heading")
         self._recent = QVBoxLayout()
         self._recent.setSpacing(2)
         column = QVBoxLayout()
@@ -48,13 +49,15 @@ class Welcome(QWidget):
         column.addWidget(label("HistoLoop", role="title"))
         column.addWidget(
             label(
-                "Find glands and tumour on histology slides, answer the few questions that help most, and retrain with "
-                "one click. Everything stays on this machine.",
+                tr(
+                    "Find glands and tumour on histology slides, answer the few questions that help most, and retrain "
+                    "with one click. Everything stays on this machine."
+                ),
                 wrap=True,
             )
         )
         column.addLayout(row(self.demo, self.new, self.open))
-        column.addWidget(label("Or drop slides, pictures or folders into the window.", role="muted"))
+        column.addWidget(label(tr("Or drop slides, pictures or folders into the window."), role="muted"))
         column.addSpacing(8)
         column.addWidget(self._recent_heading)
         column.addLayout(self._recent)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from histoloop.inference.stitcher import upsample
+from histoloop.language import tr
 from histoloop.networks.drawing import Summary, draw, drawings, posterior_of, summarise
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import Tile, TileGrid, Window, tile_grid
@@ -89,7 +90,7 @@ def predict_slide(
     names = network.config.map_names(("",) * network.config.labels)
     maps = np.zeros((len(names), grid.height // stride, grid.width // stride), np.float32)
     covered = np.zeros(maps.shape[1:], np.bool_)
-    stage = f"Predicting {slide.path.name}"
+    stage = tr("Predicting {slide}", slide=slide.path.name)
     yield Progress(stage, 0, len(grid.tiles))
     with _evaluating(network), _decoded(slide, grid, readers=settings.readers) as windows:
         for number, (tile, pixels) in enumerate(windows, start=1):
@@ -101,16 +102,16 @@ def predict_slide(
             if foreground_HW is not None:
                 top, left, height, width = inner
                 sink.write(tile.core, foreground_HW[top : top + height, left : left + width], maps_KHW[:, *cells])
-            yield Progress(stage, number, count, f"tile {number} of {count}")
+            yield Progress(stage, number, count, tr("tile {number} of {count}", number=number, count=count))
     if not grid.tiles:
-        return SlidePrediction(None, None, "no tissue was found", 0, time.monotonic() - started)
+        return SlidePrediction(None, None, tr("no tissue was found"), 0, time.monotonic() - started)
     scores = _pooled(network, maps, covered, device)
     posterior = posterior_of(scores, network.config)
     if not network.config.decoder_channels:
         summary = summarise(drawings(network.config)[0], maps[:, covered], network.config, posterior=posterior)
         for tile in grid.tiles:
             sink.write(tile.core, _drawn(tile.core, maps, summary, network), maps[:, *_core_cells(tile.core, stride)])
-            yield Progress(stage, count, count, "drawing the masks")
+            yield Progress(stage, count, count, tr("drawing the masks"))
     return SlidePrediction(scores, posterior, "", count, time.monotonic() - started)
 
 

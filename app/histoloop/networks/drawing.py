@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp, softmax
 
+from histoloop.language import mark
 from histoloop.networks.config import CONSTANT, NetworkConfig
 
 Floats = NDArray[np.float32]
@@ -113,8 +114,8 @@ def draw(name: str, maps_KHW: Floats, summary: Summary, config: NetworkConfig) -
 
 
 def title(name: str) -> str:
-    """What a drawing is called in the window."""
-    return "Decoder" if name == DECODER else _drawing(name).title
+    """What a drawing is called in the window, in English; marked, for `tr`."""
+    return mark("Decoder") if name == DECODER else _drawing(name).title
 
 
 def takes_label(name: str) -> bool:
@@ -234,12 +235,12 @@ def _scaled(values: Floats, summary: Summary) -> Floats:
 
 
 DRAWINGS: Mapping[str, Drawing] = {
-    "cam": Drawing("Class activation map", _as_it_is, _cam),
+    "cam": Drawing(mark("Class activation map"), _as_it_is, _cam),
     "grad-cam": Drawing("Grad-CAM", _grad_cam_range, _grad_cam),
-    "attention": Drawing("Attention", _attention_norm, _attention),
-    "sigmoid": Drawing("Class activation map, one against the rest", _as_it_is, _sigmoid),
-    "size": Drawing("Class map against background", _as_it_is, _size, of_label=False),
-    MIN_MAX: Drawing("Min-max evidence", _evidence_range, _minmax, of_label=False),
+    "attention": Drawing(mark("Attention"), _attention_norm, _attention),
+    "sigmoid": Drawing(mark("Class activation map, one against the rest"), _as_it_is, _sigmoid),
+    "size": Drawing(mark("Class map against background"), _as_it_is, _size, of_label=False),
+    MIN_MAX: Drawing(mark("Min-max evidence"), _evidence_range, _minmax, of_label=False),
 }
 
 

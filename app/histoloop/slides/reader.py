@@ -20,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from histoloop.errors import SlideError
 from histoloop.geometry import Region
+from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -138,8 +139,8 @@ class Slide:
         if self.mpp is None:
             raise SlideError(
                 self.path,
-                "its resolution is unknown",
-                advice="Set the micrometres per pixel of this slide; the microscope or scanner states it.",
+                tr("its resolution is unknown"),
+                advice=tr("Set the micrometres per pixel of this slide; the microscope or scanner states it."),
             )
         downsample = mpp / self.mpp
         return self.read_scaled(
@@ -259,13 +260,13 @@ def _named_in_vms(folder: Path) -> Iterator[Path]:
 
 def _check_readable(file: Path) -> None:
     if not file.exists():
-        raise SlideError(file, "there is no such file", advice="Check the path, or connect the disk it is on.")
+        raise SlideError(file, tr("there is no such file"), advice=tr("Check the path, or connect the disk it is on."))
     if file.is_dir() and not any(file.glob("*.dcm")):
-        raise SlideError(file, "it is a folder", advice="Import the folder, or name a slide in it.")
+        raise SlideError(file, tr("it is a folder"), advice=tr("Import the folder, or name a slide in it."))
     if not os.access(file, os.R_OK):
-        raise SlideError(file, "you may not read it", advice="Ask for permission to read the file, or copy it.")
+        raise SlideError(file, tr("you may not read it"), advice=tr("Ask for permission to read the file, or copy it."))
     if file.is_file() and file.stat().st_size == 0:
-        raise SlideError(file, "it is empty", advice="Copy the file again: its transfer did not finish.")
+        raise SlideError(file, tr("it is empty"), advice=tr("Copy the file again: its transfer did not finish."))
 
 
 def _open_source(file: Path) -> _Source:
@@ -278,16 +279,16 @@ def _open_source(file: Path) -> _Source:
         return _PictureSource(file)
     raise SlideError(
         file,
-        "it is no slide that OpenSlide knows, and no PNG, JPEG, BMP or TIFF picture",
-        advice="Convert it to a pyramidal TIFF, or check that the file is whole.",
+        tr("it is no slide that OpenSlide knows, and no PNG, JPEG, BMP or TIFF picture"),
+        advice=tr("Convert it to a pyramidal TIFF, or check that the file is whole."),
     )
 
 
 def _broken(file: Path, reason: str) -> SlideError:
     return SlideError(
         file,
-        f"it cannot be read ({reason.rstrip('.')})",
-        advice="The file is damaged or incomplete: copy it again, or scan the glass again.",
+        tr("it cannot be read ({reason})", reason=reason.rstrip(".")),
+        advice=tr("The file is damaged or incomplete: copy it again, or scan the glass again."),
     )
 
 
@@ -301,7 +302,7 @@ class _OpenSlideSource:
             self.properties: Mapping[str, str] = dict(self._slide.properties)
         except (openslide.OpenSlideError, OSError, KeyError) as error:
             raise _broken(file, str(error)) from error
-        self.vendor = self.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
+        self.vendor = self.properties.get(openslide.PROPERTY_NAME_VENDOR, mark("unknown"))
         self.level_sizes = tuple(self._slide.level_dimensions)
         self._downsamples = tuple(self._slide.level_downsamples)
         self.mpp = self._mpp()
@@ -353,7 +354,7 @@ class _OpenSlideSource:
 class _PictureSource:
     """A plain picture, held in memory: one level."""
 
-    vendor = "picture"
+    vendor = mark("picture")
 
     def __init__(self, file: Path) -> None:
         self._pixels, self.mpp = _read_picture(file)
@@ -424,8 +425,8 @@ def _check_size(file: Path, pixels: int) -> None:
     if pixels > MAX_PICTURE_PX:
         raise SlideError(
             file,
-            f"it has {pixels / 1e6:.0f} million pixels and no pyramid",
-            advice="Convert it to a pyramidal tiled TIFF, which can be read piece by piece.",
+            tr("it has {millions:.0f} million pixels and no pyramid", millions=pixels / 1e6),
+            advice=tr("Convert it to a pyramidal tiled TIFF, which can be read piece by piece."),
         )
 
 

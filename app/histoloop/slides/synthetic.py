@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histoloop.geometry import Region
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.stain import Floats, rgb_from_stains, varied_stain
 
@@ -279,7 +280,7 @@ def write_synthetic_slide(path: Path, spec: SyntheticSpec) -> Work[Path]:
     try:
         strips = range(0, spec.height, _TILE_PX)
         for number, top in enumerate(strips):
-            yield Progress(f"Making {path.name}", number, len(strips))
+            yield Progress(tr("Making {slide}", slide=path.name), number, len(strips))
             height = min(_TILE_PX, spec.height - top)
             _add_strip(levels, tissue.read(Region(0, top, spec.width, height))[0])
         partial = path.with_name(f".{path.stem}.partial{path.suffix}")
@@ -288,7 +289,7 @@ def write_synthetic_slide(path: Path, spec: SyntheticSpec) -> Work[Path]:
     finally:
         for level in levels:
             level.encoded.close()
-    yield Progress(f"Making {path.name}", len(strips), len(strips))
+    yield Progress(tr("Making {slide}", slide=path.name), len(strips), len(strips))
     return path
 
 

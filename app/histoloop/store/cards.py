@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from histoloop.annotations.records import ClassScheme
 from histoloop.errors import ModelError
+from histoloop.language import tr
 from histoloop.networks.config import NetworkConfig
 from histoloop.store.toml import dump_toml
 
@@ -75,7 +76,7 @@ def read_card(text: str, *, source: str) -> Card:
     try:
         table = tomllib.loads(head)
     except tomllib.TOMLDecodeError as error:
-        raise _broken(source, f"its head is not TOML ({error})") from error
+        raise _broken(source, tr("its head is not TOML ({reason})", reason=error)) from error
     table.setdefault("parent", None)
     return _read_record(Card, {**table, "description": _without_title(body)}, source)
 
@@ -106,8 +107,8 @@ def list_models(*roots: Path) -> list[Path]:
 
 def unreadable(path: Path, error: Exception) -> ModelError:
     """The error for a file of a model folder that cannot be read."""
-    advice = "Choose another model, or copy this one's folder again, whole."
-    return ModelError(f"{path} cannot be read: {error}.", advice=advice)
+    advice = tr("Choose another model, or copy this one's folder again, whole.")
+    return ModelError(tr("{path} cannot be read: {reason}.", path=path, reason=error), advice=advice)
 
 
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def _split(text: str, source: str) -> tuple[str, str]:
     lines = text.splitlines()
     fences = [number for number, line in enumerate(lines) if line.strip() == FENCE][:2]
     if len(fences) < 2 or fences[0] != 0:
-        raise _broken(source, f"it does not begin with a TOML head between lines of {FENCE}")
+        raise _broken(source, tr("it does not begin with a TOML head between lines of {fence}", fence=FENCE))
     return "\n".join(lines[1 : fences[1]]), "\n".join(lines[fences[1] + 1 :])
 
 
@@ -170,10 +171,14 @@ def _checked(value: Any, kinds: tuple[Any, ...], key: str) -> Any:
 
 
 def _unknown_key(key: str, known: Mapping[str, Any], source: str) -> ModelError:
-    near = difflib.get_close_matches(key, known, n=1)
-    advice = f"Did you mean {near[0]!r}?" if near else "It may come from a newer HistoLoop: update the program."
-    return ModelError(f"{source}: unknown key {key!r}.", advice=advice)
+    advice = tr("It may come from a newer HistoLoop: update the program.")
+    if near := difflib.get_close_matches(key, known, n=1):
+        advice = tr("Did you mean {key!r}?", key=near[0])
+    return ModelError(tr("{source}: unknown key {key!r}.", source=source, key=key), advice=advice)
 
 
 def _broken(source: str, reason: str) -> ModelError:
-    return ModelError(f"{source} is not the card of a model: {reason}.", advice="Copy the model folder again, whole.")
+    return ModelError(
+        tr("{source} is not the card of a model: {reason}.", source=source, reason=reason),
+        advice=tr("Copy the model folder again, whole."),
+    )

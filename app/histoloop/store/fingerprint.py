@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import SlideError
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def fingerprint(path: Path) -> str:
         if path.suffix.lower() == ".mrxs" and companion.is_file():
             digest.update(companion.read_bytes())
     except OSError as error:
-        advice = "Check that the file is there and that you may read it."
+        advice = tr("Check that the file is there and that you may read it.")
         raise SlideError(path, error.strerror or str(error), advice=advice) from error
     return f"{size}-{digest.hexdigest()}"
 

@@ -11,6 +11,7 @@ import numpy as np
 import zarr
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store.files import folder_beside
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def open_map(folder: Path) -> SlideMap:
         group = zarr.open_group(folder, mode="r", zarr_format=3)
         attributes: dict[str, Any] = dict(group.attrs)
         if attributes["histoloop_map"] > FORMAT:
-            raise _unreadable(folder, "it was written by a newer HistoLoop")
+            raise _unreadable(folder, tr("it was written by a newer HistoLoop"))
         levels = tuple(_level_arrays(group))
         return SlideMap(
             folder=folder,
@@ -180,7 +181,10 @@ def open_map(folder: Path) -> SlideMap:
 
 
 def _unreadable(folder: Path, reason: str) -> ProjectError:
-    return ProjectError(f"The maps in {folder} cannot be read: {reason}.", advice="Predict the slide again.")
+    return ProjectError(
+        tr("The maps in {folder} cannot be read: {reason}.", folder=folder, reason=reason),
+        advice=tr("Predict the slide again."),
+    )
 
 
 def _create(

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from histoloop.errors import ModelError
+from histoloop.language import tr
 from histoloop.store.cards import CARD, WEIGHTS, Card, card_text, model_hash, unreadable
 from histoloop.store.files import folder_beside
 
@@ -57,10 +58,14 @@ def save_model(
             if back is not None:
                 save_file(back, partial / EARLIER, metadata={_DIGEST: _digest(model_hash(partial), back)})
     except FileExistsError as error:
-        raise ModelError(f"There is a model at {folder} already.", advice="Give the new one another name.") from error
+        raise ModelError(
+            tr("There is a model at {folder} already.", folder=folder), advice=tr("Give the new one another name.")
+        ) from error
     except (OSError, SafetensorError) as error:
-        advice = "Check that the folder may be written to and that the disk is not full."
-        raise ModelError(f"The model cannot be written to {folder}: {error}.", advice=advice) from error
+        advice = tr("Check that the folder may be written to and that the disk is not full.")
+        raise ModelError(
+            tr("The model cannot be written to {folder}: {reason}.", folder=folder, reason=error), advice=advice
+        ) from error
     return folder
 
 
@@ -82,8 +87,10 @@ def load_earlier(folder: Path) -> dict[str, Tensor]:
     path = folder / EARLIER
     if not path.is_file():
         raise ModelError(
-            f"{folder} does not keep its state of one epoch earlier.",
-            advice="Train it once more with this version of HistoLoop: `histoloop train` keeps it beside the weights.",
+            tr("{folder} does not keep its state of one epoch earlier.", folder=folder),
+            advice=tr(
+                "Train it once more with this version of HistoLoop: `histoloop train` keeps it beside the weights."
+            ),
         )
     try:
         with safe_open(path, framework="pt") as file:
@@ -94,7 +101,8 @@ def load_earlier(folder: Path) -> dict[str, Tensor]:
     weights = load_weights(folder)
     if digest != _digest(model_hash(folder), back) or not _fits(back, weights):
         raise ModelError(
-            f"{path} is broken, or not of the weights beside it.", advice="Copy the model folder again, whole."
+            tr("{path} is broken, or not of the weights beside it.", path=path),
+            advice=tr("Copy the model folder again, whole."),
         )
     return weights | {name: weights[name] + tensor.to(weights[name].dtype) for name, tensor in back.items()}
 

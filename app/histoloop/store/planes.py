@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ def read_plane(path: Path) -> Mask:
     try:
         with Image.open(path) as picture:
             if picture.mode != "L":
-                raise OSError(f"its pixels are {picture.mode}, not 8-bit grey")
+                raise OSError(tr("its pixels are {mode}, not 8-bit grey", mode=picture.mode))
             return np.array(picture, dtype=np.uint8)
     except (OSError, SyntaxError) as error:
-        advice = "Copy this file back from a backup of the project folder."
-        raise ProjectError(f"The mask {path} cannot be read: {error}.", advice=advice) from error
+        advice = tr("Copy this file back from a backup of the project folder.")
+        raise ProjectError(
+            tr("The mask {path} cannot be read: {reason}.", path=path, reason=error), advice=advice
+        ) from error

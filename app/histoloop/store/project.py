@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store import rows
 from histoloop.store.files import file_beside
 from histoloop.store.project_annotations import ProjectAnnotations
@@ -36,8 +37,8 @@ class Project(ProjectAnnotations, ProjectModels):
         """Make a new project in `folder` (made if missing) and open it; ProjectError when it holds one already."""
         path = folder / DATABASE
         if path.exists():
-            advice = "Open it, or choose another folder for the new one."
-            raise ProjectError(f"There is a project in {folder} already.", advice=advice)
+            advice = tr("Open it, or choose another folder for the new one.")
+            raise ProjectError(tr("There is a project in {folder} already.", folder=folder), advice=advice)
         try:
             for part in (folder, folder / "masks", folder / "maps", folder / "models"):
                 part.mkdir(parents=True, exist_ok=True)
@@ -49,8 +50,11 @@ class Project(ProjectAnnotations, ProjectModels):
                         scheme_json = rows.scheme_to_json(scheme)
                         database.insert("project", id=1, name=name, scheme=scheme_json, created=timestamp())
         except OSError as error:
-            advice = "Choose a folder that you may write to, on a disk with free space."
-            raise ProjectError(f"No project can be made in {folder}: {error.strerror}.", advice=advice) from error
+            advice = tr("Choose a folder that you may write to, on a disk with free space.")
+            raise ProjectError(
+                tr("No project can be made in {folder}: {reason}.", folder=folder, reason=error.strerror),
+                advice=advice,
+            ) from error
         return cls.open(folder)
 
     @classmethod
@@ -63,8 +67,8 @@ class Project(ProjectAnnotations, ProjectModels):
         folder = folder.absolute()
         path = folder / DATABASE
         if not path.is_file():
-            advice = f"Choose the folder that holds {DATABASE}, or make a new project."
-            raise ProjectError(f"There is no project in {folder}.", advice=advice)
+            advice = tr("Choose the folder that holds {file}, or make a new project.", file=DATABASE)
+            raise ProjectError(tr("There is no project in {folder}.", folder=folder), advice=advice)
         database = Database(path)
         try:
             database.check_is_project()

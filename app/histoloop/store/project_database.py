@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Database:
     def check_is_project(self) -> None:
         """Raise ProjectError for a database of something else."""
         if self._pragma("application_id") != APPLICATION_ID or self._pragma("user_version") < 1:
-            advice = f"Choose a folder whose {self.path.name} was made by HistoLoop."
-            raise ProjectError(f"{self.path} is not the database of a project.", advice=advice)
+            advice = tr("Choose a folder whose {file} was made by HistoLoop.", file=self.path.name)
+            raise ProjectError(tr("{path} is not the database of a project.", path=self.path), advice=advice)
 
     def use_write_ahead_log(self) -> None:
         """Let others read while one writes."""
@@ -49,8 +50,8 @@ class Database:
         """Bring the tables to the newest schema in one step, after a copy of an older database was put beside it."""
         version = self._pragma("user_version")
         if version > len(MIGRATIONS):
-            advice = "Update the program, or open one of the copies beside the database."
-            raise ProjectError(f"{self.path} was written by a newer HistoLoop.", advice=advice)
+            advice = tr("Update the program, or open one of the copies beside the database.")
+            raise ProjectError(tr("{path} was written by a newer HistoLoop.", path=self.path), advice=advice)
         if version == len(MIGRATIONS):
             return
         if version > 0:
@@ -73,8 +74,11 @@ class Database:
         self.run(f"PRAGMA user_version = {len(MIGRATIONS)}")
         if broken := self.all("PRAGMA foreign_key_check"):
             table = broken[0]["table"]
-            advice = "Restore the project's folder from a backup, or open it with the HistoLoop it was made with."
-            raise ProjectError(f"{self.path} refers to rows of its table {table} that are gone.", advice=advice)
+            advice = tr("Restore the project's folder from a backup, or open it with the HistoLoop it was made with.")
+            raise ProjectError(
+                tr("{path} refers to rows of its table {table} that are gone.", path=self.path, table=table),
+                advice=advice,
+            )
 
     def all(self, sql: str, *values: object, **named: object) -> list[sqlite3.Row]:
         """All rows of a query."""
@@ -149,10 +153,10 @@ class Database:
 
 def _advice(error: sqlite3.DatabaseError) -> str:
     if "locked" in str(error):
-        return "Another program is writing to this project: wait for it or close it, then try again."
+        return tr("Another program is writing to this project: wait for it or close it, then try again.")
     if isinstance(error, sqlite3.OperationalError):
-        return "Check that the project's folder may be written to and that its disk is not full."
-    return "The file is broken: restore the project's folder from a backup."
+        return tr("Check that the project's folder may be written to and that its disk is not full.")
+    return tr("The file is broken: restore the project's folder from a backup.")
 
 
 def timestamp() -> str:

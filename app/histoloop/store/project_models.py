@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store import rows
 from histoloop.store.cards import Card, load_card
 from histoloop.store.project_database import timestamp
@@ -89,7 +90,9 @@ class ProjectModels(ProjectPart):
     def _first_model(self, sql: str) -> ModelRecord:
         row = self._database.first(sql)
         if row is None:
-            raise ProjectError(f"{self.folder} has no such model yet.", advice="Choose a model for the project.")
+            raise ProjectError(
+                tr("{folder} has no such model yet.", folder=self.folder), advice=tr("Choose a model for the project.")
+            )
         return rows.model_of(row, self.models_folder)
 
     def _keep_current_model(self) -> None:

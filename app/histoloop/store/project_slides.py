@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store import rows
 from histoloop.store.fingerprint import find_by_fingerprint, fingerprint
 from histoloop.store.project_database import timestamp
@@ -27,13 +28,13 @@ class ProjectSlides(ProjectPart):
         the file cannot be read, ProjectError when its content is no longer what the project knows by this path.
         """
         path = path.absolute()
-        mark = fingerprint(path)
+        content = fingerprint(path)
         with self._database.transaction():
             if known := self._database.first("SELECT * FROM slide WHERE path = ?", str(path)):
-                _check_same(path, known["fingerprint"], mark)
+                _check_same(path, known["fingerprint"], content)
                 slide_id: int = known["id"]
                 self._database.run("UPDATE slide SET removed = NULL WHERE id = ?", slide_id)
-            elif lost := [slide for slide in self.slides() if not slide.found and slide.fingerprint == mark]:
+            elif lost := [slide for slide in self.slides() if not slide.found and slide.fingerprint == content]:
                 slide_id = lost[0].id
                 self._point_slide(slide_id, path)
             else:
@@ -42,7 +43,7 @@ class ProjectSlides(ProjectPart):
                     path=str(path),
                     relative_path=self._relative(path),
                     name=path.name,
-                    fingerprint=mark,
+                    fingerprint=content,
                     width=width,
                     height=height,
                     mpp=mpp,
@@ -143,5 +144,5 @@ class ProjectSlides(ProjectPart):
 
 def _check_same(path: Path, expected: str, found: str) -> None:
     if found != expected:
-        advice = "Choose the file that was added to the project, or add this one as a slide of its own."
-        raise ProjectError(f"{path} is not the slide it should be: its content differs.", advice=advice)
+        advice = tr("Choose the file that was added to the project, or add this one as a slide of its own.")
+        raise ProjectError(tr("{path} is not the slide it should be: its content differs.", path=path), advice=advice)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from histoloop.language import tr
 from histoloop.losses.consistency import pixel_consistency
 from histoloop.losses.segmentation import binary_cross_entropy, soft_dice
 from histoloop.training.features import FeatureBatch, FeatureTile, collate_features, decode, probability
@@ -121,7 +122,7 @@ def train_on_features(
     return (
         yield from fit(
             decoder,
-            stage="Training the masks",
+            stage=tr("Training the masks"),
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
             objective=objective,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from histoloop.language import tr
 from histoloop.training.augment import AugmentSettings, augment
 from histoloop.training.figures import multi_label_figures
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
@@ -108,7 +109,7 @@ def train_classifier(
     return (
         yield from fit(
             network,
-            stage="Training the classifier",
+            stage=tr("Training the classifier"),
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
             objective=objective,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from histoloop.errors import RecipeError
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.training.checkpoint import Checkpoint, Saved
 
@@ -120,6 +121,7 @@ def fit(
     for epoch in range(saved.epochs if saved else 0, settings.epochs):
         torch.manual_seed(epoch_seed(seed, epoch))
         network.train()
+        said = tr("epoch {epoch}", epoch=epoch + 1)
         losses: list[float] = []
         for batch in epoch_batches(epoch):
             rate = settings.rate(epoch * batches_per_epoch + len(losses), batches_per_epoch)
@@ -127,7 +129,7 @@ def fit(
             _check(losses[-1], stage=stage, epoch=epoch)
             if after_step:
                 after_step(epoch * batches_per_epoch + len(losses))
-            yield Progress(stage, epoch + len(losses) / batches_per_epoch, settings.epochs, f"epoch {epoch + 1}")
+            yield Progress(stage, epoch + len(losses) / batches_per_epoch, settings.epochs, said)
         now = _copy(network)
         figures: dict[str, float] = {"epoch": epoch + 1, "loss": sum(losses) / len(losses)}
         if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
@@ -141,7 +143,7 @@ def fit(
             state = Saved(epoch + 1, best.weights, best.figures, tuple(history), best.earlier)
             checkpoint.save(state, network, optimiser, learned)
         before = now
-        yield Progress(stage, epoch + 1, settings.epochs, f"epoch {epoch + 1}", figures)
+        yield Progress(stage, epoch + 1, settings.epochs, said, figures)
     assert best is not None  # the last epoch is always validated
     network.load_state_dict(best.weights)
     network.eval()
@@ -196,8 +198,8 @@ def _trainable(module: nn.Module) -> list[nn.Parameter]:
 def _check(loss: float, *, stage: str, epoch: int) -> None:
     if not math.isfinite(loss):
         raise RecipeError(
-            f"{stage}: the loss became {loss} in epoch {epoch + 1}.",
-            advice="Lower learning_rate in the recipe; nothing was saved or changed.",
+            tr("{stage}: the loss became {loss} in epoch {epoch}.", stage=stage, loss=loss, epoch=epoch + 1),
+            advice=tr("Lower learning_rate in the recipe; nothing was saved or changed."),
         )
 
 

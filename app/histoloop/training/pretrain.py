@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from histoloop.errors import DataError
+from histoloop.language import tr, tr_plural
 from histoloop.losses.simsiam import simsiam_loss
 from histoloop.networks.simsiam import SimSiam
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
@@ -106,7 +107,8 @@ def pretrain(
     """
     if len(tiles) < 2:
         raise DataError(
-            f"There are {len(tiles)} tiles to learn from.", advice="Give more slides, or slides with more tissue."
+            tr_plural("There is {count} tile to learn from.", "There are {count} tiles to learn from.", len(tiles)),
+            advice=tr("Give more slides, or slides with more tissue."),
         )
     torch.manual_seed(seed)
     network = SimSiam(backbone, projection=settings.projection, bottleneck=settings.bottleneck)
@@ -126,7 +128,7 @@ def pretrain(
     return (
         yield from fit(
             network,
-            stage="Learning from tiles without labels",
+            stage=tr("Learning from tiles without labels"),
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
             objective=objective,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from histoloop.language import tr
 from histoloop.losses.consistency import pixel_consistency
 from histoloop.losses.segmentation import binary_cross_entropy, soft_dice
 from histoloop.training.augment import AugmentSettings, augment
@@ -126,7 +127,7 @@ def train_decoder(
     return (
         yield from fit(
             network,
-            stage="Training the masks",
+            stage=tr("Training the masks"),
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
             objective=objective,

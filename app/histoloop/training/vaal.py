@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from histoloop.errors import RecipeError
+from histoloop.language import tr
 from histoloop.losses.vaal import discriminator_loss, kl_to_standard_normal, reconstruction_error, vae_adversarial
 from histoloop.networks.vaal import LatentDiscriminator, TileVae, VaeOutput
 from histoloop.progress import Progress, Work
@@ -99,13 +100,14 @@ def vaal_scores(
     networks = Adversaries(settings, device=device, generator=generator)
     annotated_draws = _draws(annotated_N.nonzero()[:, 0].cpu(), settings.batch_size, generator)
     other_draws = _draws(others_M, settings.batch_size, generator)
+    stage = tr("Comparing regions with the annotated ones")
     for step in range(1, settings.steps + 1):
         for _ in range(settings.vae_steps):
             figures = networks.update_vae(tiles[next(annotated_draws)], tiles[next(other_draws)])
         for _ in range(settings.discriminator_steps):
             figures |= networks.update_discriminator(tiles[next(annotated_draws)], tiles[next(other_draws)])
         _check_losses(figures, step)
-        yield Progress("Comparing regions with the annotated ones", step, settings.steps, f"step {step}", figures)
+        yield Progress(stage, step, settings.steps, tr("step {step}", step=step), figures)
     return -networks.annotated_logits(tiles[others_M]).double().cpu().numpy()
 
 
@@ -200,6 +202,6 @@ def _check_losses(figures: Mapping[str, float], step: int) -> None:
     for name, value in figures.items():
         if not math.isfinite(value):
             raise RecipeError(
-                f"VAAL: the loss '{name}' became {value} in step {step}.",
-                advice="Lower its learning_rate, or choose another strategy.",
+                tr("VAAL: the loss '{loss}' became {figure} in step {step}.", loss=name, figure=value, step=step),
+                advice=tr("Lower its learning_rate, or choose another strategy."),
             )

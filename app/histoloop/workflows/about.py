@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from histoloop.language import tr
 from histoloop.workflows.doctor import PACKAGES
 
 PROGRAM = "histoloop"
@@ -52,7 +53,7 @@ def licence_name(distribution: metadata.Distribution) -> str:
     if len(lines) == 1 and len(lines[0]) <= _LONGEST_NAME and lines[0] != "UNKNOWN" and "(c)" not in lines[0].lower():
         return lines[0]
     known = [line for line in said.get_all("Classifier") or () if line.startswith("License :: ")]
-    return ", ".join(line.rpartition(" :: ")[2] for line in known) or "see its licence text"
+    return ", ".join(line.rpartition(" :: ")[2] for line in known) or tr("see its licence text")
 
 
 def licence_text(package: str) -> str:

@@ -12,6 +12,7 @@ from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryS
 from histoloop.errors import DataError, ProjectError
 from histoloop.exchange.geojson import read_geojson_mask
 from histoloop.exchange.masks import read_mask
+from histoloop.language import tr, tr_plural
 from histoloop.store.maps import open_map
 from histoloop.workflows.masks import predicted_mask
 
@@ -116,7 +117,7 @@ def import_annotation(
     if mask_file is None:
         size = before.size if before is not None and size is None else size
         if label is None and size is None:
-            raise DataError("There is nothing to annotate with.", advice="Give a mask, a label or a size.")
+            raise DataError(tr("There is nothing to annotate with."), advice=tr("Give a mask, a label or a size."))
         return project.add_annotation_without_mask(
             slide.id, place, label=label, size=size, person=person, query_id=query_id
         )
@@ -136,7 +137,10 @@ def _mask_from_file(project: Project, file: Path, place: Region, mask_class: str
 
 def _check_label(project: Project, label: str | None) -> None:
     if label is not None and label not in project.scheme.label_names:
-        raise DataError(f"There is no label {label!r}.", advice=f"Name one of {', '.join(project.scheme.label_names)}.")
+        raise DataError(
+            tr("There is no label {label!r}.", label=label),
+            advice=tr("Name one of {names}.", names=", ".join(project.scheme.label_names)),
+        )
 
 
 def _place(
@@ -147,14 +151,21 @@ def _place(
         try:
             query = project.query(query_id)
         except ValueError as error:
-            raise ProjectError(f"There is no query {query_id}.", advice="List them with: histoloop query.") from error
+            raise ProjectError(
+                tr("There is no query {number}.", number=query_id), advice=tr("List them with: histoloop query.")
+            ) from error
         return project.slide(query.slide_id), query.region
     slide = _slide_called(project, slide_name)
     place = region or slide.extent
     if not slide.extent.contains(place):
         raise DataError(
-            f"The region reaches past {slide.name} ({slide.width} x {slide.height} pixels).",
-            advice="Give x, y, width and height in level-0 pixels of the slide.",
+            tr(
+                "The region reaches past {slide} ({width} x {height} pixels).",
+                slide=slide.name,
+                width=slide.width,
+                height=slide.height,
+            ),
+            advice=tr("Give x, y, width and height in level-0 pixels of the slide."),
         )
     return slide, place
 
@@ -163,10 +174,12 @@ def _slide_called(project: Project, name: str | None) -> SlideRecord:
     named = [slide for slide in project.slides() if name in (slide.name, str(slide.path), Path(slide.name).stem)]
     if len(named) != 1:
         names = ", ".join(slide.name for slide in project.slides()[:8])
-        raise ProjectError(
-            f"{len(named) or 'No'} slides are called {name!r}.",
-            advice=f"Name one by its file name or path: {names}.",
-        )
+        message = tr("No slides are called {name!r}.", name=name)
+        if named:
+            message = tr_plural(
+                "{count} slide is called {name!r}.", "{count} slides are called {name!r}.", len(named), name=name
+            )
+        raise ProjectError(message, advice=tr("Name one by its file name or path: {names}.", names=names))
     return named[0]
 
 
@@ -174,7 +187,11 @@ def _mask_value(project: Project, name: str) -> int:
     try:
         return project.scheme.mask_value(name)
     except ValueError as error:
-        raise DataError(f"{error}.", advice="Name one of these classes.") from error
+        names = ", ".join(project.scheme.mask_names)
+        raise DataError(
+            tr("no mask class {name!r}; there are {names}.", name=name, names=names),
+            advice=tr("Name one of these classes."),
+        ) from error
 
 
 def _fit(mask: Mask, place: Region, file: Path) -> Mask:
@@ -184,8 +201,15 @@ def _fit(mask: Mask, place: Region, file: Path) -> Mask:
         return mask
     if abs(width * place.height - height * place.width) > max(place.width, place.height):
         raise DataError(
-            f"{file} is {width} x {height} pixels; the region is {place.width} x {place.height}.",
-            advice="Give a mask of the region's size, or of the same proportions.",
+            tr(
+                "{file} is {mask_width} x {mask_height} pixels; the region is {width} x {height}.",
+                file=file,
+                mask_width=width,
+                mask_height=height,
+                width=place.width,
+                height=place.height,
+            ),
+            advice=tr("Give a mask of the region's size, or of the same proportions."),
         )
     return np.array(Image.fromarray(mask).resize((place.width, place.height), Image.Resampling.NEAREST))
 
@@ -196,7 +220,15 @@ def _in_scheme(mask: Mask, project: Project, value: int | None, file: Path) -> M
         return np.where(mask > 0, value, 0).astype(np.uint8)
     if int(mask.max(initial=0)) > len(project.scheme.masks):
         raise DataError(
-            f"{file} holds the value {int(mask.max())}; the project has {len(project.scheme.masks)} mask classes.",
-            advice=f"Say what its foreground is: --mask-class {' or '.join(project.scheme.mask_names)}.",
+            tr_plural(
+                "{file} holds the value {highest}; the project has {count} mask class.",
+                "{file} holds the value {highest}; the project has {count} mask classes.",
+                len(project.scheme.masks),
+                file=file,
+                highest=int(mask.max()),
+            ),
+            advice=tr(
+                "Say what its foreground is: --mask-class {names}.", names=" or ".join(project.scheme.mask_names)
+            ),
         )
     return mask

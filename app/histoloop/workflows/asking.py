@@ -16,6 +16,7 @@ from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.svm import fit_linear_svm
 from histoloop.acquisition.uncertainty import PassVariance
 from histoloop.errors import ProjectError
+from histoloop.language import tr, tr_plural
 from histoloop.networks.build import with_decoder
 from histoloop.networks.hybrid import Hybrid
 from histoloop.training.features import decode, probability
@@ -80,8 +81,8 @@ def _with_masks(model: LoadedModel, strategy: str) -> Hybrid:
         return model.network
     if strategy in OF_MASKS:
         raise ProjectError(
-            f"'{STRATEGIES[strategy].title}' needs a model that has learned masks.",
-            advice="Retrain from masks first, or ask where the model is unsure, or at random.",
+            tr("'{title}' needs a model that has learned masks.", title=tr(STRATEGIES[strategy].title)),
+            advice=tr("Retrain from masks first, or ask where the model is unsure, or at random."),
         )
     return with_decoder(model.network).to(model.device)
 
@@ -89,18 +90,22 @@ def _with_masks(model: LoadedModel, strategy: str) -> Hybrid:
 def _annotated(reader: RegionReader, strategy: str) -> list[ProjectRegion]:
     """Regions with masks that are not held out; ProjectError where the strategy needs more of them."""
     found = reader.all_annotated()
-    title = STRATEGIES[strategy].title
+    title = tr(STRATEGIES[strategy].title)
     needed = {"vaal": 1, "svm-margin": 2, "learned-loss": 2}.get(strategy, 0)
     if len(found) < needed:
-        regions = "one annotated region" if needed == 1 else f"{needed} annotated regions"
         raise ProjectError(
-            f"'{title}' needs {regions} to compare with.",
-            advice="Ask at random first, and paint what is asked.",
+            tr_plural(
+                "'{title}' needs one annotated region to compare with.",
+                "'{title}' needs {count} annotated regions to compare with.",
+                needed,
+                title=title,
+            ),
+            advice=tr("Ask at random first, and paint what is asked."),
         )
     if strategy == "svm-margin" and len({region.class_name for region in found}) < 2:
         raise ProjectError(
-            f"'{title}' needs annotated regions of two classes.",
-            advice="Label the slides (Slides panel), or ask in another way until both classes are annotated.",
+            tr("'{title}' needs annotated regions of two classes.", title=title),
+            advice=tr("Label the slides (Slides panel), or ask in another way until both classes are annotated."),
         )
     return found
 

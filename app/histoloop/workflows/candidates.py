@@ -11,6 +11,7 @@ import numpy as np
 from histoloop.acquisition.candidates import candidate_regions
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.geometry import Region
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import open_map
@@ -66,7 +67,7 @@ def find_candidates(project: Project, *, region_map_px: int = REGION_MAP_PX) -> 
     slides = [slide for slide in project.slides() if slide.found]
     found: list[Candidate] = []
     for number, record in enumerate(slides):
-        yield Progress("Looking for regions", number, len(slides), record.name)
+        yield Progress(tr("Looking for regions"), number, len(slides), record.name)
         folder = project.map_folder(record.id)
         if folder is None:
             continue

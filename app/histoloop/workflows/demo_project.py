@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.slides.synthetic import SyntheticLabel, SyntheticSpec, write_synthetic_slide
 from histoloop.store.project import DATABASE
 from histoloop.workflows.projects import create_project, import_slides
@@ -38,7 +39,10 @@ def create_demo_project(folder: Path, *, seed: int = 0) -> Work[Path]:
     Slides that an interrupted attempt left there are made again; a project in the folder is an error (ProjectError).
     """
     if (folder / DATABASE).exists():
-        raise ProjectError(f"There is a project in {folder} already.", advice="Choose another folder for the demo.")
+        raise ProjectError(
+            tr("There is a project in {folder} already.", folder=folder),
+            advice=tr("Choose another folder for the demo."),
+        )
     slides = folder / "slides"
     slides.mkdir(parents=True, exist_ok=True)
     for name, spec in specifications(seed).items():

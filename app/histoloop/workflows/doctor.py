@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import histoloop
 from histoloop import paths
+from histoloop.language import tr, tr_plural
 from histoloop.store.cards import list_models
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def examine() -> list[Finding]:
     """Everything that was looked at, in a fixed order; nothing is changed. Takes some seconds."""
     return [
         Finding("HistoLoop", "ok", histoloop.__version__),
-        Finding("Python", "ok", f"{platform.python_version()} on {platform.platform()}"),
+        Finding("Python", "ok", _python()),
         *(_package(name) for name in PACKAGES),
         _openslide(),
         _processors(),
@@ -58,11 +59,16 @@ def examine() -> list[Finding]:
     ]
 
 
+def _python() -> str:
+    return tr("{version} on {system}", version=platform.python_version(), system=platform.platform())
+
+
 def _package(name: str) -> Finding:
     try:
         return Finding(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "problem", "not installed", "Install HistoLoop again (make setup, or the installer).")
+        advice = tr("Install HistoLoop again (make setup, or the installer).")
+        return Finding(name, "problem", tr("not installed"), advice)
 
 
 def _openslide() -> Finding:
@@ -70,14 +76,15 @@ def _openslide() -> Finding:
         reader = importlib.import_module("histoloop.slides.reader")
         return Finding("OpenSlide", "ok", str(reader.openslide_version()))
     except (ImportError, OSError) as error:
-        return Finding("OpenSlide", "problem", str(error), "Install openslide-bin, which carries the library.")
+        return Finding("OpenSlide", "problem", str(error), tr("Install openslide-bin, which carries the library."))
 
 
 def _processors() -> Finding:
     cores = os.cpu_count() or 1
+    said = tr_plural("{count} core", "{count} cores", cores)
     if cores < 2:
-        return Finding("Processor", "note", "1 core", "Retraining and viewing share it; expect both to be slow.")
-    return Finding("Processor", "ok", f"{cores} cores")
+        return Finding(tr("Processor"), "note", said, tr("Retraining and viewing share it; expect both to be slow."))
+    return Finding(tr("Processor"), "ok", said)
 
 
 def _gpu() -> Finding:
@@ -85,17 +92,17 @@ def _gpu() -> Finding:
     if torch.cuda.is_available():
         name = f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
         if wrong := self_test("cuda"):
-            advice = "Update the graphics driver; until then choose Loop > Compute on the processor (--device cpu)."
+            advice = tr("Update the graphics driver; until then choose Loop > Compute on the processor (--device cpu).")
             return Finding("GPU", "problem", f"{name}: {wrong}", advice)
         return Finding("GPU", "ok", name)
     if torch.version.cuda is None:
-        return Finding("GPU", "note", "this PyTorch has no CUDA", "Retraining runs on the processor, which is slower.")
-    return Finding(
-        "GPU",
-        "note",
-        "no CUDA GPU can be used",
-        f"Retraining runs on the processor. With an NVIDIA GPU, install a driver for CUDA {torch.version.cuda}.",
+        advice = tr("Retraining runs on the processor, which is slower.")
+        return Finding("GPU", "note", tr("this PyTorch has no CUDA"), advice)
+    advice = tr(
+        "Retraining runs on the processor. With an NVIDIA GPU, install a driver for CUDA {version}.",
+        version=torch.version.cuda,
     )
+    return Finding("GPU", "note", tr("no CUDA GPU can be used"), advice)
 
 
 def self_test(device: str) -> str:
@@ -107,8 +114,8 @@ def self_test(device: str) -> str:
     try:
         found = torch.nn.functional.conv2d(tiles_BCHW.to(device), weights.to(device)).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        return f"it cannot compute ({str(error).strip().splitlines()[0]})"
-    return "" if torch.allclose(found, expected, rtol=1e-2, atol=1e-2) else "it computes wrongly"
+        return tr("it cannot compute ({reason})", reason=str(error).strip().splitlines()[0])
+    return "" if torch.allclose(found, expected, rtol=1e-2, atol=1e-2) else tr("it computes wrongly")
 
 
 def in_words(findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -117,31 +124,38 @@ def in_words(findings: Sequence[Finding]) -> tuple[str, ...]:
     said = []
     if (gpu := by_name.get("GPU")) is not None and gpu.state != "problem":
         if gpu.state == "ok":
-            said.append(f"The GPU works ({gpu.value}): predicting and retraining run on it.")
+            said.append(tr("The GPU works ({device}): predicting and retraining run on it.", device=gpu.value))
         else:
-            said.append(f"No GPU is used ({gpu.value}). Everything works all the same, only slower. {gpu.advice}")
+            unused = tr("No GPU is used ({reason}). Everything works all the same, only slower.", reason=gpu.value)
+            said.append(f"{unused} {gpu.advice}")
     if (opengl := by_name.get("OpenGL")) is not None and opengl.state == "ok":
         slow = any(word in opengl.value.lower() for word in SOFTWARE_RENDERERS)
-        said.append("Slides are drawn by the processor: zooming is slower." if slow else "Slides are drawn by the GPU.")
-    said += [f"{one.name}: {one.value}. {one.advice}" for one in findings if one.state == "problem"]
+        said.append(
+            tr("Slides are drawn by the processor: zooming is slower.") if slow else tr("Slides are drawn by the GPU.")
+        )
+    said += [_problem(one) for one in findings if one.state == "problem"]
     return tuple(said)
+
+
+def _problem(one: Finding) -> str:
+    return " ".join((tr("{part}: {reason}.", part=one.name, reason=one.value), one.advice))
 
 
 def _opengl() -> Finding:
     """Ask a child process to make an OpenGL context, since a broken driver can end the process that tries."""
     command = [*_command_line(), "probe-opengl"]
-    advice = "Install or update the graphics driver (on Linux without a GPU: libgl1-mesa-dri); run it on a desktop."
+    advice = tr("Install or update the graphics driver (on Linux without a GPU: libgl1-mesa-dri); run it on a desktop.")
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return Finding("OpenGL", "note", "no display", "The window needs a display; the command line does not.")
+        return Finding("OpenGL", "note", tr("no display"), tr("The window needs a display; the command line does not."))
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False, creationflags=_NO_CONSOLE
         )
     except subprocess.TimeoutExpired:
-        return Finding("OpenGL", "problem", "the graphics driver does not answer", advice)
+        return Finding("OpenGL", "problem", tr("the graphics driver does not answer"), advice)
     if done.returncode != 0:
-        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
-        return Finding("OpenGL", "problem", reason, advice)
+        lines = done.stderr.strip().splitlines() or [tr("exit code {code}", code=done.returncode)]
+        return Finding("OpenGL", "problem", lines[-1], advice)
     found = json.loads(done.stdout.strip().splitlines()[-1])
     return Finding("OpenGL", "ok", f"{found['version']} ({found['renderer']})")
 
@@ -157,8 +171,9 @@ def _command_line() -> list[str]:
 def _models() -> Finding:
     names = [folder.name for folder in list_models(paths.shipped_models())]
     if not names:
-        return Finding("Models", "problem", "none are shipped", "Install HistoLoop again: its models are missing.")
-    return Finding("Models", "ok", ", ".join(names))
+        advice = tr("Install HistoLoop again: its models are missing.")
+        return Finding(tr("Models"), "problem", tr("none are shipped"), advice)
+    return Finding(tr("Models"), "ok", ", ".join(names))
 
 
 def _disk() -> Finding:
@@ -166,5 +181,6 @@ def _disk() -> Finding:
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free / 1e9
     if free < ENOUGH_DISK_GB:
-        return Finding("Disk", "note", f"{free:.1f} GB free at {there}", "Maps and models need room: free some.")
-    return Finding("Disk", "ok", f"{free:.0f} GB free at {there}")
+        little = tr("{free:.1f} GB free at {folder}", free=free, folder=there)
+        return Finding(tr("Disk"), "note", little, tr("Maps and models need room: free some."))
+    return Finding(tr("Disk"), "ok", tr("{free:.0f} GB free at {folder}", free=free, folder=there))

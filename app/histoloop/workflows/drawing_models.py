@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from histoloop.annotations.class_names import spoken_class
 from histoloop.annotations.records import ClassScheme
 from histoloop.errors import ModelError, ProjectError
+from histoloop.language import tr
 from histoloop.networks.config import NetworkConfig
 from histoloop.networks.drawing import drawings, takes_label, weighs_both_sides
 from histoloop.store.cards import Card, load_card, model_hash
@@ -95,7 +97,7 @@ def drawing_models(project: Project) -> list[DrawingModel]:
             card = load_card(record.folder)
         except ModelError:
             continue
-        name = f"Round {record.round}" if record.round else card.name
+        name = tr("Round {number}", number=record.round) if record.round else card.name
         labels = card.scheme.label_names
         found.append(DrawingModel(record.id, name, card.title, record.status, card.network, labels, card.threshold))
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)
@@ -138,8 +140,13 @@ def scheme_in_project(card: Card, scheme: ClassScheme) -> ClassScheme:
     absent = sorted({label.mask for label in card.scheme.labels} - set(scheme.mask_names))
     if absent:
         raise ModelError(
-            f"{card.name} draws {' and '.join(absent)}, this project knows {' and '.join(scheme.mask_names)}.",
-            advice="Choose a model with the mask classes of the project, or start a new project from this one.",
+            tr(
+                "{model} draws {classes}, this project knows {known}.",
+                model=card.name,
+                classes=", ".join(map(spoken_class, absent)),
+                known=", ".join(map(spoken_class, scheme.mask_names)),
+            ),
+            advice=tr("Choose a model with the mask classes of the project, or start a new project from this one."),
         )
     return ClassScheme(card.scheme.labels, scheme.masks)
 
@@ -149,7 +156,9 @@ def check_new_model(project: Project, source: str | Path) -> Card:
     card = load_card(find_model(source))
     scheme_in_project(card, project.scheme)
     if card in [_card_or_none(record) for record in project.models()]:
-        raise ModelError(f"{card.name} is in this project already.", advice="Choose it in the list of models.")
+        raise ModelError(
+            tr("{model} is in this project already.", model=card.name), advice=tr("Choose it in the list of models.")
+        )
     return card
 
 
@@ -166,8 +175,10 @@ def add_model(project: Project, source: str | Path) -> ModelRecord:
         with folder_beside(target) as partial:
             shutil.copytree(folder, partial, dirs_exist_ok=True)
     except OSError as error:
-        advice = "Check that the project's folder may be written to and that its disk is not full."
-        raise ProjectError(f"The model cannot be copied to {target}: {error}.", advice=advice) from error
+        advice = tr("Check that the project's folder may be written to and that its disk is not full.")
+        raise ProjectError(
+            tr("The model cannot be copied to {folder}: {reason}.", folder=target, reason=error), advice=advice
+        ) from error
     return project.add_model(target.name, hash=digest, parent=None, round=0, status=ModelStatus.KEPT)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from histoloop.language import tr, tr_plural
 from histoloop.workflows.rounds import HowToLearn, lessons
 
 if TYPE_CHECKING:
@@ -53,13 +54,13 @@ def estimate(project: Project, how: HowToLearn) -> Estimate:
         if seconds is not None and record.figures.get(kind_figure(how)) is not None:
             before = _longer_of(record.figures, how)
             scaled = seconds * longer / before
-            return Estimate(scaled, True, f"{in_words(scaled)}, as the last such round")
+            return Estimate(scaled, True, tr("{time}, as the last such round", time=in_words(scaled)))
     there = how.pace == "self-supervised" and any((project.folder / "pretrained").glob("*.safetensors"))
     seconds = SECONDS["labels", "full"] if there else SECONDS[how.learn_from, how.pace]
     seconds = seconds * longer + _predicting(project)
     if how.pace == "quick":
         seconds += SECONDS_PER_REGION * lessons(project).masks
-    return Estimate(seconds, False, f"{in_words(seconds)} on two processor cores, less on a GPU")
+    return Estimate(seconds, False, tr("{time} on two processor cores, less on a GPU", time=in_words(seconds)))
 
 
 def kind_figure(how: HowToLearn) -> str:
@@ -98,10 +99,12 @@ def _predicting(project: Project) -> float:
 def in_words(seconds: float) -> str:
     """About so long, as a person would say it."""
     if seconds < 50:
-        return f"about {max(5, round(seconds / 5) * 5)} s"
+        return tr("about {seconds} s", seconds=max(5, round(seconds / 5) * 5))
     if seconds < 90:
-        return "about a minute"
+        return tr("about a minute")
     if seconds < 50 * 60:
-        return f"about {round(seconds / 60)} minutes"
+        return tr_plural("about {count} minute", "about {count} minutes", round(seconds / 60))
     hours = seconds / 3600
-    return "about an hour" if hours < 1.5 else f"about {round(hours)} hours"
+    if hours < 1.5:
+        return tr("about an hour")
+    return tr_plural("about {count} hour", "about {count} hours", round(hours))

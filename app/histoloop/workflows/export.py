@@ -9,6 +9,7 @@ from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.masks import write_mask_png, write_mask_tiff
 from histoloop.exchange.tables import Said, SlideSummary, mask_areas, write_areas, write_said, write_summary
 from histoloop.inference.contours import Polygon, polygons_of_mask
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.workflows.masks import SlideMask, mask_of_slide
 from histoloop.workflows.naming import unique_stems
@@ -37,7 +38,10 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(f"{out} cannot be made: {error}.", advice="Choose a folder you may write to.") from error
+        raise ExportError(
+            tr("{folder} cannot be made: {reason}.", folder=out, reason=error),
+            advice=tr("Choose a folder you may write to."),
+        ) from error
     files: list[Path] = []
     failed: list[tuple[str, str]] = []
     rows: list[SlideSummary] = []
@@ -46,11 +50,11 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     stems = unique_stems([record.path for record in slides])
     said: list[Said] = []
     for number, record in enumerate(slides):
-        yield Progress("Exporting", number, len(slides), record.name)
+        yield Progress(tr("Exporting"), number, len(slides), record.name)
         said += (of_slide := _said_of(project, record))
         found = mask_of_slide(project, record.id)
         if found is None:
-            failed.append((record.name, "it is not predicted yet; predict it, then export again"))
+            failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
             rows.append(SlideSummary(record.name, "not predicted", label=record.label or ""))
             continue
         polygons = polygons_of_mask(
@@ -63,7 +67,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     write_summary(out / "summary.csv", rows, project.scheme)
     write_areas(out / "areas.csv", shapes, project.scheme)
     write_said(out / "annotations.csv", said)
-    yield Progress("Exporting", len(slides), len(slides))
+    yield Progress(tr("Exporting"), len(slides), len(slides))
     tables = (out / "summary.csv", out / "areas.csv", out / "annotations.csv")
     return ExportReport((*files, *tables), tuple(failed))
 

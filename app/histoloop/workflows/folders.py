@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from histoloop.language import tr
 from histoloop.workflows.doctor import ENOUGH_DISK_GB
 
 if TYPE_CHECKING:
@@ -31,23 +32,33 @@ class FolderState:
 def look_at_folder(folder: Path) -> FolderState:
     """Try to write where the folder is, or where it would be made; nothing stays there. May wait for a network."""
     if not folder.is_absolute():
-        return FolderState(False, "Give a whole path, from the root or the drive on.")
+        return FolderState(False, tr("Give a whole path, from the root or the drive on."))
     there = next((place for place in (folder, *folder.parents) if place.exists()), None)
     if there is None:
-        return FolderState(False, f"There is no {folder.anchor or folder}: connect the disk, or choose another folder.")
+        missing = folder.anchor or folder
+        said = tr("There is no {place}: connect the disk, or choose another folder.", place=missing)
+        return FolderState(False, said)
     if not there.is_dir():
-        return FolderState(False, f"{there} is a file: choose a folder.")
+        return FolderState(False, tr("{path} is a file: choose a folder.", path=there))
     try:
         with tempfile.TemporaryFile(dir=there) as trial:
             trial.write(b"HistoLoop")
         free_gb = shutil.disk_usage(there).free / 1e9
     except OSError as error:
-        return FolderState(False, f"You may not write to {there} ({error.strerror}): choose a folder of your own.")
-    said = f"{free_gb:.0f} GB are free there."
+        return FolderState(
+            False,
+            tr(
+                "You may not write to {folder} ({reason}): choose a folder of your own.",
+                folder=there,
+                reason=error.strerror,
+            ),
+        )
+    said = tr("{free:.0f} GB are free there.", free=free_gb)
     if free_gb < ENOUGH_DISK_GB:
-        said = f"Only {free_gb:.1f} GB are free there: maps and models need more."
+        said = tr("Only {free:.1f} GB are free there: maps and models need more.", free=free_gb)
     if is_on_network(there):
-        said += " It is on a network: that works, but a folder on a disk of this machine is quicker and safer."
+        slow = tr("It is on a network: that works, but a folder on a disk of this machine is quicker and safer.")
+        said = f"{said} {slow}"
     return FolderState(True, said)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from histoloop.errors import DeviceError, ModelError
+from histoloop.language import tr
 from histoloop.networks.build import build_network
 from histoloop.networks.network import SlideNetwork
 from histoloop.store.cards import Card, load_card, model_hash
@@ -30,14 +31,15 @@ class LoadedModel:
 def choose_device(name: str) -> torch.device:
     """'auto' takes a working CUDA GPU if there is one; DeviceError when 'cuda' is asked for and there is none."""
     if name not in ("auto", "cpu", "cuda"):
-        raise DeviceError(f"There is no device {name!r}.", advice="Choose auto, cpu or cuda.")
+        raise DeviceError(tr("There is no device {name!r}.", name=name), advice=tr("Choose auto, cpu or cuda."))
     if name == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")
     if name == "cuda":
         raise DeviceError(
-            "No CUDA GPU can be used.", advice="Run `histoloop doctor` to see why, or choose the device cpu or auto."
+            tr("No CUDA GPU can be used."),
+            advice=tr("Run `histoloop doctor` to see why, or choose the device cpu or auto."),
         )
     return torch.device("cpu")
 
@@ -58,8 +60,8 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
         network.load_state_dict(load_weights(folder))
     except RuntimeError as error:
         raise ModelError(
-            f"The weights in {folder} do not fit the network its card describes.",
-            advice="Copy the model folder again, whole, or choose another model.",
+            tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
+            advice=tr("Copy the model folder again, whole, or choose another model."),
         ) from error
     return LoadedModel(folder, card, network.eval().to(device), model_hash(folder), device)
 

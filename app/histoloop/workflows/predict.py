@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from histoloop.errors import HistoLoopError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import MapWriter
@@ -37,14 +38,14 @@ def predict_project(
     predicted: list[int] = []
     failed: list[tuple[str, str]] = []
     for number, slide in enumerate(wanted):
-        yield Progress(f"Predicting {slide.name}", number, len(wanted))
+        yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
             if project.map_folder(slide.id, record.id) is None:
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
             predicted.append(slide.id)
         except HistoLoopError as error:
             failed.append((slide.name, str(error)))
-    yield Progress("Predicting", len(wanted), len(wanted))
+    yield Progress(tr("Predicting"), len(wanted), len(wanted))
     return PredictReport(tuple(predicted), tuple(failed))
 
 

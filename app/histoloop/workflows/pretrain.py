@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from histoloop.errors import ModelError, RecipeError
+from histoloop.language import tr
 from histoloop.networks.backbones import build_backbone
 from histoloop.store.cards import WEIGHTS, load_card
 from histoloop.store.files import file_beside
@@ -135,9 +136,13 @@ def pretrain_base(
 
 def _plan(recipe: str, *, out: Path, start: str | None, epochs: int | None) -> Recipe:
     if out.suffix != ".safetensors":
-        raise ModelError(f"{out} is no .safetensors file.", advice="Give a name that ends in .safetensors.")
+        raise ModelError(
+            tr("{path} is no .safetensors file.", path=out), advice=tr("Give a name that ends in .safetensors.")
+        )
     if out.exists():
-        raise ModelError(f"{out} exists already.", advice="Give a new file: weights are never overwritten.")
+        raise ModelError(
+            tr("{path} exists already.", path=out), advice=tr("Give a new file: weights are never overwritten.")
+        )
     plan = load_recipe(recipe_path(recipe)).with_epochs(epochs)
     if start is None:
         return plan
@@ -227,5 +232,5 @@ def _save(
         with file_beside(out) as partial:
             save_file(tensors, partial, metadata=about)
     except OSError as error:
-        advice = "Check that the folder may be written to and that the disk is not full."
-        raise ModelError(f"{out} cannot be written: {error}.", advice=advice) from error
+        advice = tr("Check that the folder may be written to and that the disk is not full.")
+        raise ModelError(tr("{path} cannot be written: {reason}.", path=out, reason=error), advice=advice) from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.geometry import Region
+from histoloop.language import tr
 from histoloop.store.records import SlideRecord
 from histoloop.store.tensors import TensorCache
 from histoloop.training.features import Features, extract, view_of
@@ -102,7 +103,14 @@ class ProjectRegion:
     def name(self) -> str:
         """For people."""
         place = self.region
-        return f"{self.slide.name}, {place.width} x {place.height} at {place.x}, {place.y}"
+        return tr(
+            "{slide}, {width} x {height} at {x}, {y}",
+            slide=self.slide.name,
+            width=place.width,
+            height=place.height,
+            x=place.x,
+            y=place.y,
+        )
 
     def features(self) -> Features:
         """What the frozen classifier sees."""

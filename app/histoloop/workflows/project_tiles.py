@@ -9,6 +9,7 @@ import numpy as np
 
 from histoloop.acquisition.candidates import candidate_regions
 from histoloop.geometry import Region
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.tissue import find_tissue
 from histoloop.training.readers.tiles import shrink_foreground
@@ -49,7 +50,7 @@ def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[Tra
     found = weak_annotations(project)
     slides = {record.id: record for record in project.slides()}
     for number, annotation in enumerate(found):
-        yield Progress("Reading annotations", number, len(found))
+        yield Progress(tr("Reading annotations"), number, len(found))
         if annotation.held_out and annotation.mask_id is None:
             continue  # it shares pixels with what measures
         tiles = _read(project, slides[annotation.slide_id], annotation, model)
@@ -119,7 +120,7 @@ def regions_left(project: Project, *, mpp: float, count: int, seed: int) -> Work
     slides = [slide for slide in project.slides() if slide.found]
     left: list[list[Place]] = []
     for number, record in enumerate(slides):
-        yield Progress("Looking for regions", number, len(slides), record.name)
+        yield Progress(tr("Looking for regions"), number, len(slides), record.name)
         asked = asked_before(project, record.id)
         with open_project_slide(record) as slide:
             tissue = find_tissue(slide)
@@ -135,7 +136,7 @@ def unlabelled_tiles(places: Sequence[Place], model: LoadedModel) -> Work[list[T
     """The regions as tiles of which nothing is known."""
     tiles: list[TrainingTile] = []
     for number, (record, region) in enumerate(places):
-        yield Progress("Reading regions", number, len(places), record.name)
+        yield Progress(tr("Reading regions"), number, len(places), record.name)
         with open_project_slide(record) as slide:
             pixels = read_pixels(slide, region, working_downsample(record.mpp, model.card.mpp))
         tiles.append(TrainingTile(pixels, None, None, _name(record, region), record.name))

@@ -9,6 +9,7 @@ import numpy as np
 
 from histoloop.errors import DataError, SlideError
 from histoloop.geometry import Region
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.reader import Pixels
 from histoloop.slides.tissue import find_tissue
@@ -48,21 +49,21 @@ def read_project_tissue(project: Project, *, count: int, crop_px: int, scale: fl
     warnings: list[str] = []
     records = project.slides()
     for number, record in enumerate(records):
-        yield Progress("Looking for tissue", number, len(records), record.name)
+        yield Progress(tr("Looking for tissue"), number, len(records), record.name)
         try:
             with open_project_slide(record) as slide:
                 squares.append((record, _squares(slide, round(side_px * working_downsample(record.mpp, mpp)))))
         except SlideError as error:
-            warnings.append(f"{record.name} was left out: {error}")
+            warnings.append(tr("{slide} was left out: {reason}", slide=record.name, reason=error))
     if not squares:
-        advice = "Import slides, or connect the disk they are on."
-        raise DataError(" ".join(["No slide of the project can be read.", *warnings]), advice=advice)
+        advice = tr("Import slides, or connect the disk they are on.")
+        raise DataError(" ".join([tr("No slide of the project can be read."), *warnings]), advice=advice)
     shares = _shares([len(found) for _record, found in squares], count)
     tiles: list[Pixels] = []
     for (record, found), share in zip(squares, shares, strict=True):
         with open_project_slide(record) as slide:
             for index in np.linspace(0, len(found) - 1, share).round().astype(int).tolist():
-                yield Progress("Reading tissue", len(tiles), sum(shares), record.name)
+                yield Progress(tr("Reading tissue"), len(tiles), sum(shares), record.name)
                 tiles.append(_pixels(slide, found[index], working_downsample(record.mpp, mpp)))
     return ProjectTissue(tuple(tiles), tuple(warnings))
 

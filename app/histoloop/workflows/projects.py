@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from histoloop.errors import HistoLoopError, ProjectError, SlideError
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.reader import Slide, find_slides, open_slide
 from histoloop.store.cards import load_card, model_hash
@@ -44,8 +45,10 @@ def _copy_model(source: Path, target: Path) -> None:
     try:
         shutil.copytree(source, target, dirs_exist_ok=True)
     except OSError as error:
-        advice = "Choose a folder that you may write to, on a disk with free space."
-        raise ProjectError(f"The model cannot be copied to {target}: {error}.", advice=advice) from error
+        advice = tr("Choose a folder that you may write to, on a disk with free space.")
+        raise ProjectError(
+            tr("The model cannot be copied to {folder}: {reason}.", folder=target, reason=error), advice=advice
+        ) from error
 
 
 def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None = None) -> Work[ImportReport]:
@@ -59,7 +62,7 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
     repeated: list[Path] = []
     failed: list[tuple[Path, str]] = []
     for number, file in enumerate(files):
-        yield Progress("Importing", number, len(files), file.name)
+        yield Progress(tr("Importing"), number, len(files), file.name)
         path = file.resolve()
         if path in known:
             repeated.append(file)
@@ -69,7 +72,7 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
             known.add(path)
         except HistoLoopError as error:
             failed.append((file, str(error)))
-    yield Progress("Importing", len(files), len(files))
+    yield Progress(tr("Importing"), len(files), len(files))
     return ImportReport(tuple(added), tuple(repeated), tuple(failed))
 
 
@@ -100,8 +103,8 @@ def open_project_slide(record: SlideRecord) -> Slide:
     if not record.path.exists():
         raise SlideError(
             record.path,
-            "the file is not where it was",
-            advice="Connect its disk, or use 'Find moved slides' and point to the folder it is in now.",
+            tr("the file is not where it was"),
+            advice=tr("Connect its disk, or use 'Find moved slides' and point to the folder it is in now."),
         )
     return open_slide(record.path, mpp=record.mpp)
 

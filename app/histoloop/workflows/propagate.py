@@ -13,6 +13,7 @@ from PIL import Image
 
 from histoloop.acquisition.propagation import capped_k, colour_histograms, distance_matrix, nearest_annotated
 from histoloop.geometry import Region
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.store.files import write_beside
 from histoloop.workflows.projects import save_thumbnail
@@ -69,7 +70,7 @@ def neighbours(
     classes = [*annotated_classes, *(candidate.class_name for candidate in candidates)]
     histograms = []
     for number in range(len(classes)):
-        yield Progress("Comparing colours", number, len(classes))
+        yield Progress(tr("Comparing colours"), number, len(classes))
         histograms.append(colour_histograms(annotated_pixels(number) if number < count else pixels(number - count)))
     if not histograms:
         return []

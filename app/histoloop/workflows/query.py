@@ -18,6 +18,7 @@ from histoloop.acquisition.uncertainty import (
 )
 from histoloop.annotations.records import QueryStatus
 from histoloop.errors import ProjectError
+from histoloop.language import tr, tr_plural
 from histoloop.progress import Progress, Work
 from histoloop.store.records import NewQuery, QueryRecord
 from histoloop.workflows.candidates import REGION_MAP_PX, Candidate, find_candidates
@@ -76,7 +77,10 @@ def ask(
     is left to ask about, and when the strategy needs more than the project has.
     """
     if strategy not in STRATEGIES:
-        raise ProjectError(f"There is no strategy {strategy!r}.", advice=f"Choose one of {', '.join(STRATEGIES)}.")
+        raise ProjectError(
+            tr("There is no strategy {strategy!r}.", strategy=strategy),
+            advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
+        )
     candidates = yield from find_candidates(project, region_map_px=region_map_px)
     if not candidates:
         raise _nothing_left(project)
@@ -87,7 +91,7 @@ def ask(
     coming_round = len(project.rounds()) + 1
     records = project.add_queries([_question(one, coming_round) for one in chosen])
     for number, (record, one) in enumerate(zip(records, chosen, strict=True)):
-        yield Progress("Preparing the queue", number, len(records))
+        yield Progress(tr("Preparing the queue"), number, len(records))
         _save_pictures(project, record, one.evidence)
     return tuple(records)
 
@@ -105,14 +109,18 @@ def query_evidence_path(project: Project, query_id: int) -> Path:
 def _nothing_left(project: Project) -> ProjectError:
     """Why there is no candidate, and what to do."""
     if not any(project.map_folder(slide.id) is not None for slide in project.slides() if slide.found):
-        return ProjectError("There is no region to ask about yet.", advice="Predict the slides first.")
+        return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries(status=status)) for status in settled)
-    but = f", {passed_over} of them skipped" if passed_over else ""
-    return ProjectError(
-        f"There is no region left to ask about: all are settled{but}.",
-        advice="Retrain, import more slides, ask about smaller regions, or mark a region by hand.",
-    )
+    message = tr("There is no region left to ask about: all are settled.")
+    if passed_over:
+        message = tr_plural(
+            "There is no region left to ask about: all are settled, {count} of them skipped.",
+            "There is no region left to ask about: all are settled, {count} of them skipped.",
+            passed_over,
+        )
+    advice = tr("Retrain, import more slides, ask about smaller regions, or mark a region by hand.")
+    return ProjectError(message, advice=advice)
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------
@@ -138,7 +146,7 @@ def _choose(
     )
     chosen = []
     for number, pick in enumerate(picks):
-        yield Progress("Looking at the chosen regions", number, len(picks))
+        yield Progress(tr("Looking at the chosen regions"), number, len(picks))
         chosen.append(_Chosen(looked_at[pick.index], strategy, pick.score, scored.evidence(pick.index)))
     return chosen
 
@@ -146,7 +154,7 @@ def _choose(
 def _by_maps(project: Project, strategy: str, candidates: Sequence[Candidate], count: int) -> Work[list[_Chosen]]:
     scores = np.empty(len(candidates))
     for number, candidate in enumerate(candidates):
-        yield Progress("Comparing regions", number, len(candidates))
+        yield Progress(tr("Comparing regions"), number, len(candidates))
         scores[number] = OF_MAPS[strategy](candidate.foreground(project))
     chosen = []
     for pick in _picks(candidates, scores, count):

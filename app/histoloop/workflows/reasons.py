@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from histoloop.annotations.class_names import spoken_class
 from histoloop.exchange.heat import heat
+from histoloop.language import tr
 
 UNSURE = (0.25, 0.75)
 """Probabilities between which a pixel counts as unsure in the reason that the user reads."""
@@ -41,23 +43,28 @@ def unsure(foreground: NDArray[np.floating], strength: NDArray[np.floating]) -> 
 
 def reason(strategy: str, evidence: Evidence) -> str:
     """One sentence in plain words."""
-    share = "" if evidence.share is None else f"{evidence.share:.0%}"
+    share = "" if evidence.share is None else tr("{share:.0%}", share=evidence.share)
     if strategy == "random":
-        return "Drawn at random, so that the measurement stays fair."
+        return tr("Drawn at random, so that the measurement stays fair.")
     if strategy in ("entropy", "least-confidence", "margin", "ratio"):
-        return f"The model is unsure about {share} of this region."
+        return tr("The model is unsure about {share} of this region.", share=share)
     if strategy == "mc-dropout":
-        return f"The model's answer wavers over {share} of this region when parts of it are switched off."
+        return tr(
+            "The model's answer wavers over {share} of this region when parts of it are switched off.", share=share
+        )
     if strategy in ("cod", "cod-softmax"):
-        return f"The model has changed its answer about {share} of this region since the last round."
+        return tr("The model has changed its answer about {share} of this region since the last round.", share=share)
     if strategy == "svm-margin" and evidence.classes is not None:
-        first, second = evidence.classes
-        return f"By its looks it lies between {first} and {second}."
+        first, second = map(spoken_class, evidence.classes)
+        return tr("By its looks it lies between {first} and {second}.", first=first, second=second)
     if strategy == "learned-loss":
-        return "The model expects to be wrong here, judging by where it was wrong before."
+        return tr("The model expects to be wrong here, judging by where it was wrong before.")
     if evidence.beside is not None:
-        return f"It looks unlike all that is annotated; a region of {evidence.beside_name} comes nearest."
-    return "It is the most typical region: nothing is annotated yet to compare with."
+        return tr(
+            "It looks unlike all that is annotated; a region of {slide} comes nearest.",
+            slide=evidence.beside_name,
+        )
+    return tr("It is the most typical region: nothing is annotated yet to compare with.")
 
 
 def picture(pixels: NDArray[np.uint8], evidence: Evidence) -> Image.Image | None:

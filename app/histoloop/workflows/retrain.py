@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.networks.build import with_decoder
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.models import save_model
@@ -174,8 +175,8 @@ def _seen_by(project: Project, theta_0: LoadedModel, seed: int) -> Work[list[Tra
 def _check_classes(tiles: Sequence[TrainingTile]) -> None:
     if len({tile.label for tile in tiles}) < 2:
         raise ProjectError(
-            "A new classifier needs regions of two labels at least, and all here are of one.",
-            advice="Label some slides of another class (Slides panel), or retrain quickly or fully from masks.",
+            tr("A new classifier needs regions of two labels at least, and all here are of one."),
+            advice=tr("Label some slides of another class (Slides panel), or learn from painted masks."),
         )
 
 
@@ -207,15 +208,15 @@ def _teaching(
         sized = [tile for tile in tiles if tile.size is not None or tile.mask is not None]
         if not sized:
             raise ProjectError(
-                "No region has a size to learn from.",
-                advice="Say how much of some regions is foreground, or paint them.",
+                tr("No region has a size to learn from."),
+                advice=tr("Say how much of some regions is foreground, or paint them."),
             )
         return [_labelled(tile, theta_0) for tile in sized]
     labelled = [tile for tile in tiles if tile.label is not None]
     if len({tile.label for tile in labelled}) < 2:
         raise ProjectError(
-            "Learning from labels needs regions or slides of two labels at least.",
-            advice="Label some slides (Slides panel) or regions (Annotation panel) of another class.",
+            tr("Learning from labels needs regions or slides of two labels at least."),
+            advice=tr("Label some slides (Slides panel) or regions (as you annotate them) of another class."),
         )
     return labelled
 

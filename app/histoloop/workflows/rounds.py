@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from histoloop.errors import ProjectError
+from histoloop.language import tr, tr_plural
 from histoloop.store.records import ModelStatus, RoundRecord
 
 if TYPE_CHECKING:
@@ -180,15 +181,21 @@ def nothing_to_learn_from(project: Project) -> ProjectError:
     """Why a retraining cannot begin: nothing is annotated, or only labels and sizes, or all masks are held out."""
     finished = project.finished_annotations()
     if not finished:
-        advice = "Annotate a region first: choose Ask, paint, and finish it."
-        return ProjectError("There is no annotation to learn from.", advice=advice)
-    advice = "Paint at least one region and finish it with Done."
+        advice = tr("Annotate a region first: choose 'Ask me', paint, and finish it.")
+        return ProjectError(tr("There is no annotation to learn from."), advice=advice)
+    advice = tr("Paint at least one region and finish it with Done.")
     if any(record.has_mask for record in finished):
-        return ProjectError("Every mask is held out to measure the model; none is left to learn from.", advice=advice)
-    regions = "1 region has" if len(finished) == 1 else f"{len(finished)} regions have"
-    return ProjectError(f"{regions} a label or a size, but no mask to learn from.", advice=advice)
+        return ProjectError(
+            tr("Every mask is held out to measure the model; none is left to learn from."), advice=advice
+        )
+    message = tr_plural(
+        "{count} region has a label or a size, but no mask to learn from.",
+        "{count} regions have a label or a size, but no mask to learn from.",
+        len(finished),
+    )
+    return ProjectError(message, advice=advice)
 
 
 def _check_open(project: Project, model_id: int) -> None:
     if project.model(model_id).status is not ModelStatus.CANDIDATE:
-        raise ProjectError("This model was decided about already.", advice="Retrain to get a new candidate.")
+        raise ProjectError(tr("This model was decided about already."), advice=tr("Retrain to get a new candidate."))

@@ -22,6 +22,7 @@ from histoloop.acquisition.uncertainty import (
     mean_pixel_entropy,
     mean_ratio,
 )
+from histoloop.language import mark, tr
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.features import Features, FeatureTile, decode, probability
@@ -36,7 +37,7 @@ ScoresAfter = Callable[[Sequence[int]], NDArray[np.float64]]
 """Scores (N,) of all candidates once some are picked."""
 
 CPU = torch.device("cpu")
-STAGE = "Comparing regions"
+STAGE = mark("Comparing regions")
 VAAL_PX = 64
 
 OF_PROBABILITIES: Mapping[str, Callable[[NDArray[np.floating]], float]] = {
@@ -112,7 +113,7 @@ def score_regions(
     if strategy not in STRATEGIES:
         raise ValueError(f"there is no strategy {strategy!r}")
     if strategy == "k-center":
-        yield Progress(STAGE, 0, len(candidates))
+        yield Progress(tr(STAGE), 0, len(candidates))
         return CoverDistance(embeddings(annotated, like=candidates), embeddings(candidates))
     scores_N = yield from _scores(strategy, candidates, annotated, asked, settings, seed)
     return lambda _picks: scores_N
@@ -145,7 +146,7 @@ def _scores(
     if strategy == "learned-loss":
         return (yield from _by_learned_loss(candidates, annotated, asked, settings.learned_loss, seed))
     if strategy == "svm-margin":
-        yield Progress(STAGE, 0, len(candidates))
+        yield Progress(tr(STAGE), 0, len(candidates))
         svm = fit_linear_svm(embeddings(annotated), [region.class_name for region in annotated])
         return minimum_margin(svm, embeddings(candidates))
     return random_scores(len(candidates), seed=seed)
@@ -164,7 +165,7 @@ def _each(
     scores = np.empty(len(candidates))
     asked.decoder.eval()
     for number, region in enumerate(candidates):
-        yield Progress(STAGE, number, len(candidates))
+        yield Progress(tr(STAGE), number, len(candidates))
         scores[number] = measure(region.features())
     return scores
 
@@ -191,7 +192,7 @@ def _by_change(candidates: Sequence[Region], asked: Asked, *, softmax: bool) -> 
     asked.decoder.eval()
     asked.earlier.eval()
     for number, region in enumerate(candidates):
-        yield Progress(STAGE, number, len(candidates))
+        yield Progress(tr(STAGE), number, len(candidates))
         before = decode(asked.earlier, asked.features_before(region), device=asked.device)
         now = decode(asked.decoder, region.features(), device=asked.device)
         scores[number] = cod(before, now, outputs=outputs)
@@ -223,7 +224,7 @@ def _by_learned_loss(
     settings: LearnedLossSettings,
     seed: int,
 ) -> Work[NDArray[np.float64]]:
-    yield Progress(STAGE, 0, len(candidates))
+    yield Progress(tr(STAGE), 0, len(candidates))
     losses = [
         mean_cross_entropy(asked.decoder, FeatureTile(region.features(), region.mask()), asked.device)
         for region in annotated

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from histoloop import paths
 from histoloop.errors import ModelError
+from histoloop.language import tr
 from histoloop.store.cards import list_models
 
 DEFAULT_MODEL = "colon-ebhi-resnet18"
@@ -26,8 +27,9 @@ def find_model(name_or_folder: str | Path) -> Path:
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
     near = difflib.get_close_matches(str(name_or_folder), shipped, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ModelError(
-        f"There is no model {str(name_or_folder)!r}.{hint}",
-        advice=f"Shipped models: {', '.join(shipped) or 'none'}. Or give the path of a model folder.",
-    )
+    said = [tr("There is no model {name!r}.", name=str(name_or_folder))]
+    said += [tr("Did you mean {name!r}?", name=name) for name in near]
+    advice = tr("Shipped models: none. Or give the path of a model folder.")
+    if shipped:
+        advice = tr("Shipped models: {names}. Or give the path of a model folder.", names=", ".join(shipped))
+    raise ModelError(" ".join(said), advice=advice)

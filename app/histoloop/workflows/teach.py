@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from histoloop.language import tr
 from histoloop.networks.build import build_network, with_decoder
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress
@@ -152,7 +153,7 @@ def teach_quickly(lesson: QuickLesson) -> Work[Taught]:
     reader, device = lesson.reader, lesson.theta_0.device
     annotated = []
     for number, region in enumerate(lesson.annotated):
-        yield Progress("Looking at annotated regions", number, len(lesson.annotated))
+        yield Progress(tr("Looking at annotated regions"), number, len(lesson.annotated))
         annotated.append(_views(reader, region, settings))
     pseudo = yield from _seen(lesson.pseudo)
     unlabelled = yield from _seen(lesson.unlabelled)
@@ -201,7 +202,7 @@ def _views(reader: RegionReader, region: ProjectRegion, settings: CachedSettings
 def _seen(regions: Sequence[ProjectRegion]) -> Work[list[Features]]:
     found = []
     for number, region in enumerate(regions):
-        yield Progress("Looking at other regions", number, len(regions))
+        yield Progress(tr("Looking at other regions"), number, len(regions))
         found.append(region.features())
     return found
 

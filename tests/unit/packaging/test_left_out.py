@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
 
+import PySide6
+
+from histoloop.language import ENGLISH, LANGUAGES
 from needed import modules_of_others, needed_distributions
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -58,3 +62,12 @@ def test_what_is_not_installed_is_not_needed() -> None:
 def test_a_module_is_of_others_only_when_nothing_needed_shares_it() -> None:
     owners = {"shared": ["tool", "Qt.Py"], "tool": ["tool"], "qt": ["qt-py"]}
     assert modules_of_others({"qt-py"}, owners) == ["tool"]
+
+
+def test_of_qts_own_texts_those_of_the_languages_spoken_stay() -> None:
+    patterns = [pattern for group in EXCLUDED["file"] for pattern in group["patterns"]]
+    folder = Path(PySide6.__file__).parent / "Qt" / "translations"
+    names = [f"PySide6/Qt/translations/{path.name}" for path in folder.glob("*.qm")]
+    kept = {name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
+    spoken = {language.code for language in LANGUAGES if language is not ENGLISH}
+    assert kept == {f"PySide6/Qt/translations/qtbase_{code}.qm" for code in spoken}

@@ -110,7 +110,7 @@ def test_a_stopped_pretraining_ends_as_if_it_had_never_stopped(tmp_path: Path, m
 
 def test_fewer_tiles_than_a_batch_are_one_batch_and_a_single_tile_is_refused() -> None:
     assert len(pretrained(count=3, settings=quick(epochs=1, batch_size=64)).history) == 1
-    with pytest.raises(DataError, match="1 tiles"):
+    with pytest.raises(DataError, match="1 tile to"):
         pretrained(count=1)
 
 

@@ -1,0 +1,332 @@
+"""The window in other languages: nothing in it is left in English, and a change of language keeps what is open."""
+
+from __future__ import annotations
+
+import gettext
+import re
+import warnings
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import QLocale, QObject, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QComboBox,
+    QGroupBox,
+    QLabel,
+    QLineEdit,
+    QTabWidget,
+    QWidget,
+)
+
+from histoloop import paths
+from histoloop.gui import dialogs
+from histoloop.gui.actions import MENUS, SUBMENUS
+from histoloop.gui.first_steps import FirstSteps
+from histoloop.gui.five_steps import STEPS
+from histoloop.gui.jobs import Job
+from histoloop.gui.settings import Settings
+from histoloop.gui.similar_dialog import SimilarDialog
+from histoloop.gui.translation import SYSTEM, speak_as_chosen
+from histoloop.language import ENGLISH, LANGUAGES, speak, speak_by, spoken
+from histoloop.progress import Progress
+from histoloop.store.cards import list_models, load_card
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from PySide6.QtWidgets import QApplication
+
+    from histoloop.gui.application import Program
+    from histoloop.gui.main_window import MainWindow
+    from histoloop.progress import Work
+
+FRENCH = next(each for each in LANGUAGES if each.code == "fr")
+JOB_MS = 240_000
+
+
+class Bracketed(gettext.NullTranslations):
+    """Another language for tests: every text that goes through the catalogues stands in brackets."""
+
+    def gettext(self, message: str) -> str:
+        return f"⟦{message}⟧"
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        return f"⟦{one if count == 1 else many}⟧"
+
+
+@pytest.fixture
+def english() -> Iterator[None]:
+    """Whatever is spoken in the test, the next one is in English."""
+    yield
+    speak(ENGLISH.code)
+    QLocale.setDefault(QLocale(ENGLISH.code))
+
+
+@pytest.fixture
+def bracketed(english: None) -> None:
+    speak_by(Bracketed(), ENGLISH)
+
+
+@pytest.fixture
+def program(qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, english: None) -> Iterator[Program]:
+    """The program with its window open, in English."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
+        from histoloop.gui.application import Program
+        from histoloop.gui.main_window import MainWindow
+
+        assert MainWindow
+
+    monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path / "home"))
+    settings = Settings(tmp_path / "settings.ini")
+    settings.set("language", ENGLISH.code)
+    speak_as_chosen(qapp, settings)
+    program = Program(qapp, settings)
+    program.open_window()
+    yield program
+    program.window.session.jobs.shut_down()
+    program.window.close()
+    settings.set("language", ENGLISH.code)
+    speak_as_chosen(qapp, settings)
+
+
+def untranslated(text: str) -> str:
+    """What of a text stands in no brackets, without markup."""
+    before = None
+    while before != text:
+        before, text = text, re.sub(r"⟦[^⟦⟧]*(⟧|$)", "", text)
+    return re.sub(r"<[^>]*>|&\w+;", " ", text)
+
+
+def of_napari(part: QObject | None) -> bool:
+    """Whether it belongs to the canvas, whose own controls are never shown."""
+    return part is not None and (type(part).__module__.startswith("napari") or of_napari(part.parent()))
+
+
+def texts(widget: QWidget) -> Iterator[str]:
+    """All that a widget and those in it say, whether it is seen now or not."""
+    for part in (widget, *widget.findChildren(QWidget)):
+        if of_napari(part):
+            continue
+        yield part.toolTip()
+        if part.isWindow() or part.inherits("QDockWidget"):
+            yield part.windowTitle()
+        if isinstance(part, QLabel | QAbstractButton):
+            yield part.text()
+        elif isinstance(part, QGroupBox):
+            yield part.title()
+        elif isinstance(part, QLineEdit):
+            yield part.placeholderText()
+        elif isinstance(part, QTabWidget):
+            yield from (part.tabText(index) for index in range(part.count()))
+        elif isinstance(part, QComboBox):
+            yield from (part.itemText(index) for index in range(part.count()))
+        elif isinstance(part, QAbstractItemView) and part.model() is not None:
+            model = part.model()
+            for row in range(model.rowCount()):
+                for role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+                    yield str(model.index(row, 0).data(role) or "")
+    for action in widget.findChildren(QAction):
+        if not of_napari(action):
+            yield from (action.text(), action.toolTip())
+
+
+def in_english(widget: QWidget, known: set[str]) -> list[str]:
+    """The texts of a widget with words outside brackets that are not known data; longest words first."""
+    found = []
+    for text in texts(widget):
+        rest = untranslated(text)
+        for word in sorted(known, key=len, reverse=True):
+            rest = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "", rest, flags=re.IGNORECASE)
+        if re.search(r"[^\W\d_]{2}", rest):
+            found.append(text)
+    return sorted(set(found))
+
+
+def data_of(window: MainWindow) -> set[str]:
+    """Names in the window that are nobody's to translate."""
+    project = window.session.project
+    own = {
+        "HistoLoop",
+        *(language.name for language in LANGUAGES),
+        "Ctrl",
+        "Shift",
+        "Return",
+        "Esc",
+        "Alt",
+        "Backspace",
+    }
+    own |= {"CUDA", "GPU", "Dice", "Grad-CAM", window.session.person}
+    if project is not None:
+        own |= {project.name}
+        own |= {slide.name for slide in project.slides()} | {slide.path.stem for slide in project.slides()}
+        own |= {str(slide.path) for slide in project.slides()} | {slide.vendor for slide in project.slides()}
+        own |= {project.folder.name, str(project.folder), str(project.folder.parent), project.current_card().title}
+        own |= {query.reason for query in project.queries()}  # said when the question was asked
+    return own
+
+
+def test_nothing_in_the_empty_window_is_left_in_english(bracketed: None, window: MainWindow) -> None:
+    assert in_english(window, data_of(window)) == []
+
+
+def test_nothing_is_left_in_english_with_a_project_open(bracketed: None, opened: MainWindow) -> None:
+    assert in_english(opened, data_of(opened)) == []
+
+
+def test_nothing_is_left_in_english_while_painting(bracketed: None, painting: MainWindow) -> None:
+    assert in_english(painting, data_of(painting)) == []
+
+
+def test_nothing_in_the_dialogs_is_left_in_english(bracketed: None, opened: MainWindow, tmp_path: Path) -> None:
+    project = opened.session.project
+    assert project is not None
+    slides, place = [tmp_path / "a.tiff", tmp_path / "b.tiff"], str(tmp_path)
+    known = data_of(opened) | {load_card(folder).title for folder in list_models(paths.shipped_models())}
+    known |= {str(tmp_path), "OK", "Open", "Cancel", "Close"}  # Qt's own buttons, in Qt's own words
+    for dialog in (
+        dialogs.NewProjectDialog(opened, place=tmp_path),
+        dialogs.OpenSlidesDialog(opened, slides=slides, projects=[project.folder]),
+        dialogs.AddModelDialog(opened, project=project, place=place),
+        dialogs.ResolutionDialog(opened, names=["a.tiff", "b.tiff"], mpp=None),
+        SimilarDialog(opened, regions=[], names={}),
+    ):
+        assert in_english(dialog, known) == [], type(dialog)
+
+
+def test_nothing_in_the_list_of_shortcuts_is_left_in_english(bracketed: None) -> None:
+    keys = {"Ctrl", "Shift", "Alt", "Return", "Esc", "Backspace"}
+    words = re.findall(r"[^\W\d_]{2,}", untranslated(dialogs.shortcuts_html()))
+    assert set(words) <= keys
+
+
+def test_nothing_in_the_first_steps_is_left_in_english(bracketed: None, window: MainWindow) -> None:
+    window.commands.first_steps()
+    (dialog,) = window.findChildren(FirstSteps)
+    known = data_of(window) | {str(window.settings.projects), "Language"}  # in English too, to be found by everybody
+    assert in_english(dialog, known) == []
+    dialog.reject()
+
+
+def test_nothing_in_the_five_steps_is_left_in_english(bracketed: None, window: MainWindow) -> None:
+    window.five_steps.begin()
+    for _step in STEPS:
+        assert in_english(window.five_steps, data_of(window)) == []
+        window.five_steps.next.click()
+
+
+def say_hello() -> Work[str]:
+    """A job that tells in which language it runs."""
+    yield Progress("", 0, 1)
+    return spoken().code
+
+
+def test_work_in_the_background_speaks_the_language_of_the_window(english: None, window: MainWindow, qtbot) -> None:
+    speak(FRENCH.code)
+    jobs = window.session.jobs
+    with qtbot.waitSignal(jobs.finished, timeout=JOB_MS) as told:
+        jobs.submit(Job("test", "test", say_hello))
+    assert told.args[1] == FRENCH.code
+
+
+def test_choosing_a_language_opens_the_window_anew_in_it(program: Program, qtbot) -> None:
+    english = program.window
+    assert english.menuBar().actions()[0].text() == "&File"
+    english.actions_["language_fr"].trigger()
+    qtbot.waitUntil(lambda: program.window is not english, timeout=30_000)
+    assert program.window.isVisible()
+    assert program.window.menuBar().actions()[0].text() == "&Fichier"
+    assert program.window.actions_["language_fr"].isChecked()
+    assert QLocale().decimalPoint() == ","
+
+
+def test_the_language_is_kept(program: Program, qapp: QApplication, tmp_path: Path, qtbot) -> None:
+    english = program.window
+    english.actions_["language_fr"].trigger()
+    qtbot.waitUntil(lambda: program.window is not english, timeout=30_000)
+    speak(ENGLISH.code)
+    assert speak_as_chosen(qapp, Settings(tmp_path / "settings.ini")) is FRENCH
+
+
+def test_the_open_project_stays_open(program: Program, project_folder: Path, qtbot) -> None:
+    english = program.window
+    assert english.session.open_project(project_folder)
+    qtbot.waitUntil(lambda: english.opener.current is not None, timeout=30_000)
+    english.actions_["language_fr"].trigger()
+    qtbot.waitUntil(lambda: program.window is not english, timeout=30_000)
+    project = program.window.session.project
+    assert project is not None
+    assert project.folder == project_folder
+
+
+def test_a_language_chosen_in_the_first_steps_goes_on_with_them(program: Program, tmp_path: Path, qtbot) -> None:
+    english = program.window
+    english.commands.first_steps()
+    (dialog,) = english.findChildren(FirstSteps)
+    assert dialog.language.buttons[0].isChecked()
+    dialog.folder.setText(str(tmp_path / "elsewhere"))
+    dialog.language.buttons[LANGUAGES.index(FRENCH)].click()
+    qtbot.waitUntil(lambda: program.window is not english, timeout=30_000)
+    (again,) = program.window.findChildren(FirstSteps)
+    assert again.language.buttons[LANGUAGES.index(FRENCH)].isChecked()
+    assert again.windowTitle() == "Premiers pas"
+    assert again.folder.text() == str(tmp_path / "elsewhere")
+    again.reject()
+
+
+def test_the_language_that_is_spoken_already_changes_nothing(program: Program, qtbot) -> None:
+    window = program.window
+    window.actions_["language_en"].trigger()
+    qtbot.wait(50)
+    assert program.window is window
+
+
+def test_work_that_may_not_be_stopped_puts_the_change_off(program: Program, qtbot, monkeypatch) -> None:
+    window = program.window
+    monkeypatch.setattr(window, "_may_stop", lambda _job: False)
+    window.session.jobs.submit(Job("test", "test", say_hello))
+    window.actions_["language_fr"].trigger()
+    qtbot.waitUntil(lambda: "opened again" in window.banner.text.text(), timeout=30_000)
+    assert program.window is window
+    assert spoken() is ENGLISH
+
+
+def test_qt_speaks_the_language_too(program: Program, qapp: QApplication, tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "french.ini")
+    settings.set("language", FRENCH.code)
+    speak_as_chosen(qapp, settings)
+    assert qapp.translate("QPlatformTheme", "Cancel") == "Annuler"
+    settings.set("language", ENGLISH.code)
+    speak_as_chosen(qapp, settings)
+    assert qapp.translate("QPlatformTheme", "Cancel") == "Cancel"
+
+
+def test_without_a_choice_the_language_of_the_desktop_is_spoken(
+    qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, english: None
+) -> None:
+    settings = Settings(tmp_path / "new.ini")
+    monkeypatch.setattr(QLocale, "uiLanguages", lambda _self: ["fr-CA", "fr"])
+    assert speak_as_chosen(qapp, settings) is FRENCH
+    monkeypatch.setattr(QLocale, "uiLanguages", lambda _self: ["ja-JP"])
+    assert speak_as_chosen(qapp, settings) is ENGLISH
+    assert settings.text("language", SYSTEM) == SYSTEM
+
+
+@pytest.mark.parametrize("code", [language.code for language in LANGUAGES])
+def test_the_entries_of_a_menu_have_different_keys(code: str) -> None:
+    catalogue = gettext.NullTranslations()
+    if code != ENGLISH.code:
+        with (paths.resources() / "languages" / f"{code}.mo").open("rb") as file:
+            catalogue = gettext.GNUTranslations(file)
+    menus = {title: [spec.text for spec in entries if spec is not None] for title, entries in MENUS.items()}
+    for title, texts in menus.items():
+        names = [spec.name for spec in MENUS[title] if spec is not None]
+        texts += [text for name, (_menu, text) in SUBMENUS.items() if name in names]
+    for title, texts in (*menus.items(), ("the menus", list(menus))):
+        keys = [found[1].lower() for text in texts if (found := re.search(r"&(\w)", catalogue.gettext(text)))]
+        assert [key for key, count in Counter(keys).items() if count > 1] == [], f"{code}: {title}"
