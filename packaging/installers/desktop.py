@@ -13,7 +13,7 @@ from installers.manual import man_pages
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from installers.program import FileType, Program
+    from installers.program import FileType, MenuTexts, Program
 
 
 def write_share(share: Path, program: Program, *, bin_folder: str, released: int) -> None:
@@ -44,12 +44,15 @@ def write_gz(path: Path, text: str) -> None:
 def desktop_entry(program: Program, *, bin_folder: str) -> str:
     """The menu entry; it also says which files the program opens."""
     command = f"{bin_folder}histoloop-gui"
+    generic_names = "\n".join(_in(texts, "GenericName", texts.generic_name) for texts in program.menu)
+    comments = "\n".join(_in(texts, "Comment", texts.summary) for texts in program.menu)
+    demos = "\n".join(_in(texts, "Name", texts.demo) for texts in program.menu)
     return f"""[Desktop Entry]
 Type=Application
 Version=1.4
 Name={program.name}
-GenericName=Histology annotation
-Comment={program.summary}
+{generic_names}
+{comments}
 Exec={command} %F
 Icon={program.package}
 Terminal=false
@@ -61,9 +64,14 @@ MimeType={"".join(f"{kind.mime};" for kind in program.types)}
 Actions=demo;
 
 [Desktop Action demo]
-Name=Open the demo project
+{demos}
 Exec={command} --demo
 """
+
+
+def _in(texts: MenuTexts, key: str, value: str) -> str:
+    """A key of the entry; English is what it says to everybody else."""
+    return f"{key}={value}" if texts.language == "en" else f"{key}[{texts.language}]={value}"
 
 
 def mime_types(program: Program) -> str:

@@ -29,6 +29,8 @@ def info_plist(program: Program) -> dict[str, Any]:
         "CFBundleIdentifier": program.id,
         "CFBundleShortVersionString": program.version,
         "CFBundleVersion": program.version,
+        "CFBundleDevelopmentRegion": "en",
+        "CFBundleLocalizations": [texts.language for texts in program.menu],  # for the system's own dialogs
         "CFBundleDocumentTypes": [_document_type(kind) for kind in program.types],
         "UTExportedTypeDeclarations": [_declaration(kind) for kind in program.types if kind.ours],
         "UTImportedTypeDeclarations": [

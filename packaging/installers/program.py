@@ -31,6 +31,17 @@ class FileType:
 
 
 @dataclass(frozen=True, slots=True)
+class MenuTexts:
+    """What the entry in the desktop's menu and the Windows installer say in a language (ISO 639-1)."""
+
+    language: str
+    generic_name: str
+    summary: str
+    demo: str
+    associate: str
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """Names and texts, and the kinds of files in the order of packaging/program.toml."""
 
@@ -43,6 +54,7 @@ class Program:
     notice: str
     description: tuple[str, ...]
     keywords: tuple[str, ...]
+    menu: tuple[MenuTexts, ...]
     types: tuple[FileType, ...]
     version: str
 
@@ -53,6 +65,7 @@ def load_program(repository: Path = REPOSITORY) -> Program:
     said = read["program"]
     return Program(
         **said | {"description": tuple(said["description"]), "keywords": tuple(said["keywords"])},
+        menu=tuple(MenuTexts(**texts) for texts in read["menu"]),
         types=tuple(FileType(**kind | {"extensions": tuple(kind["extensions"])}) for kind in read["type"]),
         version=_version(repository / "app" / "histoloop" / "__init__.py"),
     )

@@ -25,6 +25,10 @@ def program_id(kind: FileType, program: Program) -> str:
     return f"{program.name}.{kind.key.capitalize()}"
 
 
+INNO_LANGUAGES = {"en": "english", "de": "german", "fr": "french"}
+"""Names of the languages in histoloop.iss."""
+
+
 def inno_include(program: Program) -> str:
     """Definitions and registry entries for Inno Setup.
 
@@ -37,6 +41,9 @@ def inno_include(program: Program) -> str:
         f'#define ProgramPublisher "{program.publisher}"',
         f'#define ProgramSummary "{program.summary}"',
         f'#define ProgramModelId "{program.id}"',
+        "",
+        "[CustomMessages]",
+        *(f"{INNO_LANGUAGES[texts.language]}.Associate={texts.associate}" for texts in program.menu),
         "",
         "[Registry]",
     ]

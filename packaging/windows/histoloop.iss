@@ -76,7 +76,7 @@ Name: "german"; MessagesFile: "compiler:Languages\German.isl"
 Name: "french"; MessagesFile: "compiler:Languages\French.isl"
 
 [Tasks]
-Name: "associate"; Description: "Open HistoLoop projects with a double click, and offer HistoLoop for slides"
+Name: "associate"; Description: "{cm:Associate}"
 Name: "desktopicon"; Description: "{cm:CreateDesktopIcon}"; Flags: unchecked
 
 [InstallDelete]

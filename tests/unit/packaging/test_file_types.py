@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 import histoloop
+from histoloop.language import ENGLISH, LANGUAGES
 from histoloop.slides.reader import SLIDE_SUFFIXES
 from histoloop.store.project_file import SUFFIX
 from installers import program as module
@@ -49,6 +50,18 @@ def test_the_menu_entry_names_every_kind(program):
     entry.read_string(desktop_entry(program, bin_folder=""))
     assert entry["Desktop Entry"]["MimeType"].rstrip(";").split(";") == [kind.mime for kind in program.types]
     assert entry["Desktop Entry"]["Exec"] == "histoloop-gui %F"
+
+
+def test_the_menu_entry_is_in_the_languages_of_the_window(program):
+    assert [texts.language for texts in program.menu] == [language.code for language in LANGUAGES]
+    entry = configparser.ConfigParser(interpolation=None, delimiters="=")
+    entry.optionxform = str
+    entry.read_string(desktop_entry(program, bin_folder=""))
+    assert entry["Desktop Entry"]["Comment"] == program.summary
+    for code in [language.code for language in LANGUAGES if language is not ENGLISH]:
+        assert entry["Desktop Entry"][f"GenericName[{code}]"]
+        assert entry["Desktop Entry"][f"Comment[{code}]"]
+        assert entry["Desktop Action demo"][f"Name[{code}]"]
 
 
 def test_the_mime_database_gets_every_kind_that_it_lacks(program):

@@ -11,7 +11,7 @@ import pytest
 
 from installers.frozen import exe_options
 from installers.program import REPOSITORY
-from installers.windows import inno_include, program_id, version_info, write_windows_parts
+from installers.windows import INNO_LANGUAGES, inno_include, program_id, version_info, write_windows_parts
 
 SCRIPT = REPOSITORY / "packaging" / "windows" / "histoloop.iss"
 
@@ -36,6 +36,13 @@ def test_it_installs_for_the_user_without_an_administrator(script):
         for entry in script.entries[section]:
             place = entry.get("DestDir") or entry["Name"]
             assert place.startswith(("{app}", "{group}", "{autodesktop}")), place
+
+
+def test_it_speaks_the_languages_of_the_window(script, program):
+    assert {entry["Name"] for entry in script.entries["Languages"]} == set(INNO_LANGUAGES.values())
+    assert set(INNO_LANGUAGES) == {texts.language for texts in program.menu}
+    for texts in program.menu:
+        assert f"{INNO_LANGUAGES[texts.language]}.Associate={texts.associate}" in inno_include(program)
 
 
 def test_it_is_the_installer_of_this_version(script, program):
