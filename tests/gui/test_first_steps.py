@@ -40,6 +40,11 @@ def test_it_comes_once_and_however_it_is_left(window: MainWindow, first: FirstSt
     assert not window.five_steps.isVisible()
 
 
+def test_return_shows_the_loop_and_no_choice_looks_taken(first: FirstSteps) -> None:
+    assert first.focusWidget() is first.guided
+    assert first.guided.isDefault()
+
+
 def test_it_does_not_come_where_nothing_can_be_remembered(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     settings = Settings(tmp_path / "file" / "settings.ini")

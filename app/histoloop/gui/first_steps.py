@@ -64,7 +64,6 @@ class FirstSteps(QDialog):
         )
         set_role(self.guided, "primary")
         self.guided.setDefault(True)
-        self.guided.setFocus()
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
@@ -91,6 +90,7 @@ class FirstSteps(QDialog):
         self.finished.connect(self._on_finished)
         self._examine()
         self._look()
+        self.guided.setFocus()  # not the first button, whose frame would look like a choice
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, tr("Where new projects go"), self.folder.text())
