@@ -7,11 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.gui.actions import full_tip
-from histoloop.gui.widgets import Fold, button, label, narrow, row
+from histoloop.gui.widgets import Fold, NarrowBox, button, label, row
 from histoloop.language import mark, tr
 from histoloop.workflows.candidates import LARGEST_MAP_PX, REGION_MAP_PX, SMALLEST_MAP_PX
 
@@ -66,7 +66,7 @@ class AskOptions(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._ready = False
-        self.strategy = narrow(QComboBox())
+        self.strategy = NarrowBox()
         for strategy in STRATEGIES.values():
             self.strategy.addItem(tr(strategy.title), strategy.name)
             tip = f"<p>{escape(tr(strategy.sentence))}</p><p><i>{escape(source_in_words(strategy.source))}</i></p>"
@@ -79,11 +79,11 @@ class AskOptions(QWidget):
         self.advice.setTextFormat(Qt.TextFormat.RichText)
         self.advice.linkActivated.connect(self._on_why)
         self.advice.setVisible(False)
-        self.side = narrow(QComboBox())
+        self.side = NarrowBox()
         for title, _regions, side in SIZES:
             self.side.addItem(tr("{size} ({pixels} px)", size=tr(title), pixels=side), side)
         self.side.setToolTip(tr("Side of a region in pixels as the model sees them; at most 2048 pixels of the slide"))
-        self.share = narrow(QComboBox())
+        self.share = NarrowBox()
         for title, share in SHARES:
             self.share.addItem(tr(title), share)
         why = tr(

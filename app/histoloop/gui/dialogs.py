@@ -26,7 +26,7 @@ from histoloop import paths
 from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
 from histoloop.gui.actions import MENUS, keys
-from histoloop.gui.widgets import button, label, narrow, row, set_role
+from histoloop.gui.widgets import NarrowBox, button, label, row, set_role
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.cards import list_models, load_card
 from histoloop.store.project_file import project_folder
@@ -101,7 +101,7 @@ class OpenSlidesDialog(QDialog):
         self.setWindowTitle(tr("Open slides"))
         self.setMinimumWidth(480)
         self._place = str(projects[0].parent if projects else paths.user_data())
-        self.places = QComboBox()
+        self.places = NarrowBox()
         self.places.addItem(tr("A new project"), None)
         for folder in projects:
             self._offer(folder)
@@ -113,7 +113,7 @@ class OpenSlidesDialog(QDialog):
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.addWidget(label(_where_to(slides), role="heading", wrap=True))
-        layout.addLayout(row(narrow(self.places), self.browse, stretch=0))
+        layout.addLayout(row(self.places, self.browse, stretch=0))
         layout.addWidget(label(tr("Slides are not copied: the project refers to them."), role="muted", wrap=True))
         layout.addWidget(self.problem)
         layout.addWidget(buttons)

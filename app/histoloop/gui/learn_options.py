@@ -9,7 +9,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QVBoxLayout, QWidget
 
-from histoloop.gui.widgets import label, narrow
+from histoloop.gui.widgets import NarrowBox, label
 from histoloop.language import mark, tr
 from histoloop.workflows.rounds import HowToLearn, LearnFrom, Pace
 
@@ -116,9 +116,9 @@ class LearnOptions(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.way = narrow(QComboBox())
+        self.way = NarrowBox()
         _fill(self.way, WAYS)
-        self.pace = narrow(QComboBox())
+        self.pace = NarrowBox()
         _fill(self.pace, [(choice.pace, choice.title, choice.why) for choice in PACES])
         self.propagation, self.consistency = QCheckBox(tr(PROPAGATION[0])), QCheckBox(tr(CONSISTENCY[0]))
         for box, (_title, why) in ((self.propagation, PROPAGATION), (self.consistency, CONSISTENCY)):

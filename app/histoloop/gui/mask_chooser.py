@@ -5,21 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QStackedWidget,
-    QStyle,
-    QStyleOptionComboBox,
-    QStylePainter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.widgets import button, label, row, slider
+from histoloop.gui.widgets import NarrowBox, button, label, row, slider
 from histoloop.language import mark, tr
 from histoloop.networks.drawing import DECODER, MIN_MAX, title
 from histoloop.store.records import ModelStatus
@@ -27,7 +16,7 @@ from histoloop.store.records import ModelStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QPaintEvent, QWheelEvent
+    from PySide6.QtGui import QWheelEvent
 
     from histoloop.gui.mask_source import MaskSource
     from histoloop.workflows.drawing_models import DrawingModel, MaskChoice
@@ -180,14 +169,12 @@ class MaskChooser(QWidget):
         self.figure.setText(tr("{threshold:.2f}", threshold=choice.threshold))
 
 
-class _Choice(QComboBox):
-    """A list to choose from that may be narrower than its entries and that the wheel leaves alone."""
+class _Choice(NarrowBox):
+    """A list to choose from that the wheel leaves alone."""
 
     def __init__(self, tip: str) -> None:
         super().__init__()
         self._tip = tip
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(6)
         self.setAccessibleName(tip)
 
     def offer(self, entries: Sequence[tuple[str, object, str]]) -> None:
@@ -208,20 +195,6 @@ class _Choice(QComboBox):
         chosen = self.currentText()
         said = tr("{purpose}: {chosen}.\n{hint}", purpose=self._tip, chosen=chosen, hint=hint) if hint else self._tip
         self.setToolTip(said)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Shorten the text where it does not fit; a style sheet alone would cut it off."""
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        part = QStyle.SubControl.SC_ComboBoxEditField
-        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
-        option.currentText = self.fontMetrics().elidedText(
-            self.currentText(), Qt.TextElideMode.ElideRight, room.width() - 4
-        )
-        painter = QStylePainter(self)
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
-        painter.end()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave it to what scrolls: a model chosen by accident would be predicted with."""

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QProcess
-from PySide6.QtWidgets import QComboBox, QFileDialog, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from histoloop import paths
 from histoloop.gui import tasks
 from histoloop.gui.job_bar import JobBar
 from histoloop.gui.jobs import Job, JobRunner
 from histoloop.gui.napari_plugin import SLIDE
-from histoloop.gui.widgets import button, label, narrow, row
+from histoloop.gui.widgets import NarrowBox, button, label, row
 from histoloop.language import tr
 from histoloop.store.cards import list_models, load_card
 
@@ -43,8 +43,8 @@ class MaskDock(QWidget):
         self._viewer = napari_viewer
         self._asked: Any = None
         self._slides: list[Any] = []
-        self.slide = narrow(QComboBox())
-        self.model = narrow(QComboBox())
+        self.slide = NarrowBox()
+        self.model = NarrowBox()
         for folder in list_models(paths.shipped_models()):
             self.model.addItem(load_card(folder).title, str(folder))
         browse = button("…", tip=tr("A model from a folder"))

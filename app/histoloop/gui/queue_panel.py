@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.ask_options import AskOptions
 from histoloop.gui.evidence import EvidenceView
-from histoloop.gui.widgets import Panel, button, label, narrow, plain_icon, row
+from histoloop.gui.widgets import NarrowBox, Panel, button, label, plain_icon, row
 from histoloop.language import mark, tr, tr_plural
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class QueuePanel(Panel):
         super().__init__()
         self.options = AskOptions()
         self.options.ask_asked.connect(self.ask_asked)
-        self.class_filter = narrow(QComboBox())
+        self.class_filter = NarrowBox()
         self.class_filter.addItem(tr(ALL))
-        self.slide_filter = narrow(QComboBox())
+        self.slide_filter = NarrowBox()
         self.slide_filter.addItem(tr("All slides"), None)
         self.class_filter.currentIndexChanged.connect(self._fill)
         self.slide_filter.currentIndexChanged.connect(self._fill)

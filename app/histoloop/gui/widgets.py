@@ -14,6 +14,9 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSlider,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -21,6 +24,8 @@ from PySide6.QtWidgets import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from PySide6.QtGui import QPaintEvent
 
 MARGIN_PX = 12
 NARROW_CHARACTERS = 6
@@ -143,12 +148,28 @@ class Fold(QWidget):
         self.head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
 
 
-def narrow(box: QComboBox) -> QComboBox:
-    """Let a box be narrower than its longest entry, which its list shows in full."""
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(NARROW_CHARACTERS)
-    box.view().setTextElideMode(Qt.TextElideMode.ElideRight)
-    return box
+class NarrowBox(QComboBox):
+    """A box that may be narrower than its longest entry, which its list shows in full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(NARROW_CHARACTERS)
+        self.view().setTextElideMode(Qt.TextElideMode.ElideRight)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Shorten the text where it does not fit; a style sheet alone would cut it off."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
+        option.currentText = self.fontMetrics().elidedText(
+            self.currentText(), Qt.TextElideMode.ElideRight, room.width() - 4
+        )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:
