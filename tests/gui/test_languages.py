@@ -197,6 +197,7 @@ def test_nothing_in_the_dialogs_is_left_in_english(bracketed: None, opened: Main
         SimilarDialog(opened, regions=[], names={}),
     ):
         assert in_english(dialog, known) == [], type(dialog)
+        dialog.deleteLater()
 
 
 def test_nothing_in_the_list_of_shortcuts_is_left_in_english(bracketed: None) -> None:
