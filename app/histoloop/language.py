@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from histoloop import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,6 @@ def speak(code: str) -> Language:
 
     What was translated before stays as it is.
     """
-    global _speech
     language = next((language for language in LANGUAGES if language.code == code), ENGLISH)
     catalogue = gettext.NullTranslations()
     if language is not ENGLISH:
@@ -117,11 +116,6 @@ def tr(message: str, /, **values: object) -> str:
 def tr_plural(one: str, many: str, count: int, /, **values: object) -> str:
     """The message for `count` things, which is also the field {count}; a language chooses among its own plurals."""
     return _filled(_speech.catalogue.ngettext(one, many, count), {"count": count, **values})
-
-
-def tr_all(messages: Iterable[str]) -> list[str]:
-    """Marked messages, each translated."""
-    return [tr(message) for message in messages]
 
 
 def _filled(message: str, values: Mapping[str, object]) -> str:

@@ -42,6 +42,17 @@ class ActionSpec:
         """The text in the language spoken, without the marks of a menu."""
         return tr(self.text).replace("&", "").rstrip("…")
 
+    @property
+    def keys(self) -> str:
+        """The shortcut as the system writes it in the language spoken; empty without one."""
+        return QKeySequence(self.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+
+    @property
+    def full_tip(self) -> str:
+        """What it does in the language spoken, with its shortcut."""
+        tip = tr(self.tip) or self.plain
+        return f"{tip} ({self.keys})" if self.shortcut else tip
+
 
 def _spec(name: str, text: str, shortcut: str = "", *, needs: str = "", **rest: object) -> ActionSpec:
     return ActionSpec(name, text, shortcut, needs=frozenset(needs.split()), **rest)  # type: ignore[arg-type]
@@ -188,16 +199,10 @@ def specs() -> list[ActionSpec]:
     return [spec for menu in MENUS.values() for spec in menu if spec is not None]
 
 
-def keys(spec: ActionSpec) -> str:
-    """The shortcut of an action, as the system writes it in the language spoken."""
-    return QKeySequence(spec.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
-
-
-def full_tip(name: str) -> str:
-    """What an action does, with its shortcut."""
-    (spec,) = (spec for spec in specs() if spec.name == name)
-    tip = tr(spec.tip) or spec.plain
-    return f"{tip} ({keys(spec)})" if spec.shortcut else tip
+def spec_of(name: str) -> ActionSpec:
+    """The entry of a name."""
+    (found,) = (spec for spec in specs() if spec.name == name)
+    return found
 
 
 class Actions:
@@ -248,7 +253,7 @@ class Actions:
             action.setShortcut(QKeySequence(spec.shortcut))
         if spec.brief:
             action.setIconText(tr(spec.brief))
-        action.setToolTip(full_tip(spec.name))
+        action.setToolTip(spec.full_tip)
         if spec.group:
             group = self._groups.setdefault(spec.group, QActionGroup(window))
             group.addAction(action)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
 from histoloop.acquisition.strategies import STRATEGIES
-from histoloop.gui.actions import full_tip
+from histoloop.gui.actions import spec_of
 from histoloop.gui.widgets import Fold, NarrowBox, button, label, row
 from histoloop.language import mark, tr
 from histoloop.workflows.candidates import LARGEST_MAP_PX, REGION_MAP_PX, SMALLEST_MAP_PX
@@ -92,7 +92,7 @@ class AskOptions(QWidget):
         )
         self.share.setToolTip(f"<p>{why}</p>")
         self.more = Fold(_two_rows((tr("Region size"), self.side), (tr("Of these at random"), self.share)))
-        self.ask = button(tr("Ask me"), primary=True, tip=full_tip("ask"))
+        self.ask = button(tr("Ask me"), primary=True, tip=spec_of("ask").full_tip)
         self.ask.clicked.connect(self.ask_now)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

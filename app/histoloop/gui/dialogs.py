@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 from histoloop import paths
 from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
-from histoloop.gui.actions import MENUS, keys
+from histoloop.gui.actions import MENUS
 from histoloop.gui.widgets import NarrowBox, button, label, row, set_role
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.cards import list_models, load_card
@@ -280,7 +280,7 @@ def shortcuts_html() -> str:
     parts = []
     for title, entries in MENUS.items():
         rows = "".join(
-            f"<tr><td width='330'>{escape(spec.plain)}</td><td><b>{escape(keys(spec))}</b></td></tr>"
+            f"<tr><td width='330'>{escape(spec.plain)}</td><td><b>{escape(spec.keys)}</b></td></tr>"
             for spec in entries
             if spec is not None and spec.shortcut
         )

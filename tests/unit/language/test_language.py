@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from histoloop import language, paths
-from histoloop.language import ENGLISH, LANGUAGES, best_of, mark, speak, speak_by, spoken, tr, tr_all, tr_plural
+from histoloop.language import ENGLISH, LANGUAGES, best_of, mark, speak, speak_by, spoken, tr, tr_plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def test_marked_texts_are_english_until_they_are_shown() -> None:
     title = mark("{name} is open")
     speak_by(Catalogue(), FRENCH)
     assert title == "{name} is open"
-    assert tr_all([title]) == ["{name} est ouvert"]
+    assert tr(title) == "{name} est ouvert"
 
 
 def test_every_language_can_be_spoken() -> None:

@@ -30,6 +30,7 @@ FOR_THE_COMMAND_LINE = (
 WITHOUT_TEXTS = ("gui.tour", "gui.arguments")
 """For the command line: what it looks up in the English window, and its own help."""
 
+LOGGING = {"debug", "info", "warning", "error", "exception", "Formatter"}
 NO_TEXTS = {
     "last slide", "first steps", "how to ask", "how to learn", "add slides", "close {}", "histoloop slide",
     "text-align: left;", "Python {}, Qt {}, OpenSlide {}",
@@ -68,6 +69,17 @@ def reached_by_the_window() -> set[str]:
     return {name.removeprefix("histoloop.") for name in reached}
 
 
+def calls_behind_the_window(names: set[str]) -> Iterator[tuple[str, ast.Call]]:
+    """Calls by these names, with their modules, in all that the window imports and that speaks to its user."""
+    reached = reached_by_the_window()
+    for path in files("."):
+        name = module(path)
+        if name in reached and not name.startswith(FOR_THE_COMMAND_LINE):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and called(node) in names:
+                    yield name, node
+
+
 def sentence(node: ast.AST) -> str:
     """The words of a literal text, or nothing if it is none: two words with a blank between them."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -98,14 +110,7 @@ def for_nobody_to_read(tree: ast.AST) -> set[ast.AST]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and node.exc is not None and called(node.exc) not in ERRORS:
             found |= set(ast.walk(node.exc))
-        if isinstance(node, ast.Call) and called(node) in {
-            "debug",
-            "info",
-            "warning",
-            "error",
-            "exception",
-            "Formatter",
-        }:
+        if isinstance(node, ast.Call) and called(node) in LOGGING:
             found |= {inner for argument in node.args for inner in ast.walk(argument)}
         if isinstance(node, ast.keyword) and node.arg == "needs":
             found |= set(ast.walk(node.value))
@@ -125,36 +130,21 @@ def test_every_sentence_in_the_window_can_be_translated(path: Path) -> None:
 
 
 def test_every_error_that_the_window_can_show_can_be_translated() -> None:
-    reached = reached_by_the_window()
     found = []
-    for path in files("."):
-        name = module(path)
-        if name not in reached or name.startswith(FOR_THE_COMMAND_LINE):
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and called(node) in ERRORS:
-                said = [*node.args, *(keyword.value for keyword in node.keywords)]
-                found += [
-                    (name, inner.lineno, sentence(inner))  # type: ignore[attr-defined]
-                    for part in said
-                    for inner in inside(part, skipping=TRANSLATORS)
-                    if called(part) not in TRANSLATORS and sentence(inner)
-                ]
+    for name, call in calls_behind_the_window(ERRORS):
+        for part in (*call.args, *(keyword.value for keyword in call.keywords)):
+            if called(part) not in TRANSLATORS:
+                inner = inside(part, skipping=TRANSLATORS)
+                found += [(name, call.lineno, sentence(node)) for node in inner if sentence(node)]
     assert found == []
 
 
 def test_every_step_of_work_that_the_window_can_show_can_be_translated() -> None:
-    reached = reached_by_the_window()
-    found = []
-    for path in files("."):
-        name = module(path)
-        if name not in reached or name.startswith(FOR_THE_COMMAND_LINE):
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and called(node) == "Progress" and node.args:
-                stage = node.args[0]
-                if isinstance(stage, ast.Constant | ast.JoinedStr) and stage != "":
-                    found.append((name, stage.lineno))
+    found = [
+        (name, call.lineno)
+        for name, call in calls_behind_the_window({"Progress"})
+        if call.args and isinstance(call.args[0], ast.Constant | ast.JoinedStr)
+    ]
     assert found == []
 
 
@@ -186,6 +176,6 @@ def test_nothing_is_translated_when_a_module_is_imported() -> None:
         found += [
             (module(path), node.lineno)
             for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and called(node) in {"tr", "tr_plural", "tr_all"} and node not in functions
+            if isinstance(node, ast.Call) and called(node) in {"tr", "tr_plural"} and node not in functions
         ]
     assert found == []
