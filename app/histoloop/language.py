@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import gettext
 import logging
+import numbers
 import string
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,7 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         text: str = super().format_field(value, format_spec)
-        return text.translate(self._signs) if isinstance(value, int | float) else text
+        return text.translate(self._signs) if isinstance(value, numbers.Real) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def speak(code: str) -> Language:
         try:
             with (paths.resources() / "languages" / f"{language.code}.mo").open("rb") as file:
                 catalogue = gettext.GNUTranslations(file)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, struct.error) as error:  # of a file that is broken or cut off
             _log.warning("the texts in %s cannot be read, English is spoken: %s", language.name, error)
             language = ENGLISH
     speak_by(catalogue, language)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gettext
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from histoloop import language, paths
@@ -55,6 +56,9 @@ def test_numbers_are_written_as_the_language_does_and_data_as_they_are() -> None
     assert tr("{width:.2f} mm of {total:,}", width=0.25, total=12500) == "0.25 mm of 12,500"
     speak_by(Catalogue(), FRENCH)
     assert tr("{width:.2f} mm of {total:,}", width=0.25, total=12500) == "0,25 mm sur 12\N{NARROW NO-BREAK SPACE}500"
+    assert tr("{width:.2f} mm of {total:,}", width=np.float32(0.25), total=np.int64(12500)).startswith(
+        "0,25 mm sur 12\N{NARROW NO-BREAK SPACE}"
+    )
     assert tr("{share:.1%}", share=0.125) == "12,5\N{NARROW NO-BREAK SPACE}%"
     assert tr("{name} is open", name="v1.2,a.svs") == "v1.2,a.svs est ouvert"
 
@@ -83,7 +87,7 @@ def test_every_language_can_be_spoken() -> None:
         assert spoken() is each
 
 
-@pytest.mark.parametrize("content", [None, b"not a catalogue"])
+@pytest.mark.parametrize("content", [None, b"", b"\xde\x12", b"not a catalogue"])
 def test_an_unreadable_catalogue_leaves_the_program_english(
     content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
