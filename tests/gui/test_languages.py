@@ -289,12 +289,14 @@ def test_the_language_that_is_spoken_already_changes_nothing(program: Program, q
 
 def test_work_that_may_not_be_stopped_puts_the_change_off(program: Program, qtbot, monkeypatch) -> None:
     window = program.window
+    window.commands.first_steps()
     monkeypatch.setattr(window, "_may_stop", lambda _job: False)
     window.session.jobs.submit(Job("test", "test", say_hello))
     window.actions_["language_fr"].trigger()
     qtbot.waitUntil(lambda: "opened again" in window.banner.text.text(), timeout=30_000)
     assert program.window is window
     assert spoken() is ENGLISH
+    assert window.commands.leave_first_steps()
 
 
 def test_qt_speaks_the_language_too(program: Program, qapp: QApplication, tmp_path: Path) -> None:

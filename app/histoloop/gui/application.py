@@ -109,6 +109,8 @@ class Program:
         try:
             if not old.close():
                 old.banner.show_notice(tr("The language changes when the window is opened again."))
+                if first_steps:
+                    old.commands.first_steps()
                 return
             speak_as_chosen(self._application, self._settings)
             window = self.open_window()
@@ -164,9 +166,9 @@ def _write_log(folder: Path) -> str:
         write_log(folder)
     except OSError as error:
         return tr(
-            "Nothing can be written to {parent} ({strerror}): settings and log are not kept.",
-            parent=folder.parent,
-            strerror=error.strerror,
+            "Nothing can be written to {folder} ({reason}): settings and log are not kept.",
+            folder=folder.parent,
+            reason=error.strerror,
         )
     return ""
 

@@ -99,6 +99,11 @@ class JobRunner(QObject):
         """The jobs that come after it."""
         return tuple(self._waiting)
 
+    @property
+    def unfinished(self) -> tuple[Job, ...]:
+        """The job that runs now and those that come after it."""
+        return self.waiting if self._current is None else (self._current, *self._waiting)
+
     def submit(self, job: Job) -> None:
         """Run a job after those before it."""
         self._waiting.append(job)

@@ -484,7 +484,7 @@ class MainWindow(QMainWindow):
         session, there = self.session, set()
         project = session.project
         painting = self.viewer.annotating is not None
-        jobs = [job for job in (session.jobs.current, *session.jobs.waiting) if job is not None]
+        jobs = session.jobs.unfinished
         kinds = {job.kind for job in jobs}
         if project is not None:
             slides = self.slides_panel.list.count() > 0
@@ -518,8 +518,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask when work would be lost; remember the window; let go of everything."""
-        job = self.session.jobs.current
-        if job is not None and job.kind not in NOTHING_LOST and not self._may_stop(job):
+        job = next((job for job in self.session.jobs.unfinished if job.kind not in NOTHING_LOST), None)
+        if job is not None and not self._may_stop(job):
             event.ignore()
             return
         self.settings.set("geometry", self.saveGeometry())

@@ -152,7 +152,7 @@ class Session(QObject):
     def will_predict(self, slide_id: int, model_id: int) -> bool:
         """Whether a job that runs or waits predicts a slide with a model."""
         current = None if self._project is None else self._project.current_model().id
-        jobs = [job for job in (self.jobs.current, *self.jobs.waiting) if job is not None and job.kind == "predict"]
+        jobs = [job for job in self.jobs.unfinished if job.kind == "predict"]
         return any(
             (job.arguments["model_id"] or current) == model_id
             and (job.arguments["slide_ids"] is None or slide_id in job.arguments["slide_ids"])
