@@ -42,3 +42,17 @@ def finish(work: Work[Result], on_progress: Callable[[Progress], None] | None = 
             return result
         if on_progress is not None:
             on_progress(step)
+
+
+def staged(work: Work[Result], *, number: int, of: int) -> Work[Result]:
+    """The steps of one slide, the `number`-th of `of`, as parts of the whole."""
+    try:
+        while True:
+            try:
+                step = next(work)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            yield Progress(step.stage, number + step.fraction, of, step.message, step.figures)
+    finally:
+        work.close()

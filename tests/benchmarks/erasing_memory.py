@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.minmax import MinMax
 from histoloop.training.erasing import erasing_parts
 

@@ -27,7 +27,7 @@ from histoloop.training.erasing import trust_coefficients
 from histoloop.training.figures import MaskTally
 from histoloop.training.outputs import normalise
 from histoloop.training.samples import collate
-from histoloop.workflows.models import choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import choose_device, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

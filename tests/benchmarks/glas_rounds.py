@@ -21,18 +21,19 @@ import numpy as np
 from PIL import Image
 
 from histoloop.progress import finish
+from histoloop.slides.tiling import working_downsample
 from histoloop.store.project import Project
+from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import segmentation_figures
-from histoloop.workflows.demo import annotate_with
-from histoloop.workflows.models import LoadedModel, choose_device, load_model
-from histoloop.workflows.predict import predict_project, working_downsample
+from histoloop.workflows.decisions import keep
+from histoloop.workflows.experiments.demo import annotate_with
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.projects import create_project, import_slides
-from histoloop.workflows.query import ask
-from histoloop.workflows.retrain import retrain
-from histoloop.workflows.rounds import keep
-from histoloop.workflows.shipped import DEFAULT_MODEL
+from histoloop.workflows.queries.ask import ask
+from histoloop.workflows.retraining.retrain import retrain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

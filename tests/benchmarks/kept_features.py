@@ -22,12 +22,12 @@ from histoloop.acquisition.discrepancy import cod
 from histoloop.acquisition.uncertainty import PassVariance, mean_pixel_entropy
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import finish
+from histoloop.store.shipped import DEFAULT_MODEL, find_model
 from histoloop.training.datasets import read_dataset
 from histoloop.training.features import CELL_PX, decode, extract, probability
 from histoloop.training.outputs import normalise
 from histoloop.training.samples import collate
-from histoloop.workflows.models import load_model
-from histoloop.workflows.shipped import DEFAULT_MODEL, find_model
+from histoloop.workflows.prediction.loaded_model import load_model
 
 if TYPE_CHECKING:
     import numpy as np

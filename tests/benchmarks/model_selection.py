@@ -28,12 +28,12 @@ import torch
 
 from histoloop.acquisition.discrepancy import cod
 from histoloop.acquisition.uncertainty import mean_pixel_entropy
+from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
-from histoloop.networks.config import NetworkConfig, PoolingConfig
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import finish
 from histoloop.store.cards import Card
-from histoloop.store.models import save_model
+from histoloop.store.model_folder import save_model
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.datasets import DataSet, read_dataset
 from histoloop.training.loop import LoopSettings
@@ -42,8 +42,8 @@ from histoloop.training.outputs import normalise
 from histoloop.training.pretrained import is_folded, start_backbone, unfold
 from histoloop.training.samples import collate
 from histoloop.training.segment import SegmentSettings, train_decoder
-from histoloop.workflows.models import load_model, one_epoch_earlier
-from histoloop.workflows.rank_models import output_of
+from histoloop.workflows.experiments.rank_models import output_of
+from histoloop.workflows.prediction.loaded_model import load_model, one_epoch_earlier
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "active-learning.md"

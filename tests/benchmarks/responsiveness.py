@@ -80,7 +80,7 @@ class _Ticks:
 
 
 def _task(work: str, folder: Path) -> tuple[Callable[..., object], dict[str, object]]:
-    from histoloop.gui import tasks
+    from histoloop.gui.work import tasks
 
     if work == "predict":
         return tasks.predict, {"folder": folder, "slide_ids": None, "device": "cpu"}
@@ -91,8 +91,8 @@ def _in_thread(work: str, folder: Path) -> list[float]:
     import torch  # noqa: F401 - loading it is not what is measured
     from PySide6.QtCore import QCoreApplication, QTimer
 
-    import histoloop.workflows.predict
-    import histoloop.workflows.retrain  # noqa: F401
+    import histoloop.workflows.prediction.predict
+    import histoloop.workflows.retraining.retrain  # noqa: F401
     from histoloop.progress import finish
 
     application, ticks = QCoreApplication([]), _Ticks()
@@ -114,7 +114,7 @@ def _in_thread(work: str, folder: Path) -> list[float]:
 def _in_child(work: str, folder: Path) -> list[float]:
     from PySide6.QtCore import QCoreApplication, QTimer
 
-    from histoloop.gui.jobs import Job, JobRunner
+    from histoloop.gui.work.jobs import Job, JobRunner
 
     application, ticks, runner = QCoreApplication([]), _Ticks(), JobRunner()
     ticks.begin()
@@ -133,8 +133,8 @@ def _in_window(work: str, folder: Path) -> list[float]:
     from PySide6.QtCore import QTimer
 
     from histoloop.gui.application import make_application
-    from histoloop.gui.main_window import MainWindow
-    from histoloop.gui.settings import Settings
+    from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.window.main_window import MainWindow
 
     application, ticks = make_application(), _Ticks()
     window = MainWindow(Settings(folder.parent / "settings.ini"))

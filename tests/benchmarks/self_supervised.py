@@ -37,7 +37,7 @@ from histoloop.training.frozen import fit_linear_head, pooled_features
 from histoloop.training.metrics import accuracy, balanced_accuracy
 from histoloop.training.outputs import normalise
 from histoloop.training.pretrained import colours_of, start_backbone
-from histoloop.workflows.pretrain import pretrain_on_dataset
+from histoloop.workflows.retraining.pretrain import pretrain_on_dataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ import numpy as np
 from histoloop.progress import finish
 from histoloop.training.datasets import read_dataset
 from histoloop.training.outputs import look_at
-from histoloop.workflows.models import choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import choose_device, load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 THRESHOLDS = np.arange(0.1, 0.65, 0.05)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
     from .conftest import Step
 
@@ -57,7 +57,7 @@ class Walker:
         """Press the keys of a shortcut."""
         from PySide6.QtGui import QKeySequence
 
-        from histoloop.gui.actions import specs
+        from histoloop.gui.kit.actions import specs
 
         (name,) = (spec.name for spec in specs() if spec.shortcut and QKeySequence(spec.shortcut) == QKeySequence(key))
         self.wait(self.window.actions_[name].isEnabled, f"{key} to do something")
@@ -174,8 +174,8 @@ def walker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walker]:
         from PySide6.QtWidgets import QFileDialog
 
         from histoloop.gui.application import make_application
-        from histoloop.gui.main_window import MainWindow
-        from histoloop.gui.settings import Settings
+        from histoloop.gui.kit.settings import Settings
+        from histoloop.gui.window.main_window import MainWindow
     folder = tmp_path_factory.mktemp("tutorial")
     chosen: list[Path] = []
 

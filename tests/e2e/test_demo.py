@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.progress import finish
-from histoloop.workflows.demo import run_demo
+from histoloop.workflows.experiments.demo import run_demo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QApplication
 
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 180_000
 
@@ -83,8 +83,8 @@ def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[M
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
         from histoloop.gui.application import make_application
-        from histoloop.gui.main_window import MainWindow
-        from histoloop.gui.settings import Settings
+        from histoloop.gui.kit.settings import Settings
+        from histoloop.gui.window.main_window import MainWindow
 
     monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path / "home"))
     make_application()

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from PySide6.QtWidgets import QDialog
 
-from histoloop.gui.about import NO_TEXT, WAITING, AboutDialog
-from histoloop.gui.first_steps import LOOKING, FirstSteps
-from histoloop.gui.five_steps import STEPS
-from histoloop.gui.settings import Settings
+from histoloop.gui.kit.settings import Settings
+from histoloop.gui.window.about import NO_TEXT, WAITING, AboutDialog
+from histoloop.gui.window.first_steps import LOOKING, FirstSteps
+from histoloop.gui.window.five_steps import STEPS
 from histoloop.workflows import about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 240_000
 
@@ -148,8 +148,8 @@ def test_the_page_about_the_program_lists_packages_with_licences(window: MainWin
 def test_new_versions_are_offered_only_where_a_publisher_has_set_the_page(
     window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histoloop.gui import commands, main_window
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window import commands, main_window
+    from histoloop.gui.window.main_window import MainWindow
 
     assert window.actions_["new_version"].isVisible() is (about.releases_page() is not None)
     page = "https://publisher.example/releases"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from histoloop.gui import tasks
-from histoloop.gui.jobs import NICENESS, Job, JobRunner
+from histoloop.gui.work import tasks
+from histoloop.gui.work.jobs import NICENESS, Job, JobRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

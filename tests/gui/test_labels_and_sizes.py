@@ -15,14 +15,14 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
-from histoloop.gui.history import History
-from histoloop.gui.size_picker import SizePicker
+from histoloop.gui.panels.size_picker import SizePicker
+from histoloop.gui.window.history import History
 from histoloop.store.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
 
 def click_at(qtbot, slider: QWidget, share: float) -> None:
@@ -253,8 +253,8 @@ import os, signal, sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication
 from histoloop.gui.application import make_application
-from histoloop.gui.main_window import MainWindow
-from histoloop.gui.settings import Settings
+from histoloop.gui.window.main_window import MainWindow
+from histoloop.gui.kit.settings import Settings
 
 def until(condition):
     while not condition():

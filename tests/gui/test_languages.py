@@ -23,14 +23,14 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop import paths
-from histoloop.gui import dialogs
-from histoloop.gui.actions import MENUS, SUBMENUS
-from histoloop.gui.first_steps import FirstSteps
-from histoloop.gui.five_steps import STEPS
-from histoloop.gui.jobs import Job
-from histoloop.gui.settings import Settings
-from histoloop.gui.similar_dialog import SimilarDialog
-from histoloop.gui.translation import SYSTEM, speak_as_chosen
+from histoloop.gui.kit.actions import MENUS, SUBMENUS
+from histoloop.gui.kit.settings import Settings
+from histoloop.gui.kit.translation import SYSTEM, speak_as_chosen
+from histoloop.gui.window import dialogs
+from histoloop.gui.window.first_steps import FirstSteps
+from histoloop.gui.window.five_steps import STEPS
+from histoloop.gui.window.similar_dialog import SimilarDialog
+from histoloop.gui.work.jobs import Job
 from histoloop.language import ENGLISH, LANGUAGES, speak, speak_by, spoken
 from histoloop.progress import Progress
 from histoloop.store.cards import list_models, load_card
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
     from histoloop.gui.application import Program
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
     from histoloop.progress import Work
 
 FRENCH = next(each for each in LANGUAGES if each.code == "fr")
@@ -78,7 +78,7 @@ def program(qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
         from histoloop.gui.application import Program
-        from histoloop.gui.main_window import MainWindow
+        from histoloop.gui.window.main_window import MainWindow
 
         assert MainWindow
 

@@ -13,21 +13,21 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
 from histoloop.acquisition.strategies import STRATEGIES
-from histoloop.gui.curve import TrainingCurve
-from histoloop.gui.evidence import EvidenceView
-from histoloop.gui.learn_options import PACES, WAYS, how_to_learn
-from histoloop.gui.rounds_curve import RoundsCurve
-from histoloop.gui.similar_dialog import SimilarDialog
-from histoloop.gui.theme import DARK, LIGHT
+from histoloop.gui.kit.theme import DARK, LIGHT
+from histoloop.gui.panels.evidence import EvidenceView
+from histoloop.gui.panels.learn_options import PACES, WAYS, how_to_learn
+from histoloop.gui.panels.rounds_curve import RoundsCurve
+from histoloop.gui.panels.training_curve import TrainingCurve
+from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.store.project import Project
-from histoloop.workflows.candidates import Candidate
+from histoloop.workflows.contents.candidates import Candidate
+from histoloop.workflows.contents.questions import query_evidence_path
+from histoloop.workflows.contents.rounds import HowToLearn, Measured
 from histoloop.workflows.propagate import keep_pseudo_regions
-from histoloop.workflows.query import query_evidence_path
-from histoloop.workflows.rounds import HowToLearn, Measured
 
 if TYPE_CHECKING:
     from histoloop.geometry import Region
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 240_000
 NOWHERE = Path("no such picture.png")

@@ -13,25 +13,25 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from histoloop import paths
-from histoloop.gui.dialogs import AddModelDialog
-from histoloop.gui.mask_chooser import LIKELIEST
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.gui.canvas.mask_chooser import LIKELIEST
+from histoloop.gui.window.dialogs import AddModelDialog
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.slides.tiling import Window
 from histoloop.store.cards import CARD, WEIGHTS, card_text, load_card
 from histoloop.store.maps import MapWriter, open_map
 from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.drawing_models import add_model
-from histoloop.workflows.shipped import DEFAULT_MODEL
+from histoloop.store.shipped import DEFAULT_MODEL
+from histoloop.workflows.add_model import add_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from PySide6.QtWidgets import QComboBox, QWidget
 
-    from histoloop.gui.main_window import MainWindow
-    from histoloop.gui.mask_pane import MaskPane
-    from histoloop.gui.viewer import SlideViewer
+    from histoloop.gui.canvas.mask_pane import MaskPane
+    from histoloop.gui.canvas.viewer import SlideViewer
+    from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 240_000
 MINMAX = NetworkConfig(6, pooling=PoolingConfig("average"), minmax=MinMaxConfig(), decoder_channels=())

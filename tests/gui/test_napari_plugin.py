@@ -120,7 +120,7 @@ def test_torch_stays_out_of_napari_and_nothing_is_offered_without_a_slide(in_nap
 
 
 def test_a_pyramid_reads_what_is_looked_at_and_equals_the_slide(slides: Mapping[str, Path]) -> None:
-    from histoloop.gui import napari_plugin
+    from histoloop.gui.plugin import napari_plugin
 
     ((levels, settings, kind),) = napari_plugin.reader(str(slides["benign"]))(str(slides["benign"]))
     assert (kind, settings["multiscale"], settings["scale"]) == ("image", True, (0.5, 0.5))
@@ -133,7 +133,7 @@ def test_a_pyramid_reads_what_is_looked_at_and_equals_the_slide(slides: Mapping[
 
 
 def test_what_is_no_whole_slide_is_left_to_other_readers(slides: Mapping[str, Path], tmp_path: Path) -> None:
-    from histoloop.gui import napari_plugin
+    from histoloop.gui.plugin import napari_plugin
 
     (tmp_path / "plain.tif").write_bytes(b"no slide")
     assert napari_plugin.reader(str(tmp_path / "plain.tif")) is None
@@ -143,7 +143,7 @@ def test_what_is_no_whole_slide_is_left_to_other_readers(slides: Mapping[str, Pa
 
 
 def test_the_sample_is_made_once_in_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from histoloop.gui import napari_plugin
+    from histoloop.gui.plugin import napari_plugin
     from histoloop.slides.synthetic import SyntheticSpec
 
     monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path))
@@ -158,7 +158,7 @@ def test_the_sample_is_made_once_in_the_users_folder(tmp_path: Path, monkeypatch
 
 def test_another_qt_in_the_process_is_refused_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
     from histoloop.errors import HistoLoopError
-    from histoloop.gui import napari_plugin
+    from histoloop.gui.plugin import napari_plugin
 
     monkeypatch.setitem(sys.modules, "PyQt6", sys)
     with pytest.raises(HistoLoopError, match=r"PyQt6.*QT_API"):
@@ -167,7 +167,7 @@ def test_another_qt_in_the_process_is_refused_with_words(monkeypatch: pytest.Mon
 
 def test_a_mask_longer_than_a_texture_becomes_a_pyramid() -> None:
     from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
-    from histoloop.gui.napari_dock import LARGEST_TEXTURE_PX, labels_layer
+    from histoloop.gui.plugin.napari_dock import LARGEST_TEXTURE_PX, labels_layer
     from histoloop.workflows.reports import PredictedSlide
 
     scheme = ClassScheme((LabelClass("benign", "gland"),), (MaskClass("gland", "#00a000"),))

@@ -20,7 +20,7 @@ from histoloop.store.project import Project
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
 STROKE_PX = 40
 
@@ -243,9 +243,9 @@ import os, signal, sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication
 from histoloop.gui.application import make_application
-from histoloop.gui.main_window import MainWindow
+from histoloop.gui.window.main_window import MainWindow
 from histoloop.gui.mouse import drag
-from histoloop.gui.settings import Settings
+from histoloop.gui.kit.settings import Settings
 
 def until(condition):
     while not condition():

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from histoloop.exchange.heat import heat
-from histoloop.gui.canvas_overlay import scale_bar
-from histoloop.gui.dialogs import folder_name, shortcuts_html
-from histoloop.gui.job_bar import TimeLeft, in_words
-from histoloop.gui.rendering import ClassStyle, OverlayStyle, compose
-from histoloop.gui.slides_panel import describe
+from histoloop.gui.canvas.canvas_overlay import scale_bar
+from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle, compose
+from histoloop.gui.panels.job_bar import TimeLeft, in_words
+from histoloop.gui.panels.slides_panel import describe
+from histoloop.gui.window.dialogs import folder_name, shortcuts_html
 from histoloop.progress import Progress
 from histoloop.store.records import SlideRecord
 

@@ -11,7 +11,7 @@ from histoloop.gui.splash import Splash
 def test_the_splash_is_loaded_without_napari_and_the_window() -> None:
     script = (
         "import sys\nimport histoloop.gui.application\n"
-        "print([m for m in ('napari', 'torch', 'histoloop.gui.main_window') if m in sys.modules])"
+        "print([m for m in ('napari', 'torch', 'histoloop.gui.window.main_window') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -13,17 +13,17 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QDropEvent, QImage
 
-from histoloop.gui import tasks
-from histoloop.gui.actions import MENUS, specs
-from histoloop.gui.dialogs import GuideDialog
-from histoloop.gui.jobs import Job
+from histoloop.gui.kit.actions import MENUS, specs
+from histoloop.gui.kit.settings import Settings
 from histoloop.gui.mouse import click
-from histoloop.gui.settings import Settings
+from histoloop.gui.window.dialogs import GuideDialog
+from histoloop.gui.work import tasks
+from histoloop.gui.work.jobs import Job
 from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
 
 if TYPE_CHECKING:
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 240_000
 
@@ -56,7 +56,8 @@ def texts(window: MainWindow) -> list[str]:
 
 def test_the_windows_process_never_loads_torch() -> None:
     script = (
-        "import sys, histoloop.gui.application, histoloop.gui.tour, histoloop.gui.jobs, histoloop.workflows.reports\n"
+        "import sys, histoloop.gui.application, histoloop.gui.tour\n"
+        "import histoloop.gui.work.jobs, histoloop.workflows.reports\n"
         "print([name for name in ('torch', 'torchvision') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
@@ -217,7 +218,7 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
 
 
 def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, tmp_path: Path, qtbot) -> None:
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
     window.set_theme("dark")
     window.annotation_panel.brush.setValue(77)

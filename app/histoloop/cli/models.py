@@ -130,7 +130,7 @@ def _train(options: argparse.Namespace) -> int:
         print(f"histoloop train: {message}", file=sys.stderr)
         return WRONG
     if options.project is None and all(data_set):
-        from histoloop.workflows.train import train_model
+        from histoloop.workflows.experiments.train import train_model
 
         folder = run(
             train_model(
@@ -150,9 +150,10 @@ def _train(options: argparse.Namespace) -> int:
     if options.project is None or any(data_set):
         print("histoloop train: give a PROJECT, or --recipe, --data and --out together", file=sys.stderr)
         return WRONG
+    from histoloop.workflows.contents.rounds import HowToLearn
+    from histoloop.workflows.decisions import keep, roll_back
     from histoloop.workflows.projects import opened_project
-    from histoloop.workflows.retrain import retrain
-    from histoloop.workflows.rounds import HowToLearn, keep, roll_back
+    from histoloop.workflows.retraining.retrain import retrain
 
     with opened_project(options.project) as project:
         result = run(
@@ -178,8 +179,8 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _pretrain(options: argparse.Namespace) -> int:
-    from histoloop.workflows.pretrain import pretrain_on_dataset, pretrain_on_project
     from histoloop.workflows.projects import opened_project
+    from histoloop.workflows.retraining.pretrain import pretrain_on_dataset, pretrain_on_project
 
     settings = {name: getattr(options, name) for name in ("out", "recipe", "start", "epochs", "device", "seed")}
     if options.data:
@@ -197,7 +198,7 @@ def _pretrain(options: argparse.Namespace) -> int:
 
 def _recipes(options: argparse.Namespace) -> int:
     from histoloop.training.recipe import load_recipe, recipe_path
-    from histoloop.workflows.recipes import list_recipes, recipe_text
+    from histoloop.workflows.retraining.recipes import list_recipes, recipe_text
 
     if options.show:
         print(recipe_text(load_recipe(recipe_path(options.show))), end="")
@@ -209,8 +210,8 @@ def _recipes(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from histoloop.exchange.evaluation import table_text
-    from histoloop.workflows.evaluate import EvaluationSettings, evaluate_model
-    from histoloop.workflows.shipped import find_model
+    from histoloop.store.shipped import find_model
+    from histoloop.workflows.experiments.evaluate import EvaluationSettings, evaluate_model
 
     settings = EvaluationSettings(
         part=options.split,
@@ -241,8 +242,8 @@ def _rank(options: argparse.Namespace) -> int:
     if options.data and not options.models:
         print("histoloop rank: name the model folders to rank on a data set", file=sys.stderr)
         return WRONG
-    from histoloop.workflows.rank_models import rank_on_dataset, rank_on_project
-    from histoloop.workflows.shipped import find_model
+    from histoloop.store.shipped import find_model
+    from histoloop.workflows.experiments.rank_models import rank_on_dataset, rank_on_project
 
     models = [find_model(name) for name in options.models]
     settings = {"outputs": options.outputs, "device": options.device}
@@ -270,8 +271,8 @@ def _figure(value: float | None) -> str:
 
 
 def _patches(options: argparse.Namespace) -> int:
-    from histoloop.training.patches import PatchSettings
-    from histoloop.workflows.patches import sample_patches
+    from histoloop.workflows.experiments.patch_grid import PatchSettings
+    from histoloop.workflows.experiments.sample_patches import sample_patches
 
     report = run(
         sample_patches(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import tempfile
@@ -109,14 +108,14 @@ def add_commands(commands: Commands) -> None:
 
 
 def _open(options: argparse.Namespace) -> int:
-    application = importlib.import_module("histoloop.gui.application")
-    arguments = [str(path) for path in options.paths] + (["--demo"] if options.demo else [])
-    return int(application.main(arguments))
+    from histoloop.gui.application import main
+
+    return main([str(path) for path in options.paths] + (["--demo"] if options.demo else []))
 
 
 def _import(options: argparse.Namespace) -> int:
+    from histoloop.store.shipped import DEFAULT_MODEL
     from histoloop.workflows.projects import create_project, import_slides, opened_project
-    from histoloop.workflows.shipped import DEFAULT_MODEL
 
     there = (options.project / "project.db").exists()
     if there and options.model:
@@ -133,8 +132,8 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from histoloop.workflows.predict_files import predict_files
-    from histoloop.workflows.shipped import DEFAULT_MODEL
+    from histoloop.store.shipped import DEFAULT_MODEL
+    from histoloop.workflows.prediction.predict_files import predict_files
 
     report = run(
         predict_files(
@@ -146,9 +145,9 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
-    from histoloop.workflows.predict import predict_project
+    from histoloop.workflows.prediction.predict import predict_project
     from histoloop.workflows.projects import opened_project
-    from histoloop.workflows.query import ask
+    from histoloop.workflows.queries.ask import ask
 
     with opened_project(options.project) as project:
         report = run(predict_project(project, device=options.device))
@@ -229,7 +228,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from histoloop.workflows.demo import run_demo
+    from histoloop.workflows.experiments.demo import run_demo
 
     with tempfile.TemporaryDirectory(prefix="histoloop-demo-") as scratch:
         folder = options.project or Path(scratch) / "project"
@@ -243,8 +242,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _tour(options: argparse.Namespace) -> int:
-    tour = importlib.import_module("histoloop.gui.tour")
-    return int(tour.run_tour(options.out, options.language))
+    from histoloop.gui.tour import run_tour
+
+    return run_tour(options.out, options.language)
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -262,4 +262,6 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _probe_opengl(_options: argparse.Namespace) -> int:
-    return int(importlib.import_module("histoloop.gui.opengl_probe").probe())
+    from histoloop.gui.opengl_probe import probe
+
+    return probe()

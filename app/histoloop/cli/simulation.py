@@ -52,8 +52,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from histoloop.workflows.shipped import DEFAULT_MODEL, find_model
-    from histoloop.workflows.simulate import simulate
+    from histoloop.store.shipped import DEFAULT_MODEL, find_model
+    from histoloop.workflows.experiments.simulate import simulate
 
     found = run(
         simulate(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.acquisition.learning_curve import area_under_curve
 from histoloop.exchange.writing import export_to
 from histoloop.store.files import file_beside, write_beside
-from histoloop.training.metrics import area_under_curve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoloop.annotations.raster import fill_polygon
+from histoloop.annotations.records import rgb
 from histoloop.errors import DataError
 from histoloop.exchange.writing import export_to
 from histoloop.language import tr
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme, Mask
     from histoloop.exchange.tables import Said
     from histoloop.geometry import Region
-    from histoloop.inference.contours import Polygon, Ring
+    from histoloop.localisation.contours import Polygon, Ring
 
 SAID_OF = "HistoLoop label of"
 """Marks a rectangle that tells of a region or slide, and is no outline of a mask class."""
@@ -85,12 +86,6 @@ def _region_feature(said: Said) -> dict[str, Any]:
 
 def _coordinates(ring: Ring) -> list[list[float]]:
     return [[round(float(x), 2), round(float(y), 2)] for x, y in ring]
-
-
-def rgb(colour: str) -> tuple[int, int, int]:
-    """'#rrggbb' as three numbers."""
-    value = int(colour.removeprefix("#"), 16)
-    return value >> 16, value >> 8 & 255, value & 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)

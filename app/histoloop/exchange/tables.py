@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme, Mask
-    from histoloop.inference.contours import Polygon
+    from histoloop.localisation.contours import Polygon
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ from PySide6.QtWidgets import QApplication
 import histoloop
 from histoloop import paths
 from histoloop.gui.arguments import build_parser
-from histoloop.gui.jobs import LOG_ADVICE
-from histoloop.gui.settings import Settings
+from histoloop.gui.kit.settings import Settings
+from histoloop.gui.kit.theme import application_icon
+from histoloop.gui.kit.translation import chosen_language, speak_as_chosen
 from histoloop.gui.splash import Splash
-from histoloop.gui.theme import application_icon
-from histoloop.gui.translation import chosen_language, speak_as_chosen
+from histoloop.gui.work.jobs import LOG_ADVICE
 from histoloop.language import mark, spoken, tr
 from histoloop.store.files import write_beside
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from histoloop.gui.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
 _MANY = 1 << 40
@@ -90,7 +90,7 @@ class Program:
 
     def open_window(self) -> MainWindow:
         """Build a window in the language spoken now, and show it."""
-        from histoloop.gui.main_window import MainWindow  # napari and all else behind it take seconds to import
+        from histoloop.gui.window.main_window import MainWindow  # napari and all else behind it take seconds to import
 
         self.window = MainWindow(self._settings)
         # not while the menu or the dialog that asked for it is still at work

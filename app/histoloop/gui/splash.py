@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QSplashScreen
 
 import histoloop
 from histoloop import paths
-from histoloop.gui.theme import application_icon
+from histoloop.gui.kit.theme import application_icon
 from histoloop.language import tr
 
 SIZE_PX = QSize(460, 200)

@@ -14,16 +14,16 @@ from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QWidget
 from scipy import ndimage
 
-from histoloop.gui.about import AboutDialog
 from histoloop.gui.application import make_application
-from histoloop.gui.ask_options import HowToAsk
-from histoloop.gui.first_steps import LOOKING, FirstSteps
-from histoloop.gui.main_window import MainWindow
+from histoloop.gui.kit.settings import Settings
+from histoloop.gui.kit.translation import speak_as_chosen
 from histoloop.gui.mouse import drag
-from histoloop.gui.settings import Settings
-from histoloop.gui.similar_dialog import SimilarDialog
-from histoloop.gui.size_picker import STEP_PERCENT
-from histoloop.gui.translation import speak_as_chosen
+from histoloop.gui.panels.ask_options import HowToAsk
+from histoloop.gui.panels.size_picker import STEP_PERCENT
+from histoloop.gui.window.about import AboutDialog
+from histoloop.gui.window.first_steps import LOOKING, FirstSteps
+from histoloop.gui.window.main_window import MainWindow
+from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.language import ENGLISH, tr
 from histoloop.slides.synthetic import SyntheticTissue
 from histoloop.store.files import write_beside
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import Mask
-    from histoloop.workflows.rounds import Candidate
+    from histoloop.workflows.contents.rounds import Candidate
 
 SIZE_PX = (1480, 920)
 SEED = 0

@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from histoloop.inference.stitcher import upsample
 from histoloop.language import tr
-from histoloop.networks.drawing import Summary, draw, drawings, posterior_of, summarise
+from histoloop.localisation.methods import Summary, draw, drawings, posterior_of, summarise
+from histoloop.localisation.stitcher import upsample
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import Tile, TileGrid, Window, tile_grid
 

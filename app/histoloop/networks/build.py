@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from histoloop.networks.config import NetworkConfig
+from histoloop.network_config import NetworkConfig
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.minmax import MinMax
 

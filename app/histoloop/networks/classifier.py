@@ -10,7 +10,7 @@ from histoloop.networks.backbones import build_backbone
 from histoloop.networks.pooling import AttentionHead, build_pooling
 
 if TYPE_CHECKING:
-    from histoloop.networks.config import PoolingConfig
+    from histoloop.network_config import PoolingConfig
 
 
 class ClassifierOutput(NamedTuple):

@@ -11,8 +11,8 @@ from histoloop.networks.unet import Decoder
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from histoloop.network_config import NetworkConfig
     from histoloop.networks.backbones import Backbone
-    from histoloop.networks.config import NetworkConfig
 
 
 class Hybrid(SlideNetwork):

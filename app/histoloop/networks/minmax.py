@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from histoloop.network_config import CONSTANT
 from histoloop.networks.backbones import build_backbone
-from histoloop.networks.config import CONSTANT
 from histoloop.networks.network import NetworkOutput, SlideNetwork, valid_cells
 from histoloop.networks.pooling import build_pooling
 
 if TYPE_CHECKING:
+    from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
     from histoloop.networks.backbones import Backbone
-    from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
 
 
 class MinMaxOutput(NamedTuple):

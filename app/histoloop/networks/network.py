@@ -11,8 +11,8 @@ from histoloop.networks.backbones import STRIDES, receptive_radius_px
 from histoloop.networks.unet import reach_px
 
 if TYPE_CHECKING:
+    from histoloop.network_config import NetworkConfig
     from histoloop.networks.backbones import Backbone
-    from histoloop.networks.config import NetworkConfig
 
 
 class NetworkOutput(NamedTuple):

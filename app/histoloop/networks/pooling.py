@@ -16,7 +16,7 @@ from torch.nn import functional
 from histoloop.losses.jia import log_generalised_mean
 
 if TYPE_CHECKING:
-    from histoloop.networks.config import PoolingConfig
+    from histoloop.network_config import PoolingConfig
 
 
 class MapPooling(nn.Module):

@@ -102,3 +102,8 @@ def _cores(width: int, height: int, core_px: int) -> Iterator[Window]:
     for y in range(0, height, core_px):
         for x in range(0, width, core_px):
             yield Window(x, y, min(core_px, width - x), min(core_px, height - y))
+
+
+def working_downsample(slide_mpp: float | None, model_mpp: float) -> float:
+    """Level-0 pixels per pixel that the model sees; 1 (pixels as they are) where the slide's resolution is unknown."""
+    return 1.0 if slide_mpp is None else model_mpp / slide_mpp

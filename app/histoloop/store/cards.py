@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from histoloop.annotations.records import ClassScheme
 from histoloop.errors import ModelError
 from histoloop.language import tr
-from histoloop.networks.config import NetworkConfig
+from histoloop.network_config import NetworkConfig
 from histoloop.store.toml import dump_toml
 
 if typing.TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.networks.network import SlideNetwork
-    from histoloop.training.pretrain import Tiles
+    from histoloop.training.self_supervised import Tiles
 
     Floats = NDArray[np.float64]
 

@@ -48,18 +48,6 @@ def _some(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> list[tuple[BoolMask, Bo
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 
-def area_under_curve(per_round: Sequence[float]) -> float:
-    """Of a curve over rounds: the trapezoid over their numbers, divided by rounds - 1 (label-prop 4.1).
-
-    A single round is its own area; ValueError without any.
-    """
-    if not len(per_round):
-        raise ValueError("a curve without a round has no area")
-    if len(per_round) == 1:
-        return float(per_round[0])
-    return float(np.trapezoid(per_round) / (len(per_round) - 1))
-
-
 def accuracy(predicted: Sequence[int], truth: Sequence[int]) -> float:
     """Share of labels that are right; ValueError without labels."""
     predictions, truths = _labels(predicted, truth)

@@ -22,7 +22,7 @@ from histoloop.losses.size import (
     total,
     upsampled_log_probabilities,
 )
-from histoloop.networks.config import ScoreKind
+from histoloop.network_config import ScoreKind
 from histoloop.networks.minmax import MinMax
 from histoloop.training.adversarial import AdversarialSettings, adversarial_batch
 from histoloop.training.erasing import erasing_parts

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from histoloop.networks.config import NetworkConfig
-from histoloop.networks.drawing import DECODER, draw, drawings, posterior_of, predicted_labels, summarise
+from histoloop.localisation.methods import DECODER, draw, drawings, posterior_of, predicted_labels, summarise
+from histoloop.network_config import NetworkConfig
 from histoloop.training.samples import collate
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import Any, Literal, TypeVar
 
 from histoloop import paths
 from histoloop.errors import RecipeError, suggestion
-from histoloop.networks.config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.network_config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
 from histoloop.training.ddn import DdnSettings
-from histoloop.training.pretrain import PretrainSettings
 from histoloop.training.segment import SegmentSettings
+from histoloop.training.self_supervised import PretrainSettings
 
 Settings = TypeVar("Settings")
 

@@ -11,10 +11,10 @@ from PIL import Image
 from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
 from histoloop.errors import DataError, ProjectError
 from histoloop.exchange.geojson import read_geojson_mask
-from histoloop.exchange.masks import read_mask
+from histoloop.exchange.mask_pictures import read_mask
 from histoloop.language import tr, tr_plural
 from histoloop.store.maps import open_map
-from histoloop.workflows.masks import predicted_mask
+from histoloop.workflows.contents.masks import predicted_mask
 
 if TYPE_CHECKING:
     from histoloop.geometry import Region

@@ -8,8 +8,8 @@ from histoloop.errors import ProjectError
 from histoloop.language import tr
 from histoloop.slides.synthetic import SyntheticLabel, SyntheticSpec, write_synthetic_slide
 from histoloop.store.project import DATABASE
+from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.workflows.projects import create_project, import_slides
-from histoloop.workflows.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from pathlib import Path

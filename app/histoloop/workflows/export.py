@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import ExportError
 from histoloop.exchange.geojson import write_geojson
-from histoloop.exchange.masks import write_mask_png, write_mask_tiff
+from histoloop.exchange.mask_pictures import write_mask_png, write_mask_tiff
+from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.tables import Said, SlideSummary, mask_areas, write_areas, write_said, write_summary
-from histoloop.inference.contours import Polygon, polygons_of_mask
 from histoloop.language import tr
+from histoloop.localisation.contours import Polygon, polygons_of_mask
 from histoloop.progress import Progress, Work
-from histoloop.workflows.masks import SlideMask, mask_of_slide
-from histoloop.workflows.naming import unique_stems
+from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
+from histoloop.workflows.contents.weak_annotations import size_of
 from histoloop.workflows.reports import ExportReport
-from histoloop.workflows.weak import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from histoloop.errors import HistoLoopError, ProjectError, SlideError
+from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
-from histoloop.slides.reader import Slide, find_slides, open_slide
+from histoloop.slides.reader import find_slides, open_slide
 from histoloop.store.cards import load_card, model_hash
-from histoloop.store.files import file_beside
 from histoloop.store.project import DATABASE, Project
+from histoloop.store.shipped import find_model
+from histoloop.workflows.contents.slides import save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
-from histoloop.workflows.shipped import find_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,29 +84,6 @@ def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
         )
     save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(thumbnail))
     return record
-
-
-def thumbnail_path(project: Project, slide_id: int) -> Path:
-    """Where a slide's thumbnail is kept (PNG)."""
-    return project.folder / "thumbnails" / f"slide-{slide_id}.png"
-
-
-def save_thumbnail(path: Path, picture: Image.Image) -> None:
-    """Write a PNG beside and rename it into place."""
-    path.parent.mkdir(exist_ok=True)
-    with file_beside(path) as partial:
-        picture.save(partial, format="PNG")
-
-
-def open_project_slide(record: SlideRecord) -> Slide:
-    """The pixels of a project's slide, at the resolution the project knows; SlideError when the file moved."""
-    if not record.path.exists():
-        raise SlideError(
-            record.path,
-            tr("the file is not where it was"),
-            advice=tr("Connect its disk, or use 'Find moved slides' and point to the folder it is in now."),
-        )
-    return open_slide(record.path, mpp=record.mpp)
 
 
 def opened_project(folder: Path) -> Project:

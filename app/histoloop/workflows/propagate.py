@@ -16,7 +16,7 @@ from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.store.files import write_beside
-from histoloop.workflows.projects import save_thumbnail
+from histoloop.workflows.contents.slides import save_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.store.project import Project
-    from histoloop.workflows.candidates import Candidate
+    from histoloop.workflows.contents.candidates import Candidate
 
 MOST_LOOKED_AT = 120
 """So many regions without an annotation, drawn at random, are compared with the annotated ones."""

@@ -9,8 +9,8 @@ import pytest
 from histoloop.annotations.class_names import KNOWN, spoken_class, spoken_title
 from histoloop.language import ENGLISH, speak
 from histoloop.store.cards import load_card
+from histoloop.store.shipped import DEFAULT_MODEL, find_model
 from histoloop.training.readers.classes import EBHI_SCHEME, FOREGROUND, GLAS_SCHEME
-from histoloop.workflows.shipped import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

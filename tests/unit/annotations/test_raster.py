@@ -14,7 +14,7 @@ from histoloop.annotations.raster import (
     fill_polygon,
 )
 from histoloop.annotations.records import Patch
-from histoloop.inference.contours import polygons_of_mask
+from histoloop.localisation.contours import polygons_of_mask
 
 masks = arrays(np.uint8, (7, 9), elements=st.integers(0, 2))
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from histoloop.cli import main
 from histoloop.training.recipe import load_recipe, parse_recipe, recipe_path, shipped_recipes
-from histoloop.workflows.rounds import CONSISTENCY_RECIPE, RECIPES
+from histoloop.workflows.contents.rounds import CONSISTENCY_RECIPE, RECIPES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from histoloop.acquisition.learning_curve import area_under_curve
 from histoloop.errors import ExportError
 from histoloop.exchange.curves import Curve, draw_curves, write_rounds
-from histoloop.training.metrics import area_under_curve
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from histoloop.annotations.records import rgb
 from histoloop.errors import DataError, ExportError
-from histoloop.exchange.geojson import read_geojson_mask, rgb, write_geojson
+from histoloop.exchange.geojson import read_geojson_mask, write_geojson
 from histoloop.geometry import Region
-from histoloop.inference.contours import polygons_of_mask
+from histoloop.localisation.contours import polygons_of_mask
 
 if TYPE_CHECKING:
     from pathlib import Path

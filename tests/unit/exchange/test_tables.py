@@ -10,7 +10,7 @@ import pytest
 
 from histoloop.errors import ExportError
 from histoloop.exchange.tables import SlideSummary, mask_areas, write_areas, write_summary
-from histoloop.inference.contours import Polygon, polygons_of_mask
+from histoloop.localisation.contours import Polygon, polygons_of_mask
 
 if TYPE_CHECKING:
     from pathlib import Path

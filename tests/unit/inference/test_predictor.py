@@ -13,16 +13,16 @@ from PIL import Image
 
 from histoloop.errors import SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
+from histoloop.localisation.methods import draw, drawings, posterior_of, summarise
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
-from histoloop.networks.drawing import draw, drawings, posterior_of, summarise
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import Pixels, Slide, open_slide
 from histoloop.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
-    from histoloop.networks.config import ScoreKind
+    from histoloop.network_config import ScoreKind
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.tiling import Window
 

@@ -9,8 +9,8 @@ import torch
 import torchvision.models
 from torch import nn
 
+from histoloop.network_config import BackboneName
 from histoloop.networks.backbones import BACKBONES, STRIDES, build_backbone, receptive_radius_px
-from histoloop.networks.config import BackboneName
 
 
 @pytest.mark.parametrize("name", BACKBONES)

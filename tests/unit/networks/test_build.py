@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from histoloop.localisation.methods import drawings
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network, with_decoder
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
-from histoloop.networks.drawing import drawings
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.minmax import MinMax
 

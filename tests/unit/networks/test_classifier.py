@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from histoloop.network_config import POOLINGS, PoolingConfig
 from histoloop.networks.classifier import Classifier
-from histoloop.networks.config import POOLINGS, PoolingConfig
 
 
 def classifier(pooling: str, *, background: bool = False, stride: int = 32, modalities: int = 2) -> Classifier:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from histoloop.errors import ModelError
+from histoloop.network_config import POOLINGS, PoolingConfig
 from histoloop.networks.classifier import Classifier
-from histoloop.networks.config import POOLINGS, PoolingConfig
 from histoloop.networks.gradcam import grad_cam, layer_named, normalised
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from histoloop.networks.config import NetworkConfig, PoolingConfig
+from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.hybrid import Hybrid
 
 

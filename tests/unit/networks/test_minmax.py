@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.minmax import MinMax, foreground_mask, posterior_map
 
 PAPER = MinMaxConfig(mask_norm="none")

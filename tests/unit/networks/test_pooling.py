@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histoloop.networks.config import POOLINGS, PoolingConfig
+from histoloop.network_config import POOLINGS, PoolingConfig
 from histoloop.networks.pooling import AttentionHead, MapPooling, attention_pool, build_pooling, cell_count
 
 MAPS_BCHW = torch.tensor(

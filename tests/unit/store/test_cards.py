@@ -6,7 +6,7 @@ import pytest
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import ModelError
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.store.cards import Card, card_text, read_card
 
 SCHEME = ClassScheme(

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import ModelError
-from histoloop.networks.config import NetworkConfig
+from histoloop.network_config import NetworkConfig
 from histoloop.store.cards import WEIGHTS, Card
-from histoloop.store.models import EARLIER, load_earlier, load_weights, save_model
+from histoloop.store.model_folder import EARLIER, load_earlier, load_weights, save_model
 
 if TYPE_CHECKING:
     from pathlib import Path

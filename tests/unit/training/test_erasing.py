@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 import histoloop.networks.minmax
 from histoloop.losses.minmax import label_cross_entropy, uniform_cross_entropy
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.backbones import Backbone
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.minmax import MinMax, foreground_mask, posterior_map
 from histoloop.training.erasing import erasing_parts, trust_coefficients
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from histoloop.networks.config import NetworkConfig, PoolingConfig
+from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.hybrid import Hybrid
 from histoloop.training.features import (
     CELL_PX,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from histoloop.errors import DataError, RecipeError
-from histoloop.networks.config import NetworkConfig, PoolingConfig
+from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.training.augment import AugmentSettings

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
+from histoloop.network_config import NetworkConfig
 from histoloop.networks.backbones import build_backbone
-from histoloop.networks.config import NetworkConfig
 from histoloop.networks.hybrid import Hybrid
 from histoloop.training.frozen import fit_linear_head, pooled_features
 from histoloop.training.outputs import normalise

@@ -14,8 +14,8 @@ from torch.nn import functional
 from histoloop.errors import DataError
 from histoloop.losses import jia
 from histoloop.losses.size import map_entropy, predicted_sizes, upsampled_log_probabilities
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.minmax import MinMax
 from histoloop.training.adversarial import AdversarialSettings
 from histoloop.training.objectives import (

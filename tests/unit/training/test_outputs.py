@@ -11,9 +11,9 @@ import torch
 from numpy.testing import assert_allclose
 from torch.nn import functional
 
+from histoloop.localisation.methods import drawings
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
-from histoloop.networks.config import MinMaxConfig, NetworkConfig, PoolingConfig
-from histoloop.networks.drawing import drawings
 from histoloop.networks.minmax import MinMax
 from histoloop.training.outputs import TileOutput, look_at, normalise
 from histoloop.training.samples import TrainingTile, collate

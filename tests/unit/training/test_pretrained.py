@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 
 from histoloop import paths
 from histoloop.errors import ModelError
+from histoloop.network_config import MinMaxConfig, NetworkConfig
 from histoloop.networks.backbones import build_backbone
 from histoloop.networks.build import build_network
-from histoloop.networks.config import MinMaxConfig, NetworkConfig
 from histoloop.progress import Progress, finish
 from histoloop.training.pretrained import start_backbone
 

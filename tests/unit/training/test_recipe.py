@@ -7,8 +7,8 @@ import pytest
 
 from histoloop import paths
 from histoloop.errors import RecipeError
-from histoloop.networks.config import MinMaxConfig
-from histoloop.networks.drawing import drawings
+from histoloop.localisation.methods import drawings
+from histoloop.network_config import MinMaxConfig
 from histoloop.training.recipe import Recipe, load_recipe, parse_recipe, recipe_path, shipped_recipes
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
-from histoloop.networks.config import NetworkConfig
+from histoloop.network_config import NetworkConfig
 from histoloop.slides.tiling import Window
 from histoloop.store.cards import CARD, WEIGHTS, Card, card_text
 from histoloop.store.maps import MapWriter

@@ -13,7 +13,7 @@ from PIL import Image
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ExportError
 from histoloop.exchange.geojson import read_geojson_mask
-from histoloop.exchange.masks import read_mask
+from histoloop.exchange.mask_pictures import read_mask
 from histoloop.geometry import Region
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import open_slide

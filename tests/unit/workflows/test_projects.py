@@ -14,14 +14,8 @@ from histoloop.progress import Progress, finish
 from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
 from histoloop.store.cards import model_hash
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.projects import (
-    THUMBNAIL_PX,
-    create_project,
-    import_slides,
-    open_project_slide,
-    opened_project,
-    thumbnail_path,
-)
+from histoloop.workflows.contents.slides import open_project_slide, thumbnail_path
+from histoloop.workflows.projects import THUMBNAIL_PX, create_project, import_slides, opened_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable

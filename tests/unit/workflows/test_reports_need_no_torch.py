@@ -9,9 +9,9 @@ import pytest
 
 LIGHT = (
     "histoloop.workflows.reports",
-    "histoloop.workflows.rounds",
+    "histoloop.workflows.contents.rounds",
     "histoloop.workflows.annotate",
-    "histoloop.workflows.weak",
+    "histoloop.workflows.contents.weak_annotations",
     "histoloop.workflows.projects",
     "histoloop.workflows.demo_project",
     "histoloop.store.records",

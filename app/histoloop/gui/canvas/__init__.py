@@ -1,0 +1,1 @@
+"""The slide on the screen."""

@@ -1,0 +1,244 @@
+"""The controls that choose what draws the masks of one canvas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
+
+from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.widgets import NarrowBox, button, label, row, slider
+from histoloop.language import mark, tr
+from histoloop.localisation.methods import DECODER, MIN_MAX, title
+from histoloop.store.records import ModelStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QWheelEvent
+
+    from histoloop.gui.canvas.mask_source import MaskSource
+    from histoloop.workflows.contents.mask_choices import DrawingModel, MaskChoice
+
+LIKELIEST = mark("Likeliest class")
+STATES = {
+    ModelStatus.CURRENT: mark("{model} (in use)"),
+    ModelStatus.CANDIDATE: mark("{model} (new)"),
+    ModelStatus.KEPT: "{model}",
+    ModelStatus.ROLLED_BACK: mark("{model} (rolled back)"),
+}
+HINTS = {
+    DECODER: mark(
+        "Outlines in full detail, by the part of the model that learned from outlines; retraining improves it."
+    ),
+    "cam": mark("Where this class is likelier than every other class. Coarse, and often only the most telling part."),
+    "grad-cam": mark(
+        "Where the score of this class comes from, scaled to the slide: something always lights up, even on a "
+        "slide without this class."
+    ),
+    "attention": mark("Where the model looked to decide: above a half where it looked more than on average."),
+    "sigmoid": mark("Where this class is likelier than not, whatever the other classes say."),
+    "size": mark("Where a class is likelier than the background, by a model that learned from sizes."),
+    MIN_MAX: mark("Where the evidence for the class of the slide is; the rest is evidence against it."),
+}
+"""What each drawing shows, in plain words."""
+
+SAID = {
+    "missing": mark("This model has not predicted the slide yet."),
+    "coming": mark("This model is being run on the slide; its masks then appear."),
+}
+SHORTLY_SAID = {"missing": mark("Not predicted yet"), "coming": mark("Being predicted…")}
+THRESHOLD_TIP = mark(
+    "How sure the model must be before a pixel is masked. On the screen only: export keeps the model's own."
+)
+
+
+class MaskChooser(QWidget):
+    """Shows the choice of a source and changes it; `model_chosen` tells models that the user picked.
+
+    In a column for a panel, or across two rows above a canvas.
+    """
+
+    model_chosen = Signal(int)
+    predict_asked = Signal(bool)
+
+    def __init__(self, source: MaskSource, *, across: bool = False, corner: QWidget | None = None) -> None:
+        super().__init__()
+        self._source = source
+        self._across = across
+        self.model = _Choice(tr("The model that draws the masks"))
+        self.drawing = _Choice(tr("What its maps are drawn by; nothing is computed again"))
+        self.label = _Choice(tr("Whose foreground is drawn"))
+        self.threshold = slider(1, 99, 50)
+        self.threshold.setToolTip(tr(THRESHOLD_TIP))
+        self.threshold.setMinimumWidth(60)
+        self.figure = label(role="muted")
+        self.figure.setMinimumWidth(28)
+        self.missing = _Missing(across=across)
+        self._cut = QStackedWidget()
+        self.missing.predict_asked.connect(self.predict_asked)
+        self._label_title = label(tr("Class"))
+        self._lay_across(corner) if across else self._lay_in_column(corner)
+        self.model.activated.connect(self._on_model)
+        self.drawing.activated.connect(lambda _index: source.choose_drawing(self.drawing.currentData()))
+        self.label.activated.connect(lambda _index: source.choose_label(self.label.currentData()))
+        self.threshold.valueChanged.connect(lambda value: source.set_threshold(value / 100))
+        source.models_changed.connect(self._show_models)
+        source.changed.connect(self._show_choice)
+        self._show_models()
+        self._show_choice()
+
+    def show_missing(self, state: str) -> None:
+        """Whether the slide has masks of this model: '' (it has, or there is no slide), 'missing' or 'coming'."""
+        self.missing.show_state(state)
+        self._cut.setCurrentIndex(1 if state else 0)
+
+    def _lay_in_column(self, corner: QWidget | None) -> None:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(6)
+        grid.setColumnStretch(1, 1)
+        rows: Sequence[tuple[QLabel, Sequence[QWidget]]] = (
+            (label(tr("Model")), (self.model,) if corner is None else (self.model, corner)),
+            (label(tr("Drawn by")), (self.drawing,)),
+            (self._label_title, (self.label,)),
+            (label(tr("Threshold")), (self.threshold, self.figure)),
+        )
+        for number, (name, widgets) in enumerate(rows):
+            grid.addWidget(name, number, 0)
+            grid.addLayout(row(*widgets, stretch=0), number, 1)
+        grid.addWidget(self.missing, len(rows), 0, 1, 2)
+
+    def _lay_across(self, corner: QWidget | None) -> None:
+        self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(6)
+        first = QHBoxLayout()
+        first.setSpacing(6)
+        first.addWidget(self.model, 1)
+        first.addWidget(self.drawing, 1)
+        if corner is not None:
+            first.addWidget(corner)
+        column.addLayout(first)
+        cut = QWidget()
+        second = QHBoxLayout(cut)
+        second.setContentsMargins(0, 0, 0, 0)
+        second.setSpacing(6)
+        second.addWidget(self.label, 3)
+        second.addWidget(label(tr("Threshold")))
+        second.addWidget(self.threshold, 2)
+        second.addWidget(self.figure)
+        for part in (cut, self.missing):
+            self._cut.addWidget(part)
+        column.addWidget(self._cut)
+
+    def _on_model(self, _index: int) -> None:
+        model_id = self.model.currentData()
+        self._source.choose_model(model_id)
+        self.model_chosen.emit(model_id)
+
+    def _show_models(self) -> None:
+        self.model.offer([(describe(model), model.id, model.title) for model in self._source.models])
+
+    def _show_choice(self) -> None:
+        choice = self._source.choice
+        self.setEnabled(choice is not None)
+        if choice is None:
+            return
+        self.model.take(choice.model.id)
+        self.drawing.offer([(tr(title(name)), name, tr(HINTS.get(name, ""))) for name in choice.model.drawings])
+        self.drawing.take(choice.drawing)
+        labels = [
+            (spoken, name, tr("Draw the foreground of {label}, whatever the slide is", label=spoken))
+            for name, spoken in zip(choice.labels, map(spoken_class, choice.labels), strict=True)
+        ]
+        likeliest = (tr(LIKELIEST), None, tr("Draw the foreground of what the slide most likely has"))
+        of_all = (tr("All classes"), None, tr("This drawing is of all classes together"))
+        self.label.offer([likeliest, *labels] if labels else [of_all])
+        self.label.take(choice.label)
+        self.label.setEnabled(bool(labels))
+        # Across, nothing comes and goes: two canvases beside each other stay equally high.
+        self.label.setVisible(bool(labels) or self._across)
+        self._label_title.setVisible(bool(labels))
+        with QSignalBlocker(self.threshold):
+            self.threshold.setValue(round(choice.threshold * 100))
+        self.figure.setText(tr("{threshold:.2f}", threshold=choice.threshold))
+
+
+class _Choice(NarrowBox):
+    """A list to choose from that the wheel leaves alone."""
+
+    def __init__(self, tip: str) -> None:
+        super().__init__()
+        self._tip = tip
+        self.setAccessibleName(tip)
+
+    def offer(self, entries: Sequence[tuple[str, object, str]]) -> None:
+        """Texts, what they stand for, and their tips; the same entries again change nothing."""
+        if entries == [(self.itemText(n), self.itemData(n), self._hint(n)) for n in range(self.count())]:
+            return
+        self.clear()
+        for number, (text, content, hint) in enumerate(entries):
+            self.addItem(text, content)
+            self.setItemData(number, hint, Qt.ItemDataRole.ToolTipRole)
+        self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + 24)
+
+    def take(self, content: object) -> None:
+        """Show the entry that stands for something."""
+        index = next((n for n in range(self.count()) if self.itemData(n) == content), -1)
+        self.setCurrentIndex(index)
+        hint = self._hint(index) if index >= 0 else ""
+        chosen = self.currentText()
+        said = tr("{purpose}: {chosen}.\n{hint}", purpose=self._tip, chosen=chosen, hint=hint) if hint else self._tip
+        self.setToolTip(said)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave it to what scrolls: a model chosen by accident would be predicted with."""
+        event.ignore()
+
+    def _hint(self, index: int) -> str:
+        return str(self.itemData(index, Qt.ItemDataRole.ToolTipRole) or "")
+
+
+class _Missing(QWidget):
+    """Says that a slide has no masks of this model, and offers to predict them."""
+
+    predict_asked = Signal(bool)
+
+    def __init__(self, *, across: bool) -> None:
+        super().__init__()
+        self._texts = SHORTLY_SAID if across else SAID
+        self.text = label(role="muted", wrap=not across)
+        self.this_slide = button(tr("Predict slide"), tip=tr("Predict the slide on the screen with this model"))
+        self.all_slides = button(tr("Predict all"), tip=tr("Predict every slide of the project with this model"))
+        self.this_slide.clicked.connect(lambda: self.predict_asked.emit(False))
+        self.all_slides.clicked.connect(lambda: self.predict_asked.emit(True))
+        layout = QHBoxLayout(self) if across else QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self.text, 1)
+        layout.addLayout(row(self.this_slide, self.all_slides))
+        self.setVisible(False)
+
+    def show_state(self, state: str) -> None:
+        self.setVisible(bool(state))
+        self.this_slide.setVisible(state == "missing")
+        self.all_slides.setVisible(state == "missing")
+        self.text.setText(tr(self._texts.get(state, "")))
+
+
+def describe(model: DrawingModel) -> str:
+    """A model in a list: its name and where it stands."""
+    return tr(STATES[model.status], model=model.name)
+
+
+def in_words(choice: MaskChoice) -> str:
+    """A choice in a sentence."""
+    model, drawing = choice.model.name, tr(title(choice.drawing))
+    if choice.label is None:
+        return tr("{model} ({drawing})", model=model, drawing=drawing)
+    return tr("{model} ({drawing} of {label})", model=model, drawing=drawing, label=spoken_class(choice.label))

@@ -1,0 +1,233 @@
+"""What the viewer shows of a slide, rendered away from the GUI thread: pixels, mask, heatmap and annotations in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from histoloop.annotations.records import ClassScheme, Mask, rgb
+from histoloop.exchange.heat import heat
+from histoloop.geometry import Region
+from histoloop.localisation.methods import drawings, takes_label, weighs_both_sides
+from histoloop.network_config import NetworkConfig
+from histoloop.slides.pyramid import TilePyramid
+from histoloop.slides.reader import Pixels
+from histoloop.store.cards import load_card
+from histoloop.store.maps import SlideMap, open_map
+from histoloop.store.project import Project
+from histoloop.workflows.contents.mask_choices import scheme_in_project
+from histoloop.workflows.contents.masks import (
+    MapDrawing,
+    MapView,
+    choose_drawing,
+    covered_view,
+    lay_over,
+    painted_regions,
+    view_map,
+)
+from histoloop.workflows.contents.slides import open_project_slide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from histoloop.slides.reader import Slide
+
+OUTLINE_PX = 2
+EVERYWHERE = -1.0
+"""A threshold below every probability: the mask is then the class that each pixel would have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassStyle:
+    """How the mask of one class is drawn."""
+
+    colour: str
+    visible: bool = True
+    filled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayStyle:
+    """How masks and maps lie over the slide; opacities in [0, 1].
+
+    `drawing` (a name of localisation/methods.py) and `label` say what draws the foreground; a drawing that the
+    does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
+    such.
+    """
+
+    classes: tuple[ClassStyle, ...] = ()
+    opacity: float = 0.35
+    heatmap: bool = False
+    heatmap_opacity: float = 0.5
+    threshold: float = 0.5
+    masks: bool = True
+    drawing: str = ""
+    label: str | None = None
+    against: bool = False
+
+
+def compose(
+    pixels: Pixels, style: OverlayStyle, *, mask: Mask | None, foreground: NDArray[np.float32] | None
+) -> Pixels:
+    """Slide pixels (H, W, 3) with the heatmap of a probability and the classes of a mask (H, W) laid over."""
+    if not style.masks and not style.heatmap:
+        return pixels
+    shown = pixels.astype(np.float32)
+    if style.heatmap and foreground is not None:
+        shown += style.heatmap_opacity * (heat(foreground) - shown)
+    if style.masks and mask is not None:
+        for value, class_style in enumerate(style.classes, start=1):
+            if class_style.visible:
+                _tint(shown, mask == value, class_style, style.opacity)
+    composed: Pixels = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
+    return composed
+
+
+def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle, opacity: float) -> None:
+    if not part.any():
+        return
+    colour = np.array(rgb(style.colour), np.float32)
+    if style.filled:
+        shown[part] += opacity * (colour - shown[part])
+    edge = part & ~ndimage.binary_erosion(part, iterations=OUTLINE_PX, border_value=1)
+    shown[edge] = colour
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A rendered rectangle: `pixels` (H, W, 3), each `downsample` level-0 pixels wide, the first at `x`, `y`."""
+
+    pixels: Pixels
+    x: float
+    y: float
+    downsample: float
+
+    def covers(self, region: Region, *, downsample: float) -> bool:
+        """Whether a region is inside, finely enough for a screen pixel of `downsample` level-0 pixels."""
+        width, height = self.pixels.shape[1] * self.downsample, self.pixels.shape[0] * self.downsample
+        inside = self.x <= region.x and self.y <= region.y
+        return (
+            inside
+            and region.right <= self.x + width
+            and region.bottom <= self.y + height
+            and (self.downsample <= max(1.0, downsample) < 2 * max(1.0, self.downsample))
+        )
+
+
+@dataclass(slots=True, eq=False)
+class SceneMap:
+    """The maps of a slide by one model, and the drawings of them that were wanted so far, each summed up once.
+
+    `scheme` gives each label of the model a mask class of the project. What was drawn last is kept, so that a change
+    of threshold, colours or opacity draws no map anew.
+    """
+
+    slide_map: SlideMap
+    scheme: ClassScheme
+    network: NetworkConfig
+    probabilities: Mapping[str, float]
+    _drawings: dict[tuple[str, str | None], MapDrawing | None] = field(default_factory=dict)
+    _last: tuple[object, MapView] | None = None
+
+    def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
+        """Mask and heatmap of a region as a style wants them."""
+        key, drawing = (place, size, style.drawing, style.label), self.drawing(style)
+        if self._last is None or self._last[0] != key:
+            drawn = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, drawing=drawing)
+            self._last = key, drawn
+        foreground, classes = self._last[1].foreground, self._last[1].mask
+        mask = np.where(foreground > style.threshold, classes, 0).astype(np.uint8)
+        if style.heatmap and style.against and weighs_both_sides(self._name(style)):
+            foreground = np.where(covered_view(self.slide_map, place, size=size), 1 - foreground, np.float32(0))
+        return MapView(foreground, mask)
+
+    def drawing(self, style: OverlayStyle) -> MapDrawing | None:
+        """The drawing of a style; None for the foreground as it was stored."""
+        name = self._name(style)
+        label = style.label if takes_label(name) and style.label in self.slide_map.label_names else None
+        if (name, label) not in self._drawings:
+            self._drawings[name, label] = choose_drawing(
+                self.slide_map, self.network, name, probabilities=self.probabilities, label=label
+            )
+        return self._drawings[name, label]
+
+    def _name(self, style: OverlayStyle) -> str:
+        offered = drawings(self.network)
+        return style.drawing if style.drawing in offered else offered[0]
+
+
+@dataclass(slots=True, eq=False)
+class SlideScene:
+    """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time."""
+
+    pyramid: TilePyramid
+    scheme: ClassScheme | None = None
+    predicted: SceneMap | None = None
+    annotated: list[tuple[Region, Mask]] = field(default_factory=list)
+
+    @property
+    def slide(self) -> Slide:
+        """The open slide."""
+        return self.pyramid.slide
+
+    def overview(self, max_size_px: int) -> View:
+        """The whole slide, small."""
+        pixels = self.slide.thumbnail(max_size_px)
+        return View(pixels, 0, 0, max(self.slide.width / pixels.shape[1], self.slide.height / pixels.shape[0]))
+
+    def render(self, region: Region, downsample: float, style: OverlayStyle) -> View:
+        """A region of the slide with its overlays, at the level for `downsample` level-0 pixels per screen pixel."""
+        level = self.pyramid.level_for(downsample)
+        pixel = self.pyramid.levels[level].downsample
+        x, y = int(region.x // pixel), int(region.y // pixel)
+        width, height = int(-(-region.right // pixel)) - x, int(-(-region.bottom // pixel)) - y
+        pixels = self.pyramid.read_window(level, x, y, width, height)
+        place = Region(int(x * pixel), int(y * pixel), int(width * pixel), int(height * pixel))
+        mask, foreground = self._maps(place, (width, height), style)
+        return View(compose(pixels, style, mask=mask, foreground=foreground), place.x, place.y, pixel)
+
+    def _maps(
+        self, place: Region, size: tuple[int, int], style: OverlayStyle
+    ) -> tuple[Mask | None, NDArray[np.float32] | None]:
+        if self.scheme is None or not (style.masks or style.heatmap):
+            return None, None
+        mask, foreground = np.zeros((size[1], size[0]), np.uint8), None
+        if self.predicted is not None:
+            view = self.predicted.view(place, size, style)
+            mask, foreground = view.mask, view.foreground
+        for region, painted in self.annotated:
+            if region.overlaps(place):
+                lay_over(mask, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
+        return mask, foreground
+
+    def close(self) -> None:
+        """Let go of the slide."""
+        self.slide.close()
+
+
+def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None) -> SlideScene:
+    """Open a project's slide with the maps of a model (the current one) and its finished annotations."""
+    with Project.open(project_folder) as project:
+        slide = open_project_slide(project.slide(slide_id))
+        try:
+            predicted = _scene_map(project, slide_id, model_id)
+            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted_regions(project, slide_id))
+        except BaseException:
+            slide.close()
+            raise
+
+
+def _scene_map(project: Project, slide_id: int, model_id: int | None) -> SceneMap | None:
+    model = project.current_model() if model_id is None else project.model(model_id)
+    folder = project.map_folder(slide_id, model.id)
+    if folder is None:
+        return None
+    card = load_card(model.folder)
+    scheme = scheme_in_project(card, project.scheme)
+    return SceneMap(open_map(folder), scheme, card.network, project.prediction(slide_id, model.id) or {})

@@ -1,0 +1,509 @@
+"""The slide viewer: napari's canvas in our window. The only module that knows napari.
+
+World coordinates are level-0 pixels of the slide. Pixels, masks and heatmap arrive rendered from a worker thread; the
+GUI thread only hands finished arrays to the canvas.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from napari.qt import QtViewer
+from napari.settings import get_settings
+from napari.utils.colormaps import DirectLabelColormap
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from histoloop.annotations.raster import apply_patch, difference_patch
+from histoloop.annotations.records import ClassScheme, Mask, Patch, rgb
+from histoloop.geometry import Region
+from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
+from histoloop.gui.canvas.rendering import OverlayStyle, SlideScene, View
+from histoloop.gui.work.background import LatestWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from PySide6.QtGui import QCloseEvent, QKeyEvent
+
+OVERVIEW_PX = 1024
+MARGIN = 0.3
+"""Share of the visible width and height that is rendered around it, so that small moves need nothing new."""
+
+SETTLE_MS = 40
+TOOLS = {"pan": "pan_zoom", "brush": "paint", "eraser": "erase", "polygon": "polygon", "fill": "fill"}
+BACKGROUNDS = {"light": "#e9edf0", "dark": "#15191d"}
+_FIT = 0.95
+
+
+class _Pixels(Image):  # type: ignore[misc]
+    """An RGB layer without napari's thumbnail, which costs as much as the layer and is shown nowhere here."""
+
+    def _update_thumbnail(self) -> None:
+        pass
+
+
+class SlideViewer(QWidget):
+    """Shows one slide and lets a region of it be painted.
+
+    `patch_painted` comes once per finished stroke, polygon, fill, undo and redo, with the rectangle that changed;
+    `change_made` once per stroke, polygon and fill: one call of `undo` takes it back.
+    """
+
+    camera_changed = Signal()
+    query_clicked = Signal(int)
+    patch_painted = Signal(object)
+    change_made = Signal()
+    tool_changed = Signal(str)
+    render_failed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        _keep_settings_in_memory()
+        self._model = ViewerModel()
+        self._qt_viewer = QtViewer(self._model)
+        self._canvas: QWidget = self._qt_viewer.canvas.native
+        _disarm(self._model, self._qt_viewer, self._canvas)
+        self._canvas.installEventFilter(self)
+        self._overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
+        self._detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
+        self._labels = Labels(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
+        for layer in (self._overview, self._detail, self._labels):
+            self._model.add_layer(layer)
+        self._labels.events.paint.connect(self._on_paint)
+        self._model.scene.camera.events.zoom.connect(self._on_camera)
+        self._model.scene.camera.events.center.connect(self._on_camera)
+        self._model.mouse_drag_callbacks.append(self._on_mouse)
+        self._overlay = CanvasOverlay(self._canvas)
+        self._worker = LatestWorker(self)
+        self._worker.done.connect(self._on_rendered)
+        self._worker.failed.connect(lambda _topic, message: self.render_failed.emit(message))
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self._request_detail)
+        self._scene: SlideScene | None = None
+        self._style = OverlayStyle()
+        self._shown: _Detail | None = None
+        self._region: Region | None = None
+        self._saved_mask: Mask | None = None
+        self._undo: list[tuple[Patch, Patch]] = []
+        self._redo: list[tuple[Patch, Patch]] = []
+        self._tool = "pan"
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._qt_viewer)
+
+    # --- slide ------------------------------------------------------------------------------------------------------
+
+    @property
+    def scene(self) -> SlideScene | None:
+        """What is shown."""
+        return self._scene
+
+    def show_scene(self, scene: SlideScene | None) -> None:
+        """Show a slide as a whole (None: nothing); the scene before is closed once it is no longer read."""
+        self.end_annotation()
+        self._detail.visible = False
+        self._overview.visible = False
+        self._overlay.has_slide = scene is not None
+        self._overlay.boxes = ()
+        self._take(scene)
+        if scene is None:
+            self._overlay.update()
+            return
+        self._worker.request("overview", functools.partial(_overview, scene))
+        self.fit()
+        self._on_camera()
+
+    def replace_scene(self, scene: SlideScene) -> None:
+        """Show the same slide with other maps or annotations: camera and painting stay as they are."""
+        self._take(scene)
+        self._request_detail()
+
+    def _take(self, scene: SlideScene | None) -> None:
+        before, self._scene = self._scene, scene
+        self._shown = None
+        self._overlay.mpp = None if scene is None else scene.slide.mpp
+        if before is not None:
+            self._worker.request(f"close {id(before)}", before.close)
+
+    def refresh(self) -> None:
+        """Render what is visible again."""
+        self._shown = None
+        self._request_detail()
+
+    def set_style(self, style: OverlayStyle) -> None:
+        """Change how masks and maps are laid over; nothing is predicted again."""
+        self._style = style
+        self._request_detail()
+
+    def set_theme(self, theme: str) -> None:
+        """'light' or 'dark' ground around the slide."""
+        self._qt_viewer.canvas._scene_canvas.bgcolor = BACKGROUNDS[theme]
+
+    # --- camera -----------------------------------------------------------------------------------------------------
+
+    def camera(self) -> CameraState:
+        """Where the camera looks."""
+        camera = self._model.scene.camera
+        return CameraState(float(camera.center[-1]), float(camera.center[-2]), float(camera.zoom))
+
+    def look_at(self, x: float, y: float, *, zoom: float | None = None) -> None:
+        """Put a place (level-0 pixels) into the middle, at `zoom` screen pixels per level-0 pixel."""
+        if zoom is not None:
+            self._model.scene.camera.zoom = zoom
+        self._model.scene.camera.center = (0.0, y, x)
+
+    def show_region(self, region: Region) -> None:
+        """Make a region fill the canvas."""
+        zoom = _FIT * min(self._canvas.width() / region.width, self._canvas.height() / region.height)
+        self.look_at(*region.centre, zoom=zoom)
+
+    def fit(self) -> None:
+        """Show the whole slide."""
+        if self._scene is not None:
+            self.show_region(self._scene.slide.extent)
+
+    def zoom_by(self, factor: float) -> None:
+        """Come closer (above 1) or go back."""
+        self._model.scene.camera.zoom *= factor
+
+    def full_resolution(self) -> None:
+        """One screen pixel per slide pixel."""
+        self._model.scene.camera.zoom = 1.0
+
+    def visible_region(self) -> Region:
+        """The level-0 rectangle on the screen, which may reach past the slide."""
+        camera = self.camera()
+        width, height = self._canvas.width() / camera.zoom, self._canvas.height() / camera.zoom
+        return Region(
+            math.floor(camera.x - width / 2),
+            math.floor(camera.y - height / 2),
+            max(1, math.ceil(width)),
+            max(1, math.ceil(height)),
+        )
+
+    @property
+    def canvas(self) -> QWidget:
+        """The widget that takes the mouse."""
+        return self._canvas
+
+    def to_canvas(self, x: float, y: float) -> QPointF:
+        """Where on the canvas a place of the slide (level-0 pixels) is."""
+        camera = self.camera()
+        left = (x - camera.x) * camera.zoom + self._canvas.width() / 2
+        return QPointF(left, (y - camera.y) * camera.zoom + self._canvas.height() / 2)
+
+    # --- queries ----------------------------------------------------------------------------------------------------
+
+    def show_queries(self, boxes: Sequence[QueryBox]) -> None:
+        """Outline queried regions; a click into one is told by `query_clicked`."""
+        self._overlay.boxes = tuple(boxes)
+        self._overlay.update()
+
+    # --- annotation -------------------------------------------------------------------------------------------------
+
+    @property
+    def annotating(self) -> Region | None:
+        """The region that is being painted."""
+        return self._region
+
+    def begin_annotation(self, region: Region, mask: Mask, scheme: ClassScheme) -> None:
+        """Lay an editable mask (region.height, region.width) over a region and move there."""
+        self._region = region
+        self._saved_mask = mask.copy()
+        self._undo, self._redo = [], []
+        self._labels.colormap = _colormap(scheme)
+        self._labels.data = mask.copy()
+        self._labels.translate = (region.y, region.x)
+        self._labels.selected_label = 1
+        self._labels.visible = True
+        self._model.layers.selection.active = self._labels
+        self._overlay.spotlight = region
+        self.show_region(region)
+        self.set_tool("brush")
+        self.refresh()
+
+    def end_annotation(self) -> None:
+        """Leave the region; what was painted was told by `patch_painted`."""
+        if self._region is None:
+            return
+        self.set_tool("pan")
+        self._region, self._saved_mask = None, None
+        self._labels.visible = False
+        self._labels.data = np.zeros((2, 2), np.uint8)
+        self._overlay.spotlight = None
+        self.refresh()
+
+    @property
+    def tool(self) -> str:
+        """The tool in hand, a key of TOOLS."""
+        return self._tool
+
+    def set_tool(self, tool: str) -> None:
+        """Take a tool in hand; without a region to paint it is always 'pan'."""
+        self._tool = tool if self._region is not None else "pan"
+        self._labels.mode = TOOLS[self._tool]
+        self.tool_changed.emit(self._tool)
+
+    def set_brush_size(self, diameter_px: int) -> None:
+        """Diameter of brush and eraser in level-0 pixels."""
+        self._labels.brush_size = max(1, diameter_px)
+
+    @property
+    def brush_size(self) -> int:
+        """Diameter of brush and eraser in level-0 pixels."""
+        return int(self._labels.brush_size)
+
+    def set_class(self, value: int) -> None:
+        """Mask value that is painted."""
+        self._labels.selected_label = value
+
+    @property
+    def painted_mask(self) -> Mask:
+        """A copy of the mask as it is painted now."""
+        return np.array(self._labels.data, np.uint8)
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        if self._undo:
+            before, after = self._undo.pop()
+            self._redo.append((before, after))
+            self._apply(before)
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        if self._redo:
+            before, after = self._redo.pop()
+            self._undo.append((before, after))
+            self._apply(after)
+
+    def replace_mask(self, mask: Mask) -> None:
+        """Change the whole mask at once, as one step that can be undone."""
+        self._labels.data[:] = mask
+        self._labels.refresh()
+        self._commit()
+
+    def _apply(self, patch: Patch) -> None:
+        apply_patch(self._labels.data, patch)
+        if self._saved_mask is not None:
+            apply_patch(self._saved_mask, patch)
+        self._labels.refresh()
+        self.patch_painted.emit(patch)
+
+    def _on_paint(self, _event: object) -> None:
+        # napari tells of a stroke before it has written its last pixels in some tools: look after it is done.
+        QTimer.singleShot(0, self._commit)
+
+    def _commit(self) -> None:
+        """Tell of what changed since the last time."""
+        if self._region is None or self._saved_mask is None:
+            return
+        after = difference_patch(self._saved_mask, np.asarray(self._labels.data))
+        if after is None:
+            return
+        height, width = after.values.shape
+        before = Patch(after.x, after.y, self._saved_mask[after.y : after.y + height, after.x : after.x + width].copy())
+        apply_patch(self._saved_mask, after)
+        self._undo.append((before, after))
+        self._redo.clear()
+        self.patch_painted.emit(after)
+        self.change_made.emit()
+
+    # --- rendering --------------------------------------------------------------------------------------------------
+
+    def _on_camera(self, _event: object = None) -> None:
+        self._overlay.camera = self.camera()
+        self._overlay.update()
+        self._settle.start()
+        self.camera_changed.emit()
+
+    def _effective_style(self) -> OverlayStyle:
+        """While a region is painted, its mask is the one that is painted."""
+        return self._style if self._region is None else OverlayStyle(masks=False)
+
+    def _request_detail(self) -> None:
+        if self._scene is None:
+            return
+        style, downsample = self._effective_style(), 1 / self.camera().zoom
+        visible = self.visible_region().intersection(self._scene.slide.extent)
+        if visible is None:
+            return
+        shown = self._shown
+        if shown is not None and shown.style == style and shown.view.covers(visible, downsample=downsample):
+            return
+        margin = math.ceil(MARGIN * max(visible.width, visible.height))
+        wanted = visible.grown(margin).intersection(self._scene.slide.extent) or visible
+        self._worker.request("detail", functools.partial(_detail, self._scene, wanted, downsample, style))
+
+    def _on_rendered(self, topic: str, result: object) -> None:
+        if topic == "overview" and isinstance(result, _Overview):
+            self._show_overview(result)
+        elif topic == "detail" and isinstance(result, _Detail):
+            self._show_detail(result)
+
+    def _show_overview(self, result: _Overview) -> None:
+        if result.scene is self._scene:
+            _place(self._overview, result.view)
+            self._overview.visible = self._shown is None
+
+    def _show_detail(self, result: _Detail) -> None:
+        if result.scene is not self._scene or result.style != self._effective_style():
+            return
+        self._shown = result
+        _place(self._detail, result.view)
+        self._detail.visible = True
+        self._overview.visible = not self._covers_screen(result.view)
+        self._request_detail()
+
+    def _covers_screen(self, view: View) -> bool:
+        visible = self.visible_region().intersection(self._scene.slide.extent) if self._scene else None
+        return visible is not None and view.covers(visible, downsample=view.downsample)
+
+    def wait_until_loaded(self, seconds: float = 20.0) -> bool:
+        """Turn the event loop until everything visible is sharp; False when that took too long."""
+        end = time.monotonic() + seconds
+        self._request_detail()
+        while time.monotonic() < end:
+            QCoreApplication.processEvents()
+            if self._worker.idle and not self._settle.isActive():
+                QCoreApplication.processEvents()
+                if self._worker.idle:
+                    return True
+            time.sleep(0.005)
+        return False
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def _on_mouse(self, _viewer: object, event: Any) -> Iterator[None]:
+        """A click (no drag) into a queried region."""
+        start = event.pos
+        yield
+        while event.type == "mouse_move":
+            yield
+        if self._region is not None or max(abs(a - b) for a, b in zip(start, event.pos, strict=True)) > 3:
+            return
+        y, x = event.position[-2:]
+        for box in self._overlay.boxes:
+            inside = box.region.x <= x < box.region.right and box.region.y <= y < box.region.bottom
+            if inside:
+                self.query_clicked.emit(box.query_id)
+                return
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep napari's own shortcuts out, hold Space to pan, keep the overlay as large as the canvas."""
+        if event.type() == QEvent.Type.Resize:
+            self._overlay.resize(self._canvas.size())
+            self._on_camera()
+        elif event.type() == QEvent.Type.MouseButtonRelease:
+            self._catch_up(event)  # type: ignore[arg-type]
+        elif event.type() == QEvent.Type.ShortcutOverride:
+            return self._drop_polygon(event)  # type: ignore[arg-type]
+        elif event.type() in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            return self._on_key(event)  # type: ignore[arg-type]
+        return super().eventFilter(watched, event)
+
+    def _catch_up(self, release: QMouseEvent) -> None:
+        """Bring a stroke to where the button is let go.
+
+        vispy drops a move that comes within 10 ms of the one before, and napari puts it off by 5 ms or, on a busy
+        machine, until after the release, when it no longer paints: the end of the stroke would be lost.
+        """
+        move = QMouseEvent(
+            QEvent.Type.MouseMove,
+            release.position(),
+            release.globalPosition(),
+            Qt.MouseButton.NoButton,
+            release.buttons() | release.button(),
+            release.modifiers(),
+        )
+        backend: Any = self._canvas
+        backend._last_time = -math.inf  # when vispy last took a move
+        QCoreApplication.sendEvent(self._canvas, move)
+        if (taken := backend._vispy_mouse_data["last_event"]) is not None:
+            self._qt_viewer.canvas._on_mouse_move(taken)
+
+    def _drop_polygon(self, event: QKeyEvent) -> bool:
+        """Esc drops a polygon that was begun, before it means anything else to the window."""
+        polygon = self._labels._overlays["polygon"]
+        if event.key() != Qt.Key.Key_Escape or not polygon.points:
+            return False
+        polygon.points = []
+        event.accept()
+        return True
+
+    def _on_key(self, event: QKeyEvent) -> bool:
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat() and self._region is not None:
+            pressed = event.type() == QEvent.Type.KeyPress
+            self._labels.mode = "pan_zoom" if pressed else TOOLS[self._tool]
+        return True
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """End the worker and let go of the slide."""
+        self.shut_down()
+        super().closeEvent(event)
+
+    def shut_down(self) -> None:
+        """End the worker thread and let go of slide and canvas; the viewer cannot be used afterwards."""
+        self._settle.stop()
+        self._worker.stop()
+        if self._scene is not None:
+            self._scene.close()
+            self._scene = None
+        self._canvas.removeEventFilter(self)
+        self._qt_viewer.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Overview:
+    scene: SlideScene
+    view: View
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Detail:
+    scene: SlideScene
+    view: View
+    style: OverlayStyle
+
+
+def _overview(scene: SlideScene) -> _Overview:
+    return _Overview(scene, scene.overview(OVERVIEW_PX))
+
+
+def _detail(scene: SlideScene, region: Region, downsample: float, style: OverlayStyle) -> _Detail:
+    return _Detail(scene, scene.render(region, downsample, style), style)
+
+
+def _place(layer: Image, view: View) -> None:
+    layer.data = view.pixels
+    scale, shift = view.downsample, (view.downsample - 1) / 2  # napari puts the middle of the first pixel at 0
+    layer.affine = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
+
+
+def _colormap(scheme: ClassScheme) -> DirectLabelColormap:
+    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
+    for value, mask_class in enumerate(scheme.masks, start=1):
+        colours[value] = (*(part / 255 for part in rgb(mask_class.colour)), 1.0)
+    return DirectLabelColormap(color_dict=colours)
+
+
+@functools.cache
+def _keep_settings_in_memory() -> None:
+    """Nothing of napari is written to the user's home. napari takes this once per process."""
+    get_settings(None)
+
+
+def _disarm(model: ViewerModel, qt_viewer: QtViewer, canvas: QWidget) -> None:
+    """Take out of napari's widget what belongs to its own window (dropping files, welcome text) or is in the way."""
+    model.canvas.overlays._brush_circle.box = False  # napari 0.9 leaves a dark square where the brush was last
+    qt_viewer.setAcceptDrops(False)
+    canvas.setAcceptDrops(False)
+    qt_viewer._set_welcome_visible(False)

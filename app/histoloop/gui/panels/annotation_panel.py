@@ -1,0 +1,194 @@
+"""Annotating a region: tools, brush, class, label, size, and what to do with the region afterwards."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QButtonGroup, QComboBox
+
+from histoloop.annotations.class_names import spoken_class, spoken_title
+from histoloop.gui.kit.widgets import (
+    Panel,
+    action_button,
+    button,
+    label,
+    leave_wheel_to_panel,
+    line,
+    row,
+    slider,
+    swatch,
+)
+from histoloop.gui.panels.size_picker import SizePicker
+from histoloop.language import mark, tr
+
+if TYPE_CHECKING:
+    from histoloop.annotations.records import ClassScheme
+    from histoloop.gui.kit.actions import Actions
+
+BRUSH_PX = (2, 300)
+BRUSH_STEP = 1.25
+NOT_SAID = mark("Not said")
+TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
+
+
+class AnnotationPanel(Panel):
+    """Tells brush, class, label and size as the user chooses them; the buttons are the actions of the menu.
+
+    `assessed` tells the label (None: not said) and the size (0..1, None: not said) as they are after a change.
+    """
+
+    brush_changed = Signal(int)
+    class_changed = Signal(int)
+    assessed = Signal(object, object)
+
+    def __init__(self, actions: Actions) -> None:
+        super().__init__()
+        self.title = label(tr("Annotate"), role="heading", wrap=True)
+        self.reason = label(role="muted", wrap=True)
+        self.tools = {tool: action_button(actions[f"tool_{tool}"], icon_only=True) for tool in TOOLS}
+        for tool in self.tools.values():
+            tool.setIconSize(QSize(20, 20))
+            tool.setFixedHeight(36)
+        self.brush = slider(*BRUSH_PX, 24)
+        self.brush_text = label()
+        self.brush_text.setMinimumWidth(52)
+        self.brush_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.brush.valueChanged.connect(self._on_brush)
+        self._classes = QButtonGroup(self)
+        self._classes.idClicked.connect(self.class_changed)
+        self._class_row = row()
+        self.diagnosis = QComboBox()
+        self.diagnosis.setToolTip(tr("What this region is as a whole, if you can say (next label: L)"))
+        self.diagnosis.currentIndexChanged.connect(self._on_assessed)
+        leave_wheel_to_panel(self.diagnosis)
+        self.question = label(wrap=True)
+        self.size_picker = SizePicker()
+        self.size_picker.said.connect(self._on_assessed)
+        self.saved = label(role="good")
+        self.undo = action_button(actions["undo"])
+        self.redo = action_button(actions["redo"])
+        self.clear = action_button(actions["clear_region"], text=tr("Clear"))
+        self.finish = action_button(actions["finish"], text=tr("Done"), primary=True)
+        self.save_said = action_button(actions["save_said"])
+        self.accept = action_button(actions["accept"])
+        self.skip = action_button(actions["skip"])
+        self.cannot_tell = action_button(actions["cannot_tell"])
+        self.leave = action_button(actions["leave"])
+        self._arrange()
+        self._on_brush(self.brush.value())
+
+    def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int) -> None:
+        """Show the classes of a project and take one (a mask value) to paint with; nothing is said yet."""
+        self.title.setText(title)
+        self.reason.setText(reason)
+        self.reason.setVisible(bool(reason))
+        self._show_classes(scheme)
+        self.question.setText(
+            tr(
+                "How much of this region is {classes}?",
+                classes=functools.reduce(_either, map(spoken_class, scheme.mask_names)),
+            )
+        )
+        self.diagnosis.blockSignals(True)
+        self.diagnosis.clear()
+        self.diagnosis.addItem(tr(NOT_SAID), None)
+        for name in scheme.label_names:
+            self.diagnosis.addItem(spoken_class(name), name)
+        self.diagnosis.blockSignals(False)
+        self.show_said(None, None)
+        self.show_painted(None)
+        self.choose_class(value)
+
+    def said(self) -> tuple[str | None, float | None]:
+        """Label and size (0..1) that the user gave the region."""
+        name = self.diagnosis.currentData()
+        return None if name is None else str(name), self.size_picker.value
+
+    def show_said(self, name: str | None, size: float | None) -> None:
+        """Show a label and a size, without telling them."""
+        self.diagnosis.blockSignals(True)
+        self.diagnosis.setCurrentIndex(max(0, self.diagnosis.findData(name)))
+        self.diagnosis.blockSignals(False)
+        self.size_picker.set_value(size)
+
+    def show_painted(self, share: float | None) -> None:
+        """Show what share of the region is painted; None while the mask is the model's own."""
+        self.size_picker.set_painted(share)
+
+    def next_label(self) -> None:
+        """Take the label after the one said; 'not said' comes after the last."""
+        self.diagnosis.setCurrentIndex((self.diagnosis.currentIndex() + 1) % max(1, self.diagnosis.count()))
+
+    def commit(self) -> None:
+        """Take a number that is being typed."""
+        self.size_picker.commit()
+
+    def choose_class(self, value: int) -> None:
+        """Take a class (mask value) to paint with."""
+        chosen = self._classes.button(value)
+        if chosen is not None:
+            chosen.setChecked(True)
+            self.class_changed.emit(value)
+
+    def next_class(self) -> None:
+        """Take the class after the chosen one."""
+        self.choose_class(self._classes.checkedId() % max(1, len(self._classes.buttons())) + 1)
+
+    def scale_brush(self, *, larger: bool) -> None:
+        """One step of the brush size."""
+        size = self.brush.value()
+        self.brush.setValue(max(size + 1, round(size * BRUSH_STEP)) if larger else round(size / BRUSH_STEP))
+
+    def show_saved(self, saved: bool) -> None:
+        """Whether everything painted is on disk."""
+        self.saved.setText(tr("Saved") if saved else tr("Saving…"))
+
+    def _on_assessed(self) -> None:
+        self.assessed.emit(*self.said())
+
+    def _on_brush(self, size: int) -> None:
+        self.brush_text.setText(tr("{pixels} px", pixels=size))
+        self.brush_changed.emit(size)
+
+    def _show_classes(self, scheme: ClassScheme) -> None:
+        for old in self._classes.buttons():
+            self._classes.removeButton(old)
+            self._class_row.removeWidget(old)
+            old.hide()  # at once: the deletion waits for the event loop
+            old.deleteLater()
+        for value, mask_class in enumerate(scheme.masks, start=1):
+            made = button(
+                f" {spoken_title(mask_class.name)}",
+                tip=tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name)),
+            )
+            made.setIcon(QIcon(swatch(mask_class.colour)))
+            made.setCheckable(True)
+            self._classes.addButton(made, value)
+            self._class_row.addWidget(made, 1)
+
+    def _arrange(self) -> None:
+        column = self.column
+        column.addLayout(row(self.title, self.saved, stretch=0))
+        column.addWidget(self.reason)
+        column.addWidget(line())
+        column.addLayout(row(*self.tools.values()))
+        column.addLayout(row(label(tr("Brush")), self.brush, self.brush_text, stretch=1))
+        column.addLayout(self._class_row)
+        column.addLayout(row(self.undo, self.redo, self.clear))
+        column.addWidget(line())
+        column.addLayout(row(label(tr("The region is")), self.diagnosis, stretch=1))
+        column.addWidget(self.question)
+        column.addWidget(self.size_picker)
+        column.addWidget(line())
+        column.addWidget(self.finish)
+        column.addWidget(self.save_said)
+        column.addLayout(row(self.accept, self.leave))
+        column.addLayout(row(self.skip, self.cannot_tell))
+        column.addStretch(1)
+
+
+def _either(first: str, second: str) -> str:
+    return tr("{first} or {second}", first=first, second=second)

@@ -1,0 +1,199 @@
+"""How a retraining learns: from what, how thoroughly, and whether regions that nobody annotated take part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QVBoxLayout, QWidget
+
+from histoloop.gui.kit.widgets import NarrowBox, label
+from histoloop.language import mark, tr
+from histoloop.workflows.contents.rounds import HowToLearn, LearnFrom, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WAYS: tuple[tuple[LearnFrom, str, str], ...] = (
+    (
+        "masks",
+        mark("Painted masks"),
+        mark("The decoder learns outlines; what the model knows of labels stays as it is."),
+    ),
+    (
+        "sizes",
+        mark("Sizes and labels, then masks"),
+        mark(
+            "The model learns how much of each region is foreground; then outlines from what is painted, "
+            "if anything is."
+        ),
+    ),
+    (
+        "labels",
+        mark("Labels, then masks"),
+        mark(
+            "The model learns which label regions and slides have; then outlines from what is painted, if anything is."
+        ),
+    ),
+    (
+        "min-max",
+        mark("Labels, by min-max entropy"),
+        mark(
+            "The model learns from labels alone to find all that speaks for them, by hiding what it has found already."
+        ),
+    ),
+)
+"""What a retraining can learn from: for the program, for the user, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaceChoice:
+    """A pace for the user, and the ways of learning that it goes with."""
+
+    pace: Pace
+    title: str
+    why: str
+    goes_with: tuple[LearnFrom, ...]
+    with_others: bool = True
+    """Whether regions that nobody annotated can take part."""
+
+
+PACES: tuple[PaceChoice, ...] = (
+    PaceChoice(
+        "full",
+        mark("Thoroughly"),
+        mark(
+            "Learns on turned, flipped and recoloured tiles, from the project's first model on: the best masks. "
+            "(Belharbi et al. 2020, Algorithm 1)"
+        ),
+        goes_with=tuple(way for way, _title, _why in WAYS),
+    ),
+    PaceChoice(
+        "quick",
+        mark("Quickly"),
+        mark("The decoder alone learns, on what the rest of the model has seen in the regions before: a first look."),
+        goes_with=("masks",),
+    ),
+    PaceChoice(
+        "self-supervised",
+        mark("Self-supervised start first"),
+        mark(
+            "Hours on a processor. The model first learns from all tissue of the project without any annotation, then "
+            "from labels and masks. Stopped, it goes on where it was; done once, it is kept. Worth a try with many "
+            "slides and a GPU: on 1600 small tiles it brought nothing when we measured it. (Zolfaghari Bengar et al. "
+            "2021)"
+        ),
+        goes_with=("masks",),
+        with_others=False,
+    ),
+)
+"""The first goes with every way."""
+
+PROPAGATION = (
+    mark("Learn from similar regions too"),
+    mark(
+        "Regions near to painted ones in colour, of the same class, teach too, with the model's own masks; afterwards "
+        "you can look at them. On colon glands this brought 2.9 points of Dice in the paper (Belharbi et al. 2020, "
+        "Table 3) and 0.6 in short trainings of our own."
+    ),
+)
+CONSISTENCY = (
+    mark("Keep steady on regions nobody annotated"),
+    mark(
+        "On regions without an annotation the model is held to its own average over the training, so that it does not "
+        "learn the painted ones by heart. Short trainings did not gain by it when we measured it. (Huang et al. 2022, "
+        "equations 6 to 9)"
+    ),
+)
+
+
+class LearnOptions(QWidget):
+    """Shows and tells how to learn; only what goes together can be chosen."""
+
+    changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.way = NarrowBox()
+        _fill(self.way, WAYS)
+        self.pace = NarrowBox()
+        _fill(self.pace, [(choice.pace, choice.title, choice.why) for choice in PACES])
+        self.propagation, self.consistency = QCheckBox(tr(PROPAGATION[0])), QCheckBox(tr(CONSISTENCY[0]))
+        for box, (_title, why) in ((self.propagation, PROPAGATION), (self.consistency, CONSISTENCY)):
+            box.setToolTip(f"<p>{tr(why)}</p>")
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(6)
+        grid.setColumnStretch(1, 1)
+        for number, (text, widget) in enumerate(((tr("Learn from"), self.way), (tr("How"), self.pace))):
+            grid.addWidget(label(text), number, 0)
+            grid.addWidget(widget, number, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(grid)
+        column.addWidget(self.propagation)
+        column.addWidget(self.consistency)
+        self.way.currentIndexChanged.connect(lambda _index: self._on_changed())
+        self.pace.currentIndexChanged.connect(lambda _index: self._on_changed())
+        self.propagation.toggled.connect(lambda _on: self._on_changed())
+        self.consistency.toggled.connect(lambda _on: self._on_changed())
+        self.take(HowToLearn())
+
+    def how(self) -> HowToLearn:
+        """What is chosen; what does not go with the way of learning is left out."""
+        others = self._with_others()
+        return HowToLearn(
+            self.way.currentData(),
+            self.pace.currentData(),
+            propagation=others and self.propagation.isChecked(),
+            consistency=others and self.consistency.isChecked(),
+        )
+
+    def take(self, how: HowToLearn) -> None:
+        """Show what was chosen before, without telling."""
+        blockers = [QSignalBlocker(one) for one in (self.way, self.pace, self.propagation, self.consistency)]
+        self.way.setCurrentIndex(self.way.findData(how.learn_from))
+        self.pace.setCurrentIndex(max(0, self.pace.findData(how.pace)))
+        self.propagation.setChecked(how.propagation)
+        self.consistency.setChecked(how.consistency)
+        del blockers
+        self._offer()
+
+    def _on_changed(self) -> None:
+        self._offer()
+        self.changed.emit(self.how())
+
+    def _offer(self) -> None:
+        """Let only those paces and boxes be chosen that go with the way of learning."""
+        way: LearnFrom = self.way.currentData()
+        model = self.pace.model()
+        assert isinstance(model, QStandardItemModel)  # what a combo box makes for itself
+        for index, choice in enumerate(PACES):
+            model.item(index).setEnabled(way in choice.goes_with)
+        if way not in PACES[self.pace.currentIndex()].goes_with:
+            with QSignalBlocker(self.pace):
+                self.pace.setCurrentIndex(0)
+        self.pace.setToolTip(self.pace.currentData(Qt.ItemDataRole.ToolTipRole))
+        self.way.setToolTip(self.way.currentData(Qt.ItemDataRole.ToolTipRole))
+        for box in (self.propagation, self.consistency):
+            box.setEnabled(self._with_others())
+
+    def _with_others(self) -> bool:
+        return self.way.currentData() == "masks" and PACES[self.pace.currentIndex()].with_others
+
+
+def how_to_learn(kept: Any) -> HowToLearn:
+    """What a project has kept, as a JSON value; the usual where it is nothing or cannot be read."""
+    try:
+        return HowToLearn(**kept)
+    except (TypeError, ValueError):
+        return HowToLearn()
+
+
+def _fill(box: QComboBox, entries: Sequence[tuple[str, str, str]]) -> None:
+    for name, title, why in entries:
+        box.addItem(tr(title), name)
+        box.setItemData(box.count() - 1, f"<p>{tr(why)}</p>", Qt.ItemDataRole.ToolTipRole)

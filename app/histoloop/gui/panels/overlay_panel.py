@@ -1,0 +1,164 @@
+"""What draws the masks, and how masks and heatmap lie over the slide."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction, QColor, QIcon
+from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton, QWidget
+
+from histoloop.annotations.class_names import spoken_class, spoken_title
+from histoloop.gui.canvas.mask_chooser import MaskChooser, in_words
+from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle
+from histoloop.gui.kit.widgets import Panel, Switch, action_button, button, label, line, row, slider, swatch
+from histoloop.language import mark, tr
+from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.mask_choices import own_choice
+
+if TYPE_CHECKING:
+    from histoloop.annotations.records import ClassScheme
+    from histoloop.gui.canvas.mask_source import MaskSource
+
+
+HEATMAP_TIP = mark("The model's probability of gland or tumour, or whatever else draws the masks")
+EVIDENCE = (
+    (mark("Mask"), mark("What is called gland or tumour at the threshold")),
+    (mark("For"), mark("How much each place speaks for the class of the slide: bright speaks for it")),
+    (mark("Against"), mark("The places without evidence for the class of the slide: bright speaks against it")),
+)
+
+
+class OverlayPanel(Panel):
+    """Holds the style that the user chose and tells each change of it."""
+
+    style_changed = Signal(object)
+
+    def __init__(self, source: MaskSource, add_model: QAction) -> None:
+        super().__init__()
+        self._source = source
+        add = action_button(add_model, icon_only=True)
+        add.setObjectName("small")
+        self.chooser = MaskChooser(source, corner=add)
+        self.note = label(role="muted", wrap=True)
+        self.note.setVisible(False)
+        self.note.linkActivated.connect(lambda _link: source.choose_own())
+        self.evidence = Switch([(tr(text), tr(tip)) for text, tip in EVIDENCE])
+        self.evidence_row = QWidget()
+        evidence = row(label(tr("Evidence")), self.evidence, stretch=1)
+        evidence.setContentsMargins(0, 0, 0, 0)
+        self.evidence_row.setLayout(evidence)
+        self.evidence_row.setVisible(False)
+        self.evidence.chosen.connect(self._show_evidence)
+        self._style = OverlayStyle()
+        self._names: tuple[str, ...] = ()
+        self.masks = QCheckBox(tr("Masks"))
+        self.masks.setChecked(True)
+        self.outlines = QCheckBox(tr("Outlines only"))
+        self.heatmap = QCheckBox(tr("Heatmap"))
+        self.opacity = slider(0, 100, 35)
+        self.heatmap.setToolTip(tr(HEATMAP_TIP))
+        self.heat_opacity = slider(0, 100, 50)
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(6)
+        self._grid.setColumnStretch(0, 1)
+        source.changed.connect(self._show_note)
+        self.masks.toggled.connect(lambda on: self._change(masks=on))
+        self.outlines.toggled.connect(self._on_outlines)
+        self.heatmap.toggled.connect(lambda on: self._change(heatmap=on))
+        self.opacity.valueChanged.connect(lambda value: self._change(opacity=value / 100))
+        self.heat_opacity.valueChanged.connect(lambda value: self._change(heatmap_opacity=value / 100))
+        self.column.addWidget(self.chooser)
+        self.column.addWidget(self.note)
+        self.column.addWidget(line())
+        self.column.addWidget(self.evidence_row)
+        self.column.addLayout(row(self.masks, self.outlines, stretch=0))
+        self.column.addLayout(row(label(tr("Opacity")), self.opacity, stretch=1))
+        self.column.addLayout(self._grid)
+        self.column.addLayout(row(self.heatmap, self.heat_opacity, stretch=1))
+        self.column.addStretch(1)
+
+    @property
+    def overlay_style(self) -> OverlayStyle:
+        """The style chosen."""
+        return self._style
+
+    def offer_evidence(self, offered: bool) -> None:
+        """Whether there is evidence for and against, so that one can switch between them."""
+        self.evidence_row.setVisible(offered)
+        if not offered and self._style.against:
+            self._change(against=False)
+
+    def set_scheme(self, scheme: ClassScheme) -> None:
+        """Start from the colours of a project's classes."""
+        self._names = scheme.mask_names
+        filled = not self.outlines.isChecked()
+        classes = tuple(ClassStyle(mask.colour, filled=filled) for mask in scheme.masks)
+        self._fill_grid(classes)
+        self._change(classes=classes)
+
+    def _change(self, **changes: object) -> None:
+        self._style = dataclasses.replace(self._style, **changes)  # type: ignore[arg-type]
+        self.evidence.take(
+            (2 if self._style.against else 1) if self._style.heatmap else 0 if self._style.masks else None
+        )
+        self.style_changed.emit(self._style)
+
+    def _show_evidence(self, index: int) -> None:
+        """The mask, or the heatmap of one side of the evidence without it."""
+        self._style = dataclasses.replace(self._style, against=index == 2)
+        self.masks.setChecked(index == 0)
+        self.heatmap.setChecked(index > 0)
+        self._change()
+
+    def _show_note(self) -> None:
+        """Say when the screen shows other masks than those that are exported, asked about and painted on."""
+        choice = self._source.choice
+        in_use = next((model for model in self._source.models if model.status is ModelStatus.CURRENT), None)
+        other = choice is not None and in_use is not None and not (choice.is_own and choice.model.id == in_use.id)
+        self.note.setVisible(other)
+        if other and choice is not None and in_use is not None:
+            used = in_words(own_choice(in_use))
+            said = tr("To look at only: questions, painting and export use {masks}.", masks=used)
+            if not choice.is_own:
+                back = tr("Show the masks of {model} itself", model=choice.model.name)
+                said = f"{said} <a href='own'>{back}</a>"
+            self.note.setText(said)
+
+    def _on_outlines(self, on: bool) -> None:
+        classes = tuple(dataclasses.replace(style, filled=not on) for style in self._style.classes)
+        self._fill_grid(classes)
+        self._change(classes=classes)
+
+    def _change_class(self, index: int, **changes: object) -> None:
+        classes = list(self._style.classes)
+        classes[index] = dataclasses.replace(classes[index], **changes)  # type: ignore[arg-type]
+        self._change(classes=tuple(classes))
+
+    def _fill_grid(self, classes: tuple[ClassStyle, ...]) -> None:
+        while (item := self._grid.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()  # at once: the deletion waits for the event loop
+                widget.deleteLater()
+        for index, (name, style) in enumerate(zip(self._names, classes, strict=True)):
+            shown = QCheckBox(spoken_title(name))
+            shown.setChecked(style.visible)
+            shown.toggled.connect(lambda on, index=index: self._change_class(index, visible=on))
+            filled = QCheckBox(tr("Filled"))
+            filled.setChecked(style.filled)
+            filled.toggled.connect(lambda on, index=index: self._change_class(index, filled=on))
+            colour = button("", tip=tr("Colour of {class_name}", class_name=spoken_class(name)))
+            colour.setIcon(QIcon(swatch(style.colour)))
+            colour.clicked.connect(lambda _on=False, index=index, made=colour: self._choose_colour(index, made))
+            for column, widget in enumerate((shown, filled, colour)):
+                self._grid.addWidget(widget, index, column)
+
+    def _choose_colour(self, index: int, made: QPushButton) -> None:
+        before = QColor(self._style.classes[index].colour)
+        chosen = QColorDialog.getColor(
+            before, self, tr("Colour of {class_name}", class_name=spoken_class(self._names[index]))
+        )
+        if chosen.isValid():
+            made.setIcon(QIcon(swatch(chosen.name())))
+            self._change_class(index, colour=chosen.name())

@@ -1,0 +1,96 @@
+"""The selected slides: what the model predicts of them, and apart from it what people said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+
+from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.widgets import label, leave_wheel_to_panel, line, row
+from histoloop.language import mark, tr, tr_plural
+from histoloop.store.records import predicted_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from histoloop.store.records import SlideLabel, SlideRecord
+
+NOT_SAID = mark("Not said")
+SEVERAL = mark("Different labels")
+
+
+class SlideDetails(QWidget):
+    """Tells the label that the user picks for the selected slides (None: taken back)."""
+
+    label_chosen = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predicted = label(wrap=True)
+        self.predicted.setToolTip(tr("What the model makes of the whole slide, and its probability"))
+        self.who = label()
+        self.picker = QComboBox()
+        self.picker.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        leave_wheel_to_panel(self.picker)
+        self.picker.activated.connect(lambda index: self.label_chosen.emit(self.picker.itemData(index)))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(line())
+        column.addWidget(self.predicted)
+        column.addLayout(row(self.who, self.picker, stretch=1))
+
+    def set_labels(self, labels: Sequence[str]) -> None:
+        """The labels a slide can have."""
+        self.picker.clear()
+        self.picker.addItem(tr(NOT_SAID), None)
+        for name in labels:
+            self.picker.addItem(spoken_class(name), name)
+
+    def show_slides(self, slides: Sequence[SlideRecord], said: Mapping[int, SlideLabel], *, you: str) -> None:
+        """Show the selected slides; `said` is by slide id, `you` the name of who sits here."""
+        self.setVisible(bool(slides))
+        if not slides:
+            return
+        self.predicted.setText(_predicted(slides))
+        labels = {slide.label for slide in slides}
+        self.picker.setPlaceholderText(tr(SEVERAL))
+        self.picker.setCurrentIndex(-1 if len(labels) > 1 else self.picker.findData(slides[0].label))
+        only = said.get(slides[0].id) if len(slides) == 1 else None
+        self.who.setText(_who(only, you))
+        self.picker.setToolTip(_tip(only))
+
+
+def _predicted(slides: Sequence[SlideRecord]) -> str:
+    if len(slides) > 1:
+        return tr_plural("{count} slide is selected.", "{count} slides are selected.", len(slides))
+    shares = slides[0].predicted
+    if not shares:
+        return tr("Predicted: nothing yet") if shares is None else tr("Predicted: no tissue found")
+    likeliest = [
+        tr("{label} ({share:.2f})", label=spoken_class(name), share=shares[name]) for name in predicted_names(shares)
+    ]
+    return tr("Predicted: {labels}", labels=", ".join(likeliest))
+
+
+def _who(said: SlideLabel | None, you: str) -> str:
+    if said is None:
+        return tr("You say:")
+    if said.person == you:
+        return tr("You said:")
+    return tr("{person} said:", person=said.person) if said.person else tr("Someone said:")
+
+
+def _tip(said: SlideLabel | None) -> str:
+    tip = tr("What the slide is as a whole, if you can say; training learns from it")
+    if said is None:
+        return tip
+    return f"{tip}.\n{_said_by(said.person, said.created[:10])}"
+
+
+def _said_by(person: str, day: str) -> str:
+    if person:
+        return tr("Said by {person} on {day}.", person=person, day=day)
+    return tr("Said by someone on {day}.", day=day)

@@ -1,0 +1,228 @@
+"""The slides of the project: thumbnail, predicted class with confidence, and what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QIcon, QPainter, QPixmap
+from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu
+
+from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.widgets import Panel, button, label, plain_icon, row
+from histoloop.gui.panels.slide_details import SlideDetails
+from histoloop.language import tr, tr_plural
+from histoloop.store.records import predicted_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from PySide6.QtCore import QMimeData
+
+    from histoloop.store.records import SlideLabel, SlideRecord
+
+THUMBNAIL_PX = 64
+_ID = Qt.ItemDataRole.UserRole
+
+
+class SlidesPanel(Panel):
+    """Tells what the user picks, drops and asks for; shows what it is given."""
+
+    slide_chosen = Signal(int)
+    paths_dropped = Signal(object)
+    add_asked = Signal()
+    mpp_asked = Signal()
+    unknown_mpp_asked = Signal()
+    remove_asked = Signal()
+    find_asked = Signal()
+    label_chosen = Signal(object)
+
+    def __init__(self, label_menu: QMenu) -> None:
+        super().__init__()
+        self._label_menu = label_menu
+        self.setAcceptDrops(True)
+        self.list = QListWidget()
+        self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
+        self.list.setSpacing(2)
+        self.list.currentItemChanged.connect(self._on_current)
+        self.list.customContextMenuRequested.connect(self._on_menu)
+        self.empty = label(tr("Drop slides or folders here."), role="muted", wrap=True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.add = button(tr("Add slides…"))
+        self.add.clicked.connect(self.add_asked)
+        self.mpp_note = label(role="notice", wrap=True)
+        self.mpp_note.setVisible(False)
+        self.mpp_button = button(tr("Set resolution…"))
+        self.mpp_button.clicked.connect(self.unknown_mpp_asked)
+        self.mpp_button.setVisible(False)
+        self.column.addLayout(row(self.add, stretch=0))
+        self.column.addWidget(self.empty)
+        self.details = SlideDetails()
+        self.details.label_chosen.connect(self.label_chosen)
+        self.details.setVisible(False)
+        self.column.addWidget(self.list, 1)
+        self.column.addWidget(self.details)
+        self.column.addWidget(self.mpp_note)
+        self.column.addWidget(self.mpp_button)
+        self.list.itemSelectionChanged.connect(self._show_details)
+        self._slides: Sequence[SlideRecord] = ()
+        self._said: Mapping[int, SlideLabel] = {}
+        self._you = ""
+
+    def show_slides(
+        self,
+        slides: Sequence[SlideRecord],
+        thumbnails: Path,
+        labels: Sequence[str],
+        *,
+        said: Mapping[int, SlideLabel],
+        you: str,
+    ) -> None:
+        """List the slides; thumbnails are `slide-<id>.png` in a folder.
+
+        `labels` is what a slide can be, `said` what people said by slide id, `you` the name of who sits here.
+        """
+        self._slides, self._said, self._you = slides, said, you
+        self.details.set_labels(labels)
+        chosen, selected = self.current_id(), self.selected_ids()
+        self.list.blockSignals(True)
+        self.list.clear()
+        for slide in slides:
+            item = QListWidgetItem(_thumbnail(thumbnails / f"slide-{slide.id}.png", found=slide.found), describe(slide))
+            item.setData(_ID, slide.id)
+            item.setToolTip(_details(slide))
+            self.list.addItem(item)
+            if slide.id == chosen:
+                self.list.setCurrentItem(item)
+            item.setSelected(slide.id in selected)
+        self.list.blockSignals(False)
+        self._show_details()
+        self.empty.setVisible(not slides)
+        self.list.setVisible(bool(slides))
+        unknown = sum(slide.mpp is None for slide in slides)
+        self.mpp_note.setVisible(unknown > 0)
+        self.mpp_button.setVisible(unknown > 0)
+        self.mpp_note.setText(
+            tr_plural(
+                "{count} of {slides} slides does not say its resolution. Its pixels are taken as they are and areas "
+                "stay in pixels until you say it.",
+                "{count} of {slides} slides do not say their resolution. Their pixels are taken as they are and areas "
+                "stay in pixels until you say it.",
+                unknown,
+                slides=len(slides),
+            )
+        )
+
+    def choose(self, slide_id: int) -> None:
+        """Make a slide the current one."""
+        for index in range(self.list.count()):
+            if self.list.item(index).data(_ID) == slide_id:
+                item, only = self.list.item(index), QItemSelectionModel.SelectionFlag.ClearAndSelect
+                self.list.setCurrentItem(item, only)
+                return
+
+    def current_id(self) -> int | None:
+        """The slide that is shown."""
+        item = self.list.currentItem()
+        return None if item is None else int(item.data(_ID))
+
+    def selected_ids(self) -> list[int]:
+        """The slides that are selected."""
+        return [int(item.data(_ID)) for item in self.list.selectedItems()]
+
+    def _on_current(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            self.slide_chosen.emit(int(item.data(_ID)))
+
+    def _show_details(self) -> None:
+        selected = self.selected_ids()
+        self.details.show_slides([slide for slide in self._slides if slide.id in selected], self._said, you=self._you)
+
+    def _on_menu(self, place: QPoint) -> None:
+        if not self.selected_ids():
+            return
+        menu = QMenu(self)
+        menu.addMenu(self._label_menu)
+        menu.addAction(tr("Set resolution…"), self.mpp_asked.emit)
+        menu.addAction(tr("Find moved slides…"), self.find_asked.emit)
+        menu.addSeparator()
+        menu.addAction(tr("Remove from the project"), self.remove_asked.emit)
+        menu.exec(self.list.mapToGlobal(place))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files and folders."""
+        if dropped_paths(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        """Take them anywhere on the panel."""
+        event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Tell what was dropped."""
+        self.paths_dropped.emit(dropped_paths(event.mimeData()))
+        event.acceptProposedAction()
+
+
+def dropped_paths(mime: QMimeData) -> list[Path]:
+    """Local files and folders among what is dropped."""
+    return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+
+
+def describe(slide: SlideRecord) -> str:
+    """Two or three lines for the list: name, what is predicted, and what people said."""
+    lines = [slide.name, _state(slide)]
+    if slide.label:
+        lines.append(tr("Said: {label}", label=spoken_class(slide.label)))
+    return "\n".join(lines)
+
+
+def _state(slide: SlideRecord) -> str:
+    if not slide.found:
+        return tr("File not found")
+    known = [_prediction(slide.predicted)]
+    if slide.mpp is None:
+        known.append(tr("resolution unknown"))
+    return " \N{MIDDLE DOT} ".join(known)
+
+
+def _prediction(predicted: Mapping[str, float] | None) -> str:
+    if not predicted:
+        return tr("Not predicted") if predicted is None else tr("No tissue found")
+    return ", ".join(
+        tr("{label} {percent:.0f}%", label=spoken_class(name), percent=100 * predicted[name])
+        for name in predicted_names(predicted)
+    )
+
+
+def _details(slide: SlideRecord) -> str:
+    size = tr("{width} x {height} pixels", width=slide.width, height=slide.height)
+    mpp = tr("resolution unknown") if slide.mpp is None else tr("{mpp:.4g} µm per pixel", mpp=slide.mpp)
+    ranked = sorted((slide.predicted or {}).items(), key=lambda entry: -entry[1])
+    shares = [
+        tr("{label}: {percent:.1f}%", label=spoken_class(name), percent=100 * probability)
+        for name, probability in ranked
+    ]
+    return "\n".join([str(slide.path), ", ".join((size, mpp, tr(slide.vendor))), *shares])
+
+
+def _thumbnail(path: Path, *, found: bool) -> QIcon:
+    """The thumbnail on a square, so that all names start at one place."""
+    square = QPixmap(2 * THUMBNAIL_PX, 2 * THUMBNAIL_PX)
+    square.fill(QColor("#ffffff"))
+    picture = QPixmap(str(path))
+    painter = QPainter(square)
+    if not picture.isNull():
+        fitted = picture.scaled(
+            square.size(), Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        )
+        painter.setOpacity(1.0 if found else 0.3)
+        painter.drawPixmap((square.width() - fitted.width()) // 2, (square.height() - fitted.height()) // 2, fitted)
+    painter.end()
+    return plain_icon(square)

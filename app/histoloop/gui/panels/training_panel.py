@@ -1,0 +1,206 @@
+"""Retraining: the button, the live curves, the comparison, and the decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QCheckBox, QWidget
+
+from histoloop.gui.kit.widgets import Panel, action_button, button, label, row, set_role
+from histoloop.gui.panels.learn_options import LearnOptions
+from histoloop.gui.panels.rounds_curve import RoundsCurve
+from histoloop.gui.panels.training_curve import TrainingCurve
+from histoloop.language import mark, tr, tr_plural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from histoloop.gui.kit.actions import Actions
+    from histoloop.workflows.contents.rounds import Candidate, LearnFrom, Lessons, Measured
+
+
+class TrainingPanel(Panel):
+    """Shows what it is told; the buttons are the actions of the menu."""
+
+    def __init__(self, actions: Actions) -> None:
+        super().__init__()
+        self.options = LearnOptions()
+        self.retrain = action_button(actions["retrain"], primary=True)
+        self.state = label(role="muted", wrap=True)
+        self.curve = TrainingCurve()
+        self.decision = _Decision(actions)
+        self.estimate = label(role="muted", wrap=True)
+        self.rounds = RoundsCurve()
+        for widget in (
+            self.options,
+            self.retrain,
+            self.estimate,
+            self.state,
+            self.decision,
+            self.curve,
+            self.rounds,
+        ):
+            self.column.addWidget(widget)
+        self.column.addStretch(1)
+        self.decision.setVisible(False)
+        self._running = False
+        self._curve_wanted = False
+        self._arrange()
+
+    def show_lessons(self, lessons: Lessons, *, round_number: int) -> None:
+        """What there is to learn from in the chosen way, and what is held out to measure."""
+        way: LearnFrom = self.options.how().learn_from
+        before = tr("Round {round} is done.", round=round_number) if round_number else ""
+        there = _there(lessons, way) if lessons.suffice(way) else tr(_WANTED[way])
+        self.state.setText(" ".join(filter(None, (before, there, _others(lessons, way)))))
+
+    def show_estimate(self, text: str) -> None:
+        """How long a retraining in the chosen way may take; empty while none can begin."""
+        self.estimate.setVisible(bool(text) and not self._running)
+        self.estimate.setText(tr("Takes {duration}.", duration=text))
+
+    def show_rounds(self, rounds: Sequence[Measured]) -> None:
+        """The rounds that were measured, in their order."""
+        self.rounds.show_rounds(rounds)
+        self._arrange()
+
+    def begin(self) -> None:
+        """A training has begun."""
+        self.curve.clear()
+        self._running = self._curve_wanted = True
+        self.estimate.setVisible(False)
+        self.decision.setVisible(False)
+        self._arrange()
+
+    def add_figures(self, figures: Mapping[str, float]) -> None:
+        """The figures of an epoch."""
+        self.curve.add(figures)
+
+    def end(self, *, stopped: bool) -> None:
+        """It is over; `stopped` when nothing came of it."""
+        self._running = False
+        self._curve_wanted = not stopped
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """The curve of the training while one runs, else the learning curve of the rounds where there is one."""
+        enough = self.rounds.has_enough()
+        self.rounds.setVisible(enough and not self._running)
+        self.curve.setVisible(self._running or (self._curve_wanted and not enough))
+
+    def show_candidate(self, candidate: Candidate | None) -> None:
+        """Ask for the decision about a candidate; None when there is none."""
+        self.decision.setVisible(candidate is not None)
+        set_role(self.retrain, "primary" if candidate is None else "")  # to decide comes before another round
+        if candidate is not None:
+            self.decision.show_candidate(candidate)
+
+
+_WANTED: Mapping[LearnFrom, str] = {
+    "masks": mark("Paint at least one region, then retrain."),
+    "sizes": mark("Say of at least one region how much of it is foreground, or paint it, then retrain."),
+    "labels": mark("Label regions or slides of at least two classes, then retrain."),
+    "min-max": mark("Label regions or slides of at least two classes, then retrain."),
+}
+
+
+def _there(lessons: Lessons, way: LearnFrom) -> str:
+    held_out = lessons.held_out
+    if not held_out:
+        return f"{_taught(lessons, way)}."
+    measured = tr_plural("{count} held out to measure", "{count} held out to measure", held_out)
+    return f"{_taught(lessons, way)}, {measured}."
+
+
+def _taught(lessons: Lessons, way: LearnFrom) -> str:
+    if way == "masks":
+        return tr_plural("{count} painted region to learn from", "{count} painted regions to learn from", lessons.masks)
+    if way == "sizes":
+        return tr_plural(
+            "{count} region of known size to learn from", "{count} regions of known size to learn from", lessons.sizes
+        )
+    return tr_plural(
+        "{count} label of {classes} classes to learn from",
+        "{count} labels of {classes} classes to learn from",
+        lessons.labels,
+        classes=lessons.label_classes,
+    )
+
+
+def _others(lessons: Lessons, way: LearnFrom) -> str:
+    """What the chosen way leaves unused."""
+    only_sized = lessons.sizes - lessons.masks
+    if way == "masks" and only_sized:
+        return tr_plural(
+            "{count} region with a size alone: learn from sizes to use it.",
+            "{count} regions with a size alone: learn from sizes to use them.",
+            only_sized,
+        )
+    return ""
+
+
+class _Decision(QWidget):
+    """Old against new on the held-out annotations, and keep or roll back."""
+
+    def __init__(self, actions: Actions) -> None:
+        super().__init__()
+        panel = Panel()
+        panel.column.setContentsMargins(0, 0, 0, 0)
+        self.heading = label(role="heading", wrap=True)
+        self.dice = label(role="figure")
+        self.verdict = label(wrap=True)
+        self.similar = button("", tip=tr("Regions that were learned from with the model's own masks"))
+        self.show_new = QCheckBox(tr("Show the new masks"))
+        self.show_new.setChecked(True)
+        self.keep = action_button(actions["keep"], text=tr("Keep"), primary=True)
+        self.roll_back = action_button(actions["roll_back"], text=tr("Roll back"))
+        for widget in (self.heading, self.dice, self.verdict, self.similar, self.show_new):
+            panel.column.addWidget(widget)
+        panel.column.addLayout(row(self.keep, self.roll_back, stretch=0))
+        self.setLayout(panel.column)
+
+    def show_candidate(self, candidate: Candidate) -> None:
+        self.heading.setText(
+            tr_plural(
+                "Round {round}: learned from {count} annotation",
+                "Round {round}: learned from {count} annotations",
+                candidate.annotations,
+                round=candidate.round,
+            )
+        )
+        self.show_new.setChecked(True)
+        self.similar.setVisible(candidate.pseudo > 0)
+        self.similar.setText(
+            tr_plural("Look at {count} similar region", "Look at {count} similar regions", candidate.pseudo)
+        )
+        old, new = candidate.old_dice, candidate.new_dice
+        self.dice.setVisible(old is not None and new is not None)
+        if old is None or new is None:
+            self.verdict.setText(
+                tr(
+                    "No annotation is held out yet (the third one will be), so nothing could be measured. "
+                    "Look at the new masks and decide."
+                )
+            )
+            set_role(self.verdict, "muted")
+            return
+        self.dice.setText(tr("Dice {old:.3f} → {new:.3f}", old=old, new=new))
+        change = new - old
+        self.verdict.setText(_verdict(change, held_out=candidate.held_out))
+        set_role(self.verdict, "good" if change > 0 else "bad")
+
+
+def _verdict(change: float, *, held_out: int) -> str:
+    if change > 0:
+        return tr_plural(
+            "Better on {count} held-out region ({change:+.3f}).",
+            "Better on {count} held-out regions ({change:+.3f}).",
+            held_out,
+            change=change,
+        )
+    return tr_plural(
+        "Not better on {count} held-out region ({change:+.3f}).",
+        "Not better on {count} held-out regions ({change:+.3f}).",
+        held_out,
+        change=change,
+    )

@@ -1,0 +1,1 @@
+"""HistoLoop inside napari."""

@@ -1,0 +1,167 @@
+"""What is asked once, before anything else: language, colours, where projects go; and what this machine can do."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLayout, QLineEdit, QVBoxLayout, QWidget
+
+from histoloop.gui.kit.theme import THEMES
+from histoloop.gui.kit.widgets import Switch, button, label, row, set_role
+from histoloop.gui.window.welcome import NOTICE
+from histoloop.gui.work import tasks
+from histoloop.gui.work.background import LatestWorker
+from histoloop.gui.work.jobs import Job
+from histoloop.language import LANGUAGES, mark, spoken, tr
+from histoloop.workflows.doctor import in_words
+from histoloop.workflows.folders import FolderState, look_at_folder
+
+if TYPE_CHECKING:
+    from histoloop.gui.window.main_window import MainWindow
+
+WIDTH_PX = 600
+LINES = 6
+THEME_NAMES = {"system": mark("As the desktop"), "light": mark("Light"), "dark": mark("Dark")}
+LANGUAGE = mark("Language")
+LOOKING = mark("Looking at this machine… (the first time takes a while)")
+
+
+class FirstSteps(QDialog):
+    """Shown by itself once, and from the menu Help whenever wanted. What is chosen holds at once or when it is closed.
+
+    Closed in whatever way it does not come again by itself; a folder that cannot be used is not taken over.
+    """
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._settings = window.settings
+        self._state: FolderState | None = None  # while it is being looked at
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("First steps"))
+        self.setMinimumWidth(WIDTH_PX)
+        self.language = Switch([(language.name, "") for language in LANGUAGES])
+        self.language.take(LANGUAGES.index(spoken()))
+        self.language.chosen.connect(lambda index: window.commands.set_language(LANGUAGES[index].code))
+        self.theme = Switch([(tr(THEME_NAMES[theme]), "") for theme in THEMES])
+        self.theme.take(THEMES.index(self._settings.text("theme", "system")))
+        self.theme.chosen.connect(lambda index: window.set_theme(THEMES[index]))
+        self.folder = QLineEdit(str(self._settings.projects))
+        browse = button(tr("Browse…"))
+        browse.clicked.connect(self._browse)
+        self.folder_said = label(role="muted", wrap=True)
+        self.machine = label(tr(LOOKING), role="muted", wrap=True)
+        self.machine.setMinimumHeight(LINES * self.machine.fontMetrics().lineSpacing())
+        self.machine.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.buttons = QDialogButtonBox()
+        self.begin = self.buttons.addButton(tr("Begin"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.guided = self.buttons.addButton(
+            tr("Show me the loop in five steps"), QDialogButtonBox.ButtonRole.AcceptRole
+        )
+        set_role(self.guided, "primary")
+        self.guided.setDefault(True)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setSpacing(10)
+        for part in (
+            label(tr("Before you begin"), role="title"),
+            label(tr("All of this can be changed later. {notice}", notice=tr(NOTICE)), wrap=True),
+            label(_language_heading(), role="heading"),
+            self.language,
+            label(tr("Colours"), role="heading"),
+            self.theme,
+            label(tr("New projects go to"), role="heading"),
+            row(self.folder, browse, stretch=0),
+            self.folder_said,
+            label(tr("This machine"), role="heading"),
+            self.machine,
+            self.buttons,
+        ):
+            _add(column, part)
+        self._worker = LatestWorker(self)
+        self._worker.done.connect(self._on_looked)
+        self._worker.failed.connect(lambda _topic, message: self._show(FolderState(False, message)))
+        self.folder.textChanged.connect(self._look)
+        self.finished.connect(self._on_finished)
+        self._examine()
+        self._look()
+        self.guided.setFocus()  # not the first button, whose frame would look like a choice
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, tr("Where new projects go"), self.folder.text())
+        if chosen:
+            self.folder.setText(chosen)
+
+    def _chosen(self) -> Path:
+        return Path(self.folder.text().strip()).expanduser()
+
+    # --- the folder ---------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        self._state = None
+        self.folder_said.setText("")
+        self._worker.request("folder", functools.partial(_looked, self._chosen()))
+
+    def _on_looked(self, _topic: str, result: object) -> None:
+        if isinstance(result, _Looked) and result.folder == self._chosen():
+            self._show(result.state)
+
+    def _show(self, state: FolderState) -> None:
+        self._state = state
+        self.folder_said.setText(state.said)
+        set_role(self.folder_said, "muted" if state.usable else "bad")
+
+    # --- the machine --------------------------------------------------------------------------------------------------
+
+    def _examine(self) -> None:
+        jobs = self._window.session.jobs
+        self._job = Job("self-test", tr("Looking at this machine"), tasks.examine)
+        jobs.finished.connect(self._on_examined)
+        jobs.failed.connect(self._on_not_examined)
+        jobs.submit(self._job)
+
+    def _on_examined(self, job: Job, findings: object) -> None:
+        if job is self._job and isinstance(findings, list):
+            self.machine.setText("\n".join(in_words(findings)))
+
+    def _on_not_examined(self, job: Job, message: str, advice: str) -> None:
+        if job is self._job:
+            self.machine.setText(f"{message} {advice}")
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _on_finished(self, result: int) -> None:
+        self._worker.stop()
+        self._settings.set("first steps", True)
+        if (self._state or look_at_folder(self._chosen())).usable:
+            self._settings.set("projects", str(self._chosen()))
+        if result == QDialog.DialogCode.Accepted:
+            self._window.commands.five_steps()
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    folder: Path
+    state: FolderState
+
+
+def _looked(folder: Path) -> _Looked:
+    return _Looked(folder, look_at_folder(folder))
+
+
+def _language_heading() -> str:
+    """'Language' in the language spoken, and in English for who does not read that."""
+    said = tr(LANGUAGE)
+    return said if said == LANGUAGE else f"{said} / {LANGUAGE}"
+
+
+def _add(column: QVBoxLayout, part: QWidget | QLayout) -> None:
+    if isinstance(part, QWidget):
+        column.addWidget(part)
+    else:
+        column.addLayout(part)

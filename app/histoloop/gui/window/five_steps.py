@@ -1,0 +1,119 @@
+"""The loop in five steps: a strip above the slide that says what comes next and does it on a click."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from histoloop.gui.kit.widgets import action_button, button, label, row, set_role
+from histoloop.language import mark, tr
+
+if TYPE_CHECKING:
+    from histoloop.gui.kit.actions import Actions
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step: its name, what it is about, and the actions (of gui/kit/actions.py) that do it."""
+
+    title: str
+    text: str
+    actions: tuple[str, ...]
+
+
+STEPS = (
+    Step(
+        mark("Look"),
+        mark(
+            "A model runs over every slide that is new; the bar at the bottom shows how far it is. Its masks lie over "
+            "the tissue, and the list on the left says what it takes each slide for. The wheel zooms."
+        ),
+        ("show_masks", "show_heatmap"),
+    ),
+    Step(
+        mark("Get asked"),
+        mark(
+            "The model is not sure everywhere. It chooses the regions whose annotation helps it most and lists them on "
+            "the right, with the reason."
+        ),
+        ("ask",),
+    ),
+    Step(
+        mark("Paint"),
+        mark(
+            "Open a question: the model's mask is there to begin with. Correct it with brush and eraser; every stroke "
+            "is saved. Return means done and opens the next one. Three or four are enough to try."
+        ),
+        ("next_question", "finish"),
+    ),
+    Step(
+        mark("Retrain"),
+        mark(
+            "The model learns from what you painted, in the background. You can go on looking and painting meanwhile."
+        ),
+        ("retrain",),
+    ),
+    Step(
+        mark("Decide"),
+        mark(
+            "Old and new masks stand side by side, measured on annotations that the training never saw. Keep the new "
+            "model, or roll back. Then it begins again, with better questions."
+        ),
+        ("keep", "roll_back"),
+    ),
+)
+
+
+class FiveSteps(QFrame):
+    """Shows one step at a time; hidden until it is begun. The buttons follow the window's own actions."""
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("five_steps")
+        self.number = 0
+        self.title = label(role="heading")
+        self.text = label(wrap=True)
+        self.text.setMinimumHeight(2 * self.text.fontMetrics().lineSpacing())
+        self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._doing = [[action_button(actions[name]) for name in step.actions] for step in STEPS]
+        self.back, self.next, self.close_button = button(tr("Back")), button(tr("Next")), button(tr("Close"))
+        self.back.clicked.connect(lambda: self._go(self.number - 1))
+        self.next.clicked.connect(lambda: self._go(self.number + 1))
+        self.close_button.clicked.connect(self.hide)
+        buttons = row(*(made for several in self._doing for made in several))
+        buttons.addStretch(1)
+        for made in (self.back, self.next, self.close_button):
+            buttons.addWidget(made)
+        column = QVBoxLayout()
+        for widget in (self.title, self.text):
+            column.addWidget(widget)
+        column.addLayout(buttons)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 10, 12, 10)
+        layout.addLayout(column)
+        self.setVisible(False)
+
+    def begin(self) -> None:
+        """Show the first step."""
+        self._go(0)
+        self.setVisible(True)
+
+    def _go(self, number: int) -> None:
+        if number >= len(STEPS):
+            self.hide()
+            return
+        self.number = number
+        place = tr("{number} of {count}", number=number + 1, count=len(STEPS))
+        self.title.setText(f"{place}   {tr(STEPS[number].title)}")
+        self.text.setText(tr(STEPS[number].text))
+        for step, several in enumerate(self._doing):
+            for made in several:
+                made.setVisible(step == number)
+        self.back.setEnabled(number > 0)
+        last = number == len(STEPS) - 1
+        self.next.setText(tr("That is the loop") if last else tr("Next"))
+        self.close_button.setVisible(not last)
+        set_role(self.next, "primary" if not last else "")

@@ -1,0 +1,139 @@
+"""The loop's choices: how to ask and how to learn are kept with the project; what is known of the rounds is shown."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from histoloop.gui.panels.ask_options import HowToAsk, how_to_ask
+from histoloop.gui.panels.learn_options import how_to_learn
+from histoloop.gui.window.similar_dialog import SimilarDialog
+from histoloop.language import tr
+from histoloop.workflows.contents.budget import advised
+from histoloop.workflows.contents.estimates import estimate
+from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
+from histoloop.workflows.contents.rounds import lessons, measured_rounds
+from histoloop.workflows.propagate import pseudo_regions
+
+if TYPE_CHECKING:
+    from histoloop.geometry import Region
+    from histoloop.gui.canvas.mask_pane import MaskPane
+    from histoloop.gui.panels.queue_panel import QueuePanel
+    from histoloop.gui.panels.training_panel import TrainingPanel
+    from histoloop.gui.work.session import Session
+    from histoloop.workflows.contents.rounds import HowToLearn
+
+HOW_TO_ASK, HOW_TO_LEARN = "how to ask", "how to learn"
+
+
+class LoopControl(QObject):
+    """Wires the panels of questions and of training to the session.
+
+    `changed` tells that another way to learn was chosen, `slide_wanted` that a slide is to be shown.
+    """
+
+    changed = Signal()
+    slide_wanted = Signal(int)
+
+    def __init__(self, *, session: Session, pane: MaskPane, queue: QueuePanel, training: TrainingPanel) -> None:
+        super().__init__(pane)
+        self._session, self._queue, self._training = session, queue, training
+        self._viewer, self._opener = pane.viewer, pane.opener
+        self._going_to: tuple[int, Region] | None = None
+
+    def connect_all(self) -> None:
+        """Begin to listen."""
+        self._queue.options.changed.connect(self._ask_by)
+        self._queue.ask_asked.connect(lambda strategy, count: self._session.ask(strategy=strategy, count=count))
+        self._training.options.changed.connect(self._learn_by)
+        self._training.decision.similar.clicked.connect(self.look_at_similar)
+        self._opener.shown.connect(self._on_slide_shown)
+
+    def begin(self) -> None:
+        """Another project, or none: what was chosen in it before."""
+        project = self._session.project
+        self._going_to = None
+        ask = how_to_ask(None if project is None else project.get_setting(HOW_TO_ASK))
+        learn = how_to_learn(None if project is None else project.get_setting(HOW_TO_LEARN))
+        self._queue.options.take(ask)
+        self._training.options.take(learn)
+        self._session.region_map_px, self._session.random_share = ask.region_map_px, ask.random_share
+        self._session.how = learn
+
+    def _ask_by(self, how: HowToAsk) -> None:
+        larger = how.region_map_px != self._session.region_map_px
+        self._session.region_map_px, self._session.random_share = how.region_map_px, how.random_share
+        self._session.remember(HOW_TO_ASK, asdict(how))
+        if larger:
+            self.show_advice()
+
+    def _learn_by(self, how: HowToLearn) -> None:
+        self._session.how = how
+        self._session.remember(HOW_TO_LEARN, asdict(how))
+        self.show_training()
+        self.changed.emit()
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def show_queries(self) -> None:
+        """The open questions, with their pictures."""
+        project = self._session.project
+        if project is not None:
+            self._queue.show_queries(
+                self._session.queries(),
+                {slide.id: slide.name for slide in project.slides()},
+                thumbnail=functools.partial(query_thumbnail_path, project),
+                evidence=functools.partial(query_evidence_path, project),
+            )
+            self.show_advice()
+
+    def show_advice(self) -> None:
+        """What the papers would do with so few, or so many, annotations."""
+        project = self._session.project
+        if project is not None:
+            self._queue.options.show_advice(advised(project, region_map_px=self._session.region_map_px))
+
+    def show_training(self) -> None:
+        """What there is to learn from, how long it may take, what came of the rounds, and the decision that waits."""
+        project = self._session.project
+        if project is None:
+            return
+        rounds, there, how = project.rounds(), lessons(project), self._session.how
+        self._training.show_lessons(there, round_number=rounds[-1].number if rounds else 0)
+        enough = there.suffice(how.learn_from)
+        self._training.show_estimate(estimate(project, how).text if enough else "")
+        self._training.show_rounds(measured_rounds(project))
+        self._training.show_candidate(self._session.candidate())
+
+    # --- a look at what was learned from ------------------------------------------------------------------------------
+
+    def look_at_similar(self) -> None:
+        """Show the regions that the candidate learned from with the model's own masks."""
+        project, candidate = self._session.project, self._session.candidate()
+        if project is None or candidate is None:
+            return
+        regions = pseudo_regions(project, candidate.round)
+        if not regions:
+            self._session.notice.emit(tr("The pictures of these regions are no longer in the project's folder."))
+            return
+        names = {slide.id: slide.name for slide in project.slides()}
+        dialog = SimilarDialog(self._training, regions=regions, names=names)
+        dialog.region_chosen.connect(self.go_to)
+        dialog.show()
+
+    def go_to(self, slide_id: int, region: Region) -> None:
+        """Bring a region into sight, with its surroundings; on another slide once that is there."""
+        if self._opener.current == slide_id:
+            self._viewer.show_region(region.grown(region.width))
+        else:
+            self._going_to = (slide_id, region)
+            self.slide_wanted.emit(slide_id)
+
+    def _on_slide_shown(self, slide_id: int) -> None:
+        if self._going_to is not None and self._going_to[0] == slide_id:
+            _slide, region = self._going_to
+            self._going_to = None
+            self._viewer.show_region(region.grown(region.width))

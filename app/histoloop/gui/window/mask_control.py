@@ -1,0 +1,183 @@
+"""What draws the masks, on one canvas or on two side by side: choosers, panel and menus agree, and models run."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSignalBlocker, Signal
+
+from histoloop.gui.canvas.mask_chooser import describe
+from histoloop.language import tr
+from histoloop.localisation.methods import title
+from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.mask_choices import CHOSEN_DRAWINGS, choice_to_compare, drawing_models
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QCheckBox
+
+    from histoloop.gui.canvas.mask_chooser import MaskChooser
+    from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
+    from histoloop.gui.canvas.rendering import OverlayStyle
+    from histoloop.gui.kit.actions import Actions
+    from histoloop.gui.panels.overlay_panel import OverlayPanel
+    from histoloop.gui.work.session import Session
+
+
+class MaskControl(QObject):
+    """Wires the canvases to the panel, the menus and the session.
+
+    `pane_opened` is told of each canvas, the first one when `connect_all` is called. `show_new` is the box by which the
+    user asks for the masks of a candidate.
+    """
+
+    pane_opened = Signal(object)
+
+    def __init__(
+        self, *, split: SplitView, session: Session, panel: OverlayPanel, show_new: QCheckBox, actions: Actions
+    ) -> None:
+        super().__init__(split)
+        self._split, self._session, self._panel = split, session, panel
+        self._show_new, self._actions = show_new, actions
+        self._source = split.first.source
+
+    def connect_all(self) -> None:
+        """Begin to listen."""
+        self._connect_pane(self._split.first)
+        self._connect_chooser(self._panel.chooser, self._split.first)
+        self._source.drawing_chosen.connect(functools.partial(self._session.remember, CHOSEN_DRAWINGS))
+        self._source.changed.connect(self._follow_candidate)
+        self._split.second_opened.connect(self._on_second_opened)
+        self._split.second_closed.connect(self._on_second_closed)
+        self._actions.submenus["model"].aboutToShow.connect(self._fill_model_menu)
+        self._actions.submenus["drawing"].aboutToShow.connect(self._fill_drawing_menu)
+        self._panel.style_changed.connect(self.set_style)
+        self._show_new.toggled.connect(lambda _on: self.show_models())
+        self._session.models_changed.connect(self.show_models)
+        self._session.model_added.connect(self._on_model_added)
+
+    def begin(self) -> None:
+        """Another project, or none: one canvas, with what was chosen in it before."""
+        project = self._session.project
+        self._split.close_second()
+        self._split.first.opener.clear()
+        self._source.begin(None if project is None else project.get_setting(CHOSEN_DRAWINGS))
+
+    def _connect_pane(self, pane: MaskPane) -> None:
+        self._connect_chooser(pane.header, pane)
+        pane.source.changed.connect(self._on_choice_changed)
+        pane.opener.shown.connect(lambda _slide_id: self.show_missing_masks())
+        self.pane_opened.emit(pane)
+
+    def _connect_chooser(self, chooser: MaskChooser, pane: MaskPane) -> None:
+        chooser.model_chosen.connect(lambda _model_id: self._predict_missing(pane))
+        chooser.predict_asked.connect(lambda all_slides: self._predict_missing(pane, all_slides=all_slides))
+
+    def set_style(self, style: OverlayStyle) -> None:
+        """Colours, opacities and heatmap, for every canvas."""
+        for pane in self._split.panes():
+            pane.set_style(style)
+
+    def show_models(self) -> None:
+        """Offer the models of the project, the one that is shown by default chosen."""
+        project = self._session.project
+        if project is None:
+            self._source.show_models((), None)
+            return
+        models = drawing_models(project)
+        self._source.show_models(models, self._shown_model() or project.current_model().id)
+        second = self._split.second
+        if second is not None and second.source.choice is not None:
+            second.source.show_models(models, second.source.choice.model.id)
+
+    def _shown_model(self) -> int | None:
+        """The candidate, while the user wants to see its masks."""
+        candidate = self._session.candidate()
+        shown = candidate is not None and self._show_new.isChecked()
+        return candidate.model_id if candidate is not None and shown else None
+
+    def _follow_candidate(self) -> None:
+        """When the candidate or the model in use is chosen, 'Show the new masks' says so."""
+        candidate, choice = self._session.candidate(), self._source.choice
+        if candidate is None or choice is None:
+            return
+        with QSignalBlocker(self._show_new):
+            if choice.model.id == candidate.model_id or choice.model.status is ModelStatus.CURRENT:
+                self._show_new.setChecked(choice.model.id == candidate.model_id)
+
+    def _on_choice_changed(self) -> None:
+        choices = [pane.source.choice for pane in self._split.panes()]
+        self._panel.offer_evidence(any(choice is not None and choice.weighs_both_sides for choice in choices))
+        self.show_missing_masks()
+
+    def _on_model_added(self, model_id: int) -> None:
+        self._source.choose_model(model_id)
+        self._predict_missing(self._split.first)
+
+    def _predict_missing(self, pane: MaskPane, *, all_slides: bool = False) -> None:
+        """Run the model chosen on the slide that is shown, where it did not yet, or on all slides."""
+        project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.wanted
+        if project is None or choice is None or slide_id is None:
+            return
+        if all_slides:
+            self._session.predict(model_id=choice.model.id)
+        elif project.map_folder(slide_id, choice.model.id) is None:
+            if not self._session.will_predict(slide_id, choice.model.id):
+                self._session.predict([slide_id], model_id=choice.model.id)
+        self.show_missing_masks()
+
+    def show_missing_masks(self) -> None:
+        """Say above each canvas, and in the panel, when its slide has no masks of its model."""
+        for pane in self._split.panes():
+            choice, slide_id, state = pane.source.choice, pane.opener.current, ""
+            if choice is not None and slide_id is not None and pane.has_maps() is False:
+                state = "coming" if self._session.will_predict(slide_id, choice.model.id) else "missing"
+            pane.header.show_missing(state)
+            if pane is self._split.first:
+                self._panel.chooser.show_missing(state)
+
+    def _fill_model_menu(self) -> None:
+        menu, choice = self._actions.submenus["model"], self._source.choice
+        menu.clear()
+        for model in self._source.models:
+            action = menu.addAction(describe(model), functools.partial(self._choose_model, model.id))
+            action.setCheckable(True)
+            action.setChecked(choice is not None and choice.model.id == model.id)
+
+    def _choose_model(self, model_id: int) -> None:
+        self._source.choose_model(model_id)
+        self._predict_missing(self._split.first)
+
+    def _fill_drawing_menu(self) -> None:
+        menu, choice = self._actions.submenus["drawing"], self._source.choice
+        menu.clear()
+        for name in () if choice is None else choice.model.drawings:
+            action = menu.addAction(tr(title(name)), functools.partial(self._source.choose_drawing, name))
+            action.setCheckable(True)
+            action.setChecked(choice is not None and choice.drawing == name)
+
+    # --- side by side -------------------------------------------------------------------------------------------------
+
+    def compare(self, on: bool) -> None:
+        """Show a second canvas beside the first, or take it away."""
+        project, choice, slide_id = self._session.project, self._source.choice, self._split.first.opener.wanted
+        if not on:
+            self._split.close_second()
+        elif project is not None and choice is not None and slide_id is not None:
+            pane = self._split.open_second()
+            beside = choice_to_compare(
+                self._source.models, choice, has_map=lambda model_id: project.map_folder(slide_id, model_id) is not None
+            )
+            pane.source.begin(project.get_setting(CHOSEN_DRAWINGS))
+            pane.source.show_models(self._source.models, beside.model.id)
+            pane.source.choose(beside)
+            pane.set_style(self._panel.overlay_style)
+            pane.show_slide(project.folder, slide_id)
+
+    def _on_second_opened(self, pane: MaskPane) -> None:
+        self._connect_pane(pane)
+        self._actions.set_checked("compare", True)
+
+    def _on_second_closed(self) -> None:
+        self._actions.set_checked("compare", False)
+        self._on_choice_changed()

@@ -1,0 +1,63 @@
+"""A look at the regions that a round learned from with the model's own masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from histoloop.gui.kit.widgets import label, plain_icon
+from histoloop.language import tr
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from histoloop.workflows.propagate import PseudoRegion
+
+PICTURE_PX = 168
+CELL_PX = (204, 244)
+
+
+class SimilarDialog(QDialog):
+    """Pictures of the regions; `region_chosen(slide_id, region)` when one is double-clicked."""
+
+    region_chosen = Signal(int, object)
+
+    def __init__(self, parent: QWidget | None, *, regions: Sequence[PseudoRegion], names: Mapping[int, str]) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(tr("Similar regions"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(700, 620)
+        self._regions = regions
+        self.list = QListWidget()
+        self.list.setViewMode(QListWidget.ViewMode.IconMode)
+        self.list.setResizeMode(QListWidget.ResizeMode.Adjust)
+        self.list.setMovement(QListWidget.Movement.Static)
+        self.list.setIconSize(QSize(PICTURE_PX, PICTURE_PX))
+        self.list.setGridSize(QSize(*CELL_PX))
+        self.list.setWordWrap(True)
+        self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
+        for region in regions:
+            slide = names.get(region.slide_id) or tr("A slide that was removed")
+            near = tr("near to {region}", region=region.nearest)
+            item = QListWidgetItem(plain_icon(QPixmap(str(region.picture))), f"{slide}\n{near}")
+            item.setToolTip(tr("Near in colour to {region}", region=region.nearest))
+            self.list.addItem(item)
+        self.list.itemActivated.connect(self._on_activated)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        told = tr(
+            "Nobody annotated these. They are near to a painted region in colour, and the model learned from them with "
+            "its own masks (yellow edge). Double-click one to see it on its slide. If they are wrong, roll back, "
+            "untick 'Learn from similar regions too' and retrain."
+        )
+        column = QVBoxLayout(self)
+        column.addWidget(label(told, role="muted", wrap=True))
+        column.addWidget(self.list, 1)
+        column.addWidget(buttons)
+
+    def _on_activated(self, item: QListWidgetItem) -> None:
+        region = self._regions[self.list.row(item)]
+        self.region_chosen.emit(region.slide_id, region.region)

@@ -1,0 +1,97 @@
+"""The long work of the window, by project folder: what a job runs in the child process. Each opens its own project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histoloop.language import tr
+from histoloop.workflows.demo_project import create_demo_project
+from histoloop.workflows.projects import import_slides, opened_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from histoloop.progress import Work
+    from histoloop.store.records import QueryRecord
+    from histoloop.workflows.contents.rounds import Candidate, HowToLearn
+    from histoloop.workflows.doctor import Finding
+    from histoloop.workflows.reports import ExportReport, ImportReport, PredictedSlide, PredictReport
+
+
+def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
+    """Bring slides and folders into the project."""
+    with opened_project(folder) as project:
+        return (yield from import_slides(project, paths))
+
+
+def predict(
+    folder: Path, *, slide_ids: Sequence[int] | None, device: str, model_id: int | None = None
+) -> Work[PredictReport]:
+    """Predict slides (None: all) that a model (None: the current one) has not predicted."""
+    from histoloop.workflows.prediction.predict import predict_project
+
+    with opened_project(folder) as project:
+        return (yield from predict_project(project, slide_ids=slide_ids, device=device, model_id=model_id))
+
+
+def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "auto") -> Work[PredictedSlide]:
+    """Predict a slide that is in no project; `mpp` is used where the file does not say."""
+    from histoloop.slides.reader import open_slide
+    from histoloop.workflows.prediction.loaded_model import open_model
+    from histoloop.workflows.prediction.predict_slide import predict_slide
+
+    with open_slide(file, mpp=mpp) as slide:
+        return (yield from predict_slide(slide, open_model(model, device=device)))
+
+
+def ask(
+    folder: Path, *, strategy: str, count: int, seed: int, region_map_px: int, random_share: float, device: str
+) -> Work[tuple[QueryRecord, ...]]:
+    """Choose the regions to ask about."""
+    from histoloop.workflows.queries.ask import ask as choose
+
+    with opened_project(folder) as project:
+        return (
+            yield from choose(
+                project,
+                strategy=strategy,
+                count=count,
+                seed=seed,
+                region_map_px=region_map_px,
+                random_share=random_share,
+                device=device,
+            )
+        )
+
+
+def retrain(
+    folder: Path, *, device: str, seed: int, epochs: int | None = None, how: HowToLearn | None = None
+) -> Work[Candidate]:
+    """Retrain on all annotations and predict the slides with the candidate; `epochs` other than the recipe's."""
+    from histoloop.workflows.retraining.retrain import retrain as train
+
+    with opened_project(folder) as project:
+        return (yield from train(project, how=how, device=device, seed=seed, epochs=epochs))
+
+
+def export(folder: Path, *, out: Path) -> Work[ExportReport]:
+    """Write masks, polygons and areas."""
+    from histoloop.workflows.export import export_project
+
+    with opened_project(folder) as project:
+        return (yield from export_project(project, out))
+
+
+def make_demo(folder: Path, *, seed: int) -> Work[Path]:
+    """Make the demo project with its synthetic slides."""
+    return (yield from create_demo_project(folder, seed=seed))
+
+
+def examine() -> Work[list[Finding]]:
+    """Look at the machine."""
+    from histoloop.progress import Progress
+    from histoloop.workflows.doctor import examine as look
+
+    yield Progress(tr("Looking at this machine"), 0, 1)
+    return look()

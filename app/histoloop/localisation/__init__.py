@@ -1,0 +1,1 @@
+"""Class maps over a slide, and the masks and outlines made of them; arrays only, no torch."""

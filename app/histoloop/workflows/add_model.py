@@ -1,0 +1,57 @@
+"""Bring a model into a project, to make masks with."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from histoloop.errors import ModelError, ProjectError
+from histoloop.language import tr
+from histoloop.store.cards import Card, load_card, model_hash
+from histoloop.store.files import folder_beside
+from histoloop.store.records import ModelRecord, ModelStatus
+from histoloop.store.shipped import find_model
+from histoloop.workflows.contents.mask_choices import scheme_in_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from histoloop.store.project import Project
+
+
+def check_new_model(project: Project, source: str | Path) -> Card:
+    """The card of a model that can be brought into a project; ModelError says why one cannot."""
+    card = load_card(find_model(source))
+    scheme_in_project(card, project.scheme)
+    if card in [_card_or_none(record) for record in project.models()]:
+        raise ModelError(
+            tr("{model} is in this project already.", model=card.name), advice=tr("Choose it in the list of models.")
+        )
+    return card
+
+
+def add_model(project: Project, source: str | Path) -> ModelRecord:
+    """Copy a model folder (or a shipped model, by name) into a project, to draw masks; the model in use stays.
+
+    ModelError when it does not fit the project or is in it already, ProjectError when it cannot be copied.
+    """
+    folder = find_model(source)
+    check_new_model(project, folder)
+    digest = model_hash(folder)
+    target = project.new_model_folder(0)
+    try:
+        with folder_beside(target) as partial:
+            shutil.copytree(folder, partial, dirs_exist_ok=True)
+    except OSError as error:
+        advice = tr("Check that the project's folder may be written to and that its disk is not full.")
+        raise ProjectError(
+            tr("The model cannot be copied to {folder}: {reason}.", folder=target, reason=error), advice=advice
+        ) from error
+    return project.add_model(target.name, hash=digest, parent=None, round=0, status=ModelStatus.KEPT)
+
+
+def _card_or_none(record: ModelRecord) -> Card | None:
+    try:
+        return load_card(record.folder)
+    except ModelError:
+        return None

@@ -1,0 +1,127 @@
+"""Regions of a project that may be asked about. Needs neither torch nor Qt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoloop.acquisition.grid import candidate_regions
+from histoloop.annotations.records import AnnotationStatus, QueryStatus
+from histoloop.geometry import Region
+from histoloop.language import tr
+from histoloop.progress import Progress, Work
+from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.store.maps import open_map
+from histoloop.store.records import SlideRecord
+from histoloop.workflows.contents.slides import open_project_slide
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from histoloop.store.project import Project
+
+REGION_MAP_PX = 384
+"""Side of a queried region in pixels that the model sees: a few glands with their surroundings."""
+
+SMALLEST_MAP_PX, LARGEST_MAP_PX = 128, 1024
+MAX_REGION_PX = 2048
+"""Side of a queried region in level-0 pixels, at most: what can be painted on at full resolution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A region that nobody annotated, skipped or could not tell; `class_name` is what its slide is, or seems to be.
+
+    `tissue` is that of its slide, with all that it encloses; None where nobody looked for it.
+    """
+
+    slide: SlideRecord
+    region: Region
+    class_name: str
+    tissue: TissueMask | None = None
+
+    def foreground(self, project: Project) -> NDArray[np.float32]:
+        """(h, w) the current model's foreground probability, as its map has it; 0 on glass: there is nothing to ask."""
+        folder = project.map_folder(self.slide.id)
+        if folder is None:
+            raise ValueError(f"{self.slide.name} has no map")
+        foreground = open_map(folder).read_foreground(self.region)
+        if self.tissue is None:
+            return foreground
+        height, width = foreground.shape
+        return np.where(self.tissue.within(self.region, height=height, width=width), foreground, np.float32(0))
+
+    def overlaps(self, other: Candidate) -> bool:
+        """Whether both share a pixel."""
+        return self.slide.id == other.slide.id and self.region.overlaps(other.region)
+
+
+def find_candidates(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Work[list[Candidate]]:
+    """All regions, row by row, of the slides that the current model has maps of.
+
+    `region_map_px` is their side in pixels of the maps (as the model sees them).
+    """
+    slides = [slide for slide in project.slides() if slide.found]
+    found: list[Candidate] = []
+    for number, record in enumerate(slides):
+        yield Progress(tr("Looking for regions"), number, len(slides), record.name)
+        folder = project.map_folder(record.id)
+        if folder is None:
+            continue
+        side = region_side_px(open_map(folder).downsample, region_map_px)
+        with open_project_slide(record) as slide:
+            tissue = find_tissue(slide)
+        regions = candidate_regions(
+            width=record.width,
+            height=record.height,
+            region_px=side,
+            tissue=tissue,
+            excluded=asked_before(project, record.id),
+        )
+        enclosed = tissue.without_holes()
+        found += [Candidate(record, region, class_of(record), enclosed) for region in regions]
+    return found
+
+
+def region_side_px(downsample: float, region_map_px: int = REGION_MAP_PX) -> int:
+    """Side of a queried region in level-0 pixels on a slide whose map has this downsample."""
+    if not SMALLEST_MAP_PX <= region_map_px <= LARGEST_MAP_PX:
+        raise ValueError(f"regions are {SMALLEST_MAP_PX} to {LARGEST_MAP_PX} px wide, not {region_map_px}")
+    return min(MAX_REGION_PX, max(1, round(region_map_px * downsample)))
+
+
+def about_how_many(project: Project, *, region_map_px: int = REGION_MAP_PX) -> int:
+    """About how many candidates there are, by the share of tissue that predicting measured: no slide is opened."""
+    mpp = project.current_card().mpp
+    total = 0
+    for slide in project.slides():
+        if slide.found and slide.tissue_px is not None and project.map_folder(slide.id) is not None:
+            side = region_side_px(1.0 if slide.mpp is None else mpp / slide.mpp, region_map_px)
+            squares = math.ceil(slide.width / side) * math.ceil(slide.height / side)
+            total += max(1, round(squares * slide.tissue_px / slide.extent.area))
+    painted = (AnnotationStatus.DONE, AnnotationStatus.DRAFT)
+    asked = sum(annotation.status in painted for annotation in project.annotations())
+    asked += sum(len(project.queries(status=status)) for status in (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL))
+    return max(0, total - asked)
+
+
+def class_of(record: SlideRecord) -> str:
+    """What a person said of the slide, else what the model thinks of it."""
+    if record.label is not None:
+        return record.label
+    return max(record.predicted, key=record.predicted.__getitem__) if record.predicted else ""
+
+
+def asked_before(project: Project, slide_id: int) -> list[Region]:
+    """Regions of a slide that are annotated, being annotated, or settled otherwise."""
+    annotated = [
+        annotation.region
+        for annotation in project.annotations(slide_id=slide_id)
+        if annotation.status in (AnnotationStatus.DONE, AnnotationStatus.DRAFT)
+    ]
+    settled = (QueryStatus.ANNOTATED, QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
+    queried = [query.region for status in settled for query in project.queries(status=status, slide_id=slide_id)]
+    return annotated + queried

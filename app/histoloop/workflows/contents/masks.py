@@ -1,0 +1,201 @@
+"""Masks of regions and slides out of the maps of a model and the annotations of people."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from histoloop.annotations.records import ClassScheme, Mask
+from histoloop.localisation.methods import DECODER, Summary, draw, drawings, summarise
+from histoloop.localisation.stitcher import mask_from_maps, upsample
+from histoloop.network_config import NetworkConfig
+from histoloop.store.maps import SlideMap, open_map
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from histoloop.geometry import Region
+    from histoloop.store.project import Project
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlideMask:
+    """A mask of a whole slide: `mask` (h, w) at `downsample` level-0 pixels per mask pixel."""
+
+    mask: Mask
+    downsample: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapView:
+    """A model's maps of a region at some size: foreground probability and mask, (height, width) each."""
+
+    foreground: NDArray[np.float32]
+    mask: Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapDrawing:
+    """A way to draw a slide's foreground from its class maps, summed up over the whole slide: see `choose_drawing`.
+
+    `label` is the index of the label that was asked for, whose mask class all of the foreground then takes; None where
+    the class is the likeliest at each place.
+    """
+
+    name: str
+    label: int | None
+    summary: Summary
+    config: NetworkConfig
+    maps: NDArray[np.float32]
+    covered: NDArray[np.bool_]
+
+    def window(self, *, stride_px: float, x: int, y: int, width: int, height: int) -> NDArray[np.float32]:
+        """Values (height, width) in [0, 1] at map pixels (x, y), `stride_px` of them a cell; 0 where not predicted."""
+        enlarged = upsample(self.maps, stride_px=stride_px, x=x, y=y, width=width, height=height)
+        values = draw(self.name, enlarged, self.summary, self.config)
+        around = np.pad(self.covered, 1)  # outside the map nothing is predicted
+        rows = np.clip(np.floor((y + np.arange(height)) / stride_px).astype(np.intp) + 1, 0, around.shape[0] - 1)
+        columns = np.clip(np.floor((x + np.arange(width)) / stride_px).astype(np.intp) + 1, 0, around.shape[1] - 1)
+        return np.where(around[np.ix_(rows, columns)], values, np.float32(0))
+
+
+def choose_drawing(
+    slide_map: SlideMap,
+    config: NetworkConfig,
+    name: str,
+    *,
+    probabilities: Mapping[str, float],
+    label: str | None = None,
+) -> MapDrawing | None:
+    """The drawing of a name for a slide; None where the stored foreground is it: the network's own, or there is none.
+
+    `probabilities` are those predicted for the slide's labels; the foreground of `label`, or of the predicted ones, is
+    drawn. ValueError for a drawing that the network does not offer.
+    """
+    offered = drawings(config)
+    if name not in offered:
+        raise ValueError(f"this model cannot draw by {name!r}; it offers {', '.join(offered)}")
+    maps, covered = np.asarray(slide_map.maps, np.float32), np.asarray(slide_map.covered, np.bool_)
+    if name == DECODER or (name == offered[0] and label is None) or not covered.any():
+        return None
+    posterior = np.array([probabilities.get(own, 0.0) for own in slide_map.label_names], np.float32)
+    index = None if label is None else slide_map.label_names.index(label)
+    chosen = () if index is None else (index,)
+    bias = slide_map.label_bias
+    summary = summarise(name, maps[:, covered], config, posterior=posterior, bias_C=bias, labels=chosen)
+    return MapDrawing(name, index, summary, config, maps, covered)
+
+
+def covered_view(slide_map: SlideMap, region: Region, *, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where in a region something was predicted, (height, width) for a size (width, height)."""
+    covered = np.asarray(slide_map.covered, np.bool_)
+    cell = slide_map.stride_px * slide_map.downsample
+    columns = np.floor((region.x + (np.arange(size[0]) + 0.5) * region.width / size[0]) / cell).astype(np.intp)
+    rows = np.floor((region.y + (np.arange(size[1]) + 0.5) * region.height / size[1]) / cell).astype(np.intp)
+    padded = np.pad(covered, 1)  # what lies past the map is not covered
+    rows, columns = (np.clip(cells, -1, count) + 1 for cells, count in zip((rows, columns), covered.shape, strict=True))
+    return padded[np.ix_(rows, columns)]
+
+
+def predicted_mask(slide_map: SlideMap, scheme: ClassScheme, region: Region, *, threshold: float) -> Mask:
+    """The model's mask of a region at level-0 resolution, (region.height, region.width)."""
+    return view_map(slide_map, scheme, region, size=(region.width, region.height), threshold=threshold).mask
+
+
+def view_map(
+    slide_map: SlideMap,
+    scheme: ClassScheme,
+    region: Region,
+    *,
+    size: tuple[int, int],
+    threshold: float,
+    drawing: MapDrawing | None = None,
+) -> MapView:
+    """The maps of a region at a size (width, height), from the coarsest level that is fine enough.
+
+    The foreground is the stored one, or drawn from the class maps. Probabilities, not masks, are resampled
+    (bilinearly), so that edges are smooth.
+    """
+    wanted = region.width / size[0]
+    level = max((n for n, own in enumerate(slide_map.level_downsamples) if own <= wanted), default=0)
+    pixel = slide_map.level_downsamples[level]
+    window = region.grown(round(2 * pixel) + 1)
+    left, top = math.floor(window.x / pixel), math.floor(window.y / pixel)
+    right, bottom = math.ceil(window.right / pixel), math.ceil(window.bottom / pixel)
+    stride = slide_map.stride_px / 2**level
+    if drawing is None:
+        near = slide_map.read_foreground(window, level=level)
+    else:
+        near = drawing.window(stride_px=stride, x=left, y=top, width=right - left, height=bottom - top)
+    x, y = region.x / pixel - left, region.y / pixel - top
+    box = (x, y, x + region.width / pixel, y + region.height / pixel)
+    foreground = np.asarray(Image.fromarray(near).resize(size, Image.Resampling.BILINEAR, box=box))
+    if drawing is not None and drawing.label is not None:
+        value = scheme.mask_value_of_label(drawing.label)
+        return MapView(foreground, np.where(foreground > threshold, value, 0).astype(np.uint8))
+    classes = mask_from_maps(
+        np.ones(near.shape, np.float32),
+        slide_map.labels,
+        scheme,
+        threshold=0.5,
+        stride_px=stride,
+        x=left,
+        y=top,
+    )
+    nearest = np.asarray(Image.fromarray(classes).resize(size, Image.Resampling.NEAREST, box=box))
+    return MapView(foreground, np.where(foreground > threshold, nearest, 0).astype(np.uint8))
+
+
+def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
+    """The current model's mask of a slide with what people painted on top; None before the first prediction."""
+    folder = project.map_folder(slide_id)
+    if folder is None:
+        return None
+    slide_map = open_map(folder)
+    threshold = project.current_card().threshold
+    mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
+    for region, painted in painted_regions(project, slide_id):
+        lay_over(mask, painted, region, downsample=slide_map.downsample)
+    return SlideMask(mask, slide_map.downsample)
+
+
+def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
+    """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top."""
+    done = [record for record in project.training_annotations() if record.slide_id == slide_id]
+    return [(record.region, project.load_mask(record.id)[0]) for record in done]
+
+
+def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:
+    """The model's mask of a whole slide at map resolution, without the padding of its last cells."""
+    height = round(slide_map.slide_height / slide_map.downsample)
+    width = round(slide_map.slide_width / slide_map.downsample)
+    foreground = np.asarray(slide_map.foreground(0)[: max(1, height), : max(1, width)], np.float32)
+    return mask_from_maps(
+        foreground, slide_map.labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=0, y=0
+    )
+
+
+def lay_over(
+    mask: Mask, painted: Mask, region: Region, *, downsample: float, origin: tuple[float, float] = (0.0, 0.0)
+) -> None:
+    """Write a region's level-0 mask into a coarser mask in place, nearest neighbour.
+
+    The mask's pixels are `downsample` level-0 pixels wide and its first one lies at `origin` (x, y level-0).
+    """
+    rows, source_rows = _inside(mask.shape[0], origin[1], downsample, start=region.y, length=region.height)
+    columns, source_columns = _inside(mask.shape[1], origin[0], downsample, start=region.x, length=region.width)
+    mask[np.ix_(rows, columns)] = painted[np.ix_(source_rows, source_columns)]
+
+
+def _inside(
+    count: int, origin: float, downsample: float, *, start: int, length: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Along one axis: pixels whose middle lies in a region, and the region's pixels there."""
+    source = np.floor(origin + (np.arange(count) + 0.5) * downsample).astype(np.intp) - start
+    inside = np.flatnonzero((source >= 0) & (source < length))
+    return inside, source[inside]

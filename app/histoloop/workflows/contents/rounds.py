@@ -1,0 +1,184 @@
+"""What a retraining gave, and the decision about it: keep the candidate or roll back. Nothing here needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from histoloop.errors import ProjectError
+from histoloop.language import tr, tr_plural
+from histoloop.store.records import ModelStatus, RoundRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from histoloop.store.project import Project
+
+LearnFrom = Literal["masks", "sizes", "labels", "min-max"]
+"""What a retraining learns from; see workflows/retraining/retrain.py."""
+
+RECIPES: Mapping[LearnFrom, str] = {
+    "masks": "retrain",
+    "sizes": "retrain-sizes",
+    "labels": "retrain-labels",
+    "min-max": "retrain-min-max",
+}
+"""The shipped recipe of each way."""
+
+CONSISTENCY_RECIPE = "retrain-consistency"
+"""Learns from masks, and from regions that nobody annotated too."""
+
+QUICK_RECIPE = "retrain-quick"
+
+Pace = Literal["quick", "full", "self-supervised"]
+"""Quick: the decoder learns on kept features of the frozen classifier. Full: on augmented tiles, as label-prop does.
+Self-supervised: the backbone learns from all tissue first (ssl-al), then labels, then masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class HowToLearn:
+    """What a retraining learns from, how thoroughly, and whether regions nobody annotated take part.
+
+    By `propagation` those near to annotated ones in colour, with the model's own masks (label-prop); by `consistency`
+    any, on which the model is held to its own moving average (tod). Both, and any pace but the
+    full one, go with masks alone (ValueError).
+    """
+
+    learn_from: LearnFrom = "masks"
+    pace: Pace = "full"
+    propagation: bool = False
+    consistency: bool = False
+
+    def __post_init__(self) -> None:
+        if self.learn_from not in RECIPES or self.pace not in get_args(Pace):
+            raise ValueError(f"cannot learn from {self.learn_from!r} at the pace {self.pace!r}")
+        if self.learn_from != "masks" and (self.pace != "full" or self.propagation or self.consistency):
+            raise ValueError(
+                f"another pace than full, propagation and consistency go with masks alone, not with {self.learn_from}"
+            )
+        if self.pace == "self-supervised" and (self.propagation or self.consistency):
+            raise ValueError("after a self-supervised start, propagation and consistency come with the next round")
+
+    @property
+    def recipe(self) -> str:
+        """The shipped recipe of it."""
+        if self.pace == "quick":
+            return QUICK_RECIPE
+        if self.pace == "self-supervised":
+            return RECIPES["labels"]
+        return CONSISTENCY_RECIPE if self.consistency else RECIPES[self.learn_from]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A retrained model, not yet kept.
+
+    Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
+    `pseudo` regions were learned from with the model's own masks.
+    """
+
+    model_id: int
+    round: int
+    old_dice: float | None
+    new_dice: float | None
+    held_out: int
+    annotations: int
+    pseudo: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """How many annotations teach something of each kind, those held out apart; regions and labelled slides count alike.
+
+    `sizes` counts masks too, since a mask has a size; `label_classes` are how many labels occur.
+    """
+
+    masks: int
+    sizes: int
+    labels: int
+    label_classes: int
+    held_out: int
+
+    def suffice(self, learn_from: LearnFrom) -> bool:
+        """Whether a retraining of this kind can begin."""
+        if learn_from == "masks":
+            return self.masks > 0
+        return self.sizes > 0 if learn_from == "sizes" else self.label_classes > 1
+
+
+def lessons(project: Project) -> Lessons:
+    """Count what there is to learn from, without reading a mask."""
+    finished = project.finished_annotations()
+    slides = project.slides()
+    of_slide = {slide.id: slide.label for slide in slides}
+    teaching = [record for record in finished if not (record.has_mask and record.held_out)]
+    labels = [record.label for record in teaching if record.label is not None]
+    whole = {record.slide_id for record in teaching if record.label is not None}
+    labels += [label for slide_id, label in of_slide.items() if label is not None and slide_id not in whole]
+    return Lessons(
+        masks=sum(record.has_mask for record in teaching),
+        sizes=sum(record.has_mask or record.size is not None for record in teaching),
+        labels=len(labels),
+        label_classes=len(set(labels)),
+        held_out=len(finished) - len(teaching),
+    )
+
+
+def candidate_of(record: RoundRecord) -> Candidate:
+    """The candidate that a round made."""
+    figures = record.figures
+    return Candidate(
+        record.model_id,
+        record.number,
+        figures.get("dice_before"),
+        figures.get("dice"),
+        int(figures.get("held_out", 0)),
+        record.annotations,
+        int(figures.get("pseudo", 0)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A round whose model was measured: mean Dice on `held_out` regions after `annotations` to learn from."""
+
+    round: int
+    annotations: int
+    dice: float
+    held_out: int
+
+
+def measured_rounds(project: Project) -> list[Measured]:
+    """The rounds with a Dice on held-out regions, in their order; those rolled back are measurements too."""
+    return [
+        Measured(record.number, record.annotations, record.figures["dice"], int(record.figures["held_out"]))
+        for record in project.rounds()
+        if record.figures.get("held_out") and "dice" in record.figures
+    ]
+
+
+def open_candidate(project: Project) -> Candidate | None:
+    """The candidate of the last round while nobody has decided about it; None when there is nothing to decide."""
+    rounds = project.rounds()
+    if not rounds or project.model(rounds[-1].model_id).status is not ModelStatus.CANDIDATE:
+        return None
+    return candidate_of(rounds[-1])
+
+
+def nothing_to_learn_from(project: Project) -> ProjectError:
+    """Why a retraining cannot begin: nothing is annotated, or only labels and sizes, or all masks are held out."""
+    finished = project.finished_annotations()
+    if not finished:
+        advice = tr("Annotate a region first: choose 'Ask me', paint, and finish it.")
+        return ProjectError(tr("There is no annotation to learn from."), advice=advice)
+    advice = tr("Paint at least one region and finish it with Done.")
+    if any(record.has_mask for record in finished):
+        return ProjectError(
+            tr("Every mask is held out to measure the model; none is left to learn from."), advice=advice
+        )
+    message = tr_plural(
+        "{count} region has a label or a size, but no mask to learn from.",
+        "{count} regions have a label or a size, but no mask to learn from.",
+        len(finished),
+    )
+    return ProjectError(message, advice=advice)

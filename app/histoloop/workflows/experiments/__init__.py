@@ -1,0 +1,1 @@
+"""Models made and measured on data sets."""

@@ -1,0 +1,403 @@
+"""Measure a model on a data set: its labels, its masks by each way of drawing them, and pictures of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from histoloop.annotations.records import Mask
+from histoloop.errors import DataError
+from histoloop.exchange.comparison import write_comparison
+from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
+from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
+from histoloop.localisation.methods import DECODER, drawings, posterior_of
+from histoloop.networks.gradcam import grad_cam, layer_named, normalised
+from histoloop.progress import Progress, Work
+from histoloop.training.datasets import DataSet, Split, read_dataset
+from histoloop.training.ddn import DdnSettings
+from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
+from histoloop.training.outputs import TileOutput, look_at, normalise
+from histoloop.training.samples import collate, have_several_labels, multi_hot
+from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.robustness import attack_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from histoloop.annotations.records import ClassScheme
+    from histoloop.training.samples import TrainingTile
+
+Part = Literal["train", "val", "test"]
+Rule = Literal["predicted", "true-label", ""]
+
+ALL_FOREGROUND = "all foreground"
+LABEL_FREE = (DECODER, "size", "min-max")
+"""Drawings that no single label takes part in: there is one mask, whatever the label."""
+
+ROBUSTNESS_TILES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """What is measured of which part of the data.
+
+    `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are drawn.
+    `robustness` attacks some tiles by DDN.
+    """
+
+    part: Part = "test"
+    split: Split = "official"
+    seed: int = 0
+    layer: str | None = None
+    pictures: int = 12
+    robustness: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The table, sentences to read with it, and what was measured."""
+
+    table: EvaluationTable
+    warnings: tuple[str, ...]
+    about: Mapping[str, str | int | float | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """One way in which a tile was drawn: values (H, W) in [0, 1] and the mask with its classes."""
+
+    method: str
+    rule: Rule
+    value: NDArray[np.floating]
+    threshold: float
+    mask: Mask
+
+
+def evaluate_model(
+    model: Path,
+    *,
+    data: Path,
+    settings: EvaluationSettings,
+    device: str = "auto",
+    mpp: float | None = None,
+    json: Path | None = None,
+    pictures: Path | None = None,
+) -> Work[Evaluation]:
+    """Measure the model folder `model` on a part of the data set `data`, read at the model's own resolution.
+
+    Masks are compared wherever the tiles have them, by every drawing the model offers and, where the label takes part
+    in drawing, for the predicted and for the true label; of several labels each is drawn, and foreground is what is
+    foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
+    of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
+    out, and a warning says so. `json` and `pictures` name the file and the folder to write. DataError when the part is
+    empty, has neither masks nor a label that the model knows, or several labels a tile where the model takes them to
+    exclude each other.
+    """
+    loaded = load_model(model, choose_device(device))
+    dataset = yield from _dataset(loaded, data, settings, mpp)
+    tiles = {"train": dataset.training, "val": dataset.validation, "test": dataset.test}[settings.part]
+    if not tiles:
+        advice = "Choose another part (--split), or deal the tiles another way (--by)."
+        raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
+    known = in_words_of(loaded.card, tiles, dataset.scheme)
+    tiles, compared = tuple(one.tile for one in known), classes_compare(known)
+    warnings = [*dataset.warnings, *differences(loaded.card, known)]
+    _check_labels(loaded, tiles)
+    about = _about(loaded, data, settings, dataset, tiles)
+    shown = _shown(tiles, settings.pictures)
+    independent = loaded.card.network.scores == "sigmoid"
+    several = independent and have_several_labels((*dataset.training, *dataset.validation, *dataset.test))
+    tallies: dict[tuple[str, Rule], MaskTally] = {}
+    scores: list[NDArray[np.float32]] = []
+    rows: list[ComparisonRow] = []
+    for number, (one, tile) in enumerate(zip(known, tiles, strict=True)):
+        yield Progress(f"Measuring {loaded.card.name}", number, len(tiles))
+        output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=loaded.device)
+        scores.append(_comparable(output))
+        drawn = list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
+        if tile.mask is not None:
+            _count(tallies, drawn, one, loaded.card.scheme, classes=compared)
+        if number in shown:
+            rows.append(_row(one, drawn, output, loaded.card.scheme, label_by_label=several))
+    labels = _several_labels(loaded, tiles, scores) if several else _one_label(tiles, scores)
+    table = EvaluationTable((*_rows(loaded, tiles, labels.together, tallies, classes=compared), *labels.rows))
+    if settings.robustness and any(len(tile.labels) == 1 for tile in tiles):
+        table = yield from _with_robustness(table, loaded, tiles, settings.seed)
+    elif settings.robustness:
+        warnings.append(f"Robustness is not measured: no tile has a label that {loaded.card.name} knows.")
+    if pictures is not None:
+        write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
+    if json is not None:
+        write_evaluation_json(json, table, about=about)
+    return Evaluation(table, tuple(warnings), about)
+
+
+def _dataset(loaded: LoadedModel, data: Path, settings: EvaluationSettings, mpp: float | None) -> Work[DataSet]:
+    """The data at the model's resolution, in its own classes."""
+    full = yield from read_dataset(
+        data, split=settings.split, mpp=mpp, seed=settings.seed, default_scheme=loaded.card.scheme, for_training=False
+    )
+    scale = full.mpp / loaded.card.mpp
+    if scale > 0.99:  # tiles are never enlarged: that would add nothing but time
+        return full
+    return (
+        yield from read_dataset(
+            data,
+            split=settings.split,
+            mpp=mpp,
+            seed=settings.seed,
+            default_scheme=loaded.card.scheme,
+            for_training=False,
+            scale=scale,
+        )
+    )
+
+
+def _check_labels(loaded: LoadedModel, tiles: Sequence[TrainingTile]) -> None:
+    if loaded.card.network.scores == "softmax" and have_several_labels(tiles):
+        raise DataError(
+            f"Some of the {len(tiles)} tiles have several labels, but {loaded.card.name} takes labels to exclude each "
+            "other.",
+            advice='Choose a model trained with scores = "sigmoid", or give each tile one label.',
+        )
+
+
+def _comparable(output: TileOutput) -> NDArray[np.float32]:
+    """What tiles are ranked by for each label: probabilities, or scores where these say as much by themselves."""
+    return output.scores if output.config.scores == "sigmoid" else posterior_of(output.scores, output.config)
+
+
+def _about(
+    loaded: LoadedModel, data: Path, settings: EvaluationSettings, dataset: DataSet, tiles: Sequence[TrainingTile]
+) -> dict[str, str | int | float | None]:
+    return {
+        "model": loaded.card.name,
+        "model_hash": loaded.hash,
+        "data": str(data),
+        "data_set": dataset.name,
+        "split": settings.split,
+        "part": settings.part,
+        "seed": settings.seed,
+        "tiles": len(tiles),
+        "cases": len({tile.case for tile in tiles if tile.case}),
+        "mpp": dataset.mpp,
+        "device": loaded.device.type,
+    }
+
+
+def _shown(tiles: Sequence[TrainingTile], count: int) -> set[int]:
+    """Tiles to draw, spread over the part; those with a label where there are any: a row has a column for each rule."""
+    able = [number for number, tile in enumerate(tiles) if tile.label is not None] or list(range(len(tiles)))
+    places = np.linspace(0, len(able) - 1, min(count, len(able))).round().astype(int)
+    return {able[place] for place in places}
+
+
+# --- masks ------------------------------------------------------------------------------------------------------------
+
+
+def _draw(loaded: LoadedModel, tile: TrainingTile, output: TileOutput, layer: str | None) -> Iterator[_Drawn]:
+    """The tile's masks by every drawing and rule."""
+    for drawing in drawings(output.config):
+        for rule, labels in _labels_to_draw(drawing, tile, output):
+            values = np.stack([output.foreground(drawing, label=label) for label in labels])
+            threshold = loaded.card.threshold if drawing == drawings(output.config)[0] else 0.5
+            yield _drawn(drawing, rule, values, threshold, _classes(drawing, labels, values, output, loaded))
+    if layer is not None:
+        for rule, labels in _labels_to_draw("grad-cam", tile, output):
+            values = np.stack([_grad_cam_at(layer, label, loaded, tile) for label in labels])
+            classes = _classes("grad-cam", labels, values, output, loaded)
+            yield _drawn(f"grad-cam at {layer}", rule, values, 0.5, classes)
+
+
+def _labels_to_draw(drawing: str, tile: TrainingTile, output: TileOutput) -> Iterator[tuple[Rule, tuple[int, ...]]]:
+    if drawing in LABEL_FREE:
+        yield "", (output.label,)
+        return
+    yield "predicted", output.labels
+    if tile.labels:
+        yield "true-label", tile.labels
+
+
+def _drawn(method: str, rule: Rule, values_LHW: NDArray[np.floating], threshold: float, classes: Mask) -> _Drawn:
+    """Foreground of any of the drawn labels, with its mask classes (H, W)."""
+    value = values_LHW.max(axis=0)
+    return _Drawn(method, rule, value, threshold, np.where(value > threshold, classes, 0).astype(np.uint8))
+
+
+def _grad_cam_at(layer: str, label: int, loaded: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
+    """Grad-CAM (H, W) of a tile at any layer, scaled to [0, 1], enlarged to the pixels."""
+    card, network = loaded.card, loaded.network
+    batch = collate([tile], multiple_px=network.stride_px).to(loaded.device)
+    maps_1HW = grad_cam(
+        lambda tiles: network.look(tiles, batch.valid_BHW)[0],
+        layer_named(network, layer),
+        normalise(batch.tiles_BCHW, card.mean, card.std),
+        torch.tensor([label], device=loaded.device),
+    )
+    size = (batch.tiles_BCHW.shape[-2], batch.tiles_BCHW.shape[-1])
+    enlarged = functional.interpolate(normalised(maps_1HW)[None], size=size, mode="bilinear", align_corners=False)
+    height, width = tile.pixels.shape[:2]
+    value: NDArray[np.float32] = enlarged[0, 0, :height, :width].cpu().numpy()
+    return value
+
+
+def _classes(
+    drawing: str, labels: Sequence[int], values_LHW: NDArray[np.floating], output: TileOutput, loaded: LoadedModel
+) -> Mask:
+    """The mask class (H, W) that foreground has: of the strongest of the drawn labels, or of the likeliest of all."""
+    scheme = loaded.card.scheme
+    mask_values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))], np.uint8)
+    strongest = output.classes() if drawing in LABEL_FREE else np.asarray(labels)[values_LHW.argmax(axis=0)]
+    classes: Mask = mask_values[strongest]
+    return classes
+
+
+def _count(
+    tallies: dict[tuple[str, Rule], MaskTally],
+    drawn: Sequence[_Drawn],
+    known: KnownTile,
+    scheme: ClassScheme,
+    *,
+    classes: bool,
+) -> None:
+    """Compare a tile's masks with its truth."""
+    truth = known.truth(classes=classes)
+    everywhere = np.full(truth.shape, max(1, int(truth.max())), np.uint8)
+    tallies.setdefault((ALL_FOREGROUND, ""), MaskTally()).add(everywhere, truth)
+    for one in drawn:
+        tallies.setdefault((one.method, one.rule), MaskTally()).add(_judged(one.mask, known.tile, scheme), truth)
+
+
+def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
+    """The mask with the class of any of the tile's labels as that of the first, which its truth has throughout.
+
+    Of several labels nobody says which pixel is whose.
+    """
+    if not tile.other_labels:
+        return mask
+    classes = [scheme.mask_value_of_label(label) for label in tile.labels]
+    return np.where(np.isin(mask, classes), np.uint8(classes[0]), mask)
+
+
+def _row(
+    known: KnownTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme, *, label_by_label: bool
+) -> ComparisonRow:
+    tile, names = known.tile, scheme.label_names
+    truth = f"{known.label_name}, " if known.label_name else ""
+    predicted = ", ".join(names[label] for label in output.labels)
+    columns = [
+        ComparisonColumn(one.method, one.rule, np.clip(one.value, 0, 1), one.threshold, _dice(tile, one))
+        for one in drawn
+    ]
+    if label_by_label:
+        columns += [
+            ComparisonColumn("sigmoid", name, output.foreground("sigmoid", label=label), 0.5)
+            for label, name in enumerate(names)
+        ]
+    return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {predicted}", tuple(columns))
+
+
+def _dice(tile: TrainingTile, drawn: _Drawn) -> float | None:
+    if tile.mask is None:
+        return None
+    return MaskTally().add(drawn.mask > 0, tile.mask).dice_foreground
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _LabelRows:
+    """Figures of all labels together, for the rows of the masks, and the rows of each label where it has one."""
+
+    together: Mapping[str, float | None]
+    rows: tuple[EvaluationRow, ...] = ()
+
+
+def _one_label(tiles: Sequence[TrainingTile], scores: Sequence[NDArray[np.float32]]) -> _LabelRows:
+    known = [(row, tile.label) for row, tile in zip(scores, tiles, strict=True) if tile.label is not None]
+    if not known:
+        return _LabelRows({})
+    found = label_figures(np.stack([row for row, _ in known]), [label for _, label in known])
+    return _LabelRows(
+        {
+            "error": found.error,
+            "balanced_accuracy": found.balanced_accuracy,
+            "mean_average_precision": found.average_precision.mean,
+        }
+    )
+
+
+def _several_labels(
+    loaded: LoadedModel, tiles: Sequence[TrainingTile], scores: Sequence[NDArray[np.float32]]
+) -> _LabelRows:
+    """Each label by itself, over the tiles whose labels are known."""
+    known = [(row, tile.labels) for row, tile in zip(scores, tiles, strict=True) if tile.labels]
+    if not known:
+        return _LabelRows({})
+    names = loaded.card.scheme.label_names
+    truth = multi_hot([labels for _, labels in known], len(names))
+    found = multi_label_figures(np.stack([row for row, _ in known]), truth)
+    rows = tuple(
+        EvaluationRow(
+            f"{loaded.card.name}: label {name}",
+            "",
+            {
+                "label_error": error,
+                "average_precision": precision,
+                "tiles": found.tiles,
+                "tiles_with_label": int(count),
+            },
+        )
+        for name, error, precision, count in zip(
+            names, found.errors, found.average_precision.per_class, truth.sum(axis=0), strict=True
+        )
+    )
+    return _LabelRows({"label_error": found.error, "mean_average_precision": found.average_precision.mean}, rows)
+
+
+def _rows(
+    loaded: LoadedModel,
+    tiles: Sequence[TrainingTile],
+    labels: Mapping[str, float | None],
+    tallies: Mapping[tuple[str, Rule], MaskTally],
+    *,
+    classes: bool,
+) -> Iterator[EvaluationRow]:
+    if not tallies:
+        yield EvaluationRow(loaded.card.name, "", {**labels, "tiles": len(tiles)})
+    for (method, rule), tally in tallies.items():
+        own = labels if method != ALL_FOREGROUND else dict.fromkeys(labels)
+        name = method if method == ALL_FOREGROUND else f"{loaded.card.name}: {method}"
+        masks = asdict(tally.figures())
+        if not classes:  # every pixel was counted as of one class
+            del masks["dice_classes"]
+        yield EvaluationRow(name, rule, {**own, **masks})
+
+
+def _with_robustness(
+    table: EvaluationTable, loaded: LoadedModel, tiles: Sequence[TrainingTile], seed: int
+) -> Work[EvaluationTable]:
+    """The table with DDN's figures of some tiles, drawn at random, in the model's rows."""
+    figures = yield from attack_figures(
+        loaded.network,
+        loaded.card,
+        tiles,
+        count=ROBUSTNESS_TILES,
+        settings=DdnSettings(),
+        device=loaded.device,
+        seed=seed,
+    )
+    rows = tuple(
+        row if row.method == ALL_FOREGROUND else EvaluationRow(row.method, row.rule, {**row.figures, **figures})
+        for row in table.rows
+    )
+    return EvaluationTable(rows)

@@ -1,0 +1,228 @@
+"""Which saved model suits these slides best, without a label: how far each moved in its last epoch (tod section V)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from histoloop.acquisition.discrepancy import Outputs, cod
+from histoloop.errors import DataError, ModelError, ProjectError
+from histoloop.progress import Progress, Work
+from histoloop.store.cards import load_card
+from histoloop.store.model_folder import EARLIER
+from histoloop.training.datasets import read_dataset
+from histoloop.training.outputs import normalise
+from histoloop.training.samples import collate
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model, one_epoch_earlier
+from histoloop.workflows.regions.tiles import regions_left, unlabelled_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from histoloop.store.cards import Card
+    from histoloop.store.project import Project
+    from histoloop.training.datasets import Split
+    from histoloop.training.samples import TrainingTile
+
+    Tiles = Callable[[LoadedModel], Work[Sequence[TrainingTile]]]
+
+REGIONS = 64
+"""So many regions of a project are looked at, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionDiscrepancy:
+    """How far the output of one model for a region moved in its last epoch: squared, per pixel."""
+
+    region: str
+    discrepancy: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankedModel:
+    """A model with the mean over the regions, which come with the highest discrepancy first."""
+
+    name: str
+    folder: Path
+    discrepancy: float
+    regions: tuple[RegionDiscrepancy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Models with the lowest mean discrepancy, and so the lowest estimated loss, first; ties in the order given.
+
+    `warnings` are sentences to read with it.
+    """
+
+    models: tuple[RankedModel, ...]
+    warnings: tuple[str, ...]
+
+    def best_of_regions(self) -> dict[str, Path]:
+        """For each region the folder of the model that moved least there (tod section VI-E, sample level)."""
+        table = [(one.region, one.discrepancy, model.folder) for model in self.models for one in model.regions]
+        return {region: folder for region, _value, folder in sorted(table, key=lambda row: row[1], reverse=True)}
+
+    def as_json(self) -> dict[str, object]:
+        """All of it, for `json.dumps`."""
+        return {
+            "models": [
+                {
+                    "name": model.name,
+                    "folder": str(model.folder),
+                    "discrepancy": model.discrepancy,
+                    "regions": [{"region": one.region, "discrepancy": one.discrepancy} for one in model.regions],
+                }
+                for model in self.models
+            ],
+            "best_of_regions": {region: str(folder) for region, folder in self.best_of_regions().items()},
+            "warnings": list(self.warnings),
+        }
+
+
+def rank_on_dataset(
+    models: Sequence[Path],
+    *,
+    data: Path,
+    split: Split = "whole",
+    mpp: float | None = None,
+    outputs: Outputs = "logit",
+    device: str = "auto",
+) -> Work[Ranking]:
+    """Rank model folders on the tiles of a data set, whose labels and masks are not looked at.
+
+    Its classes are to be the models' own, but nothing needs a label. All tiles count, or with the `split` 'official' or
+    'case' those of the test part. Each model sees them at its own resolution, as far as they are fine enough. DataError
+    when there are none.
+    """
+
+    def tiles(model: LoadedModel) -> Work[Sequence[TrainingTile]]:
+        scheme = model.card.scheme
+        found = yield from read_dataset(data, split=split, mpp=mpp, default_scheme=scheme, for_training=False)
+        scale = found.mpp / model.card.mpp
+        if scale <= 0.99:
+            found = yield from read_dataset(
+                data, split=split, mpp=mpp, default_scheme=scheme, for_training=False, scale=scale
+            )
+        if not found.test:
+            raise DataError(f"{found.name} has no test part.", advice="Rank on all of it: --by whole.")
+        return found.test
+
+    return (yield from _rank(models, tiles, outputs=outputs, device=device))
+
+
+def rank_on_project(
+    project: Project, models: Sequence[Path] = (), *, outputs: Outputs = "logit", device: str = "auto", seed: int = 0
+) -> Work[Ranking]:
+    """Rank model folders on regions of a project's slides that nobody annotated.
+
+    Without `models`, those of the project that keep their earlier state. All see the same regions, each at its own
+    resolution. ProjectError when no region is left or no model can be ranked.
+    """
+    base = load_card(project.base_model().folder)
+    places = yield from regions_left(project, mpp=base.mpp, count=REGIONS, seed=seed)
+    if not places:
+        raise ProjectError("Every region was asked about.", advice="Import more slides, or rank on a data set.")
+    chosen = list(models) or [record.folder for record in project.models() if keeps_earlier(record.folder)]
+    if not chosen:
+        raise ProjectError(
+            "No model of this project keeps its state of one epoch earlier.", advice="Retrain first, or name models."
+        )
+
+    def tiles(model: LoadedModel) -> Work[Sequence[TrainingTile]]:
+        return (yield from unlabelled_tiles(places, model))
+
+    return (yield from _rank(chosen, tiles, outputs=outputs, device=device))
+
+
+def discrepancies(
+    model: LoadedModel, earlier: LoadedModel, tiles: Sequence[TrainingTile], *, outputs: Outputs = "logit"
+) -> Work[list[float]]:
+    """For each tile the squared distance between the outputs of two states of a model (the summand of tod eq 10).
+
+    The outputs are the foreground logits, whose squared distance is divided by the number of pixels so that tiles of
+    any size compare; those of a network without a decoder are its scores.
+    """
+    found: list[float] = []
+    for number, tile in enumerate(tiles):
+        yield Progress(f"Looking at {model.card.name}", number, len(tiles))
+        found.append(cod(output_of(earlier, tile), output_of(model, tile), outputs=outputs) ** 2)
+    return found
+
+
+def output_of(model: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
+    """The foreground logits (H, W) of a tile; without a decoder the scores (C,)."""
+    network, card = model.network, model.card
+    pixels = normalise(collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(model.device), card.mean, card.std)
+    height, width = tile.pixels.shape[:2]
+    with torch.inference_mode():
+        if not _has_decoder(card):
+            scores: NDArray[np.float32] = network.look(pixels)[0][0].float().cpu().numpy()
+            return scores
+        logits_B1HW = network(pixels).foreground_B1HW
+    logits: NDArray[np.float32] = logits_B1HW[0, 0, :height, :width].float().cpu().numpy()
+    return logits
+
+
+def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device: str) -> Work[Ranking]:
+    if lacking := [str(folder) for folder in models if not keeps_earlier(folder)]:
+        raise ModelError(
+            f"The state of one epoch earlier, which the ranking compares with, is not kept in {', '.join(lacking)}.",
+            advice="Leave them out, or train them once more: `histoloop train` keeps it beside the weights.",
+        )
+    place = choose_device(device)
+    cards = [load_card(folder) for folder in models]
+    if len({_has_decoder(card) for card in cards}) > 1:
+        raise ModelError(
+            "Models that draw masks by a decoder and models that do not cannot be compared: their outputs differ.",
+            advice="Rank each kind by itself.",
+        )
+    ranked: list[RankedModel] = []
+    read: dict[float, Sequence[TrainingTile]] = {}
+    for folder in models:
+        model = load_model(folder, place)
+        if model.card.mpp not in read:
+            read[model.card.mpp] = yield from tiles_for(model)
+        tiles = read[model.card.mpp]
+        values = yield from discrepancies(model, one_epoch_earlier(model), tiles, outputs=outputs)
+        regions = [RegionDiscrepancy(tile.name, value) for tile, value in zip(tiles, values, strict=True)]
+        regions.sort(key=lambda region: -region.discrepancy)
+        ranked.append(RankedModel(model.card.name, folder, float(np.mean(values)), tuple(regions)))
+    return Ranking(tuple(sorted(ranked, key=lambda model: model.discrepancy)), tuple(_warnings(cards)))
+
+
+UNCERTAIN = (
+    "Measured on GlaS, this order did not agree with the true one (docs/active-learning.md): where anything is "
+    "annotated, go by the Dice on annotations that are held out."
+)
+
+
+def _warnings(cards: Sequence[Card]) -> list[str]:
+    """What makes the order doubtful; measured in docs/active-learning.md."""
+    found = [UNCERTAIN]
+    if len({card.training.get("recipe") for card in cards}) > 1:
+        found.append(
+            "These models come from different recipes: how far an output moves in an epoch also depends on the "
+            "learning rate and on the steps of an epoch, so that the ranking says little across recipes."
+        )
+    if len({(card.training.get("masks"), card.training.get("regions")) for card in cards}) > 1:
+        found.append(
+            "These models learned from different numbers of masks or regions: one that learned from few may move "
+            "little because it fits those few, and come first without being better."
+        )
+    return found
+
+
+def keeps_earlier(folder: Path) -> bool:
+    """Whether a model folder has what the ranking needs."""
+    return (folder / EARLIER).is_file()
+
+
+def _has_decoder(card: Card) -> bool:
+    return bool(card.network.decoder_channels)

@@ -1,0 +1,387 @@
+"""One session of active learning with known masks as the annotator, round by round (label-prop, Algorithm 1)."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from histoloop.acquisition.propagation import (
+    SHARE_BY_CHANCE,
+    capped_k,
+    colour_histograms,
+    distance_matrix,
+    neighbours_to_propagate,
+    queryable,
+)
+from histoloop.acquisition.strategies import STRATEGIES, random_scores, select, select_setwise
+from histoloop.errors import RecipeError
+from histoloop.networks.unet import Decoder
+from histoloop.progress import Progress, Work
+from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
+from histoloop.training.features import Features, FeatureTile, decode, extract, probability, spread_views, view_of
+from histoloop.workflows.queries.score_regions import Asked, ScoringSettings, score_regions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from histoloop.networks.hybrid import Hybrid
+    from histoloop.store.tensors import TensorCache
+    from histoloop.training.samples import TrainingTile
+
+PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "consistency"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a session does: an acquisition strategy, with label propagation and consistency or without.
+
+    Written 'entropy', 'random+propagation', 'random+propagation+consistency'. 'propagation-uncapped' takes the paper's
+    k as it is, cut only to the neighbours there are (acquisition/propagation.py: capped_k).
+    """
+
+    acquisition: str
+    propagation: bool = False
+    consistency: bool = False
+    uncapped: bool = False
+
+    @property
+    def name(self) -> str:
+        """As it is written."""
+        propagation = UNCAPPED if self.uncapped else PROPAGATION
+        added = ((propagation, self.propagation), (CONSISTENCY, self.consistency))
+        return "+".join([self.acquisition, *(word for word, wanted in added if wanted)])
+
+    @staticmethod
+    def parse(text: str) -> Way:
+        """RecipeError names what is not known, and what is."""
+        acquisition, *added = text.strip().split("+")
+        if acquisition not in STRATEGIES:
+            raise RecipeError(f"There is no strategy {acquisition!r}.", advice=f"Strategies: {', '.join(STRATEGIES)}.")
+        if unknown := set(added) - {PROPAGATION, UNCAPPED, CONSISTENCY}:
+            raise RecipeError(
+                f"A strategy cannot be joined with {', '.join(sorted(unknown))}.",
+                advice=f"Join it with {PROPAGATION} or {CONSISTENCY}, as in random+{PROPAGATION}.",
+            )
+        propagation = PROPAGATION in added or UNCAPPED in added
+        return Way(acquisition, propagation, CONSISTENCY in added, UNCAPPED in added)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How a session goes. `first_per_class` regions of each class are annotated at the start, `per_class` each round.
+
+    `neighbours` is the k of label propagation, before its cap. `full_steps` multiplies the steps of the decoder that
+    learns from all masks, for there is more to see.
+    """
+
+    rounds: int = 5
+    first_per_class: int = 2
+    per_class: int = 1
+    neighbours: int = 40
+    decoder_channels: tuple[int, ...] = (48, 32, 24, 16, 8)
+    learn: CachedSettings = field(default_factory=CachedSettings)
+    score: ScoringSettings = field(default_factory=ScoringSettings)
+    full_steps: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.rounds, self.first_per_class, self.per_class, self.neighbours, self.full_steps) < 1:
+            raise ValueError("rounds, first_per_class, per_class, neighbours and full_steps must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round gave: figures on the tiles that measure, in [0, 1]; tiles learned from; seconds; who was asked."""
+
+    number: int
+    annotated: int
+    pseudo: int
+    dice: float
+    pooled_dice: float
+    pseudo_dice: float | None
+    seconds_training: float
+    seconds_asking: float
+    asked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """Where a session stands before a round: indices into the pool, and the decoder of the round before, if any."""
+
+    annotated: tuple[int, ...]
+    pseudo: tuple[int, ...]
+    round: int
+    decoder: Decoder | None
+    threshold: float
+
+
+class Bench:
+    """Tiles and the frozen classifier over which all sessions run; features are kept, so each is computed once."""
+
+    def __init__(
+        self,
+        network: Hybrid,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+        pool: Sequence[TrainingTile],
+        validation: Sequence[TrainingTile],
+        test: Sequence[TrainingTile],
+        label_names: Sequence[str],
+        cache: TensorCache,
+        cache_key: str,
+    ) -> None:
+        self.network = network.eval()
+        self.mean, self.std, self.device = mean, std, device
+        self.pool, self.validation_tiles, self.test_tiles = pool, validation, test
+        self.classes = [label_names[tile.label] if tile.label is not None else "" for tile in pool]
+        self._cache, self._cache_key = cache, cache_key
+        self._memory: dict[str, Features] = {}
+        self._distances: NDArray[np.float64] | None = None
+
+    def features(self, tile: TrainingTile, *, view: int = 0, stain: float = 0.0) -> Features:
+        """Of a tile in the `view`-th way (training/features.py: view_of)."""
+        key = f"{tile.name}|{view}|{stain if view else 0}"
+        if key not in self._memory:
+            self._memory[key] = self._load(key) or self._extract(key, tile, view, stain)
+        return self._memory[key]
+
+    def _load(self, key: str) -> Features | None:
+        tensors = self._cache.get(f"{self._cache_key}|{key}")
+        return None if tensors is None else Features.of_tensors(tensors)
+
+    def _extract(self, key: str, tile: TrainingTile, view: int, stain: float) -> Features:
+        seen = view_of(tile, view, stain=stain, seed=_seed_of(tile.name))
+        features = extract(self.network, seen, mean=self.mean, std=self.std, device=self.device)
+        self._cache.put(f"{self._cache_key}|{key}", features.as_tensors())
+        return features
+
+    def recall(self, key: str) -> tuple[dict[str, torch.Tensor], float] | None:
+        """Weights that were learned under a key, and how many seconds that took."""
+        found = self._cache.get(f"{self._cache_key}|{key}")
+        return None if found is None else (found, float(found.pop("seconds")))
+
+    def remember(self, key: str, weights: Mapping[str, torch.Tensor], seconds: float) -> None:
+        """Keep what was learned: the same regions and seed give the same decoder, whoever chose them."""
+        self._cache.put(f"{self._cache_key}|{key}", {**weights, "seconds": torch.tensor(seconds)})
+
+    def views(self, index: int, settings: CachedSettings) -> list[FeatureTile]:
+        """The annotated tile of the pool, and views of it."""
+        tile = self.pool[index]
+        return [
+            FeatureTile(
+                self.features(tile, view=view, stain=settings.stain),
+                view_of(tile, view, stain=0, seed=0).mask,
+            )
+            for view in spread_views(settings.views)
+        ]
+
+    @property
+    def validation(self) -> list[FeatureTile]:
+        """Tiles that choose the epoch and the threshold of pseudo-masks."""
+        return [FeatureTile(self.features(tile), tile.mask) for tile in self.validation_tiles]
+
+    @property
+    def test(self) -> list[FeatureTile]:
+        """Tiles that measure."""
+        return [FeatureTile(self.features(tile), tile.mask) for tile in self.test_tiles]
+
+    @property
+    def distances(self) -> NDArray[np.float64]:
+        """(N, N) colour distances within the pool."""
+        if self._distances is None:
+            histograms = np.stack([colour_histograms(tile.pixels) for tile in self.pool])
+            self._distances = distance_matrix(histograms, self.classes)
+        return self._distances
+
+    def fresh_decoder(self, settings: SessionSettings, seed: int) -> Decoder:
+        """The decoder of theta_0: the same random one for a seed."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            decoder = Decoder(self.network.backbone.channels, settings.decoder_channels)
+        return decoder.to(self.device)
+
+
+def _seed_of(name: str) -> int:
+    return sum(ord(letter) * (place + 1) for place, letter in enumerate(name)) % 100_003
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A tile of the pool, as a strategy sees it."""
+
+    bench: Bench
+    index: int
+
+    @property
+    def class_name(self) -> str:
+        return self.bench.classes[self.index]
+
+    def features(self) -> Features:
+        return self.bench.features(self.bench.pool[self.index])
+
+    def pixels(self) -> NDArray[np.uint8]:
+        return self.bench.pool[self.index].pixels
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        return self.bench.pool[self.index].mask
+
+
+def first_state(bench: Bench, settings: SessionSettings, seed: int) -> State:
+    """The first query: at random, the same for every strategy of a seed."""
+    scores = random_scores(len(bench.pool), seed=seed)
+    count = settings.first_per_class * len(set(bench.classes))
+    return State(tuple(select(scores, bench.classes, count=count)), (), 0, None, 0.5)
+
+
+def advance(bench: Bench, way: Way, state: State, settings: SessionSettings, seed: int) -> Work[tuple[State, Round]]:
+    """One round: learn from theta_0 on, measure, ask, and let the known masks answer.
+
+    With propagation the pool P is pseudo-labelled by the decoder of the round before; then learning and
+    pseudo-labelling run twice (label-prop 4.1: so that P is of use in its own round). The query follows once.
+    """
+    pseudo = _grown(bench, way, state, settings) if way.propagation else ()
+    decoder, threshold, seconds = state.decoder, state.threshold, 0.0
+    for _pass in range(2 if way.propagation else 1):
+        labelled = _pseudo_labelled(bench, pseudo, decoder, threshold) if decoder is not None else []
+        decoder, spent = yield from _learn(bench, way, state, labelled, settings, seed)
+        seconds += spent
+        if way.propagation:
+            threshold = (
+                best_threshold(decoder, bench.validation, device=bench.device).threshold
+                if bench.validation_tiles
+                else 0.5
+            )
+    assert decoder is not None
+    figures = dice_figures(decoder, bench.test, device=bench.device)
+    started = time.monotonic()
+    last = state.round + 1 == settings.rounds
+    picks = [] if last else (yield from _ask(bench, way, state, pseudo, decoder, settings, seed))
+    found = Round(
+        number=state.round + 1,
+        annotated=len(state.annotated),
+        pseudo=len(pseudo),
+        dice=figures["dice"],
+        pooled_dice=figures["pooled_dice"],
+        pseudo_dice=_pseudo_dice(bench, pseudo, decoder, threshold),
+        seconds_training=round(seconds, 2),
+        seconds_asking=round(time.monotonic() - started, 2),
+        asked=tuple(bench.pool[pick].name for pick in picks),
+    )
+    remaining = tuple(index for index in pseudo if index not in picks)
+    return State((*state.annotated, *picks), remaining, state.round + 1, decoder, threshold), found
+
+
+def _learn(
+    bench: Bench, way: Way, state: State, pseudo: Sequence[FeatureTile], settings: SessionSettings, seed: int
+) -> Work[tuple[Decoder, float]]:
+    """A decoder, from theta_0 on, and the seconds that took."""
+    learn = settings.learn
+    if way.acquisition == "mc-dropout":
+        learn = replace(learn, dropout=settings.score.dropout)
+    annotated = sorted(state.annotated)
+    key = f"{learn}|{settings.decoder_channels}|{annotated}|{seed}"
+    plain = not pseudo and not way.consistency
+    decoder = bench.fresh_decoder(settings, seed)
+    if plain and (known := bench.recall(key)) is not None:
+        decoder.load_state_dict(known[0])
+        return decoder.eval(), known[1]
+    started = time.monotonic()
+    unlabelled: list[FeatureTile] = []
+    if way.consistency:
+        others = sorted(set(range(len(bench.pool))) - set(annotated))
+        unlabelled = [FeatureTile(bench.features(bench.pool[index]), None) for index in others]
+    yield from train_on_features(
+        decoder,
+        annotated=[bench.views(index, learn) for index in annotated],
+        pseudo=pseudo,
+        unlabelled=unlabelled,
+        validation=bench.validation,
+        settings=learn,
+        device=bench.device,
+        seed=seed,
+    )
+    seconds = time.monotonic() - started
+    if plain:
+        bench.remember(key, decoder.state_dict(), seconds)
+    return decoder, seconds
+
+
+def _grown(bench: Bench, way: Way, state: State, settings: SessionSettings) -> tuple[int, ...]:
+    """P with the neighbours of what is annotated."""
+    known = Counter(bench.classes[index] for index in state.annotated)
+    share = 1.0 if way.uncapped else SHARE_BY_CHANCE
+    k = capped_k(Counter(bench.classes), known, k=settings.neighbours, share=share)
+    found = neighbours_to_propagate(bench.distances, bench.classes, state.annotated, k=k)
+    return tuple(sorted((set(state.pseudo) | set(found)) - set(state.annotated)))
+
+
+def _pseudo_labelled(bench: Bench, pseudo: Sequence[int], decoder: Decoder, threshold: float) -> list[FeatureTile]:
+    """Hard pseudo-masks of P by a decoder."""
+    decoder.eval()
+    tiles = []
+    for index in pseudo:
+        features = bench.features(bench.pool[index])
+        mask = probability(decode(decoder, features, device=bench.device)) > threshold
+        tiles.append(FeatureTile(features, mask))
+    return tiles
+
+
+def _pseudo_dice(bench: Bench, pseudo: Sequence[int], decoder: Decoder, threshold: float) -> float | None:
+    """How good pseudo-masks are (label-prop Fig. 6): only a simulation knows."""
+    if not pseudo:
+        return None
+    tiles = [FeatureTile(bench.features(bench.pool[index]), bench.pool[index].mask) for index in pseudo]
+    return dice_figures(decoder, tiles, device=bench.device, threshold=threshold)["dice"]
+
+
+def _ask(
+    bench: Bench,
+    way: Way,
+    state: State,
+    pseudo: Sequence[int],
+    decoder: Decoder,
+    settings: SessionSettings,
+    seed: int,
+) -> Work[list[int]]:
+    """The regions of the next query: equal numbers of each class, P protected while there are others."""
+    unlabelled = sorted(set(range(len(bench.pool))) - set(state.annotated) - set(pseudo))
+    count = settings.per_class * len(set(bench.classes))
+    free = queryable(unlabelled, pseudo, count)
+    if not free:
+        return []
+    earlier = state.decoder or bench.fresh_decoder(settings, seed)
+    scores_after = yield from score_regions(
+        way.acquisition,
+        [_Item(bench, index) for index in free],
+        annotated=[_Item(bench, index) for index in state.annotated],
+        asked=Asked(decoder, earlier, device=bench.device),
+        settings=settings.score,
+        seed=seed * 1009 + state.round + 1,
+    )
+    protected = [place for place, index in enumerate(free) if index in set(pseudo)]
+    classes = [bench.classes[index] for index in free]
+    return [free[pick.index] for pick in select_setwise(scores_after, classes, count=count, protected=protected)]
+
+
+def full_supervision(bench: Bench, settings: SessionSettings, seed: int) -> Work[float]:
+    """Mean Dice of a decoder that learns from all masks of the pool: the upper bound."""
+    yield Progress("Learning from all masks", 0, 1)
+    learn = replace(settings.learn, steps_per_epoch=settings.learn.steps_per_epoch * settings.full_steps)
+    decoder = bench.fresh_decoder(settings, seed)
+    yield from train_on_features(
+        decoder,
+        annotated=[bench.views(index, learn) for index in range(len(bench.pool))],
+        validation=bench.validation,
+        settings=learn,
+        device=bench.device,
+        seed=seed,
+    )
+    return dice_figures(decoder, bench.test, device=bench.device)["dice"]

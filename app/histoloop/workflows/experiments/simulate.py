@@ -1,0 +1,466 @@
+"""Whole sessions of active learning with known masks as the annotator: strategies x seeds x rounds, resumable."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import psutil
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from histoloop.acquisition.strategies import random_scores, select
+from histoloop.errors import DataError, RecipeError
+from histoloop.exchange.curves import Curve, draw_curves, write_rounds
+from histoloop.exchange.writing import export_to
+from histoloop.localisation.methods import DECODER, drawings
+from histoloop.networks.build import with_decoder
+from histoloop.progress import Progress, Work, finish
+from histoloop.store.files import file_beside, write_beside
+from histoloop.store.tensors import GIB, TensorCache
+from histoloop.threads import wait_without_spinning
+from histoloop.training.cached import CachedSettings
+from histoloop.training.datasets import DataSet, Split, deal_cases, read_dataset
+from histoloop.training.loop import LoopSettings
+from histoloop.training.metrics import mean_dice
+from histoloop.training.outputs import look_at
+from histoloop.workflows.experiments.sessions import (
+    Bench,
+    Round,
+    SessionSettings,
+    State,
+    Way,
+    advance,
+    first_state,
+    full_supervision,
+)
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.queries.score_regions import ScoringSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from histoloop.training.samples import TrainingTile
+
+Preset = Literal["quick", "paper"]
+FORMAT, VERSION = "histoloop-simulation", 1
+VALIDATION_FRACTION = 0.2
+SESSION_BYTES = 2 * GIB
+"""Memory of a session beside others: torch, the tiles, the features."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    """`pool` tiles at most are there to be asked about (0: all), `test` at most measure, both spread over classes."""
+
+    session: SessionSettings
+    pool: int = 0
+    test: int = 0
+
+
+PRESETS: Mapping[Preset, SimulationSettings] = {
+    "quick": SimulationSettings(
+        SessionSettings(
+            score=ScoringSettings(passes=20),
+            learn=CachedSettings(
+                loop=LoopSettings(epochs=4, batch_size=4, learning_rate=4e-3, warmup_epochs=1),
+                steps_per_epoch=15,
+                crop_px=192,
+            ),
+        ),
+        pool=240,
+        test=240,
+    ),
+    # label-prop Tab. 1 and 5: SGD in the paper; AdamW here, which needs no tuning to the decoder's size
+    "paper": SimulationSettings(
+        SessionSettings(
+            rounds=25,
+            first_per_class=4,
+            per_class=1,
+            decoder_channels=(96, 64, 48, 32, 16),
+            learn=CachedSettings(
+                loop=LoopSettings(epochs=50, batch_size=20, learning_rate=1e-3, warmup_epochs=1, validate_every=2),
+                steps_per_epoch=20,
+                crop_px=416,
+                views=8,
+            ),
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The finished curves, the lower and upper bound (mean Dice in [0, 1]), and what to read with them."""
+
+    curves: tuple[Curve, ...]
+    lower: float
+    upper: tuple[float, ...]
+    warnings: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a worker needs to set up the same bench; plain values, to be sent to other processes."""
+
+    model: Path
+    data: Path
+    split: Split
+    mpp: float | None
+    device: str
+    settings: SimulationSettings
+    work: Path
+
+
+def simulate(
+    *,
+    data: Path,
+    model: Path,
+    strategies: Sequence[str],
+    seeds: int = 3,
+    rounds: int | None = None,
+    json_file: Path,
+    preset: Preset = "quick",
+    settings: SimulationSettings | None = None,
+    split: Split = "official",
+    mpp: float | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
+) -> Work[Simulation]:
+    """Run sessions of every strategy with `seeds` seeds on a data set, from the frozen classifier of `model`.
+
+    The training part is the pool, its masks answer; a fifth of its cases chooses epochs where the data set has no
+    validation part beside the part that measures (test, else validation). Written as it comes: `json_file`, and beside
+    it a CSV of all rounds and a PNG of the curves; what was stopped goes on when the same is asked again (the state is
+    in the folder `<json_file>.work`, which can be deleted afterwards). RecipeError when `json_file` holds another
+    simulation.
+    """
+    ways = tuple(dict.fromkeys(Way.parse(text) for text in strategies))
+    chosen = settings or PRESETS[preset]
+    if rounds is not None:
+        chosen = dataclasses.replace(chosen, session=dataclasses.replace(chosen.session, rounds=rounds))
+    work = json_file.with_name(f"{json_file.name}.work")
+    plan = _Plan(model.resolve(), data.resolve(), split, mpp, device, chosen, work)
+    bench, dataset, loaded = yield from _bench(plan)
+    about = _about(plan, dataset, loaded, bench, preset)
+    record = _Record.open(json_file, about)
+    if record.lower is None:
+        record.lower = yield from _class_map_dice(bench, loaded)
+    while len(record.upper) < seeds:
+        record.upper.append((yield from full_supervision(bench, chosen.session, len(record.upper))))
+        record.write(json_file)
+    left = [(way, seed) for seed in range(seeds) for way in ways if not record.has(way, seed)]
+    total, done = len(ways) * seeds, len(ways) * seeds - len(left)
+    yield Progress("Simulating", done, total)
+    side_by_side = _jobs(jobs, len(left))
+    for way, seed, found in _in_turn(plan, bench, left) if side_by_side == 1 else _together(plan, left, side_by_side):
+        if found is not None:
+            record.add(way, seed, found)
+            record.write(json_file)
+            done += 1
+        yield Progress("Simulating", done, total, f"{way.name}, seed {seed}")
+    curves = tuple(record.curve(way, seeds) for way in ways)
+    record.write(json_file)
+    rows = [row for way in ways for seed in range(seeds) for row in record.rows(way, seed)]
+    files = (json_file.with_suffix(".csv"), json_file.with_suffix(".png"))
+    write_rounds(files[0], rows)
+    draw_curves(files[1], curves, lower=record.lower, upper=float(np.mean(record.upper[:seeds])), title=dataset.name)
+    return Simulation(curves, record.lower, tuple(record.upper[:seeds]), dataset.warnings, (json_file, *files))
+
+
+# --- the bench --------------------------------------------------------------------------------------------------------
+
+
+def _bench(plan: _Plan) -> Work[tuple[Bench, DataSet, LoadedModel]]:
+    """Tiles and classifier; the parts are dealt the same way each time."""
+    loaded = load_model(plan.model, choose_device(plan.device))
+    dataset = yield from _dataset(plan, loaded)
+    pool, validation, test = _parts(dataset, plan.settings)
+    bench = Bench(
+        with_decoder(loaded.network),
+        mean=loaded.card.mean,
+        std=loaded.card.std,
+        device=loaded.device,
+        pool=pool,
+        validation=validation,
+        test=test,
+        label_names=dataset.scheme.label_names,
+        cache=TensorCache(plan.work / "kept", limit_bytes=32 * GIB),
+        cache_key=loaded.hash,
+    )
+    return bench, dataset, loaded
+
+
+def _dataset(plan: _Plan, loaded: LoadedModel) -> Work[DataSet]:
+    """The data at the model's resolution, with classes of its own."""
+    full = yield from read_dataset(plan.data, split=plan.split, mpp=plan.mpp, seed=0)
+    scale = full.mpp / loaded.card.mpp
+    if scale > 0.99:  # tiles are never enlarged: that would add nothing but time
+        return full
+    return (yield from read_dataset(plan.data, split=plan.split, mpp=plan.mpp, seed=0, scale=scale))
+
+
+def _parts(
+    dataset: DataSet, settings: SimulationSettings
+) -> tuple[list[TrainingTile], list[TrainingTile], list[TrainingTile]]:
+    """Pool, tiles that choose, tiles that measure; all with masks. DataError where that leaves nothing."""
+    training = [tile for tile in dataset.training if tile.mask is not None]
+    validation = [tile for tile in dataset.validation if tile.mask is not None]
+    test = [tile for tile in dataset.test if tile.mask is not None]
+    if not test:
+        test, validation = validation, []
+    if not training or not test:
+        raise DataError(
+            f"{dataset.name} has no masks to answer questions with, or none to measure with.",
+            advice="A simulation needs masks in the training part and in the test or validation part.",
+        )
+    if not validation:
+        labels = [(str(tile.label),) for tile in training]
+        aside = set(deal_cases([t.case or t.name for t in training], labels, fraction=VALIDATION_FRACTION, seed=0))
+        validation = [tile for index, tile in enumerate(training) if index in aside]
+        training = [tile for index, tile in enumerate(training) if index not in aside]
+    some_validation = _thinned(validation, settings.test // 4)
+    return _thinned(training, settings.pool), some_validation, _thinned(test, settings.test)
+
+
+def _thinned(tiles: Sequence[TrainingTile], most: int) -> list[TrainingTile]:
+    """At most so many tiles (0: all), equal numbers of each label as far as there are any; the same ones each time."""
+    if not most or len(tiles) <= most:
+        return list(tiles)
+    scores = random_scores(len(tiles), seed=0)
+    return [tiles[index] for index in sorted(select(scores, [str(tile.label) for tile in tiles], count=most))]
+
+
+def _class_map_dice(bench: Bench, loaded: LoadedModel) -> Work[float]:
+    """Mean Dice of the classifier's own class maps on the test tiles: where annotation starts from (WSL)."""
+    pairs = []
+    for number, tile in enumerate(bench.test_tiles):
+        yield Progress("Measuring class maps", number, len(bench.test_tiles))
+        output = look_at(loaded.network, tile, mean=bench.mean, std=bench.std, device=bench.device, decode=False)
+        drawing = next(name for name in drawings(loaded.card.network) if name != DECODER)
+        assert tile.mask is not None  # by _parts
+        pairs.append((output.foreground(drawing) > 0.5, tile.mask))
+    return mean_dice(pairs)
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+def _jobs(wanted: int | None, sessions: int) -> int:
+    """How many sessions side by side: as asked, else as many as there are cores and memory for; one on a GPU."""
+    if wanted is not None:
+        return max(1, min(wanted, sessions))
+    if torch.cuda.is_available():
+        return 1
+    room = int(psutil.virtual_memory().available // SESSION_BYTES)
+    return max(1, min(os.cpu_count() or 1, room, sessions))
+
+
+def _in_turn(
+    plan: _Plan, bench: Bench, sessions: Sequence[tuple[Way, int]]
+) -> Iterator[tuple[Way, int, list[Round] | None]]:
+    """Each session, and None after each of its steps."""
+    for way, seed in sessions:
+        steps = run_session(plan, bench, way, seed)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                yield way, seed, stop.value
+                break
+            yield way, seed, None
+
+
+def _together(
+    plan: _Plan, sessions: Sequence[tuple[Way, int]], jobs: int
+) -> Iterator[tuple[Way, int, list[Round] | None]]:
+    """Sessions in processes of their own, as they are done; None now and then while none is."""
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_set_up, initargs=(plan, threads))
+    try:
+        running: dict[Future[list[Round]], tuple[Way, int]] = {
+            executor.submit(_run_here, way, seed): (way, seed) for way, seed in sessions
+        }
+        while running:
+            done, _others = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield (*running.pop(future), future.result())
+            if not done:
+                yield (*next(iter(running.values())), None)
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+_HERE: dict[str, Any] = {}
+"""Plan and bench of a worker process."""
+
+
+def _set_up(plan: _Plan, threads: int) -> None:
+    wait_without_spinning()
+    torch.set_num_threads(threads)
+    _HERE["plan"], _HERE["bench"] = plan, finish(_bench(plan))[0]
+
+
+def _run_here(way: Way, seed: int) -> list[Round]:
+    return finish(run_session(_HERE["plan"], _HERE["bench"], way, seed))
+
+
+def run_session(plan: _Plan, bench: Bench, way: Way, seed: int) -> Work[list[Round]]:
+    """All rounds of a session; each is kept when it is done, and a session that was stopped goes on after it."""
+    settings = plan.settings.session
+    kept = _Kept(plan.work / f"{way.name}-{seed}.safetensors")
+    state, rounds = kept.load(bench, settings, seed) or (first_state(bench, settings, seed), [])
+    while state.round < settings.rounds:
+        state, found = yield from advance(bench, way, state, settings, seed)
+        rounds.append(found)
+        kept.save(state, rounds)
+    return rounds
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A session's state on disk: the decoder's weights, and all else as JSON in the same file."""
+
+    file: Path
+
+    def save(self, state: State, rounds: Sequence[Round]) -> None:
+        assert state.decoder is not None
+        content = {
+            "annotated": state.annotated,
+            "pseudo": state.pseudo,
+            "round": state.round,
+            "threshold": state.threshold,
+            "rounds": [dataclasses.asdict(one) for one in rounds],
+        }
+        weights = {name: tensor.contiguous().cpu() for name, tensor in state.decoder.state_dict().items()}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with file_beside(self.file) as partial:
+            save_file(weights, partial, metadata={"session": json.dumps(content)})
+
+    def load(self, bench: Bench, settings: SessionSettings, seed: int) -> tuple[State, list[Round]] | None:
+        if not self.file.exists():
+            return None
+        with safe_open(self.file, framework="pt") as opened:
+            content = json.loads(opened.metadata()["session"])
+        decoder = bench.fresh_decoder(settings, seed)
+        decoder.load_state_dict(load_file(self.file))
+        state = State(
+            tuple(content["annotated"]), tuple(content["pseudo"]), content["round"], decoder, content["threshold"]
+        )
+        return state, [_round(one) for one in content["rounds"]]
+
+
+def _round(content: Mapping[str, Any]) -> Round:
+    return Round(**{**content, "asked": tuple(content["asked"])})
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def _about(plan: _Plan, dataset: DataSet, loaded: LoadedModel, bench: Bench, preset: Preset) -> dict[str, Any]:
+    """What a simulation is of; another one cannot go on in its file."""
+    settings = dataclasses.asdict(plan.settings)
+    return {
+        "data_set": dataset.name,
+        "split": plan.split,
+        "model": loaded.card.name,
+        "model_hash": loaded.hash,
+        "mpp": dataset.mpp,
+        "pool": len(bench.pool),
+        "validation": len(bench.validation_tiles),
+        "test": len(bench.test_tiles),
+        "preset": preset,
+        "settings": json.loads(json.dumps(settings)),
+    }
+
+
+@dataclass(slots=True)
+class _Record:
+    """The JSON file of a simulation."""
+
+    about: Mapping[str, Any]
+    lower: float | None
+    upper: list[float]
+    sessions: dict[tuple[str, int], list[Round]]
+
+    @staticmethod
+    def open(path: Path, about: Mapping[str, Any]) -> _Record:
+        """What is there already; RecipeError when it is of something else."""
+        if not path.exists():
+            return _Record(about, None, [], {})
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            same = content["format"] == FORMAT and content["about"] == about
+            sessions = {
+                (one["strategy"], one["seed"]): [_round(found) for found in one["rounds"]]
+                for one in content["sessions"]
+            }
+        except (OSError, ValueError, KeyError, TypeError):
+            same, sessions = False, {}
+        if not same:
+            raise RecipeError(
+                f"{path} holds something else than this simulation.",
+                advice="Give another file, or the same data, model, preset and rounds as before to go on.",
+            )
+        return _Record(about, content["lower"], list(content["upper"]), sessions)
+
+    def has(self, way: Way, seed: int) -> bool:
+        return (way.name, seed) in self.sessions
+
+    def add(self, way: Way, seed: int, rounds: Sequence[Round]) -> None:
+        self.sessions[way.name, seed] = list(rounds)
+
+    def curve(self, way: Way, seeds: int) -> Curve:
+        runs = [self.sessions[way.name, seed] for seed in range(seeds)]
+        return Curve(
+            way.name,
+            annotated=tuple(one.annotated for one in runs[0]),
+            dice=tuple(tuple(one.dice for one in run) for run in runs),
+            seconds_training=float(np.mean([one.seconds_training for run in runs for one in run])),
+            seconds_asking=float(np.mean([one.seconds_asking for run in runs for one in run[:-1]] or [0])),
+        )
+
+    def rows(self, way: Way, seed: int) -> list[dict[str, object]]:
+        """A row per round, for the CSV."""
+        rows = []
+        for one in self.sessions[way.name, seed]:
+            row: dict[str, object] = {"strategy": way.name, "seed": seed, **dataclasses.asdict(one)}
+            rows.append({**row, "asked": " ".join(one.asked)})
+        return rows
+
+    def write(self, path: Path) -> None:
+        """The whole file anew, with the curves of the strategies whose seeds are all there."""
+        names = {name for name, _seed in self.sessions}
+        seeds = {name: [seed for other, seed in self.sessions if other == name] for name in names}
+        curves = {
+            name: self.curve(Way.parse(name), len(found)).summary()
+            for name, found in sorted(seeds.items())
+            if sorted(found) == list(range(len(found)))
+        }
+        sessions = [
+            {"strategy": name, "seed": seed, "rounds": [dataclasses.asdict(one) for one in rounds]}
+            for (name, seed), rounds in sorted(self.sessions.items())
+        ]
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "about": self.about,
+            "lower": self.lower,
+            "upper": self.upper,
+            "curves": curves,
+            "sessions": sessions,
+        }
+        with export_to(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_beside(path, json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,73 @@
+"""Load models; choose the device they run on."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from histoloop.errors import DeviceError, ModelError
+from histoloop.language import tr
+from histoloop.networks.build import build_network
+from histoloop.networks.network import SlideNetwork
+from histoloop.store.cards import Card, load_card, model_hash
+from histoloop.store.model_folder import load_earlier, load_weights
+from histoloop.store.shipped import DEFAULT_MODEL, find_model
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model in memory, in evaluation mode on its device; `hash` identifies the weights in its folder."""
+
+    folder: Path
+    card: Card
+    network: SlideNetwork
+    hash: str
+    device: torch.device
+
+
+def choose_device(name: str) -> torch.device:
+    """'auto' takes a working CUDA GPU if there is one; DeviceError when 'cuda' is asked for and there is none."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise DeviceError(tr("There is no device {name!r}.", name=name), advice=tr("Choose auto, cpu or cuda."))
+    if name == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if name == "cuda":
+        raise DeviceError(
+            tr("No CUDA GPU can be used."),
+            advice=tr("Run `histoloop doctor` to see why, or choose the device cpu or auto."),
+        )
+    return torch.device("cpu")
+
+
+def open_model(name_or_folder: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> LoadedModel:
+    """A model by the name of a shipped one or by its folder, on 'auto', 'cpu' or 'cuda'.
+
+    ModelError when there is none or it is broken, DeviceError when the device is not there.
+    """
+    return load_model(find_model(name_or_folder), choose_device(device))
+
+
+def load_model(folder: Path, device: torch.device) -> LoadedModel:
+    """Build the network of a model's card and fill in its weights; ModelError when they do not fit."""
+    card = load_card(folder)
+    network = build_network(card.network)
+    try:
+        network.load_state_dict(load_weights(folder))
+    except RuntimeError as error:
+        raise ModelError(
+            tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
+            advice=tr("Copy the model folder again, whole, or choose another model."),
+        ) from error
+    return LoadedModel(folder, card, network.eval().to(device), model_hash(folder), device)
+
+
+def one_epoch_earlier(model: LoadedModel) -> LoadedModel:
+    """The model as it was an epoch before it was kept; ModelError where its folder does not say."""
+    network = build_network(model.card.network)
+    network.load_state_dict(load_earlier(model.folder))
+    return dataclasses.replace(model, network=network.eval().to(model.device))

@@ -1,0 +1,97 @@
+"""Predict the maps and classes of the slides of a project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histoloop.errors import HistoLoopError
+from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
+from histoloop.language import tr
+from histoloop.progress import Progress, Work, staged
+from histoloop.slides.tiling import working_downsample
+from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.store.maps import MapWriter
+from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.reports import PredictReport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from histoloop.slides.reader import Slide
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+
+
+def predict_project(
+    project: Project, *, slide_ids: Sequence[int] | None = None, device: str = "auto", model_id: int | None = None
+) -> Work[PredictReport]:
+    """Predict slides (all, when none are named) with a model of the project (the current one).
+
+    A slide that fails is reported and the rest goes on. Maps that this model made before are not made again.
+    """
+    record = project.current_model() if model_id is None else project.model(model_id)
+    model = load_model(record.folder, choose_device(device))
+    wanted = [slide for slide in project.slides() if slide_ids is None or slide.id in slide_ids]
+    predicted: list[int] = []
+    failed: list[tuple[str, str]] = []
+    for number, slide in enumerate(wanted):
+        yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
+        try:
+            if project.map_folder(slide.id, record.id) is None:
+                yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
+            predicted.append(slide.id)
+        except HistoLoopError as error:
+            failed.append((slide.name, str(error)))
+    yield Progress(tr("Predicting"), len(wanted), len(wanted))
+    return PredictReport(tuple(predicted), tuple(failed))
+
+
+def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:
+    with open_project_slide(record) as slide:
+        folder = project.new_map_folder(record.id, model_id)
+        tissue = find_tissue(slide)
+        with map_writer(folder, slide, model) as writer:
+            prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
+        project.add_map(record.id, model_id, folder.name)
+        project.set_tissue(record.id, tissue.area_level0_px)
+        project.set_prediction(record.id, model_id, probabilities(prediction, model))
+
+
+def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:
+    """Where the maps of a slide go."""
+    return MapWriter(
+        folder,
+        slide_width=slide.width,
+        slide_height=slide.height,
+        downsample=working_downsample(slide.mpp, model.card.mpp),
+        labels=model.card.scheme.label_names,
+        maps=model.card.network.map_names(model.card.scheme.label_names),
+        label_bias=model.network.label_bias(),
+        stride_px=model.network.stride_px,
+        model_hash=model.hash,
+    )
+
+
+def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, tissue: TissueMask) -> Work[SlidePrediction]:
+    """Run a model over the tissue of a slide, at the model's resolution, into a sink."""
+    return (
+        yield from predict_slide(
+            slide,
+            model.network,
+            downsample=working_downsample(slide.mpp, model.card.mpp),
+            mean=model.card.mean,
+            std=model.card.std,
+            settings=PredictorSettings(device=model.device.type),
+            tissue=tissue,
+            sink=sink,
+        )
+    )
+
+
+def probabilities(prediction: SlidePrediction, model: LoadedModel) -> dict[str, float]:
+    """Probability per label class by name; empty where no tissue was found."""
+    if prediction.probabilities is None:
+        return {}
+    return dict(zip(model.card.scheme.label_names, map(float, prediction.probabilities), strict=True))

@@ -1,0 +1,68 @@
+"""Predict one slide straight from its pixels, without a project, and write what was predicted."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoloop.exchange.geojson import write_geojson
+from histoloop.exchange.mask_pictures import write_mask_png
+from histoloop.localisation.contours import polygons_of_mask
+from histoloop.slides.tissue import find_tissue
+from histoloop.store.maps import open_map
+from histoloop.workflows.contents.masks import mask_of_map
+from histoloop.workflows.prediction.predict import map_writer, predict_maps, probabilities
+from histoloop.workflows.reports import PredictedSlide
+
+if TYPE_CHECKING:
+    from histoloop.progress import Work
+    from histoloop.slides.reader import Slide
+    from histoloop.workflows.prediction.loaded_model import LoadedModel
+
+MIN_POLYGON_UM2 = 200.0
+"""Polygons below this area (a few cells) are left out of GeoJSON; they stay in the mask."""
+
+SIMPLIFY_PX = 0.7
+
+
+def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
+    """Run a model over the tissue of a slide; where its resolution is unknown, its pixels are taken as they are.
+
+    The maps wait in a temporary folder; the mask of the whole slide is held in memory. SlideError when the slide
+    cannot be read.
+    """
+    scheme = model.card.scheme
+    tissue = find_tissue(slide)
+    with tempfile.TemporaryDirectory(prefix="histoloop-maps-") as scratch:
+        with map_writer(Path(scratch) / "maps", slide, model) as writer:
+            prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
+        slide_map = open_map(Path(scratch) / "maps")
+        mask = mask_of_map(slide_map, scheme, threshold=model.card.threshold)
+    return PredictedSlide(
+        mask=mask,
+        downsample=slide_map.downsample,
+        scheme=scheme,
+        probabilities=probabilities(prediction, model),
+        tissue_area_px=tissue.area_level0_px,
+        mpp=slide.mpp,
+        model=model.card.name,
+        model_mpp=model.card.mpp,
+        note=prediction.reason,
+    )
+
+
+def write_mask(path: str | Path, predicted: PredictedSlide) -> None:
+    """The mask as a palette PNG: values as in the mask, classes in their colours; ExportError if it cannot be."""
+    write_mask_png(Path(path), predicted.mask, predicted.scheme)
+
+
+def write_polygons(path: str | Path, predicted: PredictedSlide) -> None:
+    """The outlines as GeoJSON for QuPath, in level-0 pixels; ExportError if it cannot be written."""
+    polygons = polygons_of_mask(
+        predicted.mask,
+        downsample=predicted.downsample,
+        min_area_px=MIN_POLYGON_UM2 / predicted.model_mpp**2,
+        simplify_px=SIMPLIFY_PX,
+    )
+    write_geojson(Path(path), polygons, predicted.scheme, mpp=predicted.mpp)

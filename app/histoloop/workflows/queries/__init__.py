@@ -1,0 +1,1 @@
+"""Which regions to ask about, scored by networks."""

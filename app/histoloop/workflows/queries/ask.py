@@ -1,0 +1,226 @@
+"""Ask about the regions whose annotation helps most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from histoloop.acquisition.strategies import STRATEGIES, Pick, mix_random, random_scores, select, select_setwise
+from histoloop.acquisition.uncertainty import (
+    mean_least_confidence,
+    mean_margin,
+    mean_pixel_entropy,
+    mean_ratio,
+    pixel_entropy,
+)
+from histoloop.annotations.records import QueryStatus
+from histoloop.errors import ProjectError
+from histoloop.language import tr, tr_plural
+from histoloop.progress import Progress, Work
+from histoloop.store.records import NewQuery, QueryRecord
+from histoloop.workflows.contents.candidates import REGION_MAP_PX, Candidate, find_candidates
+from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
+from histoloop.workflows.contents.slides import open_project_slide, save_thumbnail
+from histoloop.workflows.queries.reasons import Evidence, picture, reason, unsure
+from histoloop.workflows.queries.score_project import score_candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from histoloop.geometry import Region
+    from histoloop.store.project import Project
+
+THUMBNAIL_PX = 192
+EVIDENCE_PX = 384
+
+OF_MAPS: Mapping[str, Callable[[NDArray[np.floating]], float]] = {
+    "entropy": mean_pixel_entropy,
+    "least-confidence": mean_least_confidence,
+    "margin": mean_margin,
+    "ratio": mean_ratio,
+}
+"""Strategies that a project's maps are enough for; the others run the network."""
+
+MOST_LOOKED_AT = 400
+"""So many candidates, drawn at random, a strategy that runs the network looks at: a slide may have thousands."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chosen:
+    """A candidate to ask about, by which strategy, and why."""
+
+    candidate: Candidate
+    strategy: str
+    score: float
+    evidence: Evidence
+
+
+def ask(
+    project: Project,
+    *,
+    strategy: str = "entropy",
+    count: int = 6,
+    seed: int = 0,
+    region_map_px: int = REGION_MAP_PX,
+    random_share: float = 0.0,
+    device: str = "auto",
+) -> Work[tuple[QueryRecord, ...]]:
+    """Replace the open queries by the `count` best regions of a strategy, in equal numbers from each class.
+
+    `region_map_px` is the side of a region in pixels that the model sees. `random_share` of the questions, [0, 1], are
+    drawn at random among the others, so that the held-out ones stand for all tissue. Regions that were annotated,
+    skipped or marked 'cannot tell' are not asked about again. ProjectError when no slide is predicted yet, when nothing
+    is left to ask about, and when the strategy needs more than the project has.
+    """
+    if strategy not in STRATEGIES:
+        raise ProjectError(
+            tr("There is no strategy {strategy!r}.", strategy=strategy),
+            advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
+        )
+    candidates = yield from find_candidates(project, region_map_px=region_map_px)
+    if not candidates:
+        raise _nothing_left(project)
+    own_seed = seed + len(project.rounds())
+    chosen = yield from _choose(project, strategy, candidates, count, own_seed, device)
+    chosen = _with_random(chosen, candidates, random_share, own_seed)
+    project.supersede_open_queries()
+    coming_round = len(project.rounds()) + 1
+    records = project.add_queries([_question(one, coming_round) for one in chosen])
+    for number, (record, one) in enumerate(zip(records, chosen, strict=True)):
+        yield Progress(tr("Preparing the queue"), number, len(records))
+        _save_pictures(project, record, one.evidence)
+    return tuple(records)
+
+
+def _nothing_left(project: Project) -> ProjectError:
+    """Why there is no candidate, and what to do."""
+    if not any(project.map_folder(slide.id) is not None for slide in project.slides() if slide.found):
+        return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
+    settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
+    passed_over = sum(len(project.queries(status=status)) for status in settled)
+    message = tr("There is no region left to ask about: all are settled.")
+    if passed_over:
+        message = tr_plural(
+            "There is no region left to ask about: all are settled, {count} of them skipped.",
+            "There is no region left to ask about: all are settled, {count} of them skipped.",
+            passed_over,
+        )
+    advice = tr("Retrain, import more slides, ask about smaller regions, or mark a region by hand.")
+    return ProjectError(message, advice=advice)
+
+
+# --- choosing ---------------------------------------------------------------------------------------------------------
+
+
+def _choose(
+    project: Project, strategy: str, candidates: Sequence[Candidate], count: int, seed: int, device: str
+) -> Work[list[_Chosen]]:
+    if strategy == "random":
+        picks = _picks(candidates, random_scores(len(candidates), seed=seed), count)
+        return [_Chosen(candidates[pick.index], strategy, pick.score, Evidence()) for pick in picks]
+    if strategy in OF_MAPS:
+        return (yield from _by_maps(project, strategy, candidates, count))
+    looked_at = _some(candidates, seed)
+    scored = yield from score_candidates(project, strategy, looked_at, device=device, seed=seed)
+    picks = select_setwise(
+        scored.scores_after,
+        [candidate.class_name for candidate in looked_at],
+        count=count,
+        overlap=lambda one, other: looked_at[one].overlaps(looked_at[other]),
+    )
+    chosen = []
+    for number, pick in enumerate(picks):
+        yield Progress(tr("Looking at the chosen regions"), number, len(picks))
+        chosen.append(_Chosen(looked_at[pick.index], strategy, pick.score, scored.evidence(pick.index)))
+    return chosen
+
+
+def _by_maps(project: Project, strategy: str, candidates: Sequence[Candidate], count: int) -> Work[list[_Chosen]]:
+    scores = np.empty(len(candidates))
+    for number, candidate in enumerate(candidates):
+        yield Progress(tr("Comparing regions"), number, len(candidates))
+        scores[number] = OF_MAPS[strategy](candidate.foreground(project))
+    chosen = []
+    for pick in _picks(candidates, scores, count):
+        foreground = candidates[pick.index].foreground(project)
+        evidence = unsure(foreground, pixel_entropy(foreground) / np.log(2))
+        chosen.append(_Chosen(candidates[pick.index], strategy, pick.score, evidence))
+    return chosen
+
+
+def _picks(candidates: Sequence[Candidate], scores: NDArray[np.floating], count: int) -> list[Pick]:
+    indices = select(
+        scores,
+        [candidate.class_name for candidate in candidates],
+        count=count,
+        overlap=lambda one, other: candidates[one].overlaps(candidates[other]),
+    )
+    return [Pick(index, float(scores[index])) for index in indices]
+
+
+def _some(candidates: Sequence[Candidate], seed: int) -> list[Candidate]:
+    """At most `MOST_LOOKED_AT`, drawn at random, in their order."""
+    if len(candidates) <= MOST_LOOKED_AT:
+        return list(candidates)
+    drawn = np.random.default_rng(seed).permutation(len(candidates))[:MOST_LOOKED_AT]
+    return [candidates[index] for index in sorted(drawn.tolist())]
+
+
+def _with_random(chosen: Sequence[_Chosen], candidates: Sequence[Candidate], share: float, seed: int) -> list[_Chosen]:
+    """A share of the questions drawn at random instead; best first, the drawn ones after."""
+    if not share or not chosen or chosen[0].strategy == "random":
+        return list(chosen)
+    place = {id(candidate): number for number, candidate in enumerate(candidates)}
+    by_place = {place[id(one.candidate)]: one for one in chosen}
+    mix = mix_random(
+        list(by_place),
+        range(len(candidates)),
+        share,
+        seed,
+        overlap=lambda one, other: candidates[one].overlaps(candidates[other]),
+    )
+    drawn = [_Chosen(candidates[index], "random", 0.0, Evidence()) for index in mix.drawn]
+    return [*(by_place[index] for index in mix.chosen), *drawn]
+
+
+def _question(one: _Chosen, coming_round: int) -> NewQuery:
+    return NewQuery(
+        slide_id=one.candidate.slide.id,
+        region=one.candidate.region,
+        strategy=one.strategy,
+        score=one.score,
+        round=coming_round,
+        reason=reason(one.strategy, one.evidence),
+        class_name=one.candidate.class_name,
+    )
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def _save_pictures(project: Project, query: QueryRecord, evidence: Evidence) -> None:
+    pixels = _read(project, query, EVIDENCE_PX)
+    small = Image.fromarray(pixels)
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
+    save_thumbnail(query_thumbnail_path(project, query.id), small)
+    shown = picture(pixels, evidence)
+    if shown is not None:
+        save_thumbnail(query_evidence_path(project, query.id), shown)
+
+
+def _read(project: Project, query: QueryRecord, side_px: int) -> NDArray[np.uint8]:
+    region: Region = query.region
+    with open_project_slide(project.slide(query.slide_id)) as slide:
+        scale = max(1e-9, max(region.width, region.height) / side_px)
+        return slide.read_scaled(
+            round(region.x / scale),
+            round(region.y / scale),
+            max(1, round(region.width / scale)),
+            max(1, round(region.height / scale)),
+            downsample=scale,
+        )

@@ -1,0 +1,1 @@
+"""Regions of a project as networks read them: features, tiles, tissue."""

@@ -1,0 +1,143 @@
+"""Regions of a project read as training tiles at a model's resolution: what people said of them, and those left."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoloop.acquisition.grid import candidate_regions
+from histoloop.geometry import Region
+from histoloop.language import tr
+from histoloop.progress import Progress, Work
+from histoloop.slides.tiling import working_downsample
+from histoloop.slides.tissue import find_tissue
+from histoloop.training.readers.tiles import shrink_foreground
+from histoloop.training.samples import TrainingTile
+from histoloop.workflows.contents.candidates import asked_before, region_side_px
+from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.weak_annotations import WeakAnnotation, weak_annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from histoloop.slides.reader import Slide
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+    from histoloop.workflows.prediction.loaded_model import LoadedModel
+
+    Place = tuple[SlideRecord, Region]
+
+WHOLE_PX = 1024
+"""A labelled slide or region up to this side, at the model's resolution, is one tile; of larger ones some tiles are
+taken, each with the label of the whole."""
+PART_PX = 512
+PARTS = 6
+MIN_TISSUE = 0.3
+
+
+def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[TrainingTile], list[TrainingTile]]]:
+    """Tiles with everything people said of them: those to train on, and those held out to measure with.
+
+    Held-out tiles all have masks. A region or slide too large for one tile gives several, in its tissue, without size
+    or mask.
+    """
+    training: list[TrainingTile] = []
+    held_out: list[TrainingTile] = []
+    found = weak_annotations(project)
+    slides = {record.id: record for record in project.slides()}
+    for number, annotation in enumerate(found):
+        yield Progress(tr("Reading annotations"), number, len(found))
+        if annotation.held_out and annotation.mask_id is None:
+            continue  # it shares pixels with what measures
+        tiles = _read(project, slides[annotation.slide_id], annotation, model)
+        (held_out if annotation.held_out else training).extend(tiles)
+    return training, held_out
+
+
+def _read(
+    project: Project, record: SlideRecord, annotation: WeakAnnotation, model: LoadedModel
+) -> Iterator[TrainingTile]:
+    downsample = working_downsample(record.mpp, model.card.mpp)
+    region = annotation.region
+    with open_project_slide(record) as slide:
+        if annotation.mask_id is None and max(region.width, region.height) > WHOLE_PX * downsample:
+            for number, part in enumerate(_parts(slide, region, downsample)):
+                name = f"{record.name}, part {number + 1}"
+                yield TrainingTile(read_pixels(slide, part, downsample), annotation.label, None, name, record.name)
+            return
+        pixels = read_pixels(slide, region, downsample)
+    mask = None
+    if annotation.mask_id is not None:
+        painted, _origin = project.load_mask(annotation.mask_id)
+        mask = shrink_foreground(painted > 0, height=pixels.shape[0], width=pixels.shape[1])
+    yield TrainingTile(pixels, annotation.label, mask, _name(record, region), record.name, size=annotation.size)
+
+
+def _name(record: SlideRecord, region: Region) -> str:
+    return f"{record.name}, {region.width} x {region.height} at {region.x}, {region.y}"
+
+
+def read_pixels(slide: Slide, region: Region, downsample: float) -> NDArray[np.uint8]:
+    """(H, W, 3) of a region at so many level-0 pixels per pixel."""
+    return slide.read_scaled(
+        round(region.x / downsample),
+        round(region.y / downsample),
+        max(1, round(region.width / downsample)),
+        max(1, round(region.height / downsample)),
+        downsample=downsample,
+    )
+
+
+def _parts(slide: Slide, region: Region, downsample: float) -> list[Region]:
+    """Up to `PARTS` squares of a region with tissue in them, spread evenly; the same ones each time."""
+    tissue = find_tissue(slide)
+    side = round(PART_PX * downsample)
+    columns, rows = max(1, region.width // side), max(1, region.height // side)
+    squares = [
+        Region(region.x + column * side, region.y + row * side, side, side)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    good = [square for square in squares if tissue.fraction(square) >= MIN_TISSUE] or squares
+    chosen = np.linspace(0, len(good) - 1, min(PARTS, len(good))).round().astype(int)
+    return [good[index] for index in sorted(set(chosen.tolist()))]
+
+
+# --- what nobody annotated --------------------------------------------------------------------------------------------
+
+
+def regions_left(project: Project, *, mpp: float, count: int, seed: int) -> Work[list[Place]]:
+    """Up to `count` regions with tissue that share no pixel with one that was asked about, spread over the slides.
+
+    Their size is that of queries to a model of resolution `mpp`. Slides take turns; which regions of a slide come
+    first is drawn with the seed.
+    """
+    rng = np.random.default_rng(seed)
+    slides = [slide for slide in project.slides() if slide.found]
+    left: list[list[Place]] = []
+    for number, record in enumerate(slides):
+        yield Progress(tr("Looking for regions"), number, len(slides), record.name)
+        asked = asked_before(project, record.id)
+        with open_project_slide(record) as slide:
+            tissue = find_tissue(slide)
+        side = region_side_px(working_downsample(record.mpp, mpp))
+        regions = candidate_regions(width=record.width, height=record.height, region_px=side, tissue=tissue)
+        free = [region for region in regions if not any(region.overlaps(other) for other in asked)]
+        left.append([(record, free[index]) for index in rng.permutation(len(free))])
+    turns = itertools.zip_longest(*left)
+    return [place for turn in turns for place in turn if place is not None][:count]
+
+
+def unlabelled_tiles(places: Sequence[Place], model: LoadedModel) -> Work[list[TrainingTile]]:
+    """The regions as tiles of which nothing is known."""
+    tiles: list[TrainingTile] = []
+    for number, (record, region) in enumerate(places):
+        yield Progress(tr("Reading regions"), number, len(places), record.name)
+        with open_project_slide(record) as slide:
+            pixels = read_pixels(slide, region, working_downsample(record.mpp, model.card.mpp))
+        tiles.append(TrainingTile(pixels, None, None, _name(record, region), record.name))
+    return tiles

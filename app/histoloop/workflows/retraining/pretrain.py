@@ -1,0 +1,236 @@
+"""The self-supervised start: a backbone that has learned from tissue before anybody labels any (ssl-al)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from safetensors.torch import save_file
+
+from histoloop.errors import ModelError, RecipeError
+from histoloop.language import tr
+from histoloop.networks.backbones import build_backbone
+from histoloop.store.cards import WEIGHTS, load_card
+from histoloop.store.files import file_beside
+from histoloop.training.checkpoint import Checkpoint
+from histoloop.training.datasets import pixel_statistics, read_unlabelled
+from histoloop.training.outputs import normalise
+from histoloop.training.pretrained import (
+    IMAGENET,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    RANDOM,
+    colours_of,
+    is_folded,
+    start_backbone,
+    unfold,
+)
+from histoloop.training.recipe import Recipe, load_recipe, recipe_path
+from histoloop.training.self_supervised import collapse_warning, pretrain
+from histoloop.workflows.prediction.loaded_model import choose_device
+from histoloop.workflows.regions.tissue import read_project_tissue
+from histoloop.workflows.retraining.recipes import recipe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
+
+    from histoloop.networks.backbones import Backbone
+    from histoloop.progress import Work
+    from histoloop.slides.reader import Pixels
+    from histoloop.store.project import Project
+
+    Colours = tuple[tuple[float, ...], tuple[float, ...]]
+
+STATISTICS_TILES = 32
+"""So many tiles give the statistics of starting weights that come without."""
+PROJECT_TILES = 2000
+BASE_RECIPE = "retrain-pretrain"
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainReport:
+    """The file of weights, of how many tiles they learned, the last epoch's figures, and what the user must know."""
+
+    weights: Path
+    tiles: int
+    figures: Mapping[str, float]
+    warnings: tuple[str, ...]
+
+
+def pretrain_on_dataset(
+    data: Path,
+    *,
+    out: Path,
+    recipe: str = "pretrain",
+    start: str | None = None,
+    epochs: int | None = None,
+    part: Literal["all", "train"] = "all",
+    mpp: float | None = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> Work[PretrainReport]:
+    """Pretrain the backbone of a recipe on the tiles of a data set (or its training part), without their labels.
+
+    `out` is a .safetensors file that a recipe's `network.weights` takes; it says with which mean and standard deviation
+    of colours it was trained. `start` replaces the recipe's starting weights, `epochs` its number of epochs. A
+    pretraining that was stopped goes on where it was when it is asked for again: its state is kept in `<out>.training`.
+    """
+    plan = _plan(recipe, out=out, start=start, epochs=epochs)
+    tiles = yield from read_unlabelled(data, part=part, mpp=mpp, seed=seed, scale=plan.data.scale)
+    return (yield from _pretrain(plan, tiles, (), out=out, device=device, seed=seed))
+
+
+def pretrain_on_project(
+    project: Project,
+    *,
+    out: Path,
+    recipe: str = "pretrain",
+    start: str | None = None,
+    epochs: int | None = None,
+    count: int = PROJECT_TILES,
+    device: str = "auto",
+    seed: int = 0,
+) -> Work[PretrainReport]:
+    """Pretrain on `count` tiles of the tissue of a project's slides, at the resolution of its current model.
+
+    The rest as for `pretrain_on_dataset`.
+    """
+    plan = _plan(recipe, out=out, start=start, epochs=epochs)
+    tissue = yield from read_project_tissue(
+        project, count=count, crop_px=plan.pretrain.views.crop_px, scale=plan.data.scale
+    )
+    return (yield from _pretrain(plan, tissue.tiles, tissue.warnings, out=out, device=device, seed=seed))
+
+
+def pretrain_base(
+    project: Project, base: Path, *, out: Path, epochs: int | None = None, device: str = "auto", seed: int = 0
+) -> Work[PretrainReport]:
+    """Pretrain the backbone of the project's first model, of the folder `base`, on the project's own tissue.
+
+    It goes on from that model's weights and sees that model's colours. The rest as for `pretrain_on_project`.
+    """
+    card = load_card(base)
+    plan = _plan(BASE_RECIPE, out=out, start=str(base / WEIGHTS), epochs=epochs)
+    network = dataclasses.replace(
+        plan.network,
+        backbone=card.network.backbone,
+        stride=16 if card.network.stride == 16 else 32,
+        mean=card.mean,
+        std=card.std,
+    )
+    plan = dataclasses.replace(plan, network=network)
+    tissue = yield from read_project_tissue(
+        project, count=PROJECT_TILES, crop_px=plan.pretrain.views.crop_px, scale=plan.data.scale
+    )
+    return (yield from _pretrain(plan, tissue.tiles, tissue.warnings, out=out, device=device, seed=seed))
+
+
+def _plan(recipe: str, *, out: Path, start: str | None, epochs: int | None) -> Recipe:
+    if out.suffix != ".safetensors":
+        raise ModelError(
+            tr("{path} is no .safetensors file.", path=out), advice=tr("Give a name that ends in .safetensors.")
+        )
+    if out.exists():
+        raise ModelError(
+            tr("{path} exists already.", path=out), advice=tr("Give a new file: weights are never overwritten.")
+        )
+    plan = load_recipe(recipe_path(recipe)).with_epochs(epochs)
+    if start is None:
+        return plan
+    network = dataclasses.replace(plan.network, weights=start, mean=(), std=())  # those were of other weights
+    return dataclasses.replace(plan, network=network)
+
+
+def _pretrain(
+    plan: Recipe, tiles: Sequence[Pixels], warnings: Sequence[str], *, out: Path, device: str, seed: int
+) -> Work[PretrainReport]:
+    place = choose_device(device)
+    backbone, colours = yield from _start(plan, tiles, seed=seed)
+    state = out.with_name(f"{out.name}.training")
+    mean, std = colours
+    try:
+        fitted = yield from pretrain(
+            backbone,
+            tiles,
+            settings=plan.pretrain,
+            mean=mean,
+            std=std,
+            device=place,
+            seed=seed,
+            checkpoint=Checkpoint(state / "pretrain.safetensors", _key(plan, tiles, seed)),
+        )
+    except RecipeError:
+        shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
+        raise
+    _save(out, backbone, colours, plan, fitted.figures, tiles=len(tiles))
+    shutil.rmtree(state, ignore_errors=True)
+    collapsed = collapse_warning(fitted.figures)
+    return PretrainReport(out, len(tiles), fitted.figures, (*warnings, *([collapsed] if collapsed else [])))
+
+
+def _start(plan: Recipe, tiles: Sequence[Pixels], *, seed: int) -> Work[tuple[Backbone, Colours]]:
+    """The backbone that the recipe begins with, and the colours it is to see."""
+    torch.manual_seed(seed)
+    backbone = build_backbone(plan.network.backbone, stride=plan.network.stride)
+    yield from start_backbone(backbone, plan.network.backbone, plan.network.weights)
+    colours = _colours(plan, tiles)
+    if plan.network.weights != RANDOM and is_folded(backbone):
+        unfold(backbone, _some(tiles, colours))
+    return backbone, colours
+
+
+def _colours(plan: Recipe, tiles: Sequence[Pixels]) -> Colours:
+    if plan.network.mean:
+        return plan.network.mean, plan.network.std
+    if plan.network.weights == IMAGENET:
+        return IMAGENET_MEAN, IMAGENET_STD
+    if plan.network.weights != RANDOM and (stated := colours_of(plan.network.weights)):
+        return stated
+    mean, std = pixel_statistics(tiles)
+    return tuple(mean), tuple(std)
+
+
+def _some(tiles: Sequence[Pixels], colours: Colours) -> Iterator[Tensor]:
+    """Normalised tiles, one by one, spread over all."""
+    for tile in tiles[:: max(1, len(tiles) // STATISTICS_TILES)]:
+        yield normalise(torch.from_numpy(tile).permute(2, 0, 1)[None].float() / 255, *colours)
+
+
+def _key(plan: Recipe, tiles: Sequence[Pixels], seed: int) -> str:
+    """What a pretraining is of: network, settings, seed and tiles; another one cannot go on from its state."""
+    digest = hashlib.sha256(repr((plan.network, plan.pretrain, plan.data, seed)).encode())
+    for tile in tiles:
+        digest.update(repr(tile.shape).encode() + tile[::16, ::16].tobytes())
+    return digest.hexdigest()
+
+
+def _save(
+    out: Path, backbone: Backbone, colours: Colours, plan: Recipe, figures: Mapping[str, float], *, tiles: int
+) -> None:
+    """The backbone alone, in its own names; ModelError when it cannot be written."""
+    mean, std = colours
+    about = {
+        "backbone": plan.network.backbone,
+        "mean": json.dumps(mean),
+        "std": json.dumps(std),
+        "tiles": str(tiles),
+        "figures": json.dumps(dict(figures)),
+        "recipe": recipe_text(plan),
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.state_dict().items()}
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with file_beside(out) as partial:
+            save_file(tensors, partial, metadata=about)
+    except OSError as error:
+        advice = tr("Check that the folder may be written to and that the disk is not full.")
+        raise ModelError(tr("{path} cannot be written: {reason}.", path=out, reason=error), advice=advice) from error

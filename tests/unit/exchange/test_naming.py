@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histoloop.exchange.naming import unique_stems
+
+
+def test_a_stem_stays_as_it_is_while_it_is_free() -> None:
+    assert unique_stems([Path("one/a.svs"), Path("two/b.svs")]) == {Path("one/a.svs"): "a", Path("two/b.svs"): "b"}
+
+
+def test_a_taken_stem_gets_its_folder_in_front_and_then_a_number() -> None:
+    files = [Path("one/a.svs"), Path("two/a.svs"), Path("two/a.png"), Path("x/two-a-2.png")]
+    assert list(unique_stems(files).values()) == ["a", "two-a", "two-a-2", "x-two-a-2"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyX"), st.sampled_from(["a", "A", "a-2", "x-a"]), st.sampled_from("pq"))))
+def test_no_two_files_share_a_name_even_where_case_does_not_count(parts: list[tuple[str, str, str]]) -> None:
+    files = list({Path(folder) / f"{stem}.{ending}" for folder, stem, ending in parts})
+    stems = unique_stems(files)
+    assert len({stem.casefold() for stem in stems.values()}) == len(files)

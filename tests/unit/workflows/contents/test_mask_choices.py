@@ -1,0 +1,137 @@
+"""Models of a project that draw masks, and what is chosen among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
+from histoloop.errors import ModelError
+from histoloop.network_config import MinMaxConfig, NetworkConfig
+from histoloop.store.cards import load_card
+from histoloop.store.records import ModelStatus
+from histoloop.workflows.add_model import add_model, check_new_model
+from histoloop.workflows.contents.mask_choices import (
+    choice_to_compare,
+    drawing_models,
+    own_choice,
+    remembered,
+    scheme_in_project,
+    to_remember,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.store.project import Project
+
+MINMAX = NetworkConfig(2, minmax=MinMaxConfig(), decoder_channels=())
+
+
+@pytest.fixture
+def minmax(tmp_path: Path, make_model: Callable[..., Path]) -> Path:
+    return make_model(tmp_path / "given" / "minmax", network=MINMAX, weights=b"other", threshold=0.4)
+
+
+def test_a_model_that_is_added_is_copied_whole_and_leaves_the_one_in_use(project: Project, minmax: Path) -> None:
+    before = project.current_model()
+    record = add_model(project, minmax)
+    assert record.folder.parent == project.models_folder
+    assert load_card(record.folder) == load_card(minmax)
+    assert record.status is ModelStatus.KEPT
+    assert project.current_model() == before == project.base_model()
+    assert not list(project.models_folder.glob(".*"))
+
+
+def test_models_offer_their_drawings_the_own_one_first(project: Project, minmax: Path) -> None:
+    add_model(project, minmax)
+    tiny, added = drawing_models(project)
+    assert (tiny.name, tiny.status, tiny.drawings) == ("tiny", ModelStatus.CURRENT, ("decoder", "cam", "grad-cam"))
+    assert (added.name, added.drawings, added.threshold) == ("minmax", ("min-max", "cam"), 0.4)
+    own = own_choice(added)
+    assert own.weighs_both_sides
+    assert own.is_own
+    assert own.labels == ()
+    cam = own.drawn_by("cam", "malignant")
+    assert (cam.labels, cam.label, cam.threshold) == (("benign", "malignant"), "malignant", 0.5)
+    assert not cam.is_own
+    assert cam.drawn_by("min-max", "malignant") == own
+    with pytest.raises(ValueError, match="attention"):
+        own.drawn_by("attention")
+
+
+def test_a_broken_model_is_not_offered_and_one_rolled_back_comes_last(project: Project, minmax: Path) -> None:
+    project.set_model_status(add_model(project, minmax).id, ModelStatus.ROLLED_BACK)
+    project.add_model("gone", hash="x", parent=None, round=1)
+    later = project.add_model("tiny", hash="y", parent=1, round=2)
+    assert [model.id for model in drawing_models(project)] == [1, later.id, 2]
+    assert drawing_models(project)[1].name == "Round 2"
+
+
+def test_a_model_with_classes_the_project_lacks_is_refused_with_advice(
+    tmp_path: Path, project: Project, make_model: Callable[..., Path]
+) -> None:
+    scheme = ClassScheme((LabelClass("a", "gland"), LabelClass("b", "nerve")), tuple(map(_mask, ("gland", "nerve"))))
+    folder = make_model(tmp_path / "given" / "nerves", scheme=scheme)
+    with pytest.raises(ModelError, match="nerve") as refused:
+        add_model(project, folder)
+    assert "new project" in refused.value.advice
+    assert len(project.models()) == 1
+
+
+def test_a_model_with_fewer_classes_and_other_labels_takes_the_values_of_the_project(
+    tmp_path: Path, project: Project, make_model: Callable[..., Path]
+) -> None:
+    scheme = ClassScheme((LabelClass("low", "tumour"), LabelClass("high", "tumour")), (_mask("tumour"),))
+    card = check_new_model(project, make_model(tmp_path / "given" / "grades", scheme=scheme))
+    drawn = scheme_in_project(card, project.scheme)
+    assert [drawn.mask_value_of_label(index) for index in range(2)] == [2, 2]
+
+
+def test_a_model_is_not_added_twice(project: Project, minmax: Path) -> None:
+    add_model(project, minmax)
+    with pytest.raises(ModelError, match="already"):
+        add_model(project, minmax)
+    assert len(project.models()) == 2
+
+
+@pytest.mark.parametrize("setting", [None, 3, [], {"1": 7}, {"1": {"drawing": "attention"}}, {"2": {"drawing": "cam"}}])
+def test_without_a_drawing_that_fits_a_model_draws_its_own(project: Project, setting: object) -> None:
+    (model,) = drawing_models(project)
+    assert remembered(setting, model) == own_choice(model)
+
+
+def test_each_model_remembers_its_own_drawing(project: Project, minmax: Path) -> None:
+    add_model(project, minmax)
+    tiny, added = drawing_models(project)
+    setting = to_remember(None, own_choice(tiny).drawn_by("grad-cam", "malignant"))
+    setting = to_remember(setting, own_choice(added).drawn_by("cam"))
+    project.set_setting("drawings", setting)
+    kept = project.get_setting("drawings")
+    assert (remembered(kept, tiny).drawing, remembered(kept, tiny).label) == ("grad-cam", "malignant")
+    assert (remembered(kept, added).drawing, remembered(kept, added).label) == ("cam", None)
+
+
+def test_a_label_that_is_gone_is_forgotten(project: Project) -> None:
+    (model,) = drawing_models(project)
+    assert remembered({"1": {"drawing": "cam", "label": "sarcoma"}}, model).label is None
+
+
+def test_beside_a_new_model_stands_the_one_in_use_else_the_newest_else_another_drawing(
+    project: Project, minmax: Path
+) -> None:
+    (alone,) = drawing_models(project)
+    assert choice_to_compare([alone], own_choice(alone), has_map=lambda _id: True).drawing == "cam"
+    add_model(project, minmax)
+    candidate = project.add_model("tiny", hash="y", parent=1, round=1)
+    tiny, added, new = drawing_models(project)
+    models = [tiny, added, new]
+    assert choice_to_compare(models, own_choice(new), has_map=lambda _id: True).model is tiny
+    assert choice_to_compare(models, own_choice(tiny), has_map=lambda _id: True).model is new
+    assert choice_to_compare(models, own_choice(tiny), has_map=lambda id: id != candidate.id).model is added
+
+
+def _mask(name: str) -> MaskClass:
+    return MaskClass(name, "#102030")

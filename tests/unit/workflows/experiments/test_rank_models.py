@@ -1,0 +1,175 @@
+"""Ranking saved models without labels: on a data set, on a project, from the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from histoloop.annotations.records import AnnotationStatus, Origin
+from histoloop.cli import main
+from histoloop.errors import ModelError, ProjectError
+from histoloop.geometry import Region
+from histoloop.progress import finish
+from histoloop.store.cards import card_text, load_card
+from histoloop.store.model_folder import EARLIER, load_weights, save_model
+from histoloop.workflows.experiments.rank_models import UNCERTAIN, rank_on_dataset, rank_on_project
+from histoloop.workflows.experiments.train import train_model
+from histoloop.workflows.prediction.loaded_model import load_model, one_epoch_earlier
+from histoloop.workflows.projects import create_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from histoloop.store.project import Project
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, discs: Path, write_recipe: Callable[..., str]) -> Path:
+    """A model with a decoder over a frozen classifier, trained for an epoch."""
+    folder = tmp_path_factory.mktemp("models")
+    recipe = write_recipe(folder, "hybrid")
+    return finish(train_model(recipe=recipe, data=discs, out=folder / "moved", device="cpu", mpp=1.0))
+
+
+@pytest.fixture
+def models(trained: Path, tmp_path: Path) -> list[Path]:
+    """The trained model, one that moved a hundredth as far, and one that stood still."""
+    model = load_model(trained, CPU)
+    before, now = one_epoch_earlier(model).network.state_dict(), load_weights(trained)
+    back = {name: before[name] - value for name, value in now.items() if not torch.equal(before[name], value)}
+    made = [trained]
+    for name, share in (("little", 0.01), ("still", 0.0)):
+        way = {key: (share * tensor).to(tensor.dtype) for key, tensor in back.items()}
+        made.append(save_model(tmp_path / "m" / name, model.card, now, recipe="", half=True, way_back=way))
+    return made
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path, paint_tissue: Callable[..., Path]) -> Iterator[Project]:
+    with create_project(tmp_path / "project", name="Colon", model=trained) as project:
+        for number in range(3):
+            path = paint_tissue(tmp_path / "slides" / f"{number}.png", width=64, height=64, seed=number)
+            project.add_slide(path, width=64, height=64, mpp=1.0, vendor="picture")
+        yield project
+
+
+def annotate(project: Project, slide_id: int) -> None:
+    draft = project.start_annotation(
+        slide_id, Region(0, 0, 64, 64), mask=np.ones((64, 64), np.uint8), origin_model=None, person="test",
+        query_id=None, origin=Origin.HUMAN,
+    )  # fmt: skip
+    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+
+
+def test_of_a_frozen_classifier_only_the_decoder_was_another_one_epoch_earlier(trained: Path) -> None:
+    model = load_model(trained, CPU)
+    before, now = one_epoch_earlier(model).network.state_dict(), model.network.state_dict()
+    moved = {name for name, tensor in now.items() if not torch.equal(before[name], tensor)}
+    assert moved
+    assert all(name.startswith("decoder.") for name in moved)
+
+
+def test_the_model_that_moved_least_comes_first_and_its_regions_by_discrepancy(models: list[Path], discs: Path) -> None:
+    ranking = finish(rank_on_dataset(models, data=discs, mpp=1.0, device="cpu"))
+    assert [model.folder for model in ranking.models] == models[::-1]
+    still, little, moved = ranking.models
+    assert still.discrepancy == 0
+    assert little.discrepancy < moved.discrepancy / 100
+    values = [region.discrepancy for region in moved.regions]
+    assert values == sorted(values, reverse=True)
+    assert moved.discrepancy == pytest.approx(np.mean(values))
+    assert len({region.region for region in moved.regions}) == 16
+    assert set(ranking.best_of_regions().values()) == {models[2]}
+    assert ranking.warnings == (UNCERTAIN,)
+
+
+def test_probabilities_can_be_compared_in_place_of_logits(models: list[Path], discs: Path) -> None:
+    by_logit, by_softmax = (
+        finish(rank_on_dataset(models[:1], data=discs, mpp=1.0, outputs=outputs, device="cpu")).models[0].discrepancy
+        for outputs in ("logit", "softmax")
+    )
+    assert 0 < by_softmax < by_logit
+
+
+def test_a_classifier_is_ranked_by_its_scores(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path, models: list[Path]
+) -> None:
+    recipe = write_recipe(tmp_path, "labels")
+    model = finish(train_model(recipe=recipe, data=discs, out=tmp_path / "c", device="cpu", mpp=1.0))
+    ranking = finish(rank_on_dataset([model], data=discs, mpp=1.0, device="cpu"))
+    assert ranking.models[0].discrepancy > 0
+    with pytest.raises(ModelError, match="cannot be compared"):
+        finish(rank_on_dataset([model, models[0]], data=discs, mpp=1.0, device="cpu"))
+
+
+def test_models_without_their_earlier_state_are_named_with_advice(models: list[Path], discs: Path) -> None:
+    (models[1] / EARLIER).unlink()
+    with pytest.raises(ModelError, match="little") as refused:
+        finish(rank_on_dataset(models, data=discs, mpp=1.0, device="cpu"))
+    assert "histoloop train" in refused.value.advice
+    assert str(models[0]) not in refused.value.message
+
+
+def test_a_project_ranks_its_models_on_regions_that_nobody_annotated(project: Project) -> None:
+    first, second, third = project.slides()
+    annotate(project, first.id)
+    ranking = finish(rank_on_project(project, device="cpu"))
+    assert [model.folder for model in ranking.models] == [project.base_model().folder]
+    assert {one.region.partition(",")[0] for one in ranking.models[0].regions} == {second.name, third.name}
+    for slide in (second, third):
+        annotate(project, slide.id)
+    with pytest.raises(ProjectError, match="Every region"):
+        finish(rank_on_project(project, device="cpu"))
+
+
+def test_a_project_without_a_model_that_can_be_ranked_says_so(project: Project) -> None:
+    (project.base_model().folder / EARLIER).unlink()
+    with pytest.raises(ProjectError, match="one epoch earlier"):
+        finish(rank_on_project(project, device="cpu"))
+
+
+@pytest.mark.parametrize(("change", "word"), [({"recipe": "another"}, "recipes"), ({"masks": 2.0}, "masks")])
+def test_models_that_were_taught_differently_are_ranked_with_a_warning(
+    change: dict[str, str | float], word: str, models: list[Path], discs: Path, tmp_path: Path
+) -> None:
+    card = load_card(models[0])
+    other = shutil.copytree(models[1], tmp_path / "other")
+    changed = dataclasses.replace(card, training={**card.training, **change})
+    (other / "card.md").write_text(card_text(changed), encoding="utf-8")
+    ranking = finish(rank_on_dataset([models[0], other], data=discs, mpp=1.0, device="cpu"))
+    assert len(ranking.warnings) == 2
+    assert f"different {word}" in ranking.warnings[1] or f"numbers of {word}" in ranking.warnings[1]
+
+
+def test_rank_prints_the_best_first_and_writes_json(
+    models: list[Path], discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["rank", "--data", str(discs), "--mpp", "1", "--device", "cpu", "--regions", "2"]
+    assert main([*command, "--json", str(tmp_path / "r.json"), *map(str, models)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[::3]] == ["1", "2", "3"]
+    assert str(models[2]) in lines[0]
+    content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert [model["folder"] for model in content["models"]] == [str(model) for model in models[::-1]]
+    assert len(content["models"][0]["regions"]) == 16
+
+
+def test_rank_on_a_project_takes_its_models(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project.folder
+    project.close()
+    assert main(["rank", "--project", str(folder), "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.startswith("1  ")
+
+
+def test_rank_on_a_data_set_needs_models(discs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rank", "--data", str(discs)]) == 2
+    assert "model folders" in capsys.readouterr().err

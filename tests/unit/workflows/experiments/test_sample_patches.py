@@ -1,0 +1,261 @@
+"""From slides and tumour masks to a table of patches that reads as a data set."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from histoloop.errors import DataError, ExportError
+from histoloop.geometry import Region
+from histoloop.progress import finish
+from histoloop.slides.reader import open_slide
+from histoloop.training.datasets import read_dataset
+from histoloop.workflows.experiments.patch_grid import PatchSettings
+from histoloop.workflows.experiments.sample_patches import PatchReport, sample_patches
+from histoloop.workflows.experiments.tumour_masks import open_tumour_mask
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATCH = 32
+PLAN = PatchSettings(patch_px=PATCH, abundant_share=0.5)
+WIDTH, HEIGHT = 8 * PATCH, 4 * PATCH
+GLASS, TISSUE = (244, 244, 244), (190, 90, 150)
+
+
+def slide(path: Path, *, tissue_columns: int = 6) -> Path:
+    """Tissue in the first columns of patches, glass in the others."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((HEIGHT, WIDTH, 3), GLASS, np.uint8)
+    pixels[:, : tissue_columns * PATCH] = TISSUE
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def tumour(path: Path, *, to: int = 76, top: int = 8, downsample: int = 1) -> Path:
+    """Tumour in the columns up to `to`, below the row `top`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[top:, :to] = 1
+    Image.fromarray(mask[::downsample, ::downsample]).save(path)
+    return path
+
+
+def outlines(path: Path, rings: list[list[list[float]]], *, name: str = "Tumor") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+            "properties": {"classification": {"name": name}},
+        }
+        for ring in rings
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Four metastatic slides, with masks of several kinds, and four normal ones."""
+    slides, masks = tmp_path / "slides", tmp_path / "masks"
+    for number in range(4):
+        slide(slides / f"tumor_{number}.png")
+        slide(slides / f"normal_{number}.png", tissue_columns=2 + 2 * number)
+    tumour(masks / "tumor_0.png")
+    tumour(masks / "tumor_1_mask.tif")
+    tumour(masks / "tumor_2.png", downsample=2)
+    outlines(masks / "tumor_3.geojson", [[[0, 8], [76, 8], [76, HEIGHT], [0, HEIGHT], [0, 8]]])
+    return slides, masks
+
+
+def sampled(folders: tuple[Path, Path], out: Path, **options: object) -> PatchReport:
+    return finish(sample_patches(*folders, out, **{"settings": PLAN, **options}))  # type: ignore[arg-type]
+
+
+def rows_of(report: PatchReport) -> list[dict[str, str]]:
+    with report.table.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_patches_of_all_kinds_of_masks_are_found_and_counted(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    # Of each slide: columns 0 and 1 are full of tumour but for 8 rows at the top, column 2 holds 12 of 32 columns.
+    assert (report.metastatic_slides, report.normal_slides) == (4, 4)
+    assert (report.edge, report.abundant, report.kept) == (4 * 4, 4 * 8, 8)
+    assert report.patches == {"train": (24, 24), "val": (0, 0), "test": (0, 0)}
+    assert report.warnings == ()
+    edge = [row for row in rows_of(report) if row["x"] == "64" and row["label"] == "metastatic"]
+    assert Counter(row["tumour_fraction"] for row in edge) == {"0.3750": 12, "0.2812": 4}
+    assert Counter(row["slide"] for row in edge) == {f"slides/tumor_{number}.png": 4 for number in range(4)}
+
+
+def test_the_table_reads_as_a_data_set_with_masks(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    report = sampled(folders, tmp_path / "out" / "patches.csv", seed=3, test_fraction=0.25, validation_fraction=0.3)
+    found = finish(read_dataset(report.table, mpp=0.25))
+    parts = (found.training, found.validation, found.test)
+    assert [len(part) for part in parts] == [sum(report.patches[part]) for part in ("train", "val", "test")]
+    assert all(parts)
+    assert found.warnings == ()
+    assert found.scheme.label_names == ("metastatic", "normal")
+    for tile in (*found.training, *found.validation, *found.test):
+        assert tile.pixels.shape == (PATCH, PATCH, 3)
+        assert tile.mask is not None
+        assert tile.size == pytest.approx(tile.mask.mean(), abs=1e-4)
+
+
+def test_normal_patches_are_spread_evenly_over_normal_slides(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    normal = [row for row in rows_of(report) if row["label"] == "normal"]
+    assert set(Counter(row["slide"] for row in normal).values()) == {6}
+    assert len({(row["slide"], row["x"], row["y"]) for row in normal}) == 24
+
+
+def test_what_small_slides_lack_is_taken_from_the_others(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    slide(folders[0] / "normal_0.png", tissue_columns=1)
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    counts = Counter(row["slide"] for row in rows_of(report) if row["label"] == "normal")
+    assert counts["slides/normal_0.png"] == 4
+    assert sorted(counts.values()) == [4, 6, 7, 7]
+
+
+def test_too_little_normal_tissue_is_told_with_counts(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    for number in range(1, 4):
+        (folders[0] / f"normal_{number}.png").unlink()
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    assert report.patches["train"] == (24, 8)
+    assert report.warnings == (
+        "The train part lacks 16 of 24 normal patches: its 1 normal slides hold no more tissue.",
+    )
+
+
+def test_no_slide_is_in_two_parts_and_the_same_seed_gives_the_same_table(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    first = sampled(folders, tmp_path / "a.csv", seed=1)
+    second = sampled(folders, tmp_path / "b.csv", seed=1)
+    assert first.table.read_text() == second.table.read_text().replace("b-masks/", "a-masks/")
+    parts: dict[str, set[str]] = {}
+    for row in rows_of(first):
+        parts.setdefault(row["slide"], set()).add(row["split"])
+    assert all(len(split) == 1 for split in parts.values())
+
+
+def test_a_table_of_patients_and_parts_is_followed(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    lines = ["slide,case,split"]
+    for number in range(4):
+        split = "test" if number == 3 else "train"
+        lines += [f"tumor_{number}.png,p{number},{split}", f"normal_{number},p{number},{split}"]
+    table = tmp_path / "slides.csv"
+    table.write_text("\n".join(lines))
+    report = sampled(folders, tmp_path / "patches.csv", table=table)
+    assert report.patches == {"train": (18, 18), "val": (0, 0), "test": (6, 6)}
+    assert {row["case"] for row in rows_of(report) if row["split"] == "test"} == {"p3"}
+
+
+def test_bad_rows_of_the_table_of_slides_are_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    table = tmp_path / "slides.csv"
+    table.write_text("slide,split\ntumor_0,train\ntumor_9,train\ntumor_0,trian\n")
+    with pytest.raises(DataError) as caught:
+        sampled(folders, tmp_path / "patches.csv", table=table)
+    message = str(caught.value)
+    assert "line 3: there is no slide 'tumor_9' (did you mean 'tumor_" in message
+    assert "line 4: tumor_0 is there twice" in message
+    assert "line 4: the split 'trian' is unknown" in message
+    assert "normal_0.png: it has no row" in message
+
+
+def test_a_patient_in_two_parts_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    names = [f"{kind}_{number}" for kind in ("tumor", "normal") for number in range(4)]
+    table = tmp_path / "slides.csv"
+    table.write_text(
+        "slide,case,split\n" + "".join(f"{name},p,{'val' if name == 'normal_2' else 'train'}\n" for name in names)
+    )
+    with pytest.raises(DataError, match="its case p is in"):
+        sampled(folders, tmp_path / "patches.csv", table=table)
+
+
+def test_slides_with_empty_masks_become_normal_ones(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    tumour(folders[1] / "tumor_0.png", to=0)
+    outlines(folders[1] / "tumor_3.geojson", [])
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    assert (report.metastatic_slides, report.normal_slides) == (2, 6)
+    assert report.warnings == ("2 masks hold no tumour: their slides are taken as normal.",)
+
+
+@pytest.mark.parametrize("name", ["tumor_7.png", "tumor_0_mask.png"])
+def test_masks_that_belong_to_no_slide_or_to_one_with_another_are_refused(
+    folders: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    tumour(folders[1] / name)
+    with pytest.raises(DataError, match=name):
+        sampled(folders, tmp_path / "patches.csv")
+
+
+def test_a_mask_of_another_shape_is_refused_before_anything_is_written(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    Image.fromarray(np.ones((50, 50), np.uint8)).save(folders[1] / "tumor_0.png")
+    with pytest.raises(DataError, match=r"tumor_0\.png is 50 x 50 pixels"):
+        sampled(folders, tmp_path / "patches.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["masks", "slides"]
+
+
+def test_an_outline_of_an_unknown_class_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    outlines(folders[1] / "tumor_3.geojson", [[[0, 0], [9, 0], [9, 9]]], name="lymphocytes")
+    with pytest.raises(DataError, match="lymphocytes"):
+        sampled(folders, tmp_path / "patches.csv")
+
+
+def test_no_patch_with_enough_tumour_is_an_error(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    for path in folders[1].iterdir():
+        path.unlink()
+    tumour(folders[1] / "tumor_0.png", to=2)
+    with pytest.raises(DataError, match="No patch of 32 px"):
+        sampled(folders, tmp_path / "patches.csv")
+
+
+def test_earlier_patches_are_never_overwritten(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "patches.csv").write_text("mine")
+    with pytest.raises(ExportError, match="exists already"):
+        sampled(folders, tmp_path / "patches.csv")
+    assert (tmp_path / "patches.csv").read_text() == "mine"
+
+
+def test_a_cancelled_run_leaves_nothing(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    work = sample_patches(*folders, tmp_path / "patches.csv", settings=PLAN)
+    while next(work).stage != "Writing masks":
+        pass
+    work.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["masks", "slides"]
+
+
+def test_pyramids_of_masks_are_read_in_pieces(tmp_path: Path) -> None:
+    values = np.zeros((HEIGHT, WIDTH), np.uint8)
+    values[10:20, 30:70] = 2
+    tifffile.imwrite(tmp_path / "mask.tif", values, tile=(64, 64), compression="deflate", photometric="minisblack")
+    with open_slide(slide(tmp_path / "slide.png")) as opened:
+        with open_tumour_mask(tmp_path / "mask.tif", opened) as mask:
+            found = mask.tumour(Region(20, 0, 64, 32))
+        with open_tumour_mask(tmp_path / "mask.tif", opened, value=1) as mask:
+            assert not mask.tumour(Region(20, 0, 64, 32)).any()
+    assert np.array_equal(found, values[:32, 20:84] == 2)
+
+
+def test_areas_that_are_excluded_are_cut_out_of_outlines(tmp_path: Path) -> None:
+    path = outlines(tmp_path / "o.geojson", [[[0, 0], [40, 0], [40, 40], [0, 40]]])
+    content = json.loads(path.read_text())
+    hole = json.loads(
+        outlines(tmp_path / "x.geojson", [[[10, 10], [20, 10], [20, 20], [10, 20]]], name="Normal").read_text()
+    )
+    path.write_text(json.dumps(content["features"] + hole["features"]))
+    with open_slide(slide(tmp_path / "slide.png")) as opened, open_tumour_mask(path, opened) as mask:
+        assert mask.tumour(Region(0, 0, 50, 50)).sum() == 40 * 40 - 100
+        assert not mask.tumour(Region(100, 50, 20, 20)).any()

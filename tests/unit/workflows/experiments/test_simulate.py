@@ -1,0 +1,211 @@
+"""Simulated sessions: the same start for all, resumable, with honest bounds."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from histoloop.errors import DataError, RecipeError
+from histoloop.progress import finish
+from histoloop.training.cached import CachedSettings
+from histoloop.training.loop import LoopSettings
+from histoloop.workflows.experiments import sessions
+from histoloop.workflows.experiments.sessions import SessionSettings, Way
+from histoloop.workflows.experiments.simulate import Simulation, SimulationSettings, simulate
+from histoloop.workflows.experiments.train import train_model
+from histoloop.workflows.queries.score_regions import ScoringSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.networks.unet import Decoder
+
+TINY = SimulationSettings(
+    SessionSettings(
+        rounds=3,
+        first_per_class=1,
+        per_class=1,
+        neighbours=1,
+        decoder_channels=(8, 8, 8, 4, 4),
+        learn=CachedSettings(
+            loop=LoopSettings(epochs=1, batch_size=2, learning_rate=5e-3, warmup_epochs=0),
+            steps_per_epoch=2,
+            views=2,
+            crop_px=64,
+        ),
+        score=ScoringSettings(passes=2),
+        full_steps=1,
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def model(discs: Path, write_recipe: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    recipe = write_recipe(folder, "labels")
+    return finish(train_model(recipe=recipe, data=discs, out=folder / "start", device="cpu", mpp=1.0))
+
+
+def run(
+    discs: Path, model: Path, json_file: Path, *strategies: str, seeds: int = 1, rounds: int | None = None
+) -> Simulation:
+    return finish(
+        simulate(
+            data=discs, model=model, strategies=strategies, seeds=seeds, rounds=rounds, json_file=json_file,
+            settings=TINY, mpp=1.0, device="cpu", jobs=1,
+        )
+    )  # fmt: skip
+
+
+def test_every_strategy_runs_a_whole_session_from_the_same_first_query(
+    discs: Path, model: Path, tmp_path: Path
+) -> None:
+    ways = [
+        "random", "entropy", "least-confidence", "margin", "ratio", "mc-dropout", "k-center", "vaal", "svm-margin",
+        "learned-loss", "cod", "cod-softmax", "random+propagation", "entropy+propagation+consistency",
+        "random+propagation-uncapped",
+    ]  # fmt: skip
+    found = run(discs, model, tmp_path / "all.json", *ways)
+    assert [curve.name for curve in found.curves] == ways
+    for curve in found.curves:
+        assert curve.annotated == (2, 4, 6)
+        assert len(curve.dice) == 1
+        assert all(0 <= value <= 1 for value in curve.dice[0])
+    content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    first = {session["strategy"]: session["rounds"][0] for session in content["sessions"]}
+    same = {name: found["dice"] for name, found in first.items() if "+" not in name and name != "mc-dropout"}
+    assert len(set(same.values())) == 1
+    for session in content["sessions"]:
+        asked = [name for one in session["rounds"] for name in one["asked"]]
+        assert len(asked) == len(set(asked)) == 4  # nobody is asked twice; the last round asks nothing
+    pseudo = {name: found["pseudo"] for name, found in first.items()}
+    assert pseudo["random"] == 0
+    assert pseudo["random+propagation"] > 0
+
+
+def test_the_results_are_written_as_json_csv_and_picture(discs: Path, model: Path, tmp_path: Path) -> None:
+    found = run(discs, model, tmp_path / "two.json", "random", "entropy", seeds=2)
+    content = json.loads((tmp_path / "two.json").read_text(encoding="utf-8"))
+    assert set(content["curves"]) == {"random", "entropy"}
+    assert content["curves"]["random"]["annotated"] == [2, 4, 6]
+    dice = [one["dice"] for one in content["sessions"][0]["rounds"]]
+    assert found.curves[1].areas[0] == pytest.approx((dice[0] / 2 + dice[1] + dice[2] / 2) / 2)
+    assert content["lower"] == found.lower
+    assert len(content["upper"]) == 2
+    with (tmp_path / "two.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * 3
+    assert {row["strategy"] for row in rows} == {"random", "entropy"}
+    with Image.open(tmp_path / "two.png") as picture:
+        assert min(picture.size) > 400
+
+
+def test_a_stopped_simulation_goes_on_to_the_same_figures(
+    discs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(discs, model, tmp_path / "whole.json", "cod", "random+propagation")
+    work = simulate(
+        data=discs, model=model, strategies=["cod", "random+propagation"], seeds=1,
+        json_file=tmp_path / "parts.json", settings=TINY, mpp=1.0, device="cpu", jobs=1,
+    )  # fmt: skip
+    rounds, advance = [], sessions.advance
+
+    def count(*args: object) -> object:
+        rounds.append(1)
+        return advance(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("histoloop.workflows.experiments.simulate.advance", count)
+    for _step in work:
+        if len(rounds) == 3:  # in the last round of the first session
+            work.close()
+            break
+    again = run(discs, model, tmp_path / "parts.json", "cod", "random+propagation")
+    assert [curve.dice for curve in again.curves] == [curve.dice for curve in whole.curves]
+    assert len(rounds) < 2 * 6  # what was done was not done again
+
+
+def test_what_is_finished_is_not_run_again_and_more_can_be_added(
+    discs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(discs, model, tmp_path / "more.json", "random")
+    shutil.rmtree(tmp_path / "more.json.work")
+    asked: list[str] = []
+    advance = sessions.advance
+
+    def note(bench: object, way: Way, *rest: object) -> object:
+        asked.append(way.name)
+        return advance(bench, way, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("histoloop.workflows.experiments.simulate.advance", note)
+    found = run(discs, model, tmp_path / "more.json", "random", "entropy")
+    assert set(asked) == {"entropy"}
+    assert [curve.name for curve in found.curves] == ["random", "entropy"]
+
+
+def test_a_file_of_another_simulation_is_refused_and_left_alone(discs: Path, model: Path, tmp_path: Path) -> None:
+    run(discs, model, tmp_path / "one.json", "random")
+    before = (tmp_path / "one.json").read_bytes()
+    with pytest.raises(RecipeError, match="something else"):
+        run(discs, model, tmp_path / "one.json", "random", rounds=2)
+    assert (tmp_path / "one.json").read_bytes() == before
+
+
+def test_a_pool_smaller_than_the_questions_is_annotated_whole_and_then_nobody_is_asked(
+    discs: Path, model: Path, tmp_path: Path
+) -> None:
+    found = run(discs, model, tmp_path / "long.json", "random", "random+propagation", rounds=7)
+    pool = json.loads((tmp_path / "long.json").read_text(encoding="utf-8"))["about"]["pool"]
+    for curve in found.curves:
+        assert curve.annotated[-1] == pool
+        assert max(curve.annotated) == pool
+
+
+def test_the_same_regions_and_seed_are_learned_once(
+    discs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Decoder] = []
+    train = sessions.train_on_features
+
+    def count(decoder: Decoder, **rest: object) -> object:
+        made.append(decoder)
+        return train(decoder, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sessions, "train_on_features", count)
+    run(discs, model, tmp_path / "one.json", "random", "entropy", "k-center", rounds=1)
+    assert len(made) == 2  # all masks, and the first query that the three have in common
+
+
+@pytest.mark.parametrize(("text", "word"), [("entrop", "There is no strategy"), ("random+magic", "cannot be joined")])
+def test_a_strategy_that_is_not_known_is_refused_with_the_known_ones(text: str, word: str) -> None:
+    with pytest.raises(RecipeError, match=word) as error:
+        Way.parse(text)
+    assert "random" in str(error.value)
+
+
+def test_a_way_is_written_as_it_is_read() -> None:
+    way = Way("entropy", propagation=True, consistency=True)
+    assert Way.parse(way.name) == way
+    uncapped = Way("random", propagation=True, uncapped=True)
+    assert Way.parse(uncapped.name) == uncapped
+    assert Way.parse(" random ") == Way("random")
+
+
+def test_data_without_masks_is_refused(discs: Path, model: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(discs, bare, ignore=shutil.ignore_patterns("*_mask.png"))
+    with pytest.raises(DataError, match="no masks"):
+        run(bare, model, tmp_path / "bare.json", "random")
+    assert not (tmp_path / "bare.json").exists()
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    for change in ({"rounds": 0}, {"first_per_class": 0}, {"per_class": 0}, {"neighbours": 0}):
+        with pytest.raises(ValueError, match="at least 1"):
+            dataclasses.replace(TINY.session, **change)

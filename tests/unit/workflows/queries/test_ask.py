@@ -1,0 +1,358 @@
+"""What is asked: the unsure regions first, never the same pixels twice, never what was settled."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoloop.annotations.records import AnnotationStatus, QueryStatus
+from histoloop.errors import ProjectError
+from histoloop.geometry import Region
+from histoloop.progress import Progress, finish
+from histoloop.workflows.annotate import begin, cannot_tell, skip
+from histoloop.workflows.annotate import finish as finish_annotation
+from histoloop.workflows.contents.candidates import MAX_REGION_PX, REGION_MAP_PX, region_side_px
+from histoloop.workflows.contents.questions import query_thumbnail_path
+from histoloop.workflows.queries.ask import THUMBNAIL_PX, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.store.project import Project
+    from histoloop.store.records import QueryRecord, SlideRecord
+
+SIDE = REGION_MAP_PX
+WIDE = {"width": 3 * SIDE, "height": SIDE}
+"""A slide of three regions side by side."""
+
+
+def asked(project: Project, *, strategy: str = "entropy", count: int = 6, seed: int = 0) -> tuple[QueryRecord, ...]:
+    return finish(ask(project, strategy=strategy, count=count, seed=seed))
+
+
+def unsure_by_third(*probabilities: float) -> np.ndarray:
+    """Foreground of a wide slide, one probability per region."""
+    return np.repeat(np.array(probabilities, np.float32), SIDE)[None].repeat(SIDE, axis=0)
+
+
+@pytest.fixture
+def wide(add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]) -> SlideRecord:
+    """A predicted slide: the model is sure on the left, less so on the right, and knows nothing in the middle."""
+    slide = add_slide("wide.png", **WIDE)
+    add_map(slide, unsure_by_third(0.99, 0.5, 0.1))
+    return slide
+
+
+# --- which regions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("wide")
+def test_the_regions_of_which_the_model_is_least_sure_are_asked_first(project: Project) -> None:
+    queries = asked(project, count=2)
+    assert [query.region for query in queries] == [Region(SIDE, 0, SIDE, SIDE), Region(2 * SIDE, 0, SIDE, SIDE)]
+    assert queries[0].score == pytest.approx(math.log(2), rel=1e-3)
+    assert queries[0].score > queries[1].score
+    assert project.queries() == list(queries)
+
+
+@pytest.mark.usefixtures("wide")
+def test_the_reason_says_how_much_of_a_region_is_unsure(project: Project) -> None:
+    first, second = asked(project, count=2)
+    assert first.reason == "The model is unsure about 100% of this region."
+    assert second.reason == "The model is unsure about 0% of this region."
+
+
+def test_a_question_tells_of_its_slide_strategy_round_and_class(project: Project, wide: SlideRecord) -> None:
+    project.set_prediction(wide.id, project.current_model().id, {"benign": 0.2, "malignant": 0.8})
+    (query,) = asked(project, count=1)
+    assert (query.slide_id, query.strategy, query.round) == (wide.id, "entropy", 1)
+    assert (query.class_name, query.status) == ("malignant", QueryStatus.OPEN)
+    project.add_round(project.current_model().id, None, {}, 0)
+    assert asked(project, count=1)[0].round == 2
+
+
+@pytest.mark.parametrize("strategy", ["entropy", "random"])
+def test_questions_never_overlap_and_lie_inside_their_slides(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], strategy: str
+) -> None:
+    for name in ("a.png", "b.png"):  # squares at the right and lower edges are moved inwards, over others
+        add_map(add_slide(name, width=900, height=520), 0.4)
+    queries = asked(project, strategy=strategy, count=50)
+    assert {query.slide_id for query in queries} == {slide.id for slide in project.slides()}
+    for one, other in itertools.combinations(queries, 2):
+        assert one.slide_id != other.slide_id or not one.region.overlaps(other.region)
+    for query in queries:
+        assert project.slide(query.slide_id).extent.contains(query.region)
+
+
+def test_the_same_place_on_two_slides_is_asked_about_on_both(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    for name in ("a.png", "b.png"):
+        add_map(add_slide(name, width=SIDE, height=SIDE), 0.4)
+    queries = asked(project)
+    assert len({query.slide_id for query in queries}) == 2
+    assert {query.region for query in queries} == {Region(0, 0, SIDE, SIDE)}
+
+
+def test_glass_is_not_asked_about(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    add_map(add_slide("a.png", until=SIDE, **WIDE), 0.5)
+    assert [query.region for query in asked(project)] == [Region(0, 0, SIDE, SIDE)]
+
+
+def test_what_the_model_says_of_glass_does_not_count(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    add_map(add_slide("a.png", until=3 * SIDE // 2, **WIDE), 0.5)
+    whole, half = asked(project)
+    assert whole.region == Region(0, 0, SIDE, SIDE)
+    assert whole.score == pytest.approx(math.log(2), rel=1e-2)
+    assert half.score == pytest.approx(math.log(2) / 2, rel=0.05)
+    assert "about 100%" in whole.reason
+    assert any(f"about {percent}%" in half.reason for percent in range(48, 53))
+
+
+def test_a_slide_smaller_than_a_region_is_asked_about_whole(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    slide = add_slide("a.png", width=200, height=150)
+    add_map(slide, 0.5)
+    assert [query.region for query in asked(project)] == [slide.extent]
+
+
+def test_regions_have_the_size_that_the_model_sees(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    add_map(add_slide("a.png", width=600, height=400), 0.5, downsample=0.5)
+    queries = asked(project, count=20)
+    assert len(queries) == 6
+    assert {(query.region.width, query.region.height) for query in queries} == {(SIDE // 2, SIDE // 2)}
+
+
+@pytest.mark.parametrize(("downsample", "side"), [(1.0, 384), (2.3, 883), (16.0, MAX_REGION_PX), (0.001, 1)])
+def test_a_region_covers_what_the_model_sees_up_to_what_can_be_painted(downsample: float, side: int) -> None:
+    assert region_side_px(downsample) == side
+
+
+@pytest.mark.usefixtures("wide")
+def test_there_are_fewer_questions_where_there_are_fewer_regions(project: Project) -> None:
+    assert len(asked(project, count=50)) == 3
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_slides(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> tuple[SlideRecord, SlideRecord]:
+    """Two slides of three regions each; the model is unsure about all of the first."""
+    first, second = add_slide("a.png", **WIDE), add_slide("b.png", **WIDE)
+    add_map(first, 0.5)
+    add_map(second, 0.01)
+    model = project.current_model().id
+    project.set_prediction(first.id, model, {"benign": 0.9, "malignant": 0.1})
+    project.set_prediction(second.id, model, {"benign": 0.3, "malignant": 0.7})
+    return first, second
+
+
+def test_each_class_is_asked_about_equally_often(project: Project, two_slides: tuple[SlideRecord, SlideRecord]) -> None:
+    first, second = two_slides
+    queries = asked(project, count=4)
+    assert [query.slide_id for query in queries] == [first.id, second.id, first.id, second.id]
+    assert [query.class_name for query in queries] == ["benign", "malignant", "benign", "malignant"]
+
+
+def test_what_a_person_said_of_a_slide_counts_more_than_the_model(
+    project: Project, two_slides: tuple[SlideRecord, SlideRecord]
+) -> None:
+    first, second = two_slides
+    project.set_slide_label(second.id, "benign", person="Ada")
+    queries = asked(project, count=3)
+    assert {query.slide_id for query in queries} == {first.id}
+    assert {query.class_name for query in queries} == {"benign"}
+
+
+# --- random -----------------------------------------------------------------------------------------------------------
+
+
+def random_regions(project: Project, *, seed: int) -> list[Region]:
+    return [query.region for query in asked(project, strategy="random", count=3, seed=seed)]
+
+
+@pytest.mark.usefixtures("wide")
+def test_random_questions_are_the_same_for_the_same_seed_and_differ_between_seeds(project: Project) -> None:
+    orders = [random_regions(project, seed=seed) for seed in range(6)]
+    assert orders == [random_regions(project, seed=seed) for seed in range(6)]
+    assert len({tuple(order) for order in orders}) > 1
+
+
+@pytest.mark.usefixtures("wide")
+def test_random_questions_are_drawn_anew_each_round(project: Project) -> None:
+    later = [random_regions(project, seed=seed) for seed in range(1, 6)]
+    project.add_round(project.current_model().id, None, {}, 0)
+    assert [random_regions(project, seed=seed) for seed in range(5)] == later
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_random_question_does_not_claim_that_the_model_is_unsure(project: Project) -> None:
+    (query,) = asked(project, strategy="random", count=1)
+    assert "random" in query.reason
+    assert "unsure" not in query.reason
+
+
+# --- what was settled -------------------------------------------------------------------------------------------------
+
+
+def annotated(project: Project, query: QueryRecord) -> None:
+    draft = begin(project, slide_id=query.slide_id, region=query.region, query_id=query.id, person="Ada")
+    finish_annotation(project, draft.id)
+
+
+def begun(project: Project, query: QueryRecord) -> None:
+    begin(project, slide_id=query.slide_id, region=query.region, query_id=query.id, person="Ada")
+
+
+def skipped(project: Project, query: QueryRecord) -> None:
+    skip(project, query.id)
+
+
+def not_told(project: Project, query: QueryRecord) -> None:
+    cannot_tell(project, query.id)
+
+
+@pytest.mark.parametrize("settle", [annotated, begun, skipped, not_told])
+def test_a_region_that_was_settled_or_begun_is_not_asked_again(
+    project: Project, wide: SlideRecord, settle: Callable[[Project, QueryRecord], None]
+) -> None:
+    (first,) = asked(project, count=1)
+    settle(project, first)
+    later = asked(project, count=50)
+    assert {query.region.x for query in later} == {0, 2 * SIDE}
+    assert all(query.slide_id == wide.id for query in later)
+
+
+def test_a_region_annotated_by_hand_is_not_asked_about(project: Project, wide: SlideRecord) -> None:
+    by_hand = Region(SIDE + 30, 20, 200, 200)
+    finish_annotation(project, begin(project, slide_id=wide.id, region=by_hand, person="Ada").id)
+    assert {query.region.x for query in asked(project)} == {0, 2 * SIDE}
+
+
+def test_a_region_of_another_slide_that_was_skipped_is_still_asked_about(
+    project: Project, wide: SlideRecord, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    (first,) = asked(project, count=1)
+    skip(project, first.id)
+    other = add_slide("other.png", **WIDE)
+    add_map(other, unsure_by_third(0.99, 0.5, 0.1))
+    (query,) = asked(project, count=1)
+    assert (query.slide_id, query.region) == (other.id, first.region)
+    assert first.slide_id == wide.id
+
+
+@pytest.mark.usefixtures("wide")
+def test_new_questions_supersede_those_that_nobody_answered(project: Project) -> None:
+    old = asked(project, count=2)
+    skip(project, old[1].id)
+    new = asked(project, count=1)
+    assert project.query(old[0].id).status is QueryStatus.SUPERSEDED
+    assert project.query(old[1].id).status is QueryStatus.SKIPPED
+    assert project.queries() == list(new)
+    assert new[0].region == old[0].region
+    assert new[0].id != old[0].id
+
+
+# --- nothing to ask ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_strategy_that_is_not_known_is_refused_with_the_choices_and_leaves_the_queue(project: Project) -> None:
+    before = list(asked(project))
+    with pytest.raises(ProjectError, match="no strategy 'entrophy'") as caught:
+        asked(project, strategy="entrophy")
+    assert "random, entropy" in caught.value.advice
+    assert project.queries() == before
+
+
+def test_before_a_prediction_there_is_nothing_to_ask_and_the_advice_is_to_predict(
+    project: Project, add_slide: Callable[..., SlideRecord]
+) -> None:
+    add_slide("a.png")
+    with pytest.raises(ProjectError, match="no region to ask about yet") as caught:
+        asked(project)
+    assert "Predict the slides" in caught.value.advice
+
+
+def test_maps_of_a_model_that_is_not_current_ask_nothing(project: Project, wide: SlideRecord) -> None:
+    other = project.add_model("other", hash="other", parent=None, round=1)
+    project.make_current(other.id)
+    assert wide.found
+    with pytest.raises(ProjectError, match="no region to ask about yet"):
+        asked(project)
+
+
+@pytest.mark.usefixtures("wide")
+def test_when_everything_is_settled_there_is_nothing_to_ask(project: Project) -> None:
+    for query in asked(project, count=50):
+        skip(project, query.id)
+    with pytest.raises(ProjectError, match="no region left to ask about: all are settled, 3 of them skipped") as caught:
+        asked(project)
+    assert "import more slides" in caught.value.advice
+    assert {query.status for query in project.queries(status=None)} == {QueryStatus.SKIPPED}
+
+
+def test_when_nothing_is_left_the_open_questions_stay(project: Project, wide: SlideRecord) -> None:
+    (query,) = asked(project, count=1)
+    begin(project, slide_id=wide.id, region=wide.extent, person="Ada")
+    assert [record.status for record in project.annotations()] == [AnnotationStatus.DRAFT]
+    with pytest.raises(ProjectError, match="no region left"):
+        asked(project)
+    assert project.queries() == [query]
+
+
+def test_a_slide_whose_file_is_missing_is_passed_over(
+    project: Project, wide: SlideRecord, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    lost = add_slide("lost.png", width=SIDE, height=SIDE)
+    add_map(lost, 0.5)
+    lost.path.unlink()
+    assert {query.slide_id for query in asked(project)} == {wide.id}
+
+
+# --- pictures and progress --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("wide")
+def test_every_question_has_a_picture_of_its_region(project: Project) -> None:
+    for query in asked(project, count=3):
+        with Image.open(query_thumbnail_path(project, query.id)) as picture:
+            assert picture.size == (THUMBNAIL_PX, THUMBNAIL_PX)
+            assert np.asarray(picture)[..., 1].mean() == pytest.approx(140, abs=3)
+
+
+@pytest.mark.usefixtures("wide")
+def test_asking_tells_of_each_slide_and_question(project: Project) -> None:
+    steps: list[Progress] = []
+    finish(ask(project, count=2), steps.append)
+    assert [(step.stage, step.done, step.total, step.message) for step in steps] == [
+        ("Looking for regions", 0, 1, "wide.png"),
+        *(("Comparing regions", number, 3, "") for number in range(3)),
+        ("Preparing the queue", 0, 2, ""), ("Preparing the queue", 1, 2, ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("wide")
+def test_asking_that_is_cancelled_while_it_looks_leaves_the_queue_as_it_was(project: Project) -> None:
+    before = list(asked(project, count=1))
+    work = ask(project, count=3)
+    next(work)
+    work.close()
+    assert project.queries() == before
