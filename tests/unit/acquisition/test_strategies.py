@@ -158,7 +158,7 @@ def test_every_strategy_has_a_title_a_sentence_what_it_needs_and_a_source() -> N
 
 
 def test_scores_need_no_torch() -> None:
-    modules = ("advice", "coreset", "curve", "discrepancy", "propagation", "strategies", "svm", "uncertainty")
+    modules = ("advice", "coreset", "learning_curve", "discrepancy", "propagation", "strategies", "svm", "uncertainty")
     lines = [f"import histoloop.acquisition.{module}" for module in modules]
     lines += ["import sys", "assert 'torch' not in sys.modules"]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
