@@ -26,7 +26,7 @@ JOB_MS = 240_000
 @pytest.fixture
 def first(window: MainWindow, qtbot) -> Iterator[FirstSteps]:
     """The dialog with its folder looked at."""
-    window.commands.first_steps()
+    window.help_commands.first_steps()
     (dialog,) = window.findChildren(FirstSteps)
     qtbot.waitUntil(lambda: bool(dialog.folder_said.text()))
     yield dialog
@@ -57,7 +57,7 @@ def test_a_theme_is_seen_at_once_and_kept(window: MainWindow, first: FirstSteps)
     first.theme.buttons[2].click()
     assert window.settings.text("theme") == "dark"
     assert window.palette().window().color().lightness() < light.lightness()
-    window.set_theme("light")
+    window.preferences.set_theme("light")
 
 
 def test_new_projects_go_where_it_was_said(window: MainWindow, first: FirstSteps, tmp_path: Path, qtbot) -> None:
@@ -148,16 +148,16 @@ def test_the_page_about_the_program_lists_packages_with_licences(window: MainWin
 def test_new_versions_are_offered_only_where_a_publisher_has_set_the_page(
     window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histoloop.gui.window import commands, main_window
+    from histoloop.gui.window import help_commands, main_window
     from histoloop.gui.window.main_window import MainWindow
 
     assert window.actions_["new_version"].isVisible() is (about.releases_page() is not None)
     page = "https://publisher.example/releases"
-    for module in (main_window, commands):
+    for module in (main_window, help_commands):
         monkeypatch.setattr(module, "releases_page", lambda: page)
     other = MainWindow(Settings(tmp_path / "other.ini"))
     visited = []
-    monkeypatch.setattr(commands.QDesktopServices, "openUrl", lambda url: visited.append(url.toString()))
+    monkeypatch.setattr(help_commands.QDesktopServices, "openUrl", lambda url: visited.append(url.toString()))
     assert other.actions_["new_version"].isVisible()
     assert visited == []
     other.actions_["new_version"].trigger()

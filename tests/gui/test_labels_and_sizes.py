@@ -267,7 +267,7 @@ if __name__ == "__main__":
     window.show()
     window.session.open_project(folder)
     until(lambda: window.opener.current is not None)
-    window.label_slides([window.session.slides()[0].id], "Polyp")
+    window.slide_control.label([window.session.slides()[0].id], "Polyp")
     window.actions_["next_question"].trigger()
     until(lambda: window.viewer.annotating is not None)
     for step in range(6):
@@ -345,7 +345,7 @@ def test_several_slides_are_labelled_at_once_and_stay_selected(opened: MainWindo
 
 
 def test_the_menu_labels_the_slide_ticks_what_was_said_and_shows_its_shortcuts(opened: MainWindow, qtbot) -> None:
-    menu = opened.actions_.label_menu
+    menu = opened.actions_.submenus["label"]
     names = opened.session.project.scheme.label_names
     assert [action.text() for action in menu.actions()] == ["Not said", *names]
     assert [action.shortcut().toString() for action in menu.actions()][:3] == ["Alt+0", "Alt+1", "Alt+2"]
@@ -361,7 +361,7 @@ def test_the_menu_labels_the_slide_ticks_what_was_said_and_shows_its_shortcuts(o
 
 def test_undo_while_painting_leaves_the_labels_of_slides_alone(painting: MainWindow, qtbot) -> None:
     slide_id = painting.opener.current
-    painting.label_slides([slide_id], "Polyp")
+    painting.slide_control.label([slide_id], "Polyp")
     assert not painting.actions_["undo"].isEnabled()
     painting.actions_["size_more"].trigger()
     painting.actions_["undo"].trigger()
@@ -375,7 +375,7 @@ def test_undo_while_painting_leaves_the_labels_of_slides_alone(painting: MainWin
 def test_everything_to_answer_a_question_fits_into_a_window_of_1280_by_800(
     painting: MainWindow, qtbot, theme: str
 ) -> None:
-    painting.set_theme(theme)
+    painting.preferences.set_theme(theme)
     painting.actions_["leave"].trigger()
     painting.resize(1280, 800)
     painting.actions_["next_question"].trigger()

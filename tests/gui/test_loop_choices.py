@@ -68,9 +68,9 @@ def test_the_link_to_the_reasons_has_the_colour_of_the_theme(opened: MainWindow)
         picture = opened.queue_panel.options.advice.grab().toImage()
         return {picture.pixel(x, y) for x in range(picture.width()) for y in range(picture.height())}
 
-    opened.set_theme("light")
+    opened.preferences.set_theme("light")
     assert QColor(LIGHT["accent"]).rgb() in colours()
-    opened.set_theme("dark")
+    opened.preferences.set_theme("dark")
     assert QColor(DARK["accent"]).rgb() in colours()
 
 

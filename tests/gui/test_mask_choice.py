@@ -400,8 +400,8 @@ def test_both_follow_slides_themes_and_painting(opened: MainWindow, compared: Ma
     settled(opened, qtbot)
     assert (opened.opener.current, compared.opener.current) == (other, other)
     assert len(set(cameras(opened))) == 1
-    opened.set_theme("dark")
-    opened.set_theme("light")
+    opened.preferences.set_theme("dark")
+    opened.preferences.set_theme("light")
     opened.actions_["next_question"].trigger()
     qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
     settled(opened, qtbot)

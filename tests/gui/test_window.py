@@ -13,10 +13,10 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QDropEvent, QImage
 
-from histoloop.gui.kit.actions import MENUS, specs
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.mouse import click
 from histoloop.gui.window.dialogs import GuideDialog
+from histoloop.gui.window.menus import MENUS, specs
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job
 from histoloop.store.project import Project
@@ -140,15 +140,15 @@ def test_without_questions_the_queue_offers_only_to_ask(opened: MainWindow) -> N
 
 
 def test_training_comes_up_when_it_begins_but_not_over_a_region_being_painted(opened: MainWindow, qtbot) -> None:
-    assert opened.work.currentWidget() is opened.work_stack
+    assert opened.work.currentWidget() is opened.work.questions
     opened.actions_["next_question"].trigger()
     qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
     opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
-    assert opened.work.currentWidget() is opened.work_stack
+    assert opened.work.currentWidget() is opened.work.questions
     assert opened.work.tabText(0) == "Annotate"
     opened.session.leave()
     opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
-    assert opened.work.currentWidget() is opened.training_scroll
+    assert opened.work.currentWidget() is opened.work.training
     assert opened.training_panel.curve.isVisible()
 
 
@@ -220,7 +220,7 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
 def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, tmp_path: Path, qtbot) -> None:
     from histoloop.gui.window.main_window import MainWindow
 
-    window.set_theme("dark")
+    window.preferences.set_theme("dark")
     window.annotation_panel.brush.setValue(77)
     window.actions_["predict_added"].trigger()
     window.close()
@@ -252,7 +252,7 @@ def test_a_project_that_cannot_be_opened_is_explained_and_the_open_one_stays(
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_icon_of_the_menus_exists_in_both_themes(window: MainWindow, theme: str) -> None:
-    window.set_theme(theme)
+    window.preferences.set_theme(theme)
     for spec in specs():
         if spec.icon:
             assert not window.actions_[spec.name].icon().isNull(), spec.name

@@ -71,11 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_beside(options.start_times, json.dumps(watch.seconds) + "\n")
         QTimer.singleShot(0, window.close)
     elif options.demo:
-        QTimer.singleShot(0, window.commands.open_demo)
+        QTimer.singleShot(0, window.project_commands.open_demo)
     elif options.paths:
         QTimer.singleShot(0, lambda: window.opening.named(options.paths))
     elif window.settings.first_time:
-        QTimer.singleShot(0, window.commands.first_steps)
+        QTimer.singleShot(0, window.help_commands.first_steps)
     return application.exec()
 
 
@@ -94,7 +94,7 @@ class Program:
 
         self.window = MainWindow(self._settings)
         # not while the menu or the dialog that asked for it is still at work
-        self.window.language_chosen.connect(self._change_language, Qt.ConnectionType.QueuedConnection)
+        self.window.preferences.language_chosen.connect(self._change_language, Qt.ConnectionType.QueuedConnection)
         self.window.show()
         return self.window
 
@@ -104,13 +104,13 @@ class Program:
             return
         old = self.window
         project = old.session.project.folder if old.session.project is not None else None
-        first_steps = old.commands.leave_first_steps()
+        first_steps = old.help_commands.leave_first_steps()
         self._application.setQuitOnLastWindowClosed(False)
         try:
             if not old.close():
                 old.banner.show_notice(tr("The language changes when the window is opened again."))
                 if first_steps:
-                    old.commands.first_steps()
+                    old.help_commands.first_steps()
                 return
             speak_as_chosen(self._application, self._settings)
             window = self.open_window()
@@ -120,7 +120,7 @@ class Program:
         if project is not None:
             window.session.open_project(project)
         if first_steps:
-            window.commands.first_steps()
+            window.help_commands.first_steps()
 
 
 class Application(QApplication):

@@ -10,7 +10,6 @@ from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
 from histoloop.acquisition.strategies import STRATEGIES
-from histoloop.gui.kit.actions import spec_of
 from histoloop.gui.kit.widgets import Fold, NarrowBox, button, label, row
 from histoloop.language import mark, tr
 from histoloop.workflows.contents.candidates import LARGEST_MAP_PX, REGION_MAP_PX, SMALLEST_MAP_PX
@@ -63,7 +62,7 @@ class AskOptions(QWidget):
     changed = Signal(object)
     ask_asked = Signal(str, int)
 
-    def __init__(self) -> None:
+    def __init__(self, *, ask_tip: str) -> None:
         super().__init__()
         self._ready = False
         self.strategy = NarrowBox()
@@ -92,7 +91,7 @@ class AskOptions(QWidget):
         )
         self.share.setToolTip(f"<p>{why}</p>")
         self.more = Fold(_two_rows((tr("Region size"), self.side), (tr("Of these at random"), self.share)))
-        self.ask = button(tr("Ask me"), primary=True, tip=spec_of("ask").full_tip)
+        self.ask = button(tr("Ask me"), primary=True, tip=ask_tip)
         self.ask.clicked.connect(self.ask_now)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -35,9 +35,9 @@ class QueuePanel(Panel):
     query_opened = Signal(int)
     query_skipped = Signal(int)
 
-    def __init__(self) -> None:
+    def __init__(self, *, ask_tip: str) -> None:
         super().__init__()
-        self.options = AskOptions()
+        self.options = AskOptions(ask_tip=ask_tip)
         self.options.ask_asked.connect(self.ask_asked)
         self.class_filter = NarrowBox()
         self.class_filter.addItem(tr(ALL))

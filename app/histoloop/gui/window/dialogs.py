@@ -6,7 +6,7 @@ import functools
 import re
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import (
@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 from histoloop import paths
 from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
-from histoloop.gui.kit.actions import MENUS
+from histoloop.gui.kit.actions import ActionSpec
 from histoloop.gui.kit.widgets import NarrowBox, button, label, row, set_role
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.cards import list_models, load_card
@@ -33,8 +33,9 @@ from histoloop.store.project_file import project_folder
 from histoloop.workflows.add_model import check_new_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from histoloop.gui.kit.actions import Row
     from histoloop.store.project import Project
     from histoloop.workflows.doctor import Finding
 
@@ -275,14 +276,14 @@ class GuideDialog(TextDialog):
         self.text.setSource(QUrl.fromLocalFile(str(page)))
 
 
-def shortcuts_html() -> str:
+def shortcuts_html(menus: Mapping[str, Sequence[Row[Any]]]) -> str:
     """The menus with their shortcuts as tables."""
     parts = []
-    for title, entries in MENUS.items():
+    for title, entries in menus.items():
         rows = "".join(
             f"<tr><td width='330'>{escape(spec.plain)}</td><td><b>{escape(spec.keys)}</b></td></tr>"
             for spec in entries
-            if spec is not None and spec.shortcut
+            if isinstance(spec, ActionSpec) and spec.shortcut
         )
         if rows:
             parts.append(f"<h3>{tr(title).replace('&', '')}</h3><table>{rows}</table>")

@@ -21,7 +21,11 @@ from histoloop.workflows.doctor import in_words
 from histoloop.workflows.folders import FolderState, look_at_folder
 
 if TYPE_CHECKING:
-    from histoloop.gui.window.main_window import MainWindow
+    from collections.abc import Callable
+
+    from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.window.preferences import Preferences
+    from histoloop.gui.work.jobs import JobRunner
 
 WIDTH_PX = 600
 LINES = 6
@@ -36,20 +40,27 @@ class FirstSteps(QDialog):
     Closed in whatever way it does not come again by itself; a folder that cannot be used is not taken over.
     """
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
-        self._window = window
-        self._settings = window.settings
+    def __init__(
+        self,
+        parent: QWidget,
+        *,
+        settings: Settings,
+        preferences: Preferences,
+        jobs: JobRunner,
+        begin_five_steps: Callable[[], object],
+    ) -> None:
+        super().__init__(parent)
+        self._settings, self._jobs, self._begin_five_steps = settings, jobs, begin_five_steps
         self._state: FolderState | None = None  # while it is being looked at
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("First steps"))
         self.setMinimumWidth(WIDTH_PX)
         self.language = Switch([(language.name, "") for language in LANGUAGES])
         self.language.take(LANGUAGES.index(spoken()))
-        self.language.chosen.connect(lambda index: window.commands.set_language(LANGUAGES[index].code))
+        self.language.chosen.connect(lambda index: preferences.set_language(LANGUAGES[index].code))
         self.theme = Switch([(tr(THEME_NAMES[theme]), "") for theme in THEMES])
         self.theme.take(THEMES.index(self._settings.text("theme", "system")))
-        self.theme.chosen.connect(lambda index: window.set_theme(THEMES[index]))
+        self.theme.chosen.connect(lambda index: preferences.set_theme(THEMES[index]))
         self.folder = QLineEdit(str(self._settings.projects))
         browse = button(tr("Browse…"))
         browse.clicked.connect(self._browse)
@@ -119,7 +130,7 @@ class FirstSteps(QDialog):
     # --- the machine --------------------------------------------------------------------------------------------------
 
     def _examine(self) -> None:
-        jobs = self._window.session.jobs
+        jobs = self._jobs
         self._job = Job("self-test", tr("Looking at this machine"), tasks.examine)
         jobs.finished.connect(self._on_examined)
         jobs.failed.connect(self._on_not_examined)
@@ -141,7 +152,7 @@ class FirstSteps(QDialog):
         if (self._state or look_at_folder(self._chosen())).usable:
             self._settings.set("projects", str(self._chosen()))
         if result == QDialog.DialogCode.Accepted:
-            self._window.commands.five_steps()
+            self._begin_five_steps()
 
 
 @dataclass(frozen=True, slots=True)

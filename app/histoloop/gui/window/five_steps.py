@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step: its name, what it is about, and the actions (of gui/kit/actions.py) that do it."""
+    """A step: its name, what it is about, and the actions (of gui/window/menus.py) that do it."""
 
     title: str
     text: str

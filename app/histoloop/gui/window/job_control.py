@@ -1,0 +1,78 @@
+"""What runs in the background, as it is seen: in the bar at the bottom, and in the tab whose work it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from histoloop.gui.window import dialogs
+from histoloop.language import tr
+
+if TYPE_CHECKING:
+    from histoloop.gui.panels.job_bar import JobBar
+    from histoloop.gui.panels.queue_panel import QueuePanel
+    from histoloop.gui.panels.training_panel import TrainingPanel
+    from histoloop.gui.window.work_tabs import WorkTabs
+    from histoloop.gui.work.jobs import Job, JobRunner
+    from histoloop.progress import Progress
+
+
+class JobControl(QObject):
+    """Wires the jobs to the bar and the tabs. `changed` is emitted when something else can be done now.
+
+    `trained` is emitted when a training has ended, in whatever way.
+    """
+
+    changed = Signal()
+    trained = Signal()
+
+    def __init__(
+        self, *, jobs: JobRunner, bar: JobBar, tabs: WorkTabs, queue: QueuePanel, training: TrainingPanel
+    ) -> None:
+        super().__init__(tabs)
+        self._jobs, self._bar, self._tabs, self._queue, self._training = jobs, bar, tabs, queue, training
+
+    def connect_all(self) -> None:
+        """Begin to listen."""
+        self._jobs.started.connect(self._on_started)
+        self._jobs.progressed.connect(self._on_progressed)
+        self._jobs.busy_changed.connect(self._on_busy_changed)
+        self._jobs.finished.connect(self._on_ended)
+        self._jobs.failed.connect(self._on_ended)
+        self._jobs.cancelled.connect(self._on_ended)
+        self._bar.stop_asked.connect(self.cancel)
+
+    def cancel(self) -> None:
+        """Stop what runs in the background."""
+        self._bar.stopping()
+        self._jobs.cancel()
+
+    def _on_started(self, job: Job) -> None:
+        self._bar.begin(job.title)
+        if job.kind == "retrain":
+            self._training.begin()
+            self._tabs.bring_up(self._tabs.training)
+        self.changed.emit()
+
+    def _on_progressed(self, job: Job, step: Progress) -> None:
+        self._bar.show_step(step)
+        if job.kind == "retrain" and step.figures:
+            self._training.add_figures(step.figures)
+
+    def _on_ended(self, job: Job, result: object = None, _advice: str = "") -> None:
+        if job.kind == "retrain":
+            self._training.end(stopped=result is None or isinstance(result, str))
+            self.trained.emit()
+            self._tabs.bring_up(self._tabs.training)
+        elif job.kind == "ask" and (shown := self._queue.shown_ids()):
+            self._tabs.bring_up(self._tabs.questions)
+            self._queue.select(shown[0])
+        elif job.kind == "doctor" and isinstance(result, list):
+            html = dialogs.findings_html(result)
+            dialogs.TextDialog(self._tabs.window(), title=tr("This machine"), html=html).open()
+
+    def _on_busy_changed(self, busy: bool) -> None:
+        if not busy:
+            self._bar.end()
+        self.changed.emit()
