@@ -18,7 +18,7 @@ from histoloop.gui.mouse import click
 from histoloop.gui.window.dialogs import GuideDialog
 from histoloop.gui.window.menus import MENUS, specs
 from histoloop.gui.work import tasks
-from histoloop.gui.work.jobs import Job
+from histoloop.gui.work.jobs import Job, Place
 from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
 
@@ -143,11 +143,11 @@ def test_training_comes_up_when_it_begins_but_not_over_a_region_being_painted(op
     assert opened.work.currentWidget() is opened.work.questions
     opened.actions_["next_question"].trigger()
     qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
-    opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
+    opened.session.jobs.started.emit(Job("Retraining", tasks.retrain, place=Place.TRAINING))
     assert opened.work.currentWidget() is opened.work.questions
     assert opened.work.tabText(0) == "Annotate"
     opened.session.leave()
-    opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
+    opened.session.jobs.started.emit(Job("Retraining", tasks.retrain, place=Place.TRAINING))
     assert opened.work.currentWidget() is opened.work.training
     assert opened.training_panel.curve.isVisible()
 

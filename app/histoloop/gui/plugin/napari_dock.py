@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from histoloop.gui.kit.widgets import NarrowBox, button, label, row
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.plugin.napari_plugin import SLIDE
 from histoloop.gui.work import tasks
-from histoloop.gui.work.jobs import Job, JobRunner
+from histoloop.gui.work.jobs import Job, JobRunner, Outcome
 from histoloop.language import tr
 from histoloop.store.cards import list_models, load_card
 
@@ -41,7 +42,6 @@ class MaskDock(QWidget):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._asked: Any = None
         self._slides: list[Any] = []
         self.slide = NarrowBox()
         self.model = NarrowBox()
@@ -79,9 +79,7 @@ class MaskDock(QWidget):
         jobs = self.jobs
         jobs.started.connect(lambda job: self.job_bar.begin(job.title))
         jobs.progressed.connect(lambda _job, step: self.job_bar.show_step(step))
-        jobs.finished.connect(self._on_predicted)
-        jobs.failed.connect(lambda _job, message, advice: self.said.setText(f"{message} {advice}"))
-        jobs.cancelled.connect(lambda _job: self.said.setText(tr("Stopped.")))
+        jobs.ended.connect(self._on_ended)
         jobs.busy_changed.connect(self._on_busy_changed)
         self.job_bar.stop_asked.connect(self.job_bar.stopping)
         self.job_bar.stop_asked.connect(jobs.cancel)
@@ -111,12 +109,18 @@ class MaskDock(QWidget):
             self.model.setCurrentIndex(self.model.count() - 1)
 
     def _predict(self) -> None:
-        self._asked = self._chosen()
-        about = self._asked.metadata[SLIDE]
+        slide = self._chosen()
+        about = slide.metadata[SLIDE]
         arguments = {"file": Path(about["path"]), "mpp": about["mpp"], "model": self.model.currentData()}
         self.said.setText("")
         self.jobs.submit(
-            Job("predict", tr("Predicting {slide}", slide=self._asked.name), tasks.predict_file, arguments)
+            Job(
+                tr("Predicting {slide}", slide=slide.name),
+                tasks.predict_file,
+                arguments,
+                on_done=functools.partial(self._on_predicted, slide),
+                on_failed=lambda failure: self.said.setText(str(failure)),
+            )
         )
 
     def _annotate(self) -> None:
@@ -131,15 +135,18 @@ class MaskDock(QWidget):
             self.job_bar.end()
         self._update()
 
-    def _on_predicted(self, _job: Job, predicted: PredictedSlide) -> None:
-        """Lay the mask where the slide is now."""
-        slide = self._asked
+    def _on_ended(self, _job: Job, outcome: Outcome) -> None:
+        if outcome is Outcome.CANCELLED:
+            self.said.setText(tr("Stopped."))
+
+    def _on_predicted(self, slide: Any, predicted: PredictedSlide) -> None:
+        """Lay the mask over a layer, where it is now."""
         if slide not in self._viewer.layers:
             self.said.setText(tr("The slide was closed meanwhile."))
             return
         place = {"scale": slide.scale[-2:], "translate": slide.translate[-2:], "units": slide.units[-2:]}
         self._viewer.add_labels(**labels_layer(predicted, name=tr("{slide}: masks", slide=slide.name), **place))
-        likely = sorted(predicted.probabilities.items(), key=lambda said: -said[1])[:3]
+        likely = sorted(predicted.probabilities.items(), key=lambda entry: -entry[1])[:3]
         figures = (tr("{label}: {percent:.0f}%", label=name, percent=100 * share) for name, share in likely)
         self.said.setText(predicted.note or "\n".join(figures))
 

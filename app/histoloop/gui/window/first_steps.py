@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,18 +13,20 @@ from histoloop.gui.kit.theme import THEMES
 from histoloop.gui.kit.widgets import Switch, button, label, row, set_role
 from histoloop.gui.window.welcome import NOTICE
 from histoloop.gui.work import tasks
-from histoloop.gui.work.background import LatestWorker
+from histoloop.gui.work.background import Worker
 from histoloop.gui.work.jobs import Job
 from histoloop.language import LANGUAGES, mark, spoken, tr
 from histoloop.workflows.doctor import in_words
 from histoloop.workflows.folders import FolderState, look_at_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.window.preferences import Preferences
+    from histoloop.gui.work.failure import Failure
     from histoloop.gui.work.jobs import JobRunner
+    from histoloop.workflows.doctor import Finding
 
 WIDTH_PX = 600
 LINES = 6
@@ -48,9 +49,11 @@ class FirstSteps(QDialog):
         preferences: Preferences,
         jobs: JobRunner,
         begin_five_steps: Callable[[], object],
+        show_problem: Callable[[str, str], object],
     ) -> None:
         super().__init__(parent)
-        self._settings, self._jobs, self._begin_five_steps = settings, jobs, begin_five_steps
+        self._settings, self._begin_five_steps, self._show_problem = settings, begin_five_steps, show_problem
+        self._open = True
         self._state: FolderState | None = None  # while it is being looked at
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("First steps"))
@@ -94,12 +97,10 @@ class FirstSteps(QDialog):
             self.buttons,
         ):
             _add(column, part)
-        self._worker = LatestWorker(self)
-        self._worker.done.connect(self._on_looked)
-        self._worker.failed.connect(lambda _topic, message: self._show(FolderState(False, message)))
+        self._worker = Worker(self)
         self.folder.textChanged.connect(self._look)
         self.finished.connect(self._on_finished)
-        self._examine()
+        self._examine(jobs)
         self._look()
         self.guided.setFocus()  # not the first button, whose frame would look like a choice
 
@@ -116,11 +117,17 @@ class FirstSteps(QDialog):
     def _look(self) -> None:
         self._state = None
         self.folder_said.setText("")
-        self._worker.request("folder", functools.partial(_looked, self._chosen()))
+        folder = self._chosen()
+        self._worker.request(
+            functools.partial(look_at_folder, folder),
+            on_done=functools.partial(self._on_looked, folder),
+            on_failed=lambda failure: self._show(FolderState(False, str(failure))),
+            topic="folder",
+        )
 
-    def _on_looked(self, _topic: str, result: object) -> None:
-        if isinstance(result, _Looked) and result.folder == self._chosen():
-            self._show(result.state)
+    def _on_looked(self, folder: Path, state: FolderState) -> None:
+        if folder == self._chosen():
+            self._show(state)
 
     def _show(self, state: FolderState) -> None:
         self._state = state
@@ -129,40 +136,36 @@ class FirstSteps(QDialog):
 
     # --- the machine --------------------------------------------------------------------------------------------------
 
-    def _examine(self) -> None:
-        jobs = self._jobs
-        self._job = Job("self-test", tr("Looking at this machine"), tasks.examine)
-        jobs.finished.connect(self._on_examined)
-        jobs.failed.connect(self._on_not_examined)
-        jobs.submit(self._job)
+    def _examine(self, jobs: JobRunner) -> None:
+        jobs.submit(
+            Job(
+                tr("Looking at this machine"),
+                tasks.examine,
+                on_done=self._on_examined,
+                on_failed=self._on_not_examined,
+                expendable=True,
+            )
+        )
 
-    def _on_examined(self, job: Job, findings: object) -> None:
-        if job is self._job and isinstance(findings, list):
+    def _on_examined(self, findings: Sequence[Finding]) -> None:
+        if self._open:
             self.machine.setText("\n".join(in_words(findings)))
 
-    def _on_not_examined(self, job: Job, message: str, advice: str) -> None:
-        if job is self._job:
-            self.machine.setText(f"{message} {advice}")
+    def _on_not_examined(self, failure: Failure) -> None:
+        self._show_problem(failure.message, failure.advice)
+        if self._open:
+            self.machine.setText(str(failure))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _on_finished(self, result: int) -> None:
+        self._open = False
         self._worker.stop()
         self._settings.set("first steps", True)
         if (self._state or look_at_folder(self._chosen())).usable:
             self._settings.set("projects", str(self._chosen()))
         if result == QDialog.DialogCode.Accepted:
             self._begin_five_steps()
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    folder: Path
-    state: FolderState
-
-
-def _looked(folder: Path) -> _Looked:
-    return _Looked(folder, look_at_folder(folder))
 
 
 def _language_heading() -> str:

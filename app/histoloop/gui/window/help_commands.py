@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from histoloop.gui.window.five_steps import FiveSteps
     from histoloop.gui.window.preferences import Preferences
     from histoloop.gui.work.session import Session
+    from histoloop.workflows.doctor import Finding
 
 
 class HelpCommands:
@@ -69,6 +70,7 @@ class HelpCommands:
             preferences=self._preferences,
             jobs=self._session.jobs,
             begin_five_steps=self.five_steps,
+            show_problem=self._show_problem,
         ).open()
 
     def leave_first_steps(self) -> bool:
@@ -99,8 +101,20 @@ class HelpCommands:
         dialogs.TextDialog(self._parent, title=tr("Keyboard shortcuts"), html=html).open()
 
     def examine_machine(self) -> None:
-        """Look at the machine in the background; the window shows what was found."""
-        self._session.jobs.submit(Job("doctor", tr("Looking at this machine"), tasks.examine))
+        """Examine the machine in the background, then show what was found."""
+        self._session.jobs.submit(
+            Job(
+                tr("Looking at this machine"),
+                tasks.examine,
+                on_done=self._show_findings,
+                on_failed=lambda failure: self._show_problem(failure.message, failure.advice),
+                expendable=True,
+            )
+        )
+
+    def _show_findings(self, findings: Sequence[Finding]) -> None:
+        html = dialogs.findings_html(findings)
+        dialogs.TextDialog(self._parent, title=tr("This machine"), html=html).open()
 
     def model_card(self) -> None:
         """Show the card of the current model."""

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from histoloop.gui.window import dialogs
-from histoloop.language import tr
+from histoloop.gui.work.jobs import Outcome, Place
 
 if TYPE_CHECKING:
     from histoloop.gui.panels.job_bar import JobBar
@@ -38,9 +37,7 @@ class JobControl(QObject):
         self._jobs.started.connect(self._on_started)
         self._jobs.progressed.connect(self._on_progressed)
         self._jobs.busy_changed.connect(self._on_busy_changed)
-        self._jobs.finished.connect(self._on_ended)
-        self._jobs.failed.connect(self._on_ended)
-        self._jobs.cancelled.connect(self._on_ended)
+        self._jobs.ended.connect(self._on_ended)
         self._bar.stop_asked.connect(self.cancel)
 
     def cancel(self) -> None:
@@ -50,27 +47,24 @@ class JobControl(QObject):
 
     def _on_started(self, job: Job) -> None:
         self._bar.begin(job.title)
-        if job.kind == "retrain":
+        if job.place is Place.TRAINING:
             self._training.begin()
             self._tabs.bring_up(self._tabs.training)
         self.changed.emit()
 
     def _on_progressed(self, job: Job, step: Progress) -> None:
         self._bar.show_step(step)
-        if job.kind == "retrain" and step.figures:
+        if job.place is Place.TRAINING and step.figures:
             self._training.add_figures(step.figures)
 
-    def _on_ended(self, job: Job, result: object = None, _advice: str = "") -> None:
-        if job.kind == "retrain":
-            self._training.end(stopped=result is None or isinstance(result, str))
+    def _on_ended(self, job: Job, outcome: Outcome) -> None:
+        if job.place is Place.TRAINING:
+            self._training.end(stopped=outcome is not Outcome.DONE)
             self.trained.emit()
             self._tabs.bring_up(self._tabs.training)
-        elif job.kind == "ask" and (shown := self._queue.shown_ids()):
+        elif job.place is Place.QUESTIONS and (shown := self._queue.shown_ids()):
             self._tabs.bring_up(self._tabs.questions)
             self._queue.select(shown[0])
-        elif job.kind == "doctor" and isinstance(result, list):
-            html = dialogs.findings_html(result)
-            dialogs.TextDialog(self._tabs.window(), title=tr("This machine"), html=html).open()
 
     def _on_busy_changed(self, busy: bool) -> None:
         if not busy:

@@ -42,10 +42,10 @@ from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import NOTICE, Welcome
 from histoloop.gui.window.work_tabs import WorkTabs
+from histoloop.gui.work.jobs import Place
 from histoloop.gui.work.session import Session
 from histoloop.language import tr
 from histoloop.workflows.about import releases_page
-from histoloop.workflows.contents.rounds import lessons
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -60,8 +60,6 @@ TITLE = "HistoLoop"
 SIZE_PX = (1480, 920)
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
-NOTHING_LOST = ("self-test", "doctor")
-"""Kinds of jobs that end with the window unasked."""
 TOOLBAR = ("add_slides", "predict", "ask", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap", "compare")
 
@@ -245,6 +243,7 @@ class MainWindow(QMainWindow):
     def _connect_session(self) -> None:
         session = self.session
         session.project_changed.connect(self._on_project_changed)
+        session.slides_changed.connect(self.loop_control.refresh)
         session.queries_changed.connect(self._show_queries)
         session.models_changed.connect(self._show_training)
         session.problem.connect(self.banner.show_problem)
@@ -359,18 +358,17 @@ class MainWindow(QMainWindow):
         return self.slide_control.history if self.viewer.annotating is None else self.paint_control.history
 
     def _update_actions(self) -> None:
-        """Enable what can be done now."""
-        session, there = self.session, set()
-        project = session.project
+        """Enable what can be done now. This runs with every stroke: it asks the project nothing."""
+        there = set()
         painting = self.viewer.annotating is not None
-        jobs = session.jobs.unfinished
-        kinds = {job.kind for job in jobs}
-        if project is not None:
+        jobs = self.session.jobs.unfinished
+        at_work = {job.place for job in jobs}
+        if self.session.project is not None:
             slides = self.slides_panel.list.count() > 0
-            enough = lessons(project).suffice(session.how.learn_from)
             there |= {"project"} | ({"slides"} if slides else set())
-            there |= {"annotated"} if enough and "retrain" not in kinds else set()
-            there |= {"candidate"} if session.candidate() is not None and "retrain" not in kinds else set()
+            if Place.TRAINING not in at_work:
+                there |= {"annotated"} if self.loop_control.can_train else set()
+                there |= {"candidate"} if self.loop_control.can_decide else set()
             there |= {"question"} if painting or self.queue_panel.current_id() is not None else set()
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"painting"} if painting else set()
@@ -381,7 +379,7 @@ class MainWindow(QMainWindow):
         self.actions_.update(there)
         for name in ("model", "drawing"):
             self.actions_.submenus[name].setEnabled("project" in there)
-        self.queue_panel.set_can_ask("slides" in there and "ask" not in kinds)
+        self.queue_panel.set_can_ask("slides" in there and Place.QUESTIONS not in at_work)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -397,7 +395,7 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask when work would be lost; remember the window; let go of everything."""
-        job = next((job for job in self.session.jobs.unfinished if job.kind not in NOTHING_LOST), None)
+        job = next((job for job in self.session.jobs.unfinished if not job.expendable), None)
         if job is not None and not self._may_stop(job):
             event.ignore()
             return
