@@ -6,12 +6,12 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QDialog, QPushButton
 
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.window.about import NO_TEXT, WAITING, AboutDialog
 from histoloop.gui.window.first_steps import LOOKING, FirstSteps
-from histoloop.gui.window.five_steps import STEPS
+from histoloop.gui.window.five_steps import STEPS, FiveSteps
 from histoloop.workflows import about
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 240_000
+
+
+def buttons_of_step(strip: FiveSteps) -> list[QPushButton]:
+    """The buttons that can be seen, besides those that go from step to step."""
+    going = (strip.back, strip.next, strip.close_button)
+    return [button for button in strip.findChildren(QPushButton) if button.isVisible() and button not in going]
 
 
 @pytest.fixture
@@ -110,14 +116,14 @@ def test_the_steps_stay_on_the_project_that_is_open_and_do_what_they_say(opened:
     assert opened.session.project.folder == folder
     for number, step in enumerate(STEPS):
         assert strip.title.text() == f"{number + 1} of 5   {step.title}"
-        shown = [made for several in strip._doing for made in several if made.isVisible()]
+        shown = buttons_of_step(strip)
         assert [made.isEnabled() for made in shown] == [opened.actions_[name].isEnabled() for name in step.actions]
         strip.next.click()
     assert not strip.isVisible()
     opened.actions_["five_steps"].trigger()
     strip.next.click()
     strip.back.click()
-    masks = next(made for made in strip._doing[0] if made.isVisible())
+    masks = buttons_of_step(strip)[0]
     before = opened.overlay_panel.masks.isChecked()
     masks.click()
     assert opened.overlay_panel.masks.isChecked() is not before
@@ -146,7 +152,7 @@ def test_the_page_about_the_program_lists_packages_with_licences(window: MainWin
 
 
 def test_new_versions_are_offered_only_where_a_publisher_has_set_the_page(
-    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from histoloop.gui.window import help_commands, main_window
     from histoloop.gui.window.main_window import MainWindow
@@ -162,7 +168,7 @@ def test_new_versions_are_offered_only_where_a_publisher_has_set_the_page(
     assert visited == []
     other.actions_["new_version"].trigger()
     assert visited == [page]
-    other.close()
+    delete_window(other)
 
 
 def test_a_home_that_cannot_be_written_is_told(window: MainWindow, tmp_path: Path) -> None:

@@ -73,7 +73,9 @@ def bracketed(english: None) -> None:
 
 
 @pytest.fixture
-def program(qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, english: None) -> Iterator[Program]:
+def program(
+    qapp: QApplication, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, english: None
+) -> Iterator[Program]:
     """The program with its window open, in English."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
@@ -89,8 +91,7 @@ def program(qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     program = Program(qapp, settings)
     program.open_window()
     yield program
-    program.window.session.jobs.shut_down()
-    program.window.close()
+    delete_window(program.window)
     settings.set("language", ENGLISH.code)
     speak_as_chosen(qapp, settings)
 

@@ -217,7 +217,7 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
         assert all(slide.predicted for slide in project.slides())
 
 
-def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, tmp_path: Path, qtbot) -> None:
+def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, delete_window, tmp_path: Path) -> None:
     from histoloop.gui.window.main_window import MainWindow
 
     window.preferences.set_theme("dark")
@@ -225,10 +225,10 @@ def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, 
     window.actions_["predict_added"].trigger()
     window.close()
     again = MainWindow(Settings(tmp_path / "settings.ini"))
-    qtbot.addWidget(again)
     assert again.annotation_panel.brush.value() == 77
     assert again.actions_["theme_dark"].isChecked()
     assert not again.session.predict_added
+    delete_window(again)
 
 
 def test_a_project_opens_on_the_slide_that_was_shown_last(opened: MainWindow, project_folder: Path, qtbot) -> None:

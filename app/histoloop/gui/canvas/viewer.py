@@ -144,6 +144,11 @@ class SlideViewer(QWidget):
         self._shown = None
         self._request_detail()
 
+    @property
+    def overlay_style(self) -> OverlayStyle:
+        """How masks and maps are laid over, while no region is painted."""
+        return self._style
+
     def set_style(self, style: OverlayStyle) -> None:
         """Change how masks and maps are laid over; nothing is predicted again."""
         self._style = style
