@@ -9,7 +9,10 @@ import pytest
 
 from histoloop.threads import wait_without_spinning
 
-wait_without_spinning()  # before any test module loads torch
+# before any test module loads torch
+wait_without_spinning()
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: each of them has a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
