@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from histoloop.threads import wait_without_spinning
 
 wait_without_spinning()  # before any test module loads torch
+_HOME = tempfile.TemporaryDirectory(prefix="histoloop-tests-")
+os.environ["HISTOLOOP_HOME"] = _HOME.name  # the log and settings of whoever runs the tests stay as they are
 
 
 @pytest.fixture(scope="session")
