@@ -19,8 +19,19 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """A command of this name; `run` carries it out and gives the exit code."""
     parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-    parser.set_defaults(command=run)
+    parser.add_argument("--verbose", action="store_true", help="show what is logged on standard error as well")
+    parser.set_defaults(command=run, command_name=name)
     return parser
+
+
+def logged_settings(options: argparse.Namespace) -> dict[str, object]:
+    """The options that the log may name: numbers, switches and choices; no paths, names or texts."""
+    chosen = {"strategy", "device", "by", "language", "learn_from", "pace", "outputs", "split", "layer", "preset"}
+    return {
+        name: value
+        for name, value in vars(options).items()
+        if (isinstance(value, int | float) and value is not False) or (isinstance(value, str) and name in chosen)
+    }
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

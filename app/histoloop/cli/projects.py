@@ -100,8 +100,13 @@ def add_commands(commands: Commands) -> None:
 
     doctor = add_command(commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; say what to do")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.add_argument(
+        "--report", type=Path, metavar="FILE", help="write a report for support: versions, this machine and the log"
+    )
 
-    commands.add_parser("probe-opengl").set_defaults(command=_probe_opengl)  # for doctor; without help, so not listed
+    commands.add_parser("probe-opengl").set_defaults(
+        command=_probe_opengl, command_name=None
+    )  # for doctor; without help, so not listed
 
 
 # --- each imports what it needs, so that --help stays quick --------------------------------------------------------
@@ -250,6 +255,11 @@ def _tour(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from histoloop.workflows.doctor import examine
 
+    if options.report:
+        from histoloop.workflows.support_report import save_support_report
+
+        print(f"{run(save_support_report(options.report))} written")
+        return OK
     findings = examine()
     if options.json:
         print(json.dumps([finding.as_json() for finding in findings], indent=2))
