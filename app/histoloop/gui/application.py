@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trouble = _write_log(paths.user_data() / "logs")
     program = Program(application, settings)
     window = program.open_window()
-    sys.excepthook = _Teller(program)
+    sys.excepthook = _ErrorReporter(program)
     application.file_asked.connect(lambda path: program.window.opening.named([path]))
     splash.finish(window)
     watch.note("window_s")
@@ -124,7 +124,7 @@ class Program:
 
 
 class Application(QApplication):
-    """The application object; hears of files that were double-clicked where the system tells by an event (macOS)."""
+    """The application object; hears of files that were double-clicked where the system sends an event (macOS)."""
 
     file_asked = Signal(Path)
 
@@ -194,8 +194,8 @@ class _StartWatch:
         self.seconds[event] = round(time.time() - self._started, 2)
 
 
-class _Teller:
-    """Logs errors that nobody caught and tells the user, instead of ending the program."""
+class _ErrorReporter:
+    """Logs errors that nobody caught and shows them, instead of ending the program."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
