@@ -34,7 +34,7 @@ def first(window: MainWindow, qtbot) -> Iterator[FirstSteps]:
     """The dialog with its folder looked at."""
     window.help_commands.first_steps()
     (dialog,) = window.findChildren(FirstSteps)
-    qtbot.waitUntil(lambda: bool(dialog.folder_said.text()))
+    qtbot.waitUntil(lambda: bool(dialog.folder_state.text()))
     yield dialog
     window.session.jobs.shut_down()
 
@@ -68,7 +68,7 @@ def test_a_theme_is_seen_at_once_and_kept(window: MainWindow, first: FirstSteps)
 
 def test_new_projects_go_where_it_was_said(window: MainWindow, first: FirstSteps, tmp_path: Path, qtbot) -> None:
     first.folder.setText(str(tmp_path / "elsewhere"))
-    qtbot.waitUntil(lambda: "free there" in first.folder_said.text())
+    qtbot.waitUntil(lambda: "free there" in first.folder_state.text())
     first.reject()
     assert window.settings.projects == tmp_path / "elsewhere"
     assert not (tmp_path / "elsewhere").exists()
@@ -88,8 +88,8 @@ def test_a_folder_that_cannot_be_used_is_told_and_not_taken_over(
     before = window.settings.projects
     (tmp_path / "file").write_text("", encoding="utf-8")
     first.folder.setText(str(tmp_path / "file"))
-    qtbot.waitUntil(lambda: "is a file" in first.folder_said.text())
-    assert first.folder_said.objectName() == "bad"
+    qtbot.waitUntil(lambda: "is a file" in first.folder_state.text())
+    assert first.folder_state.objectName() == "bad"
     first.reject()
     assert window.settings.projects == before
 

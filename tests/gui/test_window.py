@@ -208,6 +208,8 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
     with Project.open(project_folder) as project:
         assert project.model(candidate.model_id).status is ModelStatus.ROLLED_BACK
         assert project.current_model().id == project.base_model().id
+    pace = panel.options.pace
+    pace.setCurrentIndex(pace.findData("quick"))
     painting.session.retrain(epochs=1)
     qtbot.waitUntil(lambda: idle(painting), timeout=JOB_MS)
     kept = painting.session.candidate().model_id

@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace, watch: _StartWatch, trouble: OSError | Non
     watch.note("splash_s")
     program = Program(application, settings)
     window = program.open_window()
-    sys.excepthook = _Teller(program)
+    sys.excepthook = _ErrorReporter(program)
     application.file_asked.connect(lambda path: program.window.opening.named([path]))
     splash.finish(window)
     watch.note("window_s")
@@ -130,7 +130,7 @@ class Program:
 
 
 class Application(QApplication):
-    """The application object; hears of files that were double-clicked where the system tells by an event (macOS)."""
+    """The application object; hears of files that were double-clicked where the system sends an event (macOS)."""
 
     file_asked = Signal(Path)
 
@@ -186,8 +186,8 @@ class _StartWatch:
         self.seconds[event] = round(time.time() - self._started, 2)
 
 
-class _Teller:
-    """Logs errors that nobody caught and tells the user, instead of ending the program."""
+class _ErrorReporter:
+    """Logs errors that nobody caught and shows them, instead of ending the program."""
 
     def __init__(self, program: Program) -> None:
         self._program = program

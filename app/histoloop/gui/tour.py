@@ -280,14 +280,14 @@ class _Tour:
         mask_class = project.scheme.mask_names[int(max(1, truth.max())) - 1]
         label = next(label.name for label in project.scheme.labels if label.mask == mask_class)
         window.slide_control.label([slide.id], label)
-        while panel.said()[0] != label:
+        while panel.assessment()[0] != label:
             window.actions_["next_label"].trigger()
         for _step in range(max(1, round(float(np.mean(truth > 0)) * 100 / STEP_PERCENT))):
             window.actions_["size_more"].trigger()
         self.wait(lambda: panel.saved.text() == tr("Saved"), "label and size to be saved")
         self.settle()
         self.picture("said", "The label of a slide, label and size of a region, and no mask")
-        window.actions_["save_said"].trigger()
+        window.actions_["save_without_mask"].trigger()
         self.wait(lambda: _active_id(window) != active.record.id, "the region to be finished")
         said = [record for record in project.finished_annotations() if not record.has_mask]
         self.figures["regions with label and size alone"] = len(said)
@@ -340,7 +340,7 @@ class _Tour:
         window = self.window
         window.help_commands.first_steps()
         (first,) = window.findChildren(FirstSteps)
-        self.wait(lambda: first.machine.text() != tr(LOOKING) and first.folder_said.text(), "the first steps")
+        self.wait(lambda: first.machine.text() != tr(LOOKING) and first.folder_state.text(), "the first steps")
         self.picture("first-steps", "What a first start asks and says", of=first)
         first.accept()
         self.settle()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SceneOpener(QObject):
-    """Shows slides of a project in a viewer; `shown` tells the slide once it is there."""
+    """Shows slides of a project in a viewer; `shown` is emitted with the slide once it is there."""
 
     shown = Signal(int)
     failed = Signal(str)

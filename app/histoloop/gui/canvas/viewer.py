@@ -214,7 +214,7 @@ class SlideViewer(QWidget):
     # --- queries ----------------------------------------------------------------------------------------------------
 
     def show_queries(self, boxes: Sequence[QueryBox]) -> None:
-        """Outline queried regions; a click into one is told by `query_clicked`."""
+        """Outline queried regions; a click into one emits `query_clicked`."""
         self._overlay.boxes = tuple(boxes)
         self._overlay.update()
 
@@ -242,7 +242,7 @@ class SlideViewer(QWidget):
         self.refresh()
 
     def end_annotation(self) -> None:
-        """Leave the region; what was painted was told by `patch_painted`."""
+        """Leave the region; what was painted was emitted by `patch_painted`."""
         if self._region is None:
             return
         self.set_tool("pan")
@@ -309,11 +309,11 @@ class SlideViewer(QWidget):
         self.patch_painted.emit(patch)
 
     def _on_paint(self, _event: object) -> None:
-        # napari tells of a stroke before it has written its last pixels in some tools: look after it is done.
+        # napari reports a stroke before it has written its last pixels in some tools: look after it is done.
         QTimer.singleShot(0, self._commit)
 
     def _commit(self) -> None:
-        """Tell of what changed since the last time."""
+        """Emit what changed since the last time."""
         if self._region is None or self._saved_mask is None:
             return
         after = difference_patch(self._saved_mask, np.asarray(self._labels.data))

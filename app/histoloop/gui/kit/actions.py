@@ -94,7 +94,7 @@ class Actions:
         return self._by_name[name]
 
     def connect_all(self, targets: Any) -> None:
-        """Let the actions do what their rows say, to the targets that the table was written for."""
+        """Let the actions do what their rows hold, to the targets that the table was written for."""
         for spec in self._specs:
             if spec.switches is not None:
                 self[spec.name].toggled.connect(functools.partial(spec.switches, targets))
@@ -143,7 +143,7 @@ class Actions:
 
 
 def _without_checked(deed: Callable[[], object]) -> Callable[[bool], None]:
-    """A slot for `triggered`, which also says whether the action is checked."""
+    """A slot for `triggered`, which also passes whether the action is checked."""
 
     def slot(_checked: bool) -> None:
         deed()

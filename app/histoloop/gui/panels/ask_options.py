@@ -57,7 +57,7 @@ class HowToAsk:
 
 
 class AskOptions(QWidget):
-    """Shows and tells how to ask; `ask_asked` when the user wants to be asked now."""
+    """Shows and emits how to ask; `ask_asked` when the user wants to be asked now."""
 
     changed = Signal(object)
     ask_asked = Signal(str, int)
@@ -119,7 +119,7 @@ class AskOptions(QWidget):
         )
 
     def take(self, how: HowToAsk) -> None:
-        """Show what was chosen before, without telling."""
+        """Show what was chosen before, without emitting."""
         blockers = [QSignalBlocker(box) for box in (self.strategy, self.count, self.side, self.share)]
         self.strategy.setCurrentIndex(self.strategy.findData(how.strategy))
         self.count.setValue(how.count)
@@ -193,10 +193,10 @@ def _advice_text(advised: Advised, chosen: str, *, explained: bool) -> str:
         return f'{escape(advised.text)} <a href="why">{tr("Less")}</a>'
     share = _percent(advised.share)
     if chosen == advised.strategy:
-        said = tr("The papers would too, with {share} annotated.", share=share)
+        text = tr("The papers would too, with {share} annotated.", share=share)
     else:
-        said = tr(ADVICE[advised.strategy], share=share)
-    return f'{escape(said)} <a href="why">{tr("Why?")}</a>'
+        text = tr(ADVICE[advised.strategy], share=share)
+    return f'{escape(text)} <a href="why">{tr("Why?")}</a>'
 
 
 def _percent(share: float) -> str:

@@ -28,7 +28,7 @@ _ID = Qt.ItemDataRole.UserRole
 
 
 class QueuePanel(Panel):
-    """Tells what the user wants to be asked and which question is opened or skipped."""
+    """Emits what the user wants to be asked and which question is opened or skipped."""
 
     ask_asked = Signal(str, int)
     query_selected = Signal(int)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
     from histoloop.workflows.doctor import Finding
 
-SAID_LINES = 4
+NOTE_LINES = 4
 MPP_CHOICES = mark("A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel.")
 
 
@@ -85,17 +85,17 @@ class NewProjectDialog(QDialog):
             self.place.setText(chosen)
 
     def _check(self) -> None:
-        said = ""
+        problem = ""
         if not self.name.text().strip() or not self.place.text().strip():
-            said = tr("Give the project a name and a place.")
+            problem = tr("Give the project a name and a place.")
         elif (self.folder() / "project.db").exists():
-            said = tr("There is a project in {folder} already.", folder=self.folder())
-        self.problem.setText(said)
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not said)
+            problem = tr("There is a project in {folder} already.", folder=self.folder())
+        self.problem.setText(problem)
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not problem)
 
 
 class OpenSlidesDialog(QDialog):
-    """Where slides go that were opened from outside: a new project, one used before, or one to be looked for."""
+    """Where slides go that were opened from outside: a new project, one used before, or one to be searched for."""
 
     def __init__(self, parent: QWidget | None, *, slides: Sequence[Path], projects: Sequence[Path]) -> None:
         super().__init__(parent)
@@ -142,7 +142,7 @@ class OpenSlidesDialog(QDialog):
 
 
 class AddModelDialog(QDialog):
-    """A model that comes with the program, or one in a folder; says at once when it does not fit the project."""
+    """A model that comes with the program, or one in a folder; refused at once when it does not fit the project."""
 
     def __init__(self, parent: QWidget | None, *, project: Project, place: str) -> None:
         super().__init__(parent)
@@ -155,9 +155,9 @@ class AddModelDialog(QDialog):
             self.model.addItem(load_card(folder).title, str(folder))
         browse = button(tr("From a folder…"))
         browse.clicked.connect(self._browse)
-        self.said = label(role="muted", wrap=True)
-        self.said.setMinimumHeight(SAID_LINES * self.said.fontMetrics().lineSpacing())
-        self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.note = label(role="muted", wrap=True)
+        self.note.setMinimumHeight(NOTE_LINES * self.note.fontMetrics().lineSpacing())
+        self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText(tr("Add model"))
         self.buttons.accepted.connect(self.accept)
@@ -165,7 +165,7 @@ class AddModelDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(label(tr("Which model shall draw masks in this project?"), role="heading", wrap=True))
         layout.addLayout(row(self.model, browse, stretch=0))
-        layout.addWidget(self.said)
+        layout.addWidget(self.note)
         layout.addWidget(label(tr("It is copied into the project. The model in use stays."), role="muted", wrap=True))
         layout.addWidget(self.buttons)
         self.model.currentIndexChanged.connect(lambda _index: self._check())
@@ -187,7 +187,7 @@ class AddModelDialog(QDialog):
             self.choose(Path(chosen))
 
     def _check(self) -> None:
-        fits, said = False, tr("There is no model to choose: take one from a folder.")
+        fits, note = False, tr("There is no model to choose: take one from a folder.")
         if self.model.count():
             try:
                 card = check_new_model(self._project, self.source())
@@ -195,11 +195,11 @@ class AddModelDialog(QDialog):
                 made_for = tr(
                     "Draws {classes}, made for {mpp:g} \N{MICRO SIGN}m per pixel.", classes=classes, mpp=card.mpp
                 )
-                fits, said = True, made_for
+                fits, note = True, made_for
             except HistoLoopError as error:
-                said = f"{error.message} {error.advice}"
-        self.said.setText(said)
-        set_role(self.said, "muted" if fits else "bad")
+                note = f"{error.message} {error.advice}"
+        self.note.setText(note)
+        set_role(self.note, "muted" if fits else "bad")
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(fits)
 
 
@@ -223,7 +223,7 @@ def _both(first: str, second: str) -> str:
 
 
 class ResolutionDialog(QDialog):
-    """Micrometres per pixel of slides that do not say, or that say it wrongly."""
+    """Micrometres per pixel of slides that do not state it, or state it wrongly."""
 
     def __init__(self, parent: QWidget | None, *, names: Sequence[str], mpp: float | None) -> None:
         super().__init__(parent)

@@ -54,7 +54,7 @@ class FirstSteps(QDialog):
         super().__init__(parent)
         self._settings, self._begin_five_steps, self._show_problem = settings, begin_five_steps, show_problem
         self._open = True
-        self._state: FolderState | None = None  # while it is being looked at
+        self._state: FolderState | None = None  # while it is being checked
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("First steps"))
         self.setMinimumWidth(WIDTH_PX)
@@ -67,7 +67,7 @@ class FirstSteps(QDialog):
         self.folder = QLineEdit(str(self._settings.projects))
         browse = button(tr("Browse…"))
         browse.clicked.connect(self._browse)
-        self.folder_said = label(role="muted", wrap=True)
+        self.folder_state = label(role="muted", wrap=True)
         self.machine = label(tr(LOOKING), role="muted", wrap=True)
         self.machine.setMinimumHeight(LINES * self.machine.fontMetrics().lineSpacing())
         self.machine.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -91,17 +91,17 @@ class FirstSteps(QDialog):
             self.theme,
             label(tr("New projects go to"), role="heading"),
             row(self.folder, browse, stretch=0),
-            self.folder_said,
+            self.folder_state,
             label(tr("This machine"), role="heading"),
             self.machine,
             self.buttons,
         ):
             _add(column, part)
         self._worker = Worker(self)
-        self.folder.textChanged.connect(self._look)
+        self.folder.textChanged.connect(self._check)
         self.finished.connect(self._on_finished)
         self._examine(jobs)
-        self._look()
+        self._check()
         self.guided.setFocus()  # not the first button, whose frame would look like a choice
 
     def _browse(self) -> None:
@@ -114,25 +114,25 @@ class FirstSteps(QDialog):
 
     # --- the folder ---------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._state = None
-        self.folder_said.setText("")
+        self.folder_state.setText("")
         folder = self._chosen()
         self._worker.request(
             functools.partial(look_at_folder, folder),
-            on_done=functools.partial(self._on_looked, folder),
+            on_done=functools.partial(self._on_checked, folder),
             on_failed=lambda failure: self._show(FolderState(False, str(failure))),
             topic="folder",
         )
 
-    def _on_looked(self, folder: Path, state: FolderState) -> None:
+    def _on_checked(self, folder: Path, state: FolderState) -> None:
         if folder == self._chosen():
             self._show(state)
 
     def _show(self, state: FolderState) -> None:
         self._state = state
-        self.folder_said.setText(state.said)
-        set_role(self.folder_said, "muted" if state.usable else "bad")
+        self.folder_state.setText(state.said)
+        set_role(self.folder_state, "muted" if state.usable else "bad")
 
     # --- the machine --------------------------------------------------------------------------------------------------
 
@@ -170,8 +170,8 @@ class FirstSteps(QDialog):
 
 def _language_heading() -> str:
     """'Language' in the language spoken, and in English for who does not read that."""
-    said = tr(LANGUAGE)
-    return said if said == LANGUAGE else f"{said} / {LANGUAGE}"
+    heading = tr(LANGUAGE)
+    return heading if heading == LANGUAGE else f"{heading} / {LANGUAGE}"
 
 
 def _add(column: QVBoxLayout, part: QWidget | QLayout) -> None:

@@ -1,4 +1,4 @@
-"""The loop in five steps: a strip above the slide that says what comes next and does it on a click."""
+"""The loop in five steps: a strip above the slide that shows what comes next and does it on a click."""
 
 from __future__ import annotations
 

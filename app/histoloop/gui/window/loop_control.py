@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.gui.panels.ask_options import HowToAsk, how_to_ask
-from histoloop.gui.panels.learn_options import how_to_learn
+from histoloop.gui.panels.training_options import how_to_learn
 from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.language import tr
 from histoloop.workflows.contents.budget import advised
@@ -32,7 +32,7 @@ HOW_TO_ASK, HOW_TO_LEARN = "how to ask", "how to learn"
 class LoopControl(QObject):
     """Wires the panels of questions and of training to the session.
 
-    `changed` tells that another way to learn was chosen, `slide_wanted` that a slide is to be shown.
+    `changed`: another learning setup was chosen; `slide_wanted`: a slide is to be shown.
     """
 
     changed = Signal()

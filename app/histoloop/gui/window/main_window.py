@@ -293,7 +293,7 @@ class MainWindow(QMainWindow):
         self.restoreState(self.settings.bytes("state"), LAYOUT)
 
     def _on_pane_opened(self, pane: MaskPane) -> None:
-        """Wire what a canvas tells besides its masks."""
+        """Wire what a canvas emits besides its masks."""
         self.question_control.connect_pane(pane)
         pane.opener.failed.connect(lambda message: self.banner.show_problem(message, ""))
         pane.viewer.render_failed.connect(lambda message: self.banner.show_problem(message, ""))
@@ -373,7 +373,7 @@ class MainWindow(QMainWindow):
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"painting"} if painting else set()
         there |= {"work"} if jobs else set()
-        there |= {"said"} if painting and self.paint_control.said != (None, None) else set()
+        there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
         self.actions_.update(there)

@@ -62,7 +62,7 @@ class SlideControl(QObject):
     # --- what is shown ------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
-        """List the slides, and show one where none is shown: the last one that was looked at."""
+        """List the slides, and show one where none is shown: the last one that was shown before."""
         project = self._session.project
         if project is None:
             return

@@ -27,7 +27,7 @@ class _Request:
 
 
 class Worker(QObject):
-    """Runs what is requested on a thread of its own, in order; each request says what becomes of its result.
+    """Runs what is requested on a thread of its own, in order; each request has what becomes of its result with it.
 
     `on_done` and `on_failed` are called on the thread that this object lives in.
     """

@@ -36,7 +36,7 @@ def predict(
 
 
 def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "auto") -> Work[PredictedSlide]:
-    """Predict a slide that is in no project; `mpp` is used where the file does not say."""
+    """Predict a slide that is in no project; `mpp` is used where the file does not state it."""
     from histoloop.slides.reader import open_slide
     from histoloop.workflows.prediction.loaded_model import open_model
     from histoloop.workflows.prediction.predict_slide import predict_slide
@@ -96,9 +96,9 @@ def save_report(path: Path) -> Work[Path]:
 
 
 def examine() -> Work[list[Finding]]:
-    """Look at the machine."""
+    """Examine the machine."""
     from histoloop.progress import Progress
-    from histoloop.workflows.doctor import examine as look
+    from histoloop.workflows.doctor import examine as found
 
     yield Progress(tr("Looking at this machine"), 0, 1)
-    return look()
+    return found()
