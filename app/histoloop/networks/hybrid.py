@@ -58,11 +58,6 @@ class Hybrid(SlideNetwork):
         self.classifier.requires_grad_(False)
         self.classifier.eval()
 
-    def thaw_classifier(self) -> None:
-        """Let the classifier learn again."""
-        self.classifier_frozen = False
-        self.classifier.requires_grad_(True)
-
     def train(self, mode: bool = True) -> Self:
         """As in torch, except that a frozen classifier stays in evaluation mode."""
         super().train(mode)

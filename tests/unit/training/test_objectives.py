@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from histoloop.errors import DataError
 from histoloop.losses import jia
-from histoloop.losses.size import map_entropy, predicted_sizes, upsampled_log_probabilities
+from histoloop.losses.size import map_entropy, mean_probabilities, upsampled_log_probabilities
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
 from histoloop.networks.minmax import MinMax
@@ -175,11 +175,12 @@ def test_an_objective_of_one_label_refuses_tiles_with_several(settings: Objectiv
 def test_sizes_are_taught_by_eq_4_13() -> None:
     made, batch = network("l2", stride=16).eval(), batch_of(tile(0), tile(1, size=0.7))
     scores_BC, maps_BKHW = (found.detach() for found in made.look(normalise(batch.tiles_BCHW, **COLOURS)))
-    found_BK = predicted_sizes(maps_BKHW, size=(64, 64))
+    log_BKHW = upsampled_log_probabilities(maps_BKHW, size=(64, 64))
+    found_BK = mean_probabilities(log_BKHW)
     wanted_BK = torch.tensor([[0.25, 0.0, 0.75], [0.0, 0.7, 0.3]])  # a quarter by its mask, 0.7 as given
     l_c = functional.cross_entropy(scores_BC, batch.labels_B)
     l_s = ((found_BK - wanted_BK) ** 2).sum(dim=1).mean()
-    l_e = map_entropy(upsampled_log_probabilities(maps_BKHW, size=(64, 64))).mean()
+    l_e = map_entropy(log_BKHW).mean()
     expected = (l_c + 10 * l_s + 0.1 * l_e) / 11.1
     assert loss_of(objective_of("l2", made), batch) == pytest.approx(float(expected), rel=1e-5)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +13,16 @@ from scipy.special import log_softmax
 from histoloop.network_config import NetworkConfig
 from histoloop.networks.backbones import build_backbone
 from histoloop.networks.hybrid import Hybrid
-from histoloop.training.frozen import fit_linear_head, pooled_features
 from histoloop.training.outputs import normalise
+
+_spec = importlib.util.spec_from_file_location(
+    "self_supervised", Path(__file__).resolve().parents[2] / "benchmarks" / "self_supervised.py"
+)
+assert _spec is not None
+assert _spec.loader is not None
+_benchmark = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_benchmark)
+fit_linear_head, pooled_features = _benchmark.fit_linear_head, _benchmark.pooled_features
 
 CPU = torch.device("cpu")
 COLOURS = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.25, 0.3)}
