@@ -32,11 +32,11 @@ from scipy.optimize import minimize
 
 from histoloop.acquisition.svm import fit_linear_svm
 from histoloop.networks.backbones import Backbone, build_backbone
+from histoloop.networks.colours import Colours
 from histoloop.progress import finish
 from histoloop.threads import wait_without_spinning
-from histoloop.training.datasets import DataSet, colour_statistics, read_dataset
+from histoloop.training.datasets import DataSet, measured_colours, read_dataset
 from histoloop.training.metrics import accuracy, balanced_accuracy
-from histoloop.training.outputs import normalise
 from histoloop.training.pretrained import colours_of, start_backbone
 from histoloop.workflows.retraining.pretrain import pretrain_on_dataset
 
@@ -95,9 +95,9 @@ def measure(start: str, dataset: DataSet, results: Path, data: Path, *, seeds: l
     if done.exists():
         return
     began = time.monotonic()
-    backbone, (mean, std), about = _backbone(start, dataset, results, data, epochs=epochs)
+    backbone, colours, about = _backbone(start, dataset, results, data, epochs=epochs)
     tiles = [[tile.pixels for tile in part] for part in (dataset.training, dataset.validation)]
-    known, unseen = (pooled_features(backbone, part, mean=mean, std=std, device=CPU) for part in tiles)
+    known, unseen = (pooled_features(backbone, part, colours=colours, device=CPU) for part in tiles)
     centre, width = known.mean(axis=0), known.std(axis=0) + 1e-6
     known, unseen = (known - centre) / width, (unseen - centre) / width
     rows = [row for budget in BUDGETS for seed in seeds for row in _rows(dataset, known, unseen, budget, seed)]
@@ -110,17 +110,16 @@ def measure(start: str, dataset: DataSet, results: Path, data: Path, *, seeds: l
 
 def _backbone(
     start: str, dataset: DataSet, results: Path, data: Path, *, epochs: int
-) -> tuple[Backbone, tuple[tuple[float, ...], tuple[float, ...]], dict[str, object]]:
+) -> tuple[Backbone, Colours, dict[str, object]]:
     torch.manual_seed(0)
     backbone = build_backbone(REFERENCE if start == "imagenet" else BACKBONE)
-    mean, std = colour_statistics(dataset.training)
-    colours = (tuple(mean), tuple(std))
+    colours = measured_colours([tile.pixels for tile in dataset.training])
     if start == "random":
         _take_statistics(backbone, dataset, colours)
         return backbone, colours, {}
     if start == "imagenet":
         finish(start_backbone(backbone, REFERENCE, str(data / "weights" / "mobilenet_v2-imagenet.safetensors")))
-        return backbone, (MIDDLE, MIDDLE), {}
+        return backbone, Colours(MIDDLE, MIDDLE), {}
     weights, log = results / "simsiam.safetensors", results / "pretraining.jsonl"
     if not weights.exists():
         recipe = results / "reduced-pretrain.toml"
@@ -149,7 +148,7 @@ def _keep(step: Progress, log: Path) -> None:
 
 
 @torch.no_grad()
-def _take_statistics(backbone: Backbone, dataset: DataSet, colours: tuple[tuple[float, ...], ...]) -> None:
+def _take_statistics(backbone: Backbone, dataset: DataSet, colours: Colours) -> None:
     """Let the batch norms measure the training part; no weight changes."""
     for module in backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -158,7 +157,7 @@ def _take_statistics(backbone: Backbone, dataset: DataSet, colours: tuple[tuple[
     order = np.random.default_rng(0).permutation(len(dataset.training))
     for part in np.array_split(order, len(order) // 64):
         pixels = np.stack([dataset.training[index].pixels for index in part])
-        backbone(normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255, *colours))
+        backbone(colours.normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255))
 
 
 def _rows(
@@ -281,8 +280,7 @@ def pooled_features(
     network: SlideNetwork | Backbone,
     tiles: Tiles,
     *,
-    mean: Sequence[float],
-    std: Sequence[float],
+    colours: Colours,
     device: torch.device,
     stage: int = -1,
 ) -> NDArray[np.float32]:
@@ -296,7 +294,7 @@ def pooled_features(
     with torch.inference_mode():
         for batch in _batches(tiles):
             tiles_BCHW = torch.from_numpy(np.stack(batch)).to(device).permute(0, 3, 1, 2).float() / 255
-            rows.append(backbone(normalise(tiles_BCHW, mean, std))[stage].float().mean(dim=(2, 3)).cpu().numpy())
+            rows.append(backbone(colours.normalise(tiles_BCHW))[stage].float().mean(dim=(2, 3)).cpu().numpy())
     return np.concatenate(rows)
 
 

@@ -106,7 +106,7 @@ class MinMax(SlideNetwork):
         scores_BC = self.classify(tiles_BCHW * foreground_BHW.unsqueeze(1), valid_BHW)
         return MinMaxOutput(scores_BC, maps_BCHW, localizer_scores_BC, foreground_BHW)
 
-    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward_classifier(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The classifier's scores (B, C) of tile * R+, and the localizer's maps; see `predict`."""
         found = self.predict(tiles_BCHW, valid_BHW)
         return found.scores_BC, found.maps_BCHW

@@ -130,9 +130,11 @@ def _round_up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def plain_order(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Every index once, shuffled."""
-    return rng.permutation(count)
+def repeated_order(count: int, length: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`length` shuffled indices below `count`, every one once before any comes again; none where `count` is 0."""
+    if not count or not length:
+        return np.empty(0, np.int64)
+    return np.concatenate([rng.permutation(count) for _ in range(-(-length // count))])[:length]
 
 
 def balanced_order(labels: Sequence[Sequence[int]], rng: np.random.Generator, *, power: float) -> NDArray[np.int64]:

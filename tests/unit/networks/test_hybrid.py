@@ -70,7 +70,7 @@ def test_without_a_decoder_there_is_no_foreground_but_all_else() -> None:
     assert network.decoder is None
     assert network.stride_px == 16
     assert maps_BKHW.shape == (1, 2, 4, 6)
-    looked_BC, looked_BKHW = network.look(tiles)
+    looked_BC, looked_BKHW = network.forward_classifier(tiles)
     assert torch.equal(looked_BC, scores_BC)
     assert torch.equal(looked_BKHW, maps_BKHW)
 
