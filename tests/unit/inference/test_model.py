@@ -54,12 +54,6 @@ def predict(made: SlideNetwork, **options: bool) -> TileOutput:
     return Model(made, COLOURS, CPU).predict_tile(tile().pixels, **options)
 
 
-def test_normalised_tiles_are_less_their_mean_over_their_deviation() -> None:
-    tiles = torch.full((1, 3, 1, 1), 0.5)
-    found = COLOURS.normalise(tiles)[0, :, 0, 0]
-    torch.testing.assert_close(found, torch.tensor([-0.1 / 0.2, 0.1 / 0.3, -0.1 / 0.25]))
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -155,3 +149,29 @@ def test_the_decoder_can_be_left_out_and_is_missed_when_asked_for() -> None:
     with pytest.raises(ValueError, match="no decoder"):
         bare.foreground()
     assert np.array_equal(bare.foreground("cam"), whole.foreground("cam"))
+
+
+def test_a_window_is_predicted_as_a_tile_of_its_size() -> None:
+    for changes in ({}, {"decoder_channels": (8, 8, 8, 8, 8)}):
+        model = Model(network(**changes), COLOURS, CPU)
+        pixels = tile(64, 96).pixels
+        foreground, maps = model.predict_window(pixels)
+        output = model.predict_tile(pixels)
+        assert np.array_equal(maps, output.maps)
+        assert (foreground is None) == (output.decoded is None)
+        if foreground is not None:
+            assert np.array_equal(foreground, output.foreground())
+
+
+def test_stitched_maps_are_scored_over_their_valid_cells_alone() -> None:
+    model = Model(network(), COLOURS, CPU)
+    maps = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    valid = np.zeros((4, 5), bool)
+    valid[:2, :3] = True
+    expected = model.network.score(torch.from_numpy(maps[None, :, :2, :3]))[0].detach()
+    assert_allclose(model.score_maps(maps, valid), expected, rtol=1e-5)
+
+
+def test_a_network_without_a_classifiers_features_says_so() -> None:
+    with pytest.raises(ValueError, match="features"):
+        Model(network(minmax=MinMaxConfig(), labels=2), COLOURS, CPU).features(tile().pixels)
