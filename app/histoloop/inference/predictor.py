@@ -1,6 +1,6 @@
 """Run a model over the tissue of a slide.
 
-Threads decode tiles while the network runs. A tile's window is its core and a halo as wide as the network sees,
+Threads decode tiles while the network runs. A tile's window is its core and a halo as wide as the receptive field,
 clipped at the border of the slide, so that the maps equal those of one pass over the whole slide.
 
 Memory on the CPU is about 1.4 kB per window pixel for ResNet-18: 4 GB for a window of 1664 x 1664 (a core of 1024).

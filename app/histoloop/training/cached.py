@@ -71,8 +71,8 @@ def train_on_features(
 ) -> Work[FitResult]:
     """Train a decoder; the epoch of the best mean Dice on `validation` is kept, without it the last.
 
-    `annotated` has the views of each annotated tile; `pseudo` carries pseudo-masks, all of weight lambda. A step sees a
-    batch of each pool. So that they count as in eq 1, whose sums run over all tiles, the pseudo-labelled batch weighs
+    `annotated` has the views of each annotated tile; `pseudo` carries pseudo-masks, all of weight lambda. A step takes
+    a batch of each. So that they count as in eq 1, whose sums run over all tiles, the pseudo-labelled batch weighs
     lambda |P| / |L|: the tiles are drawn, the sums are the same in the mean. On `unlabelled` tiles the decoder is
     pulled towards its own moving average (tod eq 9).
     """

@@ -43,7 +43,7 @@ class ClassifySettings(ObjectiveSettings):
     `steps_per_epoch` 0 takes as many tiles as there are; with few tiles, more steps make epochs worth their while.
 
     `keep` 'best' keeps the epoch of the best balanced accuracy. With labels that are soon learned and masks that are
-    not, 'last' is the better choice: the accuracy says nothing of the masks.
+    not, 'last' is the better choice: the accuracy does not measure the masks.
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Split = Literal["official", "case", "whole"]
 
 ASSUMED_MPP = 0.5
-"""Where nobody says: between the 40x and the 20x of common scanners."""
+"""Where no resolution is stated: between the 40x and the 20x of common scanners."""
 
 VALIDATION, TEST = 0.2, 0.2
 """Shares of cases that are dealt to these parts where a data set leaves it open."""
@@ -45,7 +45,7 @@ _CLOSE_ENOUGH = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """Tiles of a data set in three parts, any of which may be empty, with what a model's card must say of it.
+    """Tiles of a data set in three parts, any of which may be empty, with what a model's card must state of it.
 
     `mpp` is of the tiles as they were read; `notes` are what the data set's makers leave open, `warnings` what a user
     must know before trusting a figure (plain sentences with counts).
@@ -206,7 +206,7 @@ def _scheme(listing: Listing, default: ClassScheme | None) -> ClassScheme:
 def _with_parts(
     listing: Listing, *, split: Split, seed: int, validation_fraction: float, test_fraction: float
 ) -> tuple[Listing, list[str]]:
-    """The listing with a part for every tile, and what must be said of how that was done."""
+    """The listing with a part for every tile, and warnings of how that was done."""
     sources = listing.sources
     warnings: list[str] = []
     parts: list[Part] = [source.part or "train" for source in sources]

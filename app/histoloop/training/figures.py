@@ -1,4 +1,4 @@
-"""What an evaluation tells of a set of tiles: figures of their masks, from counts alone, and of their labels."""
+"""Figures of an evaluation on a set of tiles: figures of their masks, from counts alone, and of their labels."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def downloaded(name: str) -> Work[Path]:
     """The file of torchvision's ImageNet weights of a backbone, fetched if it is not there yet; its hash is checked.
 
     This is the one file that is not safetensors: PyTorch reads it with `weights_only`, which runs no code of the file,
-    and only after its SHA-256 has been found to begin as its name says.
+    and only after its SHA-256 has been found to begin as its name states.
     """
     url: str = torchvision.models.get_model_weights(name).DEFAULT.url
     target = paths.user_data() / "weights" / Path(urlparse(url).path).name

@@ -1,4 +1,4 @@
-"""What training sees: tiles in memory with what is known of them, and their batches."""
+"""What a network is trained on: tiles in memory with what is known of them, and their batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TrainingTile:
 
     `pixels` (H, W, 3) uint8; `label` index of the label class, the first named of a tile that has several, whose others
     are `other_labels`; `mask` (H, W) bool foreground, of any of its labels; `weight` is 1 for annotated tiles and
-    lambda for pseudo-labelled ones; `name` says where it comes from, `case` whose tissue it is; `size` is the
+    lambda for pseudo-labelled ones; `name` is where it comes from, `case` whose tissue it is; `size` is the
     foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it).
     """
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSettings:
-    """`loss` 'bce' is the paper's (eq 1); 'bce+dice' adds the soft Dice. `steps_per_epoch` 0 sees each tile once.
+    """`loss` 'bce' is the paper's (eq 1); 'bce+dice' adds the soft Dice. `steps_per_epoch` 0 takes each tile once.
 
     `keep` 'last' when the validation tiles are to measure the result and so must not choose it. `freeze` keeps the
     classifier as it is (label-prop); without it the whole network learns from masks, and from labels by their
@@ -72,7 +72,7 @@ def train_decoder(
 ) -> Work[FitResult]:
     """Freeze the classifier and train the decoder, or both; the epoch of the best mean Dice on `validation` is kept.
 
-    Without validation tiles, or where the settings say so, the last epoch is kept. Tiles need masks (ValueError), but
+    Without validation tiles, or by the settings, the last epoch is kept. Tiles need masks (ValueError), but
     for the `unlabelled` ones: where the settings weigh them, each step also pulls the network towards its own average
     on some of them (tod eq 9). What is drawn for those changes nothing for the others.
     """

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SPREAD, DIMENSIONS = "spread", "dimensions"
 COLLAPSED_SPREAD, COLLAPSED_DIMENSIONS = 0.1, 1.5
-"""Below either of them the projections say next to nothing of the tile."""
+"""Below either of them the projections hold next to nothing of the tile."""
 
 
 class Tiles(Protocol):
@@ -50,7 +50,7 @@ def _paper_loop() -> LoopSettings:
 class PretrainSettings:
     """How long, by which views, through which widths. The defaults are those of ssl-al section 4.
 
-    `projection` and `bottleneck` are the widths of projector and predictor, of which the paper says nothing: those of
+    `projection` and `bottleneck` are the widths of projector and predictor, which the paper does not state: those of
     SimSiam.
     """
 
@@ -95,7 +95,7 @@ def pretrain(
     seed: int,
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
-    """Train the backbone, in place, so that two views of a tile tell of each other; the last epoch is kept.
+    """Train the backbone, in place, so that two views of a tile predict each other; the last epoch is kept.
 
     The figures of an epoch are its loss, in [-1, 1], and two that show a collapse: 'spread', the standard deviation of
     the normalised projections times the root of their width, near 1 for points all over the sphere and 0 for a single

@@ -94,7 +94,7 @@ def evaluate_model(
     in drawing, for the predicted and for the true label; of several labels each is drawn, and foreground is what is
     foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
     of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
-    out, and a warning says so. `json` and `pictures` name the file and the folder to write. DataError when the part is
+    out, with a warning. `json` and `pictures` name the file and the folder to write. DataError when the part is
     empty, has neither masks nor a label that the model knows, or several labels a tile where the model takes them to
     exclude each other.
     """
@@ -155,7 +155,7 @@ def _check_labels(loaded: LoadedModel, tiles: Sequence[TrainingTile]) -> None:
 
 
 def _comparable(output: TileOutput) -> NDArray[np.float32]:
-    """What tiles are ranked by for each label: probabilities, or scores where these say as much by themselves."""
+    """What tiles are ranked by for each label: probabilities, or scores where these compare by themselves."""
     return output.scores if output.config.scores == "sigmoid" else posterior_of(output.scores, output.config)
 
 
@@ -246,7 +246,7 @@ def _count(
 def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
     """The mask with the class of any of the tile's labels as that of the first, which its truth has throughout.
 
-    Of several labels nobody says which pixel is whose.
+    Of several labels it is not known which pixel is whose.
     """
     if not tile.other_labels:
         return mask

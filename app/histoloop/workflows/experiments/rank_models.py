@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Tiles = Callable[[LoadedModel], Work[Sequence[TrainingTile]]]
 
 REGIONS = 64
-"""So many regions of a project are looked at, at most."""
+"""So many regions of a project are predicted, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,11 @@ def rank_on_dataset(
     outputs: Outputs = "logit",
     device: str = "auto",
 ) -> Work[Ranking]:
-    """Rank model folders on the tiles of a data set, whose labels and masks are not looked at.
+    """Rank model folders on the tiles of a data set, whose labels and masks take no part.
 
     Its classes are to be the models' own, but nothing needs a label. All tiles count, or with the `split` 'official' or
-    'case' those of the test part. Each model sees them at its own resolution, as far as they are fine enough. DataError
-    when there are none.
+    'case' those of the test part. Each model predicts them at its own resolution, as far as they are fine enough.
+    DataError when there are none.
     """
 
     def tiles(model: LoadedModel) -> Work[Sequence[TrainingTile]]:
@@ -117,7 +117,7 @@ def rank_on_project(
 ) -> Work[Ranking]:
     """Rank model folders on regions of a project's slides that nobody annotated.
 
-    Without `models`, those of the project that keep their earlier state. All see the same regions, each at its own
+    Without `models`, those of the project that keep their earlier state. All predict the same regions, each at its own
     resolution. ProjectError when no region is left or no model can be ranked.
     """
     base = load_card(project.base_model().folder)

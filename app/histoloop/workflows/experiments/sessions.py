@@ -80,7 +80,7 @@ class SessionSettings:
     """How a session goes. `first_per_class` regions of each class are annotated at the start, `per_class` each round.
 
     `neighbours` is the k of label propagation, before its cap. `full_steps` multiplies the steps of the decoder that
-    learns from all masks, for there is more to see.
+    learns from all masks, for there is more to learn from.
     """
 
     rounds: int = 5
@@ -195,7 +195,7 @@ def _seed_of(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A tile of the pool, as a strategy sees it."""
+    """A tile of the pool, as a strategy takes it."""
 
     bench: Bench
     index: int

@@ -67,7 +67,7 @@ def train_model(
 
     A training that was stopped goes on where it was when the same command is given again: its state is kept in
     `<out>.training` until the model is written. The figures on the card are of the data set's validation part, measured
-    on the weights as stored. `warn` is told what to mind of the data set, which the card says too, before the training
+    on the weights as stored. `warn` is told what to mind of the data set, which is on the card too, before the training
     begins: some of it is better mended than trained on for hours.
     """
     if out.exists():
@@ -138,7 +138,7 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[tuple[int, FitResul
             checkpoint=Checkpoint(state / "classify.safetensors", key),
         )
     if not plan.mask_fraction:
-        assert fitted is not None  # a recipe that teaches nothing is refused
+        assert fitted is not None  # a recipe without supervision is refused
         return 0, fitted
     lent = lend_masks(dataset.training, fraction=plan.mask_fraction, seed=setting.seed)
     with_masks = {id(tile) for tile in lent}
@@ -279,7 +279,7 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
     start = starting_card(plan.network)
     weights = f"{start.name}'s" if start else f"{_START.get(plan.network.weights, 'given')}"
     learned = [
-        f"Trained by the recipe '{plan.name}' ({plan.source}) on {_TAUGHT[plan.classify.supervision]} of {count} "
+        f"Trained by the recipe '{plan.name}' ({plan.source}) on {_SUPERVISION[plan.classify.supervision]} of {count} "
         f"{dataset.name} tiles, from {weights} weights."
     ]
     if masks_lent:
@@ -301,7 +301,7 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_TAUGHT = {
+_SUPERVISION = {
     "labels": "the labels",
     "min-max": "the labels",
     "sizes": "the labels and foreground sizes",
@@ -313,8 +313,8 @@ _START = {RANDOM: "random", IMAGENET: "ImageNet"}
 def _figures_text(dataset: DataSet, figures: Mapping[str, float]) -> str:
     if not dataset.validation:
         return "It was not measured: the data set has no validation part."
-    seen = {label for tile in dataset.validation for label in tile.labels}
-    absent = [name for index, name in enumerate(dataset.scheme.label_names) if index not in seen]
+    known = {label for tile in dataset.validation for label in tile.labels}
+    absent = [name for index, name in enumerate(dataset.scheme.label_names) if index not in known]
     note = f"No validation tile is labelled {' or '.join(absent)}: nothing is known of those. " if absent else ""
     if "label_error" in figures:
         note += "A label is predicted where its sigmoid is above 0.5; `label_error` is the mean over the labels. "

@@ -85,7 +85,7 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
 
 
 def one_epoch_earlier(model: LoadedModel) -> LoadedModel:
-    """The model as it was an epoch before it was kept; ModelError where its folder does not say."""
+    """The model as it was an epoch before it was kept; ModelError where its folder does not keep that."""
     network = build_network(model.card.network)
     network.load_state_dict(load_earlier(model.folder))
     return dataclasses.replace(model, network=network.eval().to(model.device))

@@ -1,4 +1,4 @@
-"""Measure how small a change of a tile changes the label a model gives it, and say so on the model's card."""
+"""Measure how small a change of a tile changes the label a model gives it, and state it on the model's card."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def attack_figures(
 
 
 def with_robustness(card: Card, figures: Mapping[str, float], *, measured_on: str) -> Card:
-    """The card with the figures of an attack and a section that says what they mean; as it is without figures.
+    """The card with the figures of an attack and a section that explains them; as it is without figures.
 
     `measured_on` completes 'tiles': 'of the validation part'.
     """

@@ -1,4 +1,4 @@
-"""Regions of a project as a network sees them: pixels, mask and kept features, for strategies and quick rounds."""
+"""Regions of a project at a model's resolution: pixels, mask and kept features, for strategies and quick rounds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CACHE = "cache"
 
 
 class RegionReader:
-    """Reads regions at a model's resolution and keeps what its classifier sees in them.
+    """Reads regions at a model's resolution and keeps the features of its classifier.
 
     The features of a region are those of the frozen classifier: rounds that change the decoder alone share them.
     """
@@ -43,7 +43,7 @@ class RegionReader:
     def __init__(self, project: Project, model: LoadedModel, network: Hybrid) -> None:
         self.project, self.model, self.network = project, model, network.eval()
         self.sees = _digest(network)
-        """Which classifier it is: readers of the same one see the same."""
+        """Which classifier it is: readers of the same one have the same features."""
         frozen = Model(self.network, model.colours, model.device)
         self._kept = KeptFeatures(frozen, TensorCache(project.folder / CACHE), key=self.sees)
 
@@ -75,7 +75,7 @@ class RegionReader:
         return TrainingTile(pixels, None, mask, region.name, region.slide.name)
 
     def features(self, region: ProjectRegion, *, view: int = 0, stain: float = 0.0) -> Features:
-        """What the classifier sees in a region, or in a view of it (training/features.py: view_of)."""
+        """The features of a region, or of a view of it (training/features.py: view_of)."""
         return self._kept.of(region.key, lambda: self.tile(region), seed=region.seed, view=view, stain=stain)
 
     def views(self, region: ProjectRegion, *, count: int, stain: float) -> list[FeatureTile]:
@@ -118,7 +118,7 @@ class ProjectRegion:
         return self.region.x * 31 + self.region.y
 
     def features(self) -> Features:
-        """What the frozen classifier sees."""
+        """By the frozen classifier."""
         return self.reader.features(self)
 
     def views(self, *, count: int, stain: float) -> list[FeatureTile]:

@@ -1,4 +1,4 @@
-"""Tiles of the tissue of a project's slides, of which nobody has said anything."""
+"""Tiles of the tissue of a project's slides, without any annotation."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class FittedModel:
 
 
 def fit_model(setup: LearningSetup) -> Work[FittedModel]:
-    """The start model after learning as the setup says."""
+    """The start model, fitted to the training set."""
     if setup.how.pace == "quick":
         return (yield from _fit_on_features(setup))
     if setup.learn_from == "masks":

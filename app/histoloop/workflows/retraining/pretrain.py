@@ -65,8 +65,8 @@ def pretrain_on_dataset(
 ) -> Work[PretrainReport]:
     """Pretrain the backbone of a recipe on the tiles of a data set (or its training part), without their labels.
 
-    `out` is a .safetensors file that a recipe's `network.weights` takes; it says with which mean and standard deviation
-    of colours it was trained. `start` replaces the recipe's starting weights, `epochs` its number of epochs. A
+    `out` is a .safetensors file that a recipe's `network.weights` takes; it states the mean and deviation of colours
+    that it was trained with. `start` replaces the recipe's starting weights, `epochs` its number of epochs. A
     pretraining that was stopped goes on where it was when it is asked for again: its state is kept in `<out>.training`.
     """
     plan = _plan(recipe, out=out, start=start, epochs=epochs)
@@ -101,7 +101,7 @@ def pretrain_base(
 ) -> Work[PretrainReport]:
     """Pretrain the backbone of the project's first model, of the folder `base`, on the project's own tissue.
 
-    It goes on from that model's weights and sees that model's colours. The rest as for `pretrain_on_project`.
+    It goes on from that model's weights and keeps that model's colours. The rest as for `pretrain_on_project`.
     """
     card = load_card(base)
     plan = _plan(BASE_RECIPE, out=out, start=str(base / WEIGHTS), epochs=epochs)

@@ -193,7 +193,7 @@ def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
     """The card with the figures of the base model's attack while the classifier is the base model's.
 
     A classifier that has learned is not attacked anew: that would cost time in every round, and the labels that a
-    project has are often the model's own. Its card says that nothing is known.
+    project has are often the model's own. Its card states that nothing is known.
     """
     if _classifier_config(card) == _classifier_config(base) and not changed:
         where = f"when {base.name} was made, whose classifier this is"
@@ -203,5 +203,5 @@ def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
 
 
 def _classifier_config(card: Card) -> NetworkConfig:
-    """The network less its decoder, which may be a new one: of another stride or kind, it says something else."""
+    """The network less its decoder, which may be a new one: of another stride or kind, its scores are others."""
     return dataclasses.replace(card.network, decoder_channels=())

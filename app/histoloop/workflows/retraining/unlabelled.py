@@ -40,7 +40,7 @@ class UnlabelledRegions:
     consistent: Sequence[ProjectRegion] = ()
 
     def keep_pictures(self, project: Project, round_number: int, masks: Sequence[NDArray[np.bool_]]) -> None:
-        """Keep pictures of the pseudo-labelled regions with the masks they ended with, for people to see."""
+        """Keep pictures of the pseudo-labelled regions with the masks they ended with."""
         found = [
             (one.candidate, one.nearest, one.region.pixels(), mask)
             for one, mask in zip(self.pseudo, masks, strict=True)
