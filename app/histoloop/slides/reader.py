@@ -134,7 +134,10 @@ class Slide:
                 tr("its resolution is unknown"),
                 advice=tr("Set the micrometres per pixel of this slide; the microscope or scanner states it."),
             )
-        downsample = mpp / self.mpp
+        return self.read_region_scaled(region, downsample=mpp / self.mpp)
+
+    def read_region_scaled(self, region: Region, *, downsample: float) -> Pixels:
+        """RGB pixels of a level-0 region at `downsample` level-0 pixels per pixel, one pixel wide and high at least."""
         return self.read_scaled(
             round(region.x / downsample),
             round(region.y / downsample),

@@ -79,11 +79,9 @@ def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, tissue: T
     return (
         yield from predict_slide(
             slide,
-            model.network,
+            model,
             downsample=working_downsample(slide.mpp, model.card.mpp),
-            mean=model.card.mean,
-            std=model.card.std,
-            settings=PredictorSettings(device=model.device.type),
+            settings=PredictorSettings(),
             tissue=tissue,
             sink=sink,
         )

@@ -217,10 +217,4 @@ def _read(project: Project, query: QueryRecord, side_px: int) -> NDArray[np.uint
     region: Region = query.region
     with open_project_slide(project.slide(query.slide_id)) as slide:
         scale = max(1e-9, max(region.width, region.height) / side_px)
-        return slide.read_scaled(
-            round(region.x / scale),
-            round(region.y / scale),
-            max(1, round(region.width / scale)),
-            max(1, round(region.height / scale)),
-            downsample=scale,
-        )
+        return slide.read_region_scaled(region, downsample=scale)
