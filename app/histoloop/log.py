@@ -110,7 +110,7 @@ def operation(logger: logging.Logger, name: str, **settings: object) -> Iterator
     try:
         yield
     except Exception as error:
-        logger.warning("%s failed after %.1f s: %s", name, time.monotonic() - started, type(error).__name__)
+        logger.info("%s failed after %.1f s: %s: %s", name, time.monotonic() - started, type(error).__name__, error)
         raise
     except BaseException:
         logger.info("%s was cancelled after %.1f s", name, time.monotonic() - started)

@@ -52,6 +52,9 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("histoloop: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception:  # a fault of the program: the log has its trace, and so has standard error
+        _log.exception("%s failed", options.command_name)
+        return FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:
