@@ -17,8 +17,10 @@ from PIL import Image
 
 from histoloop.errors import SlideError
 from histoloop.geometry import Region
-from histoloop.slides import reader
-from histoloop.slides.reader import Slide, find_slides, open_slide, openslide_version
+from histoloop.slides import find, reader
+from histoloop.slides.find import find_slides
+from histoloop.slides.reader import Slide, open_slide, openslide_version
+from histoloop.slides.sources import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -665,16 +667,10 @@ def test_damaged_tiles_are_told_when_they_are_read(tmp_path: Path, files: dict[s
     assert "cannot be read" in refusal(path, read=True).reason
 
 
-def test_a_picture_of_no_colours_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "five.tif"
-    tifffile.imwrite(path, np.zeros((20, 30, 5), np.uint16), photometric="minisblack", planarconfig="contig")
-    refusal(path)
-
-
 def test_a_picture_too_large_for_memory_is_refused(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MAX_PICTURE_PX", WIDTH * HEIGHT)
+    monkeypatch.setattr(protocol, "MAX_PICTURE_PX", WIDTH * HEIGHT)
     open_slide(files["picture"]).close()
-    monkeypatch.setattr(reader, "MAX_PICTURE_PX", WIDTH * HEIGHT - 1)
+    monkeypatch.setattr(protocol, "MAX_PICTURE_PX", WIDTH * HEIGHT - 1)
     error = refusal(files["picture"])
     assert "no pyramid" in error.reason
     assert "pyramidal" in error.advice
@@ -705,7 +701,7 @@ def test_slides_in_folders_are_found_sorted(tmp_path: Path) -> None:
     assert find_slides([tmp_path]) == expected
 
 
-@pytest.mark.parametrize("suffix", sorted(reader.SLIDE_SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(find.SLIDE_SUFFIXES))
 def test_every_kind_of_slide_is_found(tmp_path: Path, suffix: str) -> None:
     expected = touched(tmp_path, f"a{suffix}", f"b{suffix.upper()}")
     assert find_slides([tmp_path]) == expected
