@@ -123,7 +123,7 @@ def _series_in(folder: Path) -> _Series:
 
 
 def _part_of(path: Path, slide: Path) -> PassedOver:
-    return PassedOver(path, "part", tr("it belongs to the slide {slide}", slide=slide.name))
+    return PassedOver(path, "part", tr("it belongs to the slide {slide}", slide=slide_name(slide)))
 
 
 def _first_of(files: list[tuple[Path, DicomFile]]) -> Path:

@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image
 
 from histoloop.errors import SlideError
-from histoloop.geometry import Region
+from histoloop.geometry import PLAUSIBLE_MPP, Region
 from histoloop.language import tr
 from histoloop.slides.find import slide_name, slide_of
-from histoloop.slides.overview import is_flat, sampled_overview
+from histoloop.slides.overview import SAMPLED_PX, sampled_overview
 from histoloop.slides.sources.opening import open_source
 from histoloop.slides.sources.openslide_source import detected_vendor, openslide_version
-from histoloop.slides.sources.protocol import PLAUSIBLE_MPP, Pixels
+from histoloop.slides.sources.protocol import Pixels
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -131,11 +131,31 @@ class Slide:
         """
         downsample = max(1.0, max(self.width, self.height) / max_size_px)
         width, height = max(1, round(self.width / downsample)), max(1, round(self.height / downsample))
+        return self.read_overview(0, 0, width, height, downsample=downsample)
+
+    def read_overview(
+        self,
+        x: int,
+        y: int,
+        width: int,
+        height: int,
+        *,
+        downsample: float,
+        exact_px: int = SAMPLED_PX,
+        most_px: int = SAMPLED_PX,
+    ) -> Pixels:
+        """A window as `read_scaled` gives it; sampled where that would decode more than `exact_px` pixels.
+
+        `most_px` pixels of the nearest level are decoded for a sampled one at most.
+        """
         level = self._level_for(downsample)
-        source = self._open_source()
-        if is_flat(source.level_sizes[level]) and downsample > self.level_downsamples[level]:
-            return sampled_overview(source, width, height, level=level)
-        return self.read_scaled(0, 0, width, height, downsample=downsample)
+        ratio = downsample / self.level_downsamples[level]
+        box = (x * ratio, y * ratio, (x + width) * ratio, (y + height) * ratio)
+        if (box[2] - box[0]) * (box[3] - box[1]) <= exact_px or min(box) < 0:
+            return self.read_scaled(x, y, width, height, downsample=downsample)
+        level_width, level_height = self.level_sizes[level]
+        inside = (box[0], box[1], min(box[2], level_width), min(box[3], level_height))
+        return sampled_overview(self._open_source(), level=level, box=inside, size=(width, height), most_px=most_px)
 
     def associated_names(self) -> tuple[str, ...]:
         """Names of the label, macro and other pictures in the file. A label can carry a patient's name."""
@@ -181,7 +201,8 @@ class Slide:
 
 
 def _flat_note(source: Source) -> str:
-    if not is_flat(source.level_sizes[-1]):
+    width, height = source.level_sizes[-1]
+    if width * height <= SAMPLED_PX:
         return ""
     return tr("It has no pyramid: overviews are sampled from some of its tiles, and predicting reads all of them.")
 

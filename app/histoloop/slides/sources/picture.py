@@ -26,6 +26,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "JPEG2000")
 
 _BYTES_PER_PX = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 _ORIENTATION_TAG = 274
+_BLOCK_PX = 512
 _DEPTHS = (8, 10, 12, 14, 16, 20, 24, 32)
 
 
@@ -38,15 +39,15 @@ class PictureSource:
     def __init__(self, file: Path, *, formats: tuple[str, ...] = FORMATS) -> None:
         self._lock = threading.Lock()
         with _refusing(file), Image.open(file, formats=formats) as opened:
-            self._orientation = Orientation.of_tag(opened.getexif().get(_ORIENTATION_TAG, 1))
             _check_size(file, opened)
             opened.load()
+            self._orientation = Orientation.of_tag(opened.getexif().get(_ORIENTATION_TAG, 1))
             self._picture: Image.Image | None = opened.copy() if opened.mode == "P" else opened
             self._top = _top(opened)
         self.level_sizes: tuple[tuple[int, int], ...] = (self._orientation.size(*opened.size),)
         self.properties: Mapping[str, str] = _window(self._top)
         self.content = _content(opened.mode)
-        self.block_px = self.level_sizes[0]
+        self.block_px = (_BLOCK_PX, _BLOCK_PX)
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         """RGB of a window, upright and over white."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tifffile import COMPRESSION
 
 from histoloop.errors import SlideError
+from histoloop.geometry import PLAUSIBLE_MPP
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
-
-PLAUSIBLE_MPP = (0.02, 20.0)
-"""Resolutions in um/px that a microscope can have made; others in a file's header are taken as unknown."""
-
 
 MAX_PICTURE_PX = 400_000_000
 """Pixels of a picture, or of one compressed piece of it, at most: it is held in memory whole."""
@@ -131,7 +128,7 @@ def check_claim(file: Path, *, pixels: int, decoded_bytes: int, encoded_bytes: i
         raise too_large(file, pixels)
     if decoded_bytes > FREE_BYTES and decoded_bytes > MAX_EXPANSION * encoded_bytes:
         reason = tr(
-            "it states {millions:.0f} million pixels in {kilobytes:.0f} kB, which cannot be",
+            "it states {millions:.0f} million pixels in {kilobytes:.0f} kB: no picture of tissue is so small",
             millions=pixels / 1e6,
             kilobytes=encoded_bytes / 1e3,
         )
