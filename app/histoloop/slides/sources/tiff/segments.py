@@ -26,6 +26,9 @@ _JPEG2000 = frozenset({33003, 33004, 33005, 34712})
 _BYTES = frozenset({1, 5, 8, 32773, 32946, 34925, 34926, 50000})
 """Compressions of bytes; all others are of pictures."""
 
+_ELECTRON_COUNTS = frozenset({65000, 65001, 65002})
+"""Of electron microscopes: no pictures."""
+
 _IMAGE_COST = 4
 """Times the memory of its pixels that a decoder of pictures takes (JPEG 2000, JPEG XL)."""
 
@@ -197,6 +200,8 @@ class PageLevel:
 
 def is_decodable(compression: int) -> bool:
     """Whether tifffile and its codecs decode a compression (its TIFF number)."""
+    if compression in _ELECTRON_COUNTS:
+        return False
     try:
         return compression == 1 or compression in JPEG or TIFF.DECOMPRESSORS[compression] is not None
     except KeyError:
