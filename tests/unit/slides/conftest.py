@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 from typing import TYPE_CHECKING
@@ -78,25 +79,31 @@ def save_aperio() -> Callable[..., Path]:
 
 # --- DICOM ------------------------------------------------------------------------------------------------------------
 
-WHOLE_SLIDE, CT = "1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.840.10008.5.1.4.1.1.2"
-EXPLICIT, IMPLICIT, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.50"
+WHOLE_SLIDE, IMPLICIT, JPEG = "1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.50"
 _LONG = ("OB", "SQ", "UN")
 
 
-def dicom_element(group: int, number: int, kind: str, value: object, *, implicit: bool = False) -> bytes:
-    """An element of a data set (PS3.5, section 7.1), little-endian; a sequence is a list of encoded items."""
+def dicom_element(
+    group: int, number: int, kind: str, value: object, *, implicit: bool = False, undefined: bool = False
+) -> bytes:
+    """An element of a data set (PS3.5, section 7), little-endian; a sequence is a list of encoded items."""
+    unknown = 0xFFFFFFFF
     if kind == "SQ":
-        items = [item for item in value if isinstance(item, bytes)]
-        content = b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items)
+        ends = [struct.pack("<HHI", 0xFFFE, end, 0) if undefined else b"" for end in (0xE00D, 0xE0DD)]
+        content = b"".join(
+            struct.pack("<HHI", 0xFFFE, 0xE000, unknown if undefined else len(item)) + item + ends[0] for item in value
+        )
+        content += ends[1]
     elif kind in ("US", "UL"):
         content = struct.pack("<H" if kind == "US" else "<I", value)
     else:
         content = value if isinstance(value, bytes) else str(value).encode()
     content += (b"\0" if kind in ("UI", "OB") else b" ") * (len(content) % 2)
+    length = unknown if kind == "SQ" and undefined else len(content)
     if implicit:
-        return struct.pack("<HHI", group, number, len(content)) + content
+        return struct.pack("<HHI", group, number, length) + content
     head = struct.pack("<HH2s", group, number, kind.encode())
-    return head + struct.pack("<xxI" if kind in _LONG else "<H", len(content)) + content
+    return head + struct.pack("<xxI" if kind in _LONG else "<H", length) + content
 
 
 @pytest.fixture(scope="session")
@@ -115,6 +122,8 @@ def save_dicom() -> Callable[..., Path]:
         extra: Sequence[tuple[int, int, str, object]] = (),
         tiles: slice = slice(None),
         side: int = 64,
+        implicit: bool = False,
+        undefined: bool = False,
     ) -> Path:
         height, width = pixels.shape[:2]
         frames = []
@@ -129,9 +138,9 @@ def save_dicom() -> Callable[..., Path]:
         frames = frames[tiles]
         uid = f"1.2.3.{abs(hash(str(path))) % 10**9}"
         meta = dicom_element(2, 0x02, "UI", sop_class) + dicom_element(2, 0x03, "UI", uid)
-        meta += dicom_element(2, 0x10, "UI", JPEG)
-        measures = dicom_element(0x28, 0x30, "DS", f"{spacing_mm}\\{spacing_mm}")
-        shared = dicom_element(0x28, 0x9110, "SQ", [measures])
+        meta += dicom_element(2, 0x10, "UI", IMPLICIT if implicit else JPEG)
+        encoded = functools.partial(dicom_element, implicit=implicit, undefined=undefined)
+        shared = encoded(0x28, 0x9110, "SQ", [encoded(0x28, 0x30, "DS", f"{spacing_mm}\\{spacing_mm}")])
         elements = [
             (0x08, 0x08, "CS", f"ORIGINAL\\PRIMARY\\{kind}\\NONE"),
             (0x08, 0x16, "UI", sop_class),
@@ -155,11 +164,11 @@ def save_dicom() -> Callable[..., Path]:
             (0x28, 0x103, "US", 0),
             (0x48, 0x06, "UL", width),
             (0x48, 0x07, "UL", height),
-            (0x48, 0x105, "SQ", [dicom_element(0x48, 0x106, "SH", "1")]),
+            (0x48, 0x105, "SQ", [encoded(0x48, 0x106, "SH", "1")]),
             (0x5200, 0x9229, "SQ", [shared]),
             *extra,
         ]
-        data = b"".join(dicom_element(*element) for element in sorted(elements, key=lambda element: element[:2]))
+        data = b"".join(encoded(*element) for element in sorted(elements, key=lambda element: element[:2]))
         data += struct.pack("<HH2sxxI", 0x7FE0, 0x10, b"OB", 0xFFFFFFFF) + struct.pack("<HHI", 0xFFFE, 0xE000, 0)
         data += b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(frame)) + frame for frame in frames)
         data += struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)

