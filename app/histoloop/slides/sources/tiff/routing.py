@@ -79,4 +79,4 @@ def _is_mislabelled_jpeg(handle: BinaryIO, page: Any) -> bool:
         return False
     handle.seek(page.dataoffsets[0])
     head = handle.read(min(int(page.databytecounts[0]), 65_536))
-    return len(set(jpeg_frame(head)[2])) > 1
+    return len(set(jpeg_frame(head).factors)) > 1

@@ -26,6 +26,9 @@ _JPEG2000 = frozenset({33003, 33004, 33005, 34712})
 _BYTES = frozenset({1, 5, 8, 32773, 32946, 34925, 34926, 50000})
 """Compressions of bytes; all others are of pictures."""
 
+_PROGRESSIVE = 2
+"""The last of the lossy processes of JPEG that are read: baseline, extended and progressive."""
+
 _ELECTRON_COUNTS = frozenset({65000, 65001, 65002})
 """Of electron microscopes: no pictures."""
 
@@ -43,6 +46,16 @@ class Plane:
     page: Any
     sample: int = 0
     offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JpegFrame:
+    """Size and process (0 to 2 are lossy) of a JPEG stream, and the sampling factors of its components."""
+
+    width: int
+    height: int
+    process: int
+    factors: tuple[int, ...]
 
 
 class FileBytes:
@@ -193,9 +206,20 @@ class PageLevel:
         if count > 4 * decoded + 1_000_000:
             raise broken(self._data.file, tr("a piece of its pixels is too large"))
         encoded = self._data.read(offset, count)
+        if compression in JPEG:
+            self._check_process(encoded)
         if claimed_pixels(encoded, compression) > 4 * pixels + 65_536:
             raise broken(self._data.file, tr("a piece of its pixels is too large"))
         return encoded
+
+    def _check_process(self, encoded: bytes) -> None:
+        """Lossless JPEG is left alone: its decoder does not survive damaged streams."""
+        try:
+            process = jpeg_frame(encoded).process
+        except (ValueError, struct.error) as error:
+            raise broken(self._data.file, tr("a piece of its pixels is no JPEG")) from error
+        if process > _PROGRESSIVE:
+            raise unsupported(self._data.file, tr("lossless JPEG"))
 
 
 def is_decodable(compression: int) -> bool:
@@ -212,8 +236,8 @@ def claimed_pixels(encoded: bytes, compression: int) -> int:
     """Pixels that a JPEG, JPEG 2000 or WebP stream says it has; 0 where it does not, or is of another kind."""
     try:
         if compression in JPEG:
-            width, height, _factors = jpeg_frame(encoded)
-            return width * height
+            frame = jpeg_frame(encoded)
+            return frame.width * frame.height
         if compression in _JPEG2000:
             start = encoded.index(b"\xff\x4f\xff\x51") + 8
             right, bottom, left, top = (int(number) for number in struct.unpack_from(">4I", encoded, start))
@@ -225,18 +249,21 @@ def claimed_pixels(encoded: bytes, compression: int) -> int:
     return 0
 
 
-def jpeg_frame(encoded: bytes) -> tuple[int, int, tuple[int, ...]]:
-    """(width, height, sampling factors, one byte a component) of a JPEG stream; ValueError where it states none."""
+def jpeg_frame(encoded: bytes) -> JpegFrame:
+    """The frame of a JPEG stream; ValueError or struct.error where it has none."""
     at = 2
-    while at + 4 <= len(encoded):
+    while True:
+        if encoded[at : at + 2] == b"\xff\xff":  # fill bytes
+            at += 1
+            continue
         marker, length = struct.unpack_from(">HH", encoded, at)
         if marker < 0xFF00 or marker == 0xFFDA:
-            break
+            raise ValueError("no frame in this JPEG stream")
         if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
             _bits, height, width, count = struct.unpack_from(">BHHB", encoded, at + 4)
-            return width, height, tuple(encoded[at + 11 + 3 * number] for number in range(count))
+            factors = encoded[at + 10 : at + 10 + 3 * count][1::3]
+            return JpegFrame(width, height, marker - 0xFFC0, tuple(factors))
         at += 2 + length
-    raise ValueError("no frame in this JPEG stream")
 
 
 def _webp_size(encoded: bytes) -> tuple[int, int]:
