@@ -56,7 +56,9 @@ def resolution(text: str) -> float:
     """Micrometres per pixel that a microscope can have."""
     value, (least, most) = float(text), PLAUSIBLE_MPP
     if not least <= value <= most:
-        raise argparse.ArgumentTypeError(f"{text} is no resolution of a microscope ({least} to {most:g} um per pixel)")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not the resolution of a microscope ({least} to {most:g} um per pixel)"
+        )
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -25,7 +26,8 @@ _MOST_ELEMENTS, _MOST_DEPTH, _LONGEST_VALUE = 20_000, 16, 4096
 _IMAGE_TYPE, _SOP_CLASS = (0x0008, 0x0008), (0x0008, 0x0016)
 _SERIES, _INSTANCE, _PART = (0x0020, 0x000E), (0x0020, 0x0013), (0x0020, 0x9162)
 _COLUMNS, _ROWS = (0x0048, 0x0006), (0x0048, 0x0007)
-_WANTED = frozenset({_SYNTAX, _IMAGE_TYPE, _SOP_CLASS, _SERIES, _INSTANCE, _PART, _COLUMNS, _ROWS})
+_FRAME = ((0x0028, 0x0010), (0x0028, 0x0011))
+_WANTED = frozenset({*_FRAME, _SYNTAX, _IMAGE_TYPE, _SOP_CLASS, _SERIES, _INSTANCE, _PART, _COLUMNS, _ROWS})
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
@@ -33,7 +35,7 @@ _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 class DicomFile:
     """What a file says of itself; `series` is the UID that all files of a slide share.
 
-    `columns` and `rows` are of the whole level; `instance` numbers the files of a series, `part` those of a level that
+    `columns` and `rows` are of the whole level, `frame_px` the pixels of a frame, which is one tile of it; `instance` numbers the files of a series, `part` those of a level that
     is split over several (a concatenation).
     """
 
@@ -42,6 +44,7 @@ class DicomFile:
     image_type: str = ""
     columns: int = 0
     rows: int = 0
+    frame_px: int = 0
     instance: int = 0
     part: int = 0
 
@@ -98,6 +101,7 @@ class _Reader:
             image_type=_text(found.get(_IMAGE_TYPE, b"")),
             columns=self._number(found.get(_COLUMNS, b"")),
             rows=self._number(found.get(_ROWS, b"")),
+            frame_px=math.prod(self._number(found.get(tag, b"")) for tag in _FRAME),
             instance=int(instance) if instance.isdigit() else 0,
             part=self._number(found.get(_PART, b"")),
         )

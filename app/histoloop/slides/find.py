@@ -23,6 +23,7 @@ SLIDE_SUFFIXES = PICTURE_SUFFIXES | {
 }  # fmt: skip
 """Endings that folders are searched for. DICOM files are found whatever they are called."""
 
+LARGEST_FRAME_PX = 16_000_000
 _LONGEST_TEXT = 1_000_000
 
 _Series = dict[str, list[tuple[Path, DicomFile]]]
@@ -122,6 +123,13 @@ def _series_in(folder: Path) -> _Series:
     return series
 
 
+def has_huge_frames(path: Path) -> bool:
+    """Whether a file of the DICOM series of a file states frames that no scanner makes."""
+    described = _slide_part(path)
+    series = _series_in(path.parent).get(described.series, []) if described else []
+    return any(file.frame_px > LARGEST_FRAME_PX for _, file in series)
+
+
 def _part_of(path: Path, slide: Path) -> PassedOver:
     return PassedOver(path, "part", tr("it belongs to the slide {slide}", slide=slide_name(slide)))
 
@@ -167,7 +175,7 @@ class _Folder:
             elif described.is_slide:
                 series.setdefault((file.parent, described.series), []).append((file, described))
             else:
-                self._pass_over(file, "no slide", tr("it is a DICOM file, but of no slide"))
+                self._pass_over(file, "no slide", tr("it is a DICOM file, but not of a slide"))
         for entries in series.values():
             first = _first_of(entries)
             kept.append(first)
@@ -202,11 +210,11 @@ class _Folder:
 
     def _is_slide(self, file: Path) -> bool:
         if not _is_regular(file):
-            self._pass_over(file, "no file", tr("it is no file, or a link to one that is missing"))
+            self._pass_over(file, "no file", tr("it is not a file, or a link to a missing one"))
         elif file.suffix.lower() not in SLIDE_SUFFIXES and not is_dicom(file):
-            self._pass_over(file, "ending", tr("its ending is none of a slide"))
+            self._pass_over(file, "ending", tr("its ending is not one of a slide format"))
         elif file.stem.lower().endswith(("_anno", "_mask", "-mask")):
-            self._pass_over(file, "mask", tr("it is called a mask"))
+            self._pass_over(file, "mask", tr("its name says that it is a mask"))
         else:
             return True
         return False

@@ -235,7 +235,7 @@ def _check_resolution(file: Path, mpp: float | None) -> None:
     if mpp is not None and not least <= mpp <= most:
         raise SlideError(
             file,
-            tr("{mpp} is no resolution of a microscope in µm per pixel", mpp=f"{mpp:g}"),
+            tr("{mpp} µm per pixel is not the resolution of a microscope", mpp=f"{mpp:g}"),
             advice=tr("Give micrometres per pixel from {least} to {most}.", least=least, most=most),
         )
 
@@ -255,7 +255,7 @@ def _check_readable(file: Path) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise SlideError(file, tr("it is a folder"), advice=tr("Import the folder, or name a slide in it."))
     if not stat.S_ISREG(found.st_mode):
-        raise SlideError(file, tr("it is a pipe or a device"), advice=tr("Name a file that holds a slide."))
+        raise SlideError(file, tr("it is a pipe or a device, not a file"), advice=tr("Choose a slide file."))
     if not os.access(file, os.R_OK):
         raise SlideError(file, tr("you may not read it"), advice=tr("Ask for permission to read the file, or copy it."))
     if found.st_size == 0:

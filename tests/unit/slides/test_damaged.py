@@ -239,7 +239,7 @@ def test_a_mirax_slide_without_its_folder_is_told_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mpp", [500, 0.0001, 25, float("inf")])
 def test_a_resolution_that_no_microscope_has_is_refused_with_words(tmp_path: Path, mpp: float) -> None:
     Image.new("RGB", (20, 10)).save(tmp_path / "a.png")
-    with pytest.raises(SlideError, match=r"no resolution of a microscope.*from 0\.02 to 20"):
+    with pytest.raises(SlideError, match=r"not the resolution of a microscope.*from 0\.02 to 20"):
         open_slide(tmp_path / "a.png", mpp=mpp)
 
 

@@ -200,7 +200,7 @@ def test_levels_of_channels_in_subifds_are_levels(folder: Path) -> None:
         assert slide.level_sizes == ((192, 128), (96, 64))
         assert slide.channels == ("DAPI", "Ki-67")
         assert slide.properties["histoloop.window"] == "0 to 4095"
-        assert "not brightfield" in slide.note
+        assert "not a brightfield slide" in slide.note
         assert "DAPI, Ki-67" in slide.note
         eight = (stored * (255 / 4095) + 0.5).astype(np.uint8)
         pixels = slide.read_region(slide.extent)
@@ -436,7 +436,7 @@ def test_planes_of_wavelengths_are_no_colours(folder: Path, pattern: np.ndarray,
     path = save_planes(folder / "waves.ome.tif", np.moveaxis(pattern, 2, 0), **channel)
     with open_slide(path) as slide:
         assert not slide.is_brightfield
-        assert "not brightfield" in slide.note
+        assert "not a brightfield slide" in slide.note
         assert slide.read_region(slide.extent).any()
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import SlideError
 from histoloop.language import tr
-from histoloop.slides.find import PICTURE_SUFFIXES
+from histoloop.slides.find import PICTURE_SUFFIXES, has_huge_frames
 from histoloop.slides.sources.openslide_source import OpenSlideSource, detected_vendor
 from histoloop.slides.sources.picture import PictureSource
-from histoloop.slides.sources.protocol import UnsupportedError
-from histoloop.slides.sources.tiff.routing import MAGIC, has_subsampled_values, is_simple_pyramid
+from histoloop.slides.sources.protocol import UnsupportedError, broken
+from histoloop.slides.sources.tiff.routing import MAGIC, has_huge_tiles, has_subsampled_values, is_simple_pyramid
 from histoloop.slides.sources.tiff.source import TiffSource
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def open_source(file: Path) -> Source:
     vendor = detected_vendor(file)
     if vendor is None:
         return _of_other_files(file, is_tiff=is_tiff)
+    if (is_tiff and has_huge_tiles(file)) or (vendor == "dicom" and has_huge_frames(file)):
+        raise broken(file, tr("a tile is too large"))
     if is_tiff and vendor == "generic-tiff" and not is_simple_pyramid(file):
         return TiffSource(file)
     try:
@@ -50,7 +52,7 @@ def _of_other_files(file: Path, *, is_tiff: bool) -> Source:
         return PictureSource(file)
     if file.suffix.lower() == ".mrxs" and _begin_of(file)[:2] == _JPEG and not file.with_suffix("").is_dir():
         reason = tr("the folder {folder} beside it, which holds its pixels, is missing", folder=file.stem)
-        raise SlideError(file, reason, advice=tr("Copy the folder too: it has the same name and .dat files in it."))
+        raise SlideError(file, reason, advice=tr("Copy the folder too: it has the same name and contains .dat files."))
     raise SlideError(
         file,
         tr("it is no slide that OpenSlide knows, and no PNG, JPEG, BMP or TIFF picture"),

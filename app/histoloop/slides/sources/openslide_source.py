@@ -100,7 +100,7 @@ class OpenSlideSource:
         origin = (round(x * self._downsamples[level]), round(y * self._downsamples[level]))
         try:
             rgba = self._slide.read_region(origin, level, (width, height))
-        except (openslide.OpenSlideError, OSError) as error:
+        except (openslide.OpenSlideError, OSError, MemoryError) as error:
             raise refused(self._file, str(error)) from error
         return on_white(rgba)
 
@@ -114,7 +114,7 @@ class OpenSlideSource:
             raise ValueError(f"{self._file} has no picture {name!r}; it has {', '.join(self.associated()) or 'none'}")
         try:
             return on_white(self._slide.associated_images[name])
-        except (openslide.OpenSlideError, OSError) as error:
+        except (openslide.OpenSlideError, OSError, MemoryError) as error:
             raise refused(self._file, str(error)) from error
 
     def close(self) -> None:

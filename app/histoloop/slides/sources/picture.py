@@ -95,7 +95,7 @@ def _refusing(file: Path) -> Iterator[None]:
     except SlideError:
         raise
     except UnidentifiedImageError as error:
-        raise broken(file, tr("no PNG, JPEG, BMP, JPEG 2000 or TIFF picture is in it")) from error
+        raise broken(file, tr("it contains no PNG, JPEG, BMP, JPEG 2000 or TIFF picture")) from error
     except Exception as error:  # Pillow's readers raise whatever they stumble over
         raise broken(file, str(error) or type(error).__name__) from error
 
@@ -132,5 +132,5 @@ def _scaled(picture: Image.Image, top: int) -> Pixels:
 
 def _content(mode: str) -> Content:
     if mode in ("1", "L", "LA") or mode.startswith("I"):
-        return Content(("grey",), is_brightfield=False, note=tr("It is grey: it holds one channel and no colours."))
+        return Content(("grey",), is_brightfield=False, note=tr("It is a greyscale picture: one channel, no colours."))
     return Content()

@@ -96,7 +96,7 @@ def unsupported(file: Path, what: str) -> UnsupportedError:
     """The error of a whole file that holds `what`, which is not read here."""
     return UnsupportedError(
         file,
-        tr("it holds {what}, which is not read here", what=what),
+        tr("it contains {what}, which HistoLoop does not read", what=what),
         advice=tr("Convert it to a pyramidal TIFF with JPEG or Deflate compression."),
     )
 

@@ -103,14 +103,14 @@ def _of_planes(key: Any, stated: Stated, shown: Shown, values: NDArray[Any], pla
     count = max(len(order), shown.channels)
     notes = list(shown.notes)
     if count == 1:
-        notes.append(tr("It is grey: it holds one channel and no colours."))
+        notes.append(tr("It is a greyscale picture: one channel, no colours."))
         window = _window(key, stated, values[:, order])
         content = Content((mark("grey"),), is_brightfield=False, note=" ".join(notes))
         return _named(replace(plain, order=order, windows=(window,)), content)
     channels = stated.channels if len(stated.channels) == count else (("", None),) * count
     if (primaries := _primaries(key, stated, channels)) is not None:
         if shown.guessed:
-            notes.append(tr("Its three pages are taken for red, green and blue: the file does not name them."))
+            notes.append(tr("Its three pages are read as red, green and blue; the file does not name them."))
         window = _window(key, stated, values[:, order])
         rendering = replace(plain, kind="rgb", order=tuple(order[n] for n in primaries), windows=(window,) * 3)
         return _named(rendering, Content(note=" ".join(notes)))
@@ -130,7 +130,7 @@ def _of_channels(
     listed = ", ".join(names[:MOST_CHANNELS]) + (" \u2026" if len(names) > MOST_CHANNELS else "")
     notes.append(
         tr(
-            "It is not brightfield: {count} channels ({names}) are shown in colours.",
+            "It is not a brightfield slide: {count} channels ({names}) are shown in colours.",
             count=len(names),
             names=listed,
         )

@@ -61,7 +61,7 @@ def layout_of(file: Path, tiff: Any) -> Layout:
     series = [each for each in tiff.series if _is_picture(each)]
     slides = [each for each in series if len(series) == 1 or not _label_of(each)]
     if not slides:
-        raise broken(file, tr("no picture of tissue is in it"))
+        raise broken(file, tr("it contains no picture of tissue"))
     main = max(slides, key=lambda each: (not _is_reduced(each), _area(each)))
     levels = _levels(main, slides)
     rest = [each for each in series if not any(each is level for level in levels)]
@@ -101,10 +101,10 @@ def _plane(file: Path, series: Any, place: int, sample: int) -> Plane:
     if place < len(series):
         page = series[place]
         if page is None:
-            raise unsupported(file, tr("planes that are in other files"))
+            raise unsupported(file, tr("planes stored in other files"))
         return Plane(page, sample)
     if series.dataoffset is None:
-        raise broken(file, tr("it names fewer planes than it states"))
+        raise broken(file, tr("it contains fewer planes than it states"))
     return Plane(series[0], sample, series.dataoffset + place * series.keyframe.nbytes)  # one page stands for all
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import tifffile
+
 from histoloop.slides.sources.tiff.segments import JPEG, jpeg_frame
 from histoloop.slides.sources.tiff.source import opened
 
@@ -16,6 +18,8 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 SLOW_PX = 100_000_000
 """Pixels of a level from which on a slide without smaller levels is read by TiffSource, which is quicker at it."""
+
+LARGEST_TILE_PX = 16_000_000
 
 _COMPRESSIONS = frozenset({1, 5, 7, 8, 32773, 32946})
 _RGB, _YCBCR = 2, 6
@@ -30,6 +34,16 @@ def is_simple_pyramid(file: Path) -> bool:
             return _is_simple(handle, opened(handle))
     except Exception:  # whatever is wrong with it is found, and told, when it is opened
         return True
+
+
+def has_huge_tiles(file: Path) -> bool:
+    """Whether a page states tiles that no scanner makes: OpenSlide ends the process where it cannot have the memory."""
+    try:
+        with file.open("rb") as handle, tifffile.TiffFile(handle, _multifile=False) as tiff:
+            pages = [page.aspage() for page in tiff.pages]
+    except Exception:  # OpenSlide then refuses it too
+        return False
+    return any(page.is_tiled and page.tilewidth * page.tilelength > LARGEST_TILE_PX for page in pages)
 
 
 def has_subsampled_values(file: Path) -> bool:

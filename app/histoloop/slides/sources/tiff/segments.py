@@ -171,7 +171,7 @@ class PageLevel:
         for plane in self._planes:
             needed = (plane.sample + 1) * self.rows * self.columns
             if min(len(plane.page.dataoffsets), len(plane.page.databytecounts)) < needed:
-                raise broken(self._data.file, tr("it names fewer pieces than its size needs"))
+                raise broken(self._data.file, tr("it lists fewer tiles than its size needs"))
             ends = np.add(plane.page.dataoffsets, plane.page.databytecounts, dtype=np.float64)
             if ends.max(initial=0) > self._data.size:
                 raise broken(self._data.file, tr("it ends before its pixels do"))
@@ -194,7 +194,7 @@ class PageLevel:
             raise broken(self._data.file, str(error) or type(error).__name__) from error
         block: NDArray[Any] = np.asarray(decoded)[0, :height, :width]
         if block.shape != (height, width, self._samples_of_plane):
-            raise broken(self._data.file, tr("a piece of its pixels is too small"))
+            raise broken(self._data.file, tr("a tile is too small"))
         return block
 
     def _read_encoded(self, offset: int, count: int) -> bytes:
@@ -204,12 +204,12 @@ class PageLevel:
         cost = 1 if compression in _BYTES or compression in JPEG else _IMAGE_COST
         check_claim(self._data.file, pixels=pixels, decoded_bytes=cost * decoded, encoded_bytes=count)
         if count > 4 * decoded + 1_000_000:
-            raise broken(self._data.file, tr("a piece of its pixels is too large"))
+            raise broken(self._data.file, tr("a tile is too large"))
         encoded = self._data.read(offset, count)
         if compression in JPEG:
             self._check_process(encoded)
         if claimed_pixels(encoded, compression) > 4 * pixels + 65_536:
-            raise broken(self._data.file, tr("a piece of its pixels is too large"))
+            raise broken(self._data.file, tr("a tile is too large"))
         return encoded
 
     def _check_process(self, encoded: bytes) -> None:
@@ -217,7 +217,7 @@ class PageLevel:
         try:
             process = jpeg_frame(encoded).process
         except (ValueError, struct.error) as error:
-            raise broken(self._data.file, tr("a piece of its pixels is no JPEG")) from error
+            raise broken(self._data.file, tr("a tile is not a JPEG picture")) from error
         if process > _PROGRESSIVE:
             raise unsupported(self._data.file, tr("lossless JPEG"))
 

@@ -227,8 +227,8 @@ def _with_note(content: Content, unnamed: int) -> Content:
     if not unnamed:
         return content
     others = tr_plural(
-        "The file holds {count} other picture; the largest is shown.",
-        "The file holds {count} other pictures; the largest is shown.",
+        "The file contains {count} other picture; the largest is shown.",
+        "The file contains {count} other pictures; the largest is shown.",
         unnamed,
     )
     note = " ".join(part for part in (content.note, others) if part)
