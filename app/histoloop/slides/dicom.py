@@ -35,8 +35,8 @@ _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 class DicomFile:
     """What a file says of itself; `series` is the UID that all files of a slide share.
 
-    `columns` and `rows` are of the whole level, `frame_px` the pixels of a frame, which is one tile of it; `instance` numbers the files of a series, `part` those of a level that
-    is split over several (a concatenation).
+    `columns` and `rows` are of the whole level, `frame_px` the pixels of a frame, which is one tile of it. `instance`
+    numbers the files of a series, `part` those of a level that is split over several (a concatenation).
     """
 
     series: str = ""

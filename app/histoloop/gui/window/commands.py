@@ -34,7 +34,7 @@ MAX_ANNOTATE_PX = 2048
 """Longest side of a region that is painted without being asked, in level-0 pixels."""
 
 ZOOM_STEP = 1.5
-SLIDE_ENDINGS = "svs tif tiff ndpi vms vmu scn mrxs svslide bif dcm czi png jpg jpeg bmp"
+SLIDE_ENDINGS = "svs tif tiff ndpi vms vmu scn mrxs svslide bif dcm czi qptiff btf tf2 tf8 jp2 png jpg jpeg bmp"
 DEVICES = ("auto", "cpu", "cuda")
 LANGUAGE_CHOICES = (SYSTEM, *(language.code for language in LANGUAGES))
 
