@@ -43,7 +43,8 @@ def has_huge_tiles(file: Path) -> bool:
             pages = [page.aspage() for page in tiff.pages]
     except Exception:  # OpenSlide then refuses it too
         return False
-    return any(page.is_tiled and page.tilewidth * page.tilelength > LARGEST_TILE_PX for page in pages)
+    sides = [(page.tilewidth, page.tilelength) for page in pages]
+    return not all(isinstance(w, int) and isinstance(h, int) and w * h <= LARGEST_TILE_PX for w, h in sides)
 
 
 def has_subsampled_values(file: Path) -> bool:
