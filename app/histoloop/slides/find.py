@@ -53,7 +53,8 @@ def find_slides(paths: Iterable[Path]) -> list[Path]:
 
     Files named outright are kept whatever they are called. In folders, hidden files, other kinds, masks
     (`*_anno.*`, `*_mask.*`, `*-mask.*`) and what belongs to a .mrxs or .vms slide are passed over. Links to files and
-    folders are followed. The files of a DICOM series in a folder are one slide: the file of its largest level.
+    folders are followed. The files of a DICOM series in a folder, named outright or not, are one slide: the file of its
+    largest level.
     """
     return list(search_slides(paths).slides)
 

@@ -468,6 +468,84 @@ def test_grey_pictures_say_so(folder: Path, pattern: np.ndarray, suffix: str) ->
         assert "one channel" in slide.note
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_opacity_of_0_everywhere_is_ignored_and_said(folder: Path, pattern: np.ndarray, suffix: str) -> None:
+    stored = np.dstack([pattern, np.zeros_like(pattern[..., :1])])
+    path = folder / f"transparent{suffix}"
+    if suffix == ".png":
+        Image.fromarray(stored).save(path)
+    else:
+        tifffile.imwrite(path, stored, photometric="rgb", extrasamples=["unassalpha"])
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read_region(slide.extent), pattern)
+        assert "opacity" in slide.note
+
+
+def test_pages_of_one_size_are_said(folder: Path, pattern: np.ndarray) -> None:
+    stored = np.stack([pattern, pattern[::-1], 255 - pattern, pattern])
+    tifffile.imwrite(folder / "pages.tif", stored, photometric="rgb")
+    with open_slide(folder / "pages.tif") as slide:
+        np.testing.assert_array_equal(slide.read_region(slide.extent), pattern)
+        assert "4 pictures of one size; the first is shown" in slide.note
+        assert slide.is_brightfield
+
+
+def test_three_grey_pages_are_colours_and_it_is_said(folder: Path, pattern: np.ndarray) -> None:
+    tifffile.imwrite(folder / "three.tif", np.moveaxis(pattern, 2, 0), photometric="minisblack")
+    with open_slide(folder / "three.tif") as slide:
+        np.testing.assert_array_equal(slide.read_region(slide.extent), pattern)
+        assert "read as red, green and blue" in slide.note
+
+
+def save_qptiff(path: Path, pages: Sequence[np.ndarray], *, names: Sequence[str], colours: Sequence[str]) -> Path:
+    """As the scanner of Akoya writes it: pages of channels, a thumbnail, the same at half the size, macro and label."""
+
+    def described(number: int) -> str:
+        kind = f"<Name>{names[number]}</Name><Color>{colours[number]}</Color>" if names else ""
+        return f'<?xml version="1.0"?><PerkinElmer-QPI-ImageDescription>{kind}</PerkinElmer-QPI-ImageDescription>'
+
+    grey = pages[0].ndim == 2
+    options = {"software": "PerkinElmer-QPI", "metadata": None, "compression": "deflate"}
+    options |= {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER"}
+    plain = {"photometric": "minisblack" if grey else "rgb", "tile": (64, 64)}
+    small = np.full((40, 50, 3), 200, np.uint8)
+    with tifffile.TiffWriter(path) as tiff:
+        for number, page in enumerate(pages):
+            tiff.write(page, description=described(number), **plain, **options)
+        tiff.write(small, photometric="rgb", **options)
+        for number, page in enumerate(pages):
+            half = np.ascontiguousarray(page[::2, ::2])
+            tiff.write(half, description=described(number), subfiletype=1, **plain, **options)
+        tiff.write(small[:30, :30], photometric="rgb", **options)
+        tiff.write(small[:20, :30], photometric="rgb", **options)
+    return path
+
+
+def test_qptiff_of_colours_is_a_pyramid_with_its_other_pictures(
+    folder: Path, blocks: Callable[..., np.ndarray]
+) -> None:
+    pixels = blocks(256, 192, cell=4)
+    with open_slide(save_qptiff(folder / "colours.qptiff", [pixels], names=[], colours=[])) as slide:
+        assert (slide.vendor, slide.mpp, slide.level_downsamples) == ("qptiff", 0.5, (1, 2))
+        assert slide.is_brightfield
+        assert slide.note == ""
+        assert sorted(slide.associated_names()) == ["label", "macro", "thumbnail"]
+        np.testing.assert_array_equal(slide.read_region(slide.extent), pixels)
+        np.testing.assert_array_equal(slide.read_region(slide.extent, level=1), pixels[::2, ::2])
+
+
+def test_qptiff_of_fluorescence_names_its_channels(folder: Path) -> None:
+    planes = np.random.default_rng(0).integers(0, 256, (2, 192, 256), np.uint8)
+    path = save_qptiff(folder / "a.qptiff", list(planes), names=["DAPI", "CD8"], colours=["0,0,255", "255,255,0"])
+    with open_slide(path) as slide:
+        assert slide.channels == ("DAPI", "CD8")
+        assert not slide.is_brightfield
+        assert slide.level_downsamples == (1, 2)
+        pixels = slide.read_region(slide.extent)
+        np.testing.assert_array_equal(pixels[..., 2], planes[0])
+        np.testing.assert_array_equal(pixels[..., 0], planes[1])
+
+
 # --- resolution -------------------------------------------------------------------------------------------------------
 
 

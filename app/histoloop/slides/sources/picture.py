@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from histoloop.errors import SlideError
 from histoloop.language import mark, tr
 from histoloop.slides.sources.orientation import Orientation
-from histoloop.slides.sources.protocol import Content, broken, check_claim
+from histoloop.slides.sources.protocol import Content, broken, check_claim, transparent_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,11 +42,12 @@ class PictureSource:
             _check_size(file, opened)
             opened.load()
             self._orientation = Orientation.of_tag(opened.getexif().get(_ORIENTATION_TAG, 1))
-            self._picture: Image.Image | None = opened.copy() if opened.mode == "P" else opened
+            is_transparent = opened.mode in ("RGBA", "LA") and opened.getchannel("A").getextrema() == (0, 0)
+            self._picture: Image.Image | None = opened.convert(opened.mode[:-1]) if is_transparent else opened
             self._top = _top(opened)
         self.level_sizes: tuple[tuple[int, int], ...] = (self._orientation.size(*opened.size),)
         self.properties: Mapping[str, str] = _window(self._top)
-        self.content = _content(opened.mode)
+        self.content = _content(opened.mode, transparent_note() if is_transparent else "")
         self.block_px = (_BLOCK_PX, _BLOCK_PX)
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
@@ -130,7 +131,8 @@ def _scaled(picture: Image.Image, top: int) -> Pixels:
     return rgb
 
 
-def _content(mode: str) -> Content:
+def _content(mode: str, note: str) -> Content:
     if mode in ("1", "L", "LA") or mode.startswith("I"):
-        return Content(("grey",), is_brightfield=False, note=tr("It is a greyscale picture: one channel, no colours."))
-    return Content()
+        grey = tr("It is a greyscale picture: one channel, no colours.")
+        return Content(("grey",), is_brightfield=False, note=f"{grey} {note}".rstrip())
+    return Content(note=note)

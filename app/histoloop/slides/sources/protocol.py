@@ -118,6 +118,11 @@ def compression_name(number: int) -> str:
         return str(number)
 
 
+def transparent_note() -> str:
+    """What to tell of a slide whose pixels are all transparent."""
+    return tr("Its opacity is 0 everywhere and is ignored.")
+
+
 def check_claim(file: Path, *, pixels: int, decoded_bytes: int, encoded_bytes: int) -> None:
     """Refuse what would take more memory than it may, before any is taken: SlideError.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from histoloop.language import mark, tr
-from histoloop.slides.sources.protocol import Content
+from histoloop.slides.sources.protocol import Content, transparent_note
 from histoloop.slides.sources.tiff.colours import FIXED_COLOURS, Kind, Rendering, Window, palette_of, window_of
 from histoloop.slides.sources.tiff.layout import COLOUR_PHOTOMETRICS
 from histoloop.slides.sources.tiff.metadata import is_named
@@ -33,6 +33,9 @@ _DECODED_TO_RGB = JPEG | {34712, 33005, 50001, 50002, 52546, 22610, 34934}
 """Compressions whose decoders turn YCbCr into RGB themselves."""
 
 _APERIO_YCBCR = 33003
+_OPACITY = (1, 2)
+"""Extra samples that are opacity, with colours multiplied by it or not; others are unspecified."""
+
 _PRIMARIES = {"red": 0, "r": 0, "green": 1, "g": 1, "blue": 2, "b": 2}
 _PURE = {(255, 0, 0): "red", (0, 255, 0): "green", (0, 0, 255): "blue"}
 
@@ -52,19 +55,24 @@ class Appearance:
 def appearance_of(key: Any, stated: Stated, shown: Shown, values: NDArray[Any]) -> Appearance:
     """From the page, from what the file states, and from a sample (n, samples) of the values."""
     extras = tuple(int(extra) for extra in key.extrasamples)
-    alpha = next((key.samplesperpixel - len(extras) + n for n, extra in enumerate(extras) if extra in (1, 2)), None)
+    first = int(key.samplesperpixel) - len(extras)
+    alpha = next((first + number for number, extra in enumerate(extras) if extra in _OPACITY), None)
+    notes = list(shown.notes)
+    if alpha is not None and not values[:, alpha].any():
+        notes.append(transparent_note())
     plain = Rendering(
         "grey",
         order=(0,),
         windows=(Window(0, 255),),
         inverted=int(key.photometric) == _WHITE_IS_ZERO,
-        alpha=alpha,
+        alpha=alpha if alpha is None or values[:, alpha].any() else None,
         alpha_window=_window(key, stated, values[:, alpha]) if alpha is not None else Window(0, 255),
         premultiplied=1 in extras,
     )
     if (colour := _in_colour(key, stated, values, plain)) is not None:
-        return _named(colour, Content(note=" ".join(shown.notes)))
-    return _of_planes(key, stated, shown, values, plain)
+        return _named(colour, Content(note=" ".join(notes)))
+    planes = [number for number in range(values.shape[1]) if number % int(key.samplesperpixel) != alpha]
+    return _of_planes(key, stated, shown, values, plain, planes, notes)
 
 
 def rendering_like(key: Any, rendering: Rendering) -> Rendering:
@@ -97,11 +105,18 @@ def _kind_of_colour(key: Any) -> Kind:
     return "ycbcr" if int(key.photometric) == _YCBCR and not decoded else "rgb"
 
 
-def _of_planes(key: Any, stated: Stated, shown: Shown, values: NDArray[Any], plain: Rendering) -> Appearance:
+def _of_planes(
+    key: Any,
+    stated: Stated,
+    shown: Shown,
+    values: NDArray[Any],
+    plain: Rendering,
+    planes: Sequence[int],
+    notes: list[str],
+) -> Appearance:
     """Planes of grey: three may be red, green and blue; others are channels."""
-    order = tuple(number for number in range(values.shape[1]) if number % key.samplesperpixel != plain.alpha)
+    order = tuple(planes)
     count = max(len(order), shown.channels)
-    notes = list(shown.notes)
     if count == 1:
         notes.append(tr("It is a greyscale picture: one channel, no colours."))
         window = _window(key, stated, values[:, order])

@@ -118,7 +118,7 @@ def _area(series: Any) -> int:
 
 
 def _is_reduced(series: Any) -> bool:
-    return bool(int(series.keyframe.subfiletype) & _REDUCED)
+    return bool(int(series.keyframe.subfiletype) & _REDUCED or series.keyframe.is_subifd)
 
 
 def _label_of(series: Any) -> str | None:

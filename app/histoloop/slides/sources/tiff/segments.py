@@ -172,6 +172,7 @@ class PageLevel:
             needed = (plane.sample + 1) * self.rows * self.columns
             if min(len(plane.page.dataoffsets), len(plane.page.databytecounts)) < needed:
                 raise broken(self._data.file, tr("it lists fewer tiles than its size needs"))
+            self._check_claim(max(plane.page.databytecounts))
             ends = np.add(plane.page.dataoffsets, plane.page.databytecounts, dtype=np.float64)
             if ends.max(initial=0) > self._data.size:
                 raise broken(self._data.file, tr("it ends before its pixels do"))
@@ -197,13 +198,17 @@ class PageLevel:
             raise broken(self._data.file, tr("a tile is too small"))
         return block
 
-    def _read_encoded(self, offset: int, count: int) -> bytes:
+    def _check_claim(self, count: int) -> None:
+        """Refuse to decode a block from so many bytes where it would take too much memory."""
         pixels = self.block_px[0] * self.block_px[1]
-        decoded = pixels * self._samples_of_plane * self.dtype.itemsize
-        compression = self.page.compression
-        cost = 1 if compression in _BYTES or compression in JPEG else _IMAGE_COST
-        check_claim(self._data.file, pixels=pixels, decoded_bytes=cost * decoded, encoded_bytes=count)
-        if count > 4 * decoded + 1_000_000:
+        cost = 1 if self.page.compression in _BYTES | JPEG else _IMAGE_COST
+        decoded = cost * pixels * self._samples_of_plane * self.dtype.itemsize
+        check_claim(self._data.file, pixels=pixels, decoded_bytes=decoded, encoded_bytes=count)
+
+    def _read_encoded(self, offset: int, count: int) -> bytes:
+        self._check_claim(count)
+        pixels, compression = self.block_px[0] * self.block_px[1], self.page.compression
+        if count > 4 * pixels * self._samples_of_plane * self.dtype.itemsize + 1_000_000:
             raise broken(self._data.file, tr("a tile is too large"))
         encoded = self._data.read(offset, count)
         if compression in JPEG:

@@ -159,7 +159,9 @@ def ends_early(tiff: Any, handle: BinaryIO) -> bool:
 
 
 def sampled_values(page: PageLevel) -> NDArray[Any]:
-    """Some values (n, samples) of a level, from blocks all over it."""
+    """Some values (n, samples) of a level, from blocks all over it; zeros where they decide nothing."""
+    if page.dtype == np.uint8 and page.page.bitspersample == 8 and not any(page.page.extrasamples):
+        return np.zeros((1, page.samples), page.dtype)
     step = max(1, round((page.rows * page.columns / _SAMPLED_BLOCKS) ** 0.5))
     parts = []
     for row in range(step // 2 if page.rows > step else 0, page.rows, step):
