@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -136,7 +137,7 @@ def save_dicom() -> Callable[..., Path]:
                 Image.fromarray(tile).save(buffer, "JPEG", quality=95, subsampling=0)
                 frames.append(buffer.getvalue() + b"\0" * (buffer.tell() % 2))
         frames = frames[tiles]
-        uid = f"1.2.3.{abs(hash(str(path))) % 10**9}"
+        uid = f"1.2.3.{zlib.crc32(path.name.encode())}"
         meta = dicom_element(2, 0x02, "UI", sop_class) + dicom_element(2, 0x03, "UI", uid)
         meta += dicom_element(2, 0x10, "UI", IMPLICIT if implicit else JPEG)
         encoded = functools.partial(dicom_element, implicit=implicit, undefined=undefined)

@@ -24,6 +24,7 @@ LARGEST_TILE_PX = 16_000_000
 _COMPRESSIONS = frozenset({1, 5, 7, 8, 32773, 32946})
 _RGB, _YCBCR = 2, 6
 _MOST_PAGES = 64
+_MOST_PAGES_OF_SCANNERS = 256
 _SAME_SHAPE = 0.02
 
 
@@ -40,7 +41,7 @@ def has_huge_tiles(file: Path) -> bool:
     """Whether a page states tiles that no scanner makes: OpenSlide ends the process where it cannot have the memory."""
     try:
         with file.open("rb") as handle, tifffile.TiffFile(handle, _multifile=False) as tiff:
-            pages = [page.aspage() for page in tiff.pages]
+            pages = [page.aspage() for page in tiff.pages[:_MOST_PAGES_OF_SCANNERS]]
     except Exception:  # OpenSlide then refuses it too
         return False
     sides = [(page.tilewidth, page.tilelength) for page in pages]
