@@ -114,7 +114,10 @@ class Slide:
                 tr("its resolution is unknown"),
                 advice=tr("Set the micrometres per pixel of this slide; the microscope or scanner states it."),
             )
-        downsample = mpp / self.mpp
+        return self.read_region_scaled(region, downsample=mpp / self.mpp)
+
+    def read_region_scaled(self, region: Region, *, downsample: float) -> Pixels:
+        """RGB pixels of a level-0 region at `downsample` level-0 pixels per pixel, one pixel wide and high at least."""
         return self.read_scaled(
             round(region.x / downsample),
             round(region.y / downsample),
@@ -156,14 +159,6 @@ class Slide:
         level_width, level_height = self.level_sizes[level]
         inside = (box[0], box[1], min(box[2], level_width), min(box[3], level_height))
         return sampled_overview(self._open_source(), level=level, box=inside, size=(width, height), most_px=most_px)
-
-    def associated_names(self) -> tuple[str, ...]:
-        """Names of the label, macro and other pictures in the file. A label can carry a patient's name."""
-        return self._open_source().associated()
-
-    def read_associated(self, name: str) -> Pixels:
-        """One of those pictures; nothing else in the program reads them."""
-        return self._open_source().read_associated(name)
 
     def _level_for(self, downsample: float) -> int:
         """The coarsest level that is not coarser than wanted."""
