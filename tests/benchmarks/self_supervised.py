@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from histoloop.acquisition.svm import fit_linear_svm
+from histoloop.acquisition.strategies.svm import fit_linear_svm
 from histoloop.networks.backbones import Backbone, build_backbone
 from histoloop.progress import finish
 from histoloop.threads import wait_without_spinning

@@ -91,7 +91,7 @@ class RegionReader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProjectRegion:
-    """A region as `workflows.scoring` wants it; read when it is asked for."""
+    """A region as `workflows.queries.score_regions` scores it; read when it is asked for."""
 
     reader: RegionReader
     slide: SlideRecord
@@ -111,6 +111,11 @@ class ProjectRegion:
             x=place.x,
             y=place.y,
         )
+
+    @property
+    def slide_name(self) -> str:
+        """The slide it is of."""
+        return self.slide.name
 
     def features(self) -> Features:
         """What the frozen classifier sees."""
