@@ -159,7 +159,7 @@ def _question(one: _Chosen, coming_round: int) -> NewQuery:
         strategy=one.strategy.name,
         score=one.score,
         round=coming_round,
-        reason=one.strategy.reason(one.evidence.facts),
+        evidence=one.evidence.facts,
         class_name=one.candidate.class_name,
     )
 

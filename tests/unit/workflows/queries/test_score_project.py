@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.acquisition.strategies import STRATEGIES, reason_of
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
@@ -94,7 +94,7 @@ def test_every_strategy_asks_about_regions_nobody_annotated_and_says_why(
     assert {query.strategy for query in queries} == {strategy}
     annotated = {slide.id for slide in project.slides()[:2]}
     for query in queries:
-        assert query.reason.endswith(".")
+        assert reason_of(query).endswith(".")
         assert query.slide_id not in annotated or query.region.x == SIDE
         shown = query_evidence_path(project, query.id)
         assert shown.exists() == (strategy not in ("random", "learned-loss", "svm-margin"))
@@ -163,7 +163,7 @@ def test_a_share_of_the_questions_is_random_and_says_so(start: Callable[[str], P
     project = start("hybrid")
     queries = finish(ask(project, strategy="entropy", count=4, region_map_px=SIDE, random_share=0.5))
     assert [query.strategy for query in queries].count("random") == 2
-    assert all("at random" in query.reason for query in queries if query.strategy == "random")
+    assert all("at random" in reason_of(query) for query in queries if query.strategy == "random")
     assert len({(query.slide_id, query.region) for query in queries}) == 4
 
 
@@ -177,7 +177,7 @@ def test_after_a_round_the_change_is_that_of_the_decoder_and_regions_that_change
     finish(predict_project(project, device="cpu"))
     queries = finish(ask(project, strategy="cod", count=6, region_map_px=SIDE, device="cpu"))
     assert queries[0].score > 0
-    assert "since the last round" in queries[0].reason
+    assert "since the last round" in reason_of(queries[0])
 
 
 @pytest.mark.parametrize("side", [64, 2000])
