@@ -22,7 +22,7 @@ NEIGHBOURS = 40
 """The paper's k. It exceeds the size of every class of the paper's data sets, where it pseudo-labels everything."""
 
 SHARE_BY_CHANCE = 0.5
-"""Share of a class's unlabelled regions that may come in if the colours told nothing; see `capped_k`."""
+"""Share of a class's unlabelled regions that may come in if the colours carried no information; see `capped_k`."""
 
 
 def colour_histograms(pixels_HW3: NDArray[np.uint8], valid_HW: NDArray[np.bool_] | None = None) -> Floats:
@@ -80,8 +80,8 @@ def nearest_annotated(
         if reach < 1:
             raise ValueError(f"k must be at least 1, got {reach}")
         for index in (member for member in members if member not in labelled):
-            others = members[members != index]
-            nearest = others[np.argsort(distances[index, others], kind="stable")[:reach]]
+            rest = members[members != index]
+            nearest = rest[np.argsort(distances[index, rest], kind="stable")[:reach]]
             hits = [int(other) for other in nearest if other in labelled]
             if hits:
                 found[int(index)] = hits[0]
@@ -108,7 +108,7 @@ def capped_k(
 ) -> dict[str, int]:
     """For each class the k, at most the given one, at which being near still says something.
 
-    `class_sizes` counts all regions of a class, `annotated` those with an annotation. If colours told nothing, the k
+    `class_sizes` counts all regions of a class, `annotated` those with an annotation. If colours carried none, the k
     neighbours of an unlabelled region would be any k of the n - 1 others, and it would come in with the chance that at
     least one of the a annotated ones is among them: 1 - C(n-1-a, k) / C(n-1, k). The cap is the largest k that keeps
     this chance within `share` (half): what comes in then was chosen by its colours, at most half of it by having many
