@@ -65,6 +65,7 @@ def reached_by_the_window() -> set[str]:
     graph = grimp.build_graph("histoloop")
     windows = {name for name in graph.modules if name.startswith("histoloop.gui")}
     reached = set().union(*(graph.find_upstream_modules(name) for name in windows)) | windows
+    reached |= graph.find_descendants("histoloop.acquisition.strategies")  # found by listing the package
     return {name.removeprefix("histoloop.") for name in reached}
 
 
