@@ -221,20 +221,20 @@ MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """
-    SELECT slide.*, (
-        SELECT label FROM slide_label WHERE slide_label.slide_id = slide.id ORDER BY slide_label.id DESC LIMIT 1
-    ) AS label, (
+    SELECT slide.*, given.label, given.person, given.created, (
         SELECT probabilities FROM prediction JOIN model ON model.id = prediction.model_id
         WHERE prediction.slide_id = slide.id AND model.status = 'current' ORDER BY prediction.id DESC LIMIT 1
     ) AS predicted
-    FROM slide WHERE slide.removed IS NULL"""
-"""Slides that were not removed, with what was said of them last and their newest prediction by the current model."""
+    FROM slide LEFT JOIN slide_label AS given ON given.id = (
+        SELECT MAX(latest.id) FROM slide_label AS latest WHERE latest.slide_id = slide.id
+    ) WHERE slide.removed IS NULL"""
+"""Slides that were not removed, with the label given last and their newest prediction by the current model."""
 
 SELECT_EVERY_ANNOTATION = """
     SELECT annotation.*, assessment.label, assessment.size FROM annotation LEFT JOIN assessment ON assessment.id = (
         SELECT MAX(latest.id) FROM assessment AS latest WHERE latest.annotation_id = annotation.id
     )"""
-"""Annotations with the label and size said last."""
+"""Annotations with the label and size given last."""
 
 SELECT_ANNOTATIONS = (
     f"{SELECT_EVERY_ANNOTATION} JOIN slide ON slide.id = annotation.slide_id WHERE slide.removed IS NULL"
@@ -265,13 +265,13 @@ SELECT_MASK_OF_REGION = """
     ORDER BY finish_order DESC LIMIT 1"""
 """The mask that a region was given last."""
 
-_DRAWN = """q.strategy = 'random'
+_SAMPLED = """q.strategy = 'random'
     AND EXISTS (SELECT 1 FROM query other WHERE other.round = q.round AND other.strategy <> 'random')"""
 
-SELECT_DRAWN = f"SELECT 1 FROM query q WHERE q.id = :id AND {_DRAWN}"
-"""A query that was drawn at random among others that a strategy chose."""
+SELECT_SAMPLED = f"SELECT 1 FROM query q WHERE q.id = :id AND {_SAMPLED}"
+"""A query that was sampled at random among others that a strategy chose."""
 
-COUNT_DRAWN_DONE = f"""
+COUNT_SAMPLED_DONE = f"""
     SELECT COUNT(DISTINCT a.region_number) AS regions FROM annotation a JOIN query q ON a.query_id = q.id
-    WHERE a.mask_file IS NOT NULL AND {_DRAWN}"""
+    WHERE a.mask_file IS NOT NULL AND {_SAMPLED}"""
 """The regions done with a mask that answered such queries."""
