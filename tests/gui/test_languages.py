@@ -165,9 +165,14 @@ def data_of(window: MainWindow) -> set[str]:
     own |= {"CUDA", "GPU", "Dice", "Grad-CAM", window.session.person}
     if project is not None:
         own |= {project.name}
-        own |= {slide.name for slide in project.slides()} | {slide.path.stem for slide in project.slides()}
-        own |= {str(slide.path) for slide in project.slides()} | {slide.vendor for slide in project.slides()}
-        own |= {project.folder.name, str(project.folder), str(project.folder.parent), project.current_card().title}
+        own |= {slide.name for slide in project.slides.all()} | {slide.path.stem for slide in project.slides.all()}
+        own |= {str(slide.path) for slide in project.slides.all()} | {slide.vendor for slide in project.slides.all()}
+        own |= {
+            project.folder.name,
+            str(project.folder),
+            str(project.folder.parent),
+            project.models.current_card().title,
+        }
     return own
 
 

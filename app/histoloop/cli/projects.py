@@ -168,7 +168,7 @@ def _query(options: argparse.Namespace) -> int:
                 device=options.device,
             )
         )
-        names = {slide.id: slide.name for slide in project.slides()}
+        names = {slide.id: slide.name for slide in project.slides.all()}
     rows = [
         {
             "id": query.id,

@@ -23,6 +23,7 @@ from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import RecipeError
 from histoloop.inference.features import Features, decode, probability
+from histoloop.networks.arrays import to_arrays, to_tensors
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.inference.model import Model
-    from histoloop.store.tensors import TensorCache
+    from histoloop.store.array_cache import ArrayCache
     from histoloop.training.samples import TrainingTile
 
 PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "consistency"
@@ -136,7 +137,7 @@ class Bench:
         validation: Sequence[TrainingTile],
         test: Sequence[TrainingTile],
         label_names: Sequence[str],
-        cache: TensorCache,
+        cache: ArrayCache,
         cache_key: str,
     ) -> None:
         self.model, self.device = model, model.device
@@ -153,12 +154,15 @@ class Bench:
 
     def recall(self, key: str) -> tuple[dict[str, torch.Tensor], float] | None:
         """Weights that were learned under a key, and how many seconds that took."""
-        found = self._cache.get(f"{self._cache_key}|{key}")
-        return None if found is None else (found, float(found.pop("seconds")))
+        kept = self._cache.get(f"{self._cache_key}|{key}")
+        if kept is None:
+            return None
+        seconds = float(kept.pop("seconds"))
+        return to_tensors(kept), seconds
 
     def remember(self, key: str, weights: Mapping[str, torch.Tensor], seconds: float) -> None:
         """Keep what was learned: the same regions and seed give the same decoder, whoever chose them."""
-        self._cache.put(f"{self._cache_key}|{key}", {**weights, "seconds": torch.tensor(seconds)})
+        self._cache.put(f"{self._cache_key}|{key}", to_arrays({**weights, "seconds": torch.tensor(seconds)}))
 
     def views(self, index: int, settings: CachedSettings) -> list[FeatureTile]:
         """The annotated tile of the pool, and views of it."""

@@ -28,8 +28,8 @@ from histoloop.inference.model import Model
 from histoloop.localisation.methods import DECODER, drawings
 from histoloop.networks.build import with_decoder
 from histoloop.progress import Progress, Work, finish, mapped
+from histoloop.store.array_cache import GIB, ArrayCache
 from histoloop.store.files import file_beside, write_beside
-from histoloop.store.tensors import GIB, TensorCache
 from histoloop.threads import wait_without_spinning
 from histoloop.training.cached import CachedSettings
 from histoloop.training.datasets import DataSet, Split, deal_cases, read_dataset
@@ -187,7 +187,7 @@ def _bench(plan: _Plan) -> Work[tuple[Bench, DataSet, LoadedModel]]:
         validation=validation,
         test=test,
         label_names=dataset.scheme.label_names,
-        cache=TensorCache(plan.work / "kept", limit_bytes=32 * GIB),
+        cache=ArrayCache(plan.work / "kept", limit_bytes=32 * GIB),
         cache_key=loaded.hash,
     )
     return bench, dataset, loaded

@@ -76,13 +76,13 @@ def ask(
     candidates = yield from find_candidates(project, region_map_px=region_map_px)
     if not candidates:
         raise _nothing_left(project)
-    own_seed = seed + len(project.rounds())
+    own_seed = seed + len(project.rounds.all())
     _log.info("%s: %d of %d candidate regions, seed %d", strategy, count, len(candidates), own_seed)
     chosen = yield from _choose(project, STRATEGIES[strategy], candidates, count, own_seed, device)
     chosen = _with_random(chosen, candidates, random_share, own_seed)
-    project.supersede_open_queries()
-    coming_round = len(project.rounds()) + 1
-    records = project.add_queries([_question(one, coming_round) for one in chosen])
+    project.queries.supersede_open()
+    coming_round = len(project.rounds.all()) + 1
+    records = project.queries.add([_question(one, coming_round) for one in chosen])
     for number, (record, one) in enumerate(zip(records, chosen, strict=True)):
         yield Progress(tr("Preparing the queue"), number, len(records))
         _save_pictures(project, record, one.evidence)
@@ -91,10 +91,10 @@ def ask(
 
 def _nothing_left(project: Project) -> ProjectError:
     """Why there is no candidate, and what to do."""
-    if not any(project.map_folder(slide.id) is not None for slide in project.slides() if slide.found):
+    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if slide.exists()):
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
-    passed_over = sum(len(project.queries(status=status)) for status in settled)
+    passed_over = sum(len(project.queries.all(status=status)) for status in settled)
     message = tr("There is no region left to ask about: all are settled.")
     if passed_over:
         message = tr_plural(
@@ -183,6 +183,6 @@ def _save_pictures(project: Project, query: QueryRecord, evidence: Evidence) -> 
 
 def _read(project: Project, query: QueryRecord, side_px: int) -> NDArray[np.uint8]:
     region: Region = query.region
-    with open_project_slide(project.slide(query.slide_id)) as slide:
+    with open_project_slide(project.slides.get(query.slide_id)) as slide:
         scale = max(1e-9, max(region.width, region.height) / side_px)
         return slide.read_region_scaled(region, downsample=scale)

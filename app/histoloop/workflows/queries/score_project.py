@@ -62,7 +62,7 @@ def project_inputs(
     if not strategy.needs.network:
         return MapInputs(project, candidates, seed=seed)
     place = choose_device(device)
-    model = load_model(project.current_model().folder, place)
+    model = load_model(project.models.current().folder, place)
     network = _with_masks(model, strategy)
     reader = RegionReader(project, model, network)
     annotated = _annotated(reader, strategy)
@@ -112,10 +112,10 @@ def _annotated(reader: RegionReader, strategy: Strategy) -> list[ProjectRegion]:
 
 def _earlier(project: Project, reader: RegionReader, decoder: Decoder, seed: int, place: torch.device) -> EarlierModel:
     """The model of the round before; in the first round, or where that has no decoder, an untrained one."""
-    parent = project.current_model().parent
+    parent = project.models.current().parent
     if parent is None:
         return EarlierModel(_untrained(decoder, seed, place))
-    before = load_model(project.model(parent).folder, place)
+    before = load_model(project.models.get(parent).folder, place)
     if not isinstance(before.network, Hybrid) or before.network.decoder is None:
         return EarlierModel(_untrained(decoder, seed, place))
     other = RegionReader(project, before, before.network)

@@ -61,8 +61,8 @@ def start(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         opened.append(project)
         finish(import_slides(project, paths))
         finish(predict_project(project, device="cpu"))
-        for slide, label in zip(project.slides(), ("benign", "malignant"), strict=False):
-            project.set_slide_label(slide.id, label, person="test")
+        for slide, label in zip(project.slides.all(), ("benign", "malignant"), strict=False):
+            project.slides.set_label(slide.id, label, person="test")
         return project
 
     yield make
@@ -72,14 +72,14 @@ def start(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def paint(project: Project, number: int) -> None:
     """Annotate the left half of a slide."""
-    slide = project.slides()[number]
+    slide = project.slides.all()[number]
     mask = np.zeros((SIDE, SIDE), np.uint8)
     mask[20:80, 30:90] = 1
-    draft = project.start_annotation(
+    draft = project.drafts.start(
         slide.id, Region(0, 0, SIDE, SIDE), mask=mask, origin_model=None, person="test", query_id=None,
         origin=Origin.HUMAN,
     )  # fmt: skip
-    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+    project.drafts.finish(draft.id, AnnotationStatus.DONE)
 
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
@@ -92,7 +92,7 @@ def test_every_strategy_asks_about_regions_nobody_annotated_and_says_why(
     queries = finish(ask(project, strategy=strategy, count=3, region_map_px=SIDE, device="cpu"))
     assert len(queries) == 3
     assert {query.strategy for query in queries} == {strategy}
-    annotated = {slide.id for slide in project.slides()[:2]}
+    annotated = {slide.id for slide in project.slides.all()[:2]}
     for query in queries:
         assert reason_of(query).endswith(".")
         assert query.slide_id not in annotated or query.region.x == SIDE
@@ -146,13 +146,13 @@ def test_a_strategy_that_compares_says_what_it_needs(
     project = start("hybrid")
     with pytest.raises(ProjectError, match=words):
         finish(ask(project, strategy=strategy, count=2, region_map_px=SIDE))
-    assert project.queries() == []
+    assert project.queries.open() == []
 
 
 def test_a_margin_between_classes_needs_two_of_them(start: Callable[[str], Project]) -> None:
     project = start("hybrid")
-    for slide in project.slides():
-        project.set_slide_label(slide.id, "benign", person="test")
+    for slide in project.slides.all():
+        project.slides.set_label(slide.id, "benign", person="test")
     paint(project, 0)
     paint(project, 1)
     with pytest.raises(ProjectError, match="two classes"):
