@@ -81,3 +81,11 @@ def rectangle(text: str) -> tuple[int, int, int, int]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is not X,Y,WIDTH,HEIGHT in whole pixels") from None
     return x, y, width, height
+
+
+def mapping(text: str) -> tuple[str, str]:
+    """FOREIGN=OWN, both not empty; FOREIGN may hold '='."""
+    foreign, _, own = text.rpartition("=")
+    if not foreign.strip() or not own.strip():
+        raise argparse.ArgumentTypeError(f"{text} is not FOREIGN=OWN")
+    return foreign.strip(), own.strip()

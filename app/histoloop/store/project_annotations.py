@@ -19,6 +19,10 @@ from histoloop.store.schema import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from histoloop.annotations.records import Mask
     from histoloop.geometry import Region
     from histoloop.store.records import AnnotationRecord
 
@@ -39,6 +43,31 @@ def is_held_out(number: int, *, drawn: bool = False, drawn_before: int = 0) -> b
     if drawn:
         return drawn_before % 2 == 0
     return number % 4 == 3 and not drawn_before
+
+
+class _Planes:
+    """Planes on their way into a project; those of one value and size share a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._even: dict[tuple[tuple[int, ...], int], str] = {}
+        self._written: list[str] = []
+
+    def write(self, plane: Mask, stem: str) -> str:
+        """The name of a file that holds the plane."""
+        key = (plane.shape, int(plane.flat[0])) if plane.min() == plane.max() else None
+        if key is not None and key in self._even:
+            return self._even[key]
+        name = write_plane(self._folder, plane, stem=stem)
+        self._written.append(name)
+        if key is not None:
+            self._even[key] = name
+        return name
+
+    def remove(self) -> None:
+        """Take them all back."""
+        for name in self._written:
+            (self._folder / name).unlink(missing_ok=True)
 
 
 class ProjectAnnotations(ProjectDrafts):
@@ -116,6 +145,62 @@ class ProjectAnnotations(ProjectDrafts):
             if query_id is not None:
                 self._set_query_status(query_id, QueryStatus.ANNOTATED)
         return self.annotation(annotation_id)
+
+    def add_annotations_with_masks(
+        self,
+        slide_id: int,
+        masks: Iterable[tuple[Region, Mask, Mask]],
+        *,
+        label: str | None = None,
+        size: float | None = None,
+        person: str,
+        query_id: int | None = None,
+    ) -> list[AnnotationRecord]:
+        """Keep masks that were made elsewhere as finished annotations, all of them or none; closes their query.
+
+        `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
+        Origins stay as they are: UNTOUCHED is what nobody annotated.
+        """
+        self.slide(slide_id)
+        self._check_said(label, size, needed=False)
+        planes = _Planes(self.masks_folder)
+        try:
+            files = []
+            for region, mask, origin in masks:
+                self._check_values(mask)
+                stem = stem_of(slide_id, region)
+                files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
+            with self._database.transaction():
+                ids = [
+                    self._insert_finished(slide_id, *of_region, person=person, query_id=query_id) for of_region in files
+                ]
+                for annotation_id in ids if (label, size) != (None, None) else ():
+                    self._say(annotation_id, label, size, person)
+                if query_id is not None:
+                    self._set_query_status(query_id, QueryStatus.ANNOTATED)
+        except BaseException:
+            planes.remove()
+            raise
+        return [self.annotation(annotation_id) for annotation_id in ids]
+
+    def _insert_finished(
+        self, slide_id: int, region: Region, mask_file: str, origin_file: str, *, person: str, query_id: int | None
+    ) -> int:
+        now = timestamp()
+        return self._database.insert(
+            "annotation",
+            slide_id=slide_id,
+            **rows.edges_of(region),
+            **self._place_in_order(slide_id, region, query_id),
+            status=AnnotationStatus.DONE,
+            mask_downsample=1.0,
+            mask_file=mask_file,
+            origin_file=origin_file,
+            person=person,
+            query_id=query_id,
+            created=now,
+            updated=now,
+        )
 
     def finished_annotations(self) -> list[AnnotationRecord]:
         """The annotations that count, in order of finishing: of each region the newest done, with a mask or without."""
