@@ -206,7 +206,7 @@ def _open_picture(path: Path, start: bytes) -> MaskPicture:
             colours = picture.getpalette("RGB") or []
             palette = np.zeros((256, 3), np.uint8)
             palette.ravel()[: len(colours)] = colours
-        held = picture.convert("RGBA") if picture.mode in ("LA", "PA") else picture.copy()
+        held = picture.convert("RGBA") if picture.mode in ("LA", "PA") else picture
     return MaskPicture(path, _Held(held, divisor=_divisor(start, held.mode)), palette=palette)
 
 

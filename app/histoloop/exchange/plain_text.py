@@ -24,9 +24,9 @@ def plain_path(path: str) -> str:
 
 
 def without_marks(text: str) -> str:
-    """A text in one line without what is not seen of it; line breaks and tabs become spaces."""
-    spaced = " ".join(text.split("\n")).replace("\r", " ").replace("\t", " ")
-    return "".join(sign for sign in spaced if unicodedata.category(sign) not in _MARKS)
+    """A text without what is not seen of it; line breaks stay, tabs become spaces."""
+    lines = text.replace("\r\n", "\n").replace("\t", " ")
+    return "".join(sign for sign in lines if sign == "\n" or unicodedata.category(sign) not in _MARKS)
 
 
 def _is_number(text: str) -> bool:

@@ -274,7 +274,7 @@ def test_a_slide_is_labelled_by_its_name(project: Project, slide: SlideRecord) -
 
 
 def brought(project: Project, mask_file: Path | None, **options: Any) -> AnnotationRecord:
-    return import_annotation(project, mask_file=mask_file, **{"person": "Bo", **options})
+    return import_annotation(project, mask_file=mask_file, **{"person": "Bo", **options}).record
 
 
 def test_a_picture_becomes_the_finished_annotation_of_a_query(

@@ -12,8 +12,10 @@ from PIL import Image
 
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ExportError
-from histoloop.exchange.geojson import read_geojson_mask
-from histoloop.exchange.mask_pictures import read_mask
+from histoloop.exchange.mask_pictures import open_mask_picture
+from histoloop.exchange.outlines.classes import assign_classes
+from histoloop.exchange.outlines.filling import FilledOutlines
+from histoloop.exchange.outlines.read import read_outlines
 from histoloop.geometry import Region
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import open_slide
@@ -33,6 +35,18 @@ GLAND = Region(16, 8, 40, 24)
 
 def exported(project: Project, out: Path) -> ExportReport:
     return finish(export_project(project, out))
+
+
+def read_mask(path: Path) -> Mask:
+    """The pixels of a mask picture, as they are."""
+    with open_mask_picture(path) as picture:
+        return picture.read(slice(0, picture.height), slice(0, picture.width))
+
+
+def read_outlined(path: Path, region: Region, scheme: ClassScheme) -> Mask:
+    """What a file's outlines are in a region, taken as level-0 pixels."""
+    values = {name: value for value, name in enumerate(scheme.mask_names, start=1)}
+    return FilledOutlines(assign_classes(read_outlines(path), path, values).areas).read(region)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -72,7 +86,7 @@ def test_all_files_hold_the_same_mask(project: Project, tmp_path: Path, scheme: 
     exported(project, tmp_path)
     for name in ("a-mask.png", "a-mask.tiff"):
         assert np.array_equal(read_mask(tmp_path / name), gland_mask())
-    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", Region(0, 0, 160, 96), scheme), gland_mask())
+    assert np.array_equal(read_outlined(tmp_path / "a.geojson", Region(0, 0, 160, 96), scheme), gland_mask())
 
 
 def test_the_mask_picture_states_its_own_resolution_and_polygons_are_in_level_0_pixels(
@@ -102,7 +116,7 @@ def test_what_people_painted_is_exported_on_top_of_the_prediction(
     expected = gland_mask()
     expected[40:80, 80:120] = 2
     assert np.array_equal(read_mask(tmp_path / "a-mask.png"), expected)
-    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", slide.extent, scheme), expected)
+    assert np.array_equal(read_outlined(tmp_path / "a.geojson", slide.extent, scheme), expected)
     assert [row["class"] for row in rows_of(tmp_path / "areas.csv")] == ["gland", "tumour"]
 
 
@@ -225,7 +239,7 @@ def test_what_people_said_is_exported_with_person_and_place(
     assert "classification" not in region["properties"]
     mask = gland_mask()
     mask[60:70, 100:120] = painted
-    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", slide.extent, scheme), mask)
+    assert np.array_equal(read_outlined(tmp_path / "a.geojson", slide.extent, scheme), mask)
 
 
 # --- what is missing --------------------------------------------------------------------------------------------------
