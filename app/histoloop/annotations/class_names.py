@@ -57,11 +57,14 @@ def folded(name: str) -> str:
     """A name without what makes no difference between spellings: 'Tumors_' and ' tumour' are both 'tumor'."""
     plain = unicodedata.normalize("NFKD", name.casefold())
     words = re.findall(r"\w+", "".join(sign for sign in plain if not unicodedata.combining(sign)).replace("_", " "))
-    return "".join(_singular(re.sub(r"our(?=s?$)", "or", word)) for word in words)
+    return _plain_word("".join(map(_plain_word, words)))
 
 
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+def _plain_word(word: str) -> str:
+    """A word in its American spelling and singular."""
+    american = re.sub(r"our(?=s?$)", "or", word)
+    is_plural = len(american) > 3 and american.endswith("s") and not american.endswith("ss")
+    return american[:-1] if is_plural else american
 
 
 @cache

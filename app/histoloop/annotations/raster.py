@@ -87,14 +87,14 @@ def _inside(ring: NDArray[np.float64], *, height: int, width: int) -> NDArray[np
     return inside
 
 
-_PAIRS_AT_ONCE = 1_000_000
-_PAIRS_AT_MOST = 50_000_000
+_PAIRS_AT_ONCE = 500_000
+_PAIRS_AT_MOST = 2_000_000
 
 
 def crosses_itself(ring: NDArray[np.float64]) -> bool:
     """Whether two edges of a ring (N, 2), closed or not, cross; touching is no crossing.
 
-    Pairs of edges that share a y are compared; a ring with more than 50 million of them counts as one that does not.
+    Pairs of edges that share a y are compared; a ring with more than 2 million of them counts as one that does not.
     """
     points = ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring
     if len(points) < 4:

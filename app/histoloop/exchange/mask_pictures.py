@@ -193,8 +193,8 @@ class _Held:
 
     def __getitem__(self, window: tuple[slice, slice], /) -> NDArray[Any]:
         rows, columns = window
-        pixels = np.array(self._picture.crop((columns.start, rows.start, columns.stop, rows.stop)))
-        return pixels.view(np.uint8) if pixels.dtype == np.bool_ else pixels // self._divisor
+        part = self._picture.crop((columns.start, rows.start, columns.stop, rows.stop))
+        return np.array(part.convert("L") if part.mode == "1" else part) // self._divisor
 
 
 def _open_picture(path: Path, start: bytes) -> MaskPicture:
@@ -211,8 +211,10 @@ def _open_picture(path: Path, start: bytes) -> MaskPicture:
 
 
 def _divisor(start: bytes, mode: str) -> int:
-    """Pillow spreads grey of 2 and 4 bits over 8: byte 24 of a PNG is its depth."""
+    """Pillow spreads grey of 1, 2 and 4 bits over 8: byte 24 of a PNG is its depth."""
     is_png = start.startswith(b"\x89PNG") and len(start) > 24
+    if mode == "1":
+        return 255
     return {2: 85, 4: 17}.get(start[24], 1) if is_png and mode == "L" else 1
 
 

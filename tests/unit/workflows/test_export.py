@@ -15,10 +15,12 @@ from histoloop.errors import ExportError
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.outlines.classes import assign_classes
 from histoloop.exchange.outlines.filling import FilledOutlines
+from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.exchange.outlines.read import read_outlines
 from histoloop.geometry import Region
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import open_slide
+from histoloop.workflows.annotate import import_annotation
 from histoloop.workflows.export import export_project
 
 if TYPE_CHECKING:
@@ -305,3 +307,25 @@ def test_mask_pictures_are_in_the_colours_of_the_project(project: Project, tmp_p
     for name in ("a-mask.png", "a-mask.tiff"):
         with Image.open(tmp_path / name) as picture:
             assert picture.convert("RGB").getpixel((GLAND.x, GLAND.y)) == (0, 160, 255)
+
+
+def test_outlines_of_a_slide_with_bounds_count_from_their_corner_and_come_back(
+    project: Project, slide: SlideRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = {"x": "30", "y": "4", "width": "100", "height": "60"}
+    properties = {f"openslide.bounds-{name}": value for name, value in stated.items()}
+    monkeypatch.setattr(
+        "histoloop.workflows.export.bounds_of", lambda _properties, extent: bounds_of(properties, extent)
+    )
+    project.set_slide_label(slide.id, "benign", person="Ada")
+    exported(project, tmp_path)
+    content = json.loads((tmp_path / "a.geojson").read_text())
+    assert content["histoloop_origin"] == [30, 4]
+    corners = [point for one in content["features"] for ring in one["geometry"]["coordinates"] for point in ring]
+    assert min(x for x, _y in corners) == min(y for _x, y in corners) == 0
+    assert max(x for x, _y in corners) == 100
+    assert max(y for _x, y in corners) == 60
+    record = import_annotation(project, mask_file=tmp_path / "a.geojson", slide_name="a.png", person="Bo").record
+    expected = gland_mask()
+    expected[:, :30] = 0  # QuPath does not show it
+    assert np.array_equal(project.load_mask(record.id)[0], expected)

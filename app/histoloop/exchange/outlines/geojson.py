@@ -132,4 +132,7 @@ def _collect_geometry(geometry: Mapping[str, Any] | None, names: tuple[str, ...]
 
 def _ring(points: list[list[float]]) -> Ring:
     """A third coordinate is left out."""
-    return np.array([(float(x), float(y)) for x, y, *_ in points], dtype=np.float64).reshape(-1, 2)
+    places = np.array([(x, y) for x, y, *_ in points]).reshape(-1, 2)
+    if places.dtype.kind not in "if":
+        raise ValueError("a coordinate is not a number")
+    return places.astype(np.float64)

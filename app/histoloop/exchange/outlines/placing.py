@@ -131,8 +131,9 @@ def _fits_slide_only(boxes_N4: NDArray[np.float64], extent: Region, bounds: Regi
 
 def _share_inside(boxes_N4: NDArray[np.float64], origin: tuple[float, float], place: Region) -> float:
     """How much of the boxes around the outlines lies in a place; 1 without outlines."""
-    low, high = boxes_N4[:, :2] + origin, boxes_N4[:, 2:] + origin
-    whole = np.maximum(high - low, 1e-9)
+    low = boxes_N4[:, :2] + origin
+    high = np.maximum(boxes_N4[:, 2:] + origin, low + 1e-6)  # a point or a line has a place too
+    whole = high - low
     inside = np.minimum(high, (place.right, place.bottom)) - np.maximum(low, (place.x, place.y))
     total = float(whole.prod(axis=1).sum())
     return float(np.maximum(inside, 0).prod(axis=1).sum()) / total if total > 0 else 1.0

@@ -30,6 +30,9 @@ LEFT_OUT = mark("outlines of classes that are mapped to nothing")
 
 MAX_SHAPES = 500_000
 MAX_POINTS = 20_000_000
+MAX_CHECKED_POINTS = 3_000_000
+"""It is looked for rings that cross themselves, which are filled alike, in so much of a file."""
+
 _FARTHEST = 1e8
 
 
@@ -45,9 +48,10 @@ class Shape:
 class Outlines:
     """What a file holds.
 
-    `skipped` counts what was left out by its reason, `repaired` the shapes with a ring that crosses itself. `origin` is
-    where (0, 0) of the file lies on the slide, level-0 x and y, None where the file does not say. `cropped` says
-    whether the program that writes such files shows slides without what lies outside of their bounds, as QuPath does.
+    `skipped` counts what was left out by its reason, `repaired` the shapes with a ring that crosses itself (of the
+    first `MAX_CHECKED_POINTS` points). `origin` is where (0, 0) of the file lies on the slide, level-0 x and y, None
+    where the file does not say. `cropped` says whether the program that writes such files shows slides without what
+    lies outside of their bounds, as QuPath does.
     """
 
     shapes: tuple[Shape, ...]
@@ -80,7 +84,8 @@ class Collector:
         if len(self.shapes) == MAX_SHAPES or self._points > MAX_POINTS:
             raise ValueError(f"more than {MAX_SHAPES:,} outlines or {MAX_POINTS:,} points")
         kept = tuple(ring for ring in rings if len(ring) >= 3)
-        self._repaired += any(map(crosses_itself, kept))
+        if self._points <= MAX_CHECKED_POINTS:
+            self._repaired += any(map(crosses_itself, kept))
         self.shapes.append(Shape(tuple(name for name in names if name), kept))
 
     def outlines(self, *, cropped: bool, origin: tuple[float, float] | None = None) -> Outlines:
