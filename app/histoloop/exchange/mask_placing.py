@@ -124,15 +124,15 @@ def _check_stated(picture: MaskPicture, place: Region, ground: Ground) -> None:
     if abs(picture.stated.mpp / fitted - 1) > _SAME:
         raise DataError(
             tr(
-                "{path} states {stated:.4g} um per pixel, but would cover the place at {fitted:.4g} um.",
+                "{path} states {stated} um per pixel, but would cover the place at {fitted} um.",
                 path=picture.path,
-                stated=picture.stated.mpp,
-                fitted=fitted,
+                stated=f"{picture.stated.mpp:.4g}",
+                fitted=f"{fitted:.4g}",
             ),
             advice=tr(
-                "Say which it is: --mask-mpp {fitted:.6g} to cover all, or --mask-mpp {stated:.6g} from its corner.",
-                fitted=fitted,
-                stated=picture.stated.mpp,
+                "Say which it is: --mask-mpp {fitted} to cover all, or --mask-mpp {stated} from its corner.",
+                fitted=f"{fitted:.6g}",
+                stated=f"{picture.stated.mpp:.6g}",
             ),
         )
 

@@ -158,7 +158,8 @@ def box_in_words(boxes_N4: NDArray[np.float64]) -> str:
     """The box around all: '10, 20 to 300, 400'."""
     left, top = boxes_N4[:, :2].min(axis=0)
     right, bottom = boxes_N4[:, 2:].max(axis=0)
-    return tr("{left:.6g}, {top:.6g} to {right:.6g}, {bottom:.6g}", left=left, top=top, right=right, bottom=bottom)
+    edges = {"left": left, "top": top, "right": right, "bottom": bottom}
+    return tr("{left}, {top} to {right}, {bottom}", **{name: f"{edge:.6g}" for name, edge in edges.items()})
 
 
 def hint(boxes_N4: NDArray[np.float64], ground: Ground) -> str:
@@ -166,14 +167,14 @@ def hint(boxes_N4: NDArray[np.float64], ground: Ground) -> str:
     if ground.mpp is not None:
         for unit, um in ((tr("millimetres"), 1000.0), (tr("micrometres"), 1.0)):
             if _fits(boxes_N4 * (um / ground.mpp), ground):
-                return tr("They would fit in {unit}: --mask-mpp {um:g}.", unit=unit, um=um)
+                return tr("They would fit in {unit}: --mask-mpp {um}.", unit=unit, um=f"{um:g}")
     for factor in _FACTORS:
         for scale in (1 / factor, float(factor)):
             if _fits(boxes_N4 * scale, ground):
                 return tr(
-                    "They would fit {scale:g} times the size: were they drawn on a copy of another resolution? Say it "
+                    "They would fit {scale} times the size: were they drawn on a copy of another resolution? Say it "
                     "in micrometres per pixel: --mask-mpp.",
-                    scale=scale,
+                    scale=f"{scale:g}",
                 )
     return ""
 

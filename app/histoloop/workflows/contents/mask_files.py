@@ -234,4 +234,4 @@ def _nothing_in(path: Path, left_out: tuple[str, ...]) -> DataError:
 
 
 def _in_words(place: Region) -> str:
-    return tr("{left}, {top} to {right}, {bottom}", left=place.x, top=place.y, right=place.right, bottom=place.bottom)
+    return box_in_words(np.array([(place.x, place.y, place.right, place.bottom)], dtype=np.float64))
