@@ -15,7 +15,7 @@ from PIL import Image
 
 from histoloop.annotations.records import rgb
 from histoloop.errors import DataError
-from histoloop.exchange.mask_values import packed
+from histoloop.exchange.colours import packed
 from histoloop.exchange.writing import export_to
 from histoloop.language import tr
 from histoloop.store.files import file_beside
@@ -90,7 +90,7 @@ class MaskPicture:
             yield self.read(slice(top, min(top + height, self.height)), slice(0, self.width))
 
     def values(self) -> NDArray[Any]:
-        """All values that occur, sorted; colours as one number each (`mask_values.packed`). Read once."""
+        """All values that occur, sorted; colours as one number each (`colours.packed`). Read once."""
         if self._values is None:
             found: NDArray[Any] = np.empty(0, np.uint32)
             for band in self.bands():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from histoloop.annotations.records import rgb
 from histoloop.errors import DataError
+from histoloop.exchange.colours import packed, unpacked
 from histoloop.language import tr, tr_plural
 
 if TYPE_CHECKING:
@@ -201,15 +202,3 @@ def _classes_by_colour(colours: NDArray[np.uint8], scheme: ClassScheme) -> Mask 
     best, second = np.sort(distance, axis=1)[:, :2].T
     sure = (best == 0) | ((best <= COLOUR_TOLERANCE) & (second >= 2 * best))
     return values[nearest] if bool(sure.all()) else None
-
-
-def packed(colours: NDArray[Any]) -> NDArray[np.uint32]:
-    """(...) numbers of colours (..., 3 or 4); those that are transparent are black."""
-    parts = colours.astype(np.uint32)
-    number: NDArray[np.uint32] = np.asarray(parts[..., 0] << 16 | parts[..., 1] << 8 | parts[..., 2], np.uint32)
-    return number if colours.shape[-1] == 3 else np.where(colours[..., 3] == 0, np.uint32(0), number)
-
-
-def unpacked(numbers: NDArray[Any]) -> NDArray[np.uint8]:
-    """(N, 3) colours of their numbers."""
-    return np.stack([numbers >> 16 & 255, numbers >> 8 & 255, numbers & 255], axis=-1).astype(np.uint8)
