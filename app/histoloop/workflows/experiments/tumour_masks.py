@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
-from histoloop.errors import DataError, SlideError
+from histoloop.errors import DataError
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.mask_placing import place_picture
 from histoloop.exchange.mask_values import is_two_valued, meaning_of
@@ -16,7 +16,7 @@ from histoloop.exchange.outlines.classes import assign_classes
 from histoloop.exchange.outlines.filling import FilledOutlines
 from histoloop.exchange.outlines.placing import Ground, bounds_of, place_areas
 from histoloop.exchange.outlines.read import OUTLINE_SUFFIXES, holds_outlines, read_outlines
-from histoloop.slides.reader import PICTURE_SUFFIXES, Slide, open_slide
+from histoloop.slides.find import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from histoloop.exchange.mask_placing import PlacedPicture
     from histoloop.exchange.mask_values import Meaning
     from histoloop.geometry import Region
+    from histoloop.slides.reader import Slide
 
 MASK_SUFFIXES = PICTURE_SUFFIXES | OUTLINE_SUFFIXES
 
@@ -38,6 +39,8 @@ _TUMOUR_NAMES = (
 _OTHER_NAMES = ("normal", "benign", "exclusion", "background", "stroma", "necrosis", "other", "_2")
 _VALUES = {name: int(name in _TUMOUR_NAMES) for name in (*_TUMOUR_NAMES, *_OTHER_NAMES)}
 _TUMOUR = ClassScheme(labels=(LabelClass("metastatic", "tumour"),), masks=(MaskClass("tumour", "#d1495b"),))
+
+_LOOKED_THROUGH_PX = 400_000_000
 
 
 class TumourMask(Protocol):
@@ -56,7 +59,7 @@ class TumourMask(Protocol):
 
 @contextmanager
 def open_tumour_mask(path: Path, slide: Slide, *, value: int | None = None) -> Iterator[TumourMask]:
-    """The mask of a slide. Pictures may be smaller than the slide by a constant factor; pyramids are read in pieces.
+    """The mask of a slide. Pictures may be smaller than the slide by a constant factor; tiled TIFFs are read in pieces.
 
     `value` is the mask value of tumour in pictures, None for all but 0. Outlines count from where their program does
     (exchange/outlines/placing.py); areas of other classes (normal, exclusion, ...) are cut out of larger ones.
@@ -64,11 +67,6 @@ def open_tumour_mask(path: Path, slide: Slide, *, value: int | None = None) -> I
     """
     if holds_outlines(path):
         yield _Outlines(path, slide)
-        return
-    pyramid = _open_pyramid(path)
-    if pyramid is not None:
-        with pyramid:
-            yield _Pyramid(pyramid, slide, value)
         return
     with open_mask_picture(path) as picture:
         yield _Picture(place_picture(picture, slide.extent, _ground(slide)), _meaning(picture, value))
@@ -79,38 +77,23 @@ def _ground(slide: Slide) -> Ground:
 
 
 def _meaning(picture: MaskPicture, value: int | None) -> Meaning:
-    """What is tumour in a picture: all foreground, or one value; of black and white, 1 is white."""
-    if value is None:
+    """What is tumour in a picture: all foreground, or one value; of black and white, 1 is white.
+
+    Pictures as large as slides are not looked through beforehand.
+    """
+    if value is None and picture.is_colour:
         return meaning_of(picture, _TUMOUR, foreground=1)
+    if value is None:
+        return lambda pixels: (pixels != 0).astype(np.uint8)
     if picture.is_colour:
         raise DataError(
             f"{picture.path} has colours, and no value {value}.",
             advice="Save it with one grey value per class, or leave --mask-value out where it has one colour on black.",
         )
-    if value == 1 and is_two_valued(picture.values()):
+    is_small = picture.width * picture.height <= _LOOKED_THROUGH_PX
+    if value == 1 and is_small and is_two_valued(picture.values()):
         return lambda pixels: (pixels != 0).astype(np.uint8)
     return lambda pixels: (pixels == value).astype(np.uint8)
-
-
-def _open_pyramid(path: Path) -> Slide | None:
-    """A mask that OpenSlide reads piece by piece; None for plain pictures."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return None
-    try:
-        mask = open_slide(path)
-    except SlideError:
-        return None  # open_mask_picture tells what is wrong
-    if mask.vendor == "picture":
-        mask.close()
-        return None
-    return mask
-
-
-def _another_size(path: Path, width: int, height: int, slide: Slide) -> DataError:
-    return DataError(
-        f"{path} is {width} x {height} pixels, its slide {slide.path.name} {slide.width} x {slide.height}.",
-        advice="Give masks of the size of their slides, or smaller by one factor in both directions.",
-    )
 
 
 class _Picture:
@@ -130,26 +113,6 @@ class _Picture:
             rows = slice(inside.y - region.y, inside.bottom - region.y)
             columns = slice(inside.x - region.x, inside.right - region.x)
             found[rows, columns] = self._meaning(self._placed.read(inside)) > 0
-        return found
-
-
-class _Pyramid:
-    """A mask as a slide of its own, of the same size."""
-
-    notes: tuple[str, ...] = ()
-
-    def __init__(self, mask: Slide, slide: Slide, value: int | None) -> None:
-        if mask.level_sizes[0] != slide.level_sizes[0]:
-            raise _another_size(mask.path, mask.width, mask.height, slide)
-        self._mask = mask
-        self._value = value
-
-    def is_empty(self) -> bool:
-        return False  # not known without reading all of it
-
-    def tumour(self, region: Region) -> NDArray[np.bool_]:
-        values = self._mask.read_region(region).max(axis=2)
-        found: NDArray[np.bool_] = values > 0 if self._value is None else values == self._value
         return found
 
 
