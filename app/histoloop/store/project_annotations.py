@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from histoloop.annotations.records import AnnotationStatus, Origin, QueryStatus
+from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store import rows
 from histoloop.store.planes import write_plane
 from histoloop.store.project_database import timestamp
@@ -159,7 +161,7 @@ class ProjectAnnotations(ProjectDrafts):
         """Keep masks that were made elsewhere as finished annotations, all of them or none; closes their query.
 
         `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
-        Origins stay as they are: UNTOUCHED is what nobody annotated.
+        Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectError when a file cannot be written.
         """
         self.slide(slide_id)
         self._check_said(label, size, needed=False)
@@ -178,8 +180,13 @@ class ProjectAnnotations(ProjectDrafts):
                     self._say(annotation_id, label, size, person)
                 if query_id is not None:
                     self._set_query_status(query_id, QueryStatus.ANNOTATED)
-        except BaseException:
+        except BaseException as error:
             planes.remove()
+            if isinstance(error, OSError):
+                raise ProjectError(
+                    tr("{path} cannot be written: {reason}.", path=self.masks_folder, reason=error.strerror or error),
+                    advice=tr("Check that the project's folder may be written to and that its disk is not full."),
+                ) from error
             raise
         return [self.annotation(annotation_id) for annotation_id in ids]
 

@@ -31,6 +31,9 @@ MIN_POLYGON_PX = 64
 
 SIMPLIFY_PX = 0.7
 
+_WITH_BOUNDS = frozenset({"mirax", "leica", "ventana"})
+"""Makers whose slides state bounds: docs/how-to/export-to-qupath.md."""
+
 
 def export_project(project: Project, out: Path) -> Work[ExportReport]:
     """Per slide with maps: `<name>.geojson`, `<name>-mask.png`, `<name>-mask.tiff`; `summary.csv`, `areas.csv`.
@@ -63,6 +66,9 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
         polygons = polygons_of_mask(
             found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
         )
+        if not record.found and record.vendor in _WITH_BOUNDS:
+            what = tr("its file is not there: its outlines count from the corner of the whole slide, QuPath's do not")
+            failed.append((record.name, what))
         files += _write_slide(out, stems[record.path], found, polygons, of_slide, project, record)
         alike = sum(other.name == record.name for other in slides)
         shapes[record.name if alike == 1 else str(record.path)] = (polygons, record.mpp)

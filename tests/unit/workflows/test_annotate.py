@@ -652,8 +652,9 @@ def test_a_large_place_is_annotated_whole_or_not_at_all(
 
     monkeypatch.setattr(project_annotations, "write_plane", failing)
     file = outlined(tmp_path / "a.geojson", ("tumour", [3, 3, 150, 80]))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ProjectError, match="cannot be written: No space left") as caught:
         imported(project, slide, file)
+    assert "disk is not full" in caught.value.advice
     assert project.annotations() == []
     assert list(project.masks_folder.iterdir()) == []
 

@@ -329,3 +329,15 @@ def test_outlines_of_a_slide_with_bounds_count_from_their_corner_and_come_back(
     expected = gland_mask()
     expected[:, :30] = 0  # QuPath does not show it
     assert np.array_equal(project.load_mask(record.id)[0], expected)
+
+
+def test_a_slide_that_may_have_bounds_and_is_not_there_is_named(
+    project: Project, paint_tissue: Callable[..., Path], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = paint_tissue(tmp_path / "b.png").rename(tmp_path / "b.scn")
+    record = project.add_slide(path, width=160, height=96, mpp=0.5, vendor="leica")
+    add_map(record, gland_mask().astype(np.float32))
+    path.rename(tmp_path / "elsewhere.scn")
+    ((name, reason),) = exported(project, tmp_path / "out").failed
+    assert name == "b.scn"
+    assert "corner of the whole slide" in reason
