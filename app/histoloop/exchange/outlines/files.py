@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import json
+import os
 import struct
 import zipfile
 import zlib
@@ -48,7 +49,9 @@ def _unpacked(file: BinaryIO) -> bytes:
             return _limited(packed)
     if start == _ZIP:
         return _alone_in_zip(file)
-    return _limited(file)
+    if os.fstat(file.fileno()).st_size > MAX_BYTES:
+        raise _too_large()
+    return file.read()
 
 
 def _alone_in_zip(file: BinaryIO) -> bytes:
@@ -78,9 +81,13 @@ def _limited(file: IO[bytes] | gzip.GzipFile) -> bytes:
     while piece := file.read(1 << 22):
         length += len(piece)
         if length > MAX_BYTES:
-            raise ValueError(f"it is larger than {MAX_BYTES >> 20} MB; export only what is needed of it")
+            raise _too_large()
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _too_large() -> ValueError:
+    return ValueError(f"it is larger than {MAX_BYTES >> 20} MB; export only what is needed of it")
 
 
 def _utf8(content: bytes) -> bytes:

@@ -187,6 +187,8 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr("histoloop.exchange.outlines.files.MAX_BYTES", 1 << 20)
     with pytest.raises(DataError, match="larger than 1 MB"):
         read(tmp_path / "a.gz", gzip.compress(b" " * (9 << 20)))
+    with pytest.raises(DataError, match="larger than 1 MB"):
+        read(tmp_path / "a.geojson", b" " * (2 << 20))
 
 
 # --- XML --------------------------------------------------------------------------------------------------------------
