@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from histoloop.acquisition.discrepancy import cod
-from histoloop.acquisition.uncertainty import mean_pixel_entropy
+from histoloop.acquisition.strategies.discrepancy import cod
+from histoloop.acquisition.strategies.uncertainty import mean_pixel_entropy
 from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network

@@ -183,6 +183,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
+    from histoloop.acquisition.strategies import reason_of
     from histoloop.workflows.prediction.predict import predict_project
     from histoloop.workflows.projects import opened_project
     from histoloop.workflows.queries.ask import ask
@@ -209,7 +210,7 @@ def _query(options: argparse.Namespace) -> int:
             "class": query.class_name,
             "strategy": query.strategy,
             "score": query.score,
-            "reason": query.reason,
+            "reason": reason_of(query),
         }
         for query in queries
     ]

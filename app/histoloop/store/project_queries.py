@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.records import QueryStatus
@@ -31,7 +32,7 @@ class ProjectQueries(ProjectPart):
                     strategy=query.strategy,
                     score=float(query.score),
                     round=query.round,
-                    reason=query.reason,
+                    evidence=json.dumps(dict(query.evidence)),
                     class_name=query.class_name,
                     status=QueryStatus.OPEN,
                     created=now,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.geometry import Region
@@ -122,14 +123,17 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class NewQuery:
-    """A region to ask about: how it was chosen, its score (highest first), and why, in words for the user."""
+    """A region to ask about: how it was chosen, its score (highest first), and what its strategy found in it.
+
+    `evidence` is a JSON object; the strategy makes the sentence for the user of it.
+    """
 
     slide_id: int
     region: Region
     strategy: str
     score: float
     round: int
-    reason: str
+    evidence: Mapping[str, Any]
     class_name: str
 
 
@@ -143,7 +147,7 @@ class QueryRecord:
     strategy: str
     score: float
     round: int
-    reason: str
+    evidence: Mapping[str, Any]
     class_name: str
     status: QueryStatus
     created: str

@@ -109,7 +109,7 @@ def query_of(row: Row) -> QueryRecord:
         strategy=row["strategy"],
         score=row["score"],
         round=row["round"],
-        reason=row["reason"],
+        evidence=json.loads(row["evidence"]),
         class_name=row["class_name"],
         status=QueryStatus(row["status"]),
         created=row["created"],

@@ -186,7 +186,38 @@ An annotation may do without a mask. Who labelled a slide in version 1, and when
 the time is when the slide was added.
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+ALTER TABLE query ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}';
+UPDATE query SET evidence = json_object('share', found.percent / 100.0) FROM (
+    SELECT id, CAST(substr(head, length(rtrim(head, '0123456789')) + 1) AS INTEGER) AS percent FROM (
+        SELECT id, rtrim(substr(reason, 1, instr(reason, '%') - 1), ' ' || char(160, 8239)) AS head FROM query
+        WHERE strategy IN ('entropy', 'least-confidence', 'margin', 'ratio', 'mc-dropout', 'cod', 'cod-softmax')
+        AND instr(reason, '%') > 0
+    ) WHERE head GLOB '*[0-9]'
+) AS found WHERE found.id = query.id;
+UPDATE query SET evidence = json_object('beside', found.name) FROM (
+    SELECT query.id, slide.name, MAX(length(slide.name)) FROM query
+    JOIN slide ON instr(reason, ' ' || slide.name || ' ') > 0 OR instr(reason, ' ' || slide.name || '.') > 0
+    WHERE strategy IN ('k-center', 'vaal') GROUP BY query.id
+) AS found WHERE found.id = query.id;
+UPDATE query SET evidence = json_object('classes', json_array(found.one, found.other)) FROM (
+    SELECT query.id, one.name AS one, other.name AS other, MAX(length(one.name) + length(other.name)) FROM query
+    JOIN (SELECT json_extract(value, '$.name') AS name FROM project, json_each(scheme, '$.labels')) AS one
+    JOIN (SELECT json_extract(value, '$.name') AS name FROM project, json_each(scheme, '$.labels')) AS other
+    WHERE strategy = 'svm-margin' AND (
+        instr(reason, ' ' || one.name || ' and ' || other.name || '.') > 0
+        OR instr(reason, ' ' || one.name || ' und ' || other.name || '.') > 0
+        OR instr(reason, ' ' || one.name || ' et ' || other.name || '.') > 0
+    ) GROUP BY query.id
+) AS found WHERE found.id = query.id;
+ALTER TABLE query DROP COLUMN reason
+"""
+"""A query keeps what its strategy found in the region, as a JSON object, in place of a sentence in one language.
+
+Of the sentences of version 2 the percentage is read, and the names of slides and classes as they are in the project.
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """

@@ -24,7 +24,7 @@ def patch(x=1, y=2, height=3, width=4, value=1):
 
 
 def ask(project, slide):
-    return project.add_queries([NewQuery(slide.id, Region(0, 0, 12, 9), "random", 0.0, 1, "", "")])[0]
+    return project.add_queries([NewQuery(slide.id, Region(0, 0, 12, 9), "random", 0.0, 1, {}, "")])[0]
 
 
 def test_a_draft_starts_from_the_mask_given(project, slide, start):
@@ -373,7 +373,7 @@ def test_where_questions_were_drawn_at_random_among_others_every_other_of_those_
     place = Region(0, 0, 50, 50)
     slide_id = start(0).slide_id
     kinds = ["random", "entropy", "random", "entropy", "random", "entropy", "entropy"]
-    queries = project.add_queries([NewQuery(slide_id, place, kind, 0.5, 1, "because", "") for kind in kinds])
+    queries = project.add_queries([NewQuery(slide_id, place, kind, 0.5, 1, {}, "") for kind in kinds])
     held_out = []
     for number, query in enumerate(queries):
         draft = project.attach_query(start(number + 1).id, query.id)
@@ -383,7 +383,7 @@ def test_where_questions_were_drawn_at_random_among_others_every_other_of_those_
 
 def test_random_questions_alone_are_held_out_like_any(project, start):
     place = Region(0, 0, 50, 50)
-    queries = project.add_queries([NewQuery(start(0).slide_id, place, "random", 0.5, 1, "", "") for _ in range(4)])
+    queries = project.add_queries([NewQuery(start(0).slide_id, place, "random", 0.5, 1, {}, "") for _ in range(4)])
     drafts = [project.attach_query(start(number + 1).id, query.id) for number, query in enumerate(queries)]
     assert [project.finish_annotation(draft.id, DONE).held_out for draft in drafts] == [False, False, True, False]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,3 +162,80 @@ def test_a_migrated_project_has_the_tables_of_a_new_one(version_1, project):
 
     with Project.open(version_1) as migrated:
         assert tables(migrated) == tables(project)
+
+
+# --- reasons of version 2 ---------------------------------------------------------------------------------------------
+
+
+APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
+
+
+@pytest.fixture
+def version_2(tmp_path):
+    """A project as version 2 wrote it, and what adds an open query by a strategy with a sentence to it."""
+    folder = tmp_path / "old"
+    for part in (folder, folder / "masks", folder / "maps", folder / "models"):
+        part.mkdir()
+    dump = Path(__file__).parent / "schemas" / "version-2.sql"
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        database.executescript(dump.read_text(encoding="utf-8"))
+
+    def add(strategy, reason):
+        with closing(sqlite3.connect(folder / DATABASE)) as database, database:
+            insert(
+                database, "query", id=6, slide_id=1, x=20, y=0, width=12, height=9, strategy=strategy, score=0.5,
+                round=1, reason=reason, class_name="", status="open", created=WHEN, updated=WHEN,
+            )  # fmt: skip
+            insert(
+                database, "slide", id=2, path="/slides/b a.svs", name="b a.svs", fingerprint="6-y", width=9, height=9,
+                mpp=0.5, vendor="aperio", tissue_px=None, added=WHEN,
+            )  # fmt: skip
+        return folder
+
+    return add
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reason", "evidence"),
+    [
+        ("random", "Drawn at random, so that the measurement stays fair.", {}),
+        ("entropy", "The model is unsure about 7% of this region.", {"share": 0.07}),
+        ("ratio", "The model is unsure about 100% of this region.", {"share": 1.0}),
+        ("margin", "Bei 57\N{NARROW NO-BREAK SPACE}% dieser Region ist das Modell unsicher.", {"share": 0.57}),
+        ("cod", "Le modèle a changé de réponse sur 0\N{NARROW NO-BREAK SPACE}% de cette région.", {"share": 0.0}),
+        ("mc-dropout", "What nobody can read, 50 percent, % of it.", {}),
+        ("learned-loss", "The model expects to be wrong here, judging by where it was wrong before.", {}),
+        ("k-center", "It looks unlike all that is annotated; a region of a.svs comes nearest.", {"beside": "a.svs"}),
+        ("vaal", "It looks unlike all that is annotated; a region of b a.svs comes nearest.", {"beside": "b a.svs"}),
+        ("k-center", "Sie sieht anders aus als alles Annotierte; am nächsten kommt eine Region von a.svs.",
+         {"beside": "a.svs"}),
+        ("vaal", f"Elle ne ressemble à rien ; une région de a.svs s{APOSTROPHE}en approche le plus.",
+         {"beside": "a.svs"}),
+        ("k-center", "It is the most typical region: nothing is annotated yet to compare with.", {}),
+        ("svm-margin", "By its looks it lies between malignant and benign.", {"classes": ["malignant", "benign"]}),
+        ("svm-margin", "Dem Aussehen nach liegt sie zwischen benign und malignant.",
+         {"classes": ["benign", "malignant"]}),
+        ("svm-margin", f"D{APOSTROPHE}après son aspect, elle se situe entre bénin et malin.", {}),
+        ("of another time", "Because of 5%.", {}),
+    ],
+)  # fmt: skip
+def test_what_a_sentence_of_version_2_says_is_kept_as_far_as_it_can_be_read(version_2, strategy, reason, evidence):
+    with Project.open(version_2(strategy, reason)) as project:
+        (query,) = project.queries()
+        assert query.evidence == evidence
+        assert (query.strategy, query.score, query.region) == (strategy, 0.5, Region(20, 0, 12, 9))
+        assert project.query(5).evidence == {}
+
+
+def test_every_percentage_of_version_2_is_said_again_as_it_was(version_2):
+    folder = version_2("entropy", "The model is unsure about 0% of this region.")
+    with closing(sqlite3.connect(folder / DATABASE)) as database, database:
+        for percent in range(101):
+            database.execute(
+                "INSERT INTO query SELECT ?, slide_id, x, y, width, height, strategy, score, round, ?, class_name, "
+                "status, created, updated FROM query WHERE id = 6",
+                (100 + percent, f"The model is unsure about {percent}% of this region."),
+            )
+    with Project.open(folder) as project:
+        for percent in range(101):
+            assert f"{project.query(100 + percent).evidence['share']:.0%}" == f"{percent}%"

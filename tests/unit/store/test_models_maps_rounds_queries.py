@@ -18,7 +18,7 @@ def candidate(project, base):
 
 
 def new_query(slide, score=0.5, **options):
-    values = {"strategy": "entropy", "round": 1, "reason": "unsure", "class_name": "benign", **options}
+    values = {"strategy": "entropy", "round": 1, "evidence": {"share": 0.25}, "class_name": "benign", **options}
     return NewQuery(slide_id=slide.id, region=Region(0, 0, 10, 10), score=score, **values)
 
 
@@ -145,7 +145,7 @@ def test_the_queue_has_the_newest_round_first_then_the_highest_score(project, sl
 def test_a_query_keeps_what_it_was_asked_with(project, slide):
     (query,) = project.add_queries([new_query(slide, 0.25)])
     assert project.query(query.id) == query
-    assert (query.region, query.strategy, query.reason) == (Region(0, 0, 10, 10), "entropy", "unsure")
+    assert (query.region, query.strategy, query.evidence) == (Region(0, 0, 10, 10), "entropy", {"share": 0.25})
     assert (query.class_name, query.status) == ("benign", QueryStatus.OPEN)
 
 
@@ -175,7 +175,7 @@ def test_new_questions_supersede_the_open_ones_only(project, slide):
 
 
 def test_queries_are_added_all_or_none(project, slide):
-    wrong = NewQuery(99, Region(0, 0, 1, 1), "random", 0.0, 1, "", "")
+    wrong = NewQuery(99, Region(0, 0, 1, 1), "random", 0.0, 1, {}, "")
     with pytest.raises(ValueError, match="FOREIGN KEY"):
         project.add_queries([new_query(slide), wrong])
     assert project.queries() == []

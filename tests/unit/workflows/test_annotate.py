@@ -39,7 +39,7 @@ def slide(add_slide: Callable[..., SlideRecord]) -> SlideRecord:
 
 @pytest.fixture
 def query(project: Project, slide: SlideRecord) -> QueryRecord:
-    (record,) = project.add_queries([NewQuery(slide.id, REGION, "entropy", 0.6, 1, "Unsure.", "benign")])
+    (record,) = project.add_queries([NewQuery(slide.id, REGION, "entropy", 0.6, 1, {}, "benign")])
     return record
 
 
@@ -221,7 +221,7 @@ def test_a_query_that_nobody_answers_leaves_the_queue(
     close: Callable[[Project, int], None],
     status: QueryStatus,
 ) -> None:
-    (other,) = project.add_queries([NewQuery(slide.id, ELSEWHERE, "entropy", 0.5, 1, "Unsure.", "benign")])
+    (other,) = project.add_queries([NewQuery(slide.id, ELSEWHERE, "entropy", 0.5, 1, {}, "benign")])
     close(project, query.id)
     assert project.query(query.id).status is status
     assert [record.id for record in project.queries()] == [other.id]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from histoloop.acquisition.strategies import reason_of
 from histoloop.gui.window.history import History
 from histoloop.language import tr
 
@@ -119,7 +120,7 @@ class PaintControl(QObject):
         self._panel.begin(
             project.scheme,
             title=project.slide(record.slide_id).name,
-            reason=query.reason if query else tr("A region of your own choice."),
+            reason=reason_of(query) if query else tr("A region of your own choice."),
             value=_likeliest_class(active),
         )
         self.history.clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from histoloop.acquisition.discrepancy import Outputs, cod
+from histoloop.acquisition.strategies.discrepancy import Outputs, cod
 from histoloop.errors import DataError, ModelError, ProjectError
 from histoloop.progress import Progress, Work
 from histoloop.store.cards import load_card

@@ -18,14 +18,16 @@ from histoloop.acquisition.propagation import (
     neighbours_to_propagate,
     queryable,
 )
-from histoloop.acquisition.strategies import STRATEGIES, random_scores, select, select_setwise
+from histoloop.acquisition.selection import select, select_setwise
+from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import RecipeError
 from histoloop.inference.features import Features, decode, probability
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
 from histoloop.training.features import FeatureTile
-from histoloop.workflows.queries.score_regions import Asked, ScoringSettings, score_regions
+from histoloop.workflows.queries.score_regions import EarlierModel, Networks, ScoringSettings, score_regions
 from histoloop.workflows.regions.kept_features import KeptFeatures
 
 if TYPE_CHECKING:
@@ -204,6 +206,10 @@ class _Item:
     def class_name(self) -> str:
         return self.bench.classes[self.index]
 
+    @property
+    def slide_name(self) -> str:
+        return self.bench.pool[self.index].name
+
     def features(self) -> Features:
         return self.bench.features(self.bench.pool[self.index])
 
@@ -264,7 +270,7 @@ def _learn(
 ) -> Work[tuple[Decoder, float]]:
     """A decoder, from theta_0 on, and the seconds that took."""
     learn = settings.learn
-    if way.acquisition == "mc-dropout":
+    if STRATEGIES[way.acquisition].needs.inputs == "passes":
         learn = replace(learn, dropout=settings.score.dropout)
     annotated = sorted(state.annotated)
     key = f"{learn}|{settings.decoder_channels}|{annotated}|{seed}"
@@ -339,10 +345,10 @@ def _ask(
         return []
     earlier = state.decoder or bench.fresh_decoder(settings, seed)
     scores_after = yield from score_regions(
-        way.acquisition,
+        STRATEGIES[way.acquisition],
         [_Item(bench, index) for index in free],
         annotated=[_Item(bench, index) for index in state.annotated],
-        asked=Asked(decoder, earlier, device=bench.device),
+        networks=Networks(decoder, lambda: EarlierModel(earlier), bench.device),
         settings=settings.score,
         seed=seed * 1009 + state.round + 1,
     )

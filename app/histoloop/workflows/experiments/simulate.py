@@ -19,7 +19,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from histoloop.acquisition.strategies import random_scores, select
+from histoloop.acquisition.selection import select
+from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import DataError, RecipeError
 from histoloop.exchange.curves import Curve, draw_curves, write_rounds
 from histoloop.exchange.writing import export_to

@@ -85,7 +85,7 @@ class RegionReader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProjectRegion:
-    """A region as strategies and quick rounds take it; read when it is asked for."""
+    """A region as `workflows.queries.score_regions` and quick rounds take it; read when it is asked for."""
 
     reader: RegionReader
     slide: SlideRecord
@@ -105,6 +105,11 @@ class ProjectRegion:
             x=place.x,
             y=place.y,
         )
+
+    @property
+    def slide_name(self) -> str:
+        """The slide it is of."""
+        return self.slide.name
 
     @property
     def key(self) -> str:
