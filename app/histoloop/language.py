@@ -11,6 +11,7 @@ Whole sentences only: what is put together from pieces cannot be translated. `ma
 
 from __future__ import annotations
 
+import contextlib
 import gettext
 import logging
 import numbers
@@ -83,13 +84,27 @@ def speak(code: str) -> Language:
     catalogue = gettext.NullTranslations()
     if language is not ENGLISH:
         try:
-            with (paths.resources() / "languages" / f"{language.code}.mo").open("rb") as file:
-                catalogue = gettext.GNUTranslations(file)
+            catalogue = _catalogue(language)
         except (OSError, ValueError, struct.error) as error:  # of a file that is broken or cut off
             _log.warning("the texts in %s cannot be read, English is spoken: %s", language.name, error)
             language = ENGLISH
     speak_by(catalogue, language)
     return language
+
+
+def in_every_language(message: str) -> tuple[str, ...]:
+    """The English message and its translations, whatever is spoken; catalogues that cannot be read are left out."""
+    texts = [message]
+    for language in LANGUAGES:
+        if language is not ENGLISH:
+            with contextlib.suppress(OSError, ValueError, struct.error):
+                texts.append(_catalogue(language).gettext(message))
+    return tuple(texts)
+
+
+def _catalogue(language: Language) -> gettext.GNUTranslations:
+    with (paths.resources() / "languages" / f"{language.code}.mo").open("rb") as file:
+        return gettext.GNUTranslations(file)
 
 
 def speak_by(catalogue: gettext.NullTranslations, language: Language) -> None:

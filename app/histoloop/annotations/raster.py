@@ -37,17 +37,21 @@ def apply_patch(mask: Mask, patch: Patch) -> None:
 def fill_polygon(mask: Mask, rings: Sequence[NDArray[np.float64]], value: int) -> None:
     """Give `value` to the pixels whose centres lie inside a polygon, in place.
 
-    `rings` are (N, 2) x and y in mask pixels (pixel i covers i to i + 1), closed or not, by the even-odd rule: an
-    exterior and its holes. A polygon along pixel edges covers exactly the pixels it encloses.
+    `rings` are (N, 2) x and y in mask pixels (pixel i covers i to i + 1), closed or not: an exterior and its holes.
+    Each is filled by the even-odd rule, which also repairs a ring that crosses itself. A polygon along pixel edges
+    covers exactly the pixels it encloses.
     """
-    rings = [np.asarray(ring, dtype=np.float64) for ring in rings if len(ring) > 0]
-    corners = np.concatenate([*rings, np.empty((0, 2))])
-    box = _box(mask, corners)
+    rings = [np.asarray(ring, dtype=np.float64) for ring in rings]
+    box = _box(mask, rings[0]) if rings else None
     if box is None:
         return
     rows, columns = box
-    local = [ring - (columns.start, rows.start) for ring in rings]
-    inside = _inside(local, height=rows.stop - rows.start, width=columns.stop - columns.start)
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    exterior, *holes = (ring - (columns.start, rows.start) for ring in rings)
+    inside = _inside(exterior, height=height, width=width)
+    for hole in holes:
+        if _box(mask[rows, columns], hole) is not None:
+            inside &= ~_inside(hole, height=height, width=width)
     mask[rows, columns][inside] = value
 
 
@@ -61,11 +65,12 @@ def _box(mask: Mask, points: NDArray[np.float64]) -> tuple[slice, slice] | None:
     return (slice(top, bottom), slice(left, right)) if right > left and bottom > top else None
 
 
-def _inside(rings: Sequence[NDArray[np.float64]], *, height: int, width: int) -> NDArray[np.bool_]:
+def _inside(ring: NDArray[np.float64], *, height: int, width: int) -> NDArray[np.bool_]:
     """(height, width): whether an odd number of edges lies to the left of each pixel centre, row by row at once."""
-    starts = np.concatenate(rings)
-    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    starts, ends = ring, np.roll(ring, -1, axis=0)
     low, high = np.minimum(starts[:, 1], ends[:, 1]), np.maximum(starts[:, 1], ends[:, 1])
+    near = (high > 0) & (low < height) & (np.minimum(starts[:, 0], ends[:, 0]) < width)
+    starts, ends, low, high = starts[near], ends[near], low[near], high[near]
     # An edge crosses the centre lines of rows first <= row < last; a horizontal one crosses none.
     first = np.clip(np.ceil(low - 0.5), 0, height).astype(int)
     last = np.clip(np.ceil(high - 0.5), 0, height).astype(int)
@@ -75,6 +80,53 @@ def _inside(rings: Sequence[NDArray[np.float64]], *, height: int, width: int) ->
     slope = (ends[edge, 0] - starts[edge, 0]) / (ends[edge, 1] - starts[edge, 1])
     x = starts[edge, 0] + (row + 0.5 - starts[edge, 1]) * slope
     column = np.clip(np.ceil(x - 0.5), 0, width).astype(int)
-    entered = np.bincount(row * (width + 1) + column, minlength=height * (width + 1)).reshape(height, width + 1)
-    odd: NDArray[np.bool_] = np.cumsum(entered, axis=1)[:, :width] % 2 == 1
-    return odd
+    odd = np.zeros((height, width + 1), np.bool_)
+    twice = np.bincount(row * (width + 1) + column, minlength=odd.size)
+    odd.ravel()[:] = twice % 2 == 1
+    inside: NDArray[np.bool_] = np.logical_xor.accumulate(odd, axis=1)[:, :width]
+    return inside
+
+
+_PAIRS_AT_ONCE = 500_000
+_PAIRS_AT_MOST = 2_000_000
+
+
+def crosses_itself(ring: NDArray[np.float64]) -> bool:
+    """Whether two edges of a ring (N, 2), closed or not, cross; touching is no crossing.
+
+    Pairs of edges that share a y are compared; a ring with more than 2 million of them counts as one that does not.
+    """
+    points = ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring
+    if len(points) < 4:
+        return False
+    starts, ends = points, np.roll(points, -1, axis=0)
+    low, high = np.minimum(starts[:, 1], ends[:, 1]), np.maximum(starts[:, 1], ends[:, 1])
+    order = np.argsort(low, kind="stable")
+    starts, ends, low, high = starts[order], ends[order], low[order], high[order]
+    first = np.arange(1, len(low) + 1)
+    count = np.maximum(np.searchsorted(low, high, side="left") - first, 0)
+    total = np.cumsum(count)
+    if total[-1] > _PAIRS_AT_MOST:
+        return False
+    for pair in range(0, int(total[-1]), _PAIRS_AT_ONCE):
+        number = np.arange(pair, min(pair + _PAIRS_AT_ONCE, int(total[-1])))
+        one = np.searchsorted(total, number, side="right")
+        other = first[one] + number - (total[one] - count[one])
+        if bool(_cross(starts[one], ends[one], starts[other], ends[other]).any()):
+            return True
+    return False
+
+
+def _cross(
+    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Whether segments a-b and c-d, (N, 2) each, have a point inside both in common."""
+    crossing: NDArray[np.bool_] = (_side(a, b, c) * _side(a, b, d) < 0) & (_side(c, d, a) * _side(c, d, b) < 0)
+    return crossing
+
+
+def _side(a: NDArray[np.float64], b: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.float64]:
+    """On which side of a-b a point lies: -1, 0 or 1."""
+    left, right = b - a, point - a
+    sign: NDArray[np.float64] = np.sign(left[:, 0] * right[:, 1] - left[:, 1] * right[:, 0])
+    return sign

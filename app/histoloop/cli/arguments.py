@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
 from histoloop.geometry import PLAUSIBLE_MPP
@@ -52,6 +53,14 @@ def resolution(text: str) -> float:
     return value
 
 
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
 def fraction(text: str) -> float:
     """A fraction from 0 to 1."""
     value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -75,3 +84,11 @@ def rectangle(text: str) -> tuple[int, int, int, int]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is not X,Y,WIDTH,HEIGHT in whole pixels") from None
     return x, y, width, height
+
+
+def mapping(text: str) -> tuple[str, str]:
+    """FOREIGN=OWN, both not empty; FOREIGN may hold '='."""
+    foreign, _, own = text.rpartition("=")
+    if not foreign.strip() or not own.strip():
+        raise argparse.ArgumentTypeError(f"{text} is not FOREIGN=OWN")
+    return foreign.strip(), own.strip()

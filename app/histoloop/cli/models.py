@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.cli.arguments import add_command, add_dealing, add_device, count, resolution
-from histoloop.cli.terminal import OK, WRONG, run, tell_warning, write_json
+from histoloop.cli.terminal import OK, WRONG, run, tell_failures, tell_warning, write_json
 
 if TYPE_CHECKING:
     import argparse
@@ -108,7 +108,7 @@ def add_commands(commands: Commands) -> None:
 
     sampled = add_command(commands, "patches", _patches, "sample patches of whole slides with tumour masks into a CSV")
     sampled.add_argument("slides", type=Path, help="folder of slides")
-    sampled.add_argument("--masks", type=Path, required=True, help="folder of masks or GeoJSON named as the slides")
+    sampled.add_argument("--masks", type=Path, required=True, help="masks, GeoJSON or XML named as the slides")
     sampled.add_argument("--out", type=Path, required=True, metavar="CSV", help="coordinates; `train --data` reads it")
     sampled.add_argument("--patch", type=count, default=512, help="side in level-0 pixels (default: 512)")
     sampled.add_argument("--table", type=Path, metavar="CSV", help="case (patient) and split of each slide")
@@ -290,4 +290,4 @@ def _patches(options: argparse.Namespace) -> int:
     for warning in report.warnings:
         tell_warning(warning)
     print(f"coordinates written to {report.table}")
-    return OK
+    return tell_failures(report.failed)

@@ -8,14 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_device, count, fraction, rectangle, resolution
-from histoloop.cli.terminal import FAILED, OK, WRONG, run, tell_failures, write_json
+from histoloop.cli.arguments import add_command, add_device, count, fraction, mapping, positive, rectangle, resolution
+from histoloop.cli.terminal import FAILED, OK, WRONG, run, tell_failures, tell_warning, write_json
 from histoloop.language import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     import argparse
 
     from histoloop.cli.arguments import Commands
+    from histoloop.workflows.reports import ImportedAnnotation
 
 
 def add_commands(commands: Commands) -> None:
@@ -68,17 +69,49 @@ def add_commands(commands: Commands) -> None:
 
     annotated = add_command(commands, "annotate", _annotate, "import a mask, a label or a size of a region or slide")
     annotated.add_argument("project", type=Path)
-    annotated.add_argument("--mask", type=Path, help="mask picture, or GeoJSON as QuPath exports it")
+    annotated.add_argument(
+        "--mask",
+        type=Path,
+        help="mask picture (PNG, TIFF, BMP), GeoJSON of QuPath (.gz, .zip too), XML of ASAP, ImageScope",
+    )
     where = annotated.add_mutually_exclusive_group(required=True)
     where.add_argument("--query", type=int, metavar="ID", help="the region of this query (see: histoloop query)")
     where.add_argument("--slide", metavar="NAME", help="a slide by name; the whole slide unless --region is given")
     annotated.add_argument("--region", type=rectangle, metavar="X,Y,WIDTH,HEIGHT", help="level-0 pixels of the slide")
-    annotated.add_argument("--mask-class", metavar="NAME", help="class of the foreground of a two-valued mask")
+    annotated.add_argument(
+        "--mask-class",
+        metavar="NAME",
+        help="class of all foreground of a picture (two-valued, or a number an object), or of unclassified outlines",
+    )
+    annotated.add_argument(
+        "--map-class",
+        type=mapping,
+        action="append",
+        default=[],
+        metavar="FOREIGN=OWN",
+        help="what a class of outlines is here: a mask class, background, or - to leave it out; remembered",
+    )
+    annotated.add_argument(
+        "--frame",
+        choices=("auto", "slide", "bounds"),
+        default="auto",
+        help="what outlines count from on slides with bounds: these, as in QuPath, or the whole slide "
+        "(default: as the program does that wrote them)",
+    )
+    annotated.add_argument(
+        "--mask-mpp", type=positive, metavar="UM", help="micrometres per pixel of the mask, or per unit of outlines"
+    )
     annotated.add_argument("--label", help="label class of the region, or of the slide")
     annotated.add_argument(
         "--size", type=fraction, metavar="FRACTION", help="how much of the region is foreground: 0.4 or 40%%"
     )
     annotated.add_argument("--person", default="command line", help="who annotated")
+    annotated.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="also write what was kept and left out as JSON ('-': to standard output)",
+    )
 
     exported = add_command(
         commands, "export", _export, "write a project's masks, polygons and areas for other programs"
@@ -190,8 +223,10 @@ def _query(options: argparse.Namespace) -> int:
 
 
 def _annotate(options: argparse.Namespace) -> int:
-    if options.mask is None and (options.mask_class or (options.label is None and options.size is None)):
-        print("histoloop annotate: give --mask, --label or --size; --mask-class goes with --mask", file=sys.stderr)
+    of_mask = options.mask_class or options.map_class or options.mask_mpp or options.frame != "auto"
+    if options.mask is None and (of_mask or (options.label is None and options.size is None)):
+        message = "give --mask, --label or --size; --mask-class, --map-class, --frame and --mask-mpp go with --mask"
+        print(f"histoloop annotate: {message}", file=sys.stderr)
         return WRONG
     from histoloop.geometry import Region
     from histoloop.workflows.annotate import import_annotation, label_slide
@@ -203,24 +238,43 @@ def _annotate(options: argparse.Namespace) -> int:
         print(f"{slide.name} is kept as {slide.label}")
         return OK
     with opened_project(options.project) as project:
-        record = import_annotation(
+        done = import_annotation(
             project,
             mask_file=options.mask,
             query_id=options.query,
             slide_name=options.slide,
             region=Region(*options.region) if options.region else None,
             mask_class=options.mask_class,
+            class_map=dict(options.map_class),
+            frame=options.frame,
+            units_um=options.mask_mpp,
             label=options.label,
             size=options.size,
             person=options.person,
         )
+    for note in done.notes:
+        tell_warning(note)
+    if options.json:
+        write_json(options.json, done.as_json())
+    if options.json != Path("-"):
+        print(_kept(done))
+    return tell_failures([(str(options.mask), what) for what in done.left_out])
+
+
+def _kept(done: ImportedAnnotation) -> str:
+    """What an annotation is kept as, in a sentence."""
+    record = done.record
     if not record.has_mask:
         size = "" if record.size is None else f" size {record.size:.0%}"
-        print(f"annotation {record.id} saved without a mask:{f' {record.label}' if record.label else ''}{size}")
-        return OK
+        return f"annotation {record.id} saved without a mask:{f' {record.label}' if record.label else ''}{size}"
+    if len(done.records) > 1:
+        held_out = sum(one.held_out for one in done.records)
+        return (
+            f"annotations {record.id} to {done.records[-1].id} saved: {len(done.records)} regions with tissue or "
+            f"foreground; {held_out} are held out to measure the model, the others used for training"
+        )
     use = "held out to measure the model" if record.held_out else "used for training"
-    print(f"annotation {record.id} saved; it is {use}")
-    return OK
+    return f"annotation {record.id} saved; it is {use}"
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -1,48 +1,106 @@
-"""GeoJSON as QuPath reads and writes it: a FeatureCollection of polygons in level-0 pixels."""
+"""GeoJSON for QuPath: a FeatureCollection of polygons in level-0 pixels, from the corner of the slide's bounds."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from histoloop.annotations.raster import fill_polygon
 from histoloop.annotations.records import rgb
-from histoloop.errors import DataError
+from histoloop.exchange.outlines.geojson import ORIGIN, SAID_OF
 from histoloop.exchange.writing import export_to
-from histoloop.language import tr
+from histoloop.geometry import Region
 from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.annotations.records import ClassScheme
     from histoloop.exchange.tables import Said
-    from histoloop.geometry import Region
     from histoloop.localisation.contours import Polygon, Ring
-
-SAID_OF = "HistoLoop label of"
-"""Marks a rectangle that tells of a region or slide, and is no outline of a mask class."""
 
 _NAMESPACE = uuid.UUID("6f1f4c54-8a5e-4f0b-9a43-0d3c1b6d7a10")
 
 
 def write_geojson(
-    path: Path, polygons: Sequence[Polygon], scheme: ClassScheme, *, mpp: float | None, said: Sequence[Said] = ()
+    path: Path,
+    polygons: Sequence[Polygon],
+    scheme: ClassScheme,
+    *,
+    mpp: float | None,
+    said: Sequence[Said] = (),
+    bounds: Region | None = None,
 ) -> None:
     """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known.
 
-    Regions and slides that people `said` a label or a size of are rectangles without a class. The same polygons give
-    the same file, ids included. Raises ExportError when it cannot be written.
+    Regions and slides that people `said` a label or a size of are rectangles without a class. Where OpenSlide states
+    `bounds` of the slide, QuPath shows nothing else and counts from their corner: coordinates do so too, what lies
+    outside is cut off, and the collection says where its (0, 0) lies. The same polygons give the same file, ids
+    included. Raises ExportError when it cannot be written.
     """
-    features = [_feature(polygon, scheme, mpp=mpp) for polygon in polygons] + [_region_feature(one) for one in said]
+    shown = polygons if bounds is None else list(_cut(polygons, bounds))
+    features = [_feature(polygon, scheme, mpp=mpp) for polygon in shown]
+    features += [_region_feature(one, place) for one in said if (place := _seen(one.region, bounds)) is not None]
+    collection: dict[str, Any] = {"type": "FeatureCollection"}
+    if bounds is not None:
+        collection[ORIGIN] = [bounds.x, bounds.y]
+    collection["features"] = features
     with export_to(path):
-        write_beside(path, json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n")
+        write_beside(path, json.dumps(collection, allow_nan=False) + "\n")
+
+
+def _cut(polygons: Sequence[Polygon], bounds: Region) -> Iterator[Polygon]:
+    """Polygons inside the bounds, counted from their corner."""
+    corner, size = np.array((bounds.x, bounds.y), dtype=np.float64), (bounds.width, bounds.height)
+    for polygon in polygons:
+        rings = [cut_to_box(ring - corner, size) for ring in (polygon.exterior, *polygon.holes)]
+        if len(rings[0]) >= 3:
+            holes = tuple(hole for hole in rings[1:] if len(hole) >= 3)
+            yield dataclasses.replace(polygon, exterior=rings[0], holes=holes)
+
+
+def cut_to_box(ring: Ring, size: tuple[int, int]) -> Ring:
+    """A closed ring (N, 2) without what lies outside of a box at (0, 0), closed; fewer than 3 points where nothing is.
+
+    Sutherland and Hodgman (Reentrant polygon clipping, CACM 1974): what falls apart stays joined along the box's edge.
+    """
+    if (ring >= 0).all() and (ring <= size).all():
+        return ring
+    for axis in (0, 1):
+        for sign, limit in ((1.0, 0.0), (-1.0, -float(size[axis]))):
+            ring = _cut_half(ring, axis, sign, limit)
+            if len(ring) < 3:
+                return ring
+    return np.concatenate([ring, ring[:1]])
+
+
+def _cut_half(ring: Ring, axis: int, sign: float, limit: float) -> Ring:
+    """The part of a ring where sign * coordinate >= limit."""
+    points = ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring
+    before = np.roll(points, 1, axis=0)
+    here, there = sign * points[:, axis] >= limit, sign * before[:, axis] >= limit
+    kept: list[np.ndarray[Any, np.dtype[np.float64]]] = []
+    for point, last, inside, was_inside in zip(points, before, here, there, strict=True):
+        if inside != was_inside:
+            share = (sign * limit - last[axis]) / (point[axis] - last[axis])
+            crossing = last + share * (point - last)
+            crossing[axis] = sign * limit
+            kept.append(crossing)
+        if inside:
+            kept.append(point)
+    return np.array(kept, dtype=np.float64).reshape(-1, 2)
+
+
+def _seen(region: Region, bounds: Region | None) -> Region | None:
+    """A region as QuPath shows it; None where it lies outside of the bounds."""
+    if bounds is None:
+        return region
+    inside = region.intersection(bounds)
+    return None if inside is None else Region(inside.x - bounds.x, inside.y - bounds.y, inside.width, inside.height)
 
 
 def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dict[str, Any]:
@@ -64,9 +122,8 @@ def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dic
     }
 
 
-def _region_feature(said: Said) -> dict[str, Any]:
-    left, top = said.region.x, said.region.y
-    right, bottom = left + said.region.width, top + said.region.height
+def _region_feature(said: Said, place: Region) -> dict[str, Any]:
+    left, top, right, bottom = place.x, place.y, place.right, place.bottom
     rings = [[[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]]
     words = [said.label or ""] + ([] if said.size is None else [f"{said.size:.0%}"])
     described = {"label": said.label or "", "person": said.person, "time": said.time}
@@ -86,82 +143,3 @@ def _region_feature(said: Said) -> dict[str, Any]:
 
 def _coordinates(ring: Ring) -> list[list[float]]:
     return [[round(float(x), 2), round(float(y), 2)] for x, y in ring]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Area:
-    """A polygon of a file: its mask value and its rings, exterior and holes, (N, 2) x and y in level-0 pixels."""
-
-    value: int
-    rings: tuple[NDArray[np.float64], ...]
-
-
-def read_geojson_mask(path: Path, region: Region, scheme: ClassScheme) -> Mask:
-    """The mask (height, width) of a region out of a GeoJSON file's polygons, at level-0 resolution.
-
-    Classification names must be mask classes of the scheme (in any case). DataError names what does not fit.
-    """
-    return draw_areas(read_geojson_areas(path, scheme), region)
-
-
-def draw_areas(areas: Sequence[Area], region: Region) -> Mask:
-    """The mask (height, width) of a region: a pixel counts when its centre is inside; later areas cover earlier."""
-    mask = np.zeros((region.height, region.width), dtype=np.uint8)
-    for area in areas:
-        fill_polygon(mask, [ring - (region.x, region.y) for ring in area.rings], area.value)
-    return mask
-
-
-def read_geojson_areas(path: Path, scheme: ClassScheme) -> list[Area]:
-    """The polygons of a GeoJSON file in its order; names and errors as in `read_geojson_mask`."""
-    areas: list[Area] = []
-    try:
-        for feature in _features(json.loads(path.read_text(encoding="utf-8-sig"))):
-            value = _value_of(feature, scheme, path)
-            for rings in _polygons_of(feature["geometry"], path):
-                areas.append(Area(value, tuple(map(_ring, rings))))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise DataError(
-            tr("{path} is not GeoJSON of polygons: {reason}.", path=path, reason=f"{type(error).__name__}, {error}"),
-            advice=tr("Export the annotations again as a FeatureCollection in pixels."),
-        ) from error
-    return areas
-
-
-def _features(content: Any) -> list[Any]:
-    """The outlines in what QuPath writes: a collection, a bare list, or a single feature."""
-    if isinstance(content, dict):
-        content = [content] if content["type"] == "Feature" else content["features"]
-    return [feature for feature in content if SAID_OF not in ((feature.get("properties") or {}).get("metadata") or {})]
-
-
-def _value_of(feature: Mapping[str, Any], scheme: ClassScheme, path: Path) -> int:
-    classification = (feature.get("properties") or {}).get("classification") or {}
-    name = str(classification.get("name", ""))
-    for value, known in enumerate(scheme.mask_names, start=1):
-        if known.lower() == name.lower():
-            return value
-    raise DataError(
-        tr("{path} has an annotation of the class {name!r}.", path=path, name=name or tr("(none)")),
-        advice=tr("Name its classes {names}.", names=", ".join(scheme.mask_names)),
-    )
-
-
-def _polygons_of(geometry: Mapping[str, Any], path: Path) -> Iterator[list[list[list[float]]]]:
-    if geometry["type"] == "Polygon":
-        yield geometry["coordinates"]
-    elif geometry["type"] == "MultiPolygon":
-        yield from geometry["coordinates"]
-    else:
-        raise DataError(
-            tr("{path} has a {shape}.", path=path, shape=geometry["type"]),
-            advice=tr("Only areas can be imported: Polygon and MultiPolygon."),
-        )
-
-
-def _ring(points: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """(N, 2) x and y in level-0 pixels; a third coordinate is left out."""
-    ring = np.array([(float(x), float(y)) for x, y, *_ in points], dtype=np.float64).reshape(-1, 2)
-    if not np.isfinite(ring).all():
-        raise ValueError("a coordinate is not a number")
-    return ring

@@ -1,27 +1,135 @@
-"""Mask pictures: PNG and TIFF whose pixel values are mask values, in the colours of their classes."""
+"""Mask pictures are written as PNG and TIFF in the colours of their classes, and read part by part, as they are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import tifffile
+import zarr
 from PIL import Image
 
 from histoloop.annotations.records import rgb
 from histoloop.errors import DataError
+from histoloop.exchange.colours import packed
 from histoloop.exchange.writing import export_to
 from histoloop.language import tr
 from histoloop.store.files import file_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from histoloop.annotations.records import ClassScheme, Mask
 
+MAX_HELD_BYTES = 600_000_000
+"""Of a mask picture that must be decoded whole; tiled TIFFs are read tile by tile and may be larger."""
+
 _UM_PER_INCH = 25_400.0
-_ONE_CHANNEL = frozenset({"1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_PLAUSIBLE_UM = (0.02, 200.0)
+_MAX_CHUNK_BYTES = 64_000_000
+_BAND_PX = 8_000_000
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_JPEG = b"\xff\xd8"
+_HELD_BYTES = {"RGB": 4, "RGBA": 4, "I": 4, "F": 4}
+_UNITS_UM = {
+    "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "\\u00b5m": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4,
+    "inch": _UM_PER_INCH,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a picture says of its place: um per pixel, where its corner lies in um; None where it does not say.
+
+    `map_units` are GeoTIFF's units per pixel and its corner, in units of a map that the file does not name.
+    """
+
+    mpp: float | None = None
+    corner_um: tuple[float, float] | None = None
+    map_units: tuple[float, float, float] | None = None
+
+
+class _Pixels(Protocol):
+    """(height, width), or (height, width, 3 or 4) in colour, as they are in the file."""
+
+    shape: tuple[int, ...]
+
+    def __getitem__(self, window: tuple[slice, slice], /) -> Any: ...
+
+
+class MaskPicture:
+    """An open mask picture: `width`, `height`, its palette (N, 3) if it has one, and what it says of its place."""
+
+    def __init__(
+        self, path: Path, pixels: _Pixels, *, palette: NDArray[np.uint8] | None = None, stated: Stated | None = None
+    ) -> None:
+        self.path = path
+        self.height, self.width = pixels.shape[:2]
+        self.is_colour = len(pixels.shape) == 3
+        self.palette = palette
+        self.stated = stated or Stated()
+        self._pixels = pixels
+        self._values: NDArray[Any] | None = None
+
+    def read(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """The pixels of a part, as they are; DataError when the file is damaged there."""
+        with _explained(self.path):
+            return np.asarray(self._pixels[rows, columns])
+
+    def bands(self) -> Iterator[NDArray[Any]]:
+        """All of it, from top to bottom."""
+        height = max(1, _BAND_PX // self.width)
+        for top in range(0, self.height, height):
+            yield self.read(slice(top, min(top + height, self.height)), slice(0, self.width))
+
+    def values(self) -> NDArray[Any]:
+        """All values that occur, sorted; colours as one number each (`colours.packed`). Read once."""
+        if self._values is None:
+            found: NDArray[Any] = np.empty(0, np.uint32)
+            for band in self.bands():
+                found = np.union1d(found, _distinct(packed(band) if self.is_colour else band))
+            self._values = found
+        return self._values
+
+
+def _distinct(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype == np.uint8 or values.dtype == np.uint16:
+        return np.flatnonzero(np.bincount(values.ravel()))
+    return np.unique(values)
+
+
+@contextmanager
+def open_mask_picture(path: Path) -> Iterator[MaskPicture]:
+    """A PNG, BMP or TIFF, whatever its ending, to be read part by part; DataError for anything else.
+
+    PNG and BMP are decoded whole, and so are TIFFs in one piece: up to `MAX_HELD_BYTES` of them.
+    """
+    with _explained(path):
+        if not path.is_file():
+            raise OSError(tr("there is no such file"))
+        with path.open("rb") as file:
+            start = file.read(26)
+    if start.startswith(_JPEG):
+        raise DataError(
+            tr("{path} is a JPEG, which changes the values of pixels: it is no mask.", path=path),
+            advice=tr("Give a PNG, TIFF or BMP with one value per pixel."),
+        )
+    if not start.startswith(_TIFF):
+        yield _open_picture(path, start)
+        return
+    with _explained(path):
+        tiff = tifffile.TiffFile(path)
+    with tiff:
+        with _explained(path):
+            picture = _of_tiff(path, tiff)
+        yield picture
 
 
 def write_mask_png(path: Path, mask: Mask, scheme: ClassScheme) -> None:
@@ -35,25 +143,6 @@ def write_mask_tiff(path: Path, mask: Mask, scheme: ClassScheme, *, mpp: float |
     _write(path, mask, scheme, {"format": "TIFF", "compression": "tiff_adobe_deflate", **dpi})
 
 
-def read_mask(path: Path) -> Mask:
-    """The values (h, w) of a mask picture, as they are where it has one channel or a palette.
-
-    A picture of black and white only (0 and 255) becomes 0 and 1, and so do colour pictures of black and one other
-    colour, and pictures of more than 8 bits (instance masks: every object is foreground). DataError when the file is
-    no picture, or one of several colours.
-    """
-    try:
-        with Image.open(path) as picture:
-            if picture.mode in _ONE_CHANNEL:
-                return _values(np.array(picture))
-            return _foreground_of(np.array(picture.convert("RGB")), path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(
-            tr("{path} cannot be read as a mask: {reason}.", path=path, reason=error),
-            advice=tr("Give a PNG, TIFF or BMP with one value per pixel."),
-        ) from error
-
-
 def _write(path: Path, mask: Mask, scheme: ClassScheme, options: dict[str, Any]) -> None:
     picture = Image.fromarray(mask)
     colours = [0, 0, 0, *(part for mask_class in scheme.masks for part in rgb(mask_class.colour))]
@@ -62,17 +151,178 @@ def _write(path: Path, mask: Mask, scheme: ClassScheme, options: dict[str, Any])
         picture.save(partial, **options)
 
 
-def _values(pixels: NDArray[Any]) -> Mask:
-    if pixels.dtype != np.uint8 or bool(np.isin(pixels, (0, 255)).all()):
-        return (pixels > 0).astype(np.uint8)
-    return pixels
-
-
-def _foreground_of(colours: NDArray[np.uint8], path: Path) -> Mask:
-    foreground = np.asarray(colours.any(axis=2))
-    if len(np.unique(colours[foreground], axis=0)) > 1:
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What goes wrong with a picture, as a DataError. Of broken files decoders raise whatever they stumble over."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong with a file is told as an error, or not at all
+            yield
+    except DataError:
+        raise
+    except Exception as error:
         raise DataError(
-            tr("{path} has several colours, which do not say their classes.", path=path),
-            advice=tr("Save it with one grey value per class: 0 for background, 1 for the first class, and so on."),
+            tr("{path} cannot be read as a mask: {reason}.", path=path, reason=str(error) or type(error).__name__),
+            advice=tr("Give a PNG, TIFF or BMP with one value per pixel."),
+        ) from error
+
+
+def _check_size(path: Path, width: int, height: int, pixel_bytes: int) -> None:
+    if width * height * pixel_bytes > MAX_HELD_BYTES:
+        raise DataError(
+            tr("{path} has {width} x {height} pixels: it is too large to be read in one piece.",
+               path=path, width=width, height=height),
+            advice=tr(
+                "Save it as a tiled TIFF, or smaller by a whole factor; pictures of one byte a pixel may have "
+                "{millions} million pixels.",
+                millions=MAX_HELD_BYTES // 1_000_000,
+            ),
+        )  # fmt: skip
+
+
+# --- PNG and BMP ------------------------------------------------------------------------------------------------------
+
+
+class _Held:
+    """A decoded picture, converted part by part."""
+
+    def __init__(self, picture: Image.Image, *, divisor: int) -> None:
+        channels = (4,) if picture.mode == "RGBA" else (3,) if picture.mode == "RGB" else ()
+        self.shape = (picture.height, picture.width, *channels)
+        self._picture, self._divisor = picture, divisor
+
+    def __getitem__(self, window: tuple[slice, slice], /) -> NDArray[Any]:
+        rows, columns = window
+        part = self._picture.crop((columns.start, rows.start, columns.stop, rows.stop))
+        return np.array(part.convert("L") if part.mode == "1" else part) // self._divisor
+
+
+def _open_picture(path: Path, start: bytes) -> MaskPicture:
+    with _explained(path), _without_limit(), Image.open(path, formats=("PNG", "BMP")) as picture:
+        _check_size(path, picture.width, picture.height, _HELD_BYTES.get(picture.mode, 2))
+        picture.load()
+        palette = None
+        if picture.mode == "P":
+            colours = picture.getpalette("RGB") or []
+            palette = np.zeros((256, 3), np.uint8)
+            palette.ravel()[: len(colours)] = colours
+        held = picture.convert("RGBA") if picture.mode in ("LA", "PA") else picture
+    return MaskPicture(path, _Held(held, divisor=_divisor(start, held.mode)), palette=palette)
+
+
+def _divisor(start: bytes, mode: str) -> int:
+    """Pillow spreads grey of 1, 2 and 4 bits over 8: byte 24 of a PNG is its depth."""
+    is_png = start.startswith(b"\x89PNG") and len(start) > 24
+    if mode == "1":
+        return 255
+    return {2: 85, 4: 17}.get(start[24], 1) if is_png and mode == "L" else 1
+
+
+@contextmanager
+def _without_limit() -> Iterator[None]:
+    """Pillow's own limit off: `_check_size` is what counts."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+# --- TIFF -------------------------------------------------------------------------------------------------------------
+
+
+class _Arranged:
+    """An array whose parts are converted when they are read."""
+
+    def __init__(self, array: Any, shape: tuple[int, ...], convert: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        self.shape, self._array, self._convert = shape, array, convert
+        self._planar = len(array.shape) == 3 and array.shape != shape
+
+    def __getitem__(self, window: tuple[slice, slice], /) -> NDArray[Any]:
+        if self._planar:
+            return self._convert(np.moveaxis(np.asarray(self._array[:, *window]), 0, 2))
+        return self._convert(np.asarray(self._array[window]))
+
+
+def _of_tiff(path: Path, tiff: tifffile.TiffFile) -> MaskPicture:
+    series = max(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength).levels[0]
+    page = series.keyframe
+    height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+    if series.size != height * width * samples or samples not in (1, 3, 4):
+        raise DataError(
+            tr(
+                "{path} holds several planes or channels ({shape}).",
+                path=path,
+                shape=" x ".join(map(str, series.shape)),
+            ),
+            advice=tr("Save the one that is the mask as a file of its own."),
         )
-    return foreground.astype(np.uint8)
+    if page.dtype is None or page.dtype.kind not in "buif":
+        raise ValueError(f"values of the type {page.dtype}")
+    shape = (height, width) if samples == 1 else (height, width, samples)
+    array = _array(path, series, page)
+    picture = _Arranged(array, shape, _conversion(page))
+    return MaskPicture(path, picture, palette=_palette(page), stated=_stated(tiff, page))
+
+
+def _array(path: Path, series: Any, page: Any) -> Any:
+    """The pixels of a level, decoded whole where they are few, else to be read chunk by chunk."""
+    if page.is_memmappable and series.dataoffset is not None:
+        return series.asarray(out="memmap")
+    if series.nbytes <= MAX_HELD_BYTES:
+        return series.asarray()
+    if int(np.prod(page.chunks)) * page.dtype.itemsize > _MAX_CHUNK_BYTES:
+        _check_size(path, page.imagewidth, page.imagelength, series.nbytes // (page.imagewidth * page.imagelength))
+    return zarr.open_array(series.aszarr(), mode="r")
+
+
+def _conversion(page: Any) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    if page.dtype.itemsize == 2 and page.samplesperpixel > 1:
+        return lambda pixels: (pixels >> 8).astype(np.uint8)
+    if page.bitspersample == 1:
+        white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        return lambda pixels: (pixels.astype(np.bool_) ^ white_is_zero).astype(np.uint8)
+    return lambda pixels: pixels
+
+
+def _palette(page: Any) -> NDArray[np.uint8] | None:
+    if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None or page.dtype != np.uint8:
+        return None
+    palette = np.zeros((256, 3), np.uint8)
+    colours = (np.asarray(page.colormap).T >> 8).astype(np.uint8)
+    palette[: len(colours)] = colours[:256]
+    return palette
+
+
+def _stated(tiff: tifffile.TiffFile, page: Any) -> Stated:
+    """OME's sizes and positions, GeoTIFF's, ImageJ's unit, or the resolution tags."""
+    if 33550 in page.tags and 33922 in page.tags:
+        scale, tie = page.tags[33550].value, page.tags[33922].value
+        return Stated(map_units=(float(scale[0]), float(tie[3] - tie[0] * scale[0]), float(tie[4] + tie[1] * scale[1])))
+    if tiff.is_ome:
+        text = tiff.ome_metadata or ""
+        size, x, y = (_of_ome(text, name) for name in ("PhysicalSizeX", "PositionX", "PositionY"))
+        return Stated(_plausible(size), None if x is None or y is None else (x, y))
+    unit_um = {2: _UM_PER_INCH, 3: 10_000.0}.get(page.resolutionunit)
+    if tiff.is_imagej and tiff.imagej_metadata is not None:
+        unit_um = _UNITS_UM.get(str(tiff.imagej_metadata.get("unit", "")).lower())
+    along = page.get_resolution()[0] if 282 in page.tags else 0
+    if unit_um is None or not along > 0:
+        return Stated()
+    x, y = (_rational(page.tags[code].value) * unit_um if code in page.tags else None for code in (286, 287))
+    return Stated(_plausible(unit_um / along), None if x is None or y is None else (x, y))
+
+
+def _rational(value: Any) -> float:
+    return float(value[0]) / float(value[1]) if isinstance(value, tuple) else float(value)
+
+
+def _of_ome(text: str, name: str) -> float | None:
+    number = re.search(rf'\b{name}="([^"]+)"', text)
+    unit = re.search(rf'\b{name}Unit="([^"]+)"', text)
+    unit_um = 1.0 if unit is None else _UNITS_UM.get(unit[1].lower())
+    return None if number is None or unit_um is None else float(number[1]) * unit_um
+
+
+def _plausible(mpp: float | None) -> float | None:
+    return mpp if mpp is not None and _PLAUSIBLE_UM[0] <= mpp <= _PLAUSIBLE_UM[1] else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.exchange.plain_text import plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
 from histoloop.store.files import write_beside
@@ -163,7 +164,7 @@ def _number(value: float | None, digits: int) -> str:
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    for row in (header, *rows):
+        writer.writerow([plain_text(cell) if isinstance(cell, str) else cell for cell in row])
     with export_to(path):
         write_beside(path, text.getvalue())

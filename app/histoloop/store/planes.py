@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import Mask
+    from histoloop.geometry import Region
 
 
 def write_plane(folder: Path, plane: Mask, *, stem: str) -> str:
@@ -26,6 +27,36 @@ def write_plane(folder: Path, plane: Mask, *, stem: str) -> str:
     Image.fromarray(plane).save(content, format="PNG")
     write_beside(folder / name, content.getvalue())
     return name
+
+
+def stem_of(slide_id: int, region: Region) -> str:
+    """How the names of the files of a region begin."""
+    return f"slide-{slide_id:04d}-x{region.x}-y{region.y}"
+
+
+class PlaneWriter:
+    """Writes planes into a folder; those of one value and size share a file, and all of them can be taken back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._even: dict[tuple[tuple[int, ...], int], str] = {}
+        self._written: list[str] = []
+
+    def write(self, plane: Mask, stem: str) -> str:
+        """The name of a file that holds the plane."""
+        key = (plane.shape, int(plane.flat[0])) if plane.min() == plane.max() else None
+        if key is not None and key in self._even:
+            return self._even[key]
+        name = write_plane(self._folder, plane, stem=stem)
+        self._written.append(name)
+        if key is not None:
+            self._even[key] = name
+        return name
+
+    def remove(self) -> None:
+        """Take them all back."""
+        for name in self._written:
+            (self._folder / name).unlink(missing_ok=True)
 
 
 def read_plane(path: Path) -> Mask:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Mask, QueryStatus
 from histoloop.errors import DataError, ProjectError
-from histoloop.exchange.geojson import read_geojson_mask
-from histoloop.exchange.mask_pictures import read_mask
+from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
+from histoloop.slides.tissue import find_tissue
 from histoloop.store.maps import open_map
+from histoloop.workflows.contents.mask_files import MaskFile, MaskSource, remember_classes, source_of
 from histoloop.workflows.contents.masks import predicted_mask
+from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.reports import ImportedAnnotation
 
 if TYPE_CHECKING:
-    from histoloop.geometry import Region
+    from collections.abc import Iterator, Mapping
+
+    from histoloop.exchange.outlines.placing import Frame
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord, SlideRecord
+
+ONE_REGION_PX = 4096
+"""Side of what is kept as one region, at most, in level-0 pixels."""
+
+PART_PX = 2048
+"""Side of the regions that a larger place becomes, at most."""
 
 
 def begin(
@@ -99,38 +110,85 @@ def import_annotation(
     slide_name: str | None = None,
     region: Region | None = None,
     mask_class: str | None = None,
+    class_map: Mapping[str, str] | None = None,
+    frame: Frame = "auto",
+    units_um: float | None = None,
     label: str | None = None,
     size: float | None = None,
     person: str,
-) -> AnnotationRecord:
+) -> ImportedAnnotation:
     """Take mask, label and size, or some of them, as the finished annotation of a query's region, a region, or a slide.
 
-    The mask is a picture or GeoJSON. A picture must have the region's shape; one of another size but the same
-    proportions is scaled. Its non-zero values are mask values of the project's scheme, or all `mask_class` where that
-    is given. Its pixels count as human. `size` is the foreground fraction of the region. What is not given stays as it
-    was said before, except that a new mask says its own size.
+    The mask is a file of outlines (exchange/outlines/read.py) or a picture (exchange/mask_values.py says what its
+    values mean). `mask_class` is the class of a picture's foreground, and of outlines where none of a file has a class.
+    `class_map` gives foreign classes one of the project, 'background' or '-'; the project remembers it. `frame` says
+    whether coordinates count from the corner of the slide or of its bounds, `units_um` how many micrometres a pixel or
+    unit of the file is. A place larger than `ONE_REGION_PX` becomes several regions, those without tissue and outline
+    left out; it takes no size, and no label unless it is the whole slide. Pixels count as human, those of Ignore* as
+    untouched. `size` is the foreground fraction of the region. What is not given stays as it was said before, except
+    that a new mask says its own size. DataError when nothing can be taken: then nothing is changed.
     """
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
     _check_label(project, label)
     before = _finished(project, slide.id, place)
-    label = before.label if before is not None and label is None else label
     if mask_file is None:
+        label = before.label if before is not None and label is None else label
         size = before.size if before is not None and size is None else size
         if label is None and size is None:
             raise DataError(tr("There is nothing to annotate with."), advice=tr("Give a mask, a label or a size."))
-        return project.annotations.add(slide.id, place, label=label, size=size, person=person, query_id=query_id)
-    mask = _mask_from_file(project, mask_file, place, mask_class)
-    draft = project.drafts.start(
-        slide.id, place, mask=mask, origin_model=None, person=person, query_id=query_id, origin=Origin.HUMAN
-    )
-    return project.drafts.finish(draft.id, AnnotationStatus.DONE, label=label, size=size)
+        record = project.annotations.add(slide.id, place, label=label, size=size, person=person, query_id=query_id)
+        return ImportedAnnotation((record,))
+    file = MaskFile(mask_file, mask_class, class_map or {}, frame, units_um)
+    with source_of(file, project, slide, place) as source:
+        if max(place.width, place.height) > ONE_REGION_PX:
+            _check_said_of_parts(place, slide, label, size)
+            regions = list(_parts(source, slide))
+            if not regions:
+                raise DataError(
+                    tr("{slide} has neither tissue nor foreground to annotate.", slide=slide.name),
+                    advice=tr("Check that the mask belongs to this slide."),
+                )
+            said: tuple[str | None, float | None] = (None, None)
+        else:
+            regions = [source.place]
+            same = _finished(project, slide.id, source.place)
+            said = (same.label if same is not None and label is None else label, size)
+        masks = (source.planes(part) for part in regions)
+        records = project.annotations.add_with_masks(
+            slide.id, masks, label=said[0], size=said[1], person=person, query_id=query_id
+        )
+    if len(records) > 1 and label is not None:
+        project.slides.set_label(slide.id, label, person=person)
+    remember_classes(project, source.class_map)
+    return ImportedAnnotation(tuple(records), source.notes, source.left_out)
 
 
-def _mask_from_file(project: Project, file: Path, place: Region, mask_class: str | None) -> Mask:
-    value = None if mask_class is None else _mask_value(project, mask_class)
-    if file.suffix.lower() in (".geojson", ".json"):
-        return read_geojson_mask(file, place, project.scheme)
-    return _in_scheme(_fit(read_mask(file), place, file), project, value, file)
+def _check_said_of_parts(place: Region, slide: SlideRecord, label: str | None, size: float | None) -> None:
+    if size is not None or (label is not None and place != slide.extent):
+        raise DataError(
+            tr(
+                "A region of {width} x {height} pixels takes no label and no size.",
+                width=place.width,
+                height=place.height,
+            ),
+            advice=tr("Give the mask alone, or regions of at most {side} x {side} pixels.", side=ONE_REGION_PX),
+        )
+
+
+def _parts(source: MaskSource, slide: SlideRecord) -> Iterator[Region]:
+    """The parts of a place that have tissue or foreground, row by row, alike in size."""
+    place = source.place
+    columns, rows = math.ceil(place.width / PART_PX), math.ceil(place.height / PART_PX)
+    tissue = None
+    if slide.exists():
+        with open_project_slide(slide) as opened:
+            tissue = find_tissue(opened)
+    for row, column in np.ndindex(rows, columns):
+        left, right = (place.x + place.width * edge // columns for edge in (column, column + 1))
+        top, bottom = (place.y + place.height * edge // rows for edge in (row, row + 1))
+        part = Region(left, top, right - left, bottom - top)
+        if source.has_foreground(part) or tissue is None or tissue.fraction(part) > 0:
+            yield part
 
 
 def _check_label(project: Project, label: str | None) -> None:
@@ -179,54 +237,3 @@ def _slide_called(project: Project, name: str | None) -> SlideRecord:
             )
         raise ProjectError(message, advice=tr("Name one by its file name or path: {names}.", names=names))
     return named[0]
-
-
-def _mask_value(project: Project, name: str) -> int:
-    try:
-        return project.scheme.mask_value(name)
-    except ValueError as error:
-        names = ", ".join(project.scheme.mask_names)
-        raise DataError(
-            tr("no mask class {name!r}; there are {names}.", name=name, names=names),
-            advice=tr("Name one of these classes."),
-        ) from error
-
-
-def _fit(mask: Mask, place: Region, file: Path) -> Mask:
-    """The mask at the region's size; only one of the same proportions is scaled."""
-    height, width = mask.shape
-    if (width, height) == (place.width, place.height):
-        return mask
-    if abs(width * place.height - height * place.width) > max(place.width, place.height):
-        raise DataError(
-            tr(
-                "{file} is {mask_width} x {mask_height} pixels; the region is {width} x {height}.",
-                file=file,
-                mask_width=width,
-                mask_height=height,
-                width=place.width,
-                height=place.height,
-            ),
-            advice=tr("Give a mask of the region's size, or of the same proportions."),
-        )
-    return np.array(Image.fromarray(mask).resize((place.width, place.height), Image.Resampling.NEAREST))
-
-
-def _in_scheme(mask: Mask, project: Project, value: int | None, file: Path) -> Mask:
-    """Pixel values of the project's scheme: all `value` where one is given."""
-    if value is not None:
-        return np.where(mask > 0, value, 0).astype(np.uint8)
-    if int(mask.max(initial=0)) > len(project.scheme.masks):
-        raise DataError(
-            tr_plural(
-                "{file} holds the value {highest}; the project has {count} mask class.",
-                "{file} holds the value {highest}; the project has {count} mask classes.",
-                len(project.scheme.masks),
-                file=file,
-                highest=int(mask.max()),
-            ),
-            advice=tr(
-                "Say what its foreground is: --mask-class {names}.", names=" or ".join(project.scheme.mask_names)
-            ),
-        )
-    return mask

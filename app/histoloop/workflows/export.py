@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ExportError
+from histoloop.errors import ExportError, SlideError
 from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.mask_pictures import write_mask_png, write_mask_tiff
 from histoloop.exchange.naming import unique_stems
+from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.exchange.tables import Said, SlideSummary, mask_areas, write_areas, write_said, write_summary
 from histoloop.language import tr
 from histoloop.localisation.contours import Polygon, polygons_of_mask
 from histoloop.progress import Progress, Work
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
+from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
 from histoloop.workflows.reports import ExportReport
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from histoloop.geometry import Region
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
 
@@ -27,6 +30,9 @@ MIN_POLYGON_PX = 64
 """Mask pixels below which a part is left out of polygons; it stays in the mask."""
 
 SIMPLIFY_PX = 0.7
+
+_WITH_BOUNDS = frozenset({"mirax", "leica", "ventana"})
+"""Makers whose slides state bounds: docs/how-to/export-to-qupath.md."""
 
 
 def export_project(project: Project, out: Path) -> Work[ExportReport]:
@@ -60,6 +66,9 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
         polygons = polygons_of_mask(
             found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
         )
+        if not record.exists() and record.vendor in _WITH_BOUNDS:
+            what = tr("its file is not there: its outlines count from the corner of the whole slide, QuPath's do not")
+            failed.append((record.name, what))
         files += _write_slide(out, stems[record.path], found, polygons, of_slide, project, record)
         alike = sum(other.name == record.name for other in slides)
         shapes[record.name if alike == 1 else str(record.path)] = (polygons, record.mpp)
@@ -84,11 +93,20 @@ def _write_slide(
     scheme = project.scheme
     paths = [out / f"{stem}.geojson", out / f"{stem}-mask.png", out / f"{stem}-mask.tiff"]
     told = [one for one in said if one.label is not None or one.size_from == "person"]
-    write_geojson(paths[0], polygons, scheme, mpp=record.mpp, said=told)
+    write_geojson(paths[0], polygons, scheme, mpp=record.mpp, said=told, bounds=_bounds_of(record))
     write_mask_png(paths[1], found.mask, scheme)
     map_mpp = None if record.mpp is None else record.mpp * found.downsample
     write_mask_tiff(paths[2], found.mask, scheme, mpp=map_mpp)
     return paths
+
+
+def _bounds_of(record: SlideRecord) -> Region | None:
+    """The part of a slide that QuPath shows, where OpenSlide states one; None where its file cannot be read."""
+    try:
+        with open_project_slide(record) as slide:
+            return bounds_of(slide.properties, slide.extent)
+    except SlideError:
+        return None
 
 
 def _said_of(project: Project, slide: SlideRecord) -> list[Said]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from histoloop.annotations.records import ClassScheme, Mask
+from histoloop.geometry import Region
+from histoloop.store.records import AnnotationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,39 @@ class ExportReport:
 
     files: tuple[Path, ...]
     failed: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedAnnotation:
+    """What an annotation file became: a record, or one per part of a large place.
+
+    `notes` are sentences about what was assumed or mended, `left_out` about what was not understood.
+    """
+
+    records: tuple[AnnotationRecord, ...]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def record(self) -> AnnotationRecord:
+        """The first, which is the only one of a region of usual size."""
+        return self.records[0]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: the annotations with their regions in level-0 pixels, the notes, what was left out."""
+        kept = [
+            {
+                "id": record.id,
+                "slide_id": record.slide_id,
+                "region": [record.region.x, record.region.y, record.region.width, record.region.height],
+                "label": record.label,
+                "size": record.size,
+                "mask": record.has_mask,
+                "held_out": record.held_out,
+            }
+            for record in self.records
+        ]
+        return {"annotations": kept, "notes": list(self.notes), "left_out": list(self.left_out)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +97,8 @@ class PredictedSlide:
 
     `mask` (h, w) holds mask values of `scheme`, each pixel `downsample` level-0 pixels wide. `probabilities` are per
     label, empty where no tissue was found, of which `note` then tells. `mpp` is um per level-0 pixel, None if unknown;
-    `model_mpp` is what the model was made for, um per mask pixel.
+    `model_mpp` is what the model was made for, um per mask pixel; `bounds` is the part of the slide that QuPath shows
+    where OpenSlide states one.
     """
 
     mask: Mask
@@ -73,3 +110,4 @@ class PredictedSlide:
     model: str
     model_mpp: float
     note: str
+    bounds: Region | None = None

@@ -14,7 +14,11 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from histoloop.annotations.records import rgb
 from histoloop.errors import DataError, ExportError
-from histoloop.exchange.geojson import read_geojson_mask, write_geojson
+from histoloop.exchange.geojson import write_geojson
+from histoloop.exchange.outlines.classes import assign_classes
+from histoloop.exchange.outlines.filling import FilledOutlines
+from histoloop.exchange.outlines.read import read_outlines
+from histoloop.exchange.outlines.records import LINES, POINTS, SHAPELESS, UNCLASSIFIED
 from histoloop.geometry import Region
 from histoloop.localisation.contours import polygons_of_mask
 
@@ -33,6 +37,12 @@ def written(path: Path, mask: Mask, scheme: ClassScheme, *, mpp: float | None = 
     write_geojson(path, polygons_of_mask(mask, **options), scheme, mpp=mpp)
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def read_mask(path: Path, region: Region, scheme: ClassScheme) -> Mask:
+    """What a file's outlines are in a region, taken as level-0 pixels."""
+    values = {name: value for value, name in enumerate(scheme.mask_names, start=1)}
+    return FilledOutlines(assign_classes(read_outlines(path), path, values).areas).read(region)
 
 
 def feature(name: str, *rings: list[list[float]], kind: str = "Polygon") -> dict[str, Any]:
@@ -163,22 +173,22 @@ def test_a_mask_comes_back_from_its_geojson_pixel_for_pixel(
     path = tmp_path_factory.getbasetemp() / "round-trip.geojson"
     write_geojson(path, polygons_of_mask(mask), scheme, mpp=None)
     height, width = mask.shape
-    assert np.array_equal(read_geojson_mask(path, Region(0, 0, width, height), scheme), mask)
+    assert np.array_equal(read_mask(path, Region(0, 0, width, height), scheme), mask)
 
 
 def test_the_mask_of_a_region_comes_back_from_slide_coordinates(
     tmp_path: Path, ring_mask: Mask, scheme: ClassScheme
 ) -> None:
     written(tmp_path / "a.geojson", ring_mask, scheme, origin=(5000, 700))
-    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", Region(5000, 700, 12, 10), scheme), ring_mask)
-    part = read_geojson_mask(tmp_path / "a.geojson", Region(5004, 703, 4, 3), scheme)
+    assert np.array_equal(read_mask(tmp_path / "a.geojson", Region(5000, 700, 12, 10), scheme), ring_mask)
+    part = read_mask(tmp_path / "a.geojson", Region(5004, 703, 4, 3), scheme)
     assert np.array_equal(part, ring_mask[3:6, 4:8])
 
 
 def test_a_coarse_mask_comes_back_enlarged(tmp_path: Path, ring_mask: Mask, scheme: ClassScheme) -> None:
     written(tmp_path / "a.geojson", ring_mask, scheme, downsample=3.0)
     enlarged = ring_mask.repeat(3, axis=0).repeat(3, axis=1)
-    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", Region(0, 0, 36, 30), scheme), enlarged)
+    assert np.array_equal(read_mask(tmp_path / "a.geojson", Region(0, 0, 36, 30), scheme), enlarged)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -203,7 +213,7 @@ def square_mask(value: int = 1) -> Mask:
     ids=["collection", "list", "single", "case", "open ring", "with z"],
 )
 def test_what_qupath_writes_is_read(tmp_path: Path, scheme: ClassScheme, content: object) -> None:
-    mask = read_geojson_mask(saved(tmp_path / "a.geojson", content), WHOLE, scheme)
+    mask = read_mask(saved(tmp_path / "a.geojson", content), WHOLE, scheme)
     assert mask.dtype == np.uint8
     assert np.array_equal(mask, square_mask(2))
 
@@ -213,57 +223,67 @@ def test_all_parts_of_a_multipolygon_are_read(tmp_path: Path, scheme: ClassSchem
     content = feature("gland", SQUARE, corner, kind="MultiPolygon")
     expected = square_mask()
     expected[5, 6:8] = 1
-    assert np.array_equal(read_geojson_mask(saved(tmp_path / "a.geojson", content), WHOLE, scheme), expected)
+    assert np.array_equal(read_mask(saved(tmp_path / "a.geojson", content), WHOLE, scheme), expected)
 
 
-def test_later_annotations_cover_earlier_ones(tmp_path: Path, scheme: ClassScheme) -> None:
+def test_a_smaller_outline_lies_on_a_larger_one_whatever_their_order(tmp_path: Path, scheme: ClassScheme) -> None:
     everything = [[0, 0], [8, 0], [8, 6], [0, 6], [0, 0]]
     content = [feature("gland", everything), feature("tumour", SQUARE)]
-    mask = read_geojson_mask(saved(tmp_path / "a.geojson", content), WHOLE, scheme)
-    assert np.array_equal(mask, np.where(square_mask() > 0, 2, 1))
-    reverse = read_geojson_mask(saved(tmp_path / "b.geojson", content[::-1]), WHOLE, scheme)
-    assert (reverse == 1).all()
+    expected = np.where(square_mask() > 0, 2, 1)
+    assert np.array_equal(read_mask(saved(tmp_path / "a.geojson", content), WHOLE, scheme), expected)
+    assert np.array_equal(read_mask(saved(tmp_path / "b.geojson", content[::-1]), WHOLE, scheme), expected)
 
 
 def test_a_pixel_counts_when_its_centre_is_inside(tmp_path: Path, scheme: ClassScheme) -> None:
     content = feature("gland", [[1.4, 0.0], [3.4, 0.0], [3.4, 1.0], [1.4, 1.0], [1.4, 0.0]])
-    mask = read_geojson_mask(saved(tmp_path / "a.geojson", content), Region(0, 0, 5, 1), scheme)
+    mask = read_mask(saved(tmp_path / "a.geojson", content), Region(0, 0, 5, 1), scheme)
     assert mask.tolist() == [[0, 1, 1, 0, 0]]
 
 
 def test_an_annotation_outside_the_region_leaves_it_empty(tmp_path: Path, scheme: ClassScheme) -> None:
     path = saved(tmp_path / "a.geojson", feature("gland", SQUARE))
-    assert not read_geojson_mask(path, Region(100, 100, 8, 6), scheme).any()
-    assert read_geojson_mask(path, WHOLE, scheme).any()
+    assert not read_mask(path, Region(100, 100, 8, 6), scheme).any()
+    assert read_mask(path, WHOLE, scheme).any()
+
+
+def test_a_class_that_the_project_does_not_have_is_named_with_the_choices(tmp_path: Path, scheme: ClassScheme) -> None:
+    path = saved(tmp_path / "a.geojson", feature("stroma", SQUARE))
+    with pytest.raises(DataError) as caught:
+        read_mask(path, WHOLE, scheme)
+    assert "'stroma' (1)" in caught.value.message
+    assert str(path) in caught.value.message
+    assert "gland, tumour" in caught.value.advice
+    assert "--map-class 'stroma'=gland" in caught.value.advice
+
+
+@pytest.mark.parametrize("properties", [{}, {"classification": None}, {"classification": {"name": None}}, None])
+def test_outlines_without_a_class_are_left_out_and_counted(
+    tmp_path: Path, scheme: ClassScheme, properties: object
+) -> None:
+    path = saved(tmp_path / "a.geojson", [{**feature("x", SQUARE), "properties": properties}, feature("gland", SQUARE)])
+    assigned = assign_classes(read_outlines(path), path, {"gland": 1})
+    assert assigned.skipped == {UNCLASSIFIED: 1}
+    assert np.array_equal(FilledOutlines(assigned.areas).read(WHOLE), square_mask())
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("geometry", "reason"),
     [
-        (feature("stroma", SQUARE), "stroma"),
-        ({**feature("x", SQUARE), "properties": {}}, "(none)"),
-        ({**feature("x", SQUARE), "properties": {"classification": None}}, "(none)"),
+        ({"type": "Point", "coordinates": [1, 2]}, POINTS),
+        ({"type": "MultiPoint", "coordinates": [[1, 2], [3, 4]]}, POINTS),
+        ({"type": "LineString", "coordinates": [[1, 2], [3, 4]]}, LINES),
+        ({"type": "MultiLineString", "coordinates": [[[1, 2], [3, 4]]]}, LINES),
+        ({"type": "Circle"}, SHAPELESS),
+        (None, SHAPELESS),
     ],
-    ids=["foreign", "without properties", "unclassified"],
 )
-def test_a_class_that_the_project_does_not_have_is_named_with_the_choices(
-    tmp_path: Path, scheme: ClassScheme, content: object, words: str
+def test_what_has_no_area_is_left_out_and_counted(
+    tmp_path: Path, scheme: ClassScheme, geometry: object, reason: str
 ) -> None:
-    path = saved(tmp_path / "a.geojson", content)
-    with pytest.raises(DataError) as caught:
-        read_geojson_mask(path, WHOLE, scheme)
-    assert words in caught.value.message
-    assert str(path) in caught.value.message
-    assert "gland, tumour" in caught.value.advice
-
-
-@pytest.mark.parametrize("kind", ["Point", "LineString", "MultiPoint"])
-def test_what_has_no_area_is_refused_by_name(tmp_path: Path, scheme: ClassScheme, kind: str) -> None:
-    content = feature("gland", SQUARE)
-    content["geometry"]["type"] = kind
-    with pytest.raises(DataError, match=kind) as caught:
-        read_geojson_mask(saved(tmp_path / "a.geojson", content), WHOLE, scheme)
-    assert "Polygon and MultiPolygon" in caught.value.advice
+    content = [{**feature("gland", SQUARE), "geometry": geometry}, feature("gland", SQUARE)]
+    outlines = read_outlines(saved(tmp_path / "a.geojson", content))
+    assert outlines.skipped == {reason: 1}
+    assert len(outlines.shapes) == 1
 
 
 @pytest.mark.parametrize(
@@ -279,7 +299,6 @@ def test_what_has_no_area_is_refused_by_name(tmp_path: Path, scheme: ClassScheme
         b'{"type": "FeatureCollection"}',
         b'{"type": "FeatureCollection", "features": 3}',
         b'{"features": [{"geometry": {"type": "Polygon"}, "properties": {"classification": {"name": "gland"}}}]}',
-        b'{"type": "Feature", "geometry": null, "properties": {"classification": {"name": "gland"}}}',
         b'{"type": "Feature", "properties": {"classification": {"name": "gland"}}}',
         b'{"type": "Feature", "properties": {"classification": "gland"}, "geometry": {}}',
         json.dumps(feature("gland", [["a", "b"], ["c", "d"], ["e", "f"]])).encode(),
@@ -292,10 +311,10 @@ def test_a_broken_or_foreign_file_is_a_data_error_with_advice(tmp_path: Path, sc
     path = tmp_path / "a.geojson"
     path.write_bytes(text)
     with pytest.raises(DataError, match=r"a\.geojson") as caught:
-        read_geojson_mask(path, WHOLE, scheme)
+        read_mask(path, WHOLE, scheme)
     assert "FeatureCollection" in caught.value.advice
 
 
 def test_a_file_that_is_missing_is_a_data_error_that_names_it(tmp_path: Path, scheme: ClassScheme) -> None:
     with pytest.raises(DataError, match=r"absent\.geojson"):
-        read_geojson_mask(tmp_path / "absent.geojson", WHOLE, scheme)
+        read_mask(tmp_path / "absent.geojson", WHOLE, scheme)

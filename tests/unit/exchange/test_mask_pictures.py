@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from histoloop.errors import DataError, ExportError
-from histoloop.exchange.mask_pictures import read_mask, write_mask_png, write_mask_tiff
+from histoloop.exchange.mask_pictures import open_mask_picture, write_mask_png, write_mask_tiff
 from histoloop.slides.reader import open_slide
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme, Mask
 
 masks = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.integers(0, 2))
+
+
+def read_mask(path: Path) -> Mask:
+    """The pixels of a mask picture, as they are."""
+    with open_mask_picture(path) as picture:
+        return picture.read(slice(0, picture.height), slice(0, picture.width))
 
 
 def write_tiff(path: Path, mask: Mask, scheme: ClassScheme) -> None:
@@ -139,52 +146,118 @@ def test_a_tiff_of_a_large_even_mask_is_compressed(tmp_path: Path, scheme: Class
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp"])
-def test_grey_values_are_mask_values(tmp_path: Path, mask: Mask, name: str) -> None:
-    Image.fromarray(mask).save(tmp_path / name)
-    assert np.array_equal(read_mask(tmp_path / name), mask)
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp", "a.jpg", "a"])
+def test_pixels_are_read_as_they_are_whatever_the_ending(tmp_path: Path, mask: Mask, name: str) -> None:
+    kind = {".tif": "TIFF", ".bmp": "BMP"}.get((tmp_path / name).suffix, "PNG")
+    Image.fromarray(mask * 40).save(tmp_path / name, format=kind)
+    assert np.array_equal(read_mask(tmp_path / name), mask * 40)
 
 
-@pytest.mark.parametrize("white", [(0, 255), (255,)])
-def test_black_and_white_is_background_and_the_first_class(tmp_path: Path, white: tuple[int, ...]) -> None:
-    pixels = np.resize(np.array(white, np.uint8), (3, 5))
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert np.array_equal(read_mask(tmp_path / "a.png"), (pixels > 0).astype(np.uint8))
+def test_a_part_is_read_as_it_lies_in_the_whole(tmp_path: Path, mask: Mask) -> None:
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(mask).save(tmp_path / name)
+        with open_mask_picture(tmp_path / name) as picture:
+            assert (picture.width, picture.height) == (11, 7)
+            assert np.array_equal(picture.read(slice(1, 6), slice(3, 10)), mask[1:6, 3:10])
+            assert picture.values().tolist() == [0, 1, 2]
 
 
-def test_a_one_bit_picture_is_background_and_the_first_class(tmp_path: Path, mask: Mask) -> None:
-    Image.fromarray(mask > 0).save(tmp_path / "a.png")
-    found = read_mask(tmp_path / "a.png")
-    assert found.dtype == np.uint8
-    assert np.array_equal(found, mask > 0)
+def test_a_one_bit_picture_is_0_and_1(tmp_path: Path, mask: Mask) -> None:
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(mask > 0).save(tmp_path / name)
+        found = read_mask(tmp_path / name)
+        assert found.dtype == np.uint8
+        assert np.array_equal(found, mask > 0)
 
 
-@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
-def test_every_object_of_an_instance_mask_is_foreground(tmp_path: Path, mask: Mask, kind: type[np.generic]) -> None:
-    instances = mask.astype(kind) * kind(700)
-    Image.fromarray(instances).save(tmp_path / "a.tiff")
-    found = read_mask(tmp_path / "a.tiff")
-    assert found.dtype == np.uint8
-    assert np.array_equal(found, mask > 0)
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_large_tiffs_are_read_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tile: tuple[int, int] | None
+) -> None:
+    values = np.random.default_rng(0).integers(0, 3, (100, 130), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, tile=tile, rowsperstrip=None if tile else 8, compression="zlib")
+    monkeypatch.setattr("histoloop.exchange.mask_pictures.MAX_HELD_BYTES", 5000)
+    monkeypatch.setattr("histoloop.exchange.mask_pictures._BAND_PX", 2000)
+    with open_mask_picture(tmp_path / "a.tif") as picture:
+        assert np.array_equal(picture.read(slice(5, 90), slice(7, 121)), values[5:90, 7:121])
+        assert np.array_equal(np.concatenate(list(picture.bands())), values)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
-def test_black_and_one_colour_is_background_and_the_first_class(tmp_path: Path, mask: Mask, mode: str) -> None:
-    colours = np.array([(0, 0, 0), (90, 90, 90)], np.uint8)[(mask > 0).astype(int)]
-    Image.fromarray(colours).convert(mode).save(tmp_path / "a.png")
-    assert np.array_equal(read_mask(tmp_path / "a.png"), mask > 0)
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_what_is_too_large_for_one_piece_is_refused_with_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    Image.fromarray(np.zeros((100, 130), np.uint8)).save(
+        tmp_path / name, **{"compression": "tiff_lzw"} if name == "a.tif" else {}
+    )
+    monkeypatch.setattr("histoloop.exchange.mask_pictures.MAX_HELD_BYTES", 5000)
+    monkeypatch.setattr("histoloop.exchange.mask_pictures._MAX_CHUNK_BYTES", 500)
+    with pytest.raises(DataError, match="130 x 100 pixels: it is too large") as caught:
+        read_mask(tmp_path / name)
+    assert "tiled TIFF" in caught.value.advice
 
 
-def test_several_colours_are_refused_with_the_way_to_save_them(tmp_path: Path, mask: Mask) -> None:
-    colours = np.array([(0, 0, 0), (0, 160, 0), (200, 0, 0)], np.uint8)[mask]
-    Image.fromarray(colours).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a\.png has several colours") as caught:
+def test_a_mask_larger_than_pillow_allows_is_read_without_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mask: Mask
+) -> None:
+    Image.fromarray(mask).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    assert np.array_equal(read_mask(tmp_path / "a.png"), mask)
+    assert Image.MAX_IMAGE_PIXELS == 20
+
+
+def test_several_planes_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 30, 40), np.uint8), photometric="minisblack")
+    with pytest.raises(DataError, match=r"several planes or channels \(5 x 30 x 40\)"):
+        read_mask(tmp_path / "a.tif")
+
+
+def test_the_largest_level_of_a_pyramid_is_the_mask(tmp_path: Path, mask: Mask) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(mask.repeat(4, axis=0).repeat(4, axis=1), subifds=1)
+        tiff.write(mask.repeat(2, axis=0).repeat(2, axis=1), subfiletype=1)
+    assert read_mask(tmp_path / "a.tif").shape == (28, 44)
+
+
+@pytest.mark.parametrize(
+    ("options", "mpp", "corner"),
+    [
+        ({"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER"}, 0.5, None),
+        ({"imagej": True, "resolution": (0.5, 0.5), "metadata": {"unit": "um"}}, 2.0, None),
+        ({"imagej": True, "resolution": (0.5, 0.5), "metadata": {"unit": "pixel"}}, None, None),
+        ({"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"}}, 0.25, None),
+        ({"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": 500, "PhysicalSizeXUnit": "nm",
+                                    "Plane": {"PositionX": 100.0, "PositionY": 50.0}}}, 0.5, (100.0, 50.0)),
+        ({"resolution": (72, 72), "resolutionunit": "INCH"}, None, None),
+        ({}, None, None),
+    ],
+)  # fmt: skip
+def test_a_tiff_says_its_resolution_and_place(
+    tmp_path: Path, mask: Mask, options: dict[str, Any], mpp: float | None, corner: tuple[float, float] | None
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", mask, **options)
+    with open_mask_picture(tmp_path / "a.tif") as picture:
+        assert picture.stated.mpp == (None if mpp is None else pytest.approx(mpp, rel=1e-6))
+        assert picture.stated.corner_um == corner
+
+
+def test_a_geotiff_says_its_scale_and_corner(tmp_path: Path, mask: Mask) -> None:
+    tags = [(33550, "d", 3, (4.0, 4.0, 0.0), True), (33922, "d", 6, (0.0, 0.0, 0.0, 100.0, -60.0, 0.0), True)]
+    tifffile.imwrite(tmp_path / "a.tif", mask, extratags=tags)
+    with open_mask_picture(tmp_path / "a.tif") as picture:
+        assert picture.stated.map_units == (4.0, 100.0, -60.0)
+
+
+def test_a_jpeg_is_no_mask(tmp_path: Path, mask: Mask) -> None:
+    Image.fromarray(mask).save(tmp_path / "a.png", format="JPEG")
+    with pytest.raises(DataError, match="changes the values") as caught:
         read_mask(tmp_path / "a.png")
-    assert "one grey value per class" in caught.value.advice
+    assert "PNG, TIFF or BMP" in caught.value.advice
 
 
-def test_a_file_that_is_no_picture_is_a_data_error_with_advice(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"no picture at all")
+@pytest.mark.parametrize("content", [b"no picture at all", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"", b"II*\0", b"GIF89a"])
+def test_a_file_that_is_no_picture_is_a_data_error_with_advice(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.png cannot be read as a mask") as caught:
         read_mask(tmp_path / "a.png")
     assert "PNG, TIFF or BMP" in caught.value.advice
@@ -196,7 +269,7 @@ def test_a_file_that_is_missing_or_a_folder_is_a_data_error(tmp_path: Path) -> N
             read_mask(path)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.bmp"])
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif"])
 def test_a_picture_that_was_cut_short_is_a_data_error(tmp_path: Path, name: str) -> None:
     noise = np.random.default_rng(0).integers(0, 3, (60, 60), np.uint8)
     Image.fromarray(noise).save(tmp_path / name)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from histoloop.annotations.records import AnnotationStatus, Origin, Patch, QueryStatus
 from histoloop.errors import DataError, HistoLoopError, ProjectError
 from histoloop.geometry import Region
+from histoloop.slides.reader import Slide
+from histoloop.store import planes
 from histoloop.store.project import Project
 from histoloop.store.records import NewQuery
 from histoloop.workflows.annotate import begin, cannot_tell, finish, import_annotation, label_slide, skip, starting_mask
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from histoloop.annotations.records import Mask
     from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
+    from histoloop.workflows.reports import ImportedAnnotation
 
 REGION = Region(20, 10, 40, 30)
 ELSEWHERE = Region(80, 10, 40, 30)
@@ -274,7 +278,7 @@ def test_a_slide_is_labelled_by_its_name(project: Project, slide: SlideRecord) -
 
 
 def brought(project: Project, mask_file: Path | None, **options: Any) -> AnnotationRecord:
-    return import_annotation(project, mask_file=mask_file, **{"person": "Bo", **options})
+    return import_annotation(project, mask_file=mask_file, **{"person": "Bo", **options}).record
 
 
 def test_a_picture_becomes_the_finished_annotation_of_a_query(
@@ -447,3 +451,252 @@ def test_an_unknown_label_is_refused_and_leaves_nothing_behind(
     with pytest.raises(DataError, match=r"nonsense.*Name one of benign"):
         import_annotation(project, mask_file=file, slide_name=slide.name, region=REGION, label="nonsense", person="Ada")
     assert project.annotations.all() == []
+
+
+# --- outlines of other programs ---------------------------------------------------------------------------------------
+
+
+def outlined(path: Path, *features: tuple[str | None, list[int]]) -> Path:
+    """Rectangles (class, [x, y, width, height]) as GeoJSON."""
+    content = []
+    for name, (x, y, width, height) in features:
+        ring = [[x, y], [x + width, y], [x + width, y + height], [x, y + height], [x, y]]
+        classification = None if name is None else {"name": name}
+        geometry = {"type": "Polygon", "coordinates": [ring]}
+        content.append({"type": "Feature", "geometry": geometry, "properties": {"classification": classification}})
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": content}), encoding="utf-8")
+    return path
+
+
+def imported(project: Project, slide: SlideRecord, file: Path, **options: Any) -> ImportedAnnotation:
+    return import_annotation(project, mask_file=file, slide_name=slide.name, **{"person": "Bo", **options})
+
+
+TUMOUR = ("Tumor", [20, 10, 30, 20])
+
+
+def test_what_is_left_out_and_what_is_assumed_is_told(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
+    file = outlined(tmp_path / "a.geojson", TUMOUR, (None, [0, 0, 90, 90]), ("Ignore*", [100, 10, 20, 20]))
+    found = imported(project, slide, file)
+    assert found.left_out == ("1 left out: outlines without a class.",)
+    assert found.notes == ("1 outline of Ignore*: kept as not annotated; training takes it as background.",)
+    mask, origin = project.annotations.load_mask(found.record.id)
+    assert (mask == 2).sum() == 600
+    assert (origin == Origin.UNTOUCHED).sum() == 400
+    assert (origin[10:30, 100:120] == Origin.UNTOUCHED).all()
+    assert found.as_json()["annotations"][0]["region"] == [0, 0, 160, 96]
+
+
+def test_a_foreign_class_is_refused_before_anything_is_saved_and_a_map_is_remembered(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    file = outlined(tmp_path / "a.geojson", ("Nests of cells", [20, 10, 30, 20]))
+    with pytest.raises(DataError, match="--map-class 'Nests of cells'=gland"):
+        imported(project, slide, file)
+    assert project.annotations.all() == []
+    imported(project, slide, file, class_map={"nests of Cell": "Tumor"})
+    again = imported(project, slide, file)
+    assert (project.annotations.load_mask(again.record.id)[0] == 2).sum() == 600
+    other = imported(project, slide, file, class_map={"Nests of cells": "gland"})
+    assert (project.annotations.load_mask(other.record.id)[0] == 1).sum() == 600
+
+
+def test_a_map_that_came_to_nothing_is_not_remembered(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
+    file = outlined(tmp_path / "a.geojson", ("Nest", [2000, 10, 30, 20]))
+    with pytest.raises(DataError):
+        imported(project, slide, file, class_map={"Nest": "tumour"})
+    assert project.settings.get("foreign classes") is None
+
+
+def test_outlines_without_a_class_take_the_mask_class(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
+    file = outlined(tmp_path / "a.geojson", (None, [20, 10, 30, 20]))
+    with pytest.raises(DataError, match=r"no outline that can be taken. 1 left out: outlines without a class"):
+        imported(project, slide, file)
+    found = imported(project, slide, file, mask_class="tumour")
+    assert (project.annotations.load_mask(found.record.id)[0] == 2).sum() == 600
+
+
+@pytest.mark.parametrize(
+    ("rectangle", "region", "words"),
+    [
+        ([500, 500, 30, 20], None, "Most outlines of .* lie outside of a.png: they reach from 500, 500 to 530, 520"),
+        ([80, 50, 30, 20], REGION, "No outline of .* lies in the place, 20, 10 to 60, 40: they reach from 80, 50"),
+        ([0, 0, 0, 0], None, "No outline"),
+    ],
+)
+def test_outlines_that_lie_elsewhere_annotate_nothing(
+    project: Project, slide: SlideRecord, tmp_path: Path, rectangle: list[int], region: Region | None, words: str
+) -> None:
+    file = outlined(tmp_path / "a.geojson", ("tumour", rectangle))
+    with pytest.raises(DataError, match=words):
+        imported(project, slide, file, region=region)
+    assert project.annotations.all() == []
+
+
+def test_outlines_without_a_pixel_are_refused_with_the_unit_that_would_fit(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    ring = [[0.01, 0.01], [0.04, 0.01], [0.04, 0.03], [0.01, 0.03]]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]},
+               "properties": {"classification": "tumour"}}  # fmt: skip
+    (tmp_path / "mm.geojson").write_text(json.dumps(feature))
+    with pytest.raises(DataError, match=r"millimetres: --mask-mpp 1000") as caught:
+        imported(project, slide, tmp_path / "mm.geojson")
+    assert "0.01, 0.01 to 0.04, 0.03" in caught.value.message
+    found = imported(project, slide, tmp_path / "mm.geojson", units_um=1000.0)
+    assert (project.annotations.load_mask(found.record.id)[0] == 2).sum() == 60 * 40
+
+
+def test_outlines_beside_the_region_are_counted(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
+    file = outlined(tmp_path / "a.geojson", TUMOUR, ("gland", [100, 50, 9, 9]))
+    assert imported(project, slide, file, region=REGION).notes == ("1 outline lies outside of the region.",)
+
+
+@pytest.fixture
+def with_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slides whose scanned area is 120 x 60 pixels at (30, 20)."""
+    stated = {"x": "30", "y": "20", "width": "120", "height": "60"}
+    properties = {f"openslide.bounds-{name}": value for name, value in stated.items()}
+    whole = Slide.__init__
+
+    def opened(self: Slide, *given: Any, **options: Any) -> None:
+        whole(self, *given, **options)
+        self.properties = properties
+
+    monkeypatch.setattr(Slide, "__init__", opened)
+
+
+@pytest.mark.usefixtures("with_bounds")
+def test_outlines_and_masks_of_a_slide_with_bounds_lie_where_qupath_shows_them(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    expected = np.zeros((96, 160), np.uint8)
+    expected[30:50, 50:80] = 2
+    found = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR))
+    assert np.array_equal(project.annotations.load_mask(found.record.id)[0], expected)
+    assert "from their corner at 30, 20" in found.notes[0]
+    shown = picture(tmp_path / "m.png", expected[20:80, 30:150])
+    masked = imported(project, slide, shown)
+    assert masked.record.region == Region(30, 20, 120, 60)
+    assert np.array_equal(project.annotations.load_mask(masked.record.id)[0], expected[20:80, 30:150])
+    assert "bounds" in masked.notes[0]
+
+
+# --- places larger than one region ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histoloop.workflows.annotate.ONE_REGION_PX", 64)
+    monkeypatch.setattr("histoloop.workflows.annotate.PART_PX", 40)
+
+
+def assembled(project: Project, found: ImportedAnnotation) -> Mask:
+    mask = np.full((96, 160), 9, np.uint8)
+    for record in found.records:
+        region = record.region
+        mask[region.y : region.bottom, region.x : region.right] = project.annotations.load_mask(record.id)[0]
+    return mask
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_large_place_becomes_regions_that_cover_it_once(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
+    expected = np.zeros((96, 160), np.uint8)
+    expected[10:30, 20:50] = 2
+    found = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR), label="malignant")
+    assert len(found.records) == 12
+    assert np.array_equal(assembled(project, found), expected)
+    assert sum(record.region.area for record in found.records) == 160 * 96
+    assert {record.held_out for record in found.records} == {False, True}
+    assert all(record.status is AnnotationStatus.DONE and record.label is None for record in found.records)
+    assert project.slides.get(slide.id).label == "malignant"
+    assert np.array_equal(assembled(project, imported(project, slide, picture(tmp_path / "m.png", expected))), expected)
+    small = picture(tmp_path / "s.png", expected[::2, ::2])
+    doubled = expected[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
+    assert np.array_equal(assembled(project, imported(project, slide, small)), doubled)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_parts_of_glass_without_outlines_are_left_out(
+    project: Project, add_slide: Callable[..., SlideRecord], tmp_path: Path
+) -> None:
+    slide = add_slide("glass.png", until=40)
+    file = outlined(tmp_path / "a.geojson", TUMOUR, ("gland", [150, 90, 5, 5]))
+    regions = {(record.region.x, record.region.y) for record in imported(project, slide, file).records}
+    assert regions == {(0, 0), (0, 32), (0, 64), (40, 0), (120, 64)}
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("options", [{"size": 0.5}, {"label": "benign", "region": Region(0, 0, 100, 90)}])
+def test_a_large_place_takes_no_size_and_only_a_slide_a_label(
+    project: Project, slide: SlideRecord, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with pytest.raises(DataError, match="takes no label and no size"):
+        imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR), **options)
+    assert project.annotations.all() == []
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_large_place_is_annotated_whole_or_not_at_all(
+    project: Project, slide: SlideRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+    whole = planes.write_plane
+
+    def failing(folder: Path, plane: Mask, *, stem: str) -> str:
+        nonlocal written
+        written += 1
+        if written == 4:
+            raise OSError(28, "No space left on device")
+        return whole(folder, plane, stem=stem)
+
+    monkeypatch.setattr(planes, "write_plane", failing)
+    file = outlined(tmp_path / "a.geojson", ("tumour", [3, 3, 150, 80]))
+    with pytest.raises(ProjectError, match="cannot be written: No space left") as caught:
+        imported(project, slide, file)
+    assert "disk is not full" in caught.value.advice
+    assert project.annotations.all() == []
+    assert list(project.annotations.folder.iterdir()) == []
+
+
+def test_even_masks_of_a_size_share_a_file(project: Project, slide: SlideRecord) -> None:
+    even = [(Region(x, 0, 10, 10), np.full((10, 10), 1, np.uint8), np.full((10, 10), 2, np.uint8)) for x in (0, 10, 20)]
+    records = project.annotations.add_with_masks(slide.id, even, person="Bo")
+    assert len(records) == 3
+    assert len(list(project.annotations.folder.iterdir())) == 2
+    assert all((project.annotations.load_mask(record.id)[0] == 1).all() for record in records)
+
+
+def test_a_mask_without_foreground_is_taken_and_that_is_said(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    found = imported(project, slide, picture(tmp_path / "m.png", np.zeros((96, 160), np.uint8)))
+    assert found.notes == (f"{tmp_path / 'm.png'} has no foreground: all of it counts as background.",)
+
+
+def test_a_part_of_a_slide_that_a_mask_states_is_annotated(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    metadata = {
+        "axes": "YX",
+        "PhysicalSizeX": 1.0,
+        "PhysicalSizeY": 1.0,
+        "Plane": {"PositionX": 10.0, "PositionY": 5.0},
+    }
+    tifffile.imwrite(tmp_path / "m.ome.tif", np.ones((8, 12), np.uint8), ome=True, metadata=metadata)
+    found = imported(project, slide, tmp_path / "m.ome.tif")
+    assert found.record.region == Region(20, 10, 24, 16)
+    assert project.annotations.load_mask(found.record.id)[0].all()
+    assert "20, 10 to 44, 26" in found.notes[0]
+
+
+def test_a_resolution_that_does_not_fit_is_a_question(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
+    pixels = np.ones((48, 80), np.uint8)  # half the slide's size, which has 0.5 um per pixel
+    tifffile.imwrite(tmp_path / "m.tif", pixels, resolution=(20_000, 20_000), resolutionunit="CENTIMETER")
+    with pytest.raises(DataError, match=r"states 0.5 um per pixel, but would cover the place at 1 um") as caught:
+        imported(project, slide, tmp_path / "m.tif")
+    assert "--mask-mpp 1 to cover all, or --mask-mpp 0.5 from its corner" in caught.value.advice
+    assert imported(project, slide, tmp_path / "m.tif", units_um=1.0).record.region == slide.extent
+    assert imported(project, slide, tmp_path / "m.tif", units_um=0.5).record.region == Region(0, 0, 80, 48)
+    with pytest.raises(DataError, match="would reach from 0, 0 to 800, 480"):
+        imported(project, slide, tmp_path / "m.tif", units_um=5.0)

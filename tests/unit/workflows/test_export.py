@@ -12,11 +12,15 @@ from PIL import Image
 
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ExportError
-from histoloop.exchange.geojson import read_geojson_mask
-from histoloop.exchange.mask_pictures import read_mask
+from histoloop.exchange.mask_pictures import open_mask_picture
+from histoloop.exchange.outlines.classes import assign_classes
+from histoloop.exchange.outlines.filling import FilledOutlines
+from histoloop.exchange.outlines.placing import bounds_of
+from histoloop.exchange.outlines.read import read_outlines
 from histoloop.geometry import Region
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import open_slide
+from histoloop.workflows.annotate import import_annotation
 from histoloop.workflows.export import export_project
 
 if TYPE_CHECKING:
@@ -33,6 +37,18 @@ GLAND = Region(16, 8, 40, 24)
 
 def exported(project: Project, out: Path) -> ExportReport:
     return finish(export_project(project, out))
+
+
+def read_mask(path: Path) -> Mask:
+    """The pixels of a mask picture, as they are."""
+    with open_mask_picture(path) as picture:
+        return picture.read(slice(0, picture.height), slice(0, picture.width))
+
+
+def read_outlined(path: Path, region: Region, scheme: ClassScheme) -> Mask:
+    """What a file's outlines are in a region, taken as level-0 pixels."""
+    values = {name: value for value, name in enumerate(scheme.mask_names, start=1)}
+    return FilledOutlines(assign_classes(read_outlines(path), path, values).areas).read(region)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -72,7 +88,7 @@ def test_all_files_hold_the_same_mask(project: Project, tmp_path: Path, scheme: 
     exported(project, tmp_path)
     for name in ("a-mask.png", "a-mask.tiff"):
         assert np.array_equal(read_mask(tmp_path / name), gland_mask())
-    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", Region(0, 0, 160, 96), scheme), gland_mask())
+    assert np.array_equal(read_outlined(tmp_path / "a.geojson", Region(0, 0, 160, 96), scheme), gland_mask())
 
 
 def test_the_mask_picture_states_its_own_resolution_and_polygons_are_in_level_0_pixels(
@@ -100,7 +116,7 @@ def test_what_people_painted_is_exported_on_top_of_the_prediction(
     expected = gland_mask()
     expected[40:80, 80:120] = 2
     assert np.array_equal(read_mask(tmp_path / "a-mask.png"), expected)
-    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", slide.extent, scheme), expected)
+    assert np.array_equal(read_outlined(tmp_path / "a.geojson", slide.extent, scheme), expected)
     assert [row["class"] for row in rows_of(tmp_path / "areas.csv")] == ["gland", "tumour"]
 
 
@@ -223,7 +239,7 @@ def test_what_people_said_is_exported_with_person_and_place(
     assert "classification" not in region["properties"]
     mask = gland_mask()
     mask[60:70, 100:120] = painted
-    assert np.array_equal(read_geojson_mask(tmp_path / "a.geojson", slide.extent, scheme), mask)
+    assert np.array_equal(read_outlined(tmp_path / "a.geojson", slide.extent, scheme), mask)
 
 
 # --- what is missing --------------------------------------------------------------------------------------------------
@@ -289,3 +305,37 @@ def test_mask_pictures_are_in_the_colours_of_the_project(project: Project, tmp_p
     for name in ("a-mask.png", "a-mask.tiff"):
         with Image.open(tmp_path / name) as picture:
             assert picture.convert("RGB").getpixel((GLAND.x, GLAND.y)) == (0, 160, 255)
+
+
+def test_outlines_of_a_slide_with_bounds_count_from_their_corner_and_come_back(
+    project: Project, slide: SlideRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = {"x": "30", "y": "4", "width": "100", "height": "60"}
+    properties = {f"openslide.bounds-{name}": value for name, value in stated.items()}
+    monkeypatch.setattr(
+        "histoloop.workflows.export.bounds_of", lambda _properties, extent: bounds_of(properties, extent)
+    )
+    project.slides.set_label(slide.id, "benign", person="Ada")
+    exported(project, tmp_path)
+    content = json.loads((tmp_path / "a.geojson").read_text())
+    assert content["histoloop_origin"] == [30, 4]
+    corners = [point for one in content["features"] for ring in one["geometry"]["coordinates"] for point in ring]
+    assert min(x for x, _y in corners) == min(y for _x, y in corners) == 0
+    assert max(x for x, _y in corners) == 100
+    assert max(y for _x, y in corners) == 60
+    record = import_annotation(project, mask_file=tmp_path / "a.geojson", slide_name="a.png", person="Bo").record
+    expected = gland_mask()
+    expected[:, :30] = 0  # QuPath does not show it
+    assert np.array_equal(project.annotations.load_mask(record.id)[0], expected)
+
+
+def test_a_slide_that_may_have_bounds_and_is_not_there_is_named(
+    project: Project, paint_tissue: Callable[..., Path], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = paint_tissue(tmp_path / "b.png").rename(tmp_path / "b.scn")
+    record = project.slides.add(path, width=160, height=96, mpp=0.5, vendor="leica")
+    add_map(record, gland_mask().astype(np.float32))
+    path.rename(tmp_path / "elsewhere.scn")
+    ((name, reason),) = exported(project, tmp_path / "out").failed
+    assert name == "b.scn"
+    assert "corner of the whole slide" in reason

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from histoloop.annotations.raster import apply_patch
 from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
+from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store import rows
-from histoloop.store.parts.checks import check_assessment
-from histoloop.store.planes import read_plane
+from histoloop.store.parts.checks import check_assessment, check_mask
+from histoloop.store.planes import PlaneWriter, read_plane, stem_of
 from histoloop.store.project_database import timestamp
 from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
@@ -121,6 +124,66 @@ class Annotations:
             if query_id is not None:
                 self._queries.set_status(query_id, QueryStatus.ANNOTATED)
         return self.get(annotation_id)
+
+    def add_with_masks(
+        self,
+        slide_id: int,
+        masks: Iterable[tuple[Region, Mask, Mask]],
+        *,
+        label: str | None = None,
+        size: float | None = None,
+        person: str,
+        query_id: int | None = None,
+    ) -> list[AnnotationRecord]:
+        """Keep masks that were made elsewhere as finished annotations, all of them or none; closes their query.
+
+        `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
+        Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectError when a file cannot be written.
+        """
+        self._slides.get(slide_id)
+        check_assessment(label, size, self._scheme, needed=False)
+        planes = PlaneWriter(self.folder)
+        try:
+            files = []
+            for region, mask, origin in masks:
+                check_mask(mask, self._scheme)
+                stem = stem_of(slide_id, region)
+                files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
+            with self._database.transaction():
+                ids = [self._insert_done(slide_id, *of_region, person=person, query_id=query_id) for of_region in files]
+                for annotation_id in ids if (label, size) != (None, None) else ():
+                    self._journal.assess(annotation_id, label=label, size=size, person=person)
+                if query_id is not None:
+                    self._queries.set_status(query_id, QueryStatus.ANNOTATED)
+        except OSError as error:
+            planes.remove()
+            raise ProjectError(
+                tr("{path} cannot be written: {reason}.", path=self.folder, reason=error.strerror or error),
+                advice=tr("Check that the project's folder may be written to and that its disk is not full."),
+            ) from error
+        except BaseException:
+            planes.remove()
+            raise
+        return [self.get(annotation_id) for annotation_id in ids]
+
+    def _insert_done(
+        self, slide_id: int, region: Region, mask_file: str, origin_file: str, *, person: str, query_id: int | None
+    ) -> int:
+        now = timestamp()
+        return self._database.insert(
+            "annotation",
+            slide_id=slide_id,
+            **rows.edges_of(region),
+            **self._order.with_mask(slide_id, region, query_id),
+            status=AnnotationStatus.DONE,
+            mask_downsample=1.0,
+            mask_file=mask_file,
+            origin_file=origin_file,
+            person=person,
+            query_id=query_id,
+            created=now,
+            updated=now,
+        )
 
     def _row(self, annotation_id: int) -> rows.Row:
         return self._database.one(f"{SELECT_EVERY_ANNOTATION} WHERE annotation.id = ?", annotation_id)

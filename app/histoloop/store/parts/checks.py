@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from histoloop.annotations.records import ClassScheme
+    from histoloop.annotations.records import ClassScheme, Mask
 
 
 def check_label(label: str | None, scheme: ClassScheme) -> None:
@@ -20,6 +22,14 @@ def check_assessment(label: str | None, size: float | None, scheme: ClassScheme,
     _check_size(size)
     if needed and label is None and size is None:
         raise ValueError("an annotation without a mask needs a label or a size")
+
+
+def check_mask(mask: Mask, scheme: ClassScheme) -> None:
+    """Raise ValueError for what is no mask of the project's classes."""
+    if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
+        raise ValueError(f"a mask is (H, W) uint8, not {mask.shape} {mask.dtype}")
+    if int(mask.max()) > len(scheme.masks):
+        raise ValueError(f"mask value {mask.max()} where the highest class is {len(scheme.masks)}")
 
 
 def _check_size(size: float | None) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
 from histoloop.store import rows
-from histoloop.store.parts.checks import check_assessment
-from histoloop.store.planes import write_plane
+from histoloop.store.parts.checks import check_assessment, check_mask
+from histoloop.store.planes import stem_of, write_plane
 from histoloop.store.project_database import timestamp
 
 if TYPE_CHECKING:
@@ -182,8 +182,8 @@ class Drafts:
         **values: float | str | None,
     ) -> AnnotationRecord:
         downsample = _mask_downsample(region, mask)
-        self._check_values(mask)
-        stem = _stem_of(slide_id, region)
+        check_mask(mask, self._scheme)
+        stem = stem_of(slide_id, region)
         mask_file = write_plane(self._annotations.folder, mask, stem=f"{stem}-start")
         origin_file = write_plane(self._annotations.folder, origin, stem=f"{stem}-start-origin")
         now = timestamp()
@@ -209,7 +209,7 @@ class Drafts:
     def _write_final_planes(self, draft: AnnotationRecord) -> dict[str, str]:
         mask, origin = self._annotations.load_mask(draft.id)
         origin[origin == Origin.UNTOUCHED] = Origin.ACCEPTED
-        folder, stem = self._annotations.folder, _stem_of(draft.slide_id, draft.region)
+        folder, stem = self._annotations.folder, stem_of(draft.slide_id, draft.region)
         return {
             "mask_file": write_plane(folder, mask, stem=stem),
             "origin_file": write_plane(folder, origin, stem=f"{stem}-origin"),
@@ -227,18 +227,7 @@ class Drafts:
         bottom, right = _mask_shape(draft.region, draft.mask_downsample)
         if min(patch.x, patch.y) < 0 or patch.x + width > right or patch.y + height > bottom:
             raise ValueError(f"a patch of {width} x {height} at ({patch.x}, {patch.y}) reaches past the mask")
-        self._check_values(patch.values)
-
-    def _check_values(self, mask: Mask) -> None:
-        if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
-            raise ValueError(f"a mask is (H, W) uint8, not {mask.shape} {mask.dtype}")
-        if int(mask.max()) > len(self._scheme.masks):
-            raise ValueError(f"mask value {mask.max()} where the highest class is {len(self._scheme.masks)}")
-
-
-def _stem_of(slide_id: int, region: Region) -> str:
-    """How the names of the files of a region begin."""
-    return f"slide-{slide_id:04d}-x{region.x}-y{region.y}"
+        check_mask(patch.values, self._scheme)
 
 
 def _mask_shape(region: Region, downsample: float) -> tuple[int, int]:

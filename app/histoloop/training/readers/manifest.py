@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from histoloop.errors import DataError, suggestion
 from histoloop.geometry import Region
 from histoloop.training.readers.sources import PART_NAMES, Listing, Part, Problems, TileSource
-from histoloop.training.readers.tables import Row, Table, read_table
+from histoloop.training.readers.tables import Row, Table, decimal, read_table, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +144,7 @@ def _region(row: Row, problems: Problems) -> Region | None:
     if not any(values):
         return None
     try:
-        x, y, width, height = map(int, values)
+        x, y, width, height = map(whole, values)
         if x < 0 or y < 0:
             raise ValueError(f"a rectangle starts inside its slide, not at ({x}, {y})")
         return Region(x, y, width, height)
@@ -157,7 +157,7 @@ def _size(row: Row, column: str, problems: Problems) -> float | None:
     if not row[column]:
         return None
     try:
-        size = float(row[column])
+        size = decimal(row[column])
     except ValueError:
         size = math.nan
     if not 0 <= size <= 1:

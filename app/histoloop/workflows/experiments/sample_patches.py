@@ -18,6 +18,7 @@ from PIL import Image
 
 from histoloop.errors import DataError, ExportError, suggestion
 from histoloop.exchange.naming import unique_stems
+from histoloop.exchange.plain_text import plain_path, plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
 from histoloop.progress import Progress, Work
@@ -51,7 +52,8 @@ _CELLS_PER_PATCH = 8
 class PatchReport:
     """What was sampled. `edge` and `abundant` count the metastatic patches found, `kept` those kept of the abundant.
 
-    `patches` has (metastatic, normal) by part; `warnings` are sentences for the user.
+    `patches` has (metastatic, normal) by part; `warnings` are sentences for the user, `failed` (slide, reason) of those
+    left out because their annotations could not be read.
     """
 
     table: Path
@@ -62,6 +64,7 @@ class PatchReport:
     kept: int
     patches: dict[Part, tuple[int, int]]
     warnings: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class _Found:
 
     patches: list[_Patch] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
 
 
 def sample_patches(
@@ -104,9 +108,10 @@ def sample_patches(
 ) -> Work[PatchReport]:
     """Write `out`, a CSV of patches that `read_dataset` reads, and their masks into the folder `<out>-masks`.
 
-    A slide is metastatic when `masks` has a file of its name (`NAME.png`, `NAME_mask.tif`, `NAME.geojson`) that is not
-    empty, else normal; `mask_value` is tumour in mask pictures, None for all but 0. `table` is a CSV with the columns
-    slide and, where wanted, case (patient) and split; without it every slide is its own case and the parts are dealt.
+    A slide is metastatic when `masks` has a file of its name (`NAME.png`, `NAME_mask.tif`, `NAME.geojson`, `NAME.xml`)
+    that is not empty, else normal; one with a file of its name that is of no such kind is left out. `mask_value` is
+    tumour in mask pictures, None for all but 0. `table` is a CSV with the columns slide and, where wanted, case
+    (patient) and split; without it every slide is its own case and the parts are dealt.
 
     All metastatic patches of a grid are found, then calibrated, the test part by itself (thesis 2.1.2.3; its code
     starts each row at the edge of the tumour instead of on a grid). Each part gets as many normal patches, in equal
@@ -118,7 +123,7 @@ def sample_patches(
         if path.exists():
             raise ExportError(f"{path} exists already.", advice="Give a new name, or remove the earlier patches.")
     found = _Found()
-    specimens, parts_stated = _with_cases(_pair(slides, masks), table)
+    specimens, parts_stated = _with_cases(_without_unread(_pair(slides, masks), masks, found), table)
     specimens = yield from _check(specimens, mask_value, found)
     if not parts_stated:
         specimens = _dealt(specimens, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed)
@@ -164,6 +169,34 @@ def _pair(slides: Path, masks: Path) -> list[_Specimen]:
     return [_Specimen(file, paired.get(file), case=file.stem) for file in files]
 
 
+def _without_unread(specimens: list[_Specimen], masks: Path, found: _Found) -> list[_Specimen]:
+    """Leave out slides whose only annotations are files of kinds that are not read: they are not known to be normal."""
+    unread = _unread_files(masks, specimens)
+    for specimen, file in unread.items():
+        what = f"{file.name} beside it is of no kind that is read"
+        if specimen.mask is None:
+            found.failed.append((specimen.path.name, f"{what}; the slide is left out"))
+        else:
+            found.warnings.append(f"{specimen.path.name}: {what}; {specimen.mask.name} is taken.")
+    return [specimen for specimen in specimens if specimen.mask is not None or specimen not in unread]
+
+
+def _unread_files(masks: Path, specimens: list[_Specimen]) -> dict[_Specimen, Path]:
+    """Files of other kinds in the folder of masks that have the name of a slide, up to any dot."""
+    by_stem = {specimen.path.stem.casefold(): specimen for specimen in specimens}
+    taken = {specimen.path for specimen in specimens} | {specimen.mask for specimen in specimens}
+    unread: dict[_Specimen, Path] = {}
+    for file in sorted(masks.rglob("*")):
+        if file in taken or file.name.startswith(".") or not file.is_file():
+            continue
+        parts = file.name.casefold().split(".")
+        stems = (_without_ending(".".join(parts[:count])) for count in range(len(parts) - 1, 0, -1))
+        specimen = next((by_stem[stem] for stem in stems if stem in by_stem), None)
+        if specimen is not None:
+            unread.setdefault(specimen, file)
+    return unread
+
+
 def _mask_files(folder: Path, slides: set[Path]) -> list[Path]:
     return sorted(
         file
@@ -173,7 +206,14 @@ def _mask_files(folder: Path, slides: set[Path]) -> list[Path]:
 
 
 def _slide_stem(mask: Path) -> str:
+    """The name of the slide that a mask belongs to, without case: 'NAME' of NAME_mask.png, NAME.geojson.gz."""
     stem = mask.stem.casefold()
+    if mask.suffix.lower() in (".gz", ".zip"):
+        stem = stem.removesuffix(".geojson").removesuffix(".json").removesuffix(".xml")
+    return _without_ending(stem)
+
+
+def _without_ending(stem: str) -> str:
     for ending in _MASK_ENDINGS:
         stem = stem.removesuffix(ending)
     return stem
@@ -234,6 +274,7 @@ def _check(specimens: Sequence[_Specimen], mask_value: int | None, found: _Found
         with open_slide(specimen.path) as slide:
             if mask is not None:
                 with open_tumour_mask(mask, slide, value=mask_value) as tumour:
+                    found.warnings += [f"{mask.name}: {note}" for note in tumour.notes]
                     mask = None if tumour.is_empty() else mask
         checked.append(replace(specimen, mask=mask))
     emptied = sum(old.mask is not None and new.mask is None for old, new in zip(specimens, checked, strict=True))
@@ -390,17 +431,17 @@ def _table(out: Path, folder: Path, patches: Sequence[_Patch], names: Sequence[s
         region = patch.region
         writer.writerow(
             [
-                _relative(patch.specimen.path, out.parent),
+                plain_path(_relative(patch.specimen.path, out.parent)),
                 region.x,
                 region.y,
                 region.width,
                 region.height,
                 _label(patch.specimen),
-                f"{folder.name}/{name}",
+                plain_path(f"{folder.name}/{name}"),
                 f"{patch.tumour:.4f}",
                 f"{patch.tissue:.4f}",
                 patch.specimen.part,
-                patch.specimen.case,
+                plain_text(patch.specimen.case),
             ]
         )
     return text.getvalue()
@@ -433,4 +474,5 @@ def _report(
         kept=sum(patch.tumour > plan.tumour_abundant for patch in kept),
         patches={part: (counts[part, METASTATIC], counts[part, NORMAL]) for part in _PARTS},
         warnings=tuple(found.warnings),
+        failed=tuple(found.failed),
     )

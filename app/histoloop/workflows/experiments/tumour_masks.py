@@ -1,4 +1,4 @@
-"""Where the tumour is on a slide, from a mask picture, a mask slide or GeoJSON, region by region."""
+"""Where the tumour is on a slide, from a mask picture, a mask slide or outlines, region by region."""
 
 from __future__ import annotations
 
@@ -8,34 +8,45 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
-from histoloop.errors import DataError, SlideError
-from histoloop.exchange.geojson import draw_areas, read_geojson_areas
-from histoloop.exchange.mask_pictures import read_mask
+from histoloop.errors import DataError
+from histoloop.exchange.mask_pictures import open_mask_picture
+from histoloop.exchange.mask_placing import place_picture
+from histoloop.exchange.mask_values import is_two_valued, meaning_of
+from histoloop.exchange.outlines.classes import assign_classes
+from histoloop.exchange.outlines.filling import FilledOutlines
+from histoloop.exchange.outlines.placing import Ground, bounds_of, place_areas
+from histoloop.exchange.outlines.read import OUTLINE_SUFFIXES, holds_outlines, read_outlines
 from histoloop.slides.find import PICTURE_SUFFIXES
-from histoloop.slides.reader import Slide, open_slide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from histoloop.exchange.geojson import Area
+    from histoloop.exchange.mask_pictures import MaskPicture
+    from histoloop.exchange.mask_placing import PlacedPicture
+    from histoloop.exchange.mask_values import Meaning
     from histoloop.geometry import Region
+    from histoloop.slides.reader import Slide
 
-GEOJSON_SUFFIXES = frozenset({".geojson", ".json"})
-MASK_SUFFIXES = PICTURE_SUFFIXES | GEOJSON_SUFFIXES
+MASK_SUFFIXES = PICTURE_SUFFIXES | OUTLINE_SUFFIXES
 
-_TUMOUR_NAMES = ("tumour", "tumor", "metastasis", "metastases", "metastatic", "cancer", "carcinoma", "malignant")
-_OTHER_NAMES = ("normal", "benign", "exclusion", "background", "stroma", "necrosis", "other")
-_OUTLINES = ClassScheme(
-    labels=(LabelClass("metastatic", "tumour"),),
-    masks=tuple(MaskClass(name, "#d1495b") for name in (*_TUMOUR_NAMES, *_OTHER_NAMES)),
-)
+_TUMOUR_NAMES = (
+    "tumour", "metastasis", "metastases", "metastatic", "cancer", "carcinoma", "malignant",
+    "_0", "_1",  # groups of CAMELYON16; what is in _2 was cut out of these
+)  # fmt: skip
+_OTHER_NAMES = ("normal", "benign", "exclusion", "background", "stroma", "necrosis", "other", "_2")
+_VALUES = {name: int(name in _TUMOUR_NAMES) for name in (*_TUMOUR_NAMES, *_OTHER_NAMES)}
+_TUMOUR = ClassScheme(labels=(LabelClass("metastatic", "tumour"),), masks=(MaskClass("tumour", "#d1495b"),))
+
+_LOOKED_THROUGH_PX = 400_000_000
 
 
 class TumourMask(Protocol):
-    """Tumour of a slide."""
+    """Tumour of a slide; `notes` are sentences on what was assumed and left out."""
+
+    notes: tuple[str, ...]
 
     def is_empty(self) -> bool:
         """Whether there is none at all."""
@@ -48,101 +59,86 @@ class TumourMask(Protocol):
 
 @contextmanager
 def open_tumour_mask(path: Path, slide: Slide, *, value: int | None = None) -> Iterator[TumourMask]:
-    """The mask of a slide. Pictures may be smaller than the slide by a constant factor; pyramids are read in pieces.
+    """The mask of a slide. Pictures may be smaller than the slide by a constant factor; tiled TIFFs are read in pieces.
 
-    `value` is the mask value of tumour in pictures, None for all but 0. GeoJSON outlines are in level-0 pixels; areas
-    of other classes (normal, exclusion, ...) are cut out when they come later. DataError names what does not fit.
+    `value` is the mask value of tumour in pictures, None for all but 0. Outlines count from where their program does
+    (exchange/outlines/placing.py); areas of other classes (normal, exclusion, ...) are cut out of larger ones.
+    DataError names what does not fit.
     """
-    if path.suffix.lower() in GEOJSON_SUFFIXES:
-        yield _Outlines(read_geojson_areas(path, _OUTLINES))
+    if holds_outlines(path):
+        yield _Outlines(path, slide)
         return
-    pyramid = _open_pyramid(path)
-    if pyramid is None:
-        values = read_mask(path)
-        yield _Picture(values > 0 if value is None else values == value, slide, path)
-        return
-    with pyramid:
-        yield _Pyramid(pyramid, slide, value)
+    with open_mask_picture(path) as picture:
+        yield _Picture(place_picture(picture, slide.extent, _ground(slide)), _meaning(picture, value))
 
 
-def _open_pyramid(path: Path) -> Slide | None:
-    """A mask that OpenSlide reads piece by piece; None for plain pictures."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return None
-    try:
-        mask = open_slide(path)
-    except SlideError:
-        return None  # read_mask tells what is wrong
-    if mask.vendor == "picture":
-        mask.close()
-        return None
-    return mask
+def _ground(slide: Slide) -> Ground:
+    return Ground(slide.path.name, slide.extent, bounds_of(slide.properties, slide.extent), slide.mpp)
 
 
-def _another_size(path: Path, width: int, height: int, slide: Slide) -> DataError:
-    return DataError(
-        f"{path} is {width} x {height} pixels, its slide {slide.path.name} {slide.width} x {slide.height}.",
-        advice="Give masks of the size of their slides, or smaller by one factor in both directions.",
-    )
+def _meaning(picture: MaskPicture, value: int | None) -> Meaning:
+    """What is tumour in a picture: all foreground, or one value; of black and white, 1 is white.
+
+    Pictures as large as slides are not looked through beforehand.
+    """
+    if value is None and picture.is_colour:
+        return meaning_of(picture, _TUMOUR, foreground=1)
+    if value is None:
+        return lambda pixels: (pixels != 0).astype(np.uint8)
+    if picture.is_colour:
+        raise DataError(
+            f"{picture.path} has colours, and no value {value}.",
+            advice="Save it with one grey value per class, or leave --mask-value out where it has one colour on black.",
+        )
+    is_small = picture.width * picture.height <= _LOOKED_THROUGH_PX
+    if value == 1 and is_small and is_two_valued(picture.values()):
+        return lambda pixels: (pixels != 0).astype(np.uint8)
+    return lambda pixels: (pixels == value).astype(np.uint8)
 
 
 class _Picture:
-    """A mask in memory, `downsample` level-0 pixels per mask pixel."""
+    """A mask picture."""
 
-    def __init__(self, mask: NDArray[np.bool_], slide: Slide, path: Path) -> None:
-        height, width = mask.shape
-        self._mask = mask
-        self._downsample = slide.width / width
-        if self._downsample < 1 or abs(slide.height / self._downsample - height) > 1:
-            raise _another_size(path, width, height, slide)
+    def __init__(self, placed: PlacedPicture, meaning: Meaning) -> None:
+        self._placed, self._meaning = placed, meaning
+        self.notes: tuple[str, ...] = (placed.assumed,) if placed.assumed else ()
 
     def is_empty(self) -> bool:
-        return not self._mask.any()
+        return not any(self._meaning(band).any() for band in self._placed.picture.bands())
 
     def tumour(self, region: Region) -> NDArray[np.bool_]:
-        rows = self._nearest(region.y, region.height, self._mask.shape[0])
-        columns = self._nearest(region.x, region.width, self._mask.shape[1])
-        return self._mask[np.ix_(rows, columns)]
-
-    def _nearest(self, start: int, length: int, count: int) -> NDArray[np.intp]:
-        middles = (start + np.arange(length) + 0.5) / self._downsample
-        nearest: NDArray[np.intp] = np.minimum(middles.astype(np.intp), count - 1)
-        return nearest
-
-
-class _Pyramid:
-    """A mask as a slide of its own, of the same size."""
-
-    def __init__(self, mask: Slide, slide: Slide, value: int | None) -> None:
-        if mask.level_sizes[0] != slide.level_sizes[0]:
-            raise _another_size(mask.path, mask.width, mask.height, slide)
-        self._mask = mask
-        self._value = value
-
-    def is_empty(self) -> bool:
-        return False  # not known without reading all of it
-
-    def tumour(self, region: Region) -> NDArray[np.bool_]:
-        values = self._mask.read_region(region).max(axis=2)
-        found: NDArray[np.bool_] = values > 0 if self._value is None else values == self._value
+        found = np.zeros((region.height, region.width), np.bool_)
+        inside = region.intersection(self._placed.region)
+        if inside is not None:
+            rows = slice(inside.y - region.y, inside.bottom - region.y)
+            columns = slice(inside.x - region.x, inside.right - region.x)
+            found[rows, columns] = self._meaning(self._placed.read(inside)) > 0
         return found
 
 
 class _Outlines:
-    """Polygons; those of a region are found by their bounding boxes."""
+    """Areas of tumour, less those of other classes in them."""
 
-    def __init__(self, areas: list[Area]) -> None:
-        self._areas = [area for area in areas if area.rings and len(area.rings[0]) > 0]
-        self._boxes_N4 = np.array(
-            [(*area.rings[0].min(axis=0), *area.rings[0].max(axis=0)) for area in self._areas]
-        ).reshape(-1, 4)
+    def __init__(self, path: Path, slide: Slide) -> None:
+        outlines = read_outlines(path)
+        assigned = assign_classes(outlines, path, _VALUES)
+        if assigned.skipped and not assigned.areas:
+            raise DataError(
+                f"{path} has no outline that can be taken: {_counted(assigned.skipped)}.",
+                advice="Give its outlines of tumour the class tumour.",
+            )
+        placed = place_areas(assigned.areas, outlines, path, _ground(slide))
+        left_out = f"left out: {_counted(assigned.skipped)}" if assigned.skipped else ""
+        self.notes: tuple[str, ...] = tuple(filter(None, (placed.assumed, left_out)))
+        self._filled = FilledOutlines(placed.areas)
 
     def is_empty(self) -> bool:
-        return not any(area.value <= len(_TUMOUR_NAMES) for area in self._areas)
+        return not any(area.value == 1 for area in self._filled.areas)
 
     def tumour(self, region: Region) -> NDArray[np.bool_]:
-        left, top, right, bottom = self._boxes_N4.T
-        near = (left < region.right) & (right > region.x) & (top < region.bottom) & (bottom > region.y)
-        values = draw_areas([self._areas[index] for index in np.flatnonzero(near)], region)
-        found: NDArray[np.bool_] = (values > 0) & (values <= len(_TUMOUR_NAMES))
+        found: NDArray[np.bool_] = self._filled.read(region) == 1
         return found
+
+
+def _counted(skipped: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in skipped.items())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.mask_pictures import write_mask_png
+from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.localisation.contours import polygons_of_mask
 from histoloop.slides.tissue import find_tissue
 from histoloop.store.maps import open_map
@@ -49,6 +50,7 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
         model=model.card.name,
         model_mpp=model.card.mpp,
         note=prediction.reason,
+        bounds=bounds_of(slide.properties, slide.extent),
     )
 
 
@@ -65,4 +67,4 @@ def write_polygons(path: str | Path, predicted: PredictedSlide) -> None:
         min_area_px=MIN_POLYGON_UM2 / predicted.model_mpp**2,
         simplify_px=SIMPLIFY_PX,
     )
-    write_geojson(Path(path), polygons, predicted.scheme, mpp=predicted.mpp)
+    write_geojson(Path(path), polygons, predicted.scheme, mpp=predicted.mpp, bounds=predicted.bounds)

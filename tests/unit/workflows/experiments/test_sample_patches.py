@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -259,3 +260,89 @@ def test_areas_that_are_excluded_are_cut_out_of_outlines(tmp_path: Path) -> None
     with open_slide(slide(tmp_path / "slide.png")) as opened, open_tumour_mask(path, opened) as mask:
         assert mask.tumour(Region(0, 0, 50, 50)).sum() == 40 * 40 - 100
         assert not mask.tumour(Region(100, 50, 20, 20)).any()
+
+
+# --- annotations of other programs ------------------------------------------------------------------------------------
+
+RING = [[0, 8], [76, 8], [76, HEIGHT], [0, HEIGHT]]
+
+
+def asap(path: Path, *groups: str) -> Path:
+    points = "".join(f'<Coordinate Order="{place}" X="{x}" Y="{y}"/>' for place, (x, y) in enumerate(RING))
+    annotations = "".join(
+        f'<Annotation Name="a" Type="Polygon" PartOfGroup="{group}"><Coordinates>{points}</Coordinates></Annotation>'
+        for group in groups
+    )
+    path.write_text(f"<ASAP_Annotations><Annotations>{annotations}</Annotations></ASAP_Annotations>")
+    return path
+
+
+@pytest.mark.parametrize("group", ["Tumor", "metastases", "_0", "_1"])
+def test_xml_of_asap_and_packed_geojson_are_masks(folders: tuple[Path, Path], tmp_path: Path, group: str) -> None:
+    before = sampled(folders, tmp_path / "before.csv", test_fraction=0, validation_fraction=0)
+    text = (folders[1] / "tumor_3.geojson").read_bytes()
+    (folders[1] / "tumor_3.geojson").unlink()
+    (folders[1] / "tumor_3.geojson.gz").write_bytes(gzip.compress(text))
+    (folders[1] / "tumor_0.png").unlink()
+    asap(folders[1] / "tumor_0.xml", group)
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    assert (report.metastatic_slides, report.normal_slides) == (4, 4)
+    assert (report.edge, report.abundant) == (before.edge, before.abundant)
+    assert report.failed == ()
+
+
+@pytest.mark.parametrize("name", ["tumor_0.ndpa", "tumor_0.png.annotations", "TUMOR_0_mask.npy", "tumor_0.svg"])
+def test_a_slide_whose_annotations_are_not_read_is_left_out_and_named(
+    folders: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    (folders[1] / "tumor_0.png").rename(folders[1] / name)
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    assert report.failed == (("tumor_0.png", f"{name} beside it is of no kind that is read; the slide is left out"),)
+    assert (report.metastatic_slides, report.normal_slides) == (3, 4)
+    assert all("tumor_0" not in row["slide"] for row in rows_of(report))
+
+
+def test_a_file_beside_a_mask_that_is_read_is_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (folders[1] / "tumor_0.txt").write_text("notes")
+    (folders[1] / "README.md").write_text("about")
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    assert report.failed == ()
+    assert report.warnings == ("tumor_0.png: tumor_0.txt beside it is of no kind that is read; tumor_0.png is taken.",)
+
+
+def test_a_file_of_which_nothing_can_be_taken_makes_no_slide_normal(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (folders[1] / "tumor_0.png").unlink()
+    asap(folders[1] / "tumor_0.xml", "None")
+    with pytest.raises(DataError, match="no outline that can be taken: 1 outlines without a class"):
+        sampled(folders, tmp_path / "patches.csv")
+
+
+def test_what_is_assumed_and_left_out_is_told(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (folders[1] / "tumor_0.png").unlink()
+    asap(folders[1] / "tumor_0.xml", "Tumor", "None")
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    assert report.warnings == ("tumor_0.xml: left out: 1 outlines without a class",)
+
+
+@pytest.mark.parametrize(("value", "columns"), [(None, 76), (7, 76), (3, 0)])
+def test_a_mask_of_any_depth_is_tumour_where_it_is_not_0_or_has_the_value(
+    tmp_path: Path, value: int | None, columns: int
+) -> None:
+    pixels = np.zeros((HEIGHT, WIDTH), np.uint16)
+    pixels[8:, :76] = 7
+    tifffile.imwrite(tmp_path / "mask.tif", pixels)
+    with open_slide(slide(tmp_path / "slide.png")) as opened:
+        with open_tumour_mask(tmp_path / "mask.tif", opened, value=value) as mask:
+            assert mask.tumour(opened.extent).sum() == (HEIGHT - 8) * columns
+            assert mask.is_empty() == (columns == 0)
+
+
+def test_paths_that_begin_like_formulas_are_text_in_the_table_and_read_back(tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    for name in ("=t.png", "=n.png"):
+        slide(folder / name)
+    tumour(folder / "=t_mask.png")
+    report = sampled((folder, folder), folder / "patches.csv", test_fraction=0, validation_fraction=0)
+    assert {row["slide"] for row in rows_of(report)} == {"./=t.png", "./=n.png"}
+    assert {row["case"] for row in rows_of(report)} == {"'=t", "'=n"}
+    assert len(finish(read_dataset(report.table, mpp=0.25)).training) == sum(report.patches["train"])
