@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from histoloop.errors import ModelError
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,8 +52,12 @@ def layer_named(network: nn.Module, name: str) -> nn.Module:
         return layers[name]
     near = difflib.get_close_matches(name, layers, n=5, cutoff=0.5)
     outermost = ", ".join(path for path, _ in network.named_children())
-    advice = f"Did you mean {' or '.join(near)}?" if near else f"The names of layers begin with {outermost}."
-    raise ModelError(f"The network has no layer {name!r}.", advice=advice)
+    advice = (
+        tr("Did you mean one of {names}?", names=", ".join(near))
+        if near
+        else tr("The names of layers begin with {names}.", names=outermost)
+    )
+    raise ModelError(tr("The network has no layer {name!r}.", name=name), advice=advice)
 
 
 @contextmanager
