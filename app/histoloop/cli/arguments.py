@@ -24,16 +24,6 @@ def add_command(
     return parser
 
 
-def logged_settings(options: argparse.Namespace) -> dict[str, object]:
-    """The options that the log may name: numbers, switches and choices; no paths, names or texts."""
-    chosen = {"strategy", "device", "by", "language", "learn_from", "pace", "outputs", "split", "layer", "preset"}
-    return {
-        name: value
-        for name, value in vars(options).items()
-        if (isinstance(value, int | float) and value is not False) or (isinstance(value, str) and name in chosen)
-    }
-
-
 def add_device(parser: argparse.ArgumentParser) -> None:
     """`--device`."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

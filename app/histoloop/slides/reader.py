@@ -58,14 +58,6 @@ class _Source(Protocol):
         """Pixels at (x, y) of a level, in that level's pixels; wholly inside the level."""
         ...
 
-    def associated(self) -> tuple[str, ...]:
-        """Names of the label, macro and other pictures in the file."""
-        ...
-
-    def read_associated(self, name: str) -> Pixels:
-        """One of those pictures."""
-        ...
-
     def close(self) -> None:
         """Let go of the file."""
         ...
@@ -159,14 +151,6 @@ class Slide:
         downsample = max(1.0, max(self.width, self.height) / max_size_px)
         width, height = max(1, round(self.width / downsample)), max(1, round(self.height / downsample))
         return self.read_scaled(0, 0, width, height, downsample=downsample)
-
-    def associated_names(self) -> tuple[str, ...]:
-        """Names of the label, macro and other pictures in the file. A label can carry a patient's name."""
-        return self._open_source().associated()
-
-    def read_associated(self, name: str) -> Pixels:
-        """One of those pictures; nothing else in the program reads them."""
-        return self._open_source().read_associated(name)
 
     def _level_for(self, downsample: float) -> int:
         """The coarsest level that is not coarser than wanted."""
@@ -342,14 +326,6 @@ class _OpenSlideSource:
             raise _broken(self._file, str(error)) from error
         return _on_white(rgba)
 
-    def associated(self) -> tuple[str, ...]:
-        return tuple(self._slide.associated_images)
-
-    def read_associated(self, name: str) -> Pixels:
-        if name not in self.associated():
-            raise ValueError(f"{self._file} has no picture {name!r}; it has {', '.join(self.associated()) or 'none'}")
-        return _on_white(self._slide.associated_images[name])
-
     def close(self) -> None:
         self._slide.close()
 
@@ -369,12 +345,6 @@ class _PictureSource:
         if level != 0:
             raise ValueError(f"a picture has level 0 only, not {level}")
         return self._pixels[y : y + height, x : x + width].copy()
-
-    def associated(self) -> tuple[str, ...]:
-        return ()
-
-    def read_associated(self, name: str) -> Pixels:
-        raise ValueError(f"a picture has no other picture {name!r}")
 
     def close(self) -> None:
         self._pixels = np.empty((0, 0, 3), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.store.records import SlideRecord
+
+_log = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 256
 
@@ -73,6 +76,7 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
         except HistoLoopError as error:
             failed.append((file, str(error)))
     yield Progress(tr("Importing"), len(files), len(files))
+    _log.info("%d slides added, %d known before, %d failed", len(added), len(repeated), len(failed))
     return ImportReport(tuple(added), tuple(repeated), tuple(failed))
 
 

@@ -23,7 +23,7 @@ ERRORS = {
 }
 FOR_THE_COMMAND_LINE = (
     "training.readers", "training.recipe", "training.datasets", "training.pretrained", "training.checkpoint",
-    "training.objectives", "training.ddn", "workflows.robustness",
+    "training.objectives", "training.ddn", "workflows.prediction.robustness",
 )  # fmt: skip
 """What the window imports along but only data sets, recipes and commands reach, which are in English."""
 

@@ -101,13 +101,10 @@ def test_levels_come_with_their_sizes_and_downsamples(pyramid: Slide) -> None:
     assert pyramid.level_downsamples == (1, 2, 4)
 
 
-def test_a_picture_has_one_level_and_nothing_else_inside(picture: Slide) -> None:
+def test_a_picture_has_one_level_and_no_properties(picture: Slide) -> None:
     assert picture.vendor == "picture"
     assert (picture.level_sizes, picture.level_downsamples) == (((WIDTH, HEIGHT),), (1,))
     assert dict(picture.properties) == {}
-    assert picture.associated_names() == ()
-    with pytest.raises(ValueError, match="label"):
-        picture.read_associated("label")
 
 
 def test_a_scanner_file_names_its_vendor_and_properties(files: dict[str, Path]) -> None:
@@ -390,9 +387,12 @@ def test_a_thumbnail_shows_the_whole_slide(ramp: Slide) -> None:
 # --- other pictures in the file ---------------------------------------------------------------------------------------
 
 
-def test_label_and_macro_are_never_read_unless_asked(
+def test_label_and_macro_are_never_read(
     files: dict[str, Path], pattern: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A label can carry a patient's name."""
+    with openslide.OpenSlide(files["aperio"]) as file:
+        assert sorted(file.associated_images) == ["label", "macro", "thumbnail"]
     asked: list[str] = []
     read_associated_image = openslide.lowlevel.read_associated_image
 
@@ -402,21 +402,10 @@ def test_label_and_macro_are_never_read_unless_asked(
 
     monkeypatch.setattr(openslide.lowlevel, "read_associated_image", spy)
     with open_slide(files["aperio"]) as slide:
-        assert sorted(slide.associated_names()) == ["label", "macro", "thumbnail"]
         assert np.array_equal(slide.read_region(slide.extent), pattern)
         slide.thumbnail(50)
         slide.read_at_mpp(slide.extent, mpp=2.0)
-        assert asked == []
-        assert (slide.read_associated("label") == plain(40, 30, RED)).all()
-        assert (slide.read_associated("macro") == plain(90, 30, BLUE)).all()
-        assert asked == ["label", "macro"]
-
-
-def test_a_picture_that_is_not_in_the_file_is_refused(files: dict[str, Path]) -> None:
-    with open_slide(files["aperio"]) as slide, pytest.raises(ValueError, match=r"a\.svs has no picture 'map'.*label"):
-        slide.read_associated("map")
-    with open_slide(files["pyramid"]) as slide, pytest.raises(ValueError, match="it has none"):
-        slide.read_associated("label")
+    assert asked == []
 
 
 # --- kinds of pictures ------------------------------------------------------------------------------------------------
@@ -507,10 +496,6 @@ def test_reading_a_closed_slide_is_refused(files: dict[str, Path], name: str) ->
         slide.read_region(Region(0, 0, 5, 5))
     with pytest.raises(ValueError, match="closed"):
         slide.thumbnail(10)
-    with pytest.raises(ValueError, match="closed"):
-        slide.associated_names()
-    with pytest.raises(ValueError, match="closed"):
-        slide.read_associated("label")
 
 
 def test_reading_beside_a_closed_slide_is_refused(files: dict[str, Path]) -> None:
@@ -771,7 +756,6 @@ def aperio(real_data: Path) -> Iterator[Slide]:
 def test_a_real_slide_opens_with_its_size_and_resolution(aperio: Slide) -> None:
     assert (aperio.width, aperio.height, aperio.vendor) == (2220, 2967, "aperio")
     assert aperio.mpp == 0.499
-    assert sorted(aperio.associated_names()) == ["label", "macro", "thumbnail"]
 
 
 def test_regions_of_a_real_slide_agree_with_the_whole(aperio: Slide) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import time
 from dataclasses import dataclass
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
     from histoloop.training.samples import TrainingTile
 
 
+_log = logging.getLogger(__name__)
+
+
 def train_model(
     *,
     recipe: str,
@@ -80,6 +84,7 @@ def train_model(
     if warn is not None:
         for warning in dataset.warnings:
             warn(warning)
+    _log.info("recipe %s, seed %d, %d training tiles", plan.name, seed, len(dataset.training))
     config = plan.network_config(len(dataset.scheme.labels))
     torch.manual_seed(seed)
     network = build_network(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.reader import Pixels
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +84,9 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
             tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
             advice=tr("Copy the model folder again, whole, or choose another model."),
         ) from error
-    colours = Colours(card.mean, card.std)
-    return LoadedModel(network.eval().to(device), colours, device, folder=folder, card=card, hash=model_hash(folder))
+    colours, digest = Colours(card.mean, card.std), model_hash(folder)
+    _log.info("model %s on %s", digest[:12], device)
+    return LoadedModel(network.eval().to(device), colours, device, folder=folder, card=card, hash=digest)
 
 
 def one_epoch_earlier(model: LoadedModel) -> LoadedModel:

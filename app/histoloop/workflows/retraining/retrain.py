@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from histoloop.network_config import NetworkConfig
     from histoloop.progress import Work
     from histoloop.store.project import Project
+
+
+_log = logging.getLogger(__name__)
 
 
 def retrain(
@@ -82,6 +86,7 @@ def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs
     if how.pace == "self-supervised":
         backbone = yield from _self_supervised(project, start, epochs=epochs, device=device, seed=seed)
     recipe = _recipe(how, epochs, start)
+    _log.info("recipe %s, seed %d, %d annotations", recipe.name, seed, training_set.annotations)
     return LearningSetup(start, current, how, recipe, reader, training_set, seed, backbone)
 
 
