@@ -11,7 +11,8 @@ from PIL import Image
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
-from histoloop.slides.reader import find_slides, open_slide
+from histoloop.slides.find import find_slides
+from histoloop.slides.reader import open_slide
 from histoloop.store.cards import load_card, model_hash
 from histoloop.store.project import DATABASE, Project
 from histoloop.store.shipped import find_model
