@@ -32,6 +32,7 @@ _HOMES = {
     "predict_files": "histoloop.workflows.prediction.predict_files",
     "predict_project": "histoloop.workflows.prediction.predict",
     "predict_slide": "histoloop.workflows.prediction.predict_slide",
+    "reason_of": "histoloop.acquisition.strategies",
     "retrain": "histoloop.workflows.retraining.retrain",
     "roll_back": "histoloop.workflows.decisions",
     "write_mask": "histoloop.workflows.prediction.predict_slide",

@@ -1,5 +1,6 @@
 """What type checkers read instead of `__init__.py`."""
 
+from histoloop.acquisition.strategies import reason_of as reason_of
 from histoloop.annotations.records import ClassScheme as ClassScheme
 from histoloop.errors import HistoLoopError as HistoLoopError
 from histoloop.geometry import Region as Region

@@ -51,19 +51,19 @@ def main(strategy: str, *, rounds: int, per_round: int, seed: int) -> None:
         with create_project(folder, name="GlaS", model=DEFAULT_MODEL) as project:
             finish(import_slides(project, _pictures(data, "train"), mpp=MPP))
         with Project.open(folder) as project:
-            model = load_model(project.current_model().folder, place)
+            model = load_model(project.models.current().folder, place)
             test = [_tile(picture, model) for picture in _pictures(data, "testA")]
             _tell(strategy, seed, 0, 0, model, test, started=time.monotonic())
             for number in range(1, rounds + 1):
                 started = time.monotonic()
                 finish(predict_project(project))
                 for query in finish(ask(project, strategy=strategy, count=per_round, seed=seed)):
-                    truth, region = _truth(project.slide(query.slide_id).path), query.region
+                    truth, region = _truth(project.slides.get(query.slide_id).path), query.region
                     mask = truth[region.y : region.bottom, region.x : region.right]
                     annotate_with(project, query.slide_id, region, query.id, mask)
                 result = finish(retrain(project, seed=seed))
                 keep(project, result.model_id)
-                model = load_model(project.current_model().folder, place)
+                model = load_model(project.models.current().folder, place)
                 _tell(strategy, seed, number, result.annotations, model, test, started=started)
 
 

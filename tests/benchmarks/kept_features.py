@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from histoloop.acquisition.discrepancy import cod
-from histoloop.acquisition.uncertainty import PassVariance, mean_pixel_entropy
+from histoloop.acquisition.strategies.discrepancy import cod
+from histoloop.acquisition.strategies.dropout import PassVariance
+from histoloop.acquisition.strategies.uncertainty import mean_pixel_entropy
 from histoloop.inference.features import CELL_PX, decode, probability
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import finish

@@ -26,10 +26,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from histoloop.acquisition.discrepancy import cod
-from histoloop.acquisition.uncertainty import mean_pixel_entropy
+from histoloop.acquisition.strategies.discrepancy import cod
+from histoloop.acquisition.strategies.uncertainty import mean_pixel_entropy
 from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
+from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
 from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
@@ -150,7 +151,8 @@ def _train(folder: Path, data: Path, dataset: DataSet, schedule: str, budget: in
         parent=None,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    save_model(folder, card, network.state_dict(), recipe="", half=True, way_back=fitted.way_back())
+    weights, way_back = to_arrays(network.state_dict()), to_arrays(fitted.way_back())
+    save_model(folder, card, weights, recipe="", half=True, way_back=way_back)
     return loss
 
 

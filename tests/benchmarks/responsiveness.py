@@ -53,8 +53,8 @@ def _forget_maps(folder: Path) -> None:
     from histoloop.store.project import Project
 
     with Project.open(folder) as project:
-        for slide in project.slides():
-            project.set_mpp(slide.id, (slide.mpp or 0.5) * 1.0001)
+        for slide in project.slides.all():
+            project.slides.set_mpp(slide.id, (slide.mpp or 0.5) * 1.0001)
 
 
 class _Ticks:

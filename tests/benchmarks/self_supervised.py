@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from histoloop.acquisition.svm import fit_linear_svm
+from histoloop.acquisition.strategies.svm import fit_linear_svm
 from histoloop.networks.backbones import Backbone, build_backbone
 from histoloop.networks.colours import Colours
 from histoloop.progress import finish

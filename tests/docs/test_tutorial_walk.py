@@ -148,7 +148,7 @@ class Walker:
         active, project = window.session.active, window.session.project
         assert active is not None
         assert project is not None
-        name = project.slide(active.record.slide_id).name
+        name = project.slides.get(active.record.slide_id).name
         viewer.replace_mask(self._truth[name].read(active.record.region)[1])
         self.see("Saved")
 

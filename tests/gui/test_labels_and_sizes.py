@@ -171,11 +171,11 @@ def test_label_and_size_are_kept_without_a_mask_and_the_next_question_opens(
     qtbot.waitUntil(lambda: painting.viewer.annotating == painting.session.active.record.region, timeout=20_000)
     assert panel.assessment() == (None, None)
     with Project.open(project_folder) as project:
-        done = project.annotation(first.id)
+        done = project.annotations.get(first.id)
         assert (done.status, done.label, done.has_mask) == (AnnotationStatus.DONE, "Polyp", False)
         assert done.size == pytest.approx(0.4)
-        assert project.query(first.query_id).status is QueryStatus.ANNOTATED
-        assert project.training_annotations() == []
+        assert project.queries.get(first.query_id).status is QueryStatus.ANNOTATED
+        assert project.annotations.with_mask() == []
     assert "1 region with a size alone" in painting.training_panel.state.text()
     assert not painting.actions_["retrain"].isEnabled()
 
@@ -190,7 +190,7 @@ def test_done_saves_mask_label_and_a_size_that_is_still_being_typed(
     painting.annotation_panel.finish.click()
     qtbot.waitUntil(lambda: painting.session.active is None or painting.session.active.record.id != record.id)
     with Project.open(project_folder) as project:
-        done = project.annotation(record.id)
+        done = project.annotations.get(record.id)
         assert (done.label, done.size, done.has_mask) == (None, 0.62, True)
 
 
@@ -216,7 +216,7 @@ def test_strokes_labels_and_sizes_are_undone_in_the_order_they_were_made(paintin
     assert panel.assessment() == (label, 0.05)
     assert painting.viewer.painted_mask.all()
     qtbot.waitUntil(lambda: saved(painting))
-    record = painting.session.project.annotation(painting.session.active.record.id)
+    record = painting.session.project.annotations.get(painting.session.active.record.id)
     assert (record.label, record.size) == (label, 0.05)
 
 
@@ -288,9 +288,9 @@ def test_what_was_said_and_shown_as_saved_survives_kill_9(project_folder: Path, 
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     with Project.open(project_folder) as project:
-        draft = project.annotation(int(done.stdout))
+        draft = project.annotations.get(int(done.stdout))
         assert (draft.status, draft.label, draft.size) == (AnnotationStatus.DRAFT, "Normal", 0.3)
-        assert project.slides()[0].label == "Polyp"
+        assert project.slides.all()[0].label == "Polyp"
 
 
 # --- a slide ----------------------------------------------------------------------------------------------------------
@@ -318,9 +318,9 @@ def test_what_is_predicted_and_what_was_said_are_shown_apart(opened: MainWindow,
     assert details.picker.currentText() == "Polyp"
     assert opened.slides_panel.list.item(0).text().endswith("\nSaid: Polyp")
     with Project.open(project_folder) as project:
-        said = project.slide_label(slide.id)
+        said = project.slides.get(slide.id).given_label
         assert (said.label, said.person) == ("Polyp", "Ada")
-        project.set_slide_label(slide.id, "Normal", person="Bo")
+        project.slides.set_label(slide.id, "Normal", person="Bo")
     opened.session.slides_changed.emit()
     assert details.who.text() == "Bo said:"
     assert "Said by Bo" in details.picker.toolTip()
@@ -365,10 +365,10 @@ def test_undo_while_painting_leaves_the_labels_of_slides_alone(painting: MainWin
     assert not painting.actions_["undo"].isEnabled()
     painting.actions_["size_more"].trigger()
     painting.actions_["undo"].trigger()
-    assert painting.session.project.slide(slide_id).label == "Polyp"
+    assert painting.session.project.slides.get(slide_id).label == "Polyp"
     painting.actions_["leave"].trigger()
     painting.actions_["undo"].trigger()
-    assert painting.session.project.slide(slide_id).label is None
+    assert painting.session.project.slides.get(slide_id).label is None
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

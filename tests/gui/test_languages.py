@@ -165,10 +165,14 @@ def data_of(window: MainWindow) -> set[str]:
     own |= {"CUDA", "GPU", "Dice", "Grad-CAM", window.session.person}
     if project is not None:
         own |= {project.name}
-        own |= {slide.name for slide in project.slides()} | {slide.path.stem for slide in project.slides()}
-        own |= {str(slide.path) for slide in project.slides()} | {slide.vendor for slide in project.slides()}
-        own |= {project.folder.name, str(project.folder), str(project.folder.parent), project.current_card().title}
-        own |= {query.reason for query in project.queries()}  # said when the question was asked
+        own |= {slide.name for slide in project.slides.all()} | {slide.path.stem for slide in project.slides.all()}
+        own |= {str(slide.path) for slide in project.slides.all()} | {slide.vendor for slide in project.slides.all()}
+        own |= {
+            project.folder.name,
+            str(project.folder),
+            str(project.folder.parent),
+            project.models.current_card().title,
+        }
     return own
 
 
@@ -264,6 +268,23 @@ def test_the_open_project_stays_open(program: Program, project_folder: Path, qtb
     project = program.window.session.project
     assert project is not None
     assert project.folder == project_folder
+
+
+def test_the_questions_say_why_in_the_new_language(program: Program, project_folder: Path, qtbot) -> None:
+    def reasons() -> list[str]:
+        listed = program.window.queue_panel.list
+        return [listed.item(row).text().splitlines()[-1] for row in range(listed.count())]
+
+    english = program.window
+    assert english.session.open_project(project_folder)
+    qtbot.waitUntil(lambda: english.opener.current is not None, timeout=30_000)
+    before = reasons()
+    assert before
+    assert all("is unsure about" in reason for reason in before)
+    english.actions_["language_fr"].trigger()
+    qtbot.waitUntil(lambda: program.window is not english, timeout=30_000)
+    assert len(reasons()) == len(before)
+    assert all(reason.startswith("Le modèle hésite sur") for reason in reasons())
 
 
 def test_a_language_chosen_in_the_first_steps_goes_on_with_them(program: Program, tmp_path: Path, qtbot) -> None:

@@ -221,11 +221,11 @@ def test_a_flat_curve_says_that_it_is_time_to_stop(qtbot) -> None:
 def with_similar(project_folder: Path) -> tuple[Path, int, Region]:
     """A project whose open candidate learned from one similar region, on the slide that is not shown first."""
     with Project.open(project_folder) as project:
-        slide = project.slides()[-1]
-        region = project.queries()[0].region
-        parent = project.current_model().id
-        project.add_model("round-1", hash="abc", parent=parent, round=1)
-        project.add_round(project.models()[-1].id, parent, {"loss": 0.1, "pseudo": 1.0}, 3)
+        slide = project.slides.all()[-1]
+        region = project.queries.open()[0].region
+        parent = project.models.current().id
+        project.models.add("round-1", hash="abc", parent=parent, round=1)
+        project.rounds.add(project.models.all()[-1].id, parent, {"loss": 0.1, "pseudo": 1.0}, 3)
         pixels, mask = np.full((64, 64, 3), 200, np.uint8), np.eye(64, dtype=bool)
         keep_pseudo_regions(
             project, 1, [(Candidate(slide, region, "benign"), "benign.tiff, 9 x 9 at 1, 2", pixels, mask)]

@@ -54,9 +54,9 @@ def bring_in_minmax(project_folder: Path, tmp_path: Path) -> int:
     """A min-max model with maps of the first slide written by hand; evidence for the first label on the left."""
     with Project.open(project_folder) as project:
         model = add_model(project, write_model(tmp_path / "minmax", network=MINMAX))
-        slide = project.slides()[0]
+        slide = project.slides.all()[0]
         names = project.scheme.label_names
-        folder = project.new_map_folder(slide.id, model.id)
+        folder = project.maps.new_folder(slide.id, model.id)
         with MapWriter(
             folder,
             slide_width=slide.width,
@@ -70,8 +70,8 @@ def bring_in_minmax(project_folder: Path, tmp_path: Path) -> int:
             cells[0, :, : writer.columns // 2] = 9
             whole = np.where(cells[0].repeat(32, axis=0).repeat(32, axis=1) > 0, 0.95, 0.05)
             writer.write(Window(0, 0, whole.shape[1], whole.shape[0]), whole, cells)
-        project.add_map(slide.id, model.id, folder.name)
-        project.set_prediction(slide.id, model.id, {name: float(name == names[0]) for name in names})
+        project.maps.add(slide.id, model.id, folder.name)
+        project.predictions.add(slide.id, model.id, {name: float(name == names[0]) for name in names})
     return model.id
 
 
@@ -79,15 +79,15 @@ def make_candidate(window: MainWindow) -> int:
     """What a retraining leaves: a model that nobody decided about, with maps of all slides."""
     project = window.session.project
     assert project is not None
-    base = project.current_model()
-    folder = write_model(project.models_folder / "round-001-test")
-    model = project.add_model(folder.name, hash="candidate", parent=base.id, round=1)
-    for slide in project.slides():
-        maps = project.new_map_folder(slide.id, model.id)
-        shutil.copytree(project.map_folder(slide.id), maps)
-        project.add_map(slide.id, model.id, maps.name)
-        project.set_prediction(slide.id, model.id, project.prediction(slide.id, base.id))
-    project.add_round(model.id, base.id, {"held_out": 0.0}, 2)
+    base = project.models.current()
+    folder = write_model(project.models.folder / "round-001-test")
+    model = project.models.add(folder.name, hash="candidate", parent=base.id, round=1)
+    for slide in project.slides.all():
+        maps = project.maps.new_folder(slide.id, model.id)
+        shutil.copytree(project.maps.find(slide.id), maps)
+        project.maps.add(slide.id, model.id, maps.name)
+        project.predictions.add(slide.id, model.id, project.predictions.find(slide.id, base.id))
+    project.rounds.add(model.id, base.id, {"held_out": 0.0}, 2)
     window.session.models_changed.emit()
     window.session.maps_changed.emit()
     return model.id
@@ -164,7 +164,7 @@ def test_each_models_drawing_is_remembered_by_the_project(opened: MainWindow, pr
     pick(opened.overlay_panel.chooser.drawing, "Grad-CAM")
     pick(opened.overlay_panel.chooser.label, "Adenocarcinoma")
     chosen = {"1": {"drawing": "grad-cam", "label": "Adenocarcinoma"}}
-    qtbot.waitUntil(lambda: opened.session.project.get_setting("drawings") == chosen)
+    qtbot.waitUntil(lambda: opened.session.project.settings.get("drawings") == chosen)
     opened.session.close_project()
     assert opened.session.open_project(project_folder)
     settled(opened, qtbot)
@@ -216,8 +216,8 @@ def test_the_mask_that_an_annotation_starts_with_stays_the_models_own(opened: Ma
     opened.actions_["next_question"].trigger()
     qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
     active, project = opened.session.active, opened.session.project
-    foreground = open_map(project.map_folder(active.record.slide_id)).read_foreground(active.record.region)
-    expected = float(np.mean(foreground > project.current_card().threshold))
+    foreground = open_map(project.maps.find(active.record.slide_id)).read_foreground(active.record.region)
+    expected = float(np.mean(foreground > project.models.current_card().threshold))
     assert np.mean(active.predicted > 0) == pytest.approx(expected, abs=0.03)
 
 
@@ -281,8 +281,8 @@ def test_a_model_that_is_added_draws_and_is_run_on_the_slide_that_is_shown(
     assert chooser.figure.text() == "0.45"
     project = opened.session.project
     other = next(slide.id for slide in opened.session.slides() if slide.id != slide_id)
-    assert project.map_folder(slide_id, 2) is not None
-    assert project.map_folder(other, 2) is None
+    assert project.maps.find(slide_id, 2) is not None
+    assert project.maps.find(other, 2) is None
     opened.slides_panel.choose(other)
     settled(opened, qtbot)
     assert chooser.missing.this_slide.isVisible()
@@ -290,9 +290,9 @@ def test_a_model_that_is_added_draws_and_is_run_on_the_slide_that_is_shown(
     qtbot.mouseClick(chooser.missing.this_slide, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: idle(opened), timeout=JOB_MS)
     settled(opened, qtbot)
-    assert project.map_folder(other, 2) is not None
+    assert project.maps.find(other, 2) is not None
     assert not chooser.missing.isVisible()
-    assert project.current_model().id == 1
+    assert project.models.current().id == 1
 
 
 def test_a_model_that_does_not_fit_is_refused_with_advice(opened: MainWindow, tmp_path: Path, qtbot) -> None:
@@ -318,7 +318,7 @@ def test_a_model_that_does_not_fit_is_refused_with_advice(opened: MainWindow, tm
     opened.session.add_model(folder)
     qtbot.waitUntil(lambda: opened.banner.isVisible(), timeout=20_000)
     assert "nerve" in opened.banner.text.text()
-    assert len(opened.session.project.models()) == 1
+    assert len(opened.session.project.models.all()) == 1
 
 
 def test_the_menus_offer_models_and_drawings(opened: MainWindow) -> None:
@@ -391,7 +391,7 @@ def test_each_canvas_has_its_own_drawing_and_threshold_and_both_one_style(
     assert differ(pixels(opened.viewer), pixels(compared.viewer)) < 0.001
     opened.actions_["show_heatmap"].trigger()
     assert compared.viewer.overlay_style.heatmap
-    assert opened.session.project.get_setting("drawings") in (None, {"1": {"drawing": "grad-cam", "label": None}})
+    assert opened.session.project.settings.get("drawings") in (None, {"1": {"drawing": "grad-cam", "label": None}})
 
 
 def test_both_follow_slides_themes_and_painting(opened: MainWindow, compared: MaskPane, qtbot) -> None:
@@ -470,7 +470,7 @@ def test_after_retraining_the_new_masks_are_beside_those_in_use(opened: MainWind
     assert decision.show_new.isChecked()
     opened.actions_["keep"].trigger()
     settled(opened, qtbot)
-    assert opened.session.project.current_model().id == candidate
+    assert opened.session.project.models.current().id == candidate
     assert chooser.model.currentText() == "Round 1 (in use)"
     assert second.header.model.currentText() == DEFAULT_MODEL
-    assert opened.session.project.model(1).status is ModelStatus.KEPT
+    assert opened.session.project.models.get(1).status is ModelStatus.KEPT

@@ -70,7 +70,7 @@ def test_a_slide_that_its_project_has_already_is_shown(
     answer(lambda dialog: dialog.choose(project_folder))
     window.opening.named([slides["malignant"]])
     qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
-    shown = window.session.project.slide(window.slides_panel.current_id())
+    shown = window.session.project.slides.get(window.slides_panel.current_id())
     assert (window.session.project.folder, shown.name) == (project_folder, "malignant.tiff")
     assert len(window.session.slides()) == 2
 

@@ -171,7 +171,7 @@ def test_what_is_shown_as_saved_is_in_the_project(painting: MainWindow, project_
     stroke(painting)
     qtbot.waitUntil(lambda: saved(painting))
     with Project.open(project_folder) as project:
-        mask, _origin = project.load_mask(painting.session.active.record.id)
+        mask, _origin = project.annotations.load_mask(painting.session.active.record.id)
     assert np.array_equal(mask, painting.viewer.painted_mask)
 
 
@@ -184,9 +184,9 @@ def test_done_takes_the_question_off_the_queue_and_opens_the_next(
     qtbot.waitUntil(lambda: painting.session.active is not None and painting.session.active.record.id != first.id)
     qtbot.waitUntil(lambda: painting.viewer.annotating == painting.session.active.record.region, timeout=20_000)
     with Project.open(project_folder) as project:
-        done = project.annotation(first.id)
+        done = project.annotations.get(first.id)
         assert (done.status, done.label) == (AnnotationStatus.DONE, "Polyp")
-        assert project.query(first.query_id).status is QueryStatus.ANNOTATED
+        assert project.queries.get(first.query_id).status is QueryStatus.ANNOTATED
     assert first.query_id not in painting.queue_panel.shown_ids()
 
 
@@ -198,8 +198,8 @@ def test_accept_as_it_is_saves_the_models_mask_whatever_was_painted(
     painting.actions_["accept"].trigger()
     qtbot.waitUntil(lambda: painting.session.active is None or painting.session.active is not active)
     with Project.open(project_folder) as project:
-        assert project.annotation(active.record.id).status is AnnotationStatus.DONE
-        assert np.array_equal(project.load_mask(active.record.id)[0], active.predicted)
+        assert project.annotations.get(active.record.id).status is AnnotationStatus.DONE
+        assert np.array_equal(project.annotations.load_mask(active.record.id)[0], active.predicted)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_region_left_out_leaves_the_queue(
     painting.actions_[action].trigger()
     qtbot.waitUntil(lambda: query_id not in painting.queue_panel.shown_ids())
     with Project.open(project_folder) as project:
-        assert project.query(query_id).status is status
+        assert project.queries.get(query_id).status is status
 
 
 def test_a_region_left_for_later_is_resumed_with_its_strokes(painting: MainWindow, qtbot) -> None:

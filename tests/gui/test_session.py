@@ -50,7 +50,7 @@ def begin(session: Session, qtbot) -> int:
 
 def saved_mask(folder: Path, annotation_id: int) -> np.ndarray:
     with Project.open(folder) as project:
-        return project.load_mask(annotation_id)[0]
+        return project.annotations.load_mask(annotation_id)[0]
 
 
 def test_each_request_hears_of_its_own_end_on_the_thread_that_asked(worker: Worker, qtbot) -> None:
@@ -97,7 +97,7 @@ def test_closing_waits_for_what_is_to_be_written_and_drops_what_comes_of_it(
     session.finish()
     session.close_project()
     with Project.open(project_folder) as project:
-        assert project.annotation(annotation_id).status is AnnotationStatus.DONE
+        assert project.annotations.get(annotation_id).status is AnnotationStatus.DONE
     assert not np.array_equal(saved_mask(project_folder, annotation_id), before)
     assert session.open_project(project_folder)
     qtbot.wait(50)

@@ -206,8 +206,8 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
     assert not panel.decision.isVisible()
     assert panel.retrain.objectName() == "primary"
     with Project.open(project_folder) as project:
-        assert project.model(candidate.model_id).status is ModelStatus.ROLLED_BACK
-        assert project.current_model().id == project.base_model().id
+        assert project.models.get(candidate.model_id).status is ModelStatus.ROLLED_BACK
+        assert project.models.current().id == project.models.first().id
     pace = panel.options.pace
     pace.setCurrentIndex(pace.findData("quick"))
     painting.session.retrain(epochs=1)
@@ -215,8 +215,8 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
     kept = painting.session.candidate().model_id
     painting.actions_["keep"].trigger()
     with Project.open(project_folder) as project:
-        assert project.current_model().id == kept
-        assert all(slide.predicted for slide in project.slides())
+        assert project.models.current().id == kept
+        assert all(slide.predicted for slide in project.slides.all())
 
 
 def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, delete_window, tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_project_opens_on_the_slide_that_was_shown_last(opened: MainWindow, pr
     last = opened.session.slides()[-1].id
     opened.slides_panel.choose(last)
     qtbot.waitUntil(lambda: opened.opener.current == last, timeout=20_000)
-    qtbot.waitUntil(lambda: opened.session.project.get_setting("last slide") == last)
+    qtbot.waitUntil(lambda: opened.session.project.settings.get("last slide") == last)
     assert opened.session.open_project(project_folder)
     qtbot.waitUntil(lambda: opened.opener.current is not None, timeout=20_000)
     assert opened.opener.current == last

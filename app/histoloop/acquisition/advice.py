@@ -76,7 +76,7 @@ def advice(annotated: int, candidates: int, self_supervised: bool) -> str:
     """
     budget = _budget(annotated, candidates)
     texts = _WITH_SELF_SUPERVISION if self_supervised else _WITHOUT_SELF_SUPERVISION
-    said = [tr(texts[budget]), tr(_SOURCE), tr(_ON_TISSUE)]
+    sentences = [tr(texts[budget]), tr(_SOURCE), tr(_ON_TISSUE)]
     if total := annotated + candidates:
         state = tr_plural(
             "{annotated:,} of {count:,} region is annotated ({share:.1%}).",
@@ -85,8 +85,8 @@ def advice(annotated: int, candidates: int, self_supervised: bool) -> str:
             annotated=annotated,
             share=annotated / total,
         )
-        said.insert(0, state)
-    return " ".join(said)
+        sentences.insert(0, state)
+    return " ".join(sentences)
 
 
 def advised_strategy(annotated: int, candidates: int) -> str:

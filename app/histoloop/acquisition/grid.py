@@ -24,13 +24,13 @@ def candidate_regions(
     region, the slide itself (in that direction). Regions of which more than a tenth is covered by an excluded one are
     left out; so is the whole of a small slide once it was asked about.
     """
-    asked = list(excluded)
+    taken = list(excluded)
     side_x, side_y = min(region_px, width), min(region_px, height)
     single = side_x == width and side_y == height
     return [
         region
         for region in _squares(width, height, side_x, side_y)
-        if (single or tissue.fraction(region) >= LEAST_TISSUE) and not any(_covered(region, other) for other in asked)
+        if (single or tissue.fraction(region) >= LEAST_TISSUE) and not any(_covered(region, other) for other in taken)
     ]
 
 

@@ -22,7 +22,7 @@ NEIGHBOURS = 40
 """The paper's k. It exceeds the size of every class of the paper's data sets, where it pseudo-labels everything."""
 
 SHARE_BY_CHANCE = 0.5
-"""Share of a class's unlabelled regions that may come in if the colours told nothing; see `capped_k`."""
+"""Share of a class's unlabelled regions that may come in if the colours carried no information; see `capped_k`."""
 
 
 def colour_histograms(pixels_HW3: NDArray[np.uint8], valid_HW: NDArray[np.bool_] | None = None) -> Floats:
@@ -38,17 +38,12 @@ def colour_histograms(pixels_HW3: NDArray[np.uint8], valid_HW: NDArray[np.bool_]
     return np.stack([np.bincount(values_N3[:, plane], minlength=BINS) for plane in range(3)]) / len(values_N3)
 
 
-def colour_distance(one_3B: NDArray[np.floating], other_3B: NDArray[np.floating]) -> float:
-    """Sum over R, G and B of the Jensen-Shannon divergence of two histograms, in nats: 0 to 3 log 2.
+def distance_matrix(histograms_N3B: NDArray[np.floating], classes: Sequence[str]) -> Floats:
+    """Colour distances (N, N) within each class; infinite between regions of different classes, 0 on the diagonal.
 
+    A distance is the sum over R, G and B of the Jensen-Shannon divergence of two histograms, in nats: 0 to 3 log 2.
     Exact, with 0 log 0 = 0; the authors' code adds 1e-8 to every count instead, which changes the sixth digit.
     """
-    pair = np.asarray([one_3B, other_3B], np.float64)
-    return float(_divergence(pair[:1], pair[1])[0])
-
-
-def distance_matrix(histograms_N3B: NDArray[np.floating], classes: Sequence[str]) -> Floats:
-    """Colour distances (N, N) within each class; infinite between regions of different classes, 0 on the diagonal."""
     histograms = np.asarray(histograms_N3B, np.float64)
     if len(histograms) != len(classes):
         raise ValueError(f"{len(histograms)} histograms and {len(classes)} classes")
@@ -85,8 +80,8 @@ def nearest_annotated(
         if reach < 1:
             raise ValueError(f"k must be at least 1, got {reach}")
         for index in (member for member in members if member not in labelled):
-            others = members[members != index]
-            nearest = others[np.argsort(distances[index, others], kind="stable")[:reach]]
+            rest = members[members != index]
+            nearest = rest[np.argsort(distances[index, rest], kind="stable")[:reach]]
             hits = [int(other) for other in nearest if other in labelled]
             if hits:
                 found[int(index)] = hits[0]
@@ -113,7 +108,7 @@ def capped_k(
 ) -> dict[str, int]:
     """For each class the k, at most the given one, at which being near still says something.
 
-    `class_sizes` counts all regions of a class, `annotated` those with an annotation. If colours told nothing, the k
+    `class_sizes` counts all regions of a class, `annotated` those with an annotation. If colours carried none, the k
     neighbours of an unlabelled region would be any k of the n - 1 others, and it would come in with the chance that at
     least one of the a annotated ones is among them: 1 - C(n-1-a, k) / C(n-1, k). The cap is the largest k that keeps
     this chance within `share` (half): what comes in then was chosen by its colours, at most half of it by having many
@@ -138,7 +133,7 @@ def queryable(unlabelled: Sequence[int], pseudo: Sequence[int], count: int) -> l
     """The regions that may be asked about: those of U, and those of P only when U has fewer than `count`.
 
     P is protected until U is empty (label-prop, section 3, 'until it is inevitable'). Where P is opened, U comes first
-    in the list; pass P to the `protected` of `strategies.select`, so that U is also used up first. ValueError when a
+    in the list; pass P to the `protected` of `selection.select`, so that U is also used up first. ValueError when a
     region is in both.
     """
     both = set(unlabelled) & set(pseudo)

@@ -150,6 +150,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
+    from histoloop.acquisition.strategies import reason_of
     from histoloop.workflows.prediction.predict import predict_project
     from histoloop.workflows.projects import opened_project
     from histoloop.workflows.queries.ask import ask
@@ -167,7 +168,7 @@ def _query(options: argparse.Namespace) -> int:
                 device=options.device,
             )
         )
-        names = {slide.id: slide.name for slide in project.slides()}
+        names = {slide.id: slide.name for slide in project.slides.all()}
     rows = [
         {
             "id": query.id,
@@ -176,7 +177,7 @@ def _query(options: argparse.Namespace) -> int:
             "class": query.class_name,
             "strategy": query.strategy,
             "score": query.score,
-            "reason": query.reason,
+            "reason": reason_of(query),
         }
         for query in queries
     ]

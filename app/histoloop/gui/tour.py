@@ -171,7 +171,7 @@ class _Tour:
         if active is None or window.session.project is None:
             raise TourError("no region is open")
         self.settle()
-        slide = window.session.project.slide(active.record.slide_id)
+        slide = window.session.project.slides.get(active.record.slide_id)
         return self._truth[slide.name].read(active.record.region)[1]
 
     def _answer(self, count: int) -> None:
@@ -265,7 +265,7 @@ class _Tour:
         if project is None:
             raise TourError("no project is open")
         window.preferences.set_theme("light")
-        slide = project.slides()[0]
+        slide = project.slides.all()[0]
         window.slides_panel.choose(slide.id)
         self.wait(lambda: window.opener.current == slide.id, "the first slide to show")
         self.settle()
@@ -289,7 +289,7 @@ class _Tour:
         self.picture("said", "The label of a slide, label and size of a region, and no mask")
         window.actions_["save_without_mask"].trigger()
         self.wait(lambda: _active_id(window) != active.record.id, "the region to be finished")
-        said = [record for record in project.finished_annotations() if not record.has_mask]
+        said = [record for record in project.annotations.finished() if not record.has_mask]
         self.figures["regions with label and size alone"] = len(said)
 
     def _draw_otherwise_and_compare(self) -> None:

@@ -160,14 +160,6 @@ class Slide:
         inside = (box[0], box[1], min(box[2], level_width), min(box[3], level_height))
         return sampled_overview(self._open_source(), level=level, box=inside, size=(width, height), most_px=most_px)
 
-    def associated_names(self) -> tuple[str, ...]:
-        """Names of the label, macro and other pictures in the file. A label can carry a patient's name."""
-        return self._open_source().associated()
-
-    def read_associated(self, name: str) -> Pixels:
-        """One of those pictures; the program itself reads none of them."""
-        return self._open_source().read_associated(name)
-
     def _level_for(self, downsample: float) -> int:
         """The coarsest level that is not coarser than wanted."""
         fine_enough = [level for level, own in enumerate(self.level_downsamples) if own <= downsample * (1 + 1e-3)]

@@ -6,10 +6,9 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
 from histoloop.errors import ModelError
 from histoloop.language import tr
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    Weights = Mapping[str, NDArray[np.generic]]
 
 RECIPE = "recipe.toml"
 METRICS = "metrics.json"
@@ -33,11 +35,11 @@ _DIGEST = "digest"
 def save_model(
     folder: Path,
     card: Card,
-    weights: Mapping[str, Tensor],
+    weights: Weights,
     *,
     recipe: str,
     half: bool,
-    way_back: Mapping[str, Tensor] | None = None,
+    way_back: Weights | None = None,
 ) -> Path:
     """Write a model folder, which appears whole or not at all, and return it.
 
@@ -46,15 +48,15 @@ def save_model(
     one epoch earlier; it is always stored in half precision. Raises ModelError when `folder` exists or cannot be
     written.
     """
-    tensors = {name: _storable(name, tensor, half=half) for name, tensor in weights.items()}
-    back = None if way_back is None else {name: _storable(name, tensor, half=True) for name, tensor in way_back.items()}
+    arrays = {name: _storable(name, array, half=half) for name, array in weights.items()}
+    back = None if way_back is None else {name: _storable(name, array, half=True) for name, array in way_back.items()}
     try:
         with folder_beside(folder) as partial:
             (partial / CARD).write_text(card_text(card), encoding="utf-8", newline="\n")
             (partial / RECIPE).write_text(recipe, encoding="utf-8", newline="\n")
             metrics = json.dumps(dict(card.figures), indent=2) + "\n"
             (partial / METRICS).write_text(metrics, encoding="utf-8", newline="\n")
-            save_file(tensors, partial / WEIGHTS, metadata={"format": "pt"})
+            save_file(arrays, partial / WEIGHTS, metadata={"format": "pt"})
             if back is not None:
                 save_file(back, partial / EARLIER, metadata={_DIGEST: _digest(model_hash(partial), back)})
     except FileExistsError as error:
@@ -69,18 +71,18 @@ def save_model(
     return folder
 
 
-def load_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights on the CPU, floating-point ones as float32; ModelError when they are missing or broken."""
+def load_weights(folder: Path) -> dict[str, NDArray[np.generic]]:
+    """The weights, floating-point ones as float32; ModelError when they are missing or broken."""
     path = folder / WEIGHTS
     try:
-        stored = load_file(path, device="cpu")
-    except (OSError, SafetensorError) as error:
+        stored = load_file(path)
+    except (OSError, SafetensorError, TypeError) as error:  # TypeError: of a type that NumPy lacks
         raise unreadable(path, error) from error
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}
+    return {name: array.astype(np.float32) if _is_float(array) else array for name, array in stored.items()}
 
 
-def load_earlier(folder: Path) -> dict[str, Tensor]:
-    """The weights one epoch earlier, on the CPU, floating-point ones as float32.
+def load_earlier(folder: Path) -> dict[str, NDArray[np.generic]]:
+    """The weights one epoch earlier, floating-point ones as float32.
 
     ModelError when the model keeps none, or when what is kept is broken or belongs to other weights.
     """
@@ -93,10 +95,10 @@ def load_earlier(folder: Path) -> dict[str, Tensor]:
             ),
         )
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             digest = (file.metadata() or {}).get(_DIGEST)
             back = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, TypeError) as error:
         raise unreadable(path, error) from error
     weights = load_weights(folder)
     if digest != _digest(model_hash(folder), back) or not _fits(back, weights):
@@ -104,29 +106,35 @@ def load_earlier(folder: Path) -> dict[str, Tensor]:
             tr("{path} is broken, or not of the weights beside it.", path=path),
             advice=tr("Copy the model folder again, whole."),
         )
-    return weights | {name: weights[name] + tensor.to(weights[name].dtype) for name, tensor in back.items()}
+    return weights | {
+        name: np.asarray(weights[name] + array.astype(weights[name].dtype)) for name, array in back.items()
+    }
 
 
-def _digest(weights_hash: str, back: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the hash of the weights and all that is added to them."""
+def _digest(weights_hash: str, back: Weights) -> str:
+    """SHA-256 over the hash of the weights and all that is added to them; types by the names that torch gives them."""
     digest = hashlib.sha256(weights_hash.encode())
     for name in sorted(back):
-        tensor = back[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
+        array = back[name]
+        digest.update(f"{name} torch.{array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 
-def _fits(back: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
-    return all(name in weights and weights[name].shape == tensor.shape for name, tensor in back.items())
+def _fits(back: Weights, weights: Weights) -> bool:
+    return all(name in weights and weights[name].shape == array.shape for name, array in back.items())
 
 
-def _storable(name: str, tensor: Tensor, *, half: bool) -> Tensor:
-    # A copy, because a safetensors file holds neither views nor tensors that share memory.
-    whole = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-    if not (half and whole.is_floating_point()):
+def _storable(name: str, array: NDArray[np.generic], *, half: bool) -> NDArray[np.generic]:
+    whole = np.asarray(array, order="C")
+    if not (half and _is_float(whole)):
         return whole
-    halved = whole.half()
-    if not bool(torch.isfinite(halved).all()):
+    with np.errstate(over="ignore"):
+        halved = whole.astype(np.float32).astype(np.float16)
+    if not np.isfinite(halved).all():
         raise ValueError(f"weight {name!r} has values beyond the range of half precision")
     return halved
+
+
+def _is_float(array: NDArray[np.generic]) -> bool:
+    return np.issubdtype(array.dtype, np.floating)

@@ -1,19 +1,27 @@
-"""A project: a folder with project.db (SQLite), masks, maps and models. Each subject has a file beside this one."""
+"""A project: a folder with project.db (SQLite), masks, maps and models. Each subject has a file in `parts`."""
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from histoloop.errors import ProjectError
 from histoloop.language import tr
 from histoloop.store import rows
 from histoloop.store.files import file_beside
-from histoloop.store.project_annotations import ProjectAnnotations
+from histoloop.store.parts.annotations import Annotations
+from histoloop.store.parts.drafts import Drafts
+from histoloop.store.parts.finish_order import FinishOrder
+from histoloop.store.parts.journal import Journal
+from histoloop.store.parts.maps import Maps
+from histoloop.store.parts.models import Models
+from histoloop.store.parts.predictions import Predictions
+from histoloop.store.parts.queries import Queries
+from histoloop.store.parts.rounds import Rounds
+from histoloop.store.parts.settings import Settings
+from histoloop.store.parts.slides import Slides
 from histoloop.store.project_database import Database, timestamp
 from histoloop.store.project_file import DATABASE, write_project_file
-from histoloop.store.project_models import ProjectModels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,14 +31,50 @@ if TYPE_CHECKING:
 
 __all__ = ["DATABASE", "Project"]
 
+MASKS, MAPS, MODELS = "masks", "maps", "models"
+"""Folders in a project."""
 
-class Project(ProjectAnnotations, ProjectModels):
-    """An open project; a context manager.
 
-    Several processes may have one project open; within a process each thread opens its own. Whatever a method has
-    written when it returns is on disk, whole, and survives the end of the process. Methods raise ProjectError when
-    the database cannot be read or written, ValueError for an id that does not exist or a value out of range.
+class Project:
+    """An open project and its parts; a context manager.
+
+    Several processes may have one project open; within a process each thread opens its own. Whatever a method of a
+    part has written when it returns is on disk, whole, and survives the end of the process. Methods raise ProjectError
+    when the database cannot be read or written, ValueError for an id that does not exist or a value out of range.
     """
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        row = database.one("SELECT * FROM project")
+        self.folder = folder
+        self.name: str = row["name"]
+        self.scheme = scheme = rows.scheme_from_json(row["scheme"])
+        self._database = database
+        journal, order = Journal(database), FinishOrder(database)
+        self.settings = Settings(database)
+        self.models = Models(folder / MODELS, database)
+        self.maps = Maps(folder / MAPS, database)
+        self.predictions = Predictions(database, scheme=scheme, models=self.models)
+        self.slides = Slides(folder, database, scheme=scheme, maps=self.maps, predictions=self.predictions)
+        self.queries = Queries(database)
+        self.annotations = Annotations(
+            folder / MASKS,
+            database,
+            scheme=scheme,
+            slides=self.slides,
+            queries=self.queries,
+            journal=journal,
+            order=order,
+        )
+        self.drafts = Drafts(
+            database,
+            scheme=scheme,
+            slides=self.slides,
+            queries=self.queries,
+            annotations=self.annotations,
+            journal=journal,
+            order=order,
+        )
+        self.rounds = Rounds(database)
 
     @classmethod
     def create(cls, folder: Path, *, name: str, scheme: ClassScheme) -> Self:
@@ -40,7 +84,7 @@ class Project(ProjectAnnotations, ProjectModels):
             advice = tr("Open it, or choose another folder for the new one.")
             raise ProjectError(tr("There is a project in {folder} already.", folder=folder), advice=advice)
         try:
-            for part in (folder, folder / "masks", folder / "maps", folder / "models"):
+            for part in (folder, folder / MASKS, folder / MAPS, folder / MODELS):
                 part.mkdir(parents=True, exist_ok=True)
             with file_beside(path) as partial:
                 partial.touch()
@@ -75,12 +119,23 @@ class Project(ProjectAnnotations, ProjectModels):
             database.migrate()
             database.use_write_ahead_log()
             project = cls(folder, database)
-            project._follow_own_move()
+            project.slides.follow_project()
             write_project_file(folder)
         except BaseException:
             database.close()
             raise
         return project
+
+    @classmethod
+    def connect(cls, folder: Path) -> Self:
+        """Open a project that is open already once more, for another thread: no slide or file of it is looked for."""
+        folder = folder.absolute()
+        database = Database(folder / DATABASE)
+        try:
+            return cls(folder, database)
+        except BaseException:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Close the database; the project can be opened again."""
@@ -93,16 +148,3 @@ class Project(ProjectAnnotations, ProjectModels):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    # Settings
-
-    def get_setting(self, key: str) -> Any:
-        """A setting's JSON value; None when it was never set."""
-        row = self._database.first("SELECT value FROM setting WHERE key = ?", key)
-        return None if row is None else json.loads(row["value"])
-
-    def set_setting(self, key: str, value: Any) -> None:
-        """Keep a JSON value (TypeError for any other) under a key."""
-        text = json.dumps(value)
-        with self._database.transaction():
-            self._database.run("INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", key, text)

@@ -119,7 +119,11 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside happens, durably, or nothing does."""
+        """Everything inside happens, durably, or nothing does; one within another is part of it."""
+        is_part = self._connection.in_transaction
+        if is_part:
+            yield
+            return
         self.run("BEGIN IMMEDIATE")
         try:
             yield

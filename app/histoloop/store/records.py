@@ -1,4 +1,4 @@
-"""What a project tells of its slides, models, annotations, queries and rounds; times are ISO-8601, UTC."""
+"""What a project reports of its slides, models, annotations, queries and rounds; times are ISO-8601, UTC."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.geometry import Region
@@ -21,12 +22,24 @@ class ModelStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SlideLabel:
+    """The label that a person gave a whole slide; `label` None took back the one before.
+
+    `person` is empty where it is not known.
+    """
+
+    label: str | None
+    person: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
 class SlideRecord:
     """A slide that the project refers to.
 
-    `width` and `height` are level-0 pixels, `mpp` micrometres per level-0 pixel (None: unknown), `label` what a person
-    said of the whole slide, `predicted` the probability per label by the current model (None: not predicted by it),
-    `tissue_px` its tissue in level-0 pixels (None: not measured). `found` says whether a file is at `path` now.
+    `width` and `height` are level-0 pixels, `mpp` micrometres per level-0 pixel (None: unknown), `given_label` the
+    label that a person gave the whole slide (None: none, or taken back), `predicted` the probability per label by the
+    current model (None: not predicted by it), `tissue_px` its tissue in level-0 pixels (None: not measured).
     """
 
     id: int
@@ -37,15 +50,23 @@ class SlideRecord:
     height: int
     mpp: float | None
     vendor: str
-    label: str | None
+    given_label: SlideLabel | None
     predicted: Mapping[str, float] | None
     tissue_px: float | None
-    found: bool
 
     @property
     def extent(self) -> Region:
         """The whole slide."""
         return Region(0, 0, self.width, self.height)
+
+    @property
+    def label(self) -> str | None:
+        """The label that a person gave the whole slide."""
+        return None if self.given_label is None else self.given_label.label
+
+    def exists(self) -> bool:
+        """Whether a file is at `path` now; asks the disk."""
+        return self.path.is_file()
 
 
 def predicted_names(probabilities: Mapping[str, float]) -> tuple[str, ...]:
@@ -55,18 +76,6 @@ def predicted_names(probabilities: Mapping[str, float]) -> tuple[str, ...]:
     """
     ranked = sorted(probabilities, key=probabilities.__getitem__, reverse=True)
     return tuple(name for number, name in enumerate(ranked) if number == 0 or probabilities[name] > 0.5)
-
-
-@dataclass(frozen=True, slots=True)
-class SlideLabel:
-    """What a person said a slide is as a whole; `label` None took back what was said before.
-
-    `person` is empty where it is not known.
-    """
-
-    label: str | None
-    person: str
-    created: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +93,9 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class AnnotationRecord:
-    """What a person said of a region: a mask, a label, a size, or several of them.
+    """What a person gave a region: a mask, a label, a size, or several of them.
 
-    `label` and `size` (foreground fraction of the region, 0..1, as estimated) are None where nothing was said.
+    `label` and `size` (foreground fraction of the region, 0..1, as estimated) are None where none was given.
     `has_mask` says whether it was done with a mask (a draft has none yet), `mask_downsample` is level-0 pixels per
     pixel of the mask or of the draft (None: neither). `held_out` says whether the mask judges models instead of
     training them (settled when the region is first done with a mask), `model_hash` is the model whose prediction the
@@ -112,7 +121,7 @@ class AnnotationRecord:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Label and size (foreground fraction, 0..1) that a person gave a region at one time; None: not said."""
+    """Label and size (foreground fraction, 0..1) that a person gave a region at one time; None: not given."""
 
     label: str | None
     size: float | None
@@ -122,14 +131,17 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class NewQuery:
-    """A region to ask about: how it was chosen, its score (highest first), and why, in words for the user."""
+    """A region to ask about: how it was chosen, its score (highest first), and what its strategy found in it.
+
+    `evidence` is a JSON object; the strategy makes the sentence for the user of it.
+    """
 
     slide_id: int
     region: Region
     strategy: str
     score: float
     round: int
-    reason: str
+    evidence: Mapping[str, Any]
     class_name: str
 
 
@@ -143,7 +155,7 @@ class QueryRecord:
     strategy: str
     score: float
     round: int
-    reason: str
+    evidence: Mapping[str, Any]
     class_name: str
     status: QueryStatus
     created: str

@@ -39,30 +39,29 @@ def edges_of(region: Region) -> dict[str, int]:
 
 def slide_of(row: Row) -> SlideRecord:
     """A slide, of SELECT_SLIDES."""
-    path = Path(row["path"])
+    given = None if row["label"] is None else slide_label_of(row)
     return SlideRecord(
         id=row["id"],
-        path=path,
+        path=Path(row["path"]),
         name=row["name"],
         fingerprint=row["fingerprint"],
         width=row["width"],
         height=row["height"],
         mpp=row["mpp"],
         vendor=row["vendor"],
-        label=row["label"],
+        given_label=given,
         predicted=None if row["predicted"] is None else json.loads(row["predicted"]),
         tissue_px=row["tissue_px"],
-        found=path.is_file(),
     )
 
 
 def slide_label_of(row: Row) -> SlideLabel:
-    """What was said of a slide at one time."""
+    """The label given to a slide at one time."""
     return SlideLabel(row["label"], row["person"], row["created"])
 
 
 def assessment_of(row: Row) -> Assessment:
-    """What was said of a region at one time."""
+    """The label and size given to a region at one time."""
     return Assessment(row["label"], row["size"], row["person"], row["created"])
 
 
@@ -109,7 +108,7 @@ def query_of(row: Row) -> QueryRecord:
         strategy=row["strategy"],
         score=row["score"],
         round=row["round"],
-        reason=row["reason"],
+        evidence=json.loads(row["evidence"]),
         class_name=row["class_name"],
         status=QueryStatus(row["status"]),
         created=row["created"],

@@ -186,24 +186,55 @@ An annotation may do without a mask. Who labelled a slide in version 1, and when
 the time is when the slide was added.
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+ALTER TABLE query ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}';
+UPDATE query SET evidence = json_object('share', found.percent / 100.0) FROM (
+    SELECT id, CAST(substr(head, length(rtrim(head, '0123456789')) + 1) AS INTEGER) AS percent FROM (
+        SELECT id, rtrim(substr(reason, 1, instr(reason, '%') - 1), ' ' || char(160, 8239)) AS head FROM query
+        WHERE strategy IN ('entropy', 'least-confidence', 'margin', 'ratio', 'mc-dropout', 'cod', 'cod-softmax')
+        AND instr(reason, '%') > 0
+    ) WHERE head GLOB '*[0-9]'
+) AS found WHERE found.id = query.id;
+UPDATE query SET evidence = json_object('beside', found.name) FROM (
+    SELECT query.id, slide.name, MAX(length(slide.name)) FROM query
+    JOIN slide ON instr(reason, ' ' || slide.name || ' ') > 0 OR instr(reason, ' ' || slide.name || '.') > 0
+    WHERE strategy IN ('k-center', 'vaal') GROUP BY query.id
+) AS found WHERE found.id = query.id;
+UPDATE query SET evidence = json_object('classes', json_array(found.one, found.other)) FROM (
+    SELECT query.id, one.name AS one, other.name AS other, MAX(length(one.name) + length(other.name)) FROM query
+    JOIN (SELECT json_extract(value, '$.name') AS name FROM project, json_each(scheme, '$.labels')) AS one
+    JOIN (SELECT json_extract(value, '$.name') AS name FROM project, json_each(scheme, '$.labels')) AS other
+    WHERE strategy = 'svm-margin' AND (
+        instr(reason, ' ' || one.name || ' and ' || other.name || '.') > 0
+        OR instr(reason, ' ' || one.name || ' und ' || other.name || '.') > 0
+        OR instr(reason, ' ' || one.name || ' et ' || other.name || '.') > 0
+    ) GROUP BY query.id
+) AS found WHERE found.id = query.id;
+ALTER TABLE query DROP COLUMN reason
+"""
+"""A query keeps what its strategy found in the region, as a JSON object, in place of a sentence in one language.
+
+Of the sentences of version 2 the percentage is read, and the names of slides and classes as they are in the project.
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """
-    SELECT slide.*, (
-        SELECT label FROM slide_label WHERE slide_label.slide_id = slide.id ORDER BY slide_label.id DESC LIMIT 1
-    ) AS label, (
+    SELECT slide.*, given.label, given.person, given.created, (
         SELECT probabilities FROM prediction JOIN model ON model.id = prediction.model_id
         WHERE prediction.slide_id = slide.id AND model.status = 'current' ORDER BY prediction.id DESC LIMIT 1
     ) AS predicted
-    FROM slide WHERE slide.removed IS NULL"""
-"""Slides that were not removed, with what was said of them last and their newest prediction by the current model."""
+    FROM slide LEFT JOIN slide_label AS given ON given.id = (
+        SELECT MAX(latest.id) FROM slide_label AS latest WHERE latest.slide_id = slide.id
+    ) WHERE slide.removed IS NULL"""
+"""Slides that were not removed, with the label given last and their newest prediction by the current model."""
 
 SELECT_EVERY_ANNOTATION = """
     SELECT annotation.*, assessment.label, assessment.size FROM annotation LEFT JOIN assessment ON assessment.id = (
         SELECT MAX(latest.id) FROM assessment AS latest WHERE latest.annotation_id = annotation.id
     )"""
-"""Annotations with the label and size said last."""
+"""Annotations with the label and size given last."""
 
 SELECT_ANNOTATIONS = (
     f"{SELECT_EVERY_ANNOTATION} JOIN slide ON slide.id = annotation.slide_id WHERE slide.removed IS NULL"
@@ -234,13 +265,13 @@ SELECT_MASK_OF_REGION = """
     ORDER BY finish_order DESC LIMIT 1"""
 """The mask that a region was given last."""
 
-_DRAWN = """q.strategy = 'random'
+_SAMPLED = """q.strategy = 'random'
     AND EXISTS (SELECT 1 FROM query other WHERE other.round = q.round AND other.strategy <> 'random')"""
 
-SELECT_DRAWN = f"SELECT 1 FROM query q WHERE q.id = :id AND {_DRAWN}"
-"""A query that was drawn at random among others that a strategy chose."""
+SELECT_SAMPLED = f"SELECT 1 FROM query q WHERE q.id = :id AND {_SAMPLED}"
+"""A query that was sampled at random among others that a strategy chose."""
 
-COUNT_DRAWN_DONE = f"""
+COUNT_SAMPLED_DONE = f"""
     SELECT COUNT(DISTINCT a.region_number) AS regions FROM annotation a JOIN query q ON a.query_id = q.id
-    WHERE a.mask_file IS NOT NULL AND {_DRAWN}"""
+    WHERE a.mask_file IS NOT NULL AND {_SAMPLED}"""
 """The regions done with a mask that answered such queries."""

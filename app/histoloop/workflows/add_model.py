@@ -23,7 +23,7 @@ def check_new_model(project: Project, source: str | Path) -> Card:
     """The card of a model that can be brought into a project; ModelError says why one cannot."""
     card = load_card(find_model(source))
     scheme_in_project(card, project.scheme)
-    if card in [_card_or_none(record) for record in project.models()]:
+    if card in [_card_or_none(record) for record in project.models.all()]:
         raise ModelError(
             tr("{model} is in this project already.", model=card.name), advice=tr("Choose it in the list of models.")
         )
@@ -38,7 +38,7 @@ def add_model(project: Project, source: str | Path) -> ModelRecord:
     folder = find_model(source)
     check_new_model(project, folder)
     digest = model_hash(folder)
-    target = project.new_model_folder(0)
+    target = project.models.new_folder(0)
     try:
         with folder_beside(target) as partial:
             shutil.copytree(folder, partial, dirs_exist_ok=True)
@@ -47,7 +47,7 @@ def add_model(project: Project, source: str | Path) -> ModelRecord:
         raise ProjectError(
             tr("The model cannot be copied to {folder}: {reason}.", folder=target, reason=error), advice=advice
         ) from error
-    return project.add_model(target.name, hash=digest, parent=None, round=0, status=ModelStatus.KEPT)
+    return project.models.add(target.name, hash=digest, parent=None, round=0, status=ModelStatus.KEPT)
 
 
 def _card_or_none(record: ModelRecord) -> Card | None:

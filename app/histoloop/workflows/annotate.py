@@ -30,31 +30,31 @@ def begin(
     An open draft of the same query or region is resumed, and a finished annotation of it reopened, instead. One that
     was finished without a mask goes on from its label and size, and from the model's mask.
     """
-    draft = project.find_draft(slide_id, region)
+    draft = project.drafts.find(slide_id, region)
     if draft is not None:
-        return draft if query_id is None else project.attach_query(draft.id, query_id)
+        return draft if query_id is None else project.drafts.attach(draft.id, query_id)
     finished = _finished(project, slide_id, region)
     if finished is not None and finished.has_mask:
-        return project.reopen_annotation(finished.id, person=person)
+        return project.drafts.reopen(finished.id, person=person)
     mask, model_hash = starting_mask(project, slide_id, region)
-    return project.start_annotation(
+    return project.drafts.start(
         slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id, continues=finished
     )
 
 
 def _finished(project: Project, slide_id: int, region: Region) -> AnnotationRecord | None:
     """What was said of just this region."""
-    said = project.finished_annotations()
+    said = project.annotations.finished()
     return next((record for record in said if record.slide_id == slide_id and record.region == region), None)
 
 
 def starting_mask(project: Project, slide_id: int, region: Region) -> tuple[Mask, str | None]:
     """The current model's mask of a region at level-0 resolution, and that model's hash; empty before a prediction."""
-    folder = project.map_folder(slide_id)
+    folder = project.maps.find(slide_id)
     if folder is None:
         return np.zeros((region.height, region.width), np.uint8), None
     slide_map = open_map(folder)
-    threshold = project.current_card().threshold
+    threshold = project.models.current_card().threshold
     return predicted_mask(slide_map, project.scheme, region, threshold=threshold), slide_map.model_hash
 
 
@@ -70,25 +70,25 @@ def finish(
 
     Without `with_mask` only its label and size (foreground fraction) are done, and the mask of the draft is not used.
     """
-    return project.finish_annotation(annotation_id, AnnotationStatus.DONE, label=label, size=size, with_mask=with_mask)
+    return project.drafts.finish(annotation_id, AnnotationStatus.DONE, label=label, size=size, with_mask=with_mask)
 
 
 def skip(project: Project, query_id: int) -> None:
     """Take a query off the queue; it is not asked again."""
-    project.set_query_status(query_id, QueryStatus.SKIPPED)
+    project.queries.set_status(query_id, QueryStatus.SKIPPED)
 
 
 def cannot_tell(project: Project, query_id: int) -> None:
     """Take a query off the queue as one that no one could answer."""
-    project.set_query_status(query_id, QueryStatus.CANNOT_TELL)
+    project.queries.set_status(query_id, QueryStatus.CANNOT_TELL)
 
 
 def label_slide(project: Project, *, slide_name: str, label: str, person: str) -> SlideRecord:
     """Say what a slide is as a whole, in the words of the project's classes."""
     _check_label(project, label)
     slide = _slide_called(project, slide_name)
-    project.set_slide_label(slide.id, label, person=person)
-    return project.slide(slide.id)
+    project.slides.set_label(slide.id, label, person=person)
+    return project.slides.get(slide.id)
 
 
 def import_annotation(
@@ -118,14 +118,12 @@ def import_annotation(
         size = before.size if before is not None and size is None else size
         if label is None and size is None:
             raise DataError(tr("There is nothing to annotate with."), advice=tr("Give a mask, a label or a size."))
-        return project.add_annotation_without_mask(
-            slide.id, place, label=label, size=size, person=person, query_id=query_id
-        )
+        return project.annotations.add(slide.id, place, label=label, size=size, person=person, query_id=query_id)
     mask = _mask_from_file(project, mask_file, place, mask_class)
-    draft = project.start_annotation(
+    draft = project.drafts.start(
         slide.id, place, mask=mask, origin_model=None, person=person, query_id=query_id, origin=Origin.HUMAN
     )
-    return project.finish_annotation(draft.id, AnnotationStatus.DONE, label=label, size=size)
+    return project.drafts.finish(draft.id, AnnotationStatus.DONE, label=label, size=size)
 
 
 def _mask_from_file(project: Project, file: Path, place: Region, mask_class: str | None) -> Mask:
@@ -149,12 +147,12 @@ def _place(
     """The slide and region meant: a query's, or a named slide's region or whole."""
     if query_id is not None:
         try:
-            query = project.query(query_id)
+            query = project.queries.get(query_id)
         except ValueError as error:
             raise ProjectError(
                 tr("There is no query {number}.", number=query_id), advice=tr("List them with: histoloop query.")
             ) from error
-        return project.slide(query.slide_id), query.region
+        return project.slides.get(query.slide_id), query.region
     slide = _slide_called(project, slide_name)
     place = region or slide.extent
     if not slide.extent.contains(place):
@@ -171,9 +169,9 @@ def _place(
 
 
 def _slide_called(project: Project, name: str | None) -> SlideRecord:
-    named = [slide for slide in project.slides() if name in (slide.name, str(slide.path), Path(slide.name).stem)]
+    named = [slide for slide in project.slides.all() if name in (slide.name, str(slide.path), Path(slide.name).stem)]
     if len(named) != 1:
-        names = ", ".join(slide.name for slide in project.slides()[:8])
+        names = ", ".join(slide.name for slide in project.slides.all()[:8])
         message = tr("No slides are called {name!r}.", name=name)
         if named:
             message = tr_plural(

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 def keep(project: Project, model_id: int) -> None:
     """Make a candidate the current model."""
     _check_open(project, model_id)
-    project.make_current(model_id)
+    project.models.make_current(model_id)
 
 
 def roll_back(project: Project, model_id: int) -> None:
     """Set a candidate aside; the current model stays."""
     _check_open(project, model_id)
-    project.set_model_status(model_id, ModelStatus.ROLLED_BACK)
+    project.models.set_status(model_id, ModelStatus.ROLLED_BACK)
 
 
 def _check_open(project: Project, model_id: int) -> None:
-    if project.model(model_id).status is not ModelStatus.CANDIDATE:
+    if project.models.get(model_id).status is not ModelStatus.CANDIDATE:
         raise ProjectError(tr("This model was decided about already."), advice=tr("Retrain to get a new candidate."))

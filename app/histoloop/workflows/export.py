@@ -46,7 +46,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     failed: list[tuple[str, str]] = []
     rows: list[SlideSummary] = []
     shapes: dict[str, tuple[Sequence[Polygon], float | None]] = {}
-    slides = project.slides()
+    slides = project.slides.all()
     stems = unique_stems([record.path for record in slides])
     said: list[Said] = []
     for number, record in enumerate(slides):
@@ -106,10 +106,10 @@ def _said_of(project: Project, slide: SlideRecord) -> list[Said]:
             person=record.person,
             time=record.updated,
         )
-        for record in project.finished_annotations()
+        for record in project.annotations.finished()
         if record.slide_id == slide.id
     ]
-    whole = project.slide_label(slide.id)
+    whole = project.slides.get(slide.id).given_label
     if whole is None:
         return regions
     on_slide = Said(slide.name, "slide", slide.extent, whole.label, None, "", False, False, whole.person, whole.created)
@@ -121,7 +121,7 @@ def _row(project: Project, record: SlideRecord, found: SlideMask) -> SlideSummar
         slide=record.name,
         status="predicted",
         message="" if record.mpp else "its resolution is unknown",
-        model=project.current_card().name,
+        model=project.models.current_card().name,
         mpp=record.mpp,
         probabilities=record.predicted,
         tissue_area_px=record.tissue_px,

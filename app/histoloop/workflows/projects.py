@@ -40,8 +40,8 @@ def create_project(folder: Path, *, name: str, model: str | Path) -> Project:
     if not (folder / DATABASE).exists():
         _copy_model(source, folder / "models" / source.name)
     project = Project.create(folder, name=name, scheme=card.scheme)
-    record = project.add_model(source.name, hash=digest, parent=None, round=0)
-    project.make_current(record.id)
+    record = project.models.add(source.name, hash=digest, parent=None, round=0)
+    project.models.make_current(record.id)
     return project
 
 
@@ -61,7 +61,7 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
     `mpp` is used for slides that do not state their resolution.
     """
     files = find_slides(paths)
-    known = {record.path for record in project.slides()}
+    known = {record.path for record in project.slides.all()}
     added: list[int] = []
     repeated: list[Path] = []
     failed: list[tuple[Path, str]] = []
@@ -84,7 +84,7 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
 def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
     with open_slide(path) as slide:
         thumbnail = slide.thumbnail(THUMBNAIL_PX)  # also proves that pixels can be decoded
-        record = project.add_slide(
+        record = project.slides.add(
             path, width=slide.width, height=slide.height, mpp=slide.mpp or mpp, vendor=slide.vendor
         )
     save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(thumbnail))
@@ -94,7 +94,5 @@ def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
 def opened_project(folder: Path) -> Project:
     """Open a project and look for slides that moved along with it; ProjectError when it cannot be opened."""
     project = Project.open(folder)
-    missing = [record for record in project.slides() if not record.path.exists()]
-    if missing:
-        project.find_moved(folder)
+    project.slides.find_moved(folder)
     return project

@@ -12,7 +12,6 @@ from scipy.stats import hypergeom
 
 from histoloop.acquisition.propagation import (
     capped_k,
-    colour_distance,
     colour_histograms,
     distance_matrix,
     nearest_annotated,
@@ -33,6 +32,10 @@ def pixels(planes_CHW: list[list[list[float]]]) -> NDArray[np.uint8]:
 
 ONE = pixels([[[0.1, 0.3], [0.6, 0.9]], [[0.1, 0.1], [0.3, 0.3]], [[0.9, 0.9], [0.9, 0.6]]])
 OTHER = pixels([[[0.1, 0.1], [0.6, 0.3]], [[0.6, 0.6], [0.9, 0.9]], [[0.9, 0.6], [0.9, 0.9]]])
+
+
+def colour_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(distance_matrix(np.stack([one, other]), ["a", "a"])[0, 1])
 
 
 def test_the_colour_distance_is_the_sum_of_the_planes_divergences() -> None:

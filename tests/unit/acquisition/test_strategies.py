@@ -1,140 +1,40 @@
+"""All strategies together: what is listed, in which order, and what a user reads of them."""
+
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from histoloop.acquisition.coreset import CoverDistance, k_center_greedy
-from histoloop.acquisition.strategies import STRATEGIES, Needs, mix_random, random_scores, select, select_setwise
+import histoloop.acquisition
+from histoloop.acquisition.strategies import STRATEGIES, reason_of
+from histoloop.acquisition.strategies.at_random import RANDOM, random_scores
+from histoloop.acquisition.strategy import Facts, Inputs, Needed
+from histoloop.language import speak
+from histoloop.progress import finish
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
 
-def test_random_scores_follow_their_seed() -> None:
-    assert np.array_equal(random_scores(5, seed=1), random_scores(5, seed=1))
-    assert not np.array_equal(random_scores(5, seed=1), random_scores(5, seed=2))
+@dataclass(frozen=True)
+class Query:
+    strategy: str
+    evidence: Facts = field(default_factory=dict)
 
 
-def test_classes_get_equal_numbers_best_first() -> None:
-    scores = np.array([0.9, 0.8, 0.7, 0.1, 0.2])
-    assert select(scores, ["a", "a", "a", "b", "b"], count=4) == [0, 4, 1, 3]
+@pytest.fixture
+def english() -> Iterator[None]:
+    yield
+    speak("en")
 
 
-def test_a_class_that_is_used_up_leaves_its_turns_to_the_others() -> None:
-    assert select(np.array([3.0, 2.0, 1.0, 9.0]), ["a", "a", "a", "b"], count=4) == [3, 0, 1, 2]
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from("abc")), max_size=20), st.integers(1, 25))
-def test_no_region_is_picked_twice_and_none_is_missing(pool: list[tuple[float, str]], count: int) -> None:
-    picks = select(np.array([score for score, _ in pool]), [name for _, name in pool], count=count)
-    assert len(picks) == len(set(picks)) == min(count, len(pool))
-
-
-def test_what_overlaps_a_better_region_is_passed_over() -> None:
-    picks = select(
-        np.array([3.0, 2.0, 1.0]), ["a", "b", "a"], count=3, overlap=lambda one, other: {one, other} == {0, 1}
-    )
-    assert picks == [0, 2]
-
-
-def test_ties_go_to_the_lowest_index() -> None:
-    assert select(np.zeros(3), ["a", "a", "a"], count=2) == [0, 1]
-
-
-# --- scores that change with every pick -------------------------------------------------------------------------------
-
-
-LINE = np.array([[0.0], [1.0], [2.0], [9.0], [10.0]])
-
-
-def test_picks_that_change_the_scores_follow_classes_and_overlaps_too() -> None:
-    farthest = CoverDistance(np.array([[0.0]]), LINE)
-    picks = select_setwise(farthest, ["a", "a", "b", "b", "b"], count=4, overlap=lambda one, two: {one, two} == {3, 4})
-    assert [pick.index for pick in picks] == [4, 1, 2, 0]
-    assert [pick.score for pick in picks] == [10, 1, 1, 0]
-
-
-@given(st.lists(st.floats(-9, 9), min_size=1, max_size=9), st.integers(1, 9))
-@settings(deadline=None, max_examples=25)
-def test_in_a_single_class_the_picks_are_those_of_k_center_greedy(places: list[float], count: int) -> None:
-    pool, nothing = np.array(places)[:, np.newaxis], np.zeros((0, 1))
-    picks = select_setwise(CoverDistance(nothing, pool), ["a"] * len(pool), count=count)
-    assert [pick.index for pick in picks] == k_center_greedy(nothing, pool, count)
-
-
-@pytest.mark.parametrize("scores", [np.zeros(2), np.zeros(4), np.zeros((3, 1)), np.array([1.0, np.nan, 2.0])])
-def test_every_candidate_must_be_scored_exactly_once(scores: NDArray[np.float64]) -> None:
-    with pytest.raises(ValueError, match=r"scored once|no finite score"):
-        select(scores, ["a", "b", "c"], count=1)
-
-
-# --- protected candidates ---------------------------------------------------------------------------------------------
-
-
-def test_protected_regions_are_asked_about_only_when_all_others_are_used_up() -> None:
-    scores, classes = np.array([9.0, 8.0, 1.0, 2.0]), ["a", "a", "a", "b"]
-    assert select(scores, classes, count=2, protected=[0, 1]) == [3, 2]
-    assert select(scores, classes, count=4, protected=[0, 1]) == [3, 2, 0, 1]
-
-
-def test_a_class_that_got_less_before_catches_up_with_its_protected_regions() -> None:
-    assert select(np.array([9.0, 8.0, 7.0, 1.0]), ["a", "a", "a", "b"], count=3, protected=[2, 3]) == [0, 1, 3]
-
-
-# --- random questions among the others --------------------------------------------------------------------------------
-
-
-@given(
-    pool=st.integers(1, 20),
-    count=st.integers(0, 20),
-    share=st.sampled_from([0.0, 0.01, 0.25, 0.5, 1.0]),
-    seed=st.integers(0, 99),
-)
-@settings(deadline=None, max_examples=50)
-def test_a_share_of_the_questions_is_drawn_and_the_best_picks_are_kept(
-    pool: int, count: int, share: float, seed: int
-) -> None:
-    picks = list(range(pool))[::-1][:count]
-    mix = mix_random(picks, range(pool), share, seed)
-    assert len({*mix.chosen, *mix.drawn}) == len(mix.chosen) + len(mix.drawn) == len(picks)
-    assert list(mix.chosen) == [pick for pick in picks if pick not in mix.drawn][: len(mix.chosen)]
-    assert abs(len(mix.drawn) - share * len(picks)) <= 1
-    assert mix.drawn or share == 0 or len(picks) < 2
-    assert mix == mix_random(picks, range(pool), share, seed)
-
-
-def test_the_number_drawn_is_rounded_and_at_least_one_of_two() -> None:
-    drawn = [len(mix_random(range(count), range(50), 0.25, 0).drawn) for count in range(8)]
-    assert drawn == [0, 0, 1, 1, 1, 1, 2, 2]
-    assert mix_random([3, 2], range(9), 0, 0).chosen == (3, 2)
-
-
-def test_draws_come_evenly_from_the_whole_pool_picks_included() -> None:
-    counts = np.bincount([mix_random([0, 1], range(4), 0.5, seed).drawn[0] for seed in range(400)], minlength=4)
-    assert counts.min() > 70
-
-
-def test_picks_that_overlap_a_draw_are_left_out() -> None:
-    mix = mix_random([0, 1, 2, 3], range(4), 0.25, 1, overlap=lambda one, other: one // 2 == other // 2)
-    (drawn,) = mix.drawn
-    assert all(pick // 2 != drawn // 2 for pick in mix.chosen)
-
-
-def test_a_share_outside_zero_and_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="share"):
-        mix_random([0], [0], 1.2, 0)
-
-
-# --- what a user reads ------------------------------------------------------------------------------------------------
-
-
-def test_every_strategy_has_a_title_a_sentence_what_it_needs_and_a_source() -> None:
+def test_strategies_are_listed_in_their_order() -> None:
     assert list(STRATEGIES) == [
         "random",
         "entropy",
@@ -149,16 +49,93 @@ def test_every_strategy_has_a_title_a_sentence_what_it_needs_and_a_source() -> N
         "cod",
         "cod-softmax",
     ]
+    assert len({strategy.order for strategy in STRATEGIES.values()}) == len(STRATEGIES)
+
+
+def test_every_strategy_has_a_title_a_sentence_what_it_needs_and_a_source() -> None:
     assert len({strategy.title for strategy in STRATEGIES.values()}) == len(STRATEGIES)
     for name, strategy in STRATEGIES.items():
         assert strategy.name == name
         assert strategy.sentence.endswith(".")
-        assert strategy.needs in get_args(Needs)
+        assert strategy.needs.inputs in get_args(Needed)
         assert "section" in strategy.source
 
 
-def test_scores_need_no_torch() -> None:
-    modules = ("advice", "coreset", "learning_curve", "discrepancy", "propagation", "strategies", "svm", "uncertainty")
-    lines = [f"import histoloop.acquisition.{module}" for module in modules]
-    lines += ["import sys", "assert 'torch' not in sys.modules"]
+def test_only_what_maps_give_does_without_a_network_and_only_decoders_give_outputs_and_losses() -> None:
+    without_network = [name for name, strategy in STRATEGIES.items() if not strategy.needs.network]
+    assert without_network == ["random", "entropy", "least-confidence", "margin", "ratio"]
+    with_decoder = [name for name, strategy in STRATEGIES.items() if strategy.needs.decoder]
+    assert with_decoder == ["mc-dropout", "learned-loss", "cod", "cod-softmax"]
+    needed = {name: strategy.needs.annotated for name, strategy in STRATEGIES.items() if strategy.needs.annotated}
+    assert needed == {"vaal": 1, "svm-margin": 2, "learned-loss": 2}
+
+
+@pytest.mark.parametrize("code", ["en", "de", "fr"])
+def test_every_strategy_says_why_even_where_nothing_is_left_to_say_it_with(code: str, english: None) -> None:
+    speak(code)
+    for name in STRATEGIES:
+        sentence = reason_of(Query(name))
+        assert sentence.endswith(".")
+        assert "{" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("query", "english_text", "german", "french"),
+    [
+        (
+            Query("entropy", {"share": 0.57}),
+            "The model is unsure about 57% of this region.",
+            "Bei 57\N{NARROW NO-BREAK SPACE}% dieser Region ist das Modell unsicher.",
+            "Le modèle hésite sur 57\N{NARROW NO-BREAK SPACE}% de cette région.",
+        ),
+        (
+            Query("svm-margin", {"classes": ["benign", "my class"]}),
+            "By its looks it lies between benign and my class.",
+            "Dem Aussehen nach liegt sie zwischen benigne und my class.",
+            "D\N{RIGHT SINGLE QUOTATION MARK}après son aspect, elle se situe entre bénin et my class.",
+        ),
+    ],
+)
+def test_the_same_query_gives_its_reason_in_the_language_spoken(
+    query: Query, english_text: str, german: str, french: str, english: None
+) -> None:
+    assert reason_of(query) == english_text
+    speak("de")
+    assert reason_of(query) == german
+    speak("fr")
+    assert reason_of(query) == french
+
+
+def test_a_query_of_a_strategy_that_is_not_here_has_no_reason() -> None:
+    assert reason_of(Query("of a later version", {"share": 0.5})) == ""
+
+
+def test_random_scores_follow_their_seed() -> None:
+    assert np.array_equal(random_scores(5, seed=1), random_scores(5, seed=1))
+    assert not np.array_equal(random_scores(5, seed=1), random_scores(5, seed=2))
+
+
+class Five(Inputs):
+    """Five candidates of which nothing is known."""
+
+    count, seed = 5, 1
+
+
+def test_random_needs_nothing_but_a_seed() -> None:
+    assert np.array_equal(finish(RANDOM.score(Five()))([]), random_scores(5, seed=1))
+
+
+def test_what_a_provider_does_not_have_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match="probabilities are not provided"):
+        finish(STRATEGIES["entropy"].score(Five()))
+    for strategy in list(STRATEGIES.values())[1:]:
+        with pytest.raises(NotImplementedError, match="declare"):
+            finish(strategy.score(Five()))([])
+
+
+def test_scores_need_no_torch_and_no_optimiser_until_one_is_fitted() -> None:
+    modules = [found.name for found in pkgutil.walk_packages(histoloop.acquisition.__path__, "histoloop.acquisition.")]
+    assert "histoloop.acquisition.strategies.discrepancy" in modules
+    lines = [f"import {module}" for module in modules]
+    lines += ["import sys", "assert not {'torch', 'scipy.optimize'} & set(sys.modules)"]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

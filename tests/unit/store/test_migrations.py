@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from histoloop.errors import ProjectError
 from histoloop.geometry import Region
 from histoloop.store.planes import write_plane
 from histoloop.store.project import DATABASE, Project
+from histoloop.store.project_database import Database
 from histoloop.store.rows import scheme_to_json
 from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
 
@@ -86,18 +88,18 @@ def version_1(tmp_path, scheme):
 
 def test_slides_of_version_1_keep_their_labels_and_predictions(version_1):
     with Project.open(version_1) as project:
-        labelled, other = project.slides()
+        labelled, other = project.slides.all()
         assert (labelled.label, labelled.mpp, labelled.tissue_px) == ("malignant", 0.5, 7.0)
         assert labelled.predicted == {"benign": 0.25, "malignant": 0.75}
         assert other.label is None
-        said = project.slide_label(labelled.id)
+        said = project.slides.get(labelled.id).given_label
         assert (said.label, said.person, said.created) == ("malignant", "", WHEN)
-        assert project.slide_labels(other.id) == []
+        assert project.slides.label_history(other.id) == []
 
 
 def test_annotations_of_version_1_keep_masks_labels_sizes_and_what_is_held_out(version_1):
     with Project.open(version_1) as project:
-        records = project.annotations()
+        records = project.annotations.all()
         assert [record.id for record in records] == [1, 2, 3, 4, 5]
         assert [(record.label, record.size) for record in records] == [
             ("benign", 0.3), (None, None), ("malignant", None), ("benign", None), (None, None),
@@ -107,32 +109,36 @@ def test_annotations_of_version_1_keep_masks_labels_sizes_and_what_is_held_out(v
         first = records[0]
         assert (first.region, first.person, first.query_id) == (Region(20, 0, 12, 9), "Ada", 5)
         assert (first.created, first.updated, first.model_hash) == (WHEN, LATER, "abc")
-        assert project.load_mask(1)[0].all()
-        assert [record.id for record in project.training_annotations()] == [1, 2, 3]
-        assert [(said.label, said.size, said.person) for said in project.assessments(1)] == [("benign", 0.3, "Ada")]
-        assert project.query(5).status is QueryStatus.ANNOTATED
-        assert [record.annotations for record in project.rounds()] == [2]
+        assert project.annotations.load_mask(1)[0].all()
+        assert [record.id for record in project.annotations.with_mask()] == [1, 2, 3]
+        assert [(said.label, said.size, said.person) for said in project.annotations.assessments(1)] == [
+            ("benign", 0.3, "Ada")
+        ]
+        assert project.queries.get(5).status is QueryStatus.ANNOTATED
+        assert [record.annotations for record in project.rounds.all()] == [2]
 
 
 def test_a_draft_of_version_1_goes_on_with_its_strokes(version_1):
     with Project.open(version_1) as project:
-        draft = project.find_draft(1, Region(80, 0, 12, 9))
+        draft = project.drafts.find(1, Region(80, 0, 12, 9))
         assert (draft.id, draft.continues) == (4, 1)
-        mask, origin = project.load_mask(draft.id)
+        mask, origin = project.annotations.load_mask(draft.id)
         assert (mask == 2).sum() == (origin == Origin.HUMAN).sum() == 6
-        project.assess_annotation(draft.id, label="malignant", size=0.5)
-        done = project.finish_annotation(draft.id, AnnotationStatus.DONE)
+        project.drafts.assess(draft.id, label="malignant", size=0.5)
+        done = project.drafts.finish(draft.id, AnnotationStatus.DONE)
         assert (done.label, done.size, done.held_out) == ("malignant", 0.5, False)
-        later = project.add_annotation_without_mask(2, Region(0, 0, 5, 5), label="benign", size=None, person="Bo")
+        later = project.annotations.add(2, Region(0, 0, 5, 5), label="benign", size=None, person="Bo")
         assert later.id == 6
 
 
 def test_what_refers_to_an_annotation_still_does_and_foreign_keys_are_on(version_1):
     with Project.open(version_1) as project:
-        assert project._database.one("PRAGMA foreign_keys")[0] == 1
-        assert project._database.all("PRAGMA foreign_key_check") == []
-        with pytest.raises(ValueError, match="FOREIGN KEY"), project._database.transaction():
-            project._database.run("DELETE FROM annotation WHERE id = 4")
+        with pytest.raises(ValueError, match="FOREIGN KEY"):
+            project.models.add("x", hash="x", parent=77, round=1)
+        with closing(Database(version_1 / DATABASE)) as database:
+            assert database.all("PRAGMA foreign_key_check") == []
+            with pytest.raises(ValueError, match="FOREIGN KEY"), database.transaction():
+                database.run("DELETE FROM annotation WHERE id = 4")
 
 
 def test_the_copy_beside_a_migrated_database_is_the_old_one(version_1):
@@ -155,9 +161,87 @@ def test_a_project_that_refers_to_what_is_gone_is_refused_and_stays_as_it_was(ve
 
 
 def test_a_migrated_project_has_the_tables_of_a_new_one(version_1, project):
-    def tables(opened):
-        found = opened._database.all("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
-        return {row["name"]: " ".join(row["sql"].split()) for row in found}
+    def tables(folder):
+        with closing(sqlite3.connect(folder / DATABASE)) as database:
+            found = database.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+            return {name: " ".join(sql.split()) for name, sql in found}
 
-    with Project.open(version_1) as migrated:
-        assert tables(migrated) == tables(project)
+    Project.open(version_1).close()
+    assert tables(version_1) == tables(project.folder)
+
+
+# --- reasons of version 2 ---------------------------------------------------------------------------------------------
+
+
+APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
+
+
+@pytest.fixture
+def version_2(tmp_path):
+    """A project as version 2 wrote it, and what adds an open query by a strategy with a sentence to it."""
+    folder = tmp_path / "old"
+    for part in (folder, folder / "masks", folder / "maps", folder / "models"):
+        part.mkdir()
+    dump = Path(__file__).parent / "schemas" / "version-2.sql"
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        database.executescript(dump.read_text(encoding="utf-8"))
+
+    def add(strategy, reason):
+        with closing(sqlite3.connect(folder / DATABASE)) as database, database:
+            insert(
+                database, "query", id=6, slide_id=1, x=20, y=0, width=12, height=9, strategy=strategy, score=0.5,
+                round=1, reason=reason, class_name="", status="open", created=WHEN, updated=WHEN,
+            )  # fmt: skip
+            insert(
+                database, "slide", id=2, path="/slides/b a.svs", name="b a.svs", fingerprint="6-y", width=9, height=9,
+                mpp=0.5, vendor="aperio", tissue_px=None, added=WHEN,
+            )  # fmt: skip
+        return folder
+
+    return add
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reason", "evidence"),
+    [
+        ("random", "Drawn at random, so that the measurement stays fair.", {}),
+        ("entropy", "The model is unsure about 7% of this region.", {"share": 0.07}),
+        ("ratio", "The model is unsure about 100% of this region.", {"share": 1.0}),
+        ("margin", "Bei 57\N{NARROW NO-BREAK SPACE}% dieser Region ist das Modell unsicher.", {"share": 0.57}),
+        ("cod", "Le modèle a changé de réponse sur 0\N{NARROW NO-BREAK SPACE}% de cette région.", {"share": 0.0}),
+        ("mc-dropout", "What nobody can read, 50 percent, % of it.", {}),
+        ("learned-loss", "The model expects to be wrong here, judging by where it was wrong before.", {}),
+        ("k-center", "It looks unlike all that is annotated; a region of a.svs comes nearest.", {"beside": "a.svs"}),
+        ("vaal", "It looks unlike all that is annotated; a region of b a.svs comes nearest.", {"beside": "b a.svs"}),
+        ("k-center", "Sie sieht anders aus als alles Annotierte; am nächsten kommt eine Region von a.svs.",
+         {"beside": "a.svs"}),
+        ("vaal", f"Elle ne ressemble à rien ; une région de a.svs s{APOSTROPHE}en approche le plus.",
+         {"beside": "a.svs"}),
+        ("k-center", "It is the most typical region: nothing is annotated yet to compare with.", {}),
+        ("svm-margin", "By its looks it lies between malignant and benign.", {"classes": ["malignant", "benign"]}),
+        ("svm-margin", "Dem Aussehen nach liegt sie zwischen benign und malignant.",
+         {"classes": ["benign", "malignant"]}),
+        ("svm-margin", f"D{APOSTROPHE}après son aspect, elle se situe entre bénin et malin.", {}),
+        ("of another time", "Because of 5%.", {}),
+    ],
+)  # fmt: skip
+def test_what_a_sentence_of_version_2_says_is_kept_as_far_as_it_can_be_read(version_2, strategy, reason, evidence):
+    with Project.open(version_2(strategy, reason)) as project:
+        (query,) = project.queries.open()
+        assert query.evidence == evidence
+        assert (query.strategy, query.score, query.region) == (strategy, 0.5, Region(20, 0, 12, 9))
+        assert project.queries.get(5).evidence == {}
+
+
+def test_every_percentage_of_version_2_is_said_again_as_it_was(version_2):
+    folder = version_2("entropy", "The model is unsure about 0% of this region.")
+    with closing(sqlite3.connect(folder / DATABASE)) as database, database:
+        for percent in range(101):
+            database.execute(
+                "INSERT INTO query SELECT ?, slide_id, x, y, width, height, strategy, score, round, ?, class_name, "
+                "status, created, updated FROM query WHERE id = 6",
+                (100 + percent, f"The model is unsure about {percent}% of this region."),
+            )
+    with Project.open(folder) as project:
+        for percent in range(101):
+            assert f"{project.queries.get(100 + percent).evidence['share']:.0%}" == f"{percent}%"

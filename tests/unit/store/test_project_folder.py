@@ -29,15 +29,15 @@ def test_a_project_is_opened_with_the_name_and_classes_it_was_made_with(project,
 
 
 def test_a_project_has_folders_for_what_it_keeps(project):
-    assert project.masks_folder.is_dir()
-    assert project.maps_folder.is_dir()
-    assert project.models_folder.is_dir()
+    assert project.annotations.folder.is_dir()
+    assert project.maps.folder.is_dir()
+    assert project.models.folder.is_dir()
 
 
 def test_new_folders_have_names_that_nothing_uses(project):
-    assert not project.new_map_folder(1, 1).exists()
-    assert project.new_map_folder(1, 1) != project.new_map_folder(1, 1)
-    assert project.new_model_folder(1) != project.new_model_folder(1)
+    assert not project.maps.new_folder(1, 1).exists()
+    assert project.maps.new_folder(1, 1) != project.maps.new_folder(1, 1)
+    assert project.models.new_folder(1) != project.models.new_folder(1)
 
 
 def test_a_folder_with_a_project_takes_no_second_one(project, scheme):
@@ -70,7 +70,7 @@ def test_a_database_cut_short_is_refused(project):
     path = project.folder / DATABASE
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ProjectError):
-        Project.open(project.folder).slides()
+        Project.open(project.folder).slides.all()
 
 
 def test_the_database_of_something_else_is_refused_and_left_alone(tmp_path):
@@ -99,7 +99,7 @@ def test_an_older_schema_is_migrated_with_its_rows_and_a_copy_is_kept(project, s
     project.close()
     monkeypatch.setattr(module, "MIGRATIONS", (*MIGRATIONS, COLUMN))
     with Project.open(project.folder) as migrated:
-        assert [record.id for record in migrated.slides()] == [slide.id]
+        assert [record.id for record in migrated.slides.all()] == [slide.id]
     path = project.folder / DATABASE
     (copy,) = project.folder.glob(f"project-version-{len(MIGRATIONS)}-*.db")
     assert (version_of(path), version_of(copy)) == (len(MIGRATIONS) + 1, len(MIGRATIONS))
@@ -125,56 +125,64 @@ def test_a_migration_that_fails_leaves_the_old_schema(project, slide, monkeypatc
     assert version_of(path) == len(MIGRATIONS)
     assert "note" not in columns_of_slide(path)
     with Project.open(project.folder) as again:
-        assert again.slides() == [slide]
+        assert again.slides.all() == [slide]
 
 
 def test_two_may_have_a_project_open_and_see_what_the_other_wrote(project):
     with Project.open(project.folder) as other:
-        other.set_setting("brush", 12)
-        assert project.get_setting("brush") == 12
+        other.settings.set("brush", 12)
+        assert project.settings.get("brush") == 12
 
 
-def test_a_reader_is_not_held_up_by_a_writer(project):
-    with Project.open(project.folder) as other, other._database.transaction():
-        assert project.slides() == []
+@pytest.fixture
+def database(project):
+    """The database of the project, opened by another."""
+    with closing(module.Database(project.folder / DATABASE)) as database:
+        yield database
 
 
-def test_a_writer_that_waits_too_long_is_told_why(project, monkeypatch):
+def test_a_reader_is_not_held_up_by_a_writer(project, database):
+    with database.transaction():
+        assert project.slides.all() == []
+
+
+def test_a_writer_that_waits_too_long_is_told_why(project, database, monkeypatch):
     monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0.0)
     with (
         Project.open(project.folder) as other,
-        project._database.transaction(),
+        database.transaction(),
         pytest.raises(ProjectError, match="locked") as caught,
     ):
-        other.set_setting("brush", 12)
+        other.settings.set("brush", 12)
     assert "Another program" in caught.value.advice
 
 
-def test_an_error_undoes_the_whole_transaction(project):
+def test_an_error_undoes_the_whole_transaction(project, database):
     def fail():
-        with project._database.transaction():
-            project._database.insert("setting", key="a", value="1")
+        with database.transaction():
+            with database.transaction():
+                database.insert("setting", key="a", value="1")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    assert project.get_setting("a") is None
+    assert project.settings.get("a") is None
 
 
 @pytest.mark.parametrize("value", [None, True, 3, 0.5, "text", [1, "two"], {"a": {"b": [None]}}])
 def test_settings_keep_json_values(project, value):
-    project.set_setting("key", "earlier")
-    project.set_setting("key", value)
-    assert project.get_setting("key") == value
+    project.settings.set("key", "earlier")
+    project.settings.set("key", value)
+    assert project.settings.get("key") == value
 
 
 def test_a_setting_that_is_no_json_is_refused(project):
     with pytest.raises(TypeError):
-        project.set_setting("key", object())
-    assert project.get_setting("key") is None
+        project.settings.set("key", object())
+    assert project.settings.get("key") is None
 
 
-def test_commits_wait_for_the_disk(project):
-    assert project._database._pragma("synchronous") == 2
-    assert project._database.one("PRAGMA journal_mode")[0] == "wal"
-    assert project._database._pragma("foreign_keys") == 1
+def test_commits_wait_for_the_disk(database):
+    assert database.one("PRAGMA synchronous")[0] == 2
+    assert database.one("PRAGMA journal_mode")[0] == "wal"
+    assert database.one("PRAGMA foreign_keys")[0] == 1

@@ -39,14 +39,14 @@ def test_there_is_a_dump_of_every_schema_version() -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_project_of_a_released_version_opens_with_what_it_holds(version: int, tmp_path: Path) -> None:
     with Project.open(project_of(version, tmp_path / "old")) as project:
-        (slide,) = project.slides()
+        (slide,) = project.slides.all()
         assert (project.name, slide.name, slide.label, slide.mpp) == ("Colon", "a.svs", "malignant", 0.5)
         assert slide.predicted == {"benign": 0.25, "malignant": 0.75}
-        (record,) = project.annotations()
+        (record,) = project.annotations.all()
         assert (record.label, record.size, record.person, record.has_mask) == ("benign", 0.25, "Ada", True)
-        assert project.query(5).strategy == "entropy"
-        assert [row.number for row in project.rounds()] == [1]
-        assert project.get_setting("last slide") == 1
+        assert project.queries.get(5).strategy == "entropy"
+        assert [row.number for row in project.rounds.all()] == [1]
+        assert project.settings.get("last slide") == 1
     copies = [copy.name for copy in (tmp_path / "old").glob("project-version-*.db")]
     assert len(copies) == (0 if version == len(MIGRATIONS) else 1)
 

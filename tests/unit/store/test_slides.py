@@ -8,142 +8,169 @@ import pytest
 from histoloop.errors import ProjectError, SlideError
 from histoloop.geometry import Region
 from histoloop.store.fingerprint import fingerprint
-from histoloop.store.project import Project
+from histoloop.store.project import DATABASE, Project
 
 
 def test_a_slide_is_kept_by_reference_with_what_is_known_of_it(project, slide, tmp_path):
-    assert project.slides() == [slide]
+    assert project.slides.all() == [slide]
     assert slide.path == tmp_path / "a.svs"
     assert (slide.name, slide.width, slide.height, slide.mpp, slide.vendor) == ("a.svs", 1000, 800, 0.5, "aperio")
-    assert (slide.label, slide.predicted, slide.tissue_px, slide.found) == (None, None, None, True)
+    assert (slide.label, slide.predicted, slide.tissue_px, slide.exists()) == (None, None, None, True)
     assert slide.extent == Region(0, 0, 1000, 800)
     assert not list(project.folder.rglob("*.svs"))
 
 
+def test_slides_come_with_labels_and_predictions_in_one_query_and_no_file_is_looked_at(project, add_slide, request):
+    first, second = add_slide(project, "1.svs"), add_slide(project, "2.svs", b"other")
+    model = project.models.add("m", hash="h", parent=None, round=0, status="current")
+    project.predictions.add(first.id, model.id, {"benign": 0.9, "malignant": 0.1})
+    project.slides.set_label(second.id, "malignant", person="Ada")
+    watched = request.getfixturevalue("watched")
+    one, other = project.slides.all()
+    assert (one.label, one.predicted) == (None, {"benign": 0.9, "malignant": 0.1})
+    assert (other.label, other.given_label.person, other.predicted) == ("malignant", "Ada", None)
+    assert len(watched["sql"]) == 1
+    assert watched["paths"] == []
+
+
+def test_missing_slides_are_told_when_they_are_asked_for(project, slide, add_slide):
+    other = add_slide(project, "other.svs", b"other")
+    slide.path.unlink()
+    assert project.slides.missing() == [slide]
+    assert (slide.exists(), other.exists()) == (False, True)
+
+
+def test_no_slide_is_looked_at_when_a_project_is_opened_where_it_was(project, slide, request):
+    watched = request.getfixturevalue("watched")
+    Project.open(project.folder).close()
+    assert slide.path not in watched["paths"]
+    assert project.folder / DATABASE in watched["paths"]
+
+
 def test_a_slide_added_twice_is_one_slide(project, slide, add_slide):
     assert add_slide(project) == slide
-    assert len(project.slides()) == 1
+    assert len(project.slides.all()) == 1
 
 
 def test_two_files_of_the_same_content_are_two_slides(project, slide, add_slide):
     assert add_slide(project, "copy.svs").id != slide.id
-    assert len(project.slides()) == 2
+    assert len(project.slides.all()) == 2
 
 
 def test_a_file_that_cannot_be_read_is_refused(project, tmp_path):
     with pytest.raises(SlideError, match=r"missing\.svs"):
-        project.add_slide(tmp_path / "missing.svs", width=1, height=1, mpp=None, vendor="")
-    assert project.slides() == []
+        project.slides.add(tmp_path / "missing.svs", width=1, height=1, mpp=None, vendor="")
+    assert project.slides.all() == []
 
 
 def test_another_slide_under_the_path_of_a_known_one_is_refused(project, slide, add_slide):
     with pytest.raises(ProjectError, match="content differs"):
         add_slide(project, content=b"other pixels")
-    assert project.slides() == [slide]
+    assert project.slides.all() == [slide]
 
 
 def test_a_removed_slide_takes_its_annotations_along_and_brings_them_back(project, slide, start, add_slide):
     draft = start()
-    project.remove_slide(slide.id)
-    assert project.slides() == []
-    assert project.annotations() == []
+    project.slides.remove(slide.id)
+    assert project.slides.all() == []
+    assert project.annotations.all() == []
     with pytest.raises(ValueError, match="id"):
-        project.slide(slide.id)
+        project.slides.get(slide.id)
 
     assert add_slide(project) == slide
-    assert project.annotations() == [draft]
+    assert project.annotations.all() == [draft]
 
 
 def test_what_a_person_says_of_a_slide_is_kept(project, slide):
-    project.set_mpp(slide.id, 0.25)
-    project.set_slide_label(slide.id, "malignant", person="Ada")
-    project.set_tissue(slide.id, 1600.0)
+    project.slides.set_mpp(slide.id, 0.25)
+    project.slides.set_label(slide.id, "malignant", person="Ada")
+    project.slides.set_tissue(slide.id, 1600.0)
     with Project.open(project.folder) as again:
-        record = again.slide(slide.id)
+        record = again.slides.get(slide.id)
     assert (record.mpp, record.label, record.tissue_px) == (0.25, "malignant", 1600.0)
 
 
 def test_a_label_is_kept_with_person_and_time(project, slide):
-    assert project.slide_label(slide.id) is None
-    project.set_slide_label(slide.id, "benign", person="Ada")
-    said = project.slide_label(slide.id)
+    assert slide.given_label is None
+    project.slides.set_label(slide.id, "benign", person="Ada")
+    said = project.slides.get(slide.id).given_label
     assert (said.label, said.person) == ("benign", "Ada")
     assert datetime.fromisoformat(said.created).tzinfo is UTC
 
 
 def test_a_label_can_be_taken_back_and_what_was_said_before_is_kept(project, slide):
-    project.set_slide_label(slide.id, "benign", person="Ada")
-    project.set_slide_label(slide.id, "malignant", person="Bo")
-    project.set_slide_label(slide.id, None, person="Cy")
-    assert project.slide(slide.id).label is None
-    assert project.slide_label(slide.id) is None
-    history = [(said.label, said.person) for said in project.slide_labels(slide.id)]
+    project.slides.set_label(slide.id, "benign", person="Ada")
+    project.slides.set_label(slide.id, "malignant", person="Bo")
+    project.slides.set_label(slide.id, None, person="Cy")
+    assert project.slides.get(slide.id).label is None
+    assert project.slides.get(slide.id).given_label is None
+    history = [(said.label, said.person) for said in project.slides.label_history(slide.id)]
     assert history == [("benign", "Ada"), ("malignant", "Bo"), (None, "Cy")]
 
 
 def test_what_a_person_says_is_not_what_the_model_predicts(project, slide):
-    model = project.add_model("m", hash="h", parent=None, round=0, status="current")
-    project.set_prediction(slide.id, model.id, {"benign": 0.9, "malignant": 0.1})
-    project.set_slide_label(slide.id, "malignant", person="Ada")
-    record = project.slide(slide.id)
+    model = project.models.add("m", hash="h", parent=None, round=0, status="current")
+    project.predictions.add(slide.id, model.id, {"benign": 0.9, "malignant": 0.1})
+    project.slides.set_label(slide.id, "malignant", person="Ada")
+    record = project.slides.get(slide.id)
     assert (record.label, record.predicted) == ("malignant", {"benign": 0.9, "malignant": 0.1})
 
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, float("nan")])
 def test_an_impossible_mpp_is_refused(project, slide, mpp):
     with pytest.raises(ValueError, match="mpp"):
-        project.set_mpp(slide.id, mpp)
+        project.slides.set_mpp(slide.id, mpp)
 
 
 def test_a_label_outside_the_scheme_is_refused(project, slide):
     with pytest.raises(ValueError, match="benign, malignant"):
-        project.set_slide_label(slide.id, "sarcoma", person="Ada")
+        project.slides.set_label(slide.id, "sarcoma", person="Ada")
 
 
 def test_nothing_is_said_of_a_slide_that_is_not_there(project):
     with pytest.raises(ValueError, match="99"):
-        project.set_slide_label(99, "benign", person="Ada")
+        project.slides.set_label(99, "benign", person="Ada")
 
 
 def test_a_moved_slide_is_found_by_its_content(project, slide, tmp_path):
     (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
     moved = slide.path.rename(tmp_path / "elsewhere" / "deep" / "renamed.svs")
-    assert not project.slide(slide.id).found
+    assert not project.slides.get(slide.id).exists()
 
-    (found,) = project.find_moved(tmp_path / "elsewhere")
+    (found,) = project.slides.find_moved(tmp_path / "elsewhere")
 
-    assert (found.id, found.path, found.name, found.found) == (slide.id, moved, "renamed.svs", True)
+    assert (found.id, found.path, found.name, found.exists()) == (slide.id, moved, "renamed.svs", True)
 
 
 def test_a_slide_of_other_content_is_not_taken_for_the_moved_one(project, slide, tmp_path):
     slide.path.unlink()
     (tmp_path / "a.svs.bak").write_bytes(b"PIXELS")
-    assert project.find_moved(tmp_path) == []
-    assert not project.slide(slide.id).found
+    assert project.slides.find_moved(tmp_path) == []
+    assert not project.slides.get(slide.id).exists()
 
 
 def test_slides_that_are_where_they_were_are_not_looked_for(project, slide, tmp_path):
     (tmp_path / "new").mkdir()
     shutil.copy(slide.path, tmp_path / "new")
-    assert project.find_moved(tmp_path / "new") == []
+    assert project.slides.find_moved(tmp_path / "new") == []
 
 
 def test_a_moved_slide_that_is_added_again_stays_the_same_slide(project, slide, tmp_path):
     moved = slide.path.rename(tmp_path / "b.svs")
-    record = project.add_slide(moved, width=1000, height=800, mpp=0.5, vendor="aperio")
+    record = project.slides.add(moved, width=1000, height=800, mpp=0.5, vendor="aperio")
     assert (record.id, record.path) == (slide.id, moved)
 
 
 def test_a_slide_is_relocated_to_a_file_of_the_same_content(project, slide, tmp_path):
     moved = slide.path.rename(tmp_path / "b.svs")
-    assert project.relocate(slide.id, moved).path == moved
+    assert project.slides.relocate(slide.id, moved).path == moved
 
 
 def test_a_slide_is_not_relocated_to_another_slides_file(project, slide, tmp_path):
     (tmp_path / "b.svs").write_bytes(b"other")
     with pytest.raises(ProjectError, match="content differs"):
-        project.relocate(slide.id, tmp_path / "b.svs")
-    assert project.slide(slide.id) == slide
+        project.slides.relocate(slide.id, tmp_path / "b.svs")
+    assert project.slides.get(slide.id) == slide
 
 
 def test_slides_that_move_together_with_the_project_are_found(project, add_slide, tmp_path):
@@ -154,9 +181,9 @@ def test_slides_that_move_together_with_the_project_are_found(project, add_slide
     shutil.move(tmp_path / "slides", tmp_path / "moved")
 
     with Project.open(tmp_path / "moved" / "project") as again:
-        (record,) = again.slides()
+        (record,) = again.slides.all()
 
-    assert record.found
+    assert record.exists()
     assert record.path == tmp_path / "moved" / "slides" / "a.svs"
 
 
@@ -167,7 +194,7 @@ def test_another_slide_in_the_same_relative_place_is_not_taken(project, slide, t
     shutil.move(tmp_path / "project", tmp_path / "moved")
     (tmp_path / "moved" / "a.svs").write_bytes(b"PIXELS")
     with Project.open(tmp_path / "moved" / "project") as again:
-        assert not again.slide(slide.id).found
+        assert not again.slides.get(slide.id).exists()
 
 
 def test_a_fingerprint_is_over_size_beginning_and_end(tmp_path):
@@ -199,14 +226,14 @@ def test_a_mirax_fingerprint_knows_the_slide_in_its_folder(tmp_path):
 
 
 def test_another_resolution_makes_maps_and_predictions_of_the_old_one_void(project, slide):
-    model = project.add_model("m", hash="h", parent=None, round=0, status="current")
-    folder = project.new_map_folder(slide.id, model.id)
+    model = project.models.add("m", hash="h", parent=None, round=0, status="current")
+    folder = project.maps.new_folder(slide.id, model.id)
     folder.mkdir()
-    project.add_map(slide.id, model.id, folder.name)
-    project.set_prediction(slide.id, model.id, {"benign": 1.0})
-    project.set_mpp(slide.id, slide.mpp)
-    assert project.map_folder(slide.id) == folder
-    project.set_mpp(slide.id, 2 * slide.mpp)
-    assert project.map_folder(slide.id) is None
-    assert project.slide(slide.id).predicted is None
+    project.maps.add(slide.id, model.id, folder.name)
+    project.predictions.add(slide.id, model.id, {"benign": 1.0})
+    project.slides.set_mpp(slide.id, slide.mpp)
+    assert project.maps.find(slide.id) == folder
+    project.slides.set_mpp(slide.id, 2 * slide.mpp)
+    assert project.maps.find(slide.id) is None
+    assert project.slides.get(slide.id).predicted is None
     assert folder.is_dir()  # nothing is deleted

@@ -91,10 +91,10 @@ def add_slide(tmp_path: Path, project: Project, paint_tissue: Callable[..., Path
     """Add a picture of tissue to the project."""
 
     def add(name: str = "a.png", *, mpp: float | None = 0.5, **options: Any) -> SlideRecord:
-        path = paint_tissue(tmp_path / "slides" / name, seed=len(project.slides()), **options)
+        path = paint_tissue(tmp_path / "slides" / name, seed=len(project.slides.all()), **options)
         with Image.open(path) as picture:
             width, height = picture.size
-        return project.add_slide(path, width=width, height=height, mpp=mpp, vendor="picture")
+        return project.slides.add(path, width=width, height=height, mpp=mpp, vendor="picture")
 
     return add
 
@@ -115,8 +115,8 @@ def add_map(project: Project) -> Callable[..., Path]:
         downsample: float = 1.0,
         model_id: int | None = None,
     ) -> Path:
-        model = project.current_model() if model_id is None else project.model(model_id)
-        folder = project.new_map_folder(slide.id, model.id)
+        model = project.models.current() if model_id is None else project.models.get(model_id)
+        folder = project.maps.new_folder(slide.id, model.id)
         names = project.scheme.label_names
         with MapWriter(
             folder,
@@ -138,7 +138,7 @@ def add_map(project: Project) -> Callable[..., Path]:
             else:
                 cells = labels
             writer.write(Window(0, 0, whole.shape[1], whole.shape[0]), whole, cells)
-        project.add_map(slide.id, model.id, folder.name)
+        project.maps.add(slide.id, model.id, folder.name)
         return folder
 
     return add

@@ -35,7 +35,7 @@ def slide(add_slide: Callable[..., SlideRecord]) -> SlideRecord:
 
 @pytest.fixture
 def query(project: Project, slide: SlideRecord) -> QueryRecord:
-    (record,) = project.add_queries([NewQuery(slide.id, REGION, "entropy", 0.6, 1, "Unsure.", "benign")])
+    (record,) = project.queries.add([NewQuery(slide.id, REGION, "entropy", 0.6, 1, {}, "benign")])
     return record
 
 
@@ -64,7 +64,7 @@ def two_classes(region: Region = REGION) -> Mask:
 
 def test_before_a_prediction_a_region_starts_empty_and_names_no_model(project: Project, slide: SlideRecord) -> None:
     record = begun(project, slide)
-    mask, origin = project.load_mask(record.id)
+    mask, origin = project.annotations.load_mask(record.id)
     assert mask.shape == (30, 40)
     assert not mask.any()
     assert (origin == Origin.UNTOUCHED).all()
@@ -79,12 +79,12 @@ def test_a_region_starts_from_the_mask_of_the_map_and_names_its_model(
     foreground[15:25, 30:200] = 0.9
     add_map(slide, foreground, labels="malignant")
     record = begun(project, slide)
-    mask, origin = project.load_mask(record.id)
+    mask, origin = project.annotations.load_mask(record.id)
     expected = np.zeros((30, 40), np.uint8)
     expected[5:15, 10:] = 2
     assert np.array_equal(mask, expected)
     assert (origin == Origin.UNTOUCHED).all()
-    assert record.model_hash == project.current_model().hash
+    assert record.model_hash == project.models.current().hash
 
 
 def test_the_starting_mask_has_level_0_pixels_whatever_the_map_has(
@@ -98,7 +98,7 @@ def test_the_starting_mask_has_level_0_pixels_whatever_the_map_has(
     assert np.array_equal(np.unique(mask), [0, 1])
     assert not mask[:, :18].any()
     assert mask[:, 22:].all()
-    assert model_hash == project.current_model().hash
+    assert model_hash == project.models.current().hash
 
 
 @pytest.mark.parametrize(("threshold", "value"), [(0.5, 1), (0.7, 0)])
@@ -110,9 +110,9 @@ def test_the_starting_mask_is_cut_at_the_threshold_of_the_model(
     threshold: float,
     value: int,
 ) -> None:
-    make_model(project.models_folder / "other", threshold=threshold)
-    model = project.add_model("other", hash="other", parent=None, round=1)
-    project.make_current(model.id)
+    make_model(project.models.folder / "other", threshold=threshold)
+    model = project.models.add("other", hash="other", parent=None, round=1)
+    project.models.make_current(model.id)
     add_map(slide, 0.6)
     mask, _hash = starting_mask(project, slide.id, REGION)
     assert (mask == value).all()
@@ -121,7 +121,7 @@ def test_the_starting_mask_is_cut_at_the_threshold_of_the_model(
 def test_maps_of_a_model_that_is_not_current_are_not_started_from(
     project: Project, slide: SlideRecord, add_map: Callable[..., Path]
 ) -> None:
-    candidate = project.add_model("candidate", hash="candidate", parent=None, round=1)
+    candidate = project.models.add("candidate", hash="candidate", parent=None, round=1)
     add_map(slide, 1.0, model_id=candidate.id)
     mask, model_hash = starting_mask(project, slide.id, REGION)
     assert not mask.any()
@@ -132,24 +132,24 @@ def test_a_draft_is_resumed_with_what_was_painted(
     project: Project, slide: SlideRecord, add_map: Callable[..., Path]
 ) -> None:
     first = begun(project, slide)
-    project.append_patch(first.id, painted())
+    project.drafts.append_patch(first.id, painted())
     add_map(slide, 1.0)  # a prediction meanwhile does not paint over it
     again = begun(project, slide, person="Bo")
     assert again.id == first.id
     assert again.person == "Ada"
-    mask, origin = project.load_mask(again.id)
+    mask, origin = project.annotations.load_mask(again.id)
     assert (mask == 2).sum() == 30
     assert not (mask == 1).any()
     assert (origin == Origin.HUMAN).sum() == 30
-    assert len(project.annotations()) == 1
+    assert len(project.annotations.all()) == 1
 
 
 def test_a_draft_is_resumed_after_the_project_was_closed_and_opened(project: Project, slide: SlideRecord) -> None:
     first = begun(project, slide)
-    project.append_patch(first.id, painted())
+    project.drafts.append_patch(first.id, painted())
     with Project.open(project.folder) as again:
         assert begun(again, slide).id == first.id
-        assert (again.load_mask(first.id)[0] == 2).sum() == 30
+        assert (again.annotations.load_mask(first.id)[0] == 2).sum() == 30
 
 
 def test_another_region_is_another_annotation(project: Project, slide: SlideRecord) -> None:
@@ -170,20 +170,20 @@ def test_the_same_region_of_another_slide_is_another_annotation(
 
 def test_a_finished_region_is_reopened_with_what_was_painted(project: Project, slide: SlideRecord) -> None:
     first = begun(project, slide)
-    project.append_patch(first.id, painted())
+    project.drafts.append_patch(first.id, painted())
     finish(project, first.id, label="malignant")
     again = begun(project, slide)
     assert again.id != first.id
     assert (again.status, again.continues, again.label) == (AnnotationStatus.DRAFT, first.id, "malignant")
-    assert np.array_equal(project.load_mask(again.id)[0], project.load_mask(first.id)[0])
-    assert (project.load_mask(again.id)[0] == 2).sum() == 30
+    assert np.array_equal(project.annotations.load_mask(again.id)[0], project.annotations.load_mask(first.id)[0])
+    assert (project.annotations.load_mask(again.id)[0] == 2).sum() == 30
 
 
 def test_a_reopened_region_is_resumed_and_not_reopened_again(project: Project, slide: SlideRecord) -> None:
     finish(project, begun(project, slide).id)
     again = begun(project, slide)
     assert begun(project, slide).id == again.id
-    assert len(project.annotations()) == 2
+    assert len(project.annotations.all()) == 2
 
 
 def test_an_annotation_knows_the_query_it_answers(project: Project, slide: SlideRecord, query: QueryRecord) -> None:
@@ -198,15 +198,15 @@ def test_finishing_accepts_what_nobody_painted_and_takes_the_query_off_the_queue
     project: Project, slide: SlideRecord, query: QueryRecord
 ) -> None:
     draft = begun(project, slide, query_id=query.id)
-    project.append_patch(draft.id, painted())
+    project.drafts.append_patch(draft.id, painted())
     done = finish(project, draft.id, label="benign")
     assert (done.id, done.status, done.label) == (draft.id, AnnotationStatus.DONE, "benign")
-    _mask, origin = project.load_mask(draft.id)
+    _mask, origin = project.annotations.load_mask(draft.id)
     assert np.unique(origin).tolist() == [Origin.ACCEPTED, Origin.HUMAN]
     assert (origin == Origin.HUMAN).sum() == 30
-    assert project.query(query.id).status is QueryStatus.ANNOTATED
-    assert project.queries() == []
-    assert [record.id for record in project.training_annotations()] == [draft.id]
+    assert project.queries.get(query.id).status is QueryStatus.ANNOTATED
+    assert project.queries.open() == []
+    assert [record.id for record in project.annotations.with_mask()] == [draft.id]
 
 
 @pytest.mark.parametrize(("close", "status"), [(skip, QueryStatus.SKIPPED), (cannot_tell, QueryStatus.CANNOT_TELL)])
@@ -217,11 +217,11 @@ def test_a_query_that_nobody_answers_leaves_the_queue(
     close: Callable[[Project, int], None],
     status: QueryStatus,
 ) -> None:
-    (other,) = project.add_queries([NewQuery(slide.id, ELSEWHERE, "entropy", 0.5, 1, "Unsure.", "benign")])
+    (other,) = project.queries.add([NewQuery(slide.id, ELSEWHERE, "entropy", 0.5, 1, {}, "benign")])
     close(project, query.id)
-    assert project.query(query.id).status is status
-    assert [record.id for record in project.queries()] == [other.id]
-    assert project.training_annotations() == []
+    assert project.queries.get(query.id).status is status
+    assert [record.id for record in project.queries.open()] == [other.id]
+    assert project.annotations.with_mask() == []
 
 
 # --- masks from files -------------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_label_and_size_can_be_brought_along_without_a_mask(project: Project, qu
     record = brought(project, None, query_id=query.id, label="malignant", size=0.4)
     assert (record.status, record.region, record.query_id) == (AnnotationStatus.DONE, REGION, query.id)
     assert (record.label, record.size, record.has_mask, record.person) == ("malignant", 0.4, False, "Bo")
-    assert project.query(query.id).status is QueryStatus.ANNOTATED
+    assert project.queries.get(query.id).status is QueryStatus.ANNOTATED
 
 
 def test_nothing_to_bring_along_is_refused(project: Project, query: QueryRecord) -> None:
@@ -249,7 +249,7 @@ def test_what_is_not_brought_along_stays_as_it_was_said_and_a_new_mask_says_its_
     assert (masked.label, masked.size, masked.has_mask) == ("malignant", None, True)
     again = brought(project, None, query_id=query.id, label="benign")
     assert (again.label, again.has_mask) == ("benign", True)
-    assert np.array_equal(project.load_mask(again.id)[0], two_classes())
+    assert np.array_equal(project.annotations.load_mask(again.id)[0], two_classes())
 
 
 def test_a_region_done_with_label_and_size_goes_on_from_them_and_the_models_mask(
@@ -260,17 +260,17 @@ def test_a_region_done_with_label_and_size_goes_on_from_them_and_the_models_mask
     finish(project, first.id, label="benign", size=0.2, with_mask=False)
     again = begun(project, slide)
     assert (again.label, again.size, again.continues) == ("benign", 0.2, first.id)
-    assert project.load_mask(again.id)[0].all()
+    assert project.annotations.load_mask(again.id)[0].all()
 
 
 def test_a_slide_is_labelled_by_its_name(project: Project, slide: SlideRecord) -> None:
     assert label_slide(project, slide_name="a", label="malignant", person="Bo").label == "malignant"
-    assert project.slide_label(slide.id).person == "Bo"
+    assert project.slides.get(slide.id).given_label.person == "Bo"
     with pytest.raises(DataError, match="no label 'sarcoma'"):
         label_slide(project, slide_name="a", label="sarcoma", person="Bo")
     with pytest.raises(ProjectError, match="No slides are called"):
         label_slide(project, slide_name="z", label="benign", person="Bo")
-    assert project.annotations() == []
+    assert project.annotations.all() == []
 
 
 def brought(project: Project, mask_file: Path | None, **options: Any) -> AnnotationRecord:
@@ -283,10 +283,10 @@ def test_a_picture_becomes_the_finished_annotation_of_a_query(
     record = brought(project, picture(tmp_path / "m.png", two_classes()), query_id=query.id, label="malignant")
     assert (record.status, record.region, record.query_id) == (AnnotationStatus.DONE, REGION, query.id)
     assert (record.person, record.label, record.model_hash) == ("Bo", "malignant", None)
-    mask, origin = project.load_mask(record.id)
+    mask, origin = project.annotations.load_mask(record.id)
     assert np.array_equal(mask, two_classes())
     assert (origin == Origin.HUMAN).all()
-    assert project.query(query.id).status is QueryStatus.ANNOTATED
+    assert project.queries.get(query.id).status is QueryStatus.ANNOTATED
 
 
 @pytest.mark.parametrize("name", ["m.geojson", "m.JSON"])
@@ -303,7 +303,7 @@ def test_geojson_in_slide_pixels_becomes_the_annotation_of_a_region(
     record = brought(project, tmp_path / name, slide_name=slide.name, region=REGION)
     expected = np.zeros((30, 40), np.uint8)
     expected[5:10, 10:30] = 2
-    mask, origin = project.load_mask(record.id)
+    mask, origin = project.annotations.load_mask(record.id)
     assert np.array_equal(mask, expected)
     assert (origin == Origin.HUMAN).all()
 
@@ -317,7 +317,7 @@ def test_without_a_region_the_mask_is_of_the_whole_slide_that_is_named(
     mask = two_classes(slide.extent)
     record = brought(project, picture(tmp_path / "m.png", mask), slide_name=name)
     assert (record.slide_id, record.region) == (slide.id, slide.extent)
-    assert np.array_equal(project.load_mask(record.id)[0], mask)
+    assert np.array_equal(project.annotations.load_mask(record.id)[0], mask)
 
 
 def test_a_mask_of_half_the_size_is_enlarged_without_new_values(
@@ -325,7 +325,7 @@ def test_a_mask_of_half_the_size_is_enlarged_without_new_values(
 ) -> None:
     small = two_classes(Region(0, 0, 20, 15))
     record = brought(project, picture(tmp_path / "m.png", small), query_id=query.id)
-    mask, _origin = project.load_mask(record.id)
+    mask, _origin = project.annotations.load_mask(record.id)
     assert np.array_equal(mask, small.repeat(2, axis=0).repeat(2, axis=1))
 
 
@@ -358,7 +358,7 @@ def test_with_a_mask_class_all_foreground_is_of_that_class(
     mask = np.where(two_classes() > 0, 77, 0).astype(np.uint8)
     mask[-1, -1] = 12
     record = brought(project, picture(tmp_path / "m.png", mask), query_id=query.id, mask_class="tumour")
-    assert np.array_equal(project.load_mask(record.id)[0], np.where(mask > 0, 2, 0))
+    assert np.array_equal(project.annotations.load_mask(record.id)[0], np.where(mask > 0, 2, 0))
 
 
 def test_a_mask_class_that_does_not_exist_is_refused_with_the_choices(
@@ -408,8 +408,8 @@ def test_a_mask_that_cannot_be_read_begins_no_annotation_and_leaves_the_query_op
         (tmp_path / name).write_bytes(b"neither")
     with pytest.raises(HistoLoopError, match=name.replace(".", r"\.")):
         brought(project, tmp_path / name, query_id=query.id)
-    assert project.annotations() == []
-    assert project.queries() == [query]
+    assert project.annotations.all() == []
+    assert project.queries.open() == [query]
 
 
 def test_a_mask_of_the_wrong_size_begins_no_annotation_and_leaves_the_query_open(
@@ -417,18 +417,18 @@ def test_a_mask_of_the_wrong_size_begins_no_annotation_and_leaves_the_query_open
 ) -> None:
     with pytest.raises(DataError):
         brought(project, picture(tmp_path / "m.png", np.ones((9, 9), np.uint8)), query_id=query.id)
-    assert project.annotations() == []
-    assert project.queries() == [query]
+    assert project.annotations.all() == []
+    assert project.queries.open() == [query]
 
 
 def test_what_is_reopened_is_the_newest_of_a_region(project: Project, slide: SlideRecord) -> None:
     finish(project, begun(project, slide).id)
     second = begun(project, slide, person="Bo")
-    project.append_patch(second.id, painted())
+    project.drafts.append_patch(second.id, painted())
     finish(project, second.id)
     third = begun(project, slide, person="Cy")
     assert (third.continues, third.person) == (second.id, "Cy")
-    assert project.load_mask(third.id)[0].sum() == painted().values.sum()
+    assert project.annotations.load_mask(third.id)[0].sum() == painted().values.sum()
 
 
 def test_a_draft_of_ones_own_choice_answers_the_query_that_is_asked_about_it_later(
@@ -437,7 +437,7 @@ def test_a_draft_of_ones_own_choice_answers_the_query_that_is_asked_about_it_lat
     draft = begun(project, slide)
     assert begun(project, slide, query_id=query.id).id == draft.id
     finish(project, draft.id)
-    assert project.query(query.id).status is QueryStatus.ANNOTATED
+    assert project.queries.get(query.id).status is QueryStatus.ANNOTATED
 
 
 def test_an_unknown_label_is_refused_and_leaves_nothing_behind(
@@ -446,4 +446,4 @@ def test_an_unknown_label_is_refused_and_leaves_nothing_behind(
     file = picture(tmp_path / "mask.png", two_classes())
     with pytest.raises(DataError, match=r"nonsense.*Name one of benign"):
         import_annotation(project, mask_file=file, slide_name=slide.name, region=REGION, label="nonsense", person="Ada")
-    assert project.annotations() == []
+    assert project.annotations.all() == []

@@ -94,10 +94,8 @@ def test_what_people_painted_is_exported_on_top_of_the_prediction(
 ) -> None:
     region = Region(80, 40, 40, 40)
     painted = np.full((40, 40), 2, np.uint8)
-    draft = project.start_annotation(
-        slide.id, region, mask=painted, origin_model=None, person="Ada", origin=Origin.HUMAN
-    )
-    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+    draft = project.drafts.start(slide.id, region, mask=painted, origin_model=None, person="Ada", origin=Origin.HUMAN)
+    project.drafts.finish(draft.id, AnnotationStatus.DONE)
     exported(project, tmp_path)
     expected = gland_mask()
     expected[40:80, 80:120] = 2
@@ -126,7 +124,7 @@ def test_slides_of_one_name_get_files_of_their_own(
         add_map(add_slide(name), value)
     report = exported(project, tmp_path / "out")
     assert len(set(report.files)) == len(report.files) == 3 * 3 + 3
-    place = project.slides()[1].path.parent.name
+    place = project.slides.all()[1].path.parent.name
     assert not read_mask(tmp_path / "out" / "a-mask.png").any()
     assert read_mask(tmp_path / "out" / f"{place}-a-mask.png").all()
     assert (tmp_path / "out" / "b.geojson").is_file()
@@ -153,8 +151,8 @@ def test_files_of_an_earlier_export_are_replaced_and_others_stay(project: Projec
 
 
 def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
-    project.set_prediction(slide.id, project.current_model().id, {"benign": 0.75, "malignant": 0.25})
-    project.set_tissue(slide.id, 10_000.0)
+    project.predictions.add(slide.id, project.models.current().id, {"benign": 0.75, "malignant": 0.25})
+    project.slides.set_tissue(slide.id, 10_000.0)
     exported(project, tmp_path)
     assert rows_of(tmp_path / "summary.csv") == [
         {
@@ -197,12 +195,12 @@ def test_without_a_resolution_nothing_is_in_micrometres_and_the_summary_says_why
 def test_what_people_said_is_exported_with_person_and_place(
     project: Project, slide: SlideRecord, tmp_path: Path, scheme: ClassScheme
 ) -> None:
-    project.set_slide_label(slide.id, "malignant", person="Ada")
-    project.add_annotation_without_mask(slide.id, Region(4, 8, 20, 10), label="benign", size=0.35, person="Bo")
+    project.slides.set_label(slide.id, "malignant", person="Ada")
+    project.annotations.add(slide.id, Region(4, 8, 20, 10), label="benign", size=0.35, person="Bo")
     painted = np.zeros((10, 20), np.uint8)
     painted[:, :15] = 1
-    draft = project.start_annotation(slide.id, Region(100, 60, 20, 10), mask=painted, origin_model=None, person="Cy")
-    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+    draft = project.drafts.start(slide.id, Region(100, 60, 20, 10), mask=painted, origin_model=None, person="Cy")
+    project.drafts.finish(draft.id, AnnotationStatus.DONE)
     exported(project, tmp_path)
 
     rows = rows_of(tmp_path / "annotations.csv")

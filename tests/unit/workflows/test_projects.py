@@ -39,7 +39,7 @@ def test_a_new_project_takes_the_classes_of_its_model(
     with create_project(tmp_path / "p", name="Colon", model=make_model(tmp_path / "tiny")) as project:
         assert project.scheme == scheme
         assert project.name == "Colon"
-        assert project.slides() == []
+        assert project.slides.all() == []
 
 
 def test_a_project_keeps_its_own_copy_of_the_model(tmp_path: Path, make_model: Callable[..., Path]) -> None:
@@ -47,23 +47,23 @@ def test_a_project_keeps_its_own_copy_of_the_model(tmp_path: Path, make_model: C
     with create_project(tmp_path / "p", name="Colon", model=source) as project:
         digest = model_hash(source)
         shutil.rmtree(source)
-        model = project.current_model()
-        assert model.folder == project.models_folder / "tiny"
+        model = project.models.current()
+        assert model.folder == project.models.folder / "tiny"
         assert model_hash(model.folder) == model.hash == digest
-        assert project.current_card().name == "tiny"
+        assert project.models.current_card().name == "tiny"
 
 
 def test_the_model_of_a_new_project_is_current_and_the_base_of_retraining(project: Project) -> None:
-    (model,) = project.models()
+    (model,) = project.models.all()
     assert (model.status, model.round, model.parent) == (ModelStatus.CURRENT, 0, None)
-    assert project.base_model() == model
+    assert project.models.first() == model
 
 
 def test_a_project_is_not_made_over_another(project: Project, make_model: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="a project in"):
         create_project(project.folder, name="Other", model=make_model(tmp_path / "other"))
-    assert [model.folder.name for model in project.models()] == ["tiny"]
-    assert [folder.name for folder in project.models_folder.iterdir()] == ["tiny"]
+    assert [model.folder.name for model in project.models.all()] == ["tiny"]
+    assert [folder.name for folder in project.models.folder.iterdir()] == ["tiny"]
 
 
 def test_without_a_model_no_project_is_begun(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_an_import_goes_on_past_a_broken_file_and_tells_why(
     (folder / "c.png").write_bytes(b"")
     paint_tissue(folder / "d.png", seed=2)
     report = imported(project, folder)
-    assert [project.slide(slide_id).name for slide_id in report.added] == ["a.png", "d.png"]
-    assert [slide.name for slide in project.slides()] == ["a.png", "d.png"]
+    assert [project.slides.get(slide_id).name for slide_id in report.added] == ["a.png", "d.png"]
+    assert [slide.name for slide in project.slides.all()] == ["a.png", "d.png"]
     (first, why_first), (second, why_second) = report.failed
     assert (first.name, second.name) == ("b.svs", "c.png")
     assert "b.svs" in why_first
@@ -116,8 +116,8 @@ def test_slides_of_the_project_are_reported_as_known_and_not_added_twice(
     second = paint_tissue(tmp_path / "slides" / "b.png", seed=2)
     report = imported(project, tmp_path / "slides")
     assert report.known == (first,)
-    assert [project.slide(slide_id).path for slide_id in report.added] == [second.resolve()]
-    assert len(project.slides()) == 2
+    assert [project.slides.get(slide_id).path for slide_id in report.added] == [second.resolve()]
+    assert len(project.slides.all()) == 2
 
 
 def test_a_file_named_by_two_ways_is_added_once(
@@ -125,7 +125,7 @@ def test_a_file_named_by_two_ways_is_added_once(
 ) -> None:
     path = paint_tissue(tmp_path / "slides" / "a.png")
     report = imported(project, path, tmp_path / "slides" / ".." / "slides" / "a.png")
-    assert len(report.added) == len(report.known) == len(project.slides()) == 1
+    assert len(report.added) == len(report.known) == len(project.slides.all()) == 1
 
 
 def test_a_slide_that_was_removed_comes_back_under_its_id(
@@ -133,8 +133,8 @@ def test_a_slide_that_was_removed_comes_back_under_its_id(
 ) -> None:
     path = paint_tissue(tmp_path / "a.png")
     (slide_id,) = imported(project, path).added
-    project.remove_slide(slide_id)
-    assert project.slides() == []
+    project.slides.remove(slide_id)
+    assert project.slides.all() == []
     assert imported(project, path).added == (slide_id,)
 
 
@@ -163,7 +163,7 @@ def test_the_resolution_that_was_given_is_for_slides_that_do_not_state_theirs(
     paint_tissue(folder / "field.png")
     finish(write_synthetic_slide(folder / "slide.tiff", SyntheticSpec(seed=1, width=320, height=300, mpp=0.5)))
     imported(project, folder, mpp=0.8)
-    field, slide = project.slides()
+    field, slide = project.slides.all()
     assert (field.name, field.mpp) == ("field.png", 0.8)
     assert slide.mpp == pytest.approx(0.5, rel=1e-3)
     assert (slide.width, slide.height, slide.vendor) == (320, 300, "generic-tiff")
@@ -173,7 +173,7 @@ def test_the_resolution_stays_unknown_where_nobody_states_it(
     tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
 ) -> None:
     imported(project, paint_tissue(tmp_path / "field.png"))
-    assert project.slides()[0].mpp is None
+    assert project.slides.all()[0].mpp is None
 
 
 def test_an_import_tells_of_each_file_and_ends_with_all_done(
@@ -195,7 +195,7 @@ def test_an_import_that_is_cancelled_keeps_what_it_had(
     next(work)
     next(work)
     work.close()
-    assert [slide.name for slide in project.slides()] == ["a.png"]
+    assert [slide.name for slide in project.slides.all()] == ["a.png"]
 
 
 # --- open -------------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def test_a_slide_is_opened_at_the_resolution_that_the_project_knows(
     tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
 ) -> None:
     imported(project, paint_tissue(tmp_path / "field.png", width=90, height=70), mpp=0.8)
-    with open_project_slide(project.slides()[0]) as slide:
+    with open_project_slide(project.slides.all()[0]) as slide:
         assert (slide.mpp, slide.width, slide.height) == (0.8, 90, 70)
 
 
@@ -216,7 +216,7 @@ def test_a_slide_that_moved_is_an_error_that_says_where_it_was(
     imported(project, path)
     path.unlink()
     with pytest.raises(SlideError, match=r"field\.png: the file is not where it was") as caught:
-        open_project_slide(project.slides()[0])
+        open_project_slide(project.slides.all()[0])
     assert "Find moved slides" in caught.value.advice
 
 
@@ -229,8 +229,8 @@ def test_opening_a_project_finds_slides_that_were_moved_into_it(
     moved.parent.mkdir()
     path.rename(moved)
     with opened_project(project.folder) as again:
-        (slide,) = again.slides()
-    assert slide.found
+        (slide,) = again.slides.all()
+    assert slide.exists()
     assert slide.path.resolve() == moved.resolve()
 
 
@@ -241,8 +241,8 @@ def test_opening_a_project_whose_slides_are_gone_leaves_them_missing(
     imported(project, path)
     path.unlink()
     with opened_project(project.folder) as again:
-        (slide,) = again.slides()
-    assert not slide.found
+        (slide,) = again.slides.all()
+    assert not slide.exists()
     assert slide.path == path.resolve()
 
 

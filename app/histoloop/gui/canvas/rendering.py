@@ -213,8 +213,8 @@ class SlideScene:
 
 def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None) -> SlideScene:
     """Open a project's slide with the maps of a model (the current one) and its finished annotations."""
-    with Project.open(project_folder) as project:
-        slide = open_project_slide(project.slide(slide_id))
+    with Project.connect(project_folder) as project:
+        slide = open_project_slide(project.slides.get(slide_id))
         try:
             predicted = _scene_map(project, slide_id, model_id)
             return SlideScene(TilePyramid(slide), project.scheme, predicted, painted_regions(project, slide_id))
@@ -224,10 +224,10 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
 
 
 def _scene_map(project: Project, slide_id: int, model_id: int | None) -> SceneMap | None:
-    model = project.current_model() if model_id is None else project.model(model_id)
-    folder = project.map_folder(slide_id, model.id)
+    model = project.models.current() if model_id is None else project.models.get(model_id)
+    folder = project.maps.find(slide_id, model.id)
     if folder is None:
         return None
     card = load_card(model.folder)
     scheme = scheme_in_project(card, project.scheme)
-    return SceneMap(open_map(folder), scheme, card.network, project.prediction(slide_id, model.id) or {})
+    return SceneMap(open_map(folder), scheme, card.network, project.predictions.find(slide_id, model.id) or {})

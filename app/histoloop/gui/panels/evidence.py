@@ -8,30 +8,15 @@ from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.gui.kit.widgets import label
-from histoloop.language import mark, tr
+from histoloop.language import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 MOST_PX, LEAST_PX = 220, 170
 """Height of the picture, by what room there is."""
-_UNSURE = mark("Yellow: the model is unsure.")
-_CHANGED = mark("Yellow: changed since the last round.")
-_NEAREST = mark("Left: this region. Right: the annotated region most like it.")
-CAPTIONS: Mapping[str, str] = {
-    "entropy": _UNSURE,
-    "least-confidence": _UNSURE,
-    "margin": _UNSURE,
-    "ratio": _UNSURE,
-    "mc-dropout": mark("Yellow: the model contradicts itself."),
-    "cod": _CHANGED,
-    "cod-softmax": _CHANGED,
-    "k-center": _NEAREST,
-    "vaal": _NEAREST,
-}
-"""What one sees, by strategy; those that are missing have nothing to show."""
 
 
 class EvidenceView(QWidget):
@@ -51,11 +36,12 @@ class EvidenceView(QWidget):
     def show_evidence(self, picture: Path | None, strategy: str) -> None:
         """Show the picture of a question that a strategy asks; None, and files that are not there, are no evidence."""
         pixmap = QPixmap() if picture is None else QPixmap(str(picture))
-        there = not pixmap.isNull() and strategy in CAPTIONS
+        caption = STRATEGIES[strategy].caption if strategy in STRATEGIES else ""
+        there = not pixmap.isNull() and bool(caption)
         self.setVisible(there)
         if there:
             self.picture.take(pixmap)
-            self.caption.setText(tr(CAPTIONS[strategy]))
+            self.caption.setText(tr(caption))
 
 
 class _Picture(QWidget):

@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
+from histoloop.acquisition.strategies import reason_of
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import NarrowBox, Panel, button, label, plain_icon, row
 from histoloop.gui.panels.ask_options import AskOptions
@@ -144,7 +145,7 @@ class QueuePanel(Panel):
         if query.strategy != "random":
             known.append(tr("score {score:.2f}", score=query.score))
         about = f"{f' {MIDDLE_DOT} '.join(known)}\n" if known else ""
-        text = f"{self._names.get(query.slide_id, '')}\n{about}{query.reason}"
+        text = f"{self._names.get(query.slide_id, '')}\n{about}{reason_of(query)}"
         picture = QPixmap() if self._thumbnail is None else QPixmap(str(self._thumbnail(query.id)))
         item = QListWidgetItem(plain_icon(picture), text)
         item.setData(_ID, query.id)

@@ -13,7 +13,7 @@ from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from histoloop.store.records import SlideLabel, SlideRecord
 
@@ -49,8 +49,8 @@ class SlideDetails(QWidget):
         for name in labels:
             self.picker.addItem(spoken_class(name), name)
 
-    def show_slides(self, slides: Sequence[SlideRecord], said: Mapping[int, SlideLabel], *, you: str) -> None:
-        """Show the selected slides; `said` is by slide id, `you` the name of who sits here."""
+    def show_slides(self, slides: Sequence[SlideRecord], *, you: str) -> None:
+        """Show the selected slides; `you` is the name of who sits here."""
         self.setVisible(bool(slides))
         if not slides:
             return
@@ -58,7 +58,7 @@ class SlideDetails(QWidget):
         labels = {slide.label for slide in slides}
         self.picker.setPlaceholderText(tr(SEVERAL))
         self.picker.setCurrentIndex(-1 if len(labels) > 1 else self.picker.findData(slides[0].label))
-        only = said.get(slides[0].id) if len(slides) == 1 else None
+        only = slides[0].given_label if len(slides) == 1 else None
         self.who.setText(_who(only, you))
         self.picker.setToolTip(_tip(only))
 

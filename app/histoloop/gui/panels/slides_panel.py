@@ -16,11 +16,11 @@ from histoloop.language import tr, tr_plural
 from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from PySide6.QtCore import QMimeData
 
-    from histoloop.store.records import SlideLabel, SlideRecord
+    from histoloop.store.records import SlideRecord
 
 THUMBNAIL_PX = 64
 _ID = Qt.ItemDataRole.UserRole
@@ -72,7 +72,6 @@ class SlidesPanel(Panel):
         self.column.addWidget(self.mpp_button)
         self.list.itemSelectionChanged.connect(self._show_details)
         self._slides: Sequence[SlideRecord] = ()
-        self._said: Mapping[int, SlideLabel] = {}
         self._you = ""
 
     def show_slides(
@@ -81,20 +80,23 @@ class SlidesPanel(Panel):
         thumbnails: Path,
         labels: Sequence[str],
         *,
-        said: Mapping[int, SlideLabel],
+        missing: Collection[int],
         you: str,
     ) -> None:
         """List the slides; thumbnails are `slide-<id>.png` in a folder.
 
-        `labels` is what a slide can be, `said` what people said by slide id, `you` the name of who sits here.
+        `labels` is what a slide can be, `missing` the ids of slides whose files are gone, `you` the name of who sits
+        here.
         """
-        self._slides, self._said, self._you = slides, said, you
+        self._slides, self._you = slides, you
         self.details.set_labels(labels)
         chosen, selected = self.current_id(), self.selected_ids()
         self.list.blockSignals(True)
         self.list.clear()
         for slide in slides:
-            item = QListWidgetItem(_thumbnail(thumbnails / f"slide-{slide.id}.png", found=slide.found), describe(slide))
+            found = slide.id not in missing
+            thumbnail = _thumbnail(thumbnails / f"slide-{slide.id}.png", found=found)
+            item = QListWidgetItem(thumbnail, describe(slide, found=found))
             item.setData(_ID, slide.id)
             item.setToolTip(_details(slide))
             self.list.addItem(item)
@@ -142,7 +144,7 @@ class SlidesPanel(Panel):
 
     def _show_details(self) -> None:
         selected = self.selected_ids()
-        self.details.show_slides([slide for slide in self._slides if slide.id in selected], self._said, you=self._you)
+        self.details.show_slides([slide for slide in self._slides if slide.id in selected], you=self._you)
 
     def _on_menu(self, place: QPoint) -> None:
         if not self.selected_ids():
@@ -175,16 +177,16 @@ def dropped_paths(mime: QMimeData) -> list[Path]:
     return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
 
 
-def describe(slide: SlideRecord) -> str:
+def describe(slide: SlideRecord, *, found: bool) -> str:
     """Two or three lines for the list: name, what is predicted, and what people said."""
-    lines = [slide.name, _state(slide)]
+    lines = [slide.name, _state(slide, found=found)]
     if slide.label:
         lines.append(tr("Said: {label}", label=spoken_class(slide.label)))
     return "\n".join(lines)
 
 
-def _state(slide: SlideRecord) -> str:
-    if not slide.found:
+def _state(slide: SlideRecord, *, found: bool) -> str:
+    if not found:
         return tr("File not found")
     known = [_prediction(slide.predicted)]
     if slide.mpp is None:

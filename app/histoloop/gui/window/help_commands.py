@@ -141,7 +141,7 @@ class HelpCommands:
     def model_card(self) -> None:
         """Show the card of the current model."""
         if self._session.project is not None:
-            card = self._session.project.current_card()
+            card = self._session.project.models.current_card()
             dialogs.TextDialog(self._parent, title=card.title, markdown=card.description).open()
 
     def open_log(self) -> None:

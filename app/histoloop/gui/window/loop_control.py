@@ -60,8 +60,8 @@ class LoopControl(QObject):
         """Another project, or none: what was chosen in it before."""
         project = self._session.project
         self._going_to = None
-        ask = how_to_ask(None if project is None else project.get_setting(HOW_TO_ASK))
-        learn = how_to_learn(None if project is None else project.get_setting(HOW_TO_LEARN))
+        ask = how_to_ask(None if project is None else project.settings.get(HOW_TO_ASK))
+        learn = how_to_learn(None if project is None else project.settings.get(HOW_TO_LEARN))
         self._queue.options.take(ask)
         self._training.options.take(learn)
         self._session.region_map_px, self._session.random_share = ask.region_map_px, ask.random_share
@@ -88,7 +88,7 @@ class LoopControl(QObject):
         if project is not None:
             self._queue.show_queries(
                 self._session.queries(),
-                {slide.id: slide.name for slide in project.slides()},
+                {slide.id: slide.name for slide in project.slides.all()},
                 thumbnail=functools.partial(query_thumbnail_path, project),
                 evidence=functools.partial(query_evidence_path, project),
             )
@@ -105,7 +105,7 @@ class LoopControl(QObject):
         project = self._session.project
         if project is None:
             return
-        rounds, there, how = project.rounds(), lessons(project), self._session.how
+        rounds, there, how = project.rounds.all(), lessons(project), self._session.how
         self._note(there)
         self._training.show_lessons(there, round_number=rounds[-1].number if rounds else 0)
         self._training.show_estimate(estimate(project, how).text if self.can_train else "")
@@ -132,7 +132,7 @@ class LoopControl(QObject):
         if not regions:
             self._session.notice.emit(tr("The pictures of these regions are no longer in the project's folder."))
             return
-        names = {slide.id: slide.name for slide in project.slides()}
+        names = {slide.id: slide.name for slide in project.slides.all()}
         dialog = SimilarDialog(self._training, regions=regions, names=names)
         dialog.region_chosen.connect(self.go_to)
         dialog.show()

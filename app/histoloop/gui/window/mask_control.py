@@ -61,7 +61,7 @@ class MaskControl(QObject):
         project = self._session.project
         self._split.close_second()
         self._split.first.opener.clear()
-        self._source.begin(None if project is None else project.get_setting(CHOSEN_DRAWINGS))
+        self._source.begin(None if project is None else project.settings.get(CHOSEN_DRAWINGS))
 
     def _connect_pane(self, pane: MaskPane) -> None:
         self._connect_chooser(pane.header, pane)
@@ -85,7 +85,7 @@ class MaskControl(QObject):
             self._source.show_models((), None)
             return
         models = drawing_models(project)
-        self._source.show_models(models, self._shown_model() or project.current_model().id)
+        self._source.show_models(models, self._shown_model() or project.models.current().id)
         second = self._split.second
         if second is not None and second.source.choice is not None:
             second.source.show_models(models, second.source.choice.model.id)
@@ -121,7 +121,7 @@ class MaskControl(QObject):
             return
         if all_slides:
             self._session.predict(model_id=choice.model.id)
-        elif project.map_folder(slide_id, choice.model.id) is None:
+        elif project.maps.find(slide_id, choice.model.id) is None:
             if not self._session.will_predict(slide_id, choice.model.id):
                 self._session.predict([slide_id], model_id=choice.model.id)
         self.show_missing_masks()
@@ -166,9 +166,9 @@ class MaskControl(QObject):
         elif project is not None and choice is not None and slide_id is not None:
             pane = self._split.open_second()
             beside = choice_to_compare(
-                self._source.models, choice, has_map=lambda model_id: project.map_folder(slide_id, model_id) is not None
+                self._source.models, choice, has_map=lambda model_id: project.maps.find(slide_id, model_id) is not None
             )
-            pane.source.begin(project.get_setting(CHOSEN_DRAWINGS))
+            pane.source.begin(project.settings.get(CHOSEN_DRAWINGS))
             pane.source.show_models(self._source.models, beside.model.id)
             pane.source.choose(beside)
             pane.set_style(self._panel.overlay_style)

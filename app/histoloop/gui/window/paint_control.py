@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from histoloop.acquisition.strategies import reason_of
 from histoloop.gui.window.history import History
 from histoloop.language import tr
 
@@ -115,11 +116,11 @@ class PaintControl(QObject):
         record = active.record
         self._viewer.begin_annotation(record.region, active.mask, project.scheme)
         self._viewer.set_brush_size(self._panel.brush.value())
-        query = None if record.query_id is None else project.query(record.query_id)
+        query = None if record.query_id is None else project.queries.get(record.query_id)
         self._panel.begin(
             project.scheme,
-            title=project.slide(record.slide_id).name,
-            reason=query.reason if query else tr("A region of your own choice."),
+            title=project.slides.get(record.slide_id).name,
+            reason=reason_of(query) if query else tr("A region of your own choice."),
             value=_likeliest_class(active),
         )
         self.history.clear()

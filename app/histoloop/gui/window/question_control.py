@@ -76,7 +76,7 @@ class QuestionControl(QObject):
         project = self._session.project
         if project is None or self._viewer.annotating is not None:
             return
-        query = project.query(query_id)
+        query = project.queries.get(query_id)
         self._choose_slide(query.slide_id)
         if self._opener.current == query.slide_id:
             self._viewer.show_region(query.region.grown(query.region.width))

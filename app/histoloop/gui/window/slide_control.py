@@ -66,17 +66,17 @@ class SlideControl(QObject):
         project = self._session.project
         if project is None:
             return
-        slides = project.slides()
-        said = {slide.id: label for slide in slides if (label := project.slide_label(slide.id)) is not None}
+        slides = project.slides.all()
+        missing = {slide.id for slide in slides if not slide.exists()}
         self._panel.show_slides(
-            slides, project.folder / "thumbnails", project.scheme.label_names, said=said, you=self._session.person
+            slides, project.folder / "thumbnails", project.scheme.label_names, missing=missing, you=self._session.person
         )
         ids = [slide.id for slide in slides]
         if self._opener.wanted is not None and self._opener.wanted not in ids:
             for pane in self._split.panes():
                 pane.opener.clear()
         if self._opener.wanted is None and ids:
-            last = project.get_setting(LAST_SLIDE)
+            last = project.settings.get(LAST_SLIDE)
             first = last if last in ids else ids[0]
             self._panel.choose(first)
             self._show_slide(first)  # the list emits nothing when a project before had its choice there
@@ -117,7 +117,7 @@ class SlideControl(QObject):
         project, chosen = self._session.project, self._panel.current_id()
         if project is not None and chosen is not None:
             names = (None, *project.scheme.label_names)
-            now = names.index(project.slide(chosen).label)
+            now = names.index(project.slides.get(chosen).label)
             self.label([chosen], names[(now + 1) % len(names)])
 
     def _label_selected(self, name: str | None) -> None:

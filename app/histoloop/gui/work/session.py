@@ -161,7 +161,7 @@ class Session(QObject):
 
     def slides(self) -> list[SlideRecord]:
         """The slides of the project."""
-        return [] if self._project is None else self._project.slides()
+        return [] if self._project is None else self._project.slides.all()
 
     def add_slides(self, paths: Sequence[Path]) -> None:
         """Bring slides and folders into the project."""
@@ -184,7 +184,7 @@ class Session(QObject):
 
     def will_predict(self, slide_id: int, model_id: int) -> bool:
         """Whether a job that runs or waits predicts a slide with a model."""
-        current = None if self._project is None else self._project.current_model().id
+        current = None if self._project is None else self._project.models.current().id
         unfinished = self.jobs.unfinished
         return any(
             prediction.job in unfinished
@@ -195,7 +195,7 @@ class Session(QObject):
 
     def set_mpp(self, slide_ids: Sequence[int], mpp: float) -> None:
         """Say the resolution of slides; their maps were made at another one and are made again."""
-        if self._do_each(slide_ids, lambda project, slide_id: project.set_mpp(slide_id, mpp)):
+        if self._do_each(slide_ids, lambda project, slide_id: project.slides.set_mpp(slide_id, mpp)):
             self.slides_changed.emit()
             self.maps_changed.emit()
             self.predict(slide_ids)
@@ -204,13 +204,13 @@ class Session(QObject):
         """Say what slides (by id) are as a whole, as the person who sits here; None takes it back."""
         if self._do_each(
             list(labels),
-            lambda project, slide_id: project.set_slide_label(slide_id, labels[slide_id], person=self.person),
+            lambda project, slide_id: project.slides.set_label(slide_id, labels[slide_id], person=self.person),
         ):
             self.slides_changed.emit()
 
     def remove_slides(self, slide_ids: Sequence[int]) -> None:
         """Take slides out of the project; their files stay."""
-        if self._do_each(slide_ids, lambda project, slide_id: project.remove_slide(slide_id)):
+        if self._do_each(slide_ids, lambda project, slide_id: project.slides.remove(slide_id)):
             self.slides_changed.emit()
             self.queries_changed.emit()
 
@@ -218,9 +218,9 @@ class Session(QObject):
         """Look for missing slides under a folder."""
         if self._project is None:
             return
-        missing = [slide for slide in self.slides() if not slide.found]
+        missing = self._project.slides.missing()
         found: list[SlideRecord] = []
-        if self._do(lambda project: found.extend(project.find_moved(folder))):
+        if self._do(lambda project: found.extend(project.slides.find_moved(folder))):
             self.slides_changed.emit()
             self.notice.emit(
                 tr_plural(
@@ -235,7 +235,7 @@ class Session(QObject):
 
     def queries(self) -> list[QueryRecord]:
         """The queue: open queries, the one that helps most first."""
-        return [] if self._project is None else self._project.queries()
+        return [] if self._project is None else self._project.queries.open()
 
     def ask(self, *, strategy: str, count: int) -> None:
         """Choose the regions to ask about, as large and with as many random ones among them as was chosen."""
@@ -301,7 +301,7 @@ class Session(QObject):
     def begin_query(self, query_id: int) -> None:
         """Start or resume the annotation of a query's region."""
         if self._project is not None:
-            query = self._project.query(query_id)
+            query = self._project.queries.get(query_id)
             self.begin_region(query.slide_id, query.region, query_id)
 
     def begin_region(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
@@ -504,7 +504,7 @@ def _on_slide(slide_id: int, change: Callable[[Project, int], object], project: 
 def _begin(slide_id: int, region: Region, query_id: int | None, person: str, project: Project) -> ActiveAnnotation:
     record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person)
     predicted, _model = annotate.starting_mask(project, slide_id, region)
-    return ActiveAnnotation(record, project.load_mask(record.id)[0], predicted)
+    return ActiveAnnotation(record, project.annotations.load_mask(record.id)[0], predicted)
 
 
 def _add_model(source: str | Path, project: Project) -> int:
@@ -512,18 +512,18 @@ def _add_model(source: str | Path, project: Project) -> int:
 
 
 def _set(key: str, value: object, project: Project) -> None:
-    project.set_setting(key, value)
+    project.settings.set(key, value)
 
 
 def _append(annotation_id: int, patch: Patch, project: Project) -> None:
-    project.append_patch(annotation_id, patch)
+    project.drafts.append_patch(annotation_id, patch)
 
 
 def _assess(annotation_id: int, label: str | None, size: float | None, person: str, project: Project) -> None:
-    project.assess_annotation(annotation_id, label=label, size=size, person=person)
+    project.drafts.assess(annotation_id, label=label, size=size, person=person)
 
 
 def _finish(annotation_id: int, status: AnnotationStatus, with_mask: bool, project: Project) -> AnnotationRecord:
     if status is AnnotationStatus.DONE:
         return annotate.finish(project, annotation_id, with_mask=with_mask)
-    return project.finish_annotation(annotation_id, status)
+    return project.drafts.finish(annotation_id, status)

@@ -23,7 +23,7 @@ class WrittenProject:
     def change(self, change: Callable[[Project], Result]) -> Result:
         """What a change of the project gives."""
         if self._project is None:
-            self._project = Project.open(self._folder)
+            self._project = Project.connect(self._folder)
         return change(self._project)
 
     def close(self) -> None:

@@ -104,19 +104,6 @@ class OpenSlideSource:
             raise refused(self._file, str(error)) from error
         return on_white(rgba)
 
-    def associated(self) -> tuple[str, ...]:
-        """Names of the other pictures in the file."""
-        return tuple(self._slide.associated_images)
-
-    def read_associated(self, name: str) -> Pixels:
-        """One of the other pictures."""
-        if name not in self.associated():
-            raise ValueError(f"{self._file} has no picture {name!r}; it has {', '.join(self.associated()) or 'none'}")
-        try:
-            return on_white(self._slide.associated_images[name])
-        except (openslide.OpenSlideError, OSError, MemoryError) as error:
-            raise refused(self._file, str(error)) from error
-
     def close(self) -> None:
         """Let go of the file."""
         self._slide.close()

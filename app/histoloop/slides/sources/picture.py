@@ -63,14 +63,6 @@ class PictureSource:
         part.info = picture.info
         return self._orientation.upright(on_white(part) if self._top is None else _scaled(part, self._top))
 
-    def associated(self) -> tuple[str, ...]:
-        """None: a picture is alone in its file."""
-        return ()
-
-    def read_associated(self, name: str) -> Pixels:
-        """There is none: ValueError."""
-        raise ValueError(f"a picture has no other picture {name!r}")
-
     def close(self) -> None:
         """Let go of the pixels."""
         self._picture = None

@@ -60,14 +60,6 @@ class Source(Protocol):
         """Pixels at (x, y) of a level, in that level's pixels; wholly inside the level."""
         ...
 
-    def associated(self) -> tuple[str, ...]:
-        """Names of the label, macro and other pictures in the file."""
-        ...
-
-    def read_associated(self, name: str) -> Pixels:
-        """One of those pictures."""
-        ...
-
     def close(self) -> None:
         """Let go of the file."""
         ...

@@ -28,7 +28,7 @@ def advised(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Advised 
 
     The regions left are counted by the area of tissue: about as many as asking would find.
     """
-    annotated = len(project.finished_annotations())
+    annotated = len(project.annotations.finished())
     candidates = about_how_many(project, region_map_px=region_map_px)
     if not candidates:
         return None
@@ -38,6 +38,6 @@ def advised(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Advised 
 
 def began_self_supervised(project: Project) -> bool:
     """Whether the current model learned from the project's own tissue before it learned from people."""
-    current = project.current_model().id
+    current = project.models.current().id
     kind = kind_figure(HowToLearn("masks", "self-supervised"))
-    return any(record.model_id == current and kind in record.figures for record in project.rounds())
+    return any(record.model_id == current and kind in record.figures for record in project.rounds.all())

@@ -45,7 +45,7 @@ class Candidate:
 
     def foreground(self, project: Project) -> NDArray[np.float32]:
         """(h, w) the current model's foreground probability, as its map has it; 0 on glass: there is nothing to ask."""
-        folder = project.map_folder(self.slide.id)
+        folder = project.maps.find(self.slide.id)
         if folder is None:
             raise ValueError(f"{self.slide.name} has no map")
         foreground = open_map(folder).read_foreground(self.region)
@@ -64,11 +64,11 @@ def find_candidates(project: Project, *, region_map_px: int = REGION_MAP_PX) -> 
 
     `region_map_px` is their side in pixels of the maps (as the model sees them).
     """
-    slides = [slide for slide in project.slides() if slide.found]
+    slides = [slide for slide in project.slides.all() if slide.exists()]
     found: list[Candidate] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)
-        folder = project.map_folder(record.id)
+        folder = project.maps.find(record.id)
         if folder is None:
             continue
         side = region_side_px(open_map(folder).downsample, region_map_px)
@@ -95,16 +95,16 @@ def region_side_px(downsample: float, region_map_px: int = REGION_MAP_PX) -> int
 
 def about_how_many(project: Project, *, region_map_px: int = REGION_MAP_PX) -> int:
     """About how many candidates there are, by the share of tissue that predicting measured: no slide is opened."""
-    mpp = project.current_card().mpp
+    mpp = project.models.current_card().mpp
     total = 0
-    for slide in project.slides():
-        if slide.found and slide.tissue_px is not None and project.map_folder(slide.id) is not None:
+    for slide in project.slides.all():
+        if slide.tissue_px is not None and project.maps.find(slide.id) is not None and slide.exists():
             side = region_side_px(1.0 if slide.mpp is None else mpp / slide.mpp, region_map_px)
             squares = math.ceil(slide.width / side) * math.ceil(slide.height / side)
             total += max(1, round(squares * slide.tissue_px / slide.extent.area))
     painted = (AnnotationStatus.DONE, AnnotationStatus.DRAFT)
-    asked = sum(annotation.status in painted for annotation in project.annotations())
-    asked += sum(len(project.queries(status=status)) for status in (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL))
+    asked = sum(annotation.status in painted for annotation in project.annotations.all())
+    asked += sum(len(project.queries.all(status=status)) for status in (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL))
     return max(0, total - asked)
 
 
@@ -119,9 +119,9 @@ def asked_before(project: Project, slide_id: int) -> list[Region]:
     """Regions of a slide that are annotated, being annotated, or settled otherwise."""
     annotated = [
         annotation.region
-        for annotation in project.annotations(slide_id=slide_id)
+        for annotation in project.annotations.all(slide_id=slide_id)
         if annotation.status in (AnnotationStatus.DONE, AnnotationStatus.DRAFT)
     ]
     settled = (QueryStatus.ANNOTATED, QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
-    queried = [query.region for status in settled for query in project.queries(status=status, slide_id=slide_id)]
+    queried = [query.region for status in settled for query in project.queries.all(status=status, slide_id=slide_id)]
     return annotated + queried

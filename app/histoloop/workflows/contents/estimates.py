@@ -49,7 +49,7 @@ def estimate(project: Project, how: HowToLearn) -> Estimate:
     self-supervised start that has been made before is not made again, and costs no more than learning from labels.
     """
     longer = _longer(how)
-    for record in reversed(project.rounds()):
+    for record in reversed(project.rounds.all()):
         seconds = record.figures.get("seconds")
         if seconds is not None and record.figures.get(kind_figure(how)) is not None:
             before = _longer_of(record.figures, how)
@@ -88,9 +88,9 @@ def _factor(propagation: bool, consistency: bool, *, quick: bool) -> float:
 
 
 def _predicting(project: Project) -> float:
-    mpp, pixels = project.current_card().mpp, 0.0
-    for slide in project.slides():
-        if project.map_folder(slide.id) is not None:
+    mpp, pixels = project.models.current_card().mpp, 0.0
+    for slide in project.slides.all():
+        if project.maps.find(slide.id) is not None:
             downsample = 1.0 if slide.mpp is None else mpp / slide.mpp
             pixels += slide.extent.area / downsample**2
     return SECONDS_PER_MEGAPIXEL * pixels / 1e6

@@ -88,7 +88,7 @@ def own_choice(model: DrawingModel) -> MaskChoice:
 def drawing_models(project: Project) -> list[DrawingModel]:
     """The models of a project in the order they came, those that were rolled back last; broken ones are left out."""
     found: list[DrawingModel] = []
-    for record in project.models():
+    for record in project.models.all():
         try:
             card = load_card(record.folder)
         except ModelError:

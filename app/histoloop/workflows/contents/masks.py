@@ -153,11 +153,11 @@ def view_map(
 
 def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     """The current model's mask of a slide with what people painted on top; None before the first prediction."""
-    folder = project.map_folder(slide_id)
+    folder = project.maps.find(slide_id)
     if folder is None:
         return None
     slide_map = open_map(folder)
-    threshold = project.current_card().threshold
+    threshold = project.models.current_card().threshold
     mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
     for region, painted in painted_regions(project, slide_id):
         lay_over(mask, painted, region, downsample=slide_map.downsample)
@@ -166,8 +166,8 @@ def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
 
 def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
     """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top."""
-    done = [record for record in project.training_annotations() if record.slide_id == slide_id]
-    return [(record.region, project.load_mask(record.id)[0]) for record in done]
+    done = [record for record in project.annotations.with_mask() if record.slide_id == slide_id]
+    return [(record.region, project.annotations.load_mask(record.id)[0]) for record in done]
 
 
 def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:

@@ -108,8 +108,8 @@ class Lessons:
 
 def lessons(project: Project) -> Lessons:
     """Count what there is to learn from, without reading a mask."""
-    finished = project.finished_annotations()
-    slides = project.slides()
+    finished = project.annotations.finished()
+    slides = project.slides.all()
     of_slide = {slide.id: slide.label for slide in slides}
     teaching = [record for record in finished if not (record.has_mask and record.held_out)]
     labels = [record.label for record in teaching if record.label is not None]
@@ -152,22 +152,22 @@ def measured_rounds(project: Project) -> list[Measured]:
     """The rounds with a Dice on held-out regions, in their order; those rolled back are measurements too."""
     return [
         Measured(record.number, record.annotations, record.figures["dice"], int(record.figures["held_out"]))
-        for record in project.rounds()
+        for record in project.rounds.all()
         if record.figures.get("held_out") and "dice" in record.figures
     ]
 
 
 def open_candidate(project: Project) -> Candidate | None:
     """The candidate of the last round while nobody has decided about it; None when there is nothing to decide."""
-    rounds = project.rounds()
-    if not rounds or project.model(rounds[-1].model_id).status is not ModelStatus.CANDIDATE:
+    rounds = project.rounds.all()
+    if not rounds or project.models.get(rounds[-1].model_id).status is not ModelStatus.CANDIDATE:
         return None
     return candidate_of(rounds[-1])
 
 
 def nothing_to_learn_from(project: Project) -> ProjectError:
     """Why a retraining cannot begin: nothing is annotated, or only labels and sizes, or all masks are held out."""
-    finished = project.finished_annotations()
+    finished = project.annotations.finished()
     if not finished:
         advice = tr("Annotate a region first: choose 'Ask me', paint, and finish it.")
         return ProjectError(tr("There is no annotation to learn from."), advice=advice)

@@ -41,8 +41,8 @@ def weak_annotations(project: Project) -> Sequence[WeakAnnotation]:
     the project's first model, so a region may become held out later. A slide whose whole extent was annotated is told
     once, with the slide's label where the annotation has none.
     """
-    slides = {slide.id: slide for slide in project.slides()}
-    finished = project.finished_annotations()
+    slides = {slide.id: slide for slide in project.slides.all()}
+    finished = project.annotations.finished()
     judging = [record for record in finished if record.has_mask and record.held_out]
     regions = [_of_region(project, slides[record.slide_id], record, judging) for record in finished]
     whole = {record.slide_id for record in finished if record.region == slides[record.slide_id].extent}
@@ -54,7 +54,7 @@ def size_of(project: Project, record: AnnotationRecord) -> float | None:
     """The foreground fraction of an annotated region as it was said, else that of its mask; None without either."""
     if record.size is not None or not record.has_mask:
         return record.size
-    mask, _origin = project.load_mask(record.id)
+    mask, _origin = project.annotations.load_mask(record.id)
     return np.count_nonzero(mask) / mask.size
 
 

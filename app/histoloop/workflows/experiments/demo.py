@@ -64,18 +64,18 @@ def run_demo(folder: Path, *, rounds: int, seed: int, device: str = "auto") -> W
     yield from create_demo_project(folder, seed=seed)
     with Project.open(folder) as project:
         truth = {name: SyntheticTissue(spec) for name, spec in specifications(seed).items()}
-        model = load_model(project.current_model().folder, place)
+        model = load_model(project.models.current().folder, place)
         test = yield from _test_tiles(model, seed)
         table = [DemoRound(0, 0, _test_dice(model, test))]
         for number in range(1, rounds + 1):
             yield from predict_project(project, device=device)
             queries = yield from ask(project, strategy="entropy", count=QUERIES_PER_ROUND, seed=seed)
             for query in queries:
-                tissue = truth[project.slide(query.slide_id).name]
+                tissue = truth[project.slides.get(query.slide_id).name]
                 annotate_with(project, query.slide_id, query.region, query.id, tissue.read(query.region)[1])
             result = yield from retrain(project, device=device, seed=seed)
             keep(project, result.model_id)
-            model = load_model(project.current_model().folder, place)
+            model = load_model(project.models.current().folder, place)
             table.append(DemoRound(number, result.annotations, _test_dice(model, test)))
             yield Progress("Demo", number, rounds, f"round {number}", {"dice": table[-1].dice})
     return DemoReport(seed, place.type, tuple(table), round(time.monotonic() - started, 1))
@@ -83,7 +83,7 @@ def run_demo(folder: Path, *, rounds: int, seed: int, device: str = "auto") -> W
 
 def annotate_with(project: Project, slide_id: int, region: Region, query_id: int | None, mask: Mask) -> None:
     """Finish an annotation with a mask that is known."""
-    draft = project.start_annotation(
+    draft = project.drafts.start(
         slide_id,
         region,
         mask=mask,
@@ -92,7 +92,7 @@ def annotate_with(project: Project, slide_id: int, region: Region, query_id: int
         query_id=query_id,
         origin=Origin.HUMAN,
     )
-    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+    project.drafts.finish(draft.id, AnnotationStatus.DONE)
 
 
 def _test_tiles(model: LoadedModel, seed: int) -> Work[list[TrainingTile]]:

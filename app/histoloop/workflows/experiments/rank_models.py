@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from histoloop.acquisition.discrepancy import Outputs, cod
+from histoloop.acquisition.strategies.discrepancy import Outputs, cod
 from histoloop.errors import DataError, ModelError, ProjectError
 from histoloop.progress import Progress, Work
 from histoloop.store.cards import load_card
@@ -120,11 +120,11 @@ def rank_on_project(
     Without `models`, those of the project that keep their earlier state. All predict the same regions, each at its own
     resolution. ProjectError when no region is left or no model can be ranked.
     """
-    base = load_card(project.base_model().folder)
+    base = load_card(project.models.first().folder)
     places = yield from unlabelled_regions(project, mpp=base.mpp, count=REGIONS, seed=seed)
     if not places:
         raise ProjectError("Every region was asked about.", advice="Import more slides, or rank on a data set.")
-    chosen = list(models) or [record.folder for record in project.models() if keeps_earlier(record.folder)]
+    chosen = list(models) or [record.folder for record in project.models.all() if keeps_earlier(record.folder)]
     if not chosen:
         raise ProjectError(
             "No model of this project keeps its state of one epoch earlier.", advice="Retrain first, or name models."

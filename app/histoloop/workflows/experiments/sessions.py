@@ -18,14 +18,17 @@ from histoloop.acquisition.propagation import (
     neighbours_to_propagate,
     queryable,
 )
-from histoloop.acquisition.strategies import STRATEGIES, random_scores, select, select_setwise
+from histoloop.acquisition.selection import select, select_setwise
+from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import RecipeError
 from histoloop.inference.features import Features, decode, probability
+from histoloop.networks.arrays import to_arrays, to_tensors
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
 from histoloop.training.features import FeatureTile
-from histoloop.workflows.queries.score_regions import Asked, ScoringSettings, score_regions
+from histoloop.workflows.queries.score_regions import EarlierModel, Networks, ScoringSettings, score_regions
 from histoloop.workflows.regions.kept_features import KeptFeatures
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.inference.model import Model
-    from histoloop.store.tensors import TensorCache
+    from histoloop.store.array_cache import ArrayCache
     from histoloop.training.samples import TrainingTile
 
 PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "consistency"
@@ -134,7 +137,7 @@ class Bench:
         validation: Sequence[TrainingTile],
         test: Sequence[TrainingTile],
         label_names: Sequence[str],
-        cache: TensorCache,
+        cache: ArrayCache,
         cache_key: str,
     ) -> None:
         self.model, self.device = model, model.device
@@ -151,12 +154,15 @@ class Bench:
 
     def recall(self, key: str) -> tuple[dict[str, torch.Tensor], float] | None:
         """Weights that were learned under a key, and how many seconds that took."""
-        found = self._cache.get(f"{self._cache_key}|{key}")
-        return None if found is None else (found, float(found.pop("seconds")))
+        kept = self._cache.get(f"{self._cache_key}|{key}")
+        if kept is None:
+            return None
+        seconds = float(kept.pop("seconds"))
+        return to_tensors(kept), seconds
 
     def remember(self, key: str, weights: Mapping[str, torch.Tensor], seconds: float) -> None:
         """Keep what was learned: the same regions and seed give the same decoder, whoever chose them."""
-        self._cache.put(f"{self._cache_key}|{key}", {**weights, "seconds": torch.tensor(seconds)})
+        self._cache.put(f"{self._cache_key}|{key}", to_arrays({**weights, "seconds": torch.tensor(seconds)}))
 
     def views(self, index: int, settings: CachedSettings) -> list[FeatureTile]:
         """The annotated tile of the pool, and views of it."""
@@ -203,6 +209,10 @@ class _Item:
     @property
     def class_name(self) -> str:
         return self.bench.classes[self.index]
+
+    @property
+    def slide_name(self) -> str:
+        return self.bench.pool[self.index].name
 
     def features(self) -> Features:
         return self.bench.features(self.bench.pool[self.index])
@@ -264,7 +274,7 @@ def _learn(
 ) -> Work[tuple[Decoder, float]]:
     """A decoder, from theta_0 on, and the seconds that took."""
     learn = settings.learn
-    if way.acquisition == "mc-dropout":
+    if STRATEGIES[way.acquisition].needs.inputs == "passes":
         learn = replace(learn, dropout=settings.score.dropout)
     annotated = sorted(state.annotated)
     key = f"{learn}|{settings.decoder_channels}|{annotated}|{seed}"
@@ -339,10 +349,10 @@ def _ask(
         return []
     earlier = state.decoder or bench.fresh_decoder(settings, seed)
     scores_after = yield from score_regions(
-        way.acquisition,
+        STRATEGIES[way.acquisition],
         [_Item(bench, index) for index in free],
         annotated=[_Item(bench, index) for index in state.annotated],
-        asked=Asked(decoder, earlier, device=bench.device),
+        networks=Networks(decoder, lambda: EarlierModel(earlier), bench.device),
         settings=settings.score,
         seed=seed * 1009 + state.round + 1,
     )

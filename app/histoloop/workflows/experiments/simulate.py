@@ -19,7 +19,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from histoloop.acquisition.strategies import random_scores, select
+from histoloop.acquisition.selection import select
+from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import DataError, RecipeError
 from histoloop.exchange.curves import Curve, draw_curves, write_rounds
 from histoloop.exchange.writing import export_to
@@ -27,8 +28,8 @@ from histoloop.inference.model import Model
 from histoloop.localisation.methods import DECODER, drawings
 from histoloop.networks.build import with_decoder
 from histoloop.progress import Progress, Work, finish, mapped
+from histoloop.store.array_cache import GIB, ArrayCache
 from histoloop.store.files import file_beside, write_beside
-from histoloop.store.tensors import GIB, TensorCache
 from histoloop.threads import wait_without_spinning
 from histoloop.training.cached import CachedSettings
 from histoloop.training.datasets import DataSet, Split, deal_cases, read_dataset
@@ -186,7 +187,7 @@ def _bench(plan: _Plan) -> Work[tuple[Bench, DataSet, LoadedModel]]:
         validation=validation,
         test=test,
         label_names=dataset.scheme.label_names,
-        cache=TensorCache(plan.work / "kept", limit_bytes=32 * GIB),
+        cache=ArrayCache(plan.work / "kept", limit_bytes=32 * GIB),
         cache_key=loaded.hash,
     )
     return bench, dataset, loaded

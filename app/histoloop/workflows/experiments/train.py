@@ -17,6 +17,7 @@ from torch import Tensor
 from histoloop.errors import DataError, ModelError, RecipeError
 from histoloop.inference.model import Model
 from histoloop.localisation.methods import drawings, title
+from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
 from histoloop.store.cards import Card
 from histoloop.store.model_folder import save_model
@@ -102,8 +103,8 @@ def train_model(
     several = have_several_labels((*dataset.training, *dataset.validation))
     figures = validation_figures(model, dataset.validation, dataset.scheme, several_labels=several)
     card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
-    way_back = fitted.way_back()
-    save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True, way_back=way_back)
+    weights, way_back = to_arrays(network.state_dict()), to_arrays(fitted.way_back())
+    save_model(out, card, weights, recipe=recipe_text(plan), half=True, way_back=way_back)
     shutil.rmtree(state, ignore_errors=True)
     return out
 

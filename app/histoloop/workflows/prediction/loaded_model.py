@@ -13,6 +13,7 @@ import torch
 from histoloop.errors import DeviceError, ModelError
 from histoloop.inference.model import Model
 from histoloop.language import tr
+from histoloop.networks.arrays import to_tensors
 from histoloop.networks.build import build_network
 from histoloop.networks.colours import Colours
 from histoloop.store.cards import Card, load_card, model_hash
@@ -78,7 +79,7 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
     card = load_card(folder)
     network = build_network(card.network)
     try:
-        network.load_state_dict(load_weights(folder))
+        network.load_state_dict(to_tensors(load_weights(folder)))
     except RuntimeError as error:
         raise ModelError(
             tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
@@ -92,5 +93,5 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
 def one_epoch_earlier(model: LoadedModel) -> LoadedModel:
     """The model as it was an epoch before it was kept; ModelError where its folder does not keep that."""
     network = build_network(model.card.network)
-    network.load_state_dict(load_earlier(model.folder))
+    network.load_state_dict(to_tensors(load_earlier(model.folder)))
     return dataclasses.replace(model, network=network.eval().to(model.device))

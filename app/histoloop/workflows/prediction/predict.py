@@ -36,16 +36,16 @@ def predict_project(
 
     A slide that fails is reported and the rest goes on. Maps that this model made before are not made again.
     """
-    record = project.current_model() if model_id is None else project.model(model_id)
+    record = project.models.current() if model_id is None else project.models.get(model_id)
     model = load_model(record.folder, choose_device(device))
-    wanted = [slide for slide in project.slides() if slide_ids is None or slide.id in slide_ids]
+    wanted = [slide for slide in project.slides.all() if slide_ids is None or slide.id in slide_ids]
     _log.info("predicting %d slides", len(wanted))
     predicted: list[int] = []
     failed: list[tuple[str, str]] = []
     for number, slide in enumerate(wanted):
         yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
-            if project.map_folder(slide.id, record.id) is None:
+            if project.maps.find(slide.id, record.id) is None:
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
             predicted.append(slide.id)
         except HistoLoopError as error:
@@ -57,13 +57,13 @@ def predict_project(
 
 def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:
     with open_project_slide(record) as slide, operation(_log, f"slide {record.id}", pixels=slide.extent.area):
-        folder = project.new_map_folder(record.id, model_id)
+        folder = project.maps.new_folder(record.id, model_id)
         tissue = find_tissue(slide)
         with map_writer(folder, slide, model) as writer:
             prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
-        project.add_map(record.id, model_id, folder.name)
-        project.set_tissue(record.id, tissue.area_level0_px)
-        project.set_prediction(record.id, model_id, probabilities(prediction, model))
+        project.maps.add(record.id, model_id, folder.name)
+        project.slides.set_tissue(record.id, tissue.area_level0_px)
+        project.predictions.add(record.id, model_id, probabilities(prediction, model))
 
 
 def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:

@@ -1,29 +1,21 @@
-"""Score candidate regions by an acquisition strategy: what needs a network is computed here, the rest is arrays."""
+"""Score candidate regions by an acquisition strategy, with a network that provides what the strategy needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from histoloop.acquisition.coreset import CoverDistance
-from histoloop.acquisition.discrepancy import cod
-from histoloop.acquisition.strategies import STRATEGIES, random_scores
-from histoloop.acquisition.svm import fit_linear_svm, minimum_margin
-from histoloop.acquisition.uncertainty import (
-    PassVariance,
-    mean_least_confidence,
-    mean_margin,
-    mean_pixel_entropy,
-    mean_ratio,
-)
+from histoloop.acquisition.strategy import STAGE, Evidence, Inputs, ScoresAfter, Strategy
 from histoloop.inference.features import Features, decode, probability
-from histoloop.language import mark, tr
+from histoloop.language import tr
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.features import FeatureTile
@@ -31,33 +23,25 @@ from histoloop.workflows.queries.learned_loss_scores import LearnedLossSettings,
 from histoloop.workflows.queries.vaal_scores import VaalSettings, vaal_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-ScoresAfter = Callable[[Sequence[int]], NDArray[np.float64]]
-"""Scores (N,) of all candidates once some are picked."""
+    Floats = NDArray[np.float64]
 
 CPU = torch.device("cpu")
-STAGE = mark("Comparing regions")
 VAAL_PX = 64
 
-OF_PROBABILITIES: Mapping[str, Callable[[NDArray[np.floating]], float]] = {
-    "entropy": mean_pixel_entropy,
-    "least-confidence": mean_least_confidence,
-    "margin": mean_margin,
-    "ratio": mean_ratio,
-}
 
-
-class Region(Protocol):
-    """What a strategy may ask of a region."""
+class ScorableRegion(Protocol):
+    """What is read of a region to score it."""
 
     @property
     def class_name(self) -> str:
-        """Its label, as far as known or predicted; '' without."""
+        """Its label, given by a person or predicted; '' without."""
+
+    @property
+    def slide_name(self) -> str:
+        """The slide it is of."""
 
     def features(self) -> Features:
-        """What the frozen backbone sees in it."""
+        """Of the frozen backbone."""
 
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) at the model's resolution."""
@@ -68,7 +52,7 @@ class Region(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScoringSettings:
-    """`passes` of Monte-Carlo dropout with this `dropout` (label-prop 4.1); how VAAL and the learned loss learn."""
+    """`passes` of Monte-Carlo dropout with this `dropout` (label-prop 4.1); how VAAL and the learned loss fit."""
 
     passes: int = 50
     dropout: float = 0.2
@@ -81,136 +65,169 @@ class ScoringSettings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """Who asks: the decoder of this round and of the round before (in the first: the untrained one), on a device.
+class EarlierModel:
+    """The decoder of the round before (in the first: an untrained one), and what reads its features of a region.
 
-    `before` reads features of a region for the earlier decoder where its classifier was another one.
+    `read` is None where its classifier is the one of this round.
     """
 
     decoder: Decoder
-    earlier: Decoder
-    before: Callable[[Any], Features] | None = None
+    read: Callable[[Any], Features] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """The decoder of this round and, loaded when it is needed, the model of the round before, on a device."""
+
+    decoder: Decoder
+    earlier: Callable[[], EarlierModel]
     device: torch.device = CPU
 
-    def features_before(self, region: Region) -> Features:
-        """What the earlier model's classifier sees in a region: the same, unless `before` reads it."""
-        return region.features() if self.before is None else self.before(region)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecoderOutput:
+    """What a decoder gives for a region."""
+
+    logits: NDArray[np.float32]
+    """Foreground logits (H, W)."""
+
+    @property
+    def foreground(self) -> NDArray[np.float32]:
+        """The foreground probability (H, W)."""
+        return probability(self.logits)
+
+
+class NetworkInputs(Inputs):
+    """Provides all that strategies need, of candidate and annotated regions, by networks."""
+
+    def __init__(
+        self,
+        candidates: Sequence[ScorableRegion],
+        *,
+        annotated: Sequence[ScorableRegion],
+        networks: Networks,
+        settings: ScoringSettings,
+        seed: int,
+    ) -> None:
+        self.count, self.seed, self.settings = len(candidates), seed, settings
+        self._candidates, self._annotated = candidates, annotated
+        self._networks, self.device = networks, networks.device
+        self._decoder = networks.decoder.eval()
+
+    @cached_property
+    def _earlier(self) -> EarlierModel:
+        earlier = self._networks.earlier()
+        earlier.decoder.eval()
+        return earlier
+
+    def foreground(self, index: int) -> NDArray[np.float32]:
+        """Foreground probability (H, W) by this round's decoder."""
+        return self.output(index).foreground
+
+    def passes(self, index: int, count: int | None = None) -> Iterator[NDArray[np.float32]]:
+        """Foreground probabilities (H, W) of passes with dropout, as many as the settings say by default."""
+        features = self._candidates[index].features()
+        for _ in range(self.settings.passes if count is None else count):
+            yield probability(decode(self._decoder, features, device=self.device, dropout=self.settings.dropout))
+
+    def output(self, index: int) -> DecoderOutput:
+        """Of this round's decoder."""
+        return self._decoded(self._decoder, self._candidates[index].features())
+
+    def earlier_output(self, index: int) -> DecoderOutput:
+        """Of the decoder of the round before."""
+        region, earlier = self._candidates[index], self._earlier
+        return self._decoded(earlier.decoder, region.features() if earlier.read is None else earlier.read(region))
+
+    def _decoded(self, decoder: Decoder, features: Features) -> DecoderOutput:
+        return DecoderOutput(decode(decoder, features, device=self.device))
+
+    def embedding(self, index: int) -> NDArray[np.float32]:
+        """Pooled features (C,) of the last stage."""
+        return self._candidates[index].features().embedding
+
+    def annotated_embeddings(self) -> NDArray[np.float32]:
+        """Pooled features (M, C) of the last stage."""
+        return self._annotated_embeddings
+
+    @cached_property
+    def _annotated_embeddings(self) -> NDArray[np.float32]:
+        found = [region.features().embedding for region in self._annotated]
+        return np.stack(found) if found else np.zeros((0, len(self.embedding(0))), np.float32)
+
+    def annotated_classes(self) -> list[str]:
+        """The class of each annotated region."""
+        return [region.class_name for region in self._annotated]
+
+    def annotated_slide(self, index: int) -> str:
+        """Name of the slide of an annotated region."""
+        return self._annotated[index].slide_name
+
+    def annotated_pixels(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) of an annotated region."""
+        return self._annotated[index].pixels()
+
+    def log_odds_unlabelled(self) -> Work[Floats]:
+        """Log-odds (N,) by VAAL's discriminator."""
+        regions = [*self._annotated, *self._candidates]
+        tiles_NCHW = torch.stack([_small(region.pixels()) for region in regions])
+        annotated_N = torch.arange(len(regions)) < len(self._annotated)
+        return (
+            yield from vaal_scores(
+                tiles_NCHW, annotated_N, settings=self.settings.vaal, device=self.device, seed=self.seed
+            )
+        )
+
+    def predicted_losses(self) -> Work[Floats]:
+        """Losses (N,) by a head that was fitted to those of the annotated regions."""
+        yield Progress(tr(STAGE), 0, self.count)
+        losses = [
+            mean_cross_entropy(self._decoder, FeatureTile(region.features(), region.mask()), self.device)
+            for region in self._annotated
+        ]
+        return learned_loss_scores(
+            _pooled_stages(self._annotated),
+            torch.tensor(losses),
+            _pooled_stages(self._candidates),
+            settings=self.settings.learned_loss,
+            device=self.device,
+            seed=self.seed,
+        )
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Torch's random numbers by the seed, and afterwards as they were."""
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.seed)
+            yield
+
+    def score(self, strategy: Strategy) -> Work[ScoresAfter]:
+        """Score by a strategy; the same seed gives the same scores."""
+        with self._seeded():
+            return (yield from strategy.score(self))
+
+    def evidence(self, strategy: Strategy, index: int) -> Evidence:
+        """What a strategy found in a candidate; the same for the same seed."""
+        with self._seeded():
+            return strategy.evidence(self, index)
 
 
 def score_regions(
-    strategy: str,
-    candidates: Sequence[Region],
+    strategy: Strategy,
+    candidates: Sequence[ScorableRegion],
     *,
-    annotated: Sequence[Region],
-    asked: Asked,
+    annotated: Sequence[ScorableRegion],
+    networks: Networks,
     settings: ScoringSettings,
     seed: int,
 ) -> Work[ScoresAfter]:
-    """How the candidates score, each once, for `acquisition.strategies.select_setwise`: highest asked first.
+    """How the candidates score, each once, for `acquisition.selection.select_setwise`: highest first.
 
-    ValueError for a strategy that is not known, and where it cannot do with what is annotated: VAAL needs a region, the
-    minimum margin regions of two classes, the learned loss two regions.
+    ValueError where the strategy cannot do with what is annotated: VAAL needs a region, the minimum margin regions of
+    two classes, the learned loss two regions.
     """
-    if strategy not in STRATEGIES:
-        raise ValueError(f"there is no strategy {strategy!r}")
-    if strategy == "k-center":
-        yield Progress(tr(STAGE), 0, len(candidates))
-        return CoverDistance(embeddings(annotated, like=candidates), embeddings(candidates))
-    scores_N = yield from _scores(strategy, candidates, annotated, asked, settings, seed)
-    return lambda _picks: scores_N
-
-
-def _scores(
-    strategy: str,
-    candidates: Sequence[Region],
-    annotated: Sequence[Region],
-    asked: Asked,
-    settings: ScoringSettings,
-    seed: int,
-) -> Work[NDArray[np.float64]]:
-    """Scores (N,) that do not depend on what is picked."""
-    if strategy in OF_PROBABILITIES:
-        measure = OF_PROBABILITIES[strategy]
-        return (
-            yield from _each(
-                candidates,
-                lambda features: measure(probability(decode(asked.decoder, features, device=asked.device))),
-                asked,
-            )
-        )
-    if strategy == "mc-dropout":
-        return (yield from _by_passes(candidates, asked, settings, seed))
-    if strategy in ("cod", "cod-softmax"):
-        return (yield from _by_change(candidates, asked, softmax=strategy == "cod-softmax"))
-    if strategy == "vaal":
-        return (yield from _by_vaal(candidates, annotated, asked.device, settings.vaal, seed))
-    if strategy == "learned-loss":
-        return (yield from _by_learned_loss(candidates, annotated, asked, settings.learned_loss, seed))
-    if strategy == "svm-margin":
-        yield Progress(tr(STAGE), 0, len(candidates))
-        svm = fit_linear_svm(embeddings(annotated), [region.class_name for region in annotated])
-        return minimum_margin(svm, embeddings(candidates))
-    return random_scores(len(candidates), seed=seed)
-
-
-def embeddings(regions: Sequence[Region], *, like: Sequence[Region] = ()) -> NDArray[np.float32]:
-    """(N, C) pooled features of the last stage; without regions, (0, C) as those of `like` have."""
-    found = [region.features().embedding for region in regions]
-    return np.stack(found) if found else np.zeros((0, len(like[0].features().embedding)), np.float32)
-
-
-def _each(
-    candidates: Sequence[Region], measure: Callable[[Features], float], asked: Asked
-) -> Work[NDArray[np.float64]]:
-    """A measure of each candidate's features."""
-    scores = np.empty(len(candidates))
-    asked.decoder.eval()
-    for number, region in enumerate(candidates):
-        yield Progress(tr(STAGE), number, len(candidates))
-        scores[number] = measure(region.features())
-    return scores
-
-
-def _by_passes(
-    candidates: Sequence[Region], asked: Asked, settings: ScoringSettings, seed: int
-) -> Work[NDArray[np.float64]]:
-    def variance(features: Features) -> float:
-        passes = PassVariance()
-        for _ in range(settings.passes):
-            logits = decode(asked.decoder, features, device=asked.device, dropout=settings.dropout)
-            passes.add(probability(logits))
-        return passes.mean_variance()
-
-    devices = [asked.device] if asked.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        return (yield from _each(candidates, variance, asked))
-
-
-def _by_change(candidates: Sequence[Region], asked: Asked, *, softmax: bool) -> Work[NDArray[np.float64]]:
-    outputs: Literal["logit", "softmax"] = "softmax" if softmax else "logit"
-    scores = np.empty(len(candidates))
-    asked.decoder.eval()
-    asked.earlier.eval()
-    for number, region in enumerate(candidates):
-        yield Progress(tr(STAGE), number, len(candidates))
-        before = decode(asked.earlier, asked.features_before(region), device=asked.device)
-        now = decode(asked.decoder, region.features(), device=asked.device)
-        scores[number] = cod(before, now, outputs=outputs)
-    return scores
-
-
-def _by_vaal(
-    candidates: Sequence[Region],
-    annotated: Sequence[Region],
-    device: torch.device,
-    settings: VaalSettings,
-    seed: int,
-) -> Work[NDArray[np.float64]]:
-    regions = [*annotated, *candidates]
-    tiles_NCHW = torch.stack([_small(region.pixels()) for region in regions])
-    known_N = torch.arange(len(regions)) < len(annotated)
-    return (yield from vaal_scores(tiles_NCHW, known_N, settings=settings, device=device, seed=seed))
+    inputs = NetworkInputs(candidates, annotated=annotated, networks=networks, settings=settings, seed=seed)
+    return (yield from inputs.score(strategy))
 
 
 def _small(pixels: NDArray[np.uint8]) -> torch.Tensor:
@@ -218,24 +235,7 @@ def _small(pixels: NDArray[np.uint8]) -> torch.Tensor:
     return functional.interpolate(planes, size=(VAAL_PX, VAAL_PX), mode="bilinear", antialias=True)[0]
 
 
-def _by_learned_loss(
-    candidates: Sequence[Region],
-    annotated: Sequence[Region],
-    asked: Asked,
-    settings: LearnedLossSettings,
-    seed: int,
-) -> Work[NDArray[np.float64]]:
-    yield Progress(tr(STAGE), 0, len(candidates))
-    losses = [
-        mean_cross_entropy(asked.decoder, FeatureTile(region.features(), region.mask()), asked.device)
-        for region in annotated
-    ]
-    known, pool = _pooled_stages(annotated), _pooled_stages(candidates)
-    scores = learned_loss_scores(known, torch.tensor(losses), pool, settings=settings, device=asked.device, seed=seed)
-    return np.asarray(scores, np.float64)
-
-
-def _pooled_stages(regions: Sequence[Region]) -> list[torch.Tensor]:
+def _pooled_stages(regions: Sequence[ScorableRegion]) -> list[torch.Tensor]:
     """(N, C_s) per stage."""
     all_features = [region.features() for region in regions]
     depth = len(all_features[0].stages) if all_features else 0

@@ -35,9 +35,10 @@ class VaalSettings:
     each on up to `batch_size` tiles of either group. `beta` weighs the divergence, `adversarial_weight` the term that
     misleads the discriminator, against a reconstruction error that is a mean over pixels and seldom above 0.05.
 
-    The defaults suit a hundred tiles and some seconds. `PAPER_VAAL` is the authors': there both weights are 1, and a
-    divergence summed over the batch leaves nothing in the latents for so short a training to tell tiles by. The
-    default weights are of the reconstruction error's own magnitude, so that the latents describe the tiles.
+    The defaults suit a hundred tiles and some seconds. The authors' networks are wider (128 to 1024 channels, four
+    hidden layers of 512) and learn for 100 epochs of CIFAR-10, with both weights 1: there a divergence summed over the
+    batch leaves nothing in the latents for so short a training to tell tiles by. The default weights are of the
+    reconstruction error's own magnitude, so that the latents describe the tiles.
     """
 
     side_px: int = 64
@@ -63,20 +64,6 @@ class VaalSettings:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
 
 
-PAPER_VAAL = VaalSettings(
-    widths=(128, 256, 512, 1024),
-    discriminator_widths=(512, 512, 512, 512),
-    steps=39_062,
-    batch_size=128,
-    vae_steps=2,
-    discriminator_steps=1,
-    learning_rate=5e-4,
-    beta=1.0,
-    adversarial_weight=1.0,
-)
-"""The authors' networks, and as many steps as 100 epochs of CIFAR-10's 50,000 tiles; for a GPU."""
-
-
 def vaal_scores(
     tiles_NCHW: Tensor, annotated_N: Tensor, *, settings: VaalSettings, device: torch.device, seed: int
 ) -> Work[NDArray[np.float64]]:
@@ -92,23 +79,23 @@ def vaal_scores(
     RecipeError when a loss stops being a number.
     """
     _check(tiles_NCHW, annotated_N)
-    others_M = (~annotated_N).nonzero()[:, 0].cpu()
-    if not len(others_M):
+    unlabelled_M = (~annotated_N).nonzero()[:, 0].cpu()
+    if not len(unlabelled_M):
         return np.empty(0)
     tiles = shrink(tiles_NCHW, side_px=settings.side_px).to(device)
     generator = torch.Generator().manual_seed(seed)
     networks = Adversaries(settings, device=device, generator=generator)
-    annotated_draws = _draws(annotated_N.nonzero()[:, 0].cpu(), settings.batch_size, generator)
-    other_draws = _draws(others_M, settings.batch_size, generator)
+    annotated_batches = _batches(annotated_N.nonzero()[:, 0].cpu(), settings.batch_size, generator)
+    unlabelled_batches = _batches(unlabelled_M, settings.batch_size, generator)
     stage = tr("Comparing regions with the annotated ones")
     for step in range(1, settings.steps + 1):
         for _ in range(settings.vae_steps):
-            figures = networks.update_vae(tiles[next(annotated_draws)], tiles[next(other_draws)])
+            figures = networks.update_vae(tiles[next(annotated_batches)], tiles[next(unlabelled_batches)])
         for _ in range(settings.discriminator_steps):
-            figures |= networks.update_discriminator(tiles[next(annotated_draws)], tiles[next(other_draws)])
+            figures |= networks.update_discriminator(tiles[next(annotated_batches)], tiles[next(unlabelled_batches)])
         _check_losses(figures, step)
         yield Progress(stage, step, settings.steps, tr("step {step}", step=step), figures)
-    return -networks.annotated_logits(tiles[others_M]).double().cpu().numpy()
+    return -networks.annotated_logits(tiles[unlabelled_M]).double().cpu().numpy()
 
 
 def shrink(tiles_BCHW: Tensor, *, side_px: int) -> Tensor:
@@ -139,17 +126,17 @@ class Adversaries:
         self.vae_optimiser = torch.optim.Adam(self.vae.parameters(), lr=settings.learning_rate)
         self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), lr=settings.learning_rate)
 
-    def update_vae(self, annotated_BCHW: Tensor, others_BCHW: Tensor) -> dict[str, float]:
+    def update_vae(self, annotated_BCHW: Tensor, unlabelled_BCHW: Tensor) -> dict[str, float]:
         """A step of the autoencoder: reconstruct both groups and pass for annotated.
 
         Both go through as ONE batch: batch norm over each group alone (as in the authors' code) would hide from
         training what tells the groups apart, such as a stain, and not from the scoring.
         """
         settings, count = self.settings, len(annotated_BCHW)
-        output = self.vae(torch.cat([annotated_BCHW, others_BCHW]), self.generator)
+        output = self.vae(torch.cat([annotated_BCHW, unlabelled_BCHW]), self.generator)
         groups = (
             (annotated_BCHW, VaeOutput(*(values[:count] for values in output))),
-            (others_BCHW, VaeOutput(*(values[count:] for values in output))),
+            (unlabelled_BCHW, VaeOutput(*(values[count:] for values in output))),
         )
         error = torch.stack([reconstruction_error(of.reconstructed_BCHW, tiles) for tiles, of in groups]).sum()
         divergence = kl_to_standard_normal(output.mean_BZ, output.log_variance_BZ)
@@ -161,10 +148,10 @@ class Adversaries:
         self.vae_optimiser.step()
         return {"reconstruction": float(error.detach()) / 2, "divergence": float(divergence.detach())}
 
-    def update_discriminator(self, annotated_BCHW: Tensor, others_BCHW: Tensor) -> dict[str, float]:
+    def update_discriminator(self, annotated_BCHW: Tensor, unlabelled_BCHW: Tensor) -> dict[str, float]:
         """A step of the discriminator on the latent means, which it cannot change."""
         with torch.no_grad():
-            mean_BZ, _log_variance = self.vae.encode(torch.cat([annotated_BCHW, others_BCHW]))
+            mean_BZ, _log_variance = self.vae.encode(torch.cat([annotated_BCHW, unlabelled_BCHW]))
         logits_B = self.discriminator(mean_BZ)
         loss = discriminator_loss(logits_B[: len(annotated_BCHW)], logits_B[len(annotated_BCHW) :])
         self.discriminator_optimiser.zero_grad()  # of the autoencoder's step too
@@ -181,7 +168,7 @@ class Adversaries:
         return logits_N
 
 
-def _draws(indices_N: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def _batches(indices_N: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Batches of shuffled passes over the indices, without end; the last one of a pass may be smaller."""
     while True:
         yield from torch.split(indices_N[torch.randperm(len(indices_N), generator=generator)], size)

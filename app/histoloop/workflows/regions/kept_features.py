@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.inference.features import Features
+from histoloop.networks.arrays import to_arrays, to_tensors
 from histoloop.training.features import FeatureTile, spread_views, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from histoloop.inference.model import Model
-    from histoloop.store.tensors import TensorCache
+    from histoloop.store.array_cache import ArrayCache
     from histoloop.training.samples import TrainingTile
 
 
@@ -22,7 +23,7 @@ class KeptFeatures:
     to go through the classifier; `seed` is of the stain of its views (training/features.py: view_of).
     """
 
-    def __init__(self, model: Model, cache: TensorCache, *, key: str, in_memory: bool = False) -> None:
+    def __init__(self, model: Model, cache: ArrayCache, *, key: str, in_memory: bool = False) -> None:
         self.model = model
         self._cache, self._key = cache, key
         self._memory: dict[str, Features] | None = {} if in_memory else None
@@ -51,9 +52,9 @@ class KeptFeatures:
 
     def _load(self, key: str) -> Features | None:
         kept = self._cache.get(key)
-        return None if kept is None else Features.of_tensors(kept)
+        return None if kept is None else Features.of_tensors(to_tensors(kept))
 
     def _extract(self, key: str, tile: TrainingTile) -> Features:
         features = self.model.features(tile.pixels)
-        self._cache.put(key, features.as_tensors())
+        self._cache.put(key, to_arrays(features.as_tensors()))
         return features

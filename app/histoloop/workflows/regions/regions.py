@@ -12,8 +12,8 @@ from histoloop.geometry import Region
 from histoloop.inference.model import Model
 from histoloop.language import tr
 from histoloop.slides.tiling import working_downsample
+from histoloop.store.array_cache import ArrayCache
 from histoloop.store.records import SlideRecord
-from histoloop.store.tensors import TensorCache
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidates import Candidate, class_of
 from histoloop.workflows.contents.slides import open_project_slide
@@ -45,7 +45,7 @@ class RegionReader:
         self.sees = _digest(network)
         """Which classifier it is: readers of the same one have the same features."""
         frozen = Model(self.network, model.colours, model.device)
-        self._kept = KeptFeatures(frozen, TensorCache(project.folder / CACHE), key=self.sees)
+        self._kept = KeptFeatures(frozen, ArrayCache(project.folder / CACHE), key=self.sees)
 
     def candidate(self, candidate: Candidate) -> ProjectRegion:
         """A region that may be asked about."""
@@ -59,10 +59,10 @@ class RegionReader:
 
     def all_annotated(self) -> list[ProjectRegion]:
         """Regions with masks that are not held out, on slides that are found."""
-        slides = {slide.id: slide for slide in self.project.slides() if slide.found}
+        slides = {slide.id: slide for slide in self.project.slides.all() if slide.exists()}
         return [
             self.annotated(record, slides[record.slide_id])
-            for record in self.project.finished_annotations()
+            for record in self.project.annotations.finished()
             if record.has_mask and not record.held_out and record.slide_id in slides
         ]
 
@@ -85,7 +85,7 @@ class RegionReader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProjectRegion:
-    """A region as strategies and quick rounds take it; read when it is asked for."""
+    """A region as `workflows.queries.score_regions` and quick rounds take it; read when it is asked for."""
 
     reader: RegionReader
     slide: SlideRecord
@@ -105,6 +105,11 @@ class ProjectRegion:
             x=place.x,
             y=place.y,
         )
+
+    @property
+    def slide_name(self) -> str:
+        """The slide it is of."""
+        return self.slide.name
 
     @property
     def key(self) -> str:

@@ -48,7 +48,7 @@ def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[Tra
     training: list[TrainingTile] = []
     held_out: list[TrainingTile] = []
     found = weak_annotations(project)
-    slides = {record.id: record for record in project.slides()}
+    slides = {record.id: record for record in project.slides.all()}
     for number, annotation in enumerate(found):
         yield Progress(tr("Reading annotations"), number, len(found))
         if annotation.held_out and annotation.mask_id is None:
@@ -78,7 +78,7 @@ def _read(
 
 def painted_foreground(project: Project, annotation_id: int, pixels: Pixels) -> NDArray[np.bool_]:
     """What a person painted in a region, (H, W) at the size of its pixels (H, W, 3)."""
-    painted, _origin = project.load_mask(annotation_id)
+    painted, _origin = project.annotations.load_mask(annotation_id)
     return shrink_foreground(painted > 0, height=pixels.shape[0], width=pixels.shape[1])
 
 
@@ -111,7 +111,7 @@ def unlabelled_regions(project: Project, *, mpp: float, count: int, seed: int) -
     first is drawn with the seed.
     """
     rng = np.random.default_rng(seed)
-    slides = [slide for slide in project.slides() if slide.found]
+    slides = [slide for slide in project.slides.all() if slide.exists()]
     free: list[list[Place]] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)

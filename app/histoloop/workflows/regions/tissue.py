@@ -43,11 +43,11 @@ def read_project_tissue(project: Project, *, count: int, crop_px: int, scale: fl
     They are squares for crops of `crop_px`, at the resolution of the project's current model times `scale`. A slide
     smaller than one is a tile as it is. DataError when no slide can be read.
     """
-    mpp = load_card(project.current_model().folder).mpp / scale
+    mpp = load_card(project.models.current().folder).mpp / scale
     side_px = round(crop_px * MARGIN)
     squares: list[tuple[SlideRecord, list[Region]]] = []
     warnings: list[str] = []
-    records = project.slides()
+    records = project.slides.all()
     for number, record in enumerate(records):
         yield Progress(tr("Looking for tissue"), number, len(records), record.name)
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
+from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import with_decoder
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.model_folder import save_model
@@ -61,15 +62,15 @@ def retrain(
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
     candidate predicts the slides that have maps. ProjectError when there is nothing of that kind to learn from.
     """
-    how, started, current = how or HowToLearn(), time.monotonic(), project.current_model()
+    how, started, current = how or HowToLearn(), time.monotonic(), project.models.current()
     setup = yield from _set_up(project, how, device=device, seed=seed, epochs=epochs)
     fitted = yield from fit_model(setup)
     figures = _measured(setup, fitted)
     model_id = _save_candidate(project, setup, fitted, figures)
-    mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
+    mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
-    return candidate_of(project.add_round(model_id, current.id, figures, setup.training_set.annotations))
+    return candidate_of(project.rounds.add(model_id, current.id, figures, setup.training_set.annotations))
 
 
 # --- the learning setup -----------------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ def retrain(
 def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs: int | None) -> Work[LearningSetup]:
     """Models, training set and recipe; ProjectError when there is nothing of the kind to learn from."""
     place = choose_device(device)
-    start, current = (load_model(record.folder, place) for record in (project.base_model(), project.current_model()))
+    start, current = (load_model(record.folder, place) for record in (project.models.first(), project.models.current()))
     torch.manual_seed(seed)
     reader = RegionReader(project, start, with_decoder(start.network).to(place))
     training_set = yield from gather_training_set(project, how, reader, seed=seed)
@@ -141,13 +142,13 @@ def _measured(setup: LearningSetup, fitted: FittedModel) -> dict[str, float]:
 
 def _save_candidate(project: Project, setup: LearningSetup, fitted: FittedModel, figures: Mapping[str, float]) -> int:
     """Write the model's folder, and the pictures of what it learned from beside annotations; its id in the project."""
-    number = len(project.rounds()) + 1
-    folder = project.new_model_folder(number)
+    number = len(project.rounds.all()) + 1
+    folder = project.models.new_folder(number)
     card = _card(project, setup, fitted, figures, name=folder.name, number=number)
-    weights, way_back = fitted.model.network.state_dict(), fitted.result.way_back()
+    weights, way_back = to_arrays(fitted.model.network.state_dict()), to_arrays(fitted.result.way_back())
     save_model(folder, card, weights, recipe=recipe_text(setup.recipe), half=True, way_back=way_back)
-    parent = project.current_model().id
-    model_id = project.add_model(folder.name, hash=model_hash(folder), parent=parent, round=number).id
+    parent = project.models.current().id
+    model_id = project.models.add(folder.name, hash=model_hash(folder), parent=parent, round=number).id
     if setup.training_set.unlabelled.pseudo:
         setup.training_set.unlabelled.keep_pictures(project, number, fitted.pseudo_masks)
     return model_id

@@ -28,7 +28,7 @@ def predicted(project: Project, add_slide: Callable[..., SlideRecord], add_map: 
     """A slide of three regions, all tissue, that the model has seen."""
     slide = add_slide("wide.png", mpp=1.0, width=3 * SIDE, height=SIDE)
     add_map(slide, np.full((SIDE, 3 * SIDE), 0.5, np.float32))
-    project.set_tissue(slide.id, float(slide.extent.area))
+    project.slides.set_tissue(slide.id, float(slide.extent.area))
     return slide
 
 
@@ -54,9 +54,9 @@ def test_without_annotations_the_papers_ask_at_random(project: Project) -> None:
 
 def test_a_model_began_self_supervised_when_the_round_that_made_it_did(project: Project) -> None:
     assert not began_self_supervised(project)
-    parent = project.current_model().id
-    model = project.add_model("round-1", hash="h", parent=parent, round=1)
-    project.add_round(model.id, parent, {"kind masks self-supervised": 1.0}, 3)
+    parent = project.models.current().id
+    model = project.models.add("round-1", hash="h", parent=parent, round=1)
+    project.rounds.add(model.id, parent, {"kind masks self-supervised": 1.0}, 3)
     assert not began_self_supervised(project)
-    project.make_current(model.id)
+    project.models.make_current(model.id)
     assert began_self_supervised(project)

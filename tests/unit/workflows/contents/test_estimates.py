@@ -41,10 +41,10 @@ def test_slides_that_are_predicted_anew_take_their_time(
 
 
 def test_the_last_round_of_the_same_kind_tells(project: Project) -> None:
-    model = project.current_model()
+    model = project.models.current()
     how = HowToLearn(pace="quick")
-    project.add_round(model.id, model.id, {"seconds": 12.0, **extent_figures(how)}, 3)
-    project.add_round(model.id, model.id, {"seconds": 500.0, **extent_figures(HowToLearn())}, 3)
+    project.rounds.add(model.id, model.id, {"seconds": 12.0, **extent_figures(how)}, 3)
+    project.rounds.add(model.id, model.id, {"seconds": 500.0, **extent_figures(HowToLearn())}, 3)
     found = estimate(project, how)
     assert found.measured
     assert found.seconds == 12.0

@@ -36,13 +36,13 @@ def minmax(tmp_path: Path, make_model: Callable[..., Path]) -> Path:
 
 
 def test_a_model_that_is_added_is_copied_whole_and_leaves_the_one_in_use(project: Project, minmax: Path) -> None:
-    before = project.current_model()
+    before = project.models.current()
     record = add_model(project, minmax)
-    assert record.folder.parent == project.models_folder
+    assert record.folder.parent == project.models.folder
     assert load_card(record.folder) == load_card(minmax)
     assert record.status is ModelStatus.KEPT
-    assert project.current_model() == before == project.base_model()
-    assert not list(project.models_folder.glob(".*"))
+    assert project.models.current() == before == project.models.first()
+    assert not list(project.models.folder.glob(".*"))
 
 
 def test_models_offer_their_drawings_the_own_one_first(project: Project, minmax: Path) -> None:
@@ -63,9 +63,9 @@ def test_models_offer_their_drawings_the_own_one_first(project: Project, minmax:
 
 
 def test_a_broken_model_is_not_offered_and_one_rolled_back_comes_last(project: Project, minmax: Path) -> None:
-    project.set_model_status(add_model(project, minmax).id, ModelStatus.ROLLED_BACK)
-    project.add_model("gone", hash="x", parent=None, round=1)
-    later = project.add_model("tiny", hash="y", parent=1, round=2)
+    project.models.set_status(add_model(project, minmax).id, ModelStatus.ROLLED_BACK)
+    project.models.add("gone", hash="x", parent=None, round=1)
+    later = project.models.add("tiny", hash="y", parent=1, round=2)
     assert [model.id for model in drawing_models(project)] == [1, later.id, 2]
     assert drawing_models(project)[1].name == "Round 2"
 
@@ -78,7 +78,7 @@ def test_a_model_with_classes_the_project_lacks_is_refused_with_advice(
     with pytest.raises(ModelError, match="nerve") as refused:
         add_model(project, folder)
     assert "new project" in refused.value.advice
-    assert len(project.models()) == 1
+    assert len(project.models.all()) == 1
 
 
 def test_a_model_with_fewer_classes_and_other_labels_takes_the_values_of_the_project(
@@ -94,7 +94,7 @@ def test_a_model_is_not_added_twice(project: Project, minmax: Path) -> None:
     add_model(project, minmax)
     with pytest.raises(ModelError, match="already"):
         add_model(project, minmax)
-    assert len(project.models()) == 2
+    assert len(project.models.all()) == 2
 
 
 @pytest.mark.parametrize("setting", [None, 3, [], {"1": 7}, {"1": {"drawing": "attention"}}, {"2": {"drawing": "cam"}}])
@@ -108,8 +108,8 @@ def test_each_model_remembers_its_own_drawing(project: Project, minmax: Path) ->
     tiny, added = drawing_models(project)
     setting = to_remember(None, own_choice(tiny).drawn_by("grad-cam", "malignant"))
     setting = to_remember(setting, own_choice(added).drawn_by("cam"))
-    project.set_setting("drawings", setting)
-    kept = project.get_setting("drawings")
+    project.settings.set("drawings", setting)
+    kept = project.settings.get("drawings")
     assert (remembered(kept, tiny).drawing, remembered(kept, tiny).label) == ("grad-cam", "malignant")
     assert (remembered(kept, added).drawing, remembered(kept, added).label) == ("cam", None)
 
@@ -125,7 +125,7 @@ def test_beside_a_new_model_stands_the_one_in_use_else_the_newest_else_another_d
     (alone,) = drawing_models(project)
     assert choice_to_compare([alone], own_choice(alone), has_map=lambda _id: True).drawing == "cam"
     add_model(project, minmax)
-    candidate = project.add_model("tiny", hash="y", parent=1, round=1)
+    candidate = project.models.add("tiny", hash="y", parent=1, round=1)
     tiny, added, new = drawing_models(project)
     models = [tiny, added, new]
     assert choice_to_compare(models, own_choice(new), has_map=lambda _id: True).model is tiny

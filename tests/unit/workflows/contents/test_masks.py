@@ -214,7 +214,7 @@ def test_the_models_own_drawing_is_the_foreground_that_was_stored(
 def test_only_predicted_cells_are_covered_and_nothing_past_the_map(
     slide: SlideRecord, project: Project, scheme: ClassScheme
 ) -> None:
-    folder = project.new_map_folder(slide.id, 1)
+    folder = project.maps.new_folder(slide.id, 1)
     with MapWriter(
         folder,
         slide_width=160,
@@ -250,7 +250,7 @@ def test_before_a_prediction_a_slide_has_no_mask(project: Project, slide: SlideR
 
 
 def test_maps_of_another_model_give_no_mask(project: Project, slide: SlideRecord, add_map: Callable[..., Path]) -> None:
-    candidate = project.add_model("candidate", hash="candidate", parent=None, round=1)
+    candidate = project.models.add("candidate", hash="candidate", parent=None, round=1)
     add_map(slide, 1.0, model_id=candidate.id)
     assert mask_of_slide(project, slide.id) is None
 
@@ -258,8 +258,8 @@ def test_maps_of_another_model_give_no_mask(project: Project, slide: SlideRecord
 def test_the_mask_of_a_slide_is_cut_at_the_threshold_of_the_model(
     project: Project, slide: SlideRecord, add_map: Callable[..., Path], make_model: Callable[..., Path]
 ) -> None:
-    make_model(project.models_folder / "other", threshold=0.3)
-    project.make_current(project.add_model("other", hash="other", parent=None, round=1).id)
+    make_model(project.models.folder / "other", threshold=0.3)
+    project.models.make_current(project.models.add("other", hash="other", parent=None, round=1).id)
     values = noise()
     add_map(slide, values)
     found = mask_of_slide(project, slide.id)
@@ -271,10 +271,8 @@ def annotate(
     project: Project, slide: SlideRecord, region: Region, mask: Mask | int, *, done: bool = True
 ) -> AnnotationRecord:
     painted = np.full((region.height, region.width), mask, np.uint8) if isinstance(mask, int) else mask
-    draft = project.start_annotation(
-        slide.id, region, mask=painted, origin_model=None, person="Ada", origin=Origin.HUMAN
-    )
-    return project.finish_annotation(draft.id, AnnotationStatus.DONE) if done else draft
+    draft = project.drafts.start(slide.id, region, mask=painted, origin_model=None, person="Ada", origin=Origin.HUMAN)
+    return project.drafts.finish(draft.id, AnnotationStatus.DONE) if done else draft
 
 
 def test_what_people_painted_lies_on_top_background_too(

@@ -20,15 +20,15 @@ FIGURES = {"dice_before": 0.61, "dice": 0.74, "held_out": 2.0, "loss": 0.3}
 
 def retrained(project: Project, figures: dict[str, float] | None = None, *, annotations: int = 6) -> int:
     """What a retraining leaves behind: a candidate and its round; the candidate's id."""
-    parent = project.current_model().id
-    number = len(project.rounds()) + 1
-    model = project.add_model(f"round-{number}", hash=f"hash-{number}", parent=parent, round=number)
-    project.add_round(model.id, parent, FIGURES if figures is None else figures, annotations)
+    parent = project.models.current().id
+    number = len(project.rounds.all()) + 1
+    model = project.models.add(f"round-{number}", hash=f"hash-{number}", parent=parent, round=number)
+    project.rounds.add(model.id, parent, FIGURES if figures is None else figures, annotations)
     return model.id
 
 
 def statuses(project: Project) -> list[ModelStatus]:
-    return [model.status for model in project.models()]
+    return [model.status for model in project.models.all()]
 
 
 def test_before_the_first_retraining_there_is_nothing_to_decide(project: Project) -> None:
@@ -52,16 +52,16 @@ def test_without_held_out_annotations_there_is_no_dice(project: Project) -> None
 def test_keeping_makes_the_candidate_current_and_keeps_the_one_before(project: Project) -> None:
     model_id = retrained(project)
     keep(project, model_id)
-    assert project.current_model().id == model_id
+    assert project.models.current().id == model_id
     assert statuses(project) == [ModelStatus.KEPT, ModelStatus.CURRENT]
     assert open_candidate(project) is None
 
 
 def test_rolling_back_leaves_the_current_model_and_sets_the_candidate_aside(project: Project) -> None:
-    first = project.current_model().id
+    first = project.models.current().id
     model_id = retrained(project)
     roll_back(project, model_id)
-    assert project.current_model().id == first
+    assert project.models.current().id == first
     assert statuses(project) == [ModelStatus.CURRENT, ModelStatus.ROLLED_BACK]
     assert open_candidate(project) is None
 
@@ -85,7 +85,7 @@ def test_the_model_that_the_project_began_with_is_no_candidate(
     project: Project, decide: Callable[[Project, int], None]
 ) -> None:
     with pytest.raises(ProjectError):
-        decide(project, project.current_model().id)
+        decide(project, project.models.current().id)
     assert statuses(project) == [ModelStatus.CURRENT]
 
 
@@ -106,12 +106,12 @@ def test_a_candidate_is_still_open_after_the_project_was_closed_and_opened(proje
         candidate = open_candidate(again)
         assert candidate is not None
         keep(again, candidate.model_id)
-    assert project.current_model().id == model_id
+    assert project.models.current().id == model_id
 
 
 def test_rounds_that_were_measured_make_the_learning_curve(project: Project) -> None:
     retrained(project, {"loss": 0.3}, annotations=2)
-    roll_back(project, project.models()[-1].id)
+    roll_back(project, project.models.all()[-1].id)
     retrained(project, annotations=5)
-    roll_back(project, project.models()[-1].id)
+    roll_back(project, project.models.all()[-1].id)
     assert measured_rounds(project) == [Measured(round=2, annotations=5, dice=0.74, held_out=2)]

@@ -34,17 +34,17 @@ def painted(project: Project, slide: SlideRecord, place: Region, *, columns: int
     """A finished annotation whose mask has foreground in its first columns."""
     mask = np.zeros((place.height, place.width), np.uint8)
     mask[:, :columns] = 2
-    draft = project.start_annotation(slide.id, place, mask=mask, origin_model=None, person="Ada")
-    return project.finish_annotation(draft.id, AnnotationStatus.DONE, **said)
+    draft = project.drafts.start(slide.id, place, mask=mask, origin_model=None, person="Ada")
+    return project.drafts.finish(draft.id, AnnotationStatus.DONE, **said)
 
 
 def said(project: Project, slide: SlideRecord, place: Region, **what: Any) -> AnnotationRecord:
     what = {"label": None, "size": None, **what}
-    return project.add_annotation_without_mask(slide.id, place, person="Ada", **what)
+    return project.annotations.add(slide.id, place, person="Ada", **what)
 
 
 def test_a_project_in_which_nothing_was_said_has_none(project: Project, slide: SlideRecord) -> None:
-    project.start_annotation(slide.id, region(0), mask=np.zeros((10, 16), np.uint8), origin_model=None, person="Ada")
+    project.drafts.start(slide.id, region(0), mask=np.zeros((10, 16), np.uint8), origin_model=None, person="Ada")
     assert weak_annotations(project) == ()
 
 
@@ -70,14 +70,14 @@ def test_a_labelled_slide_is_a_region_that_is_the_whole_slide(
     project: Project, slide: SlideRecord, add_slide: Callable[..., SlideRecord]
 ) -> None:
     other = add_slide("b.png")
-    project.set_slide_label(other.id, "malignant", person="Ada")
-    project.set_slide_label(slide.id, "benign", person="Ada")
-    project.set_slide_label(slide.id, None, person="Ada")
+    project.slides.set_label(other.id, "malignant", person="Ada")
+    project.slides.set_label(slide.id, "benign", person="Ada")
+    project.slides.set_label(slide.id, None, person="Ada")
     assert weak_annotations(project) == (WeakAnnotation(other.id, other.extent, 1, None, None, False),)
 
 
 def test_a_slide_annotated_as_a_whole_is_told_once_with_the_slides_label(project: Project, slide: SlideRecord) -> None:
-    project.set_slide_label(slide.id, "malignant", person="Ada")
+    project.slides.set_label(slide.id, "malignant", person="Ada")
     record = painted(project, slide, slide.extent, columns=40)
     assert weak_annotations(project) == (WeakAnnotation(slide.id, slide.extent, 1, 0.25, record.id, False),)
 
@@ -87,7 +87,7 @@ def test_what_shares_pixels_with_a_held_out_mask_is_held_out_whatever_came_first
 ) -> None:
     other = add_slide("b.png")
     for one in (slide, other):
-        project.set_slide_label(one.id, "benign", person="Ada")
+        project.slides.set_label(one.id, "benign", person="Ada")
     overlapping = Region(45, 5, 16, 10)
     said(project, slide, overlapping, size=0.4)
     said(project, other, overlapping, size=0.4)
@@ -99,9 +99,9 @@ def test_what_shares_pixels_with_a_held_out_mask_is_held_out_whatever_came_first
 
 
 def test_a_removed_slide_hands_out_nothing(project: Project, slide: SlideRecord) -> None:
-    project.set_slide_label(slide.id, "malignant", person="Ada")
+    project.slides.set_label(slide.id, "malignant", person="Ada")
     said(project, slide, region(0), size=0.4)
-    project.remove_slide(slide.id)
+    project.slides.remove(slide.id)
     assert weak_annotations(project) == ()
 
 

@@ -15,6 +15,7 @@ from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.cli import main
 from histoloop.errors import ModelError, ProjectError
 from histoloop.geometry import Region
+from histoloop.networks.arrays import to_arrays, to_tensors
 from histoloop.progress import finish
 from histoloop.store.cards import card_text, load_card
 from histoloop.store.model_folder import EARLIER, load_weights, save_model
@@ -44,12 +45,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, discs: Path, write_recipe:
 def models(trained: Path, tmp_path: Path) -> list[Path]:
     """The trained model, one that moved a hundredth as far, and one that stood still."""
     model = load_model(trained, CPU)
-    before, now = one_epoch_earlier(model).network.state_dict(), load_weights(trained)
+    before, now = one_epoch_earlier(model).network.state_dict(), to_tensors(load_weights(trained))
     back = {name: before[name] - value for name, value in now.items() if not torch.equal(before[name], value)}
     made = [trained]
     for name, share in (("little", 0.01), ("still", 0.0)):
         way = {key: (share * tensor).to(tensor.dtype) for key, tensor in back.items()}
-        made.append(save_model(tmp_path / "m" / name, model.card, now, recipe="", half=True, way_back=way))
+        made.append(
+            save_model(tmp_path / "m" / name, model.card, to_arrays(now), recipe="", half=True, way_back=to_arrays(way))
+        )
     return made
 
 
@@ -58,16 +61,16 @@ def project(trained: Path, tmp_path: Path, paint_tissue: Callable[..., Path]) ->
     with create_project(tmp_path / "project", name="Colon", model=trained) as project:
         for number in range(3):
             path = paint_tissue(tmp_path / "slides" / f"{number}.png", width=64, height=64, seed=number)
-            project.add_slide(path, width=64, height=64, mpp=1.0, vendor="picture")
+            project.slides.add(path, width=64, height=64, mpp=1.0, vendor="picture")
         yield project
 
 
 def annotate(project: Project, slide_id: int) -> None:
-    draft = project.start_annotation(
+    draft = project.drafts.start(
         slide_id, Region(0, 0, 64, 64), mask=np.ones((64, 64), np.uint8), origin_model=None, person="test",
         query_id=None, origin=Origin.HUMAN,
     )  # fmt: skip
-    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+    project.drafts.finish(draft.id, AnnotationStatus.DONE)
 
 
 def test_of_a_frozen_classifier_only_the_decoder_was_another_one_epoch_earlier(trained: Path) -> None:
@@ -120,10 +123,10 @@ def test_models_without_their_earlier_state_are_named_with_advice(models: list[P
 
 
 def test_a_project_ranks_its_models_on_regions_that_nobody_annotated(project: Project) -> None:
-    first, second, third = project.slides()
+    first, second, third = project.slides.all()
     annotate(project, first.id)
     ranking = finish(rank_on_project(project, device="cpu"))
-    assert [model.folder for model in ranking.models] == [project.base_model().folder]
+    assert [model.folder for model in ranking.models] == [project.models.first().folder]
     assert {one.region.partition(",")[0] for one in ranking.models[0].regions} == {second.name, third.name}
     for slide in (second, third):
         annotate(project, slide.id)
@@ -132,7 +135,7 @@ def test_a_project_ranks_its_models_on_regions_that_nobody_annotated(project: Pr
 
 
 def test_a_project_without_a_model_that_can_be_ranked_says_so(project: Project) -> None:
-    (project.base_model().folder / EARLIER).unlink()
+    (project.models.first().folder / EARLIER).unlink()
     with pytest.raises(ProjectError, match="one epoch earlier"):
         finish(rank_on_project(project, device="cpu"))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from histoloop.acquisition.strategies import reason_of
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
@@ -58,22 +59,22 @@ def test_the_regions_of_which_the_model_is_least_sure_are_asked_first(project: P
     assert [query.region for query in queries] == [Region(SIDE, 0, SIDE, SIDE), Region(2 * SIDE, 0, SIDE, SIDE)]
     assert queries[0].score == pytest.approx(math.log(2), rel=1e-3)
     assert queries[0].score > queries[1].score
-    assert project.queries() == list(queries)
+    assert project.queries.open() == list(queries)
 
 
 @pytest.mark.usefixtures("wide")
 def test_the_reason_says_how_much_of_a_region_is_unsure(project: Project) -> None:
     first, second = asked(project, count=2)
-    assert first.reason == "The model is unsure about 100% of this region."
-    assert second.reason == "The model is unsure about 0% of this region."
+    assert reason_of(first) == "The model is unsure about 100% of this region."
+    assert reason_of(second) == "The model is unsure about 0% of this region."
 
 
 def test_a_question_tells_of_its_slide_strategy_round_and_class(project: Project, wide: SlideRecord) -> None:
-    project.set_prediction(wide.id, project.current_model().id, {"benign": 0.2, "malignant": 0.8})
+    project.predictions.add(wide.id, project.models.current().id, {"benign": 0.2, "malignant": 0.8})
     (query,) = asked(project, count=1)
     assert (query.slide_id, query.strategy, query.round) == (wide.id, "entropy", 1)
     assert (query.class_name, query.status) == ("malignant", QueryStatus.OPEN)
-    project.add_round(project.current_model().id, None, {}, 0)
+    project.rounds.add(project.models.current().id, None, {}, 0)
     assert asked(project, count=1)[0].round == 2
 
 
@@ -84,11 +85,11 @@ def test_questions_never_overlap_and_lie_inside_their_slides(
     for name in ("a.png", "b.png"):  # squares at the right and lower edges are moved inwards, over others
         add_map(add_slide(name, width=900, height=520), 0.4)
     queries = asked(project, strategy=strategy, count=50)
-    assert {query.slide_id for query in queries} == {slide.id for slide in project.slides()}
+    assert {query.slide_id for query in queries} == {slide.id for slide in project.slides.all()}
     for one, other in itertools.combinations(queries, 2):
         assert one.slide_id != other.slide_id or not one.region.overlaps(other.region)
     for query in queries:
-        assert project.slide(query.slide_id).extent.contains(query.region)
+        assert project.slides.get(query.slide_id).extent.contains(query.region)
 
 
 def test_the_same_place_on_two_slides_is_asked_about_on_both(
@@ -116,8 +117,8 @@ def test_what_the_model_says_of_glass_does_not_count(
     assert whole.region == Region(0, 0, SIDE, SIDE)
     assert whole.score == pytest.approx(math.log(2), rel=1e-2)
     assert half.score == pytest.approx(math.log(2) / 2, rel=0.05)
-    assert "about 100%" in whole.reason
-    assert any(f"about {percent}%" in half.reason for percent in range(48, 53))
+    assert "about 100%" in reason_of(whole)
+    assert any(f"about {percent}%" in reason_of(half) for percent in range(48, 53))
 
 
 def test_a_slide_smaller_than_a_region_is_asked_about_whole(
@@ -158,9 +159,9 @@ def two_slides(
     first, second = add_slide("a.png", **WIDE), add_slide("b.png", **WIDE)
     add_map(first, 0.5)
     add_map(second, 0.01)
-    model = project.current_model().id
-    project.set_prediction(first.id, model, {"benign": 0.9, "malignant": 0.1})
-    project.set_prediction(second.id, model, {"benign": 0.3, "malignant": 0.7})
+    model = project.models.current().id
+    project.predictions.add(first.id, model, {"benign": 0.9, "malignant": 0.1})
+    project.predictions.add(second.id, model, {"benign": 0.3, "malignant": 0.7})
     return first, second
 
 
@@ -175,7 +176,7 @@ def test_what_a_person_said_of_a_slide_counts_more_than_the_model(
     project: Project, two_slides: tuple[SlideRecord, SlideRecord]
 ) -> None:
     first, second = two_slides
-    project.set_slide_label(second.id, "benign", person="Ada")
+    project.slides.set_label(second.id, "benign", person="Ada")
     queries = asked(project, count=3)
     assert {query.slide_id for query in queries} == {first.id}
     assert {query.class_name for query in queries} == {"benign"}
@@ -198,15 +199,15 @@ def test_random_questions_are_the_same_for_the_same_seed_and_differ_between_seed
 @pytest.mark.usefixtures("wide")
 def test_random_questions_are_drawn_anew_each_round(project: Project) -> None:
     later = [random_regions(project, seed=seed) for seed in range(1, 6)]
-    project.add_round(project.current_model().id, None, {}, 0)
+    project.rounds.add(project.models.current().id, None, {}, 0)
     assert [random_regions(project, seed=seed) for seed in range(5)] == later
 
 
 @pytest.mark.usefixtures("wide")
 def test_a_random_question_does_not_claim_that_the_model_is_unsure(project: Project) -> None:
     (query,) = asked(project, strategy="random", count=1)
-    assert "random" in query.reason
-    assert "unsure" not in query.reason
+    assert "random" in reason_of(query)
+    assert "unsure" not in reason_of(query)
 
 
 # --- what was settled -------------------------------------------------------------------------------------------------
@@ -263,9 +264,9 @@ def test_new_questions_supersede_those_that_nobody_answered(project: Project) ->
     old = asked(project, count=2)
     skip(project, old[1].id)
     new = asked(project, count=1)
-    assert project.query(old[0].id).status is QueryStatus.SUPERSEDED
-    assert project.query(old[1].id).status is QueryStatus.SKIPPED
-    assert project.queries() == list(new)
+    assert project.queries.get(old[0].id).status is QueryStatus.SUPERSEDED
+    assert project.queries.get(old[1].id).status is QueryStatus.SKIPPED
+    assert project.queries.open() == list(new)
     assert new[0].region == old[0].region
     assert new[0].id != old[0].id
 
@@ -279,7 +280,7 @@ def test_a_strategy_that_is_not_known_is_refused_with_the_choices_and_leaves_the
     with pytest.raises(ProjectError, match="no strategy 'entrophy'") as caught:
         asked(project, strategy="entrophy")
     assert "random, entropy" in caught.value.advice
-    assert project.queries() == before
+    assert project.queries.open() == before
 
 
 def test_before_a_prediction_there_is_nothing_to_ask_and_the_advice_is_to_predict(
@@ -292,9 +293,9 @@ def test_before_a_prediction_there_is_nothing_to_ask_and_the_advice_is_to_predic
 
 
 def test_maps_of_a_model_that_is_not_current_ask_nothing(project: Project, wide: SlideRecord) -> None:
-    other = project.add_model("other", hash="other", parent=None, round=1)
-    project.make_current(other.id)
-    assert wide.found
+    other = project.models.add("other", hash="other", parent=None, round=1)
+    project.models.make_current(other.id)
+    assert wide.exists()
     with pytest.raises(ProjectError, match="no region to ask about yet"):
         asked(project)
 
@@ -306,16 +307,16 @@ def test_when_everything_is_settled_there_is_nothing_to_ask(project: Project) ->
     with pytest.raises(ProjectError, match="no region left to ask about: all are settled, 3 of them skipped") as caught:
         asked(project)
     assert "import more slides" in caught.value.advice
-    assert {query.status for query in project.queries(status=None)} == {QueryStatus.SKIPPED}
+    assert {query.status for query in project.queries.all()} == {QueryStatus.SKIPPED}
 
 
 def test_when_nothing_is_left_the_open_questions_stay(project: Project, wide: SlideRecord) -> None:
     (query,) = asked(project, count=1)
     begin(project, slide_id=wide.id, region=wide.extent, person="Ada")
-    assert [record.status for record in project.annotations()] == [AnnotationStatus.DRAFT]
+    assert [record.status for record in project.annotations.all()] == [AnnotationStatus.DRAFT]
     with pytest.raises(ProjectError, match="no region left"):
         asked(project)
-    assert project.queries() == [query]
+    assert project.queries.open() == [query]
 
 
 def test_a_slide_whose_file_is_missing_is_passed_over(
@@ -355,4 +356,4 @@ def test_asking_that_is_cancelled_while_it_looks_leaves_the_queue_as_it_was(proj
     work = ask(project, count=3)
     next(work)
     work.close()
-    assert project.queries() == before
+    assert project.queries.open() == before

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.acquisition.strategies import STRATEGIES, reason_of
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
@@ -19,7 +19,7 @@ from histoloop.workflows.decisions import keep
 from histoloop.workflows.experiments.train import train_model
 from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.projects import create_project, import_slides
-from histoloop.workflows.queries import score_project as asking
+from histoloop.workflows.queries import score_project
 from histoloop.workflows.queries.ask import ask
 from histoloop.workflows.regions.regions import CACHE
 from histoloop.workflows.retraining.retrain import retrain
@@ -46,7 +46,7 @@ def models(discs: Path, write_recipe: Callable[..., str], tmp_path_factory: pyte
 @pytest.fixture
 def start(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Project]]:
     """A predicted project of four slides with two candidate regions each; the first two slides are labelled."""
-    monkeypatch.setattr(asking, "PASSES", 2)
+    monkeypatch.setattr(score_project, "PASSES", 2)
     opened = []
 
     def make(kind: str) -> Project:
@@ -61,8 +61,8 @@ def start(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         opened.append(project)
         finish(import_slides(project, paths))
         finish(predict_project(project, device="cpu"))
-        for slide, label in zip(project.slides(), ("benign", "malignant"), strict=False):
-            project.set_slide_label(slide.id, label, person="test")
+        for slide, label in zip(project.slides.all(), ("benign", "malignant"), strict=False):
+            project.slides.set_label(slide.id, label, person="test")
         return project
 
     yield make
@@ -72,14 +72,14 @@ def start(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def paint(project: Project, number: int) -> None:
     """Annotate the left half of a slide."""
-    slide = project.slides()[number]
+    slide = project.slides.all()[number]
     mask = np.zeros((SIDE, SIDE), np.uint8)
     mask[20:80, 30:90] = 1
-    draft = project.start_annotation(
+    draft = project.drafts.start(
         slide.id, Region(0, 0, SIDE, SIDE), mask=mask, origin_model=None, person="test", query_id=None,
         origin=Origin.HUMAN,
     )  # fmt: skip
-    project.finish_annotation(draft.id, AnnotationStatus.DONE)
+    project.drafts.finish(draft.id, AnnotationStatus.DONE)
 
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
@@ -92,9 +92,9 @@ def test_every_strategy_asks_about_regions_nobody_annotated_and_says_why(
     queries = finish(ask(project, strategy=strategy, count=3, region_map_px=SIDE, device="cpu"))
     assert len(queries) == 3
     assert {query.strategy for query in queries} == {strategy}
-    annotated = {slide.id for slide in project.slides()[:2]}
+    annotated = {slide.id for slide in project.slides.all()[:2]}
     for query in queries:
-        assert query.reason.endswith(".")
+        assert reason_of(query).endswith(".")
         assert query.slide_id not in annotated or query.region.x == SIDE
         shown = query_evidence_path(project, query.id)
         assert shown.exists() == (strategy not in ("random", "learned-loss", "svm-margin"))
@@ -125,7 +125,7 @@ def test_features_are_kept_with_the_project_and_can_be_deleted(
     assert [q.region for q in finish(ask(project, strategy="k-center", count=2, region_map_px=SIDE))] == first
 
 
-@pytest.mark.parametrize("strategy", asking.OF_MASKS)
+@pytest.mark.parametrize("strategy", [name for name, strategy in STRATEGIES.items() if strategy.needs.decoder])
 def test_a_model_that_has_learned_no_masks_is_told_of_with_what_to_do(
     strategy: str, start: Callable[[str], Project]
 ) -> None:
@@ -146,24 +146,24 @@ def test_a_strategy_that_compares_says_what_it_needs(
     project = start("hybrid")
     with pytest.raises(ProjectError, match=words):
         finish(ask(project, strategy=strategy, count=2, region_map_px=SIDE))
-    assert project.queries() == []
+    assert project.queries.open() == []
 
 
 def test_a_margin_between_classes_needs_two_of_them(start: Callable[[str], Project]) -> None:
     project = start("hybrid")
-    for slide in project.slides():
-        project.set_slide_label(slide.id, "benign", person="test")
+    for slide in project.slides.all():
+        project.slides.set_label(slide.id, "benign", person="test")
     paint(project, 0)
     paint(project, 1)
     with pytest.raises(ProjectError, match="two classes"):
         finish(ask(project, strategy="svm-margin", count=2, region_map_px=SIDE))
 
 
-def test_a_share_of_the_questions_is_drawn_at_random_and_said_so(start: Callable[[str], Project]) -> None:
+def test_a_share_of_the_questions_is_random_and_says_so(start: Callable[[str], Project]) -> None:
     project = start("hybrid")
     queries = finish(ask(project, strategy="entropy", count=4, region_map_px=SIDE, random_share=0.5))
     assert [query.strategy for query in queries].count("random") == 2
-    assert all("at random" in query.reason for query in queries if query.strategy == "random")
+    assert all("at random" in reason_of(query) for query in queries if query.strategy == "random")
     assert len({(query.slide_id, query.region) for query in queries}) == 4
 
 
@@ -177,7 +177,7 @@ def test_after_a_round_the_change_is_that_of_the_decoder_and_regions_that_change
     finish(predict_project(project, device="cpu"))
     queries = finish(ask(project, strategy="cod", count=6, region_map_px=SIDE, device="cpu"))
     assert queries[0].score > 0
-    assert "since the last round" in queries[0].reason
+    assert "since the last round" in reason_of(queries[0])
 
 
 @pytest.mark.parametrize("side", [64, 2000])

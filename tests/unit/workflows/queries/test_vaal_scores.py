@@ -12,7 +12,7 @@ from torch import nn
 from histoloop.errors import RecipeError
 from histoloop.networks.vaal import TileVae
 from histoloop.progress import Progress, finish
-from histoloop.workflows.queries.vaal_scores import PAPER_VAAL, Adversaries, VaalSettings, shrink, vaal_scores
+from histoloop.workflows.queries.vaal_scores import Adversaries, VaalSettings, shrink, vaal_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +161,7 @@ def test_autoencoder_and_discriminator_each_learn_alone() -> None:
 
 
 def test_the_authors_networks_can_be_built() -> None:
-    paper = PAPER_VAAL
+    paper = VaalSettings(widths=(128, 256, 512, 1024), discriminator_widths=(512, 512, 512, 512))
     with torch.device("meta"):
         network = TileVae(side_px=paper.side_px, widths=paper.widths, latents=paper.latents)
         mean_BZ, _ = network.encode(torch.zeros(2, 3, paper.side_px, paper.side_px))

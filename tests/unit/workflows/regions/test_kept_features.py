@@ -12,7 +12,7 @@ from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
-from histoloop.store.tensors import TensorCache
+from histoloop.store.array_cache import ArrayCache
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.regions.kept_features import KeptFeatures
 
@@ -39,17 +39,17 @@ def unwanted() -> TrainingTile:
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_a_tile_is_read_the_first_time_alone(model: Model, in_memory: bool, tmp_path: Path) -> None:
-    kept = KeptFeatures(model, TensorCache(tmp_path), key="k", in_memory=in_memory)
+    kept = KeptFeatures(model, ArrayCache(tmp_path), key="k", in_memory=in_memory)
     first = kept.of("a", tile, seed=0)
     assert all(map(torch.equal, first.stages, model.features(tile().pixels).stages))
     again = kept.of("a", unwanted, seed=0)
     assert all(map(torch.equal, first.stages, again.stages))
-    later = KeptFeatures(model, TensorCache(tmp_path), key="k").of("a", unwanted, seed=0)
+    later = KeptFeatures(model, ArrayCache(tmp_path), key="k").of("a", unwanted, seed=0)
     assert all(map(torch.equal, first.stages, later.stages))
 
 
 def test_another_classifier_name_view_or_stain_has_features_of_its_own(model: Model, tmp_path: Path) -> None:
-    cache = TensorCache(tmp_path)
+    cache = ArrayCache(tmp_path)
     kept = KeptFeatures(model, cache, key="k")
     asked = [
         (kept, "a", 0, 0.0), (kept, "b", 0, 0.0), (kept, "a", 3, 0.0), (kept, "a", 3, 0.1),
@@ -63,7 +63,7 @@ def test_another_classifier_name_view_or_stain_has_features_of_its_own(model: Mo
 
 def test_views_turn_the_mask_along(model: Model, tmp_path: Path) -> None:
     one = tile()
-    views = KeptFeatures(model, TensorCache(tmp_path), key="k").views("a", one, seed=0, count=4, stain=0.1)
+    views = KeptFeatures(model, ArrayCache(tmp_path), key="k").views("a", one, seed=0, count=4, stain=0.1)
     assert len(views) == 4
     assert np.array_equal(views[0].mask, one.mask)
     for view in views:

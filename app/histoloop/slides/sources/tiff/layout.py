@@ -32,14 +32,14 @@ _UNNAMED_AXES = "QIRPE"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """The series of a slide's levels, level 0 first, and those of the other pictures by their names.
+    """The series of a slide's levels, level 0 first.
 
-    `unnamed` counts the others that are neither label nor macro nor thumbnail nor smaller copies.
+    `others` counts what is neither level nor label, macro, thumbnail or smaller copy. A label can carry
+    a patient's name: nothing reads it.
     """
 
     levels: tuple[Any, ...]
-    others: dict[str, Any]
-    unnamed: int
+    others: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,13 @@ class Shown:
 def layout_of(file: Path, tiff: Any) -> Layout:
     """The slide is the largest picture that is no label, macro, thumbnail, mask or smaller copy of another."""
     series = [each for each in tiff.series if _is_picture(each)]
-    slides = [each for each in series if len(series) == 1 or not _label_of(each)]
+    slides = [each for each in series if len(series) == 1 or not _is_label(each)]
     if not slides:
         raise broken(file, tr("it contains no picture of tissue"))
     main = max(slides, key=lambda each: (not _is_reduced(each), _area(each)))
     levels = _levels(main, slides)
     rest = [each for each in series if not any(each is level for level in levels)]
-    others: dict[str, Any] = {}
-    for number, each in enumerate(rest, start=2):
-        others.setdefault(_label_of(each) or ("thumbnail" if _is_reduced(each) else f"picture {number}"), each)
-    return Layout(levels, others, sum(not _label_of(each) and not _is_reduced(each) for each in rest))
+    return Layout(levels, sum(not _is_label(each) and not _is_reduced(each) for each in rest))
 
 
 def shown_planes(series: Any, *, most_channels: int) -> Shown:
@@ -121,12 +118,11 @@ def _is_reduced(series: Any) -> bool:
     return bool(int(series.keyframe.subfiletype) & _REDUCED or series.keyframe.is_subifd)
 
 
-def _label_of(series: Any) -> str | None:
-    """Which of a slide's other pictures a series is by its name, description or type."""
-    for text in (series.name, series.keyframe.description[:200]):
-        if found := _NAMED.search(re.sub(r"[_.]", " ", text)):
-            return found[1].lower()
-    return "macro" if int(series.keyframe.subfiletype) & _MACRO else None
+def _is_label(series: Any) -> bool:
+    """Whether a series is a label, macro or thumbnail by its name, description or type."""
+    texts = (series.name, series.keyframe.description[:200])
+    named = any(_NAMED.search(re.sub(r"[_.]", " ", text)) for text in texts)
+    return named or bool(int(series.keyframe.subfiletype) & _MACRO)
 
 
 def _levels(main: Any, series: Sequence[Any]) -> tuple[Any, ...]:

@@ -61,7 +61,6 @@ class TiffSource:
         layout = layout_of(self._file, tiff)
         main = layout.levels[0]
         shown = shown_planes(main, most_channels=MOST_CHANNELS)
-        self._others = layout.others
         pages = [PageLevel(self._data, planes_at(self._file, each, shown.places)) for each in layout.levels]
         said = stated(tiff, main)
         appearance = appearance_of(main.keyframe, said, shown, sampled_values(pages[-1]))
@@ -74,7 +73,7 @@ class TiffSource:
         self.mpp = said.mpp
         self.vendor = _vendor(tiff, main, len(pages))
         self.properties: Mapping[str, str] = appearance.windows
-        self.content = _with_note(appearance.content, layout.unnamed)
+        self.content = _with_note(appearance.content, layout.others)
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         """RGB of a window of a level."""
@@ -90,29 +89,6 @@ class TiffSource:
                 top, left = max(0, top), max(0, left)
                 window[top : top + part.shape[0], left : left + part.shape[1]] = part
         return self._orientation.upright(window)
-
-    def associated(self) -> tuple[str, ...]:
-        """Names of the other pictures in the file."""
-        return tuple(self._others)
-
-    def read_associated(self, name: str) -> Pixels:
-        """One of the other pictures."""
-        if name not in self._others:
-            raise ValueError(f"{self._file} has no picture {name!r}; it has {', '.join(self._others) or 'none'}")
-        series = self._others[name]
-        shown = shown_planes(series, most_channels=MOST_CHANNELS)
-        try:
-            page = PageLevel(self._data, planes_at(self._file, series, shown.places))
-            appearance = appearance_of(series.keyframe, stated(self._tiff, series), shown, sampled_values(page))
-            blocks = [
-                [_rgb(page, appearance.rendering, row, column) for column in range(page.columns)]
-                for row in range(page.rows)
-            ]
-        except SlideError:
-            raise
-        except Exception as error:
-            raise broken(self._file, str(error) or type(error).__name__) from error
-        return np.concatenate([np.concatenate(row, axis=1) for row in blocks])
 
     def close(self) -> None:
         """Let go of the file."""
@@ -225,13 +201,13 @@ def _vendor(tiff: Any, main: Any, levels: int) -> str:
     return "generic-tiff" if levels > 1 or main.keyframe.is_tiled else mark("picture")
 
 
-def _with_note(content: Content, unnamed: int) -> Content:
-    if not unnamed:
+def _with_note(content: Content, others: int) -> Content:
+    if not others:
         return content
-    others = tr_plural(
+    said = tr_plural(
         "The file contains {count} other picture; the largest is shown.",
         "The file contains {count} other pictures; the largest is shown.",
-        unnamed,
+        others,
     )
-    note = " ".join(part for part in (content.note, others) if part)
+    note = " ".join(part for part in (content.note, said) if part)
     return Content(content.channels, content.is_brightfield, note)

@@ -1,4 +1,4 @@
-"""A folder of tensors that can be made again: size-bounded, safe to delete at any time."""
+"""A folder of arrays that can be made again: size-bounded, safe to delete at any time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
 from histoloop.store.files import beside
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor
+    from numpy.typing import NDArray
 
 GIB = 1024**3
 
 
-class TensorCache:
-    """Tensors by key, one file each; beyond `limit_bytes` those that were not asked for longest are deleted.
+class ArrayCache:
+    """Arrays by name, one file a key; beyond `limit_bytes` those that were not asked for longest are deleted.
 
     Nothing here is truth: a file that is missing, broken or cannot be written is as if it had never been kept.
     """
@@ -34,24 +35,24 @@ class TensorCache:
         self.limit_bytes = limit_bytes
         self._size: int | None = None
 
-    def get(self, key: str) -> dict[str, Tensor] | None:
-        """The tensors of a key, or None."""
+    def get(self, key: str) -> dict[str, NDArray[np.generic]] | None:
+        """The arrays of a key, or None."""
         path = self._path(key)
         try:
-            tensors: dict[str, Tensor] = load_file(path)
+            arrays: dict[str, NDArray[np.generic]] = load_file(path)
         except (OSError, SafetensorError):
             return None
         with suppress(OSError):
             os.utime(path)
-        return tensors
+        return arrays
 
-    def put(self, key: str, tensors: Mapping[str, Tensor]) -> None:
-        """Keep tensors under a key, whole or not at all; older ones make room."""
+    def put(self, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Keep arrays under a key, whole or not at all; older ones make room."""
         path = self._path(key)
         partial = beside(path)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, partial)
             os.replace(partial, path)
             self._size = (self._size or 0) + path.stat().st_size if self._size is not None else self._measure()
         except (OSError, SafetensorError):  # a full disk must not stop the work

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.records import QueryStatus
 from histoloop.store import rows
 from histoloop.store.project_database import timestamp
-from histoloop.store.project_part import ProjectPart
 from histoloop.store.schema import SELECT_QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from histoloop.store.project_database import Database
     from histoloop.store.records import NewQuery, QueryRecord
 
 
-class ProjectQueries(ProjectPart):
+class Queries:
     """The queue, and the queries that left it."""
 
-    def add_queries(self, queries: Iterable[NewQuery]) -> list[QueryRecord]:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, queries: Iterable[NewQuery]) -> list[QueryRecord]:
         """Put regions into the queue, all or none."""
         now = timestamp()
         with self._database.transaction():
@@ -31,7 +35,7 @@ class ProjectQueries(ProjectPart):
                     strategy=query.strategy,
                     score=float(query.score),
                     round=query.round,
-                    reason=query.reason,
+                    evidence=json.dumps(dict(query.evidence)),
                     class_name=query.class_name,
                     status=QueryStatus.OPEN,
                     created=now,
@@ -39,41 +43,34 @@ class ProjectQueries(ProjectPart):
                 )
                 for query in queries
             ]
-        return [self.query(query_id) for query_id in ids]
+        return [self.get(query_id) for query_id in ids]
 
-    def queries(
-        self,
-        status: QueryStatus | None = QueryStatus.OPEN,
-        *,
-        slide_id: int | None = None,
-        class_name: str | None = None,
-    ) -> list[QueryRecord]:
-        """Queries of a status (None: all), of a slide, of a class; newest round first, then highest score."""
+    def all(self, *, status: QueryStatus | None = None, slide_id: int | None = None) -> list[QueryRecord]:
+        """Queries (of a status, of a slide); newest round first, then highest score."""
         found = self._database.all(
             f"""{SELECT_QUERIES} AND (?1 IS NULL OR query.status = ?1) AND (?2 IS NULL OR slide_id = ?2)
-            AND (?3 IS NULL OR class_name = ?3) ORDER BY round DESC, score DESC, query.id""",
+            ORDER BY round DESC, score DESC, query.id""",
             status,
             slide_id,
-            class_name,
         )
         return [rows.query_of(row) for row in found]
 
-    def query(self, query_id: int) -> QueryRecord:
+    def open(self) -> list[QueryRecord]:
+        """The queue: queries that wait for an answer, in the same order."""
+        return self.all(status=QueryStatus.OPEN)
+
+    def get(self, query_id: int) -> QueryRecord:
         """One query."""
         return rows.query_of(self._database.one("SELECT * FROM query WHERE id = ?", query_id))
 
-    def set_query_status(self, query_id: int, status: QueryStatus) -> None:
-        """Say where a query stands; only open ones are in the queue."""
-        self.query(query_id)
+    def set_status(self, query_id: int, status: QueryStatus) -> None:
+        """Set where a query stands; only open ones are in the queue."""
+        self.get(query_id)
         with self._database.transaction():
-            self._set_query_status(query_id, status)
+            self._database.update("query", query_id, status=QueryStatus(status), updated=timestamp())
 
-    def supersede_open_queries(self) -> int:
+    def supersede_open(self) -> int:
         """Close the queries nobody answered, because new ones are asked; how many there were."""
         with self._database.transaction():
             sql = "UPDATE query SET status = ?, updated = ? WHERE status = ?"
             return self._database.run(sql, QueryStatus.SUPERSEDED, timestamp(), QueryStatus.OPEN)
-
-    def _set_query_status(self, query_id: int, status: QueryStatus) -> None:
-        values = (QueryStatus(status), timestamp(), query_id)
-        self._database.run("UPDATE query SET status = ?, updated = ? WHERE id = ?", *values)

@@ -6,14 +6,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
+
+from histoloop.acquisition.strategies.coreset import pool_embeddings
+from histoloop.acquisition.strategy import (
+    STAGE,
+    Evidence,
+    Facts,
+    Floats,
+    Inputs,
+    Needs,
+    ScoresAfter,
+    Strategy,
+    unchanging,
+)
+from histoloop.annotations.class_names import spoken_class
+from histoloop.language import mark, tr
+from histoloop.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from histoloop.progress import Work
 
 PENALTY = 5.0
 """C of the paper (ssl-al, section 4, implementation details)."""
@@ -62,6 +77,8 @@ def fit_linear_svm(
 
 
 def _hyperplane(features_ND: Floats, signs_N: Floats, penalty: float) -> tuple[Floats, float]:
+    from scipy.optimize import minimize  # when it is needed: the window lists strategies and never fits one
+
     # Centring is undone in the bias and changes no solution, but makes the problem far easier to descend.
     centre_D = features_ND.mean(axis=0)
     centred_ND = features_ND - centre_D
@@ -90,3 +107,42 @@ def minimum_margin(svm: LinearSvm, pool_ND: NDArray[np.floating]) -> Floats:
     """
     nearest_N: Floats = np.abs(svm.decision(pool_ND)).min(axis=1)
     return -nearest_N
+
+
+def _fitted(inputs: Inputs) -> LinearSvm:
+    return fit_linear_svm(inputs.annotated_embeddings(), inputs.annotated_classes())
+
+
+def _score(inputs: Inputs) -> Work[ScoresAfter]:
+    yield Progress(tr(STAGE), 0, inputs.count)
+    return unchanging(minimum_margin(_fitted(inputs), pool_embeddings(inputs)))
+
+
+def _evidence(inputs: Inputs, index: int) -> Evidence:
+    """The two classes whose boundaries it is most inside of."""
+    svm = _fitted(inputs)
+    (decision_C,) = svm.decision(inputs.embedding(index)[None])
+    first, second = np.argsort(-decision_C, kind="stable")[:2]
+    return Evidence({"classes": [svm.classes[first], svm.classes[second]]})
+
+
+def _reason(facts: Facts) -> str:
+    if "classes" not in facts:
+        return tr("By its looks it lies close to the border between two labels.")
+    first, second = map(spoken_class, facts["classes"])
+    return tr("By its looks it lies between {first} and {second}.", first=first, second=second)
+
+
+STRATEGIES = (
+    Strategy(
+        name="svm-margin",
+        order=90,
+        title=mark("Between two diagnoses"),
+        sentence=mark("Asks about the tissue that lies closest to the border between the labels."),
+        source=mark("ssl-al, section 4 (minimum margin of a linear support vector machine)"),
+        needs=Needs("labelled embeddings", annotated=2, two_classes=True),
+        score=_score,
+        reason=_reason,
+        evidence=_evidence,
+    ),
+)

@@ -9,19 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from histoloop.acquisition.uncertainty import (
-    PassVariance,
+from histoloop.acquisition.strategies.uncertainty import (
+    STRATEGIES,
     mean_least_confidence,
     mean_margin,
     mean_pixel_entropy,
     mean_ratio,
     pixel_entropy,
 )
+from histoloop.acquisition.strategy import Inputs
+from histoloop.progress import finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from histoloop.acquisition.strategy import Strategy
 
 SCORES = [mean_pixel_entropy, mean_least_confidence, mean_margin, mean_ratio]
 PROBABILITIES = arrays(np.float64, (3, 2), elements=st.floats(0, 1))
@@ -75,44 +79,27 @@ def test_logits_missing_values_and_nothing_are_refused(score: Callable[[NDArray[
     assert np.isfinite(score(np.array([[1.0002, -1e-5]], np.float32)))  # half precision rounds
 
 
-PASSES = np.array([[0.2, 0.8, 0.5], [0.4, 0.6, 0.5], [0.6, 0.7, 0.5]])
+class Maps(Inputs):
+    """Two regions: sure, and unsure in one pixel of four."""
+
+    count, seed = 2, 0
+
+    def foreground(self, index: int) -> NDArray[np.floating]:
+        return np.array([[0.9, 0.9], [0.1, 0.5 if index else 0.9]])
 
 
-def taken_in(passes: NDArray[np.float64]) -> PassVariance:
-    running = PassVariance()
-    for one in passes:
-        running.add(one)
-    return running
+@pytest.mark.parametrize(("strategy", "score"), list(zip(STRATEGIES, SCORES, strict=True)))
+def test_each_strategy_scores_by_its_measure(strategy: Strategy, score: Callable[[NDArray[np.float64]], float]) -> None:
+    inputs = Maps()
+    scores_N = finish(strategy.score(inputs))([])
+    assert scores_N.tolist() == [score(inputs.foreground(0)), score(inputs.foreground(1))]
 
 
-def test_the_variance_over_passes_is_unbiased_and_per_pixel() -> None:
-    running = taken_in(PASSES)
-    assert running.variance() == pytest.approx(np.array([0.04, 0.01, 0.0]), abs=1e-12)
-    assert running.mean_variance() == pytest.approx(0.0166666666667, rel=1e-9)
-    assert running.mean_variance() != pytest.approx(0.0111111111111, rel=1e-3)  # biased
-    assert running.mean_variance() != pytest.approx(0.03, rel=1e-3)  # passes and pixels in one heap, a known mistake
-
-
-@given(arrays(np.float64, (5, 2, 3), elements=st.floats(0, 1)))
-@settings(deadline=None, max_examples=25)
-def test_the_running_variance_is_that_of_all_passes_together(passes: NDArray[np.float64]) -> None:
-    assert taken_in(passes).variance() == pytest.approx(passes.var(axis=0, ddof=1), abs=1e-12)
-
-
-def test_passes_that_hardly_differ_keep_their_digits() -> None:
-    passes = 0.9 + np.array([0.0, 1e-9, 2e-9])[:, np.newaxis]
-    assert taken_in(passes).mean_variance() == pytest.approx(1e-18, rel=1e-6)
-
-
-def test_a_variance_needs_two_passes_of_one_shape() -> None:
-    with pytest.raises(ValueError, match="at least 2 passes, got 1"):
-        taken_in(PASSES[:1]).mean_variance()
-    running = taken_in(PASSES)
-    with pytest.raises(ValueError, match="shape"):
-        running.add(np.zeros(2))
-
-
-def test_adding_a_pass_leaves_its_array_alone() -> None:
-    passes = PASSES.copy()
-    taken_in(passes)
-    assert np.array_equal(passes, PASSES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_it_says_how_much_is_unsure_and_shows_where(strategy: Strategy) -> None:
+    evidence = strategy.evidence(Maps(), 1)
+    assert evidence.facts == {"share": 0.25}
+    assert evidence.strength is not None
+    assert evidence.strength[1, 1] == pytest.approx(1)
+    assert strategy.reason(evidence.facts) == "The model is unsure about 25% of this region."
+    assert strategy.reason({}) == "The model is unsure about this region."

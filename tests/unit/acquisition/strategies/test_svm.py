@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histoloop.acquisition.svm import LinearSvm, fit_linear_svm, minimum_margin
+from histoloop.acquisition.strategies.svm import STRATEGIES, LinearSvm, fit_linear_svm, minimum_margin
+from histoloop.acquisition.strategy import Inputs
+from histoloop.progress import finish
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def test_two_opposite_points_have_the_boundary_between_them_and_the_known_weight() -> None:
@@ -65,3 +72,30 @@ def test_one_class_has_no_boundary() -> None:
         fit_linear_svm(np.zeros((0, 2)), [])
     with pytest.raises(ValueError, match="2 labels"):
         fit_linear_svm(np.zeros((3, 2)), ["a", "b"])
+
+
+class Line(Inputs):
+    """Annotated regions of three classes on a line, and candidates between them."""
+
+    count, seed = 2, 0
+
+    def embedding(self, index: int) -> NDArray[np.float32]:
+        return np.array([[-0.9], [0.4]][index], np.float32)
+
+    def annotated_embeddings(self) -> NDArray[np.float32]:
+        return np.array([[-1], [0], [1]], np.float32)
+
+    def annotated_classes(self) -> list[str]:
+        return ["benign", "gland", "malignant"]
+
+
+def test_the_strategy_scores_by_the_margin_and_names_the_two_classes() -> None:
+    (strategy,) = STRATEGIES
+    inputs = Line()
+    svm = fit_linear_svm(inputs.annotated_embeddings(), inputs.annotated_classes())
+    scores_N = finish(strategy.score(inputs))([])
+    assert scores_N.tolist() == minimum_margin(svm, np.array([[-0.9], [0.4]], np.float32)).tolist()
+    facts = strategy.evidence(inputs, 0).facts
+    assert facts["classes"][0] == "benign"
+    assert strategy.reason({"classes": ["benign", "malignant"]}) == "By its looks it lies between benign and malignant."
+    assert strategy.reason({}) == "By its looks it lies close to the border between two labels."

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,11 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
-from histoloop.acquisition.discrepancy import Outputs, cod, discrepancy_map
+from histoloop.acquisition.strategies.discrepancy import STRATEGIES, Outputs, cod, discrepancy_map
+from histoloop.acquisition.strategy import Inputs
+from histoloop.progress import finish
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from histoloop.acquisition.strategy import Strategy
 
 NEW = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, -1.0, 3.0]])
 OLD = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 3.0], [1.0, -1.0, 3.0]])
@@ -80,3 +84,43 @@ def test_outputs_that_do_not_compare_are_refused() -> None:
         cod(np.array([np.inf]), np.array([np.inf]))
     with pytest.raises(ValueError, match="'logit' or 'softmax'"):
         cod(np.zeros(2), np.zeros(2), outputs="sigmoid")  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    logits: NDArray[np.float64]
+
+    @property
+    def foreground(self) -> NDArray[np.float64]:
+        return 1 / (1 + np.exp(-self.logits))
+
+
+class Changed(Inputs):
+    """Two regions; one pixel of four of the second moved, far in logits and in probability."""
+
+    count, seed = 2, 0
+
+    def output(self, index: int) -> Decoded:
+        return Decoded(np.array([[0.0, 0], [0, 4 * index]]))
+
+    def earlier_output(self, index: int) -> Decoded:
+        return Decoded(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize(("strategy", "outputs"), [(STRATEGIES[0], "logit"), (STRATEGIES[1], "softmax")])
+def test_each_strategy_scores_by_the_change_of_its_outputs(strategy: Strategy, outputs: Outputs) -> None:
+    inputs = Changed()
+    scores_N = finish(strategy.score(inputs))([])
+    new, old = inputs.output(1).logits, inputs.earlier_output(1).logits
+    assert scores_N.tolist() == [0, cod(old, new, outputs=outputs)]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_it_says_how_much_has_changed_and_shows_where(strategy: Strategy) -> None:
+    evidence = strategy.evidence(Changed(), 1)
+    assert evidence.facts == {"share": 0.25}
+    assert evidence.strength is not None
+    assert (evidence.strength > 0.4).tolist() == [[False, False], [False, True]]
+    sentence = "The model has changed its answer about 25% of this region since the last round."
+    assert strategy.reason(evidence.facts) == sentence
+    assert strategy.reason({}) == "The model has changed its answer about this region since the last round."

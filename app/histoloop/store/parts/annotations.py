@@ -1,0 +1,126 @@
+"""The annotations of a project: all ever begun, and those that count, which train models and judge them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histoloop.annotations.raster import apply_patch
+from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
+from histoloop.store import rows
+from histoloop.store.parts.checks import check_assessment
+from histoloop.store.planes import read_plane
+from histoloop.store.project_database import timestamp
+from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from histoloop.annotations.records import ClassScheme
+    from histoloop.geometry import Region
+    from histoloop.store.parts.finish_order import FinishOrder
+    from histoloop.store.parts.journal import Journal
+    from histoloop.store.parts.queries import Queries
+    from histoloop.store.parts.slides import Slides
+    from histoloop.store.project_database import Database
+    from histoloop.store.records import AnnotationRecord, Assessment
+
+
+class Annotations:
+    """Annotations, drafts too; `folder` is where their masks are."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Database,
+        *,
+        scheme: ClassScheme,
+        slides: Slides,
+        queries: Queries,
+        journal: Journal,
+        order: FinishOrder,
+    ) -> None:
+        self.folder = folder
+        self._database, self._scheme = database, scheme
+        self._slides, self._queries, self._journal, self._order = slides, queries, journal, order
+
+    def all(self, *, status: AnnotationStatus | None = None, slide_id: int | None = None) -> list[AnnotationRecord]:
+        """All annotations ever begun (of a status, of a slide), oldest first."""
+        found = self._database.all(
+            f"""{SELECT_ANNOTATIONS} AND (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR slide_id = ?2)
+            ORDER BY annotation.id""",
+            status,
+            slide_id,
+        )
+        return [rows.annotation_of(row) for row in found]
+
+    def get(self, annotation_id: int) -> AnnotationRecord:
+        """One annotation."""
+        return rows.annotation_of(self._row(annotation_id))
+
+    def finished(self) -> list[AnnotationRecord]:
+        """The annotations that count, in order of finishing: of each region the newest done, with a mask or without."""
+        found = self._database.all(f"{SELECT_ANNOTATIONS} AND {NEWEST_DONE} ORDER BY finish_order")
+        return [rows.annotation_of(row) for row in found]
+
+    def with_mask(self) -> list[AnnotationRecord]:
+        """Those of them that have a mask; held-out ones too."""
+        return [record for record in self.finished() if record.has_mask]
+
+    def load_mask(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
+
+        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask.
+        """
+        row = self._row(annotation_id)
+        if row["mask_file"] is not None:
+            return read_plane(self.folder / row["mask_file"]), read_plane(self.folder / row["origin_file"])
+        if row["status"] == AnnotationStatus.DONE:
+            raise ValueError(f"annotation {annotation_id} was done without a mask")
+        mask = read_plane(self.folder / row["base_mask_file"])
+        origin = read_plane(self.folder / row["base_origin_file"])
+        for patch in self._journal.patches(annotation_id):
+            before = mask.copy()
+            apply_patch(mask, patch)
+            origin[mask != before] = Origin.HUMAN
+        return mask, origin
+
+    def assessments(self, annotation_id: int) -> list[Assessment]:
+        """Every label and size that was ever given to an annotation, oldest first; the last one counts."""
+        return self._journal.assessments(annotation_id)
+
+    def add(
+        self,
+        slide_id: int,
+        region: Region,
+        *,
+        label: str | None,
+        size: float | None,
+        person: str,
+        query_id: int | None = None,
+    ) -> AnnotationRecord:
+        """Keep a label, a size (foreground fraction), or both, of a region as a finished annotation; closes its query.
+
+        A mask that the region was given before stays its mask. With a new mask an annotation begins as a draft.
+        """
+        self._slides.get(slide_id)
+        check_assessment(label, size, self._scheme)
+        now = timestamp()
+        with self._database.transaction():
+            annotation_id = self._database.insert(
+                "annotation",
+                slide_id=slide_id,
+                **rows.edges_of(region),
+                **self._order.without_mask(slide_id, region, query_id),
+                status=AnnotationStatus.DONE,
+                person=person,
+                query_id=query_id,
+                created=now,
+                updated=now,
+            )
+            self._journal.assess(annotation_id, label=label, size=size, person=person)
+            if query_id is not None:
+                self._queries.set_status(query_id, QueryStatus.ANNOTATED)
+        return self.get(annotation_id)
+
+    def _row(self, annotation_id: int) -> rows.Row:
+        return self._database.one(f"{SELECT_EVERY_ANNOTATION} WHERE annotation.id = ?", annotation_id)

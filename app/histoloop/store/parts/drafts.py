@@ -1,0 +1,253 @@
+"""The drafts of a project: annotations while they are made, from the first stroke until they are finished."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
+from histoloop.store import rows
+from histoloop.store.parts.checks import check_assessment
+from histoloop.store.planes import write_plane
+from histoloop.store.project_database import timestamp
+
+if TYPE_CHECKING:
+    from histoloop.annotations.records import ClassScheme, Patch
+    from histoloop.geometry import Region
+    from histoloop.store.parts.annotations import Annotations
+    from histoloop.store.parts.finish_order import FinishOrder
+    from histoloop.store.parts.journal import Journal
+    from histoloop.store.parts.queries import Queries
+    from histoloop.store.parts.slides import Slides
+    from histoloop.store.project_database import Database
+    from histoloop.store.records import AnnotationRecord
+
+_QUERY_STATUS_AFTER = {
+    AnnotationStatus.DONE: QueryStatus.ANNOTATED,
+    AnnotationStatus.SKIPPED: QueryStatus.SKIPPED,
+    AnnotationStatus.CANNOT_TELL: QueryStatus.CANNOT_TELL,
+}
+
+
+class Drafts:
+    """Annotations that are not finished; every change is on disk before it is reported as kept."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        scheme: ClassScheme,
+        slides: Slides,
+        queries: Queries,
+        annotations: Annotations,
+        journal: Journal,
+        order: FinishOrder,
+    ) -> None:
+        self._database, self._scheme = database, scheme
+        self._slides, self._queries, self._annotations = slides, queries, annotations
+        self._journal, self._order = journal, order
+
+    def start(
+        self,
+        slide_id: int,
+        region: Region,
+        *,
+        mask: Mask,
+        origin_model: str | None,
+        person: str,
+        query_id: int | None = None,
+        origin: Origin = Origin.UNTOUCHED,
+        continues: AnnotationRecord | None = None,
+    ) -> AnnotationRecord:
+        """Begin a draft that starts from `mask` ((region.height, region.width), or both divided by one downsample).
+
+        `origin_model` is the hash of the model that predicted the mask, `origin` where all of its pixels come from:
+        HUMAN for a mask that was drawn elsewhere. `continues` is a finished annotation without a mask, whose label and
+        size the draft begins with; one with a mask is reopened instead.
+        """
+        self._slides.get(slide_id)
+        plane = np.full(mask.shape, origin, dtype=np.uint8)
+        return self._insert(
+            mask,
+            plane,
+            continues,
+            slide_id=slide_id,
+            region=region,
+            model_hash=origin_model,
+            person=person,
+            query_id=query_id,
+        )
+
+    def reopen(self, annotation_id: int, *, person: str | None = None) -> AnnotationRecord:
+        """A new draft that continues from a finished annotation, by the same person unless another is given.
+
+        The finished one counts until the draft is done: the newest done of a region wins.
+        """
+        old = self._annotations.get(annotation_id)
+        if old.status is AnnotationStatus.DRAFT:
+            raise ValueError(f"annotation {annotation_id} is a draft; it needs no reopening")
+        mask, origin = self._annotations.load_mask(annotation_id)
+        return self._insert(
+            mask,
+            origin,
+            old,
+            slide_id=old.slide_id,
+            region=old.region,
+            model_hash=old.model_hash,
+            person=old.person if person is None else person,
+            query_id=old.query_id,
+            held_out=old.held_out,
+        )
+
+    def find(self, slide_id: int, region: Region) -> AnnotationRecord | None:
+        """The newest draft of a region, to go on with after a crash; None when there is none."""
+        drafts = self._annotations.all(status=AnnotationStatus.DRAFT, slide_id=slide_id)
+        return next((draft for draft in reversed(drafts) if draft.region == region), None)
+
+    def attach(self, annotation_id: int, query_id: int) -> AnnotationRecord:
+        """Let a draft answer a query, which leaves the queue with it."""
+        self._draft(annotation_id)
+        self._queries.get(query_id)
+        with self._database.transaction():
+            self._database.update("annotation", annotation_id, query_id=query_id)
+        return self._annotations.get(annotation_id)
+
+    def append_patch(self, annotation_id: int, patch: Patch) -> None:
+        """Add a change to the journal of a draft; on disk when this returns, whatever happens to the process."""
+        self._check_patch(self._draft(annotation_id), patch)
+        with self._database.transaction():
+            self._journal.append_patch(annotation_id, patch)
+            self._database.update("annotation", annotation_id, updated=timestamp())
+
+    def assess(self, annotation_id: int, *, label: str | None, size: float | None, person: str | None = None) -> None:
+        """Give label and size (foreground fraction) of a draft as they are now; None: not given, or taken back.
+
+        On disk when this returns, whatever happens to the process; what was given before is kept.
+        """
+        draft = self._draft(annotation_id)
+        check_assessment(label, size, self._scheme, needed=False)
+        with self._database.transaction():
+            self._journal.assess(
+                annotation_id, label=label, size=size, person=draft.person if person is None else person
+            )
+            self._database.update("annotation", annotation_id, updated=timestamp())
+
+    def finish(
+        self,
+        annotation_id: int,
+        status: AnnotationStatus,
+        *,
+        label: str | None = None,
+        size: float | None = None,
+        with_mask: bool = True,
+    ) -> AnnotationRecord:
+        """Close a draft, and its query with it. A label or size that is None leaves what was given before.
+
+        DONE writes the mask and its origins to files of their own, pixels nobody touched as ACCEPTED, and settles
+        whether the region is held out (`is_held_out`): a region done before, or overlapping such a one, goes where
+        that one went, so that no pixel both trains and judges. Without `with_mask` the draft's mask is set aside and
+        only label and size are done; a mask that the region was given before stays its mask.
+        """
+        if status not in _QUERY_STATUS_AFTER:
+            raise ValueError(f"an annotation is finished as done, skipped or cannot tell, not {status}")
+        draft = self._draft(annotation_id)
+        label = draft.label if label is None else label
+        size = draft.size if size is None else size
+        done = status is AnnotationStatus.DONE
+        check_assessment(label, size, self._scheme, needed=done and not with_mask)
+        files = self._write_final_planes(draft) if done and with_mask else {}
+        with self._database.transaction():
+            self._draft(annotation_id)
+            place: dict[str, Any] = {}
+            if done:
+                placed = self._order.with_mask if with_mask else self._order.without_mask
+                place = placed(draft.slide_id, draft.region, draft.query_id)
+            self._database.update("annotation", annotation_id, status=status, updated=timestamp(), **files, **place)
+            if (label, size) != (draft.label, draft.size):
+                self._journal.assess(annotation_id, label=label, size=size, person=draft.person)
+            if draft.query_id is not None:
+                self._queries.set_status(draft.query_id, _QUERY_STATUS_AFTER[status])
+        return self._annotations.get(annotation_id)
+
+    def _insert(
+        self,
+        mask: Mask,
+        origin: Mask,
+        continues: AnnotationRecord | None,
+        *,
+        slide_id: int,
+        region: Region,
+        person: str,
+        **values: float | str | None,
+    ) -> AnnotationRecord:
+        downsample = _mask_downsample(region, mask)
+        self._check_values(mask)
+        stem = _stem_of(slide_id, region)
+        mask_file = write_plane(self._annotations.folder, mask, stem=f"{stem}-start")
+        origin_file = write_plane(self._annotations.folder, origin, stem=f"{stem}-start-origin")
+        now = timestamp()
+        with self._database.transaction():
+            annotation_id = self._database.insert(
+                "annotation",
+                slide_id=slide_id,
+                **rows.edges_of(region),
+                **values,
+                person=person,
+                mask_downsample=downsample,
+                status=AnnotationStatus.DRAFT,
+                created=now,
+                updated=now,
+                base_mask_file=mask_file,
+                base_origin_file=origin_file,
+                continues=None if continues is None else continues.id,
+            )
+            if continues is not None and (continues.label, continues.size) != (None, None):
+                self._journal.assess(annotation_id, label=continues.label, size=continues.size, person=person)
+        return self._annotations.get(annotation_id)
+
+    def _write_final_planes(self, draft: AnnotationRecord) -> dict[str, str]:
+        mask, origin = self._annotations.load_mask(draft.id)
+        origin[origin == Origin.UNTOUCHED] = Origin.ACCEPTED
+        folder, stem = self._annotations.folder, _stem_of(draft.slide_id, draft.region)
+        return {
+            "mask_file": write_plane(folder, mask, stem=stem),
+            "origin_file": write_plane(folder, origin, stem=f"{stem}-origin"),
+        }
+
+    def _draft(self, annotation_id: int) -> AnnotationRecord:
+        record = self._annotations.get(annotation_id)
+        if record.status is not AnnotationStatus.DRAFT:
+            raise ValueError(f"annotation {annotation_id} is {record.status}, not a draft; reopen it to change it")
+        return record
+
+    def _check_patch(self, draft: AnnotationRecord, patch: Patch) -> None:
+        assert draft.mask_downsample is not None
+        height, width = patch.values.shape
+        bottom, right = _mask_shape(draft.region, draft.mask_downsample)
+        if min(patch.x, patch.y) < 0 or patch.x + width > right or patch.y + height > bottom:
+            raise ValueError(f"a patch of {width} x {height} at ({patch.x}, {patch.y}) reaches past the mask")
+        self._check_values(patch.values)
+
+    def _check_values(self, mask: Mask) -> None:
+        if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
+            raise ValueError(f"a mask is (H, W) uint8, not {mask.shape} {mask.dtype}")
+        if int(mask.max()) > len(self._scheme.masks):
+            raise ValueError(f"mask value {mask.max()} where the highest class is {len(self._scheme.masks)}")
+
+
+def _stem_of(slide_id: int, region: Region) -> str:
+    """How the names of the files of a region begin."""
+    return f"slide-{slide_id:04d}-x{region.x}-y{region.y}"
+
+
+def _mask_shape(region: Region, downsample: float) -> tuple[int, int]:
+    return round(region.height / downsample), round(region.width / downsample)
+
+
+def _mask_downsample(region: Region, mask: Mask) -> float:
+    """Level-0 pixels per mask pixel; ValueError when the mask's shape is not the region's."""
+    downsample = region.width / mask.shape[1] if mask.ndim == 2 and mask.size else 0.0
+    if downsample < 1 or mask.shape != _mask_shape(region, downsample):
+        raise ValueError(f"a mask of shape {mask.shape} for a region of {region.width} x {region.height} pixels")
+    return downsample

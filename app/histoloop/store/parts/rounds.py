@@ -1,0 +1,41 @@
+"""The rounds of a project: what was retrained, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from histoloop.store import rows
+from histoloop.store.project_database import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from histoloop.store.project_database import Database
+    from histoloop.store.records import RoundRecord
+
+
+class Rounds:
+    """Retrainings."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, model_id: int, parent: int | None, figures: Mapping[str, float], annotations: int) -> RoundRecord:
+        """Keep a retraining: the model made, the one before, its figures, and how many annotations it learned from."""
+        with self._database.transaction():
+            number = self._database.one("SELECT COALESCE(MAX(number), 0) + 1 AS next FROM round")["next"]
+            round_id = self._database.insert(
+                "round",
+                number=number,
+                model_id=model_id,
+                parent=parent,
+                figures=json.dumps(dict(figures)),
+                annotations=annotations,
+                created=timestamp(),
+            )
+        return rows.round_of(self._database.one("SELECT * FROM round WHERE id = ?", round_id))
+
+    def all(self) -> list[RoundRecord]:
+        """The retrainings, oldest first; numbered from 1."""
+        return [rows.round_of(row) for row in self._database.all("SELECT * FROM round ORDER BY number")]
