@@ -68,7 +68,7 @@ class Model:
         Its sides are multiples of the stride. On a GPU in half precision.
         """
         with torch.inference_mode():
-            window_BCHW = self._normalised(pixels[None])
+            window_BCHW = self._normalised(pixels[None]).contiguous()  # the last digit of maps hangs on the layout
             with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
                 output = self.network(window_BCHW)
             maps = _array(output.maps_BKHW[0])

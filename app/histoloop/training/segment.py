@@ -72,9 +72,9 @@ def train_decoder(
 ) -> Work[FitResult]:
     """Freeze the classifier and train the decoder, or both; the epoch of the best mean Dice on `validation` is kept.
 
-    Without validation tiles, or by the settings, the last epoch is kept. Tiles need masks (ValueError), but
-    for the `unlabelled` ones: where the settings weigh them, each step also pulls the network towards its own average
-    on some of them (tod eq 9). What is drawn for those changes nothing for the others.
+    Without validation tiles, or where the settings ask for it, the last epoch is kept. Tiles need masks (ValueError),
+    but for the `unlabelled` ones: where the settings weigh them, each step also pulls the network towards its own
+    average on some of them (tod eq 9). What is drawn for those changes nothing for the others.
     """
     network, decoder = _with_decoder(model)
     _check_masks((*training, *validation))

@@ -157,10 +157,10 @@ def test_a_window_is_predicted_as_a_tile_of_its_size() -> None:
         pixels = tile(64, 96).pixels
         foreground, maps = model.predict_window(pixels)
         output = model.predict_tile(pixels)
-        assert np.array_equal(maps, output.maps)
+        assert_allclose(maps, output.maps, rtol=1e-3, atol=1e-4)
         assert (foreground is None) == (output.decoded is None)
         if foreground is not None:
-            assert np.array_equal(foreground, output.foreground())
+            assert_allclose(foreground, output.foreground(), rtol=1e-3)
 
 
 def test_stitched_maps_are_scored_over_their_valid_cells_alone() -> None:

@@ -19,7 +19,9 @@ from histoloop.workflows.experiments import sessions
 from histoloop.workflows.experiments.sessions import SessionSettings, Way
 from histoloop.workflows.experiments.simulate import Simulation, SimulationSettings, simulate
 from histoloop.workflows.experiments.train import train_model
+from histoloop.workflows.queries.learned_loss_scores import LearnedLossSettings
 from histoloop.workflows.queries.score_regions import ScoringSettings
+from histoloop.workflows.queries.vaal_scores import VaalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,7 @@ TINY = SimulationSettings(
             views=2,
             crop_px=64,
         ),
-        score=ScoringSettings(passes=2),
+        score=ScoringSettings(passes=2, vaal=VaalSettings(steps=5), learned_loss=LearnedLossSettings(steps=5)),
         full_steps=1,
     )
 )

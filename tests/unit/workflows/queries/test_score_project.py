@@ -118,7 +118,7 @@ def test_features_are_kept_with_the_project_and_can_be_deleted(
     kept = list((project.folder / CACHE).iterdir())
     assert len(kept) == 8
     with monkeypatch.context() as patch:
-        patch.setattr("histoloop.inference.model.Model.features", None)  # nothing is looked at again
+        patch.setattr("histoloop.inference.model.Model.features", None)  # no forward pass is made again
         assert [q.region for q in finish(ask(project, strategy="k-center", count=2, region_map_px=SIDE))] == first
     for file in kept:
         file.unlink()
