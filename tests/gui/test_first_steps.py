@@ -176,7 +176,7 @@ def test_a_home_that_cannot_be_written_is_told(window: MainWindow, tmp_path: Pat
 
     (tmp_path / "file").write_text("", encoding="utf-8")
     handlers = list(logging.getLogger().handlers)
-    said = application._write_log(tmp_path / "file" / "logs")
+    said = application.begin_log(tmp_path / "file" / "logs")
     assert "not kept" in said
     assert str(tmp_path / "file") in said
     assert logging.getLogger().handlers == handlers

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     splash = Splash()
     splash.show_at_once()
     watch.note("splash_s")
-    trouble = _write_log(paths.user_data() / "logs")
+    trouble = begin_log(paths.user_data() / "logs")
     program = Program(application, settings)
     window = program.open_window()
     sys.excepthook = _ErrorReporter(program)
@@ -160,7 +160,7 @@ def keep_none() -> None:
         ctypes.c_ssize_t.from_address(id(None)).value += 2 * _MANY  # the count is the first field of every object
 
 
-def _write_log(folder: Path) -> str:
+def begin_log(folder: Path) -> str:
     """Begin the log; a sentence for the user where nothing can be written, since the settings lie beside it."""
     try:
         write_log(folder)
