@@ -22,7 +22,7 @@ import histoloop
 from histoloop import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -84,6 +84,23 @@ def versions() -> str:
     return ", ".join((*parts, f"{os.cpu_count() or 1} cores"))
 
 
+CHOICES = frozenset(
+    {"strategy", "device", "by", "language", "learn_from", "pace", "outputs", "split", "layer", "preset", "how"}
+)
+"""Settings whose text is one of a few words of the program's own, so that the log may name it."""
+
+
+def loggable(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings that the log may name: numbers, switches and choices, and how many of a list; no paths or names."""
+    found: dict[str, object] = {}
+    for name, value in settings.items():
+        if isinstance(value, list | tuple):
+            found[name] = f"({len(value)})"
+        elif (isinstance(value, int | float) and value is not False) or (name in CHOICES and value is not None):
+            found[name] = value
+    return found
+
+
 @contextmanager
 def operation(logger: logging.Logger, name: str, **settings: object) -> Iterator[None]:
     """Log that an operation begins, with its settings, and how it ended after how long."""
@@ -92,11 +109,11 @@ def operation(logger: logging.Logger, name: str, **settings: object) -> Iterator
     started = time.monotonic()
     try:
         yield
-    except (GeneratorExit, KeyboardInterrupt):
-        logger.info("%s was cancelled after %.1f s", name, time.monotonic() - started)
+    except Exception as error:
+        logger.info("%s failed after %.1f s: %s: %s", name, time.monotonic() - started, type(error).__name__, error)
         raise
-    except BaseException as error:
-        logger.warning("%s failed after %.1f s: %s", name, time.monotonic() - started, type(error).__name__)
+    except BaseException:
+        logger.info("%s was cancelled after %.1f s", name, time.monotonic() - started)
         raise
     logger.info("%s done in %.1f s", name, time.monotonic() - started)
 

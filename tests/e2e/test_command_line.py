@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from histoloop.cli import main
+from histoloop.log import FILE, log_folder
 from histoloop.progress import finish
 from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue, write_synthetic_slide
 
@@ -60,6 +62,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def predicted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     out = tmp_path_factory.mktemp("out")
     return histoloop_process("predict", folder, "--out", out, "--device", "cpu"), out
+
+
+def test_the_log_names_model_device_and_duration_but_no_slide(
+    predicted: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    log = (log_folder() / FILE).read_text(encoding="utf-8")
+    assert re.search(r"histoloop\.cli: predict begins: paths=\(1\) device=cpu", log)
+    assert re.search(r"loaded_model: model [0-9a-f]{12} on cpu", log)
+    assert re.search(r"histoloop\.cli: predict done in \d+\.\d s", log)
+    assert "tumour" not in log
+    assert str(predicted[1]) not in log
 
 
 def test_help_imports_neither_torch_nor_qt() -> None:

@@ -171,12 +171,16 @@ def test_new_versions_are_offered_only_where_a_publisher_has_set_the_page(
     delete_window(other)
 
 
-def test_a_home_that_cannot_be_written_is_told(window: MainWindow, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from histoloop.gui import application
+    from histoloop.log import logging_to_file
 
     (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path / "file"))
     handlers = list(logging.getLogger().handlers)
-    said = application.begin_log(tmp_path / "file" / "logs")
-    assert "not kept" in said
-    assert str(tmp_path / "file") in said
+    with logging_to_file("window") as trouble:
+        assert trouble is not None
+        message = application._unwritable(trouble)
+    assert "not kept" in message
+    assert str(tmp_path / "file") in message
     assert logging.getLogger().handlers == handlers

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import histoloop
 from histoloop import log
-from histoloop.log import FILE, logging_to_file, operation, shortened
+from histoloop.log import FILE, loggable, logging_to_file, operation, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _log = logging.getLogger("histoloop.test")
 
@@ -74,7 +74,7 @@ def test_an_operation_that_fails_or_is_cancelled_says_so(caplog: pytest.LogCaptu
     said = [record.getMessage() for record in caplog.records]
     assert said[1].startswith("predict was cancelled after")
     assert said[3].startswith("ask failed after")
-    assert said[3].endswith("ValueError")
+    assert said[3].endswith("ValueError: no")
 
 
 def test_errors_are_logged_with_their_trace_but_without_the_path_of_a_slide(tmp_path: Path) -> None:
@@ -136,3 +136,12 @@ def test_a_log_within_a_log_writes_every_line_once(tmp_path: Path) -> None:
     with logging_to_file("command line", folder=tmp_path), logging_to_file("window", folder=tmp_path):
         _log.info("once")
     assert sum("once" in line for line in lines(tmp_path)) == 1
+
+
+def test_numbers_switches_choices_and_counts_are_logged_paths_names_and_texts_are_not() -> None:
+    settings = {
+        "seed": 0, "epochs": None, "random": 0.25, "robustness": True, "start": False, "device": "cpu",
+        "person": "Dr Müller", "label": "Adenocarcinoma", "slide": "Müller.svs", "project": Path("/data/Müller"),
+        "paths": [Path("a.svs")], "command": print,
+    }  # fmt: skip
+    assert loggable(settings) == {"seed": 0, "random": 0.25, "robustness": True, "device": "cpu", "paths": "(1)"}

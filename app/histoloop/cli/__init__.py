@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import histoloop
 from histoloop.cli import models, projects, simulation
-from histoloop.cli.arguments import logged_settings
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK
 from histoloop.errors import HistoLoopError
-from histoloop.log import logging_to_file, operation
+from histoloop.log import loggable, logging_to_file, operation
 from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
     """Run the command and explain what went wrong; the exit code."""
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        with operation(_log, options.command_name or "probe", **logged_settings(options)):
+        with operation(_log, options.command_name or "probe", **loggable(vars(options))):
             return command(options)
     except HistoLoopError as error:
         print(f"histoloop: {error}", file=sys.stderr)
@@ -53,6 +52,9 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("histoloop: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception:  # a fault of the program: the log has its trace, and so has standard error
+        _log.exception("%s failed", options.command_name)
+        return FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from histoloop.geometry import PLAUSIBLE_MPP
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,16 +26,6 @@ def add_command(
     return parser
 
 
-def logged_settings(options: argparse.Namespace) -> dict[str, object]:
-    """The options that the log may name: numbers, switches and choices; no paths, names or texts."""
-    chosen = {"strategy", "device", "by", "language", "learn_from", "pace", "outputs", "split", "layer", "preset"}
-    return {
-        name: value
-        for name, value in vars(options).items()
-        if (isinstance(value, int | float) and value is not False) or (isinstance(value, str) and name in chosen)
-    }
-
-
 def add_device(parser: argparse.ArgumentParser) -> None:
     """`--device`."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -47,14 +39,16 @@ def add_dealing(parser: argparse.ArgumentParser) -> None:
         default="official",
         help="parts as the data set states them (default), dealt by case, or all of it as test",
     )
-    parser.add_argument("--mpp", type=positive, help="micrometres per pixel of the data set, where it does not say")
+    parser.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
 
 
-def positive(text: str) -> float:
-    """A number above 0."""
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+def resolution(text: str) -> float:
+    """Micrometres per pixel that a microscope can have."""
+    value, (least, most) = float(text), PLAUSIBLE_MPP
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not the resolution of a microscope ({least} to {most:g} um per pixel)"
+        )
     return value
 
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_device, count, fraction, positive, rectangle
+from histoloop.cli.arguments import add_command, add_device, count, fraction, rectangle, resolution
 from histoloop.cli.terminal import FAILED, OK, WRONG, run, tell_failures, write_json
 from histoloop.language import ENGLISH, LANGUAGES
 
@@ -32,13 +32,13 @@ def add_commands(commands: Commands) -> None:
     imported.add_argument("project", type=Path)
     imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     imported.add_argument("--model", help="model a new project starts from (name or folder)")
-    imported.add_argument("--mpp", type=positive, help="micrometres per pixel of slides that do not say")
+    imported.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
 
     predicted = add_command(commands, "predict", _predict, "predict masks and classes of slides, pictures and folders")
     predicted.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     predicted.add_argument("--out", type=Path, required=True, help="folder for the results")
     predicted.add_argument("--model", help="name of a shipped model, or a model folder")
-    predicted.add_argument("--mpp", type=positive, help="micrometres per pixel of slides that do not say")
+    predicted.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
     add_device(predicted)
 
     asked = add_command(commands, "query", _query, "choose the regions of a project to annotate next, and list them")

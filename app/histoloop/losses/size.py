@@ -30,9 +30,9 @@ def upsampled_log_probabilities(maps_BKHW: Tensor, *, size: tuple[int, int] | No
 
 
 def mean_probabilities(log_probabilities_BKHW: Tensor, *, valid_BHW: Tensor | None = None) -> Tensor:
-    """v_hat of eq 4.7, (B, K), from log-probabilities that are already upsampled: their mean over the valid pixels.
+    """v_hat of eq 4.7, (B, K): the mean over the valid pixels of probabilities, given as logs upsampled to the tile.
 
-    `valid_BHW` has the shape of their pixels and at least one valid pixel a tile; None is all.
+    `valid_BHW` has the maps' shape and at least one valid pixel a tile; None is all.
     """
     return _mean_over_valid(log_probabilities_BKHW.exp(), valid_BHW)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from histoloop.cli import main
-from histoloop.cli.arguments import logged_settings
 from histoloop.log import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -39,11 +37,3 @@ def test_a_command_that_fails_is_logged_without_the_path_it_was_given(read: Call
     assert "query begins: strategy=random count=3 side=384" in read()
     assert "query failed after" in read()
     assert "Hans" not in read()
-
-
-def test_numbers_switches_and_choices_are_logged_paths_names_and_texts_are_not() -> None:
-    options = argparse.Namespace(
-        seed=0, epochs=None, random=0.25, robustness=True, start=False, device="cpu", person="Dr Müller",
-        label="Adenocarcinoma", slide="Müller.svs", project=Path("/data/Müller"), paths=[Path("a.svs")], command=main,
-    )  # fmt: skip
-    assert logged_settings(options) == {"seed": 0, "random": 0.25, "robustness": True, "device": "cpu"}

@@ -14,8 +14,8 @@ simplex = st.lists(st.floats(0.001, 1), min_size=3, max_size=3).map(lambda v: to
 zeroed = st.integers(0, 2)
 
 
-def predicted_sizes(maps_BKHW: torch.Tensor, *, size: tuple[int, int] | None) -> torch.Tensor:
-    return sizes.mean_probabilities(sizes.upsampled_log_probabilities(maps_BKHW, size=size))
+def predicted_sizes(maps_BKHW: torch.Tensor, *, size: tuple[int, int] | None, **valid: torch.Tensor) -> torch.Tensor:
+    return sizes.mean_probabilities(sizes.upsampled_log_probabilities(maps_BKHW, size=size), **valid)
 
 
 def test_predicted_sizes_upsample_the_logits_before_the_softmax() -> None:
@@ -51,9 +51,7 @@ def test_padding_counts_neither_for_sizes_nor_for_entropy() -> None:
 
 def test_valid_pixels_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="valid pixels of shape"):
-        sizes.mean_probabilities(
-            sizes.upsampled_log_probabilities(MAPS_BKHW, size=(4, 4)), valid_BHW=torch.ones(1, 2, 2, dtype=torch.bool)
-        )
+        predicted_sizes(MAPS_BKHW, size=(4, 4), valid_BHW=torch.ones(1, 2, 2, dtype=torch.bool))
 
 
 def test_a_tile_does_not_see_its_batch_mates() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog
 
 from histoloop import paths
 from histoloop.gui.window import dialogs
@@ -14,6 +16,7 @@ from histoloop.gui.window.first_steps import FirstSteps
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job
 from histoloop.language import tr
+from histoloop.log import log_folder
 from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from histoloop.gui.window.preferences import Preferences
     from histoloop.gui.work.session import Session
     from histoloop.workflows.doctor import Finding
+
+
+REPORT_NAME = "histoloop-report.txt"
 
 
 class HelpCommands:
@@ -116,6 +122,22 @@ class HelpCommands:
         html = dialogs.findings_html(findings)
         dialogs.TextDialog(self._parent, title=tr("This machine"), html=html).open()
 
+    def save_report(self) -> None:
+        """Ask where the report for support goes, and write it in the background."""
+        suggested = str(Path.home() / REPORT_NAME)
+        chosen, _filter = QFileDialog.getSaveFileName(self._parent, tr("Save a report for support"), suggested)
+        if chosen:
+            self._session.jobs.submit(
+                Job(
+                    tr("Saving a report for support"),
+                    tasks.save_report,
+                    {"path": Path(chosen)},
+                    on_done=lambda path: self._session.notice.emit(tr("The report is in {path}.", path=path)),
+                    on_failed=lambda failure: self._show_problem(failure.message, failure.advice),
+                    expendable=True,
+                )
+            )
+
     def model_card(self) -> None:
         """Show the card of the current model."""
         if self._session.project is not None:
@@ -124,6 +146,6 @@ class HelpCommands:
 
     def open_log(self) -> None:
         """Open the folder of the log in the desktop's file manager."""
-        folder = paths.user_data() / "logs"
+        folder = log_folder()
         folder.mkdir(parents=True, exist_ok=True)
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))

@@ -206,6 +206,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("shortcuts", mark("&Keyboard shortcuts"), lambda on: on.help.shortcuts(), keys="F1"),
         _row("doctor", mark("&Check this machine"), lambda on: on.help.examine_machine()),
         _row("model_card", mark("The &model and its figures"), lambda on: on.help.model_card(), needs="project"),
+        _row("save_report", mark("Save a &report for support…"), lambda on: on.help.save_report(),
+             tip=mark("Versions, this machine and the log in one text file; no pictures, no names, no paths")),
         _row("open_log", mark("Open &log folder"), lambda on: on.help.open_log()),
         SEPARATOR,
         _row("new_version", mark("Check for a &new version…"), lambda on: on.help.new_version(),

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from histoloop.gui.window import dialogs
 from histoloop.language import tr
+from histoloop.slides.find import SLIDE_SUFFIXES
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from histoloop.gui.work.session import Session
 
 LAST_FOLDER = "last_folder"
-SLIDE_ENDINGS = "svs tif tiff ndpi vms vmu scn mrxs svslide bif dcm czi png jpg jpeg bmp"
 DEMO_FOLDER = "Demo"
 
 
@@ -89,4 +89,4 @@ class ProjectCommands:
 
 
 def _patterns() -> str:
-    return " ".join(f"*.{ending}" for ending in SLIDE_ENDINGS.split())
+    return " ".join(f"*{suffix}" for suffix in sorted(SLIDE_SUFFIXES))

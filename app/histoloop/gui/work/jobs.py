@@ -21,6 +21,7 @@ from PySide6.QtCore import QObject, Signal
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work.failure import Failure, ignore
 from histoloop.language import mark, speak, spoken, tr
+from histoloop.log import loggable, logging_to_file, operation
 from histoloop.progress import Progress, Work
 from histoloop.threads import wait_without_spinning
 
@@ -288,18 +289,23 @@ class _Worker:
 # --- in the child process -------------------------------------------------------------------------------------------
 
 
+class _StopWork(BaseException):
+    """The window asked for the end of the work; no error."""
+
+
 def work_on_jobs(connection: Connection, language: str) -> None:
     """Take jobs until the other side is gone, and report on them in a language."""
     speak(language)
     _lower_priority()
     wait_without_spinning()
-    while True:
-        try:
-            message = connection.recv()
-        except (EOFError, OSError):
-            return
-        if isinstance(message, _Order):
-            _do(connection, message)
+    with logging_to_file("jobs"):
+        while True:
+            try:
+                message = connection.recv()
+            except (EOFError, OSError):
+                return
+            if isinstance(message, _Order):
+                _do(connection, message)
 
 
 def _lower_priority() -> None:
@@ -310,7 +316,10 @@ def _lower_priority() -> None:
 
 def _do(connection: Connection, order: _Order) -> None:
     try:
-        connection.send(_run(connection, order.task(**order.arguments)))
+        with operation(_log, order.task.__name__, **loggable(order.arguments)):
+            connection.send(_run(connection, order.task(**order.arguments)))
+    except _StopWork:
+        connection.send(_Cancelled())
     except HistoLoopError as error:
         connection.send(_Failed(Failure(error.message, error.advice)))
     except Exception as error:  # the boundary of a job: the user is told, and the window goes on
@@ -318,7 +327,7 @@ def _do(connection: Connection, order: _Order) -> None:
         connection.send(_Failed(failure, traceback.format_exc()))
 
 
-def _run(connection: Connection, work: Work[Any]) -> _Finished | _Cancelled:
+def _run(connection: Connection, work: Work[Any]) -> _Finished:
     reported = 0.0
     try:
         while True:
@@ -327,7 +336,7 @@ def _run(connection: Connection, work: Work[Any]) -> _Finished | _Cancelled:
             except StopIteration as stop:
                 return _Finished(stop.value)
             if connection.poll() and connection.recv() == _CANCEL:
-                return _Cancelled()
+                raise _StopWork
             now = time.monotonic()
             if step.figures or now - reported >= 1 / STEPS_PER_SECOND:
                 connection.send(_Step(step))

@@ -88,6 +88,13 @@ def make_demo(folder: Path, *, seed: int) -> Work[Path]:
     return (yield from create_demo_project(folder, seed=seed))
 
 
+def save_report(path: Path) -> Work[Path]:
+    """Write the report for support."""
+    from histoloop.workflows.support_report import save_support_report
+
+    return (yield from save_support_report(path))
+
+
 def examine() -> Work[list[Finding]]:
     """Examine the machine."""
     from histoloop.progress import Progress

@@ -16,20 +16,20 @@ from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.svm import fit_linear_svm
 from histoloop.acquisition.uncertainty import PassVariance
 from histoloop.errors import ProjectError
+from histoloop.inference.features import decode, probability
 from histoloop.language import tr, tr_plural
 from histoloop.networks.build import with_decoder
 from histoloop.networks.hybrid import Hybrid
-from histoloop.training.features import decode, probability
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.queries.reasons import Evidence
 from histoloop.workflows.queries.score_regions import Asked, ScoresAfter, ScoringSettings, embeddings, score_regions
 from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
 
 if TYPE_CHECKING:
+    from histoloop.inference.features import Features
     from histoloop.networks.unet import Decoder
     from histoloop.progress import Work
     from histoloop.store.project import Project
-    from histoloop.training.features import Features
     from histoloop.workflows.contents.candidates import Candidate
 
 OF_MASKS = ("mc-dropout", "cod", "cod-softmax", "learned-loss")

@@ -22,10 +22,11 @@ from histoloop.acquisition.uncertainty import (
     mean_pixel_entropy,
     mean_ratio,
 )
+from histoloop.inference.features import Features, decode, probability
 from histoloop.language import mark, tr
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
-from histoloop.training.features import Features, FeatureTile, decode, probability
+from histoloop.training.features import FeatureTile
 from histoloop.workflows.queries.learned_loss_scores import LearnedLossSettings, learned_loss_scores
 from histoloop.workflows.queries.vaal_scores import VaalSettings, vaal_scores
 
