@@ -22,6 +22,7 @@ def main() -> None:
         demo = ["-m", "histoloop", "demo", "--rounds", "1", "--seed", "0", "--project", str(project)]
         subprocess.run([sys.executable, *demo], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         responsiveness(project)
+    strokes()
 
 
 def responsiveness(project: Path) -> None:
@@ -34,6 +35,20 @@ def responsiveness(project: Path) -> None:
             p99 = statistics.median(row["p99_ms"] for row in found)
             longest = max(row["longest_ms"] for row in found)
             print(f"| {where} | {work} | {p50:.1f} | {p99:.1f} | {longest:.1f} | {RUNS} |", flush=True)
+
+
+def strokes() -> None:
+    """What a stroke costs, by the number of slides; medians over the runs, the longest over all of them."""
+    print(
+        "| slides | median ms | longest ms | looked for | databases opened | runs |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
+    for slides in (10, 200, 2000):
+        found = [_run("strokes.py", str(slides)) for _run_number in range(RUNS)]
+        median = statistics.median(row["median_ms"] for row in found)
+        longest = max(row["longest_ms"] for row in found)
+        looked, opened = found[-1]["looks for a slide"], found[-1]["opened databases"]
+        print(f"| {slides} | {median:.1f} | {longest:.1f} | {looked:g} | {opened:g} | {RUNS} |", flush=True)
 
 
 def _run(script: str, *arguments: str) -> dict[str, float]:

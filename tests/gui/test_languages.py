@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QGroupBox,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QTabWidget,
     QWidget,
 )
@@ -312,7 +313,7 @@ def test_the_language_that_is_spoken_already_changes_nothing(program: Program, q
 def test_work_that_may_not_be_stopped_puts_the_change_off(program: Program, qtbot, monkeypatch) -> None:
     window = program.window
     window.help_commands.first_steps()
-    monkeypatch.setattr(window, "_may_stop", lambda _job: False)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_asked: QMessageBox.StandardButton.No)
     window.session.jobs.submit(Job("test", say_hello))
     window.actions_["language_fr"].trigger()
     qtbot.waitUntil(lambda: "opened again" in window.banner.text.text(), timeout=30_000)
