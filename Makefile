@@ -4,6 +4,9 @@
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
 
+# Tests without a window run side by side, on this many cores at most; a worker takes about a gigabyte of memory.
+WORKERS ?= 2
+
 run: setup
 	packaging/run.sh
 
@@ -26,7 +29,7 @@ contracts: setup
 
 # The window's tests have a process of their own: torch and a software OpenGL do not go together in one.
 tests: setup
-	$(PYTHON) -m pytest tests/unit tests/e2e tests/docs -m "not walk"
+	$(PYTHON) -m pytest tests/unit tests/e2e tests/docs -m "not walk" -n logical --maxprocesses $(WORKERS) --dist worksteal
 	$(WITH_DISPLAY) $(PYTHON) -m pytest tests/gui
 
 demo: setup

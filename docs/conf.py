@@ -9,7 +9,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGE = (_ROOT / "app" / "histoloop" / "__init__.py").read_text(encoding="utf-8")
 
 project = "HistoLoop"
-author = "the HistoLoop authors"
+author = "the HistoLoop developers"
 copyright = author
 release = version = re.search(r'__version__ = "(.+?)"', _PACKAGE)[1]  # type: ignore[index]
 language = "en"

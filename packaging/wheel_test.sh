@@ -29,6 +29,7 @@ cd "$room"
 
 say "The package is the installed one, with its data"
 "$here" - "$packages" <<'PYTHON'
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -46,6 +47,9 @@ assert not set(sys.modules) & {"torch", "PySide6", "numpy"}
 (plugin,) = [point for point in metadata.entry_points(group="napari.manifest") if point.dist.name == "histoloop"]
 assert plugin.value == "histoloop:napari.yaml", plugin
 assert metadata.version("histoloop") == histoloop.__version__
+page = metadata.metadata("histoloop").get_payload() or metadata.metadata("histoloop")["Description"]
+assert "Research use only" in page and "## The loop" in page
+assert not re.search(r"\]\((?!https:)", page), "the page of the package has links that lead nowhere"
 PYTHON
 
 say "Commands"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from histoloop.threads import wait_without_spinning
 
-wait_without_spinning()  # before any test module loads torch
+# before any test module loads torch
+wait_without_spinning()
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: each of them has a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+_HOME = tempfile.TemporaryDirectory(prefix="histoloop-tests-")
+os.environ["HISTOLOOP_HOME"] = _HOME.name  # the log and settings of whoever runs the tests stay as they are
 
 
 @pytest.fixture(scope="session")

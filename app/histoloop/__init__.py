@@ -21,7 +21,7 @@ _HOMES = {
     "ask": "histoloop.workflows.queries.ask",
     "create_project": "histoloop.workflows.projects",
     "export_project": "histoloop.workflows.export",
-    "find_slides": "histoloop.slides.reader",
+    "find_slides": "histoloop.slides.find",
     "finish": "histoloop.progress",
     "import_slides": "histoloop.workflows.projects",
     "keep": "histoloop.workflows.decisions",

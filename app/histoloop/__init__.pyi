@@ -6,8 +6,8 @@ from histoloop.errors import HistoLoopError as HistoLoopError
 from histoloop.geometry import Region as Region
 from histoloop.progress import Progress as Progress
 from histoloop.progress import finish as finish
+from histoloop.slides.find import find_slides as find_slides
 from histoloop.slides.reader import Slide as Slide
-from histoloop.slides.reader import find_slides as find_slides
 from histoloop.slides.reader import open_slide as open_slide
 from histoloop.store.project import Project as Project
 from histoloop.store.shipped import model_names as model_names

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PLAUSIBLE_MPP = (0.02, 20.0)
+"""Resolutions in um/px that a microscope can have made: others are unknown in a file and refused from a person."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Region:

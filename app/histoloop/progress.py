@@ -44,8 +44,8 @@ def finish(work: Work[Result], on_progress: Callable[[Progress], None] | None = 
             on_progress(step)
 
 
-def staged(work: Work[Result], *, number: int, of: int) -> Work[Result]:
-    """The steps of one slide, the `number`-th of `of`, as parts of the whole."""
+def mapped(work: Work[Result], change: Callable[[Progress], Progress]) -> Work[Result]:
+    """Long work whose steps are reported as `change` makes of them; closing it closes the work."""
     try:
         while True:
             try:
@@ -53,6 +53,11 @@ def staged(work: Work[Result], *, number: int, of: int) -> Work[Result]:
             except StopIteration as stop:
                 result: Result = stop.value
                 return result
-            yield Progress(step.stage, number + step.fraction, of, step.message, step.figures)
+            yield change(step)
     finally:
         work.close()
+
+
+def staged(work: Work[Result], *, number: int, of: int) -> Work[Result]:
+    """The steps of one slide, the `number`-th of `of`, as parts of the whole."""
+    return mapped(work, lambda step: Progress(step.stage, number + step.fraction, of, step.message, step.figures))

@@ -25,13 +25,13 @@ from histoloop.progress import finish
 from histoloop.training.datasets import read_dataset
 from histoloop.training.erasing import trust_coefficients
 from histoloop.training.figures import MaskTally
-from histoloop.training.outputs import normalise
 from histoloop.training.samples import collate
 from histoloop.workflows.prediction.loaded_model import choose_device, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from histoloop.networks.colours import Colours
     from histoloop.training.samples import Batch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ def main() -> None:
         if tile.mask is None:
             continue
         batch = collate([tile], multiple_px=model.network.stride_px)
-        taken = list(recursion(model.network, batch, (model.card.mean, model.card.std), options))
+        taken = list(recursion(model.network, batch, model.colours, options))
         height, width = tile.mask.shape
         for number in steps:
             star = taken[min(number, len(taken) - 1)].gathered_HW[:height, :width].numpy()
@@ -88,11 +88,11 @@ def main() -> None:
 def recursion(
     network: MinMax,
     batch: Batch,
-    colours: tuple[tuple[float, ...], tuple[float, ...]],
+    colours: Colours,
     options: argparse.Namespace,
 ) -> Iterator[Look]:
     """Algorithm 1, lines 4-17, on one tile; ends with the first look that is not trusted."""
-    erased = normalise(batch.tiles_BCHW, *colours)
+    erased = colours.normalise(batch.tiles_BCHW)
     gathered = torch.zeros_like(erased[:, 0])
     first, trust = None, torch.ones(1)
     for step in range(options.depth + 1):

@@ -95,10 +95,7 @@ def _tell(
     *,
     started: float,
 ) -> None:
-    card = model.card
-    figures = segmentation_figures(
-        model.network, test, mean=card.mean, std=card.std, device=model.device, threshold=card.threshold
-    )
+    figures = segmentation_figures(model, test, threshold=model.card.threshold)
     row = {"strategy": strategy, "seed": seed, "round": number, "trained on": annotations}
     row |= {name: round(value, 4) for name, value in figures.items() if "dice" in name}
     print(json.dumps(row | {"seconds": round(time.monotonic() - started)}), flush=True)

@@ -21,13 +21,11 @@ import torch
 from histoloop.acquisition.strategies.discrepancy import cod
 from histoloop.acquisition.strategies.dropout import PassVariance
 from histoloop.acquisition.strategies.uncertainty import mean_pixel_entropy
+from histoloop.inference.features import CELL_PX, decode, probability
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import finish
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
 from histoloop.training.datasets import read_dataset
-from histoloop.training.features import CELL_PX, decode, extract, probability
-from histoloop.training.outputs import normalise
-from histoloop.training.samples import collate
 from histoloop.workflows.prediction.loaded_model import load_model
 
 if TYPE_CHECKING:
@@ -64,12 +62,12 @@ def main() -> None:
 
 def compare(model, tile, passes: int) -> dict[str, tuple[float, float, float, float]]:
     """Seconds plain, seconds with kept features, score plain, score kept, of each strategy; of one region."""
-    network, card = model.network, model.card
+    network = model.network
     assert isinstance(network, Hybrid)
     decoder = network.decoder
     assert decoder is not None
     height, width = tile.pixels.shape[:2]
-    pixels = normalise(collate([tile], multiple_px=CELL_PX).tiles_BCHW, card.mean, card.std)
+    pixels, _valid = model.padded(tile.pixels, multiple_px=CELL_PX)
 
     def whole(dropout: float) -> np.ndarray:
         with torch.inference_mode():
@@ -77,7 +75,7 @@ def compare(model, tile, passes: int) -> dict[str, tuple[float, float, float, fl
             return decoder(features, dropout=dropout)[0, 0, :height, :width].numpy()
 
     started = time.perf_counter()
-    features = extract(network, tile, mean=card.mean, std=card.std, device=CPU)
+    features = model.features(tile.pixels)
     once = time.perf_counter() - started
 
     def kept(dropout: float) -> np.ndarray:

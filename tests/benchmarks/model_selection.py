@@ -28,8 +28,10 @@ import torch
 
 from histoloop.acquisition.strategies.discrepancy import cod
 from histoloop.acquisition.strategies.uncertainty import mean_pixel_entropy
+from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
+from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import finish
 from histoloop.store.cards import Card
@@ -38,7 +40,6 @@ from histoloop.training.augment import AugmentSettings
 from histoloop.training.datasets import DataSet, read_dataset
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import dice
-from histoloop.training.outputs import normalise
 from histoloop.training.pretrained import is_folded, start_backbone, unfold
 from histoloop.training.samples import collate
 from histoloop.training.segment import SegmentSettings, train_decoder
@@ -53,6 +54,7 @@ CPU = torch.device("cpu")
 
 SCALE = 0.25
 MIDDLE = (0.50196, 0.50196, 0.50196)
+COLOURS = Colours(MIDDLE, MIDDLE)
 """The weights' input is (x - 128) / 128."""
 BUDGETS = (1, 2, 3, 5, 8, 12, 16, 20)
 SAME, SEEDS = 8, range(8)
@@ -123,14 +125,11 @@ def _train(folder: Path, data: Path, dataset: DataSet, schedule: str, budget: in
     network = _network(data, dataset, seed)
     fitted = finish(
         train_decoder(
-            network,
+            Model(network, COLOURS, CPU),
             training=[masked[index] for index in chosen],
             validation=(),
             settings=SegmentSettings(loop=SCHEDULES[schedule], loss="bce+dice", steps_per_epoch=6, keep="last"),
             augmentation=AUGMENT,
-            mean=MIDDLE,
-            std=MIDDLE,
-            device=CPU,
             seed=seed,
         )
     )
@@ -170,7 +169,7 @@ def _network(data: Path, dataset: DataSet, seed: int) -> Hybrid:
     finish(start_backbone(network.backbone, config.backbone, str(weights)))
     if is_folded(network.backbone):
         tiles = dataset.training[::8]
-        unfold(network.backbone, (normalise(collate([t], multiple_px=32).tiles_BCHW, MIDDLE, MIDDLE) for t in tiles))
+        unfold(network.backbone, (COLOURS.normalise(collate([t], multiple_px=32).tiles_BCHW) for t in tiles))
     return network
 
 

@@ -121,9 +121,9 @@ def _in_child(work: str, folder: Path) -> list[float]:
     if work == "idle":
         QTimer.singleShot(IDLE_MS, application.quit)
     else:
-        runner.finished.connect(application.quit)
+        runner.ended.connect(application.quit)
         task, arguments = _task(work, folder)
-        runner.submit(Job(work, work, task, arguments))  # type: ignore[arg-type]
+        runner.submit(Job(work, task, arguments))  # type: ignore[arg-type]
     application.exec()
     runner.shut_down()
     return ticks.gaps_ms
@@ -155,7 +155,7 @@ def _in_window(work: str, folder: Path) -> list[float]:
     if work == "idle":
         QTimer.singleShot(IDLE_MS, application.quit)
     else:
-        window.session.jobs.finished.connect(lambda *_done: application.exit())  # quit() would ask the window first
+        window.session.jobs.ended.connect(lambda *_done: application.exit())  # quit() would ask the window first
         window.session.device = "cpu"
         if work == "predict":
             window.session.predict()

@@ -18,6 +18,7 @@ nothing.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -27,22 +28,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
 
 from histoloop.acquisition.strategies.svm import fit_linear_svm
 from histoloop.networks.backbones import Backbone, build_backbone
+from histoloop.networks.colours import Colours
 from histoloop.progress import finish
 from histoloop.threads import wait_without_spinning
-from histoloop.training.datasets import DataSet, colour_statistics, read_dataset
-from histoloop.training.frozen import fit_linear_head, pooled_features
+from histoloop.training.datasets import DataSet, measured_colours, read_dataset
 from histoloop.training.metrics import accuracy, balanced_accuracy
-from histoloop.training.outputs import normalise
 from histoloop.training.pretrained import colours_of, start_backbone
 from histoloop.workflows.retraining.pretrain import pretrain_on_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
+    from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Progress
+    from histoloop.training.self_supervised import Tiles
+
+    Floats = NDArray[np.float64]
 
 ROOT = Path(__file__).resolve().parents[2]
 START, END = (
@@ -58,6 +65,7 @@ HEADS = {"linear": "linear head", "svm": "linear SVM"}
 BUDGETS = (0.01, 0.02, 0.05, 0.1)
 BACKBONE, SCALE, CPU = "resnet18", 0.5, torch.device("cpu")
 REFERENCE = "mobilenet_v2"
+BATCH, WEIGHT_DECAY = 32, 1e-3
 MIDDLE = (128 / 255,) * 3  # the ImageNet weights' input is (x - 128) / 128
 
 
@@ -87,9 +95,9 @@ def measure(start: str, dataset: DataSet, results: Path, data: Path, *, seeds: l
     if done.exists():
         return
     began = time.monotonic()
-    backbone, (mean, std), about = _backbone(start, dataset, results, data, epochs=epochs)
+    backbone, colours, about = _backbone(start, dataset, results, data, epochs=epochs)
     tiles = [[tile.pixels for tile in part] for part in (dataset.training, dataset.validation)]
-    known, unseen = (pooled_features(backbone, part, mean=mean, std=std, device=CPU) for part in tiles)
+    known, unseen = (pooled_features(backbone, part, colours=colours, device=CPU) for part in tiles)
     centre, width = known.mean(axis=0), known.std(axis=0) + 1e-6
     known, unseen = (known - centre) / width, (unseen - centre) / width
     rows = [row for budget in BUDGETS for seed in seeds for row in _rows(dataset, known, unseen, budget, seed)]
@@ -102,17 +110,16 @@ def measure(start: str, dataset: DataSet, results: Path, data: Path, *, seeds: l
 
 def _backbone(
     start: str, dataset: DataSet, results: Path, data: Path, *, epochs: int
-) -> tuple[Backbone, tuple[tuple[float, ...], tuple[float, ...]], dict[str, object]]:
+) -> tuple[Backbone, Colours, dict[str, object]]:
     torch.manual_seed(0)
     backbone = build_backbone(REFERENCE if start == "imagenet" else BACKBONE)
-    mean, std = colour_statistics(dataset.training)
-    colours = (tuple(mean), tuple(std))
+    colours = measured_colours([tile.pixels for tile in dataset.training])
     if start == "random":
         _take_statistics(backbone, dataset, colours)
         return backbone, colours, {}
     if start == "imagenet":
         finish(start_backbone(backbone, REFERENCE, str(data / "weights" / "mobilenet_v2-imagenet.safetensors")))
-        return backbone, (MIDDLE, MIDDLE), {}
+        return backbone, Colours(MIDDLE, MIDDLE), {}
     weights, log = results / "simsiam.safetensors", results / "pretraining.jsonl"
     if not weights.exists():
         recipe = results / "reduced-pretrain.toml"
@@ -141,7 +148,7 @@ def _keep(step: Progress, log: Path) -> None:
 
 
 @torch.no_grad()
-def _take_statistics(backbone: Backbone, dataset: DataSet, colours: tuple[tuple[float, ...], ...]) -> None:
+def _take_statistics(backbone: Backbone, dataset: DataSet, colours: Colours) -> None:
     """Let the batch norms measure the training part; no weight changes."""
     for module in backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -150,7 +157,7 @@ def _take_statistics(backbone: Backbone, dataset: DataSet, colours: tuple[tuple[
     order = np.random.default_rng(0).permutation(len(dataset.training))
     for part in np.array_split(order, len(order) // 64):
         pixels = np.stack([dataset.training[index].pixels for index in part])
-        backbone(normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255, *colours))
+        backbone(colours.normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255))
 
 
 def _rows(
@@ -264,6 +271,71 @@ def draw(found: dict[str, dict], picture: Path) -> None:
     beside = picture.with_suffix(".partial.png")
     figure.savefig(beside)
     beside.replace(picture)
+
+
+# --- frozen features and a linear head on them (ssl-al section 4) -----------------------------------------------------
+
+
+def pooled_features(
+    network: SlideNetwork | Backbone,
+    tiles: Tiles,
+    *,
+    colours: Colours,
+    device: torch.device,
+    stage: int = -1,
+) -> NDArray[np.float32]:
+    """Features (N, D) of tiles: the maps of a stage of the backbone, averaged over the whole tile.
+
+    In evaluation mode, in which the network is left. Neighbours of one size go through it together.
+    """
+    backbone = network if isinstance(network, Backbone) else network.backbone
+    backbone.to(device).eval()
+    rows = [np.empty((0, backbone.channels[stage]), np.float32)]
+    with torch.inference_mode():
+        for batch in _batches(tiles):
+            tiles_BCHW = torch.from_numpy(np.stack(batch)).to(device).permute(0, 3, 1, 2).float() / 255
+            rows.append(backbone(colours.normalise(tiles_BCHW))[stage].float().mean(dim=(2, 3)).cpu().numpy())
+    return np.concatenate(rows)
+
+
+def _batches(tiles: Tiles) -> Iterator[list[NDArray[np.uint8]]]:
+    """All tiles in order, each read once."""
+    for _shape, alike in itertools.groupby((tiles[number] for number in range(len(tiles))), key=np.shape):
+        while batch := list(itertools.islice(alike, BATCH)):
+            yield batch
+
+
+def fit_linear_head(
+    features_ND: NDArray[np.floating], labels_N: Sequence[int], *, classes: int, decay: float = WEIGHT_DECAY
+) -> tuple[Floats, Floats]:
+    """Weights (classes, D) and bias (classes,) of a softmax head: mean cross-entropy + decay / 2 * |weights|^2.
+
+    By L-BFGS from zero; the problem is convex, so that nothing is drawn. The paper descends without decay for 100
+    epochs: of few tiles, which a plane always parts, that has no end, and the decay is what stops here. The bias is
+    free. ValueError for labels outside 0 .. classes - 1, and where features and labels do not belong together.
+    """
+    features, labels = np.asarray(features_ND, np.float64), np.asarray(labels_N, np.int64)
+    if features.ndim != 2 or len(features) != len(labels) or not len(labels):
+        raise ValueError(f"features (N, D) and N labels, got shape {features.shape} and {len(labels)} labels")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels must lie in 0 .. {classes - 1}, not {labels.min()} .. {labels.max()}")
+    centre_D = features.mean(axis=0)  # changes no solution, but makes it far easier to find
+    centred_ND, truth_NC = features - centre_D, np.eye(classes)[labels]
+
+    def objective(parameters: Floats) -> tuple[float, Floats]:
+        weights_CD, bias_C = parameters[:-classes].reshape(classes, -1), parameters[-classes:]
+        scores_NC = centred_ND @ weights_CD.T + bias_C
+        logs_NC = scores_NC - np.logaddexp.reduce(scores_NC, axis=1, keepdims=True)
+        pull_NC = (np.exp(logs_NC) - truth_NC) / len(labels)
+        value = -(logs_NC * truth_NC).sum() / len(labels) + decay / 2 * (weights_CD**2).sum()
+        slope_CD = pull_NC.T @ centred_ND + decay * weights_CD
+        return float(value), np.concatenate([slope_CD.ravel(), pull_NC.sum(axis=0)])
+
+    start = np.zeros(classes * (features.shape[1] + 1))
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-7})
+    weights_CD: Floats = found.x[:-classes].reshape(classes, -1)
+    bias_C: Floats = found.x[-classes:] - weights_CD @ centre_D
+    return weights_CD, bias_C
 
 
 if __name__ == "__main__":

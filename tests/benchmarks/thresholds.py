@@ -16,7 +16,6 @@ import numpy as np
 
 from histoloop.progress import finish
 from histoloop.training.datasets import read_dataset
-from histoloop.training.outputs import look_at
 from histoloop.workflows.prediction.loaded_model import choose_device, load_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +37,7 @@ def main() -> None:
     foreground = pixels = 0
     for tile in dataset.test:
         assert tile.mask is not None
-        output = look_at(model.network, tile, mean=model.card.mean, std=model.card.std, device=model.device)
+        output = model.predict_tile(tile.pixels)
         masks_THW = output.foreground(options.drawing, label=tile.label)[None] > THRESHOLDS[:, None, None]
         hit += (masks_THW & tile.mask).sum(axis=(1, 2))
         called += masks_THW.sum(axis=(1, 2))

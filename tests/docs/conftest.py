@@ -105,8 +105,8 @@ def _step(title: str, section: Sequence[Token]) -> Step:
 
 
 def all_pages() -> list[Page]:
-    """Every page of the guide, and the README."""
-    return [Page(path) for path in sorted((*DOCS.rglob("*.md"), ROOT / "README.md"))]
+    """Every page of the guide, and those at the top of the repository."""
+    return [Page(path) for path in sorted((*DOCS.rglob("*.md"), *ROOT.glob("*.md")))]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -32,6 +32,17 @@ def test_every_table_of_the_database_is_described(docs: Path) -> None:
     assert described == made
 
 
+def test_files_of_the_program_that_are_named_are_there(page: Page, docs: Path) -> None:
+    """In the text as `room/file.py` or `room/`, below app/histoloop or at the top of the repository."""
+    package = docs.parent / "app" / "histoloop"
+    inline = [child.content for token in page.tokens() for child in token.children or () if child.type == "code_inline"]
+    for text in inline:
+        if re.fullmatch(r"[\w.]+(/[\w.]+)*/(\w+\.py)?", text) and (package / text.split("/")[0]).is_dir():
+            assert (package / text).exists(), text
+        elif re.fullmatch(r"\w+(/\w+)+\.py", text):
+            assert (docs.parent / text).exists(), text
+
+
 def test_commands_in_code_blocks_have_arguments_that_exist(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
     for line in (line for block in page.blocks() if block.language in ("", "bash") for line in _commands(block.text)):
         wrong = _refused(line)

@@ -48,7 +48,7 @@ def _pictures(node: ast.AST, methods: dict[str, ast.FunctionDef]) -> Iterator[st
 @pytest.fixture(scope="session")
 def words(docs: Path) -> str:
     """What the window says, as it stands in its sources."""
-    files = (docs.parent / "app/histoloop/gui").glob("*.py")
+    files = (docs.parent / "app/histoloop/gui").rglob("*.py")
     return "\n".join(file.read_text(encoding="utf-8") for file in files).replace("&", "")
 
 

@@ -57,7 +57,7 @@ class Walker:
         """Press the keys of a shortcut."""
         from PySide6.QtGui import QKeySequence
 
-        from histoloop.gui.kit.actions import specs
+        from histoloop.gui.window.menus import specs
 
         (name,) = (spec.name for spec in specs() if spec.shortcut and QKeySequence(spec.shortcut) == QKeySequence(key))
         self.wait(self.window.actions_[name].isEnabled, f"{key} to do something")

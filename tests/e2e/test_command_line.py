@@ -4,21 +4,46 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from histoloop.cli import main
+from histoloop.log import FILE, log_folder
 from histoloop.progress import finish
 from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue, write_synthetic_slide
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def histoloop(*arguments: object) -> subprocess.CompletedProcess[str]:
+    Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def histoloop_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command as a script starts it."""
     command = [sys.executable, "-m", "histoloop", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def histoloop(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The same in this process, which has loaded torch already."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        given = [str(argument) for argument in arguments]
+        try:
+            code = main(given)
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        return subprocess.CompletedProcess(given, code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +61,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def predicted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     out = tmp_path_factory.mktemp("out")
-    return histoloop("predict", folder, "--out", out, "--device", "cpu"), out
+    return histoloop_process("predict", folder, "--out", out, "--device", "cpu"), out
+
+
+def test_the_log_names_model_device_and_duration_but_no_slide(
+    predicted: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    log = (log_folder() / FILE).read_text(encoding="utf-8")
+    assert re.search(r"histoloop\.cli: predict begins: paths=\(1\) device=cpu", log)
+    assert re.search(r"loaded_model: model [0-9a-f]{12} on cpu", log)
+    assert re.search(r"histoloop\.cli: predict done in \d+\.\d s", log)
+    assert "tumour" not in log
+    assert str(predicted[1]) not in log
 
 
 def test_help_imports_neither_torch_nor_qt() -> None:
@@ -119,7 +155,7 @@ def test_masks_have_the_shape_of_the_map(predicted: tuple[subprocess.CompletedPr
     ],
 )
 def test_bad_input_is_an_error_on_stderr_with_an_exit_code(
-    arguments: list[str], code: int, words: list[str], folder: Path, tmp_path: Path
+    arguments: list[str], code: int, words: list[str], folder: Path, tmp_path: Path, histoloop: Command
 ) -> None:
     given = [argument.replace("FOLDER", str(folder)).replace("OUT", str(tmp_path)) for argument in arguments]
     done = histoloop(*given)
@@ -129,9 +165,9 @@ def test_bad_input_is_an_error_on_stderr_with_an_exit_code(
         assert word.lower() in done.stderr.lower()
 
 
-def test_a_project_goes_through_the_whole_loop_by_commands(folder: Path, tmp_path: Path) -> None:
+def test_a_project_goes_through_the_whole_loop_by_commands(folder: Path, tmp_path: Path, histoloop: Command) -> None:
     project, out = tmp_path / "project", tmp_path / "export"
-    assert histoloop("import", project, folder / "tumour.tiff").returncode == 0
+    assert histoloop_process("import", project, folder / "tumour.tiff").returncode == 0
     asked = histoloop("query", project, "--count", 1, "--device", "cpu", "--json", "-")
     assert asked.returncode == 0, asked.stderr
     (query,) = json.loads(asked.stdout)
@@ -148,7 +184,7 @@ def test_a_project_goes_through_the_whole_loop_by_commands(folder: Path, tmp_pat
     trained = histoloop("train", project, "--epochs", 1, "--device", "cpu")
     assert trained.returncode == 0, trained.stderr
     assert "trained on 1 annotations" in trained.stdout
-    exported = histoloop("export", project, "--out", out)
+    exported = histoloop_process("export", project, "--out", out)
     assert exported.returncode == 0, exported.stderr
     assert sorted(path.name for path in out.iterdir()) == [
         "annotations.csv", "areas.csv", "summary.csv", "tumour-mask.png", "tumour-mask.tiff", "tumour.geojson",
@@ -156,7 +192,7 @@ def test_a_project_goes_through_the_whole_loop_by_commands(folder: Path, tmp_pat
 
 
 def test_doctor_prints_json_that_scripts_can_read() -> None:
-    done = histoloop("doctor", "--json")
+    done = histoloop_process("doctor", "--json")
     findings = json.loads(done.stdout)
     assert {"HistoLoop", "Python", "torch", "OpenSlide", "GPU", "OpenGL", "Models"} <= {row["name"] for row in findings}
     assert all(row["state"] in ("ok", "note", "problem") for row in findings)

@@ -80,7 +80,7 @@ def test_the_examples_of_the_documentation_run(tmp_path: Path) -> None:
 
 def test_the_changelog_begins_with_this_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", histoloop.__version__)
-    versions = re.findall(r"^## (\S+)", (ROOT / "docs/changelog.md").read_text(encoding="utf-8"), re.MULTILINE)
+    versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert versions[0] == histoloop.__version__
     numbers = [tuple(map(int, version.split("."))) for version in versions]
     assert numbers == sorted(numbers, reverse=True)

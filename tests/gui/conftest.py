@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
 
 from histoloop.progress import finish
 from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from PySide6.QtWidgets import QApplication
 
@@ -78,7 +79,21 @@ def qapp_cls() -> type[QApplication]:
 
 
 @pytest.fixture
-def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow]:
+def delete_window() -> Callable[[MainWindow], None]:
+    """Deletes a window at once, whatever it does: a change of theme colours every window that there still is."""
+
+    def delete(window: MainWindow) -> None:
+        window.session.jobs.shut_down()
+        window.close()
+        window.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        QCoreApplication.processEvents()
+
+    return delete
+
+
+@pytest.fixture
+def window(qtbot, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow]:
     """The window without a project; shut down at the end, whatever runs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
@@ -92,9 +107,7 @@ def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[M
     window.show()
     qtbot.waitExposed(window)
     yield window
-    window.session.jobs.shut_down()
-    window.close()
-    qtbot.wait(1)
+    delete_window(window)
 
 
 @pytest.fixture

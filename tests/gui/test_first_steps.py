@@ -6,12 +6,12 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QDialog, QPushButton
 
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.window.about import NO_TEXT, WAITING, AboutDialog
 from histoloop.gui.window.first_steps import LOOKING, FirstSteps
-from histoloop.gui.window.five_steps import STEPS
+from histoloop.gui.window.five_steps import STEPS, FiveSteps
 from histoloop.workflows import about
 
 if TYPE_CHECKING:
@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 JOB_MS = 240_000
 
 
+def buttons_of_step(strip: FiveSteps) -> list[QPushButton]:
+    """The buttons that can be seen, besides those that go from step to step."""
+    going = (strip.back, strip.next, strip.close_button)
+    return [button for button in strip.findChildren(QPushButton) if button.isVisible() and button not in going]
+
+
 @pytest.fixture
 def first(window: MainWindow, qtbot) -> Iterator[FirstSteps]:
     """The dialog with its folder looked at."""
-    window.commands.first_steps()
+    window.help_commands.first_steps()
     (dialog,) = window.findChildren(FirstSteps)
-    qtbot.waitUntil(lambda: bool(dialog.folder_said.text()))
+    qtbot.waitUntil(lambda: bool(dialog.folder_state.text()))
     yield dialog
     window.session.jobs.shut_down()
 
@@ -57,12 +63,12 @@ def test_a_theme_is_seen_at_once_and_kept(window: MainWindow, first: FirstSteps)
     first.theme.buttons[2].click()
     assert window.settings.text("theme") == "dark"
     assert window.palette().window().color().lightness() < light.lightness()
-    window.set_theme("light")
+    window.preferences.set_theme("light")
 
 
 def test_new_projects_go_where_it_was_said(window: MainWindow, first: FirstSteps, tmp_path: Path, qtbot) -> None:
     first.folder.setText(str(tmp_path / "elsewhere"))
-    qtbot.waitUntil(lambda: "free there" in first.folder_said.text())
+    qtbot.waitUntil(lambda: "free there" in first.folder_state.text())
     first.reject()
     assert window.settings.projects == tmp_path / "elsewhere"
     assert not (tmp_path / "elsewhere").exists()
@@ -82,8 +88,8 @@ def test_a_folder_that_cannot_be_used_is_told_and_not_taken_over(
     before = window.settings.projects
     (tmp_path / "file").write_text("", encoding="utf-8")
     first.folder.setText(str(tmp_path / "file"))
-    qtbot.waitUntil(lambda: "is a file" in first.folder_said.text())
-    assert first.folder_said.objectName() == "bad"
+    qtbot.waitUntil(lambda: "is a file" in first.folder_state.text())
+    assert first.folder_state.objectName() == "bad"
     first.reject()
     assert window.settings.projects == before
 
@@ -110,14 +116,14 @@ def test_the_steps_stay_on_the_project_that_is_open_and_do_what_they_say(opened:
     assert opened.session.project.folder == folder
     for number, step in enumerate(STEPS):
         assert strip.title.text() == f"{number + 1} of 5   {step.title}"
-        shown = [made for several in strip._doing for made in several if made.isVisible()]
+        shown = buttons_of_step(strip)
         assert [made.isEnabled() for made in shown] == [opened.actions_[name].isEnabled() for name in step.actions]
         strip.next.click()
     assert not strip.isVisible()
     opened.actions_["five_steps"].trigger()
     strip.next.click()
     strip.back.click()
-    masks = next(made for made in strip._doing[0] if made.isVisible())
+    masks = buttons_of_step(strip)[0]
     before = opened.overlay_panel.masks.isChecked()
     masks.click()
     assert opened.overlay_panel.masks.isChecked() is not before
@@ -146,31 +152,35 @@ def test_the_page_about_the_program_lists_packages_with_licences(window: MainWin
 
 
 def test_new_versions_are_offered_only_where_a_publisher_has_set_the_page(
-    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histoloop.gui.window import commands, main_window
+    from histoloop.gui.window import help_commands, main_window
     from histoloop.gui.window.main_window import MainWindow
 
     assert window.actions_["new_version"].isVisible() is (about.releases_page() is not None)
     page = "https://publisher.example/releases"
-    for module in (main_window, commands):
+    for module in (main_window, help_commands):
         monkeypatch.setattr(module, "releases_page", lambda: page)
     other = MainWindow(Settings(tmp_path / "other.ini"))
     visited = []
-    monkeypatch.setattr(commands.QDesktopServices, "openUrl", lambda url: visited.append(url.toString()))
+    monkeypatch.setattr(help_commands.QDesktopServices, "openUrl", lambda url: visited.append(url.toString()))
     assert other.actions_["new_version"].isVisible()
     assert visited == []
     other.actions_["new_version"].trigger()
     assert visited == [page]
-    other.close()
+    delete_window(other)
 
 
-def test_a_home_that_cannot_be_written_is_told(window: MainWindow, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from histoloop.gui import application
+    from histoloop.log import logging_to_file
 
     (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path / "file"))
     handlers = list(logging.getLogger().handlers)
-    said = application._write_log(tmp_path / "file" / "logs")
-    assert "not kept" in said
-    assert str(tmp_path / "file") in said
+    with logging_to_file("window") as trouble:
+        assert trouble is not None
+        message = application._unwritable(trouble)
+    assert "not kept" in message
+    assert str(tmp_path / "file") in message
     assert logging.getLogger().handlers == handlers

@@ -54,7 +54,7 @@ def picker(qtbot) -> tuple[SizePicker, list[float | None]]:
     made.resize(300, 70)
     made.show()
     told: list[float | None] = []
-    made.said.connect(told.append)
+    made.size_chosen.connect(told.append)
     return made, told
 
 
@@ -65,7 +65,7 @@ def test_a_size_is_not_said_until_the_user_says_it(picker) -> None:
     made, told = picker
     assert made.value is None
     assert made.box.text() == "Not said"
-    assert made.slider.property("unsaid") is True
+    assert made.slider.property("unset") is True
     assert not made.take_back.isEnabled()
     assert not made.use_mask.isVisible()
     assert told == []
@@ -78,7 +78,7 @@ def test_a_click_on_the_slider_says_the_size_there_in_steps_of_5_percent(picker,
     assert made.value == pytest.approx(size)
     assert told == [pytest.approx(size)]
     assert made.box.value() == round(100 * size)
-    assert made.slider.property("unsaid") is False
+    assert made.slider.property("unset") is False
 
 
 def test_a_typed_number_is_kept_to_the_percent_and_return_is_no_shortcut_there(picker, qtbot) -> None:
@@ -160,16 +160,16 @@ def test_label_and_size_are_kept_without_a_mask_and_the_next_question_opens(
     painting: MainWindow, project_folder: Path, qtbot
 ) -> None:
     panel, first = painting.annotation_panel, painting.session.active.record
-    assert panel.said() == (None, None)
-    assert not panel.save_said.isEnabled()
+    assert panel.assessment() == (None, None)
+    assert not panel.save_without_mask.isEnabled()
     painting.actions_["clear_region"].trigger()
     click_at(qtbot, panel.size_picker.slider, 0.4)
     panel.diagnosis.setCurrentText("Polyp")
-    assert panel.save_said.isEnabled()
-    panel.save_said.click()
+    assert panel.save_without_mask.isEnabled()
+    panel.save_without_mask.click()
     qtbot.waitUntil(lambda: painting.session.active is not None and painting.session.active.record.id != first.id)
     qtbot.waitUntil(lambda: painting.viewer.annotating == painting.session.active.record.region, timeout=20_000)
-    assert panel.said() == (None, None)
+    assert panel.assessment() == (None, None)
     with Project.open(project_folder) as project:
         done = project.annotation(first.id)
         assert (done.status, done.label, done.has_mask) == (AnnotationStatus.DONE, "Polyp", False)
@@ -201,19 +201,19 @@ def test_strokes_labels_and_sizes_are_undone_in_the_order_they_were_made(paintin
     actions["size_more"].trigger()
     painting.viewer.replace_mask(np.ones_like(before))
     actions["next_label"].trigger()
-    label = panel.said()[0]
+    label = panel.assessment()[0]
     assert label == painting.session.project.scheme.label_names[0]
     actions["undo"].trigger()
-    assert panel.said() == (None, 0.05)
+    assert panel.assessment() == (None, 0.05)
     actions["undo"].trigger()
     assert np.array_equal(painting.viewer.painted_mask, before)
-    assert panel.said() == (None, 0.05)
+    assert panel.assessment() == (None, 0.05)
     actions["undo"].trigger()
-    assert panel.said() == (None, None)
+    assert panel.assessment() == (None, None)
     assert not actions["undo"].isEnabled()
     for _step in range(3):
         actions["redo"].trigger()
-    assert panel.said() == (label, 0.05)
+    assert panel.assessment() == (label, 0.05)
     assert painting.viewer.painted_mask.all()
     qtbot.waitUntil(lambda: saved(painting))
     record = painting.session.project.annotation(painting.session.active.record.id)
@@ -240,11 +240,11 @@ def test_a_region_left_for_later_is_resumed_with_what_was_said(painting: MainWin
     query_id = painting.session.active.record.query_id
     painting.actions_["size_more"].trigger()
     painting.actions_["next_label"].trigger()
-    said = painting.annotation_panel.said()
+    given = painting.annotation_panel.assessment()
     painting.actions_["leave"].trigger()
     painting.session.begin_query(query_id)
     qtbot.waitUntil(lambda: painting.viewer.annotating is not None)
-    assert painting.annotation_panel.said() == said
+    assert painting.annotation_panel.assessment() == given
     assert not painting.actions_["undo"].isEnabled()
 
 
@@ -267,7 +267,7 @@ if __name__ == "__main__":
     window.show()
     window.session.open_project(folder)
     until(lambda: window.opener.current is not None)
-    window.label_slides([window.session.slides()[0].id], "Polyp")
+    window.slide_control.label([window.session.slides()[0].id], "Polyp")
     window.actions_["next_question"].trigger()
     until(lambda: window.viewer.annotating is not None)
     for step in range(6):
@@ -345,7 +345,7 @@ def test_several_slides_are_labelled_at_once_and_stay_selected(opened: MainWindo
 
 
 def test_the_menu_labels_the_slide_ticks_what_was_said_and_shows_its_shortcuts(opened: MainWindow, qtbot) -> None:
-    menu = opened.actions_.label_menu
+    menu = opened.actions_.submenus["label"]
     names = opened.session.project.scheme.label_names
     assert [action.text() for action in menu.actions()] == ["Not said", *names]
     assert [action.shortcut().toString() for action in menu.actions()][:3] == ["Alt+0", "Alt+1", "Alt+2"]
@@ -361,7 +361,7 @@ def test_the_menu_labels_the_slide_ticks_what_was_said_and_shows_its_shortcuts(o
 
 def test_undo_while_painting_leaves_the_labels_of_slides_alone(painting: MainWindow, qtbot) -> None:
     slide_id = painting.opener.current
-    painting.label_slides([slide_id], "Polyp")
+    painting.slide_control.label([slide_id], "Polyp")
     assert not painting.actions_["undo"].isEnabled()
     painting.actions_["size_more"].trigger()
     painting.actions_["undo"].trigger()
@@ -375,13 +375,13 @@ def test_undo_while_painting_leaves_the_labels_of_slides_alone(painting: MainWin
 def test_everything_to_answer_a_question_fits_into_a_window_of_1280_by_800(
     painting: MainWindow, qtbot, theme: str
 ) -> None:
-    painting.set_theme(theme)
+    painting.preferences.set_theme(theme)
     painting.actions_["leave"].trigger()
     painting.resize(1280, 800)
     painting.actions_["next_question"].trigger()
     qtbot.waitUntil(lambda: painting.viewer.annotating is not None, timeout=20_000)
     panel = painting.annotation_panel
     qtbot.waitUntil(lambda: panel.visibleRegion().contains(panel.cannot_tell.geometry().center()))
-    for widget in (panel.size_picker, panel.finish, panel.save_said, panel.skip, panel.leave):
+    for widget in (panel.size_picker, panel.finish, panel.save_without_mask, panel.skip, panel.leave):
         assert not widget.visibleRegion().isEmpty()
         assert widget.visibleRegion().boundingRect() == widget.rect()

@@ -23,12 +23,12 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop import paths
-from histoloop.gui.kit.actions import MENUS, SUBMENUS
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.translation import SYSTEM, speak_as_chosen
 from histoloop.gui.window import dialogs
 from histoloop.gui.window.first_steps import FirstSteps
 from histoloop.gui.window.five_steps import STEPS
+from histoloop.gui.window.menus import MENUS
 from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.gui.work.jobs import Job
 from histoloop.language import ENGLISH, LANGUAGES, speak, speak_by, spoken
@@ -73,7 +73,9 @@ def bracketed(english: None) -> None:
 
 
 @pytest.fixture
-def program(qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, english: None) -> Iterator[Program]:
+def program(
+    qapp: QApplication, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, english: None
+) -> Iterator[Program]:
     """The program with its window open, in English."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
@@ -89,8 +91,7 @@ def program(qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     program = Program(qapp, settings)
     program.open_window()
     yield program
-    program.window.session.jobs.shut_down()
-    program.window.close()
+    delete_window(program.window)
     settings.set("language", ENGLISH.code)
     speak_as_chosen(qapp, settings)
 
@@ -201,12 +202,12 @@ def test_nothing_in_the_dialogs_is_left_in_english(bracketed: None, opened: Main
 
 def test_nothing_in_the_list_of_shortcuts_is_left_in_english(bracketed: None) -> None:
     keys = {"Ctrl", "Shift", "Alt", "Return", "Esc", "Backspace"}
-    words = re.findall(r"[^\W\d_]{2,}", untranslated(dialogs.shortcuts_html()))
+    words = re.findall(r"[^\W\d_]{2,}", untranslated(dialogs.shortcuts_html(MENUS)))
     assert set(words) <= keys
 
 
 def test_nothing_in_the_first_steps_is_left_in_english(bracketed: None, window: MainWindow) -> None:
-    window.commands.first_steps()
+    window.help_commands.first_steps()
     (dialog,) = window.findChildren(FirstSteps)
     known = data_of(window) | {str(window.settings.projects), "Language"}  # in English too, to be found by everybody
     assert in_english(dialog, known) == []
@@ -228,10 +229,10 @@ def say_hello() -> Work[str]:
 
 def test_work_in_the_background_speaks_the_language_of_the_window(english: None, window: MainWindow, qtbot) -> None:
     speak(FRENCH.code)
-    jobs = window.session.jobs
-    with qtbot.waitSignal(jobs.finished, timeout=JOB_MS) as told:
-        jobs.submit(Job("test", "test", say_hello))
-    assert told.args[1] == FRENCH.code
+    spoken_there: list[str] = []
+    window.session.jobs.submit(Job("test", say_hello, on_done=spoken_there.append))
+    qtbot.waitUntil(lambda: bool(spoken_there), timeout=JOB_MS)
+    assert spoken_there == [FRENCH.code]
 
 
 def test_choosing_a_language_opens_the_window_anew_in_it(program: Program, qtbot) -> None:
@@ -283,7 +284,7 @@ def test_the_questions_say_why_in_the_new_language(program: Program, project_fol
 
 def test_a_language_chosen_in_the_first_steps_goes_on_with_them(program: Program, tmp_path: Path, qtbot) -> None:
     english = program.window
-    english.commands.first_steps()
+    english.help_commands.first_steps()
     (dialog,) = english.findChildren(FirstSteps)
     assert dialog.language.buttons[0].isChecked()
     dialog.folder.setText(str(tmp_path / "elsewhere"))
@@ -305,14 +306,14 @@ def test_the_language_that_is_spoken_already_changes_nothing(program: Program, q
 
 def test_work_that_may_not_be_stopped_puts_the_change_off(program: Program, qtbot, monkeypatch) -> None:
     window = program.window
-    window.commands.first_steps()
+    window.help_commands.first_steps()
     monkeypatch.setattr(window, "_may_stop", lambda _job: False)
-    window.session.jobs.submit(Job("test", "test", say_hello))
+    window.session.jobs.submit(Job("test", say_hello))
     window.actions_["language_fr"].trigger()
     qtbot.waitUntil(lambda: "opened again" in window.banner.text.text(), timeout=30_000)
     assert program.window is window
     assert spoken() is ENGLISH
-    assert window.commands.leave_first_steps()
+    assert window.help_commands.leave_first_steps()
 
 
 def test_qt_speaks_the_language_too(program: Program, qapp: QApplication, tmp_path: Path) -> None:
@@ -342,10 +343,7 @@ def test_the_entries_of_a_menu_have_different_keys(code: str) -> None:
     if code != ENGLISH.code:
         with (paths.resources() / "languages" / f"{code}.mo").open("rb") as file:
             catalogue = gettext.GNUTranslations(file)
-    menus = {title: [spec.text for spec in entries if spec is not None] for title, entries in MENUS.items()}
-    for title, texts in menus.items():
-        names = [spec.name for spec in MENUS[title] if spec is not None]
-        texts += [text for name, (_menu, text) in SUBMENUS.items() if name in names]
+    menus = {title: [row.text for row in rows if row is not None] for title, rows in MENUS.items()}
     for title, texts in (*menus.items(), ("the menus", list(menus))):
         keys = [found[1].lower() for text in texts if (found := re.search(r"&(\w)", catalogue.gettext(text)))]
         assert [key for key, count in Counter(keys).items() if count > 1] == [], f"{code}: {title}"

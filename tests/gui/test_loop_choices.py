@@ -15,9 +15,9 @@ from PySide6.QtWidgets import QApplication
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.gui.kit.theme import DARK, LIGHT
 from histoloop.gui.panels.evidence import EvidenceView
-from histoloop.gui.panels.learn_options import PACES, WAYS, how_to_learn
 from histoloop.gui.panels.rounds_curve import RoundsCurve
 from histoloop.gui.panels.training_curve import TrainingCurve
+from histoloop.gui.panels.training_options import PACES, SOURCES, how_to_learn
 from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.store.project import Project
 from histoloop.workflows.contents.candidates import Candidate
@@ -68,9 +68,9 @@ def test_the_link_to_the_reasons_has_the_colour_of_the_theme(opened: MainWindow)
         picture = opened.queue_panel.options.advice.grab().toImage()
         return {picture.pixel(x, y) for x in range(picture.width()) for y in range(picture.height())}
 
-    opened.set_theme("light")
+    opened.preferences.set_theme("light")
     assert QColor(LIGHT["accent"]).rgb() in colours()
-    opened.set_theme("dark")
+    opened.preferences.set_theme("dark")
     assert QColor(DARK["accent"]).rgb() in colours()
 
 
@@ -127,18 +127,18 @@ def test_a_question_without_a_picture_or_at_random_has_no_evidence(opened: MainW
 
 def test_only_what_goes_together_can_be_chosen(window: MainWindow) -> None:
     options = window.training_panel.options
-    for (way, *_), pace, with_similar, steady in itertools.product(WAYS, PACES, (True, False), (True, False)):
+    for (source, *_), pace, with_similar, steady in itertools.product(SOURCES, PACES, (True, False), (True, False)):
         options.take(HowToLearn())
         options.propagation.setChecked(with_similar)
         options.consistency.setChecked(steady)
         choose(options.pace, pace.pace)
-        choose(options.way, way)
+        choose(options.learn_from, source)
         how = options.how()
-        assert how.learn_from == way
-        assert how.pace == (pace.pace if way in pace.goes_with else "full")
-        others = way == "masks" and pace.with_others
-        assert options.propagation.isEnabled() == options.consistency.isEnabled() == others
-        assert (how.propagation, how.consistency) == (with_similar and others, steady and others)
+        assert how.learn_from == source
+        assert how.pace == (pace.pace if source in pace.goes_with else "full")
+        unlabelled = source == "masks" and pace.with_unlabelled
+        assert options.propagation.isEnabled() == options.consistency.isEnabled() == unlabelled
+        assert (how.propagation, how.consistency) == (with_similar and unlabelled, steady and unlabelled)
 
 
 def test_how_to_learn_is_kept_with_the_project(opened: MainWindow, project_folder: Path) -> None:

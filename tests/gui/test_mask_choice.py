@@ -171,7 +171,7 @@ def test_each_models_drawing_is_remembered_by_the_project(opened: MainWindow, pr
     chooser = opened.overlay_panel.chooser
     assert chooser.drawing.currentText() == "Grad-CAM"
     assert chooser.label.currentText() == "Adenocarcinoma"
-    assert opened.viewer._style.drawing == "grad-cam"
+    assert opened.viewer.overlay_style.drawing == "grad-cam"
 
 
 def test_a_label_can_be_asked_for_where_a_drawing_is_of_one(opened: MainWindow, qtbot) -> None:
@@ -192,18 +192,18 @@ def test_the_threshold_cuts_the_masks_live_and_each_drawing_keeps_its_own(opened
     pick(chooser.drawing, "Grad-CAM")
     settled(opened, qtbot)
     scene, areas = opened.viewer.scene, []
-    drawn = scene.predicted.drawing(opened.viewer._style)
-    bare_style = dataclasses.replace(opened.viewer._style, masks=False)
+    drawn = scene.predicted.drawing(opened.viewer.overlay_style)
+    bare_style = dataclasses.replace(opened.viewer.overlay_style, masks=False)
     bare = scene.render(scene.slide.extent, 4, bare_style).pixels
     for value in (5, 30, 90):
         chooser.threshold.setValue(value)
         settled(opened, qtbot)
-        shown = scene.render(scene.slide.extent, 4, opened.viewer._style).pixels
+        shown = scene.render(scene.slide.extent, 4, opened.viewer.overlay_style).pixels
         areas.append(float(np.mean(np.any(shown != bare, axis=2))))
     assert areas[0] > areas[1] > areas[2]
     assert chooser.figure.text() == "0.90"
     assert opened.viewer.scene is scene
-    assert scene.predicted.drawing(opened.viewer._style) is drawn  # summed up once
+    assert scene.predicted.drawing(opened.viewer.overlay_style) is drawn  # summed up once
     pick(chooser.drawing, "Decoder")
     assert chooser.figure.text() == "0.50"
     pick(chooser.drawing, "Grad-CAM")
@@ -243,7 +243,7 @@ def test_min_max_models_show_the_evidence_for_and_against(
     def heat() -> tuple[float, float]:
         """Brightness left and right."""
         scene = window.viewer.scene
-        view = scene.predicted.view(scene.slide.extent, (90, 50), window.viewer._style)
+        view = scene.predicted.view(scene.slide.extent, (90, 50), window.viewer.overlay_style)
         return float(view.foreground[:, 5:35].mean()), float(view.foreground[:, 55:85].mean())
 
     qtbot.mouseClick(panel.evidence.buttons[1], Qt.MouseButton.LeftButton)
@@ -259,7 +259,7 @@ def test_min_max_models_show_the_evidence_for_and_against(
     qtbot.mouseClick(panel.evidence.buttons[2], Qt.MouseButton.LeftButton)
     pick(panel.chooser.drawing, "Class activation map")
     assert not panel.evidence.isVisible()
-    assert not window.viewer._style.against
+    assert not window.viewer.overlay_style.against
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -306,11 +306,11 @@ def test_a_model_that_does_not_fit_is_refused_with_advice(opened: MainWindow, tm
     dialog = AddModelDialog(opened, project=opened.session.project, place=str(tmp_path))
     qtbot.addWidget(dialog)
     ok = dialog.buttons.button(dialog.buttons.StandardButton.Ok)
-    assert "already" in dialog.said.text()
+    assert "already" in dialog.note.text()
     assert not ok.isEnabled()
     dialog.choose(folder)
-    assert "nerve" in dialog.said.text()
-    assert "new project" in dialog.said.text()
+    assert "nerve" in dialog.note.text()
+    assert "new project" in dialog.note.text()
     assert not ok.isEnabled()
     dialog.choose(write_model(tmp_path / "fits"))
     assert ok.isEnabled()
@@ -390,7 +390,7 @@ def test_each_canvas_has_its_own_drawing_and_threshold_and_both_one_style(
     settled(opened, qtbot)
     assert differ(pixels(opened.viewer), pixels(compared.viewer)) < 0.001
     opened.actions_["show_heatmap"].trigger()
-    assert compared.viewer._style.heatmap
+    assert compared.viewer.overlay_style.heatmap
     assert opened.session.project.get_setting("drawings") in (None, {"1": {"drawing": "grad-cam", "label": None}})
 
 
@@ -400,8 +400,8 @@ def test_both_follow_slides_themes_and_painting(opened: MainWindow, compared: Ma
     settled(opened, qtbot)
     assert (opened.opener.current, compared.opener.current) == (other, other)
     assert len(set(cameras(opened))) == 1
-    opened.set_theme("dark")
-    opened.set_theme("light")
+    opened.preferences.set_theme("dark")
+    opened.preferences.set_theme("light")
     opened.actions_["next_question"].trigger()
     qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
     settled(opened, qtbot)

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 MANIFEST = Path(histoloop.__file__).parent / "napari.yaml"
 
 NAPARI = """
-import json, sys, time, warnings
+import json, sys, warnings
 warnings.simplefilter("ignore")
 import napari
 from npe2 import PluginManager, PluginManifest
+from PySide6.QtTest import QSignalSpy
 
 
 def main(manifest, slide, picture):
@@ -39,13 +40,11 @@ def main(manifest, slide, picture):
     (layer,) = viewer.open(slide, plugin="histoloop")
     _dock, widget = viewer.window.add_plugin_dock_widget("histoloop", "Masks of a slide")
     application = napari.qt.get_qapp()
+    ended = QSignalSpy(widget.jobs.ended)
     widget.predict.click()
-    end = time.monotonic() + 240
-    while widget.jobs.current is not None and time.monotonic() < end:
-        application.processEvents()
-        time.sleep(0.01)
+    assert ended.wait(240_000)
     masks = [layer for layer in viewer.layers if layer.name.endswith(": masks")]
-    found = {"said": widget.said.text(), "torch": "torch" in sys.modules, "masks": len(masks),
+    found = {"message": widget.message.text(), "torch": "torch" in sys.modules, "masks": len(masks),
              "scale": list(layer.scale), "unit": str(layer.units[0]), "extent": layer.extent.world.tolist()}
     if masks:
         (mask,) = masks
@@ -55,7 +54,6 @@ def main(manifest, slide, picture):
     viewer.reset_view()
     for _turn in range(50):
         application.processEvents()
-        time.sleep(0.01)
     viewer.screenshot(picture, canvas_only=False)
     viewer.layers.clear()
     found["offered without slides"] = widget.predict.isEnabled()
@@ -107,11 +105,11 @@ def test_a_slide_opens_at_its_scale_and_its_mask_lies_on_it(in_napari: dict[str,
 
 
 def test_the_mask_has_the_classes_of_the_model_and_their_colours(in_napari: dict[str, object]) -> None:
-    assert in_napari["masks"] == 1, in_napari["said"]
+    assert in_napari["masks"] == 1, in_napari["message"]
     assert in_napari["classes"] == ["background", "gland", "tumour"]
     assert in_napari["values"] != [0]
     assert in_napari["colour"][3] == 1
-    assert "%" in in_napari["said"]
+    assert "%" in in_napari["message"]
 
 
 def test_torch_stays_out_of_napari_and_nothing_is_offered_without_a_slide(in_napari: dict[str, object]) -> None:

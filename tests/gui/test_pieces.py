@@ -13,6 +13,7 @@ from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle, compose
 from histoloop.gui.panels.job_bar import TimeLeft, in_words
 from histoloop.gui.panels.slides_panel import describe
 from histoloop.gui.window.dialogs import folder_name, shortcuts_html
+from histoloop.gui.window.menus import MENUS
 from histoloop.progress import Progress
 from histoloop.store.records import SlideRecord
 
@@ -91,7 +92,7 @@ def test_a_projects_folder_is_named_after_it_without_what_file_systems_refuse(na
 
 
 def test_the_list_of_shortcuts_names_every_one() -> None:
-    html = shortcuts_html()
+    html = shortcuts_html(MENUS)
     for shortcut in ("Ctrl+R", "Return", "Ctrl+Z", "F1"):
         assert f"<b>{shortcut}</b>" in html
 

@@ -13,12 +13,12 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QDropEvent, QImage
 
-from histoloop.gui.kit.actions import MENUS, specs
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.mouse import click
 from histoloop.gui.window.dialogs import GuideDialog
+from histoloop.gui.window.menus import MENUS, specs
 from histoloop.gui.work import tasks
-from histoloop.gui.work.jobs import Job
+from histoloop.gui.work.jobs import Job, Place
 from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
 
@@ -140,15 +140,15 @@ def test_without_questions_the_queue_offers_only_to_ask(opened: MainWindow) -> N
 
 
 def test_training_comes_up_when_it_begins_but_not_over_a_region_being_painted(opened: MainWindow, qtbot) -> None:
-    assert opened.work.currentWidget() is opened.work_stack
+    assert opened.work.currentWidget() is opened.work.questions
     opened.actions_["next_question"].trigger()
     qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
-    opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
-    assert opened.work.currentWidget() is opened.work_stack
+    opened.session.jobs.started.emit(Job("Retraining", tasks.retrain, place=Place.TRAINING))
+    assert opened.work.currentWidget() is opened.work.questions
     assert opened.work.tabText(0) == "Annotate"
     opened.session.leave()
-    opened.session.jobs.started.emit(Job("retrain", "Retraining", tasks.retrain))
-    assert opened.work.currentWidget() is opened.training_scroll
+    opened.session.jobs.started.emit(Job("Retraining", tasks.retrain, place=Place.TRAINING))
+    assert opened.work.currentWidget() is opened.work.training
     assert opened.training_panel.curve.isVisible()
 
 
@@ -208,6 +208,8 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
     with Project.open(project_folder) as project:
         assert project.model(candidate.model_id).status is ModelStatus.ROLLED_BACK
         assert project.current_model().id == project.base_model().id
+    pace = panel.options.pace
+    pace.setCurrentIndex(pace.findData("quick"))
     painting.session.retrain(epochs=1)
     qtbot.waitUntil(lambda: idle(painting), timeout=JOB_MS)
     kept = painting.session.candidate().model_id
@@ -217,18 +219,18 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
         assert all(slide.predicted for slide in project.slides())
 
 
-def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, tmp_path: Path, qtbot) -> None:
+def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, delete_window, tmp_path: Path) -> None:
     from histoloop.gui.window.main_window import MainWindow
 
-    window.set_theme("dark")
+    window.preferences.set_theme("dark")
     window.annotation_panel.brush.setValue(77)
     window.actions_["predict_added"].trigger()
     window.close()
     again = MainWindow(Settings(tmp_path / "settings.ini"))
-    qtbot.addWidget(again)
     assert again.annotation_panel.brush.value() == 77
     assert again.actions_["theme_dark"].isChecked()
     assert not again.session.predict_added
+    delete_window(again)
 
 
 def test_a_project_opens_on_the_slide_that_was_shown_last(opened: MainWindow, project_folder: Path, qtbot) -> None:
@@ -252,7 +254,7 @@ def test_a_project_that_cannot_be_opened_is_explained_and_the_open_one_stays(
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_icon_of_the_menus_exists_in_both_themes(window: MainWindow, theme: str) -> None:
-    window.set_theme(theme)
+    window.preferences.set_theme(theme)
     for spec in specs():
         if spec.icon:
             assert not window.actions_[spec.name].icon().isNull(), spec.name

@@ -16,20 +16,33 @@ import histoloop
 from histoloop.cli import models, projects, simulation
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK
 from histoloop.errors import HistoLoopError
+from histoloop.log import loggable, logging_to_file, operation
 from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+_log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = build_parser().parse_args(arguments)
     wait_without_spinning()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    if options.command_name is None:  # asked by the program itself
+        return _run(options)
+    with logging_to_file("command line", verbose=options.verbose) as trouble:
+        if trouble is not None and options.verbose:
+            print(f"histoloop: no log can be written: {trouble}", file=sys.stderr)
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the command and explain what went wrong; the exit code."""
+    command: Callable[[argparse.Namespace], int] = options.command
     try:
-        command: Callable[[argparse.Namespace], int] = options.command
-        return command(options)
+        with operation(_log, options.command_name or "probe", **loggable(vars(options))):
+            return command(options)
     except HistoLoopError as error:
         print(f"histoloop: {error}", file=sys.stderr)
         return FAILED
@@ -39,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("histoloop: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception:  # a fault of the program: the log has its trace, and so has standard error
+        _log.exception("%s failed", options.command_name)
+        return FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from histoloop.geometry import PLAUSIBLE_MPP
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,8 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """A command of this name; `run` carries it out and gives the exit code."""
     parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-    parser.set_defaults(command=run)
+    parser.add_argument("--verbose", action="store_true", help="show what is logged on standard error as well")
+    parser.set_defaults(command=run, command_name=name)
     return parser
 
 
@@ -36,14 +39,16 @@ def add_dealing(parser: argparse.ArgumentParser) -> None:
         default="official",
         help="parts as the data set states them (default), dealt by case, or all of it as test",
     )
-    parser.add_argument("--mpp", type=positive, help="micrometres per pixel of the data set, where it does not say")
+    parser.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
 
 
-def positive(text: str) -> float:
-    """A number above 0."""
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+def resolution(text: str) -> float:
+    """Micrometres per pixel that a microscope can have."""
+    value, (least, most) = float(text), PLAUSIBLE_MPP
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not the resolution of a microscope ({least} to {most:g} um per pixel)"
+        )
     return value
 
 

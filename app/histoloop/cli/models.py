@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_dealing, add_device, count, positive
+from histoloop.cli.arguments import add_command, add_dealing, add_device, count, resolution
 from histoloop.cli.terminal import OK, WRONG, run, tell_warning, write_json
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def add_commands(commands: Commands) -> None:
     learned.add_argument("--recipe", default="pretrain", help="recipe name or file (default: pretrain)")
     learned.add_argument("--start", metavar="WEIGHTS", help="imagenet, random or a file (default: as the recipe says)")
     learned.add_argument("--part", choices=("all", "train"), default="all", help="of a data set (default: all)")
-    learned.add_argument("--mpp", type=positive, help="micrometres per pixel of the data set, where it does not say")
+    learned.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
     learned.add_argument("--tiles", type=count, default=2000, help="how many, of a project (default: 2000)")
     learned.add_argument("--epochs", type=count, help="shorten or lengthen the training")
     learned.add_argument("--seed", type=int, default=0)
@@ -100,7 +100,7 @@ def add_commands(commands: Commands) -> None:
         default="whole",
         help="tiles of a data set: all (default), or the test part as stated or dealt by case",
     )
-    ranked.add_argument("--mpp", type=positive, help="micrometres per pixel of the data set, where it does not say")
+    ranked.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
     ranked.add_argument("--outputs", choices=("logit", "softmax"), default="logit", help="compared (default: logit)")
     ranked.add_argument("--regions", type=count, default=3, help="regions to list of each model (default: 3)")
     ranked.add_argument("--json", type=Path, metavar="FILE", help="write all as JSON ('-': to standard output)")

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_device, count, fraction, positive, rectangle
+from histoloop.cli.arguments import add_command, add_device, count, fraction, rectangle, resolution
 from histoloop.cli.terminal import FAILED, OK, WRONG, run, tell_failures, write_json
 from histoloop.language import ENGLISH, LANGUAGES
 
@@ -32,13 +32,13 @@ def add_commands(commands: Commands) -> None:
     imported.add_argument("project", type=Path)
     imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     imported.add_argument("--model", help="model a new project starts from (name or folder)")
-    imported.add_argument("--mpp", type=positive, help="micrometres per pixel of slides that do not say")
+    imported.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
 
     predicted = add_command(commands, "predict", _predict, "predict masks and classes of slides, pictures and folders")
     predicted.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     predicted.add_argument("--out", type=Path, required=True, help="folder for the results")
     predicted.add_argument("--model", help="name of a shipped model, or a model folder")
-    predicted.add_argument("--mpp", type=positive, help="micrometres per pixel of slides that do not say")
+    predicted.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
     add_device(predicted)
 
     asked = add_command(commands, "query", _query, "choose the regions of a project to annotate next, and list them")
@@ -100,8 +100,13 @@ def add_commands(commands: Commands) -> None:
 
     doctor = add_command(commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; say what to do")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.add_argument(
+        "--report", type=Path, metavar="FILE", help="write a report for support: versions, this machine and the log"
+    )
 
-    commands.add_parser("probe-opengl").set_defaults(command=_probe_opengl)  # for doctor; without help, so not listed
+    commands.add_parser("probe-opengl").set_defaults(
+        command=_probe_opengl, command_name=None
+    )  # for doctor; without help, so not listed
 
 
 # --- each imports what it needs, so that --help stays quick --------------------------------------------------------
@@ -251,6 +256,11 @@ def _tour(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from histoloop.workflows.doctor import examine
 
+    if options.report:
+        from histoloop.workflows.support_report import save_support_report
+
+        print(f"{run(save_support_report(options.report))} written")
+        return OK
     findings = examine()
     if options.json:
         print(json.dumps([finding.as_json() for finding in findings], indent=2))

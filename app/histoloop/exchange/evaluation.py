@@ -77,14 +77,6 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(names + numbers)
 
 
-def table_markdown(table: EvaluationTable) -> str:
-    """The same as a Markdown table, figures to the right."""
-    header, *body = _cells(table)
-    rules = ["---", "---", *("---:" for _ in header[2:])]
-    escaped = ([cell.replace("|", r"\|") for cell in cells] for cells in (header, rules, *body))
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
-
-
 def _cells(table: EvaluationTable) -> list[list[str]]:
     """Header, then one list per row; the first two columns are method and rule."""
     shown = [(name, _COLUMNS.get(name, _Column(name))) for name in table.columns]

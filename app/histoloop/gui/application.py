@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
-import logging.handlers
 import multiprocessing
 import signal
 import sys
@@ -27,9 +26,11 @@ from histoloop.gui.kit.translation import chosen_language, speak_as_chosen
 from histoloop.gui.splash import Splash
 from histoloop.gui.work.jobs import LOG_ADVICE
 from histoloop.language import mark, spoken, tr
+from histoloop.log import logging_to_file
 from histoloop.store.files import write_beside
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from types import TracebackType
 
@@ -49,33 +50,38 @@ DESKTOP_ID = "org.histoloop.HistoLoop"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window on what is named (a project or slides), or on the demo project with `--demo`."""
     multiprocessing.freeze_support()
+    watch = _StartWatch()
     options = build_parser().parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in a terminal ends the window too; everything is saved
-    watch = _StartWatch()
+    with logging_to_file("window", verbose=options.verbose) as trouble:
+        return _run(options, watch, trouble)
+
+
+def _run(options: argparse.Namespace, watch: _StartWatch, trouble: OSError | None) -> int:
+    """Show the splash, then the window, until it is closed; the exit code."""
     application = make_application()
     settings = Settings()
     speak_as_chosen(application, settings)
     splash = Splash()
     splash.show_at_once()
     watch.note("splash_s")
-    trouble = _write_log(paths.user_data() / "logs")
     program = Program(application, settings)
     window = program.open_window()
-    sys.excepthook = _Teller(program)
+    sys.excepthook = _ErrorReporter(program)
     application.file_asked.connect(lambda path: program.window.opening.named([path]))
     splash.finish(window)
     watch.note("window_s")
-    if trouble:
-        window.banner.show_problem(trouble, tr(UNWRITABLE_ADVICE))
+    if trouble is not None:
+        window.banner.show_problem(_unwritable(trouble), tr(UNWRITABLE_ADVICE))
     if options.start_times:
         write_beside(options.start_times, json.dumps(watch.seconds) + "\n")
         QTimer.singleShot(0, window.close)
     elif options.demo:
-        QTimer.singleShot(0, window.commands.open_demo)
+        QTimer.singleShot(0, window.project_commands.open_demo)
     elif options.paths:
         QTimer.singleShot(0, lambda: window.opening.named(options.paths))
     elif window.settings.first_time:
-        QTimer.singleShot(0, window.commands.first_steps)
+        QTimer.singleShot(0, window.help_commands.first_steps)
     return application.exec()
 
 
@@ -94,7 +100,7 @@ class Program:
 
         self.window = MainWindow(self._settings)
         # not while the menu or the dialog that asked for it is still at work
-        self.window.language_chosen.connect(self._change_language, Qt.ConnectionType.QueuedConnection)
+        self.window.preferences.language_chosen.connect(self._change_language, Qt.ConnectionType.QueuedConnection)
         self.window.show()
         return self.window
 
@@ -104,13 +110,13 @@ class Program:
             return
         old = self.window
         project = old.session.project.folder if old.session.project is not None else None
-        first_steps = old.commands.leave_first_steps()
+        first_steps = old.help_commands.leave_first_steps()
         self._application.setQuitOnLastWindowClosed(False)
         try:
             if not old.close():
                 old.banner.show_notice(tr("The language changes when the window is opened again."))
                 if first_steps:
-                    old.commands.first_steps()
+                    old.help_commands.first_steps()
                 return
             speak_as_chosen(self._application, self._settings)
             window = self.open_window()
@@ -120,11 +126,11 @@ class Program:
         if project is not None:
             window.session.open_project(project)
         if first_steps:
-            window.commands.first_steps()
+            window.help_commands.first_steps()
 
 
 class Application(QApplication):
-    """The application object; hears of files that were double-clicked where the system tells by an event (macOS)."""
+    """The application object; hears of files that were double-clicked where the system sends an event (macOS)."""
 
     file_asked = Signal(Path)
 
@@ -160,27 +166,13 @@ def keep_none() -> None:
         ctypes.c_ssize_t.from_address(id(None)).value += 2 * _MANY  # the count is the first field of every object
 
 
-def _write_log(folder: Path) -> str:
-    """Begin the log; a sentence for the user where nothing can be written, since the settings lie beside it."""
-    try:
-        write_log(folder)
-    except OSError as error:
-        return tr(
-            "Nothing can be written to {folder} ({reason}): settings and log are not kept.",
-            folder=folder.parent,
-            reason=error.strerror,
-        )
-    return ""
-
-
-def write_log(folder: Path) -> None:
-    """Keep what goes wrong in a file that does not grow without end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(
-        folder / "histoloop.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8"
+def _unwritable(error: OSError) -> str:
+    """A sentence for the user where no log can be written, since the settings lie beside it."""
+    return tr(
+        "Nothing can be written to {folder} ({reason}): settings and log are not kept.",
+        folder=paths.user_data(),
+        reason=error.strerror,
     )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
 
 
 class _StartWatch:
@@ -194,8 +186,8 @@ class _StartWatch:
         self.seconds[event] = round(time.time() - self._started, 2)
 
 
-class _Teller:
-    """Logs errors that nobody caught and tells the user, instead of ending the program."""
+class _ErrorReporter:
+    """Logs errors that nobody caught and shows them, instead of ending the program."""
 
     def __init__(self, program: Program) -> None:
         self._program = program

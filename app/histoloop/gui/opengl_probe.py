@@ -1,4 +1,4 @@
-"""Make an OpenGL context and say whose it is: run in a process of its own, since a broken driver can end it."""
+"""Make an OpenGL context and report whose it is: run in a process of its own, since a broken driver can end it."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class _Tour:
         """Open, predict, query, paint, retrain, keep, export, say, compare, two more rounds; what a newcomer sees."""
         window = self.window
         window.resize(*SIZE_PX)
-        window.set_theme("light")
+        window.preferences.set_theme("light")
         window.show()
         self.wait(window.isVisible, "the window to open")
         self.picture("welcome", "The start page")
@@ -253,7 +253,7 @@ class _Tour:
         self.settle()
         self.picture("exported", "Masks, polygons and tables are written")
         self.figures["exported files"] = len(list((self.out / "export").iterdir()))
-        window.set_theme("dark")
+        window.preferences.set_theme("dark")
         window.banner.dismiss()
         self.settle()
         self.picture("dark", "The dark theme")
@@ -264,7 +264,7 @@ class _Tour:
         project = window.session.project
         if project is None:
             raise TourError("no project is open")
-        window.set_theme("light")
+        window.preferences.set_theme("light")
         slide = project.slides()[0]
         window.slides_panel.choose(slide.id)
         self.wait(lambda: window.opener.current == slide.id, "the first slide to show")
@@ -279,15 +279,15 @@ class _Tour:
         truth = self._truth[slide.name].read(active.record.region)[1]
         mask_class = project.scheme.mask_names[int(max(1, truth.max())) - 1]
         label = next(label.name for label in project.scheme.labels if label.mask == mask_class)
-        window.label_slides([slide.id], label)
-        while panel.said()[0] != label:
+        window.slide_control.label([slide.id], label)
+        while panel.assessment()[0] != label:
             window.actions_["next_label"].trigger()
         for _step in range(max(1, round(float(np.mean(truth > 0)) * 100 / STEP_PERCENT))):
             window.actions_["size_more"].trigger()
         self.wait(lambda: panel.saved.text() == tr("Saved"), "label and size to be saved")
         self.settle()
         self.picture("said", "The label of a slide, label and size of a region, and no mask")
-        window.actions_["save_said"].trigger()
+        window.actions_["save_without_mask"].trigger()
         self.wait(lambda: _active_id(window) != active.record.id, "the region to be finished")
         said = [record for record in project.finished_annotations() if not record.has_mask]
         self.figures["regions with label and size alone"] = len(said)
@@ -338,14 +338,14 @@ class _Tour:
     def _begin_as_a_newcomer(self) -> None:
         """The first steps and the loop in five steps: last, so that the welcome stays the first picture."""
         window = self.window
-        window.commands.first_steps()
+        window.help_commands.first_steps()
         (first,) = window.findChildren(FirstSteps)
-        self.wait(lambda: first.machine.text() != tr(LOOKING) and first.folder_said.text(), "the first steps")
+        self.wait(lambda: first.machine.text() != tr(LOOKING) and first.folder_state.text(), "the first steps")
         self.picture("first-steps", "What a first start asks and says", of=first)
         first.accept()
         self.settle()
         self.picture("five-steps", "The loop in five steps, above the slide")
-        window.commands.about()
+        window.help_commands.about()
         (about,) = window.findChildren(AboutDialog)
         self.wait(about.list.rowCount, "the list of licences")
         self.picture("about", "Versions and licences", of=about)

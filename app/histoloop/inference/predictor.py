@@ -1,6 +1,6 @@
-"""Run a network over the tissue of a slide.
+"""Run a model over the tissue of a slide.
 
-Threads decode tiles while the network runs. A tile's window is its core and a halo as wide as the network sees,
+Threads decode tiles while the network runs. A tile's window is its core and a halo as wide as the receptive field,
 clipped at the border of the slide, so that the maps equal those of one pass over the whole slide.
 
 Memory on the CPU is about 1.4 kB per window pixel for ResNet-18: 4 GB for a window of 1664 x 1664 (a core of 1024).
@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from histoloop.language import tr
 from histoloop.localisation.methods import Summary, draw, drawings, posterior_of, summarise
 from histoloop.localisation.stitcher import upsample
+from histoloop.networks.network import evaluating
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import Tile, TileGrid, Window, tile_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from histoloop.inference.model import Model
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.reader import Slide
     from histoloop.slides.tissue import TissueMask
@@ -42,7 +42,6 @@ class PredictorSettings:
     `whole_px` is done in one tile. `readers` is the number of decoding threads.
     """
 
-    device: str = "cpu"
     core_px: int = 1024
     whole_px: int = 1600
     readers: int = 2
@@ -50,7 +49,7 @@ class PredictorSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlidePrediction:
-    """What a network says of a slide: `scores` and `probabilities` per label, None with a `reason` without tissue."""
+    """What a model predicts of a slide: `scores` and `probabilities` per label, None with a `reason` without tissue."""
 
     scores: NDArray[np.float32] | None
     probabilities: NDArray[np.float32] | None
@@ -69,11 +68,9 @@ class MapSink(Protocol):
 
 def predict_slide(
     slide: Slide,
-    network: SlideNetwork,
+    model: Model,
     *,
     downsample: float,
-    mean: Sequence[float],
-    std: Sequence[float],
     settings: PredictorSettings,
     tissue: TissueMask | None,
     sink: MapSink,
@@ -84,17 +81,17 @@ def predict_slide(
     decoder has its foreground drawn from the stitched maps afterwards, by the drawing it was made for. Closing the
     generator stops the reading threads; an error of a reader (SlideError) ends it.
     """
-    started = time.monotonic()
+    started, network = time.monotonic(), model.network
     grid = slide_grid(slide, network, downsample=downsample, settings=settings, tissue=tissue)
-    stride, device, count = network.stride_px, torch.device(settings.device), len(grid.tiles)
+    stride, count = network.stride_px, len(grid.tiles)
     names = network.config.map_names(("",) * network.config.labels)
     maps = np.zeros((len(names), grid.height // stride, grid.width // stride), np.float32)
     covered = np.zeros(maps.shape[1:], np.bool_)
     stage = tr("Predicting {slide}", slide=slide.path.name)
     yield Progress(stage, 0, len(grid.tiles))
-    with _evaluating(network), _decoded(slide, grid, readers=settings.readers) as windows:
+    with evaluating(network), _decoded(slide, grid, readers=settings.readers) as windows:
         for number, (tile, pixels) in enumerate(windows, start=1):
-            foreground_HW, maps_KHW = _forward(network, pixels, mean=mean, std=std, device=device)
+            foreground_HW, maps_KHW = model.predict_window(pixels)
             inner = _within(tile.core, tile.window)
             cells, core_cells = _cells(inner, stride), _core_cells(tile.core, stride)
             maps[:, *core_cells] = maps_KHW[:, *cells]
@@ -105,7 +102,7 @@ def predict_slide(
             yield Progress(stage, number, count, tr("tile {number} of {count}", number=number, count=count))
     if not grid.tiles:
         return SlidePrediction(None, None, tr("no tissue was found"), 0, time.monotonic() - started)
-    scores = _pooled(network, maps, covered, device)
+    scores = model.score_maps(maps, covered)
     posterior = posterior_of(scores, network.config)
     if not network.config.decoder_channels:
         summary = summarise(drawings(network.config)[0], maps[:, covered], network.config, posterior=posterior)
@@ -113,15 +110,6 @@ def predict_slide(
             sink.write(tile.core, _drawn(tile.core, maps, summary, network), maps[:, *_core_cells(tile.core, stride)])
             yield Progress(stage, count, count, tr("drawing the masks"))
     return SlidePrediction(scores, posterior, "", count, time.monotonic() - started)
-
-
-def _pooled(
-    network: SlideNetwork, maps: NDArray[np.float32], covered: NDArray[np.bool_], device: torch.device
-) -> NDArray[np.float32]:
-    maps_1KHW, valid_1HW = torch.from_numpy(maps)[None].to(device), torch.from_numpy(covered)[None].to(device)
-    with torch.inference_mode():
-        pooled: NDArray[np.float32] = network.score(maps_1KHW, valid_1HW)[0].float().cpu().numpy()
-    return pooled
 
 
 def _drawn(core: Window, maps: NDArray[np.float32], summary: Summary, network: SlideNetwork) -> NDArray[np.float32]:
@@ -150,16 +138,6 @@ def slide_grid(
 
 
 @contextmanager
-def _evaluating(network: SlideNetwork) -> Iterator[None]:
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)
-
-
-@contextmanager
 def _decoded(slide: Slide, grid: TileGrid, *, readers: int) -> Iterator[Iterator[tuple[Tile, NDArray[np.uint8]]]]:
     """Tiles with their pixels in order, decoded ahead by threads that hold `readers` + 1 windows at most."""
     pool = ThreadPoolExecutor(readers, thread_name_prefix="histoloop-reader")
@@ -182,32 +160,6 @@ def _decoded(slide: Slide, grid: TileGrid, *, readers: int) -> Iterator[Iterator
         yield ahead()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _forward(
-    network: SlideNetwork,
-    pixels: NDArray[np.uint8],
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    device: torch.device,
-) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
-    """Foreground probability (H, W), of a decoder, and raw maps (K, H / stride, W / stride) of a window."""
-    with torch.inference_mode():
-        tile_BCHW = _normalised(torch.from_numpy(pixels).to(device), mean, std)
-        with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
-            output = network(tile_BCHW)
-        maps = output.maps_BKHW[0].float().cpu().numpy()
-        if output.foreground_B1HW is None:
-            return None, maps
-        return output.foreground_B1HW[0, 0].float().sigmoid().cpu().numpy(), maps
-
-
-def _normalised(pixels_HW3: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    values = pixels_HW3.permute(2, 0, 1)[None].float().div_(255)
-    shape = (1, 3, 1, 1)
-    normalised = (values - values.new_tensor(mean).view(shape)) / values.new_tensor(std).view(shape)
-    return normalised.contiguous(memory_format=torch.channels_last)
 
 
 def _within(core: Window, window: Window) -> tuple[int, int, int, int]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+MaskLoss = Literal["bce", "bce+dice"]
+
+
+def mask_loss(
+    logits_BHW: Tensor, targets_BHW: Tensor, kind: MaskLoss, *, valid_BHW: Tensor, weights_B: Tensor
+) -> Tensor:
+    """The binary cross-entropy, which is the paper's, or with 'bce+dice' the sum of it and the soft Dice."""
+    loss = binary_cross_entropy(logits_BHW, targets_BHW, valid_BHW=valid_BHW, weights_B=weights_B)
+    if kind == "bce+dice":
+        loss = loss + soft_dice(logits_BHW, targets_BHW, valid_BHW=valid_BHW, weights_B=weights_B)
+    return loss
 
 
 def binary_cross_entropy(logits_BHW: Tensor, targets_BHW: Tensor, *, valid_BHW: Tensor, weights_B: Tensor) -> Tensor:

@@ -29,16 +29,11 @@ def upsampled_log_probabilities(maps_BKHW: Tensor, *, size: tuple[int, int] | No
     return logits.log_softmax(dim=1)
 
 
-def predicted_sizes(maps_BKHW: Tensor, *, size: tuple[int, int] | None, valid_BHW: Tensor | None = None) -> Tensor:
-    """v_hat of eq 4.7, (B, K): the logits upsampled to the tile's `size`, softmax over K, mean over the valid pixels.
-
-    `valid_BHW` has the tile's shape (the maps' where `size` is None) and at least one valid pixel a tile; None is all.
-    """
-    return mean_probabilities(upsampled_log_probabilities(maps_BKHW, size=size), valid_BHW=valid_BHW)
-
-
 def mean_probabilities(log_probabilities_BKHW: Tensor, *, valid_BHW: Tensor | None = None) -> Tensor:
-    """v_hat of eq 4.7, (B, K), from log-probabilities that are already upsampled: their mean over the valid pixels."""
+    """v_hat of eq 4.7, (B, K): the mean over the valid pixels of probabilities, given as logs upsampled to the tile.
+
+    `valid_BHW` has the maps' shape and at least one valid pixel a tile; None is all.
+    """
     return _mean_over_valid(log_probabilities_BKHW.exp(), valid_BHW)
 
 

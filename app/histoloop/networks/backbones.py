@@ -94,7 +94,7 @@ def _strided(module: nn.Module) -> list[nn.Conv2d]:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """How a backbone is made, and the input pixels a stride-32 cell sees beyond its own block, at most."""
+    """How a backbone is made, and the input pixels a stride-32 cell depends on beyond its own block, at most."""
 
     make: Callable[[], Backbone]
     radius_px: int
@@ -150,7 +150,7 @@ def build_backbone(name: str, *, stride: int = STRIDES[-1]) -> Backbone:
 
 
 def receptive_radius_px(name: str) -> int:
-    """Input pixels that a stride-32 cell of this backbone sees to each side of its own block, at most."""
+    """Input pixels that a stride-32 cell of this backbone depends on to each side of its own block, at most."""
     return _entry(name).radius_px
 
 

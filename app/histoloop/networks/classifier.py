@@ -1,4 +1,4 @@
-"""Backbone + 1x1 convolution + pooling: a classifier whose class activation maps show where it looked."""
+"""Backbone + 1x1 convolution + pooling: a classifier whose class activation maps show what a score comes from."""
 
 from __future__ import annotations
 

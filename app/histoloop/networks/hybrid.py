@@ -32,7 +32,7 @@ class Hybrid(SlideNetwork):
         self.decoder = Decoder(channels, config.decoder_channels) if config.decoder_channels else None
         self.classifier_frozen = False
 
-    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward_classifier(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scores (B, C) and class maps of normalised tiles, without the decoder; padding has no part in the scores."""
         scores_BC, maps_BKHW, _features = self.classifier(tiles_BCHW)
         if valid_BHW is not None:
@@ -57,11 +57,6 @@ class Hybrid(SlideNetwork):
         self.classifier_frozen = True
         self.classifier.requires_grad_(False)
         self.classifier.eval()
-
-    def thaw_classifier(self) -> None:
-        """Let the classifier learn again."""
-        self.classifier_frozen = False
-        self.classifier.requires_grad_(True)
 
     def train(self, mode: bool = True) -> Self:
         """As in torch, except that a frozen classifier stays in evaluation mode."""

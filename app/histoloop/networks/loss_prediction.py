@@ -1,4 +1,4 @@
-"""The loss prediction module (Yoo & Kweon 2019, LL4AL): from what a backbone sees to how wrong the network will be."""
+"""The loss prediction module (Yoo & Kweon 2019, LL4AL): from features to how wrong a network will be."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class LossPrediction(nn.Module):
 
     def forward(self, stages_BC: Sequence[Tensor]) -> Tensor:
         """One (B, C_s) a stage -> predicted losses (B,), in no unit: only their order is learned."""
-        seen = [linear(stage_BC).relu() for linear, stage_BC in zip(self.stages, stages_BC, strict=True)]
-        losses_B1: Tensor = self.head(torch.cat(seen, dim=1))
+        parts = [linear(stage_BC).relu() for linear, stage_BC in zip(self.stages, stages_BC, strict=True)]
+        losses_B1: Tensor = self.head(torch.cat(parts, dim=1))
         return losses_B1[:, 0]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MinMaxOutput(NamedTuple):
-    """What a tile is, and where that is seen; no label and no erasing takes part in it.
+    """The label of a tile and where it comes from; no label given by a person and no erasing takes part in it.
 
     `scores_BC` are the classifier's on tile * R+, before softmax; `maps_BCHW` the localizer's class maps and
     `localizer_scores_BC` its own scores of the whole tile; `foreground_BHW` is R+ in [0, 1], one value a pixel,
@@ -68,7 +68,7 @@ class MinMax(SlideNetwork):
         if config.labels < 2:
             raise ValueError(f"min-max entropy needs at least two label classes, not {config.labels}")
         if config.minmax is None:
-            raise ValueError("the config says nothing of min-max entropy")
+            raise ValueError("the config has no min-max entropy")
         self.config = config
         self.minmax = config.minmax
         self._backbone = build_backbone(config.backbone, stride=config.stride)
@@ -106,7 +106,7 @@ class MinMax(SlideNetwork):
         scores_BC = self.classify(tiles_BCHW * foreground_BHW.unsqueeze(1), valid_BHW)
         return MinMaxOutput(scores_BC, maps_BCHW, localizer_scores_BC, foreground_BHW)
 
-    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward_classifier(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The classifier's scores (B, C) of tile * R+, and the localizer's maps; see `predict`."""
         found = self.predict(tiles_BCHW, valid_BHW)
         return found.scores_BC, found.maps_BCHW
@@ -138,7 +138,7 @@ def foreground_mask(
 ) -> Tensor:
     """R+ (B, height, width) in [0, 1] of posterior maps T (B, H, W), min-max eq 11; `size` is (height, width) in px.
 
-    The order is: stretch (where `mask_norm` says so), enlarge bilinearly (align_corners=False), sigmoid. Each map is
+    The order is: stretch (by `mask_norm`), enlarge bilinearly (align_corners=False), sigmoid. Each map is
     stretched by its own cells alone, whatever batch it came in, and before it is enlarged, so that a slide's stitched
     map follows the same rule. A constant map stretches to 0: where nothing stands out, nothing is foreground.
 

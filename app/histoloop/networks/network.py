@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from histoloop.networks.backbones import STRIDES, receptive_radius_px
 from histoloop.networks.unet import reach_px
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from histoloop.network_config import NetworkConfig
     from histoloop.networks.backbones import Backbone
 
@@ -49,7 +52,7 @@ class SlideNetwork(nn.Module):
         radius = receptive_radius_px(self.config.backbone) + reach + self.stride_px // 2
         return -(-radius // self.stride_px) * self.stride_px
 
-    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward_classifier(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scores (B, C) and class maps (B, K, H/stride, W/stride) of normalised tiles, without any decoder.
 
         `valid_BHW` (B, H, W) is False on padding: cells of padding alone take no part in the scores.
@@ -73,3 +76,15 @@ def valid_cells(valid_BHW: Tensor, maps_BKHW: Tensor) -> Tensor:
     """Which cells (B, h, w) of maps (B, K, h, w) have a valid pixel; `valid_BHW` has the tiles' height and width."""
     size = (maps_BKHW.shape[-2], maps_BKHW.shape[-1])
     return functional.adaptive_max_pool2d(valid_BHW.float().unsqueeze(1), size).squeeze(1) > 0
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Every module in evaluation mode inside, each in its own former mode after, so that frozen parts stay frozen."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

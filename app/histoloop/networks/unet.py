@@ -55,7 +55,7 @@ class Decoder(nn.Module):
 
 
 def reach_px(coarsest_stride: int) -> int:
-    """Input pixels by which the decoder's convolutions widen what an output pixel sees, to each side."""
+    """Input pixels by which the decoder's convolutions widen what an output pixel depends on, to each side."""
     reach, stride = 0, coarsest_stride // 2
     while stride >= 1:
         reach += 2 * stride

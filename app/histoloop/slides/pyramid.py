@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 TILE_PX = 512
 CACHE_BYTES = 256_000_000
 
+EXACT_TILE_PX, SAMPLED_TILE_PX = 70_000_000, 25_000_000
+"""A tile for which more pixels of the slide than the first would be decoded is sampled from the second at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class PyramidLevel:
@@ -74,7 +77,15 @@ class TilePyramid:
         if not (0 <= row < grid.rows and 0 <= column < grid.columns):
             raise ValueError(f"level {level} has {grid.rows} x {grid.columns} tiles, not ({row}, {column})")
         width, height = min(size, grid.width - column * size), min(size, grid.height - row * size)
-        return self.slide.read_scaled(column * size, row * size, width, height, downsample=grid.downsample)
+        return self.slide.read_overview(
+            column * size,
+            row * size,
+            width,
+            height,
+            downsample=grid.downsample,
+            exact_px=EXACT_TILE_PX,
+            most_px=SAMPLED_TILE_PX,
+        )
 
 
 def _levels(width: int, height: int, tile_px: int) -> tuple[PyramidLevel, ...]:

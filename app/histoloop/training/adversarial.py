@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from histoloop.networks.network import evaluating
 from histoloop.training.ddn import DdnSettings, ScoresOf, ddn_attack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor, nn
 
     from histoloop.training.samples import Batch
@@ -90,15 +88,3 @@ def harden(
     share_B = epsilon / found.norm_B.clamp(min=epsilon)
     # Between two tiles in [0, 1], so in [0, 1] too.
     return torch.lerp(tiles_BCHW.detach(), found.tiles_BCHW, share_B[:, None, None, None])
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Every module in evaluation mode inside, each in its own former mode after, so that frozen parts stay frozen."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 
-from histoloop.training.samples import Batch
+from histoloop.training.samples import Batch, batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from histoloop.training.samples import TrainingTile
 
 _OPAQUE = 1 / 255
 
@@ -62,6 +71,20 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
         sizes_B=batch.sizes_B,
         masked_B=batch.masked_B,
     )
+
+
+def augmented_batches(
+    tiles: Sequence[TrainingTile],
+    order: NDArray[np.int64],
+    settings: AugmentSettings,
+    generator: torch.Generator,
+    *,
+    batch_size: int,
+    multiple_px: int,
+) -> Iterator[Batch]:
+    """Batches of tiles in the given order, each varied anew; the last may be smaller."""
+    for batch in batches(tiles, order, batch_size=batch_size, multiple_px=multiple_px):
+        yield augment(batch, settings, generator, multiple_px=multiple_px)
 
 
 def vary_stain(tiles_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from histoloop.inference.features import decode, probability
 from histoloop.language import tr
 from histoloop.losses.consistency import pixel_consistency
-from histoloop.losses.segmentation import binary_cross_entropy, soft_dice
-from histoloop.training.features import FeatureBatch, FeatureTile, collate_features, decode, probability
+from histoloop.losses.segmentation import MaskLoss, mask_loss
+from histoloop.training.features import FeatureBatch, FeatureTile, collate_features
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
-from histoloop.training.metrics import mean_dice, pooled_dice
+from histoloop.training.metrics import dice_figures_of
+from histoloop.training.samples import repeated_order
 from histoloop.training.teacher import ConsistencySettings, Teacher
 from histoloop.training.thresholds import BestThreshold, ThresholdSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from histoloop.networks.unet import Decoder
     from histoloop.progress import Work
@@ -38,7 +41,7 @@ class CachedSettings:
 
     loop: LoopSettings = field(default_factory=lambda: LoopSettings(epochs=4, batch_size=4, learning_rate=3e-3))
     steps_per_epoch: int = 20
-    loss: Literal["bce", "bce+dice"] = "bce"
+    loss: MaskLoss = "bce"
     pseudo_weight: float = 0.1
     dropout: float = 0.0
     views: int = 4
@@ -68,56 +71,47 @@ def train_on_features(
 ) -> Work[FitResult]:
     """Train a decoder; the epoch of the best mean Dice on `validation` is kept, without it the last.
 
-    `annotated` has the views of each annotated tile; `pseudo` carries pseudo-masks, all of weight lambda. A step sees a
-    batch of each pool. So that they count as in eq 1, whose sums run over all tiles, the pseudo-labelled batch weighs
+    `annotated` has the views of each annotated tile; `pseudo` carries pseudo-masks, all of weight lambda. A step takes
+    a batch of each. So that they count as in eq 1, whose sums run over all tiles, the pseudo-labelled batch weighs
     lambda |P| / |L|: the tiles are drawn, the sums are the same in the mean. On `unlabelled` tiles the decoder is
     pulled towards its own moving average (tod eq 9).
     """
-    if not annotated:
-        raise ValueError("there is no annotated tile to learn from")
-    if any(tile.mask is None for views in annotated for tile in views) or any(tile.mask is None for tile in pseudo):
-        raise ValueError("tiles without masks cannot train a decoder")
+    _check(annotated, pseudo)
     size, steps = settings.loop.batch_size, settings.steps_per_epoch
-    each = settings.consistency.unlabelled_per_step
     weight = settings.pseudo_weight * len(pseudo) / len(annotated)
-
     decoder.to(device).to(memory_format=torch.channels_last)
     teacher = Teacher(decoder, decay=settings.consistency.decay) if unlabelled and settings.consistency.weight else None
+    bare = settings.consistency.unlabelled_per_step if teacher else 0
 
     def epoch_batches(epoch: int) -> Iterable[FeatureBatch]:
         rng = np.random.default_rng(epoch_seed(seed, epoch))
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
-        of_annotated = _endless(len(annotated), steps * size, rng)
-        of_pseudo = _endless(len(pseudo), steps * size, rng)
-        of_unlabelled = _endless(len(unlabelled), steps * each, rng) if teacher else []
+        of_annotated = repeated_order(len(annotated), steps * size, rng)
+        of_pseudo = repeated_order(len(pseudo), steps * size, rng)
+        of_unlabelled = repeated_order(len(unlabelled), steps * bare, rng)
         for step in range(steps):
             chosen = slice(step * size, (step + 1) * size)
             tiles = [annotated[index][int(rng.integers(len(annotated[index])))] for index in of_annotated[chosen]]
             tiles += [replace(pseudo[index], weight=weight) for index in of_pseudo[chosen]]
-            tiles += [unlabelled[index] for index in of_unlabelled[step * each : (step + 1) * each]]
+            tiles += [unlabelled[index] for index in of_unlabelled[step * bare : (step + 1) * bare]]
             yield collate_features(tiles, crop_px=settings.crop_px, generator=generator)
 
     def objective(batch: FeatureBatch) -> Iterable[Tensor]:
         logits_BHW = decoder(batch.stages, dropout=settings.dropout).squeeze(1).float()
-        taught = len(batch.weights_B) - (each if teacher else 0)
-        # the losses divide by the batch, eq 1 by the annotated tiles
-        weights_B = batch.weights_B[:taught] * (taught / size)
-        logits, masks, valid = logits_BHW[:taught], batch.masks_BHW[:taught], batch.valid_BHW[:taught]
-        loss = binary_cross_entropy(logits, masks, valid_BHW=valid, weights_B=weights_B)
-        if settings.loss == "bce+dice":
-            loss = loss + soft_dice(logits, masks, valid_BHW=valid, weights_B=weights_B)
+        with_masks, without = slice(len(batch) - bare), slice(len(batch) - bare, None)
+        masked, unmasked = batch.part(with_masks), batch.part(without)
+        loss = mask_loss(
+            logits_BHW[with_masks],
+            masked.masks_BHW,
+            settings.loss,
+            valid_BHW=masked.valid_BHW,
+            weights_B=masked.weights_B * (len(masked) / size),  # losses divide by the batch, eq 1 by annotated tiles
+        )
         if teacher:
-            averaged_BHW = teacher(tuple(stage[taught:] for stage in batch.stages)).squeeze(1).float()
-            distance = pixel_consistency(logits_BHW[taught:], averaged_BHW, valid_BHW=batch.valid_BHW[taught:])
+            averaged_BHW = teacher(unmasked.stages).squeeze(1).float()
+            distance = pixel_consistency(logits_BHW[without], averaged_BHW, valid_BHW=unmasked.valid_BHW)
             loss = loss + settings.consistency.weight * distance
         yield loss
-
-    def follow(step: int) -> None:
-        if teacher:
-            teacher.update(decoder, step)
-
-    def validate() -> Mapping[str, float]:
-        return dice_figures(decoder, validation, device=device) if validation else {}
 
     return (
         yield from fit(
@@ -126,35 +120,33 @@ def train_on_features(
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
             objective=objective,
-            validate=validate,
+            validate=lambda: dice_figures(decoder, validation, device=device) if validation else {},
             rank_by="dice",
             settings=settings.loop,
             device=device,
             seed=seed,
             learned=(teacher,) if teacher else (),
-            after_step=follow,
+            after_step=(lambda step: teacher.update(decoder, step)) if teacher else None,
         )
     )
 
 
-def _endless(count: int, length: int, rng: np.random.Generator) -> list[int]:
-    """`length` indices below `count`, every one once before any comes again; none of an empty pool."""
-    if not count:
-        return []
-    orders = [rng.permutation(count) for _ in range(-(-length // count))]
-    return [int(index) for index in np.concatenate(orders)[:length]]
+def _check(annotated: Sequence[Sequence[FeatureTile]], pseudo: Sequence[FeatureTile]) -> None:
+    if not annotated:
+        raise ValueError("there is no annotated tile to learn from")
+    if any(tile.mask is None for tile in (*itertools.chain(*annotated), *pseudo)):
+        raise ValueError("tiles without masks cannot train a decoder")
 
 
 def dice_figures(
     decoder: Decoder, tiles: Sequence[FeatureTile], *, device: torch.device, threshold: float = 0.5
 ) -> dict[str, float]:
     """Mean and pooled Dice of the foreground on tiles with masks."""
-    pairs = [
+    return dice_figures_of(
         (probability(decode(decoder, tile.features, device=device)) > threshold, tile.mask)
         for tile in tiles
         if tile.mask is not None
-    ]
-    return {"dice": mean_dice(pairs), "pooled_dice": pooled_dice(pairs)}
+    )
 
 
 def best_threshold(decoder: Decoder, tiles: Sequence[FeatureTile], *, device: torch.device) -> BestThreshold:

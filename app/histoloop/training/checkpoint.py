@@ -38,7 +38,7 @@ class Saved:
 class Checkpoint:
     """The state of one stage of a training in the file `path`.
 
-    `key` says what is trained (recipe, data, seed): a file with another key belongs to another training and is refused.
+    `key` identifies what is trained (recipe, data, seed): a file with another key is of another training and refused.
     """
 
     EVERY_SECONDS = 30.0

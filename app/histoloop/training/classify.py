@@ -10,27 +10,25 @@ import torch
 from torch.nn import functional
 
 from histoloop.language import tr
-from histoloop.training.augment import AugmentSettings, augment
+from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.figures import multi_label_figures
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.metrics import accuracy, balanced_accuracy
 from histoloop.training.objectives import Objective, ObjectiveSettings, check_labels
-from histoloop.training.outputs import look_at
 from histoloop.training.samples import (
     Batch,
     TrainingTile,
     balanced_order,
-    batches,
     have_several_labels,
     multi_hot,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
-    from histoloop.networks.network import SlideNetwork
+    from histoloop.inference.model import Model
     from histoloop.progress import Work
     from histoloop.training.checkpoint import Checkpoint
 
@@ -45,7 +43,7 @@ class ClassifySettings(ObjectiveSettings):
     `steps_per_epoch` 0 takes as many tiles as there are; with few tiles, more steps make epochs worth their while.
 
     `keep` 'best' keeps the epoch of the best balanced accuracy. With labels that are soon learned and masks that are
-    not, 'last' is the better choice: the accuracy says nothing of the masks.
+    not, 'last' is the better choice: the accuracy does not measure the masks.
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -62,15 +60,12 @@ class ClassifySettings(ObjectiveSettings):
 
 
 def train_classifier(
-    network: SlideNetwork,
+    model: Model,
     *,
     training: Sequence[TrainingTile],
     validation: Sequence[TrainingTile],
     settings: ClassifySettings,
     augmentation: AugmentSettings,
-    mean: Sequence[float],
-    std: Sequence[float],
-    device: torch.device,
     seed: int,
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
@@ -82,41 +77,32 @@ def train_classifier(
     check_labels(settings, (*training, *validation))
     several = have_several_labels((*training, *validation))
     labels = [_labels(tile) for tile in training]
-    stride, size = network.stride_px, settings.loop.batch_size
+    stride, size = model.network.stride_px, settings.loop.batch_size
     steps = settings.steps_per_epoch or -(-len(training) // size)
+    length = steps * size if settings.steps_per_epoch else len(training)
 
     def epoch_batches(epoch: int) -> Iterable[Batch]:
-        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         rng = np.random.default_rng(epoch_seed(seed, epoch))
-        orders = [balanced_order(labels, rng, power=settings.balance) for _ in range(-(-steps * size // len(labels)))]
-        order = np.concatenate(orders)[: steps * size if settings.steps_per_epoch else len(labels)]
-        for batch in batches(training, order, batch_size=size, multiple_px=stride):
-            yield augment(batch, augmentation, generator, multiple_px=stride)
+        orders = [balanced_order(labels, rng, power=settings.balance) for _ in range(-(-length // len(labels)))]
+        order, generator = np.concatenate(orders)[:length], torch.Generator().manual_seed(epoch_seed(seed, epoch))
+        return augmented_batches(training, order, augmentation, generator, batch_size=size, multiple_px=stride)
 
-    objective = Objective(network.to(device), settings, mean=mean, std=std)
+    model.network.to(model.device)
+    objective = Objective(model, settings)
     for module in objective.learned:
-        module.to(device)
-
-    def validate() -> Mapping[str, float]:
-        if not validation:
-            return {}
-        scores_NC = classify(network, validation, mean=mean, std=std, device=device)
-        labels = [_labels(tile) for tile in validation]
-        if several:
-            return several_labels_figures(scores_NC, labels)
-        return classification_figures(scores_NC, [own[0] for own in labels])
+        module.to(model.device)
 
     return (
         yield from fit(
-            network,
+            model.network,
             stage=tr("Training the classifier"),
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
             objective=objective,
-            validate=validate,
+            validate=lambda: _figures(model, validation, several=several),
             rank_by=None if settings.keep == "last" else MEAN_PRECISION if several else "balanced_accuracy",
             settings=settings.loop,
-            device=device,
+            device=model.device,
             seed=seed,
             learned=objective.learned,
             checkpoint=checkpoint,
@@ -130,17 +116,19 @@ def _labels(tile: TrainingTile) -> tuple[int, ...]:
     return tile.labels
 
 
-def classify(
-    network: SlideNetwork,
-    tiles: Sequence[TrainingTile],
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    device: torch.device,
-) -> Tensor:
+def _figures(model: Model, tiles: Sequence[TrainingTile], *, several: bool) -> dict[str, float]:
+    """Of tiles with labels; none without tiles."""
+    if not tiles:
+        return {}
+    scores_NC, labels = classify(model, tiles), [_labels(tile) for tile in tiles]
+    if several:
+        return several_labels_figures(scores_NC, labels)
+    return classification_figures(scores_NC, [own[0] for own in labels])
+
+
+def classify(model: Model, tiles: Sequence[TrainingTile]) -> Tensor:
     """Scores (N, C) of tiles, each alone, in evaluation mode as the network stands."""
-    rows = [look_at(network, tile, mean=mean, std=std, device=device, decode=False).scores for tile in tiles]
-    return torch.from_numpy(np.stack(rows))
+    return torch.from_numpy(np.stack([model.predict_tile(tile.pixels, decode=False).scores for tile in tiles]))
 
 
 def classification_figures(scores_NC: Tensor, labels: Sequence[int]) -> dict[str, float]:

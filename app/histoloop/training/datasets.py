@@ -10,6 +10,7 @@ import numpy as np
 
 from histoloop.annotations.records import ClassScheme
 from histoloop.errors import DataError, suggestion
+from histoloop.networks.colours import Colours
 from histoloop.training.readers.classes import find_label, is_healthy, scheme_of
 from histoloop.training.readers.ebhi import is_ebhi, list_ebhi
 from histoloop.training.readers.folders import has_class_folders, list_class_folders
@@ -20,7 +21,7 @@ from histoloop.training.readers.tiles import Resolution, read_tiles, stated_mpp
 from histoloop.training.samples import TrainingTile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Split = Literal["official", "case", "whole"]
 
 ASSUMED_MPP = 0.5
-"""Where nobody says: between the 40x and the 20x of common scanners."""
+"""Where no resolution is stated: between the 40x and the 20x of common scanners."""
 
 VALIDATION, TEST = 0.2, 0.2
 """Shares of cases that are dealt to these parts where a data set leaves it open."""
@@ -44,7 +45,7 @@ _CLOSE_ENOUGH = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """Tiles of a data set in three parts, any of which may be empty, with what a model's card must say of it.
+    """Tiles of a data set in three parts, any of which may be empty, with what a model's card must state of it.
 
     `mpp` is of the tiles as they were read; `notes` are what the data set's makers leave open, `warnings` what a user
     must know before trusting a figure (plain sentences with counts).
@@ -71,6 +72,7 @@ def read_dataset(
     validation_fraction: float = VALIDATION,
     test_fraction: float = TEST,
     scale: float = 1.0,
+    model_mpp: float | None = None,
     default_scheme: ClassScheme | None = None,
     for_training: bool = True,
 ) -> Work[DataSet]:
@@ -82,9 +84,10 @@ def read_dataset(
     without a training part of two classes.
 
     `mpp` overrides the resolution at full size; `scale` below 1 reads reduced tiles (antialiased; a mask pixel is
-    foreground when over half of its area is) and divides the resolution. The classes are those of the format, else
-    the labels as found; `default_scheme` is for tiles without any label, which else are refused. DataError names
-    everything that does not fit; nothing is half read.
+    foreground when over half of its area is) and divides the resolution. `model_mpp`, in its place, reads the tiles at
+    the resolution of a model; coarser ones stay as they are: to enlarge them would add nothing but time. The classes
+    are those of the format, else the labels as found; `default_scheme` is for tiles without any label, which else are
+    refused. DataError names everything that does not fit; nothing is half read.
     """
     _check_numbers(mpp=mpp, scale=scale, validation_fraction=validation_fraction, test_fraction=test_fraction)
     listing = _list(path)
@@ -101,6 +104,8 @@ def read_dataset(
     own_mpp = mpp or listing.mpp or stated_mpp(listing)
     if own_mpp is None:
         warnings.append(f"The resolution is unknown; {ASSUMED_MPP} um per pixel is assumed.")
+    if model_mpp is not None:
+        scale = _scale_to(model_mpp, own_mpp or ASSUMED_MPP)
     tiles = yield from read_tiles(listing, classes, Resolution(own_mpp, scale))
     warnings += [*_sharing(listing), *_empty_masks(tiles, classes)]
     return DataSet(
@@ -115,6 +120,12 @@ def read_dataset(
         notes=listing.notes,
         warnings=tuple(warnings),
     )
+
+
+def _scale_to(model_mpp: float, mpp: float) -> float:
+    """What brings tiles of `mpp` to a model's resolution; 1 unless they are finer by more than a hundredth."""
+    scale = mpp / model_mpp
+    return scale if scale <= 0.99 else 1.0
 
 
 def read_unlabelled(
@@ -195,7 +206,7 @@ def _scheme(listing: Listing, default: ClassScheme | None) -> ClassScheme:
 def _with_parts(
     listing: Listing, *, split: Split, seed: int, validation_fraction: float, test_fraction: float
 ) -> tuple[Listing, list[str]]:
-    """The listing with a part for every tile, and what must be said of how that was done."""
+    """The listing with a part for every tile, and warnings of how that was done."""
     sources = listing.sources
     warnings: list[str] = []
     parts: list[Part] = [source.part or "train" for source in sources]
@@ -357,12 +368,7 @@ def _by_label(tiles: Sequence[TrainingTile]) -> Iterator[list[int]]:
         yield [index for index, tile in enumerate(tiles) if (-1 if tile.label is None else tile.label) == label]
 
 
-def colour_statistics(tiles: Sequence[TrainingTile]) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per colour plane, values in [0, 1], from every fourth row and column."""
-    return pixel_statistics([tile.pixels for tile in tiles])
-
-
-def pixel_statistics(tiles: Sequence[Pixels]) -> tuple[list[float], list[float]]:
-    """The same of tiles (H, W, 3) of which nothing else is known."""
+def measured_colours(tiles: Iterable[Pixels]) -> Colours:
+    """The colours of tiles (H, W, 3), whatever their sizes, from every fourth row and column."""
     pixels = np.concatenate([tile[::4, ::4].reshape(-1, 3) for tile in tiles]) / 255.0
-    return pixels.mean(axis=0).tolist(), pixels.std(axis=0).tolist()
+    return Colours(tuple(pixels.mean(axis=0).tolist()), tuple(pixels.std(axis=0).tolist()))

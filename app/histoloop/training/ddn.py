@@ -142,7 +142,7 @@ def worst_norm(tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
 
 
 def robustness_figures(norms: Sequence[float], successes: Sequence[bool]) -> dict[str, float]:
-    """What an attack says of a classifier: `success_rate` and `clean_accuracy` in [0, 1], `median_l2`.
+    """Figures of an attack on a classifier: `success_rate` and `clean_accuracy` in [0, 1], `median_l2`.
 
     The median is over the tiles that were broken. Those misclassified as they stand are among them, with norm 0 (the
     clean accuracy counts the others); those never broken are not, but lower the success rate: compare medians only

@@ -1,6 +1,6 @@
 """Recursive erasing with trust coefficients, for training min-max entropy localisation (min-max section 3.4).
 
-The localizer marks what it finds, that is erased from the tile, and it looks again, up to `depth` times (the paper's
+The localizer marks what it finds, that is erased from the tile, and it runs again, up to `depth` times (the paper's
 u); the classifier is then given everything that was found. Erasing belongs to training only: at test time the
 localizer has learned to find it all at once.
 """
@@ -28,7 +28,7 @@ def trust_coefficients(
     """Psi = exp(-step / sigma) * Gamma, how far what was found at this step is trusted, (B,) (min-max eq 13-14).
 
     `losses_B` is the localizer's cross-entropy on the erased tiles, so that exp(-loss) is the posterior of the label,
-    and `correct_B` says where its highest score is the label's. Gamma is that posterior where it is correct and the
+    and `correct_B` is where its highest score is the label's. Gamma is that posterior where it is correct and the
     loss not above `first_losses_B`, that of step 0, else 0. A tile with zero trust `before_B`, at the previous step,
     stays at zero; at step 0, give the losses themselves and ones.
     """
@@ -53,7 +53,7 @@ def erasing_parts(
     cross-entropy of tile * R*; its cross-entropy against the uniform distribution of tile * (1 - R*). The classifier
     sees the original tiles. R* is the pixel-wise maximum over the steps of trust * R+ (eq 12).
 
-    `depth` 0 is the paper's method without erasing (its u=0, eq 9 and 11): one look, R* = R+, no trust. From 1 on a
+    `depth` 0 is the paper's method without erasing (its u=0, eq 9 and 11): one pass, R* = R+, no trust. From 1 on a
     tile that the localizer gets wrong at step 0 has R* = 0, as in Algorithm 1: its classifier learns from an empty
     foreground until the localizer knows better.
 
@@ -79,7 +79,7 @@ def erasing_parts(
 
 
 class _Step(NamedTuple):
-    """One look of the localizer: its part of the loss, trust * R+ of this step, and R* so far (detached)."""
+    """One pass of the localizer: its part of the loss, trust * R+ of this step, and R* so far (detached)."""
 
     part: Tensor
     found_BHW: Tensor
@@ -102,7 +102,7 @@ class _Recursion(NamedTuple):
         gathered_BHW = torch.zeros_like(erased_BCHW[:, 0])
         first_losses_B, trust_B = None, torch.ones_like(gathered_BHW[:, 0, 0])
         for number in range(self.depth + 1):
-            losses_B, correct_B, mask_BHW = self._look(erased_BCHW)
+            losses_B, correct_B, mask_BHW = self._localize(erased_BCHW)
             given_B = losses_B.detach()
             first_losses_B = given_B if first_losses_B is None else first_losses_B
             if self.depth > 0:
@@ -119,7 +119,7 @@ class _Recursion(NamedTuple):
             kept_BHW = torch.where(_planes(trusted_B), 1 - gathered_BHW, 1.0)
             erased_BCHW = erased_BCHW * kept_BHW.unsqueeze(1)
 
-    def _look(self, erased_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _localize(self, erased_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The localizer's losses (B,), where it is correct (B,), and R+ (B, H, W)."""
         scores_BC, maps_BCHW = self.network.localize(erased_BCHW)
         losses_B, correct_B = label_cross_entropy(scores_BC, self.labels_B), scores_BC.argmax(dim=1) == self.labels_B

@@ -1,4 +1,4 @@
-"""What a frozen backbone sees of a tile, kept: one forward pass serves every strategy and every round."""
+"""Kept features as training data: views of tiles, and batches of crops of their features."""
 
 from __future__ import annotations
 
@@ -11,73 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from histoloop.inference.features import CELL_PX, Features
 from histoloop.training.augment import AugmentSettings, vary_stain
-from histoloop.training.outputs import normalise
-from histoloop.training.samples import TrainingTile, collate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from histoloop.networks.hybrid import Hybrid
-    from histoloop.networks.unet import Decoder
-
-CELL_PX = 32
-"""Pixels per cell of the coarsest stage: tiles are padded and cropped to multiples of it."""
+    from histoloop.training.samples import TrainingTile
 
 VIEWS = 8
 """The square's symmetries: what turning and flipping makes of a tile."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Features:
-    """Stages of one tile, finest first, (C, H/2, W/2) to (C, H/32, W/32), half precision, on the CPU.
-
-    `height` and `width` are the tile's in pixels; the stages reach on to multiples of 32. `scores` (C,) are the frozen
-    classifier's, before softmax.
-    """
-
-    stages: tuple[Tensor, ...]
-    scores: Tensor
-    height: int
-    width: int
-
-    @property
-    def embedding(self) -> NDArray[np.float32]:
-        """(C,) mean of the last stage over the cells that the tile reaches into."""
-        return self.pooled(-1)
-
-    def pooled(self, stage: int) -> NDArray[np.float32]:
-        """(C,) mean of a stage over the tile."""
-        planes = self.stages[stage]
-        stride = CELL_PX >> (len(self.stages) - 1 - stage % len(self.stages))
-        inside = planes[:, : -(-self.height // stride), : -(-self.width // stride)]
-        mean: NDArray[np.float32] = inside.float().mean(dim=(1, 2)).numpy()
-        return mean
-
-    def as_tensors(self) -> dict[str, Tensor]:
-        """For a file of tensors."""
-        stages = {f"stage{number}": planes.contiguous() for number, planes in enumerate(self.stages)}
-        return {**stages, "scores": self.scores, "size": torch.tensor([self.height, self.width])}
-
-    @staticmethod
-    def of_tensors(tensors: Mapping[str, Tensor]) -> Features:
-        """Back from a file; KeyError or ValueError for what is not of features."""
-        names = sorted(name for name in tensors if name.startswith("stage"))
-        height, width = tensors["size"].tolist()
-        return Features(tuple(tensors[name] for name in names), tensors["scores"], int(height), int(width))
-
-
-def extract(
-    network: Hybrid, tile: TrainingTile, *, mean: Sequence[float], std: Sequence[float], device: torch.device
-) -> Features:
-    """Run the backbone of a network, as it stands, on one tile (put it into evaluation mode first)."""
-    pixels = normalise(collate([tile], multiple_px=CELL_PX).tiles_BCHW.to(device), mean, std)
-    with torch.inference_mode():
-        scores_1C, _maps, features = network.classifier(pixels.contiguous(memory_format=torch.channels_last))
-    height, width = tile.pixels.shape[:2]
-    # copies outside of inference mode, so that training may use them, and laid out as a file would give them back
-    stages = tuple(torch.empty(planes.shape[1:], dtype=torch.half).copy_(planes[0]) for planes in features)
-    return Features(stages, scores_1C[0].float().cpu().clone(), height, width)
 
 
 def view_of(tile: TrainingTile, view: int, *, stain: float, seed: int) -> TrainingTile:
@@ -135,6 +78,14 @@ class FeatureBatch:
         stages = tuple(stage.to(device) for stage in self.stages)
         return FeatureBatch(stages, self.masks_BHW.to(device), self.valid_BHW.to(device), self.weights_B.to(device))
 
+    def __len__(self) -> int:
+        return len(self.weights_B)
+
+    def part(self, tiles: slice) -> FeatureBatch:
+        """Some of the tiles."""
+        stages = tuple(stage[tiles] for stage in self.stages)
+        return FeatureBatch(stages, self.masks_BHW[tiles], self.valid_BHW[tiles], self.weights_B[tiles])
+
 
 def collate_features(
     tiles: Sequence[FeatureTile], *, crop_px: int, generator: torch.Generator | None = None
@@ -169,19 +120,3 @@ def _start(cells: int, side: int, generator: torch.Generator | None) -> int:
     if cells <= side or generator is None:
         return 0
     return int(torch.randint(0, cells - side + 1, (), generator=generator))
-
-
-def decode(decoder: Decoder, features: Features, *, device: torch.device, dropout: float = 0.0) -> NDArray[np.float32]:
-    """Foreground logits (H, W) of a tile by a decoder as it stands (put it into evaluation mode first)."""
-    stages = tuple(
-        planes[None].to(device).float().contiguous(memory_format=torch.channels_last) for planes in features.stages
-    )
-    with torch.inference_mode():
-        logits_11HW = decoder(stages, dropout=dropout)
-    logits: NDArray[np.float32] = logits_11HW[0, 0, : features.height, : features.width].float().cpu().numpy()
-    return logits
-
-
-def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sigmoid, without overflow."""
-    return torch.from_numpy(logits).sigmoid().numpy()

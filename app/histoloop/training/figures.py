@@ -1,4 +1,4 @@
-"""What an evaluation tells of a set of tiles: figures of their masks, from counts alone, and of their labels."""
+"""Figures of an evaluation on a set of tiles: figures of their masks, from counts alone, and of their labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from histoloop.training.metrics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -127,14 +127,6 @@ class MaskTally:
             dice_classes=self._counts.dice_classes,
             tiles=self._tiles,
         )
-
-
-def mask_figures(pairs: Iterable[tuple[Mask | BoolMask, Mask | BoolMask]]) -> MaskFigures:
-    """Figures of (predicted, truth) pairs of masks (H, W), read one at a time; ValueError without pairs."""
-    tally = MaskTally()
-    for predicted, truth in pairs:
-        tally.add(predicted, truth)
-    return tally.figures()
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------

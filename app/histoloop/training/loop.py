@@ -17,7 +17,7 @@ from histoloop.training.checkpoint import Checkpoint, Saved
 
 
 class OnDevice(Protocol):
-    """What a step is made of: it can be brought to a device, and tells where it is."""
+    """What a step is made of: it can be brought to a device, and knows where it is."""
 
     @property
     def device(self) -> torch.device:
@@ -108,7 +108,7 @@ def fit(
 
     The loss of a batch is the sum of the parts that `objective` gives. Each is propagated back before the next one is
     asked for, so that only one graph is in memory. `learned` modules belong to the objective: what can be trained of
-    them is, without weight decay, and the checkpoint keeps them. `after_step` is told how many steps have been taken,
+    them is, without weight decay, and the checkpoint keeps them. `after_step` is given how many steps have been taken,
     over all epochs. The last epoch is kept when `rank_by` is None or `validate` returns nothing to rank by. Leaves the
     best weights in the network. Each epoch draws its own random numbers, so that a training that goes on from a
     `checkpoint` ends as if it had never stopped. RecipeError when the loss stops being a number.
@@ -121,7 +121,7 @@ def fit(
     for epoch in range(saved.epochs if saved else 0, settings.epochs):
         torch.manual_seed(epoch_seed(seed, epoch))
         network.train()
-        said = tr("epoch {epoch}", epoch=epoch + 1)
+        message = tr("epoch {epoch}", epoch=epoch + 1)
         losses: list[float] = []
         for batch in epoch_batches(epoch):
             rate = settings.rate(epoch * batches_per_epoch + len(losses), batches_per_epoch)
@@ -129,7 +129,7 @@ def fit(
             _check(losses[-1], stage=stage, epoch=epoch)
             if after_step:
                 after_step(epoch * batches_per_epoch + len(losses))
-            yield Progress(stage, epoch + len(losses) / batches_per_epoch, settings.epochs, said)
+            yield Progress(stage, epoch + len(losses) / batches_per_epoch, settings.epochs, message)
         now = _copy(network)
         figures: dict[str, float] = {"epoch": epoch + 1, "loss": sum(losses) / len(losses)}
         if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
@@ -143,7 +143,7 @@ def fit(
             state = Saved(epoch + 1, best.weights, best.figures, tuple(history), best.earlier)
             checkpoint.save(state, network, optimiser, learned)
         before = now
-        yield Progress(stage, epoch + 1, settings.epochs, said, figures)
+        yield Progress(stage, epoch + 1, settings.epochs, message, figures)
     assert best is not None  # the last epoch is always validated
     network.load_state_dict(best.weights)
     network.eval()

@@ -39,6 +39,12 @@ def pooled_dice(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> float:
     return dice(np.concatenate([pair[0] for pair in flat]), np.concatenate([pair[1] for pair in flat]))
 
 
+def dice_figures_of(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> dict[str, float]:
+    """Mean and pooled Dice of (predicted, truth) pairs; ValueError without pairs."""
+    listed = list(pairs)
+    return {"dice": mean_dice(listed), "pooled_dice": pooled_dice(listed)}
+
+
 def _some(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> list[tuple[BoolMask, BoolMask]]:
     if not (listed := list(pairs)):
         raise ValueError("Dice needs at least one pair of masks")

@@ -26,12 +26,11 @@ from histoloop.network_config import ScoreKind
 from histoloop.networks.minmax import MinMax
 from histoloop.training.adversarial import AdversarialSettings, adversarial_batch
 from histoloop.training.erasing import erasing_parts
-from histoloop.training.outputs import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from histoloop.networks.network import SlideNetwork
+    from histoloop.inference.model import Model
     from histoloop.training.samples import Batch, TrainingTile
 
 Supervision = Literal["labels", "min-max", "sizes", "none"]
@@ -121,15 +120,12 @@ def label_loss(scores_BC: Tensor, batch: Batch, kind: ScoreKind, *, smoothing: f
 class Objective:
     """The loss parts of a batch; `learned` are modules that belong to the objective and learn with the network."""
 
-    def __init__(
-        self, network: SlideNetwork, settings: ObjectiveSettings, *, mean: Sequence[float], std: Sequence[float]
-    ) -> None:
-        self.network = network
+    def __init__(self, model: Model, settings: ObjectiveSettings) -> None:
+        self.network, self.colours = model.network, model.colours
         self.settings = settings
-        self.mean, self.std = mean, std
         self.learned: tuple[nn.Module, ...] = ()
         if settings.supervision == "sizes" and settings.sizes.loss == "adaptive":
-            self.learned = (AdaptiveRobustLoss(network.config.labels + 1),)
+            self.learned = (AdaptiveRobustLoss(self.network.config.labels + 1),)
         self._parts = self._choose()
 
     def _choose(self) -> Callable[[Batch, Tensor], Iterator[Tensor]]:
@@ -147,13 +143,13 @@ class Objective:
             batch = adversarial_batch(
                 batch, network=self.network, scores_of=self._scores_of, settings=self.settings.adversarial
             )
-        return self._parts(batch, normalise(batch.tiles_BCHW, self.mean, self.std))
+        return self._parts(batch, self.colours.normalise(batch.tiles_BCHW))
 
     def _scores_of(self, tiles_BCHW: Tensor) -> Tensor:
-        return self.network.look(normalise(tiles_BCHW, self.mean, self.std))[0]
+        return self.network.forward_classifier(self.colours.normalise(tiles_BCHW))[0]
 
     def _label(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
-        yield self._label_loss(self.network.look(tiles_BCHW)[0], batch)
+        yield self._label_loss(self.network.forward_classifier(tiles_BCHW)[0], batch)
 
     def _label_loss(self, scores_BC: Tensor, batch: Batch) -> Tensor:
         return label_loss(scores_BC, batch, self.settings.scores, smoothing=self.settings.label_smoothing)
@@ -173,7 +169,7 @@ class Objective:
     def _size(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
         """Thesis eq 4.13; tiles without a known size take part in the other terms only."""
         settings = self.settings.sizes
-        scores_BC, maps_BKHW = self.network.look(tiles_BCHW)
+        scores_BC, maps_BKHW = self.network.forward_classifier(tiles_BCHW)
         shape = (tiles_BCHW.shape[-2], tiles_BCHW.shape[-1])
         log_BKHW = upsampled_log_probabilities(maps_BKHW, size=shape)
         found_BK = mean_probabilities(log_BKHW, valid_BHW=batch.valid_BHW)
@@ -191,7 +187,7 @@ class Objective:
 
     def _size_one_sided(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:
         """Jia et al. (thesis eq 4.1-4.3), each label against the rest; sizes count where they are known."""
-        maps_BCHW = self.network.look(tiles_BCHW)[1]
+        maps_BCHW = self.network.forward_classifier(tiles_BCHW)[1]
         exponent = self.network.config.pooling.exponent
         cells_BHW = functional.max_pool2d(batch.valid_BHW.float(), self.network.stride_px) > 0  # not of padding alone
         label_losses_B = jia.classification(maps_BCHW, batch.labels_B, r=exponent, valid_BHW=cells_BHW)

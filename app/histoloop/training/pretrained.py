@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from histoloop import paths
 from histoloop.errors import ModelError
+from histoloop.networks.colours import Colours
 from histoloop.progress import Progress, Work
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from histoloop.networks.backbones import Backbone
 
 RANDOM, IMAGENET = "random", "imagenet"
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_COLOURS = Colours((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _BLOCK = 1 << 20
 _OF_MODELS = ("classifier.backbone.", "_backbone.")
 """What the names of a backbone's tensors begin with in the weights of models (Hybrid, MinMax)."""
@@ -52,8 +53,8 @@ def start_backbone(backbone: Backbone, name: str, weights: str) -> Work[None]:
     fill(backbone, tensors, where=str(path))
 
 
-def colours_of(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Mean and standard deviation (RGB, in [0, 1]) that a .safetensors file says it was trained with, if it does.
+def colours_of(weights: str) -> Colours | None:
+    """The colours that a .safetensors file states it was trained with, if it does.
 
     ModelError when it cannot be read.
     """
@@ -64,7 +65,7 @@ def colours_of(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]] | No
         mean, std = (tuple(map(float, json.loads(about.get(key, "[]")))) for key in ("mean", "std"))
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}.", advice="Check the path in the recipe.") from error
-    return (mean, std) if len(mean) == len(std) == 3 else None
+    return Colours(mean, std) if len(mean) == len(std) == 3 else None
 
 
 def fill(backbone: Backbone, tensors: dict[str, Tensor], *, where: str) -> None:
@@ -161,7 +162,7 @@ def downloaded(name: str) -> Work[Path]:
     """The file of torchvision's ImageNet weights of a backbone, fetched if it is not there yet; its hash is checked.
 
     This is the one file that is not safetensors: PyTorch reads it with `weights_only`, which runs no code of the file,
-    and only after its SHA-256 has been found to begin as its name says.
+    and only after its SHA-256 has been found to begin as its name states.
     """
     url: str = torchvision.models.get_model_weights(name).DEFAULT.url
     target = paths.user_data() / "weights" / Path(urlparse(url).path).name

@@ -174,7 +174,7 @@ def parse_recipe(text: str, *, name: str) -> Recipe:
     """A recipe from TOML text; `name` is used in errors.
 
     With `extends = "NAME"` it takes over all settings of the shipped recipe NAME that it does not set itself, but
-    neither its name nor what is said of it.
+    neither its name nor its description.
     """
     return build(Recipe, _settings(text, name=name, below=()), where=name)
 

@@ -1,4 +1,4 @@
-"""What training sees: tiles in memory with what is known of them, and their batches."""
+"""What a network is trained on: tiles in memory with what is known of them, and their batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TrainingTile:
 
     `pixels` (H, W, 3) uint8; `label` index of the label class, the first named of a tile that has several, whose others
     are `other_labels`; `mask` (H, W) bool foreground, of any of its labels; `weight` is 1 for annotated tiles and
-    lambda for pseudo-labelled ones; `name` says where it comes from, `case` whose tissue it is; `size` is the
+    lambda for pseudo-labelled ones; `name` is where it comes from, `case` whose tissue it is; `size` is the
     foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it).
     """
 
@@ -130,9 +130,11 @@ def _round_up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def plain_order(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Every index once, shuffled."""
-    return rng.permutation(count)
+def repeated_order(count: int, length: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`length` shuffled indices below `count`, every one once before any comes again; none where `count` is 0."""
+    if not count or not length:
+        return np.empty(0, np.int64)
+    return np.concatenate([rng.permutation(count) for _ in range(-(-length // count))])[:length]
 
 
 def balanced_order(labels: Sequence[Sequence[int]], rng: np.random.Generator, *, power: float) -> NDArray[np.int64]:

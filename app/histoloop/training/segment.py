@@ -11,27 +11,28 @@ from torch import Tensor
 
 from histoloop.language import tr
 from histoloop.losses.consistency import pixel_consistency
-from histoloop.losses.segmentation import binary_cross_entropy, soft_dice
-from histoloop.training.augment import AugmentSettings, augment
+from histoloop.losses.segmentation import MaskLoss, mask_loss
+from histoloop.networks.hybrid import Hybrid
+from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
-from histoloop.training.metrics import mean_dice, pooled_dice
+from histoloop.training.metrics import dice_figures_of
 from histoloop.training.objectives import label_loss
-from histoloop.training.outputs import look_at, normalise
-from histoloop.training.samples import Batch, TrainingTile, batches, plain_order
+from histoloop.training.samples import Batch, TrainingTile, repeated_order
 from histoloop.training.teacher import ConsistencySettings, Teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from histoloop.networks.hybrid import Hybrid
-    from histoloop.networks.network import NetworkOutput, SlideNetwork
+    from histoloop.inference.model import Model
+    from histoloop.networks.network import NetworkOutput
+    from histoloop.networks.unet import Decoder
     from histoloop.progress import Work
     from histoloop.training.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentSettings:
-    """`loss` 'bce' is the paper's (eq 1); 'bce+dice' adds the soft Dice. `steps_per_epoch` 0 sees each tile once.
+    """`loss` 'bce' is the paper's (eq 1); 'bce+dice' adds the soft Dice. `steps_per_epoch` 0 takes each tile once.
 
     `keep` 'last' when the validation tiles are to measure the result and so must not choose it. `freeze` keeps the
     classifier as it is (label-prop); without it the whole network learns from masks, and from labels by their
@@ -40,7 +41,7 @@ class SegmentSettings:
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
-    loss: Literal["bce", "bce+dice"] = "bce"
+    loss: MaskLoss = "bce"
     steps_per_epoch: int = 0
     keep: Literal["best", "last"] = "best"
     freeze: bool = True
@@ -59,70 +60,57 @@ class SegmentSettings:
 
 
 def train_decoder(
-    network: Hybrid,
+    model: Model,
     *,
     training: Sequence[TrainingTile],
     validation: Sequence[TrainingTile],
     settings: SegmentSettings,
     augmentation: AugmentSettings,
-    mean: Sequence[float],
-    std: Sequence[float],
-    device: torch.device,
     seed: int,
     unlabelled: Sequence[TrainingTile] = (),
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
     """Freeze the classifier and train the decoder, or both; the epoch of the best mean Dice on `validation` is kept.
 
-    Without validation tiles, or where the settings say so, the last epoch is kept. Tiles need masks (ValueError), but
+    Without validation tiles, or by the settings, the last epoch is kept. Tiles need masks (ValueError), but
     for the `unlabelled` ones: where the settings weigh them, each step also pulls the network towards its own average
     on some of them (tod eq 9). What is drawn for those changes nothing for the others.
     """
-    if unmasked := [tile.name for tile in (*training, *validation) if tile.mask is None]:
-        raise ValueError(f"tiles without masks cannot train a decoder: {', '.join(unmasked[:3])}")
-    decoder = network.decoder
-    if decoder is None:
-        raise ValueError("a network without a decoder cannot learn from masks")
+    network, decoder = _with_decoder(model)
+    _check_masks((*training, *validation))
     if settings.freeze:
         network.freeze_classifier()
-    network.to(device)
+    network.to(model.device)
     consistency = None
     if settings.consistency.weight and unlabelled:
-        consistency = _Consistency(network, unlabelled, settings, augmentation, mean=mean, std=std, seed=seed)
+        consistency = _Consistency(model, unlabelled, settings, augmentation, seed=seed)
     stride, size = network.stride_px, settings.loop.batch_size
     steps = settings.steps_per_epoch or -(-len(training) // size)
+    length = steps * size if settings.steps_per_epoch else len(training)
 
     def epoch_batches(epoch: int) -> Iterable[Batch]:
-        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
-        rng = np.random.default_rng(epoch_seed(seed, epoch))
         if consistency:
             consistency.start(epoch)
-        if settings.steps_per_epoch:
-            order = np.concatenate([plain_order(len(training), rng) for _ in range(-(-steps * size // len(training)))])
-        else:
-            order = plain_order(len(training), rng)
-        for batch in batches(training, order[: steps * size], batch_size=size, multiple_px=stride):
-            yield augment(batch, augmentation, generator, multiple_px=stride)
+        order = repeated_order(len(training), length, np.random.default_rng(epoch_seed(seed, epoch)))
+        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+        return augmented_batches(training, order, augmentation, generator, batch_size=size, multiple_px=stride)
 
     def objective(batch: Batch) -> Iterable[Tensor]:
-        tiles_BCHW = normalise(batch.tiles_BCHW, mean, std)
+        tiles_BCHW = model.colours.normalise(batch.tiles_BCHW)
         if settings.freeze:
             with torch.no_grad():
-                features = network.classifier.backbone(tiles_BCHW)
+                features = network.backbone(tiles_BCHW)
         else:
             scores_BC, _maps, features = network.classifier(tiles_BCHW)
         logits_BHW = decoder(features).squeeze(1).float()
-        loss = binary_cross_entropy(logits_BHW, batch.masks_BHW, valid_BHW=batch.valid_BHW, weights_B=batch.weights_B)
-        if settings.loss == "bce+dice":
-            loss = loss + soft_dice(logits_BHW, batch.masks_BHW, valid_BHW=batch.valid_BHW, weights_B=batch.weights_B)
+        loss = mask_loss(
+            logits_BHW, batch.masks_BHW, settings.loss, valid_BHW=batch.valid_BHW, weights_B=batch.weights_B
+        )
         if not settings.freeze and bool((batch.labels_B >= 0).any()):
             loss = loss + settings.label_weight * label_loss(scores_BC, batch, network.config.scores)
         yield loss
         if consistency:
-            yield settings.consistency.weight * consistency.loss(device)
-
-    def validate() -> Mapping[str, float]:
-        return segmentation_figures(network, validation, mean=mean, std=std, device=device) if validation else {}
+            yield settings.consistency.weight * consistency.loss()
 
     return (
         yield from fit(
@@ -131,16 +119,28 @@ def train_decoder(
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
             objective=objective,
-            validate=validate,
+            validate=lambda: segmentation_figures(model, validation) if validation else {},
             rank_by="dice" if settings.keep == "best" else None,
             settings=settings.loop,
-            device=device,
+            device=model.device,
             seed=seed,
             learned=(consistency.teacher,) if consistency else (),
             after_step=consistency.follow if consistency else None,
             checkpoint=checkpoint,
         )
     )
+
+
+def _with_decoder(model: Model) -> tuple[Hybrid, Decoder]:
+    network = model.network
+    if not isinstance(network, Hybrid) or network.decoder is None:
+        raise ValueError("a network without a decoder cannot learn from masks")
+    return network, network.decoder
+
+
+def _check_masks(tiles: Sequence[TrainingTile]) -> None:
+    if unmasked := [tile.name for tile in tiles if tile.mask is None]:
+        raise ValueError(f"tiles without masks cannot train a decoder: {', '.join(unmasked[:3])}")
 
 
 class _Consistency:
@@ -152,22 +152,19 @@ class _Consistency:
 
     def __init__(
         self,
-        network: Hybrid,
+        model: Model,
         tiles: Sequence[TrainingTile],
         settings: SegmentSettings,
         augmentation: AugmentSettings,
         *,
-        mean: Sequence[float],
-        std: Sequence[float],
         seed: int,
     ) -> None:
-        assert network.decoder is not None  # by the caller
-        self.student = network.decoder if settings.freeze else network
+        network, decoder = _with_decoder(model)
+        self.student = decoder if settings.freeze else network
         self.teacher = Teacher(self.student, decay=settings.consistency.decay)
-        self._features = network.classifier.backbone if settings.freeze else None
-        self._stride = network.stride_px
+        self._model, self._frozen = model, network.backbone if settings.freeze else None
         self._tiles, self._count = tiles, settings.consistency.unlabelled_per_step
-        self._augmentation, self._mean, self._std, self._seed = augmentation, mean, std, seed
+        self._augmentation, self._seed = augmentation, seed
         self._batches: Iterator[Batch] = iter(())
 
     def start(self, epoch: int) -> None:
@@ -178,19 +175,21 @@ class _Consistency:
         """Tiles in shuffled order, over and over."""
         rng = np.random.default_rng((epoch_seed(self._seed, epoch), 1))  # not the one that draws the masked tiles
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        stride = self._model.network.stride_px
         while True:
-            order = plain_order(len(self._tiles), rng)
-            for batch in batches(self._tiles, order, batch_size=self._count, multiple_px=self._stride):
-                yield augment(batch, self._augmentation, generator, multiple_px=self._stride)
+            order = repeated_order(len(self._tiles), len(self._tiles), rng)
+            yield from augmented_batches(
+                self._tiles, order, self._augmentation, generator, batch_size=self._count, multiple_px=stride
+            )
 
-    def loss(self, device: torch.device) -> Tensor:
+    def loss(self) -> Tensor:
         """Of the next tiles."""
-        batch = next(self._batches).to(device)
-        seen: Tensor | tuple[Tensor, ...] = normalise(batch.tiles_BCHW, self._mean, self._std)
-        if self._features:
+        batch = next(self._batches).to(self._model.device)
+        inputs: Tensor | tuple[Tensor, ...] = self._model.colours.normalise(batch.tiles_BCHW)
+        if self._frozen:
             with torch.no_grad():
-                seen = self._features(seen)
-        student_BHW, teacher_BHW = _foreground(self.student(seen)), _foreground(self.teacher(seen))
+                inputs = self._frozen(inputs)
+        student_BHW, teacher_BHW = _foreground(self.student(inputs)), _foreground(self.teacher(inputs))
         return pixel_consistency(student_BHW, teacher_BHW, valid_BHW=batch.valid_BHW)
 
     def follow(self, step: int) -> None:
@@ -205,19 +204,8 @@ def _foreground(output: Tensor | NetworkOutput) -> Tensor:
     return logits_B1HW.squeeze(1).float()
 
 
-def segmentation_figures(
-    network: SlideNetwork,
-    tiles: Sequence[TrainingTile],
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    device: torch.device,
-    threshold: float = 0.5,
-) -> dict[str, float]:
-    """Mean and pooled Dice of the foreground, by the network's own drawing, against the tiles' masks."""
-    pairs = [
-        (look_at(network, tile, mean=mean, std=std, device=device).foreground() > threshold, tile.mask)
-        for tile in tiles
-        if tile.mask is not None
-    ]
-    return {"dice": mean_dice(pairs), "pooled_dice": pooled_dice(pairs)}
+def segmentation_figures(model: Model, tiles: Sequence[TrainingTile], *, threshold: float = 0.5) -> dict[str, float]:
+    """Mean and pooled Dice of the foreground, by the network's own localisation method, against the tiles' masks."""
+    return dice_figures_of(
+        (model.predict_tile(tile.pixels).foreground() > threshold, tile.mask) for tile in tiles if tile.mask is not None
+    )

@@ -15,21 +15,21 @@ from histoloop.language import tr, tr_plural
 from histoloop.losses.simsiam import simsiam_loss
 from histoloop.networks.simsiam import SimSiam
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
-from histoloop.training.outputs import normalise
 from histoloop.training.views import ViewSettings, draw_views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from histoloop.networks.backbones import Backbone
+    from histoloop.networks.colours import Colours
     from histoloop.progress import Work
     from histoloop.training.checkpoint import Checkpoint
 
 SPREAD, DIMENSIONS = "spread", "dimensions"
 COLLAPSED_SPREAD, COLLAPSED_DIMENSIONS = 0.1, 1.5
-"""Below either of them the projections say next to nothing of the tile."""
+"""Below either of them the projections hold next to nothing of the tile."""
 
 
 class Tiles(Protocol):
@@ -50,7 +50,7 @@ def _paper_loop() -> LoopSettings:
 class PretrainSettings:
     """How long, by which views, through which widths. The defaults are those of ssl-al section 4.
 
-    `projection` and `bottleneck` are the widths of projector and predictor, of which the paper says nothing: those of
+    `projection` and `bottleneck` are the widths of projector and predictor, which the paper does not state: those of
     SimSiam.
     """
 
@@ -90,13 +90,12 @@ def pretrain(
     tiles: Tiles,
     *,
     settings: PretrainSettings,
-    mean: Sequence[float],
-    std: Sequence[float],
+    colours: Colours,
     device: torch.device,
     seed: int,
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
-    """Train the backbone, in place, so that two views of a tile tell of each other; the last epoch is kept.
+    """Train the backbone, in place, so that two views of a tile predict each other; the last epoch is kept.
 
     The figures of an epoch are its loss, in [-1, 1], and two that show a collapse: 'spread', the standard deviation of
     the normalised projections times the root of their width, near 1 for points all over the sphere and 0 for a single
@@ -114,7 +113,7 @@ def pretrain(
     network = SimSiam(backbone, projection=settings.projection, bottleneck=settings.bottleneck)
     size = min(settings.loop.batch_size, len(tiles))
     steps = len(tiles) // size
-    objective = _Objective(network.to(device).to(memory_format=torch.channels_last), mean, std)
+    objective = _Objective(network.to(device).to(memory_format=torch.channels_last), colours)
 
     def epoch_batches(epoch: int) -> Iterable[TwoViews]:
         objective.forget()
@@ -145,13 +144,13 @@ def pretrain(
 class _Objective:
     """The loss of two views, with an account of how the projections of this epoch spread."""
 
-    def __init__(self, network: SimSiam, mean: Sequence[float], std: Sequence[float]) -> None:
-        self._network, self._mean, self._std = network, mean, std
+    def __init__(self, network: SimSiam, colours: Colours) -> None:
+        self._network, self._colours = network, colours
         self._seen: list[tuple[float, float]] = []
 
     def __call__(self, views: TwoViews) -> Iterator[Tensor]:
-        first_p, first_z = self._network(normalise(views.first_BCHW, self._mean, self._std))
-        second_p, second_z = self._network(normalise(views.second_BCHW, self._mean, self._std))
+        first_p, first_z = self._network(self._colours.normalise(views.first_BCHW))
+        second_p, second_z = self._network(self._colours.normalise(views.second_BCHW))
         self._seen.append((spread(first_z), dimensions_used(first_z)))
         yield simsiam_loss(first_p, second_p, first_z, second_z)
 

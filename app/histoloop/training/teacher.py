@@ -34,7 +34,7 @@ class Teacher(nn.Module):
     """A copy of any module that takes the student's place as the one to agree with; it never gets a gradient.
 
     It stays in evaluation mode: its batch norms use their statistics, which follow the student's as the weights do,
-    so that what it says of a tile depends neither on the tile's batch mates nor on how often it was asked. As a module
+    so that its output for a tile depends neither on the tile's batch mates nor on how often it was asked. As a module
     it is saved and restored like one: name it among what `fit` keeps with a training.
     """
 
@@ -65,7 +65,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, *inputs: Any) -> Any:
-        """What the averaged module says."""
+        """The output of the averaged module."""
         return self.module(*inputs)
 
     def train(self, mode: bool = True) -> Self:

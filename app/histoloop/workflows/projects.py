@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from PIL import Image
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
-from histoloop.slides.reader import find_slides, open_slide
+from histoloop.slides.find import find_slides
+from histoloop.slides.reader import open_slide
 from histoloop.store.cards import load_card, model_hash
 from histoloop.store.project import DATABASE, Project
 from histoloop.store.shipped import find_model
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.store.records import SlideRecord
+
+_log = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 256
 
@@ -73,6 +77,7 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
         except HistoLoopError as error:
             failed.append((file, str(error)))
     yield Progress(tr("Importing"), len(files), len(files))
+    _log.info("%d slides added, %d known before, %d failed", len(added), len(repeated), len(failed))
     return ImportReport(tuple(added), tuple(repeated), tuple(failed))
 
 

@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 from histoloop.errors import SlideError
+from histoloop.inference.model import Model
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.localisation.methods import draw, drawings, posterior_of, summarise
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
+from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import Pixels, Slide, open_slide
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.tiling import Window
 
-COLOURS = {"mean": (0.6, 0.4, 0.6), "std": (0.2, 0.2, 0.2)}
+CPU = torch.device("cpu")
+COLOURS = Colours((0.6, 0.4, 0.6), (0.2, 0.2, 0.2))
 WHOLE = PredictorSettings(whole_px=4096)
 TILED = PredictorSettings(whole_px=64, core_px=256)
 
@@ -73,7 +76,9 @@ def predict(
     slide: Slide, network: Hybrid, settings: PredictorSettings, tissue: TissueMask | None = None
 ) -> tuple[SlidePrediction, Maps]:
     maps = Maps(1216, 896, 3)
-    work = predict_slide(slide, network, downsample=1.0, settings=settings, tissue=tissue, sink=maps, **COLOURS)
+    work = predict_slide(
+        slide, Model(network, COLOURS, CPU), downsample=1.0, settings=settings, tissue=tissue, sink=maps
+    )
     return finish(work), maps
 
 
@@ -131,7 +136,7 @@ def calibrated(made: SlideNetwork) -> SlideNetwork:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        made.look(torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
+        made.forward_classifier(torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
     return made.eval()
 
 
@@ -163,7 +168,9 @@ def test_masks_drawn_from_maps_predicted_in_tiles_equal_those_drawn_whole(strip:
 
     def run(settings: PredictorSettings) -> tuple[SlidePrediction, Maps]:
         maps = Maps(896, 320, count, stride=stride)
-        work = predict_slide(strip, made, downsample=1.0, settings=settings, tissue=None, sink=maps, **COLOURS)
+        work = predict_slide(
+            strip, Model(made, COLOURS, CPU), downsample=1.0, settings=settings, tissue=None, sink=maps
+        )
         return finish(work), maps
 
     (whole, whole_maps), (tiled, tiled_maps) = run(WHOLE), run(PredictorSettings(whole_px=64, core_px=320))
@@ -188,7 +195,7 @@ def test_a_slide_has_the_probabilities_that_the_network_was_trained_for(strip: S
     config = NetworkConfig(3, backbone="mobilenet_v2", pooling=pooling, decoder_channels=(), scores=scores)
     made = calibrated(build_network(config))
     work = predict_slide(
-        strip, made, downsample=1.0, settings=WHOLE, tissue=None, sink=Maps(896, 320, 3), **COLOURS
+        strip, Model(made, COLOURS, CPU), downsample=1.0, settings=WHOLE, tissue=None, sink=Maps(896, 320, 3)
     )  # fmt: skip
     found = finish(work)
     assert found.scores is not None
@@ -206,7 +213,7 @@ def test_a_part_of_a_slide_is_drawn_from_the_cells_that_were_predicted(strip: Sl
     mask[:, :20] = True
     maps = Maps(896, 320, 4)
     settings, tissue = PredictorSettings(whole_px=64, core_px=320), TissueMask(mask, 10.0)
-    finish(predict_slide(strip, made, downsample=1.0, settings=settings, tissue=tissue, sink=maps, **COLOURS))
+    finish(predict_slide(strip, Model(made, COLOURS, CPU), downsample=1.0, settings=settings, tissue=tissue, sink=maps))
     assert np.isnan(maps.foreground[:, 320:]).all()
     cells = maps.labels[:, :10, :10]
     assert np.isfinite(cells).all()
@@ -222,8 +229,8 @@ def test_a_part_of_a_slide_is_drawn_from_the_cells_that_were_predicted(strip: Sl
 def test_every_tile_is_told_of(slide: Slide, network: Hybrid) -> None:
     steps: list[Progress] = []
     work = predict_slide(
-        slide, network, downsample=4.0, settings=PredictorSettings(whole_px=32, core_px=128), tissue=None,
-        sink=Maps(320, 224, 3), **COLOURS,
+        slide, Model(network, COLOURS, CPU), downsample=4.0, settings=PredictorSettings(whole_px=32, core_px=128),
+        tissue=None, sink=Maps(320, 224, 3),
     )  # fmt: skip
     finish(work, steps.append)
     assert [step.done for step in steps] == list(range(7))
@@ -237,7 +244,7 @@ def reader_threads() -> list[str]:
 def test_cancelling_ends_the_reading_threads_and_leaves_the_network_as_it_was(slide: Slide, network: Hybrid) -> None:
     network.train()
     work = predict_slide(
-        slide, network, downsample=1.0, settings=TILED, tissue=None, sink=Maps(1216, 896, 3), **COLOURS
+        slide, Model(network, COLOURS, CPU), downsample=1.0, settings=TILED, tissue=None, sink=Maps(1216, 896, 3)
     )
     next(work)
     next(work)

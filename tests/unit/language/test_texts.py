@@ -23,7 +23,7 @@ ERRORS = {
 }
 FOR_THE_COMMAND_LINE = (
     "training.readers", "training.recipe", "training.datasets", "training.pretrained", "training.checkpoint",
-    "training.objectives", "training.ddn", "workflows.robustness",
+    "training.objectives", "training.ddn", "workflows.prediction.robustness",
 )  # fmt: skip
 """What the window imports along but only data sets, recipes and commands reach, which are in English."""
 
@@ -35,7 +35,6 @@ NO_TEXTS = {
     "last slide", "first steps", "how to ask", "how to learn", "add slides", "close {}", "histoloop slide",
     "text-align: left;", "Python {}, Qt {}, OpenSlide {}",
     "Belharbi et al. 2020", "Zolfaghari Bengar et al. 2021", "Huang et al. 2022",
-    "svs tif tiff ndpi vms vmu scn mrxs svslide bif dcm czi png jpg jpeg bmp",
 }  # fmt: skip
 """What has the look of a text and is none: keys, styles, names."""
 

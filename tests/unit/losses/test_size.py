@@ -14,8 +14,12 @@ simplex = st.lists(st.floats(0.001, 1), min_size=3, max_size=3).map(lambda v: to
 zeroed = st.integers(0, 2)
 
 
+def predicted_sizes(maps_BKHW: torch.Tensor, *, size: tuple[int, int] | None, **valid: torch.Tensor) -> torch.Tensor:
+    return sizes.mean_probabilities(sizes.upsampled_log_probabilities(maps_BKHW, size=size), **valid)
+
+
 def test_predicted_sizes_upsample_the_logits_before_the_softmax() -> None:
-    predicted = sizes.predicted_sizes(MAPS_BKHW, size=(4, 4))
+    predicted = predicted_sizes(MAPS_BKHW, size=(4, 4))
     expected = torch.tensor([[0.436210287773, 0.299989889874, 0.263799822353]])
     torch.testing.assert_close(predicted, expected, rtol=1e-6, atol=0)
     torch.testing.assert_close(sizes.size_kl(predicted, TARGET_BK), torch.tensor([0.480829503815]), rtol=1e-6, atol=0)
@@ -23,7 +27,7 @@ def test_predicted_sizes_upsample_the_logits_before_the_softmax() -> None:
 
 
 def test_predicted_sizes_without_a_size_take_the_cells_as_they_are() -> None:
-    predicted = sizes.predicted_sizes(MAPS_BKHW, size=None)
+    predicted = predicted_sizes(MAPS_BKHW, size=None)
     expected = torch.tensor([[0.440342051943, 0.300440326755, 0.259217621302]])
     torch.testing.assert_close(predicted, expected, rtol=1e-6, atol=0)
 
@@ -47,26 +51,26 @@ def test_padding_counts_neither_for_sizes_nor_for_entropy() -> None:
 
 def test_valid_pixels_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="valid pixels of shape"):
-        sizes.predicted_sizes(MAPS_BKHW, size=(4, 4), valid_BHW=torch.ones(1, 2, 2, dtype=torch.bool))
+        predicted_sizes(MAPS_BKHW, size=(4, 4), valid_BHW=torch.ones(1, 2, 2, dtype=torch.bool))
 
 
 def test_a_tile_does_not_see_its_batch_mates() -> None:
     maps = torch.randn(3, 4, 5, 5)
-    together = sizes.predicted_sizes(maps, size=(20, 20))
-    torch.testing.assert_close(together[1:2], sizes.predicted_sizes(maps[1:2], size=(20, 20)))
+    together = predicted_sizes(maps, size=(20, 20))
+    torch.testing.assert_close(together[1:2], predicted_sizes(maps[1:2], size=(20, 20)))
     torch.testing.assert_close(together.sum(dim=1), torch.ones(3))
 
 
 def test_half_precision_logits_give_full_precision_sizes() -> None:
-    predicted = sizes.predicted_sizes(MAPS_BKHW.half(), size=(256, 256))
+    predicted = predicted_sizes(MAPS_BKHW.half(), size=(256, 256))
     assert predicted.dtype == torch.float32
-    torch.testing.assert_close(predicted, sizes.predicted_sizes(MAPS_BKHW, size=(256, 256)))
+    torch.testing.assert_close(predicted, predicted_sizes(MAPS_BKHW, size=(256, 256)))
 
 
 def test_extreme_logits_have_no_entropy_and_finite_gradients() -> None:
     maps = torch.tensor([[[[1e4]], [[-1e4]]]], requires_grad=True)
     entropy = sizes.map_entropy(sizes.upsampled_log_probabilities(maps, size=None))
-    kl = sizes.size_kl(sizes.predicted_sizes(maps, size=None), torch.tensor([[0.0, 1.0]]))
+    kl = sizes.size_kl(predicted_sizes(maps, size=None), torch.tensor([[0.0, 1.0]]))
     (gradient,) = torch.autograd.grad((entropy + kl).sum(), maps)
     assert entropy.item() == 0
     assert kl.isfinite().all()

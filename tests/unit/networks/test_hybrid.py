@@ -62,15 +62,6 @@ def test_a_frozen_classifier_stays_frozen_under_train() -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_thawed_classifier_learns_again() -> None:
-    network = Hybrid(NetworkConfig(labels=2, backbone="mobilenet_v2"))
-    network.freeze_classifier()
-    network.thaw_classifier()
-    network.train()
-    assert all(module.training for module in network.modules())
-    assert all(parameter.requires_grad for parameter in network.parameters())
-
-
 def test_without_a_decoder_there_is_no_foreground_but_all_else() -> None:
     network = Hybrid(NetworkConfig(labels=2, backbone="mobilenet_v2", stride=16, decoder_channels=())).eval()
     tiles = torch.randn(1, 3, 64, 96)
@@ -79,7 +70,7 @@ def test_without_a_decoder_there_is_no_foreground_but_all_else() -> None:
     assert network.decoder is None
     assert network.stride_px == 16
     assert maps_BKHW.shape == (1, 2, 4, 6)
-    looked_BC, looked_BKHW = network.look(tiles)
+    looked_BC, looked_BKHW = network.forward_classifier(tiles)
     assert torch.equal(looked_BC, scores_BC)
     assert torch.equal(looked_BKHW, maps_BKHW)
 

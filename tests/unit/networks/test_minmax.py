@@ -228,7 +228,7 @@ def test_a_padded_tile_is_judged_by_its_own_cells_alone(config: MinMaxConfig) ->
         seen = padded * found.foreground_BHW.unsqueeze(1)
         maps_BCHW = net.classifier(net.backbone(seen)[-1])[1]
         torch.testing.assert_close(found.scores_BC, net.classifier.pooling(maps_BCHW[..., :2, :3]))
-        torch.testing.assert_close(net.look(padded, valid)[0], found.scores_BC)
+        torch.testing.assert_close(net.forward_classifier(padded, valid)[0], found.scores_BC)
 
 
 def test_what_the_padding_shows_is_not_seen_by_the_classifier() -> None:

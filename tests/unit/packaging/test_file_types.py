@@ -10,7 +10,7 @@ import pytest
 
 import histoloop
 from histoloop.language import ENGLISH, LANGUAGES
-from histoloop.slides.reader import SLIDE_SUFFIXES
+from histoloop.slides.find import SLIDE_SUFFIXES
 from histoloop.store.project_file import SUFFIX
 from installers import program as module
 from installers.desktop import desktop_entry, mime_types

@@ -18,7 +18,9 @@ from PIL import Image
 from histoloop.errors import SlideError
 from histoloop.geometry import Region
 from histoloop.slides import reader
-from histoloop.slides.reader import Slide, find_slides, open_slide, openslide_version
+from histoloop.slides.find import find_slides
+from histoloop.slides.reader import Slide, open_slide, openslide_version
+from histoloop.slides.sources import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,13 +103,10 @@ def test_levels_come_with_their_sizes_and_downsamples(pyramid: Slide) -> None:
     assert pyramid.level_downsamples == (1, 2, 4)
 
 
-def test_a_picture_has_one_level_and_nothing_else_inside(picture: Slide) -> None:
+def test_a_picture_has_one_level_and_no_properties(picture: Slide) -> None:
     assert picture.vendor == "picture"
     assert (picture.level_sizes, picture.level_downsamples) == (((WIDTH, HEIGHT),), (1,))
     assert dict(picture.properties) == {}
-    assert picture.associated_names() == ()
-    with pytest.raises(ValueError, match="label"):
-        picture.read_associated("label")
 
 
 def test_a_scanner_file_names_its_vendor_and_properties(files: dict[str, Path]) -> None:
@@ -390,9 +389,12 @@ def test_a_thumbnail_shows_the_whole_slide(ramp: Slide) -> None:
 # --- other pictures in the file ---------------------------------------------------------------------------------------
 
 
-def test_label_and_macro_are_never_read_unless_asked(
+def test_label_and_macro_are_never_read(
     files: dict[str, Path], pattern: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A label can carry a patient's name."""
+    with openslide.OpenSlide(files["aperio"]) as file:
+        assert sorted(file.associated_images) == ["label", "macro", "thumbnail"]
     asked: list[str] = []
     read_associated_image = openslide.lowlevel.read_associated_image
 
@@ -402,21 +404,10 @@ def test_label_and_macro_are_never_read_unless_asked(
 
     monkeypatch.setattr(openslide.lowlevel, "read_associated_image", spy)
     with open_slide(files["aperio"]) as slide:
-        assert sorted(slide.associated_names()) == ["label", "macro", "thumbnail"]
         assert np.array_equal(slide.read_region(slide.extent), pattern)
         slide.thumbnail(50)
         slide.read_at_mpp(slide.extent, mpp=2.0)
-        assert asked == []
-        assert (slide.read_associated("label") == plain(40, 30, RED)).all()
-        assert (slide.read_associated("macro") == plain(90, 30, BLUE)).all()
-        assert asked == ["label", "macro"]
-
-
-def test_a_picture_that_is_not_in_the_file_is_refused(files: dict[str, Path]) -> None:
-    with open_slide(files["aperio"]) as slide, pytest.raises(ValueError, match=r"a\.svs has no picture 'map'.*label"):
-        slide.read_associated("map")
-    with open_slide(files["pyramid"]) as slide, pytest.raises(ValueError, match="it has none"):
-        slide.read_associated("label")
+    assert asked == []
 
 
 # --- kinds of pictures ------------------------------------------------------------------------------------------------
@@ -507,10 +498,6 @@ def test_reading_a_closed_slide_is_refused(files: dict[str, Path], name: str) ->
         slide.read_region(Region(0, 0, 5, 5))
     with pytest.raises(ValueError, match="closed"):
         slide.thumbnail(10)
-    with pytest.raises(ValueError, match="closed"):
-        slide.associated_names()
-    with pytest.raises(ValueError, match="closed"):
-        slide.read_associated("label")
 
 
 def test_reading_beside_a_closed_slide_is_refused(files: dict[str, Path]) -> None:
@@ -665,16 +652,10 @@ def test_damaged_tiles_are_told_when_they_are_read(tmp_path: Path, files: dict[s
     assert "cannot be read" in refusal(path, read=True).reason
 
 
-def test_a_picture_of_no_colours_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "five.tif"
-    tifffile.imwrite(path, np.zeros((20, 30, 5), np.uint16), photometric="minisblack", planarconfig="contig")
-    refusal(path)
-
-
 def test_a_picture_too_large_for_memory_is_refused(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MAX_PICTURE_PX", WIDTH * HEIGHT)
+    monkeypatch.setattr(protocol, "MAX_PICTURE_PX", WIDTH * HEIGHT)
     open_slide(files["picture"]).close()
-    monkeypatch.setattr(reader, "MAX_PICTURE_PX", WIDTH * HEIGHT - 1)
+    monkeypatch.setattr(protocol, "MAX_PICTURE_PX", WIDTH * HEIGHT - 1)
     error = refusal(files["picture"])
     assert "no pyramid" in error.reason
     assert "pyramidal" in error.advice
@@ -690,75 +671,6 @@ def test_a_picture_far_too_large_for_memory_is_refused(tmp_path: Path) -> None:
     assert "no pyramid" in refusal(path).reason
 
 
-# --- finding slides ---------------------------------------------------------------------------------------------------
-
-
-def touched(folder: Path, *names: str) -> list[Path]:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    return [folder / name for name in names]
-
-
-def test_slides_in_folders_are_found_sorted(tmp_path: Path) -> None:
-    expected = touched(tmp_path, "a.svs", "b.png", "c/d.ndpi", "c/e/f.tiff", "g.JPG")
-    assert find_slides([tmp_path]) == expected
-
-
-@pytest.mark.parametrize("suffix", sorted(reader.SLIDE_SUFFIXES))
-def test_every_kind_of_slide_is_found(tmp_path: Path, suffix: str) -> None:
-    expected = touched(tmp_path, f"a{suffix}", f"b{suffix.upper()}")
-    assert find_slides([tmp_path]) == expected
-
-
-def test_other_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
-    touched(tmp_path, "notes.txt", "table.csv", "no_suffix", ".hidden.svs", ".hidden/a.svs", "a.svs.part", "b/._c.svs")
-    (tmp_path / "folder.svs").mkdir()
-    assert find_slides([tmp_path]) == []
-
-
-def test_a_hidden_folder_may_be_named_outright(tmp_path: Path) -> None:
-    (slide,) = touched(tmp_path, ".cache/a.svs")
-    assert find_slides([tmp_path / ".cache"]) == [slide]
-
-
-def test_masks_are_passed_over(tmp_path: Path) -> None:
-    touched(tmp_path, "a_anno.bmp", "a_mask.png", "a-mask.tif", "a_MASK.PNG")
-    expected = touched(tmp_path, "a.bmp", "a_annotated.png", "mask.png")
-    assert find_slides([tmp_path]) == expected
-
-
-def test_the_pictures_of_a_mrxs_slide_are_passed_over(tmp_path: Path) -> None:
-    expected = touched(tmp_path, "one.mrxs", "two.mrxs", "two.png")
-    touched(tmp_path, "one/Data0001.tif", "one/deeper/a.png", "two/a.jpg")
-    assert find_slides([tmp_path]) == expected
-
-
-def test_the_pictures_of_a_vms_slide_are_passed_over(tmp_path: Path) -> None:
-    touched(tmp_path, "a-0.jpg", "a_map2.jpg", "a_macro.jpg")
-    (tmp_path / "a.vms").write_text(
-        "[Virtual Microscope Specimen]\nNoLayers=1\nNoJpegColumns=1\nNoJpegRows=1\n"
-        "ImageFile=a-0.jpg\nMapFile=a_map2.jpg\nMacroImage=a_macro.jpg\n"
-    )
-    (other,) = touched(tmp_path, "b.jpg")
-    assert find_slides([tmp_path]) == [tmp_path / "a.vms", other]
-
-
-def test_files_named_outright_are_kept_whatever_they_are_called(tmp_path: Path) -> None:
-    named = touched(tmp_path, ".hidden.svs", "a_mask.png", "notes.txt")
-    assert find_slides(named) == named
-    assert find_slides([tmp_path / "missing.svs"]) == [tmp_path / "missing.svs"]
-
-
-def test_a_slide_named_twice_is_found_once(tmp_path: Path) -> None:
-    first, second = touched(tmp_path, "a.svs", "b/c.svs")
-    assert find_slides([tmp_path, first, tmp_path / "b", second]) == [first, second]
-
-
-def test_nothing_is_found_in_nothing(tmp_path: Path) -> None:
-    assert find_slides([]) == find_slides([tmp_path]) == []
-
-
 # --- real slides ------------------------------------------------------------------------------------------------------
 
 
@@ -771,7 +683,6 @@ def aperio(real_data: Path) -> Iterator[Slide]:
 def test_a_real_slide_opens_with_its_size_and_resolution(aperio: Slide) -> None:
     assert (aperio.width, aperio.height, aperio.vendor) == (2220, 2967, "aperio")
     assert aperio.mpp == 0.499
-    assert sorted(aperio.associated_names()) == ["label", "macro", "thumbnail"]
 
 
 def test_regions_of_a_real_slide_agree_with_the_whole(aperio: Slide) -> None:

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
+from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.unet import Decoder
 from histoloop.progress import finish
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
-from histoloop.training.features import FeatureTile, extract
+from histoloop.training.features import FeatureTile
 from histoloop.training.loop import FitResult, LoopSettings
-from histoloop.training.samples import TrainingTile
 
 CPU = torch.device("cpu")
-COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+COLOURS = Colours((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 QUICK = CachedSettings(
     loop=LoopSettings(epochs=4, batch_size=4, learning_rate=5e-3, warmup_epochs=0),
     steps_per_epoch=10,
@@ -32,16 +33,15 @@ def tiles() -> list[FeatureTile]:
     """Dark discs on a light ground, seen by a random backbone."""
     torch.manual_seed(0)
     config = NetworkConfig(labels=2, pooling=PoolingConfig(name="average", modalities=1), decoder_channels=())
-    network = Hybrid(config).eval()
+    model = Model(Hybrid(config).eval(), COLOURS, CPU)
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:64, :64]
     made = []
-    for number in range(8):
+    for _ in range(8):
         disc = (rows - rng.integers(20, 44)) ** 2 + (columns - rng.integers(20, 44)) ** 2 < rng.integers(10, 18) ** 2
         pixels = np.full((64, 64, 3), 230, np.uint8)
         pixels[disc] = (60, 40, 180)
-        tile = TrainingTile(pixels, 0, disc, f"tile {number}")
-        made.append(FeatureTile(extract(network, tile, device=CPU, **COLOURS), disc))
+        made.append(FeatureTile(model.features(pixels), disc))
     return made
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import DataError
 from histoloop.progress import finish
-from histoloop.training.datasets import DataSet, deal_cases, lend_masks, read_dataset
+from histoloop.training.datasets import DataSet, deal_cases, lend_masks, measured_colours, read_dataset
 from histoloop.training.readers.classes import scheme_of
 from histoloop.training.samples import TrainingTile
 
@@ -525,3 +525,29 @@ def test_real_ebhi_has_the_counts_of_its_table(real_data: Path) -> None:
     assert (len(found.training), len(found.validation), len(found.test)) == (1606, 221, 0)
     assert len({tile.case for tile in (*found.training, *found.validation)}) == 288
     assert found.warnings == ()
+
+
+# --- the resolution of a model, and colours ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("model_mpp", "expected"), [(1.0, (4, 6)), (0.5, (8, 12)), (0.503, (8, 12)), (0.25, (8, 12))])
+def test_tiles_are_read_at_the_resolution_of_a_model_and_never_enlarged(
+    model_mpp: float, expected: tuple[int, int], tmp_path: Path
+) -> None:
+    folder = glas(tmp_path / "glas")
+    found = read(folder, mpp=0.5, model_mpp=model_mpp)
+    (tile, *_) = found.training
+    assert tile.pixels.shape[:2] == expected
+    assert tile.mask is not None
+    assert tile.mask.shape == expected
+    assert found.mpp == pytest.approx(max(0.5, model_mpp) if expected == (4, 6) else 0.5)
+    scaled = read(folder, mpp=0.5, scale=0.5)
+    if expected == (4, 6):
+        assert all(np.array_equal(one.pixels, other.pixels) for one, other in zip(found.test, scaled.test, strict=True))
+
+
+def test_colours_are_of_all_pixels_together_whatever_the_sizes_of_the_tiles() -> None:
+    dark, light = np.full((8, 8, 3), (0, 51, 102), np.uint8), np.full((8, 24, 3), (255, 51, 204), np.uint8)
+    found = measured_colours([dark, light])  # a quarter of the pixels is dark
+    assert found.mean == pytest.approx((0.75, 0.2, 0.7))
+    assert found.std == pytest.approx((np.sqrt(0.75 * 0.25), 0, 0.4 * np.sqrt(0.75 * 0.25)), abs=1e-9)

@@ -8,24 +8,21 @@ import numpy as np
 import pytest
 import torch
 
+from histoloop.inference.features import CELL_PX, Features, decode, probability
+from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
+from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
 from histoloop.training.features import (
-    CELL_PX,
     VIEWS,
-    Features,
     FeatureTile,
     collate_features,
-    decode,
-    extract,
-    probability,
     view_of,
 )
-from histoloop.training.outputs import look_at
 from histoloop.training.samples import TrainingTile
 
 CPU = torch.device("cpu")
-COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+COLOURS = Colours((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +42,8 @@ def tile(height: int = 70, width: int = 100, seed: int = 0) -> TrainingTile:
 
 def test_the_decoder_on_kept_features_gives_what_the_whole_network_gives(network: Hybrid) -> None:
     one = tile()
-    whole = look_at(network, one, device=CPU, **COLOURS)
-    features = extract(network, one, device=CPU, **COLOURS)
+    whole = Model(network, COLOURS, CPU).predict_tile(one.pixels)
+    features = Model(network, COLOURS, CPU).features(one.pixels)
     assert network.decoder is not None
     kept = probability(decode(network.decoder, features, device=CPU))
     assert kept.shape == (70, 100)
@@ -55,7 +52,7 @@ def test_the_decoder_on_kept_features_gives_what_the_whole_network_gives(network
 
 
 def test_features_go_through_a_file_of_tensors_unchanged(network: Hybrid) -> None:
-    features = extract(network, tile(), device=CPU, **COLOURS)
+    features = Model(network, COLOURS, CPU).features(tile().pixels)
     again = Features.of_tensors(features.as_tensors())
     assert (again.height, again.width) == (70, 100)
     assert all(torch.equal(one, other) for one, other in zip(features.stages, again.stages, strict=True))
@@ -63,7 +60,7 @@ def test_features_go_through_a_file_of_tensors_unchanged(network: Hybrid) -> Non
 
 
 def test_pooled_features_are_means_over_the_cells_that_the_tile_reaches_into(network: Hybrid) -> None:
-    features = extract(network, tile(), device=CPU, **COLOURS)
+    features = Model(network, COLOURS, CPU).features(tile().pixels)
     planes = features.stages[-1].float()
     assert planes.shape[-2:] == (3, 4)
     np.testing.assert_allclose(features.embedding, planes.mean(dim=(1, 2)), rtol=1e-5)
@@ -95,7 +92,7 @@ def test_stain_varies_with_the_view_and_the_seed_alone() -> None:
 
 def test_a_crop_takes_mask_and_features_of_the_same_place(network: Hybrid) -> None:
     one = tile(96, 160)
-    features = extract(network, one, device=CPU, **COLOURS)
+    features = Model(network, COLOURS, CPU).features(one.pixels)
     batch = collate_features([FeatureTile(features, one.mask)], crop_px=64, generator=torch.Generator().manual_seed(1))
     assert batch.masks_BHW.shape == (1, 64, 64)
     assert batch.valid_BHW.all()
@@ -113,7 +110,7 @@ def test_a_crop_takes_mask_and_features_of_the_same_place(network: Hybrid) -> No
 
 def test_a_tile_smaller_than_the_crop_is_padded_and_the_padding_is_not_valid(network: Hybrid) -> None:
     one = tile(40, 50)
-    batch = collate_features([FeatureTile(extract(network, one, device=CPU, **COLOURS), one.mask)], crop_px=96)
+    batch = collate_features([FeatureTile(Model(network, COLOURS, CPU).features(one.pixels), one.mask)], crop_px=96)
     assert batch.valid_BHW.sum() == 40 * 50
     assert not batch.masks_BHW[~batch.valid_BHW].any()
 
@@ -122,11 +119,11 @@ def test_a_tile_smaller_than_the_crop_is_padded_and_the_padding_is_not_valid(net
 def test_crops_that_are_not_whole_cells_are_refused(network: Hybrid, crop_px: int) -> None:
     one = tile()
     with pytest.raises(ValueError, match="multiple of 32"):
-        collate_features([FeatureTile(extract(network, one, device=CPU, **COLOURS), one.mask)], crop_px=crop_px)
+        collate_features([FeatureTile(Model(network, COLOURS, CPU).features(one.pixels), one.mask)], crop_px=crop_px)
 
 
 def test_dropout_changes_the_decoder_but_not_its_batch_norms(network: Hybrid) -> None:
-    features = extract(network, tile(), device=CPU, **COLOURS)
+    features = Model(network, COLOURS, CPU).features(tile().pixels)
     decoder = network.decoder
     assert decoder is not None
     before = {name: tensor.clone() for name, tensor in decoder.state_dict().items()}

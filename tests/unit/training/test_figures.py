@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,13 +13,16 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from histoloop.training.figures import (
     MaskCounts,
+    MaskFigures,
     MaskTally,
     count_mask,
     label_figures,
-    mask_figures,
     multi_label_figures,
 )
 from histoloop.training.metrics import dice, mean_dice, pooled_dice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # oracle dice_per_image_vs_pooled
 PREDICTED = np.array([[[1, 1, 0], [0, 1, 0], [0, 0, 0]], [[1, 1, 1], [1, 1, 1], [1, 1, 1]]], bool)
@@ -32,6 +36,13 @@ pairs_of_classes = st.lists(
     max_size=4,
 )
 Pairs = list[tuple[np.ndarray, np.ndarray]]
+
+
+def mask_figures(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> MaskFigures:
+    tally = MaskTally()
+    for predicted, truth in pairs:
+        tally.add(predicted, truth)
+    return tally.figures()
 
 
 def test_f1_is_averaged_over_tiles_and_dice_pooled_over_pixels() -> None:

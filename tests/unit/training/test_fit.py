@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from histoloop.errors import DataError, RecipeError
+from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
+from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import ClassifySettings, classify, train_classifier
 from histoloop.training.loop import FitResult, LoopSettings
-from histoloop.training.outputs import look_at
 from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import SegmentSettings, train_decoder
 from histoloop.training.teacher import ConsistencySettings
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CPU = torch.device("cpu")
-COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+COLOURS = Colours((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 GENTLE = AugmentSettings(scale_min=1, scale_max=1, stain=0.02, brightness=0.02)
 
 
@@ -53,8 +54,8 @@ def classifier_trained(steps: list[Progress] | None = None) -> tuple[Hybrid, Fit
     hybrid = network()
     loop = LoopSettings(epochs=4, batch_size=8, learning_rate=2e-3)
     work = train_classifier(
-        hybrid, training=tiles(32, 0), validation=tiles(8, 1), settings=ClassifySettings(loop=loop),
-        augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+        Model(hybrid, COLOURS, CPU), training=tiles(32, 0), validation=tiles(8, 1),
+        settings=ClassifySettings(loop=loop), augmentation=GENTLE, seed=0,
     )  # fmt: skip
     return hybrid, finish(work, steps.append if steps is not None else None)
 
@@ -69,12 +70,12 @@ def test_the_classifier_learns_labels_and_the_decoder_masks() -> None:
     settings = SegmentSettings(loop=loop, loss="bce+dice")
     finish(
         train_decoder(
-            hybrid, training=tiles(32, 0), validation=tiles(8, 1), settings=settings,
-            augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+            Model(hybrid, COLOURS, CPU), training=tiles(32, 0), validation=tiles(8, 1), settings=settings,
+            augmentation=GENTLE, seed=0,
         )
     )  # fmt: skip
     fresh = tiles(1, 7)[0]
-    found = look_at(hybrid, fresh, device=CPU, **COLOURS).foreground() > 0.5
+    found = Model(hybrid, COLOURS, CPU).predict_tile(fresh.pixels).foreground() > 0.5
     assert fresh.mask is not None
     overlap = 2 * (found & fresh.mask).sum() / (found.sum() + fresh.mask.sum())
     assert overlap > 0.8
@@ -91,8 +92,8 @@ def test_training_the_decoder_leaves_the_classifier_as_it_was() -> None:
     settings = SegmentSettings(loop=LoopSettings(epochs=1, batch_size=4))
     finish(
         train_decoder(
-            hybrid, training=tiles(4, 0), validation=[], settings=settings,
-            augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+            Model(hybrid, COLOURS, CPU), training=tiles(4, 0), validation=[], settings=settings,
+            augmentation=GENTLE, seed=0,
         )
     )  # fmt: skip
     after = hybrid.classifier.state_dict()
@@ -106,8 +107,8 @@ def test_a_loss_that_is_not_a_number_stops_with_advice() -> None:
     with pytest.raises(RecipeError, match="learning_rate"):
         finish(
             train_classifier(
-                hybrid, training=tiles(4, 0), validation=[], settings=settings,
-                augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+                Model(hybrid, COLOURS, CPU), training=tiles(4, 0), validation=[], settings=settings,
+                augmentation=GENTLE, seed=0,
             )
         )  # fmt: skip
 
@@ -117,18 +118,18 @@ def test_tiles_without_masks_cannot_train_a_decoder() -> None:
     with pytest.raises(ValueError, match="bare tile"):
         finish(
             train_decoder(
-                network(), training=[bare], validation=[], settings=SegmentSettings(),
-                augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+                Model(network(), COLOURS, CPU), training=[bare], validation=[], settings=SegmentSettings(),
+                augmentation=GENTLE, seed=0,
             )
         )  # fmt: skip
 
 
 def test_scores_do_not_depend_on_batch_mates() -> None:
-    hybrid = network().eval()
+    model = Model(network().eval(), COLOURS, CPU)
     some = tiles(3, 0)
     with torch.inference_mode():
-        together = classify(hybrid, some, device=CPU, **COLOURS)
-        alone = classify(hybrid, some[1:2], device=CPU, **COLOURS)
+        together = classify(model, some)
+        alone = classify(model, some[1:2])
     torch.testing.assert_close(together[1:2], alone)
 
 
@@ -143,8 +144,8 @@ def decoder_work(consistency: ConsistencySettings, *, freeze: bool = True, epoch
     loop = LoopSettings(epochs=epochs, batch_size=4)
     settings = SegmentSettings(loop=loop, freeze=freeze, keep="last", consistency=consistency)
     return train_decoder(
-        network(), training=tiles(8, 0), validation=[], settings=settings,
-        augmentation=GENTLE, device=CPU, seed=0, **COLOURS, **more,
+        Model(network(), COLOURS, CPU), training=tiles(8, 0), validation=[], settings=settings,
+        augmentation=GENTLE, seed=0, **more,
     )  # fmt: skip
 
 
@@ -209,8 +210,8 @@ def test_tiles_with_several_labels_are_learned_and_none_is_left_out() -> None:
     loop = LoopSettings(epochs=8, batch_size=8, learning_rate=2e-3)
     result = finish(
         train_classifier(
-            made, training=tiles_of_several(48, 0), validation=tiles_of_several(12, 1),
-            settings=ClassifySettings(scores="sigmoid", loop=loop), augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+            Model(made, COLOURS, CPU), training=tiles_of_several(48, 0), validation=tiles_of_several(12, 1),
+            settings=ClassifySettings(scores="sigmoid", loop=loop), augmentation=GENTLE, seed=0,
         )
     )  # fmt: skip
     assert result.figures["mean_average_precision"] > 0.95
@@ -218,7 +219,7 @@ def test_tiles_with_several_labels_are_learned_and_none_is_left_out() -> None:
     assert "balanced_accuracy" not in result.figures
     best = max(figures["mean_average_precision"] for figures in result.history)
     assert result.figures["mean_average_precision"] == best
-    found = [set(look_at(made, tile, device=CPU, **COLOURS).labels) for tile in tiles_of_several(9, 2)]
+    found = [set(Model(made, COLOURS, CPU).predict_tile(tile.pixels).labels) for tile in tiles_of_several(9, 2)]
     assert {0, 1} in found
 
 
@@ -226,7 +227,7 @@ def test_a_softmax_refuses_tiles_with_several_labels() -> None:
     with pytest.raises(DataError, match="sigmoid"):
         finish(
             train_classifier(
-                network(), training=tiles_of_several(3, 0), validation=[], settings=ClassifySettings(),
-                augmentation=GENTLE, device=CPU, seed=0, **COLOURS,
+                Model(network(), COLOURS, CPU), training=tiles_of_several(3, 0), validation=[],
+                settings=ClassifySettings(), augmentation=GENTLE, seed=0,
             )
         )  # fmt: skip

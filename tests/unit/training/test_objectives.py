@@ -12,10 +12,12 @@ import torch
 from torch.nn import functional
 
 from histoloop.errors import DataError
+from histoloop.inference.model import Model
 from histoloop.losses import jia
-from histoloop.losses.size import map_entropy, predicted_sizes, upsampled_log_probabilities
+from histoloop.losses.size import map_entropy, mean_probabilities, upsampled_log_probabilities
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
+from histoloop.networks.colours import Colours
 from histoloop.networks.minmax import MinMax
 from histoloop.training.adversarial import AdversarialSettings
 from histoloop.training.objectives import (
@@ -26,7 +28,6 @@ from histoloop.training.objectives import (
     check_labels,
     label_loss,
 )
-from histoloop.training.outputs import normalise
 from histoloop.training.samples import Batch, TrainingTile, collate
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from histoloop.networks.network import SlideNetwork
 
-COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+COLOURS = Colours((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 KINDS = ["labels", "sigmoid", "min-max", "adaptive", "kl", "l2", "jia"]
 
 
@@ -55,7 +56,7 @@ def network(kind: str = "labels", *, stride: int = 32) -> SlideNetwork:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        made.look(torch.randn(4, 3, 64, 64))
+        made.forward_classifier(torch.randn(4, 3, 64, 64))
     return made
 
 
@@ -69,7 +70,7 @@ def objective_of(kind: str, made: SlideNetwork, **changes: object) -> Objective:
         "l2": ObjectiveSettings("sizes", sizes=SizeSettings(loss="l2")),
         "jia": ObjectiveSettings("sizes", scores="sigmoid", sizes=SizeSettings(loss="jia")),
     }[kind]
-    return Objective(made, replace(settings, **changes), **COLOURS)  # type: ignore[arg-type]
+    return Objective(Model(made, COLOURS, torch.device("cpu")), replace(settings, **changes))  # type: ignore[arg-type]
 
 
 def tile(number: int, *, masked: bool = True, size: float | None = None, side: int = 64) -> TrainingTile:
@@ -119,7 +120,7 @@ def test_only_the_adaptive_loss_learns_something_of_its_own() -> None:
 
 def test_labels_are_taught_by_cross_entropy_with_smoothing_where_it_is_asked_for() -> None:
     made, batch = network().eval(), batch_of()
-    scores_BC = made.look(normalise(batch.tiles_BCHW, **COLOURS))[0].detach()
+    scores_BC = made.forward_classifier(COLOURS.normalise(batch.tiles_BCHW))[0].detach()
     for smoothing in (0.0, 0.1):
         expected = functional.cross_entropy(scores_BC, batch.labels_B, label_smoothing=smoothing)
         assert loss_of(objective_of("labels", made, label_smoothing=smoothing), batch) == pytest.approx(float(expected))
@@ -127,7 +128,7 @@ def test_labels_are_taught_by_cross_entropy_with_smoothing_where_it_is_asked_for
 
 def test_each_label_against_the_rest_is_binary_cross_entropy() -> None:
     made, batch = network().eval(), batch_of()
-    scores_BC = made.look(normalise(batch.tiles_BCHW, **COLOURS))[0].detach()
+    scores_BC = made.forward_classifier(COLOURS.normalise(batch.tiles_BCHW))[0].detach()
     truth = torch.eye(2)[batch.labels_B]
     expected = -(truth * scores_BC.sigmoid().log() + (1 - truth) * (1 - scores_BC.sigmoid()).log()).mean()
     assert loss_of(objective_of("sigmoid", made), batch) == pytest.approx(float(expected), rel=1e-5)
@@ -136,7 +137,7 @@ def test_each_label_against_the_rest_is_binary_cross_entropy() -> None:
 def test_all_labels_of_a_tile_are_taught() -> None:
     made = network().eval()
     batch = batch_of(replace(tile(0), other_labels=(1,)), tile(1), replace(tile(2), label=None))
-    scores_BC = made.look(normalise(batch.tiles_BCHW, **COLOURS))[0].detach()
+    scores_BC = made.forward_classifier(COLOURS.normalise(batch.tiles_BCHW))[0].detach()
     expected = -(
         scores_BC[0].sigmoid().log().sum() + (-scores_BC[1, 0]).sigmoid().log() + scores_BC[1, 1].sigmoid().log()
     )
@@ -174,19 +175,20 @@ def test_an_objective_of_one_label_refuses_tiles_with_several(settings: Objectiv
 
 def test_sizes_are_taught_by_eq_4_13() -> None:
     made, batch = network("l2", stride=16).eval(), batch_of(tile(0), tile(1, size=0.7))
-    scores_BC, maps_BKHW = (found.detach() for found in made.look(normalise(batch.tiles_BCHW, **COLOURS)))
-    found_BK = predicted_sizes(maps_BKHW, size=(64, 64))
+    scores_BC, maps_BKHW = (found.detach() for found in made.forward_classifier(COLOURS.normalise(batch.tiles_BCHW)))
+    log_BKHW = upsampled_log_probabilities(maps_BKHW, size=(64, 64))
+    found_BK = mean_probabilities(log_BKHW)
     wanted_BK = torch.tensor([[0.25, 0.0, 0.75], [0.0, 0.7, 0.3]])  # a quarter by its mask, 0.7 as given
     l_c = functional.cross_entropy(scores_BC, batch.labels_B)
     l_s = ((found_BK - wanted_BK) ** 2).sum(dim=1).mean()
-    l_e = map_entropy(upsampled_log_probabilities(maps_BKHW, size=(64, 64))).mean()
+    l_e = map_entropy(log_BKHW).mean()
     expected = (l_c + 10 * l_s + 0.1 * l_e) / 11.1
     assert loss_of(objective_of("l2", made), batch) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_jia_is_taught_by_eq_4_2_and_4_3() -> None:
     made, batch = network("jia").eval(), batch_of(tile(0), tile(1, size=0.1))
-    maps_BCHW = made.look(normalise(batch.tiles_BCHW, **COLOURS))[1].detach()
+    maps_BCHW = made.forward_classifier(COLOURS.normalise(batch.tiles_BCHW))[1].detach()
     l_c = jia.classification(maps_BCHW, batch.labels_B).mean()
     l_s = jia.oversize_penalty(maps_BCHW, batch.labels_B, torch.tensor([0.25, 0.1])).mean()
     assert loss_of(objective_of("jia", made), batch) == pytest.approx(float(l_c + 10 * l_s), rel=1e-5)
@@ -260,7 +262,7 @@ def test_adversarial_training_is_of_other_tiles(kind: str, monkeypatch: pytest.M
     made, batch = network(kind).eval(), batch_of(tile(0))
     head = made.classifier.convolution if isinstance(made, MinMax) else made.classifier.head
     with torch.no_grad():
-        scores_C = made.look(normalise(batch.tiles_BCHW, **COLOURS))[0][0]
+        scores_C = made.forward_classifier(COLOURS.normalise(batch.tiles_BCHW))[0][0]
         head.bias[0] += scores_C[1] - scores_C[0] + 0.01  # what is not quite sure is easily broken
     made.train()
     seen: list[torch.Tensor] = []

@@ -10,6 +10,7 @@ import torch
 
 from histoloop.errors import DataError
 from histoloop.networks.backbones import Backbone, build_backbone
+from histoloop.networks.colours import Colours
 from histoloop.progress import Progress, finish
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.loop import FitResult, LoopSettings
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from histoloop.progress import Work
 
 CPU = torch.device("cpu")
-COLOURS = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+COLOURS = Colours((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
 
 def tiles(count: int) -> list[np.ndarray]:
@@ -60,7 +61,7 @@ def pretrained(
 ) -> FitResult:
     return finish(
         pretrain(
-            of or backbone(), tiles(count), settings=settings or quick(), device=CPU, seed=0, **COLOURS, **given
+            of or backbone(), tiles(count), settings=settings or quick(), device=CPU, seed=0, colours=COLOURS, **given
         )
     )  # fmt: skip
 
@@ -94,7 +95,7 @@ def test_a_stopped_pretraining_ends_as_if_it_had_never_stopped(tmp_path: Path, m
     def work() -> Work[FitResult]:
         checkpoint = Checkpoint(state, "this one")
         return pretrain(
-            backbone(), tiles(16), settings=quick(epochs=3), device=CPU, seed=0, checkpoint=checkpoint, **COLOURS
+            backbone(), tiles(16), settings=quick(epochs=3), device=CPU, seed=0, checkpoint=checkpoint, colours=COLOURS
         )
 
     whole = pretrained(settings=quick(epochs=3))

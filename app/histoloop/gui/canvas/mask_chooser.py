@@ -55,7 +55,7 @@ THRESHOLD_TIP = mark(
 
 
 class MaskChooser(QWidget):
-    """Shows the choice of a source and changes it; `model_chosen` tells models that the user picked.
+    """Shows the choice of a source and changes it; `model_chosen` emits models that the user picked.
 
     In a column for a panel, or across two rows above a canvas.
     """
@@ -193,8 +193,8 @@ class _Choice(NarrowBox):
         self.setCurrentIndex(index)
         hint = self._hint(index) if index >= 0 else ""
         chosen = self.currentText()
-        said = tr("{purpose}: {chosen}.\n{hint}", purpose=self._tip, chosen=chosen, hint=hint) if hint else self._tip
-        self.setToolTip(said)
+        tip = tr("{purpose}: {chosen}.\n{hint}", purpose=self._tip, chosen=chosen, hint=hint) if hint else self._tip
+        self.setToolTip(tip)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave it to what scrolls: a model chosen by accident would be predicted with."""

@@ -1,4 +1,4 @@
-"""What draws the masks on one canvas: holds the choice, tells each change of it."""
+"""What draws the masks on one canvas: holds the choice, emits each change of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class MaskSource(QObject):
     """A model, a drawing, a label and a threshold.
 
-    It follows the model that is shown by default until another one is chosen. Each model keeps its drawing (told by
+    It follows the model that is shown by default until another one is chosen. Each model keeps its drawing (emitted by
     `drawing_chosen`, for the project) and each drawing its threshold (for the session only: masks that are exported
     are cut at the model's own).
     """

@@ -56,7 +56,7 @@ class ClassStyle:
 class OverlayStyle:
     """How masks and maps lie over the slide; opacities in [0, 1].
 
-    `drawing` (a name of localisation/methods.py) and `label` say what draws the foreground; a drawing that the
+    `drawing` (a name of localisation/methods.py) and `label` choose what draws the foreground; a drawing that the model
     does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
     such.
     """

@@ -27,12 +27,14 @@ from histoloop.annotations.records import ClassScheme, Mask, Patch, rgb
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
 from histoloop.gui.canvas.rendering import OverlayStyle, SlideScene, View
-from histoloop.gui.work.background import LatestWorker
+from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from PySide6.QtGui import QCloseEvent, QKeyEvent
+
+    from histoloop.gui.work.failure import Failure
 
 OVERVIEW_PX = 1024
 MARGIN = 0.3
@@ -83,9 +85,7 @@ class SlideViewer(QWidget):
         self._model.scene.camera.events.center.connect(self._on_camera)
         self._model.mouse_drag_callbacks.append(self._on_mouse)
         self._overlay = CanvasOverlay(self._canvas)
-        self._worker = LatestWorker(self)
-        self._worker.done.connect(self._on_rendered)
-        self._worker.failed.connect(lambda _topic, message: self.render_failed.emit(message))
+        self._worker = Worker(self)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._request_detail)
         self._scene: SlideScene | None = None
@@ -118,7 +118,12 @@ class SlideViewer(QWidget):
         if scene is None:
             self._overlay.update()
             return
-        self._worker.request("overview", functools.partial(_overview, scene))
+        self._worker.request(
+            functools.partial(scene.overview, OVERVIEW_PX),
+            on_done=functools.partial(self._show_overview, scene),
+            on_failed=self._on_render_failed,
+            topic="overview",
+        )
         self.fit()
         self._on_camera()
 
@@ -132,12 +137,17 @@ class SlideViewer(QWidget):
         self._shown = None
         self._overlay.mpp = None if scene is None else scene.slide.mpp
         if before is not None:
-            self._worker.request(f"close {id(before)}", before.close)
+            self._worker.request(before.close)
 
     def refresh(self) -> None:
         """Render what is visible again."""
         self._shown = None
         self._request_detail()
+
+    @property
+    def overlay_style(self) -> OverlayStyle:
+        """How masks and maps are laid over, while no region is painted."""
+        return self._style
 
     def set_style(self, style: OverlayStyle) -> None:
         """Change how masks and maps are laid over; nothing is predicted again."""
@@ -204,7 +214,7 @@ class SlideViewer(QWidget):
     # --- queries ----------------------------------------------------------------------------------------------------
 
     def show_queries(self, boxes: Sequence[QueryBox]) -> None:
-        """Outline queried regions; a click into one is told by `query_clicked`."""
+        """Outline queried regions; a click into one emits `query_clicked`."""
         self._overlay.boxes = tuple(boxes)
         self._overlay.update()
 
@@ -232,7 +242,7 @@ class SlideViewer(QWidget):
         self.refresh()
 
     def end_annotation(self) -> None:
-        """Leave the region; what was painted was told by `patch_painted`."""
+        """Leave the region; what was painted was emitted by `patch_painted`."""
         if self._region is None:
             return
         self.set_tool("pan")
@@ -299,11 +309,11 @@ class SlideViewer(QWidget):
         self.patch_painted.emit(patch)
 
     def _on_paint(self, _event: object) -> None:
-        # napari tells of a stroke before it has written its last pixels in some tools: look after it is done.
+        # napari reports a stroke before it has written its last pixels in some tools: look after it is done.
         QTimer.singleShot(0, self._commit)
 
     def _commit(self) -> None:
-        """Tell of what changed since the last time."""
+        """Emit what changed since the last time."""
         if self._region is None or self._saved_mask is None:
             return
         after = difference_patch(self._saved_mask, np.asarray(self._labels.data))
@@ -341,18 +351,20 @@ class SlideViewer(QWidget):
             return
         margin = math.ceil(MARGIN * max(visible.width, visible.height))
         wanted = visible.grown(margin).intersection(self._scene.slide.extent) or visible
-        self._worker.request("detail", functools.partial(_detail, self._scene, wanted, downsample, style))
+        self._worker.request(
+            functools.partial(_detail, self._scene, wanted, downsample, style),
+            on_done=self._show_detail,
+            on_failed=self._on_render_failed,
+            topic="detail",
+        )
 
-    def _on_rendered(self, topic: str, result: object) -> None:
-        if topic == "overview" and isinstance(result, _Overview):
-            self._show_overview(result)
-        elif topic == "detail" and isinstance(result, _Detail):
-            self._show_detail(result)
-
-    def _show_overview(self, result: _Overview) -> None:
-        if result.scene is self._scene:
-            _place(self._overview, result.view)
+    def _show_overview(self, scene: SlideScene, view: View) -> None:
+        if scene is self._scene:
+            _place(self._overview, view)
             self._overview.visible = self._shown is None
+
+    def _on_render_failed(self, failure: Failure) -> None:
+        self.render_failed.emit(str(failure))
 
     def _show_detail(self, result: _Detail) -> None:
         if result.scene is not self._scene or result.style != self._effective_style():
@@ -462,20 +474,10 @@ class SlideViewer(QWidget):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Overview:
-    scene: SlideScene
-    view: View
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Detail:
     scene: SlideScene
     view: View
     style: OverlayStyle
-
-
-def _overview(scene: SlideScene) -> _Overview:
-    return _Overview(scene, scene.overview(OVERVIEW_PX))
 
 
 def _detail(scene: SlideScene, region: Region, downsample: float, style: OverlayStyle) -> _Detail:

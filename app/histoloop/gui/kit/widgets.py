@@ -92,7 +92,7 @@ def action_button(action: QAction, *, text: str = "", primary: bool = False, ico
 
 
 class Switch(QWidget):
-    """Buttons beside each other of which at most one is down; `chosen` tells which one the user pressed."""
+    """Buttons beside each other of which at most one is down; `chosen` emits the one the user pressed."""
 
     chosen = Signal(int)
 
@@ -140,7 +140,7 @@ class Fold(QWidget):
         self._on_toggled(False)
 
     def set_title(self, title: str) -> None:
-        """What the fold says of its content."""
+        """The text of the head."""
         self.head.setText(title)
 
     def _on_toggled(self, on: bool) -> None:

@@ -35,9 +35,9 @@ TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
 
 
 class AnnotationPanel(Panel):
-    """Tells brush, class, label and size as the user chooses them; the buttons are the actions of the menu.
+    """Emits brush, class, label and size as the user chooses them; the buttons are the actions of the menu.
 
-    `assessed` tells the label (None: not said) and the size (0..1, None: not said) as they are after a change.
+    `assessed` is emitted with the label and the size (0..1) as they are after a change; None: not given.
     """
 
     brush_changed = Signal(int)
@@ -66,13 +66,13 @@ class AnnotationPanel(Panel):
         leave_wheel_to_panel(self.diagnosis)
         self.question = label(wrap=True)
         self.size_picker = SizePicker()
-        self.size_picker.said.connect(self._on_assessed)
+        self.size_picker.size_chosen.connect(self._on_assessed)
         self.saved = label(role="good")
         self.undo = action_button(actions["undo"])
         self.redo = action_button(actions["redo"])
         self.clear = action_button(actions["clear_region"], text=tr("Clear"))
         self.finish = action_button(actions["finish"], text=tr("Done"), primary=True)
-        self.save_said = action_button(actions["save_said"])
+        self.save_without_mask = action_button(actions["save_without_mask"])
         self.accept = action_button(actions["accept"])
         self.skip = action_button(actions["skip"])
         self.cannot_tell = action_button(actions["cannot_tell"])
@@ -81,7 +81,7 @@ class AnnotationPanel(Panel):
         self._on_brush(self.brush.value())
 
     def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int) -> None:
-        """Show the classes of a project and take one (a mask value) to paint with; nothing is said yet."""
+        """Show the classes of a project and take one (a mask value) to paint with; label and size are not given yet."""
         self.title.setText(title)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
@@ -98,17 +98,17 @@ class AnnotationPanel(Panel):
         for name in scheme.label_names:
             self.diagnosis.addItem(spoken_class(name), name)
         self.diagnosis.blockSignals(False)
-        self.show_said(None, None)
+        self.show_assessment(None, None)
         self.show_painted(None)
         self.choose_class(value)
 
-    def said(self) -> tuple[str | None, float | None]:
+    def assessment(self) -> tuple[str | None, float | None]:
         """Label and size (0..1) that the user gave the region."""
         name = self.diagnosis.currentData()
         return None if name is None else str(name), self.size_picker.value
 
-    def show_said(self, name: str | None, size: float | None) -> None:
-        """Show a label and a size, without telling them."""
+    def show_assessment(self, name: str | None, size: float | None) -> None:
+        """Show a label and a size, without emitting them."""
         self.diagnosis.blockSignals(True)
         self.diagnosis.setCurrentIndex(max(0, self.diagnosis.findData(name)))
         self.diagnosis.blockSignals(False)
@@ -119,7 +119,7 @@ class AnnotationPanel(Panel):
         self.size_picker.set_painted(share)
 
     def next_label(self) -> None:
-        """Take the label after the one said; 'not said' comes after the last."""
+        """Take the label after the one given; none comes after the last."""
         self.diagnosis.setCurrentIndex((self.diagnosis.currentIndex() + 1) % max(1, self.diagnosis.count()))
 
     def commit(self) -> None:
@@ -147,7 +147,7 @@ class AnnotationPanel(Panel):
         self.saved.setText(tr("Saved") if saved else tr("Saving…"))
 
     def _on_assessed(self) -> None:
-        self.assessed.emit(*self.said())
+        self.assessed.emit(*self.assessment())
 
     def _on_brush(self, size: int) -> None:
         self.brush_text.setText(tr("{pixels} px", pixels=size))
@@ -184,7 +184,7 @@ class AnnotationPanel(Panel):
         column.addWidget(self.size_picker)
         column.addWidget(line())
         column.addWidget(self.finish)
-        column.addWidget(self.save_said)
+        column.addWidget(self.save_without_mask)
         column.addLayout(row(self.accept, self.leave))
         column.addLayout(row(self.skip, self.cannot_tell))
         column.addStretch(1)

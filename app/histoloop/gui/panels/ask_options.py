@@ -10,7 +10,6 @@ from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
 from histoloop.acquisition.strategies import STRATEGIES
-from histoloop.gui.kit.actions import spec_of
 from histoloop.gui.kit.widgets import Fold, NarrowBox, button, label, row
 from histoloop.language import mark, tr
 from histoloop.workflows.contents.candidates import LARGEST_MAP_PX, REGION_MAP_PX, SMALLEST_MAP_PX
@@ -58,12 +57,12 @@ class HowToAsk:
 
 
 class AskOptions(QWidget):
-    """Shows and tells how to ask; `ask_asked` when the user wants to be asked now."""
+    """Shows and emits how to ask; `ask_asked` when the user wants to be asked now."""
 
     changed = Signal(object)
     ask_asked = Signal(str, int)
 
-    def __init__(self) -> None:
+    def __init__(self, *, ask_tip: str) -> None:
         super().__init__()
         self._ready = False
         self.strategy = NarrowBox()
@@ -92,7 +91,7 @@ class AskOptions(QWidget):
         )
         self.share.setToolTip(f"<p>{why}</p>")
         self.more = Fold(_two_rows((tr("Region size"), self.side), (tr("Of these at random"), self.share)))
-        self.ask = button(tr("Ask me"), primary=True, tip=spec_of("ask").full_tip)
+        self.ask = button(tr("Ask me"), primary=True, tip=ask_tip)
         self.ask.clicked.connect(self.ask_now)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -120,7 +119,7 @@ class AskOptions(QWidget):
         )
 
     def take(self, how: HowToAsk) -> None:
-        """Show what was chosen before, without telling."""
+        """Show what was chosen before, without emitting."""
         blockers = [QSignalBlocker(box) for box in (self.strategy, self.count, self.side, self.share)]
         self.strategy.setCurrentIndex(self.strategy.findData(how.strategy))
         self.count.setValue(how.count)
@@ -194,10 +193,10 @@ def _advice_text(advised: Advised, chosen: str, *, explained: bool) -> str:
         return f'{escape(advised.text)} <a href="why">{tr("Less")}</a>'
     share = _percent(advised.share)
     if chosen == advised.strategy:
-        said = tr("The papers would too, with {share} annotated.", share=share)
+        text = tr("The papers would too, with {share} annotated.", share=share)
     else:
-        said = tr(ADVICE[advised.strategy], share=share)
-    return f'{escape(said)} <a href="why">{tr("Why?")}</a>'
+        text = tr(ADVICE[advised.strategy], share=share)
+    return f'{escape(text)} <a href="why">{tr("Why?")}</a>'
 
 
 def _percent(share: float) -> str:

@@ -27,7 +27,7 @@ class TimeLeft:
         self._from = 0.0
 
     def after(self, step: Progress, now: float) -> float | None:
-        """Seconds left after a step at `now` (seconds); None while nothing can be said."""
+        """Seconds left after a step at `now` (seconds); None while that is not known."""
         if step.stage != self._stage or step.fraction < self._from:
             self._stage, self._began, self._from = step.stage, now, step.fraction
         done, spent = step.fraction - self._from, now - self._began

@@ -31,7 +31,7 @@ EVIDENCE = (
 
 
 class OverlayPanel(Panel):
-    """Holds the style that the user chose and tells each change of it."""
+    """Holds the style that the user chose and emits each change of it."""
 
     style_changed = Signal(object)
 
@@ -113,18 +113,18 @@ class OverlayPanel(Panel):
         self._change()
 
     def _show_note(self) -> None:
-        """Say when the screen shows other masks than those that are exported, asked about and painted on."""
+        """Report when the screen shows other masks than those that are exported, asked about and painted on."""
         choice = self._source.choice
         in_use = next((model for model in self._source.models if model.status is ModelStatus.CURRENT), None)
         other = choice is not None and in_use is not None and not (choice.is_own and choice.model.id == in_use.id)
         self.note.setVisible(other)
         if other and choice is not None and in_use is not None:
             used = in_words(own_choice(in_use))
-            said = tr("To look at only: questions, painting and export use {masks}.", masks=used)
+            note = tr("To look at only: questions, painting and export use {masks}.", masks=used)
             if not choice.is_own:
                 back = tr("Show the masks of {model} itself", model=choice.model.name)
-                said = f"{said} <a href='own'>{back}</a>"
-            self.note.setText(said)
+                note = f"{note} <a href='own'>{back}</a>"
+            self.note.setText(note)
 
     def _on_outlines(self, on: bool) -> None:
         classes = tuple(dataclasses.replace(style, filled=not on) for style in self._style.classes)

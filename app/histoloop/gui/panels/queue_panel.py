@@ -29,16 +29,16 @@ _ID = Qt.ItemDataRole.UserRole
 
 
 class QueuePanel(Panel):
-    """Tells what the user wants to be asked and which question is opened or skipped."""
+    """Emits what the user wants to be asked and which question is opened or skipped."""
 
     ask_asked = Signal(str, int)
     query_selected = Signal(int)
     query_opened = Signal(int)
     query_skipped = Signal(int)
 
-    def __init__(self) -> None:
+    def __init__(self, *, ask_tip: str) -> None:
         super().__init__()
-        self.options = AskOptions()
+        self.options = AskOptions(ask_tip=ask_tip)
         self.options.ask_asked.connect(self.ask_asked)
         self.class_filter = NarrowBox()
         self.class_filter.addItem(tr(ALL))

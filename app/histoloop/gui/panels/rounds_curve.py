@@ -49,7 +49,7 @@ class RoundsCurve(QWidget):
         self.setVisible(False)
 
     def show_rounds(self, rounds: Sequence[Measured]) -> None:
-        """Show the measured rounds, in their order; whether it is to be seen, is for the panel to say."""
+        """Show the measured rounds, in their order; whether it is to be seen, the panel decides."""
         gain = expected_gain(
             [one.dice for one in rounds],
             [one.annotations for one in rounds],

@@ -11,7 +11,7 @@ from histoloop.language import tr
 
 STEP_PERCENT = 5
 UNSAID = -1
-"""Value of the box while nothing was said."""
+"""Value of the box while no size was given."""
 
 _HANDLE_PX = 16
 _STATE_PX = 28
@@ -20,7 +20,7 @@ _STATE_PX = 28
 class SizePicker(QWidget):
     """Tells the size (0..1) that the user settles on, and None when it is taken back."""
 
-    said = Signal(object)
+    size_chosen = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class SizePicker(QWidget):
         self._painted: float | None = None
         self.slider.valueChanged.connect(lambda step: self._take(step * STEP_PERCENT / 100))
         self.slider.sliderPressed.connect(lambda: self._take(self.slider.value() * STEP_PERCENT / 100))
-        self.slider.sliderReleased.connect(self._tell)
+        self.slider.sliderReleased.connect(self._emit)
         self.box.valueChanged.connect(lambda percent: self._take(None if percent == UNSAID else percent / 100))
         self.take_back.clicked.connect(lambda: self._take(None))
         self.use_mask.clicked.connect(self.take_from_mask)
@@ -57,7 +57,7 @@ class SizePicker(QWidget):
 
     @property
     def value(self) -> float | None:
-        """What is said now."""
+        """The size given; None while there is none."""
         return self._value
 
     def set_value(self, value: float | None) -> None:
@@ -76,24 +76,24 @@ class SizePicker(QWidget):
             self._take(round(self._painted, 2))
 
     def step(self, *, more: bool) -> None:
-        """One step of 5 % more or less, from nothing said to 0 % or 5 %."""
+        """One step of 5 % more or less, from none to 0 % or 5 %."""
         self.box.stepBy(1 if more else -1)
 
     def commit(self) -> None:
         """Take a number that is being typed."""
         self.box.interpretText()
-        self._tell()
+        self._emit()
 
     def _take(self, value: float | None) -> None:
         self._value = value
         self._show()
         if not self.slider.isSliderDown():
-            self._tell()
+            self._emit()
 
-    def _tell(self) -> None:
+    def _emit(self) -> None:
         if self._value != self._told:
             self._told = self._value
-            self.said.emit(self._value)
+            self.size_chosen.emit(self._value)
 
     def _show(self) -> None:
         percent = UNSAID if self._value is None else round(100 * self._value)
@@ -139,7 +139,7 @@ class _PercentBox(QSpinBox):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
     def stepBy(self, steps: int) -> None:
-        """Steps of 5 % to multiples of 5; the first step says 5 % or 0 %."""
+        """Steps of 5 % to multiples of 5; the first step gives 5 % or 0 %."""
         before = max(0, self.value())
         whole = before // STEP_PERCENT if steps > 0 else -(-before // STEP_PERCENT)
         self.setValue(min(100, max(0, (whole + steps) * STEP_PERCENT)))
@@ -163,8 +163,8 @@ class _PercentBox(QSpinBox):
         super().keyPressEvent(event)
 
 
-def _set_unsaid(widget: QSlider, unsaid: bool) -> None:
-    if widget.property("unsaid") != unsaid:
-        widget.setProperty("unsaid", unsaid)
+def _set_unsaid(widget: QSlider, unset: bool) -> None:
+    if widget.property("unset") != unset:
+        widget.setProperty("unset", unset)
         widget.style().unpolish(widget)
         widget.style().polish(widget)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QCheckBox, QWidget
 
 from histoloop.gui.kit.widgets import Panel, action_button, button, label, row, set_role
-from histoloop.gui.panels.learn_options import LearnOptions
 from histoloop.gui.panels.rounds_curve import RoundsCurve
 from histoloop.gui.panels.training_curve import TrainingCurve
+from histoloop.gui.panels.training_options import TrainingOptions
 from histoloop.language import mark, tr, tr_plural
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class TrainingPanel(Panel):
-    """Shows what it is told; the buttons are the actions of the menu."""
+    """Shows what it is given; the buttons are the actions of the menu."""
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
-        self.options = LearnOptions()
+        self.options = TrainingOptions()
         self.retrain = action_button(actions["retrain"], primary=True)
         self.state = label(role="muted", wrap=True)
         self.curve = TrainingCurve()
@@ -48,14 +48,14 @@ class TrainingPanel(Panel):
         self._arrange()
 
     def show_lessons(self, lessons: Lessons, *, round_number: int) -> None:
-        """What there is to learn from in the chosen way, and what is held out to measure."""
-        way: LearnFrom = self.options.how().learn_from
+        """What there is to learn from with the chosen learning setup, and what is held out to measure."""
+        learn_from: LearnFrom = self.options.how().learn_from
         before = tr("Round {round} is done.", round=round_number) if round_number else ""
-        there = _there(lessons, way) if lessons.suffice(way) else tr(_WANTED[way])
-        self.state.setText(" ".join(filter(None, (before, there, _others(lessons, way)))))
+        there = _there(lessons, learn_from) if lessons.suffice(learn_from) else tr(_WANTED[learn_from])
+        self.state.setText(" ".join(filter(None, (before, there, _unused(lessons, learn_from)))))
 
     def show_estimate(self, text: str) -> None:
-        """How long a retraining in the chosen way may take; empty while none can begin."""
+        """How long a retraining with the chosen learning setup may take; empty while none can begin."""
         self.estimate.setVisible(bool(text) and not self._running)
         self.estimate.setText(tr("Takes {duration}.", duration=text))
 
@@ -104,18 +104,18 @@ _WANTED: Mapping[LearnFrom, str] = {
 }
 
 
-def _there(lessons: Lessons, way: LearnFrom) -> str:
+def _there(lessons: Lessons, learn_from: LearnFrom) -> str:
     held_out = lessons.held_out
     if not held_out:
-        return f"{_taught(lessons, way)}."
+        return f"{_learned_from(lessons, learn_from)}."
     measured = tr_plural("{count} held out to measure", "{count} held out to measure", held_out)
-    return f"{_taught(lessons, way)}, {measured}."
+    return f"{_learned_from(lessons, learn_from)}, {measured}."
 
 
-def _taught(lessons: Lessons, way: LearnFrom) -> str:
-    if way == "masks":
+def _learned_from(lessons: Lessons, learn_from: LearnFrom) -> str:
+    if learn_from == "masks":
         return tr_plural("{count} painted region to learn from", "{count} painted regions to learn from", lessons.masks)
-    if way == "sizes":
+    if learn_from == "sizes":
         return tr_plural(
             "{count} region of known size to learn from", "{count} regions of known size to learn from", lessons.sizes
         )
@@ -127,10 +127,10 @@ def _taught(lessons: Lessons, way: LearnFrom) -> str:
     )
 
 
-def _others(lessons: Lessons, way: LearnFrom) -> str:
-    """What the chosen way leaves unused."""
+def _unused(lessons: Lessons, learn_from: LearnFrom) -> str:
+    """What goes unused when this is learned from."""
     only_sized = lessons.sizes - lessons.masks
-    if way == "masks" and only_sized:
+    if learn_from == "masks" and only_sized:
         return tr_plural(
             "{count} region with a size alone: learn from sizes to use it.",
             "{count} regions with a size alone: learn from sizes to use them.",

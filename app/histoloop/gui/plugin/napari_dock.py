@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from histoloop.gui.kit.widgets import NarrowBox, button, label, row
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.plugin.napari_plugin import SLIDE
 from histoloop.gui.work import tasks
-from histoloop.gui.work.jobs import Job, JobRunner
+from histoloop.gui.work.jobs import Job, JobRunner, Outcome
 from histoloop.language import tr
 from histoloop.store.cards import list_models, load_card
 
@@ -41,7 +42,6 @@ class MaskDock(QWidget):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._asked: Any = None
         self._slides: list[Any] = []
         self.slide = NarrowBox()
         self.model = NarrowBox()
@@ -52,7 +52,7 @@ class MaskDock(QWidget):
         self.annotate = button(
             tr("Annotate and retrain in HistoLoop…"), tip=tr("Open the slide in HistoLoop's own window")
         )
-        self.said = label(wrap=True)
+        self.message = label(wrap=True)
         self.job_bar = JobBar()
         self.job_bar.bar.setFixedWidth(BAR_PX)
         self.job_bar.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # it may be cut off
@@ -62,7 +62,7 @@ class MaskDock(QWidget):
         form.addRow(tr("Model"), row(self.model, browse, stretch=0))
         column = QVBoxLayout(self)
         column.addLayout(form)
-        for widget in (self.predict, self.job_bar, self.said, self.annotate):
+        for widget in (self.predict, self.job_bar, self.message, self.annotate):
             column.addWidget(widget)
         column.addWidget(label(tr("Research use only. Not a diagnostic device."), role="muted", wrap=True))
         column.addStretch(1)
@@ -79,9 +79,7 @@ class MaskDock(QWidget):
         jobs = self.jobs
         jobs.started.connect(lambda job: self.job_bar.begin(job.title))
         jobs.progressed.connect(lambda _job, step: self.job_bar.show_step(step))
-        jobs.finished.connect(self._on_predicted)
-        jobs.failed.connect(lambda _job, message, advice: self.said.setText(f"{message} {advice}"))
-        jobs.cancelled.connect(lambda _job: self.said.setText(tr("Stopped.")))
+        jobs.ended.connect(self._on_ended)
         jobs.busy_changed.connect(self._on_busy_changed)
         self.job_bar.stop_asked.connect(self.job_bar.stopping)
         self.job_bar.stop_asked.connect(jobs.cancel)
@@ -94,7 +92,7 @@ class MaskDock(QWidget):
         self.slide.addItems([layer.name for layer in self._slides])
         if chosen in self._slides:
             self.slide.setCurrentIndex(self._slides.index(chosen))
-        self.said.setText("" if self._slides else tr("Open a whole slide first (File > Open)."))
+        self.message.setText("" if self._slides else tr("Open a whole slide first (File > Open)."))
         self._update()
 
     def _chosen(self) -> Any:
@@ -111,18 +109,24 @@ class MaskDock(QWidget):
             self.model.setCurrentIndex(self.model.count() - 1)
 
     def _predict(self) -> None:
-        self._asked = self._chosen()
-        about = self._asked.metadata[SLIDE]
+        slide = self._chosen()
+        about = slide.metadata[SLIDE]
         arguments = {"file": Path(about["path"]), "mpp": about["mpp"], "model": self.model.currentData()}
-        self.said.setText("")
+        self.message.setText("")
         self.jobs.submit(
-            Job("predict", tr("Predicting {slide}", slide=self._asked.name), tasks.predict_file, arguments)
+            Job(
+                tr("Predicting {slide}", slide=slide.name),
+                tasks.predict_file,
+                arguments,
+                on_done=functools.partial(self._on_predicted, slide),
+                on_failed=lambda failure: self.message.setText(str(failure)),
+            )
         )
 
     def _annotate(self) -> None:
         path = self._chosen().metadata[SLIDE]["path"]
         started, _process = QProcess.startDetached(sys.executable, ["-m", "histoloop", "open", path])
-        self.said.setText(
+        self.message.setText(
             tr("HistoLoop opens in a window of its own.") if started else tr("HistoLoop could not be started.")
         )
 
@@ -131,17 +135,20 @@ class MaskDock(QWidget):
             self.job_bar.end()
         self._update()
 
-    def _on_predicted(self, _job: Job, predicted: PredictedSlide) -> None:
-        """Lay the mask where the slide is now."""
-        slide = self._asked
+    def _on_ended(self, _job: Job, outcome: Outcome) -> None:
+        if outcome is Outcome.CANCELLED:
+            self.message.setText(tr("Stopped."))
+
+    def _on_predicted(self, slide: Any, predicted: PredictedSlide) -> None:
+        """Lay the mask over a layer, where it is now."""
         if slide not in self._viewer.layers:
-            self.said.setText(tr("The slide was closed meanwhile."))
+            self.message.setText(tr("The slide was closed meanwhile."))
             return
         place = {"scale": slide.scale[-2:], "translate": slide.translate[-2:], "units": slide.units[-2:]}
         self._viewer.add_labels(**labels_layer(predicted, name=tr("{slide}: masks", slide=slide.name), **place))
-        likely = sorted(predicted.probabilities.items(), key=lambda said: -said[1])[:3]
+        likely = sorted(predicted.probabilities.items(), key=lambda entry: -entry[1])[:3]
         figures = (tr("{label}: {percent:.0f}%", label=name, percent=100 * share) for name, share in likely)
-        self.said.setText(predicted.note or "\n".join(figures))
+        self.message.setText(predicted.note or "\n".join(figures))
 
 
 def labels_layer(

@@ -25,7 +25,7 @@ import histoloop
 from histoloop.gui.kit.theme import application_icon
 from histoloop.gui.kit.widgets import label, row
 from histoloop.gui.window.welcome import NOTICE
-from histoloop.gui.work.background import LatestWorker
+from histoloop.gui.work.background import Worker
 from histoloop.language import mark, tr
 from histoloop.slides.reader import openslide_version
 from histoloop.workflows.about import licence_text, packages
@@ -33,6 +33,7 @@ from histoloop.workflows.about import licence_text, packages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from histoloop.gui.work.failure import Failure
     from histoloop.workflows.about import Package
 
 SIZE_PX = (720, 640)
@@ -82,32 +83,32 @@ class AboutDialog(QDialog):
         column.addWidget(label(tr("Made of these packages:"), role="muted"))
         column.addWidget(parts, 1)
         column.addWidget(buttons)
-        self._worker = LatestWorker(self)
-        self._worker.done.connect(self._on_done)
-        self._worker.failed.connect(lambda _topic, message: self.text.setPlainText(message))
+        self._worker = Worker(self)
         self.finished.connect(lambda _result: self._worker.stop())
         self.list.itemSelectionChanged.connect(self._ask_for_text)
-        self._worker.request("packages", packages)
-
-    def _on_done(self, topic: str, result: object) -> None:
-        if topic == "packages" and isinstance(result, tuple):
-            self._show(result)
-        elif isinstance(result, str):
-            self.text.setPlainText(result or tr(NO_TEXT))
+        self._worker.request(packages, on_done=self._show, on_failed=self._show_failure)
 
     def _show(self, found: Sequence[Package]) -> None:
         self.list.setRowCount(len(found))
         for number, package in enumerate(found):
-            for column, said in enumerate((package.name, package.version, package.licence)):
-                item = QTableWidgetItem(said)
-                item.setToolTip(said)
+            for column, text in enumerate((package.name, package.version, package.licence)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
                 self.list.setItem(number, column, item)
         self.text.setPlainText("")
 
     def _ask_for_text(self) -> None:
         chosen = self.list.item(self.list.currentRow(), 0)
         if chosen is not None:
-            self._worker.request("text", functools.partial(licence_text, chosen.text()))
+            self._worker.request(
+                functools.partial(licence_text, chosen.text()),
+                on_done=lambda text: self.text.setPlainText(text or tr(NO_TEXT)),
+                on_failed=self._show_failure,
+                topic="text",
+            )
+
+    def _show_failure(self, failure: Failure) -> None:
+        self.text.setPlainText(str(failure))
 
 
 def _table() -> QTableWidget:

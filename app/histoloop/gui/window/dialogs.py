@@ -6,7 +6,7 @@ import functools
 import re
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import (
@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 from histoloop import paths
 from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
-from histoloop.gui.kit.actions import MENUS
+from histoloop.gui.kit.actions import ActionSpec
 from histoloop.gui.kit.widgets import NarrowBox, button, label, row, set_role
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.cards import list_models, load_card
@@ -33,12 +33,13 @@ from histoloop.store.project_file import project_folder
 from histoloop.workflows.add_model import check_new_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from histoloop.gui.kit.actions import Row
     from histoloop.store.project import Project
     from histoloop.workflows.doctor import Finding
 
-SAID_LINES = 4
+NOTE_LINES = 4
 MPP_CHOICES = mark("A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel.")
 
 
@@ -84,17 +85,17 @@ class NewProjectDialog(QDialog):
             self.place.setText(chosen)
 
     def _check(self) -> None:
-        said = ""
+        problem = ""
         if not self.name.text().strip() or not self.place.text().strip():
-            said = tr("Give the project a name and a place.")
+            problem = tr("Give the project a name and a place.")
         elif (self.folder() / "project.db").exists():
-            said = tr("There is a project in {folder} already.", folder=self.folder())
-        self.problem.setText(said)
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not said)
+            problem = tr("There is a project in {folder} already.", folder=self.folder())
+        self.problem.setText(problem)
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not problem)
 
 
 class OpenSlidesDialog(QDialog):
-    """Where slides go that were opened from outside: a new project, one used before, or one to be looked for."""
+    """Where slides go that were opened from outside: a new project, one used before, or one to be searched for."""
 
     def __init__(self, parent: QWidget | None, *, slides: Sequence[Path], projects: Sequence[Path]) -> None:
         super().__init__(parent)
@@ -141,7 +142,7 @@ class OpenSlidesDialog(QDialog):
 
 
 class AddModelDialog(QDialog):
-    """A model that comes with the program, or one in a folder; says at once when it does not fit the project."""
+    """A model that comes with the program, or one in a folder; refused at once when it does not fit the project."""
 
     def __init__(self, parent: QWidget | None, *, project: Project, place: str) -> None:
         super().__init__(parent)
@@ -154,9 +155,9 @@ class AddModelDialog(QDialog):
             self.model.addItem(load_card(folder).title, str(folder))
         browse = button(tr("From a folder…"))
         browse.clicked.connect(self._browse)
-        self.said = label(role="muted", wrap=True)
-        self.said.setMinimumHeight(SAID_LINES * self.said.fontMetrics().lineSpacing())
-        self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.note = label(role="muted", wrap=True)
+        self.note.setMinimumHeight(NOTE_LINES * self.note.fontMetrics().lineSpacing())
+        self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText(tr("Add model"))
         self.buttons.accepted.connect(self.accept)
@@ -164,7 +165,7 @@ class AddModelDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(label(tr("Which model shall draw masks in this project?"), role="heading", wrap=True))
         layout.addLayout(row(self.model, browse, stretch=0))
-        layout.addWidget(self.said)
+        layout.addWidget(self.note)
         layout.addWidget(label(tr("It is copied into the project. The model in use stays."), role="muted", wrap=True))
         layout.addWidget(self.buttons)
         self.model.currentIndexChanged.connect(lambda _index: self._check())
@@ -186,7 +187,7 @@ class AddModelDialog(QDialog):
             self.choose(Path(chosen))
 
     def _check(self) -> None:
-        fits, said = False, tr("There is no model to choose: take one from a folder.")
+        fits, note = False, tr("There is no model to choose: take one from a folder.")
         if self.model.count():
             try:
                 card = check_new_model(self._project, self.source())
@@ -194,11 +195,11 @@ class AddModelDialog(QDialog):
                 made_for = tr(
                     "Draws {classes}, made for {mpp:g} \N{MICRO SIGN}m per pixel.", classes=classes, mpp=card.mpp
                 )
-                fits, said = True, made_for
+                fits, note = True, made_for
             except HistoLoopError as error:
-                said = f"{error.message} {error.advice}"
-        self.said.setText(said)
-        set_role(self.said, "muted" if fits else "bad")
+                note = f"{error.message} {error.advice}"
+        self.note.setText(note)
+        set_role(self.note, "muted" if fits else "bad")
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(fits)
 
 
@@ -222,7 +223,7 @@ def _both(first: str, second: str) -> str:
 
 
 class ResolutionDialog(QDialog):
-    """Micrometres per pixel of slides that do not say, or that say it wrongly."""
+    """Micrometres per pixel of slides that do not state it, or state it wrongly."""
 
     def __init__(self, parent: QWidget | None, *, names: Sequence[str], mpp: float | None) -> None:
         super().__init__(parent)
@@ -275,14 +276,14 @@ class GuideDialog(TextDialog):
         self.text.setSource(QUrl.fromLocalFile(str(page)))
 
 
-def shortcuts_html() -> str:
+def shortcuts_html(menus: Mapping[str, Sequence[Row[Any]]]) -> str:
     """The menus with their shortcuts as tables."""
     parts = []
-    for title, entries in MENUS.items():
+    for title, entries in menus.items():
         rows = "".join(
             f"<tr><td width='330'>{escape(spec.plain)}</td><td><b>{escape(spec.keys)}</b></td></tr>"
             for spec in entries
-            if spec is not None and spec.shortcut
+            if isinstance(spec, ActionSpec) and spec.shortcut
         )
         if rows:
             parts.append(f"<h3>{tr(title).replace('&', '')}</h3><table>{rows}</table>")

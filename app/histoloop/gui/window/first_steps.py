@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +13,20 @@ from histoloop.gui.kit.theme import THEMES
 from histoloop.gui.kit.widgets import Switch, button, label, row, set_role
 from histoloop.gui.window.welcome import NOTICE
 from histoloop.gui.work import tasks
-from histoloop.gui.work.background import LatestWorker
+from histoloop.gui.work.background import Worker
 from histoloop.gui.work.jobs import Job
 from histoloop.language import LANGUAGES, mark, spoken, tr
 from histoloop.workflows.doctor import in_words
 from histoloop.workflows.folders import FolderState, look_at_folder
 
 if TYPE_CHECKING:
-    from histoloop.gui.window.main_window import MainWindow
+    from collections.abc import Callable, Sequence
+
+    from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.window.preferences import Preferences
+    from histoloop.gui.work.failure import Failure
+    from histoloop.gui.work.jobs import JobRunner
+    from histoloop.workflows.doctor import Finding
 
 WIDTH_PX = 600
 LINES = 6
@@ -36,24 +41,33 @@ class FirstSteps(QDialog):
     Closed in whatever way it does not come again by itself; a folder that cannot be used is not taken over.
     """
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
-        self._window = window
-        self._settings = window.settings
-        self._state: FolderState | None = None  # while it is being looked at
+    def __init__(
+        self,
+        parent: QWidget,
+        *,
+        settings: Settings,
+        preferences: Preferences,
+        jobs: JobRunner,
+        begin_five_steps: Callable[[], object],
+        show_problem: Callable[[str, str], object],
+    ) -> None:
+        super().__init__(parent)
+        self._settings, self._begin_five_steps, self._show_problem = settings, begin_five_steps, show_problem
+        self._open = True
+        self._state: FolderState | None = None  # while it is being checked
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("First steps"))
         self.setMinimumWidth(WIDTH_PX)
         self.language = Switch([(language.name, "") for language in LANGUAGES])
         self.language.take(LANGUAGES.index(spoken()))
-        self.language.chosen.connect(lambda index: window.commands.set_language(LANGUAGES[index].code))
+        self.language.chosen.connect(lambda index: preferences.set_language(LANGUAGES[index].code))
         self.theme = Switch([(tr(THEME_NAMES[theme]), "") for theme in THEMES])
         self.theme.take(THEMES.index(self._settings.text("theme", "system")))
-        self.theme.chosen.connect(lambda index: window.set_theme(THEMES[index]))
+        self.theme.chosen.connect(lambda index: preferences.set_theme(THEMES[index]))
         self.folder = QLineEdit(str(self._settings.projects))
         browse = button(tr("Browse…"))
         browse.clicked.connect(self._browse)
-        self.folder_said = label(role="muted", wrap=True)
+        self.folder_state = label(role="muted", wrap=True)
         self.machine = label(tr(LOOKING), role="muted", wrap=True)
         self.machine.setMinimumHeight(LINES * self.machine.fontMetrics().lineSpacing())
         self.machine.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -77,19 +91,17 @@ class FirstSteps(QDialog):
             self.theme,
             label(tr("New projects go to"), role="heading"),
             row(self.folder, browse, stretch=0),
-            self.folder_said,
+            self.folder_state,
             label(tr("This machine"), role="heading"),
             self.machine,
             self.buttons,
         ):
             _add(column, part)
-        self._worker = LatestWorker(self)
-        self._worker.done.connect(self._on_looked)
-        self._worker.failed.connect(lambda _topic, message: self._show(FolderState(False, message)))
-        self.folder.textChanged.connect(self._look)
+        self._worker = Worker(self)
+        self.folder.textChanged.connect(self._check)
         self.finished.connect(self._on_finished)
-        self._examine()
-        self._look()
+        self._examine(jobs)
+        self._check()
         self.guided.setFocus()  # not the first button, whose frame would look like a choice
 
     def _browse(self) -> None:
@@ -102,62 +114,64 @@ class FirstSteps(QDialog):
 
     # --- the folder ---------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._state = None
-        self.folder_said.setText("")
-        self._worker.request("folder", functools.partial(_looked, self._chosen()))
+        self.folder_state.setText("")
+        folder = self._chosen()
+        self._worker.request(
+            functools.partial(look_at_folder, folder),
+            on_done=functools.partial(self._on_checked, folder),
+            on_failed=lambda failure: self._show(FolderState(False, str(failure))),
+            topic="folder",
+        )
 
-    def _on_looked(self, _topic: str, result: object) -> None:
-        if isinstance(result, _Looked) and result.folder == self._chosen():
-            self._show(result.state)
+    def _on_checked(self, folder: Path, state: FolderState) -> None:
+        if folder == self._chosen():
+            self._show(state)
 
     def _show(self, state: FolderState) -> None:
         self._state = state
-        self.folder_said.setText(state.said)
-        set_role(self.folder_said, "muted" if state.usable else "bad")
+        self.folder_state.setText(state.said)
+        set_role(self.folder_state, "muted" if state.usable else "bad")
 
     # --- the machine --------------------------------------------------------------------------------------------------
 
-    def _examine(self) -> None:
-        jobs = self._window.session.jobs
-        self._job = Job("self-test", tr("Looking at this machine"), tasks.examine)
-        jobs.finished.connect(self._on_examined)
-        jobs.failed.connect(self._on_not_examined)
-        jobs.submit(self._job)
+    def _examine(self, jobs: JobRunner) -> None:
+        jobs.submit(
+            Job(
+                tr("Looking at this machine"),
+                tasks.examine,
+                on_done=self._on_examined,
+                on_failed=self._on_not_examined,
+                expendable=True,
+            )
+        )
 
-    def _on_examined(self, job: Job, findings: object) -> None:
-        if job is self._job and isinstance(findings, list):
+    def _on_examined(self, findings: Sequence[Finding]) -> None:
+        if self._open:
             self.machine.setText("\n".join(in_words(findings)))
 
-    def _on_not_examined(self, job: Job, message: str, advice: str) -> None:
-        if job is self._job:
-            self.machine.setText(f"{message} {advice}")
+    def _on_not_examined(self, failure: Failure) -> None:
+        self._show_problem(failure.message, failure.advice)
+        if self._open:
+            self.machine.setText(str(failure))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _on_finished(self, result: int) -> None:
+        self._open = False
         self._worker.stop()
         self._settings.set("first steps", True)
         if (self._state or look_at_folder(self._chosen())).usable:
             self._settings.set("projects", str(self._chosen()))
         if result == QDialog.DialogCode.Accepted:
-            self._window.commands.five_steps()
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    folder: Path
-    state: FolderState
-
-
-def _looked(folder: Path) -> _Looked:
-    return _Looked(folder, look_at_folder(folder))
+            self._begin_five_steps()
 
 
 def _language_heading() -> str:
     """'Language' in the language spoken, and in English for who does not read that."""
-    said = tr(LANGUAGE)
-    return said if said == LANGUAGE else f"{said} / {LANGUAGE}"
+    heading = tr(LANGUAGE)
+    return heading if heading == LANGUAGE else f"{heading} / {LANGUAGE}"
 
 
 def _add(column: QVBoxLayout, part: QWidget | QLayout) -> None:

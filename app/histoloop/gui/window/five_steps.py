@@ -1,4 +1,4 @@
-"""The loop in five steps: a strip above the slide that says what comes next and does it on a click."""
+"""The loop in five steps: a strip above the slide that shows what comes next and does it on a click."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step: its name, what it is about, and the actions (of gui/kit/actions.py) that do it."""
+    """A step: its name, what it is about, and the actions (of gui/window/menus.py) that do it."""
 
     title: str
     text: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.gui.panels.ask_options import HowToAsk, how_to_ask
-from histoloop.gui.panels.learn_options import how_to_learn
+from histoloop.gui.panels.training_options import how_to_learn
 from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.language import tr
 from histoloop.workflows.contents.budget import advised
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from histoloop.gui.panels.queue_panel import QueuePanel
     from histoloop.gui.panels.training_panel import TrainingPanel
     from histoloop.gui.work.session import Session
-    from histoloop.workflows.contents.rounds import HowToLearn
+    from histoloop.workflows.contents.rounds import HowToLearn, Lessons
 
 HOW_TO_ASK, HOW_TO_LEARN = "how to ask", "how to learn"
 
@@ -32,7 +32,7 @@ HOW_TO_ASK, HOW_TO_LEARN = "how to ask", "how to learn"
 class LoopControl(QObject):
     """Wires the panels of questions and of training to the session.
 
-    `changed` tells that another way to learn was chosen, `slide_wanted` that a slide is to be shown.
+    `changed`: another learning setup was chosen; `slide_wanted`: a slide is to be shown.
     """
 
     changed = Signal()
@@ -43,6 +43,10 @@ class LoopControl(QObject):
         self._session, self._queue, self._training = session, queue, training
         self._viewer, self._opener = pane.viewer, pane.opener
         self._going_to: tuple[int, Region] | None = None
+        self.can_train = False
+        """Whether there is enough to learn from in the chosen way, as of the last `refresh` or `show_training`."""
+        self.can_decide = False
+        """Whether a candidate waits for a decision, as of then."""
 
     def connect_all(self) -> None:
         """Begin to listen."""
@@ -102,13 +106,22 @@ class LoopControl(QObject):
         if project is None:
             return
         rounds, there, how = project.rounds(), lessons(project), self._session.how
+        self._note(there)
         self._training.show_lessons(there, round_number=rounds[-1].number if rounds else 0)
-        enough = there.suffice(how.learn_from)
-        self._training.show_estimate(estimate(project, how).text if enough else "")
+        self._training.show_estimate(estimate(project, how).text if self.can_train else "")
         self._training.show_rounds(measured_rounds(project))
         self._training.show_candidate(self._session.candidate())
 
-    # --- a look at what was learned from ------------------------------------------------------------------------------
+    def refresh(self) -> None:
+        """Find out anew whether there is enough to learn from, and something to decide."""
+        if self._session.project is not None:
+            self._note(lessons(self._session.project))
+
+    def _note(self, there: Lessons) -> None:
+        self.can_train = there.suffice(self._session.how.learn_from)
+        self.can_decide = self._session.candidate() is not None
+
+    # --- regions that were learned from -------------------------------------------------------------------------------
 
     def look_at_similar(self) -> None:
         """Show the regions that the candidate learned from with the model's own masks."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class MaskControl(QObject):
     """Wires the canvases to the panel, the menus and the session.
 
-    `pane_opened` is told of each canvas, the first one when `connect_all` is called. `show_new` is the box by which the
-    user asks for the masks of a candidate.
+    `pane_opened` is emitted for each canvas, the first one when `connect_all` is called. `show_new` is the box by which
+    the user asks for the masks of a candidate.
     """
 
     pane_opened = Signal(object)
@@ -97,7 +97,7 @@ class MaskControl(QObject):
         return candidate.model_id if candidate is not None and shown else None
 
     def _follow_candidate(self) -> None:
-        """When the candidate or the model in use is chosen, 'Show the new masks' says so."""
+        """When the candidate or the model in use is chosen, 'Show the new masks' follows."""
         candidate, choice = self._session.candidate(), self._source.choice
         if candidate is None or choice is None:
             return

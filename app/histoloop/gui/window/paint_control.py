@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class PaintControl(QObject):
     """Wires a canvas to the tools beside it and to the session.
 
-    `slide_wanted` tells the slide that a region to paint lies on, while another one is shown. `begun` and `ended` (with
-    the record) tell of the region in hand, `changed` that something else can be done with it now.
+    `slide_wanted` is emitted with the slide that a region to paint lies on, while another one is shown. `begun` and
+    `ended` (with the record) are about the region in hand; `changed`: something else can be done with it now.
     """
 
     slide_wanted = Signal(int)
@@ -38,7 +38,7 @@ class PaintControl(QObject):
         self._session, self._panel, self._actions = session, panel, actions
         self._pending: ActiveAnnotation | None = None
         self.history = History(self)
-        self.said: tuple[str | None, float | None] = (None, None)
+        self.assessment: tuple[str | None, float | None] = (None, None)
         """Label and size that the user gave the region in hand."""
 
     def connect_all(self) -> None:
@@ -82,17 +82,19 @@ class PaintControl(QObject):
             self.finish()
 
     def _on_assessed(self, label: str | None, size: float | None) -> None:
-        """The user said what the region is: keep it, as one step that can be undone."""
-        before, after = self.said, (label, size)
+        """The user labelled the region or gave its size: keep it, as one step that can be undone."""
+        before, after = self.assessment, (label, size)
         if before != after:
-            self.history.add(undo=functools.partial(self._say, *before), redo=functools.partial(self._say, *after))
-            self._say(*after)
+            self.history.add(
+                undo=functools.partial(self._assess, *before), redo=functools.partial(self._assess, *after)
+            )
+            self._assess(*after)
 
-    def _say(self, label: str | None, size: float | None) -> None:
+    def _assess(self, label: str | None, size: float | None) -> None:
         self._session.assess(label, size)
-        self._show_said(label, size)
+        self._show_assessment(label, size)
 
-    # --- what the session and the canvas tell -------------------------------------------------------------------------
+    # --- what the session and the canvas emit -------------------------------------------------------------------------
 
     def _on_started(self, active: ActiveAnnotation) -> None:
         self._pending = active
@@ -122,7 +124,7 @@ class PaintControl(QObject):
             value=_likeliest_class(active),
         )
         self.history.clear()
-        self._show_said(record.label, record.size)
+        self._show_assessment(record.label, record.size)
         self._show_painted()
         self.begun.emit()
 
@@ -131,13 +133,13 @@ class PaintControl(QObject):
         self.history.clear()
         self.ended.emit(record)
 
-    def _show_said(self, label: str | None, size: float | None) -> None:
-        self.said = (label, size)
-        self._panel.show_said(label, size)
+    def _show_assessment(self, label: str | None, size: float | None) -> None:
+        self.assessment = (label, size)
+        self._panel.show_assessment(label, size)
         self.changed.emit()
 
     def _show_painted(self) -> None:
-        """Tell what share of the region is painted, once the mask is no longer the model's."""
+        """Show what share of the region is painted, once the mask is no longer the model's."""
         active = self._session.active
         if active is not None and self._viewer.annotating is not None:
             mask = self._viewer.painted_mask

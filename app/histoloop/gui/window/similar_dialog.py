@@ -1,4 +1,4 @@
-"""A look at the regions that a round learned from with the model's own masks."""
+"""The regions that a round learned from with the model's own masks, as pictures."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class SimilarDialog(QDialog):
         self.list.itemActivated.connect(self._on_activated)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
-        told = tr(
+        text = tr(
             "Nobody annotated these. They are near to a painted region in colour, and the model learned from them with "
             "its own masks (yellow edge). Double-click one to see it on its slide. If they are wrong, roll back, "
             "untick 'Learn from similar regions too' and retrain."
         )
         column = QVBoxLayout(self)
-        column.addWidget(label(told, role="muted", wrap=True))
+        column.addWidget(label(text, role="muted", wrap=True))
         column.addWidget(self.list, 1)
         column.addWidget(buttons)
 

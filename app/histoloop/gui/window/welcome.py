@@ -20,7 +20,7 @@ NOTICE = mark("Research use only. HistoLoop is not a diagnostic device.")
 
 
 class Welcome(QWidget):
-    """Tells what the user wants to begin with."""
+    """Emits what the user wants to begin with."""
 
     new_asked = Signal()
     open_asked = Signal()

@@ -1,44 +1,62 @@
-"""One thing at a time on a worker thread, the newest request first: what the viewer's pixels come through."""
+"""One thing at a time on a worker thread: what the viewer's pixels and the session's writes go through."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.errors import HistoLoopError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from histoloop.gui.work.failure import Failure, ignore
 
 _log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 
-class LatestWorker(QObject):
-    """Runs callables on its own thread; a new request replaces one of the same topic that has not begun.
 
-    `done(topic, result)` and `failed(topic, message)` arrive on the thread this object lives in.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    work: Callable[[], Any]
+    on_done: Callable[[Any], object]
+    on_failed: Callable[[Failure], object]
+
+
+class Worker(QObject):
+    """Runs what is requested on a thread of its own, in order; each request has what becomes of its result with it.
+
+    `on_done` and `on_failed` are called on the thread that this object lives in.
     """
 
-    done = Signal(str, object)
-    failed = Signal(str, str)
+    _ended = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._waiting: dict[str, Callable[[], Any]] = {}
+        self._waiting: dict[Hashable, _Request] = {}
         self._changed = threading.Condition()
         self._busy = False
         self._stopping = False
+        self._ended.connect(self._call)
         self._thread = threading.Thread(target=self._run, name="histoloop-viewer", daemon=True)
         self._thread.start()
 
-    def request(self, topic: str, work: Callable[[], Any]) -> None:
-        """Do this as soon as possible."""
+    def request(
+        self,
+        work: Callable[[], Result],
+        *,
+        on_done: Callable[[Result], object] = ignore,
+        on_failed: Callable[[Failure], object] = ignore,
+        topic: str | None = None,
+    ) -> None:
+        """Do this after what waits already; of one topic only the newest request waits, and comes last."""
         with self._changed:
-            self._waiting.pop(topic, None)
-            self._waiting[topic] = work
+            key: Hashable = object() if topic is None else topic
+            self._waiting.pop(key, None)
+            self._waiting[key] = _Request(work, on_done, on_failed)
             self._changed.notify_all()
 
     @property
@@ -48,7 +66,7 @@ class LatestWorker(QObject):
             return not self._waiting and not self._busy
 
     def wait(self) -> None:
-        """Return once all that was asked for is done."""
+        """Return once all that was requested is done."""
         with self._changed:
             self._changed.wait_for(lambda: (not self._waiting and not self._busy) or not self._thread.is_alive())
 
@@ -59,7 +77,7 @@ class LatestWorker(QObject):
         self.finish()
 
     def finish(self) -> None:
-        """Do what waits, then end the thread; what is still done is not told any more."""
+        """Do what waits, then end the thread; nobody is called any more."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -74,24 +92,26 @@ class LatestWorker(QObject):
                     self._changed.wait()
                 if not self._waiting:
                     return
-                topic = next(iter(self._waiting))
-                work = self._waiting.pop(topic)
+                request = self._waiting.pop(next(iter(self._waiting)))
                 self._busy = True
-            self._do(topic, work)
+            self._do(request)
 
-    def _do(self, topic: str, work: Callable[[], Any]) -> None:
+    def _do(self, request: _Request) -> None:
         try:
-            result = work()
+            result = request.work()
         except HistoLoopError as error:
-            self._tell(self.failed, topic, str(error))
+            self._emit(functools.partial(request.on_failed, Failure(error.message, error.advice)))
         except Exception as error:  # the boundary of this thread: the user is told, the log has the rest
-            _log.exception("background work failed: %s", topic)
-            self._tell(self.failed, topic, f"{type(error).__name__}: {error}")
+            _log.exception("background work failed")
+            self._emit(functools.partial(request.on_failed, Failure(f"{type(error).__name__}: {error}")))
         else:
-            self._tell(self.done, topic, result)
+            self._emit(functools.partial(request.on_done, result))
 
-    def _tell(self, signal: Any, topic: str, content: object) -> None:
+    def _emit(self, completion: Callable[[], object]) -> None:
         with self._changed:
             if self._stopping:
                 return
-        signal.emit(topic, content)
+        self._ended.emit(completion)
+
+    def _call(self, completion: Callable[[], object]) -> None:
+        completion()

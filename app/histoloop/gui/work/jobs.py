@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import multiprocessing
 import os
@@ -11,13 +12,16 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.errors import HistoLoopError
+from histoloop.gui.work.failure import Failure, ignore
 from histoloop.language import mark, speak, spoken, tr
+from histoloop.log import loggable, logging_to_file, operation
 from histoloop.progress import Progress, Work
 from histoloop.threads import wait_without_spinning
 
@@ -34,14 +38,48 @@ _CANCEL = "cancel"
 LOG_ADVICE = mark("The log has the details (Help > Open log folder). Nothing that was saved is lost.")
 
 
+class Place(Enum):
+    """Where in the window a job is seen at work, besides the bar at the bottom.
+
+    While a job of a place is not finished, the window offers no other one there.
+    """
+
+    NOWHERE = auto()
+    QUESTIONS = auto()
+    TRAINING = auto()
+
+
+class Outcome(Enum):
+    """How a job ended."""
+
+    DONE = auto()
+    FAILED = auto()
+    CANCELLED = auto()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """A task (a top-level generator function) with its arguments; `kind` tells jobs apart, `title` is for the user."""
+    """A task (a top-level generator function) with its arguments, and what becomes of its result.
 
-    kind: str
+    `title` is for the user. Of `on_done` and `on_failed` one is called unless the job is cancelled. Work of an
+    `expendable` job may be dropped without asking when the window closes.
+    """
+
     title: str
     task: Callable[..., Work[Any]]
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    on_done: Callable[[Any], object] = ignore
+    on_failed: Callable[[Failure], object] = ignore
+    place: Place = Place.NOWHERE
+    expendable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the child process needs of a job."""
+
+    task: Callable[..., Work[Any]]
+    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +94,7 @@ class _Finished:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    message: str
-    advice: str
+    failure: Failure
     details: str = ""
 
 
@@ -72,13 +109,15 @@ class _Died:
 
 
 class JobRunner(QObject):
-    """Runs jobs one after the other. All signals arrive on the thread that this object lives in."""
+    """Runs jobs one after the other. All signals arrive on the thread that this object lives in.
+
+    They are about jobs as a whole: `started(job)`, `progressed(job, step)`, and `ended(job, outcome)`, which follows
+    `on_done` or `on_failed` of the job itself.
+    """
 
     started = Signal(object)
     progressed = Signal(object, object)
-    finished = Signal(object, object)
-    failed = Signal(object, str, str)
-    cancelled = Signal(object)
+    ended = Signal(object, object)
     busy_changed = Signal(bool)
     _arrived = Signal(object)
 
@@ -117,7 +156,7 @@ class JobRunner(QObject):
             self._worker.ask_to_cancel()
 
     def shut_down(self) -> None:
-        """End the child process; nothing more is told."""
+        """End the child process; no signal comes any more."""
         self._waiting.clear()
         self._current = None
         if self._worker is not None:
@@ -143,15 +182,19 @@ class JobRunner(QObject):
         elif isinstance(message, _Step):
             self.progressed.emit(job, message.progress)
         elif isinstance(message, _Finished):
-            self.finished.emit(job, message.result)
-            self._next()
+            self._end(job, Outcome.DONE, functools.partial(job.on_done, message.result))
         elif isinstance(message, _Failed):
             if message.details:
                 _log.error("%s failed:\n%s", job.title, message.details)
-            self.failed.emit(job, message.message, message.advice)
-            self._next()
+            self._end(job, Outcome.FAILED, functools.partial(job.on_failed, message.failure))
         elif isinstance(message, _Cancelled):
-            self.cancelled.emit(job)
+            self._end(job, Outcome.CANCELLED)
+
+    def _end(self, job: Job, outcome: Outcome, completion: Callable[[], object] = lambda: None) -> None:
+        try:
+            completion()
+        finally:
+            self.ended.emit(job, outcome)
             self._next()
 
     def _on_death(self, death: _Died, job: Job | None) -> None:
@@ -162,20 +205,18 @@ class JobRunner(QObject):
         if job is None:
             return
         if worker.cancelling:
-            self.cancelled.emit(job)
-        else:
-            _log.error("%s: the child process ended with exit code %s", job.title, worker.exit_code)
-            reason = tr(
-                "The background process ended unexpectedly (exit code {exit_code}).", exit_code=worker.exit_code
-            )
-            self.failed.emit(job, reason, tr("The memory may have run out: close other programs and try again."))
-        self._next()
+            self._end(job, Outcome.CANCELLED)
+            return
+        _log.error("%s: the child process ended with exit code %s", job.title, worker.exit_code)
+        reason = tr("The background process ended unexpectedly (exit code {exit_code}).", exit_code=worker.exit_code)
+        advice = tr("The memory may have run out: close other programs and try again.")
+        self._end(job, Outcome.FAILED, functools.partial(job.on_failed, Failure(reason, advice)))
 
 
 class _Worker:
     """The child process and the thread that listens to it."""
 
-    def __init__(self, tell: Callable[[object], None]) -> None:
+    def __init__(self, report: Callable[[object], None]) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
@@ -183,7 +224,7 @@ class _Worker:
         )
         self._process.start()
         theirs.close()
-        self._tell = tell
+        self._report = report
         self._stopping = False
         self.cancelling = False
         self._thread = threading.Thread(target=self._listen, name="histoloop-jobs", daemon=True)
@@ -198,10 +239,10 @@ class _Worker:
         return self._process.exitcode
 
     def send(self, job: Job) -> bool:
-        """Whether it could be handed over; the listener tells when not."""
+        """Whether it could be handed over; the listener reports when not."""
         self.cancelling = False
         try:
-            self._connection.send(job)
+            self._connection.send(_Order(job.task, job.arguments))
         except OSError:
             return False
         return True
@@ -239,27 +280,32 @@ class _Worker:
                 break
             if not isinstance(message, _Step):
                 self.cancelling = False
-            self._tell(message)
+            self._report(message)
         if not self._stopping:
             self._process.join(CANCEL_SECONDS)
-            self._tell(_Died(self.process_id))
+            self._report(_Died(self.process_id))
 
 
 # --- in the child process -------------------------------------------------------------------------------------------
 
 
+class _StopWork(BaseException):
+    """The window asked for the end of the work; no error."""
+
+
 def work_on_jobs(connection: Connection, language: str) -> None:
-    """Take jobs until the other side is gone, and tell of them in a language."""
+    """Take jobs until the other side is gone, and report on them in a language."""
     speak(language)
     _lower_priority()
     wait_without_spinning()
-    while True:
-        try:
-            message = connection.recv()
-        except (EOFError, OSError):
-            return
-        if isinstance(message, Job):
-            _do(connection, message)
+    with logging_to_file("jobs"):
+        while True:
+            try:
+                message = connection.recv()
+            except (EOFError, OSError):
+                return
+            if isinstance(message, _Order):
+                _do(connection, message)
 
 
 def _lower_priority() -> None:
@@ -268,17 +314,21 @@ def _lower_priority() -> None:
     process.nice(min(19, process.nice() + NICENESS) if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
 
 
-def _do(connection: Connection, job: Job) -> None:
+def _do(connection: Connection, order: _Order) -> None:
     try:
-        connection.send(_run(connection, job.task(**job.arguments)))
+        with operation(_log, order.task.__name__, **loggable(order.arguments)):
+            connection.send(_run(connection, order.task(**order.arguments)))
+    except _StopWork:
+        connection.send(_Cancelled())
     except HistoLoopError as error:
-        connection.send(_Failed(error.message, error.advice))
+        connection.send(_Failed(Failure(error.message, error.advice)))
     except Exception as error:  # the boundary of a job: the user is told, and the window goes on
-        connection.send(_Failed(f"{type(error).__name__}: {error}.", tr(LOG_ADVICE), traceback.format_exc()))
+        failure = Failure(f"{type(error).__name__}: {error}.", tr(LOG_ADVICE))
+        connection.send(_Failed(failure, traceback.format_exc()))
 
 
-def _run(connection: Connection, work: Work[Any]) -> _Finished | _Cancelled:
-    told = 0.0
+def _run(connection: Connection, work: Work[Any]) -> _Finished:
+    reported = 0.0
     try:
         while True:
             try:
@@ -286,10 +336,10 @@ def _run(connection: Connection, work: Work[Any]) -> _Finished | _Cancelled:
             except StopIteration as stop:
                 return _Finished(stop.value)
             if connection.poll() and connection.recv() == _CANCEL:
-                return _Cancelled()
+                raise _StopWork
             now = time.monotonic()
-            if step.figures or now - told >= 1 / STEPS_PER_SECOND:
+            if step.figures or now - reported >= 1 / STEPS_PER_SECOND:
                 connection.send(_Step(step))
-                told = now
+                reported = now
     finally:
         work.close()

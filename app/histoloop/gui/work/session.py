@@ -1,21 +1,21 @@
-"""The open project and what is being done in it. Widgets tell it what the user wants; it lets workflows do it."""
+"""The open project and what is being done in it. Widgets ask it for what the user wants; it lets workflows do it."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.annotations.records import AnnotationStatus, Mask, Patch
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
-from histoloop.gui.work.background import LatestWorker
-from histoloop.gui.work.jobs import Job, JobRunner
+from histoloop.gui.work.background import Worker
+from histoloop.gui.work.failure import Failure, ignore
+from histoloop.gui.work.jobs import Job, JobRunner, Place
+from histoloop.gui.work.writing import WrittenProject
 from histoloop.language import tr, tr_plural
-from histoloop.store.project import Project
 from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
 from histoloop.workflows import annotate, decisions
 from histoloop.workflows.add_model import add_model
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.geometry import Region
+    from histoloop.store.project import Project
     from histoloop.workflows.contents.rounds import Candidate
+    from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,11 +45,21 @@ class ActiveAnnotation:
     predicted: Mask
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prediction:
+    """A job that predicts slides (None: all) with a model (None: the current one)."""
+
+    job: Job
+    slide_ids: frozenset[int] | None
+    model_id: int | None
+
+
 class Session(QObject):
     """One project at a time.
 
     Reads are quick and happen here; whatever writes masks or takes longer goes through a worker thread, in order, and
-    long work through the jobs' child process. Whatever is refused or fails is told by `problem` with advice.
+    long work through the jobs' child process. What of it concerns a project that was closed meanwhile is dropped.
+    Whatever is refused or fails is emitted by `problem` with advice.
     """
 
     project_changed = Signal()
@@ -63,8 +77,6 @@ class Session(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.jobs = JobRunner(self)
-        self.jobs.finished.connect(self._on_job_finished)
-        self.jobs.failed.connect(lambda _job, message, advice: self.problem.emit(message, advice))
         self.device = "auto"
         self.person = ""
         self.predict_added = True
@@ -72,13 +84,11 @@ class Session(QObject):
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
         self._project: Project | None = None
+        self._written: WrittenProject | None = None  # the same project, for the writer's thread
         self._active: ActiveAnnotation | None = None
-        self._writer = LatestWorker(self)
-        self._writer.done.connect(self._on_written)
-        self._writer.failed.connect(self._on_write_failed)
-        self._number = itertools.count()
-        self._first_write = 0  # of the project that is open
+        self._writer = Worker(self)
         self._unsaved = 0
+        self._predictions: list[_Prediction] = []
 
     # --- project ----------------------------------------------------------------------------------------------------
 
@@ -98,26 +108,39 @@ class Session(QObject):
     def close_project(self) -> None:
         """Close the project once all is written that was to be; jobs on it are cancelled."""
         self._active = None
-        if self._project is not None:
+        if self._project is not None and self._written is not None:
             self.jobs.cancel()
+            self._writer.request(self._written.close)
             self._writer.wait()
-            self._first_write = next(self._number)
             self._project.close()
-            self._project = None
+            self._project = self._written = None
             self.project_changed.emit()
 
     def make_demo(self, folder: Path, *, seed: int = 0) -> None:
         """Make the demo project, then open it and predict its slides."""
-        job = Job("demo", tr("Making the demo project"), tasks.make_demo, {"folder": folder, "seed": seed})
-        self.jobs.submit(job)
+        self.jobs.submit(
+            Job(
+                tr("Making the demo project"),
+                tasks.make_demo,
+                {"folder": folder, "seed": seed},
+                on_done=self._open_and_predict,
+                on_failed=self._show_failure,
+            )
+        )
 
     def shut_down(self) -> None:
         """Finish what is being written, end jobs, close the project."""
+        if self._written is not None:
+            self._writer.request(self._written.close)
         self._writer.finish()
         self.jobs.shut_down()
         if self._project is not None:
             self._project.close()
-            self._project = None
+            self._project = self._written = None
+
+    def _open_and_predict(self, folder: Path) -> None:
+        if self.open_project(folder):
+            self.predict()
 
     def _open(self, opening: Callable[[], Project]) -> bool:
         try:
@@ -126,13 +149,13 @@ class Session(QObject):
             self.problem.emit(error.message, error.advice)
             return False
         self.close_project()
-        self._project = project
+        self._project, self._written = project, WrittenProject(project.folder)
         self.project_changed.emit()
         return True
 
     def remember(self, key: str, value: object) -> None:
         """Keep something small (a JSON value) with the project for the next time it is opened."""
-        self._write("remember", functools.partial(_set, key, value))
+        self._write(functools.partial(_set, key, value))
 
     # --- slides -----------------------------------------------------------------------------------------------------
 
@@ -142,23 +165,32 @@ class Session(QObject):
 
     def add_slides(self, paths: Sequence[Path]) -> None:
         """Bring slides and folders into the project."""
-        self._submit("add slides", tr("Adding slides"), tasks.add_slides, paths=list(paths))
+        self._submit(tr("Adding slides"), tasks.add_slides, {"paths": list(paths)}, on_done=self._on_added)
 
     def predict(self, slide_ids: Sequence[int] | None = None, *, model_id: int | None = None) -> None:
         """Predict slides (None: all) that are not yet, with a model (None: the current one)."""
         wanted = None if slide_ids is None else list(slide_ids)
-        self._submit(
-            "predict", tr("Predicting"), tasks.predict, slide_ids=wanted, device=self.device, model_id=model_id
+        job = self._job(
+            tr("Predicting"),
+            tasks.predict,
+            {"slide_ids": wanted, "device": self.device, "model_id": model_id},
+            on_done=self._on_predicted,
         )
+        if job is not None:
+            waiting = [prediction for prediction in self._predictions if prediction.job in self.jobs.unfinished]
+            asked = _Prediction(job, None if wanted is None else frozenset(wanted), model_id)
+            self._predictions = [*waiting, asked]
+            self.jobs.submit(job)
 
     def will_predict(self, slide_id: int, model_id: int) -> bool:
         """Whether a job that runs or waits predicts a slide with a model."""
         current = None if self._project is None else self._project.current_model().id
-        jobs = [job for job in self.jobs.unfinished if job.kind == "predict"]
+        unfinished = self.jobs.unfinished
         return any(
-            (job.arguments["model_id"] or current) == model_id
-            and (job.arguments["slide_ids"] is None or slide_id in job.arguments["slide_ids"])
-            for job in jobs
+            prediction.job in unfinished
+            and (prediction.model_id or current) == model_id
+            and (prediction.slide_ids is None or slide_id in prediction.slide_ids)
+            for prediction in self._predictions
         )
 
     def set_mpp(self, slide_ids: Sequence[int], mpp: float) -> None:
@@ -208,27 +240,28 @@ class Session(QObject):
     def ask(self, *, strategy: str, count: int) -> None:
         """Choose the regions to ask about, as large and with as many random ones among them as was chosen."""
         self._submit(
-            "ask",
             tr("Choosing regions"),
             tasks.ask,
-            strategy=strategy,
-            count=count,
-            seed=0,
-            region_map_px=self.region_map_px,
-            random_share=self.random_share,
-            device=self.device,
+            {
+                "strategy": strategy,
+                "count": count,
+                "seed": 0,
+                "region_map_px": self.region_map_px,
+                "random_share": self.random_share,
+                "device": self.device,
+            },
+            on_done=lambda _queries: self.queries_changed.emit(),
+            place=Place.QUESTIONS,
         )
 
     def retrain(self, *, epochs: int | None = None) -> None:
-        """Retrain on what people said, in the chosen way; `epochs` other than the recipe's."""
+        """Retrain on the annotations, in the chosen way; `epochs` other than the recipe's."""
         self._submit(
-            "retrain",
             tr("Retraining"),
             tasks.retrain,
-            device=self.device,
-            seed=0,
-            epochs=epochs,
-            how=self.how,
+            {"device": self.device, "seed": 0, "epochs": epochs, "how": self.how},
+            on_done=self._on_retrained,
+            place=Place.TRAINING,
         )
 
     def candidate(self) -> Candidate | None:
@@ -251,12 +284,12 @@ class Session(QObject):
             self.maps_changed.emit()
 
     def add_model(self, source: str | Path) -> None:
-        """Bring a model into the project, to draw masks with; told by `model_added`."""
-        self._write("model", functools.partial(_add_model, source))
+        """Bring a model into the project, to draw masks with; `model_added` is emitted then."""
+        self._write(functools.partial(_add_model, source), on_done=self._on_model_added)
 
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
-        self._submit("export", tr("Exporting"), tasks.export, out=out)
+        self._submit(tr("Exporting"), tasks.export, {"out": out}, on_done=functools.partial(self._on_exported, out))
 
     # --- annotation -------------------------------------------------------------------------------------------------
 
@@ -272,27 +305,21 @@ class Session(QObject):
             self.begin_region(query.slide_id, query.region, query_id)
 
     def begin_region(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
-        """Start or resume the annotation of a region; told by `annotation_started`."""
-        self._write("begin", functools.partial(_begin, slide_id, region, query_id, self.person))
+        """Start or resume the annotation of a region; `annotation_started` is emitted then."""
+        self._write(functools.partial(_begin, slide_id, region, query_id, self.person), on_done=self._on_begun)
 
     def paint(self, patch: Patch) -> None:
-        """Journal a change; `saved(True)` is told when everything painted so far is on disk."""
-        if self._active is None:
-            return
-        self._unsaved += 1
-        self.saved.emit(False)
-        self._write("patch", functools.partial(_append, self._active.record.id, patch))
+        """Journal a change; `saved(True)` is emitted when everything painted so far is on disk."""
+        if self._active is not None:
+            self._journal(functools.partial(_append, self._active.record.id, patch))
 
     def assess(self, label: str | None, size: float | None) -> None:
-        """Journal what the user says of the region as a whole; told as saved like a stroke."""
-        if self._active is None:
-            return
-        self._unsaved += 1
-        self.saved.emit(False)
-        self._write("patch", functools.partial(_assess, self._active.record.id, label, size, self.person))
+        """Journal label and size of the region as a whole; reported as saved like a stroke."""
+        if self._active is not None:
+            self._journal(functools.partial(_assess, self._active.record.id, label, size, self.person))
 
     def finish(self, *, with_mask: bool = True) -> None:
-        """Call the region done, with what was said of it and, unless told otherwise, its mask."""
+        """Call the region done, with its label and size and, unless `with_mask` is off, its mask."""
         self._end_as(AnnotationStatus.DONE, with_mask=with_mask)
 
     def skip(self) -> None:
@@ -321,15 +348,134 @@ class Session(QObject):
 
     def _end_as(self, status: AnnotationStatus, *, with_mask: bool = True) -> None:
         if self._active is not None:
-            self._write("end", functools.partial(_finish, self._active.record.id, status, with_mask))
+            change = functools.partial(_finish, self._active.record.id, status, with_mask)
+            self._write(change, on_done=self._on_finished)
+
+    def _journal(self, change: Callable[[Project], None]) -> None:
+        self._unsaved += 1
+        self.saved.emit(False)
+        self._write(change, on_done=self._on_journaled, on_failed=self._show_not_saved)
+
+    def _on_begun(self, active: ActiveAnnotation) -> None:
+        self._active = active
+        self._unsaved = 0
+        self.annotation_started.emit(active)
+        self.saved.emit(True)
+
+    def _on_journaled(self, _nothing: None) -> None:
+        self._unsaved -= 1
+        if self._unsaved == 0:
+            self.saved.emit(True)
+
+    def _on_finished(self, record: AnnotationRecord) -> None:
+        self._active = None
+        self.queries_changed.emit()
+        self.annotation_ended.emit(record)
+
+    # --- what comes of jobs and writes --------------------------------------------------------------------------------
+
+    def _on_added(self, report: ImportReport) -> None:
+        self.slides_changed.emit()
+        count = len(report.failed)
+        what = tr_plural("{count} slide was not added.", "{count} slides were not added.", count)
+        self._show_failures(what, [(path.name, reason) for path, reason in report.failed])
+        if not report.added and not report.failed:
+            self.notice.emit(
+                tr("These slides are in the project already.") if report.known else tr("No slide was found there.")
+            )
+        if report.added and self.predict_added:
+            self.predict(report.added)
+
+    def _on_predicted(self, report: PredictReport) -> None:
+        self.slides_changed.emit()
+        self.maps_changed.emit()
+        count = len(report.failed)
+        what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", count)
+        self._show_failures(what, report.failed)
+
+    def _on_retrained(self, _candidate: Candidate) -> None:
+        self.models_changed.emit()
+        self.maps_changed.emit()
+
+    def _on_model_added(self, model_id: int) -> None:
+        self.models_changed.emit()
+        self.model_added.emit(model_id)
+
+    def _on_exported(self, out: Path, report: ExportReport) -> None:
+        files, count = len(report.files), len(report.failed)
+        self.notice.emit(
+            tr_plural("{count} file written to {folder}.", "{count} files written to {folder}.", files, folder=out)
+        )
+        what = tr_plural("{count} slide was not exported.", "{count} slides were not exported.", count)
+        self._show_failures(what, report.failed)
+
+    def _show_failures(self, what: str, failed: Sequence[tuple[str, str]]) -> None:
+        if failed:
+            self.problem.emit(what, "\n".join(f"\N{BULLET} {_failure(name, reason)}" for name, reason in failed))
+
+    def _show_failure(self, failure: Failure) -> None:
+        self.problem.emit(failure.message, failure.advice)
+
+    def _show_not_written(self, failure: Failure) -> None:
+        self.problem.emit(str(failure), "")
+
+    def _show_not_saved(self, failure: Failure) -> None:
+        self.problem.emit(" ".join((tr("What you painted or said could not be saved."), str(failure))), "")
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
-    def _submit(self, kind: str, title: str, task: Callable[..., Any], **arguments: object) -> None:
+    def _submit(
+        self,
+        title: str,
+        task: Callable[..., Any],
+        arguments: Mapping[str, object],
+        *,
+        on_done: Callable[[Any], object],
+        place: Place = Place.NOWHERE,
+    ) -> None:
+        """Run a task on the project as a job."""
+        if (job := self._job(title, task, arguments, on_done=on_done, place=place)) is not None:
+            self.jobs.submit(job)
+
+    def _job(
+        self,
+        title: str,
+        task: Callable[..., Any],
+        arguments: Mapping[str, object],
+        *,
+        on_done: Callable[[Any], object],
+        place: Place = Place.NOWHERE,
+    ) -> Job | None:
+        """A job on the project, its result dropped unless the same project is open then; None while none is open."""
         if self._project is None:
             self.problem.emit(tr("No project is open."), tr("Make or open a project first."))
+            return None
+        folder = self._project.folder
+
+        def done(result: object) -> None:
+            if self._project is not None and self._project.folder == folder:
+                on_done(result)
+
+        return Job(title, task, {"folder": folder, **arguments}, done, self._show_failure, place)
+
+    def _write(
+        self,
+        change: Callable[[Project], Result],
+        *,
+        on_done: Callable[[Result], object] = ignore,
+        on_failed: Callable[[Failure], object] | None = None,
+    ) -> None:
+        """A change by the writer's thread, after those before; its result is dropped when the project is closed."""
+        written = self._written
+        if written is None:
             return
-        self.jobs.submit(Job(kind, title, task, {"folder": self._project.folder, **arguments}))
+
+        def done(result: Result) -> None:
+            if self._written is written:
+                on_done(result)
+
+        work = functools.partial(written.change, change)
+        self._writer.request(work, on_done=done, on_failed=on_failed or self._show_not_written)
 
     def _do(self, change: Callable[[Project], object]) -> bool:
         """A small change of the project, at once."""
@@ -346,79 +492,6 @@ class Session(QObject):
         """A small change of several slides."""
         return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in slide_ids)
 
-    def _write(self, kind: str, change: Callable[[Project], object]) -> None:
-        if self._project is not None:
-            work = functools.partial(_in_project, self._project.folder, change)
-            self._writer.request(f"{kind} {next(self._number)}", work)
-
-    def _on_written(self, topic: str, result: object) -> None:
-        if int(topic.rpartition(" ")[2]) < self._first_write:
-            return  # of a project that was closed meanwhile
-        if topic.startswith("begin") and isinstance(result, ActiveAnnotation):
-            self._active = result
-            self._unsaved = 0
-            self.annotation_started.emit(result)
-            self.saved.emit(True)
-        elif topic.startswith("patch"):
-            self._unsaved -= 1
-            if self._unsaved == 0:
-                self.saved.emit(True)
-        elif topic.startswith("model") and isinstance(result, int):
-            self.models_changed.emit()
-            self.model_added.emit(result)
-        elif topic.startswith("end"):
-            self._active = None
-            self.queries_changed.emit()
-            self.annotation_ended.emit(result)
-
-    def _on_write_failed(self, topic: str, message: str) -> None:
-        if topic.startswith("patch"):
-            message = " ".join((tr("What you painted or said could not be saved."), message))
-        self.problem.emit(message, "")
-
-    def _on_job_finished(self, job: Job, result: Any) -> None:
-        if job.kind == "demo":
-            if self.open_project(result):
-                self.predict()
-        elif self._project is None or job.arguments.get("folder") != self._project.folder:
-            return  # the project was closed meanwhile
-        elif job.kind == "add slides":
-            self._after_adding(result)
-        elif job.kind == "predict":
-            self.slides_changed.emit()
-            self.maps_changed.emit()
-            count = len(result.failed)
-            what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", count)
-            self._tell_failures(what, result.failed)
-        elif job.kind == "ask":
-            self.queries_changed.emit()
-        elif job.kind == "retrain":
-            self.models_changed.emit()
-            self.maps_changed.emit()
-        elif job.kind == "export":
-            out, files, count = job.arguments["out"], len(result.files), len(result.failed)
-            self.notice.emit(
-                tr_plural("{count} file written to {folder}.", "{count} files written to {folder}.", files, folder=out)
-            )
-            what = tr_plural("{count} slide was not exported.", "{count} slides were not exported.", count)
-            self._tell_failures(what, result.failed)
-
-    def _after_adding(self, report: Any) -> None:
-        self.slides_changed.emit()
-        count = len(report.failed)
-        what = tr_plural("{count} slide was not added.", "{count} slides were not added.", count)
-        self._tell_failures(what, [(path.name, reason) for path, reason in report.failed])
-        if not report.added and not report.failed:
-            self.notice.emit(
-                tr("These slides are in the project already.") if report.known else tr("No slide was found there.")
-            )
-        if report.added and self.predict_added:
-            self.predict(report.added)
-
-    def _tell_failures(self, what: str, failed: Sequence[tuple[str, str]]) -> None:
-        if failed:
-            self.problem.emit(what, "\n".join(f"\N{BULLET} {_failure(name, reason)}" for name, reason in failed))
-
 
 def _failure(name: str, reason: str) -> str:
     return reason if name in reason else tr("{slide}: {reason}", slide=name, reason=reason)
@@ -426,11 +499,6 @@ def _failure(name: str, reason: str) -> str:
 
 def _on_slide(slide_id: int, change: Callable[[Project, int], object], project: Project) -> None:
     change(project, slide_id)
-
-
-def _in_project(folder: Path, change: Callable[[Project], object]) -> object:
-    with Project.open(folder) as project:
-        return change(project)
 
 
 def _begin(slide_id: int, region: Region, query_id: int | None, person: str, project: Project) -> ActiveAnnotation:

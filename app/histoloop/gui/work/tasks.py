@@ -36,7 +36,7 @@ def predict(
 
 
 def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "auto") -> Work[PredictedSlide]:
-    """Predict a slide that is in no project; `mpp` is used where the file does not say."""
+    """Predict a slide that is in no project; `mpp` is used where the file does not state it."""
     from histoloop.slides.reader import open_slide
     from histoloop.workflows.prediction.loaded_model import open_model
     from histoloop.workflows.prediction.predict_slide import predict_slide
@@ -88,10 +88,17 @@ def make_demo(folder: Path, *, seed: int) -> Work[Path]:
     return (yield from create_demo_project(folder, seed=seed))
 
 
+def save_report(path: Path) -> Work[Path]:
+    """Write the report for support."""
+    from histoloop.workflows.support_report import save_support_report
+
+    return (yield from save_support_report(path))
+
+
 def examine() -> Work[list[Finding]]:
-    """Look at the machine."""
+    """Examine the machine."""
     from histoloop.progress import Progress
-    from histoloop.workflows.doctor import examine as look
+    from histoloop.workflows.doctor import examine as found
 
     yield Progress(tr("Looking at this machine"), 0, 1)
-    return look()
+    return found()

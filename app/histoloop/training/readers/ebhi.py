@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from histoloop.errors import suggestion
-from histoloop.slides.reader import PICTURE_SUFFIXES
+from histoloop.slides.find import PICTURE_SUFFIXES
 from histoloop.training.readers.classes import EBHI_SCHEME
 from histoloop.training.readers.sources import PART_NAMES, Listing, Problems, TileSource
 from histoloop.training.readers.tables import read_table, require_columns

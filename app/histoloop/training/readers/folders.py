@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histoloop.slides.reader import PICTURE_SUFFIXES
+from histoloop.slides.find import PICTURE_SUFFIXES
 from histoloop.training.readers.sources import PART_NAMES, Listing, Part, Problems, TileSource
 
 if TYPE_CHECKING:

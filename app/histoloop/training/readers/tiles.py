@@ -134,13 +134,7 @@ def _read_tile(
 def _pixels(slide: Slide, source: TileSource, *, downsample: float) -> Pixels:
     region = source.region
     if region is not None:
-        return slide.read_scaled(
-            round(region.x / downsample),
-            round(region.y / downsample),
-            max(1, round(region.width / downsample)),
-            max(1, round(region.height / downsample)),
-            downsample=downsample,
-        )
+        return slide.read_region_scaled(region, downsample=downsample)
     pixels = slide.read_region(slide.extent)
     if downsample == 1:
         return pixels

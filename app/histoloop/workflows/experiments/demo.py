@@ -16,7 +16,6 @@ from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue
 from histoloop.slides.tiling import working_downsample
 from histoloop.store.project import Project
 from histoloop.training.metrics import pooled_dice
-from histoloop.training.outputs import look_at
 from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.decisions import keep
@@ -118,10 +117,5 @@ def _test_tiles(model: LoadedModel, seed: int) -> Work[list[TrainingTile]]:
 
 
 def _test_dice(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float:
-    card = model.card
-    pairs = []
-    for tile in tiles:
-        output = look_at(model.network, tile, mean=card.mean, std=card.std, device=model.device)
-        if tile.mask is not None:
-            pairs.append((output.foreground() > card.threshold, tile.mask))
+    pairs = [(model.predict_mask(tile.pixels), tile.mask) for tile in tiles if tile.mask is not None]
     return round(pooled_dice(pairs), 4)

@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from histoloop.annotations.records import Mask
 from histoloop.errors import DataError
@@ -17,13 +15,11 @@ from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
 from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
 from histoloop.localisation.methods import DECODER, drawings, posterior_of
-from histoloop.networks.gradcam import grad_cam, layer_named, normalised
 from histoloop.progress import Progress, Work
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
-from histoloop.training.outputs import TileOutput, look_at, normalise
-from histoloop.training.samples import collate, have_several_labels, multi_hot
+from histoloop.training.samples import have_several_labels, multi_hot
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.prediction.robustness import attack_figures
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
+    from histoloop.inference.tile_output import TileOutput
     from histoloop.training.samples import TrainingTile
 
 Part = Literal["train", "val", "test"]
@@ -97,12 +94,20 @@ def evaluate_model(
     in drawing, for the predicted and for the true label; of several labels each is drawn, and foreground is what is
     foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
     of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
-    out, and a warning says so. `json` and `pictures` name the file and the folder to write. DataError when the part is
+    out, with a warning. `json` and `pictures` name the file and the folder to write. DataError when the part is
     empty, has neither masks nor a label that the model knows, or several labels a tile where the model takes them to
     exclude each other.
     """
     loaded = load_model(model, choose_device(device))
-    dataset = yield from _dataset(loaded, data, settings, mpp)
+    dataset = yield from read_dataset(
+        data,
+        split=settings.split,
+        mpp=mpp,
+        seed=settings.seed,
+        model_mpp=loaded.card.mpp,
+        default_scheme=loaded.card.scheme,
+        for_training=False,
+    )
     tiles = {"train": dataset.training, "val": dataset.validation, "test": dataset.test}[settings.part]
     if not tiles:
         advice = "Choose another part (--split), or deal the tiles another way (--by)."
@@ -120,7 +125,7 @@ def evaluate_model(
     rows: list[ComparisonRow] = []
     for number, (one, tile) in enumerate(zip(known, tiles, strict=True)):
         yield Progress(f"Measuring {loaded.card.name}", number, len(tiles))
-        output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=loaded.device)
+        output = loaded.predict_tile(tile.pixels)
         scores.append(_comparable(output))
         drawn = list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
         if tile.mask is not None:
@@ -140,27 +145,6 @@ def evaluate_model(
     return Evaluation(table, tuple(warnings), about)
 
 
-def _dataset(loaded: LoadedModel, data: Path, settings: EvaluationSettings, mpp: float | None) -> Work[DataSet]:
-    """The data at the model's resolution, in its own classes."""
-    full = yield from read_dataset(
-        data, split=settings.split, mpp=mpp, seed=settings.seed, default_scheme=loaded.card.scheme, for_training=False
-    )
-    scale = full.mpp / loaded.card.mpp
-    if scale > 0.99:  # tiles are never enlarged: that would add nothing but time
-        return full
-    return (
-        yield from read_dataset(
-            data,
-            split=settings.split,
-            mpp=mpp,
-            seed=settings.seed,
-            default_scheme=loaded.card.scheme,
-            for_training=False,
-            scale=scale,
-        )
-    )
-
-
 def _check_labels(loaded: LoadedModel, tiles: Sequence[TrainingTile]) -> None:
     if loaded.card.network.scores == "softmax" and have_several_labels(tiles):
         raise DataError(
@@ -171,7 +155,7 @@ def _check_labels(loaded: LoadedModel, tiles: Sequence[TrainingTile]) -> None:
 
 
 def _comparable(output: TileOutput) -> NDArray[np.float32]:
-    """What tiles are ranked by for each label: probabilities, or scores where these say as much by themselves."""
+    """What tiles are ranked by for each label: probabilities, or scores where these compare by themselves."""
     return output.scores if output.config.scores == "sigmoid" else posterior_of(output.scores, output.config)
 
 
@@ -212,7 +196,7 @@ def _draw(loaded: LoadedModel, tile: TrainingTile, output: TileOutput, layer: st
             yield _drawn(drawing, rule, values, threshold, _classes(drawing, labels, values, output, loaded))
     if layer is not None:
         for rule, labels in _labels_to_draw("grad-cam", tile, output):
-            values = np.stack([_grad_cam_at(layer, label, loaded, tile) for label in labels])
+            values = np.stack([loaded.grad_cam(tile.pixels, layer=layer, label=label) for label in labels])
             classes = _classes("grad-cam", labels, values, output, loaded)
             yield _drawn(f"grad-cam at {layer}", rule, values, 0.5, classes)
 
@@ -230,23 +214,6 @@ def _drawn(method: str, rule: Rule, values_LHW: NDArray[np.floating], threshold:
     """Foreground of any of the drawn labels, with its mask classes (H, W)."""
     value = values_LHW.max(axis=0)
     return _Drawn(method, rule, value, threshold, np.where(value > threshold, classes, 0).astype(np.uint8))
-
-
-def _grad_cam_at(layer: str, label: int, loaded: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
-    """Grad-CAM (H, W) of a tile at any layer, scaled to [0, 1], enlarged to the pixels."""
-    card, network = loaded.card, loaded.network
-    batch = collate([tile], multiple_px=network.stride_px).to(loaded.device)
-    maps_1HW = grad_cam(
-        lambda tiles: network.look(tiles, batch.valid_BHW)[0],
-        layer_named(network, layer),
-        normalise(batch.tiles_BCHW, card.mean, card.std),
-        torch.tensor([label], device=loaded.device),
-    )
-    size = (batch.tiles_BCHW.shape[-2], batch.tiles_BCHW.shape[-1])
-    enlarged = functional.interpolate(normalised(maps_1HW)[None], size=size, mode="bilinear", align_corners=False)
-    height, width = tile.pixels.shape[:2]
-    value: NDArray[np.float32] = enlarged[0, 0, :height, :width].cpu().numpy()
-    return value
 
 
 def _classes(
@@ -279,7 +246,7 @@ def _count(
 def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
     """The mask with the class of any of the tile's labels as that of the first, which its truth has throughout.
 
-    Of several labels nobody says which pixel is whose.
+    Of several labels it is not known which pixel is whose.
     """
     if not tile.other_labels:
         return mask
@@ -388,13 +355,7 @@ def _with_robustness(
 ) -> Work[EvaluationTable]:
     """The table with DDN's figures of some tiles, drawn at random, in the model's rows."""
     figures = yield from attack_figures(
-        loaded.network,
-        loaded.card,
-        tiles,
-        count=ROBUSTNESS_TILES,
-        settings=DdnSettings(),
-        device=loaded.device,
-        seed=seed,
+        loaded, loaded.card, tiles, count=ROBUSTNESS_TILES, settings=DdnSettings(), seed=seed
     )
     rows = tuple(
         row if row.method == ALL_FOREGROUND else EvaluationRow(row.method, row.rule, {**row.figures, **figures})

@@ -15,10 +15,8 @@ from histoloop.progress import Progress, Work
 from histoloop.store.cards import load_card
 from histoloop.store.model_folder import EARLIER
 from histoloop.training.datasets import read_dataset
-from histoloop.training.outputs import normalise
-from histoloop.training.samples import collate
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model, one_epoch_earlier
-from histoloop.workflows.regions.tiles import regions_left, unlabelled_tiles
+from histoloop.workflows.regions.tiles import unlabelled_regions, unlabelled_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     Tiles = Callable[[LoadedModel], Work[Sequence[TrainingTile]]]
 
 REGIONS = 64
-"""So many regions of a project are looked at, at most."""
+"""So many regions of a project are predicted, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +93,18 @@ def rank_on_dataset(
     outputs: Outputs = "logit",
     device: str = "auto",
 ) -> Work[Ranking]:
-    """Rank model folders on the tiles of a data set, whose labels and masks are not looked at.
+    """Rank model folders on the tiles of a data set, whose labels and masks take no part.
 
     Its classes are to be the models' own, but nothing needs a label. All tiles count, or with the `split` 'official' or
-    'case' those of the test part. Each model sees them at its own resolution, as far as they are fine enough. DataError
-    when there are none.
+    'case' those of the test part. Each model predicts them at its own resolution, as far as they are fine enough.
+    DataError when there are none.
     """
 
     def tiles(model: LoadedModel) -> Work[Sequence[TrainingTile]]:
-        scheme = model.card.scheme
-        found = yield from read_dataset(data, split=split, mpp=mpp, default_scheme=scheme, for_training=False)
-        scale = found.mpp / model.card.mpp
-        if scale <= 0.99:
-            found = yield from read_dataset(
-                data, split=split, mpp=mpp, default_scheme=scheme, for_training=False, scale=scale
-            )
+        card = model.card
+        found = yield from read_dataset(
+            data, split=split, mpp=mpp, model_mpp=card.mpp, default_scheme=card.scheme, for_training=False
+        )
         if not found.test:
             raise DataError(f"{found.name} has no test part.", advice="Rank on all of it: --by whole.")
         return found.test
@@ -122,11 +117,11 @@ def rank_on_project(
 ) -> Work[Ranking]:
     """Rank model folders on regions of a project's slides that nobody annotated.
 
-    Without `models`, those of the project that keep their earlier state. All see the same regions, each at its own
+    Without `models`, those of the project that keep their earlier state. All predict the same regions, each at its own
     resolution. ProjectError when no region is left or no model can be ranked.
     """
     base = load_card(project.base_model().folder)
-    places = yield from regions_left(project, mpp=base.mpp, count=REGIONS, seed=seed)
+    places = yield from unlabelled_regions(project, mpp=base.mpp, count=REGIONS, seed=seed)
     if not places:
         raise ProjectError("Every region was asked about.", advice="Import more slides, or rank on a data set.")
     chosen = list(models) or [record.folder for record in project.models() if keeps_earlier(record.folder)]
@@ -158,14 +153,13 @@ def discrepancies(
 
 def output_of(model: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
     """The foreground logits (H, W) of a tile; without a decoder the scores (C,)."""
-    network, card = model.network, model.card
-    pixels = normalise(collate([tile], multiple_px=network.stride_px).tiles_BCHW.to(model.device), card.mean, card.std)
+    tile_BCHW, _valid_BHW = model.padded(tile.pixels, multiple_px=model.network.stride_px)
     height, width = tile.pixels.shape[:2]
     with torch.inference_mode():
-        if not _has_decoder(card):
-            scores: NDArray[np.float32] = network.look(pixels)[0][0].float().cpu().numpy()
+        if not _has_decoder(model.card):
+            scores: NDArray[np.float32] = model.network.forward_classifier(tile_BCHW)[0][0].float().cpu().numpy()
             return scores
-        logits_B1HW = network(pixels).foreground_B1HW
+        logits_B1HW = model.network(tile_BCHW).foreground_B1HW
     logits: NDArray[np.float32] = logits_B1HW[0, 0, :height, :width].float().cpu().numpy()
     return logits
 

@@ -21,7 +21,8 @@ from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
 from histoloop.progress import Progress, Work
-from histoloop.slides.reader import find_slides, open_slide
+from histoloop.slides.find import find_slides
+from histoloop.slides.reader import open_slide
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.files import folder_beside, write_beside
 from histoloop.training.datasets import deal_part

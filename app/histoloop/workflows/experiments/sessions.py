@@ -22,18 +22,20 @@ from histoloop.acquisition.selection import select, select_setwise
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import RecipeError
+from histoloop.inference.features import Features, decode, probability
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
-from histoloop.training.features import Features, FeatureTile, decode, extract, probability, spread_views, view_of
+from histoloop.training.features import FeatureTile
 from histoloop.workflows.queries.score_regions import EarlierModel, Networks, ScoringSettings, score_regions
+from histoloop.workflows.regions.kept_features import KeptFeatures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from histoloop.networks.hybrid import Hybrid
+    from histoloop.inference.model import Model
     from histoloop.store.tensors import TensorCache
     from histoloop.training.samples import TrainingTile
 
@@ -80,7 +82,7 @@ class SessionSettings:
     """How a session goes. `first_per_class` regions of each class are annotated at the start, `per_class` each round.
 
     `neighbours` is the k of label propagation, before its cap. `full_steps` multiplies the steps of the decoder that
-    learns from all masks, for there is more to see.
+    learns from all masks, for there is more to learn from.
     """
 
     rounds: int = 5
@@ -128,11 +130,8 @@ class Bench:
 
     def __init__(
         self,
-        network: Hybrid,
+        model: Model,
         *,
-        mean: Sequence[float],
-        std: Sequence[float],
-        device: torch.device,
         pool: Sequence[TrainingTile],
         validation: Sequence[TrainingTile],
         test: Sequence[TrainingTile],
@@ -140,30 +139,17 @@ class Bench:
         cache: TensorCache,
         cache_key: str,
     ) -> None:
-        self.network = network.eval()
-        self.mean, self.std, self.device = mean, std, device
+        self.model, self.device = model, model.device
+        model.network.eval()
         self.pool, self.validation_tiles, self.test_tiles = pool, validation, test
         self.classes = [label_names[tile.label] if tile.label is not None else "" for tile in pool]
         self._cache, self._cache_key = cache, cache_key
-        self._memory: dict[str, Features] = {}
+        self._kept = KeptFeatures(model, cache, key=cache_key, in_memory=True)
         self._distances: NDArray[np.float64] | None = None
 
-    def features(self, tile: TrainingTile, *, view: int = 0, stain: float = 0.0) -> Features:
-        """Of a tile in the `view`-th way (training/features.py: view_of)."""
-        key = f"{tile.name}|{view}|{stain if view else 0}"
-        if key not in self._memory:
-            self._memory[key] = self._load(key) or self._extract(key, tile, view, stain)
-        return self._memory[key]
-
-    def _load(self, key: str) -> Features | None:
-        tensors = self._cache.get(f"{self._cache_key}|{key}")
-        return None if tensors is None else Features.of_tensors(tensors)
-
-    def _extract(self, key: str, tile: TrainingTile, view: int, stain: float) -> Features:
-        seen = view_of(tile, view, stain=stain, seed=_seed_of(tile.name))
-        features = extract(self.network, seen, mean=self.mean, std=self.std, device=self.device)
-        self._cache.put(f"{self._cache_key}|{key}", features.as_tensors())
-        return features
+    def features(self, tile: TrainingTile) -> Features:
+        """Of a tile as it is."""
+        return self._kept.of(tile.name, lambda: tile, seed=_seed_of(tile.name))
 
     def recall(self, key: str) -> tuple[dict[str, torch.Tensor], float] | None:
         """Weights that were learned under a key, and how many seconds that took."""
@@ -177,13 +163,7 @@ class Bench:
     def views(self, index: int, settings: CachedSettings) -> list[FeatureTile]:
         """The annotated tile of the pool, and views of it."""
         tile = self.pool[index]
-        return [
-            FeatureTile(
-                self.features(tile, view=view, stain=settings.stain),
-                view_of(tile, view, stain=0, seed=0).mask,
-            )
-            for view in spread_views(settings.views)
-        ]
+        return self._kept.views(tile.name, tile, seed=_seed_of(tile.name), count=settings.views, stain=settings.stain)
 
     @property
     def validation(self) -> list[FeatureTile]:
@@ -207,7 +187,7 @@ class Bench:
         """The decoder of theta_0: the same random one for a seed."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            decoder = Decoder(self.network.backbone.channels, settings.decoder_channels)
+            decoder = Decoder(self.model.network.backbone.channels, settings.decoder_channels)
         return decoder.to(self.device)
 
 
@@ -217,7 +197,7 @@ def _seed_of(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A tile of the pool, as a strategy sees it."""
+    """A tile of the pool, as a strategy takes it."""
 
     bench: Bench
     index: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import multiprocessing
 import os
@@ -23,9 +24,10 @@ from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import DataError, RecipeError
 from histoloop.exchange.curves import Curve, draw_curves, write_rounds
 from histoloop.exchange.writing import export_to
+from histoloop.inference.model import Model
 from histoloop.localisation.methods import DECODER, drawings
 from histoloop.networks.build import with_decoder
-from histoloop.progress import Progress, Work, finish
+from histoloop.progress import Progress, Work, finish, mapped
 from histoloop.store.files import file_beside, write_beside
 from histoloop.store.tensors import GIB, TensorCache
 from histoloop.threads import wait_without_spinning
@@ -33,7 +35,6 @@ from histoloop.training.cached import CachedSettings
 from histoloop.training.datasets import DataSet, Split, deal_cases, read_dataset
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import mean_dice
-from histoloop.training.outputs import look_at
 from histoloop.workflows.experiments.sessions import (
     Bench,
     Round,
@@ -48,8 +49,6 @@ from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_devi
 from histoloop.workflows.queries.score_regions import ScoringSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from histoloop.training.samples import TrainingTile
 
 Preset = Literal["quick", "paper"]
@@ -161,15 +160,10 @@ def simulate(
         record.upper.append((yield from full_supervision(bench, chosen.session, len(record.upper))))
         record.write(json_file)
     left = [(way, seed) for seed in range(seeds) for way in ways if not record.has(way, seed)]
-    total, done = len(ways) * seeds, len(ways) * seeds - len(left)
-    yield Progress("Simulating", done, total)
+    done = _Done(record, json_file, total=len(ways) * seeds, count=len(ways) * seeds - len(left))
+    yield Progress("Simulating", done.count, done.total)
     side_by_side = _jobs(jobs, len(left))
-    for way, seed, found in _in_turn(plan, bench, left) if side_by_side == 1 else _together(plan, left, side_by_side):
-        if found is not None:
-            record.add(way, seed, found)
-            record.write(json_file)
-            done += 1
-        yield Progress("Simulating", done, total, f"{way.name}, seed {seed}")
+    yield from _in_turn(plan, bench, left, done) if side_by_side == 1 else _together(plan, left, side_by_side, done)
     curves = tuple(record.curve(way, seeds) for way in ways)
     record.write(json_file)
     rows = [row for way in ways for seed in range(seeds) for row in record.rows(way, seed)]
@@ -185,13 +179,10 @@ def simulate(
 def _bench(plan: _Plan) -> Work[tuple[Bench, DataSet, LoadedModel]]:
     """Tiles and classifier; the parts are dealt the same way each time."""
     loaded = load_model(plan.model, choose_device(plan.device))
-    dataset = yield from _dataset(plan, loaded)
+    dataset = yield from read_dataset(plan.data, split=plan.split, mpp=plan.mpp, seed=0, model_mpp=loaded.card.mpp)
     pool, validation, test = _parts(dataset, plan.settings)
     bench = Bench(
-        with_decoder(loaded.network),
-        mean=loaded.card.mean,
-        std=loaded.card.std,
-        device=loaded.device,
+        Model(with_decoder(loaded.network), loaded.colours, loaded.device),
         pool=pool,
         validation=validation,
         test=test,
@@ -200,15 +191,6 @@ def _bench(plan: _Plan) -> Work[tuple[Bench, DataSet, LoadedModel]]:
         cache_key=loaded.hash,
     )
     return bench, dataset, loaded
-
-
-def _dataset(plan: _Plan, loaded: LoadedModel) -> Work[DataSet]:
-    """The data at the model's resolution, with classes of its own."""
-    full = yield from read_dataset(plan.data, split=plan.split, mpp=plan.mpp, seed=0)
-    scale = full.mpp / loaded.card.mpp
-    if scale > 0.99:  # tiles are never enlarged: that would add nothing but time
-        return full
-    return (yield from read_dataset(plan.data, split=plan.split, mpp=plan.mpp, seed=0, scale=scale))
 
 
 def _parts(
@@ -247,7 +229,7 @@ def _class_map_dice(bench: Bench, loaded: LoadedModel) -> Work[float]:
     pairs = []
     for number, tile in enumerate(bench.test_tiles):
         yield Progress("Measuring class maps", number, len(bench.test_tiles))
-        output = look_at(loaded.network, tile, mean=bench.mean, std=bench.std, device=bench.device, decode=False)
+        output = loaded.predict_tile(tile.pixels, decode=False)
         drawing = next(name for name in drawings(loaded.card.network) if name != DECODER)
         assert tile.mask is not None  # by _parts
         pairs.append((output.foreground(drawing) > 0.5, tile.mask))
@@ -267,25 +249,17 @@ def _jobs(wanted: int | None, sessions: int) -> int:
     return max(1, min(os.cpu_count() or 1, room, sessions))
 
 
-def _in_turn(
-    plan: _Plan, bench: Bench, sessions: Sequence[tuple[Way, int]]
-) -> Iterator[tuple[Way, int, list[Round] | None]]:
-    """Each session, and None after each of its steps."""
+def _in_turn(plan: _Plan, bench: Bench, sessions: Sequence[tuple[Way, int]], done: _Done) -> Work[None]:
+    """One session after the other, with a report of each of their steps."""
     for way, seed in sessions:
-        steps = run_session(plan, bench, way, seed)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                yield way, seed, stop.value
-                break
-            yield way, seed, None
+        report = functools.partial(done.progress, way, seed)
+        rounds = yield from mapped(run_session(plan, bench, way, seed), report)
+        done.keep(way, seed, rounds)
+        yield report()
 
 
-def _together(
-    plan: _Plan, sessions: Sequence[tuple[Way, int]], jobs: int
-) -> Iterator[tuple[Way, int, list[Round] | None]]:
-    """Sessions in processes of their own, as they are done; None now and then while none is."""
+def _together(plan: _Plan, sessions: Sequence[tuple[Way, int]], jobs: int, done: _Done) -> Work[None]:
+    """Sessions in processes of their own, with a report as they are done, and now and then while none is."""
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // jobs)
     executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_set_up, initargs=(plan, threads))
@@ -294,11 +268,13 @@ def _together(
             executor.submit(_run_here, way, seed): (way, seed) for way, seed in sessions
         }
         while running:
-            done, _others = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield (*running.pop(future), future.result())
-            if not done:
-                yield (*next(iter(running.values())), None)
+            finished, _others = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+            for future in finished:
+                way, seed = running.pop(future)
+                done.keep(way, seed, future.result())
+                yield done.progress(way, seed)
+            if not finished:
+                yield done.progress(*next(iter(running.values())))
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
@@ -465,3 +441,23 @@ class _Record:
         with export_to(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_beside(path, json.dumps(content, indent=1) + "\n")
+
+
+@dataclass(slots=True)
+class _Done:
+    """How many of all sessions are done and in the record."""
+
+    record: _Record
+    json_file: Path
+    total: int
+    count: int
+
+    def keep(self, way: Way, seed: int, rounds: Sequence[Round]) -> None:
+        """Write a session that is done."""
+        self.record.add(way, seed, rounds)
+        self.record.write(self.json_file)
+        self.count += 1
+
+    def progress(self, way: Way, seed: int, _step: Progress | None = None) -> Progress:
+        """Of all sessions, in one of which a step was taken."""
+        return Progress("Simulating", self.count, self.total, f"{way.name}, seed {seed}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 
 from histoloop.errors import DataError, ModelError, RecipeError
+from histoloop.inference.model import Model
 from histoloop.localisation.methods import drawings, title
 from histoloop.networks.build import build_network
-from histoloop.networks.hybrid import Hybrid
-from histoloop.networks.network import SlideNetwork
-from histoloop.store.cards import CARD, WEIGHTS, Card, load_card
+from histoloop.store.cards import Card
 from histoloop.store.model_folder import save_model
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import (
@@ -28,42 +27,32 @@ from histoloop.training.classify import (
     several_labels_figures,
     train_classifier,
 )
-from histoloop.training.datasets import DataSet, colour_statistics, lend_masks, read_dataset
+from histoloop.training.datasets import DataSet, lend_masks, read_dataset
 from histoloop.training.figures import multi_label_figures
 from histoloop.training.metrics import accuracy
 from histoloop.training.objectives import check_labels
-from histoloop.training.outputs import normalise
-from histoloop.training.pretrained import (
-    IMAGENET,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    RANDOM,
-    colours_of,
-    is_folded,
-    start_backbone,
-    unfold,
-)
+from histoloop.training.pretrained import IMAGENET, RANDOM
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
-from histoloop.training.samples import collate, have_several_labels, multi_hot
+from histoloop.training.samples import have_several_labels, multi_hot
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.prediction.loaded_model import choose_device
 from histoloop.workflows.prediction.robustness import attack_figures, with_robustness
 from histoloop.workflows.retraining.recipes import recipe_text
+from histoloop.workflows.retraining.starting_weights import start_from, starting_card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
+    from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.training.datasets import Split
     from histoloop.training.loop import FitResult
     from histoloop.training.samples import TrainingTile
 
-    Colours = tuple[tuple[float, ...], tuple[float, ...]]
 
-
-STATISTICS_TILES = 32
-"""So many tiles give the statistics of weights that come without."""
+_log = logging.getLogger(__name__)
 
 
 def train_model(
@@ -82,7 +71,7 @@ def train_model(
 
     A training that was stopped goes on where it was when the same command is given again: its state is kept in
     `<out>.training` until the model is written. The figures on the card are of the data set's validation part, measured
-    on the weights as stored. `warn` is told what to mind of the data set, which the card says too, before the training
+    on the weights as stored. `warn` is told what to mind of the data set, which is on the card too, before the training
     begins: some of it is better mended than trained on for hours.
     """
     if out.exists():
@@ -95,14 +84,13 @@ def train_model(
     if warn is not None:
         for warning in dataset.warnings:
             warn(warning)
+    _log.info("recipe %s, seed %d, %d training tiles", plan.name, seed, len(dataset.training))
     config = plan.network_config(len(dataset.scheme.labels))
     torch.manual_seed(seed)
     network = build_network(config)
-    yield from start_backbone(network.backbone, config.backbone, plan.network.weights)
-    colours = _colours(plan, dataset)
-    if plan.network.weights != RANDOM and is_folded(network.backbone):  # fresh batch norms look the same
-        unfold(network.backbone, _some_tiles(dataset, network.stride_px, colours))
-    setting = _Setting(network.to(memory_format=torch.channels_last), plan, dataset, colours, place, seed)
+    colours = yield from start_from(network.backbone, plan.network, [tile.pixels for tile in dataset.training])
+    model = Model(network.to(memory_format=torch.channels_last), colours, place)
+    setting = _Setting(model, plan, dataset, seed)
     state = out.with_name(f"{out.name}.training")
     try:
         lent, fitted = yield from _train(setting, state, _key(setting, data, split))
@@ -112,9 +100,7 @@ def train_model(
     minutes = (time.monotonic() - started) / 60
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
     several = have_several_labels((*dataset.training, *dataset.validation))
-    figures = validation_figures(
-        network, dataset.validation, dataset.scheme, *colours, device=place, several_labels=several
-    )
+    figures = validation_figures(model, dataset.validation, dataset.scheme, several_labels=several)
     card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
     way_back = fitted.way_back()
     save_model(out, card, network.state_dict(), recipe=recipe_text(plan), half=True, way_back=way_back)
@@ -126,11 +112,9 @@ def train_model(
 class _Setting:
     """What is trained, by what, on what."""
 
-    network: SlideNetwork
+    model: Model
     plan: Recipe
     dataset: DataSet
-    colours: Colours
-    device: torch.device
     seed: int
 
 
@@ -144,41 +128,33 @@ def _key(setting: _Setting, data: Path, split: Split) -> str:
 
 def _train(setting: _Setting, state: Path, key: str) -> Work[tuple[int, FitResult]]:
     """Both stages; how many masks were lent to the second, and what the last stage gave."""
-    plan, dataset, network = setting.plan, setting.dataset, setting.network
-    mean, std = setting.colours
+    plan, dataset = setting.plan, setting.dataset
     if plan.classify.supervision == "sizes":
         _check_sizes(dataset)
     fitted: FitResult | None = None
     if plan.classify.supervision != "none":
         fitted = yield from train_classifier(
-            network,
+            setting.model,
             training=[tile for tile in dataset.training if tile.label is not None],
             validation=[tile for tile in dataset.validation if tile.label is not None],
             settings=plan.classify,
             augmentation=plan.augment,
-            mean=mean,
-            std=std,
-            device=setting.device,
             seed=setting.seed,
             checkpoint=Checkpoint(state / "classify.safetensors", key),
         )
     if not plan.mask_fraction:
-        assert fitted is not None  # a recipe that teaches nothing is refused
+        assert fitted is not None  # a recipe without supervision is refused
         return 0, fitted
-    assert isinstance(network, Hybrid)  # only a hybrid has decoder_channels
     lent = lend_masks(dataset.training, fraction=plan.mask_fraction, seed=setting.seed)
-    taught = {id(tile) for tile in lent}
+    with_masks = {id(tile) for tile in lent}
     fitted = yield from train_decoder(
-        network,
+        setting.model,
         training=lent,
         validation=[tile for tile in dataset.validation if tile.mask is not None],
         settings=plan.segment,
         augmentation=plan.augment,
-        mean=mean,
-        std=std,
-        device=setting.device,
         seed=setting.seed,
-        unlabelled=[tile for tile in dataset.training if id(tile) not in taught],
+        unlabelled=[tile for tile in dataset.training if id(tile) not in with_masks],
         checkpoint=Checkpoint(state / "decoder.safetensors", key),
     )
     return len(lent), fitted
@@ -192,35 +168,6 @@ def _check_sizes(dataset: DataSet) -> None:
         )
 
 
-def _some_tiles(dataset: DataSet, stride_px: int, colours: Colours) -> Iterator[Tensor]:
-    """Normalised training tiles, one by one, spread over the data set."""
-    for tile in dataset.training[:: max(1, len(dataset.training) // STATISTICS_TILES)]:
-        yield normalise(collate([tile], multiple_px=stride_px).tiles_BCHW, *colours)
-
-
-def _colours(plan: Recipe, dataset: DataSet) -> Colours:
-    """Mean and standard deviation per colour plane: what the starting weights expect, or what the tiles have."""
-    if plan.network.mean:
-        return plan.network.mean, plan.network.std
-    if plan.network.weights == IMAGENET:
-        return IMAGENET_MEAN, IMAGENET_STD
-    start = _start_card(plan)
-    if start is not None:
-        return start.mean, start.std
-    if plan.network.weights != RANDOM and (stated := colours_of(plan.network.weights)):
-        return stated
-    mean, std = colour_statistics(dataset.training)
-    return tuple(mean), tuple(std)
-
-
-def _start_card(plan: Recipe) -> Card | None:
-    """The card of the model whose backbone the network starts from; None where it starts from something else."""
-    if plan.network.weights in (RANDOM, IMAGENET):
-        return None
-    weights = Path(plan.network.weights).expanduser()
-    return load_card(weights.parent) if weights.name == WEIGHTS and (weights.parent / CARD).is_file() else None
-
-
 def _halved(network: SlideNetwork) -> dict[str, Tensor]:
     return {
         name: tensor.half().float() if tensor.is_floating_point() else tensor
@@ -229,30 +176,23 @@ def _halved(network: SlideNetwork) -> dict[str, Tensor]:
 
 
 def validation_figures(
-    network: SlideNetwork,
-    tiles: Sequence[TrainingTile],
-    scheme: ClassScheme,
-    mean: Sequence[float],
-    std: Sequence[float],
-    *,
-    device: torch.device,
-    several_labels: bool = False,
+    model: Model, tiles: Sequence[TrainingTile], scheme: ClassScheme, *, several_labels: bool = False
 ) -> dict[str, float]:
     """Classification over tiles with labels, recall per label class that occurs, Dice over tiles with masks.
 
     Where tiles may have several labels, the average precision and the error of each label stand for its recall.
     """
-    network.eval()
+    model.network.eval()
     figures = {"tiles": float(len(tiles)), "cases": float(len({tile.case for tile in tiles}))}
     labelled = [tile for tile in tiles if tile.label is not None]
     if labelled:
-        scores_NC = classify(network, labelled, mean=mean, std=std, device=device)
+        scores_NC = classify(model, labelled)
         if several_labels:
             figures |= _figures_of_several(scores_NC, [tile.labels for tile in labelled], scheme)
         else:
             figures |= _figures_of_one(scores_NC, [tile.labels[0] for tile in labelled], scheme)
     if any(tile.mask is not None for tile in tiles):
-        figures |= segmentation_figures(network, tiles, mean=mean, std=std, device=device)
+        figures |= segmentation_figures(model, tiles)
         everywhere = [float(2 * tile.mask.mean() / (1 + tile.mask.mean())) for tile in tiles if tile.mask is not None]
         figures |= {"dice_all_foreground": float(np.mean(everywhere))}
     return figures
@@ -293,7 +233,8 @@ def _recalls(scores_NC: Tensor, labels: Sequence[int], scheme: ClassScheme) -> d
 
 def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent: int, minutes: float) -> Card:
     dataset, plan = setting.dataset, setting.plan
-    (red, green, blue), (red_std, green_std, blue_std) = setting.colours
+    red, green, blue = setting.model.colours.mean
+    red_std, green_std, blue_std = setting.model.colours.std
     rounded = {key: round(value, 4) for key, value in figures.items()}
     return Card(
         name=name,
@@ -301,7 +242,7 @@ def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent
         description=_description(setting, rounded, masks_lent),
         licence=dataset.licence,
         attribution=dataset.attribution,
-        network=setting.network.config,
+        network=setting.model.network.config,
         scheme=dataset.scheme,
         mpp=dataset.mpp,
         mean=(red, green, blue),
@@ -326,12 +267,11 @@ def _with_robustness(card: Card, setting: _Setting) -> Work[Card]:
         return card
     judged = any(tile.label is not None for tile in dataset.validation)
     figures = yield from attack_figures(
-        setting.network,
+        setting.model,
         card,
         dataset.validation if judged else dataset.training,
         count=plan.tiles,
         settings=plan.attack,
-        device=setting.device,
         seed=setting.seed,
     )
     where = "of the validation part" if judged else "of the training part (it knows them: expect less of others)"
@@ -341,10 +281,10 @@ def _with_robustness(card: Card, setting: _Setting) -> Work[Card]:
 def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: int) -> str:
     dataset, plan = setting.dataset, setting.plan
     count = len(dataset.training)
-    start = _start_card(plan)
+    start = starting_card(plan.network)
     weights = f"{start.name}'s" if start else f"{_START.get(plan.network.weights, 'given')}"
     learned = [
-        f"Trained by the recipe '{plan.name}' ({plan.source}) on {_TAUGHT[plan.classify.supervision]} of {count} "
+        f"Trained by the recipe '{plan.name}' ({plan.source}) on {_SUPERVISION[plan.classify.supervision]} of {count} "
         f"{dataset.name} tiles, from {weights} weights."
     ]
     if masks_lent:
@@ -354,7 +294,7 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
         others = ", and on the rest by staying consistent with its own average (tod eq 6-9)" if steady else ""
         learned.append(f"Then, with {how}, a U-Net decoder on the masks of {share}{others}.")
     else:
-        drawn = title(drawings(setting.network.config)[0])
+        drawn = title(drawings(setting.model.network.config)[0])
         learned.append(f"It has seen no outline: its masks are drawn from its class maps ({drawn}).")
     parts = [
         "Research use only: not a diagnostic device.",
@@ -366,7 +306,7 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_TAUGHT = {
+_SUPERVISION = {
     "labels": "the labels",
     "min-max": "the labels",
     "sizes": "the labels and foreground sizes",
@@ -378,8 +318,8 @@ _START = {RANDOM: "random", IMAGENET: "ImageNet"}
 def _figures_text(dataset: DataSet, figures: Mapping[str, float]) -> str:
     if not dataset.validation:
         return "It was not measured: the data set has no validation part."
-    seen = {label for tile in dataset.validation for label in tile.labels}
-    absent = [name for index, name in enumerate(dataset.scheme.label_names) if index not in seen]
+    known = {label for tile in dataset.validation for label in tile.labels}
+    absent = [name for index, name in enumerate(dataset.scheme.label_names) if index not in known]
     note = f"No validation tile is labelled {' or '.join(absent)}: nothing is known of those. " if absent else ""
     if "label_error" in figures:
         note += "A label is predicted where its sigmoid is above 0.5; `label_error` is the mean over the labels. "

@@ -1,4 +1,4 @@
-"""What a data set says of its tiles in the words of a model that learned other classes, perhaps."""
+"""What a data set states of its tiles, in the words of a model that learned other classes, perhaps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class KnownTile:
     """A tile and what is known of it: its `label` is the model's, None where the model has none of that name.
 
-    `label_name` is what the data set calls it ('' where it says nothing); `mask_value` the model's value of the mask
+    `label_name` is what the data set calls it ('' where it states nothing); `mask_value` the model's value of the mask
     class that its foreground has, None where that is not known or the model has no such class.
     """
 

@@ -11,7 +11,8 @@ from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import DataError, SlideError
 from histoloop.exchange.geojson import draw_areas, read_geojson_areas
 from histoloop.exchange.mask_pictures import read_mask
-from histoloop.slides.reader import PICTURE_SUFFIXES, Slide, open_slide
+from histoloop.slides.find import PICTURE_SUFFIXES
+from histoloop.slides.reader import Slide, open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

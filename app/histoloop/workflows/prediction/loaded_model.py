@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from histoloop.errors import DeviceError, ModelError
+from histoloop.inference.model import Model
 from histoloop.language import tr
 from histoloop.networks.build import build_network
-from histoloop.networks.network import SlideNetwork
+from histoloop.networks.colours import Colours
 from histoloop.store.cards import Card, load_card, model_hash
 from histoloop.store.model_folder import load_earlier, load_weights
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A model in memory, in evaluation mode on its device; `hash` identifies the weights in its folder."""
+    from histoloop.networks.network import SlideNetwork
+    from histoloop.slides.reader import Pixels
+
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel(Model):
+    """A model with its card, in evaluation mode on its device; `hash` identifies the weights in its folder."""
 
     folder: Path
     card: Card
-    network: SlideNetwork
     hash: str
-    device: torch.device
+
+    def predict_mask(self, pixels: Pixels) -> NDArray[np.bool_]:
+        """The foreground (H, W) of a tile at the card's threshold."""
+        mask: NDArray[np.bool_] = self.predict_tile(pixels).foreground() > self.card.threshold
+        return mask
+
+    def with_network(self, network: SlideNetwork) -> LoadedModel:
+        """The same with another network, which the card describes; in evaluation mode."""
+        card = dataclasses.replace(self.card, network=network.config)
+        return dataclasses.replace(self, network=network.eval(), card=card)
 
 
 def choose_device(name: str) -> torch.device:
@@ -63,11 +84,13 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
             tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
             advice=tr("Copy the model folder again, whole, or choose another model."),
         ) from error
-    return LoadedModel(folder, card, network.eval().to(device), model_hash(folder), device)
+    colours, digest = Colours(card.mean, card.std), model_hash(folder)
+    _log.info("model %s on %s", digest[:12], device)
+    return LoadedModel(network.eval().to(device), colours, device, folder=folder, card=card, hash=digest)
 
 
 def one_epoch_earlier(model: LoadedModel) -> LoadedModel:
-    """The model as it was an epoch before it was kept; ModelError where its folder does not say."""
+    """The model as it was an epoch before it was kept; ModelError where its folder does not keep that."""
     network = build_network(model.card.network)
     network.load_state_dict(load_earlier(model.folder))
     return dataclasses.replace(model, network=network.eval().to(model.device))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from histoloop.errors import HistoLoopError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.language import tr
+from histoloop.log import operation
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideRecord
 
 
+_log = logging.getLogger(__name__)
+
+
 def predict_project(
     project: Project, *, slide_ids: Sequence[int] | None = None, device: str = "auto", model_id: int | None = None
 ) -> Work[PredictReport]:
@@ -34,6 +39,7 @@ def predict_project(
     record = project.current_model() if model_id is None else project.model(model_id)
     model = load_model(record.folder, choose_device(device))
     wanted = [slide for slide in project.slides() if slide_ids is None or slide.id in slide_ids]
+    _log.info("predicting %d slides", len(wanted))
     predicted: list[int] = []
     failed: list[tuple[str, str]] = []
     for number, slide in enumerate(wanted):
@@ -43,13 +49,14 @@ def predict_project(
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
             predicted.append(slide.id)
         except HistoLoopError as error:
+            _log.info("slide %d is not predicted: %s", slide.id, error)
             failed.append((slide.name, str(error)))
     yield Progress(tr("Predicting"), len(wanted), len(wanted))
     return PredictReport(tuple(predicted), tuple(failed))
 
 
 def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:
-    with open_project_slide(record) as slide:
+    with open_project_slide(record) as slide, operation(_log, f"slide {record.id}", pixels=slide.extent.area):
         folder = project.new_map_folder(record.id, model_id)
         tissue = find_tissue(slide)
         with map_writer(folder, slide, model) as writer:
@@ -79,11 +86,9 @@ def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, tissue: T
     return (
         yield from predict_slide(
             slide,
-            model.network,
+            model,
             downsample=working_downsample(slide.mpp, model.card.mpp),
-            mean=model.card.mean,
-            std=model.card.std,
-            settings=PredictorSettings(device=model.device.type),
+            settings=PredictorSettings(),
             tissue=tissue,
             sink=sink,
         )

@@ -10,7 +10,8 @@ from histoloop.errors import ExportError, HistoLoopError
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.tables import SlideSummary, mask_areas, write_summary
 from histoloop.progress import Progress, Work, staged
-from histoloop.slides.reader import find_slides, open_slide
+from histoloop.slides.find import find_slides
+from histoloop.slides.reader import open_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 

@@ -1,8 +1,9 @@
-"""Measure how small a change of a tile changes the label a model gives it, and say so on the model's card."""
+"""Measure how small a change of a tile changes the label a model gives it, and state it on the model's card."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,10 @@ import torch
 from torch import Tensor
 
 from histoloop.errors import DataError, ModelError
-from histoloop.networks.network import SlideNetwork
-from histoloop.progress import Progress, Work
+from histoloop.inference.model import Model
+from histoloop.progress import Progress, Work, mapped
 from histoloop.store.cards import Card
 from histoloop.training.ddn import DdnSettings, ScoresOf, ddn_steps, robustness_figures
-from histoloop.training.outputs import normalise
 from histoloop.training.samples import TrainingTile, collate
 from histoloop.workflows.reports import RobustnessReport, TileRobustness
 
@@ -30,13 +30,12 @@ _GREY_LEVELS = 255
 
 
 def attack_figures(
-    network: SlideNetwork,
+    model: Model,
     card: Card,
     tiles: Sequence[TrainingTile],
     *,
     count: int,
     settings: DdnSettings,
-    device: torch.device,
     seed: int,
 ) -> Work[dict[str, float]]:
     """Figures named `attack_...` of an attack on `count` tiles of one label, drawn at random; none without any."""
@@ -45,13 +44,13 @@ def attack_figures(
         return {}
     chosen = sorted(np.random.default_rng(seed).permutation(len(labelled))[:count].tolist())
     report = yield from measure_robustness(
-        network, card, [labelled[index] for index in chosen], settings=settings, device=device, seed=seed
+        model, card, [labelled[index] for index in chosen], settings=settings, seed=seed
     )
     return {f"attack_{name}": value for name, value in report.figures.items()}
 
 
 def with_robustness(card: Card, figures: Mapping[str, float], *, measured_on: str) -> Card:
-    """The card with the figures of an attack and a section that says what they mean; as it is without figures.
+    """The card with the figures of an attack and a section that explains them; as it is without figures.
 
     `measured_on` completes 'tiles': 'of the validation part'.
     """
@@ -88,20 +87,19 @@ def _in_words(figures: Mapping[str, float], measured_on: str) -> str:
 
 
 def measure_robustness(
-    network: SlideNetwork,
+    model: Model,
     card: Card,
     tiles: Sequence[TrainingTile],
     *,
     settings: DdnSettings,
-    device: torch.device,
     seed: int,
     batch_size: int = BATCH,
 ) -> Work[RobustnessReport]:
     """Attack every tile that has one label by DDN; the report is in the order of the tiles.
 
-    `network`, in evaluation mode on `device`, is that of the `card`, whose figures are not asked for. Figures are those
-    of `robustness_figures`, `tiles`, `steps`, and `median_grey_levels`, the median over the same tiles of the root mean
-    square change of a value, whose range is 255: unlike norms, those of tiles of several sizes compare.
+    The network of the `model`, in evaluation mode, is that of the `card`, whose figures are not asked for. Figures are
+    those of `robustness_figures`, `tiles`, `steps`, and `median_grey_levels`, the median over the same tiles of the
+    root mean square change of a value, whose range is 255: unlike norms, those of tiles of several sizes compare.
 
     Tiles are scored as in evaluation, padded to the stride only; the padding is not attacked and no tile sees its
     batch mates, so that `batch_size` matters for memory alone. `seed` is of the random steps where a network has no
@@ -109,13 +107,14 @@ def measure_robustness(
     """
     labelled = [tile for tile in tiles if len(tile.labels) == 1]
     _check(card, labelled)
-    attacked = _Attacked(network, card, device)
+    attacked = _Attacked(model, card)
     stage, generator = f"Attacking {card.name}", torch.Generator().manual_seed(seed)
     found: dict[int, TileRobustness] = {}
     yield Progress(stage, 0, len(labelled))
-    for chosen in _batches_of_one_size(labelled, batch_size=batch_size, stride_px=network.stride_px):
+    for chosen in _batches_of_one_size(labelled, batch_size=batch_size, stride_px=model.network.stride_px):
         attack = attacked.attack([labelled[index] for index in chosen], settings, generator)
-        outcomes = yield from _told(attack, stage, done=len(found), size=len(chosen), total=len(labelled))
+        step_of = functools.partial(_step, stage, done=len(found), size=len(chosen), total=len(labelled))
+        outcomes = yield from mapped(attack, step_of)
         found |= dict(zip(chosen, outcomes, strict=True))
     report = tuple(found[index] for index in range(len(labelled)))
     figures = robustness_figures([tile.norm_l2 for tile in report], [tile.broken for tile in report])
@@ -148,16 +147,15 @@ def _check(card: Card, labelled: Sequence[TrainingTile]) -> None:
 class _Attacked:
     """The classifier that is attacked."""
 
-    network: SlideNetwork
+    model: Model
     card: Card
-    device: torch.device
 
     def scores_of(self, valid_BHW: Tensor) -> ScoresOf:
         """Its scores of tiles in [0, 1] with this padding."""
 
         def scores(tiles_BCHW: Tensor) -> Tensor:
-            normalised_BCHW = normalise(tiles_BCHW, self.card.mean, self.card.std)
-            return self.network.look(normalised_BCHW, valid_BHW)[0]
+            normalised_BCHW = self.model.colours.normalise(tiles_BCHW)
+            return self.model.network.forward_classifier(normalised_BCHW, valid_BHW)[0]
 
         return scores
 
@@ -165,7 +163,7 @@ class _Attacked:
         self, tiles: Sequence[TrainingTile], settings: DdnSettings, generator: torch.Generator
     ) -> Work[list[TileRobustness]]:
         """What becomes of a batch of tiles."""
-        batch = collate(tiles, multiple_px=self.network.stride_px).to(self.device)
+        batch = collate(tiles, multiple_px=self.model.network.stride_px).to(self.model.device)
         scores_of = self.scores_of(batch.valid_BHW)
         with torch.inference_mode():
             if not bool(torch.isfinite(scores_of(batch.tiles_BCHW)).all()):
@@ -180,18 +178,10 @@ class _Attacked:
         return [TileRobustness(tile.name, names[label], broken, norm) for tile, label, broken, norm in rows]
 
 
-def _told(
-    attack: Work[list[TileRobustness]], stage: str, *, done: int, size: int, total: int
-) -> Work[list[TileRobustness]]:
-    """An attack on `size` tiles whose steps are told as progress through all `total`."""
-    while True:
-        try:
-            step = next(attack)
-        except StopIteration as stop:
-            outcomes: list[TileRobustness] = stop.value
-            return outcomes
-        message = f"tiles {done + 1} to {done + size} of {total}" if size > 1 else f"tile {done + 1} of {total}"
-        yield Progress(stage, done + size * step.fraction, total, message)
+def _step(stage: str, step: Progress, *, done: int, size: int, total: int) -> Progress:
+    """A step of the attack on `size` tiles as progress through all `total`."""
+    message = f"tiles {done + 1} to {done + size} of {total}" if size > 1 else f"tile {done + 1} of {total}"
+    return Progress(stage, done + size * step.fraction, total, message)
 
 
 def _batches_of_one_size(

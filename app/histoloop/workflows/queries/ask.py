@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from histoloop.geometry import Region
     from histoloop.store.project import Project
+
+_log = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 192
 EVIDENCE_PX = 384
@@ -74,6 +77,7 @@ def ask(
     if not candidates:
         raise _nothing_left(project)
     own_seed = seed + len(project.rounds())
+    _log.info("%s: %d of %d candidate regions, seed %d", strategy, count, len(candidates), own_seed)
     chosen = yield from _choose(project, STRATEGIES[strategy], candidates, count, own_seed, device)
     chosen = _with_random(chosen, candidates, random_share, own_seed)
     project.supersede_open_queries()
@@ -181,10 +185,4 @@ def _read(project: Project, query: QueryRecord, side_px: int) -> NDArray[np.uint
     region: Region = query.region
     with open_project_slide(project.slide(query.slide_id)) as slide:
         scale = max(1e-9, max(region.width, region.height) / side_px)
-        return slide.read_scaled(
-            round(region.x / scale),
-            round(region.y / scale),
-            max(1, round(region.width / scale)),
-            max(1, round(region.height / scale)),
-            downsample=scale,
-        )
+        return slide.read_region_scaled(region, downsample=scale)

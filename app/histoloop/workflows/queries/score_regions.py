@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from histoloop.acquisition.strategy import STAGE, Evidence, Inputs, ScoresAfter, Strategy
+from histoloop.inference.features import Features, decode, probability
 from histoloop.language import tr
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
-from histoloop.training.features import Features, FeatureTile, decode, probability
+from histoloop.training.features import FeatureTile
 from histoloop.workflows.queries.learned_loss_scores import LearnedLossSettings, learned_loss_scores
 from histoloop.workflows.queries.vaal_scores import VaalSettings, vaal_scores
 

@@ -1,4 +1,4 @@
-"""Regions of a project as a network sees them: pixels, mask and kept features, for strategies and quick rounds."""
+"""Regions of a project at a model's resolution: pixels, mask and kept features, for strategies and quick rounds."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.geometry import Region
+from histoloop.inference.model import Model
 from histoloop.language import tr
 from histoloop.slides.tiling import working_downsample
 from histoloop.store.records import SlideRecord
 from histoloop.store.tensors import TensorCache
-from histoloop.training.features import Features, extract, view_of
-from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidates import Candidate, class_of
 from histoloop.workflows.contents.slides import open_project_slide
-from histoloop.workflows.regions.tiles import read_pixels
+from histoloop.workflows.regions.kept_features import KeptFeatures
+from histoloop.workflows.regions.tiles import painted_foreground
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from histoloop.inference.features import Features
     from histoloop.networks.hybrid import Hybrid
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord
+    from histoloop.training.features import FeatureTile
     from histoloop.workflows.prediction.loaded_model import LoadedModel
 
 CACHE = "cache"
@@ -33,16 +35,17 @@ CACHE = "cache"
 
 
 class RegionReader:
-    """Reads regions at a model's resolution and keeps what its classifier sees in them.
+    """Reads regions at a model's resolution and keeps the features of its classifier.
 
     The features of a region are those of the frozen classifier: rounds that change the decoder alone share them.
     """
 
     def __init__(self, project: Project, model: LoadedModel, network: Hybrid) -> None:
         self.project, self.model, self.network = project, model, network.eval()
-        self._cache = TensorCache(project.folder / CACHE)
         self.sees = _digest(network)
-        """Which classifier it is: readers of the same one see the same."""
+        """Which classifier it is: readers of the same one have the same features."""
+        frozen = Model(self.network, model.colours, model.device)
+        self._kept = KeptFeatures(frozen, TensorCache(project.folder / CACHE), key=self.sees)
 
     def candidate(self, candidate: Candidate) -> ProjectRegion:
         """A region that may be asked about."""
@@ -67,31 +70,22 @@ class RegionReader:
         """Pixels and mask at the model's resolution."""
         downsample = working_downsample(region.slide.mpp, self.model.card.mpp)
         with open_project_slide(region.slide) as slide:
-            pixels = read_pixels(slide, region.region, downsample)
-        mask = None
-        if region.mask_id is not None:
-            painted, _origin = self.project.load_mask(region.mask_id)
-            mask = shrink_foreground(painted > 0, height=pixels.shape[0], width=pixels.shape[1])
+            pixels = slide.read_region_scaled(region.region, downsample=downsample)
+        mask = None if region.mask_id is None else painted_foreground(self.project, region.mask_id, pixels)
         return TrainingTile(pixels, None, mask, region.name, region.slide.name)
 
     def features(self, region: ProjectRegion, *, view: int = 0, stain: float = 0.0) -> Features:
-        """What the classifier sees in a region, or in a view of it (training/features.py: view_of)."""
-        place = region.region
-        where = f"{region.slide.fingerprint}|{place.x},{place.y},{place.width},{place.height}"
-        key = f"{self.sees}|{where}|{view}|{stain if view else 0}"
-        kept = self._cache.get(key)
-        if kept is not None:
-            return Features.of_tensors(kept)
-        tile = view_of(self.tile(region), view, stain=stain, seed=place.x * 31 + place.y)
-        card = self.model.card
-        features = extract(self.network, tile, mean=card.mean, std=card.std, device=self.model.device)
-        self._cache.put(key, features.as_tensors())
-        return features
+        """The features of a region, or of a view of it (training/features.py: view_of)."""
+        return self._kept.of(region.key, lambda: self.tile(region), seed=region.seed, view=view, stain=stain)
+
+    def views(self, region: ProjectRegion, *, count: int, stain: float) -> list[FeatureTile]:
+        """Features of a region as it is and of `count` - 1 views of it, each with its mask."""
+        return self._kept.views(region.key, self.tile(region), seed=region.seed, count=count, stain=stain)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProjectRegion:
-    """A region as `workflows.queries.score_regions` scores it; read when it is asked for."""
+    """A region as strategies and quick rounds take it; read when it is asked for."""
 
     reader: RegionReader
     slide: SlideRecord
@@ -117,17 +111,36 @@ class ProjectRegion:
         """The slide it is of."""
         return self.slide.name
 
+    @property
+    def key(self) -> str:
+        """Which pixels of which file it is, wherever that lies."""
+        place = self.region
+        return f"{self.slide.fingerprint}|{place.x},{place.y},{place.width},{place.height}"
+
+    @property
+    def seed(self) -> int:
+        """Of what is drawn for the region: the same each time."""
+        return self.region.x * 31 + self.region.y
+
     def features(self) -> Features:
-        """What the frozen classifier sees."""
+        """By the frozen classifier."""
         return self.reader.features(self)
+
+    def views(self, *, count: int, stain: float) -> list[FeatureTile]:
+        """Features of it as it is and of `count` - 1 views of it, each with its mask."""
+        return self.reader.views(self, count=count, stain=stain)
+
+    def tile(self) -> TrainingTile:
+        """Pixels and mask at the model's resolution."""
+        return self.reader.tile(self)
 
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) at the model's resolution."""
-        return self.reader.tile(self).pixels
+        return self.tile().pixels
 
     def mask(self) -> NDArray[np.bool_] | None:
         """(H, W) foreground that a person painted; None without."""
-        return self.reader.tile(self).mask
+        return self.tile().mask
 
 
 def _digest(network: Hybrid) -> str:

@@ -1,4 +1,4 @@
-"""Regions of a project read as training tiles at a model's resolution: what people said of them, and those left."""
+"""Regions of a project read as training tiles at a model's resolution: annotated ones, and unlabelled ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histoloop.slides.reader import Slide
+    from histoloop.slides.reader import Pixels, Slide
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
     from histoloop.workflows.prediction.loaded_model import LoadedModel
@@ -40,7 +40,7 @@ MIN_TISSUE = 0.3
 
 
 def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[TrainingTile], list[TrainingTile]]]:
-    """Tiles with everything people said of them: those to train on, and those held out to measure with.
+    """Tiles with all that people annotated: those to train on, and those held out to measure with.
 
     Held-out tiles all have masks. A region or slide too large for one tile gives several, in its tissue, without size
     or mask.
@@ -67,29 +67,23 @@ def _read(
         if annotation.mask_id is None and max(region.width, region.height) > WHOLE_PX * downsample:
             for number, part in enumerate(_parts(slide, region, downsample)):
                 name = f"{record.name}, part {number + 1}"
-                yield TrainingTile(read_pixels(slide, part, downsample), annotation.label, None, name, record.name)
+                yield TrainingTile(
+                    slide.read_region_scaled(part, downsample=downsample), annotation.label, None, name, record.name
+                )
             return
-        pixels = read_pixels(slide, region, downsample)
-    mask = None
-    if annotation.mask_id is not None:
-        painted, _origin = project.load_mask(annotation.mask_id)
-        mask = shrink_foreground(painted > 0, height=pixels.shape[0], width=pixels.shape[1])
+        pixels = slide.read_region_scaled(region, downsample=downsample)
+    mask = None if annotation.mask_id is None else painted_foreground(project, annotation.mask_id, pixels)
     yield TrainingTile(pixels, annotation.label, mask, _name(record, region), record.name, size=annotation.size)
+
+
+def painted_foreground(project: Project, annotation_id: int, pixels: Pixels) -> NDArray[np.bool_]:
+    """What a person painted in a region, (H, W) at the size of its pixels (H, W, 3)."""
+    painted, _origin = project.load_mask(annotation_id)
+    return shrink_foreground(painted > 0, height=pixels.shape[0], width=pixels.shape[1])
 
 
 def _name(record: SlideRecord, region: Region) -> str:
     return f"{record.name}, {region.width} x {region.height} at {region.x}, {region.y}"
-
-
-def read_pixels(slide: Slide, region: Region, downsample: float) -> NDArray[np.uint8]:
-    """(H, W, 3) of a region at so many level-0 pixels per pixel."""
-    return slide.read_scaled(
-        round(region.x / downsample),
-        round(region.y / downsample),
-        max(1, round(region.width / downsample)),
-        max(1, round(region.height / downsample)),
-        downsample=downsample,
-    )
 
 
 def _parts(slide: Slide, region: Region, downsample: float) -> list[Region]:
@@ -110,7 +104,7 @@ def _parts(slide: Slide, region: Region, downsample: float) -> list[Region]:
 # --- what nobody annotated --------------------------------------------------------------------------------------------
 
 
-def regions_left(project: Project, *, mpp: float, count: int, seed: int) -> Work[list[Place]]:
+def unlabelled_regions(project: Project, *, mpp: float, count: int, seed: int) -> Work[list[Place]]:
     """Up to `count` regions with tissue that share no pixel with one that was asked about, spread over the slides.
 
     Their size is that of queries to a model of resolution `mpp`. Slides take turns; which regions of a slide come
@@ -118,7 +112,7 @@ def regions_left(project: Project, *, mpp: float, count: int, seed: int) -> Work
     """
     rng = np.random.default_rng(seed)
     slides = [slide for slide in project.slides() if slide.found]
-    left: list[list[Place]] = []
+    free: list[list[Place]] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)
         asked = asked_before(project, record.id)
@@ -126,9 +120,9 @@ def regions_left(project: Project, *, mpp: float, count: int, seed: int) -> Work
             tissue = find_tissue(slide)
         side = region_side_px(working_downsample(record.mpp, mpp))
         regions = candidate_regions(width=record.width, height=record.height, region_px=side, tissue=tissue)
-        free = [region for region in regions if not any(region.overlaps(other) for other in asked)]
-        left.append([(record, free[index]) for index in rng.permutation(len(free))])
-    turns = itertools.zip_longest(*left)
+        own = [region for region in regions if not any(region.overlaps(other) for other in asked)]
+        free.append([(record, own[index]) for index in rng.permutation(len(own))])
+    turns = itertools.zip_longest(*free)
     return [place for turn in turns for place in turn if place is not None][:count]
 
 
@@ -138,6 +132,6 @@ def unlabelled_tiles(places: Sequence[Place], model: LoadedModel) -> Work[list[T
     for number, (record, region) in enumerate(places):
         yield Progress(tr("Reading regions"), number, len(places), record.name)
         with open_project_slide(record) as slide:
-            pixels = read_pixels(slide, region, working_downsample(record.mpp, model.card.mpp))
+            pixels = slide.read_region_scaled(region, downsample=working_downsample(record.mpp, model.card.mpp))
         tiles.append(TrainingTile(pixels, None, None, _name(record, region), record.name))
     return tiles

@@ -1,4 +1,4 @@
-"""Tiles of the tissue of a project's slides, of which nobody has said anything."""
+"""Tiles of the tissue of a project's slides, without any annotation."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def read_project_tissue(project: Project, *, count: int, crop_px: int, scale: fl
         with open_project_slide(record) as slide:
             for index in np.linspace(0, len(found) - 1, share).round().astype(int).tolist():
                 yield Progress(tr("Reading tissue"), len(tiles), sum(shares), record.name)
-                tiles.append(_pixels(slide, found[index], working_downsample(record.mpp, mpp)))
+                tiles.append(slide.read_region_scaled(found[index], downsample=working_downsample(record.mpp, mpp)))
     return ProjectTissue(tuple(tiles), tuple(warnings))
 
 
@@ -88,13 +88,3 @@ def _shares(available: Sequence[int], count: int) -> list[int]:
         shares[index] = min(available[index], -(-left // (len(available) - place)))
         left -= shares[index]
     return shares
-
-
-def _pixels(slide: Slide, square: Region, downsample: float) -> Pixels:
-    return slide.read_scaled(
-        round(square.x / downsample),
-        round(square.y / downsample),
-        max(1, round(square.width / downsample)),
-        max(1, round(square.height / downsample)),
-        downsample=downsample,
-    )

@@ -1,4 +1,4 @@
-"""Let a project's first model learn from what people said: with augmented tiles, or quickly on kept features."""
+"""Fit a project's first model to a training set: with augmented tiles, or quickly on kept features."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from histoloop.inference.features import Features, decode, probability
 from histoloop.language import tr
 from histoloop.networks.build import build_network, with_decoder
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.classify import train_classifier
-from histoloop.training.features import Features, FeatureTile, decode, probability, spread_views, view_of
+from histoloop.training.features import FeatureTile
 from histoloop.training.loop import FitResult
-from histoloop.training.outputs import look_at
 from histoloop.training.recipe import Recipe
-from histoloop.training.samples import TrainingTile
 from histoloop.training.segment import segmentation_figures, train_decoder
-from histoloop.workflows.contents.rounds import LearnFrom
+from histoloop.workflows.contents.rounds import HowToLearn, LearnFrom
 from histoloop.workflows.prediction.loaded_model import LoadedModel
 from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
+from histoloop.workflows.retraining.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
+    from histoloop.training.samples import TrainingTile
+    from histoloop.training.segment import SegmentSettings
 
 PSEUDO_WEIGHT = 0.1
 """Lambda of label-prop eq 1."""
@@ -45,136 +47,160 @@ QUICK_VIEWS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """What a retraining starts from and goes by.
+class LearningSetup:
+    """What a retraining consists of.
 
-    `current` is the model that masks the `pseudo` tiles at first; `unlabelled` ones never get masks. `backbone` has
-    weights to start from in place of theta_0's, where the backbone is to learn.
+    It goes from `start` (theta_0) by the `recipe`. `current` is the model that makes the pseudo-masks at first. The
+    regions are read by `reader`, which keeps the features of theta_0's frozen classifier; `reader.network` is theta_0's
+    with a decoder to start from. `backbone` has weights to start from in place of theta_0's, where the backbone is to
+    learn.
     """
 
-    theta_0: LoadedModel
+    start: LoadedModel
     current: LoadedModel
+    how: HowToLearn
     recipe: Recipe
-    learn_from: LearnFrom
-    training: Sequence[TrainingTile]
-    held_out: Sequence[TrainingTile]
-    pseudo: Sequence[TrainingTile]
-    unlabelled: Sequence[TrainingTile]
-    device: torch.device
+    reader: RegionReader
+    training_set: TrainingSet
     seed: int
     backbone: Mapping[str, torch.Tensor] | None = None
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class QuickLesson:
-    """The same by regions, of which `reader` keeps what the frozen classifier of theta_0 sees.
-
-    `reader.network` is theta_0's with a decoder to start from.
-    """
-
-    theta_0: LoadedModel
-    current: LoadedModel
-    recipe: Recipe
-    reader: RegionReader
-    annotated: Sequence[ProjectRegion]
-    pseudo: Sequence[ProjectRegion]
-    unlabelled: Sequence[ProjectRegion]
-    seed: int
+    @property
+    def learn_from(self) -> LearnFrom:
+        """What the recipe learns from: labels after a self-supervised start, and masks only then."""
+        return "labels" if self.how.pace == "self-supervised" else self.how.learn_from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taught:
-    """A model that learned, what its last stage gave, and its masks (H, W) of the pseudo-labelled tiles."""
+class FittedModel:
+    """A model after learning, what its last stage gave, and its masks (H, W) of the pseudo-labelled regions."""
 
     model: LoadedModel
-    fitted: FitResult
+    result: FitResult
     pseudo_masks: Sequence[NDArray[np.bool_]] = ()
 
 
-def teach(lesson: Lesson) -> Work[Taught]:
-    """theta_0 after learning, with augmented tiles."""
-    masked = [tile for tile in lesson.training if tile.mask is not None]
-    if lesson.learn_from == "masks":
-        return (yield from _teach_masks(lesson, masked))
-    network = _fresh(lesson, decoder=bool(masked) and lesson.learn_from != "min-max")
-    card = lesson.theta_0.card
-    fitted = yield from train_classifier(
-        network,
-        training=lesson.training,
+def fit_model(setup: LearningSetup) -> Work[FittedModel]:
+    """The start model, fitted to the training set."""
+    if setup.how.pace == "quick":
+        return (yield from _fit_on_features(setup))
+    if setup.learn_from == "masks":
+        return (yield from _fit_to_masks(setup))
+    return (yield from _fit_backbone(setup))
+
+
+def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float | None:
+    """Mean Dice on tiles with masks; None without tiles."""
+    return segmentation_figures(model, tiles, threshold=model.card.threshold)["dice"] if tiles else None
+
+
+# --- on augmented tiles -----------------------------------------------------------------------------------------------
+
+
+def _fit_backbone(setup: LearningSetup) -> Work[FittedModel]:
+    """The backbone under a new head, then a decoder on the masks as far as there are any."""
+    masked = setup.training_set.masked
+    network = _fresh_network(setup, decoder=bool(masked) and setup.learn_from != "min-max")
+    model = setup.start.with_network(network)
+    result = yield from train_classifier(
+        model,
+        training=setup.training_set.tiles,
         validation=(),
-        settings=lesson.recipe.classify,
-        augmentation=lesson.recipe.augment,
-        mean=card.mean,
-        std=card.std,
-        device=lesson.device,
-        seed=lesson.seed,
+        settings=setup.recipe.classify,
+        augmentation=setup.recipe.augment,
+        seed=setup.seed,
     )
     if isinstance(network, Hybrid) and network.decoder is not None:
-        return (yield from _teach_decoder(lesson, network, masked))
-    return Taught(_model(lesson.theta_0, network), fitted)
+        result = yield from _train_decoder(setup, model, masked)
+    return FittedModel(model, result)
 
 
-def _teach_masks(lesson: Lesson, masked: Sequence[TrainingTile]) -> Work[Taught]:
+def _fresh_network(setup: LearningSetup, *, decoder: bool) -> SlideNetwork:
+    """The start model's backbone under a new head, as the recipe's supervision needs it."""
+    own = setup.start.network
+    plan = dataclasses.replace(
+        setup.recipe,
+        mask_fraction=1.0 if decoder else 0.0,
+        network=dataclasses.replace(setup.recipe.network, backbone=own.config.backbone),
+    )
+    network = build_network(plan.network_config(own.config.labels)).to(setup.start.device)
+    network.backbone.load_state_dict(setup.backbone or own.backbone.state_dict())
+    return network
+
+
+def _fit_to_masks(setup: LearningSetup) -> Work[FittedModel]:
     """The decoder alone; with pseudo-labelled tiles twice from theta_0 on, masked anew in between (Algorithm 1)."""
-    theta_0 = with_decoder(lesson.theta_0.network)
-    if not lesson.pseudo:
-        return (yield from _teach_decoder(lesson, theta_0, masked))
-    masks = _masks_of(lesson.current, lesson.pseudo)
-    longer = min(MOST_STEPS, (len(masked) + len(lesson.pseudo)) / len(masked))
-    segment = lesson.recipe.segment
-    segment = dataclasses.replace(segment, steps_per_epoch=round(longer * (segment.steps_per_epoch or len(masked))))
-    recipe = dataclasses.replace(lesson.recipe, segment=segment)
-    lengthened = dataclasses.replace(lesson, recipe=recipe)
+    start, unlabelled = setup.start.with_network(with_decoder(setup.start.network)), setup.training_set.unlabelled
+    masked, tiles = setup.training_set.masked, [one.region.tile() for one in unlabelled.pseudo]
+    consistent = [region.tile() for region in unlabelled.consistent]
+    if not tiles:
+        return FittedModel(start, (yield from _train_decoder(setup, start, masked, consistent)))
+    settings = _lengthened(setup.recipe.segment, masked=len(masked), pseudo=len(tiles))
+    masks = [setup.current.predict_mask(tile.pixels) for tile in tiles]
     for _pass in range(PASSES):
-        tiles = [
-            dataclasses.replace(tile, mask=mask, weight=PSEUDO_WEIGHT)
-            for tile, mask in zip(lesson.pseudo, masks, strict=True)
+        pseudo = [
+            dataclasses.replace(tile, mask=mask, weight=PSEUDO_WEIGHT) for tile, mask in zip(tiles, masks, strict=True)
         ]
-        taught = yield from _teach_decoder(lengthened, copy.deepcopy(theta_0), [*masked, *tiles])
-        masks = _masks_of(taught.model, lesson.pseudo)
-    return dataclasses.replace(taught, pseudo_masks=masks)
+        model = start.with_network(copy.deepcopy(start.network))
+        result = yield from _train_decoder(setup, model, [*masked, *pseudo], consistent, settings)
+        masks = [model.predict_mask(tile.pixels) for tile in tiles]
+    return FittedModel(model, result, masks)
 
 
-def _masks_of(model: LoadedModel, tiles: Sequence[TrainingTile]) -> list[NDArray[np.bool_]]:
-    """Hard masks by a model, at the threshold of its card."""
-    card = model.card
-    return [
-        look_at(model.network, tile, mean=card.mean, std=card.std, device=model.device).foreground() > card.threshold
-        for tile in tiles
-    ]
+def _lengthened(settings: SegmentSettings, *, masked: int, pseudo: int) -> SegmentSettings:
+    longer = min(MOST_STEPS, (masked + pseudo) / masked)
+    return dataclasses.replace(settings, steps_per_epoch=round(longer * (settings.steps_per_epoch or masked)))
 
 
-def teach_quickly(lesson: QuickLesson) -> Work[Taught]:
-    """theta_0 with a decoder that learned on kept features: the backbone runs once per region and view, if at all.
+def _train_decoder(
+    setup: LearningSetup,
+    model: LoadedModel,
+    masked: Sequence[TrainingTile],
+    unlabelled: Sequence[TrainingTile] = (),
+    settings: SegmentSettings | None = None,
+) -> Work[FitResult]:
+    return train_decoder(
+        model,
+        training=masked,
+        validation=setup.training_set.held_out,
+        settings=settings or setup.recipe.segment,
+        augmentation=setup.recipe.augment,
+        seed=setup.seed,
+        unlabelled=unlabelled,
+    )
+
+
+# --- on kept features -------------------------------------------------------------------------------------------------
+
+
+def _fit_on_features(setup: LearningSetup) -> Work[FittedModel]:
+    """The decoder on kept features: the backbone runs once per region and view, if at all.
 
     Turned and flipped views stand in for the augmentation; scales do not vary.
     """
-    settings, theta_0 = _quick_settings(lesson.recipe), lesson.reader.network
-    reader, device = lesson.reader, lesson.theta_0.device
-    annotated = []
-    for number, region in enumerate(lesson.annotated):
-        yield Progress(tr("Looking at annotated regions"), number, len(lesson.annotated))
-        annotated.append(_views(reader, region, settings))
-    pseudo = yield from _seen(lesson.pseudo)
-    unlabelled = yield from _seen(lesson.unlabelled)
-    masks = _masks_of(lesson.current, [reader.tile(region) for region in lesson.pseudo])
-    assert theta_0.decoder is not None  # by the caller
+    settings, start, device = _quick_settings(setup.recipe), setup.reader.network, setup.start.device
+    unlabelled = setup.training_set.unlabelled
+    annotated = yield from _features_of_views(setup.training_set.painted, settings)
+    pseudo = yield from _features([one.region for one in unlabelled.pseudo])
+    consistent = yield from _features(unlabelled.consistent)
+    masks = [setup.current.predict_mask(one.region.pixels()) for one in unlabelled.pseudo]
+    assert start.decoder is not None  # by LearningSetup
     for _pass in range(PASSES if pseudo else 1):
-        decoder = copy.deepcopy(theta_0.decoder)
-        fitted = yield from train_on_features(
+        decoder = copy.deepcopy(start.decoder)
+        result = yield from train_on_features(
             decoder,
             annotated=annotated,
             pseudo=[FeatureTile(features, mask) for features, mask in zip(pseudo, masks, strict=True)],
-            unlabelled=[FeatureTile(features, None) for features in unlabelled],
+            unlabelled=[FeatureTile(features, None) for features in consistent],
             settings=settings,
             device=device,
-            seed=lesson.seed,
+            seed=setup.seed,
         )
-        threshold = lesson.theta_0.card.threshold
+        threshold = setup.start.card.threshold
         masks = [probability(decode(decoder, features, device=device)) > threshold for features in pseudo]
-    network = copy.deepcopy(theta_0)
+    network = copy.deepcopy(start)
     network.decoder = decoder.to(memory_format=torch.contiguous_format)
-    return Taught(_model(lesson.theta_0, network), _of_network(fitted), masks)
+    return FittedModel(setup.start.with_network(network), _of_network(result), masks)
 
 
 def _quick_settings(recipe: Recipe) -> CachedSettings:
@@ -191,15 +217,15 @@ def _quick_settings(recipe: Recipe) -> CachedSettings:
     )
 
 
-def _views(reader: RegionReader, region: ProjectRegion, settings: CachedSettings) -> list[FeatureTile]:
-    tile = reader.tile(region)
-    return [
-        FeatureTile(reader.features(region, view=view, stain=settings.stain), view_of(tile, view, stain=0, seed=0).mask)
-        for view in spread_views(settings.views)
-    ]
+def _features_of_views(regions: Sequence[ProjectRegion], settings: CachedSettings) -> Work[list[list[FeatureTile]]]:
+    found = []
+    for number, region in enumerate(regions):
+        yield Progress(tr("Looking at annotated regions"), number, len(regions))
+        found.append(region.views(count=settings.views, stain=settings.stain))
+    return found
 
 
-def _seen(regions: Sequence[ProjectRegion]) -> Work[list[Features]]:
+def _features(regions: Sequence[ProjectRegion]) -> Work[list[Features]]:
     found = []
     for number, region in enumerate(regions):
         yield Progress(tr("Looking at other regions"), number, len(regions))
@@ -207,56 +233,11 @@ def _seen(regions: Sequence[ProjectRegion]) -> Work[list[Features]]:
     return found
 
 
-def _of_network(fitted: FitResult) -> FitResult:
+def _of_network(result: FitResult) -> FitResult:
     """The result of a decoder, its tensors named as in the whole network."""
     return FitResult(
-        {f"decoder.{name}": tensor for name, tensor in fitted.weights.items()},
-        fitted.figures,
-        fitted.history,
-        {f"decoder.{name}": tensor for name, tensor in fitted.earlier.items()},
+        {f"decoder.{name}": tensor for name, tensor in result.weights.items()},
+        result.figures,
+        result.history,
+        {f"decoder.{name}": tensor for name, tensor in result.earlier.items()},
     )
-
-
-def _fresh(lesson: Lesson, *, decoder: bool) -> SlideNetwork:
-    """theta_0's backbone under a new head, as the recipe's supervision needs it."""
-    own = lesson.theta_0.network
-    plan = dataclasses.replace(
-        lesson.recipe,
-        mask_fraction=1.0 if decoder else 0.0,
-        network=dataclasses.replace(lesson.recipe.network, backbone=own.config.backbone),
-    )
-    network = build_network(plan.network_config(own.config.labels)).to(lesson.device)
-    network.backbone.load_state_dict(lesson.backbone or own.backbone.state_dict())
-    return network
-
-
-def _teach_decoder(lesson: Lesson, network: Hybrid, masked: Sequence[TrainingTile]) -> Work[Taught]:
-    card = lesson.theta_0.card
-    fitted = yield from train_decoder(
-        network.to(lesson.device),
-        training=masked,
-        validation=lesson.held_out,
-        settings=lesson.recipe.segment,
-        augmentation=lesson.recipe.augment,
-        mean=card.mean,
-        std=card.std,
-        device=lesson.device,
-        seed=lesson.seed,
-        unlabelled=lesson.unlabelled,
-    )
-    return Taught(_model(lesson.theta_0, network), fitted)
-
-
-def _model(theta_0: LoadedModel, network: SlideNetwork) -> LoadedModel:
-    card = dataclasses.replace(theta_0.card, network=network.config)
-    return dataclasses.replace(theta_0, network=network.eval(), card=card)
-
-
-def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float | None:
-    """Mean Dice on tiles with masks; None without tiles."""
-    if not tiles:
-        return None
-    card = model.card
-    return segmentation_figures(
-        model.network, tiles, mean=card.mean, std=card.std, device=model.device, threshold=card.threshold
-    )["dice"]

@@ -20,38 +20,23 @@ from histoloop.networks.backbones import build_backbone
 from histoloop.store.cards import WEIGHTS, load_card
 from histoloop.store.files import file_beside
 from histoloop.training.checkpoint import Checkpoint
-from histoloop.training.datasets import pixel_statistics, read_unlabelled
-from histoloop.training.outputs import normalise
-from histoloop.training.pretrained import (
-    IMAGENET,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    RANDOM,
-    colours_of,
-    is_folded,
-    start_backbone,
-    unfold,
-)
+from histoloop.training.datasets import read_unlabelled
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.self_supervised import collapse_warning, pretrain
 from histoloop.workflows.prediction.loaded_model import choose_device
 from histoloop.workflows.regions.tissue import read_project_tissue
 from histoloop.workflows.retraining.recipes import recipe_text
+from histoloop.workflows.retraining.starting_weights import start_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from torch import Tensor
+    from collections.abc import Sequence
 
     from histoloop.networks.backbones import Backbone
+    from histoloop.networks.colours import Colours
     from histoloop.progress import Work
     from histoloop.slides.reader import Pixels
     from histoloop.store.project import Project
 
-    Colours = tuple[tuple[float, ...], tuple[float, ...]]
-
-STATISTICS_TILES = 32
-"""So many tiles give the statistics of starting weights that come without."""
 PROJECT_TILES = 2000
 BASE_RECIPE = "retrain-pretrain"
 
@@ -80,8 +65,8 @@ def pretrain_on_dataset(
 ) -> Work[PretrainReport]:
     """Pretrain the backbone of a recipe on the tiles of a data set (or its training part), without their labels.
 
-    `out` is a .safetensors file that a recipe's `network.weights` takes; it says with which mean and standard deviation
-    of colours it was trained. `start` replaces the recipe's starting weights, `epochs` its number of epochs. A
+    `out` is a .safetensors file that a recipe's `network.weights` takes; it states the mean and deviation of colours
+    that it was trained with. `start` replaces the recipe's starting weights, `epochs` its number of epochs. A
     pretraining that was stopped goes on where it was when it is asked for again: its state is kept in `<out>.training`.
     """
     plan = _plan(recipe, out=out, start=start, epochs=epochs)
@@ -116,7 +101,7 @@ def pretrain_base(
 ) -> Work[PretrainReport]:
     """Pretrain the backbone of the project's first model, of the folder `base`, on the project's own tissue.
 
-    It goes on from that model's weights and sees that model's colours. The rest as for `pretrain_on_project`.
+    It goes on from that model's weights and keeps that model's colours. The rest as for `pretrain_on_project`.
     """
     card = load_card(base)
     plan = _plan(BASE_RECIPE, out=out, start=str(base / WEIGHTS), epochs=epochs)
@@ -154,16 +139,16 @@ def _pretrain(
     plan: Recipe, tiles: Sequence[Pixels], warnings: Sequence[str], *, out: Path, device: str, seed: int
 ) -> Work[PretrainReport]:
     place = choose_device(device)
-    backbone, colours = yield from _start(plan, tiles, seed=seed)
+    torch.manual_seed(seed)
+    backbone = build_backbone(plan.network.backbone, stride=plan.network.stride)
+    colours = yield from start_from(backbone, plan.network, tiles)
     state = out.with_name(f"{out.name}.training")
-    mean, std = colours
     try:
         fitted = yield from pretrain(
             backbone,
             tiles,
             settings=plan.pretrain,
-            mean=mean,
-            std=std,
+            colours=colours,
             device=place,
             seed=seed,
             checkpoint=Checkpoint(state / "pretrain.safetensors", _key(plan, tiles, seed)),
@@ -175,34 +160,6 @@ def _pretrain(
     shutil.rmtree(state, ignore_errors=True)
     collapsed = collapse_warning(fitted.figures)
     return PretrainReport(out, len(tiles), fitted.figures, (*warnings, *([collapsed] if collapsed else [])))
-
-
-def _start(plan: Recipe, tiles: Sequence[Pixels], *, seed: int) -> Work[tuple[Backbone, Colours]]:
-    """The backbone that the recipe begins with, and the colours it is to see."""
-    torch.manual_seed(seed)
-    backbone = build_backbone(plan.network.backbone, stride=plan.network.stride)
-    yield from start_backbone(backbone, plan.network.backbone, plan.network.weights)
-    colours = _colours(plan, tiles)
-    if plan.network.weights != RANDOM and is_folded(backbone):
-        unfold(backbone, _some(tiles, colours))
-    return backbone, colours
-
-
-def _colours(plan: Recipe, tiles: Sequence[Pixels]) -> Colours:
-    if plan.network.mean:
-        return plan.network.mean, plan.network.std
-    if plan.network.weights == IMAGENET:
-        return IMAGENET_MEAN, IMAGENET_STD
-    if plan.network.weights != RANDOM and (stated := colours_of(plan.network.weights)):
-        return stated
-    mean, std = pixel_statistics(tiles)
-    return tuple(mean), tuple(std)
-
-
-def _some(tiles: Sequence[Pixels], colours: Colours) -> Iterator[Tensor]:
-    """Normalised tiles, one by one, spread over all."""
-    for tile in tiles[:: max(1, len(tiles) // STATISTICS_TILES)]:
-        yield normalise(torch.from_numpy(tile).permute(2, 0, 1)[None].float() / 255, *colours)
 
 
 def _key(plan: Recipe, tiles: Sequence[Pixels], seed: int) -> str:
@@ -217,11 +174,10 @@ def _save(
     out: Path, backbone: Backbone, colours: Colours, plan: Recipe, figures: Mapping[str, float], *, tiles: int
 ) -> None:
     """The backbone alone, in its own names; ModelError when it cannot be written."""
-    mean, std = colours
     about = {
         "backbone": plan.network.backbone,
-        "mean": json.dumps(mean),
-        "std": json.dumps(std),
+        "mean": json.dumps(colours.mean),
+        "std": json.dumps(colours.std),
         "tiles": str(tiles),
         "figures": json.dumps(dict(figures)),
         "recipe": recipe_text(plan),

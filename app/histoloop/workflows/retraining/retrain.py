@@ -1,8 +1,9 @@
-"""Retrain a project's model on what people said: masks (label-prop, Algorithm 1), sizes or labels (thesis, min-max)."""
+"""Retrain a project's model on annotations: masks (label-prop, Algorithm 1), sizes or labels (thesis, min-max)."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,12 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
-from histoloop.errors import ProjectError
-from histoloop.language import tr
 from histoloop.networks.build import with_decoder
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.model_folder import save_model
-from histoloop.training.outputs import look_at
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.workflows.contents.estimates import extent_figures
 from histoloop.workflows.contents.rounds import (
@@ -24,25 +22,25 @@ from histoloop.workflows.contents.rounds import (
     HowToLearn,
     LearnFrom,
     candidate_of,
-    nothing_to_learn_from,
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.prediction.robustness import robustness_of, with_robustness
 from histoloop.workflows.regions.regions import RegionReader
-from histoloop.workflows.regions.tiles import annotated_tiles, regions_left, unlabelled_tiles
-from histoloop.workflows.retraining.fit import Lesson, QuickLesson, Taught, dice_of, teach, teach_quickly
+from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, dice_of, fit_model
 from histoloop.workflows.retraining.pretrain import pretrain_base
 from histoloop.workflows.retraining.recipes import recipe_text
-from histoloop.workflows.retraining.unlabelled import UNLABELLED_REGIONS, Others, find_others
+from histoloop.workflows.retraining.training_set import gather_training_set
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from histoloop.network_config import NetworkConfig
     from histoloop.progress import Work
     from histoloop.store.project import Project
-    from histoloop.training.samples import TrainingTile
+
+
+_log = logging.getLogger(__name__)
 
 
 def retrain(
@@ -57,99 +55,39 @@ def retrain(
 
     From 'masks' (and without `how`) the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the
     backbone learns under a new head, then a decoder on the masks as far as there are any; from 'min-max' a localizer
-    and a classifier. A region without a label of its own counts with its slide's, else with the one that theta_0 sees.
+    and a classifier. A region without a label of its own counts with its slide's, else with the one that theta_0
+    predicts.
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
     candidate predicts the slides that have maps. ProjectError when there is nothing of that kind to learn from.
     """
-    how = how or HowToLearn()
-    started = time.monotonic()
-    place = choose_device(device)
-    theta_0 = load_model(project.base_model().folder, place)
-    tiles, held_out = yield from annotated_tiles(project, theta_0)
-    training = _teaching(tiles, how.learn_from, theta_0, project)
-    current = project.current_model()
-    old = load_model(current.folder, place)
-    old_dice = dice_of(old, held_out)
-    torch.manual_seed(seed)
-    reader = RegionReader(project, theta_0, with_decoder(theta_0.network).to(place))
-    annotated = reader.all_annotated()
-    others = yield from find_others(project, how, reader, annotated, seed=seed)
-    recipe = _recipe(how, epochs, theta_0)
-    if how.pace == "self-supervised":
-        seen = yield from _seen_by(project, theta_0, seed)
-        labelled = [_labelled(tile, theta_0) for tile in (*training, *seen)]
-        _check_classes(labelled)
-        backbone = yield from _self_supervised(project, theta_0, epochs=epochs, device=device, seed=seed)
-        taught = yield from teach(
-            Lesson(
-                theta_0=theta_0,
-                current=old,
-                recipe=recipe,
-                learn_from="labels",
-                training=labelled,
-                held_out=held_out,
-                pseudo=(),
-                unlabelled=(),
-                device=place,
-                seed=seed,
-                backbone=backbone,
-            )
-        )
-    elif how.pace == "quick":
-        taught = yield from teach_quickly(
-            QuickLesson(
-                theta_0=theta_0,
-                current=old,
-                recipe=recipe,
-                reader=reader,
-                annotated=annotated,
-                pseudo=others.pseudo_regions(),
-                unlabelled=others.unlabelled_regions(),
-                seed=seed,
-            )
-        )
-    else:
-        taught = yield from teach(
-            Lesson(
-                theta_0=theta_0,
-                current=old,
-                recipe=recipe,
-                learn_from=how.learn_from,
-                training=training,
-                held_out=held_out,
-                pseudo=others.tiles(others.pseudo_regions()),
-                unlabelled=others.tiles(others.unlabelled_regions()),
-                device=place,
-                seed=seed,
-            )
-        )
-    new_dice = dice_of(taught.model, held_out)
-    figures = {"loss": float(taught.fitted.figures["loss"]), "held_out": float(len(held_out))}
-    if old_dice is not None and new_dice is not None:
-        figures |= {"dice_before": old_dice, "dice": new_dice}
-    if how.propagation:
-        figures |= {"pseudo": float(len(others.pseudo))}
-    number = len(project.rounds()) + 1
-    said = _said(how, theta_0, project, count=len(training), others=others)
-    card = dataclasses.replace(
-        taught.model.card,
-        name=project.new_model_folder(number).name,
-        title=f"{project.name}, round {number}",
-        description=f"{said} Research use only: not a diagnostic device.\n\n{taught.model.card.attribution}\n",
-        training={"recipe": recipe.name, "regions": float(len(training)), "round": float(number)},
-        figures=figures,
-        parent=old.hash,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    card = _with_robustness(card, theta_0.card, changed=how.learn_from != "masks" or how.pace == "self-supervised")
-    model_id = _save_candidate(project, taught, recipe, card, number)
-    if others.pseudo:
-        others.keep_for_people(project, number, taught.pseudo_masks)
+    how, started, current = how or HowToLearn(), time.monotonic(), project.current_model()
+    setup = yield from _set_up(project, how, device=device, seed=seed, epochs=epochs)
+    fitted = yield from fit_model(setup)
+    figures = _measured(setup, fitted)
+    model_id = _save_candidate(project, setup, fitted, figures)
     mapped = [slide.id for slide in project.slides() if project.map_folder(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
-    return candidate_of(project.add_round(model_id, current.id, figures, len(training)))
+    return candidate_of(project.add_round(model_id, current.id, figures, setup.training_set.annotations))
+
+
+# --- the learning setup -----------------------------------------------------------------------------------------------
+
+
+def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs: int | None) -> Work[LearningSetup]:
+    """Models, training set and recipe; ProjectError when there is nothing of the kind to learn from."""
+    place = choose_device(device)
+    start, current = (load_model(record.folder, place) for record in (project.base_model(), project.current_model()))
+    torch.manual_seed(seed)
+    reader = RegionReader(project, start, with_decoder(start.network).to(place))
+    training_set = yield from gather_training_set(project, how, reader, seed=seed)
+    backbone = None
+    if how.pace == "self-supervised":
+        backbone = yield from _self_supervised(project, start, epochs=epochs, device=device, seed=seed)
+    recipe = _recipe(how, epochs, start)
+    _log.info("recipe %s, seed %d, %d annotations", recipe.name, seed, training_set.annotations)
+    return LearningSetup(start, current, how, recipe, reader, training_set, seed, backbone)
 
 
 def _self_supervised(
@@ -166,20 +104,6 @@ def _self_supervised(
     return weights
 
 
-def _seen_by(project: Project, theta_0: LoadedModel, seed: int) -> Work[list[TrainingTile]]:
-    """Regions that nobody annotated, which count with the label that theta_0 sees: the new classifier learns them."""
-    left = yield from regions_left(project, mpp=theta_0.card.mpp, count=UNLABELLED_REGIONS, seed=seed)
-    return (yield from unlabelled_tiles(left, theta_0))
-
-
-def _check_classes(tiles: Sequence[TrainingTile]) -> None:
-    if len({tile.label for tile in tiles}) < 2:
-        raise ProjectError(
-            tr("A new classifier needs regions of two labels at least, and all here are of one."),
-            advice=tr("Label some slides of another class (Slides panel), or learn from painted masks."),
-        )
-
-
 def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel) -> Recipe:
     """The shipped recipe of a way to learn; the quick one takes consistency from the other's."""
     recipe = load_recipe(recipe_path(how.recipe)).with_epochs(epochs)
@@ -190,44 +114,6 @@ def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel) -> Recipe
         consistency = load_recipe(recipe_path(CONSISTENCY_RECIPE)).segment.consistency
         recipe = dataclasses.replace(recipe, segment=dataclasses.replace(recipe.segment, consistency=consistency))
     return recipe
-
-
-# --- what there is to learn from --------------------------------------------------------------------------------------
-
-
-def _teaching(
-    tiles: Sequence[TrainingTile], learn_from: LearnFrom, theta_0: LoadedModel, project: Project
-) -> list[TrainingTile]:
-    """The tiles that teach something of this kind; ProjectError when they do not suffice."""
-    if learn_from == "masks":
-        masked = [tile for tile in tiles if tile.mask is not None]
-        if not masked:
-            raise nothing_to_learn_from(project)
-        return masked
-    if learn_from == "sizes":
-        sized = [tile for tile in tiles if tile.size is not None or tile.mask is not None]
-        if not sized:
-            raise ProjectError(
-                tr("No region has a size to learn from."),
-                advice=tr("Say how much of some regions is foreground, or paint them."),
-            )
-        return [_labelled(tile, theta_0) for tile in sized]
-    labelled = [tile for tile in tiles if tile.label is not None]
-    if len({tile.label for tile in labelled}) < 2:
-        raise ProjectError(
-            tr("Learning from labels needs regions or slides of two labels at least."),
-            advice=tr("Label some slides (Slides panel) or regions (as you annotate them) of another class."),
-        )
-    return labelled
-
-
-def _labelled(tile: TrainingTile, theta_0: LoadedModel) -> TrainingTile:
-    """The tile with a label: its own, or the one that theta_0 sees in it."""
-    if tile.label is not None:
-        return tile
-    card = theta_0.card
-    seen = look_at(theta_0.network, tile, mean=card.mean, std=card.std, device=theta_0.device, decode=False)
-    return dataclasses.replace(tile, label=seen.label)
 
 
 # --- the candidate ----------------------------------------------------------------------------------------------------
@@ -241,36 +127,78 @@ _LEARNED: Mapping[LearnFrom, str] = {
 }
 
 
-def _said(how: HowToLearn, theta_0: LoadedModel, project: Project, *, count: int, others: Others) -> str:
-    """What a card says of how its model learned."""
-    learn_from = "labels" if how.pace == "self-supervised" else how.learn_from
-    said = _LEARNED[learn_from].format(name=theta_0.card.name, count=count, project=project.name)
-    if how.pace == "self-supervised":
-        said = f"The backbone learned from all tissue of the project first, without labels (SimSiam). {said}"
-    if how.pace == "quick":
-        said += " It learned quickly, on kept features in turned and flipped views."
-    if how.propagation:
-        said += f" {len(others.pseudo)} regions near to those in colour taught too, with the model's own masks."
-    if others.unlabelled:
-        said += (
-            f" On {len(others.unlabelled)} regions that nobody annotated it was kept consistent with its own average."
-        )
-    return said
+def _measured(setup: LearningSetup, fitted: FittedModel) -> dict[str, float]:
+    """Figures of a round; Dice on the held-out annotations, before and after, where there are any."""
+    held_out = setup.training_set.held_out
+    figures = {"loss": float(fitted.result.figures["loss"]), "held_out": float(len(held_out))}
+    before, after = dice_of(setup.current, held_out), dice_of(fitted.model, held_out)
+    if before is not None and after is not None:
+        figures |= {"dice_before": before, "dice": after}
+    if setup.how.propagation:
+        figures |= {"pseudo": float(len(setup.training_set.unlabelled.pseudo))}
+    return figures
 
 
-def _save_candidate(project: Project, taught: Taught, recipe: Recipe, card: Card, number: int) -> int:
+def _save_candidate(project: Project, setup: LearningSetup, fitted: FittedModel, figures: Mapping[str, float]) -> int:
+    """Write the model's folder, and the pictures of what it learned from beside annotations; its id in the project."""
+    number = len(project.rounds()) + 1
     folder = project.new_model_folder(number)
-    weights, way_back = taught.model.network.state_dict(), taught.fitted.way_back()
-    save_model(folder, card, weights, recipe=recipe_text(recipe), half=True, way_back=way_back)
-    current = project.current_model()
-    return project.add_model(folder.name, hash=model_hash(folder), parent=current.id, round=number).id
+    card = _card(project, setup, fitted, figures, name=folder.name, number=number)
+    weights, way_back = fitted.model.network.state_dict(), fitted.result.way_back()
+    save_model(folder, card, weights, recipe=recipe_text(setup.recipe), half=True, way_back=way_back)
+    parent = project.current_model().id
+    model_id = project.add_model(folder.name, hash=model_hash(folder), parent=parent, round=number).id
+    if setup.training_set.unlabelled.pseudo:
+        setup.training_set.unlabelled.keep_pictures(project, number, fitted.pseudo_masks)
+    return model_id
+
+
+def _card(
+    project: Project,
+    setup: LearningSetup,
+    fitted: FittedModel,
+    figures: Mapping[str, float],
+    *,
+    name: str,
+    number: int,
+) -> Card:
+    own, annotations = fitted.model.card, setup.training_set.annotations
+    card = dataclasses.replace(
+        own,
+        name=name,
+        title=f"{project.name}, round {number}",
+        description=f"{_learned(setup, project)} Research use only: not a diagnostic device.\n\n{own.attribution}\n",
+        training={"recipe": setup.recipe.name, "regions": float(annotations), "round": float(number)},
+        figures=dict(figures),
+        parent=setup.current.hash,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return _with_robustness(card, setup.start.card, changed=setup.learn_from != "masks")
+
+
+def _learned(setup: LearningSetup, project: Project) -> str:
+    """How the model learned, for its card."""
+    how, unlabelled = setup.how, setup.training_set.unlabelled
+    learned = _LEARNED[setup.learn_from].format(
+        name=setup.start.card.name, count=setup.training_set.annotations, project=project.name
+    )
+    if how.pace == "self-supervised":
+        learned = f"The backbone learned from all tissue of the project first, without labels (SimSiam). {learned}"
+    if how.pace == "quick":
+        learned += " It learned quickly, on kept features in turned and flipped views."
+    if how.propagation:
+        learned += f" {len(unlabelled.pseudo)} regions near to those in colour taught too, with the model's own masks."
+    if unlabelled.consistent:
+        count = len(unlabelled.consistent)
+        learned += f" On {count} regions that nobody annotated it was kept consistent with its own average."
+    return learned
 
 
 def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
     """The card with the figures of the base model's attack while the classifier is the base model's.
 
     A classifier that has learned is not attacked anew: that would cost time in every round, and the labels that a
-    project has are often the model's own. Its card says that nothing is known.
+    project has are often the model's own. Its card states that nothing is known.
     """
     if _classifier_config(card) == _classifier_config(base) and not changed:
         where = f"when {base.name} was made, whose classifier this is"
@@ -280,5 +208,5 @@ def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
 
 
 def _classifier_config(card: Card) -> NetworkConfig:
-    """The network less its decoder, which may be a new one: of another stride or kind, it says something else."""
+    """The network less its decoder, which may be a new one: of another stride or kind, its scores are others."""
     return dataclasses.replace(card.network, decoder_channels=())

@@ -12,16 +12,17 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from histoloop.geometry import Region
+from histoloop.inference.model import Model
 from histoloop.inference.predictor import PredictorSettings, predict_slide
+from histoloop.inference.tile_output import TileOutput
 from histoloop.localisation.methods import drawings
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
+from histoloop.networks.colours import Colours
 from histoloop.progress import finish
 from histoloop.slides.reader import open_slide
 from histoloop.slides.tiling import Window
 from histoloop.store.maps import MapWriter, SlideMap, open_map
-from histoloop.training.outputs import TileOutput, look_at
-from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.masks import choose_drawing, view_map
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from histoloop.annotations.records import ClassScheme
 
-COLOURS = {"mean": (0.6, 0.4, 0.6), "std": (0.2, 0.2, 0.2)}
+COLOURS = Colours((0.6, 0.4, 0.6), (0.2, 0.2, 0.2))
 AVERAGE = PoolingConfig(name="average", modalities=1)
 METHODS: dict[str, dict[str, object]] = {
     "cam": {"stride": 16},
@@ -64,7 +65,7 @@ def predicted(
             module.momentum = 1.0
     with torch.no_grad():
         network(torch.randn(2, 3, 64, 96))
-    network.eval()
+    model = Model(network.eval(), COLOURS, torch.device("cpu"))
     folder = tmp_path_factory.mktemp("slide")
     pixels = np.random.default_rng(0).integers(0, 256, (90, 150, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "a.png")
@@ -83,12 +84,11 @@ def predicted(
             model_hash="aa",
         ) as writer,
     ):
-        settings = PredictorSettings()
-        work = predict_slide(slide, network, downsample=1.0, settings=settings, tissue=None, sink=writer, **COLOURS)
+        work = predict_slide(slide, model, downsample=1.0, settings=PredictorSettings(), tissue=None, sink=writer)
         prediction = finish(work)
     assert prediction.probabilities is not None
     probabilities = dict(zip(names, map(float, prediction.probabilities), strict=True))
-    output = look_at(network, TrainingTile(pixels, 0, None, "t"), device=torch.device("cpu"), **COLOURS)
+    output = model.predict_tile(pixels)
     return Predicted(open_map(folder / "maps"), network.config, probabilities, output)
 
 

@@ -17,7 +17,6 @@ from histoloop.progress import finish
 from histoloop.training.datasets import read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally
-from histoloop.training.outputs import look_at
 from histoloop.workflows.experiments import evaluate
 from histoloop.workflows.experiments.evaluate import Evaluation, EvaluationSettings, evaluate_model
 from histoloop.workflows.experiments.train import train_model
@@ -82,7 +81,7 @@ def test_figures_are_those_of_the_masks_one_by_one(model_of: Callable[[str], Pat
     tiles = finish(read_dataset(discs, split="whole", mpp=1.0)).test
     tally, everywhere, wrong = MaskTally(), MaskTally(), 0
     for tile in tiles:
-        output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=torch.device("cpu"))
+        output = loaded.predict_tile(tile.pixels)
         assert tile.mask is not None
         assert tile.label is not None
         value = loaded.card.scheme.mask_value_of_label(tile.label)
@@ -299,7 +298,7 @@ def test_every_label_has_a_row_and_masks_are_of_all_labels(
     tiles = finish(read_dataset(discs_of_several, split="whole", mpp=1.0)).test
     tally, wrong = MaskTally(), np.zeros(2)
     for tile in tiles:
-        output = look_at(loaded.network, tile, mean=loaded.card.mean, std=loaded.card.std, device=torch.device("cpu"))
+        output = loaded.predict_tile(tile.pixels)
         foreground = np.maximum.reduce([output.foreground("sigmoid", label=label) for label in tile.labels]) > 0.5
         assert tile.mask is not None
         tally.add(foreground, tile.mask)

@@ -18,10 +18,10 @@ from histoloop.store.cards import load_card
 from histoloop.store.model_folder import EARLIER
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.recipe import load_recipe
-from histoloop.workflows.experiments import train
 from histoloop.workflows.experiments.train import train_model
 from histoloop.workflows.prediction.loaded_model import load_model
 from histoloop.workflows.prediction.robustness import robustness_of
+from histoloop.workflows.retraining import starting_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +176,7 @@ def test_random_starts_are_not_taken_for_folded_weights(
     def unwanted(*_: object) -> None:
         raise AssertionError("random weights have nothing to unfold")
 
-    monkeypatch.setattr(train, "unfold", unwanted)
+    monkeypatch.setattr(starting_weights, "unfold", unwanted)
     recipe = write_recipe(tmp_path, "labels")
     finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
 

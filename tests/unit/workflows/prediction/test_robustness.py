@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import DataError, ModelError
 from histoloop.network_config import NetworkConfig, PoolingConfig
+from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
 from histoloop.store.cards import Card
@@ -33,7 +34,7 @@ class Brightness(nn.Module):
 
     stride_px = 8
 
-    def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward_classifier(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         total = tiles_BCHW.sum(dim=(1, 2, 3))
         return torch.stack([-total, total], dim=1), tiles_BCHW
 
@@ -55,7 +56,8 @@ def model(network: nn.Module, scheme: ClassScheme) -> LoadedModel:
         parent=None,
         created="2026-01-01T00:00:00+00:00",
     )
-    return LoadedModel(Path("tiny"), card, network.eval(), "0" * 64, torch.device("cpu"))  # type: ignore[arg-type]
+    colours, place = Colours(card.mean, card.std), torch.device("cpu")
+    return LoadedModel(network.eval(), colours, place, Path("tiny"), card, "0" * 64)  # type: ignore[arg-type]
 
 
 def grey(value: int, *, label: int | None, height: int = 8, width: int = 8, name: str = "t") -> TrainingTile:
@@ -66,11 +68,10 @@ def report(
     loaded: LoadedModel, tiles: list[TrainingTile], *, batch_size: int = 4, steps: int = 100
 ) -> RobustnessReport:
     work = measure_robustness(
-        loaded.network,
+        loaded,
         loaded.card,
         tiles,
         settings=DdnSettings(steps=steps),
-        device=loaded.device,
         batch_size=batch_size,
         seed=0,
     )
@@ -130,11 +131,10 @@ def test_progress_counts_tiles_step_by_step(scheme: ClassScheme) -> None:
     tiles = [grey(100, label=0), grey(100, label=0), grey(100, label=0)]
     loaded = model(Brightness(), scheme)
     work = measure_robustness(
-        loaded.network,
+        loaded,
         loaded.card,
         tiles,
         settings=DdnSettings(steps=4),
-        device=loaded.device,
         batch_size=2,
         seed=0,
     )
@@ -153,7 +153,7 @@ def test_a_classifier_of_the_house_is_attacked_as_it_classifies(scheme: ClassSch
     loaded = model(network, scheme)
     rng = np.random.default_rng(0)
     tiles = [TrainingTile(rng.integers(0, 256, (32, 40, 3), np.uint8), 0, None, str(n)) for n in range(2)]
-    scores = classify(network, tiles, mean=loaded.card.mean, std=loaded.card.std, device=loaded.device)
+    scores = classify(loaded, tiles)
     found = report(loaded, tiles, batch_size=2, steps=12)
     for tile, label in zip(found.tiles, scores.argmax(dim=1).tolist(), strict=True):
         assert (tile.broken and tile.norm_l2 == 0) == (label != 0)
@@ -170,8 +170,8 @@ def test_nothing_to_measure_is_said_with_advice(scheme: ClassScheme) -> None:
 
 def test_a_model_whose_scores_are_not_numbers_is_not_called_robust(scheme: ClassScheme) -> None:
     class Broken(Brightness):
-        def look(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
-            scores_BC, maps_BKHW = super().look(tiles_BCHW, valid_BHW)
+        def forward_classifier(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            scores_BC, maps_BKHW = super().forward_classifier(tiles_BCHW, valid_BHW)
             return scores_BC * torch.nan, maps_BKHW
 
     with pytest.raises(ModelError, match="not numbers"):
@@ -187,9 +187,7 @@ def test_a_batch_of_no_tile_is_refused(scheme: ClassScheme) -> None:
 
 
 def attacked(loaded: LoadedModel, tiles: list[TrainingTile], *, count: int, steps: int = 40) -> dict[str, float]:
-    work = attack_figures(
-        loaded.network, loaded.card, tiles, count=count, settings=DdnSettings(steps=steps), device=loaded.device, seed=0
-    )
+    work = attack_figures(loaded, loaded.card, tiles, count=count, settings=DdnSettings(steps=steps), seed=0)
     return finish(work)
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from histoloop.cli import main
 from histoloop.errors import DataError, ModelError
 from histoloop.networks.backbones import build_backbone
+from histoloop.networks.colours import Colours
 from histoloop.progress import Progress, finish
 from histoloop.store.cards import load_card
 from histoloop.training.checkpoint import Checkpoint
@@ -83,7 +84,7 @@ def test_a_recipe_starts_from_the_weights_with_the_colours_they_were_trained_wit
     model = finish(
         train_model(recipe=str(tmp_path / "from.toml"), data=discs, out=tmp_path / "model", device="cpu", mpp=1.0)
     )
-    assert (load_card(model).mean, load_card(model).std) == colours
+    assert Colours(load_card(model).mean, load_card(model).std) == colours
     kept = load_file(model / "weights.safetensors")["classifier.backbone.features.0.0.weight"].float()
     torch.testing.assert_close(kept, load_file(out)["features.0.0.weight"], atol=1e-3, rtol=1e-2)
 

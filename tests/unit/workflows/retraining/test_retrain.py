@@ -23,7 +23,7 @@ from histoloop.workflows.prediction.robustness import robustness_of
 from histoloop.workflows.projects import create_project
 from histoloop.workflows.propagate import pseudo_regions
 from histoloop.workflows.regions.regions import CACHE
-from histoloop.workflows.regions.tiles import regions_left
+from histoloop.workflows.regions.tiles import unlabelled_regions
 from histoloop.workflows.retraining.retrain import retrain
 
 if TYPE_CHECKING:
@@ -233,12 +233,12 @@ def test_regions_left_take_turns_over_the_slides_and_avoid_every_annotated_pixel
     large = project.add_slide(path, width=1200, height=800, mpp=1.0, vendor="picture")
     _paint(project, large.id)  # the upper left corner
     _paint(project, _slide_ids(project)[0])
-    left = finish(regions_left(project, mpp=1.0, count=6, seed=0))
+    left = finish(unlabelled_regions(project, mpp=1.0, count=6, seed=0))
     assert len(left) == 6
     assert {record.id for record, _region in left[:4]} == {2, 3, 4, large.id}
     assert not any(region.overlaps(TILE) for record, region in left if record.id == large.id)
-    assert left == finish(regions_left(project, mpp=1.0, count=6, seed=0))
-    assert len(finish(regions_left(project, mpp=1.0, count=100, seed=1))) == 3 + 11
+    assert left == finish(unlabelled_regions(project, mpp=1.0, count=6, seed=0))
+    assert len(finish(unlabelled_regions(project, mpp=1.0, count=100, seed=1))) == 3 + 11
 
 
 def test_a_retrained_model_keeps_its_state_of_one_epoch_earlier(start: Callable[..., Project]) -> None:

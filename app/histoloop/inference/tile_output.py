@@ -1,41 +1,26 @@
-"""What a network says of one tile: scores, class maps, and the foreground by any of its drawings."""
+"""What a network predicts of one tile: scores, class maps, and the foreground by any of its drawings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from histoloop.localisation.methods import DECODER, draw, drawings, posterior_of, predicted_labels, summarise
 from histoloop.network_config import NetworkConfig
-from histoloop.training.samples import collate
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from histoloop.networks.network import SlideNetwork
-    from histoloop.training.samples import TrainingTile
 
 Floats = NDArray[np.float32]
-
-
-def normalise(tiles_BCHW: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(tile - mean) / std per colour plane; tiles in [0, 1]."""
-    shape = (1, 3, 1, 1)
-    return (tiles_BCHW - tiles_BCHW.new_tensor(mean).view(shape)) / tiles_BCHW.new_tensor(std).view(shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileOutput:
     """Scores (C,), class maps (K, h, w), a cell per stride, and the decoder's foreground (H, W) where there is one.
 
-    `scores` say what the tile is; `map_scores` are the maps pooled, which is the same but for a min-max network:
-    there the classifier says what is left under the localizer's mask. `height` and `width` are the tile's in pixels;
+    `scores` classify the tile; `map_scores` are the maps pooled, which is the same but for a min-max network: there the
+    classifier names what is left under the localizer's mask. `height` and `width` are the tile's in pixels;
     the maps reach to the next multiple of the stride.
     """
 
@@ -87,36 +72,3 @@ class TileOutput:
         )
         enlarged: Floats = whole[0, :, : self.height, : self.width].numpy()
         return enlarged
-
-
-def look_at(
-    network: SlideNetwork,
-    tile: TrainingTile,
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    device: torch.device,
-    decode: bool = True,
-) -> TileOutput:
-    """Run a network on one tile alone, as it stands (put it into evaluation mode first)."""
-    batch = collate([tile], multiple_px=network.stride_px).to(device)
-    pixels = normalise(batch.tiles_BCHW, mean, std)
-    height, width = tile.pixels.shape[:2]
-    decoded = None
-    with torch.inference_mode():
-        if decode and network.config.decoder_channels:
-            scores_BC, maps_BKHW, logits_B1HW = network(pixels)
-            decoded = logits_B1HW[0, 0, :height, :width].float().sigmoid().cpu().numpy()
-        else:
-            scores_BC, maps_BKHW = network.look(pixels, batch.valid_BHW)
-        pooled_BC = network.score(maps_BKHW)
-    return TileOutput(
-        network.config,
-        network.label_bias(),
-        height,
-        width,
-        scores_BC[0].float().cpu().numpy(),
-        pooled_BC[0].float().cpu().numpy(),
-        maps_BKHW[0].float().cpu().numpy(),
-        decoded,
-    )

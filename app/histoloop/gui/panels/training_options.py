@@ -16,7 +16,7 @@ from histoloop.workflows.contents.rounds import HowToLearn, LearnFrom, Pace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WAYS: tuple[tuple[LearnFrom, str, str], ...] = (
+SOURCES: tuple[tuple[LearnFrom, str, str], ...] = (
     (
         "masks",
         mark("Painted masks"),
@@ -50,13 +50,13 @@ WAYS: tuple[tuple[LearnFrom, str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class PaceChoice:
-    """A pace for the user, and the ways of learning that it goes with."""
+    """A pace for the user, and what can be learned from at it."""
 
     pace: Pace
     title: str
     why: str
     goes_with: tuple[LearnFrom, ...]
-    with_others: bool = True
+    with_unlabelled: bool = True
     """Whether regions that nobody annotated can take part."""
 
 
@@ -68,7 +68,7 @@ PACES: tuple[PaceChoice, ...] = (
             "Learns on turned, flipped and recoloured tiles, from the project's first model on: the best masks. "
             "(Belharbi et al. 2020, Algorithm 1)"
         ),
-        goes_with=tuple(way for way, _title, _why in WAYS),
+        goes_with=tuple(name for name, _title, _why in SOURCES),
     ),
     PaceChoice(
         "quick",
@@ -86,10 +86,10 @@ PACES: tuple[PaceChoice, ...] = (
             "2021)"
         ),
         goes_with=("masks",),
-        with_others=False,
+        with_unlabelled=False,
     ),
 )
-"""The first goes with every way."""
+"""The first goes with everything that can be learned from."""
 
 PROPAGATION = (
     mark("Learn from similar regions too"),
@@ -109,15 +109,15 @@ CONSISTENCY = (
 )
 
 
-class LearnOptions(QWidget):
-    """Shows and tells how to learn; only what goes together can be chosen."""
+class TrainingOptions(QWidget):
+    """Shows and emits how to learn; only what goes together can be chosen."""
 
     changed = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
-        self.way = NarrowBox()
-        _fill(self.way, WAYS)
+        self.learn_from = NarrowBox()
+        _fill(self.learn_from, SOURCES)
         self.pace = NarrowBox()
         _fill(self.pace, [(choice.pace, choice.title, choice.why) for choice in PACES])
         self.propagation, self.consistency = QCheckBox(tr(PROPAGATION[0])), QCheckBox(tr(CONSISTENCY[0]))
@@ -127,7 +127,7 @@ class LearnOptions(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
         grid.setColumnStretch(1, 1)
-        for number, (text, widget) in enumerate(((tr("Learn from"), self.way), (tr("How"), self.pace))):
+        for number, (text, widget) in enumerate(((tr("Learn from"), self.learn_from), (tr("How"), self.pace))):
             grid.addWidget(label(text), number, 0)
             grid.addWidget(widget, number, 1)
         column = QVBoxLayout(self)
@@ -136,26 +136,26 @@ class LearnOptions(QWidget):
         column.addLayout(grid)
         column.addWidget(self.propagation)
         column.addWidget(self.consistency)
-        self.way.currentIndexChanged.connect(lambda _index: self._on_changed())
+        self.learn_from.currentIndexChanged.connect(lambda _index: self._on_changed())
         self.pace.currentIndexChanged.connect(lambda _index: self._on_changed())
         self.propagation.toggled.connect(lambda _on: self._on_changed())
         self.consistency.toggled.connect(lambda _on: self._on_changed())
         self.take(HowToLearn())
 
     def how(self) -> HowToLearn:
-        """What is chosen; what does not go with the way of learning is left out."""
-        others = self._with_others()
+        """What is chosen; what does not go with what is learned from is left out."""
+        unlabelled = self._with_unlabelled()
         return HowToLearn(
-            self.way.currentData(),
+            self.learn_from.currentData(),
             self.pace.currentData(),
-            propagation=others and self.propagation.isChecked(),
-            consistency=others and self.consistency.isChecked(),
+            propagation=unlabelled and self.propagation.isChecked(),
+            consistency=unlabelled and self.consistency.isChecked(),
         )
 
     def take(self, how: HowToLearn) -> None:
-        """Show what was chosen before, without telling."""
-        blockers = [QSignalBlocker(one) for one in (self.way, self.pace, self.propagation, self.consistency)]
-        self.way.setCurrentIndex(self.way.findData(how.learn_from))
+        """Show what was chosen before, without emitting."""
+        blockers = [QSignalBlocker(one) for one in (self.learn_from, self.pace, self.propagation, self.consistency)]
+        self.learn_from.setCurrentIndex(self.learn_from.findData(how.learn_from))
         self.pace.setCurrentIndex(max(0, self.pace.findData(how.pace)))
         self.propagation.setChecked(how.propagation)
         self.consistency.setChecked(how.consistency)
@@ -167,22 +167,22 @@ class LearnOptions(QWidget):
         self.changed.emit(self.how())
 
     def _offer(self) -> None:
-        """Let only those paces and boxes be chosen that go with the way of learning."""
-        way: LearnFrom = self.way.currentData()
+        """Let only those paces and boxes be chosen that go with what is learned from."""
+        learn_from: LearnFrom = self.learn_from.currentData()
         model = self.pace.model()
         assert isinstance(model, QStandardItemModel)  # what a combo box makes for itself
         for index, choice in enumerate(PACES):
-            model.item(index).setEnabled(way in choice.goes_with)
-        if way not in PACES[self.pace.currentIndex()].goes_with:
+            model.item(index).setEnabled(learn_from in choice.goes_with)
+        if learn_from not in PACES[self.pace.currentIndex()].goes_with:
             with QSignalBlocker(self.pace):
                 self.pace.setCurrentIndex(0)
         self.pace.setToolTip(self.pace.currentData(Qt.ItemDataRole.ToolTipRole))
-        self.way.setToolTip(self.way.currentData(Qt.ItemDataRole.ToolTipRole))
+        self.learn_from.setToolTip(self.learn_from.currentData(Qt.ItemDataRole.ToolTipRole))
         for box in (self.propagation, self.consistency):
-            box.setEnabled(self._with_others())
+            box.setEnabled(self._with_unlabelled())
 
-    def _with_others(self) -> bool:
-        return self.way.currentData() == "masks" and PACES[self.pace.currentIndex()].with_others
+    def _with_unlabelled(self) -> bool:
+        return self.learn_from.currentData() == "masks" and PACES[self.pace.currentIndex()].with_unlabelled
 
 
 def how_to_learn(kept: Any) -> HowToLearn:

@@ -1,0 +1,72 @@
+"""What runs in the background, as it is seen: in the bar at the bottom, and in the tab whose work it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from histoloop.gui.work.jobs import Outcome, Place
+
+if TYPE_CHECKING:
+    from histoloop.gui.panels.job_bar import JobBar
+    from histoloop.gui.panels.queue_panel import QueuePanel
+    from histoloop.gui.panels.training_panel import TrainingPanel
+    from histoloop.gui.window.work_tabs import WorkTabs
+    from histoloop.gui.work.jobs import Job, JobRunner
+    from histoloop.progress import Progress
+
+
+class JobControl(QObject):
+    """Wires the jobs to the bar and the tabs. `changed` is emitted when something else can be done now.
+
+    `trained` is emitted when a training has ended, in whatever way.
+    """
+
+    changed = Signal()
+    trained = Signal()
+
+    def __init__(
+        self, *, jobs: JobRunner, bar: JobBar, tabs: WorkTabs, queue: QueuePanel, training: TrainingPanel
+    ) -> None:
+        super().__init__(tabs)
+        self._jobs, self._bar, self._tabs, self._queue, self._training = jobs, bar, tabs, queue, training
+
+    def connect_all(self) -> None:
+        """Begin to listen."""
+        self._jobs.started.connect(self._on_started)
+        self._jobs.progressed.connect(self._on_progressed)
+        self._jobs.busy_changed.connect(self._on_busy_changed)
+        self._jobs.ended.connect(self._on_ended)
+        self._bar.stop_asked.connect(self.cancel)
+
+    def cancel(self) -> None:
+        """Stop what runs in the background."""
+        self._bar.stopping()
+        self._jobs.cancel()
+
+    def _on_started(self, job: Job) -> None:
+        self._bar.begin(job.title)
+        if job.place is Place.TRAINING:
+            self._training.begin()
+            self._tabs.bring_up(self._tabs.training)
+        self.changed.emit()
+
+    def _on_progressed(self, job: Job, step: Progress) -> None:
+        self._bar.show_step(step)
+        if job.place is Place.TRAINING and step.figures:
+            self._training.add_figures(step.figures)
+
+    def _on_ended(self, job: Job, outcome: Outcome) -> None:
+        if job.place is Place.TRAINING:
+            self._training.end(stopped=outcome is not Outcome.DONE)
+            self.trained.emit()
+            self._tabs.bring_up(self._tabs.training)
+        elif job.place is Place.QUESTIONS and (shown := self._queue.shown_ids()):
+            self._tabs.bring_up(self._tabs.questions)
+            self._queue.select(shown[0])
+
+    def _on_busy_changed(self, busy: bool) -> None:
+        if not busy:
+            self._bar.end()
+        self.changed.emit()

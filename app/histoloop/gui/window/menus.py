@@ -1,0 +1,222 @@
+"""The menus as one table: a row has an action's name, its text, what it does, and how it is reached and shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
+from histoloop.gui.kit.translation import SYSTEM
+from histoloop.language import LANGUAGES, mark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from histoloop.gui.kit.actions import Row
+    from histoloop.gui.window.targets import Targets
+
+ZOOM_STEP = 1.5
+
+
+def _row(
+    name: str,
+    text: str,
+    does: Callable[[Targets], object],
+    *,
+    keys: str = "",
+    needs: str = "",
+    icon: str = "",
+    group: str = "",
+    brief: str = "",
+    tip: str = "",
+) -> ActionSpec[Targets]:
+    """An action; `needs` are words for what must be there: project, slide, painting, question, candidate, work."""
+    return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
+
+
+def _switch(
+    name: str,
+    text: str,
+    switches: Callable[[Targets, bool], object],
+    *,
+    keys: str = "",
+    needs: str = "",
+    icon: str = "",
+    brief: str = "",
+    tip: str = "",
+) -> ActionSpec[Targets]:
+    """An action that is on or off."""
+    return ActionSpec(name, text, keys, None, switches, icon, frozenset(needs.split()), "", tip, brief)
+
+
+def _speak(code: str) -> Callable[[Targets], object]:
+    return lambda on: on.preferences.set_language(code)
+
+
+MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
+    mark("&File"): (
+        _row("new_project", mark("&New project…"), lambda on: on.projects.new(), keys="Ctrl+N"),
+        _row("open_project", mark("&Open project…"), lambda on: on.projects.open(), keys="Ctrl+O", icon="folder"),
+        SubmenuSpec("recent", mark("Open &recent")),
+        _row("open_demo", mark("Open the &demo project"), lambda on: on.projects.open_demo()),
+        SEPARATOR,
+        _row("add_slides", mark("&Add slides…"), lambda on: on.projects.add_slides(), keys="Ctrl+I", needs="project",
+             icon="add"),
+        _row("add_folder", mark("Add a &folder of slides…"), lambda on: on.projects.add_folder(), keys="Ctrl+Shift+I",
+             needs="project"),
+        SEPARATOR,
+        _row("export", mark("&Export masks and tables…"), lambda on: on.projects.export(), keys="Ctrl+E",
+             needs="project", icon="export"),
+        _row("close_project", mark("&Close project"), lambda on: on.session.close_project(), keys="Ctrl+W",
+             needs="project"),
+        SEPARATOR,
+        _row("quit", mark("&Quit"), lambda on: on.quit(), keys="Ctrl+Q"),
+    ),
+    mark("&Slides"): (
+        _row("predict", mark("&Predict all slides"), lambda on: on.session.predict(), keys="Ctrl+P",
+             needs="project slides", icon="predict", brief=mark("Predict"),
+             tip=mark("Find glands and tumour on every slide that is not predicted yet")),
+        _switch("predict_added", mark("Predict new slides at once"),
+                lambda on, checked: on.preferences.set_predict_added(checked)),
+        SEPARATOR,
+        SubmenuSpec("label", mark("&This slide is")),
+        _row("next_slide_label", mark("Next &label of the slide"), lambda on: on.slides.next_label(), keys="Ctrl+L",
+             needs="slide", tip=mark("Say what the slide is as a whole: the label after the one said")),
+        SEPARATOR,
+        _row("set_mpp", mark("Set &resolution…"), lambda on: on.slides.ask_for_mpp(), needs="slide",
+             tip=mark("Say how many micrometres a pixel is wide")),
+        _row("find_moved", mark("&Find moved slides…"), lambda on: on.projects.find_moved(), needs="project slides"),
+        _row("remove_slides", mark("Re&move from the project"), lambda on: on.slides.remove(), needs="slide"),
+    ),
+    mark("&View"): (
+        _row("fit", mark("&Whole slide"), lambda on: on.viewer.fit(), keys="Ctrl+0", needs="slide", icon="fit"),
+        _row("zoom_in", mark("Zoom &in"), lambda on: on.viewer.zoom_by(ZOOM_STEP), keys="+", needs="slide",
+             icon="zoom-in"),
+        _row("zoom_out", mark("Zoom o&ut"), lambda on: on.viewer.zoom_by(1 / ZOOM_STEP), keys="-", needs="slide",
+             icon="zoom-out"),
+        _row("full_resolution", mark("&Full resolution"), lambda on: on.viewer.full_resolution(), keys="Ctrl+1",
+             needs="slide"),
+        SEPARATOR,
+        _switch("show_masks", mark("&Masks"), lambda on, checked: on.overlay.masks.setChecked(checked), keys="M",
+                icon="mask"),
+        _switch("show_outlines", mark("&Outlines only"), lambda on, checked: on.overlay.outlines.setChecked(checked),
+                keys="O", icon="outline", brief=mark("Outlines")),
+        _switch("show_heatmap", mark("&Heatmap"), lambda on, checked: on.overlay.heatmap.setChecked(checked), keys="H",
+                icon="heat"),
+        _switch("show_questions", mark("&Questions on the slide"), lambda on, _checked: on.questions.show_boxes(),
+                keys="Q"),
+        SEPARATOR,
+        SubmenuSpec("model", mark("Mo&del for the masks")),
+        _row("add_model", mark("&Add a model…"), lambda on: on.projects.add_model(), needs="project", icon="add",
+             tip=mark("Bring another model into the project, to draw masks with")),
+        SubmenuSpec("drawing", mark("Masks drawn &by")),
+        _row("next_drawing", mark("&Next way to draw"), lambda on: on.source.next_drawing(), keys="D", needs="slide",
+             tip=mark("Draw the masks by the next of the ways that the model offers")),
+        _switch("compare", mark("&Compare side by side"), lambda on, checked: on.masks.compare(checked), keys="Ctrl+2",
+                needs="slide", icon="compare", brief=mark("Compare"),
+                tip=mark("Two models or two ways to draw, at the same place of the slide")),
+        SEPARATOR,
+        _row("theme_system", mark("Theme of the desk&top"), lambda on: on.preferences.set_theme("system"),
+             group="theme"),
+        _row("theme_light", mark("&Light theme"), lambda on: on.preferences.set_theme("light"), group="theme"),
+        _row("theme_dark", mark("Dar&k theme"), lambda on: on.preferences.set_theme("dark"), group="theme"),
+        SEPARATOR,
+        _row("language_system", mark("Lan&guage of the desktop"), lambda on: on.preferences.set_language(SYSTEM),
+             group="language"),
+        *(_row(f"language_{each.code}", each.name, _speak(each.code), group="language") for each in LANGUAGES),
+    ),
+    mark("&Loop"): (
+        _row("ask", mark("&Ask me"), lambda on: on.queue.ask_now(), keys="Ctrl+K", needs="project slides", icon="ask",
+             tip=mark("Choose the regions whose annotation helps most")),
+        _row("next_question", mark("&Next question"), lambda on: on.questions.open_next(), keys="N", needs="project",
+             icon="next"),
+        _row("annotate_visible", mark("Annotate the &visible region"), lambda on: on.questions.annotate_visible(),
+             keys="R", needs="slide", tip=mark("Paint where you look, without being asked")),
+        SEPARATOR,
+        _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R", needs="project annotated",
+             icon="retrain", tip=mark("Learn from all annotations, in the background")),
+        _row("keep", mark("&Keep the new model"), lambda on: on.session.keep(), keys="Ctrl+Shift+K", needs="candidate",
+             icon="check"),
+        _row("roll_back", mark("Roll &back to the old model"), lambda on: on.session.roll_back(), keys="Ctrl+Shift+B",
+             needs="candidate", icon="undo"),
+        SEPARATOR,
+        _row("cancel_job", mark("&Stop what runs"), lambda on: on.jobs.cancel(), keys="Ctrl+.", needs="work",
+             icon="close"),
+        SEPARATOR,
+        _row("device_auto", mark("Compute where it is &fastest"), lambda on: on.preferences.set_device("auto"),
+             group="device"),
+        _row("device_cpu", mark("Compute on the &processor"), lambda on: on.preferences.set_device("cpu"),
+             group="device"),
+        _row("device_cuda", mark("Compute on the &GPU"), lambda on: on.preferences.set_device("cuda"), group="device"),
+    ),
+    mark("&Annotate"): (
+        _row("tool_pan", mark("&Move"), lambda on: on.viewer.set_tool("pan"), keys="V", needs="painting", icon="pan",
+             group="tool", tip=mark("Move the slide (or hold Space)")),
+        _row("tool_brush", mark("&Brush"), lambda on: on.viewer.set_tool("brush"), keys="B", needs="painting",
+             icon="brush", group="tool"),
+        _row("tool_eraser", mark("&Eraser"), lambda on: on.viewer.set_tool("eraser"), keys="E", needs="painting",
+             icon="eraser", group="tool"),
+        _row("tool_polygon", mark("&Polygon"), lambda on: on.viewer.set_tool("polygon"), keys="P", needs="painting",
+             icon="polygon", group="tool", tip=mark("Click the corners, double-click to close; Esc drops it")),
+        _row("tool_fill", mark("&Fill"), lambda on: on.viewer.set_tool("fill"), keys="F", needs="painting", icon="fill",
+             group="tool", tip=mark("Give a connected area the chosen class")),
+        SEPARATOR,
+        _row("brush_smaller", mark("&Smaller brush"), lambda on: on.annotation.scale_brush(larger=False), keys="[",
+             needs="painting"),
+        _row("brush_larger", mark("&Larger brush"), lambda on: on.annotation.scale_brush(larger=True), keys="]",
+             needs="painting"),
+        _row("next_class", mark("Next &class"), lambda on: on.annotation.next_class(), keys="C", needs="painting"),
+        SEPARATOR,
+        _row("next_label", mark("Next label of the re&gion"), lambda on: on.annotation.next_label(), keys="L",
+             needs="painting", tip=mark("Say what the region is as a whole")),
+        _row("size_more", mark("S&ize: 5 % more"), lambda on: on.annotation.size_picker.step(more=True), keys=".",
+             needs="painting", tip=mark("Say how much of the region is tumour or gland")),
+        _row("size_less", mark("Si&ze: 5 % less"), lambda on: on.annotation.size_picker.step(more=False), keys=",",
+             needs="painting"),
+        _row("size_from_mask", mark("Size: as pain&ted"), lambda on: on.annotation.size_picker.take_from_mask(),
+             keys="Ctrl+M", needs="painting", tip=mark("Take the share of the region that is painted as the size")),
+        SEPARATOR,
+        _row("undo", mark("&Undo"), lambda on: on.history().undo(), keys="Ctrl+Z", needs="undo", icon="undo",
+             tip=mark("Take back a stroke, a label or a size")),
+        _row("redo", mark("&Redo"), lambda on: on.history().redo(), keys="Ctrl+Shift+Z", needs="redo", icon="redo"),
+        _row("clear_region", mark("Clear t&he region"), lambda on: on.painting.clear(), keys="Ctrl+Backspace",
+             needs="painting"),
+        SEPARATOR,
+        _row("finish", mark("&Done"), lambda on: on.painting.finish(), keys="Return", needs="painting", icon="check",
+             tip=mark("Save the region, go to the next one")),
+        _row("save_without_mask", mark("Save label a&nd size"), lambda on: on.painting.finish(with_mask=False),
+             keys="Shift+Return", needs="painting assessed",
+             tip=mark("Save what you said of the region without a mask: what is painted is not used")),
+        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A", needs="painting",
+             tip=mark("The model's mask is right: save it unchanged")),
+        _row("skip", mark("S&kip"), lambda on: on.questions.skip(), keys="S", needs="question", icon="skip",
+             tip=mark("Leave this one out; it is not asked again")),
+        _row("cannot_tell", mark("Cann&ot tell"), lambda on: on.questions.cannot_tell(), keys="X", needs="question",
+             icon="unknown", tip=mark("Nobody could say from this picture")),
+        _row("leave", mark("Lea&ve for later"), lambda on: on.session.leave(), keys="Esc", needs="painting",
+             tip=mark("What you painted stays as a draft")),
+        SEPARATOR,
+        _row("person", mark("&Your name…"), lambda on: on.preferences.ask_for_person()),
+    ),
+    mark("&Help"): (
+        _row("open_guide", mark("&Guide"), lambda on: on.help.open_guide(),
+             tip=mark("Tutorial, how-to pages and reference, in the browser; needs no network")),
+        _row("first_steps", mark("&First steps…"), lambda on: on.help.first_steps()),
+        _row("five_steps", mark("The loop in fi&ve steps"), lambda on: on.help.five_steps()),
+        SEPARATOR,
+        _row("shortcuts", mark("&Keyboard shortcuts"), lambda on: on.help.shortcuts(), keys="F1"),
+        _row("doctor", mark("&Check this machine"), lambda on: on.help.examine_machine()),
+        _row("model_card", mark("The &model and its figures"), lambda on: on.help.model_card(), needs="project"),
+        _row("save_report", mark("Save a &report for support…"), lambda on: on.help.save_report(),
+             tip=mark("Versions, this machine and the log in one text file; no pictures, no names, no paths")),
+        _row("open_log", mark("Open &log folder"), lambda on: on.help.open_log()),
+        SEPARATOR,
+        _row("new_version", mark("Check for a &new version…"), lambda on: on.help.new_version(),
+             tip=mark("Opens the web page of releases; nothing else is sent")),
+        _row("about", mark("&About HistoLoop…"), lambda on: on.help.about()),
+    ),
+}  # fmt: skip
+
+
+def specs() -> list[ActionSpec[Targets]]:
+    """All actions in the order of the menus."""
+    return [row for rows in MENUS.values() for row in rows if isinstance(row, ActionSpec)]

@@ -1,0 +1,99 @@
+"""What the user prefers: theme, language, device, name, brush and opacity; kept from one session to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QApplication, QInputDialog
+
+from histoloop.gui.kit.theme import THEMES, apply_theme
+from histoloop.gui.kit.translation import SYSTEM
+from histoloop.language import LANGUAGES, tr
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QSlider, QWidget
+
+    from histoloop.gui.canvas.mask_pane import SplitView
+    from histoloop.gui.kit.actions import Actions
+    from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.work.session import Session
+
+DEVICES = ("auto", "cpu", "cuda")
+LANGUAGE_CHOICES = (SYSTEM, *(language.code for language in LANGUAGES))
+
+
+class Preferences(QObject):
+    """Applies what is chosen at once and keeps it. `language_chosen` asks for the window in another language."""
+
+    language_chosen = Signal()
+
+    def __init__(
+        self,
+        *,
+        parent: QWidget,
+        settings: Settings,
+        session: Session,
+        split: SplitView,
+        actions: Actions,
+        brush: QSlider,
+        opacity: QSlider,
+    ) -> None:
+        super().__init__(parent)
+        self._parent, self._settings, self._session = parent, settings, session
+        self._split, self._actions, self._brush, self._opacity = split, actions, brush, opacity
+
+    def restore(self) -> None:
+        """Bring back what was chosen in earlier sessions."""
+        settings, session, actions = self._settings, self._session, self._actions
+        session.person = settings.person
+        session.predict_added = settings.flag("predict_added", default=True)
+        device = settings.text("device", "auto")
+        session.device = device if device in DEVICES else "auto"
+        language = settings.text("language", SYSTEM)
+        actions.set_checked("predict_added", session.predict_added)
+        actions[f"device_{session.device}"].setChecked(True)
+        actions[f"language_{language if language in LANGUAGE_CHOICES else SYSTEM}"].setChecked(True)
+        self._brush.setValue(round(settings.number("brush_px", 24)))
+        self._opacity.setValue(round(settings.number("opacity", 35)))
+        self.set_theme(settings.text("theme", "system"))
+
+    def keep(self) -> None:
+        """Keep what is not kept as it is chosen."""
+        self._settings.set("brush_px", self._brush.value())
+        self._settings.set("opacity", self._opacity.value())
+
+    def set_theme(self, theme: str) -> None:
+        """'system', 'light' or 'dark', from now on."""
+        theme = theme if theme in THEMES else "system"
+        self._settings.set("theme", theme)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        dark = apply_theme(application, theme)
+        self._split.set_theme("dark" if dark else "light")
+        self._actions.set_icons(dark=dark)
+        self._actions[f"theme_{theme}"].setChecked(True)
+
+    def set_language(self, code: str) -> None:
+        """Speak a language, of LANGUAGE_CHOICES, from now on: the window is built anew for it."""
+        self._settings.set("language", code)
+        self.language_chosen.emit()
+
+    def set_device(self, device: str) -> None:
+        """Where jobs compute from now on, of DEVICES."""
+        self._session.device = device
+        self._settings.set("device", device)
+
+    def set_predict_added(self, on: bool) -> None:
+        """Whether slides are predicted as soon as they are added."""
+        self._session.predict_added = on
+        self._settings.set("predict_added", on)
+
+    def ask_for_person(self) -> None:
+        """Ask for the name that annotations are kept with."""
+        name, given = QInputDialog.getText(
+            self._parent, tr("Your name"), tr("Annotations are kept with the name"), text=self._session.person
+        )
+        if given and name.strip():
+            self._session.person = name.strip()
+            self._settings.set("person", name.strip())

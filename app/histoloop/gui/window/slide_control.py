@@ -1,0 +1,168 @@
+"""The slides of the project: listed, shown on the canvases, labelled, given a resolution, removed."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QKeySequence
+
+from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.panels.slide_details import NOT_SAID
+from histoloop.gui.window import dialogs
+from histoloop.gui.window.history import History
+from histoloop.language import tr
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QMenu
+
+    from histoloop.gui.canvas.mask_pane import SplitView
+    from histoloop.gui.panels.slides_panel import SlidesPanel
+    from histoloop.gui.work.session import Session
+    from histoloop.store.records import SlideRecord
+
+LAST_SLIDE = "last slide"
+
+
+class SlideControl(QObject):
+    """Wires the list of slides and the menu of their labels to the canvases and the session.
+
+    `changed` is emitted when something else can be done with the slides now.
+    """
+
+    changed = Signal()
+
+    def __init__(self, *, split: SplitView, session: Session, panel: SlidesPanel, label_menu: QMenu) -> None:
+        super().__init__(split)
+        self._split, self._opener = split, split.first.opener
+        self._session, self._panel, self._label_menu = session, panel, label_menu
+        self.history = History(self)
+        """The labels that were given to slides."""
+
+    def connect_all(self) -> None:
+        """Begin to listen."""
+        self._session.slides_changed.connect(self.show)
+        self._session.maps_changed.connect(self.refresh)
+        self._opener.shown.connect(functools.partial(self._session.remember, LAST_SLIDE))
+        self._panel.slide_chosen.connect(self._show_slide)
+        self._panel.mpp_asked.connect(self.ask_for_mpp)
+        self._panel.unknown_mpp_asked.connect(self._ask_for_unknown_mpp)
+        self._panel.remove_asked.connect(self.remove)
+        self._panel.label_chosen.connect(self._label_selected)
+        self._label_menu.aboutToShow.connect(self._check_label)
+        self.history.changed.connect(self.changed)
+
+    def begin(self) -> None:
+        """Another project, or none: its labels can be given, and none was."""
+        self.history.clear()
+        if self._session.project is not None:
+            self._fill_label_menu(self._session.project.scheme.label_names)
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """List the slides, and show one where none is shown: the last one that was shown before."""
+        project = self._session.project
+        if project is None:
+            return
+        slides = project.slides()
+        said = {slide.id: label for slide in slides if (label := project.slide_label(slide.id)) is not None}
+        self._panel.show_slides(
+            slides, project.folder / "thumbnails", project.scheme.label_names, said=said, you=self._session.person
+        )
+        ids = [slide.id for slide in slides]
+        if self._opener.wanted is not None and self._opener.wanted not in ids:
+            for pane in self._split.panes():
+                pane.opener.clear()
+        if self._opener.wanted is None and ids:
+            last = project.get_setting(LAST_SLIDE)
+            first = last if last in ids else ids[0]
+            self._panel.choose(first)
+            self._show_slide(first)  # the list emits nothing when a project before had its choice there
+        self.changed.emit()
+
+    def _show_slide(self, slide_id: int) -> None:
+        """Show a slide; what was painted on another one stays as its draft."""
+        project = self._session.project
+        if project is None or slide_id == self._opener.wanted:
+            return
+        active = self._session.active
+        if active is not None and active.record.slide_id != slide_id:
+            self._session.leave()
+        for pane in self._split.panes():
+            pane.show_slide(project.folder, slide_id)
+
+    def refresh(self) -> None:
+        """Show the slide on the screen anew: its maps or annotations have changed."""
+        if self._session.project is not None and self._opener.wanted is not None:
+            for pane in self._split.panes():
+                pane.show_slide(self._session.project.folder, self._opener.wanted)
+
+    # --- labels -------------------------------------------------------------------------------------------------------
+
+    def label(self, slide_ids: list[int], name: str | None) -> None:
+        """Give slides a label (None: take it back), as one step that can be undone."""
+        before = {slide.id: slide.label for slide in self._session.slides() if slide.id in slide_ids}
+        after = dict.fromkeys(before, name)
+        if before != after:
+            self.history.add(
+                undo=functools.partial(self._session.set_slide_labels, before),
+                redo=functools.partial(self._session.set_slide_labels, after),
+            )
+            self._session.set_slide_labels(after)
+
+    def next_label(self) -> None:
+        """Give the slide in the list the label after its own; after the last it is taken back."""
+        project, chosen = self._session.project, self._panel.current_id()
+        if project is not None and chosen is not None:
+            names = (None, *project.scheme.label_names)
+            now = names.index(project.slide(chosen).label)
+            self.label([chosen], names[(now + 1) % len(names)])
+
+    def _label_selected(self, name: str | None) -> None:
+        self.label(self._panel.selected_ids(), name)
+
+    def _fill_label_menu(self, names: tuple[str, ...]) -> None:
+        menu = self._label_menu
+        menu.clear()
+        for number, name in enumerate((None, *names)):
+            action = menu.addAction(
+                spoken_class(name) if name else tr(NOT_SAID), functools.partial(self._label_selected, name)
+            )
+            action.setCheckable(True)
+            action.setData(name)
+            if number < 10:
+                action.setShortcut(QKeySequence(f"Alt+{number}"))
+
+    def _check_label(self) -> None:
+        """Tick the label that the selected slides have."""
+        labels = {slide.label for slide in self._selected()}
+        for action in self._label_menu.actions():
+            action.setChecked(labels == {action.data()})
+
+    # --- resolution, removing -----------------------------------------------------------------------------------------
+
+    def ask_for_mpp(self) -> None:
+        """Ask for the resolution of the selected slides."""
+        self._ask_for_mpp(self._selected())
+
+    def _ask_for_unknown_mpp(self) -> None:
+        """Ask for the resolution of all slides that do not state it."""
+        self._ask_for_mpp([slide for slide in self._session.slides() if slide.mpp is None])
+
+    def remove(self) -> None:
+        """Take the selected slides out of the project."""
+        self._session.remove_slides(self._panel.selected_ids())
+
+    def _selected(self) -> list[SlideRecord]:
+        chosen = self._panel.selected_ids()
+        return [slide for slide in self._session.slides() if slide.id in chosen]
+
+    def _ask_for_mpp(self, slides: list[SlideRecord]) -> None:
+        if not slides:
+            return
+        names = [slide.name for slide in slides]
+        dialog = dialogs.ResolutionDialog(self._panel.window(), names=names, mpp=slides[0].mpp)
+        if dialog.exec():
+            self._session.set_mpp([slide.id for slide in slides], dialog.mpp.value())

@@ -1,0 +1,44 @@
+"""What the rows of the menus act on: the parts of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from histoloop.gui.canvas.mask_source import MaskSource
+from histoloop.gui.canvas.viewer import SlideViewer
+from histoloop.gui.panels.annotation_panel import AnnotationPanel
+from histoloop.gui.panels.overlay_panel import OverlayPanel
+from histoloop.gui.panels.queue_panel import QueuePanel
+from histoloop.gui.window.help_commands import HelpCommands
+from histoloop.gui.window.history import History
+from histoloop.gui.window.job_control import JobControl
+from histoloop.gui.window.mask_control import MaskControl
+from histoloop.gui.window.paint_control import PaintControl
+from histoloop.gui.window.preferences import Preferences
+from histoloop.gui.window.project_commands import ProjectCommands
+from histoloop.gui.window.question_control import QuestionControl
+from histoloop.gui.window.slide_control import SlideControl
+from histoloop.gui.work.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The parts, by name. `history` is what 'undo' takes back now."""
+
+    session: Session
+    projects: ProjectCommands
+    slides: SlideControl
+    questions: QuestionControl
+    painting: PaintControl
+    masks: MaskControl
+    jobs: JobControl
+    preferences: Preferences
+    help: HelpCommands
+    viewer: SlideViewer
+    source: MaskSource
+    overlay: OverlayPanel
+    queue: QueuePanel
+    annotation: AnnotationPanel
+    history: Callable[[], History]
+    quit: Callable[[], object]

@@ -1,0 +1,33 @@
+"""The dock at the right: a tab of questions, or of the tools to answer one, and a tab of training."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QStackedWidget, QTabWidget, QWidget
+
+from histoloop.gui.kit.widgets import scrolling
+from histoloop.language import tr
+
+
+class WorkTabs(QTabWidget):
+    """Holds the panels of the loop's work."""
+
+    def __init__(self, *, queue: QWidget, annotation: QWidget, training: QWidget) -> None:
+        super().__init__()
+        self.questions = QStackedWidget()
+        self.questions.addWidget(scrolling(queue))
+        self.questions.addWidget(scrolling(annotation))
+        self.training = scrolling(training)
+        self.addTab(self.questions, tr("Questions"))
+        self.addTab(self.training, tr("Training"))
+
+    def show_work(self, *, painting: bool) -> None:
+        """Questions, or the tools to answer one."""
+        self.questions.setCurrentIndex(int(painting))
+        self.setTabText(0, tr("Annotate") if painting else tr("Questions"))
+        if painting:
+            self.setCurrentWidget(self.questions)
+
+    def bring_up(self, tab: QWidget) -> None:
+        """Show the tab of what has begun or ended, unless the user is painting."""
+        if self.questions.currentIndex() == 0:
+            self.setCurrentWidget(tab)

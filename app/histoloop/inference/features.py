@@ -1,0 +1,75 @@
+"""Features of a tile by a frozen backbone, kept: one forward pass serves every strategy and every round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from histoloop.networks.unet import Decoder
+
+CELL_PX = 32
+"""Pixels per cell of the coarsest stage: tiles are padded and cropped to multiples of it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """Stages of one tile, finest first, (C, H/2, W/2) to (C, H/32, W/32), half precision, on the CPU.
+
+    `height` and `width` are the tile's in pixels; the stages reach on to multiples of 32. `scores` (C,) are the frozen
+    classifier's, before softmax.
+    """
+
+    stages: tuple[Tensor, ...]
+    scores: Tensor
+    height: int
+    width: int
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """(C,) mean of the last stage over the cells that the tile reaches into."""
+        return self.pooled(-1)
+
+    def pooled(self, stage: int) -> NDArray[np.float32]:
+        """(C,) mean of a stage over the tile."""
+        planes = self.stages[stage]
+        stride = CELL_PX >> (len(self.stages) - 1 - stage % len(self.stages))
+        inside = planes[:, : -(-self.height // stride), : -(-self.width // stride)]
+        mean: NDArray[np.float32] = inside.float().mean(dim=(1, 2)).numpy()
+        return mean
+
+    def as_tensors(self) -> dict[str, Tensor]:
+        """For a file of tensors."""
+        stages = {f"stage{number}": planes.contiguous() for number, planes in enumerate(self.stages)}
+        return {**stages, "scores": self.scores, "size": torch.tensor([self.height, self.width])}
+
+    @staticmethod
+    def of_tensors(tensors: Mapping[str, Tensor]) -> Features:
+        """Back from a file; KeyError or ValueError for what is not of features."""
+        names = sorted(name for name in tensors if name.startswith("stage"))
+        height, width = tensors["size"].tolist()
+        return Features(tuple(tensors[name] for name in names), tensors["scores"], int(height), int(width))
+
+
+def decode(decoder: Decoder, features: Features, *, device: torch.device, dropout: float = 0.0) -> NDArray[np.float32]:
+    """Foreground logits (H, W) of a tile by a decoder as it stands (put it into evaluation mode first)."""
+    stages = tuple(
+        planes[None].to(device).float().contiguous(memory_format=torch.channels_last) for planes in features.stages
+    )
+    with torch.inference_mode():
+        logits_11HW = decoder(stages, dropout=dropout)
+    logits: NDArray[np.float32] = logits_11HW[0, 0, : features.height, : features.width].float().cpu().numpy()
+    return logits
+
+
+def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sigmoid, without overflow."""
+    return torch.from_numpy(logits).sigmoid().numpy()

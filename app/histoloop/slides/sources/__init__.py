@@ -1,0 +1,1 @@
+"""Where the pixels of a slide come from: OpenSlide, TIFF pages, plain pictures."""

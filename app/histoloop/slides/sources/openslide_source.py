@@ -1,0 +1,109 @@
+"""Slides that the OpenSlide library reads. The only module that knows OpenSlide."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openslide
+
+from histoloop.language import mark, tr
+from histoloop.slides.sources.picture import on_white
+from histoloop.slides.sources.protocol import (
+    Content,
+    broken,
+    compression_name,
+    plausible_mpp,
+    unsupported,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from histoloop.errors import SlideError
+    from histoloop.slides.sources.protocol import Pixels
+
+_BLOCK_PX = 256
+
+
+def openslide_version() -> str:
+    """Version of the OpenSlide library in use."""
+    return str(openslide.__library_version__)
+
+
+def detected_vendor(file: Path) -> str | None:
+    """The format in OpenSlide's words; None when it does not know the file. SlideError when the file is broken."""
+    try:
+        vendor = openslide.OpenSlide.detect_format(str(file))
+    except openslide.OpenSlideError as error:
+        raise refused(file, str(error)) from error
+    return None if vendor is None else str(vendor)
+
+
+def refused(file: Path, reason: str) -> SlideError:
+    """OpenSlide's refusal in words: a compression that it cannot decode is no damage."""
+    if found := re.search(r"[Uu]nsupported TIFF compression:? (\d+)", reason):
+        return unsupported(file, tr("the compression {name}", name=compression_name(int(found[1]))))
+    return broken(file, reason)
+
+
+class OpenSlideSource:
+    """A slide that the OpenSlide library reads."""
+
+    content = Content()
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            self._slide = openslide.OpenSlide(str(file))
+            self.properties: Mapping[str, str] = dict(self._slide.properties)
+        except (openslide.OpenSlideError, OSError, KeyError) as error:
+            raise refused(file, str(error)) from error
+        self.vendor = self.properties.get(openslide.PROPERTY_NAME_VENDOR, mark("unknown"))
+        self.level_sizes = tuple(self._slide.level_dimensions)
+        self._downsamples = tuple(self._slide.level_downsamples)
+        self.mpp = self._mpp()
+        self.block_px = self._block()
+
+    def _mpp(self) -> float | None:
+        try:
+            x = float(self.properties[openslide.PROPERTY_NAME_MPP_X])
+            y = float(self.properties[openslide.PROPERTY_NAME_MPP_Y])
+        except (KeyError, ValueError):
+            return None
+        return plausible_mpp(x, y)
+
+    def _block(self) -> tuple[int, int]:
+        width = self.properties.get("openslide.level[0].tile-width", "")
+        height = self.properties.get("openslide.level[0].tile-height", "")
+        return (int(width), int(height)) if width.isdigit() and height.isdigit() else (_BLOCK_PX, _BLOCK_PX)
+
+    def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
+        """Pixels of a window of a level."""
+        if self._downsamples[level].is_integer():
+            return self._read(x, y, width, height, level=level)
+        # Origins are whole level-0 pixels, so OpenSlide interpolates here: always through the same blocks, then, for
+        # a pixel to have one value only.
+        window = np.empty((height, width, 3), np.uint8)
+        for top in range(y // _BLOCK_PX * _BLOCK_PX, y + height, _BLOCK_PX):
+            for left in range(x // _BLOCK_PX * _BLOCK_PX, x + width, _BLOCK_PX):
+                columns, rows = self.level_sizes[level][0] - left, self.level_sizes[level][1] - top
+                block = self._read(left, top, min(_BLOCK_PX, columns), min(_BLOCK_PX, rows), level=level)
+                block = block[max(0, y - top) : y + height - top, max(0, x - left) : x + width - left]
+                row, column = max(0, top - y), max(0, left - x)
+                window[row : row + block.shape[0], column : column + block.shape[1]] = block
+        return window
+
+    def _read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
+        origin = (round(x * self._downsamples[level]), round(y * self._downsamples[level]))
+        try:
+            rgba = self._slide.read_region(origin, level, (width, height))
+        except (openslide.OpenSlideError, OSError, MemoryError) as error:
+            raise refused(self._file, str(error)) from error
+        return on_white(rgba)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._slide.close()

@@ -1,0 +1,1 @@
+"""TIFF pages read piece by piece: what OpenSlide does not know of TIFF."""
