@@ -182,7 +182,7 @@ class _SharedFile(logging.handlers.WatchedFileHandler):
             self._watch_crashes()
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """A line that could not be written is lost; nobody is told twice."""
+        """A line that could not be written is lost; nobody is warned twice."""
 
     def close(self) -> None:
         """End the log of this process."""

@@ -76,7 +76,7 @@ class MinMaxConfig:
     `mask_norm` 'none' thresholds the maps as they are (eq 11); 'image' first stretches each map to [0, 1] by its own
     lowest and highest cell. That is the default, because scores have no bound: only so is a threshold of 0.5 half way
     between the least and the most evidence. Its price: the strongest cell of every map is foreground, however weak.
-    With `detach` the classifier takes the mask as given (footnote 5); without, its losses teach the localizer too.
+    With `detach` the classifier takes the mask as given (footnote 5); without, its losses train the localizer too.
     """
 
     omega: float = 8.0
@@ -101,7 +101,7 @@ class NetworkConfig:
 
     `stride` is the input pixels per cell of the class maps, 32 or 16. `background` adds a map of what belongs to no
     label (size supervision). `scores` 'sigmoid' gives each label a probability of its own. No `decoder_channels`: no
-    decoder, the masks are drawn from the class maps. With `minmax` the network is a localizer and a classifier over one
+    decoder, the masks come from the class maps. With `minmax` the network is a localizer and a classifier over one
     backbone.
     """
 

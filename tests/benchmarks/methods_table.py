@@ -34,7 +34,7 @@ class Row:
 
     title: str
     recipe: str
-    drawing: str
+    method: str
     rule: str
     paper: str
 
@@ -196,8 +196,8 @@ def _line(results: Path, name: str, row: Row, paper: str) -> str:
 
 def _figures(run: dict, row: Row) -> list[dict]:
     return [
-        one["figures"] for one in run["rows"] if one["method"].endswith(row.drawing) and one["rule"] == row.rule
-        and one["method"] in (row.drawing, f"{run['about']['model']}: {row.drawing}")
+        one["figures"] for one in run["rows"] if one["method"].endswith(row.method) and one["rule"] == row.rule
+        and one["method"] in (row.method, f"{run['about']['model']}: {row.drawing}")
     ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from histoloop.gui.panels.training_curve import TrainingCurve
 from histoloop.gui.panels.training_options import PACES, SOURCES, how_to_learn
 from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.store.project import Project
-from histoloop.workflows.contents.candidates import Candidate
+from histoloop.workflows.contents.candidate_regions import CandidateRegion
 from histoloop.workflows.contents.questions import query_evidence_path
 from histoloop.workflows.contents.rounds import HowToLearn, Measured
 from histoloop.workflows.propagate import keep_pseudo_regions
@@ -228,7 +228,7 @@ def with_similar(project_folder: Path) -> tuple[Path, int, Region]:
         project.rounds.add(project.models.all()[-1].id, parent, {"loss": 0.1, "pseudo": 1.0}, 3)
         pixels, mask = np.full((64, 64, 3), 200, np.uint8), np.eye(64, dtype=bool)
         keep_pseudo_regions(
-            project, 1, [(Candidate(slide, region, "benign"), "benign.tiff, 9 x 9 at 1, 2", pixels, mask)]
+            project, 1, [(CandidateRegion(slide, region, "benign"), "benign.tiff, 9 x 9 at 1, 2", pixels, mask)]
         )
     return project_folder, slide.id, region
 

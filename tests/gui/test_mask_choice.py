@@ -1,4 +1,4 @@
-"""What draws the masks: models, drawings, evidence, and two of them side by side."""
+"""What makes the masks: models, drawings, evidence, and two of them side by side."""
 
 from __future__ import annotations
 
@@ -142,26 +142,26 @@ def test_another_drawing_changes_the_masks_without_running_anything(opened: Main
     opened.session.jobs.started.connect(started.append)
     chooser = opened.overlay_panel.chooser
     before = pixels(opened.viewer)
-    pick(chooser.drawing, "Class activation map")
+    pick(chooser.method, "Class activation map")
     settled(opened, qtbot)
     cam = pixels(opened.viewer)
     assert differ(before, cam) > 0.01
     assert opened.overlay_panel.note.isVisible()
     assert "export" in opened.overlay_panel.note.text()
-    opened.actions_["next_drawing"].trigger()
+    opened.actions_["next_method"].trigger()
     settled(opened, qtbot)
-    assert chooser.drawing.currentText() == "Grad-CAM"
+    assert chooser.method.currentText() == "Grad-CAM"
     assert differ(cam, pixels(opened.viewer)) > 0.01
     opened.overlay_panel.note.linkActivated.emit("own")
     settled(opened, qtbot)
-    assert chooser.drawing.currentText() == "Decoder"
+    assert chooser.method.currentText() == "Decoder"
     assert differ(before, pixels(opened.viewer)) < 0.001
     assert not opened.overlay_panel.note.isVisible()
     assert not started
 
 
 def test_each_models_drawing_is_remembered_by_the_project(opened: MainWindow, project_folder: Path, qtbot) -> None:
-    pick(opened.overlay_panel.chooser.drawing, "Grad-CAM")
+    pick(opened.overlay_panel.chooser.method, "Grad-CAM")
     pick(opened.overlay_panel.chooser.label, "Adenocarcinoma")
     chosen = {"1": {"drawing": "grad-cam", "label": "Adenocarcinoma"}}
     qtbot.waitUntil(lambda: opened.session.project.settings.get("drawings") == chosen)
@@ -169,15 +169,15 @@ def test_each_models_drawing_is_remembered_by_the_project(opened: MainWindow, pr
     assert opened.session.open_project(project_folder)
     settled(opened, qtbot)
     chooser = opened.overlay_panel.chooser
-    assert chooser.drawing.currentText() == "Grad-CAM"
+    assert chooser.method.currentText() == "Grad-CAM"
     assert chooser.label.currentText() == "Adenocarcinoma"
-    assert opened.viewer.overlay_style.drawing == "grad-cam"
+    assert opened.viewer.overlay_style.method == "grad-cam"
 
 
 def test_a_label_can_be_asked_for_where_a_drawing_is_of_one(opened: MainWindow, qtbot) -> None:
     chooser = opened.overlay_panel.chooser
     assert not chooser.label.isVisible()
-    pick(chooser.drawing, "Grad-CAM")
+    pick(chooser.method, "Grad-CAM")
     assert chooser.label.currentText() == LIKELIEST
     settled(opened, qtbot)
     before = pixels(opened.viewer)
@@ -189,10 +189,10 @@ def test_a_label_can_be_asked_for_where_a_drawing_is_of_one(opened: MainWindow, 
 
 def test_the_threshold_cuts_the_masks_live_and_each_drawing_keeps_its_own(opened: MainWindow, qtbot) -> None:
     chooser = opened.overlay_panel.chooser
-    pick(chooser.drawing, "Grad-CAM")
+    pick(chooser.method, "Grad-CAM")
     settled(opened, qtbot)
     scene, areas = opened.viewer.scene, []
-    drawn = scene.predicted.drawing(opened.viewer.overlay_style)
+    drawn = scene.predicted.method(opened.viewer.overlay_style)
     bare_style = dataclasses.replace(opened.viewer.overlay_style, masks=False)
     bare = scene.render(scene.slide.extent, 4, bare_style).pixels
     for value in (5, 30, 90):
@@ -203,15 +203,15 @@ def test_the_threshold_cuts_the_masks_live_and_each_drawing_keeps_its_own(opened
     assert areas[0] > areas[1] > areas[2]
     assert chooser.figure.text() == "0.90"
     assert opened.viewer.scene is scene
-    assert scene.predicted.drawing(opened.viewer.overlay_style) is drawn  # summed up once
-    pick(chooser.drawing, "Decoder")
+    assert scene.predicted.method(opened.viewer.overlay_style) is drawn  # summed up once
+    pick(chooser.method, "Decoder")
     assert chooser.figure.text() == "0.50"
-    pick(chooser.drawing, "Grad-CAM")
+    pick(chooser.method, "Grad-CAM")
     assert chooser.figure.text() == "0.90"
 
 
 def test_the_mask_that_an_annotation_starts_with_stays_the_models_own(opened: MainWindow, qtbot) -> None:
-    pick(opened.overlay_panel.chooser.drawing, "Grad-CAM")
+    pick(opened.overlay_panel.chooser.method, "Grad-CAM")
     opened.overlay_panel.chooser.threshold.setValue(1)
     opened.actions_["next_question"].trigger()
     qtbot.waitUntil(lambda: opened.viewer.annotating is not None, timeout=30_000)
@@ -257,7 +257,7 @@ def test_min_max_models_show_the_evidence_for_and_against(
     window.actions_["show_masks"].trigger()
     assert panel.evidence.buttons[0].isChecked()
     qtbot.mouseClick(panel.evidence.buttons[2], Qt.MouseButton.LeftButton)
-    pick(panel.chooser.drawing, "Class activation map")
+    pick(panel.chooser.method, "Class activation map")
     assert not panel.evidence.isVisible()
     assert not window.viewer.overlay_style.against
 
@@ -323,21 +323,21 @@ def test_a_model_that_does_not_fit_is_refused_with_advice(opened: MainWindow, tm
 
 def test_the_menus_offer_models_and_drawings(opened: MainWindow) -> None:
     menus = opened.actions_.submenus
-    for name in ("model", "drawing"):
+    for name in ("model", "method"):
         menus[name].aboutToShow.emit()
     assert [action.text() for action in menus["model"].actions()] == [f"{DEFAULT_MODEL} (in use)"]
-    drawings = menus["drawing"].actions()
-    assert [action.text() for action in drawings] == ["Decoder", "Class activation map", "Grad-CAM"]
-    assert [action.isChecked() for action in drawings] == [True, False, False]
-    drawings[2].trigger()
-    assert opened.overlay_panel.chooser.drawing.currentText() == "Grad-CAM"
+    localisation_methods = menus["method"].actions()
+    assert [action.text() for action in localisation_methods] == ["Decoder", "Class activation map", "Grad-CAM"]
+    assert [action.isChecked() for action in localisation_methods] == [True, False, False]
+    localisation_methods[2].trigger()
+    assert opened.overlay_panel.chooser.method.currentText() == "Grad-CAM"
 
 
 def test_the_wheel_over_a_list_chooses_nothing(opened: MainWindow) -> None:
     chooser = opened.overlay_panel.chooser
-    chooser.drawing.setFocus()
-    send_wheel(chooser.drawing)
-    assert chooser.drawing.currentText() == "Decoder"
+    chooser.method.setFocus()
+    send_wheel(chooser.method)
+    assert chooser.method.currentText() == "Decoder"
 
 
 def send_wheel(widget: QWidget) -> None:
@@ -379,14 +379,14 @@ def test_each_canvas_has_its_own_drawing_and_threshold_and_both_one_style(
     opened: MainWindow, compared: MaskPane, qtbot
 ) -> None:
     first, second = opened.split.first.header, compared.header
-    assert first.drawing.currentText() == "Decoder"
-    assert second.drawing.currentText() == "Class activation map"  # another drawing where there is no other model
+    assert first.method.currentText() == "Decoder"
+    assert second.method.currentText() == "Class activation map"  # another drawing where there is no other model
     assert differ(pixels(opened.viewer), pixels(compared.viewer)) > 0.01
     second.threshold.setValue(80)
-    pick(second.drawing, "Grad-CAM")
-    assert (first.figure.text(), first.drawing.currentText()) == ("0.50", "Decoder")
-    pick(first.drawing, "Grad-CAM")
-    assert opened.overlay_panel.chooser.drawing.currentText() == "Grad-CAM"
+    pick(second.method, "Grad-CAM")
+    assert (first.figure.text(), first.method.currentText()) == ("0.50", "Decoder")
+    pick(first.method, "Grad-CAM")
+    assert opened.overlay_panel.chooser.method.currentText() == "Grad-CAM"
     settled(opened, qtbot)
     assert differ(pixels(opened.viewer), pixels(compared.viewer)) < 0.001
     opened.actions_["show_heatmap"].trigger()

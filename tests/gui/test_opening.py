@@ -38,7 +38,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[OpenSlidesDia
 
 def test_a_double_click_on_a_projects_file_opens_the_project(window: MainWindow, project_folder: Path, qtbot) -> None:
     application = QApplication.instance()
-    application.file_asked.connect(lambda path: window.opening.named([path]))
+    application.file_requested.connect(lambda path: window.opening.named([path]))
     QApplication.sendEvent(application, QFileOpenEvent(QUrl.fromLocalFile(str(project_folder / "project.histoloop"))))
     qtbot.waitUntil(lambda: window.session.project is not None)
     assert window.session.project.folder == project_folder

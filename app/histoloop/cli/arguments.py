@@ -32,8 +32,8 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
-def add_dealing(parser: argparse.ArgumentParser) -> None:
-    """How a data set is dealt into parts, and at which resolution."""
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """How a data set is split into parts, and at which resolution."""
     parser.add_argument(
         "--by",
         choices=("official", "case", "whole"),

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_dealing, add_device, count, resolution
-from histoloop.cli.terminal import OK, WRONG, run, tell_failures, tell_warning, write_json
+from histoloop.cli.arguments import add_command, add_device, add_split, count, resolution
+from histoloop.cli.terminal import OK, WRONG, print_warning, report_failures, run, write_json
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +49,7 @@ def add_commands(commands: Commands) -> None:
     trained.add_argument("--out", type=Path, help="model folder to write; the same command goes on where it stopped")
     trained.add_argument("--epochs", type=count, help="shorten or lengthen the training")
     trained.add_argument("--seed", type=int, default=0)
-    add_dealing(trained)
+    add_split(trained)
     trained.add_argument("--roll-back", action="store_true", help="keep the old model, whatever the figures say")
     add_device(trained)
 
@@ -86,7 +86,7 @@ def add_commands(commands: Commands) -> None:
     measured.add_argument("--count", type=count, default=12, help="how many tiles to draw (default: 12)")
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
     measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
-    add_dealing(measured)
+    add_split(measured)
     add_device(measured)
 
     ranked = add_command(commands, "rank", _rank, "rank saved models for your slides without labels, the best first")
@@ -142,7 +142,7 @@ def _train(options: argparse.Namespace) -> int:
                 epochs=options.epochs,
                 split=options.by,
                 mpp=options.mpp,
-                warn=tell_warning,
+                warn=print_warning,
             )
         )
         print(f"model written to {folder}")
@@ -234,7 +234,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     print(table_text(found.table), end="")
     for warning in found.warnings:
-        tell_warning(warning)
+        print_warning(warning)
     return OK
 
 
@@ -288,6 +288,6 @@ def _patches(options: argparse.Namespace) -> int:
     for part, (metastatic, normal) in report.patches.items():
         print(f"{part}: {metastatic} metastatic and {normal} normal patches")
     for warning in report.warnings:
-        tell_warning(warning)
+        print_warning(warning)
     print(f"coordinates written to {report.table}")
-    return tell_failures(report.failed)
+    return report_failures(report.failed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.cli.arguments import add_command, add_device, count, fraction, mapping, positive, rectangle, resolution
-from histoloop.cli.terminal import FAILED, OK, WRONG, run, tell_failures, tell_warning, write_json
+from histoloop.cli.terminal import FAILED, OK, WRONG, print_warning, report_failures, run, write_json
 from histoloop.language import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _import(options: argparse.Namespace) -> int:
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
     print(f"{len(report.added)} added, {len(report.known)} known before, {len(report.failed)} failed")
-    return tell_failures([(str(path), reason) for path, reason in report.failed])
+    return report_failures([(str(path), reason) for path, reason in report.failed])
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -179,7 +179,7 @@ def _predict(options: argparse.Namespace) -> int:
         )
     )
     print(f"{report.predicted} predicted, {len(report.failed)} failed; see {report.summary}")
-    return tell_failures(report.failed)
+    return report_failures(report.failed)
 
 
 def _query(options: argparse.Namespace) -> int:
@@ -219,7 +219,7 @@ def _query(options: argparse.Namespace) -> int:
     if options.json != Path("-"):
         for row in rows:
             print(f"{row['id']}\t{row['slide']}\t{row['region']}\t{row['class']}\t{row['score']:.3f}\t{row['reason']}")
-    return tell_failures(report.failed)
+    return report_failures(report.failed)
 
 
 def _annotate(options: argparse.Namespace) -> int:
@@ -253,12 +253,12 @@ def _annotate(options: argparse.Namespace) -> int:
             person=options.person,
         )
     for note in done.notes:
-        tell_warning(note)
+        print_warning(note)
     if options.json:
         write_json(options.json, done.as_json())
     if options.json != Path("-"):
         print(_kept(done))
-    return tell_failures([(str(options.mask), what) for what in done.left_out])
+    return report_failures([(str(options.mask), what) for what in done.left_out])
 
 
 def _kept(done: ImportedAnnotation) -> str:
@@ -284,7 +284,7 @@ def _export(options: argparse.Namespace) -> int:
     with opened_project(options.project) as project:
         report = run(export_project(project, options.out))
     print(f"{len(report.files)} files written to {options.out}")
-    return tell_failures(report.failed)
+    return report_failures(report.failed)
 
 
 def _demo(options: argparse.Namespace) -> int:

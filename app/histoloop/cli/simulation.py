@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_dealing, add_device, count
+from histoloop.cli.arguments import add_command, add_device, add_split, count
 from histoloop.cli.terminal import OK, run
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def add_commands(commands: Commands) -> None:
         "(default: the shipped one)",
     )
     simulated.add_argument("--jobs", type=count, help="sessions side by side (default: as cores and memory allow)")
-    add_dealing(simulated)
+    add_split(simulated)
     add_device(simulated)
 
 

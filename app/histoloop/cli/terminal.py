@@ -58,12 +58,12 @@ def run(work: Work[Result]) -> Result:
         bar.close()
 
 
-def tell_warning(warning: str) -> None:
+def print_warning(warning: str) -> None:
     """A sentence for the user on standard error; a progress bar that stands on the line makes room for it."""
     print(f"{CLEARED if sys.stderr.isatty() else ''}Mind: {warning}", file=sys.stderr, flush=True)
 
 
-def tell_failures(failed: Sequence[tuple[str, str]]) -> int:
+def report_failures(failed: Sequence[tuple[str, str]]) -> int:
     """Name what failed on standard error; the exit code to end with."""
     for name, reason in failed:
         print(f"histoloop: {name}: {reason}", file=sys.stderr)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
-    from histoloop.exchange.tables import Said
+    from histoloop.exchange.tables import AssessmentRow
     from histoloop.localisation.contours import Polygon, Ring
 
 _NAMESPACE = uuid.UUID("6f1f4c54-8a5e-4f0b-9a43-0d3c1b6d7a10")
@@ -32,12 +32,12 @@ def write_geojson(
     scheme: ClassScheme,
     *,
     mpp: float | None,
-    said: Sequence[Said] = (),
+    said: Sequence[AssessmentRow] = (),
     bounds: Region | None = None,
 ) -> None:
     """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known.
 
-    Regions and slides that people `said` a label or a size of are rectangles without a class. Where OpenSlide states
+    Regions and slides with a label or a size (`said`) are rectangles without a class. Where OpenSlide states
     `bounds` of the slide, QuPath shows nothing else and counts from their corner: coordinates do so too, what lies
     outside is cut off, and the collection says where its (0, 0) lies. The same polygons give the same file, ids
     included. Raises ExportError when it cannot be written.
@@ -122,7 +122,7 @@ def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dic
     }
 
 
-def _region_feature(said: Said, place: Region) -> dict[str, Any]:
+def _region_feature(said: AssessmentRow, place: Region) -> dict[str, Any]:
     left, top, right, bottom = place.x, place.y, place.right, place.bottom
     rings = [[[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]]
     words = [said.label or ""] + ([] if said.size is None else [f"{said.size:.0%}"])

@@ -156,7 +156,7 @@ def _explained(path: Path) -> Iterator[None]:
     """What goes wrong with a picture, as a DataError. Of broken files decoders raise whatever they stumble over."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is wrong with a file is told as an error, or not at all
+            warnings.simplefilter("ignore")  # what is wrong with a file is reported as an error, or not at all
             yield
     except DataError:
         raise

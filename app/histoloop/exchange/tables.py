@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class SlideSummary:
     """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty.
 
-    `label` is what a person said of the slide, empty where nobody did.
+    `label` is the label that a person gave to the slide, empty without.
     """
 
     slide: str
@@ -90,8 +90,8 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a person said of a region, or of a whole slide (`of` is 'region' or 'slide'): label and size, and a mask.
+class AssessmentRow:
+    """What a person stated of a region, or of a whole slide (`of` is 'region' or 'slide'): label and size, and a mask.
 
     `size` is the foreground fraction, `size_from` 'person' or 'mask' (empty without a size).
     """
@@ -108,14 +108,14 @@ class Said:
     time: str
 
 
-def write_said(path: Path, rows: Iterable[Said]) -> None:
-    """One row per annotated region and labelled slide: place in level-0 pixels, label, size, who said it and when."""
+def write_assessments(path: Path, rows: Iterable[AssessmentRow]) -> None:
+    """One row per annotated region and labelled slide: place in level-0 pixels, label, size, by whom and when."""
     header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
     header += ["label", "size", "size_from", "mask", "held_out", "person", "time"]
-    _write(path, header, [_said_row(row) for row in rows])
+    _write(path, header, [_assessment_row(row) for row in rows])
 
 
-def _said_row(row: Said) -> list[object]:
+def _assessment_row(row: AssessmentRow) -> list[object]:
     region = row.region
     return [
         row.slide,

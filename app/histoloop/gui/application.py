@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace, watch: _StartWatch, trouble: OSError | Non
     program = Program(application, settings)
     window = program.open_window()
     sys.excepthook = _ErrorReporter(program)
-    application.file_asked.connect(lambda path: program.window.opening.named([path]))
+    application.file_requested.connect(lambda path: program.window.opening.named([path]))
     splash.finish(window)
     watch.note("window_s")
     if trouble is not None:
@@ -132,13 +132,13 @@ class Program:
 class Application(QApplication):
     """The application object; hears of files that were double-clicked where the system sends an event (macOS)."""
 
-    file_asked = Signal(Path)
+    file_requested = Signal(Path)
 
     def event(self, event: QEvent) -> bool:
         """Take the request to open a file; everything else goes its way."""
         if isinstance(event, QFileOpenEvent) and event.file():
             path = Path(event.file())
-            QTimer.singleShot(0, lambda: self.file_asked.emit(path))  # a question may follow: not within an event
+            QTimer.singleShot(0, lambda: self.file_requested.emit(path))  # a question may follow: not within an event
             return True
         return super().event(event)
 

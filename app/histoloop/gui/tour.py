@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import Mask
-    from histoloop.workflows.contents.rounds import Candidate
+    from histoloop.workflows.contents.rounds import CandidateModel
 
 SIZE_PX = (1480, 920)
 SEED = 0
 ANNOTATIONS = 6
 LATER_ANNOTATIONS = 3
 STROKES = 8
-SAID_ZOOM = 2.5
+ASSESSED_ZOOM = 2.5
 PATIENCE_S = 600.0
 
 
@@ -112,10 +112,10 @@ class _Tour:
         self._annotate()
         self._retrain_and_keep()
         self._export()
-        self._say_label_and_size()
-        self._draw_otherwise_and_compare()
+        self._give_label_and_size()
+        self._choose_another_method_and_compare()
         self._learn_from_similar_regions()
-        self._look_at_the_learning_curve()
+        self._show_the_learning_curve()
         self._begin_as_a_newcomer()
 
     def _open_and_predict(self) -> None:
@@ -258,7 +258,7 @@ class _Tour:
         self.settle()
         self.picture("dark", "The dark theme")
 
-    def _say_label_and_size(self) -> None:
+    def _give_label_and_size(self) -> None:
         """What a clinician knows without painting: the slide's label, and label and size of a region."""
         window, panel = self.window, self.window.annotation_panel
         project = window.session.project
@@ -269,7 +269,7 @@ class _Tour:
         window.slides_panel.choose(slide.id)
         self.wait(lambda: window.opener.current == slide.id, "the first slide to show")
         self.settle()
-        window.viewer.zoom_by(SAID_ZOOM)
+        window.viewer.zoom_by(ASSESSED_ZOOM)
         self.settle()
         window.actions_["annotate_visible"].trigger()
         self.wait(lambda: window.viewer.annotating is not None, "the region to open")
@@ -292,12 +292,12 @@ class _Tour:
         said = [record for record in project.annotations.finished() if not record.has_mask]
         self.figures["regions with label and size alone"] = len(said)
 
-    def _draw_otherwise_and_compare(self) -> None:
+    def _choose_another_method_and_compare(self) -> None:
         """The class activation map instead of the decoder; then the retrained model beside the first one."""
         window = self.window
         window.session.leave()
         window.viewer.fit()
-        window.source.choose_drawing("cam")
+        window.source.choose_method("cam")
         self.settle()
         self.picture("drawing", "The same maps drawn by class activation, without running the model again")
         window.source.choose_own()
@@ -315,7 +315,7 @@ class _Tour:
         self.settle()
 
     def _learn_from_similar_regions(self) -> None:
-        """Ask about what looks unlike anything annotated; then similar regions teach too."""
+        """Ask about what looks unlike anything annotated; then similar regions train the model too."""
         self._ask_by(HowToAsk("k-center", LATER_ANNOTATIONS))
         self.picture("unlike", "Regions unlike anything annotated, each beside the annotated one most like it")
         window, decision = self.window, self.window.training_panel.decision
@@ -328,7 +328,7 @@ class _Tour:
             dialog.close()
         window.actions_["keep"].trigger()
 
-    def _look_at_the_learning_curve(self) -> None:
+    def _show_the_learning_curve(self) -> None:
         self._ask_by(HowToAsk("entropy", LATER_ANNOTATIONS))
         candidate = self._another_round(propagation=False)
         self.figures["dice after three rounds"] = candidate.new_dice
@@ -351,7 +351,7 @@ class _Tour:
         self.picture("about", "Versions and licences", of=about)
         about.close()
 
-    def _another_round(self, *, propagation: bool) -> Candidate:
+    def _another_round(self, *, propagation: bool) -> CandidateModel:
         """Answer what is asked and retrain quickly."""
         window, options = self.window, self.window.training_panel.options
         window.actions_["next_question"].trigger()

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoloop.language import tr
-from histoloop.localisation.methods import Summary, draw, drawings, posterior_of, summarise
+from histoloop.localisation.methods import Summary, localisation_methods, localise, posterior_of, summarise
 from histoloop.localisation.stitcher import upsample
 from histoloop.networks.network import evaluating
 from histoloop.progress import Progress, Work
@@ -78,7 +78,7 @@ def predict_slide(
     """Predict the maps of a slide at `downsample` level-0 pixels per network pixel, and its label.
 
     The slide's scores are the network's own pooling over all predicted cells of the stitched maps. A network without a
-    decoder has its foreground drawn from the stitched maps afterwards, by the drawing it was made for. Closing the
+    decoder gets its foreground from the stitched maps afterwards, by the method it was made for. Closing the
     generator stops the reading threads; an error of a reader (SlideError) ends it.
     """
     started, network = time.monotonic(), model.network
@@ -105,7 +105,9 @@ def predict_slide(
     scores = model.score_maps(maps, covered)
     posterior = posterior_of(scores, network.config)
     if not network.config.decoder_channels:
-        summary = summarise(drawings(network.config)[0], maps[:, covered], network.config, posterior=posterior)
+        summary = summarise(
+            localisation_methods(network.config)[0], maps[:, covered], network.config, posterior=posterior
+        )
         for tile in grid.tiles:
             sink.write(tile.core, _drawn(tile.core, maps, summary, network), maps[:, *_core_cells(tile.core, stride)])
             yield Progress(stage, count, count, tr("drawing the masks"))
@@ -113,10 +115,10 @@ def predict_slide(
 
 
 def _drawn(core: Window, maps: NDArray[np.float32], summary: Summary, network: SlideNetwork) -> NDArray[np.float32]:
-    """The foreground of a core, drawn from the maps of the whole slide."""
+    """The foreground of a core, made of the maps of the whole slide."""
     place = {"x": core.x, "y": core.y, "width": core.width, "height": core.height}
     enlarged = upsample(maps, stride_px=network.stride_px, **place)
-    return draw(drawings(network.config)[0], enlarged, summary, network.config)
+    return localise(localisation_methods(network.config)[0], enlarged, summary, network.config)
 
 
 def slide_grid(

@@ -1,4 +1,4 @@
-"""What a network predicts of one tile: scores, class maps, and the foreground by any of its drawings."""
+"""What a network predicts of one tile: scores, class maps, and the foreground by any of its localisation methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from histoloop.localisation.methods import DECODER, draw, drawings, posterior_of, predicted_labels, summarise
+from histoloop.localisation.methods import (
+    DECODER,
+    localisation_methods,
+    localise,
+    posterior_of,
+    predicted_labels,
+    summarise,
+)
 from histoloop.network_config import NetworkConfig
 
 Floats = NDArray[np.float32]
@@ -43,9 +50,9 @@ class TileOutput:
         """Indices of the predicted labels: the likeliest, and those others that are likelier than not."""
         return predicted_labels(posterior_of(self.scores, self.config), self.label)
 
-    def foreground(self, drawing: str | None = None, *, label: int | None = None) -> Floats:
-        """Values (H, W) in [0, 1] by a drawing (the network's own), for the predicted labels unless one is given."""
-        name = drawing or drawings(self.config)[0]
+    def foreground(self, method: str | None = None, *, label: int | None = None) -> Floats:
+        """Values (H, W) in [0, 1] by a method (the network's own), for the predicted labels or the one given."""
+        name = method or localisation_methods(self.config)[0]
         if name == DECODER:
             if self.decoded is None:
                 raise ValueError("this network has no decoder")
@@ -58,7 +65,7 @@ class TileOutput:
             bias_C=self.label_bias,
             labels=self.labels if label is None else (label,),
         )
-        return draw(name, self._enlarged(), summary, self.config)
+        return localise(name, self._enlarged(), summary, self.config)
 
     def classes(self) -> NDArray[np.intp]:
         """(H, W) index of the likeliest label at each pixel."""

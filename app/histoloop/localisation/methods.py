@@ -1,9 +1,9 @@
 """Draw a foreground out of class maps: every way from a label to a mask that needs no decoder.
 
-Maps are numpy arrays at any resolution, so that the masks of a slide can be drawn anew without running the network.
-A drawing gives each pixel a value in [0, 1]; above 0.5 it is foreground by the method's own rule. What depends on the
-whole slide (its label, its posterior, the norm of an attention) is summed up first from the coarse maps, what depends
-on the pixel is drawn from the maps upsampled: the maps are resized, never the masks.
+Maps are numpy arrays at any resolution, so that the masks of a slide can be made anew without running the network.
+A localisation method gives each pixel a value in [0, 1]; above 0.5 it is foreground by the method's own rule. What
+depends on the whole slide (its label, its posterior, the norm of an attention) is summed up first from the coarse maps,
+what depends on the pixel is computed from the upsampled maps: the maps are resized, never the masks.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _ABOVE_HALF = np.float32(0.5 + 2.0**-11)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
-    """What a drawing needs to know of the whole slide (or tile).
+    """What a method needs to know of the whole slide (or tile).
 
-    `label` is the index of the label whose foreground is drawn, and `others` sum up further labels to draw with it;
-    `posterior` (C,) of the labels; `low` and `high` the range of the drawn quantity over the cells; `bias` what the
+    `label` is the index of the label whose foreground is found, and `others` sum up further labels to find with it;
+    `posterior` (C,) of the labels; `low` and `high` the range of the quantity over the cells; `bias` what the
     head adds to the label's map; `log_norm` the log of the sum of exp of the attention energies over the cells, less
     the log of their number.
     """
@@ -47,10 +47,10 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class LocalisationMethod:
     """A way to draw: `title` for the user, `summarise` over a slide's cells, `values` of pixels (see the functions).
 
-    `of_label` tells those that draw the foreground of one label from those that draw one foreground of all.
+    `of_label` distinguishes methods that find the foreground of one label from those that find one foreground of all.
     """
 
     title: str
@@ -59,8 +59,8 @@ class Drawing:
     of_label: bool = True
 
 
-def drawings(config: NetworkConfig) -> tuple[str, ...]:
-    """The drawings a network offers; the first is the one it was made for. 'decoder' is no drawing of maps."""
+def localisation_methods(config: NetworkConfig) -> tuple[str, ...]:
+    """The localisation methods a network offers; the first is the one it was made for. 'decoder' uses no class maps."""
     if config.minmax is not None:
         return (MIN_MAX, "cam")
     if config.background:
@@ -88,53 +88,53 @@ def summarise(
     bias_C: Sequence[float] = (),
     labels: Sequence[int] = (),
 ) -> Summary:
-    """Sum up the predicted cells (K, N) of a slide for a drawing of `labels`; without any, of the predicted ones.
+    """Sum up the predicted cells (K, N) of a slide for the foreground of `labels`; without any, of the predicted ones.
 
     `bias_C` is what the head adds to the labels' maps (nothing when left out): no part of Grad-CAM.
     """
-    drawing = _drawing(name)
+    method = _method(name)
 
     def of(label: int) -> Summary:
         bias = bias_C[label] if len(bias_C) else 0.0
-        return drawing.summarise(maps_KN, Summary(label, posterior, bias=bias), config)
+        return method.summarise(maps_KN, Summary(label, posterior, bias=bias), config)
 
     first, *others = labels or predicted_labels(posterior)
-    return replace(of(first), others=tuple(map(of, others)) if drawing.of_label else ())
+    return replace(of(first), others=tuple(map(of, others)) if method.of_label else ())
 
 
-def draw(name: str, maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
+def localise(name: str, maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
     """Values (H, W) in [0, 1] of maps (K, H, W) that were upsampled to the pixels; above 0.5 is foreground.
 
     Of several labels, the highest value: foreground is what is foreground of any.
     """
-    drawing = _drawing(name)
-    drawn = [drawing.values(maps_KHW, own, config) for own in (summary, *summary.others)]
+    method = _method(name)
+    drawn = [method.values(maps_KHW, own, config) for own in (summary, *summary.others)]
     values: Floats = np.maximum.reduce(drawn).astype(np.float32)
     return values
 
 
 def title(name: str) -> str:
-    """What a drawing is called in the window, in English; marked, for `tr`."""
-    return mark("Decoder") if name == DECODER else _drawing(name).title
+    """What a method is called in the window, in English; marked, for `tr`."""
+    return mark("Decoder") if name == DECODER else _method(name).title
 
 
 def takes_label(name: str) -> bool:
-    """Whether a drawing is of one label, so that another label can be asked for."""
-    return name != DECODER and _drawing(name).of_label
+    """Whether a method finds one label, so that another label can be asked for."""
+    return name != DECODER and _method(name).of_label
 
 
 def weighs_both_sides(name: str) -> bool:
-    """Whether what a drawing leaves is evidence against, R- = 1 - R+ (min-max eq 11), and not merely less evidence."""
+    """Whether what a method leaves is evidence against, R- = 1 - R+ (min-max eq 11), and not merely less evidence."""
     return name == MIN_MAX
 
 
-def _drawing(name: str) -> Drawing:
-    if name not in DRAWINGS:
-        raise ValueError(f"no drawing {name!r}; there are {', '.join(DRAWINGS)}")
-    return DRAWINGS[name]
+def _method(name: str) -> LocalisationMethod:
+    if name not in METHODS:
+        raise ValueError(f"no localisation method {name!r}; there are {', '.join(METHODS)}")
+    return METHODS[name]
 
 
-# --- each drawing -------------------------------------------------------------------------------------------------
+# --- each method --------------------------------------------------------------------------------------------------
 
 
 def _as_it_is(_maps_KN: Floats, summary: Summary, _config: NetworkConfig) -> Summary:
@@ -191,7 +191,7 @@ def _evidence_range(maps_KN: Floats, summary: Summary, config: NetworkConfig) ->
 
 def _minmax(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
     """R+ (min-max eq 11), foreground from 0.5 on; with the norm 'image', of T scaled to [0, 1] over all cells."""
-    assert config.minmax is not None  # drawings() offers it to no other network
+    assert config.minmax is not None  # localisation_methods() offers it to no other network
     evidence = _evidence(maps_KHW, summary, config)
     if config.minmax.mask_norm == "image":
         evidence = _scaled(evidence, summary)
@@ -234,13 +234,13 @@ def _scaled(values: Floats, summary: Summary) -> Floats:
     return scaled
 
 
-DRAWINGS: Mapping[str, Drawing] = {
-    "cam": Drawing(mark("Class activation map"), _as_it_is, _cam),
-    "grad-cam": Drawing("Grad-CAM", _grad_cam_range, _grad_cam),
-    "attention": Drawing(mark("Attention"), _attention_norm, _attention),
-    "sigmoid": Drawing(mark("Class activation map, one against the rest"), _as_it_is, _sigmoid),
-    "size": Drawing(mark("Class map against background"), _as_it_is, _size, of_label=False),
-    MIN_MAX: Drawing(mark("Min-max evidence"), _evidence_range, _minmax, of_label=False),
+METHODS: Mapping[str, LocalisationMethod] = {
+    "cam": LocalisationMethod(mark("Class activation map"), _as_it_is, _cam),
+    "grad-cam": LocalisationMethod("Grad-CAM", _grad_cam_range, _grad_cam),
+    "attention": LocalisationMethod(mark("Attention"), _attention_norm, _attention),
+    "sigmoid": LocalisationMethod(mark("Class activation map, one against the rest"), _as_it_is, _sigmoid),
+    "size": LocalisationMethod(mark("Class map against background"), _as_it_is, _size, of_label=False),
+    MIN_MAX: LocalisationMethod(mark("Min-max evidence"), _evidence_range, _minmax, of_label=False),
 }
 
 

@@ -123,7 +123,7 @@ class MinMax(SlideNetwork):
         return self.localizer.bias()
 
     def forward(self, tiles_BCHW: Tensor) -> NetworkOutput:
-        """The localizer's scores and maps of normalised tiles; the mask is drawn from the maps."""
+        """The localizer's scores and maps of normalised tiles; the mask comes from the maps."""
         scores_BC, maps_BCHW = self.localize(tiles_BCHW)
         return NetworkOutput(scores_BC, maps_BCHW, None)
 

@@ -22,7 +22,7 @@ class NetworkOutput(NamedTuple):
     """Scores (B, C) before softmax, class maps (B, K, H/stride, W/stride), foreground logits (B, 1, H, W).
 
     The first C maps are those of the labels (`NetworkConfig.map_names` has them all). Without a decoder the foreground
-    is None: it is drawn from the maps.
+    is None: it comes from the maps.
     """
 
     scores_BC: Tensor

@@ -49,7 +49,7 @@ class TileVae(nn.Module):
         return mean_BZ, log_variance_BZ
 
     def forward(self, tiles_BCHW: Tensor, generator: torch.Generator) -> VaeOutput:
-        """Reconstruct tiles from latents drawn with the generator (on any device)."""
+        """Reconstruct tiles from latents sampled with the generator (on any device)."""
         mean_BZ, log_variance_BZ = self.encode(tiles_BCHW)
         noise_BZ = torch.randn(mean_BZ.shape, generator=generator, device=generator.device, dtype=mean_BZ.dtype)
         latents_BZ = mean_BZ + (0.5 * log_variance_BZ).exp() * noise_BZ.to(mean_BZ.device)

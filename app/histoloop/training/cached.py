@@ -73,7 +73,7 @@ def train_on_features(
 
     `annotated` has the views of each annotated tile; `pseudo` carries pseudo-masks, all of weight lambda. A step takes
     a batch of each. So that they count as in eq 1, whose sums run over all tiles, the pseudo-labelled batch weighs
-    lambda |P| / |L|: the tiles are drawn, the sums are the same in the mean. On `unlabelled` tiles the decoder is
+    lambda |P| / |L|: the tiles are sampled, the sums are the same in the mean. On `unlabelled` tiles the decoder is
     pulled towards its own moving average (tod eq 9).
     """
     _check(annotated, pseudo)

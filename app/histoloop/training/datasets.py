@@ -35,7 +35,7 @@ ASSUMED_MPP = 0.5
 """Where no resolution is stated: between the 40x and the 20x of common scanners."""
 
 VALIDATION, TEST = 0.2, 0.2
-"""Shares of cases that are dealt to these parts where a data set leaves it open."""
+"""Shares of cases that go to these parts where a data set leaves it open."""
 
 _PART_WORDS: dict[Part, str] = {"train": "training", "val": "validation", "test": "test"}
 _ORDERS_TRIED = 32
@@ -79,7 +79,7 @@ def read_dataset(
     """Read the folder of GlaS, of EBHI-Seg, a folder per class, or a CSV manifest: whichever `path` is.
 
     'official' keeps the split that the data set states (a validation part it lacks is taken from its training part);
-    'case', and a data set that states none, deals whole cases, stratified by label: `test_fraction` of all to test,
+    'case', and a data set that states none, splits whole cases, stratified by label: `test_fraction` of all to test,
     then `validation_fraction` of the others to validation; 'whole' makes all of it test. `for_training` False does
     without a training part of two classes.
 
@@ -244,14 +244,14 @@ def deal_part(
     fraction: float,
     seed: int,
 ) -> list[Part]:
-    """The parts with about `fraction` of the training part moved to another, in whole cases (see `deal_cases`)."""
+    """The parts with about `fraction` of the training part moved to another, in whole cases (see `split_cases`)."""
     pool = [index for index, part in enumerate(parts) if part == "train"]
-    chosen = deal_cases([cases[i] for i in pool], [labels[i] for i in pool], fraction=fraction, seed=seed)
+    chosen = split_cases([cases[i] for i in pool], [labels[i] for i in pool], fraction=fraction, seed=seed)
     moved = {pool[place] for place in chosen}
     return [to if index in moved else part for index, part in enumerate(parts)]
 
 
-def deal_cases(cases: Sequence[str], labels: Sequence[tuple[str, ...]], *, fraction: float, seed: int) -> list[int]:
+def split_cases(cases: Sequence[str], labels: Sequence[tuple[str, ...]], *, fraction: float, seed: int) -> list[int]:
     """Indices of tiles in about `fraction` of every label class, made of whole cases; sorted, seeded.
 
     A tile counts in each class that it has a label of, of which there must be one at least.

@@ -83,7 +83,7 @@ def ddn_attack(
 
     Tiles in [0, 1]; the caller's `scores_of` normalises them. `labels_B` are class indices. Only pixels that are
     `valid_BHW` (all, where None) are changed. Where the gradient vanishes the step goes in a random direction, as in
-    the authors' code, drawn from `generator` (on the CPU; a fresh one of seed 0 where None). Scores that are not
+    the authors' code, sampled from `generator` (on the CPU; a fresh one of seed 0 where None). Scores that are not
     finite are never taken for a success. Works under `no_grad` and `inference_mode`, leaves the gradients and the
     mode of the network alone: put it in evaluation mode first. Gradients are those of the cross-entropy (A V-1, line
     10) up to their length, which the algorithm discards.

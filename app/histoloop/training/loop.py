@@ -151,7 +151,7 @@ def fit(
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of all that is drawn in an epoch."""
+    """The seed of all that is sampled in an epoch."""
     return seed * 1_000_003 + epoch
 
 

@@ -79,7 +79,7 @@ class RobustnessRecipe:
 class Recipe:
     """All that makes a model from data. `mask_fraction` of the training tiles lend their masks to the decoder.
 
-    With a `mask_fraction` of 0 there is no decoder: the masks are drawn from the class maps. `pretrain` is what
+    With a `mask_fraction` of 0 there is no decoder: the masks come from the class maps. `pretrain` is what
     `histoloop pretrain` does to the backbone, on tiles as `data` says; a training takes no notice of it.
     """
 

@@ -138,10 +138,10 @@ def repeated_order(count: int, length: int, rng: np.random.Generator) -> NDArray
 
 
 def balanced_order(labels: Sequence[Sequence[int]], rng: np.random.Generator, *, power: float) -> NDArray[np.int64]:
-    """As many draws as tiles, a label class drawn in proportion to its count ** `power` (1: as it comes, 0: evenly).
+    """As many samples as tiles, a label class in proportion to its count ** `power` (1: as it comes, 0: evenly).
 
-    `labels` are all labels of each tile, one at least: a tile is drawn for any of them. Within a class indices come
-    round robin in shuffled order, so small classes repeat and large ones are thinned.
+    `labels` are all labels of each tile, one at least: a tile is sampled for any of them. Within a class indices come
+    round robin in shuffled order, so small classes repeat and large ones are subsampled.
     """
     classes, counts = np.unique([label for some in labels for label in some], return_counts=True)
     share = counts.astype(float) ** power

@@ -74,7 +74,7 @@ def train_decoder(
 
     Without validation tiles, or where the settings ask for it, the last epoch is kept. Tiles need masks (ValueError),
     but for the `unlabelled` ones: where the settings weigh them, each step also pulls the network towards its own
-    average on some of them (tod eq 9). What is drawn for those changes nothing for the others.
+    average on some of them (tod eq 9). What is sampled for those changes nothing for the others.
     """
     network, decoder = _with_decoder(model)
     _check_masks((*training, *validation))

@@ -27,7 +27,7 @@ _NO_COLOUR = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class ViewSettings:
-    """How a view of a tile is drawn (ssl-al section 4, 'Data Augmentation'), with flips and turns: tissue has no up.
+    """How a view of a tile is sampled (ssl-al section 4, 'Data Augmentation'), with flips and turns: tissue has no up.
 
     A crop of `area_min` to `area_max` of the tile becomes `crop_px` square. A `jittered` share of views gets another
     brightness, contrast and saturation (times 1 +- so much) and hue (the colour circle turned by up to so much); a
@@ -68,7 +68,7 @@ def draw_views(
 ) -> Tensor:
     """One view of each tile (H, W, 3): (B, 3, crop_px, crop_px) in [0, 1] on the device.
 
-    All that is drawn comes from the generator, on the CPU, so that it is the same whatever the device.
+    All that is sampled comes from the generator, on the CPU, so that it is the same whatever the device.
     """
     crops = torch.stack([_crop(tile, settings, generator) for tile in tiles]).to(device)
     coloured = jitter(crops, settings, generator)
@@ -99,7 +99,7 @@ def _between(low: float, high: float, share: float) -> float:
 
 
 def jitter(tiles_BCHW: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:
-    """Each tile with colours of its own, in [0, 1]; the order of the four changes is drawn once for all tiles."""
+    """Each tile with colours of its own, in [0, 1]; the order of the four changes is sampled once for all tiles."""
     changes: tuple[tuple[Callable[[Tensor, Tensor], Tensor], float, float], ...] = (
         (_brighten, 1.0, settings.brightness),
         (_contrast, 1.0, settings.contrast),

@@ -68,7 +68,7 @@ def licence_text(package: str) -> str:
 
 
 def releases_page() -> str | None:
-    """The web page that tells of new versions, from the package's own metadata; None where no publisher has set one."""
+    """The web page of new versions, from the package's own metadata; None where no publisher has set one."""
     try:
         lines = metadata.metadata(PROGRAM).get_all("Project-URL") or []
     except metadata.PackageNotFoundError:

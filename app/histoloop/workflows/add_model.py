@@ -31,7 +31,7 @@ def check_new_model(project: Project, source: str | Path) -> Card:
 
 
 def add_model(project: Project, source: str | Path) -> ModelRecord:
-    """Copy a model folder (or a shipped model, by name) into a project, to draw masks; the model in use stays.
+    """Copy a model folder (or a shipped model, by name) into a project, to make masks; the model in use stays.
 
     ModelError when it does not fit the project or is in it already, ProjectError when it cannot be copied.
     """

@@ -54,7 +54,7 @@ def begin(
 
 
 def _finished(project: Project, slide_id: int, region: Region) -> AnnotationRecord | None:
-    """What was said of just this region."""
+    """The label and size of just this region."""
     said = project.annotations.finished()
     return next((record for record in said if record.slide_id == slide_id and record.region == region), None)
 
@@ -125,8 +125,8 @@ def import_annotation(
     whether coordinates count from the corner of the slide or of its bounds, `units_um` how many micrometres a pixel or
     unit of the file is. A place larger than `ONE_REGION_PX` becomes several regions, those without tissue and outline
     left out; it takes no size, and no label unless it is the whole slide. Pixels count as human, those of Ignore* as
-    untouched. `size` is the foreground fraction of the region. What is not given stays as it was said before, except
-    that a new mask says its own size. DataError when nothing can be taken: then nothing is changed.
+    untouched. `size` is the foreground fraction of the region. What is not given stays as it was, except
+    that a new mask has its own size. DataError when nothing can be taken: then nothing is changed.
     """
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
     _check_label(project, label)
@@ -141,7 +141,7 @@ def import_annotation(
     file = MaskFile(mask_file, mask_class, class_map or {}, frame, units_um)
     with source_of(file, project, slide, place) as source:
         if max(place.width, place.height) > ONE_REGION_PX:
-            _check_said_of_parts(place, slide, label, size)
+            _check_assessment_of_parts(place, slide, label, size)
             regions = list(_parts(source, slide))
             if not regions:
                 raise DataError(
@@ -163,7 +163,7 @@ def import_annotation(
     return ImportedAnnotation(tuple(records), source.notes, source.left_out)
 
 
-def _check_said_of_parts(place: Region, slide: SlideRecord, label: str | None, size: float | None) -> None:
+def _check_assessment_of_parts(place: Region, slide: SlideRecord, label: str | None, size: float | None) -> None:
     if size is not None or (label is not None and place != slide.extent):
         raise DataError(
             tr(

@@ -32,7 +32,7 @@ _NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: 'ok', a 'note' that limits something, or a 'problem' that stops something."""
+    """One finding: 'ok', a 'note' that limits something, or a 'problem' that stops something."""
 
     name: str
     state: Literal["ok", "note", "problem"]
@@ -45,7 +45,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Everything that was looked at, in a fixed order; nothing is changed. Takes some seconds."""
+    """All findings, in a fixed order; nothing is changed. Takes some seconds."""
     return [
         Finding("HistoLoop", "ok", histoloop.__version__),
         Finding("Python", "ok", _python()),

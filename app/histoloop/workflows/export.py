@@ -9,7 +9,14 @@ from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.mask_pictures import write_mask_png, write_mask_tiff
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.outlines.placing import bounds_of
-from histoloop.exchange.tables import Said, SlideSummary, mask_areas, write_areas, write_said, write_summary
+from histoloop.exchange.tables import (
+    AssessmentRow,
+    SlideSummary,
+    mask_areas,
+    write_areas,
+    write_assessments,
+    write_summary,
+)
 from histoloop.language import tr
 from histoloop.localisation.contours import Polygon, polygons_of_mask
 from histoloop.progress import Progress, Work
@@ -38,8 +45,8 @@ _WITH_BOUNDS = frozenset({"mirax", "leica", "ventana"})
 def export_project(project: Project, out: Path) -> Work[ExportReport]:
     """Per slide with maps: `<name>.geojson`, `<name>-mask.png`, `<name>-mask.tiff`; `summary.csv`, `areas.csv`.
 
-    What people said of regions and slides is in `annotations.csv` and, as rectangles, in the GeoJSON of its slide.
-    Masks are the current model's with what people painted on top. Files of an earlier export are replaced.
+    Labels and sizes that people gave are in `annotations.csv` and, as rectangles, in the GeoJSON of the slide. Masks
+    are the current model's with what people painted on top. Files of an earlier export are replaced.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -54,10 +61,10 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     shapes: dict[str, tuple[Sequence[Polygon], float | None]] = {}
     slides = project.slides.all()
     stems = unique_stems([record.path for record in slides])
-    said: list[Said] = []
+    said: list[AssessmentRow] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Exporting"), number, len(slides), record.name)
-        said += (of_slide := _said_of(project, record))
+        said += (of_slide := _assessments_of(project, record))
         found = mask_of_slide(project, record.id)
         if found is None:
             failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
@@ -75,7 +82,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
         rows.append(_row(project, record, found))
     write_summary(out / "summary.csv", rows, project.scheme)
     write_areas(out / "areas.csv", shapes, project.scheme)
-    write_said(out / "annotations.csv", said)
+    write_assessments(out / "annotations.csv", said)
     yield Progress(tr("Exporting"), len(slides), len(slides))
     tables = (out / "summary.csv", out / "areas.csv", out / "annotations.csv")
     return ExportReport((*files, *tables), tuple(failed))
@@ -86,7 +93,7 @@ def _write_slide(
     stem: str,
     found: SlideMask,
     polygons: Sequence[Polygon],
-    said: Sequence[Said],
+    said: Sequence[AssessmentRow],
     project: Project,
     record: SlideRecord,
 ) -> list[Path]:
@@ -109,10 +116,10 @@ def _bounds_of(record: SlideRecord) -> Region | None:
         return None
 
 
-def _said_of(project: Project, slide: SlideRecord) -> list[Said]:
-    """What people said of a slide and its regions."""
+def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]:
+    """The labels and sizes that people gave to a slide and its regions."""
     regions = [
-        Said(
+        AssessmentRow(
             slide=slide.name,
             of="region",
             region=record.region,
@@ -130,7 +137,9 @@ def _said_of(project: Project, slide: SlideRecord) -> list[Said]:
     whole = project.slides.get(slide.id).given_label
     if whole is None:
         return regions
-    on_slide = Said(slide.name, "slide", slide.extent, whole.label, None, "", False, False, whole.person, whole.created)
+    on_slide = AssessmentRow(
+        slide.name, "slide", slide.extent, whole.label, None, "", False, False, whole.person, whole.created
+    )
     return [on_slide, *regions]
 
 

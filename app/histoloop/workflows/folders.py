@@ -23,13 +23,13 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """Whether projects can be made in a folder, and what to tell of it."""
+    """Whether projects can be made in a folder, and what to say about it."""
 
     usable: bool
     said: str
 
 
-def look_at_folder(folder: Path) -> FolderState:
+def examine_folder(folder: Path) -> FolderState:
     """Try to write where the folder is, or where it would be made; nothing stays there. May wait for a network."""
     if not folder.is_absolute():
         return FolderState(False, tr("Give a whole path, from the root or the drive on."))

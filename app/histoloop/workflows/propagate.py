@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.store.project import Project
-    from histoloop.workflows.contents.candidates import Candidate
+    from histoloop.workflows.contents.candidate_regions import CandidateRegion
 
-MOST_LOOKED_AT = 120
-"""So many regions without an annotation, drawn at random, are compared with the annotated ones."""
+MOST_CONSIDERED = 120
+"""So many regions without an annotation, sampled at random, are compared with the annotated ones."""
 
 PICTURE_PX = 256
 EDGE = (255, 220, 0)
@@ -56,7 +56,7 @@ class PseudoRegion:
 
 
 def neighbours(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[CandidateRegion],
     annotated_classes: Sequence[str],
     pixels: Callable[[int], NDArray[np.uint8]],
     annotated_pixels: Callable[[int], NDArray[np.uint8]],
@@ -79,11 +79,13 @@ def neighbours(
     return [Neighbour(index - count, of) for index, of in found.items()]
 
 
-# --- a look at them ---------------------------------------------------------------------------------------------------
+# --- kept for people ---------------------------------------------------------------------------------------------
 
 
 def keep_pseudo_regions(
-    project: Project, round_number: int, found: Sequence[tuple[Candidate, str, NDArray[np.uint8], NDArray[np.bool_]]]
+    project: Project,
+    round_number: int,
+    found: Sequence[tuple[CandidateRegion, str, NDArray[np.uint8], NDArray[np.bool_]]],
 ) -> None:
     """Keep for people what a round learned from: candidate, name of its annotated neighbour, pixels and mask."""
     folder = _folder(project, round_number)

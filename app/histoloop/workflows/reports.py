@@ -1,4 +1,4 @@
-"""What long work tells when it is done. Needs neither torch nor Qt: the window reads these from its child process."""
+"""What long work returns. Needs neither torch nor Qt: the window reads these from its child process."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class PredictedSlide:
     """What a model says of a slide without a project.
 
     `mask` (h, w) holds mask values of `scheme`, each pixel `downsample` level-0 pixels wide. `probabilities` are per
-    label, empty where no tissue was found, of which `note` then tells. `mpp` is um per level-0 pixel, None if unknown;
+    label, empty where no tissue was found, which `note` then states. `mpp` is um per level-0 pixel, None if unknown;
     `model_mpp` is what the model was made for, um per mask pixel; `bounds` is the part of the slide that QuPath shows
     where OpenSlide states one.
     """

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from torch.nn import functional
 
 from histoloop.inference.model import Model
-from histoloop.localisation.methods import drawings
+from histoloop.localisation.methods import localisation_methods
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
 from histoloop.networks.colours import Colours
@@ -73,14 +73,14 @@ def test_every_drawing_of_every_network_has_the_size_of_the_tile(changes: dict[s
     stride = made.stride_px
     assert output.maps.shape == (len(made.config.map_names(("a", "b", "c"))), -(-50 // stride), -(-70 // stride))
     assert output.scores.shape == (3,)
-    for name in drawings(made.config):
+    for name in localisation_methods(made.config):
         for label in (None, 2):
             value = output.foreground(name, label=label)
             assert value.shape == (50, 70)
             assert value.dtype == np.float32
             assert ((value >= 0) & (value <= 1)).all()
     assert output.classes().shape == (50, 70)
-    own = output.foreground(drawings(made.config)[0])
+    own = output.foreground(localisation_methods(made.config)[0])
     assert np.array_equal(output.foreground(), own)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from histoloop.errors import SlideError
 from histoloop.inference.model import Model
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
-from histoloop.localisation.methods import draw, drawings, posterior_of, summarise
+from histoloop.localisation.methods import localisation_methods, localise, posterior_of, summarise
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
 from histoloop.networks.colours import Colours
@@ -178,14 +178,14 @@ def test_masks_drawn_from_maps_predicted_in_tiles_equal_those_drawn_whole(strip:
     np.testing.assert_allclose(tiled_maps.labels, whole_maps.labels, atol=1e-3 * np.ptp(whole_maps.labels))
     np.testing.assert_allclose(tiled_maps.foreground, whole_maps.foreground, atol=2e-3)
     np.testing.assert_allclose(tiled.scores, whole.scores, rtol=1e-3, atol=1e-3)
-    assert drawings(made.config)[0] == method
+    assert localisation_methods(made.config)[0] == method
     summary = summarise(
         method, whole_maps.labels.reshape(count, -1), made.config, posterior=np.asarray(whole.probabilities)
     )
     enlarged = torch.nn.functional.interpolate(
         torch.from_numpy(whole_maps.labels)[None], scale_factor=float(stride), mode="bilinear", align_corners=False
     )[0].numpy()
-    np.testing.assert_allclose(whole_maps.foreground, draw(method, enlarged, summary, made.config), atol=1e-3)
+    np.testing.assert_allclose(whole_maps.foreground, localise(method, enlarged, summary, made.config), atol=1e-3)
 
 
 @pytest.mark.parametrize("scores", ["softmax", "sigmoid"])
@@ -222,7 +222,7 @@ def test_a_part_of_a_slide_is_drawn_from_the_cells_that_were_predicted(strip: Sl
     scores = made.score(torch.from_numpy(cells)[None])[0].detach().numpy()
     summary = summarise("attention", cells.reshape(4, -1), config, posterior=posterior_of(scores, config))
     middles = found[16::32, 16::32][1:-1, 1:-1]
-    close = draw("attention", cells, summary, config)[1:-1, 1:-1]
+    close = localise("attention", cells, summary, config)[1:-1, 1:-1]
     np.testing.assert_allclose(middles, close, atol=0.05)
 
 

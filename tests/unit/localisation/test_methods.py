@@ -11,7 +11,15 @@ from numpy.testing import assert_allclose
 from scipy.special import softmax
 from torch.nn import functional
 
-from histoloop.localisation.methods import DRAWINGS, draw, drawings, posterior_of, predicted_labels, summarise, title
+from histoloop.localisation.methods import (
+    METHODS,
+    localisation_methods,
+    localise,
+    posterior_of,
+    predicted_labels,
+    summarise,
+    title,
+)
 from histoloop.network_config import POOLINGS, MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.classifier import Classifier
 from histoloop.networks.gradcam import grad_cam, normalised
@@ -37,7 +45,7 @@ def drawn(
     cells_KN = maps_KHW.reshape(len(maps_KHW), -1)
     labels = () if label is None else (label,)
     summary = summarise(name, cells_KN, made_for, posterior=posterior, labels=labels, **known)  # type: ignore[arg-type]
-    return draw(name, maps_KHW, summary, made_for)
+    return localise(name, maps_KHW, summary, made_for)
 
 
 # --- which there are ----------------------------------------------------------------------------------------------
@@ -60,7 +68,7 @@ def drawn(
     ],
 )
 def test_a_network_offers_what_it_was_made_for_first(made_for: NetworkConfig, offered: tuple[str, ...]) -> None:
-    assert drawings(made_for) == offered
+    assert localisation_methods(made_for) == offered
     assert all(title(name) for name in offered)
 
 
@@ -204,7 +212,7 @@ def test_min_max_is_the_mask_of_the_network_itself(norm: str) -> None:
     posterior = posterior_of(scores[0].numpy(), made_for)
     summary = summarise("min-max", maps[0].flatten(1).numpy(), made_for, posterior=posterior)
     enlarged = functional.interpolate(maps, scale_factor=32.0, mode="bilinear", align_corners=False)[0].numpy()
-    found = draw("min-max", enlarged, summary, made_for)
+    found = localise("min-max", enlarged, summary, made_for)
     assert_allclose(found, mask[0], atol=6e-4)  # nothing lies between one half and the next number in half precision
     sure = np.abs(mask[0].numpy() - 0.5) > 1e-5
     assert np.array_equal((found > 0.5)[sure], (mask[0].numpy() >= 0.5)[sure])
@@ -281,7 +289,7 @@ def test_a_map_without_evidence_has_no_grad_cam() -> None:
 # --- all ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", DRAWINGS)
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
 def test_values_lie_between_zero_and_one_in_single_precision(name: str, scale: float) -> None:
     made_for = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from histoloop.localisation.methods import drawings
+from histoloop.localisation.methods import localisation_methods
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network, with_decoder
 from histoloop.networks.hybrid import Hybrid
@@ -51,7 +51,7 @@ def test_a_decoder_is_added_over_the_weights_that_were_learned(changes: dict[str
     network = build_network(config(**changes)).eval()
     taught = with_decoder(network).eval()
     assert taught.config.stride == 32
-    assert drawings(taught.config)[0] == "decoder"
+    assert localisation_methods(taught.config)[0] == "decoder"
     own, new = network.backbone.state_dict(), taught.backbone.state_dict()
     assert all(torch.equal(own[name], new[name]) for name in own)
     assert taught.label_bias() == network.label_bias()

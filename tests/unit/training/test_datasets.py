@@ -14,7 +14,7 @@ from PIL import Image
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import DataError
 from histoloop.progress import finish
-from histoloop.training.datasets import DataSet, deal_cases, lend_masks, measured_colours, read_dataset
+from histoloop.training.datasets import DataSet, lend_masks, measured_colours, read_dataset, split_cases
 from histoloop.training.readers.classes import scheme_of
 from histoloop.training.samples import TrainingTile
 
@@ -338,7 +338,7 @@ def test_training_tiles_that_all_have_the_same_labels_are_refused(tmp_path: Path
 def test_a_tile_with_several_labels_counts_in_each_when_cases_are_dealt() -> None:
     cases = [str(index // 4) for index in range(80)]
     labels = [("a", "b") if index // 4 % 2 else ("a",) for index in range(80)]
-    chosen = deal_cases(cases, labels, fraction=0.2, seed=0)
+    chosen = split_cases(cases, labels, fraction=0.2, seed=0)
     taken = Counter(label for index in chosen for label in labels[index])
     assert taken == {"a": 16, "b": 8}
 
@@ -474,8 +474,8 @@ def test_dealt_cases_are_whole_and_leave_every_class_a_case(
     tiles: list[tuple[int, int]], fraction: float, seed: int
 ) -> None:
     cases, labels = [str(case) for case, _ in tiles], [(str(label),) for _, label in tiles]
-    chosen = deal_cases(cases, labels, fraction=fraction, seed=seed)
-    assert chosen == deal_cases(cases, labels, fraction=fraction, seed=seed)
+    chosen = split_cases(cases, labels, fraction=fraction, seed=seed)
+    assert chosen == split_cases(cases, labels, fraction=fraction, seed=seed)
     rest = set(range(len(tiles))) - set(chosen)
     assert not {cases[i] for i in chosen} & {cases[i] for i in rest}
     assert {labels[i] for i in rest} == set(labels)
@@ -485,14 +485,14 @@ def test_dealt_cases_come_close_to_the_fraction_in_every_class() -> None:
     rng = np.random.default_rng(0)
     cases = [str(case) for case in rng.integers(0, 60, 600)]
     labels = [(str(int(case) % 3),) for case in cases]
-    chosen = deal_cases(cases, labels, fraction=0.2, seed=3)
+    chosen = split_cases(cases, labels, fraction=0.2, seed=3)
     total, taken = Counter(labels), Counter(labels[i] for i in chosen)
     assert all(abs(taken[label] / total[label] - 0.2) < 0.03 for label in total)
 
 
 def test_other_seeds_deal_other_cases() -> None:
     cases, labels = [str(i // 4) for i in range(80)], [(str(i // 40),) for i in range(80)]
-    deals = {tuple(deal_cases(cases, labels, fraction=0.2, seed=seed)) for seed in range(4)}
+    deals = {tuple(split_cases(cases, labels, fraction=0.2, seed=seed)) for seed in range(4)}
     assert len(deals) > 1
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from histoloop import paths
 from histoloop.errors import RecipeError
-from histoloop.localisation.methods import drawings
+from histoloop.localisation.methods import localisation_methods
 from histoloop.network_config import MinMaxConfig
 from histoloop.training.recipe import Recipe, load_recipe, parse_recipe, recipe_path, shipped_recipes
 
@@ -27,7 +27,7 @@ def test_shipped_recipes_make_a_network_and_say_where_they_come_from(path: Path)
     recipe = load_recipe(path)
     config = recipe.network_config(labels=2)
     assert config.labels == 2
-    assert drawings(config)
+    assert localisation_methods(config)
     assert bool(config.decoder_channels) == bool(recipe.mask_fraction)
     assert config.background == ("-size" in path.stem and "jia" not in path.stem)
     assert (config.minmax is not None) == ("min-max" in path.stem)

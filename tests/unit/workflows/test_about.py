@@ -87,7 +87,7 @@ def test_without_metadata_there_is_no_page(monkeypatch) -> None:
 
 
 def test_a_folder_to_be_made_where_one_may_write_is_usable_and_not_made(tmp_path: Path) -> None:
-    state = folders.look_at_folder(tmp_path / "a" / "b")
+    state = folders.examine_folder(tmp_path / "a" / "b")
     assert state.usable
     assert "free there" in state.said
     assert list(tmp_path.iterdir()) == []
@@ -96,14 +96,14 @@ def test_a_folder_to_be_made_where_one_may_write_is_usable_and_not_made(tmp_path
 def test_folders_that_cannot_be_used_are_told_apart(tmp_path: Path, monkeypatch) -> None:
     file = tmp_path / "file"
     file.write_text("", encoding="utf-8")
-    assert "is a file" in folders.look_at_folder(file).said
-    assert "whole path" in folders.look_at_folder(type(tmp_path)("projects")).said
+    assert "is a file" in folders.examine_folder(file).said
+    assert "whole path" in folders.examine_folder(type(tmp_path)("projects")).said
 
     def refuse(**_options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(folders.tempfile, "TemporaryFile", refuse)
-    state = folders.look_at_folder(tmp_path)
+    state = folders.examine_folder(tmp_path)
     assert not state.usable
     assert "may not write" in state.said
     assert "Permission denied" in state.said
@@ -116,7 +116,7 @@ def test_the_nearest_mount_says_whether_a_folder_is_on_a_network(
     mounts = [Mount("/", "ext4", "rw"), Mount(str(tmp_path), fstype, "rw")]
     monkeypatch.setattr(folders.psutil, "disk_partitions", lambda all: mounts)
     assert folders.is_on_network(tmp_path) is network
-    assert ("network" in folders.look_at_folder(tmp_path / "x").said) is network
+    assert ("network" in folders.examine_folder(tmp_path / "x").said) is network
 
 
 def test_a_device_that_computes_as_the_processor_passes_and_one_that_is_not_there_is_told() -> None:

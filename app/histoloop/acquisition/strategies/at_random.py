@@ -1,4 +1,4 @@
-"""Regions drawn at random."""
+"""Regions sampled at random."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def random_scores(count: int, *, seed: int) -> Floats:
-    """Scores (count,) drawn evenly from [0, 1)."""
+    """Scores (count,) sampled evenly from [0, 1)."""
     return np.random.default_rng(seed).random(count)
 
 

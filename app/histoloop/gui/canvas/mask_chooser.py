@@ -1,4 +1,4 @@
-"""The controls that choose what draws the masks of one canvas."""
+"""The controls that choose what makes the masks of one canvas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QWheelEvent
 
     from histoloop.gui.canvas.mask_source import MaskSource
-    from histoloop.workflows.contents.mask_choices import DrawingModel, MaskChoice
+    from histoloop.workflows.contents.mask_choices import LocalisationModel, MaskChoice
 
 LIKELIEST = mark("Likeliest class")
 STATES = {
@@ -42,13 +42,13 @@ HINTS = {
     "size": mark("Where a class is likelier than the background, by a model that learned from sizes."),
     MIN_MAX: mark("Where the evidence for the class of the slide is; the rest is evidence against it."),
 }
-"""What each drawing shows, in plain words."""
+"""What each localisation method shows, in plain words."""
 
-SAID = {
+HINTS = {
     "missing": mark("This model has not predicted the slide yet."),
     "coming": mark("This model is being run on the slide; its masks then appear."),
 }
-SHORTLY_SAID = {"missing": mark("Not predicted yet"), "coming": mark("Being predicted…")}
+SHORT_TITLES = {"missing": mark("Not predicted yet"), "coming": mark("Being predicted…")}
 THRESHOLD_TIP = mark(
     "How sure the model must be before a pixel is masked. On the screen only: export keeps the model's own."
 )
@@ -61,14 +61,14 @@ class MaskChooser(QWidget):
     """
 
     model_chosen = Signal(int)
-    predict_asked = Signal(bool)
+    predict_requested = Signal(bool)
 
     def __init__(self, source: MaskSource, *, across: bool = False, corner: QWidget | None = None) -> None:
         super().__init__()
         self._source = source
         self._across = across
         self.model = _Choice(tr("The model that draws the masks"))
-        self.drawing = _Choice(tr("What its maps are drawn by; nothing is computed again"))
+        self.method = _Choice(tr("What its maps are drawn by; nothing is computed again"))
         self.label = _Choice(tr("Whose foreground is drawn"))
         self.threshold = slider(1, 99, 50)
         self.threshold.setToolTip(tr(THRESHOLD_TIP))
@@ -77,11 +77,11 @@ class MaskChooser(QWidget):
         self.figure.setMinimumWidth(28)
         self.missing = _Missing(across=across)
         self._cut = QStackedWidget()
-        self.missing.predict_asked.connect(self.predict_asked)
+        self.missing.predict_requested.connect(self.predict_requested)
         self._label_title = label(tr("Class"))
         self._lay_across(corner) if across else self._lay_in_column(corner)
         self.model.activated.connect(self._on_model)
-        self.drawing.activated.connect(lambda _index: source.choose_drawing(self.drawing.currentData()))
+        self.method.activated.connect(lambda _index: source.choose_method(self.method.currentData()))
         self.label.activated.connect(lambda _index: source.choose_label(self.label.currentData()))
         self.threshold.valueChanged.connect(lambda value: source.set_threshold(value / 100))
         source.models_changed.connect(self._show_models)
@@ -102,7 +102,7 @@ class MaskChooser(QWidget):
         grid.setColumnStretch(1, 1)
         rows: Sequence[tuple[QLabel, Sequence[QWidget]]] = (
             (label(tr("Model")), (self.model,) if corner is None else (self.model, corner)),
-            (label(tr("Drawn by")), (self.drawing,)),
+            (label(tr("Drawn by")), (self.method,)),
             (self._label_title, (self.label,)),
             (label(tr("Threshold")), (self.threshold, self.figure)),
         )
@@ -120,7 +120,7 @@ class MaskChooser(QWidget):
         first = QHBoxLayout()
         first.setSpacing(6)
         first.addWidget(self.model, 1)
-        first.addWidget(self.drawing, 1)
+        first.addWidget(self.method, 1)
         if corner is not None:
             first.addWidget(corner)
         column.addLayout(first)
@@ -150,8 +150,8 @@ class MaskChooser(QWidget):
         if choice is None:
             return
         self.model.take(choice.model.id)
-        self.drawing.offer([(tr(title(name)), name, tr(HINTS.get(name, ""))) for name in choice.model.drawings])
-        self.drawing.take(choice.drawing)
+        self.method.offer([(tr(title(name)), name, tr(HINTS.get(name, ""))) for name in choice.model.methods])
+        self.method.take(choice.method)
         labels = [
             (spoken, name, tr("Draw the foreground of {label}, whatever the slide is", label=spoken))
             for name, spoken in zip(choice.labels, map(spoken_class, choice.labels), strict=True)
@@ -207,16 +207,16 @@ class _Choice(NarrowBox):
 class _Missing(QWidget):
     """Says that a slide has no masks of this model, and offers to predict them."""
 
-    predict_asked = Signal(bool)
+    predict_requested = Signal(bool)
 
     def __init__(self, *, across: bool) -> None:
         super().__init__()
-        self._texts = SHORTLY_SAID if across else SAID
+        self._texts = SHORT_TITLES if across else HINTS
         self.text = label(role="muted", wrap=not across)
         self.this_slide = button(tr("Predict slide"), tip=tr("Predict the slide on the screen with this model"))
         self.all_slides = button(tr("Predict all"), tip=tr("Predict every slide of the project with this model"))
-        self.this_slide.clicked.connect(lambda: self.predict_asked.emit(False))
-        self.all_slides.clicked.connect(lambda: self.predict_asked.emit(True))
+        self.this_slide.clicked.connect(lambda: self.predict_requested.emit(False))
+        self.all_slides.clicked.connect(lambda: self.predict_requested.emit(True))
         layout = QHBoxLayout(self) if across else QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -231,14 +231,14 @@ class _Missing(QWidget):
         self.text.setText(tr(self._texts.get(state, "")))
 
 
-def describe(model: DrawingModel) -> str:
+def describe(model: LocalisationModel) -> str:
     """A model in a list: its name and where it stands."""
     return tr(STATES[model.status], model=model.name)
 
 
 def in_words(choice: MaskChoice) -> str:
     """A choice in a sentence."""
-    model, drawing = choice.model.name, tr(title(choice.drawing))
+    model, method = choice.model.name, tr(title(choice.method))
     if choice.label is None:
-        return tr("{model} ({drawing})", model=model, drawing=drawing)
-    return tr("{model} ({drawing} of {label})", model=model, drawing=drawing, label=spoken_class(choice.label))
+        return tr("{model} ({method})", model=model, method=method)
+    return tr("{model} ({method} of {label})", model=model, method=method, label=spoken_class(choice.label))

@@ -1,4 +1,4 @@
-"""A canvas with what draws its masks; two of them side by side look at the same place."""
+"""A canvas with what makes its masks; two of them side by side show the same place."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MaskPane(QWidget):
         self._style = style
         choice = self.source.choice
         if choice is not None:
-            style = dataclasses.replace(style, drawing=choice.drawing, label=choice.label, threshold=choice.threshold)
+            style = dataclasses.replace(style, method=choice.method, label=choice.label, threshold=choice.threshold)
         self.viewer.set_style(style)
 
     def has_maps(self) -> bool | None:

@@ -1,4 +1,4 @@
-"""What draws the masks on one canvas: holds the choice, emits each change of it."""
+"""What makes the masks on one canvas: holds the choice, emits each change of it."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from histoloop.workflows.contents.mask_choices import MaskChoice, own_choice, re
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from histoloop.workflows.contents.mask_choices import DrawingModel
+    from histoloop.workflows.contents.mask_choices import LocalisationModel
 
 
 class MaskSource(QObject):
-    """A model, a drawing, a label and a threshold.
+    """A model, a localisation method, a label and a threshold.
 
-    It follows the model that is shown by default until another one is chosen. Each model keeps its drawing (emitted by
-    `drawing_chosen`, for the project) and each drawing its threshold (for the session only: masks that are exported
+    It follows the model that is shown by default until another one is chosen. Each model keeps its method (emitted by
+    `method_chosen`, for the project) and each method its threshold (for the session only: masks that are exported
     are cut at the model's own).
     """
 
     models_changed = Signal()
     changed = Signal()
-    drawing_chosen = Signal(object)
+    method_chosen = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.models: tuple[DrawingModel, ...] = ()
+        self.models: tuple[LocalisationModel, ...] = ()
         self.choice: MaskChoice | None = None
         self._default: int | None = None
         self._setting: Any = None
         self._thresholds: dict[tuple[int, str, str | None], float] = {}
 
     def begin(self, setting: Any) -> None:
-        """Start with a project, `setting` being what it remembers of drawings; forget the one before."""
+        """Start with a project, `setting` being what it remembers of methods; forget the one before."""
         self.models, self.choice, self._default = (), None, None
         self._setting = setting
         self._thresholds = {}
 
-    def show_models(self, models: Sequence[DrawingModel], default_id: int | None) -> None:
+    def show_models(self, models: Sequence[LocalisationModel], default_id: int | None) -> None:
         """The models there are, and the one that is shown by default; when that changes it is followed."""
         followed = default_id != self._default
         self.models, self._default = tuple(models), default_id
@@ -61,21 +61,21 @@ class MaskSource(QObject):
         if model is not None and (self.choice is None or self.choice.model.id != model_id):
             self._set(self._with_threshold(remembered(self._setting, model)))
 
-    def choose_drawing(self, name: str) -> None:
-        """Draw the maps of the same model otherwise; the label stays where the drawing takes one."""
+    def choose_method(self, name: str) -> None:
+        """Show the maps of the same model by another method; the label stays where the method takes one."""
         if self.choice is not None:
-            self._choose(self.choice.drawn_by(name, self.choice.label))
+            self._choose(self.choice.made_by(name, self.choice.label))
 
-    def next_drawing(self) -> None:
-        """Go through the drawings of the model in turn."""
+    def next_method(self) -> None:
+        """Go through the methods of the model in turn."""
         if self.choice is not None:
-            offered = self.choice.model.drawings
-            self.choose_drawing(offered[(offered.index(self.choice.drawing) + 1) % len(offered)])
+            offered = self.choice.model.methods
+            self.choose_method(offered[(offered.index(self.choice.method) + 1) % len(offered)])
 
     def choose_label(self, label: str | None) -> None:
         """Draw the foreground of a label; None: of the likeliest."""
         if self.choice is not None:
-            self._choose(self.choice.drawn_by(self.choice.drawing, label))
+            self._choose(self.choice.made_by(self.choice.method, label))
 
     def set_threshold(self, threshold: float) -> None:
         """Cut the foreground elsewhere."""
@@ -95,13 +95,13 @@ class MaskSource(QObject):
 
     def _choose(self, choice: MaskChoice) -> None:
         self._setting = to_remember(self._setting, choice)
-        self.drawing_chosen.emit(self._setting)
+        self.method_chosen.emit(self._setting)
         self._set(self._with_threshold(choice))
 
     def _with_threshold(self, choice: MaskChoice) -> MaskChoice:
         return dataclasses.replace(choice, threshold=self._thresholds.get(_key(choice), choice.threshold))
 
-    def _model(self, model_id: int | None) -> DrawingModel | None:
+    def _model(self, model_id: int | None) -> LocalisationModel | None:
         return next((model for model in self.models if model.id == model_id), None)
 
     def _set(self, choice: MaskChoice | None) -> None:
@@ -111,4 +111,4 @@ class MaskSource(QObject):
 
 
 def _key(choice: MaskChoice) -> tuple[int, str, str | None]:
-    return choice.model.id, choice.drawing, choice.label
+    return choice.model.id, choice.method, choice.label

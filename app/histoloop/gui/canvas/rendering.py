@@ -12,7 +12,7 @@ from scipy import ndimage
 from histoloop.annotations.records import ClassScheme, Mask, rgb
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
-from histoloop.localisation.methods import drawings, takes_label, weighs_both_sides
+from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
 from histoloop.network_config import NetworkConfig
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
@@ -21,9 +21,9 @@ from histoloop.store.maps import SlideMap, open_map
 from histoloop.store.project import Project
 from histoloop.workflows.contents.mask_choices import scheme_in_project
 from histoloop.workflows.contents.masks import (
-    MapDrawing,
+    MapMethod,
     MapView,
-    choose_drawing,
+    choose_method,
     covered_view,
     lay_over,
     painted_regions,
@@ -56,7 +56,7 @@ class ClassStyle:
 class OverlayStyle:
     """How masks and maps lie over the slide; opacities in [0, 1].
 
-    `drawing` (a name of localisation/methods.py) and `label` choose what draws the foreground; a drawing that the model
+    `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
     does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
     such.
     """
@@ -67,7 +67,7 @@ class OverlayStyle:
     heatmap_opacity: float = 0.5
     threshold: float = 0.5
     masks: bool = True
-    drawing: str = ""
+    method: str = ""
     label: str | None = None
     against: bool = False
 
@@ -122,9 +122,9 @@ class View:
 
 @dataclass(slots=True, eq=False)
 class SceneMap:
-    """The maps of a slide by one model, and the drawings of them that were wanted so far, each summed up once.
+    """The maps of a slide by one model, and the methods that were wanted so far, each summed up once.
 
-    `scheme` gives each label of the model a mask class of the project. What was drawn last is kept, so that a change
+    `scheme` gives each label of the model a mask class of the project. What was made last is kept, so that a change
     of threshold, colours or opacity draws no map anew.
     """
 
@@ -132,14 +132,14 @@ class SceneMap:
     scheme: ClassScheme
     network: NetworkConfig
     probabilities: Mapping[str, float]
-    _drawings: dict[tuple[str, str | None], MapDrawing | None] = field(default_factory=dict)
+    _methods: dict[tuple[str, str | None], MapMethod | None] = field(default_factory=dict)
     _last: tuple[object, MapView] | None = None
 
     def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
         """Mask and heatmap of a region as a style wants them."""
-        key, drawing = (place, size, style.drawing, style.label), self.drawing(style)
+        key, method = (place, size, style.method, style.label), self.method(style)
         if self._last is None or self._last[0] != key:
-            drawn = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, drawing=drawing)
+            drawn = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, method=method)
             self._last = key, drawn
         foreground, classes = self._last[1].foreground, self._last[1].mask
         mask = np.where(foreground > style.threshold, classes, 0).astype(np.uint8)
@@ -147,19 +147,19 @@ class SceneMap:
             foreground = np.where(covered_view(self.slide_map, place, size=size), 1 - foreground, np.float32(0))
         return MapView(foreground, mask)
 
-    def drawing(self, style: OverlayStyle) -> MapDrawing | None:
-        """The drawing of a style; None for the foreground as it was stored."""
+    def method(self, style: OverlayStyle) -> MapMethod | None:
+        """The method of a style; None for the foreground as it was stored."""
         name = self._name(style)
         label = style.label if takes_label(name) and style.label in self.slide_map.label_names else None
-        if (name, label) not in self._drawings:
-            self._drawings[name, label] = choose_drawing(
+        if (name, label) not in self._methods:
+            self._methods[name, label] = choose_method(
                 self.slide_map, self.network, name, probabilities=self.probabilities, label=label
             )
-        return self._drawings[name, label]
+        return self._methods[name, label]
 
     def _name(self, style: OverlayStyle) -> str:
-        offered = drawings(self.network)
-        return style.drawing if style.drawing in offered else offered[0]
+        offered = localisation_methods(self.network)
+        return style.method if style.method in offered else offered[0]
 
 
 @dataclass(slots=True, eq=False)

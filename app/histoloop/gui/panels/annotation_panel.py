@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BRUSH_PX = (2, 300)
 BRUSH_STEP = 1.25
-NOT_SAID = mark("Not said")
+NOT_GIVEN = mark("Not said")
 TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
 
 
@@ -94,7 +94,7 @@ class AnnotationPanel(Panel):
         )
         self.diagnosis.blockSignals(True)
         self.diagnosis.clear()
-        self.diagnosis.addItem(tr(NOT_SAID), None)
+        self.diagnosis.addItem(tr(NOT_GIVEN), None)
         for name in scheme.label_names:
             self.diagnosis.addItem(spoken_class(name), name)
         self.diagnosis.blockSignals(False)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.gui.kit.widgets import Fold, NarrowBox, button, label, row
 from histoloop.language import mark, tr
-from histoloop.workflows.contents.candidates import LARGEST_MAP_PX, REGION_MAP_PX, SMALLEST_MAP_PX
+from histoloop.workflows.contents.candidate_regions import LARGEST_MAP_PX, REGION_MAP_PX, SMALLEST_MAP_PX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ MOST_QUESTIONS = 60
 
 @dataclass(frozen=True, slots=True)
 class HowToAsk:
-    """Strategy and number of questions, side of a region in pixels that the model sees, share drawn at random."""
+    """Strategy and number of questions, side of a region in pixels that the model sees, share sampled at random."""
 
     strategy: str = "entropy"
     count: int = 6
@@ -57,10 +57,10 @@ class HowToAsk:
 
 
 class AskOptions(QWidget):
-    """Shows and emits how to ask; `ask_asked` when the user wants to be asked now."""
+    """Shows and emits how to ask; `questions_requested` when the user wants to be asked now."""
 
     changed = Signal(object)
-    ask_asked = Signal(str, int)
+    questions_requested = Signal(str, int)
 
     def __init__(self, *, ask_tip: str) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class AskOptions(QWidget):
     def ask_now(self) -> None:
         """Ask with what is chosen here."""
         how = self.how()
-        self.ask_asked.emit(how.strategy, how.count)
+        self.questions_requested.emit(how.strategy, how.count)
 
     def show_advice(self, advised: Advised | None) -> None:
         """What the papers would do at this budget; None: nothing is known of it."""

@@ -49,7 +49,7 @@ def in_words(seconds: float) -> str:
 class JobBar(QWidget):
     """Sits in the status bar; hidden while nothing runs."""
 
-    stop_asked = Signal()
+    stop_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class JobBar(QWidget):
         self.bar = QProgressBar(minimum=0, maximum=STEPS, textVisible=False)
         self.bar.setFixedWidth(220)
         self.stop = button(tr("Stop"))
-        self.stop.clicked.connect(self.stop_asked)
+        self.stop.clicked.connect(self.stop_requested)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 2, 0, 2)
         for widget in (self.text, self.bar, self.stop):

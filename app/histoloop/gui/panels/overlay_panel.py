@@ -1,4 +1,4 @@
-"""What draws the masks, and how masks and heatmap lie over the slide."""
+"""What makes the masks, and how masks and heatmap lie over the slide."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _ID = Qt.ItemDataRole.UserRole
 class QueuePanel(Panel):
     """Emits what the user wants to be asked and which question is opened or skipped."""
 
-    ask_asked = Signal(str, int)
+    questions_requested = Signal(str, int)
     query_selected = Signal(int)
     query_opened = Signal(int)
     query_skipped = Signal(int)
@@ -39,7 +39,7 @@ class QueuePanel(Panel):
     def __init__(self, *, ask_tip: str) -> None:
         super().__init__()
         self.options = AskOptions(ask_tip=ask_tip)
-        self.options.ask_asked.connect(self.ask_asked)
+        self.options.questions_requested.connect(self.questions_requested)
         self.class_filter = NarrowBox()
         self.class_filter.addItem(tr(ALL))
         self.slide_filter = NarrowBox()

@@ -1,4 +1,4 @@
-"""The selected slides: what the model predicts of them, and apart from it what people said."""
+"""The selected slides: what the model predicts of them, and apart from it the label that people gave."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from histoloop.store.records import SlideLabel, SlideRecord
 
-NOT_SAID = mark("Not said")
+NOT_GIVEN = mark("Not said")
 SEVERAL = mark("Different labels")
 
 
@@ -45,7 +45,7 @@ class SlideDetails(QWidget):
     def set_labels(self, labels: Sequence[str]) -> None:
         """The labels a slide can have."""
         self.picker.clear()
-        self.picker.addItem(tr(NOT_SAID), None)
+        self.picker.addItem(tr(NOT_GIVEN), None)
         for name in labels:
             self.picker.addItem(spoken_class(name), name)
 
@@ -87,10 +87,10 @@ def _tip(said: SlideLabel | None) -> str:
     tip = tr("What the slide is as a whole, if you can say; training learns from it")
     if said is None:
         return tip
-    return f"{tip}.\n{_said_by(said.person, said.created[:10])}"
+    return f"{tip}.\n{_given_by(said.person, said.created[:10])}"
 
 
-def _said_by(person: str, day: str) -> str:
+def _given_by(person: str, day: str) -> str:
     if person:
         return tr("Said by {person} on {day}.", person=person, day=day)
     return tr("Said by someone on {day}.", day=day)

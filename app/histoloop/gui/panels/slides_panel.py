@@ -31,11 +31,11 @@ class SlidesPanel(Panel):
 
     slide_chosen = Signal(int)
     paths_dropped = Signal(object)
-    add_asked = Signal()
-    mpp_asked = Signal()
-    unknown_mpp_asked = Signal()
-    remove_asked = Signal()
-    find_asked = Signal()
+    add_requested = Signal()
+    mpp_requested = Signal()
+    unknown_mpp_requested = Signal()
+    remove_requested = Signal()
+    find_requested = Signal()
     label_chosen = Signal(object)
 
     def __init__(self, label_menu: QMenu) -> None:
@@ -55,11 +55,11 @@ class SlidesPanel(Panel):
         self.empty = label(tr("Drop slides or folders here."), role="muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.add = button(tr("Add slides…"))
-        self.add.clicked.connect(self.add_asked)
+        self.add.clicked.connect(self.add_requested)
         self.mpp_note = label(role="notice", wrap=True)
         self.mpp_note.setVisible(False)
         self.mpp_button = button(tr("Set resolution…"))
-        self.mpp_button.clicked.connect(self.unknown_mpp_asked)
+        self.mpp_button.clicked.connect(self.unknown_mpp_requested)
         self.mpp_button.setVisible(False)
         self.column.addLayout(row(self.add, stretch=0))
         self.column.addWidget(self.empty)
@@ -151,10 +151,10 @@ class SlidesPanel(Panel):
             return
         menu = QMenu(self)
         menu.addMenu(self._label_menu)
-        menu.addAction(tr("Set resolution…"), self.mpp_asked.emit)
-        menu.addAction(tr("Find moved slides…"), self.find_asked.emit)
+        menu.addAction(tr("Set resolution…"), self.mpp_requested.emit)
+        menu.addAction(tr("Find moved slides…"), self.find_requested.emit)
         menu.addSeparator()
-        menu.addAction(tr("Remove from the project"), self.remove_asked.emit)
+        menu.addAction(tr("Remove from the project"), self.remove_requested.emit)
         menu.exec(self.list.mapToGlobal(place))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -178,7 +178,7 @@ def dropped_paths(mime: QMimeData) -> list[Path]:
 
 
 def describe(slide: SlideRecord, *, found: bool) -> str:
-    """Two or three lines for the list: name, what is predicted, and what people said."""
+    """Two or three lines for the list: name, prediction and label."""
     lines = [slide.name, _state(slide, found=found)]
     if slide.label:
         lines.append(tr("Said: {label}", label=spoken_class(slide.label)))

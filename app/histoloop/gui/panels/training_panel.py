@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from histoloop.gui.kit.actions import Actions
-    from histoloop.workflows.contents.rounds import Candidate, LearnFrom, Lessons, Measured
+    from histoloop.workflows.contents.rounds import CandidateModel, LearnFrom, Measured, TrainingCounts
 
 
 class TrainingPanel(Panel):
@@ -47,12 +47,12 @@ class TrainingPanel(Panel):
         self._curve_wanted = False
         self._arrange()
 
-    def show_lessons(self, lessons: Lessons, *, round_number: int) -> None:
+    def show_training_counts(self, training_counts: TrainingCounts, *, round_number: int) -> None:
         """What there is to learn from with the chosen learning setup, and what is held out to measure."""
         learn_from: LearnFrom = self.options.how().learn_from
         before = tr("Round {round} is done.", round=round_number) if round_number else ""
-        there = _there(lessons, learn_from) if lessons.suffice(learn_from) else tr(_WANTED[learn_from])
-        self.state.setText(" ".join(filter(None, (before, there, _unused(lessons, learn_from)))))
+        there = _there(training_counts, learn_from) if training_counts.suffice(learn_from) else tr(_WANTED[learn_from])
+        self.state.setText(" ".join(filter(None, (before, there, _unused(training_counts, learn_from)))))
 
     def show_estimate(self, text: str) -> None:
         """How long a retraining with the chosen learning setup may take; empty while none can begin."""
@@ -88,7 +88,7 @@ class TrainingPanel(Panel):
         self.rounds.setVisible(enough and not self._running)
         self.curve.setVisible(self._running or (self._curve_wanted and not enough))
 
-    def show_candidate(self, candidate: Candidate | None) -> None:
+    def show_candidate(self, candidate: CandidateModel | None) -> None:
         """Ask for the decision about a candidate; None when there is none."""
         self.decision.setVisible(candidate is not None)
         set_role(self.retrain, "primary" if candidate is None else "")  # to decide comes before another round
@@ -104,32 +104,34 @@ _WANTED: Mapping[LearnFrom, str] = {
 }
 
 
-def _there(lessons: Lessons, learn_from: LearnFrom) -> str:
-    held_out = lessons.held_out
+def _there(training_counts: TrainingCounts, learn_from: LearnFrom) -> str:
+    held_out = training_counts.held_out
     if not held_out:
-        return f"{_learned_from(lessons, learn_from)}."
+        return f"{_learned_from(training_counts, learn_from)}."
     measured = tr_plural("{count} held out to measure", "{count} held out to measure", held_out)
-    return f"{_learned_from(lessons, learn_from)}, {measured}."
+    return f"{_learned_from(training_counts, learn_from)}, {measured}."
 
 
-def _learned_from(lessons: Lessons, learn_from: LearnFrom) -> str:
+def _learned_from(counts: TrainingCounts, learn_from: LearnFrom) -> str:
     if learn_from == "masks":
-        return tr_plural("{count} painted region to learn from", "{count} painted regions to learn from", lessons.masks)
+        return tr_plural("{count} painted region to learn from", "{count} painted regions to learn from", counts.masks)
     if learn_from == "sizes":
         return tr_plural(
-            "{count} region of known size to learn from", "{count} regions of known size to learn from", lessons.sizes
+            "{count} region of known size to learn from",
+            "{count} regions of known size to learn from",
+            counts.sizes,
         )
     return tr_plural(
         "{count} label of {classes} classes to learn from",
         "{count} labels of {classes} classes to learn from",
-        lessons.labels,
-        classes=lessons.label_classes,
+        counts.labels,
+        classes=counts.label_classes,
     )
 
 
-def _unused(lessons: Lessons, learn_from: LearnFrom) -> str:
+def _unused(counts: TrainingCounts, learn_from: LearnFrom) -> str:
     """What goes unused when this is learned from."""
-    only_sized = lessons.sizes - lessons.masks
+    only_sized = counts.sizes - counts.masks
     if learn_from == "masks" and only_sized:
         return tr_plural(
             "{count} region with a size alone: learn from sizes to use it.",
@@ -159,7 +161,7 @@ class _Decision(QWidget):
         panel.column.addLayout(row(self.keep, self.roll_back, stretch=0))
         self.setLayout(panel.column)
 
-    def show_candidate(self, candidate: Candidate) -> None:
+    def show_candidate(self, candidate: CandidateModel) -> None:
         self.heading.setText(
             tr_plural(
                 "Round {round}: learned from {count} annotation",

@@ -81,8 +81,8 @@ class MaskDock(QWidget):
         jobs.progressed.connect(lambda _job, step: self.job_bar.show_step(step))
         jobs.ended.connect(self._on_ended)
         jobs.busy_changed.connect(self._on_busy_changed)
-        self.job_bar.stop_asked.connect(self.job_bar.stopping)
-        self.job_bar.stop_asked.connect(jobs.cancel)
+        self.job_bar.stop_requested.connect(self.job_bar.stopping)
+        self.job_bar.stop_requested.connect(jobs.cancel)
 
     def _show_slides(self, _event: object = None) -> None:
         """List the layers that are slides."""

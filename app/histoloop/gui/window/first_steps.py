@@ -17,7 +17,7 @@ from histoloop.gui.work.background import Worker
 from histoloop.gui.work.jobs import Job
 from histoloop.language import LANGUAGES, mark, spoken, tr
 from histoloop.workflows.doctor import in_words
-from histoloop.workflows.folders import FolderState, look_at_folder
+from histoloop.workflows.folders import FolderState, examine_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,7 +119,7 @@ class FirstSteps(QDialog):
         self.folder_state.setText("")
         folder = self._chosen()
         self._worker.request(
-            functools.partial(look_at_folder, folder),
+            functools.partial(examine_folder, folder),
             on_done=functools.partial(self._on_checked, folder),
             on_failed=lambda failure: self._show(FolderState(False, str(failure))),
             topic="folder",
@@ -162,7 +162,7 @@ class FirstSteps(QDialog):
         self._open = False
         self._worker.stop()
         self._settings.set("first steps", True)
-        if (self._state or look_at_folder(self._chosen())).usable:
+        if (self._state or examine_folder(self._chosen())).usable:
             self._settings.set("projects", str(self._chosen()))
         if result == QDialog.DialogCode.Accepted:
             self._begin_five_steps()

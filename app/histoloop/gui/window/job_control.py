@@ -38,7 +38,7 @@ class JobControl(QObject):
         self._jobs.progressed.connect(self._on_progressed)
         self._jobs.busy_changed.connect(self._on_busy_changed)
         self._jobs.ended.connect(self._on_ended)
-        self._bar.stop_asked.connect(self.cancel)
+        self._bar.stop_requested.connect(self.cancel)
 
     def cancel(self) -> None:
         """Stop what runs in the background."""

@@ -15,7 +15,7 @@ from histoloop.language import tr
 from histoloop.workflows.contents.budget import advised
 from histoloop.workflows.contents.estimates import estimate
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
-from histoloop.workflows.contents.rounds import lessons, measured_rounds
+from histoloop.workflows.contents.rounds import measured_rounds, training_counts
 from histoloop.workflows.propagate import pseudo_regions
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from histoloop.gui.panels.queue_panel import QueuePanel
     from histoloop.gui.panels.training_panel import TrainingPanel
     from histoloop.gui.work.session import Session
-    from histoloop.workflows.contents.rounds import HowToLearn, Lessons
+    from histoloop.workflows.contents.rounds import HowToLearn, TrainingCounts
 
 HOW_TO_ASK, HOW_TO_LEARN = "how to ask", "how to learn"
 
@@ -51,9 +51,11 @@ class LoopControl(QObject):
     def connect_all(self) -> None:
         """Begin to listen."""
         self._queue.options.changed.connect(self._ask_by)
-        self._queue.ask_asked.connect(lambda strategy, count: self._session.ask(strategy=strategy, count=count))
+        self._queue.questions_requested.connect(
+            lambda strategy, count: self._session.ask(strategy=strategy, count=count)
+        )
         self._training.options.changed.connect(self._learn_by)
-        self._training.decision.similar.clicked.connect(self.look_at_similar)
+        self._training.decision.similar.clicked.connect(self.show_similar_regions)
         self._opener.shown.connect(self._on_slide_shown)
 
     def begin(self) -> None:
@@ -105,9 +107,9 @@ class LoopControl(QObject):
         project = self._session.project
         if project is None:
             return
-        rounds, there, how = project.rounds.all(), lessons(project), self._session.how
+        rounds, there, how = project.rounds.all(), training_counts(project), self._session.how
         self._note(there)
-        self._training.show_lessons(there, round_number=rounds[-1].number if rounds else 0)
+        self._training.show_training_counts(there, round_number=rounds[-1].number if rounds else 0)
         self._training.show_estimate(estimate(project, how).text if self.can_train else "")
         self._training.show_rounds(measured_rounds(project))
         self._training.show_candidate(self._session.candidate())
@@ -115,15 +117,15 @@ class LoopControl(QObject):
     def refresh(self) -> None:
         """Find out anew whether there is enough to learn from, and something to decide."""
         if self._session.project is not None:
-            self._note(lessons(self._session.project))
+            self._note(training_counts(self._session.project))
 
-    def _note(self, there: Lessons) -> None:
+    def _note(self, there: TrainingCounts) -> None:
         self.can_train = there.suffice(self._session.how.learn_from)
         self.can_decide = self._session.candidate() is not None
 
     # --- regions that were learned from -------------------------------------------------------------------------------
 
-    def look_at_similar(self) -> None:
+    def show_similar_regions(self) -> None:
         """Show the regions that the candidate learned from with the model's own masks."""
         project, candidate = self._session.project, self._session.candidate()
         if project is None or candidate is None:

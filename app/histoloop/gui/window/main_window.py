@@ -251,14 +251,14 @@ class MainWindow(QMainWindow):
 
     def _connect_panels(self) -> None:
         self.slides_panel.paths_dropped.connect(self.opening.dropped)
-        self.slides_panel.add_asked.connect(self.project_commands.add_slides)
-        self.slides_panel.find_asked.connect(self.project_commands.find_moved)
+        self.slides_panel.add_requested.connect(self.project_commands.add_slides)
+        self.slides_panel.find_requested.connect(self.project_commands.find_moved)
         self.overlay_panel.masks.toggled.connect(functools.partial(self.actions_.set_checked, "show_masks"))
         self.overlay_panel.outlines.toggled.connect(functools.partial(self.actions_.set_checked, "show_outlines"))
         self.overlay_panel.heatmap.toggled.connect(functools.partial(self.actions_.set_checked, "show_heatmap"))
-        self.welcome.new_asked.connect(self.project_commands.new)
-        self.welcome.open_asked.connect(self.project_commands.open)
-        self.welcome.demo_asked.connect(self.project_commands.open_demo)
+        self.welcome.new_requested.connect(self.project_commands.new)
+        self.welcome.open_requested.connect(self.project_commands.open)
+        self.welcome.demo_requested.connect(self.project_commands.open_demo)
         self.welcome.recent_chosen.connect(self.session.open_project)
 
     def _connect_controls(self) -> None:
@@ -377,7 +377,7 @@ class MainWindow(QMainWindow):
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
         self.actions_.update(there)
-        for name in ("model", "drawing"):
+        for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
         self.queue_panel.set_can_ask("slides" in there and Place.QUESTIONS not in at_work)
 

@@ -1,4 +1,4 @@
-"""What draws the masks, on one canvas or on two side by side: choosers, panel and menus agree, and models run."""
+"""What makes the masks, on one canvas or on two side by side: choosers, panel and menus agree, and models run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from histoloop.gui.canvas.mask_chooser import describe
 from histoloop.language import tr
 from histoloop.localisation.methods import title
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.contents.mask_choices import CHOSEN_DRAWINGS, choice_to_compare, drawing_models
+from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_compare, localisation_models
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QCheckBox
@@ -45,12 +45,12 @@ class MaskControl(QObject):
         """Begin to listen."""
         self._connect_pane(self._split.first)
         self._connect_chooser(self._panel.chooser, self._split.first)
-        self._source.drawing_chosen.connect(functools.partial(self._session.remember, CHOSEN_DRAWINGS))
+        self._source.method_chosen.connect(functools.partial(self._session.remember, CHOSEN_METHODS))
         self._source.changed.connect(self._follow_candidate)
         self._split.second_opened.connect(self._on_second_opened)
         self._split.second_closed.connect(self._on_second_closed)
         self._actions.submenus["model"].aboutToShow.connect(self._fill_model_menu)
-        self._actions.submenus["drawing"].aboutToShow.connect(self._fill_drawing_menu)
+        self._actions.submenus["method"].aboutToShow.connect(self._fill_method_menu)
         self._panel.style_changed.connect(self.set_style)
         self._show_new.toggled.connect(lambda _on: self.show_models())
         self._session.models_changed.connect(self.show_models)
@@ -61,7 +61,7 @@ class MaskControl(QObject):
         project = self._session.project
         self._split.close_second()
         self._split.first.opener.clear()
-        self._source.begin(None if project is None else project.settings.get(CHOSEN_DRAWINGS))
+        self._source.begin(None if project is None else project.settings.get(CHOSEN_METHODS))
 
     def _connect_pane(self, pane: MaskPane) -> None:
         self._connect_chooser(pane.header, pane)
@@ -71,7 +71,7 @@ class MaskControl(QObject):
 
     def _connect_chooser(self, chooser: MaskChooser, pane: MaskPane) -> None:
         chooser.model_chosen.connect(lambda _model_id: self._predict_missing(pane))
-        chooser.predict_asked.connect(lambda all_slides: self._predict_missing(pane, all_slides=all_slides))
+        chooser.predict_requested.connect(lambda all_slides: self._predict_missing(pane, all_slides=all_slides))
 
     def set_style(self, style: OverlayStyle) -> None:
         """Colours, opacities and heatmap, for every canvas."""
@@ -84,7 +84,7 @@ class MaskControl(QObject):
         if project is None:
             self._source.show_models((), None)
             return
-        models = drawing_models(project)
+        models = localisation_models(project)
         self._source.show_models(models, self._shown_model() or project.models.current().id)
         second = self._split.second
         if second is not None and second.source.choice is not None:
@@ -148,13 +148,13 @@ class MaskControl(QObject):
         self._source.choose_model(model_id)
         self._predict_missing(self._split.first)
 
-    def _fill_drawing_menu(self) -> None:
-        menu, choice = self._actions.submenus["drawing"], self._source.choice
+    def _fill_method_menu(self) -> None:
+        menu, choice = self._actions.submenus["method"], self._source.choice
         menu.clear()
-        for name in () if choice is None else choice.model.drawings:
-            action = menu.addAction(tr(title(name)), functools.partial(self._source.choose_drawing, name))
+        for name in () if choice is None else choice.model.methods:
+            action = menu.addAction(tr(title(name)), functools.partial(self._source.choose_method, name))
             action.setCheckable(True)
-            action.setChecked(choice is not None and choice.drawing == name)
+            action.setChecked(choice is not None and choice.method == name)
 
     # --- side by side -------------------------------------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ class MaskControl(QObject):
             beside = choice_to_compare(
                 self._source.models, choice, has_map=lambda model_id: project.maps.find(slide_id, model_id) is not None
             )
-            pane.source.begin(project.settings.get(CHOSEN_DRAWINGS))
+            pane.source.begin(project.settings.get(CHOSEN_METHODS))
             pane.source.show_models(self._source.models, beside.model.id)
             pane.source.choose(beside)
             pane.set_style(self._panel.overlay_style)

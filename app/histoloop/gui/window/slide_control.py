@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QKeySequence
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.panels.slide_details import NOT_SAID
+from histoloop.gui.panels.slide_details import NOT_GIVEN
 from histoloop.gui.window import dialogs
 from histoloop.gui.window.history import History
 from histoloop.language import tr
@@ -46,9 +46,9 @@ class SlideControl(QObject):
         self._session.maps_changed.connect(self.refresh)
         self._opener.shown.connect(functools.partial(self._session.remember, LAST_SLIDE))
         self._panel.slide_chosen.connect(self._show_slide)
-        self._panel.mpp_asked.connect(self.ask_for_mpp)
-        self._panel.unknown_mpp_asked.connect(self._ask_for_unknown_mpp)
-        self._panel.remove_asked.connect(self.remove)
+        self._panel.mpp_requested.connect(self.ask_for_mpp)
+        self._panel.unknown_mpp_requested.connect(self._ask_for_unknown_mpp)
+        self._panel.remove_requested.connect(self.remove)
         self._panel.label_chosen.connect(self._label_selected)
         self._label_menu.aboutToShow.connect(self._check_label)
         self.history.changed.connect(self.changed)
@@ -128,7 +128,7 @@ class SlideControl(QObject):
         menu.clear()
         for number, name in enumerate((None, *names)):
             action = menu.addAction(
-                spoken_class(name) if name else tr(NOT_SAID), functools.partial(self._label_selected, name)
+                spoken_class(name) if name else tr(NOT_GIVEN), functools.partial(self._label_selected, name)
             )
             action.setCheckable(True)
             action.setData(name)

@@ -22,9 +22,9 @@ NOTICE = mark("Research use only. HistoLoop is not a diagnostic device.")
 class Welcome(QWidget):
     """Emits what the user wants to begin with."""
 
-    new_asked = Signal()
-    open_asked = Signal()
-    demo_asked = Signal()
+    new_requested = Signal()
+    open_requested = Signal()
+    demo_requested = Signal()
     recent_chosen = Signal(object)
 
     def __init__(self) -> None:
@@ -36,9 +36,9 @@ class Welcome(QWidget):
         self.demo = button(tr("Try the demo"), primary=True, tip=tr("Synthetic slides to play with, made in a minute"))
         self.new = button(tr("New project…"))
         self.open = button(tr("Open project…"))
-        self.demo.clicked.connect(self.demo_asked)
-        self.new.clicked.connect(self.new_asked)
-        self.open.clicked.connect(self.open_asked)
+        self.demo.clicked.connect(self.demo_requested)
+        self.new.clicked.connect(self.new_requested)
+        self.open.clicked.connect(self.open_requested)
         self._recent_heading = label(tr("Recent projects"), role="heading")
         self._recent = QVBoxLayout()
         self._recent.setSpacing(2)

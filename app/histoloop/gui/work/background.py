@@ -101,7 +101,7 @@ class Worker(QObject):
             result = request.work()
         except HistoLoopError as error:
             self._emit(functools.partial(request.on_failed, Failure(error.message, error.advice)))
-        except Exception as error:  # the boundary of this thread: the user is told, the log has the rest
+        except Exception as error:  # the boundary of this thread: the user sees it, the log has the rest
             _log.exception("background work failed")
             self._emit(functools.partial(request.on_failed, Failure(f"{type(error).__name__}: {error}")))
         else:

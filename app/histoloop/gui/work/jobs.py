@@ -322,7 +322,7 @@ def _do(connection: Connection, order: _Order) -> None:
         connection.send(_Cancelled())
     except HistoLoopError as error:
         connection.send(_Failed(Failure(error.message, error.advice)))
-    except Exception as error:  # the boundary of a job: the user is told, and the window goes on
+    except Exception as error:  # the boundary of a job: the user sees it, and the window goes on
         failure = Failure(f"{type(error).__name__}: {error}.", tr(LOG_ADVICE))
         connection.send(_Failed(failure, traceback.format_exc()))
 

@@ -20,7 +20,7 @@ from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
 from histoloop.workflows import annotate, decisions
 from histoloop.workflows.add_model import add_model
 from histoloop.workflows.contents import rounds
-from histoloop.workflows.contents.candidates import REGION_MAP_PX
+from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.projects import create_project, opened_project
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from histoloop.geometry import Region
     from histoloop.store.project import Project
-    from histoloop.workflows.contents.rounds import Candidate
+    from histoloop.workflows.contents.rounds import CandidateModel
     from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
 
 Result = TypeVar("Result")
@@ -264,7 +264,7 @@ class Session(QObject):
             place=Place.TRAINING,
         )
 
-    def candidate(self) -> Candidate | None:
+    def candidate(self) -> CandidateModel | None:
         """The retrained model that waits for a decision."""
         return None if self._project is None else rounds.open_candidate(self._project)
 
@@ -284,7 +284,7 @@ class Session(QObject):
             self.maps_changed.emit()
 
     def add_model(self, source: str | Path) -> None:
-        """Bring a model into the project, to draw masks with; `model_added` is emitted then."""
+        """Bring a model into the project, to make masks with; `model_added` is emitted then."""
         self._write(functools.partial(_add_model, source), on_done=self._on_model_added)
 
     def export(self, out: Path) -> None:
@@ -393,7 +393,7 @@ class Session(QObject):
         what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", count)
         self._show_failures(what, report.failed)
 
-    def _on_retrained(self, _candidate: Candidate) -> None:
+    def _on_retrained(self, _candidate: CandidateModel) -> None:
         self.models_changed.emit()
         self.maps_changed.emit()
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from histoloop.progress import Work
     from histoloop.store.records import QueryRecord
-    from histoloop.workflows.contents.rounds import Candidate, HowToLearn
+    from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
     from histoloop.workflows.doctor import Finding
     from histoloop.workflows.reports import ExportReport, ImportReport, PredictedSlide, PredictReport
 
@@ -67,7 +67,7 @@ def ask(
 
 def retrain(
     folder: Path, *, device: str, seed: int, epochs: int | None = None, how: HowToLearn | None = None
-) -> Work[Candidate]:
+) -> Work[CandidateModel]:
     """Retrain on all annotations and predict the slides with the candidate; `epochs` other than the recipe's."""
     from histoloop.workflows.retraining.retrain import retrain as train
 

@@ -82,7 +82,7 @@ def _refusing(file: Path) -> Iterator[None]:
     """Turn what Pillow raises of broken files into words."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is wrong with a file is told as an error, or not at all
+            warnings.simplefilter("ignore")  # what is wrong with a file is reported as an error, or not at all
             Image.MAX_IMAGE_PIXELS = None  # check_claim is what counts
             yield
     except SlideError:

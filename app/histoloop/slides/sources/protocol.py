@@ -111,7 +111,7 @@ def compression_name(number: int) -> str:
 
 
 def transparent_note() -> str:
-    """What to tell of a slide whose pixels are all transparent."""
+    """What to say of a slide whose pixels are all transparent."""
     return tr("Its opacity is 0 everywhere and is ignored.")
 
 

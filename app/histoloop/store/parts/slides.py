@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Slides:
-    """Slides, by reference to their files, which are looked at only where a method states it."""
+    """Slides, by reference to their files, which are opened only where a method states it."""
 
     def __init__(
         self, project_folder: Path, database: Database, *, scheme: ClassScheme, maps: Maps, predictions: Predictions
@@ -131,7 +131,7 @@ class Slides:
     def follow_project(self) -> None:
         """Find the slides that were moved together with the project's folder.
 
-        While the project is where it was, each slide is where it is as seen from there, and no file is looked at.
+        While the project is where it was, each slide is where it is as seen from there, and no file is opened.
         """
         for row in self._database.all(
             "SELECT id, path, relative_path, fingerprint FROM slide WHERE removed IS NULL AND relative_path IS NOT NULL"

@@ -25,7 +25,7 @@ def list_class_folders(folder: Path) -> Listing:
     """`CLASS/*.png` (jpg, bmp, tif) or `CLASS/image/*`, in `train/`, `val/`, `test/` or directly in the folder.
 
     A mask is `NAME_mask.*` or `NAME_anno.*` beside its picture, or has its name in `CLASS/label/` or `CLASS/mask/`.
-    DataError names folders without pictures and masks that cannot be told.
+    DataError names folders without pictures and masks that cannot be assigned.
     """
     problems = Problems(folder)
     sources = [

@@ -83,7 +83,7 @@ def _one_of(names: tuple[str, str], table: Table) -> str | None:
 def _source(
     row: Row, path: Path, cells: _Cells, seen: dict[tuple[Path, Region | None], int], problems: Problems
 ) -> TileSource | None:
-    """The tile of a row; None, with the problems told, when something is wrong."""
+    """The tile of a row; None, with the problems reported, when something is wrong."""
     before = len(problems)
     picture = _file(row, cells.picture, path.parent, problems)
     mask = _file(row, "mask", path.parent, problems) if row["mask"] else None

@@ -73,7 +73,7 @@ class Listing:
 
 
 class Problems:
-    """All that is wrong with a data set, so that it can be told, and mended, at once."""
+    """All that is wrong with a data set, so that it can be reported, and mended, at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

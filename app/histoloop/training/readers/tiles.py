@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme
 
 _JPEG_LEVEL = 127
-_TOLD_AT_MOST = 20
+_NAMED_AT_MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def read_tiles(listing: Listing, scheme: ClassScheme, resolution: Resolution) ->
     tiles: dict[int, TrainingTile] = {}
     order = sorted(range(len(listing.sources)), key=lambda index: listing.sources[index].picture)
     for path, members in itertools.groupby(order, key=lambda index: listing.sources[index].picture):
-        if len(problems) >= _TOLD_AT_MOST:
+        if len(problems) >= _NAMED_AT_MOST:
             break
         try:
             with open_slide(path) as slide:
@@ -71,7 +71,7 @@ def stated_mpp(listing: Listing) -> float | None:
                 if slide.mpp is not None:
                     return slide.mpp
         except SlideError:
-            continue  # read_tiles tells of all files that cannot be read
+            continue  # read_tiles names all files that cannot be read
     return None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from histoloop.acquisition.advice import advice, advised_strategy
-from histoloop.workflows.contents.candidates import REGION_MAP_PX, about_how_many
+from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, about_how_many
 from histoloop.workflows.contents.estimates import kind_figure
 from histoloop.workflows.contents.rounds import HowToLearn
 

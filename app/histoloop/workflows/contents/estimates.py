@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from histoloop.language import tr, tr_plural
-from histoloop.workflows.contents.rounds import HowToLearn, lessons
+from histoloop.workflows.contents.rounds import HowToLearn, training_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ SECONDS: Mapping[tuple[str, str], float] = {
 """Seconds of learning with the shipped model on two CPU cores, for a round that nothing is known of yet."""
 
 SECONDS_PER_REGION = 1.5
-"""For a quick round: the backbone looks at each annotated region in four views the first time."""
+"""For a quick round: the backbone runs over each annotated region in four views the first time."""
 
 SECONDS_PER_MEGAPIXEL = 2.5
 """To predict the mapped slides anew, per million pixels of their maps, on two CPU cores."""
@@ -59,7 +59,7 @@ def estimate(project: Project, how: HowToLearn) -> Estimate:
     seconds = SECONDS["labels", "full"] if there else SECONDS[how.learn_from, how.pace]
     seconds = seconds * longer + _predicting(project)
     if how.pace == "quick":
-        seconds += SECONDS_PER_REGION * lessons(project).masks
+        seconds += SECONDS_PER_REGION * training_counts(project).masks
     return Estimate(seconds, False, tr("{time} on two processor cores, less on a GPU", time=in_words(seconds)))
 
 

@@ -1,4 +1,4 @@
-"""The models of a project that masks can be drawn with, and what is chosen among them. Reads cards only: no torch."""
+"""The models of a project that masks can be made with, and what is chosen among them. Reads cards only: no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from histoloop.annotations.class_names import spoken_class
 from histoloop.annotations.records import ClassScheme
 from histoloop.errors import ModelError
 from histoloop.language import tr
-from histoloop.localisation.methods import drawings, takes_label, weighs_both_sides
+from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
 from histoloop.network_config import NetworkConfig
 from histoloop.store.cards import Card, load_card
 from histoloop.store.records import ModelStatus
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from histoloop.store.project import Project
 
-CHOSEN_DRAWINGS = "drawings"
+CHOSEN_METHODS = "drawings"
 """The setting of a project: per model id what `remembered` reads."""
 
 OWN_RULE = 0.5
-"""Above this a drawing calls a pixel foreground by its method's own rule."""
+"""Above this a method calls a pixel foreground by its method's own rule."""
 
 
 @dataclass(frozen=True, slots=True)
-class DrawingModel:
+class LocalisationModel:
     """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks."""
 
     id: int
@@ -41,53 +41,53 @@ class DrawingModel:
     threshold: float
 
     @property
-    def drawings(self) -> tuple[str, ...]:
+    def methods(self) -> tuple[str, ...]:
         """What it can draw by; the first is its own."""
-        return drawings(self.network)
+        return localisation_methods(self.network)
 
 
 @dataclass(frozen=True, slots=True)
 class MaskChoice:
-    """What draws the masks on the screen: a model, one of its drawings, a label (None: the likeliest), a threshold."""
+    """What makes the masks on the screen: a model, a method, a label (None: the likeliest) and a threshold."""
 
-    model: DrawingModel
-    drawing: str
+    model: LocalisationModel
+    method: str
     label: str | None
     threshold: float
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that can be asked for; none where a drawing is not of one label."""
-        return self.model.labels if takes_label(self.drawing) and len(self.model.labels) > 1 else ()
+        """The labels that can be asked for; none where a method does not find one label."""
+        return self.model.labels if takes_label(self.method) and len(self.model.labels) > 1 else ()
 
     @property
     def weighs_both_sides(self) -> bool:
         """Whether there is evidence against, too."""
-        return weighs_both_sides(self.drawing)
+        return weighs_both_sides(self.method)
 
     @property
     def is_own(self) -> bool:
         """Whether these are the model's own masks, those that are exported and asked about when it is in use."""
         own = own_choice(self.model)
-        return (self.drawing, self.label) == (own.drawing, own.label) and abs(self.threshold - own.threshold) < 0.005
+        return (self.method, self.label) == (own.method, own.label) and abs(self.threshold - own.threshold) < 0.005
 
-    def drawn_by(self, drawing: str, label: str | None = None) -> MaskChoice:
-        """Another drawing of the same model, at its own threshold; ValueError for one that it does not offer."""
-        if drawing not in self.model.drawings:
-            raise ValueError(f"{self.model.name} cannot draw by {drawing!r}")
-        threshold = self.model.threshold if drawing == self.model.drawings[0] else OWN_RULE
-        changed = dataclasses.replace(self, drawing=drawing, label=None, threshold=threshold)
+    def made_by(self, method: str, label: str | None = None) -> MaskChoice:
+        """Another method of the same model, at its own threshold; ValueError for one that it does not offer."""
+        if method not in self.model.methods:
+            raise ValueError(f"{self.model.name} has no method {method!r}")
+        threshold = self.model.threshold if method == self.model.methods[0] else OWN_RULE
+        changed = dataclasses.replace(self, method=method, label=None, threshold=threshold)
         return dataclasses.replace(changed, label=label) if label in changed.labels else changed
 
 
-def own_choice(model: DrawingModel) -> MaskChoice:
+def own_choice(model: LocalisationModel) -> MaskChoice:
     """A model's own masks."""
-    return MaskChoice(model, model.drawings[0], None, model.threshold)
+    return MaskChoice(model, model.methods[0], None, model.threshold)
 
 
-def drawing_models(project: Project) -> list[DrawingModel]:
+def localisation_models(project: Project) -> list[LocalisationModel]:
     """The models of a project in the order they came, those that were rolled back last; broken ones are left out."""
-    found: list[DrawingModel] = []
+    found: list[LocalisationModel] = []
     for record in project.models.all():
         try:
             card = load_card(record.folder)
@@ -95,40 +95,42 @@ def drawing_models(project: Project) -> list[DrawingModel]:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
         labels = card.scheme.label_names
-        found.append(DrawingModel(record.id, name, card.title, record.status, card.network, labels, card.threshold))
+        found.append(
+            LocalisationModel(record.id, name, card.title, record.status, card.network, labels, card.threshold)
+        )
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)
 
 
 def choice_to_compare(
-    models: Sequence[DrawingModel], shown: MaskChoice, *, has_map: Callable[[int], bool]
+    models: Sequence[LocalisationModel], shown: MaskChoice, *, has_map: Callable[[int], bool]
 ) -> MaskChoice:
     """What one most likely wants beside the masks shown, where `has_map` tells the ids of models that predicted.
 
     Beside a candidate the model in use and the other way round, else the newest other model; without any, another
-    drawing of the same model.
+    method of the same model.
     """
     others = [model for model in models if model.id != shown.model.id and has_map(model.id)]
     wanted = ModelStatus.CURRENT if shown.model.status is not ModelStatus.CURRENT else ModelStatus.CANDIDATE
     others.sort(key=lambda model: (model.status is wanted, model.status is not ModelStatus.ROLLED_BACK, model.id))
     if others:
         return own_choice(others[-1])
-    offered = shown.model.drawings
-    return shown.drawn_by(offered[(offered.index(shown.drawing) + 1) % len(offered)])
+    offered = shown.model.methods
+    return shown.made_by(offered[(offered.index(shown.method) + 1) % len(offered)])
 
 
-def remembered(setting: Any, model: DrawingModel) -> MaskChoice:
-    """The drawing that was chosen for a model before, out of the project's setting; its own where there is none."""
+def remembered(setting: Any, model: LocalisationModel) -> MaskChoice:
+    """The method that was chosen for a model before, out of the project's setting; its own where there is none."""
     own = own_choice(model)
     entry = setting.get(str(model.id)) if isinstance(setting, Mapping) else None
-    if not isinstance(entry, Mapping) or entry.get("drawing") not in model.drawings:
+    if not isinstance(entry, Mapping) or entry.get("drawing") not in model.methods:
         return own
-    return own.drawn_by(entry["drawing"], entry.get("label"))
+    return own.made_by(entry["drawing"], entry.get("label"))
 
 
 def to_remember(setting: Any, choice: MaskChoice) -> dict[str, Any]:
     """The project's setting with this choice in it."""
     before = dict(setting) if isinstance(setting, Mapping) else {}
-    return before | {str(choice.model.id): {"drawing": choice.drawing, "label": choice.label}}
+    return before | {str(choice.model.id): {"drawing": choice.method, "label": choice.label}}
 
 
 def scheme_in_project(card: Card, scheme: ClassScheme) -> ClassScheme:

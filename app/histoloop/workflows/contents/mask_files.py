@@ -36,7 +36,7 @@ CLASS_MAP = "foreign classes"
 """The setting of a project: what classes of other programs are here."""
 
 
-_LOOKED_AT_PX = 1024
+_CHECKED_PX = 1024
 """Up to this side of an outline it is looked whether it has a pixel."""
 
 
@@ -160,7 +160,7 @@ class _OutlineSource:
 
     def _covers_a_pixel(self, area: Area) -> bool:
         (left, top), (right, bottom) = area.rings[0].min(axis=0), area.rings[0].max(axis=0)
-        if max(right - left, bottom - top) > _LOOKED_AT_PX:
+        if max(right - left, bottom - top) > _CHECKED_PX:
             return True
         x, y = math.floor(left), math.floor(top)
         inside = Region(x, y, math.ceil(right) - x + 1, math.ceil(bottom) - y + 1).intersection(self.place)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histoloop.annotations.records import ClassScheme, Mask
-from histoloop.localisation.methods import DECODER, Summary, draw, drawings, summarise
+from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import mask_from_maps, upsample
 from histoloop.network_config import NetworkConfig
 from histoloop.store.maps import SlideMap, open_map
@@ -40,8 +40,8 @@ class MapView:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MapDrawing:
-    """A way to draw a slide's foreground from its class maps, summed up over the whole slide: see `choose_drawing`.
+class MapMethod:
+    """A way to draw a slide's foreground from its class maps, summed up over the whole slide: see `choose_method`.
 
     `label` is the index of the label that was asked for, whose mask class all of the foreground then takes; None where
     the class is the likeliest at each place.
@@ -57,27 +57,27 @@ class MapDrawing:
     def window(self, *, stride_px: float, x: int, y: int, width: int, height: int) -> NDArray[np.float32]:
         """Values (height, width) in [0, 1] at map pixels (x, y), `stride_px` of them a cell; 0 where not predicted."""
         enlarged = upsample(self.maps, stride_px=stride_px, x=x, y=y, width=width, height=height)
-        values = draw(self.name, enlarged, self.summary, self.config)
+        values = localise(self.name, enlarged, self.summary, self.config)
         around = np.pad(self.covered, 1)  # outside the map nothing is predicted
         rows = np.clip(np.floor((y + np.arange(height)) / stride_px).astype(np.intp) + 1, 0, around.shape[0] - 1)
         columns = np.clip(np.floor((x + np.arange(width)) / stride_px).astype(np.intp) + 1, 0, around.shape[1] - 1)
         return np.where(around[np.ix_(rows, columns)], values, np.float32(0))
 
 
-def choose_drawing(
+def choose_method(
     slide_map: SlideMap,
     config: NetworkConfig,
     name: str,
     *,
     probabilities: Mapping[str, float],
     label: str | None = None,
-) -> MapDrawing | None:
-    """The drawing of a name for a slide; None where the stored foreground is it: the network's own, or there is none.
+) -> MapMethod | None:
+    """The method of a name for a slide; None where the stored foreground is it: the network's own, or there is none.
 
     `probabilities` are those predicted for the slide's labels; the foreground of `label`, or of the predicted ones, is
-    drawn. ValueError for a drawing that the network does not offer.
+    drawn. ValueError for a method that the network does not offer.
     """
-    offered = drawings(config)
+    offered = localisation_methods(config)
     if name not in offered:
         raise ValueError(f"this model cannot draw by {name!r}; it offers {', '.join(offered)}")
     maps, covered = np.asarray(slide_map.maps, np.float32), np.asarray(slide_map.covered, np.bool_)
@@ -88,7 +88,7 @@ def choose_drawing(
     chosen = () if index is None else (index,)
     bias = slide_map.label_bias
     summary = summarise(name, maps[:, covered], config, posterior=posterior, bias_C=bias, labels=chosen)
-    return MapDrawing(name, index, summary, config, maps, covered)
+    return MapMethod(name, index, summary, config, maps, covered)
 
 
 def covered_view(slide_map: SlideMap, region: Region, *, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -114,11 +114,11 @@ def view_map(
     *,
     size: tuple[int, int],
     threshold: float,
-    drawing: MapDrawing | None = None,
+    method: MapMethod | None = None,
 ) -> MapView:
     """The maps of a region at a size (width, height), from the coarsest level that is fine enough.
 
-    The foreground is the stored one, or drawn from the class maps. Probabilities, not masks, are resampled
+    The foreground is the stored one, or made of the class maps. Probabilities, not masks, are resampled
     (bilinearly), so that edges are smooth.
     """
     wanted = region.width / size[0]
@@ -128,15 +128,15 @@ def view_map(
     left, top = math.floor(window.x / pixel), math.floor(window.y / pixel)
     right, bottom = math.ceil(window.right / pixel), math.ceil(window.bottom / pixel)
     stride = slide_map.stride_px / 2**level
-    if drawing is None:
+    if method is None:
         near = slide_map.read_foreground(window, level=level)
     else:
-        near = drawing.window(stride_px=stride, x=left, y=top, width=right - left, height=bottom - top)
+        near = method.window(stride_px=stride, x=left, y=top, width=right - left, height=bottom - top)
     x, y = region.x / pixel - left, region.y / pixel - top
     box = (x, y, x + region.width / pixel, y + region.height / pixel)
     foreground = np.asarray(Image.fromarray(near).resize(size, Image.Resampling.BILINEAR, box=box))
-    if drawing is not None and drawing.label is not None:
-        value = scheme.mask_value_of_label(drawing.label)
+    if method is not None and method.label is not None:
+        value = scheme.mask_value_of_label(method.label)
         return MapView(foreground, np.where(foreground > threshold, value, 0).astype(np.uint8))
     classes = mask_from_maps(
         np.ones(near.shape, np.float32),

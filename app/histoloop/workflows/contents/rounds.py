@@ -70,7 +70,7 @@ class HowToLearn:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateModel:
     """A retrained model, not yet kept.
 
     Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
@@ -87,8 +87,8 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
-    """How many annotations teach something of each kind, those held out apart; regions and labelled slides count alike.
+class TrainingCounts:
+    """How many annotations there are to learn from, by kind, those held out apart; regions and slides count alike.
 
     `sizes` counts masks too, since a mask has a size; `label_classes` are how many labels occur.
     """
@@ -106,7 +106,7 @@ class Lessons:
         return self.sizes > 0 if learn_from == "sizes" else self.label_classes > 1
 
 
-def lessons(project: Project) -> Lessons:
+def training_counts(project: Project) -> TrainingCounts:
     """Count what there is to learn from, without reading a mask."""
     finished = project.annotations.finished()
     slides = project.slides.all()
@@ -115,7 +115,7 @@ def lessons(project: Project) -> Lessons:
     labels = [record.label for record in teaching if record.label is not None]
     whole = {record.slide_id for record in teaching if record.label is not None}
     labels += [label for slide_id, label in of_slide.items() if label is not None and slide_id not in whole]
-    return Lessons(
+    return TrainingCounts(
         masks=sum(record.has_mask for record in teaching),
         sizes=sum(record.has_mask or record.size is not None for record in teaching),
         labels=len(labels),
@@ -124,10 +124,10 @@ def lessons(project: Project) -> Lessons:
     )
 
 
-def candidate_of(record: RoundRecord) -> Candidate:
+def candidate_model_of(record: RoundRecord) -> CandidateModel:
     """The candidate that a round made."""
     figures = record.figures
-    return Candidate(
+    return CandidateModel(
         record.model_id,
         record.number,
         figures.get("dice_before"),
@@ -157,12 +157,12 @@ def measured_rounds(project: Project) -> list[Measured]:
     ]
 
 
-def open_candidate(project: Project) -> Candidate | None:
+def open_candidate(project: Project) -> CandidateModel | None:
     """The candidate of the last round while nobody has decided about it; None when there is nothing to decide."""
     rounds = project.rounds.all()
     if not rounds or project.models.get(rounds[-1].model_id).status is not ModelStatus.CANDIDATE:
         return None
-    return candidate_of(rounds[-1])
+    return candidate_model_of(rounds[-1])
 
 
 def nothing_to_learn_from(project: Project) -> ProjectError:

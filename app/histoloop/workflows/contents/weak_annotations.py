@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WeakAnnotation:
-    """What people said of a region (level-0 pixels; the whole slide where they labelled the slide).
+    """Label and size that people gave to a region (level-0 pixels; the whole slide where they labelled the slide).
 
     `label` is an index into the labels of the project's scheme and `size` the foreground fraction of the region, 0..1;
     at least one of them is known. `mask_id` is the annotation whose mask `Project.load_mask` reads, None without one.
@@ -34,11 +34,11 @@ class WeakAnnotation:
 
 
 def weak_annotations(project: Project) -> Sequence[WeakAnnotation]:
-    """All that people said of regions, in the order of finishing, then of whole slides.
+    """All labels and sizes that people gave to regions, in the order of finishing, then of whole slides.
 
     The size of a region with a mask and no size of its own is the foreground fraction of the mask. A region or slide
     without a mask is held out when it shares a pixel with a mask that is held out; training always starts again from
-    the project's first model, so a region may become held out later. A slide whose whole extent was annotated is told
+    the project's first model, so a region may become held out later. A slide whose whole extent was annotated counts
     once, with the slide's label where the annotation has none.
     """
     slides = {slide.id: slide for slide in project.slides.all()}
@@ -51,7 +51,7 @@ def weak_annotations(project: Project) -> Sequence[WeakAnnotation]:
 
 
 def size_of(project: Project, record: AnnotationRecord) -> float | None:
-    """The foreground fraction of an annotated region as it was said, else that of its mask; None without either."""
+    """The foreground fraction of an annotated region as it was given, else that of its mask; None without either."""
     if record.size is not None or not record.has_mask:
         return record.size
     mask, _origin = project.annotations.load_mask(record.id)

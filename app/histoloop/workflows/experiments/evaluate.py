@@ -1,4 +1,4 @@
-"""Measure a model on a data set: its labels, its masks by each way of drawing them, and pictures of both."""
+"""Measure a model on a data set: its labels, its masks by each localisation method, and pictures of both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from histoloop.errors import DataError
 from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
 from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
-from histoloop.localisation.methods import DECODER, drawings, posterior_of
+from histoloop.localisation.methods import DECODER, localisation_methods, posterior_of
 from histoloop.progress import Progress, Work
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
@@ -46,7 +46,7 @@ ROBUSTNESS_TILES = 20
 class EvaluationSettings:
     """What is measured of which part of the data.
 
-    `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are drawn.
+    `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are shown.
     `robustness` attacks some tiles by DDN.
     """
 
@@ -68,8 +68,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Drawn:
-    """One way in which a tile was drawn: values (H, W) in [0, 1] and the mask with its classes."""
+class _Localised:
+    """A tile by one localisation method: values (H, W) in [0, 1] and the mask with its classes."""
 
     method: str
     rule: Rule
@@ -90,8 +90,8 @@ def evaluate_model(
 ) -> Work[Evaluation]:
     """Measure the model folder `model` on a part of the data set `data`, read at the model's own resolution.
 
-    Masks are compared wherever the tiles have them, by every drawing the model offers and, where the label takes part
-    in drawing, for the predicted and for the true label; of several labels each is drawn, and foreground is what is
+    Masks are compared wherever the tiles have them, by every localisation method the model offers and, where the label
+    takes part, for the predicted and for the true label; of several labels each is found, and foreground is what is
     foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
     of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
     out, with a warning. `json` and `pictures` name the file and the folder to write. DataError when the part is
@@ -187,22 +187,22 @@ def _shown(tiles: Sequence[TrainingTile], count: int) -> set[int]:
 # --- masks ------------------------------------------------------------------------------------------------------------
 
 
-def _draw(loaded: LoadedModel, tile: TrainingTile, output: TileOutput, layer: str | None) -> Iterator[_Drawn]:
-    """The tile's masks by every drawing and rule."""
-    for drawing in drawings(output.config):
-        for rule, labels in _labels_to_draw(drawing, tile, output):
-            values = np.stack([output.foreground(drawing, label=label) for label in labels])
-            threshold = loaded.card.threshold if drawing == drawings(output.config)[0] else 0.5
-            yield _drawn(drawing, rule, values, threshold, _classes(drawing, labels, values, output, loaded))
+def _draw(loaded: LoadedModel, tile: TrainingTile, output: TileOutput, layer: str | None) -> Iterator[_Localised]:
+    """The tile's masks by every localisation method and rule."""
+    for method in localisation_methods(output.config):
+        for rule, labels in _labels_to_localise(method, tile, output):
+            values = np.stack([output.foreground(method, label=label) for label in labels])
+            threshold = loaded.card.threshold if method == localisation_methods(output.config)[0] else 0.5
+            yield _localised(method, rule, values, threshold, _classes(method, labels, values, output, loaded))
     if layer is not None:
-        for rule, labels in _labels_to_draw("grad-cam", tile, output):
+        for rule, labels in _labels_to_localise("grad-cam", tile, output):
             values = np.stack([loaded.grad_cam(tile.pixels, layer=layer, label=label) for label in labels])
             classes = _classes("grad-cam", labels, values, output, loaded)
-            yield _drawn(f"grad-cam at {layer}", rule, values, 0.5, classes)
+            yield _localised(f"grad-cam at {layer}", rule, values, 0.5, classes)
 
 
-def _labels_to_draw(drawing: str, tile: TrainingTile, output: TileOutput) -> Iterator[tuple[Rule, tuple[int, ...]]]:
-    if drawing in LABEL_FREE:
+def _labels_to_localise(method: str, tile: TrainingTile, output: TileOutput) -> Iterator[tuple[Rule, tuple[int, ...]]]:
+    if method in LABEL_FREE:
         yield "", (output.label,)
         return
     yield "predicted", output.labels
@@ -210,26 +210,28 @@ def _labels_to_draw(drawing: str, tile: TrainingTile, output: TileOutput) -> Ite
         yield "true-label", tile.labels
 
 
-def _drawn(method: str, rule: Rule, values_LHW: NDArray[np.floating], threshold: float, classes: Mask) -> _Drawn:
-    """Foreground of any of the drawn labels, with its mask classes (H, W)."""
+def _localised(
+    method: str, rule: Rule, values_LHW: NDArray[np.floating], threshold: float, classes: Mask
+) -> _Localised:
+    """Foreground of any of the labels found, with its mask classes (H, W)."""
     value = values_LHW.max(axis=0)
-    return _Drawn(method, rule, value, threshold, np.where(value > threshold, classes, 0).astype(np.uint8))
+    return _Localised(method, rule, value, threshold, np.where(value > threshold, classes, 0).astype(np.uint8))
 
 
 def _classes(
-    drawing: str, labels: Sequence[int], values_LHW: NDArray[np.floating], output: TileOutput, loaded: LoadedModel
+    method: str, labels: Sequence[int], values_LHW: NDArray[np.floating], output: TileOutput, loaded: LoadedModel
 ) -> Mask:
-    """The mask class (H, W) that foreground has: of the strongest of the drawn labels, or of the likeliest of all."""
+    """The mask class (H, W) that foreground has: of the strongest of the labels found, or of the likeliest of all."""
     scheme = loaded.card.scheme
     mask_values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))], np.uint8)
-    strongest = output.classes() if drawing in LABEL_FREE else np.asarray(labels)[values_LHW.argmax(axis=0)]
+    strongest = output.classes() if method in LABEL_FREE else np.asarray(labels)[values_LHW.argmax(axis=0)]
     classes: Mask = mask_values[strongest]
     return classes
 
 
 def _count(
     tallies: dict[tuple[str, Rule], MaskTally],
-    drawn: Sequence[_Drawn],
+    drawn: Sequence[_Localised],
     known: KnownTile,
     scheme: ClassScheme,
     *,
@@ -255,7 +257,7 @@ def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
 
 
 def _row(
-    known: KnownTile, drawn: Sequence[_Drawn], output: TileOutput, scheme: ClassScheme, *, label_by_label: bool
+    known: KnownTile, drawn: Sequence[_Localised], output: TileOutput, scheme: ClassScheme, *, label_by_label: bool
 ) -> ComparisonRow:
     tile, names = known.tile, scheme.label_names
     truth = f"{known.label_name}, " if known.label_name else ""
@@ -272,7 +274,7 @@ def _row(
     return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {predicted}", tuple(columns))
 
 
-def _dice(tile: TrainingTile, drawn: _Drawn) -> float | None:
+def _dice(tile: TrainingTile, drawn: _Localised) -> float | None:
     if tile.mask is None:
         return None
     return MaskTally().add(drawn.mask > 0, tile.mask).dice_foreground
@@ -353,7 +355,7 @@ def _rows(
 def _with_robustness(
     table: EvaluationTable, loaded: LoadedModel, tiles: Sequence[TrainingTile], seed: int
 ) -> Work[EvaluationTable]:
-    """The table with DDN's figures of some tiles, drawn at random, in the model's rows."""
+    """The table with DDN's figures of some tiles, sampled at random, in the model's rows."""
     figures = yield from attack_figures(
         loaded, loaded.card, tiles, count=ROBUSTNESS_TILES, settings=DdnSettings(), seed=seed
     )

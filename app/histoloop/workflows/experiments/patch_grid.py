@@ -73,7 +73,7 @@ def abundant_wanted(edge_count: int, settings: PatchSettings) -> int:
 def calibrate(tumour_fractions: Sequence[float], settings: PatchSettings, *, seed: int) -> list[int]:
     """Indices, sorted, of the metastatic patches that are kept: all of the edge and a few abundant ones.
 
-    The latter are drawn without repetition: a bin of the histogram of tumour fractions uniformly among those that
+    The latter are sampled without repetition: a bin of the histogram of tumour fractions uniformly among those that
     still hold any, then a patch in it uniformly. Fractions below `tumour_min` are never kept.
     """
     fractions_N = np.asarray(tumour_fractions, dtype=np.float64)

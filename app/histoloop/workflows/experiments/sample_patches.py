@@ -111,7 +111,7 @@ def sample_patches(
     A slide is metastatic when `masks` has a file of its name (`NAME.png`, `NAME_mask.tif`, `NAME.geojson`, `NAME.xml`)
     that is not empty, else normal; one with a file of its name that is of no such kind is left out. `mask_value` is
     tumour in mask pictures, None for all but 0. `table` is a CSV with the columns slide and, where wanted, case
-    (patient) and split; without it every slide is its own case and the parts are dealt.
+    (patient) and split; without it every slide is its own case and the parts are split.
 
     All metastatic patches of a grid are found, then calibrated, the test part by itself (thesis 2.1.2.3; its code
     starts each row at the edge of the tumour instead of on a grid). Each part gets as many normal patches, in equal
@@ -331,7 +331,7 @@ def _with_tissue(slide: Slide, tissue: TissueMask, plan: PatchSettings) -> Itera
 
 
 def _pools(candidates: Sequence[_Patch]) -> tuple[list[_Patch], list[_Patch]]:
-    """What is calibrated together: training and validation, which are dealt later in the thesis, and the test part."""
+    """What is calibrated together: training and validation, which are split later in the thesis, and the test part."""
     test = [patch for patch in candidates if patch.specimen.part == "test"]
     return [patch for patch in candidates if patch.specimen.part != "test"], test
 

@@ -126,7 +126,7 @@ class State:
     threshold: float
 
 
-class Bench:
+class SimulationSetup:
     """Tiles and the frozen classifier over which all sessions run; features are kept, so each is computed once."""
 
     def __init__(
@@ -203,74 +203,76 @@ def _seed_of(name: str) -> int:
 class _Item:
     """A tile of the pool, as a strategy takes it."""
 
-    bench: Bench
+    setup: SimulationSetup
     index: int
 
     @property
     def class_name(self) -> str:
-        return self.bench.classes[self.index]
+        return self.setup.classes[self.index]
 
     @property
     def slide_name(self) -> str:
-        return self.bench.pool[self.index].name
+        return self.setup.pool[self.index].name
 
     def features(self) -> Features:
-        return self.bench.features(self.bench.pool[self.index])
+        return self.setup.features(self.setup.pool[self.index])
 
     def pixels(self) -> NDArray[np.uint8]:
-        return self.bench.pool[self.index].pixels
+        return self.setup.pool[self.index].pixels
 
     def mask(self) -> NDArray[np.bool_] | None:
-        return self.bench.pool[self.index].mask
+        return self.setup.pool[self.index].mask
 
 
-def first_state(bench: Bench, settings: SessionSettings, seed: int) -> State:
+def first_state(setup: SimulationSetup, settings: SessionSettings, seed: int) -> State:
     """The first query: at random, the same for every strategy of a seed."""
-    scores = random_scores(len(bench.pool), seed=seed)
-    count = settings.first_per_class * len(set(bench.classes))
-    return State(tuple(select(scores, bench.classes, count=count)), (), 0, None, 0.5)
+    scores = random_scores(len(setup.pool), seed=seed)
+    count = settings.first_per_class * len(set(setup.classes))
+    return State(tuple(select(scores, setup.classes, count=count)), (), 0, None, 0.5)
 
 
-def advance(bench: Bench, way: Way, state: State, settings: SessionSettings, seed: int) -> Work[tuple[State, Round]]:
+def advance(
+    setup: SimulationSetup, way: Way, state: State, settings: SessionSettings, seed: int
+) -> Work[tuple[State, Round]]:
     """One round: learn from theta_0 on, measure, ask, and let the known masks answer.
 
     With propagation the pool P is pseudo-labelled by the decoder of the round before; then learning and
     pseudo-labelling run twice (label-prop 4.1: so that P is of use in its own round). The query follows once.
     """
-    pseudo = _grown(bench, way, state, settings) if way.propagation else ()
+    pseudo = _grown(setup, way, state, settings) if way.propagation else ()
     decoder, threshold, seconds = state.decoder, state.threshold, 0.0
     for _pass in range(2 if way.propagation else 1):
-        labelled = _pseudo_labelled(bench, pseudo, decoder, threshold) if decoder is not None else []
-        decoder, spent = yield from _learn(bench, way, state, labelled, settings, seed)
+        labelled = _pseudo_labelled(setup, pseudo, decoder, threshold) if decoder is not None else []
+        decoder, spent = yield from _learn(setup, way, state, labelled, settings, seed)
         seconds += spent
         if way.propagation:
             threshold = (
-                best_threshold(decoder, bench.validation, device=bench.device).threshold
-                if bench.validation_tiles
+                best_threshold(decoder, setup.validation, device=setup.device).threshold
+                if setup.validation_tiles
                 else 0.5
             )
     assert decoder is not None
-    figures = dice_figures(decoder, bench.test, device=bench.device)
+    figures = dice_figures(decoder, setup.test, device=setup.device)
     started = time.monotonic()
     last = state.round + 1 == settings.rounds
-    picks = [] if last else (yield from _ask(bench, way, state, pseudo, decoder, settings, seed))
+    picks = [] if last else (yield from _ask(setup, way, state, pseudo, decoder, settings, seed))
     found = Round(
         number=state.round + 1,
         annotated=len(state.annotated),
         pseudo=len(pseudo),
         dice=figures["dice"],
         pooled_dice=figures["pooled_dice"],
-        pseudo_dice=_pseudo_dice(bench, pseudo, decoder, threshold),
+        pseudo_dice=_pseudo_dice(setup, pseudo, decoder, threshold),
         seconds_training=round(seconds, 2),
         seconds_asking=round(time.monotonic() - started, 2),
-        asked=tuple(bench.pool[pick].name for pick in picks),
+        asked=tuple(setup.pool[pick].name for pick in picks),
     )
     remaining = tuple(index for index in pseudo if index not in picks)
     return State((*state.annotated, *picks), remaining, state.round + 1, decoder, threshold), found
 
 
 def _learn(
-    bench: Bench, way: Way, state: State, pseudo: Sequence[FeatureTile], settings: SessionSettings, seed: int
+    setup: SimulationSetup, way: Way, state: State, pseudo: Sequence[FeatureTile], settings: SessionSettings, seed: int
 ) -> Work[tuple[Decoder, float]]:
     """A decoder, from theta_0 on, and the seconds that took."""
     learn = settings.learn
@@ -279,61 +281,63 @@ def _learn(
     annotated = sorted(state.annotated)
     key = f"{learn}|{settings.decoder_channels}|{annotated}|{seed}"
     plain = not pseudo and not way.consistency
-    decoder = bench.fresh_decoder(settings, seed)
-    if plain and (known := bench.recall(key)) is not None:
+    decoder = setup.fresh_decoder(settings, seed)
+    if plain and (known := setup.recall(key)) is not None:
         decoder.load_state_dict(known[0])
         return decoder.eval(), known[1]
     started = time.monotonic()
     unlabelled: list[FeatureTile] = []
     if way.consistency:
-        others = sorted(set(range(len(bench.pool))) - set(annotated))
-        unlabelled = [FeatureTile(bench.features(bench.pool[index]), None) for index in others]
+        others = sorted(set(range(len(setup.pool))) - set(annotated))
+        unlabelled = [FeatureTile(setup.features(setup.pool[index]), None) for index in others]
     yield from train_on_features(
         decoder,
-        annotated=[bench.views(index, learn) for index in annotated],
+        annotated=[setup.views(index, learn) for index in annotated],
         pseudo=pseudo,
         unlabelled=unlabelled,
-        validation=bench.validation,
+        validation=setup.validation,
         settings=learn,
-        device=bench.device,
+        device=setup.device,
         seed=seed,
     )
     seconds = time.monotonic() - started
     if plain:
-        bench.remember(key, decoder.state_dict(), seconds)
+        setup.remember(key, decoder.state_dict(), seconds)
     return decoder, seconds
 
 
-def _grown(bench: Bench, way: Way, state: State, settings: SessionSettings) -> tuple[int, ...]:
+def _grown(setup: SimulationSetup, way: Way, state: State, settings: SessionSettings) -> tuple[int, ...]:
     """P with the neighbours of what is annotated."""
-    known = Counter(bench.classes[index] for index in state.annotated)
+    known = Counter(setup.classes[index] for index in state.annotated)
     share = 1.0 if way.uncapped else SHARE_BY_CHANCE
-    k = capped_k(Counter(bench.classes), known, k=settings.neighbours, share=share)
-    found = neighbours_to_propagate(bench.distances, bench.classes, state.annotated, k=k)
+    k = capped_k(Counter(setup.classes), known, k=settings.neighbours, share=share)
+    found = neighbours_to_propagate(setup.distances, setup.classes, state.annotated, k=k)
     return tuple(sorted((set(state.pseudo) | set(found)) - set(state.annotated)))
 
 
-def _pseudo_labelled(bench: Bench, pseudo: Sequence[int], decoder: Decoder, threshold: float) -> list[FeatureTile]:
+def _pseudo_labelled(
+    setup: SimulationSetup, pseudo: Sequence[int], decoder: Decoder, threshold: float
+) -> list[FeatureTile]:
     """Hard pseudo-masks of P by a decoder."""
     decoder.eval()
     tiles = []
     for index in pseudo:
-        features = bench.features(bench.pool[index])
-        mask = probability(decode(decoder, features, device=bench.device)) > threshold
+        features = setup.features(setup.pool[index])
+        mask = probability(decode(decoder, features, device=setup.device)) > threshold
         tiles.append(FeatureTile(features, mask))
     return tiles
 
 
-def _pseudo_dice(bench: Bench, pseudo: Sequence[int], decoder: Decoder, threshold: float) -> float | None:
+def _pseudo_dice(setup: SimulationSetup, pseudo: Sequence[int], decoder: Decoder, threshold: float) -> float | None:
     """How good pseudo-masks are (label-prop Fig. 6): only a simulation knows."""
     if not pseudo:
         return None
-    tiles = [FeatureTile(bench.features(bench.pool[index]), bench.pool[index].mask) for index in pseudo]
-    return dice_figures(decoder, tiles, device=bench.device, threshold=threshold)["dice"]
+    tiles = [FeatureTile(setup.features(setup.pool[index]), setup.pool[index].mask) for index in pseudo]
+    return dice_figures(decoder, tiles, device=setup.device, threshold=threshold)["dice"]
 
 
 def _ask(
-    bench: Bench,
+    setup: SimulationSetup,
     way: Way,
     state: State,
     pseudo: Sequence[int],
@@ -342,36 +346,36 @@ def _ask(
     seed: int,
 ) -> Work[list[int]]:
     """The regions of the next query: equal numbers of each class, P protected while there are others."""
-    unlabelled = sorted(set(range(len(bench.pool))) - set(state.annotated) - set(pseudo))
-    count = settings.per_class * len(set(bench.classes))
+    unlabelled = sorted(set(range(len(setup.pool))) - set(state.annotated) - set(pseudo))
+    count = settings.per_class * len(set(setup.classes))
     free = queryable(unlabelled, pseudo, count)
     if not free:
         return []
-    earlier = state.decoder or bench.fresh_decoder(settings, seed)
+    earlier = state.decoder or setup.fresh_decoder(settings, seed)
     scores_after = yield from score_regions(
         STRATEGIES[way.acquisition],
-        [_Item(bench, index) for index in free],
-        annotated=[_Item(bench, index) for index in state.annotated],
-        networks=Networks(decoder, lambda: EarlierModel(earlier), bench.device),
+        [_Item(setup, index) for index in free],
+        annotated=[_Item(setup, index) for index in state.annotated],
+        networks=Networks(decoder, lambda: EarlierModel(earlier), setup.device),
         settings=settings.score,
         seed=seed * 1009 + state.round + 1,
     )
     protected = [place for place, index in enumerate(free) if index in set(pseudo)]
-    classes = [bench.classes[index] for index in free]
+    classes = [setup.classes[index] for index in free]
     return [free[pick.index] for pick in select_setwise(scores_after, classes, count=count, protected=protected)]
 
 
-def full_supervision(bench: Bench, settings: SessionSettings, seed: int) -> Work[float]:
+def full_supervision(setup: SimulationSetup, settings: SessionSettings, seed: int) -> Work[float]:
     """Mean Dice of a decoder that learns from all masks of the pool: the upper bound."""
     yield Progress("Learning from all masks", 0, 1)
     learn = replace(settings.learn, steps_per_epoch=settings.learn.steps_per_epoch * settings.full_steps)
-    decoder = bench.fresh_decoder(settings, seed)
+    decoder = setup.fresh_decoder(settings, seed)
     yield from train_on_features(
         decoder,
-        annotated=[bench.views(index, learn) for index in range(len(bench.pool))],
-        validation=bench.validation,
+        annotated=[setup.views(index, learn) for index in range(len(setup.pool))],
+        validation=setup.validation,
         settings=learn,
-        device=bench.device,
+        device=setup.device,
         seed=seed,
     )
-    return dice_figures(decoder, bench.test, device=bench.device)["dice"]
+    return dice_figures(decoder, setup.test, device=setup.device)["dice"]

@@ -25,20 +25,20 @@ from histoloop.errors import DataError, RecipeError
 from histoloop.exchange.curves import Curve, draw_curves, write_rounds
 from histoloop.exchange.writing import export_to
 from histoloop.inference.model import Model
-from histoloop.localisation.methods import DECODER, drawings
+from histoloop.localisation.methods import DECODER, localisation_methods
 from histoloop.networks.build import with_decoder
 from histoloop.progress import Progress, Work, finish, mapped
 from histoloop.store.array_cache import GIB, ArrayCache
 from histoloop.store.files import file_beside, write_beside
 from histoloop.threads import wait_without_spinning
 from histoloop.training.cached import CachedSettings
-from histoloop.training.datasets import DataSet, Split, deal_cases, read_dataset
+from histoloop.training.datasets import DataSet, Split, read_dataset, split_cases
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import mean_dice
 from histoloop.workflows.experiments.sessions import (
-    Bench,
     Round,
     SessionSettings,
+    SimulationSetup,
     State,
     Way,
     advance,
@@ -111,7 +111,7 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a worker needs to set up the same bench; plain values, to be sent to other processes."""
+    """What a worker needs to set up the same; plain values, to be sent to other processes."""
 
     model: Path
     data: Path
@@ -151,19 +151,19 @@ def simulate(
         chosen = dataclasses.replace(chosen, session=dataclasses.replace(chosen.session, rounds=rounds))
     work = json_file.with_name(f"{json_file.name}.work")
     plan = _Plan(model.resolve(), data.resolve(), split, mpp, device, chosen, work)
-    bench, dataset, loaded = yield from _bench(plan)
-    about = _about(plan, dataset, loaded, bench, preset)
+    setup, dataset, loaded = yield from _setup(plan)
+    about = _about(plan, dataset, loaded, setup, preset)
     record = _Record.open(json_file, about)
     if record.lower is None:
-        record.lower = yield from _class_map_dice(bench, loaded)
+        record.lower = yield from _class_map_dice(setup, loaded)
     while len(record.upper) < seeds:
-        record.upper.append((yield from full_supervision(bench, chosen.session, len(record.upper))))
+        record.upper.append((yield from full_supervision(setup, chosen.session, len(record.upper))))
         record.write(json_file)
     left = [(way, seed) for seed in range(seeds) for way in ways if not record.has(way, seed)]
     done = _Done(record, json_file, total=len(ways) * seeds, count=len(ways) * seeds - len(left))
     yield Progress("Simulating", done.count, done.total)
     side_by_side = _jobs(jobs, len(left))
-    yield from _in_turn(plan, bench, left, done) if side_by_side == 1 else _together(plan, left, side_by_side, done)
+    yield from _in_turn(plan, setup, left, done) if side_by_side == 1 else _together(plan, left, side_by_side, done)
     curves = tuple(record.curve(way, seeds) for way in ways)
     record.write(json_file)
     rows = [row for way in ways for seed in range(seeds) for row in record.rows(way, seed)]
@@ -173,15 +173,15 @@ def simulate(
     return Simulation(curves, record.lower, tuple(record.upper[:seeds]), dataset.warnings, (json_file, *files))
 
 
-# --- the bench --------------------------------------------------------------------------------------------------------
+# --- the setup --------------------------------------------------------------------------------------------------------
 
 
-def _bench(plan: _Plan) -> Work[tuple[Bench, DataSet, LoadedModel]]:
-    """Tiles and classifier; the parts are dealt the same way each time."""
+def _setup(plan: _Plan) -> Work[tuple[SimulationSetup, DataSet, LoadedModel]]:
+    """Tiles and classifier; the parts are split the same way each time."""
     loaded = load_model(plan.model, choose_device(plan.device))
     dataset = yield from read_dataset(plan.data, split=plan.split, mpp=plan.mpp, seed=0, model_mpp=loaded.card.mpp)
     pool, validation, test = _parts(dataset, plan.settings)
-    bench = Bench(
+    setup = SimulationSetup(
         Model(with_decoder(loaded.network), loaded.colours, loaded.device),
         pool=pool,
         validation=validation,
@@ -190,7 +190,7 @@ def _bench(plan: _Plan) -> Work[tuple[Bench, DataSet, LoadedModel]]:
         cache=ArrayCache(plan.work / "kept", limit_bytes=32 * GIB),
         cache_key=loaded.hash,
     )
-    return bench, dataset, loaded
+    return setup, dataset, loaded
 
 
 def _parts(
@@ -209,14 +209,14 @@ def _parts(
         )
     if not validation:
         labels = [(str(tile.label),) for tile in training]
-        aside = set(deal_cases([t.case or t.name for t in training], labels, fraction=VALIDATION_FRACTION, seed=0))
+        aside = set(split_cases([t.case or t.name for t in training], labels, fraction=VALIDATION_FRACTION, seed=0))
         validation = [tile for index, tile in enumerate(training) if index in aside]
         training = [tile for index, tile in enumerate(training) if index not in aside]
-    some_validation = _thinned(validation, settings.test // 4)
-    return _thinned(training, settings.pool), some_validation, _thinned(test, settings.test)
+    some_validation = _subsampled(validation, settings.test // 4)
+    return _subsampled(training, settings.pool), some_validation, _subsampled(test, settings.test)
 
 
-def _thinned(tiles: Sequence[TrainingTile], most: int) -> list[TrainingTile]:
+def _subsampled(tiles: Sequence[TrainingTile], most: int) -> list[TrainingTile]:
     """At most so many tiles (0: all), equal numbers of each label as far as there are any; the same ones each time."""
     if not most or len(tiles) <= most:
         return list(tiles)
@@ -224,15 +224,15 @@ def _thinned(tiles: Sequence[TrainingTile], most: int) -> list[TrainingTile]:
     return [tiles[index] for index in sorted(select(scores, [str(tile.label) for tile in tiles], count=most))]
 
 
-def _class_map_dice(bench: Bench, loaded: LoadedModel) -> Work[float]:
+def _class_map_dice(setup: SimulationSetup, loaded: LoadedModel) -> Work[float]:
     """Mean Dice of the classifier's own class maps on the test tiles: where annotation starts from (WSL)."""
     pairs = []
-    for number, tile in enumerate(bench.test_tiles):
-        yield Progress("Measuring class maps", number, len(bench.test_tiles))
+    for number, tile in enumerate(setup.test_tiles):
+        yield Progress("Measuring class maps", number, len(setup.test_tiles))
         output = loaded.predict_tile(tile.pixels, decode=False)
-        drawing = next(name for name in drawings(loaded.card.network) if name != DECODER)
+        method = next(name for name in localisation_methods(loaded.card.network) if name != DECODER)
         assert tile.mask is not None  # by _parts
-        pairs.append((output.foreground(drawing) > 0.5, tile.mask))
+        pairs.append((output.foreground(method) > 0.5, tile.mask))
     return mean_dice(pairs)
 
 
@@ -249,11 +249,11 @@ def _jobs(wanted: int | None, sessions: int) -> int:
     return max(1, min(os.cpu_count() or 1, room, sessions))
 
 
-def _in_turn(plan: _Plan, bench: Bench, sessions: Sequence[tuple[Way, int]], done: _Done) -> Work[None]:
+def _in_turn(plan: _Plan, setup: SimulationSetup, sessions: Sequence[tuple[Way, int]], done: _Done) -> Work[None]:
     """One session after the other, with a report of each of their steps."""
     for way, seed in sessions:
         report = functools.partial(done.progress, way, seed)
-        rounds = yield from mapped(run_session(plan, bench, way, seed), report)
+        rounds = yield from mapped(run_session(plan, setup, way, seed), report)
         done.keep(way, seed, rounds)
         yield report()
 
@@ -280,26 +280,26 @@ def _together(plan: _Plan, sessions: Sequence[tuple[Way, int]], jobs: int, done:
 
 
 _HERE: dict[str, Any] = {}
-"""Plan and bench of a worker process."""
+"""Plan and setup of a worker process."""
 
 
 def _set_up(plan: _Plan, threads: int) -> None:
     wait_without_spinning()
     torch.set_num_threads(threads)
-    _HERE["plan"], _HERE["bench"] = plan, finish(_bench(plan))[0]
+    _HERE["plan"], _HERE["bench"] = plan, finish(_setup(plan))[0]
 
 
 def _run_here(way: Way, seed: int) -> list[Round]:
     return finish(run_session(_HERE["plan"], _HERE["bench"], way, seed))
 
 
-def run_session(plan: _Plan, bench: Bench, way: Way, seed: int) -> Work[list[Round]]:
+def run_session(plan: _Plan, setup: SimulationSetup, way: Way, seed: int) -> Work[list[Round]]:
     """All rounds of a session; each is kept when it is done, and a session that was stopped goes on after it."""
     settings = plan.settings.session
     kept = _Kept(plan.work / f"{way.name}-{seed}.safetensors")
-    state, rounds = kept.load(bench, settings, seed) or (first_state(bench, settings, seed), [])
+    state, rounds = kept.load(setup, settings, seed) or (first_state(setup, settings, seed), [])
     while state.round < settings.rounds:
-        state, found = yield from advance(bench, way, state, settings, seed)
+        state, found = yield from advance(setup, way, state, settings, seed)
         rounds.append(found)
         kept.save(state, rounds)
     return rounds
@@ -325,12 +325,12 @@ class _Kept:
         with file_beside(self.file) as partial:
             save_file(weights, partial, metadata={"session": json.dumps(content)})
 
-    def load(self, bench: Bench, settings: SessionSettings, seed: int) -> tuple[State, list[Round]] | None:
+    def load(self, setup: SimulationSetup, settings: SessionSettings, seed: int) -> tuple[State, list[Round]] | None:
         if not self.file.exists():
             return None
         with safe_open(self.file, framework="pt") as opened:
             content = json.loads(opened.metadata()["session"])
-        decoder = bench.fresh_decoder(settings, seed)
+        decoder = setup.fresh_decoder(settings, seed)
         decoder.load_state_dict(load_file(self.file))
         state = State(
             tuple(content["annotated"]), tuple(content["pseudo"]), content["round"], decoder, content["threshold"]
@@ -345,7 +345,9 @@ def _round(content: Mapping[str, Any]) -> Round:
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
-def _about(plan: _Plan, dataset: DataSet, loaded: LoadedModel, bench: Bench, preset: Preset) -> dict[str, Any]:
+def _about(
+    plan: _Plan, dataset: DataSet, loaded: LoadedModel, setup: SimulationSetup, preset: Preset
+) -> dict[str, Any]:
     """What a simulation is of; another one cannot go on in its file."""
     settings = dataclasses.asdict(plan.settings)
     return {
@@ -354,9 +356,9 @@ def _about(plan: _Plan, dataset: DataSet, loaded: LoadedModel, bench: Bench, pre
         "model": loaded.card.name,
         "model_hash": loaded.hash,
         "mpp": dataset.mpp,
-        "pool": len(bench.pool),
-        "validation": len(bench.validation_tiles),
-        "test": len(bench.test_tiles),
+        "pool": len(setup.pool),
+        "validation": len(setup.validation_tiles),
+        "test": len(setup.test_tiles),
         "preset": preset,
         "settings": json.loads(json.dumps(settings)),
     }

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from histoloop.errors import DataError, ModelError, RecipeError
 from histoloop.inference.model import Model
-from histoloop.localisation.methods import drawings, title
+from histoloop.localisation.methods import localisation_methods, title
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
 from histoloop.store.cards import Card
@@ -72,7 +72,7 @@ def train_model(
 
     A training that was stopped goes on where it was when the same command is given again: its state is kept in
     `<out>.training` until the model is written. The figures on the card are of the data set's validation part, measured
-    on the weights as stored. `warn` is told what to mind of the data set, which is on the card too, before the training
+    on the weights as stored. `warn` gets the warnings about the data set, which is on the card too, before the training
     begins: some of it is better mended than trained on for hours.
     """
     if out.exists():
@@ -295,7 +295,7 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
         others = ", and on the rest by staying consistent with its own average (tod eq 6-9)" if steady else ""
         learned.append(f"Then, with {how}, a U-Net decoder on the masks of {share}{others}.")
     else:
-        drawn = title(drawings(setting.model.network.config)[0])
+        drawn = title(localisation_methods(setting.model.network.config)[0])
         learned.append(f"It has seen no outline: its masks are drawn from its class maps ({drawn}).")
     parts = [
         "Research use only: not a diagnostic device.",

@@ -40,7 +40,7 @@ _OTHER_NAMES = ("normal", "benign", "exclusion", "background", "stroma", "necros
 _VALUES = {name: int(name in _TUMOUR_NAMES) for name in (*_TUMOUR_NAMES, *_OTHER_NAMES)}
 _TUMOUR = ClassScheme(labels=(LabelClass("metastatic", "tumour"),), masks=(MaskClass("tumour", "#d1495b"),))
 
-_LOOKED_THROUGH_PX = 400_000_000
+_SEARCHED_PX = 400_000_000
 
 
 class TumourMask(Protocol):
@@ -90,7 +90,7 @@ def _meaning(picture: MaskPicture, value: int | None) -> Meaning:
             f"{picture.path} has colours, and no value {value}.",
             advice="Save it with one grey value per class, or leave --mask-value out where it has one colour on black.",
         )
-    is_small = picture.width * picture.height <= _LOOKED_THROUGH_PX
+    is_small = picture.width * picture.height <= _SEARCHED_PX
     if value == 1 and is_small and is_two_valued(picture.values()):
         return lambda pixels: (pixels != 0).astype(np.uint8)
     return lambda pixels: (pixels == value).astype(np.uint8)

@@ -38,7 +38,7 @@ def attack_figures(
     settings: DdnSettings,
     seed: int,
 ) -> Work[dict[str, float]]:
-    """Figures named `attack_...` of an attack on `count` tiles of one label, drawn at random; none without any."""
+    """Figures named `attack_...` of an attack on `count` tiles of one label, sampled at random; none without any."""
     labelled = [tile for tile in tiles if len(tile.labels) == 1]
     if not labelled:
         return {}

@@ -18,7 +18,7 @@ from histoloop.errors import ProjectError
 from histoloop.language import tr, tr_plural
 from histoloop.progress import Progress, Work
 from histoloop.store.records import NewQuery, QueryRecord
-from histoloop.workflows.contents.candidates import REGION_MAP_PX, Candidate, find_candidates
+from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
 from histoloop.workflows.contents.slides import open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
@@ -45,7 +45,7 @@ MOST_SCORED = 400
 class _Chosen:
     """A candidate to ask about, by which strategy, and why."""
 
-    candidate: Candidate
+    candidate: CandidateRegion
     strategy: Strategy
     score: float
     evidence: Evidence
@@ -73,7 +73,7 @@ def ask(
             tr("There is no strategy {strategy!r}.", strategy=strategy),
             advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
         )
-    candidates = yield from find_candidates(project, region_map_px=region_map_px)
+    candidates = yield from find_candidate_regions(project, region_map_px=region_map_px)
     if not candidates:
         raise _nothing_left(project)
     own_seed = seed + len(project.rounds.all())
@@ -110,7 +110,7 @@ def _nothing_left(project: Project) -> ProjectError:
 
 
 def _choose(
-    project: Project, strategy: Strategy, candidates: Sequence[Candidate], count: int, seed: int, device: str
+    project: Project, strategy: Strategy, candidates: Sequence[CandidateRegion], count: int, seed: int, device: str
 ) -> Work[list[_Chosen]]:
     if strategy.needs.network:
         candidates = _sample(candidates, seed)
@@ -131,7 +131,7 @@ def _choose(
     return chosen
 
 
-def _sample(candidates: Sequence[Candidate], seed: int) -> Sequence[Candidate]:
+def _sample(candidates: Sequence[CandidateRegion], seed: int) -> Sequence[CandidateRegion]:
     """At most `MOST_SCORED`, sampled at random, in their order."""
     if len(candidates) <= MOST_SCORED:
         return candidates
@@ -139,7 +139,9 @@ def _sample(candidates: Sequence[Candidate], seed: int) -> Sequence[Candidate]:
     return [candidates[index] for index in sorted(sample.tolist())]
 
 
-def _with_random(chosen: Sequence[_Chosen], candidates: Sequence[Candidate], share: float, seed: int) -> list[_Chosen]:
+def _with_random(
+    chosen: Sequence[_Chosen], candidates: Sequence[CandidateRegion], share: float, seed: int
+) -> list[_Chosen]:
     """A share of the questions sampled at random instead; best first, the sampled ones after."""
     if not share or not chosen or chosen[0].strategy is RANDOM:
         return list(chosen)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from histoloop.networks.unet import Decoder
     from histoloop.progress import Work
     from histoloop.store.project import Project
-    from histoloop.workflows.contents.candidates import Candidate
+    from histoloop.workflows.contents.candidate_regions import CandidateRegion
 
 PASSES = 20
 """Of Monte-Carlo dropout; the paper has 50, which a clinician without a GPU would have to wait for."""
@@ -35,7 +35,7 @@ PASSES = 20
 class MapInputs(Inputs):
     """Provides foreground probabilities of a project's maps: no network runs."""
 
-    def __init__(self, project: Project, candidates: Sequence[Candidate], *, seed: int) -> None:
+    def __init__(self, project: Project, candidates: Sequence[CandidateRegion], *, seed: int) -> None:
         self.count, self.seed = len(candidates), seed
         self._project, self._candidates = project, candidates
 
@@ -53,7 +53,7 @@ class MapInputs(Inputs):
 
 
 def project_inputs(
-    project: Project, strategy: Strategy, candidates: Sequence[Candidate], *, device: str, seed: int
+    project: Project, strategy: Strategy, candidates: Sequence[CandidateRegion], *, device: str, seed: int
 ) -> MapInputs | NetworkInputs:
     """What a strategy needs of a project's candidates.
 

@@ -15,7 +15,7 @@ from histoloop.slides.tiling import working_downsample
 from histoloop.store.array_cache import ArrayCache
 from histoloop.store.records import SlideRecord
 from histoloop.training.samples import TrainingTile
-from histoloop.workflows.contents.candidates import Candidate, class_of
+from histoloop.workflows.contents.candidate_regions import CandidateRegion, class_of
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.regions.kept_features import KeptFeatures
 from histoloop.workflows.regions.tiles import painted_foreground
@@ -47,7 +47,7 @@ class RegionReader:
         frozen = Model(self.network, model.colours, model.device)
         self._kept = KeptFeatures(frozen, ArrayCache(project.folder / CACHE), key=self.sees)
 
-    def candidate(self, candidate: Candidate) -> ProjectRegion:
+    def candidate(self, candidate: CandidateRegion) -> ProjectRegion:
         """A region that may be asked about."""
         return ProjectRegion(self, candidate.slide, candidate.region, candidate.class_name, None)
 
@@ -119,7 +119,7 @@ class ProjectRegion:
 
     @property
     def seed(self) -> int:
-        """Of what is drawn for the region: the same each time."""
+        """Of what is sampled for the region: the same each time."""
         return self.region.x * 31 + self.region.y
 
     def features(self) -> Features:

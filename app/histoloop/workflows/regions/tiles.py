@@ -15,7 +15,7 @@ from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import find_tissue
 from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
-from histoloop.workflows.contents.candidates import asked_before, region_side_px
+from histoloop.workflows.contents.candidate_regions import region_side_px, settled_regions
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.contents.weak_annotations import WeakAnnotation, weak_annotations
 
@@ -108,14 +108,14 @@ def unlabelled_regions(project: Project, *, mpp: float, count: int, seed: int) -
     """Up to `count` regions with tissue that share no pixel with one that was asked about, spread over the slides.
 
     Their size is that of queries to a model of resolution `mpp`. Slides take turns; which regions of a slide come
-    first is drawn with the seed.
+    first is sampled with the seed.
     """
     rng = np.random.default_rng(seed)
     slides = [slide for slide in project.slides.all() if slide.exists()]
     free: list[list[Place]] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)
-        asked = asked_before(project, record.id)
+        asked = settled_regions(project, record.id)
         with open_project_slide(record) as slide:
             tissue = find_tissue(slide)
         side = region_side_px(working_downsample(record.mpp, mpp))

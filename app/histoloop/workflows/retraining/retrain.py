@@ -19,10 +19,10 @@ from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.workflows.contents.estimates import extent_figures
 from histoloop.workflows.contents.rounds import (
     CONSISTENCY_RECIPE,
-    Candidate,
+    CandidateModel,
     HowToLearn,
     LearnFrom,
-    candidate_of,
+    candidate_model_of,
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.prediction.predict import predict_project
@@ -51,7 +51,7 @@ def retrain(
     device: str = "auto",
     seed: int = 0,
     epochs: int | None = None,
-) -> Work[Candidate]:
+) -> Work[CandidateModel]:
     """Train on all annotations that are not held out, always from the project's first model (theta_0).
 
     From 'masks' (and without `how`) the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the
@@ -70,7 +70,7 @@ def retrain(
     mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
-    return candidate_of(project.rounds.add(model_id, current.id, figures, setup.training_set.annotations))
+    return candidate_model_of(project.rounds.add(model_id, current.id, figures, setup.training_set.annotations))
 
 
 # --- the learning setup -----------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from histoloop.workflows.contents.candidates import Candidate, class_of
-from histoloop.workflows.propagate import MOST_LOOKED_AT, keep_pseudo_regions, neighbours
+from histoloop.workflows.contents.candidate_regions import CandidateRegion, class_of
+from histoloop.workflows.propagate import MOST_CONSIDERED, keep_pseudo_regions, neighbours
 from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
 from histoloop.workflows.regions.tiles import unlabelled_regions
 
@@ -27,7 +27,7 @@ UNLABELLED_REGIONS = 48
 class PseudoLabelled:
     """A region that is masked by the model itself, for the sake of the `nearest` annotated one (its name)."""
 
-    candidate: Candidate
+    candidate: CandidateRegion
     region: ProjectRegion
     nearest: str
 
@@ -53,12 +53,12 @@ def find_unlabelled(
 ) -> Work[UnlabelledRegions]:
     """The unlabelled regions that a way of learning takes; none where it goes by people's masks alone.
 
-    Regions for consistency are drawn at random, those for propagation are the near ones among some drawn at random.
+    Regions for consistency are sampled at random, those for propagation are the near ones among some sampled at random.
     """
     if not (how.propagation or how.consistency):
         return UnlabelledRegions()
-    places = yield from unlabelled_regions(project, mpp=reader.model.card.mpp, count=MOST_LOOKED_AT, seed=seed)
-    pool = [Candidate(record, region, class_of(record)) for record, region in places]
+    places = yield from unlabelled_regions(project, mpp=reader.model.card.mpp, count=MOST_CONSIDERED, seed=seed)
+    pool = [CandidateRegion(record, region, class_of(record)) for record, region in places]
     regions = [reader.candidate(candidate) for candidate in pool]
     pseudo: list[PseudoLabelled] = []
     if how.propagation:

@@ -10,7 +10,7 @@ import pytest
 from histoloop.progress import finish
 from histoloop.workflows.annotate import skip
 from histoloop.workflows.contents.budget import advised, began_self_supervised
-from histoloop.workflows.contents.candidates import REGION_MAP_PX, about_how_many, find_candidates
+from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, about_how_many, find_candidate_regions
 from histoloop.workflows.queries.ask import ask
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def test_nothing_is_advised_before_anything_is_predicted(project: Project) -> No
 
 @pytest.mark.usefixtures("predicted")
 def test_the_regions_left_are_counted_as_asking_would_find_them(project: Project) -> None:
-    assert about_how_many(project) == len(finish(find_candidates(project))) == 3
+    assert about_how_many(project) == len(finish(find_candidate_regions(project))) == 3
     skip(project, finish(ask(project, count=1))[0].id)
-    assert about_how_many(project) == len(finish(find_candidates(project))) == 2
+    assert about_how_many(project) == len(finish(find_candidate_regions(project))) == 2
     assert about_how_many(project, region_map_px=SIDE // 2) > 6
 
 

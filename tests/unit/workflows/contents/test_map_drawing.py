@@ -15,7 +15,7 @@ from histoloop.geometry import Region
 from histoloop.inference.model import Model
 from histoloop.inference.predictor import PredictorSettings, predict_slide
 from histoloop.inference.tile_output import TileOutput
-from histoloop.localisation.methods import drawings
+from histoloop.localisation.methods import localisation_methods
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import build_network
 from histoloop.networks.colours import Colours
@@ -23,7 +23,7 @@ from histoloop.progress import finish
 from histoloop.slides.reader import open_slide
 from histoloop.slides.tiling import Window
 from histoloop.store.maps import MapWriter, SlideMap, open_map
-from histoloop.workflows.contents.masks import choose_drawing, view_map
+from histoloop.workflows.contents.masks import choose_method, view_map
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,12 +94,12 @@ def predicted(
 
 def test_a_slide_of_one_tile_is_drawn_as_its_tile(predicted: Predicted, scheme: ClassScheme) -> None:
     likeliest = int(np.argmax(list(predicted.probabilities.values())))  # the maps' own: min-max hears the classifier
-    for name in drawings(predicted.config):
+    for name in localisation_methods(predicted.config):
         for label in (None, *scheme.label_names):
-            drawing = choose_drawing(
+            method = choose_method(
                 predicted.slide_map, predicted.config, name, probabilities=predicted.probabilities, label=label
             )
-            view = view_map(predicted.slide_map, scheme, EXTENT, size=(150, 90), threshold=0.5, drawing=drawing)
+            view = view_map(predicted.slide_map, scheme, EXTENT, size=(150, 90), threshold=0.5, method=method)
             index = likeliest if label is None else scheme.label_names.index(label)
             expected = predicted.output.foreground(name, label=index)
             assert_allclose(view.foreground, expected, atol=2e-3, err_msg=f"{name} of {label}")
@@ -107,14 +107,14 @@ def test_a_slide_of_one_tile_is_drawn_as_its_tile(predicted: Predicted, scheme: 
 
 
 def test_the_drawing_that_is_stored_needs_no_drawing(predicted: Predicted) -> None:
-    own = drawings(predicted.config)[0]
-    chosen = choose_drawing(predicted.slide_map, predicted.config, own, probabilities=predicted.probabilities)
+    own = localisation_methods(predicted.config)[0]
+    chosen = choose_method(predicted.slide_map, predicted.config, own, probabilities=predicted.probabilities)
     assert chosen is None
 
 
 def test_a_drawing_that_the_model_does_not_offer_is_refused(predicted: Predicted) -> None:
     with pytest.raises(ValueError, match="it offers"):
-        choose_drawing(predicted.slide_map, predicted.config, "paint", probabilities=predicted.probabilities)
+        choose_method(predicted.slide_map, predicted.config, "paint", probabilities=predicted.probabilities)
 
 
 # --- slides that were predicted in part -----------------------------------------------------------------------------
@@ -137,8 +137,8 @@ def in_part(folder: Path, scheme: ClassScheme, *cores: Window, size: tuple[int, 
 
 def test_nothing_is_drawn_where_nothing_was_predicted(tmp_path: Path, scheme: ClassScheme) -> None:
     slide_map = in_part(tmp_path / "m", scheme, Window(32, 32, 64, 32))
-    drawing = choose_drawing(slide_map, CAM, "cam", probabilities={}, label="malignant")
-    view = view_map(slide_map, scheme, Region(0, 0, 160, 96), size=(160, 96), threshold=0.5, drawing=drawing)
+    method = choose_method(slide_map, CAM, "cam", probabilities={}, label="malignant")
+    view = view_map(slide_map, scheme, Region(0, 0, 160, 96), size=(160, 96), threshold=0.5, method=method)
     expected = np.zeros((96, 160), bool)
     expected[32:64, 32:96] = True
     assert np.array_equal(view.foreground > 0, expected)
@@ -147,8 +147,8 @@ def test_nothing_is_drawn_where_nothing_was_predicted(tmp_path: Path, scheme: Cl
 
 def test_nothing_is_drawn_outside_the_slide(tmp_path: Path, scheme: ClassScheme) -> None:
     slide_map = in_part(tmp_path / "m", scheme, Window(0, 0, 160, 96))
-    drawing = choose_drawing(slide_map, CAM, "cam", probabilities={}, label="malignant")
-    view = view_map(slide_map, scheme, Region(-40, -33, 250, 170), size=(250, 170), threshold=0.5, drawing=drawing)
+    method = choose_method(slide_map, CAM, "cam", probabilities={}, label="malignant")
+    view = view_map(slide_map, scheme, Region(-40, -33, 250, 170), size=(250, 170), threshold=0.5, method=method)
     expected = np.zeros((170, 250), bool)
     expected[33 : 33 + 96, 40 : 40 + 160] = True
     assert np.array_equal(view.foreground > 0, expected)
@@ -156,9 +156,9 @@ def test_nothing_is_drawn_outside_the_slide(tmp_path: Path, scheme: ClassScheme)
 
 def test_a_drawing_seen_from_afar_lies_where_it_lies_near(tmp_path: Path, scheme: ClassScheme) -> None:
     slide_map = in_part(tmp_path / "m", scheme, Window(512, 256, 256, 128), size=(1280, 640))
-    drawing = choose_drawing(slide_map, CAM, "cam", probabilities={}, label="malignant")
+    method = choose_method(slide_map, CAM, "cam", probabilities={}, label="malignant")
     assert len(slide_map.level_downsamples) > 1
-    view = view_map(slide_map, scheme, Region(0, 0, 1280, 640), size=(160, 80), threshold=0.5, drawing=drawing)
+    view = view_map(slide_map, scheme, Region(0, 0, 1280, 640), size=(160, 80), threshold=0.5, method=method)
     expected = np.zeros((80, 160), bool)
     expected[32:48, 64:96] = True
     assert np.array_equal(view.mask > 0, expected)
@@ -166,6 +166,6 @@ def test_a_drawing_seen_from_afar_lies_where_it_lies_near(tmp_path: Path, scheme
 
 def test_a_slide_without_tissue_has_nothing_to_draw(tmp_path: Path, scheme: ClassScheme) -> None:
     slide_map = in_part(tmp_path / "m", scheme)
-    assert choose_drawing(slide_map, CAM, "grad-cam", probabilities={}, label="malignant") is None
-    view = view_map(slide_map, scheme, Region(0, 0, 160, 96), size=(160, 96), threshold=0.5, drawing=None)
+    assert choose_method(slide_map, CAM, "grad-cam", probabilities={}, label="malignant") is None
+    view = view_map(slide_map, scheme, Region(0, 0, 160, 96), size=(160, 96), threshold=0.5, method=None)
     assert not view.mask.any()

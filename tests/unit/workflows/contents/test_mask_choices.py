@@ -14,7 +14,7 @@ from histoloop.store.records import ModelStatus
 from histoloop.workflows.add_model import add_model, check_new_model
 from histoloop.workflows.contents.mask_choices import (
     choice_to_compare,
-    drawing_models,
+    localisation_models,
     own_choice,
     remembered,
     scheme_in_project,
@@ -47,27 +47,31 @@ def test_a_model_that_is_added_is_copied_whole_and_leaves_the_one_in_use(project
 
 def test_models_offer_their_drawings_the_own_one_first(project: Project, minmax: Path) -> None:
     add_model(project, minmax)
-    tiny, added = drawing_models(project)
-    assert (tiny.name, tiny.status, tiny.drawings) == ("tiny", ModelStatus.CURRENT, ("decoder", "cam", "grad-cam"))
-    assert (added.name, added.drawings, added.threshold) == ("minmax", ("min-max", "cam"), 0.4)
+    tiny, added = localisation_models(project)
+    assert (tiny.name, tiny.status, tiny.methods) == (
+        "tiny",
+        ModelStatus.CURRENT,
+        ("decoder", "cam", "grad-cam"),
+    )
+    assert (added.name, added.methods, added.threshold) == ("minmax", ("min-max", "cam"), 0.4)
     own = own_choice(added)
     assert own.weighs_both_sides
     assert own.is_own
     assert own.labels == ()
-    cam = own.drawn_by("cam", "malignant")
+    cam = own.made_by("cam", "malignant")
     assert (cam.labels, cam.label, cam.threshold) == (("benign", "malignant"), "malignant", 0.5)
     assert not cam.is_own
-    assert cam.drawn_by("min-max", "malignant") == own
+    assert cam.made_by("min-max", "malignant") == own
     with pytest.raises(ValueError, match="attention"):
-        own.drawn_by("attention")
+        own.made_by("attention")
 
 
 def test_a_broken_model_is_not_offered_and_one_rolled_back_comes_last(project: Project, minmax: Path) -> None:
     project.models.set_status(add_model(project, minmax).id, ModelStatus.ROLLED_BACK)
     project.models.add("gone", hash="x", parent=None, round=1)
     later = project.models.add("tiny", hash="y", parent=1, round=2)
-    assert [model.id for model in drawing_models(project)] == [1, later.id, 2]
-    assert drawing_models(project)[1].name == "Round 2"
+    assert [model.id for model in localisation_models(project)] == [1, later.id, 2]
+    assert localisation_models(project)[1].name == "Round 2"
 
 
 def test_a_model_with_classes_the_project_lacks_is_refused_with_advice(
@@ -99,34 +103,34 @@ def test_a_model_is_not_added_twice(project: Project, minmax: Path) -> None:
 
 @pytest.mark.parametrize("setting", [None, 3, [], {"1": 7}, {"1": {"drawing": "attention"}}, {"2": {"drawing": "cam"}}])
 def test_without_a_drawing_that_fits_a_model_draws_its_own(project: Project, setting: object) -> None:
-    (model,) = drawing_models(project)
+    (model,) = localisation_models(project)
     assert remembered(setting, model) == own_choice(model)
 
 
 def test_each_model_remembers_its_own_drawing(project: Project, minmax: Path) -> None:
     add_model(project, minmax)
-    tiny, added = drawing_models(project)
-    setting = to_remember(None, own_choice(tiny).drawn_by("grad-cam", "malignant"))
-    setting = to_remember(setting, own_choice(added).drawn_by("cam"))
+    tiny, added = localisation_models(project)
+    setting = to_remember(None, own_choice(tiny).made_by("grad-cam", "malignant"))
+    setting = to_remember(setting, own_choice(added).made_by("cam"))
     project.settings.set("drawings", setting)
     kept = project.settings.get("drawings")
-    assert (remembered(kept, tiny).drawing, remembered(kept, tiny).label) == ("grad-cam", "malignant")
-    assert (remembered(kept, added).drawing, remembered(kept, added).label) == ("cam", None)
+    assert (remembered(kept, tiny).method, remembered(kept, tiny).label) == ("grad-cam", "malignant")
+    assert (remembered(kept, added).method, remembered(kept, added).label) == ("cam", None)
 
 
 def test_a_label_that_is_gone_is_forgotten(project: Project) -> None:
-    (model,) = drawing_models(project)
+    (model,) = localisation_models(project)
     assert remembered({"1": {"drawing": "cam", "label": "sarcoma"}}, model).label is None
 
 
 def test_beside_a_new_model_stands_the_one_in_use_else_the_newest_else_another_drawing(
     project: Project, minmax: Path
 ) -> None:
-    (alone,) = drawing_models(project)
-    assert choice_to_compare([alone], own_choice(alone), has_map=lambda _id: True).drawing == "cam"
+    (alone,) = localisation_models(project)
+    assert choice_to_compare([alone], own_choice(alone), has_map=lambda _id: True).method == "cam"
     add_model(project, minmax)
     candidate = project.models.add("tiny", hash="y", parent=1, round=1)
-    tiny, added, new = drawing_models(project)
+    tiny, added, new = localisation_models(project)
     models = [tiny, added, new]
     assert choice_to_compare(models, own_choice(new), has_map=lambda _id: True).model is tiny
     assert choice_to_compare(models, own_choice(tiny), has_map=lambda _id: True).model is new

@@ -16,7 +16,7 @@ from histoloop.network_config import NetworkConfig
 from histoloop.slides.tiling import Window
 from histoloop.store.maps import MapWriter, SlideMap, open_map
 from histoloop.workflows.contents.masks import (
-    choose_drawing,
+    choose_method,
     covered_view,
     lay_over,
     mask_of_map,
@@ -192,8 +192,8 @@ def test_a_label_that_is_asked_for_gives_all_of_its_foreground_its_class(
     config, probabilities = NetworkConfig(2), {"benign": 0.9, "malignant": 0.1}
     masks = {}
     for label in (None, "malignant"):
-        drawing = choose_drawing(slide_map, config, "cam", probabilities=probabilities, label=label)
-        masks[label] = view_map(slide_map, scheme, slide.extent, size=(160, 96), threshold=0.5, drawing=drawing).mask
+        method = choose_method(slide_map, config, "cam", probabilities=probabilities, label=label)
+        masks[label] = view_map(slide_map, scheme, slide.extent, size=(160, 96), threshold=0.5, method=method).mask
     expected = np.zeros((96, 160), np.uint8)
     expected[:, 64:] = 1
     assert np.array_equal(masks[None], expected)
@@ -206,9 +206,9 @@ def test_the_models_own_drawing_is_the_foreground_that_was_stored(
     slide: SlideRecord, add_map: Callable[..., Path]
 ) -> None:
     slide_map = open_map(add_map(slide, 0.0))
-    assert choose_drawing(slide_map, NetworkConfig(2), "decoder", probabilities={}) is None
+    assert choose_method(slide_map, NetworkConfig(2), "decoder", probabilities={}) is None
     with pytest.raises(ValueError, match="attention"):
-        choose_drawing(slide_map, NetworkConfig(2), "attention", probabilities={})
+        choose_method(slide_map, NetworkConfig(2), "attention", probabilities={})
 
 
 def test_only_predicted_cells_are_covered_and_nothing_past_the_map(

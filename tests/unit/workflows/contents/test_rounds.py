@@ -9,7 +9,7 @@ import pytest
 from histoloop.errors import ProjectError
 from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.contents.rounds import Candidate, Measured, measured_rounds, open_candidate
+from histoloop.workflows.contents.rounds import CandidateModel, Measured, measured_rounds, open_candidate
 from histoloop.workflows.decisions import keep, roll_back
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def test_before_the_first_retraining_there_is_nothing_to_decide(project: Project
 
 def test_the_candidate_of_the_last_round_waits_for_a_decision_with_its_figures(project: Project) -> None:
     model_id = retrained(project)
-    assert open_candidate(project) == Candidate(
+    assert open_candidate(project) == CandidateModel(
         model_id, round=1, old_dice=0.61, new_dice=0.74, held_out=2, annotations=6
     )
 

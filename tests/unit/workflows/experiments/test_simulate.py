@@ -141,9 +141,9 @@ def test_what_is_finished_is_not_run_again_and_more_can_be_added(
     asked: list[str] = []
     advance = sessions.advance
 
-    def note(bench: object, way: Way, *rest: object) -> object:
+    def note(setup: object, way: Way, *rest: object) -> object:
         asked.append(way.name)
-        return advance(bench, way, *rest)  # type: ignore[arg-type]
+        return advance(setup, way, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr("histoloop.workflows.experiments.simulate.advance", note)
     found = run(discs, model, tmp_path / "more.json", "random", "entropy")

@@ -17,7 +17,7 @@ from histoloop.geometry import Region
 from histoloop.progress import Progress, finish
 from histoloop.workflows.annotate import begin, cannot_tell, skip
 from histoloop.workflows.annotate import finish as finish_annotation
-from histoloop.workflows.contents.candidates import MAX_REGION_PX, REGION_MAP_PX, region_side_px
+from histoloop.workflows.contents.candidate_regions import MAX_REGION_PX, REGION_MAP_PX, region_side_px
 from histoloop.workflows.contents.questions import query_thumbnail_path
 from histoloop.workflows.queries.ask import THUMBNAIL_PX, ask
 

@@ -19,7 +19,7 @@ from histoloop.progress import finish
 from histoloop.store.cards import Card, load_card
 from histoloop.store.model_folder import load_earlier, load_weights, save_model
 from histoloop.workflows import propagate
-from histoloop.workflows.contents.rounds import HowToLearn, lessons
+from histoloop.workflows.contents.rounds import HowToLearn, training_counts
 from histoloop.workflows.prediction.robustness import robustness_of
 from histoloop.workflows.projects import create_project
 from histoloop.workflows.propagate import pseudo_regions
@@ -110,8 +110,8 @@ def test_sizes_alone_teach_a_network_with_a_background_and_no_decoder(start: Cal
     first, second, *_ = _slide_ids(project)
     _say(project, first, label="benign", size=0.4)
     _say(project, second, size=0.1)
-    assert lessons(project).suffice("sizes")
-    assert not lessons(project).suffice("masks")
+    assert training_counts(project).suffice("sizes")
+    assert not training_counts(project).suffice("masks")
     candidate = finish(retrain(project, how=HowToLearn("sizes"), device="cpu", epochs=1))
     card = load_card(project.models.get(candidate.model_id).folder)
     assert card.network.background
@@ -138,7 +138,7 @@ def test_labels_of_slides_teach_a_classifier_that_starts_from_the_projects_backb
     project = start()
     for slide_id, label in zip(_slide_ids(project), ("benign", "malignant", "benign", "malignant"), strict=True):
         project.slides.set_label(slide_id, label, person="test")
-    assert lessons(project).label_classes == 2
+    assert training_counts(project).label_classes == 2
     candidate = finish(retrain(project, how=HowToLearn("labels"), device="cpu", epochs=1))
     folder = project.models.get(candidate.model_id).folder
     assert load_card(folder).network.pooling.name == "wildcat"
@@ -169,7 +169,7 @@ def test_min_max_entropy_teaches_a_localizer_and_a_classifier(start: Callable[..
 def test_labels_of_one_class_are_refused_with_advice(start: Callable[..., Project], way: str) -> None:
     project = start()
     project.slides.set_label(_slide_ids(project)[0], "benign", person="test")
-    assert not lessons(project).suffice(way)  # type: ignore[arg-type]
+    assert not training_counts(project).suffice(way)  # type: ignore[arg-type]
     with pytest.raises(ProjectError, match="two labels") as refused:
         finish(retrain(project, how=HowToLearn(way), device="cpu", epochs=1))  # type: ignore[arg-type]
     assert "Label" in refused.value.advice

@@ -33,7 +33,7 @@ def is_simple_pyramid(file: Path) -> bool:
     try:
         with file.open("rb") as handle:
             return _is_simple(handle, opened(handle))
-    except Exception:  # whatever is wrong with it is found, and told, when it is opened
+    except Exception:  # whatever is wrong with it is found, and reported, when it is opened
         return True
 
 
@@ -54,7 +54,7 @@ def has_subsampled_values(file: Path) -> bool:
         with file.open("rb") as handle:
             page = opened(handle).pages.first
             return bool(page.is_subsampled) and page.compression not in JPEG
-    except Exception:  # it is told when the file is opened
+    except Exception:  # it is reported when the file is opened
         return False
 
 

@@ -111,7 +111,7 @@ class TiffSource:
 
 def opened(handle: BinaryIO) -> Any:
     """An open TIFF file in tifffile's hands; other files that its metadata name are left alone."""
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is told as an error
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is reported as an error
     tiff = tifffile.TiffFile(handle, _multifile=False)
     try:
         series = tiff.series

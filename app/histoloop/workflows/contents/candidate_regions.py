@@ -32,7 +32,7 @@ MAX_REGION_PX = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateRegion:
     """A region that nobody annotated, skipped or could not tell; `class_name` is what its slide is, or seems to be.
 
     `tissue` is that of its slide, with all that it encloses; None where nobody looked for it.
@@ -54,18 +54,18 @@ class Candidate:
         height, width = foreground.shape
         return np.where(self.tissue.within(self.region, height=height, width=width), foreground, np.float32(0))
 
-    def overlaps(self, other: Candidate) -> bool:
+    def overlaps(self, other: CandidateRegion) -> bool:
         """Whether both share a pixel."""
         return self.slide.id == other.slide.id and self.region.overlaps(other.region)
 
 
-def find_candidates(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Work[list[Candidate]]:
+def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Work[list[CandidateRegion]]:
     """All regions, row by row, of the slides that the current model has maps of.
 
     `region_map_px` is their side in pixels of the maps (as the model sees them).
     """
     slides = [slide for slide in project.slides.all() if slide.exists()]
-    found: list[Candidate] = []
+    found: list[CandidateRegion] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)
         folder = project.maps.find(record.id)
@@ -79,10 +79,10 @@ def find_candidates(project: Project, *, region_map_px: int = REGION_MAP_PX) -> 
             height=record.height,
             region_px=side,
             tissue=tissue,
-            excluded=asked_before(project, record.id),
+            excluded=settled_regions(project, record.id),
         )
         enclosed = tissue.without_holes()
-        found += [Candidate(record, region, class_of(record), enclosed) for region in regions]
+        found += [CandidateRegion(record, region, class_of(record), enclosed) for region in regions]
     return found
 
 
@@ -109,13 +109,13 @@ def about_how_many(project: Project, *, region_map_px: int = REGION_MAP_PX) -> i
 
 
 def class_of(record: SlideRecord) -> str:
-    """What a person said of the slide, else what the model thinks of it."""
+    """The label that a person gave to the slide, else the predicted one."""
     if record.label is not None:
         return record.label
     return max(record.predicted, key=record.predicted.__getitem__) if record.predicted else ""
 
 
-def asked_before(project: Project, slide_id: int) -> list[Region]:
+def settled_regions(project: Project, slide_id: int) -> list[Region]:
     """Regions of a slide that are annotated, being annotated, or settled otherwise."""
     annotated = [
         annotation.region
