@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.cli.arguments import add_command, add_device, count, fraction, mapping, positive, rectangle, resolution
-from histoloop.cli.terminal import FAILED, OK, WRONG, print_warning, report_failures, run, write_json
+from histoloop.cli.terminal import (
+    FAILED,
+    OK,
+    WRONG,
+    print_warning,
+    report_failures,
+    report_passed_over,
+    run,
+    write_json,
+)
 from histoloop.language import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
@@ -166,6 +175,7 @@ def _import(options: argparse.Namespace) -> int:
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
     print(f"{len(report.added)} added, {len(report.known)} known before, {len(report.failed)} failed")
+    report_passed_over([(str(path), reason) for path, reason in report.passed_over])
     return report_failures([(str(path), reason) for path, reason in report.failed])
 
 
@@ -179,6 +189,7 @@ def _predict(options: argparse.Namespace) -> int:
         )
     )
     print(f"{report.predicted} predicted, {len(report.failed)} failed; see {report.summary}")
+    report_passed_over(report.passed_over)
     return report_failures(report.failed)
 
 

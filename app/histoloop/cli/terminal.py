@@ -17,6 +17,8 @@ Result = TypeVar("Result")
 OK, FAILED, WRONG, PARTLY = 0, 1, 2, 3
 INTERRUPTED = 130
 
+MOST_NAMED = 20
+
 CLEARED = "\r\x1b[K"
 """Empties the line that a terminal's cursor is on."""
 
@@ -68,6 +70,14 @@ def report_failures(failed: Sequence[tuple[str, str]]) -> int:
     for name, reason in failed:
         print(f"histoloop: {name}: {reason}", file=sys.stderr)
     return PARTLY if failed else OK
+
+
+def report_passed_over(passed_over: Sequence[tuple[str, str]]) -> None:
+    """Name on standard error what was found in folders and is no slide; the first `MOST_NAMED`, and how many more."""
+    for name, reason in passed_over[:MOST_NAMED]:
+        print(f"passed over: {name}: {reason}", file=sys.stderr)
+    if len(passed_over) > MOST_NAMED:
+        print(f"passed over: {len(passed_over) - MOST_NAMED} more", file=sys.stderr)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
-from histoloop.slides.find import find_slides
+from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
 from histoloop.store.cards import load_card, model_hash
 from histoloop.store.project import DATABASE, Project
@@ -60,7 +60,8 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
 
     `mpp` is used for slides that do not state their resolution.
     """
-    files = find_slides(paths)
+    search = search_slides(paths)
+    files = search.slides
     known = {record.path for record in project.slides.all()}
     added: list[int] = []
     repeated: list[Path] = []
@@ -78,7 +79,8 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
             failed.append((file, str(error)))
     yield Progress(tr("Importing"), len(files), len(files))
     _log.info("%d slides added, %d known before, %d failed", len(added), len(repeated), len(failed))
-    return ImportReport(tuple(added), tuple(repeated), tuple(failed))
+    passed_over = tuple((each.path, each.reason) for each in search.passed_over if each.why != "hidden")
+    return ImportReport(tuple(added), tuple(repeated), tuple(failed), passed_over)
 
 
 def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:

@@ -14,11 +14,15 @@ from histoloop.store.records import AnnotationRecord
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of the files of an import: ids of new slides, files known before, and (file, reason) of failures."""
+    """What became of the files of an import: ids of new slides, files known before, and (file, reason) of failures.
+
+    `passed_over` are (file, reason) of what was found in folders and is no slide.
+    """
 
     added: tuple[int, ...]
     known: tuple[Path, ...]
     failed: tuple[tuple[Path, str], ...]
+    passed_over: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

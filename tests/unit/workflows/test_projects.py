@@ -249,3 +249,15 @@ def test_opening_a_project_whose_slides_are_gone_leaves_them_missing(
 def test_a_folder_that_holds_no_project_is_an_error_for_the_user(tmp_path: Path) -> None:
     with pytest.raises(HistoLoopError, match="no project"):
         opened_project(tmp_path)
+
+
+def test_what_a_folder_holds_besides_slides_is_reported(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    Image.new("RGB", (60, 40), "white").save(folder / "a.png")
+    (folder / "notes.docx").write_bytes(b"text")
+    (folder / ".hidden.png").write_bytes(b"")
+    report = finish(import_slides(project, [folder]))
+    assert len(report.added) == 1
+    assert [path.name for path, _reason in report.passed_over] == ["notes.docx"]
+    assert all(reason for _path, reason in report.passed_over)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from histoloop.errors import HistoLoopError
+from histoloop.errors import HistoLoopError, SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.language import tr
 from histoloop.log import operation
@@ -57,6 +57,7 @@ def predict_project(
 
 def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:
     with open_project_slide(record) as slide, operation(_log, f"slide {record.id}", pixels=slide.extent.area):
+        check_brightfield(slide)
         folder = project.maps.new_folder(record.id, model_id)
         tissue = find_tissue(slide)
         with map_writer(folder, slide, model) as writer:
@@ -64,6 +65,16 @@ def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, mode
         project.maps.add(record.id, model_id, folder.name)
         project.slides.set_tissue(record.id, tissue.area_level0_px)
         project.predictions.add(record.id, model_id, probabilities(prediction, model))
+
+
+def check_brightfield(slide: Slide) -> None:
+    """Raise SlideError for a slide that is no picture of stained tissue in transmitted light: no model knows such."""
+    if not slide.is_brightfield:
+        raise SlideError(
+            slide.path,
+            tr("it is not a brightfield picture (channels: {names})", names=", ".join(slide.channels)),
+            advice=tr("The models know stained tissue in transmitted light. Export it as RGB to predict it."),
+        )
 
 
 def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:

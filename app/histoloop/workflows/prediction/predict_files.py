@@ -10,7 +10,7 @@ from histoloop.errors import ExportError, HistoLoopError
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.tables import SlideSummary, mask_areas, write_summary
 from histoloop.progress import Progress, Work, staged
-from histoloop.slides.find import find_slides
+from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
@@ -23,11 +23,15 @@ UNKNOWN_MPP = "its resolution is unknown (see --mpp): predicted with its pixels 
 
 @dataclass(frozen=True, slots=True)
 class FilesReport:
-    """How many slides were predicted, (file, reason) of those that were not, and where the summary is."""
+    """How many slides were predicted, (file, reason) of those that were not, and where the summary is.
+
+    `passed_over` are (file, reason) of what was found in folders and is no slide.
+    """
 
     predicted: int
     failed: tuple[tuple[str, str], ...]
     summary: Path
+    passed_over: tuple[tuple[str, str], ...] = ()
 
 
 def predict_files(
@@ -43,7 +47,8 @@ def predict_files(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(f"{out} cannot be made: {error}.", advice="Choose a folder you may write to.") from error
-    files = find_slides(paths)
+    search = search_slides(paths)
+    files = search.slides
     if not files:
         raise ExportError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
     rows: list[SlideSummary] = []
@@ -57,7 +62,8 @@ def predict_files(
     summary = out / "summary.csv"
     write_summary(summary, rows, loaded.card.scheme)
     failed = tuple((row.slide, row.message) for row in rows if row.status == "failed")
-    return FilesReport(len(rows) - len(failed), failed, summary)
+    passed_over = tuple((str(each.path), each.reason) for each in search.passed_over if each.why != "hidden")
+    return FilesReport(len(rows) - len(failed), failed, summary, passed_over)
 
 
 def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | None) -> Work[SlideSummary]:

@@ -13,7 +13,7 @@ from histoloop.localisation.contours import polygons_of_mask
 from histoloop.slides.tissue import find_tissue
 from histoloop.store.maps import open_map
 from histoloop.workflows.contents.masks import mask_of_map
-from histoloop.workflows.prediction.predict import map_writer, predict_maps, probabilities
+from histoloop.workflows.prediction.predict import check_brightfield, map_writer, predict_maps, probabilities
 from histoloop.workflows.reports import PredictedSlide
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
     """Run a model over the tissue of a slide; where its resolution is unknown, its pixels are taken as they are.
 
     The maps wait in a temporary folder; the mask of the whole slide is held in memory. SlideError when the slide
-    cannot be read.
+    cannot be read or is not a brightfield picture.
     """
+    check_brightfield(slide)
     scheme = model.card.scheme
     tissue = find_tissue(slide)
     with tempfile.TemporaryDirectory(prefix="histoloop-maps-") as scratch:
@@ -49,7 +50,7 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
         mpp=slide.mpp,
         model=model.card.name,
         model_mpp=model.card.mpp,
-        note=prediction.reason,
+        note="; ".join(filter(None, (slide.note, prediction.reason))),
         bounds=bounds_of(slide.properties, slide.extent),
     )
 
