@@ -6,7 +6,7 @@ nor Qt; `__init__.pyi` tells type checkers of them, docs/python.md people. All e
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "ClassScheme": "histoloop.annotations.records",
