@@ -144,7 +144,10 @@ def test_masks_have_the_shape_of_the_map(predicted: tuple[subprocess.CompletedPr
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["predict", "absent.svs", "--out", "OUT"], 3, ["absent.svs", "no such file"]),
+        (["predict", "absent.svs", "--out", "OUT"], 1, ["absent.svs", "no such file"]),
+        (["import", "OUT/p", "FOLDER/broken.svs"], 1, ["broken.svs"]),
+        (["import", "OUT/p", "FOLDER/broken.svs", "FOLDER/field.png"], 3, ["broken.svs"]),
+        (["query", "absent", "--strategy", "entropi"], 2, ["entropi", "did you mean 'entropy'", "k-center"]),
         (["predict", "FOLDER/field.png", "--out", "OUT", "--model", "colon"], 1, ["colon-ebhi-resnet18"]),
         (["predict", "FOLDER/field.png", "--out", "OUT", "--mpp", "0"], 2, ["--mpp"]),
         (["query", "absent"], 1, ["absent"]),

@@ -1,7 +1,7 @@
 """The `histoloop` command: arguments to workflows. `--help` imports neither torch nor Qt.
 
-Exit codes: 0 done; 1 an error that the message explains; 2 wrong arguments; 3 done, but some inputs failed;
-130 interrupted.
+Exit codes: 0 all done; 1 nothing could be done, as the message explains; 2 wrong usage, before any work; 3 some inputs
+failed or were not understood, each named on standard error; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from histoloop.cli.terminal import (
     run,
     write_json,
 )
+from histoloop.errors import suggestion
 from histoloop.language import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ def _import(options: argparse.Namespace) -> int:
         report = run(import_slides(project, options.paths, mpp=options.mpp))
     print(f"{len(report.added)} added, {len(report.known)} known before, {len(report.failed)} failed")
     report_passed_over([(str(path), reason) for path, reason in report.passed_over])
-    return report_failures([(str(path), reason) for path, reason in report.failed])
+    done = len(report.added) + len(report.known)
+    return report_failures([(str(path), reason) for path, reason in report.failed], done=done)
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -190,11 +192,19 @@ def _predict(options: argparse.Namespace) -> int:
     )
     print(f"{report.predicted} predicted, {len(report.failed)} failed; see {report.summary}")
     report_passed_over(report.passed_over)
-    return report_failures(report.failed)
+    return report_failures(report.failed, done=report.predicted)
 
 
 def _query(options: argparse.Namespace) -> int:
-    from histoloop.acquisition.strategies import reason_of
+    from histoloop.acquisition.strategies import STRATEGIES, reason_of
+
+    if options.strategy not in STRATEGIES:
+        print(
+            f"histoloop query: there is no strategy {options.strategy!r}{suggestion(options.strategy, STRATEGIES)}; "
+            f"choose one of {', '.join(STRATEGIES)}",
+            file=sys.stderr,
+        )
+        return WRONG
     from histoloop.workflows.prediction.predict import predict_project
     from histoloop.workflows.projects import opened_project
     from histoloop.workflows.queries.ask import ask

@@ -65,11 +65,13 @@ def print_warning(warning: str) -> None:
     print(f"{CLEARED if sys.stderr.isatty() else ''}Mind: {warning}", file=sys.stderr, flush=True)
 
 
-def report_failures(failed: Sequence[tuple[str, str]]) -> int:
-    """Name what failed on standard error; the exit code to end with."""
+def report_failures(failed: Sequence[tuple[str, str]], *, done: int = 1) -> int:
+    """Name what failed on standard error; the exit code to end with when `done` others went well."""
     for name, reason in failed:
         print(f"histoloop: {name}: {reason}", file=sys.stderr)
-    return PARTLY if failed else OK
+    if not failed:
+        return OK
+    return PARTLY if done else FAILED
 
 
 def report_passed_over(passed_over: Sequence[tuple[str, str]]) -> None:
