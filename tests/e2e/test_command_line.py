@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +201,21 @@ def test_doctor_prints_json_that_scripts_can_read() -> None:
     assert {"HistoLoop", "Python", "torch", "OpenSlide", "GPU", "OpenGL", "Models"} <= {row["name"] for row in findings}
     assert all(row["state"] in ("ok", "note", "problem") for row in findings)
     assert done.returncode == (1 if any(row["state"] == "problem" for row in findings) else 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process can take")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_ended_leaves_no_temporary_folder(
+    number: signal.Signals, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    command = [sys.executable, "-u", "-m", "histoloop", "demo", "--device", "cpu"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline()  # at work
+        assert list(tmp_path.glob("histoloop-demo-*"))
+        process.send_signal(number)
+        _out, error = process.communicate(timeout=120)
+    assert process.returncode == code, error
+    assert "Traceback" not in error
+    assert list(tmp_path.glob("histoloop-*")) == []

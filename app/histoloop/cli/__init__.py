@@ -1,7 +1,7 @@
 """The `histoloop` command: arguments to workflows. `--help` imports neither torch nor Qt.
 
 Exit codes: 0 all done; 1 nothing could be done, as the message explains; 2 wrong usage, before any work; 3 some inputs
-failed or were not understood, each named on standard error; 130 interrupted.
+failed or were not understood, each named on standard error; 130 interrupted, 143 terminated: what was done is kept.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import histoloop
 from histoloop.cli import models, projects, simulation
-from histoloop.cli.terminal import FAILED, INTERRUPTED, OK
+from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED
 from histoloop.errors import HistoLoopError
 from histoloop.log import loggable, logging_to_file, operation
 from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +40,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
 
 
+class _Terminated(BaseException):
+    """Somebody ended the process (SIGTERM); work closes its files and folders on the way out."""
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end what runs as Ctrl+C does; signals reach the main thread alone."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _run(options: argparse.Namespace) -> int:
     """Run the command and explain what went wrong; the exit code."""
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        with operation(_log, options.command_name or "probe", **loggable(vars(options))):
+        with _ended_by_sigterm(), operation(_log, options.command_name or "probe", **loggable(vars(options))):
             return command(options)
     except HistoLoopError as error:
         print(f"histoloop: {error}", file=sys.stderr)
@@ -52,6 +76,9 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("histoloop: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except _Terminated:
+        print("histoloop: terminated", file=sys.stderr)
+        return TERMINATED
     except Exception:  # a fault of the program: the log has its trace, and so has standard error
         _log.exception("%s failed", options.command_name)
         return FAILED

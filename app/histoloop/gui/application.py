@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     multiprocessing.freeze_support()
     watch = _StartWatch()
     options = build_parser().parse_args(arguments)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in a terminal ends the window too; everything is saved
+    for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl+C in a terminal ends the window too; everything is saved
+        signal.signal(number, signal.SIG_DFL)
     with logging_to_file("window", verbose=options.verbose) as trouble:
         return _run(options, watch, trouble)
 
