@@ -13,6 +13,7 @@ import pytest
 from histoloop.annotations.records import AnnotationStatus, Patch
 from histoloop.gui.work.background import Worker
 from histoloop.gui.work.session import Session
+from histoloop.store.parts.drafts import Drafts
 from histoloop.store.project import Project
 from histoloop.store.project_database import Database
 
@@ -113,7 +114,7 @@ def test_a_stroke_that_cannot_be_saved_is_never_called_saved(session: Session, q
     def full(*_arguments: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(Project, "append_patch", full)
+    monkeypatch.setattr(Drafts, "append_patch", full)
     with qtbot.waitSignal(session.problem) as problem:
         session.paint(PATCH)
     assert "could not be saved" in problem.args[0]
