@@ -209,7 +209,11 @@ def test_a_command_that_is_ended_leaves_no_temporary_folder(
     number: signal.Signals, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    command = [sys.executable, "-u", "-m", "histoloop", "demo", "--device", "cpu"]
+    script = (  # a shell has its background jobs ignore SIGINT
+        "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from histoloop.cli import main\nsys.exit(main(['demo', '--device', 'cpu']))"
+    )
+    command = [sys.executable, "-u", "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline()  # at work
