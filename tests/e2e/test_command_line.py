@@ -223,3 +223,14 @@ def test_a_command_that_is_ended_leaves_no_temporary_folder(
     assert process.returncode == code, error
     assert "Traceback" not in error
     assert list(tmp_path.glob("histoloop-*")) == []
+
+
+def test_why_slides_are_not_predicted_is_named_when_nothing_can_be_asked(tmp_path: Path, histoloop: Command) -> None:
+    picture = tmp_path / "slides" / "field.png"
+    picture.parent.mkdir()
+    Image.new("RGB", (96, 96), (200, 120, 180)).save(picture)
+    assert histoloop("import", tmp_path / "project", picture).returncode == 0
+    picture.parent.rename(tmp_path / "elsewhere")
+    done = histoloop("query", tmp_path / "project", "--device", "cpu")
+    assert done.returncode == 1
+    assert "field.png: the file is not where it was" in done.stderr.replace(str(picture.parent) + "/", "")

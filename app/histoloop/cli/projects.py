@@ -211,6 +211,7 @@ def _query(options: argparse.Namespace) -> int:
 
     with opened_project(options.project) as project:
         report = run(predict_project(project, device=options.device))
+        code = report_failures(report.failed, done=len(report.predicted))
         queries = run(
             ask(
                 project,
@@ -240,7 +241,7 @@ def _query(options: argparse.Namespace) -> int:
     if options.json != Path("-"):
         for row in rows:
             print(f"{row['id']}\t{row['slide']}\t{row['region']}\t{row['class']}\t{row['score']:.3f}\t{row['reason']}")
-    return report_failures(report.failed)
+    return code
 
 
 def _annotate(options: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SAMPLE_BYTES = 1 << 20
+OWN_FOLDERS = frozenset({"cache", "maps", "masks", "models", "pretrained", "pseudo", "thumbnails"})
+"""Folders in a project's folder that hold what the program makes."""
 
 
 def fingerprint(path: Path) -> str:
@@ -38,10 +40,13 @@ def fingerprint(path: Path) -> str:
     return f"{size}-{digest.hexdigest()}"
 
 
-def find_by_fingerprint(wanted: str, folder: Path) -> Path | None:
-    """The first file under `folder`, in order of names, with this fingerprint; only files of its size are read."""
+def find_by_fingerprint(wanted: str, folder: Path, *, outside: Path) -> Path | None:
+    """The first file under `folder`, in order of names, with this fingerprint; only files of its size are read.
+
+    Folders in the project `outside` are its own and not searched: the thumbnail of a small picture has the same bytes.
+    """
     size = int(wanted.partition("-")[0])
-    for path in _files(folder):
+    for path in _files(folder, outside):
         try:
             if path.stat().st_size == size and fingerprint(path) == wanted:
                 return path
@@ -50,7 +55,7 @@ def find_by_fingerprint(wanted: str, folder: Path) -> Path | None:
     return None
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, outside: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if Path(parent) != outside or name not in OWN_FOLDERS)
         yield from (Path(parent) / name for name in sorted(names))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from histoloop.errors import HistoLoopError, ProjectError
+from histoloop.errors import HistoLoopError, ProjectError, SlideError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.find import search_slides
@@ -77,6 +77,9 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
             known.add(path)
         except HistoLoopError as error:
             failed.append((file, str(error)))
+        except Exception as error:  # one slide must not stop the others
+            _log.exception("a slide is not added")
+            failed.append((file, f"{type(error).__name__}: {error}"))
     yield Progress(tr("Importing"), len(files), len(files))
     _log.info("%d slides added, %d known before, %d failed", len(added), len(repeated), len(failed))
     passed_over = tuple((each.path, each.reason) for each in search.passed_over if each.why != "hidden")
@@ -84,6 +87,7 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
 
 
 def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
+    _check_name(path)
     with open_slide(path) as slide:
         thumbnail = slide.thumbnail(THUMBNAIL_PX)  # also proves that pixels can be decoded
         record = project.slides.add(
@@ -98,3 +102,14 @@ def opened_project(folder: Path) -> Project:
     project = Project.open(folder)
     project.slides.find_moved(folder)
     return project
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise SlideError(
+            path,
+            tr("its name, or that of a folder above it, is not valid text (UTF-8)"),
+            advice=tr("Rename it: names in other encodings come from disks of older systems."),
+        ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +13,11 @@ from PIL import Image
 
 from histoloop.errors import HistoLoopError, ModelError, ProjectError, SlideError
 from histoloop.progress import Progress, finish
+from histoloop.slides.reader import open_slide
 from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
 from histoloop.store.cards import model_hash
 from histoloop.store.records import ModelStatus
+from histoloop.workflows import projects
 from histoloop.workflows.contents.slides import open_project_slide, thumbnail_path
 from histoloop.workflows.projects import THUMBNAIL_PX, create_project, import_slides, opened_project
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
+    from histoloop.slides.reader import Slide
     from histoloop.store.project import Project
     from histoloop.workflows.reports import ImportReport
 
@@ -261,3 +266,33 @@ def test_what_a_folder_holds_besides_slides_is_reported(project: Project, tmp_pa
     assert len(report.added) == 1
     assert [path.name for path, _reason in report.passed_over] == ["notes.docx"]
     assert all(reason for _path, reason in report.passed_over)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such names")
+def test_a_name_that_is_not_utf8_is_refused_with_words_and_the_rest_is_added(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    for name in (b"a.png", b"m\xe4use.png", b"z.png"):
+        Image.new("RGB", (60, 40), (200, name[0], 180)).save(folder / os.fsdecode(name), format="PNG")
+    report = imported(project, folder)
+    assert len(report.added) == 2
+    ((path, reason),) = report.failed
+    assert os.fsencode(path.name) == b"m\xe4use.png"
+    assert "not valid text" in reason
+
+
+def test_an_error_that_nobody_expects_fails_one_slide_and_the_rest_is_added(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        Image.new("RGB", (60, 40 + number), "white").save(tmp_path / f"{number}.png")
+
+    def failing(path: Path) -> Slide:
+        if path.name == "1.png":
+            raise MemoryError("too large")
+        return open_slide(path)
+
+    monkeypatch.setattr(projects, "open_slide", failing)
+    report = imported(project, *(tmp_path / f"{number}.png" for number in range(3)))
+    assert len(report.added) == 2
+    assert report.failed == ((tmp_path / "1.png", "MemoryError: too large"),)

@@ -124,7 +124,7 @@ class Slides:
         found = [
             (slide, path)
             for slide in self.missing()
-            if (path := find_by_fingerprint(slide.fingerprint, folder.absolute()))
+            if (path := find_by_fingerprint(slide.fingerprint, folder.absolute(), outside=self._project_folder))
         ]
         return [self.relocate(slide.id, path) for slide, path in found]
 
