@@ -73,12 +73,11 @@ class Walker:
 
     def wait(self, condition: Callable[[], Any], what: str) -> None:
         """Turn the event loop until something is so."""
-        from PySide6.QtCore import QCoreApplication
+        from PySide6.QtTest import QTest
 
         end = time.monotonic() + PATIENCE_S
         while not condition():
-            QCoreApplication.processEvents()
-            time.sleep(0.01)
+            QTest.qWait(10)
             banner = self.window.banner
             if banner.isVisible() and banner.text.objectName() == "problem":
                 pytest.fail(f"while waiting for {what}: {banner.text.text()}")

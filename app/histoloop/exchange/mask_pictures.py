@@ -46,7 +46,7 @@ _UNITS_UM = {
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What a picture says of its place: um per pixel, where its corner lies in um; None where it does not say.
+    """The place that a picture states: um per pixel, where its corner lies in um; None where it states none.
 
     `map_units` are GeoTIFF's units per pixel and its corner, in units of a map that the file does not name.
     """
@@ -65,7 +65,7 @@ class _Pixels(Protocol):
 
 
 class MaskPicture:
-    """An open mask picture: `width`, `height`, its palette (N, 3) if it has one, and what it says of its place."""
+    """An open mask picture: `width`, `height`, its palette (N, 3) if it has one, and the place it states."""
 
     def __init__(
         self, path: Path, pixels: _Pixels, *, palette: NDArray[np.uint8] | None = None, stated: Stated | None = None

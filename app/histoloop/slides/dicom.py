@@ -33,7 +33,7 @@ _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 @dataclass(frozen=True, slots=True)
 class DicomFile:
-    """What a file says of itself; `series` is the UID that all files of a slide share.
+    """The tags of a file that are read; `series` is the UID that all files of a slide share.
 
     `columns` and `rows` are of the whole level, `frame_px` the pixels of a frame, which is one tile of it. `instance`
     numbers the files of a series, `part` those of a level that is split over several (a concatenation).

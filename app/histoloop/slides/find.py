@@ -106,7 +106,7 @@ def _only_series(folder: Path) -> Path | None:
 
 
 def _slide_part(path: Path) -> DicomFile | None:
-    """What a DICOM file of a whole slide says of itself; None for all other files."""
+    """The tags of a DICOM file of a whole slide; None for all other files."""
     described = read_dicom(path) if _is_regular(path) else None
     return described if described is not None and described.is_slide else None
 

@@ -17,7 +17,7 @@ ORIGIN = "histoloop_origin"
 """Member of a collection of ours: where its (0, 0) lies on the slide, [x, y] in level-0 pixels."""
 
 SAID_OF = "HistoLoop label of"
-"""Marks a rectangle that tells of a region or slide, and is no outline of a mask class."""
+"""Marks a rectangle that stands for a region or slide, and is no outline of a mask class."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}]', re.DOTALL)
 _MAX_BRACES, _MAX_QUOTES = 4_000_000, 40_000_000

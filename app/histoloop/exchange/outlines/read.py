@@ -29,7 +29,7 @@ _NOT_READ = (OSError, ValueError, LookupError, TypeError, AttributeError, Overfl
 def read_outlines(path: Path) -> Outlines:
     """The outlines of a file: GeoJSON (also .geojson.gz, or alone in a .zip), ASAP's or ImageScope's XML.
 
-    What is told by the content, not the ending. DataError for a file that is none of these, or damaged.
+    The format is recognised by the content, not the ending. DataError for a file that is none of these, or damaged.
     """
     try:
         content = read_content(path)

@@ -63,7 +63,7 @@ class Drafts:
         """Begin a draft that starts from `mask` ((region.height, region.width), or both divided by one downsample).
 
         `origin_model` is the hash of the model that predicted the mask, `origin` where all of its pixels come from:
-        HUMAN for a mask that was drawn elsewhere. `continues` is a finished annotation without a mask, whose label and
+        HUMAN for a mask that was made elsewhere. `continues` is a finished annotation without a mask, whose label and
         size the draft begins with; one with a mask is reopened instead.
         """
         self._slides.get(slide_id)

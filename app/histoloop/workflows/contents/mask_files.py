@@ -42,7 +42,7 @@ _CHECKED_PX = 1024
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
-    """A file, and what the user says of it: see `import_annotation`."""
+    """A file, and the user's options for it: see `import_annotation`."""
 
     path: Path
     mask_class: str | None = None

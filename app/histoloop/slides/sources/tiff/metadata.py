@@ -1,4 +1,4 @@
-"""What a TIFF file says of its picture: resolution, names and colours of channels (OME-XML, ImageJ, QPTIFF, tags)."""
+"""What a TIFF file states about its picture: resolution, names and colours of channels (OME-XML, ImageJ, QPTIFF)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Stated:
 
 
 def stated(tiff: Any, series: Any) -> Stated:
-    """What the file says of one of its series."""
+    """What the file states about one of its series."""
     page = series.keyframe
     if (image := _ome_image(tiff, series)) is not None:
         return _of_ome(image, page)
