@@ -9,7 +9,7 @@ from typing import Any
 
 from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.geometry import Region
-from histoloop.store.records import AnnotationRecord
+from histoloop.store.records import AnnotationRecord, QueryRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,23 @@ class PredictReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AskReport:
+    """The regions that are asked about, the best first, and (slide, reason) of slides that none could be taken from."""
+
+    queries: tuple[QueryRecord, ...]
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExportReport:
-    """Files that were written, and (slide, reason) of slides that have nothing to export."""
+    """Files that were written, and (slide, reason) of slides that could not be exported, or not as they should be.
+
+    `exported` are the slides of which there are files.
+    """
 
     files: tuple[Path, ...]
     failed: tuple[tuple[str, str], ...]
+    exported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
