@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.geometry import Region
@@ -68,22 +67,6 @@ class ImportedAnnotation:
     def record(self) -> AnnotationRecord:
         """The first, which is the only one of a region of usual size."""
         return self.records[0]
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs: the annotations with their regions in level-0 pixels, the notes, what was left out."""
-        kept = [
-            {
-                "id": record.id,
-                "slide_id": record.slide_id,
-                "region": [record.region.x, record.region.y, record.region.width, record.region.height],
-                "label": record.label,
-                "size": record.size,
-                "mask": record.has_mask,
-                "held_out": record.held_out,
-            }
-            for record in self.records
-        ]
-        return {"annotations": kept, "notes": list(self.notes), "left_out": list(self.left_out)}
 
 
 @dataclass(frozen=True, slots=True)
