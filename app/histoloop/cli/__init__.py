@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import histoloop
 from histoloop.cli import models, projects, simulation
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED
+from histoloop.environment import settle_in
 from histoloop.errors import HistoLoopError
 from histoloop.log import loggable, logging_to_file, operation
 from histoloop.threads import wait_without_spinning
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    settle_in()
     options = build_parser().parse_args(arguments)
     wait_without_spinning()
     if options.command_name is None:  # asked by the program itself
