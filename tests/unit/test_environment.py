@@ -14,7 +14,7 @@ import pytest
 
 from histoloop import paths
 from histoloop.environment import may_write, settle_in, write_numbers_with_a_point
-from histoloop.errors import ExportError
+from histoloop.errors import PlaceError
 from histoloop.scratch import scratch_folder
 
 LIBRARIES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NAPARI_CONFIG", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCH_HOME",
@@ -173,7 +173,7 @@ def test_a_scratch_folder_that_cannot_be_made_is_told_with_the_variable_that_men
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(ExportError, match="TMPDIR"), scratch_folder("x-"):
+    with pytest.raises(PlaceError, match="TMPDIR"), scratch_folder("x-"):
         pass
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import zarr
+from zarr.codecs import ZstdCodec
 
 from histoloop.errors import ProjectError
 from histoloop.language import tr
@@ -191,7 +192,10 @@ def _create(
     group: zarr.Group, name: str, shape: tuple[int, ...], dtype: type[np.generic], chunk: int
 ) -> zarr.Array[Any]:
     chunks = (*shape[:-2], chunk, chunk)
-    return group.create_array(name, shape=shape, chunks=chunks, dtype=np.dtype(dtype), fill_value=0)
+    compressed = ZstdCodec(checksum=True)  # a chunk that changed on the disk is an error, not another value
+    return group.create_array(
+        name, shape=shape, chunks=chunks, dtype=np.dtype(dtype), fill_value=0, compressors=compressed
+    )
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:

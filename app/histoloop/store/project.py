@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
-from histoloop.errors import ProjectError
+from histoloop.errors import ProjectError, ProjectPlaceError
 from histoloop.language import tr
 from histoloop.store import rows
 from histoloop.store.files import file_beside
@@ -95,7 +95,7 @@ class Project:
                         database.insert("project", id=1, name=name, scheme=scheme_json, created=timestamp())
         except OSError as error:
             advice = tr("Choose a folder that you may write to, on a disk with free space.")
-            raise ProjectError(
+            raise ProjectPlaceError(
                 tr("No project can be made in {folder}: {reason}.", folder=folder, reason=error.strerror),
                 advice=advice,
             ) from error

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ProjectError
+from histoloop.errors import ProjectError, ProjectPlaceError
 from histoloop.language import tr
 from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
 
@@ -152,7 +152,14 @@ class Database:
         except sqlite3.IntegrityError as error:
             raise ValueError(f"the project cannot hold this: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise ProjectError(f"{self.path}: {error}.", advice=_advice(error)) from error
+            kind = ProjectPlaceError if _is_of_the_place(error) else ProjectError
+            raise kind(f"{self.path}: {error}.", advice=_advice(error)) from error
+
+
+def _is_of_the_place(error: sqlite3.DatabaseError) -> bool:
+    """Whether the disk is full or the place cannot be written or opened, rather than the file being broken or busy."""
+    reasons = ("full", "readonly", "disk i/o", "unable to open")
+    return isinstance(error, sqlite3.OperationalError) and any(word in str(error).lower() for word in reasons)
 
 
 def _advice(error: sqlite3.DatabaseError) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from histoloop.errors import HistoLoopError, ProjectError, SlideError
+from histoloop.errors import HistoLoopError, ProjectPlaceError, SlideError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.find import search_slides
@@ -50,7 +50,7 @@ def _copy_model(source: Path, target: Path) -> None:
         shutil.copytree(source, target, dirs_exist_ok=True)
     except OSError as error:
         advice = tr("Choose a folder that you may write to, on a disk with free space.")
-        raise ProjectError(
+        raise ProjectPlaceError(
             tr("The model cannot be copied to {folder}: {reason}.", folder=target, reason=error), advice=advice
         ) from error
 

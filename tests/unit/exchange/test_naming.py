@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,3 +23,15 @@ def test_no_two_files_share_a_name_even_where_case_does_not_count(parts: list[tu
     files = list({Path(folder) / f"{stem}.{ending}" for folder, stem, ending in parts})
     stems = unique_stems(files)
     assert len({stem.casefold() for stem in stems.values()}) == len(files)
+
+
+@pytest.mark.parametrize("sign", ["m", "ä", "数"])
+def test_names_that_leave_no_room_for_an_ending_are_shortened_and_stay_apart(sign: str) -> None:
+    long = sign * (250 // len(sign.encode()))
+    files = [Path(f"{long}.png"), Path(f"{long}x.png"), Path("a.png")]
+    stems = list(unique_stems(files).values())
+    assert len(set(stems)) == 3
+    assert all(len(stem.encode()) <= 200 for stem in stems)
+    assert all(stem.startswith(sign * 20) for stem in stems[:2])
+    assert stems == list(unique_stems(files).values())
+    assert stems[2] == "a"

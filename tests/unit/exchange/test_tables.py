@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import errno
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from histoloop.errors import ExportError
-from histoloop.exchange.tables import SlideSummary, mask_areas, write_areas, write_summary
+from histoloop.exchange.tables import AreasTable, SlideSummary, SummaryTable, mask_areas
 from histoloop.localisation.contours import Polygon, polygons_of_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
@@ -45,6 +47,18 @@ def polygons(*, downsample: float = 1.0) -> list[Polygon]:
     mask[:2, 1:4] = 1
     mask[3:, 5:7] = 2
     return polygons_of_mask(mask, downsample=downsample)
+
+
+def write_summary(path: Path, rows: Sequence[SlideSummary], scheme: ClassScheme) -> None:
+    with SummaryTable(path, scheme) as table:
+        for row in rows:
+            table.add(row)
+
+
+def write_areas(path: Path, slides: Mapping[str, tuple[Sequence[Polygon], float | None]], scheme: ClassScheme) -> None:
+    with AreasTable(path, scheme) as table:
+        for slide, (shapes, mpp) in slides.items():
+            table.add(slide, shapes, mpp=mpp)
 
 
 # --- the summary ------------------------------------------------------------------------------------------------------
@@ -169,3 +183,31 @@ def test_an_unwritable_place_is_an_export_error_that_names_the_file(tmp_path: Pa
     with pytest.raises(ExportError, match=r"areas\.csv cannot be written"):
         write_areas(tmp_path / "areas.csv", {}, scheme)
     assert [path.name for path in tmp_path.iterdir()] == ["areas.csv"]
+
+
+def test_each_row_is_in_the_file_before_the_next_one_is_made(tmp_path: Path, scheme: ClassScheme) -> None:
+    (tmp_path / "summary.csv").write_text("of an earlier run", encoding="utf-8")
+    with SummaryTable(tmp_path / "summary.csv", scheme) as table:
+        assert rows_of(tmp_path / "summary.csv") == []
+        table.add(KNOWN)
+        assert [row["slide"] for row in rows_of(tmp_path / "summary.csv")] == ["a.svs"]
+        table.add(SlideSummary("b.svs", "failed", "why"))
+    assert [row["slide"] for row in rows_of(tmp_path / "summary.csv")] == ["a.svs", "b.svs"]
+
+
+def test_a_row_that_does_not_fit_on_the_disk_is_taken_back_whole(
+    tmp_path: Path, scheme: ClassScheme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with SummaryTable(tmp_path / "summary.csv", scheme) as table:
+        table.add(KNOWN)
+        before = (tmp_path / "summary.csv").read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr("histoloop.exchange.tables.os.fsync", full)
+            with pytest.raises(ExportError, match=r"summary\.csv cannot be written: No space left"):
+                table.add(SlideSummary("b.svs", "failed", "why"))
+        assert (tmp_path / "summary.csv").read_bytes() == before
+        table.add(SlideSummary("c.svs", "failed", "why"))
+    assert [row["slide"] for row in rows_of(tmp_path / "summary.csv")] == ["a.svs", "c.svs"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from histoloop.geometry import Region
     from histoloop.store.project import Project
     from histoloop.workflows.contents.rounds import CandidateModel
-    from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
+    from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictReport
 
 Result = TypeVar("Result")
 
@@ -250,7 +250,7 @@ class Session(QObject):
                 "random_share": self.random_share,
                 "device": self.device,
             },
-            on_done=lambda _queries: self.queries_changed.emit(),
+            on_done=self._on_asked,
             place=Place.QUESTIONS,
         )
 
@@ -391,6 +391,12 @@ class Session(QObject):
         self.maps_changed.emit()
         count = len(report.failed)
         what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", count)
+        self._show_failures(what, report.failed)
+
+    def _on_asked(self, report: AskReport) -> None:
+        self.queries_changed.emit()
+        count = len(report.failed)
+        what = tr_plural("{count} slide was not asked about.", "{count} slides were not asked about.", count)
         self._show_failures(what, report.failed)
 
     def _on_retrained(self, _candidate: CandidateModel) -> None:

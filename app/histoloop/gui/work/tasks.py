@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.progress import Work
-    from histoloop.store.records import QueryRecord
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
     from histoloop.workflows.doctor import Finding
-    from histoloop.workflows.reports import ExportReport, ImportReport, PredictedSlide, PredictReport
+    from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictedSlide, PredictReport
 
 
 def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
@@ -47,7 +46,7 @@ def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "au
 
 def ask(
     folder: Path, *, strategy: str, count: int, seed: int, region_map_px: int, random_share: float, device: str
-) -> Work[tuple[QueryRecord, ...]]:
+) -> Work[AskReport]:
     """Choose the regions to ask about."""
     from histoloop.workflows.queries.ask import ask as choose
 

@@ -42,7 +42,12 @@ class Maps:
         folder = None if row is None else self.folder / row["folder"]
         return folder if folder is not None and folder.is_dir() else None
 
-    def forget(self, slide_id: int) -> None:
-        """Let no map of a slide count any more; the folders stay."""
+    def forget(self, slide_id: int, model_id: int | None = None) -> None:
+        """Let no map of a slide (by a model; None: by any) count any more; the folders stay."""
         with self._database.transaction():
-            self._database.run("DELETE FROM map WHERE slide_id = ?", slide_id)
+            sql = "DELETE FROM map WHERE slide_id = ?1 AND (?2 IS NULL OR model_id = ?2)"
+            self._database.run(sql, slide_id, model_id)
+
+    def folder_names(self) -> frozenset[str]:
+        """The names of all folders under `folder` that maps are kept in."""
+        return frozenset(row["folder"] for row in self._database.all("SELECT folder FROM map"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from histoloop.errors import HistoLoopError, SlideError
+from histoloop.errors import SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.language import tr
 from histoloop.log import operation
@@ -13,6 +13,8 @@ from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import MapWriter
+from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.slide_maps import has_whole_map, set_map_aside
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.reports import PredictReport
@@ -34,7 +36,9 @@ def predict_project(
 ) -> Work[PredictReport]:
     """Predict slides (all, when none are named) with a model of the project (the current one).
 
-    A slide that fails is reported and the rest goes on. Maps that this model made before are not made again.
+    A slide that fails is reported and the rest goes on. Maps that this model made before are not made again, unless
+    they are damaged or lack their prediction; those of slides that are named are read whole to find that out.
+    PlaceError where the project cannot be written.
     """
     record = project.models.current() if model_id is None else project.models.get(model_id)
     model = load_model(record.folder, choose_device(device))
@@ -45,12 +49,13 @@ def predict_project(
     for number, slide in enumerate(wanted):
         yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
-            if project.maps.find(slide.id, record.id) is None:
+            if not has_whole_map(project, slide.id, record.id, every_chunk=slide_ids is not None):
+                set_map_aside(project, slide.id, record.id)
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
             predicted.append(slide.id)
-        except HistoLoopError as error:
-            _log.info("slide %d is not predicted: %s", slide.id, error)
-            failed.append((slide.name, str(error)))
+        except Exception as error:
+            _log.info("slide %d is not predicted", slide.id)
+            failed.append((slide.name, why_it_failed(error, writing_to=[project.folder])))
     yield Progress(tr("Predicting"), len(wanted), len(wanted))
     return PredictReport(tuple(predicted), tuple(failed))
 
@@ -62,9 +67,9 @@ def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, mode
         tissue = find_tissue(slide)
         with map_writer(folder, slide, model) as writer:
             prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
-        project.maps.add(record.id, model_id, folder.name)
         project.slides.set_tissue(record.id, tissue.area_level0_px)
         project.predictions.add(record.id, model_id, probabilities(prediction, model))
+        project.maps.add(record.id, model_id, folder.name)  # last: what has a map is predicted
 
 
 def check_brightfield(slide: Slide) -> None:

@@ -34,7 +34,7 @@ WIDE = {"width": 3 * SIDE, "height": SIDE}
 
 
 def asked(project: Project, *, strategy: str = "entropy", count: int = 6, seed: int = 0) -> tuple[QueryRecord, ...]:
-    return finish(ask(project, strategy=strategy, count=count, seed=seed))
+    return finish(ask(project, strategy=strategy, count=count, seed=seed)).queries
 
 
 def unsure_by_third(*probabilities: float) -> np.ndarray:
