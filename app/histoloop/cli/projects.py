@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -348,10 +347,11 @@ def _export(options: argparse.Namespace) -> Outcome:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from histoloop.scratch import scratch_folder
     from histoloop.workflows.experiments.demo import run_demo
 
-    with tempfile.TemporaryDirectory(prefix="histoloop-demo-") as scratch:
-        folder = options.project or Path(scratch) / "project"
+    with scratch_folder("histoloop-demo-") as scratch:
+        folder = options.project or scratch / "project"
         report = run(run_demo(folder, rounds=options.rounds, seed=options.seed, device=options.device))
     print("round  annotations  Dice on test slides")
     for row in report.rounds:

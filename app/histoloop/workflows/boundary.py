@@ -29,19 +29,6 @@ _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _TRIAL_BYTES = 4096
 
 
-def temporary_folder() -> Path:
-    """Where this process keeps temporary files; PlaceError where there is no such folder."""
-    try:
-        return Path(tempfile.gettempdir())
-    except OSError as error:
-        raise PlaceError(
-            tr("There is no folder for temporary files: {reason}.", reason=error.strerror or error),
-            advice=tr(
-                "Set the environment variable TMPDIR to a folder that you may write to, on a disk with free space."
-            ),
-        ) from error
-
-
 def make_folder(folder: Path) -> None:
     """Make a folder for results with those above it, and try to write there; PlaceError where that cannot be."""
     try:

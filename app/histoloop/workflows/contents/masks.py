@@ -14,7 +14,7 @@ from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import mask_from_maps, upsample
 from histoloop.network_config import NetworkConfig
-from histoloop.store.maps import SlideMap, open_map
+from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,13 +171,23 @@ def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]
 
 
 def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:
-    """The model's mask of a whole slide at map resolution, without the padding of its last cells."""
+    """The model's mask of a whole slide at map resolution, without the padding of its last cells.
+
+    It takes one byte a pixel; the maps are read and enlarged block by block.
+    """
     height = round(slide_map.slide_height / slide_map.downsample)
     width = round(slide_map.slide_width / slide_map.downsample)
-    foreground = np.asarray(slide_map.foreground(0)[: max(1, height), : max(1, width)], np.float32)
-    return mask_from_maps(
-        foreground, slide_map.labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=0, y=0
-    )
+    foreground, labels = slide_map.foreground(0), slide_map.labels
+    height, width = min(max(1, height), foreground.shape[0]), min(max(1, width), foreground.shape[1])
+    mask = np.zeros((height, width), np.uint8)
+    for y in range(0, height, CHUNK_PX):
+        band = np.asarray(foreground[y : min(y + CHUNK_PX, height), :width], np.float32)
+        for x in range(0, width, CHUNK_PX):
+            block = band[:, x : x + CHUNK_PX]
+            mask[y : y + CHUNK_PX, x : x + CHUNK_PX] = mask_from_maps(
+                block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y
+            )
+    return mask
 
 
 def lay_over(

@@ -10,9 +10,10 @@ from histoloop.errors import DataError
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.tables import SlideSummary, SummaryTable, mask_areas
 from histoloop.progress import Progress, Work, staged
+from histoloop.scratch import temporary_folder
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
-from histoloop.workflows.boundary import make_folder, temporary_folder, why_it_failed
+from histoloop.workflows.boundary import make_folder, why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 
