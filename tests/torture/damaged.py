@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 from histoloop.cli import main
 
 from . import shim
-from .checks import HALF, LOST, OTHER, find_broken
+from .checks import HALF, LOST, OTHER, find_broken, map_digest
 from .children import run
 from .mutate import damage_bytes, damage_database, damage_text
-from .trials import LARGEST_MB, LONGEST_S, Result, judged
+from .trials import LARGEST_MB, LONGEST_S, judged, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .children import Ended
     from .scenes import Place
-    from .trials import Bench, Trial
+    from .trials import Bench, Result, Trial
 
 MORE_ADDRESSES = 6 * 1024**3
 """What a command may ask for beyond what it has: enough to see the peak, too little to bring the machine down."""
@@ -46,15 +47,16 @@ def damaged(bench: Bench, trial: Trial) -> Result:
             problems.append((OTHER, f"{what}: {ended.megabytes:.0f} MB"))
         if ended.code in (4, 130, 143):
             problems.append((OTHER, f"{what}: exit code {ended.code}"))
-        if ended.code == 0 and done.startswith("weights of a project"):
-            problems.append((HALF, f"{what}: the hash is not that of the database, and exit code 0"))
+        problems += [
+            (HALF, f"{what}: exit code 0, and {words}") for words in _taken_for_whole(place, ended, done, command)
+        ]
         touched = outside.read_text().splitlines() if outside.exists() else []
         problems += [(OTHER, f"{what}: outside of the project: {line}") for line in sorted(set(touched))[:3]]
         if before != _files_of(place.folder / "bystander"):
             problems.append((LOST, f"{what}: a file outside of the project is not as it was"))
         if trial.scene in HARMLESS_TO_PROJECTS and place.project.exists():
             problems += bench.look(place, lambda there: find_broken(there.project))
-    return Result(trial, problems, ended.seconds, ended.megabytes)
+    return result_of(trial, problems, ended)
 
 
 def _watched(place: Place, command: Command, outside: Path) -> Callable[[], int]:
@@ -68,6 +70,25 @@ def _watched(place: Place, command: Command, outside: Path) -> Callable[[], int]
         return main([str(each) for each in command])
 
     return work
+
+
+def _taken_for_whole(place: Place, ended: Ended, done: str, command: Command) -> list[str]:
+    """What a command that reported success should have noticed."""
+    found = []
+    if ended.code != 0:
+        return found
+    if done.startswith("weights of a project"):
+        found.append("the weights are not those of the hash in the database")
+    if done.startswith("map: ") and command[0] == "export":
+        folder = place.project / "maps" / done.removeprefix("map: ").split("/")[0]
+        try:
+            map_digest(folder)
+        except Exception as error:
+            found.append(f"the map cannot be read ({type(error).__name__})")
+    summary = place.out / "summary.csv"
+    if command[0] == "predict" and summary.exists() and ",nan" in summary.read_text(encoding="utf-8"):
+        found.append("a probability that is no number")
+    return found
 
 
 def _devices() -> list[Path]:

@@ -19,7 +19,7 @@ from histoloop.workflows.annotate import begin, finish
 from .checks import HALF, LOST, OTHER, find_broken, find_left_over
 from .children import Child
 from .scenes import SCENES
-from .trials import Result, judged
+from .trials import judged, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .checks import Problem
     from .scenes import Place
-    from .trials import Bench, Trial
+    from .trials import Bench, Result, Trial
 
 STROKES = 10
 
@@ -49,7 +49,7 @@ def at_once(bench: Bench, trial: Trial) -> Result:
         codes = [ended.code for ended in ends]
         problems += bench.look(place, lambda there: [*find_broken(there.project), *check(there, codes)])
         problems += bench.look(place, lambda there: find_left_over(there.project))
-    return Result(trial, problems, max(ended.seconds for ended in ends), max(ended.megabytes for ended in ends))
+    return result_of(trial, problems, *ends)
 
 
 Works = list["Callable[[], int]"]

@@ -12,14 +12,14 @@ from . import shim
 from .checks import LOST, OTHER, differences
 from .children import Child
 from .scenes import SCENES
-from .trials import Result, judged
+from .trials import judged, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .scenes import Place, Scene
-    from .trials import Bench, Trial
+    from .trials import Bench, Result, Trial
 
 IMAGE_BYTES = 96 * 1024**2
 OPTIONS = "loop,commit=300"
@@ -92,7 +92,7 @@ def power_cut(bench: Bench, trial: Trial) -> Result:
             if not stopped and ended.code in scene.fine:
                 problems += _gone(bench, scene, place)
             more, again = bench.again(scene, place)
-    return Result(trial, problems + more, max(ended.seconds, again.seconds), max(ended.megabytes, again.megabytes))
+    return result_of(trial, problems + more, ended, again)
 
 
 def _stopping(scene: Scene, place: Place, number: int) -> Callable[[], int]:

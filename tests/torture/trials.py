@@ -38,12 +38,13 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it: problems as (kind, words); seconds and peak MB of the longest command."""
+    """What came of it: problems as (kind, words), seconds and peak MB of the longest command, exit code of the first."""
 
     trial: Trial
     problems: list[Problem]
     seconds: float
     megabytes: float
+    code: int = 0
 
     def as_json(self) -> str:
         trial = self.trial
@@ -54,10 +55,17 @@ class Result:
                 "scene": trial.scene,
                 "settings": trial.settings,
                 "problems": self.problems,
+                "code": self.code,
                 "seconds": round(self.seconds, 2),
                 "megabytes": round(self.megabytes),
             }
         )
+
+
+def result_of(trial: Trial, problems: list[Problem], *ends: Ended) -> Result:
+    """The result of a trial whose disturbed command is the first of `ends`."""
+    seconds, megabytes = (max(getattr(ended, name) for ended in ends) for name in ("seconds", "megabytes"))
+    return Result(trial, problems, seconds, megabytes, ends[0].code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +191,7 @@ def kill(bench: Bench, trial: Trial) -> Result:
         problems = [] if ended.code == -signal.SIGKILL else judged(ended, "killed")
         problems += bench.look(place, scene.broken)
         more, again = bench.again(scene, place)
-    return Result(trial, problems + more, max(ended.seconds, again.seconds), max(ended.megabytes, again.megabytes))
+    return result_of(trial, problems + more, ended, again)
 
 
 def _armed(
@@ -215,7 +223,7 @@ def write_fault(bench: Bench, trial: Trial) -> Result:
         if ended.code == 0:
             problems += _not_as_reported(bench, scene, place)
         more, again = bench.again(scene, place)
-    return Result(trial, problems + more, max(ended.seconds, again.seconds), max(ended.megabytes, again.megabytes))
+    return result_of(trial, problems + more, ended, again)
 
 
 def _not_as_reported(bench: Bench, scene: Scene, place: Place) -> list[Problem]:
