@@ -38,7 +38,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it: problems as (kind, words), seconds and peak MB of the longest command, exit code of the first."""
+    """What came of it: problems as (kind, words), seconds and peak MB at most, exit code of the first command."""
 
     trial: Trial
     problems: list[Problem]
