@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from histoloop.annotations.records import ClassScheme
+    from histoloop.annotations.records import ClassScheme, Patch
     from histoloop.geometry import Region
     from histoloop.store.parts.finish_order import FinishOrder
     from histoloop.store.parts.journal import Journal
@@ -82,10 +82,12 @@ class Annotations:
         mask = read_plane(self.folder / row["base_mask_file"])
         origin = read_plane(self.folder / row["base_origin_file"])
         for patch in self._journal.patches(annotation_id):
-            before = mask.copy()
-            apply_patch(mask, patch)
-            origin[mask != before] = Origin.HUMAN
+            paint(mask, origin, patch)
         return mask, origin
+
+    def load_base_mask(self, annotation_id: int) -> Mask:
+        """The mask (H, W) that the painting of an annotation began with."""
+        return read_plane(self.folder / self._row(annotation_id)["base_mask_file"])
 
     def assessments(self, annotation_id: int) -> list[Assessment]:
         """Every label and size that was ever given to an annotation, oldest first; the last one counts."""
@@ -187,3 +189,11 @@ class Annotations:
 
     def _row(self, annotation_id: int) -> rows.Row:
         return self._database.one(f"{SELECT_EVERY_ANNOTATION} WHERE annotation.id = ?", annotation_id)
+
+
+def paint(mask: Mask, origin: Mask, patch: Patch) -> None:
+    """Make a person's change to a mask and its origins (values of `Origin`), both (H, W), in place."""
+    height, width = patch.values.shape
+    changed = mask[patch.y : patch.y + height, patch.x : patch.x + width] != patch.values
+    apply_patch(mask, patch)
+    origin[patch.y : patch.y + height, patch.x : patch.x + width][changed] = Origin.HUMAN
