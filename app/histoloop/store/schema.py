@@ -341,7 +341,7 @@ SELECT_STEPS_IN_HAND = """
 
 SELECT_DRAFTS_OF_REGION = f"""{SELECT_ANNOTATIONS} AND status = 'draft' AND slide_id = ?1
     AND annotation.x = ?2 AND annotation.y = ?3 AND annotation.width = ?4 AND annotation.height = ?5
-    AND (?6 IS NULL OR person IN (?6, ''))
+    AND (?6 IS NULL OR annotation.person IN (?6, ''))
     ORDER BY (SELECT MAX(id) FROM step WHERE annotation_id = annotation.id) DESC NULLS LAST, annotation.id DESC"""
 """The drafts of a region of anybody (NULL), or of a person and of nobody by name; the one worked on last first."""
 

@@ -69,15 +69,16 @@ class Annotations:
         """Those of them that have a mask; held-out ones too."""
         return [record for record in self.finished() if record.has_mask]
 
-    def load_mask(self, annotation_id: int) -> tuple[Mask, Mask]:
+    def load_mask(self, annotation_id: int, *, painted: bool = False) -> tuple[Mask, Mask]:
         """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
 
-        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask.
+        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask, unless
+        what was `painted` in it, and not used, is wanted.
         """
         row = self._row(annotation_id)
         if row["mask_file"] is not None:
             return read_plane(self.folder / row["mask_file"]), read_plane(self.folder / row["origin_file"])
-        if row["status"] == AnnotationStatus.DONE:
+        if row["base_mask_file"] is None or (row["status"] == AnnotationStatus.DONE and not painted):
             raise ValueError(f"annotation {annotation_id} was done without a mask")
         mask = read_plane(self.folder / row["base_mask_file"])
         origin = read_plane(self.folder / row["base_origin_file"])

@@ -88,15 +88,18 @@ class Drafts:
             query_id=query_id,
         )
 
-    def reopen(self, annotation_id: int, *, person: str | None = None) -> AnnotationRecord:
-        """A new draft that continues from a finished annotation, by the same person unless another is given.
+    def reopen(self, annotation_id: int, *, person: str | None = None, query_id: int | None = None) -> AnnotationRecord:
+        """A new draft that continues from a finished annotation, or from another person's draft.
 
-        The finished one counts until the draft is done: the newest done of a region wins.
+        It is by the same person unless another is given, and answers the same query. The one before stays as it is; a
+        finished one counts until the draft is done: the newest done of a region wins. One that was done without its
+        mask, or left out, goes on from what was painted in it.
         """
         old = self._annotations.get(annotation_id)
-        if old.status is AnnotationStatus.DRAFT:
+        person = old.person if person is None else person
+        if old.status is AnnotationStatus.DRAFT and person == old.person:
             raise ValueError(f"annotation {annotation_id} is a draft; it needs no reopening")
-        mask, origin = self._annotations.load_mask(annotation_id)
+        mask, origin = self._annotations.load_mask(annotation_id, painted=self.has_strokes(annotation_id))
         return self._insert(
             mask,
             origin,
@@ -104,8 +107,8 @@ class Drafts:
             slide_id=old.slide_id,
             region=old.region,
             model_hash=old.model_hash,
-            person=old.person if person is None else person,
-            query_id=old.query_id,
+            person=person,
+            query_id=old.query_id if query_id is None else query_id,
             held_out=old.held_out,
         )
 
@@ -129,6 +132,10 @@ class Drafts:
             slide_id,
         )
         return [rows.annotation_of(row) for row in found]
+
+    def has_strokes(self, annotation_id: int) -> bool:
+        """Whether somebody painted in an annotation."""
+        return next(self._journal.patches(annotation_id), None) is not None
 
     def steps(self, annotation_id: int) -> DraftSteps:
         """What was done in a draft and can be taken back, and what was taken back and can be done again."""
