@@ -138,9 +138,8 @@ def test_a_draft_is_resumed_with_what_was_painted(
     first = begun(project, slide)
     project.drafts.append_patch(first.id, painted())
     add_map(slide, 1.0)  # a prediction meanwhile does not paint over it
-    again = begun(project, slide, person="Bo")
+    again = begun(project, slide)
     assert again.id == first.id
-    assert again.person == "Ada"
     mask, origin = project.annotations.load_mask(again.id)
     assert (mask == 2).sum() == 30
     assert not (mask == 1).any()
@@ -218,11 +217,11 @@ def test_a_query_that_nobody_answers_leaves_the_queue(
     project: Project,
     query: QueryRecord,
     slide: SlideRecord,
-    close: Callable[[Project, int], None],
+    close: Callable[..., None],
     status: QueryStatus,
 ) -> None:
     (other,) = project.queries.add([NewQuery(slide.id, ELSEWHERE, "entropy", 0.5, 1, {}, "benign")])
-    close(project, query.id)
+    close(project, query.id, person="Ada")
     assert project.queries.get(query.id).status is status
     assert [record.id for record in project.queries.open()] == [other.id]
     assert project.annotations.with_mask() == []
@@ -251,7 +250,7 @@ def test_what_is_not_brought_along_stays_as_it_was_said_and_a_new_mask_says_its_
     assert (both.label, both.size) == ("malignant", 0.4)
     masked = brought(project, picture(tmp_path / "m.png", two_classes()), query_id=query.id)
     assert (masked.label, masked.size, masked.has_mask) == ("malignant", None, True)
-    again = brought(project, None, query_id=query.id, label="benign")
+    again = brought(project, None, query_id=query.id, label="benign", replace=True)
     assert (again.label, again.has_mask) == ("benign", True)
     assert np.array_equal(project.annotations.load_mask(again.id)[0], two_classes())
 
@@ -494,9 +493,9 @@ def test_a_foreign_class_is_refused_before_anything_is_saved_and_a_map_is_rememb
         imported(project, slide, file)
     assert project.annotations.all() == []
     imported(project, slide, file, class_map={"nests of Cell": "Tumor"})
-    again = imported(project, slide, file)
+    again = imported(project, slide, file, replace=True)
     assert (project.annotations.load_mask(again.record.id)[0] == 2).sum() == 600
-    other = imported(project, slide, file, class_map={"Nests of cells": "gland"})
+    other = imported(project, slide, file, class_map={"Nests of cells": "gland"}, replace=True)
     assert (project.annotations.load_mask(other.record.id)[0] == 1).sum() == 600
 
 
@@ -575,7 +574,7 @@ def test_outlines_and_masks_of_a_slide_with_bounds_lie_where_qupath_shows_them(
     assert np.array_equal(project.annotations.load_mask(found.record.id)[0], expected)
     assert "from their corner at 30, 20" in found.notes[0]
     shown = picture(tmp_path / "m.png", expected[20:80, 30:150])
-    masked = imported(project, slide, shown)
+    masked = imported(project, slide, shown, replace=True)
     assert masked.record.region == Region(30, 20, 120, 60)
     assert np.array_equal(project.annotations.load_mask(masked.record.id)[0], expected[20:80, 30:150])
     assert "bounds" in masked.notes[0]
@@ -609,10 +608,11 @@ def test_a_large_place_becomes_regions_that_cover_it_once(project: Project, slid
     assert {record.held_out for record in found.records} == {False, True}
     assert all(record.status is AnnotationStatus.DONE and record.label is None for record in found.records)
     assert project.slides.get(slide.id).label == "malignant"
-    assert np.array_equal(assembled(project, imported(project, slide, picture(tmp_path / "m.png", expected))), expected)
+    again = imported(project, slide, picture(tmp_path / "m.png", expected), replace=True)
+    assert np.array_equal(assembled(project, again), expected)
     small = picture(tmp_path / "s.png", expected[::2, ::2])
     doubled = expected[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
-    assert np.array_equal(assembled(project, imported(project, slide, small)), doubled)
+    assert np.array_equal(assembled(project, imported(project, slide, small, replace=True)), doubled)
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -696,6 +696,6 @@ def test_a_resolution_that_does_not_fit_is_a_question(project: Project, slide: S
         imported(project, slide, tmp_path / "m.tif")
     assert "--mask-mpp 1 to cover all, or --mask-mpp 0.5 from its corner" in caught.value.advice
     assert imported(project, slide, tmp_path / "m.tif", units_um=1.0).record.region == slide.extent
-    assert imported(project, slide, tmp_path / "m.tif", units_um=0.5).record.region == Region(0, 0, 80, 48)
+    assert imported(project, slide, tmp_path / "m.tif", units_um=0.5, replace=True).record.region == Region(0, 0, 80, 48)
     with pytest.raises(DataError, match="would reach from 0, 0 to 800, 480"):
-        imported(project, slide, tmp_path / "m.tif", units_um=5.0)
+        imported(project, slide, tmp_path / "m.tif", units_um=5.0, replace=True)

@@ -89,7 +89,7 @@ class SlideControl(QObject):
             return
         active = self._session.active
         if active is not None and active.record.slide_id != slide_id:
-            self._session.leave()
+            self._session.annotating.leave()
         for pane in self._split.panes():
             pane.show_slide(project.folder, slide_id)
 
