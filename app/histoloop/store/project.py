@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
-from histoloop.errors import ProjectError
+from histoloop.errors import ProjectError, ProjectPlaceError
 from histoloop.language import tr
 from histoloop.store import rows
-from histoloop.store.files import file_beside
+from histoloop.store.files import file_beside, make_folder
 from histoloop.store.parts.annotations import Annotations
 from histoloop.store.parts.drafts import Drafts
 from histoloop.store.parts.finish_order import FinishOrder
@@ -78,28 +78,34 @@ class Project:
         self.rounds = Rounds(database)
 
     @classmethod
-    def create(cls, folder: Path, *, name: str, scheme: ClassScheme) -> Self:
-        """Make a new project in `folder` (made if missing) and open it; ProjectError when it holds one already."""
+    def create(
+        cls, folder: Path, *, name: str, scheme: ClassScheme, start_model: tuple[str, str] | None = None
+    ) -> Self:
+        """Make a new project in `folder` (made if missing) and open it; ProjectError when it holds one already.
+
+        `start_model` is the name of a folder among the project's models, and that model's hash: the project begins with
+        it as its current model. The database appears last, with all of that in it.
+        """
         path = folder / DATABASE
-        if path.exists():
-            advice = tr("Open it, or choose another folder for the new one.")
-            raise ProjectError(tr("There is a project in {folder} already.", folder=folder), advice=advice)
         try:
+            if path.exists():
+                raise FileExistsError(path)
             for part in (folder, folder / MASKS, folder / MAPS, folder / MODELS):
-                part.mkdir(parents=True, exist_ok=True)
-            with file_beside(path) as partial:
-                partial.touch()
-                with closing(Database(partial)) as database:
-                    database.migrate()
-                    with database.transaction():
-                        scheme_json = rows.scheme_to_json(scheme)
-                        database.insert("project", id=1, name=name, scheme=scheme_json, created=timestamp())
+                make_folder(part)
+            with file_beside(path, replace=False) as partial, closing(Database(partial)) as database:
+                database.migrate()
+                with database.transaction():
+                    scheme_json = rows.scheme_to_json(scheme)
+                    database.insert("project", id=1, name=name, scheme=scheme_json, created=timestamp())
+                    if start_model is not None:
+                        Models(folder / MODELS, database).add_first(*start_model)
+        except FileExistsError as error:
+            if not path.exists():  # a file where a folder should be
+                raise _cannot_be_made(folder, error) from error
+            advice = tr("Open it, or choose another folder for the new one.")
+            raise ProjectError(tr("There is a project in {folder} already.", folder=folder), advice=advice) from error
         except OSError as error:
-            advice = tr("Choose a folder that you may write to, on a disk with free space.")
-            raise ProjectError(
-                tr("No project can be made in {folder}: {reason}.", folder=folder, reason=error.strerror),
-                advice=advice,
-            ) from error
+            raise _cannot_be_made(folder, error) from error
         return cls.open(folder)
 
     @classmethod
@@ -172,3 +178,10 @@ class Project:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _cannot_be_made(folder: Path, error: OSError) -> ProjectPlaceError:
+    return ProjectPlaceError(
+        tr("No project can be made in {folder}: {reason}.", folder=folder, reason=error.strerror or error),
+        advice=tr("Choose a folder that you may write to, on a disk with free space."),
+    )

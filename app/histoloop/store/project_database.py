@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ProjectError
+from histoloop.errors import ProjectError, ProjectPlaceError
 from histoloop.language import tr
+from histoloop.store.files import file_beside, written_to
 from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ class Database:
         self._room.close()
 
     def check_writable(self) -> None:
-        """Raise ProjectError for a database that is only read."""
+        """Raise ProjectError (ProjectPlaceError where the place is to blame) for a database that is only read."""
         if self.is_fixed:
-            raise ProjectError(
+            raise ProjectPlaceError(
                 tr("The project in {folder} cannot be changed: its place cannot be written.", folder=self.path.parent),
                 advice=tr("Copy the project's folder to a place you may write to, and open the copy."),
             )
@@ -215,7 +216,12 @@ class Database:
     def _copy_beside(self, version: int) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         path = self.path.with_name(f"{self.path.stem}-version-{version}-{stamp}.db")
-        with self._explained(), closing(sqlite3.connect(path)) as copy:
+        with (
+            written_to(path),
+            file_beside(path) as partial,
+            self._explained(),
+            closing(sqlite3.connect(partial)) as copy,
+        ):
             self._connection.backup(copy)
 
     @contextmanager
@@ -227,7 +233,8 @@ class Database:
         except sqlite3.IntegrityError as error:
             raise ValueError(f"the project cannot hold this: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise ProjectError(f"{self.path}: {error}.", advice=_advice(error)) from error
+            kind = ProjectPlaceError if _is_of_place(error) else ProjectError
+            raise kind(f"{self.path}: {error}.", advice=_advice(error)) from error
 
 
 def can_be_written(path: Path) -> bool:
@@ -249,6 +256,12 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
     )
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _is_of_place(error: sqlite3.DatabaseError) -> bool:
+    """Whether the disk or its rights are to blame, not the database."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 def _advice(error: sqlite3.DatabaseError) -> str:

@@ -54,6 +54,10 @@ class Models:
             )
         return self.get(model_id)
 
+    def add_first(self, folder_name: str, hash: str) -> ModelRecord:
+        """Keep the model that a project begins with, which becomes the current one."""
+        return self.add(folder_name, hash=hash, parent=None, round=0, status=ModelStatus.CURRENT)
+
     def all(self) -> list[ModelRecord]:
         """The models, in the order they were added."""
         return [rows.model_of(row, self.folder) for row in self._database.all("SELECT * FROM model ORDER BY id")]
