@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from histoloop.errors import ProjectError, ProjectPlaceError
@@ -20,10 +20,13 @@ from histoloop.store.parts.queries import Queries
 from histoloop.store.parts.rounds import Rounds
 from histoloop.store.parts.settings import Settings
 from histoloop.store.parts.slides import Slides
+from histoloop.store.presence import Presence
 from histoloop.store.project_database import Database, timestamp
 from histoloop.store.project_file import DATABASE, write_project_file
+from histoloop.store.recovery import clear_leftovers, recover_models
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -50,6 +53,7 @@ class Project:
         self.name: str = row["name"]
         self.scheme = scheme = rows.scheme_from_json(row["scheme"])
         self._database = database
+        self._presence = Presence(folder / MAPS)
         journal, order = Journal(database), FinishOrder(database)
         self.settings = Settings(database)
         self.models = Models(folder / MODELS, database)
@@ -131,6 +135,7 @@ class Project:
             project._find_slides_of_moved_folder()
             if not database.read_only:
                 write_project_file(folder)
+                project._recover()
         except BaseException:
             database.close()
             raise
@@ -143,12 +148,19 @@ class Project:
         database = Database(folder / DATABASE, read_only=read_only)
         try:
             project = cls(folder, database)
+            project._presence.enter()
             if database.is_fixed:  # what was found when it was opened is known to that connection alone
                 project._find_slides_of_moved_folder()
         except BaseException:
             database.close()
             raise
         return project
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What the parts change inside is kept all together, durably, or not at all."""
+        with self._database.transaction():
+            yield
 
     @property
     def read_only(self) -> bool:
@@ -158,6 +170,13 @@ class Project:
     def check_writable(self) -> None:
         """Raise ProjectError, with the way on, for a project that is open for reading only: before long work begins."""
         self._database.check_writable()
+
+    def _recover(self) -> None:
+        """Clear up what processes that were ended left, unless somebody else may be writing it just now."""
+        with self._presence.alone() as alone:
+            if alone:
+                clear_leftovers(self.folder, self.maps)
+                recover_models(self.models, self.rounds)
 
     def _find_slides_of_moved_folder(self) -> None:
         """Slides that were moved together with the project; where that cannot be kept it holds while this is open."""
@@ -170,6 +189,7 @@ class Project:
     def close(self) -> None:
         """Close the database; the project can be opened again."""
         self._database.close()
+        self._presence.close()
 
     def __enter__(self) -> Self:
         return self

@@ -25,6 +25,10 @@ class Maps:
         self._database.check_writable()
         return self.folder / f"slide-{slide_id:04d}-model-{model_id:04d}-{secrets.token_hex(4)}"
 
+    def folder_names(self) -> frozenset[str]:
+        """The names of all folders under `folder` that are kept."""
+        return frozenset(row["folder"] for row in self._database.all("SELECT folder FROM map"))
+
     def add(self, slide_id: int, model_id: int, folder_name: str) -> None:
         """Keep which folder under `folder` holds the maps of a slide by a model; the newest counts."""
         with self._database.transaction():
