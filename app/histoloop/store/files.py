@@ -114,9 +114,11 @@ def remove_partial(folder: Path) -> int:
 
 @contextmanager
 def written_to(path: Path) -> Iterator[None]:
-    """Turn an OSError inside into a ProjectPlaceError that names the file or folder of a project."""
+    """Turn an OSError inside into a ProjectPlaceError that names the file or folder; FileExistsError stays as it is."""
     try:
         yield
+    except FileExistsError:
+        raise
     except OSError as error:
         raise ProjectPlaceError(
             tr("{path} cannot be written: {reason}.", path=path, reason=error.strerror or error),
