@@ -102,12 +102,15 @@ def copy_model(source: Path, folder: Path) -> str:
 
 
 def load_weights(folder: Path) -> dict[str, NDArray[np.generic]]:
-    """The weights, floating-point ones as float32; ModelError when they are missing or broken."""
+    """The weights, floating-point ones as float32; ModelError when they are missing, broken or no numbers."""
     path = folder / WEIGHTS
     try:
         stored = load_file(path)
     except (OSError, SafetensorError, TypeError) as error:  # TypeError: of a type that NumPy lacks
         raise unreadable(path, error) from error
+    for name, array in stored.items():
+        if _is_float(array) and not np.isfinite(array).all():
+            raise unreadable(path, tr("{name} holds values that are no numbers", name=name))
     return {name: array.astype(np.float32) if _is_float(array) else array for name, array in stored.items()}
 
 

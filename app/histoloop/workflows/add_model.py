@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import ModelError
 from histoloop.language import tr
-from histoloop.store.cards import Card, load_card
+from histoloop.store.cards import Card, load_card, model_hash
 from histoloop.store.model_folder import copy_model
 from histoloop.store.records import ModelRecord, ModelStatus
-from histoloop.store.shipped import find_model
+from histoloop.store.shipped import check_shipped, find_model
 from histoloop.workflows.contents.mask_choices import scheme_in_project
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def add_model(project: Project, source: str | Path) -> ModelRecord:
     """
     folder = find_model(source)
     check_new_model(project, folder)
+    check_shipped(folder, model_hash(folder))
     target = project.models.new_folder(0)
     digest = copy_model(folder, target)
     return project.models.add(target.name, hash=digest, parent=None, round=0, status=ModelStatus.KEPT)

@@ -18,7 +18,7 @@ from histoloop.store.cards import WEIGHTS, list_models, load_card, model_hash
 from histoloop.store.model_folder import copy_model
 from histoloop.store.project import DATABASE, MODELS, Project
 from histoloop.store.records import ModelStatus
-from histoloop.store.shipped import find_model
+from histoloop.store.shipped import check_shipped, find_model
 from histoloop.workflows.contents.slides import save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
 
@@ -63,6 +63,7 @@ def _place_model(source: Path, models: Path) -> tuple[str, str]:
     """
     target = models / source.name
     digest = model_hash(source)
+    check_shipped(source, digest)
     if not target.exists():
         with suppress(FileExistsError):
             return target.name, copy_model(source, target)

@@ -14,7 +14,7 @@ from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import MapWriter, open_map
 from histoloop.workflows.contents.slides import open_project_slide
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def predict_project(
     """
     project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
-    model = load_model(record.folder, choose_device(device))
+    model = load_project_model(record, choose_device(device))
     wanted = [slide for slide in project.slides.all() if slide_ids is None or slide.id in slide_ids]
     _log.info("predicting %d slides", len(wanted))
     predicted: list[int] = []

@@ -25,7 +25,7 @@ from histoloop.workflows.contents.rounds import (
     LearnFrom,
     candidate_model_of,
 )
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.prediction.robustness import robustness_of, with_robustness
 from histoloop.workflows.regions.regions import RegionReader
@@ -85,7 +85,9 @@ def retrain(
 def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs: int | None) -> Work[LearningSetup]:
     """Models, training set and recipe; ProjectError when there is nothing of the kind to learn from."""
     place = choose_device(device)
-    start, current = (load_model(record.folder, place) for record in (project.models.first(), project.models.current()))
+    start, current = (
+        load_project_model(record, place) for record in (project.models.first(), project.models.current())
+    )
     torch.manual_seed(seed)
     reader = RegionReader(project, start, with_decoder(start.network).to(place))
     training_set = yield from gather_training_set(project, how, reader, seed=seed)
