@@ -159,6 +159,7 @@ def import_annotation(
     that a new mask has its own size. DataError when nothing can be taken, and without `replace` when something finished
     there would no longer count: then nothing is changed.
     """
+    project.check_writable()
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
     _check_label(project, label)
     before = _finished(project, slide.id, place)

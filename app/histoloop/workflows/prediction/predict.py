@@ -16,7 +16,7 @@ from histoloop.store.maps import MapWriter
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.slide_maps import has_whole_map, set_map_aside
 from histoloop.workflows.contents.slides import open_project_slide
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ def predict_project(
     they are damaged or lack their prediction; those of slides that are named are read whole to find that out.
     PlaceError where the project cannot be written.
     """
+    project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
-    model = load_model(record.folder, choose_device(device))
+    model = load_project_model(record, choose_device(device))
     wanted = [slide for slide in project.slides.all() if slide_ids is None or slide.id in slide_ids]
     _log.info("predicting %d slides", len(wanted))
     predicted: list[int] = []
@@ -67,9 +68,10 @@ def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, mode
         tissue = find_tissue(slide)
         with map_writer(folder, slide, model) as writer:
             prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
-        project.slides.set_tissue(record.id, tissue.area_level0_px)
-        project.predictions.add(record.id, model_id, probabilities(prediction, model))
-        project.maps.add(record.id, model_id, folder.name)  # last: what has a map is predicted
+        with project.transaction():
+            project.maps.add(record.id, model_id, folder.name)
+            project.slides.set_tissue(record.id, tissue.area_level0_px)
+            project.predictions.add(record.id, model_id, probabilities(prediction, model))
 
 
 def check_brightfield(slide: Slide) -> None:

@@ -17,11 +17,12 @@ from histoloop.annotations.records import QueryStatus
 from histoloop.errors import ProjectError, SlideError
 from histoloop.language import tr, tr_plural
 from histoloop.progress import Progress, Work
+from histoloop.store.maps import check_map
 from histoloop.store.records import NewQuery, QueryRecord
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
-from histoloop.workflows.contents.slide_maps import check_map, set_map_aside
+from histoloop.workflows.contents.slide_maps import is_damage, set_map_aside
 from histoloop.workflows.contents.slides import open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
@@ -77,6 +78,7 @@ def ask(
             tr("There is no strategy {strategy!r}.", strategy=strategy),
             advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
         )
+    project.check_writable()
     found = yield from find_candidate_regions(project, region_map_px=region_map_px)
     candidates, failed = found.regions, list(found.failed)
     if not candidates:
@@ -119,7 +121,8 @@ def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], 
                 check_map(folder)
         except ProjectError as damage:
             found[slide.id] = str(damage)
-            set_map_aside(project, slide.id, model_id)
+            if is_damage(damage):
+                set_map_aside(project, slide.id, model_id)
         except Exception as failure:
             found[slide.id] = why_it_failed(failure, writing_to=())
     return found
