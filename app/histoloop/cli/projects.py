@@ -121,6 +121,9 @@ def add_commands(commands: Commands) -> None:
     annotated.add_argument(
         "--size", type=fraction, metavar="FRACTION", help="how much of the region is foreground: 0.4 or 40%%"
     )
+    annotated.add_argument(
+        "--replace", action="store_true", help="let it count in place of what is finished there already"
+    )
     annotated.add_argument("--person", default="command line", help="who annotated")
     add_json(annotated)
 
@@ -187,6 +190,7 @@ def _import(options: argparse.Namespace) -> int | Outcome:
         done=done,
         failed=[(str(path), reason) for path, reason in report.failed],
         passed_over=[(str(path), reason) for path, reason in report.passed_over],
+        notes=[f"{path}: {what}" for path, what in report.recognised],
     )
 
 
@@ -241,11 +245,12 @@ def _query(options: argparse.Namespace) -> int | Outcome:
                 device=options.device,
             )
         )
-        names = {slide.id: slide.name for slide in project.slides.all()}
+        slides = {slide.id: slide for slide in project.slides.all()}
     rows = [
         {
             "id": query.id,
-            "slide": names[query.slide_id],
+            "slide": slides[query.slide_id].name,
+            "path": str(slides[query.slide_id].path),
             "region": [query.region.x, query.region.y, query.region.width, query.region.height],
             "class": query.class_name,
             "strategy": query.strategy,
@@ -295,6 +300,7 @@ def _annotate(options: argparse.Namespace) -> int | Outcome:
             label=options.label,
             size=options.size,
             person=options.person,
+            replace=options.replace,
         )
         names = {slide.id: slide.name for slide in project.slides.all()}
     return Outcome(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import DataError
-from histoloop.exchange.naming import unique_stems
+from histoloop.exchange.naming import is_too_long, unique_stems
 from histoloop.exchange.tables import SlideSummary, SummaryTable, mask_areas
 from histoloop.progress import Progress, Work, staged
 from histoloop.scratch import temporary_folder
@@ -84,7 +84,7 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
     notes = [
         predicted.note,
         UNKNOWN_MPP if predicted.mpp is None else "",
-        "" if target.name.endswith(file.stem) else f"its name is too long for results: they are named {target.name}",
+        f"its name is too long for results: they are named {target.name}" if is_too_long(file.stem) else "",
     ]
     return SlideSummary(
         slide=str(file),
@@ -95,4 +95,5 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
         probabilities=predicted.probabilities,
         tissue_area_px=predicted.tissue_area_px,
         mask_area_px=mask_areas(predicted.mask, predicted.scheme, downsample=predicted.downsample),
+        files=(f"{target.name}.geojson", f"{target.name}-mask.png"),
     )

@@ -23,7 +23,7 @@ from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
 from histoloop.workflows.contents.slide_maps import is_damage, set_map_aside
-from histoloop.workflows.contents.slides import open_project_slide, save_thumbnail
+from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
 from histoloop.workflows.reports import AskReport
@@ -136,7 +136,14 @@ def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> Projec
             tr("No slide that is predicted can be looked at.\n{reasons}", reasons=reasons),
             advice=tr("See to these slides, then ask again."),
         )
-    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if slide.exists()):
+    slides = project.slides.all()
+    readable = [slide for slide in slides if is_readable(slide)]
+    if slides and not readable:
+        return ProjectError(
+            tr("There is no region to ask about: no slide is where it was."),
+            advice=tr("Connect their disk, or use 'Find moved slides' and point to the folder they are in now."),
+        )
+    if not any(project.maps.find(slide.id) is not None for slide in readable):
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries.all(status=status)) for status in settled)
