@@ -137,6 +137,10 @@ class Project:
             database.close()
             raise
 
+    def data_version(self) -> int:
+        """A number that is another one once anybody else, in whatever process, has changed the database."""
+        return self._database.data_version()
+
     def close(self) -> None:
         """Close the database; the project can be opened again."""
         self._database.close()

@@ -57,7 +57,8 @@ class SlideViewer(QWidget):
     """Shows one slide and lets a region of it be painted.
 
     `patch_painted` comes once per finished stroke, polygon, fill, undo and redo, with the rectangle that changed;
-    `change_made` once per stroke, polygon and fill: one call of `undo` takes it back.
+    `change_made` once per stroke, polygon and fill: one call of `undo` takes it back. `rendered` is emitted with each
+    View that is shown, `render_failed` with the reason when pixels cannot be read.
     """
 
     camera_changed = Signal()
@@ -65,6 +66,7 @@ class SlideViewer(QWidget):
     patch_painted = Signal(object)
     change_made = Signal()
     tool_changed = Signal(str)
+    rendered = Signal(object)
     render_failed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -121,7 +123,7 @@ class SlideViewer(QWidget):
         self._worker.request(
             functools.partial(scene.overview, OVERVIEW_PX),
             on_done=functools.partial(self._show_overview, scene),
-            on_failed=self._on_render_failed,
+            on_failed=functools.partial(self._on_render_failed, scene),
             topic="overview",
         )
         self.fit()
@@ -354,7 +356,7 @@ class SlideViewer(QWidget):
         self._worker.request(
             functools.partial(_detail, self._scene, wanted, downsample, style),
             on_done=self._show_detail,
-            on_failed=self._on_render_failed,
+            on_failed=functools.partial(self._on_render_failed, self._scene),
             topic="detail",
         )
 
@@ -363,8 +365,9 @@ class SlideViewer(QWidget):
             _place(self._overview, view)
             self._overview.visible = self._shown is None
 
-    def _on_render_failed(self, failure: Failure) -> None:
-        self.render_failed.emit(str(failure))
+    def _on_render_failed(self, scene: SlideScene, failure: Failure) -> None:
+        if scene is self._scene:
+            self.render_failed.emit(str(failure))
 
     def _show_detail(self, result: _Detail) -> None:
         if result.scene is not self._scene or result.style != self._effective_style():
@@ -373,6 +376,7 @@ class SlideViewer(QWidget):
         _place(self._detail, result.view)
         self._detail.visible = True
         self._overview.visible = not self._covers_screen(result.view)
+        self.rendered.emit(result.view)
         self._request_detail()
 
     def _covers_screen(self, view: View) -> bool:

@@ -115,6 +115,11 @@ class QueuePanel(Panel):
         item = self.list.currentItem()
         return None if item is None else int(item.data(_ID))
 
+    def current_slide_id(self) -> int | None:
+        """The slide of the query that is selected."""
+        chosen = self.current_id()
+        return None if chosen is None else self._queries[chosen].slide_id
+
     def shown_ids(self) -> list[int]:
         """The queries in the list, in its order."""
         return [int(self.list.item(index).data(_ID)) for index in range(self.list.count())]

@@ -27,7 +27,11 @@ _ID = Qt.ItemDataRole.UserRole
 
 
 class SlidesPanel(Panel):
-    """Tells what the user picks, drops and asks for; shows what it is given."""
+    """Tells what the user picks, drops and asks for; shows what it is given.
+
+    One slide is the chosen one, and always among those that are selected: what is done to the selection is done to
+    what is on the canvas.
+    """
 
     slide_chosen = Signal(int)
     paths_dropped = Signal(object)
@@ -50,7 +54,7 @@ class SlidesPanel(Panel):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.list.setSpacing(2)
-        self.list.currentItemChanged.connect(self._on_current)
+        self.list.currentItemChanged.connect(self._settle)
         self.list.customContextMenuRequested.connect(self._on_menu)
         self.empty = label(tr("Drop slides or folders here."), role="muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -70,7 +74,8 @@ class SlidesPanel(Panel):
         self.column.addWidget(self.details)
         self.column.addWidget(self.mpp_note)
         self.column.addWidget(self.mpp_button)
-        self.list.itemSelectionChanged.connect(self._show_details)
+        self.list.itemSelectionChanged.connect(self._settle)
+        self._chosen: int | None = None
         self._slides: Sequence[SlideRecord] = ()
         self._you = ""
 
@@ -104,6 +109,8 @@ class SlidesPanel(Panel):
                 self.list.setCurrentItem(item)
             item.setSelected(slide.id in selected)
         self.list.blockSignals(False)
+        if chosen not in [slide.id for slide in slides]:
+            self._chosen = None
         self._show_details()
         self.empty.setVisible(not slides)
         self.list.setVisible(bool(slides))
@@ -130,17 +137,34 @@ class SlidesPanel(Panel):
                 return
 
     def current_id(self) -> int | None:
-        """The slide that is shown."""
-        item = self.list.currentItem()
-        return None if item is None else int(item.data(_ID))
+        """The slide that is chosen, to be shown."""
+        return self._chosen
+
+    def name_of(self, slide_id: int) -> str:
+        """What a slide is called here; empty for one that is not listed."""
+        return next((slide.name for slide in self._slides if slide.id == slide_id), "")
 
     def selected_ids(self) -> list[int]:
         """The slides that are selected."""
         return [int(item.data(_ID)) for item in self.list.selectedItems()]
 
-    def _on_current(self, item: QListWidgetItem | None) -> None:
-        if item is not None:
-            self.slide_chosen.emit(int(item.data(_ID)))
+    def _settle(self) -> None:
+        """Choose the current slide, or where that is not selected another one that is; one of them always is."""
+        selected = self.selected_ids()
+        if self.list.currentRow() < 0:
+            return
+        current = self.list.currentItem()
+        if not selected:
+            current.setSelected(True)  # comes back here
+            return
+        if current.isSelected():
+            chosen = int(current.data(_ID))
+        else:
+            chosen = self._chosen if self._chosen in selected else selected[-1]
+        self._show_details()
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self.slide_chosen.emit(chosen)
 
     def _show_details(self) -> None:
         selected = self.selected_ids()

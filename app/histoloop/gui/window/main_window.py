@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -43,6 +43,7 @@ from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import NOTICE, Welcome
 from histoloop.gui.window.work_tabs import WorkTabs
 from histoloop.gui.work.jobs import Place
+from histoloop.gui.work.project_watch import ProjectWatch
 from histoloop.gui.work.session import Session
 from histoloop.language import tr
 from histoloop.workflows.about import releases_page
@@ -75,6 +76,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setAnimated(False)  # the panels have their places at once, and the canvas its size
         self.session = Session(self)
+        self.project_watch = ProjectWatch(self.session)
         self.split = SplitView()
         self.viewer, self.opener = self.split.first.viewer, self.split.first.opener
         self.source = self.split.first.source
@@ -246,12 +248,14 @@ class MainWindow(QMainWindow):
         session.slides_changed.connect(self.loop_control.refresh)
         session.queries_changed.connect(self._show_queries)
         session.models_changed.connect(self._show_training)
+        self.project_watch.files_changed.connect(self.slide_control.look_again)
         session.problem.connect(self.banner.show_problem)
         session.notice.connect(self.banner.show_notice)
 
     def _connect_panels(self) -> None:
         self.slides_panel.paths_dropped.connect(self.opening.dropped)
         self.slides_panel.add_requested.connect(self.project_commands.add_slides)
+        self.queue_panel.query_selected.connect(lambda _query_id: self._update_actions())
         self.slides_panel.find_requested.connect(self.project_commands.find_moved)
         self.overlay_panel.masks.toggled.connect(functools.partial(self.actions_.set_checked, "show_masks"))
         self.overlay_panel.outlines.toggled.connect(functools.partial(self.actions_.set_checked, "show_outlines"))
@@ -269,7 +273,7 @@ class MainWindow(QMainWindow):
         self.paint_control.begun.connect(self._on_painting_begun)
         self.paint_control.ended.connect(self._on_painting_ended)
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
-        self.opener.shown.connect(self._update_actions)
+        self.opener.changed.connect(self._update_actions)
         self.mask_control.pane_opened.connect(self._on_pane_opened)
         for control in (self.slide_control, self.paint_control, self.loop_control):
             control.changed.connect(self._update_actions)
@@ -295,8 +299,8 @@ class MainWindow(QMainWindow):
     def _on_pane_opened(self, pane: MaskPane) -> None:
         """Wire what a canvas emits besides its masks."""
         self.question_control.connect_pane(pane)
-        pane.opener.failed.connect(lambda message: self.banner.show_problem(message, ""))
-        pane.viewer.render_failed.connect(lambda message: self.banner.show_problem(message, ""))
+        self.slide_control.connect_pane(pane)
+        pane.empty.find_requested.connect(self.project_commands.find_moved)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -320,6 +324,7 @@ class MainWindow(QMainWindow):
         self.slide_control.show()
         self._show_queries()
         self._show_training()
+        self.project_watch.look()
 
     def _show_recent(self) -> None:
         folders = self.settings.recent_projects()
@@ -369,8 +374,10 @@ class MainWindow(QMainWindow):
             if Place.TRAINING not in at_work:
                 there |= {"annotated"} if self.loop_control.can_train else set()
                 there |= {"candidate"} if self.loop_control.can_decide else set()
-            there |= {"question"} if painting or self.queue_panel.current_id() is not None else set()
+            there |= {"chosen"} if self.slides_panel.current_id() is not None else set()
+            there |= {"question"} if painting or self._sees_question() else set()
         there |= {"slide"} if self.opener.current is not None else set()
+        there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
         there |= {"work"} if jobs else set()
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
@@ -381,7 +388,18 @@ class MainWindow(QMainWindow):
             self.actions_.submenus[name].setEnabled("project" in there)
         self.queue_panel.set_can_ask("slides" in there and Place.QUESTIONS not in at_work)
 
+    def _sees_question(self) -> bool:
+        """Whether the question that is selected is about the slide on the screen."""
+        shown = self.opener.current
+        return shown is not None and self.queue_panel.current_slide_id() == shown
+
     # --- events -------------------------------------------------------------------------------------------------------
+
+    def changeEvent(self, event: QEvent) -> None:
+        """See what others did while the window was not in front."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.project_watch.look()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take slides, folders and projects anywhere on the window."""
@@ -403,6 +421,7 @@ class MainWindow(QMainWindow):
         if self.session.project is not None:
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
+        self.project_watch.shut_down()
         self.session.shut_down()
         self.split.close_second()
         self.split.first.shut_down()

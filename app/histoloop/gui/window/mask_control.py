@@ -66,7 +66,7 @@ class MaskControl(QObject):
     def _connect_pane(self, pane: MaskPane) -> None:
         self._connect_chooser(pane.header, pane)
         pane.source.changed.connect(self._on_choice_changed)
-        pane.opener.shown.connect(lambda _slide_id: self.show_missing_masks())
+        pane.opener.changed.connect(self.show_missing_masks)
         self.pane_opened.emit(pane)
 
     def _connect_chooser(self, chooser: MaskChooser, pane: MaskPane) -> None:
@@ -116,7 +116,7 @@ class MaskControl(QObject):
 
     def _predict_missing(self, pane: MaskPane, *, all_slides: bool = False) -> None:
         """Run the model chosen on the slide that is shown, where it did not yet, or on all slides."""
-        project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.wanted
+        project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.current
         if project is None or choice is None or slide_id is None:
             return
         if all_slides:
@@ -172,7 +172,7 @@ class MaskControl(QObject):
             pane.source.show_models(self._source.models, beside.model.id)
             pane.source.choose(beside)
             pane.set_style(self._panel.overlay_style)
-            pane.show_slide(project.folder, slide_id)
+            pane.show_slide(project.folder, slide_id, self._split.first.name)
 
     def _on_second_opened(self, pane: MaskPane) -> None:
         self._connect_pane(pane)

@@ -29,7 +29,11 @@ def _row(
     brief: str = "",
     tip: str = "",
 ) -> ActionSpec[Targets]:
-    """An action; `needs` are words for what must be there: project, slide, painting, question, candidate, work."""
+    """An action; `needs` are words for what must be there.
+
+    They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
+    painting, question (in sight), candidate, work.
+    """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
 
@@ -80,12 +84,12 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         SubmenuSpec("label", mark("&This slide is")),
         _row("next_slide_label", mark("Next &label of the slide"), lambda on: on.slides.next_label(), keys="Ctrl+L",
-             needs="slide", tip=mark("Say what the slide is as a whole: the label after the one said")),
+             needs="chosen", tip=mark("Say what the slide is as a whole: the label after the one said")),
         SEPARATOR,
-        _row("set_mpp", mark("Set &resolution…"), lambda on: on.slides.ask_for_mpp(), needs="slide",
+        _row("set_mpp", mark("Set &resolution…"), lambda on: on.slides.ask_for_mpp(), needs="chosen",
              tip=mark("Say how many micrometres a pixel is wide")),
         _row("find_moved", mark("&Find moved slides…"), lambda on: on.projects.find_moved(), needs="project slides"),
-        _row("remove_slides", mark("Re&move from the project"), lambda on: on.slides.remove(), needs="slide"),
+        _row("remove_slides", mark("Re&move from the project"), lambda on: on.slides.remove(), needs="chosen"),
     ),
     mark("&View"): (
         _row("fit", mark("&Whole slide"), lambda on: on.viewer.fit(), keys="Ctrl+0", needs="slide", icon="fit"),
@@ -112,7 +116,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("next_method", mark("&Next way to draw"), lambda on: on.source.next_method(), keys="D", needs="slide",
              tip=mark("Draw the masks by the next of the ways that the model offers")),
         _switch("compare", mark("&Compare side by side"), lambda on, checked: on.masks.compare(checked), keys="Ctrl+2",
-                needs="slide", icon="compare", brief=mark("Compare"),
+                needs="canvases", icon="compare", brief=mark("Compare"),
                 tip=mark("Two models or two ways to draw, at the same place of the slide")),
         SEPARATOR,
         _row("theme_system", mark("Theme of the desk&top"), lambda on: on.preferences.set_theme("system"),

@@ -129,6 +129,7 @@ class PaintControl(QObject):
         self.begun.emit()
 
     def _on_ended(self, record: AnnotationRecord) -> None:
+        self._pending = None
         self._viewer.end_annotation()
         self.history.clear()
         self.ended.emit(record)

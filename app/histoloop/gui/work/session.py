@@ -89,6 +89,7 @@ class Session(QObject):
         self._writer = Worker(self)
         self._unsaved = 0
         self._predictions: list[_Prediction] = []
+        self._version = 0
 
     # --- project ----------------------------------------------------------------------------------------------------
 
@@ -150,8 +151,17 @@ class Session(QObject):
             return False
         self.close_project()
         self._project, self._written = project, WrittenProject(project.folder)
+        self._version = project.data_version()
         self.project_changed.emit()
         return True
+
+    def refresh_if_changed(self) -> None:
+        """Look again at what there is, where another program has changed the project since it was last looked at."""
+        if self._project is not None and (version := self._project.data_version()) != self._version:
+            self._version = version
+            self.slides_changed.emit()
+            self.queries_changed.emit()
+            self.models_changed.emit()
 
     def remember(self, key: str, value: object) -> None:
         """Keep something small (a JSON value) with the project for the next time it is opened."""
@@ -162,6 +172,22 @@ class Session(QObject):
     def slides(self) -> list[SlideRecord]:
         """The slides of the project."""
         return [] if self._project is None else self._project.slides.all()
+
+    def still_there(self, slide_ids: Sequence[int]) -> list[int]:
+        """Those slides that the project still has; of others it is said that they are gone."""
+        known = {slide.id for slide in self.slides()}
+        gone = [slide_id for slide_id in slide_ids if slide_id not in known]
+        if gone:
+            self.notice.emit(
+                tr_plural(
+                    "{count} slide is no longer in the project: another program has removed it.",
+                    "{count} slides are no longer in the project: another program has removed them.",
+                    len(gone),
+                )
+            )
+            self.slides_changed.emit()
+            self.queries_changed.emit()
+        return [slide_id for slide_id in slide_ids if slide_id in known]
 
     def add_slides(self, paths: Sequence[Path]) -> None:
         """Bring slides and folders into the project."""
@@ -489,8 +515,9 @@ class Session(QObject):
         return True
 
     def _do_each(self, slide_ids: Sequence[int], change: Callable[[Project, int], object]) -> bool:
-        """A small change of several slides."""
-        return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in slide_ids)
+        """A small change of several slides, those that are still there."""
+        there = self.still_there(slide_ids)
+        return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in there)
 
 
 def _failure(name: str, reason: str) -> str:

@@ -8,6 +8,7 @@ from histoloop.errors import SlideError
 from histoloop.language import tr
 from histoloop.slides.reader import Slide, open_slide
 from histoloop.store.files import file_beside
+from histoloop.store.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +32,20 @@ def save_thumbnail(path: Path, picture: Image.Image) -> None:
 
 
 def open_project_slide(record: SlideRecord) -> Slide:
-    """The pixels of a project's slide, at the resolution the project knows; SlideError when the file moved."""
+    """The pixels of a project's slide, at the resolution the project knows.
+
+    SlideError when the file moved, or when another one is in its place.
+    """
     if not record.path.exists():
         raise SlideError(
             record.path,
             tr("the file is not where it was"),
             advice=tr("Connect its disk, or use 'Find moved slides' and point to the folder it is in now."),
+        )
+    if fingerprint(record.path) != record.fingerprint:
+        raise SlideError(
+            record.path,
+            tr("its content differs"),
+            advice=tr("Put the file back that was added, or give this one another name and import it as a slide."),
         )
     return open_slide(record.path, mpp=record.mpp)
