@@ -41,6 +41,7 @@ class Project:
     Several processes may have one project open; within a process each thread opens its own. Whatever a method of a
     part has written when it returns is on disk, whole, and survives the end of the process. Methods raise ProjectError
     when the database cannot be read or written, ValueError for an id that does not exist or a value out of range.
+    A project that is `read_only` can be looked at and exported from; whatever would change it raises ProjectError.
     """
 
     def __init__(self, folder: Path, database: Database) -> None:
@@ -102,40 +103,63 @@ class Project:
         return cls.open(folder)
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, *, read_only: bool = False) -> Self:
         """Open the project in `folder`, its database brought to this schema (a copy of the old one is kept beside).
 
-        Slides that were moved together with the project are found. Raises ProjectError when there is no project, when
-        it is broken, or when a newer HistoLoop wrote it.
+        Slides that were moved together with the project are found. With `read_only`, and where folder or database
+        cannot be written, nothing there is changed: `read_only` is True, and every method that would change something
+        raises ProjectError. Raises ProjectError when there is no project, when it is broken, when a newer HistoLoop
+        wrote it, or when it is of an older one and cannot be written.
         """
         folder = folder.absolute()
         path = folder / DATABASE
         if not path.is_file():
             advice = tr("Choose the folder that holds {file}, or make a new project.", file=DATABASE)
             raise ProjectError(tr("There is no project in {folder}.", folder=folder), advice=advice)
-        database = Database(path)
+        database = Database(path, read_only=read_only)
         try:
             database.check_is_project()
             database.migrate()
             database.use_write_ahead_log()
             project = cls(folder, database)
-            project.slides.follow_project()
-            write_project_file(folder)
+            project._find_slides_of_moved_folder()
+            if not database.read_only:
+                write_project_file(folder)
         except BaseException:
             database.close()
             raise
         return project
 
     @classmethod
-    def connect(cls, folder: Path) -> Self:
+    def connect(cls, folder: Path, *, read_only: bool = False) -> Self:
         """Open a project that is open already once more, for another thread: no slide or file of it is looked for."""
         folder = folder.absolute()
-        database = Database(folder / DATABASE)
+        database = Database(folder / DATABASE, read_only=read_only)
         try:
-            return cls(folder, database)
+            project = cls(folder, database)
+            if database.is_fixed:  # what was found when it was opened is known to that connection alone
+                project._find_slides_of_moved_folder()
         except BaseException:
             database.close()
             raise
+        return project
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the project can only be looked at and exported from."""
+        return self._database.read_only
+
+    def check_writable(self) -> None:
+        """Raise ProjectError, with the way on, for a project that is open for reading only: before long work begins."""
+        self._database.check_writable()
+
+    def _find_slides_of_moved_folder(self) -> None:
+        """Slides that were moved together with the project; where that cannot be kept it holds while this is open."""
+        if self._database.is_fixed:
+            with self._database.changed_in_memory("slide"):
+                self.slides.follow_project()
+        elif not self.read_only:
+            self.slides.follow_project()
 
     def data_version(self) -> int:
         """A number that is another one once anybody else, in whatever process, has changed the database."""

@@ -60,6 +60,7 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
 
     `mpp` is used for slides that do not state their resolution.
     """
+    project.check_writable()
     search = search_slides(paths)
     files = search.slides
     known = {record.path for record in project.slides.all()}
@@ -97,10 +98,14 @@ def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
     return record
 
 
-def opened_project(folder: Path) -> Project:
-    """Open a project and look for slides that moved along with it; ProjectError when it cannot be opened."""
-    project = Project.open(folder)
-    project.slides.find_moved(folder)
+def opened_project(folder: Path, *, read_only: bool = False) -> Project:
+    """Open a project and look for slides that moved along with it; ProjectError when it cannot be opened.
+
+    With `read_only`, and where its place cannot be written, it is opened to be looked at and exported from.
+    """
+    project = Project.open(folder, read_only=read_only)
+    if not project.read_only:
+        project.slides.find_moved(folder)
     return project
 
 

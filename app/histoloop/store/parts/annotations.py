@@ -140,6 +140,7 @@ class Annotations:
         `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
         Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectError when a file cannot be written.
         """
+        self._database.check_writable()
         self._slides.get(slide_id)
         check_assessment(label, size, self._scheme, needed=False)
         planes = PlaneWriter(self.folder)

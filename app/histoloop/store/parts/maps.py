@@ -22,6 +22,7 @@ class Maps:
 
     def new_folder(self, slide_id: int, model_id: int) -> Path:
         """A name under `folder` that nothing uses yet; the folder is not made."""
+        self._database.check_writable()
         return self.folder / f"slide-{slide_id:04d}-model-{model_id:04d}-{secrets.token_hex(4)}"
 
     def add(self, slide_id: int, model_id: int, folder_name: str) -> None:

@@ -27,6 +27,7 @@ class Models:
 
     def new_folder(self, round_number: int) -> Path:
         """A name under `folder` that nothing uses yet; the folder is not made."""
+        self._database.check_writable()
         return self.folder / f"round-{round_number:03d}-{secrets.token_hex(4)}"
 
     def add(

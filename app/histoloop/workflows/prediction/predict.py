@@ -36,6 +36,7 @@ def predict_project(
 
     A slide that fails is reported and the rest goes on. Maps that this model made before are not made again.
     """
+    project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
     model = load_model(record.folder, choose_device(device))
     wanted = [slide for slide in project.slides.all() if slide_ids is None or slide.id in slide_ids]

@@ -62,6 +62,7 @@ def retrain(
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
     candidate predicts the slides that have maps. ProjectError when there is nothing of that kind to learn from.
     """
+    project.check_writable()
     how, started, current = how or HowToLearn(), time.monotonic(), project.models.current()
     setup = yield from _set_up(project, how, device=device, seed=seed, epochs=epochs)
     fitted = yield from fit_model(setup)
