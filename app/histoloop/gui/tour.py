@@ -295,7 +295,7 @@ class _Tour:
     def _choose_another_method_and_compare(self) -> None:
         """The class activation map instead of the decoder; then the retrained model beside the first one."""
         window = self.window
-        window.session.leave()
+        window.session.annotating.leave()
         window.viewer.fit()
         window.source.choose_method("cam")
         self.settle()

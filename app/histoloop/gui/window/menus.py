@@ -196,7 +196,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              tip=mark("Leave this one out; it is not asked again")),
         _row("cannot_tell", mark("Cann&ot tell"), lambda on: on.questions.cannot_tell(), keys="X", needs="question",
              icon="unknown", tip=mark("Nobody could say from this picture")),
-        _row("leave", mark("Lea&ve for later"), lambda on: on.session.leave(), keys="Esc", needs="painting",
+        _row("leave", mark("Lea&ve for later"), lambda on: on.session.annotating.leave(), keys="Esc", needs="painting",
              tip=mark("What you painted stays as a draft")),
         SEPARATOR,
         _row("person", mark("&Your name…"), lambda on: on.preferences.ask_for_person()),

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.annotation_panel import AnnotationPanel
-    from histoloop.gui.work.session import ActiveAnnotation, Session
+    from histoloop.gui.work.annotating import ActiveAnnotation
+    from histoloop.gui.work.session import Session
     from histoloop.store.records import AnnotationRecord
 
 
@@ -44,11 +45,11 @@ class PaintControl(QObject):
     def connect_all(self) -> None:
         """Begin to listen."""
         session, viewer, panel = self._session, self._viewer, self._panel
-        session.annotation_started.connect(self._on_started)
-        session.annotation_ended.connect(self._on_ended)
-        session.saved.connect(panel.show_saved)
+        session.annotating.started.connect(self._on_started)
+        session.annotating.ended.connect(self._on_ended)
+        session.annotating.saved.connect(panel.show_saved)
         self._opener.shown.connect(self._on_slide_shown)
-        viewer.patch_painted.connect(session.paint)
+        viewer.patch_painted.connect(session.annotating.paint)
         viewer.patch_painted.connect(lambda _patch: self._show_painted())
         viewer.change_made.connect(lambda: self.history.add(undo=viewer.undo, redo=viewer.redo))
         viewer.tool_changed.connect(lambda tool: self._actions[f"tool_{tool}"].setChecked(True))
@@ -72,7 +73,7 @@ class PaintControl(QObject):
     def finish(self, *, with_mask: bool = True) -> None:
         """Save the region as it is painted, or label and size alone."""
         self._panel.commit()
-        self._session.finish(with_mask=with_mask)
+        self._session.annotating.finish(with_mask=with_mask)
 
     def accept(self) -> None:
         """Save the model's mask as it was, whatever was painted since."""
@@ -91,7 +92,7 @@ class PaintControl(QObject):
             self._assess(*after)
 
     def _assess(self, label: str | None, size: float | None) -> None:
-        self._session.assess(label, size)
+        self._session.annotating.assess(label, size)
         self._show_assessment(label, size)
 
     # --- what the session and the canvas emit -------------------------------------------------------------------------

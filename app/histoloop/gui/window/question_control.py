@@ -48,8 +48,8 @@ class QuestionControl(QObject):
     def connect_all(self) -> None:
         """Begin to listen."""
         self._queue.query_selected.connect(self._show_query)
-        self._queue.query_opened.connect(self._session.begin_query)
-        self._queue.query_skipped.connect(self._session.skip_query)
+        self._queue.query_opened.connect(self._session.annotating.begin_query)
+        self._queue.query_skipped.connect(self._session.annotating.skip_query)
 
     def connect_pane(self, pane: MaskPane) -> None:
         """Listen to a canvas that was opened."""
@@ -84,7 +84,7 @@ class QuestionControl(QObject):
 
     def _on_query_clicked(self, query_id: int) -> None:
         if query_id == self._queue.current_id():
-            self._session.begin_query(query_id)
+            self._session.annotating.begin_query(query_id)
         else:
             self._queue.select(query_id)
 
@@ -96,11 +96,11 @@ class QuestionControl(QObject):
         chosen = session.active.record.query_id if session.active is not None else None
         if self._opener.trouble is not None and self._opener.wanted == self._queue.current_slide_id():
             chosen = self._queue.current_id()  # its slide cannot be shown: go on with the one after it
-        session.leave()
+        session.annotating.leave()
         if shown:
             following = shown[(shown.index(chosen) + 1) % len(shown)] if chosen in shown else shown[0]
             self._queue.select(following)
-            session.begin_query(following)
+            session.annotating.begin_query(following)
 
     def annotate_visible(self) -> None:
         """Paint the part of the slide that is on the screen, or its middle when that is large."""
@@ -111,21 +111,21 @@ class QuestionControl(QObject):
             return
         width, height = min(visible.width, MAX_ANNOTATE_PX), min(visible.height, MAX_ANNOTATE_PX)
         x, y = visible.x + (visible.width - width) // 2, visible.y + (visible.height - height) // 2
-        self._session.leave()
-        self._session.begin_region(slide_id, Region(x, y, width, height))
+        self._session.annotating.leave()
+        self._session.annotating.begin_region(slide_id, Region(x, y, width, height))
 
     def skip(self) -> None:
         """Leave out the region in hand, or the question that is selected."""
         chosen = self._queue.current_id()
         if self._session.active is not None:
-            self._session.skip()
+            self._session.annotating.skip()
         elif chosen is not None:
-            self._session.skip_query(chosen)
+            self._session.annotating.skip_query(chosen)
 
     def cannot_tell(self) -> None:
         """Leave out the region in hand, or the question that is selected, as one that nobody could answer."""
         chosen = self._queue.current_id()
         if self._session.active is not None:
-            self._session.cannot_tell()
+            self._session.annotating.cannot_tell()
         elif chosen is not None:
-            self._session.cannot_tell_query(chosen)
+            self._session.annotating.cannot_tell_query(chosen)

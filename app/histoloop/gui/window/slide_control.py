@@ -75,7 +75,7 @@ class SlideControl(QObject):
         ids = [slide.id for slide in slides]
         active = self._session.active
         if active is not None and active.record.slide_id not in ids:
-            self._session.leave()
+            self._session.annotating.leave()
         if self._opener.wanted is not None and self._opener.wanted not in ids:
             for pane in self._split.panes():
                 pane.opener.clear()
@@ -95,7 +95,7 @@ class SlideControl(QObject):
             return
         active = self._session.active
         if active is not None and active.record.slide_id != slide_id:
-            self._session.leave()
+            self._session.annotating.leave()
         for pane in self._split.panes():
             pane.show_slide(project.folder, slide_id, self._panel.name_of(slide_id))
 
@@ -117,7 +117,7 @@ class SlideControl(QObject):
         """A region that was to be painted on a slide that is not there stays for later."""
         active = self._session.active
         if active is not None and active.record.slide_id == slide_id and self._viewer.annotating is None:
-            self._session.leave()
+            self._session.annotating.leave()
 
     # --- labels -------------------------------------------------------------------------------------------------------
 

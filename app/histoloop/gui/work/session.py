@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from histoloop.annotations.records import AnnotationStatus, Mask, Patch
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
+from histoloop.gui.work.annotating import Annotating
 from histoloop.gui.work.background import Worker
 from histoloop.gui.work.failure import Failure, ignore
 from histoloop.gui.work.jobs import Job, JobRunner, Place
 from histoloop.gui.work.writing import WrittenProject
 from histoloop.language import tr, tr_plural
-from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
-from histoloop.workflows import annotate, decisions
+from histoloop.workflows import decisions
 from histoloop.workflows.add_model import add_model
 from histoloop.workflows.contents import rounds
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX
@@ -28,21 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from histoloop.geometry import Region
+    from histoloop.gui.work.annotating import ActiveAnnotation
     from histoloop.store.project import Project
+    from histoloop.store.records import QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
     from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ActiveAnnotation:
-    """A region that is being painted: its draft, the mask to go on from, and the model's mask it began with."""
-
-    record: AnnotationRecord
-    mask: Mask
-    predicted: Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,9 +59,6 @@ class Session(QObject):
     queries_changed = Signal()
     models_changed = Signal()
     model_added = Signal(int)
-    annotation_started = Signal(object)
-    annotation_ended = Signal(object)
-    saved = Signal(bool)
     problem = Signal(str, str)
     notice = Signal(str)
 
@@ -85,9 +73,8 @@ class Session(QObject):
         self.random_share = 0.0
         self._project: Project | None = None
         self._written: WrittenProject | None = None  # the same project, for the writer's thread
-        self._active: ActiveAnnotation | None = None
         self._writer = Worker(self)
-        self._unsaved = 0
+        self.annotating = Annotating(self)
         self._predictions: list[_Prediction] = []
         self._version = 0
 
@@ -97,6 +84,11 @@ class Session(QObject):
     def project(self) -> Project | None:
         """The open project."""
         return self._project
+
+    @property
+    def active(self) -> ActiveAnnotation | None:
+        """The region that is being annotated."""
+        return self.annotating.active
 
     def create_project(self, folder: Path, *, name: str, model: str) -> bool:
         """Make and open a project; whether that was possible."""
@@ -108,7 +100,7 @@ class Session(QObject):
 
     def close_project(self) -> None:
         """Close the project once all is written that was to be; jobs on it are cancelled."""
-        self._active = None
+        self.annotating.begin()
         if self._project is not None and self._written is not None:
             self.jobs.cancel()
             self._writer.request(self._written.close)
@@ -165,7 +157,7 @@ class Session(QObject):
 
     def remember(self, key: str, value: object) -> None:
         """Keep something small (a JSON value) with the project for the next time it is opened."""
-        self._write(functools.partial(_set, key, value))
+        self.write(functools.partial(_set, key, value))
 
     # --- slides -----------------------------------------------------------------------------------------------------
 
@@ -311,92 +303,11 @@ class Session(QObject):
 
     def add_model(self, source: str | Path) -> None:
         """Bring a model into the project, to make masks with; `model_added` is emitted then."""
-        self._write(functools.partial(_add_model, source), on_done=self._on_model_added)
+        self.write(functools.partial(_add_model, source), on_done=self._on_model_added)
 
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
         self._submit(tr("Exporting"), tasks.export, {"out": out}, on_done=functools.partial(self._on_exported, out))
-
-    # --- annotation -------------------------------------------------------------------------------------------------
-
-    @property
-    def active(self) -> ActiveAnnotation | None:
-        """What is being painted."""
-        return self._active
-
-    def begin_query(self, query_id: int) -> None:
-        """Start or resume the annotation of a query's region."""
-        if self._project is not None:
-            query = self._project.queries.get(query_id)
-            self.begin_region(query.slide_id, query.region, query_id)
-
-    def begin_region(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
-        """Start or resume the annotation of a region; `annotation_started` is emitted then."""
-        self._write(functools.partial(_begin, slide_id, region, query_id, self.person), on_done=self._on_begun)
-
-    def paint(self, patch: Patch) -> None:
-        """Journal a change; `saved(True)` is emitted when everything painted so far is on disk."""
-        if self._active is not None:
-            self._journal(functools.partial(_append, self._active.record.id, patch))
-
-    def assess(self, label: str | None, size: float | None) -> None:
-        """Journal label and size of the region as a whole; reported as saved like a stroke."""
-        if self._active is not None:
-            self._journal(functools.partial(_assess, self._active.record.id, label, size, self.person))
-
-    def finish(self, *, with_mask: bool = True) -> None:
-        """Call the region done, with its label and size and, unless `with_mask` is off, its mask."""
-        self._end_as(AnnotationStatus.DONE, with_mask=with_mask)
-
-    def skip(self) -> None:
-        """Leave the region out: it is not asked again."""
-        self._end_as(AnnotationStatus.SKIPPED)
-
-    def cannot_tell(self) -> None:
-        """Leave the region out as one nobody could answer."""
-        self._end_as(AnnotationStatus.CANNOT_TELL)
-
-    def leave(self) -> None:
-        """Stop painting; the draft stays and can be resumed."""
-        if self._active is not None:
-            ended, self._active = self._active, None
-            self.annotation_ended.emit(ended.record)
-
-    def skip_query(self, query_id: int) -> None:
-        """Take a query off the queue without opening it."""
-        if self._do(lambda project: annotate.skip(project, query_id)):
-            self.queries_changed.emit()
-
-    def cannot_tell_query(self, query_id: int) -> None:
-        """Take a query off the queue, without opening it, as one nobody could answer."""
-        if self._do(lambda project: annotate.cannot_tell(project, query_id)):
-            self.queries_changed.emit()
-
-    def _end_as(self, status: AnnotationStatus, *, with_mask: bool = True) -> None:
-        if self._active is not None:
-            change = functools.partial(_finish, self._active.record.id, status, with_mask)
-            self._write(change, on_done=self._on_finished)
-
-    def _journal(self, change: Callable[[Project], None]) -> None:
-        self._unsaved += 1
-        self.saved.emit(False)
-        self._write(change, on_done=self._on_journaled, on_failed=self._show_not_saved)
-
-    def _on_begun(self, active: ActiveAnnotation) -> None:
-        self._active = active
-        self._unsaved = 0
-        self.annotation_started.emit(active)
-        self.saved.emit(True)
-
-    def _on_journaled(self, _nothing: None) -> None:
-        self._unsaved -= 1
-        if self._unsaved == 0:
-            self.saved.emit(True)
-
-    def _on_finished(self, record: AnnotationRecord) -> None:
-        self._active = None
-        self.queries_changed.emit()
-        self.annotation_ended.emit(record)
 
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
@@ -445,9 +356,6 @@ class Session(QObject):
     def _show_not_written(self, failure: Failure) -> None:
         self.problem.emit(str(failure), "")
 
-    def _show_not_saved(self, failure: Failure) -> None:
-        self.problem.emit(" ".join((tr("What you painted or said could not be saved."), str(failure))), "")
-
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _submit(
@@ -484,7 +392,7 @@ class Session(QObject):
 
         return Job(title, task, {"folder": folder, **arguments}, done, self._show_failure, place)
 
-    def _write(
+    def write(
         self,
         change: Callable[[Project], Result],
         *,
@@ -528,29 +436,9 @@ def _on_slide(slide_id: int, change: Callable[[Project, int], object], project: 
     change(project, slide_id)
 
 
-def _begin(slide_id: int, region: Region, query_id: int | None, person: str, project: Project) -> ActiveAnnotation:
-    record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person)
-    predicted, _model = annotate.starting_mask(project, slide_id, region)
-    return ActiveAnnotation(record, project.annotations.load_mask(record.id)[0], predicted)
-
-
 def _add_model(source: str | Path, project: Project) -> int:
     return add_model(project, source).id
 
 
 def _set(key: str, value: object, project: Project) -> None:
     project.settings.set(key, value)
-
-
-def _append(annotation_id: int, patch: Patch, project: Project) -> None:
-    project.drafts.append_patch(annotation_id, patch)
-
-
-def _assess(annotation_id: int, label: str | None, size: float | None, person: str, project: Project) -> None:
-    project.drafts.assess(annotation_id, label=label, size=size, person=person)
-
-
-def _finish(annotation_id: int, status: AnnotationStatus, with_mask: bool, project: Project) -> AnnotationRecord:
-    if status is AnnotationStatus.DONE:
-        return annotate.finish(project, annotation_id, with_mask=with_mask)
-    return project.drafts.finish(annotation_id, status)
