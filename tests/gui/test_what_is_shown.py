@@ -48,6 +48,8 @@ def there(window: MainWindow, project_folder: Path, own_slides: dict[int, Path],
     assert window.session.open_project(project_folder)
     qtbot.waitUntil(lambda: window.opener.current == FIRST, timeout=MS)
     assert window.viewer.wait_until_loaded()
+    window.activateWindow()  # shortcuts are those of the active window
+    qtbot.waitUntil(window.isActiveWindow, timeout=MS)
     return window
 
 
@@ -118,10 +120,10 @@ def test_without_a_slide_on_the_canvas_nothing_can_be_annotated_and_the_keys_act
     qtbot.wait(50)
     assert there.session.active is None
     press(there, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
-    assert (label_of(there, FIRST), label_of(there, SECOND)) == (None, "benign")
-    assert there.slides_panel.details.picker.currentData() == "benign"
+    assert (label_of(there, FIRST), label_of(there, SECOND)) == (None, "Normal")
+    assert there.slides_panel.details.picker.currentData() == "Normal"
     press(there, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
-    assert (label_of(there, FIRST), label_of(there, SECOND)) == (None, "malignant")
+    assert (label_of(there, FIRST), label_of(there, SECOND)) == (None, "Polyp")
     assert "malignant.tiff" in words(there)
 
 
@@ -246,7 +248,7 @@ def test_while_a_slide_is_loading_the_one_before_is_gone_and_keys_annotate_nothi
     qtbot.waitUntil(lambda: there.opener.current == SECOND, timeout=MS)
     assert there.session.active is None
     assert len(there.session.queries()) == 3
-    assert (label_of(there, FIRST), label_of(there, SECOND)) == (None, "benign")
+    assert (label_of(there, FIRST), label_of(there, SECOND)) == (None, "Normal")
 
 
 def test_a_question_on_a_slide_that_is_gone_is_not_begun_and_the_next_one_is_not_blocked(

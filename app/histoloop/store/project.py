@@ -149,6 +149,11 @@ class Project:
         """Whether the project can only be looked at and exported from."""
         return self._database.read_only
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the project is read-only because its place cannot be written."""
+        return self._database.is_fixed
+
     def check_writable(self) -> None:
         """Raise ProjectError, with the way on, for a project that is open for reading only: before long work begins."""
         self._database.check_writable()

@@ -224,6 +224,11 @@ class _Missing(QWidget):
         layout.addLayout(row(self.this_slide, self.all_slides))
         self.setVisible(False)
 
+    def set_may_predict(self, may: bool) -> None:
+        """Whether the project takes predictions."""
+        for each in (self.this_slide, self.all_slides):
+            each.setEnabled(may)
+
     def show_state(self, state: str) -> None:
         self.setVisible(bool(state))
         self.this_slide.setVisible(state == "missing")

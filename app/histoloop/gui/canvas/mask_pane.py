@@ -65,6 +65,11 @@ class MaskPane(QWidget):
         self._model_id = None if self.source.choice is None else self.source.choice.model.id
         self.opener.show(folder, slide_id, self._model_id)
 
+    def set_may_change(self, may: bool) -> None:
+        """Whether the project can be changed."""
+        self.may_change = may
+        self.header.missing.set_may_predict(may)
+
     def set_style(self, style: OverlayStyle) -> None:
         """How masks and maps lie over the slide; what draws them is the source's."""
         self._style = style

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 THUMBNAIL_PX = 76
 LIST_PX = 108
 ALL = mark("All classes")
+OPEN_TIP = mark("Paint this region (double-click does the same)")
+SKIP_TIP = mark("Leave this one out; it is not asked again")
 MIDDLE_DOT = "\N{MIDDLE DOT}"
 _ID = Qt.ItemDataRole.UserRole
 
@@ -57,9 +59,9 @@ class QueuePanel(Panel):
         self.list.itemActivated.connect(self._on_opened)
         self.list.itemDoubleClicked.connect(self._on_opened)
         self.evidence = EvidenceView()
-        self.open = button(tr("Annotate"), primary=True, tip=tr("Paint this region (double-click does the same)"))
+        self.open = button(tr("Annotate"), primary=True, tip=tr(OPEN_TIP))
         self.open.clicked.connect(lambda: self._on_opened(self.list.currentItem()))
-        self.skip = button(tr("Skip"), tip=tr("Leave this one out; it is not asked again"))
+        self.skip = button(tr("Skip"), tip=tr(SKIP_TIP))
         self.skip.clicked.connect(self._on_skipped)
         self.column.addWidget(self.options)
         filters = row(self.slide_filter, self.class_filter, stretch=0)
@@ -70,6 +72,7 @@ class QueuePanel(Panel):
         self.column.addWidget(self.evidence, 3)
         self.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
+        self._read_only = ""
         self._queries: Mapping[int, QueryRecord] = {}
         self._names: Mapping[int, str] = {}
         self._thumbnail: Callable[[int], Path] | None = None
@@ -83,6 +86,11 @@ class QueuePanel(Panel):
     def set_can_ask(self, can: bool) -> None:
         """Whether there is anything to ask about, and nobody busy choosing already."""
         self.options.ask.setEnabled(can)
+
+    def set_read_only(self, reason: str) -> None:
+        """Let no question be opened or skipped, and say why; empty: it can be."""
+        self._read_only = reason
+        self._fill()
 
     def show_queries(
         self,
@@ -140,8 +148,9 @@ class QueuePanel(Panel):
         for widget in (self.slide_filter, self.class_filter, self.list, self.open, self.skip):
             widget.setVisible(bool(self._queries))
         some = self.list.count() > 0
-        self.open.setEnabled(some)
-        self.skip.setEnabled(some)
+        for each, tip in ((self.open, tr(OPEN_TIP)), (self.skip, tr(SKIP_TIP))):
+            each.setEnabled(some and not self._read_only)
+            each.setToolTip(self._read_only or tip)
         self.summary.setText(_summary(self.list.count(), len(self._queries)))
         self._show_evidence()
 
@@ -170,7 +179,7 @@ class QueuePanel(Panel):
             self.query_selected.emit(int(item.data(_ID)))
 
     def _on_opened(self, item: QListWidgetItem | None) -> None:
-        if item is not None:
+        if item is not None and not self._read_only:
             self.query_opened.emit(int(item.data(_ID)))
 
     def _on_skipped(self) -> None:

@@ -78,6 +78,7 @@ class SlidesPanel(Panel):
         self._chosen: int | None = None
         self._slides: Sequence[SlideRecord] = ()
         self._you = ""
+        self._read_only = False
 
     def show_slides(
         self,
@@ -128,6 +129,14 @@ class SlidesPanel(Panel):
             )
         )
 
+    def set_read_only(self, reason: str) -> None:
+        """Offer nothing that changes the project, and say why; empty: it can be changed."""
+        self._read_only = bool(reason)
+        for each in (self.add, self.mpp_button, self.details.picker):
+            each.setEnabled(not reason)
+        self.add.setToolTip(reason)
+        self._label_menu.setEnabled(not reason)
+
     def choose(self, slide_id: int) -> None:
         """Make a slide the current one."""
         for index in range(self.list.count()):
@@ -171,7 +180,7 @@ class SlidesPanel(Panel):
         self.details.show_slides([slide for slide in self._slides if slide.id in selected], you=self._you)
 
     def _on_menu(self, place: QPoint) -> None:
-        if not self.selected_ids():
+        if not self.selected_ids() or self._read_only:
             return
         menu = QMenu(self)
         menu.addMenu(self._label_menu)

@@ -38,6 +38,7 @@ from histoloop.gui.window.paint_control import PaintControl
 from histoloop.gui.window.preferences import Preferences
 from histoloop.gui.window.project_commands import ProjectCommands
 from histoloop.gui.window.question_control import QuestionControl
+from histoloop.gui.window.read_only_bar import ReadOnlyBar
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import NOTICE, Welcome
@@ -94,6 +95,7 @@ class MainWindow(QMainWindow):
     def _make_panels(self) -> None:
         self.welcome = Welcome()
         self.banner = Banner()
+        self.read_only_bar = ReadOnlyBar()
         self.five_steps = FiveSteps(self.actions_)
         self.slides_panel = SlidesPanel(self.actions_.submenus["label"])
         self.overlay_panel = OverlayPanel(self.source, self.actions_["add_model"])
@@ -174,6 +176,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.five_steps)
+        column.addWidget(self.read_only_bar)
         column.addWidget(self.banner)
         column.addWidget(self.centre, 1)
         self.setCentralWidget(middle)
@@ -260,6 +263,7 @@ class MainWindow(QMainWindow):
         self.overlay_panel.masks.toggled.connect(functools.partial(self.actions_.set_checked, "show_masks"))
         self.overlay_panel.outlines.toggled.connect(functools.partial(self.actions_.set_checked, "show_outlines"))
         self.overlay_panel.heatmap.toggled.connect(functools.partial(self.actions_.set_checked, "show_heatmap"))
+        self.read_only_bar.writing_requested.connect(self.session.open_for_writing)
         self.welcome.new_requested.connect(self.project_commands.new)
         self.welcome.open_requested.connect(self.project_commands.open)
         self.welcome.demo_requested.connect(self.project_commands.open_demo)
@@ -313,6 +317,7 @@ class MainWindow(QMainWindow):
         for part in (*self.docks, self.toolbar):
             part.setVisible(project is not None)
         self.banner.dismiss()
+        self._show_whether_writable()
         if project is None:
             self.setWindowTitle(TITLE)
         else:
@@ -325,6 +330,16 @@ class MainWindow(QMainWindow):
         self._show_queries()
         self._show_training()
         self.project_watch.look()
+
+    def _show_whether_writable(self) -> None:
+        """Say when the project can only be looked at, and offer nothing then that would change it."""
+        reason = self.session.why_read_only()
+        self.read_only_bar.show_reason(reason)
+        for part in (self.slides_panel, self.queue_panel):
+            part.set_read_only(reason)
+        for pane in self.split.panes():
+            pane.set_may_change(not reason)
+        self.overlay_panel.chooser.missing.set_may_predict(not reason)
 
     def _show_recent(self) -> None:
         folders = self.settings.recent_projects()
@@ -380,13 +395,14 @@ class MainWindow(QMainWindow):
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
         there |= {"work"} if jobs else set()
+        there |= set() if self.session.read_only else {"writable"}
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
-        self.actions_.update(there)
+        self.actions_.update(there, reasons={"writable": tr("The project is read-only.")})
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
-        self.queue_panel.set_can_ask("slides" in there and Place.QUESTIONS not in at_work)
+        self.queue_panel.set_can_ask({"slides", "writable"} <= there and Place.QUESTIONS not in at_work)
 
     def _sees_question(self) -> bool:
         """Whether the question that is selected is about the slide on the screen."""
@@ -400,6 +416,7 @@ class MainWindow(QMainWindow):
         super().changeEvent(event)
         if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
             self.project_watch.look()
+            self.read_only_bar.show_reason(self.session.why_read_only())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take slides, folders and projects anywhere on the window."""

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
@@ -14,8 +14,10 @@ from histoloop.gui.work.annotating import Annotating
 from histoloop.gui.work.background import Worker
 from histoloop.gui.work.failure import Failure, ignore
 from histoloop.gui.work.jobs import Job, JobRunner, Place
+from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
 from histoloop.gui.work.writing import WrittenProject
 from histoloop.language import tr, tr_plural
+from histoloop.store.project_file import project_folder
 from histoloop.workflows import decisions
 from histoloop.workflows.add_model import add_model
 from histoloop.workflows.contents import rounds
@@ -77,6 +79,9 @@ class Session(QObject):
         self.annotating = Annotating(self)
         self._predictions: list[_Prediction] = []
         self._version = 0
+        self._lock: WindowLock | None = None  # of the open project, held or not
+        self._beat = QTimer(self, interval=BEAT_S * 1000)
+        self._beat.timeout.connect(self._renew_lock)
 
     # --- project ----------------------------------------------------------------------------------------------------
 
@@ -96,7 +101,54 @@ class Session(QObject):
 
     def open_project(self, folder: Path) -> bool:
         """Open a project; whether that was possible. The one before stays open when not."""
-        return self._open(lambda: opened_project(folder))
+        if project_folder(folder) is None:
+            return self._open(lambda: opened_project(folder))
+        same = self._lock is not None and self._lock.folder == folder.absolute()
+        lock = self._lock if same and self._lock is not None else WindowLock(folder.absolute())
+        was_held, is_held = lock.is_held, lock.take()
+        if self._open(lambda: opened_project(folder, read_only=not is_held), lock):
+            return True
+        if not was_held:
+            lock.release()
+        return False
+
+    def open_for_writing(self) -> None:
+        """Open a project that is read-only again, to write it; says so where that is still not possible."""
+        if self._project is not None and self.read_only:
+            self.open_project(self._project.folder)
+            if self.read_only:
+                self.notice.emit(tr("The project cannot be opened for writing yet."))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the open project can only be looked at and exported from."""
+        return self._project is not None and self._project.read_only
+
+    def why_read_only(self) -> str:
+        """Why the open project cannot be changed, and what to do; empty where it can."""
+        if self._project is None or not self._project.read_only:
+            return ""
+        if self._lock is None or self._lock.is_held or self._project.is_fixed:
+            try:
+                self._project.check_writable()
+            except HistoLoopError as error:
+                return str(error)
+        if self._lock is not None and self._lock.is_free():
+            return tr("The other window with this project was closed. Here it can still only be looked at.")
+        return " ".join((str(self._holder()), tr("Here it can be looked at and exported from, not changed.")))
+
+    def _holder(self) -> Holder:
+        known = Holder.of(None if self._project is None else self._project.settings.get(WINDOW))
+        holds = "" if self._lock is None else self._lock.host()
+        return known if holds in ("", known.host) else Holder(host=holds)
+
+    def _renew_lock(self) -> None:
+        """Keep the lock; a window that lost it, because its machine was asleep, writes no longer."""
+        if self._project is not None and self._lock is not None and not self._lock.renew():
+            folder = self._project.folder
+            self._lock.abandon()
+            self._lock = None
+            self.open_project(folder)
 
     def close_project(self) -> None:
         """Close the project once all is written that was to be; jobs on it are cancelled."""
@@ -107,6 +159,7 @@ class Session(QObject):
             self._writer.wait()
             self._project.close()
             self._project = self._written = None
+            self._let_go()
             self.project_changed.emit()
 
     def make_demo(self, folder: Path, *, seed: int = 0) -> None:
@@ -130,20 +183,35 @@ class Session(QObject):
         if self._project is not None:
             self._project.close()
             self._project = self._written = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._beat.stop()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _open_and_predict(self, folder: Path) -> None:
         if self.open_project(folder):
             self.predict()
 
-    def _open(self, opening: Callable[[], Project]) -> bool:
+    def _open(self, opening: Callable[[], Project], lock: WindowLock | None = None) -> bool:
         try:
             project = opening()
         except HistoLoopError as error:
             self.problem.emit(error.message, error.advice)
             return False
+        if lock is not None and lock is self._lock:
+            self._lock = None  # it is held on
         self.close_project()
-        self._project, self._written = project, WrittenProject(project.folder)
+        self._project = project
+        self._written = WrittenProject(project.folder, read_only=project.read_only)
         self._version = project.data_version()
+        self._lock = lock or WindowLock(project.folder)
+        if not project.read_only:
+            self._lock.take()
+            self._beat.start()
+            self.remember(WINDOW, signature(self.person))
         self.project_changed.emit()
         return True
 
@@ -156,8 +224,9 @@ class Session(QObject):
             self.models_changed.emit()
 
     def remember(self, key: str, value: object) -> None:
-        """Keep something small (a JSON value) with the project for the next time it is opened."""
-        self.write(functools.partial(_set, key, value))
+        """Keep something small (a JSON value) with the project, if it can be, for the next time it is opened."""
+        if not self.read_only:
+            self.write(functools.partial(_set, key, value))
 
     # --- slides -----------------------------------------------------------------------------------------------------
 
@@ -307,7 +376,8 @@ class Session(QObject):
 
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
-        self._submit(tr("Exporting"), tasks.export, {"out": out}, on_done=functools.partial(self._on_exported, out))
+        done = functools.partial(self._on_exported, out)
+        self._submit(tr("Exporting"), tasks.export, {"out": out}, on_done=done, writes=False)
 
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
@@ -366,9 +436,10 @@ class Session(QObject):
         *,
         on_done: Callable[[Any], object],
         place: Place = Place.NOWHERE,
+        writes: bool = True,
     ) -> None:
         """Run a task on the project as a job."""
-        if (job := self._job(title, task, arguments, on_done=on_done, place=place)) is not None:
+        if (job := self._job(title, task, arguments, on_done=on_done, place=place, writes=writes)) is not None:
             self.jobs.submit(job)
 
     def _job(
@@ -379,10 +450,16 @@ class Session(QObject):
         *,
         on_done: Callable[[Any], object],
         place: Place = Place.NOWHERE,
+        writes: bool = True,
     ) -> Job | None:
-        """A job on the project, its result dropped unless the same project is open then; None while none is open."""
+        """A job on the project, its result dropped unless the same project is open then.
+
+        None while none is open, and while one is read-only that the job `writes`.
+        """
         if self._project is None:
             self.problem.emit(tr("No project is open."), tr("Make or open a project first."))
+            return None
+        if writes and not self._do(lambda _project: None):
             return None
         folder = self._project.folder
 
@@ -416,6 +493,7 @@ class Session(QObject):
         if self._project is None:
             return False
         try:
+            self._project.check_writable()
             change(self._project)
         except HistoLoopError as error:
             self.problem.emit(error.message, error.advice)

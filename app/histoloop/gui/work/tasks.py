@@ -76,10 +76,10 @@ def retrain(
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:
-    """Write masks, polygons and areas."""
+    """Write masks, polygons and areas; nothing in the project is changed."""
     from histoloop.workflows.export import export_project
 
-    with opened_project(folder) as project:
+    with opened_project(folder, read_only=True) as project:
         return (yield from export_project(project, out))
 
 

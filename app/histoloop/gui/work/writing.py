@@ -16,14 +16,14 @@ Result = TypeVar("Result")
 class WrittenProject:
     """Opened by the first change, open until it is closed; all on one thread, which is not that of `__init__`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._folder, self._read_only = folder, read_only
         self._project: Project | None = None
 
     def change(self, change: Callable[[Project], Result]) -> Result:
         """What a change of the project gives."""
         if self._project is None:
-            self._project = Project.connect(self._folder)
+            self._project = Project.connect(self._folder, read_only=self._read_only)
         return change(self._project)
 
     def close(self) -> None:
