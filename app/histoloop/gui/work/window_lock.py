@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QLockFile
 
@@ -81,7 +81,7 @@ class WindowLock:
 
     def _lock_info(self) -> tuple[int, str]:
         """Process and machine in the lock file; 0 and nothing where there is none."""
-        process, host, _program = cast("tuple[int, str, str]", self._file.getLockInfo())
+        process, host, _program = self._file.getLockInfo()
         return process, host
 
 
