@@ -176,6 +176,8 @@ def _import(options: argparse.Namespace) -> int:
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
     print(f"{len(report.added)} added, {len(report.known)} known before, {len(report.failed)} failed")
+    for path, what in report.recognised:
+        print_warning(f"{path}: {what}")
     report_passed_over([(str(path), reason) for path, reason in report.passed_over])
     done = len(report.added) + len(report.known)
     return report_failures([(str(path), reason) for path, reason in report.failed], done=done)
@@ -223,11 +225,12 @@ def _query(options: argparse.Namespace) -> int:
                 device=options.device,
             )
         )
-        names = {slide.id: slide.name for slide in project.slides.all()}
+        slides = {slide.id: slide for slide in project.slides.all()}
     rows = [
         {
             "id": query.id,
-            "slide": names[query.slide_id],
+            "slide": slides[query.slide_id].name,
+            "path": str(slides[query.slide_id].path),
             "region": [query.region.x, query.region.y, query.region.width, query.region.height],
             "class": query.class_name,
             "strategy": query.strategy,

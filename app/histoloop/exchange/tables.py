@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class SlideSummary:
     """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty.
 
-    `label` is the label that a person gave to the slide, empty without.
+    `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
+    without, `files` the names of the files that were written of it.
     """
 
     slide: str
@@ -39,6 +40,8 @@ class SlideSummary:
     tissue_area_px: float | None = None
     mask_area_px: Mapping[str, float] | None = None
     label: str = ""
+    path: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def predicted_class(self) -> str:
@@ -53,7 +56,10 @@ def mask_areas(mask: Mask, scheme: ClassScheme, *, downsample: float) -> dict[st
 
 
 def write_summary(path: Path, rows: Iterable[SlideSummary], scheme: ClassScheme) -> None:
-    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave."""
+    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave.
+
+    The column `path` is of no other slide; `files` are the files written of it, with semicolons between.
+    """
     header = [
         "slide",
         "predicted_class",
@@ -67,6 +73,8 @@ def write_summary(path: Path, rows: Iterable[SlideSummary], scheme: ClassScheme)
         "status",
         "message",
         "label",
+        "path",
+        "files",
     ]
     _write(path, header, [_summary_row(row, scheme) for row in rows])
 
@@ -86,6 +94,8 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         row.status,
         row.message,
         row.label,
+        row.path or row.slide,
+        ";".join(row.files),
     ]
 
 
@@ -93,7 +103,7 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
 class AssessmentRow:
     """What a person stated of a region, or of a whole slide (`of` is 'region' or 'slide'): label and size, and a mask.
 
-    `size` is the foreground fraction, `size_from` 'person' or 'mask' (empty without a size).
+    `path` is the file of the slide, `size` the foreground fraction, `size_from` 'person' or 'mask' (empty without one).
     """
 
     slide: str
@@ -106,12 +116,13 @@ class AssessmentRow:
     held_out: bool
     person: str
     time: str
+    path: str
 
 
 def write_assessments(path: Path, rows: Iterable[AssessmentRow]) -> None:
     """One row per annotated region and labelled slide: place in level-0 pixels, label, size, by whom and when."""
     header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
-    header += ["label", "size", "size_from", "mask", "held_out", "person", "time"]
+    header += ["label", "size", "size_from", "mask", "held_out", "person", "time", "path"]
     _write(path, header, [_assessment_row(row) for row in rows])
 
 
@@ -128,13 +139,18 @@ def _assessment_row(row: AssessmentRow) -> list[object]:
         "yes" if row.held_out else "no",
         row.person,
         row.time,
+        row.path,
     ]
 
 
 def write_areas(
-    path: Path, polygons: Mapping[str, tuple[Sequence[Polygon], float | None]], scheme: ClassScheme
+    path: Path,
+    polygons: Mapping[str, tuple[Sequence[Polygon], float | None]],
+    scheme: ClassScheme,
+    *,
+    paths: Mapping[str, str],
 ) -> None:
-    """One row per polygon of each slide (name -> polygons, mpp): class, centre, area."""
+    """One row per polygon of each slide (name -> polygons, mpp): class, centre, area; `paths` are the slides' files."""
     rows: list[list[object]] = []
     for slide, (shapes, mpp) in polygons.items():
         for number, polygon in enumerate(shapes, start=1):
@@ -148,9 +164,10 @@ def write_areas(
                     _number(centre[1], 1),
                     _number(_square_um(polygon.area_px, mpp), 1),
                     _number(polygon.area_px, 1),
+                    paths[slide],
                 ]
             )
-    _write(path, ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px"], rows)
+    _write(path, ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px", "path"], rows)
 
 
 def _square_um(area_px: float | None, mpp: float | None) -> float | None:

@@ -21,7 +21,7 @@ from histoloop.language import tr
 from histoloop.localisation.contours import Polygon, polygons_of_mask
 from histoloop.progress import Progress, Work
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
 from histoloop.workflows.reports import ExportReport
 
@@ -46,7 +46,8 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     """Per slide with maps: `<name>.geojson`, `<name>-mask.png`, `<name>-mask.tiff`; `summary.csv`, `areas.csv`.
 
     Labels and sizes that people gave are in `annotations.csv` and, as rectangles, in the GeoJSON of the slide. Masks
-    are the current model's with what people painted on top. Files of an earlier export are replaced.
+    are the current model's with what people painted on top. Files of an earlier export are replaced. A slide in whose
+    place another file is has failed: what is known is of the one that was added.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -60,15 +61,21 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     rows: list[SlideSummary] = []
     shapes: dict[str, tuple[Sequence[Polygon], float | None]] = {}
     slides = project.slides.all()
-    stems = unique_stems([record.path for record in slides])
+    stems = unique_stems([record.path for record in slides], names=[record.name for record in slides])
     said: list[AssessmentRow] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Exporting"), number, len(slides), record.name)
+        try:
+            check_not_replaced(record)
+        except SlideError as error:
+            failed.append((record.name, str(error)))
+            rows.append(SlideSummary(record.name, "failed", str(error), path=str(record.path)))
+            continue
         said += (of_slide := _assessments_of(project, record))
         found = mask_of_slide(project, record.id)
         if found is None:
             failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
-            rows.append(SlideSummary(record.name, "not predicted", label=record.label or ""))
+            rows.append(SlideSummary(record.name, "not predicted", label=record.label or "", path=str(record.path)))
             continue
         polygons = polygons_of_mask(
             found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
@@ -76,12 +83,13 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
         if not record.exists() and record.vendor in _WITH_BOUNDS:
             what = tr("its file is not there: its outlines count from the corner of the whole slide, QuPath's do not")
             failed.append((record.name, what))
-        files += _write_slide(out, stems[record.path], found, polygons, of_slide, project, record)
-        alike = sum(other.name == record.name for other in slides)
-        shapes[record.name if alike == 1 else str(record.path)] = (polygons, record.mpp)
-        rows.append(_row(project, record, found))
+        written = _write_slide(out, stems[record.path], found, polygons, of_slide, project, record)
+        files += written
+        shapes[record.name] = (polygons, record.mpp)
+        rows.append(_row(project, record, found, written))
     write_summary(out / "summary.csv", rows, project.scheme)
-    write_areas(out / "areas.csv", shapes, project.scheme)
+    paths = {record.name: str(record.path) for record in slides}
+    write_areas(out / "areas.csv", shapes, project.scheme, paths=paths)
     write_assessments(out / "annotations.csv", said)
     yield Progress(tr("Exporting"), len(slides), len(slides))
     tables = (out / "summary.csv", out / "areas.csv", out / "annotations.csv")
@@ -130,6 +138,7 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
             held_out=record.held_out,
             person=record.person,
             time=record.updated,
+            path=str(slide.path),
         )
         for record in project.annotations.finished()
         if record.slide_id == slide.id
@@ -138,12 +147,22 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
     if whole is None:
         return regions
     on_slide = AssessmentRow(
-        slide.name, "slide", slide.extent, whole.label, None, "", False, False, whole.person, whole.created
+        slide=slide.name,
+        of="slide",
+        region=slide.extent,
+        label=whole.label,
+        size=None,
+        size_from="",
+        has_mask=False,
+        held_out=False,
+        person=whole.person,
+        time=whole.created,
+        path=str(slide.path),
     )
     return [on_slide, *regions]
 
 
-def _row(project: Project, record: SlideRecord, found: SlideMask) -> SlideSummary:
+def _row(project: Project, record: SlideRecord, found: SlideMask, written: Sequence[Path]) -> SlideSummary:
     return SlideSummary(
         slide=record.name,
         status="predicted",
@@ -154,4 +173,6 @@ def _row(project: Project, record: SlideRecord, found: SlideMask) -> SlideSummar
         tissue_area_px=record.tissue_px,
         mask_area_px=mask_areas(found.mask, project.scheme, downsample=found.downsample),
         label=record.label or "",
+        path=str(record.path),
+        files=tuple(path.name for path in written),
     )

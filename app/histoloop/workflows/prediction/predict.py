@@ -13,7 +13,7 @@ from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import MapWriter
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import check_slide, open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.reports import PredictReport
 
@@ -34,7 +34,8 @@ def predict_project(
 ) -> Work[PredictReport]:
     """Predict slides (all, when none are named) with a model of the project (the current one).
 
-    A slide that fails is reported and the rest goes on. Maps that this model made before are not made again.
+    A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
+    place of. Maps that this model made before are not made again.
     """
     project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
@@ -46,6 +47,7 @@ def predict_project(
     for number, slide in enumerate(wanted):
         yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
+            check_slide(slide)
             if project.maps.find(slide.id, record.id) is None:
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
             predicted.append(slide.id)

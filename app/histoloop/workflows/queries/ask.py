@@ -20,7 +20,7 @@ from histoloop.progress import Progress, Work
 from histoloop.store.records import NewQuery, QueryRecord
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
-from histoloop.workflows.contents.slides import open_project_slide, save_thumbnail
+from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
 
@@ -92,7 +92,7 @@ def ask(
 
 def _nothing_left(project: Project) -> ProjectError:
     """Why there is no candidate, and what to do."""
-    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if slide.exists()):
+    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if is_readable(slide)):
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries.all(status=status)) for status in settled)
