@@ -39,6 +39,7 @@ from histoloop.gui.window.preferences import Preferences
 from histoloop.gui.window.project_commands import ProjectCommands
 from histoloop.gui.window.question_control import QuestionControl
 from histoloop.gui.window.read_only_bar import ReadOnlyBar
+from histoloop.gui.window.report_dialog import ReportDialog
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import NOTICE, Welcome
@@ -254,6 +255,8 @@ class MainWindow(QMainWindow):
         self.project_watch.files_changed.connect(self.slide_control.look_again)
         session.problem.connect(self.banner.show_problem)
         session.notice.connect(self.banner.show_notice)
+        session.reported.connect(self.banner.show_report)
+        self.banner.list_requested.connect(lambda report: ReportDialog(self, report=report).show())
 
     def _connect_panels(self) -> None:
         self.slides_panel.paths_dropped.connect(self.opening.dropped)

@@ -13,7 +13,9 @@ from histoloop.gui.work import tasks
 from histoloop.gui.work.annotating import Annotating
 from histoloop.gui.work.background import Worker
 from histoloop.gui.work.failure import Failure, ignore
+from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, JobRunner, Place
+from histoloop.gui.work.report import Report, sections
 from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
 from histoloop.gui.work.writing import WrittenProject
 from histoloop.language import tr, tr_plural
@@ -24,6 +26,7 @@ from histoloop.workflows.contents import rounds
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.projects import create_project, opened_project
+from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,12 +36,9 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
     from histoloop.store.records import QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
-    from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
+    from histoloop.workflows.reports import ExportReport
 
 Result = TypeVar("Result")
-
-MOST_NAMED = 3
-"""Files that a notice names, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +66,7 @@ class Session(QObject):
     model_added = Signal(int)
     problem = Signal(str, str)
     notice = Signal(str)
+    reported = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -80,6 +81,7 @@ class Session(QObject):
         self._written: WrittenProject | None = None  # the same project, for the writer's thread
         self._writer = Worker(self)
         self.annotating = Annotating(self)
+        self._importing = Importing(self)
         self._predictions: list[_Prediction] = []
         self._version = 0
         self._lock: WindowLock | None = None  # of the open project, held or not
@@ -255,16 +257,26 @@ class Session(QObject):
 
     def add_slides(self, paths: Sequence[Path]) -> None:
         """Bring slides and folders into the project."""
-        self._submit(tr("Adding slides"), tasks.add_slides, {"paths": list(paths)}, on_done=self._on_added)
+        self._importing.add(paths)
 
-    def predict(self, slide_ids: Sequence[int] | None = None, *, model_id: int | None = None) -> None:
-        """Predict slides (None: all) that are not yet, with a model (None: the current one)."""
+    def predict(
+        self,
+        slide_ids: Sequence[int] | None = None,
+        *,
+        model_id: int | None = None,
+        crashed: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Predict slides (None: all) that are not yet, with a model (None: the current one).
+
+        `crashed` are slides with reasons that an attempt before had to leave out: they are reported with the rest.
+        """
         wanted = None if slide_ids is None else list(slide_ids)
         job = self._job(
             tr("Predicting"),
             tasks.predict,
             {"slide_ids": wanted, "device": self.device, "model_id": model_id},
-            on_done=self._on_predicted,
+            on_done=functools.partial(self._on_predicted, crashed),
+            on_failed=functools.partial(self._on_not_predicted, wanted, model_id, crashed),
         )
         if job is not None:
             waiting = [prediction for prediction in self._predictions if prediction.job in self.jobs.unfinished]
@@ -329,7 +341,7 @@ class Session(QObject):
 
     def ask(self, *, strategy: str, count: int) -> None:
         """Choose the regions to ask about, as large and with as many random ones among them as was chosen."""
-        self._submit(
+        self.submit(
             tr("Choosing regions"),
             tasks.ask,
             {
@@ -346,7 +358,7 @@ class Session(QObject):
 
     def retrain(self, *, epochs: int | None = None) -> None:
         """Retrain on the annotations, in the chosen way; `epochs` other than the recipe's."""
-        self._submit(
+        self.submit(
             tr("Retraining"),
             tasks.retrain,
             {"device": self.device, "seed": 0, "epochs": epochs, "how": self.how},
@@ -380,31 +392,32 @@ class Session(QObject):
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
         done = functools.partial(self._on_exported, out)
-        self._submit(tr("Exporting"), tasks.export, {"out": out}, on_done=done, writes=False)
+        self.submit(tr("Exporting"), tasks.export, {"out": out}, on_done=done, writes=False)
 
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
-    def _on_added(self, report: ImportReport) -> None:
-        self.slides_changed.emit()
-        count = len(report.failed)
-        what = tr_plural("{count} slide was not added.", "{count} slides were not added.", count)
-        self._show_failures(what, [(path.name, reason) for path, reason in report.failed])
-        if report.recognised:
-            first = " ".join(f"{path.name}: {what}." for path, what in report.recognised[:MOST_NAMED])
-            self.notice.emit(f"{first} …" if len(report.recognised) > MOST_NAMED else first)
-        elif not report.added and not report.failed:
-            self.notice.emit(
-                tr("These slides are in the project already.") if report.known else tr("No slide was found there.")
-            )
-        if report.added and self.predict_added:
-            self.predict(report.added)
-
-    def _on_predicted(self, report: PredictReport) -> None:
+    def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
         self.slides_changed.emit()
         self.maps_changed.emit()
-        count = len(report.failed)
-        what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", count)
-        self._show_failures(what, report.failed)
+        failed = (*crashed, *report.failed)
+        what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", len(failed))
+        self._show_failures(what, tr("Not predicted"), failed)
+
+    def _on_not_predicted(
+        self, wanted: list[int] | None, model_id: int | None, crashed: Sequence[tuple[str, str]], failure: Failure
+    ) -> None:
+        """Go on without the slide that crashed its reader; each is left out once, so this ends."""
+        slides = [slide for slide in self.slides() if wanted is None or slide.id in wanted]
+        guilty = [slide for slide in slides if slide.path == failure.file]
+        if not guilty:
+            self._show_failure(failure)
+            return
+        others = [slide.id for slide in slides if slide not in guilty]
+        left_out = (*crashed, *((slide.name, str(failure)) for slide in guilty))
+        if others:
+            self.predict(others, model_id=model_id, crashed=left_out)
+        else:
+            self._on_predicted(left_out, PredictReport((), ()))
 
     def _on_retrained(self, _candidate: CandidateModel) -> None:
         self.models_changed.emit()
@@ -420,11 +433,11 @@ class Session(QObject):
             tr_plural("{count} file written to {folder}.", "{count} files written to {folder}.", files, folder=out)
         )
         what = tr_plural("{count} slide was not exported.", "{count} slides were not exported.", count)
-        self._show_failures(what, report.failed)
+        self._show_failures(what, tr("Not exported"), report.failed)
 
-    def _show_failures(self, what: str, failed: Sequence[tuple[str, str]]) -> None:
+    def _show_failures(self, what: str, title: str, failed: Sequence[tuple[str, str]]) -> None:
         if failed:
-            self.problem.emit(what, "\n".join(f"\N{BULLET} {_failure(name, reason)}" for name, reason in failed))
+            self.reported.emit(Report(what, sections((title, tuple(failed))), is_problem=True))
 
     def _show_failure(self, failure: Failure) -> None:
         self.problem.emit(failure.message, failure.advice)
@@ -434,18 +447,21 @@ class Session(QObject):
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
-    def _submit(
+    def submit(
         self,
         title: str,
         task: Callable[..., Any],
         arguments: Mapping[str, object],
         *,
         on_done: Callable[[Any], object],
+        on_failed: Callable[[Failure], object] | None = None,
         place: Place = Place.NOWHERE,
         writes: bool = True,
     ) -> None:
         """Run a task on the project as a job."""
-        if (job := self._job(title, task, arguments, on_done=on_done, place=place, writes=writes)) is not None:
+        if (
+            job := self._job(title, task, arguments, on_done=on_done, on_failed=on_failed, place=place, writes=writes)
+        ) is not None:
             self.jobs.submit(job)
 
     def _job(
@@ -455,6 +471,7 @@ class Session(QObject):
         arguments: Mapping[str, object],
         *,
         on_done: Callable[[Any], object],
+        on_failed: Callable[[Failure], object] | None = None,
         place: Place = Place.NOWHERE,
         writes: bool = True,
     ) -> Job | None:
@@ -469,11 +486,17 @@ class Session(QObject):
             return None
         folder = self._project.folder
 
+        def is_open() -> bool:
+            return self._project is not None and self._project.folder == folder
+
         def done(result: object) -> None:
-            if self._project is not None and self._project.folder == folder:
+            if is_open():
                 on_done(result)
 
-        return Job(title, task, {"folder": folder, **arguments}, done, self._show_failure, place)
+        def failed(failure: Failure) -> None:
+            (on_failed if on_failed is not None and is_open() else self._show_failure)(failure)
+
+        return Job(title, task, {"folder": folder, **arguments}, done, failed, place)
 
     def write(
         self,
@@ -510,10 +533,6 @@ class Session(QObject):
         """A small change of several slides, those that are still there."""
         there = self.still_there(slide_ids)
         return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in there)
-
-
-def _failure(name: str, reason: str) -> str:
-    return reason if name in reason else tr("{slide}: {reason}", slide=name, reason=reason)
 
 
 def _on_slide(slide_id: int, change: Callable[[Project, int], object], project: Project) -> None:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from histoloop.workflows.reports import ExportReport, ImportReport, PredictedSlide, PredictReport
 
 
-def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
-    """Bring slides and folders into the project."""
+def add_slides(folder: Path, *, paths: Sequence[Path], without: Sequence[Path] = ()) -> Work[ImportReport]:
+    """Bring slides and folders into the project, but for files `without` which it is to be done."""
     with opened_project(folder) as project:
-        return (yield from import_slides(project, paths))
+        return (yield from import_slides(project, paths, without=frozenset(without)))
 
 
 def predict(
