@@ -6,8 +6,8 @@ import html
 import unicodedata
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QAction, QIcon, QPixmap
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QIcon, QImageReader, QPixmap
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from PySide6.QtGui import QPaintEvent
 
@@ -33,6 +34,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _HARMLESS = frozenset("\n\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
 _STAND_IN = "\N{REPLACEMENT CHARACTER}"
 MARGIN_PX = 12
+MAX_PICTURE_PX = 4096
 NARROW_CHARACTERS = 6
 
 
@@ -83,7 +85,7 @@ def menu_text(name: str) -> str:
     return visible_name(name).replace("&", "&&")
 
 
-def tip(text: str) -> str:
+def plain_tip(text: str) -> str:
     """A text as a tip: what looks like markup in it is shown as it is."""
     shown = visible_text(text)
     if "<" not in shown and "&" not in shown:
@@ -261,6 +263,16 @@ def scrolling(widget: QWidget) -> QScrollArea:
     made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     made.setWidget(widget)
     return made
+
+
+def picture_of(file: Path) -> QPixmap:
+    """A picture that the program made (PNG); empty where it is missing, too large, or anything else."""
+    reader = QImageReader(str(file), QByteArray(b"png"))
+    reader.setAutoDetectImageFormat(False)
+    size = reader.size()
+    if not size.isValid() or max(size.width(), size.height()) > MAX_PICTURE_PX:
+        return QPixmap()
+    return QPixmap.fromImage(reader.read())
 
 
 def plain_icon(picture: QPixmap) -> QIcon:

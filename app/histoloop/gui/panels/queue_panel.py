@@ -10,7 +10,17 @@ from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
 from histoloop.acquisition.strategies import reason_of
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import NarrowBox, Panel, button, label, plain_icon, row
+from histoloop.gui.kit.widgets import (
+    NarrowBox,
+    Panel,
+    button,
+    label,
+    picture_of,
+    plain_icon,
+    plain_tip,
+    row,
+    visible_name,
+)
 from histoloop.gui.panels.ask_options import AskOptions
 from histoloop.gui.panels.evidence import EvidenceView
 from histoloop.language import mark, tr, tr_plural
@@ -155,15 +165,15 @@ class QueuePanel(Panel):
         self._show_evidence()
 
     def _add(self, query: QueryRecord) -> None:
-        known = [spoken_class(query.class_name)] if query.class_name else []
+        known = [visible_name(spoken_class(query.class_name))] if query.class_name else []
         if query.strategy != "random":
             known.append(tr("score {score:.2f}", score=query.score))
         about = f"{f' {MIDDLE_DOT} '.join(known)}\n" if known else ""
-        text = f"{self._names.get(query.slide_id, '')}\n{about}{reason_of(query)}"
-        picture = QPixmap() if self._thumbnail is None else QPixmap(str(self._thumbnail(query.id)))
+        text = f"{visible_name(self._names.get(query.slide_id, ''))}\n{about}{reason_of(query)}"
+        picture = QPixmap() if self._thumbnail is None else picture_of(self._thumbnail(query.id))
         item = QListWidgetItem(plain_icon(picture), text)
         item.setData(_ID, query.id)
-        item.setToolTip(text)
+        item.setToolTip(plain_tip(text))
         self.list.addItem(item)
 
     def _show_evidence(self) -> None:
@@ -212,6 +222,6 @@ def _refill(box: QComboBox, entries: Sequence[tuple[str, object]]) -> None:
     box.blockSignals(True)
     box.clear()
     for text, value in entries:
-        box.addItem(text or tr("No class"), value)
+        box.addItem(visible_name(text) or tr("No class"), value)
     box.setCurrentIndex(max(0, box.findData(chosen)))
     box.blockSignals(False)

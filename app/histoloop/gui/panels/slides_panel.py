@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, Q
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import Panel, button, label, plain_icon, row
+from histoloop.gui.kit.widgets import Panel, button, label, picture_of, plain_icon, plain_tip, row, visible_name
 from histoloop.gui.panels.slide_details import SlideDetails
 from histoloop.language import tr, tr_plural
 from histoloop.store.records import predicted_names
@@ -79,6 +79,8 @@ class SlidesPanel(Panel):
         self._slides: Sequence[SlideRecord] = ()
         self._you = ""
         self._read_only = False
+        self._noted: int | None = None
+        self._note = ""
 
     def show_slides(
         self,
@@ -104,7 +106,7 @@ class SlidesPanel(Panel):
             thumbnail = _thumbnail(thumbnails / f"slide-{slide.id}.png", found=found)
             item = QListWidgetItem(thumbnail, describe(slide, found=found))
             item.setData(_ID, slide.id)
-            item.setToolTip(_details(slide))
+            item.setToolTip(plain_tip(_details(slide)))
             self.list.addItem(item)
             if slide.id == chosen:
                 self.list.setCurrentItem(item)
@@ -136,6 +138,11 @@ class SlidesPanel(Panel):
             each.setEnabled(not reason)
         self.add.setToolTip(reason)
         self._label_menu.setEnabled(not reason)
+
+    def show_note(self, slide_id: int | None, note: str) -> None:
+        """What is unusual about the slide on the screen."""
+        self._noted, self._note = slide_id, note
+        self._show_details()
 
     def choose(self, slide_id: int) -> None:
         """Make a slide the current one."""
@@ -177,7 +184,8 @@ class SlidesPanel(Panel):
 
     def _show_details(self) -> None:
         selected = self.selected_ids()
-        self.details.show_slides([slide for slide in self._slides if slide.id in selected], you=self._you)
+        note = self._note if selected == [self._noted] else ""
+        self.details.show_slides([slide for slide in self._slides if slide.id in selected], you=self._you, note=note)
 
     def _on_menu(self, place: QPoint) -> None:
         if not self.selected_ids() or self._read_only:
@@ -212,9 +220,9 @@ def dropped_paths(mime: QMimeData) -> list[Path]:
 
 def describe(slide: SlideRecord, *, found: bool) -> str:
     """Two or three lines for the list: name, prediction and label."""
-    lines = [slide.name, _state(slide, found=found)]
+    lines = [visible_name(slide.name), _state(slide, found=found)]
     if slide.label:
-        lines.append(tr("Said: {label}", label=spoken_class(slide.label)))
+        lines.append(tr("Said: {label}", label=visible_name(spoken_class(slide.label))))
     return "\n".join(lines)
 
 
@@ -231,7 +239,7 @@ def _prediction(predicted: Mapping[str, float] | None) -> str:
     if not predicted:
         return tr("Not predicted") if predicted is None else tr("No tissue found")
     return ", ".join(
-        tr("{label} {percent:.0f}%", label=spoken_class(name), percent=100 * predicted[name])
+        tr("{label} {percent:.0f}%", label=visible_name(spoken_class(name)), percent=100 * predicted[name])
         for name in predicted_names(predicted)
     )
 
@@ -251,7 +259,7 @@ def _thumbnail(path: Path, *, found: bool) -> QIcon:
     """The thumbnail on a square, so that all names start at one place."""
     square = QPixmap(2 * THUMBNAIL_PX, 2 * THUMBNAIL_PX)
     square.fill(QColor("#ffffff"))
-    picture = QPixmap(str(path))
+    picture = picture_of(path)
     painter = QPainter(square)
     if not picture.isNull():
         fitted = picture.scaled(

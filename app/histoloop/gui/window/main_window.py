@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.gui.canvas.mask_pane import SplitView
 from histoloop.gui.kit.actions import Actions
-from histoloop.gui.kit.widgets import label, scrolling
+from histoloop.gui.kit.widgets import label, menu_text, scrolling, visible_name
 from histoloop.gui.panels.annotation_panel import AnnotationPanel
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.panels.overlay_panel import OverlayPanel
@@ -324,7 +324,8 @@ class MainWindow(QMainWindow):
         if project is None:
             self.setWindowTitle(TITLE)
         else:
-            self.setWindowTitle(f"{project.name} \N{EM DASH} {TITLE}")
+            name = visible_name(project.name).replace("[*]", "[*][*]")  # Qt's sign for what is not saved
+            self.setWindowTitle(f"{name} \N{EM DASH} {TITLE}")
             self.settings.add_recent_project(project.folder)
             self.overlay_panel.set_scheme(project.scheme)
         self._show_recent()
@@ -351,7 +352,7 @@ class MainWindow(QMainWindow):
         menu.clear()
         menu.setEnabled(bool(folders))
         for folder in folders:
-            menu.addAction(str(folder), functools.partial(self.session.open_project, folder))
+            menu.addAction(menu_text(str(folder)), functools.partial(self.session.open_project, folder))
 
     def _show_queries(self) -> None:
         self.loop_control.show_queries()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSignalBlocker, Signal
 
 from histoloop.gui.canvas.mask_chooser import describe
+from histoloop.gui.kit.widgets import menu_text
 from histoloop.language import tr
 from histoloop.localisation.methods import title
 from histoloop.store.records import ModelStatus
@@ -140,7 +141,7 @@ class MaskControl(QObject):
         menu, choice = self._actions.submenus["model"], self._source.choice
         menu.clear()
         for model in self._source.models:
-            action = menu.addAction(describe(model), functools.partial(self._choose_model, model.id))
+            action = menu.addAction(menu_text(describe(model)), functools.partial(self._choose_model, model.id))
             action.setCheckable(True)
             action.setChecked(choice is not None and choice.model.id == model.id)
 

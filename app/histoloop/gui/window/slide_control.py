@@ -9,10 +9,12 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QKeySequence
 
 from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.widgets import menu_text
 from histoloop.gui.panels.slide_details import NOT_GIVEN
 from histoloop.gui.window import dialogs
 from histoloop.gui.window.history import History
 from histoloop.language import tr
+from histoloop.workflows.contents.slides import in_words
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QMenu
@@ -51,6 +53,7 @@ class SlideControl(QObject):
         self._panel.remove_requested.connect(self.remove)
         self._panel.label_chosen.connect(self._label_selected)
         self._opener.failed.connect(self._on_not_shown)
+        self._opener.changed.connect(self._show_note)
         self._label_menu.aboutToShow.connect(self._check_label)
         self.history.changed.connect(self.changed)
 
@@ -113,6 +116,10 @@ class SlideControl(QObject):
         if shown is not None and shown in changed and shown == self._opener.wanted:
             self.refresh()
 
+    def _show_note(self) -> None:
+        scene = self._viewer.scene
+        self._panel.show_note(self._opener.current, "" if scene is None else in_words(scene.slide))
+
     def _on_not_shown(self, slide_id: int) -> None:
         """A region that was to be painted on a slide that is not there stays for later."""
         active = self._session.active
@@ -149,7 +156,7 @@ class SlideControl(QObject):
         menu.clear()
         for number, name in enumerate((None, *names)):
             action = menu.addAction(
-                spoken_class(name) if name else tr(NOT_GIVEN), functools.partial(self._label_selected, name)
+                menu_text(spoken_class(name) if name else tr(NOT_GIVEN)), functools.partial(self._label_selected, name)
             )
             action.setCheckable(True)
             action.setData(name)
