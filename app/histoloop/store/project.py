@@ -171,6 +171,11 @@ class Project:
         """Whether the project can only be looked at and exported from."""
         return self._database.read_only
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the project is read-only because its place cannot be written."""
+        return self._database.is_fixed
+
     def check_writable(self) -> None:
         """Raise ProjectError, with the way on, for a project that is open for reading only: before long work begins."""
         self._database.check_writable()
@@ -189,6 +194,10 @@ class Project:
                 self.slides.follow_project()
         elif not self.read_only:
             self.slides.follow_project()
+
+    def data_version(self) -> int:
+        """A number that is another one once anybody else, in whatever process, has changed the database."""
+        return self._database.data_version()
 
     def close(self) -> None:
         """Close the database; the project can be opened again."""

@@ -102,6 +102,10 @@ class Database:
             self._in_memory = False
             self.run("PRAGMA query_only = ON")
 
+    def data_version(self) -> int:
+        """Changes with every commit by another connection than this one (SQLite's PRAGMA data_version)."""
+        return self._pragma("data_version")
+
     def check_is_project(self) -> None:
         """Raise ProjectError for a database of something else."""
         if self._pragma("application_id") != APPLICATION_ID or self._pragma("user_version") < 1:

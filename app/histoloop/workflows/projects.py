@@ -21,11 +21,11 @@ from histoloop.store.model_folder import copy_model
 from histoloop.store.project import DATABASE, MODELS, Project
 from histoloop.store.records import ModelStatus
 from histoloop.store.shipped import check_shipped, find_model
-from histoloop.workflows.contents.slides import is_readable, save_thumbnail, thumbnail_path
+from histoloop.workflows.contents.slides import in_words, is_readable, save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from histoloop.store.records import SlideRecord
 
@@ -75,15 +75,18 @@ def _place_model(source: Path, models: Path) -> tuple[str, str]:
     return target.name, copy_model(source, target)
 
 
-def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None = None) -> Work[ImportReport]:
+def import_slides(
+    project: Project, paths: Sequence[Path], *, mpp: float | None = None, without: Collection[Path] = ()
+) -> Work[ImportReport]:
     """Add slides, pictures and folders of them by reference; a file that fails is reported and the rest goes on.
 
     A file of the content of a slide of the project is that slide, whatever it is called; one whose file was not in its
-    place is found again. `mpp` is used for slides that do not state their resolution.
+    place is found again. `mpp` is used for slides that do not state their resolution. Files `without` which (absolute
+    paths) it is to be done are left out.
     """
     project.check_writable()
     search = search_slides(paths)
-    files = search.slides
+    files = [file for file in search.slides if _as_named(file) not in without]
     taken = _Taken()
     for number, file in enumerate(files):
         yield Progress(tr("Importing"), number, len(files), slide_name(file))
@@ -101,7 +104,12 @@ def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None 
     _log.info("%d slides added, %d known before, %d failed", len(taken.added), len(taken.known), len(taken.failed))
     passed_over = tuple((each.path, each.reason) for each in search.passed_over if each.why != "hidden")
     return ImportReport(
-        tuple(taken.added), tuple(taken.known), tuple(taken.failed), passed_over, tuple(taken.recognised)
+        tuple(taken.added),
+        tuple(taken.known),
+        tuple(taken.failed),
+        passed_over,
+        tuple(taken.recognised),
+        tuple(taken.notes),
     )
 
 
@@ -113,6 +121,7 @@ class _Taken:
     known: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     recognised: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[tuple[Path, str]] = field(default_factory=list)
 
 
 def _take(project: Project, file: Path, mpp: float | None, taken: _Taken) -> None:
@@ -121,7 +130,10 @@ def _take(project: Project, file: Path, mpp: float | None, taken: _Taken) -> Non
     _check_name(path)
     known = project.slides.find(path) if path.is_file() else None
     if known is None:
-        taken.added.append(_add(project, path, mpp).id)
+        record, note = _add(project, path, mpp)
+        taken.added.append(record.id)
+        if note:
+            taken.notes.append((file, note))
         return
     taken.known.append(file)
     if known.path == path:
@@ -140,15 +152,17 @@ def _as_named(file: Path) -> Path:
     return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
-def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
+def _add(project: Project, path: Path, mpp: float | None) -> tuple[SlideRecord, str]:
+    """A new slide, and what is unusual about it."""
     with open_slide(path) as slide:
         thumbnail = slide.thumbnail(THUMBNAIL_PX)  # also proves that pixels can be decoded
+        note = in_words(slide)
         with project.transaction():  # no slide without its thumbnail
             record = project.slides.add(
                 path, width=slide.width, height=slide.height, mpp=slide.mpp or mpp, vendor=slide.vendor
             )
             save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(thumbnail))
-    return record
+    return record, note
 
 
 def restore_thumbnails(project: Project) -> Work[None]:

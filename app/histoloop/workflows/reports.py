@@ -16,7 +16,8 @@ class ImportReport:
     """What became of the files of an import: ids of new slides, files known before, and (file, reason) of failures.
 
     `passed_over` are (file, reason) of what was found in folders and is no slide, `recognised` (file, which slide) of
-    those known ones that are slides of other paths: copies, and slides that were moved or renamed.
+    those known ones that are slides of other paths: copies, and slides that were moved or renamed. `notes` are (file,
+    sentences) of new slides that are unusual.
     """
 
     added: tuple[int, ...]
@@ -24,6 +25,7 @@ class ImportReport:
     failed: tuple[tuple[Path, str], ...]
     passed_over: tuple[tuple[Path, str], ...] = ()
     recognised: tuple[tuple[Path, str], ...] = ()
+    notes: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,13 +57,15 @@ class SlideViewer(QWidget):
     """Shows one slide and lets a region of it be painted.
 
     `patch_painted` comes once per finished stroke, polygon and fill, with the rectangle that changed as it is and as it
-    was before; `apply` brings either back.
+    was before; `apply` brings either back. `rendered` is emitted with each View that is shown, `render_failed` with the
+    reason when pixels cannot be read.
     """
 
     camera_changed = Signal()
     query_clicked = Signal(int)
     patch_painted = Signal(object, object)
     tool_changed = Signal(str)
+    rendered = Signal(object)
     render_failed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -119,7 +121,7 @@ class SlideViewer(QWidget):
         self._worker.request(
             functools.partial(scene.overview, OVERVIEW_PX),
             on_done=functools.partial(self._show_overview, scene),
-            on_failed=self._on_render_failed,
+            on_failed=functools.partial(self._on_render_failed, scene),
             topic="overview",
         )
         self.fit()
@@ -342,7 +344,7 @@ class SlideViewer(QWidget):
         self._worker.request(
             functools.partial(_detail, self._scene, wanted, downsample, style),
             on_done=self._show_detail,
-            on_failed=self._on_render_failed,
+            on_failed=functools.partial(self._on_render_failed, self._scene),
             topic="detail",
         )
 
@@ -351,8 +353,9 @@ class SlideViewer(QWidget):
             _place(self._overview, view)
             self._overview.visible = self._shown is None
 
-    def _on_render_failed(self, failure: Failure) -> None:
-        self.render_failed.emit(str(failure))
+    def _on_render_failed(self, scene: SlideScene, failure: Failure) -> None:
+        if scene is self._scene:
+            self.render_failed.emit(str(failure))
 
     def _show_detail(self, result: _Detail) -> None:
         if result.scene is not self._scene or result.style != self._effective_style():
@@ -361,6 +364,7 @@ class SlideViewer(QWidget):
         _place(self._detail, result.view)
         self._detail.visible = True
         self._overview.visible = not self._covers_screen(result.view)
+        self.rendered.emit(result.view)
         self._request_detail()
 
     def _covers_screen(self, view: View) -> bool:

@@ -17,6 +17,8 @@ from histoloop.gui.kit.widgets import (
     label,
     leave_wheel_to_panel,
     line,
+    menu_text,
+    plain_tip,
     row,
     set_role,
     slider,
@@ -169,8 +171,8 @@ class AnnotationPanel(Panel):
             old.deleteLater()
         for value, mask_class in enumerate(scheme.masks, start=1):
             made = button(
-                f" {spoken_title(mask_class.name)}",
-                tip=tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name)),
+                f" {menu_text(spoken_title(mask_class.name))}",
+                tip=plain_tip(tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name))),
             )
             made.setIcon(QIcon(swatch(mask_class.colour)))
             made.setCheckable(True)

@@ -26,7 +26,7 @@ from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
 from histoloop.gui.kit.actions import ActionSpec
 from histoloop.gui.kit.number_box import NumberBox
-from histoloop.gui.kit.widgets import NarrowBox, button, label, row, set_role
+from histoloop.gui.kit.widgets import NarrowBox, button, label, row, set_role, visible_name
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.cards import list_models, load_card
 from histoloop.store.project_file import project_folder
@@ -133,7 +133,7 @@ class OpenSlidesDialog(QDialog):
             self.places.setCurrentIndex(self.places.count() - 1)
 
     def _offer(self, folder: Path) -> None:
-        self.places.addItem(f"{folder.name}  \N{EM DASH}  {folder.parent}", folder)
+        self.places.addItem(visible_name(f"{folder.name}  \N{EM DASH}  {folder.parent}"), folder)
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, tr("The folder of a project"), self._place)

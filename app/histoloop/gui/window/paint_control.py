@@ -257,6 +257,7 @@ class PaintControl(QObject):
         return self._painting(step) if isinstance(step, PaintedStep) else self._assessing(step)
 
     def _on_ended(self, record: AnnotationRecord) -> None:
+        self._pending = None
         self._viewer.end_annotation()
         self._history.clear()
         self.ended.emit(record)

@@ -102,6 +102,8 @@ class QuestionControl(QObject):
         """Go to the question after the one in hand; a draft in hand stays."""
         active, shown = self._session.active, self._queue.shown_ids()
         chosen = None if active is None else active.record.query_id
+        if self._opener.trouble is not None and self._opener.wanted == self._queue.current_slide_id():
+            chosen = self._queue.current_id()  # its slide cannot be shown: go on with the one after it
         self._session.annotating.leave()
         if shown:
             following = shown[(shown.index(chosen) + 1) % len(shown)] if chosen in shown else shown[0]

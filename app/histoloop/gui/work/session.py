@@ -6,22 +6,27 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
 from histoloop.gui.work.annotating import Annotating
 from histoloop.gui.work.background import Worker
 from histoloop.gui.work.failure import Failure, ignore
+from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, JobRunner, Place
+from histoloop.gui.work.report import Report, sections
+from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
 from histoloop.gui.work.writing import Insistence, WrittenProject
 from histoloop.language import tr, tr_plural
+from histoloop.store.project_file import project_folder
 from histoloop.workflows import decisions
 from histoloop.workflows.add_model import add_model
 from histoloop.workflows.contents import rounds
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.projects import create_project, opened_project
+from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +36,9 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
     from histoloop.store.records import QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
-    from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictReport
+    from histoloop.workflows.reports import AskReport, ExportReport
 
 Result = TypeVar("Result")
-
-MOST_NAMED = 3
-"""Files that a notice names, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +66,7 @@ class Session(QObject):
     model_added = Signal(int)
     problem = Signal(str, str)
     notice = Signal(str)
+    reported = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -79,7 +82,12 @@ class Session(QObject):
         self._writer = Worker(self)
         self.insistence = Insistence(self)
         self.annotating = Annotating(self)
+        self._importing = Importing(self)
         self._predictions: list[_Prediction] = []
+        self._version = 0
+        self._lock: WindowLock | None = None  # of the open project, held or not
+        self._beat = QTimer(self, interval=BEAT_S * 1000)
+        self._beat.timeout.connect(self._renew_lock)
 
     # --- project ----------------------------------------------------------------------------------------------------
 
@@ -112,7 +120,54 @@ class Session(QObject):
 
     def open_project(self, folder: Path) -> bool:
         """Open a project; whether that was possible. The one before stays open when not."""
-        return self._open(lambda: opened_project(folder))
+        if project_folder(folder) is None:
+            return self._open(lambda: opened_project(folder))
+        same = self._lock is not None and self._lock.folder == folder.absolute()
+        lock = self._lock if same and self._lock is not None else WindowLock(folder.absolute())
+        was_held, is_held = lock.is_held, lock.take()
+        if self._open(lambda: opened_project(folder, read_only=not is_held), lock):
+            return True
+        if not was_held:
+            lock.release()
+        return False
+
+    def open_for_writing(self) -> None:
+        """Open a project that is read-only again, to write it; says so where that is still not possible."""
+        if self._project is not None and self.read_only:
+            self.open_project(self._project.folder)
+            if self.read_only:
+                self.notice.emit(tr("The project cannot be opened for writing yet."))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the open project can only be looked at and exported from."""
+        return self._project is not None and self._project.read_only
+
+    def why_read_only(self) -> str:
+        """Why the open project cannot be changed, and what to do; empty where it can."""
+        if self._project is None or not self._project.read_only:
+            return ""
+        if self._lock is None or self._lock.is_held or self._project.is_fixed:
+            try:
+                self._project.check_writable()
+            except HistoLoopError as error:
+                return str(error)
+        if self._lock is not None and self._lock.is_free():
+            return tr("The other window with this project was closed. Here it can still only be looked at.")
+        return " ".join((str(self._holder()), tr("Here it can be looked at and exported from, not changed.")))
+
+    def _holder(self) -> Holder:
+        known = Holder.of(None if self._project is None else self._project.settings.get(WINDOW))
+        holds = "" if self._lock is None else self._lock.host()
+        return known if holds in ("", known.host) else Holder(host=holds)
+
+    def _renew_lock(self) -> None:
+        """Keep the lock; a window that lost it, because its machine was asleep, writes no longer."""
+        if self._project is not None and self._lock is not None and not self._lock.renew():
+            folder = self._project.folder
+            self._lock.abandon()
+            self._lock = None
+            self.open_project(folder)
 
     def close_project(self) -> None:
         """Close the project once all is written that was to be; jobs on it are cancelled."""
@@ -127,6 +182,7 @@ class Session(QObject):
             self.insistence.begin()
             self._project.close()
             self._project = self._written = None
+            self._let_go()
             self.project_changed.emit()
 
     def make_demo(self, folder: Path, *, seed: int = 0) -> None:
@@ -151,28 +207,53 @@ class Session(QObject):
         if self._project is not None:
             self._project.close()
             self._project = self._written = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._beat.stop()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _open_and_predict(self, folder: Path) -> None:
         if self.open_project(folder):
             self.predict()
 
-    def _open(self, opening: Callable[[], Project]) -> bool:
-        if not self.annotating.settled(functools.partial(self._open, opening)):
+    def _open(self, opening: Callable[[], Project], lock: WindowLock | None = None) -> bool:
+        if not self.annotating.settled(functools.partial(self._open, opening, lock)):
             return False
         try:
             project = opening()
         except HistoLoopError as error:
             self.problem.emit(error.message, error.advice)
             return False
+        if lock is not None and lock is self._lock:
+            self._lock = None  # it is held on
         self.close_project()
-        self._project, self._written = project, WrittenProject(project.folder)
+        self._project = project
+        self._written = WrittenProject(project.folder, read_only=project.read_only)
+        self._version = project.data_version()
+        self._lock = lock or WindowLock(project.folder)
+        if not project.read_only:
+            self._lock.take()
+            self._beat.start()
+            self.remember(WINDOW, signature(self.person))
         self.annotating.refresh()
         self.project_changed.emit()
         return True
 
+    def refresh_if_changed(self) -> None:
+        """Look again at what there is, where another program has changed the project since it was last looked at."""
+        if self._project is not None and (version := self._project.data_version()) != self._version:
+            self._version = version
+            self.slides_changed.emit()
+            self.queries_changed.emit()
+            self.models_changed.emit()
+
     def remember(self, key: str, value: object) -> None:
-        """Keep something small (a JSON value) with the project for the next time it is opened."""
-        self.write(functools.partial(_set, key, value))
+        """Keep something small (a JSON value) with the project, if it can be, for the next time it is opened."""
+        if not self.read_only:
+            self.write(functools.partial(_set, key, value))
 
     # --- slides -----------------------------------------------------------------------------------------------------
 
@@ -180,18 +261,44 @@ class Session(QObject):
         """The slides of the project."""
         return [] if self._project is None else self._project.slides.all()
 
+    def still_there(self, slide_ids: Sequence[int]) -> list[int]:
+        """Those slides that the project still has; of others it is said that they are gone."""
+        known = {slide.id for slide in self.slides()}
+        gone = [slide_id for slide_id in slide_ids if slide_id not in known]
+        if gone:
+            self.notice.emit(
+                tr_plural(
+                    "{count} slide is no longer in the project: another program has removed it.",
+                    "{count} slides are no longer in the project: another program has removed them.",
+                    len(gone),
+                )
+            )
+            self.slides_changed.emit()
+            self.queries_changed.emit()
+        return [slide_id for slide_id in slide_ids if slide_id in known]
+
     def add_slides(self, paths: Sequence[Path]) -> None:
         """Bring slides and folders into the project."""
-        self._submit(tr("Adding slides"), tasks.add_slides, {"paths": list(paths)}, on_done=self._on_added)
+        self._importing.add(paths)
 
-    def predict(self, slide_ids: Sequence[int] | None = None, *, model_id: int | None = None) -> None:
-        """Predict slides (None: all) that are not yet, with a model (None: the current one)."""
+    def predict(
+        self,
+        slide_ids: Sequence[int] | None = None,
+        *,
+        model_id: int | None = None,
+        crashed: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Predict slides (None: all) that are not yet, with a model (None: the current one).
+
+        `crashed` are slides with reasons that an attempt before had to leave out: they are reported with the rest.
+        """
         wanted = None if slide_ids is None else list(slide_ids)
         job = self._job(
             tr("Predicting"),
             tasks.predict,
             {"slide_ids": wanted, "device": self.device, "model_id": model_id},
-            on_done=self._on_predicted,
+            on_done=functools.partial(self._on_predicted, crashed),
+            on_failed=functools.partial(self._on_not_predicted, wanted, model_id, crashed),
         )
         if job is not None:
             waiting = [prediction for prediction in self._predictions if prediction.job in self.jobs.unfinished]
@@ -256,7 +363,7 @@ class Session(QObject):
 
     def ask(self, *, strategy: str, count: int) -> None:
         """Choose the regions to ask about, as large and with as many random ones among them as was chosen."""
-        self._submit(
+        self.submit(
             tr("Choosing regions"),
             tasks.ask,
             {
@@ -273,7 +380,7 @@ class Session(QObject):
 
     def retrain(self, *, epochs: int | None = None) -> None:
         """Retrain on the annotations, in the chosen way; `epochs` other than the recipe's."""
-        self._submit(
+        self.submit(
             tr("Retraining"),
             tasks.retrain,
             {"device": self.device, "seed": 0, "epochs": epochs, "how": self.how},
@@ -306,37 +413,39 @@ class Session(QObject):
 
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
-        self._submit(tr("Exporting"), tasks.export, {"out": out}, on_done=functools.partial(self._on_exported, out))
+        done = functools.partial(self._on_exported, out)
+        self.submit(tr("Exporting"), tasks.export, {"out": out}, on_done=done, writes=False)
 
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
-    def _on_added(self, report: ImportReport) -> None:
-        self.slides_changed.emit()
-        count = len(report.failed)
-        what = tr_plural("{count} slide was not added.", "{count} slides were not added.", count)
-        self._show_failures(what, [(path.name, reason) for path, reason in report.failed])
-        if report.recognised:
-            first = " ".join(f"{path.name}: {what}." for path, what in report.recognised[:MOST_NAMED])
-            self.notice.emit(f"{first} …" if len(report.recognised) > MOST_NAMED else first)
-        elif not report.added and not report.failed:
-            self.notice.emit(
-                tr("These slides are in the project already.") if report.known else tr("No slide was found there.")
-            )
-        if report.added and self.predict_added:
-            self.predict(report.added)
-
-    def _on_predicted(self, report: PredictReport) -> None:
+    def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
         self.slides_changed.emit()
         self.maps_changed.emit()
-        count = len(report.failed)
-        what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", count)
-        self._show_failures(what, report.failed)
+        failed = (*crashed, *report.failed)
+        what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", len(failed))
+        self._show_failures(what, tr("Not predicted"), failed)
+
+    def _on_not_predicted(
+        self, wanted: list[int] | None, model_id: int | None, crashed: Sequence[tuple[str, str]], failure: Failure
+    ) -> None:
+        """Go on without the slide that crashed its reader; each is left out once, so this ends."""
+        slides = [slide for slide in self.slides() if wanted is None or slide.id in wanted]
+        guilty = [slide for slide in slides if slide.path == failure.file]
+        if not guilty:
+            self._show_failure(failure)
+            return
+        others = [slide.id for slide in slides if slide not in guilty]
+        left_out = (*crashed, *((slide.name, str(failure)) for slide in guilty))
+        if others:
+            self.predict(others, model_id=model_id, crashed=left_out)
+        else:
+            self._on_predicted(left_out, PredictReport((), ()))
 
     def _on_asked(self, report: AskReport) -> None:
         self.queries_changed.emit()
         count = len(report.failed)
         what = tr_plural("{count} slide was not asked about.", "{count} slides were not asked about.", count)
-        self._show_failures(what, report.failed)
+        self._show_failures(what, tr("Not asked about"), report.failed)
 
     def _on_retrained(self, _candidate: CandidateModel) -> None:
         self.models_changed.emit()
@@ -352,11 +461,11 @@ class Session(QObject):
             tr_plural("{count} file written to {folder}.", "{count} files written to {folder}.", files, folder=out)
         )
         what = tr_plural("{count} slide was not exported.", "{count} slides were not exported.", count)
-        self._show_failures(what, report.failed)
+        self._show_failures(what, tr("Not exported"), report.failed)
 
-    def _show_failures(self, what: str, failed: Sequence[tuple[str, str]]) -> None:
+    def _show_failures(self, what: str, title: str, failed: Sequence[tuple[str, str]]) -> None:
         if failed:
-            self.problem.emit(what, "\n".join(f"\N{BULLET} {_failure(name, reason)}" for name, reason in failed))
+            self.reported.emit(Report(what, sections((title, tuple(failed))), is_problem=True))
 
     def _show_failure(self, failure: Failure) -> None:
         self.problem.emit(failure.message, failure.advice)
@@ -366,17 +475,21 @@ class Session(QObject):
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
-    def _submit(
+    def submit(
         self,
         title: str,
         task: Callable[..., Any],
         arguments: Mapping[str, object],
         *,
         on_done: Callable[[Any], object],
+        on_failed: Callable[[Failure], object] | None = None,
         place: Place = Place.NOWHERE,
+        writes: bool = True,
     ) -> None:
         """Run a task on the project as a job."""
-        if (job := self._job(title, task, arguments, on_done=on_done, place=place)) is not None:
+        if (
+            job := self._job(title, task, arguments, on_done=on_done, on_failed=on_failed, place=place, writes=writes)
+        ) is not None:
             self.jobs.submit(job)
 
     def _job(
@@ -386,19 +499,32 @@ class Session(QObject):
         arguments: Mapping[str, object],
         *,
         on_done: Callable[[Any], object],
+        on_failed: Callable[[Failure], object] | None = None,
         place: Place = Place.NOWHERE,
+        writes: bool = True,
     ) -> Job | None:
-        """A job on the project, its result dropped unless the same project is open then; None while none is open."""
+        """A job on the project, its result dropped unless the same project is open then.
+
+        None while none is open, and while one is read-only that the job `writes`.
+        """
         if self._project is None:
             self.problem.emit(tr("No project is open."), tr("Make or open a project first."))
             return None
+        if writes and not self._do(lambda _project: None):
+            return None
         folder = self._project.folder
 
+        def is_open() -> bool:
+            return self._project is not None and self._project.folder == folder
+
         def done(result: object) -> None:
-            if self._project is not None and self._project.folder == folder:
+            if is_open():
                 on_done(result)
 
-        return Job(title, task, {"folder": folder, **arguments}, done, self._show_failure, place)
+        def failed(failure: Failure) -> None:
+            (on_failed if on_failed is not None and is_open() else self._show_failure)(failure)
+
+        return Job(title, task, {"folder": folder, **arguments}, done, failed, place)
 
     def write(
         self,
@@ -434,6 +560,7 @@ class Session(QObject):
         if self._project is None:
             return False
         try:
+            self._project.check_writable()
             change(self._project)
         except HistoLoopError as error:
             self.problem.emit(error.message, error.advice)
@@ -441,12 +568,9 @@ class Session(QObject):
         return True
 
     def _do_each(self, slide_ids: Sequence[int], change: Callable[[Project, int], object]) -> bool:
-        """A small change of several slides."""
-        return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in slide_ids)
-
-
-def _failure(name: str, reason: str) -> str:
-    return reason if name in reason else tr("{slide}: {reason}", slide=name, reason=reason)
+        """A small change of several slides, those that are still there."""
+        there = self.still_there(slide_ids)
+        return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in there)
 
 
 def _on_slide(slide_id: int, change: Callable[[Project, int], object], project: Project) -> None:

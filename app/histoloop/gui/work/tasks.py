@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictedSlide, PredictReport
 
 
-def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
-    """Bring slides and folders into the project."""
+def add_slides(folder: Path, *, paths: Sequence[Path], without: Sequence[Path] = ()) -> Work[ImportReport]:
+    """Bring slides and folders into the project, but for files `without` which it is to be done."""
     with opened_project(folder) as project:
-        return (yield from import_slides(project, paths))
+        return (yield from import_slides(project, paths, without=frozenset(without)))
 
 
 def predict(
@@ -75,10 +75,10 @@ def retrain(
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:
-    """Write masks, polygons and areas."""
+    """Write masks, polygons and areas; nothing in the project is changed."""
     from histoloop.workflows.export import export_project
 
-    with opened_project(folder) as project:
+    with opened_project(folder, read_only=True) as project:
         return (yield from export_project(project, out))
 
 

@@ -74,14 +74,14 @@ class WrittenProject:
     have been away.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._folder, self._read_only = folder, read_only
         self._project: Project | None = None
 
     def change(self, change: Callable[[Project], Result]) -> Result:
         """What a change of the project gives."""
         if self._project is None:
-            self._project = Project.connect(self._folder)
+            self._project = Project.connect(self._folder, read_only=self._read_only)
         try:
             return change(self._project)
         except ProjectError:

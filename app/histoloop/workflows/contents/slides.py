@@ -44,6 +44,15 @@ def open_project_slide(record: SlideRecord) -> Slide:
     return open_slide(record.path, mpp=record.mpp)
 
 
+def in_words(slide: Slide) -> str:
+    """What is unusual about a slide, in sentences; empty where nothing is."""
+    never = tr(
+        "It is no brightfield picture (channels: {names}): it is shown, and never predicted.",
+        names=", ".join(slide.channels),
+    )
+    return " ".join(filter(None, (slide.note, "" if slide.is_brightfield else never)))
+
+
 def check_slide(record: SlideRecord) -> None:
     """Raise SlideError when the file of a slide is not where it was, or another one is there (ReplacedSlideError).
 
