@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import pkgutil
+import shutil
 import signal
 import struct
 import sys
@@ -98,6 +99,8 @@ def _run(folder: Path, options: argparse.Namespace) -> int:
         for trial in planned
         if (not options.kinds or trial.kind in options.kinds) and (not options.scenes or trial.scene in options.scenes)
     ]
+    shutil.rmtree(folder / "undisturbed", ignore_errors=True)
+    (folder / "undisturbed").mkdir()
     results = folder / "results.jsonl"
     done = {} if options.only else read_results(results)
     left = [
@@ -186,7 +189,7 @@ def _worker(
 ) -> None:
     from .trials import Bench
 
-    bench = Bench(folder / f"worker-{number}" / "trial", material)  # type: ignore[arg-type]
+    bench = Bench(folder / f"worker-{number}" / "trial", material, folder / "undisturbed")  # type: ignore[arg-type]
     file = os.open(results, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     while time.monotonic() < deadline and (record := os.read(source, 8)):
         trial = trials[struct.unpack("<q", record)[0]]
