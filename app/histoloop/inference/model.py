@@ -33,7 +33,7 @@ WHITE = 255
 class Model:
     """A network on `device`, and the `colours` its tiles are normalised by.
 
-    It predicts as the network stands: put that into evaluation mode first. ModelError when what it gives are no numbers.
+    It predicts as the network stands: put that into evaluation mode first. ModelError when what it gives is no number.
     Tiles are pixels (H, W, 3) uint8 at the
     resolution the network was trained at, of any size: they are padded with white at the right and bottom.
     """

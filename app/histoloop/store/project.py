@@ -23,7 +23,7 @@ from histoloop.store.parts.slides import Slides
 from histoloop.store.presence import Presence
 from histoloop.store.project_database import Database, timestamp
 from histoloop.store.project_file import DATABASE, write_project_file
-from histoloop.store.recovery import clear_leftovers, recover_models
+from histoloop.store.recovery import clear_leftovers, clear_lost_maps, recover_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,9 +173,10 @@ class Project:
 
     def _recover(self) -> None:
         """Clear up what processes that were ended left, unless somebody else may be writing it just now."""
+        clear_leftovers(self.folder)
         with self._presence.alone() as alone:
             if alone:
-                clear_leftovers(self.folder, self.maps)
+                clear_lost_maps(self.maps)
                 recover_models(self.models, self.rounds)
 
     def _find_slides_of_moved_folder(self) -> None:
