@@ -63,8 +63,20 @@ class RecipeError(HistoLoopError):
     """A recipe with an unknown key or a value out of range."""
 
 
-class ExportError(HistoLoopError):
+class PlaceError(HistoLoopError):
+    """A place that cannot be written: a folder is missing or not the user's to write, or its disk is full."""
+
+
+class ExportError(PlaceError):
     """A file that cannot be written where the user asked."""
+
+
+class ProjectPlaceError(ProjectError, PlaceError):
+    """A project whose folder or database cannot be written."""
+
+
+class ModelPlaceError(ModelError, PlaceError):
+    """A model that cannot be written where it should go."""
 
 
 class DeviceError(HistoLoopError):

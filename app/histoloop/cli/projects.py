@@ -163,7 +163,7 @@ def _open(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     from histoloop.store.shipped import DEFAULT_MODEL
-    from histoloop.workflows.projects import create_project, import_slides, opened_project
+    from histoloop.workflows.projects import create_or_open_project, import_slides, opened_project
 
     there = (options.project / "project.db").exists()
     if there and options.model:
@@ -172,7 +172,9 @@ def _import(options: argparse.Namespace) -> int:
     model = options.model or DEFAULT_MODEL
     name = options.project.resolve().name
     with (
-        opened_project(options.project) if there else create_project(options.project, name=name, model=model) as project
+        opened_project(options.project)
+        if there
+        else create_or_open_project(options.project, name=name, model=model) as project
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
     print(f"{len(report.added)} added, {len(report.known)} known before, {len(report.failed)} failed")

@@ -20,6 +20,7 @@ from histoloop.exchange.tables import (
 from histoloop.language import tr
 from histoloop.localisation.contours import Polygon, polygons_of_mask
 from histoloop.progress import Progress, Work
+from histoloop.store.files import clear_partial
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
@@ -55,6 +56,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
             tr("{folder} cannot be made: {reason}.", folder=out, reason=error),
             advice=tr("Choose a folder you may write to."),
         ) from error
+    clear_partial(out)
     files: list[Path] = []
     failed: list[tuple[str, str]] = []
     rows: list[SlideSummary] = []

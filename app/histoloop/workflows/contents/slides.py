@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from histoloop.errors import SlideError
 from histoloop.language import tr
 from histoloop.slides.reader import Slide, open_slide
-from histoloop.store.files import file_beside
+from histoloop.store.files import file_beside, make_folder, written_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,10 +24,11 @@ def thumbnail_path(project: Project, slide_id: int) -> Path:
 
 
 def save_thumbnail(path: Path, picture: Image.Image) -> None:
-    """Write a PNG beside and rename it into place."""
-    path.parent.mkdir(exist_ok=True)
-    with file_beside(path) as partial:
-        picture.save(partial, format="PNG")
+    """Write a PNG beside and rename it into place; ProjectPlaceError when it cannot be written."""
+    with written_to(path):
+        make_folder(path.parent)
+        with file_beside(path) as partial:
+            picture.save(partial, format="PNG")
 
 
 def open_project_slide(record: SlideRecord) -> Slide:

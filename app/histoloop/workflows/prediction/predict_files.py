@@ -12,6 +12,7 @@ from histoloop.exchange.tables import SlideSummary, mask_areas, write_summary
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
+from histoloop.store.files import clear_partial
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 
@@ -47,6 +48,7 @@ def predict_files(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(f"{out} cannot be made: {error}.", advice="Choose a folder you may write to.") from error
+    clear_partial(out)
     search = search_slides(paths)
     files = search.slides
     if not files:

@@ -73,6 +73,7 @@ def ask(
             tr("There is no strategy {strategy!r}.", strategy=strategy),
             advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
         )
+    project.check_writable()
     candidates = yield from find_candidate_regions(project, region_map_px=region_map_px)
     if not candidates:
         raise _nothing_left(project)
