@@ -147,6 +147,7 @@ class Bench:
 
     def again(self, scene: Scene, place: Place) -> tuple[list[Problem], Ended]:
         """Do the scene again and compare with the undisturbed one."""
+        scene.grow_older(place)
         ended = run(lambda: scene.run(place), place.folder, name="again")
         problems = judged(ended, "again")
         if ended.code not in (*scene.fine, *scene.fine_again):
