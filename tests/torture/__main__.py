@@ -203,11 +203,18 @@ def _worker(
 def _tried(bench: object, trial: Trial):  # type: ignore[no-untyped-def]
     from .damaged import damaged
     from .parallel import at_once
-    from .plan import DAMAGED, KILLS, PARALLEL, POWER_CUTS, WRITE_FAULTS
+    from .plan import DAMAGED, INTERRUPTS, KILLS, PARALLEL, POWER_CUTS, WRITE_FAULTS
     from .power import power_cut
-    from .trials import Result, kill, write_fault
+    from .trials import Result, interrupt, kill, write_fault
 
-    ways = {KILLS: kill, WRITE_FAULTS: write_fault, POWER_CUTS: power_cut, DAMAGED: damaged, PARALLEL: at_once}
+    ways = {
+        KILLS: kill,
+        INTERRUPTS: interrupt,
+        WRITE_FAULTS: write_fault,
+        POWER_CUTS: power_cut,
+        DAMAGED: damaged,
+        PARALLEL: at_once,
+    }
     try:
         return ways[trial.kind](bench, trial)  # type: ignore[arg-type]
     except Exception:

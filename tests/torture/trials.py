@@ -242,6 +242,24 @@ def write_fault(bench: Bench, trial: Trial) -> Result:
     return result_of(trial, problems + more, ended, again)
 
 
+def interrupt(bench: Bench, trial: Trial) -> Result:
+    """Send SIGINT (Ctrl+C) or SIGTERM at a call that changes a file: the command ends as soon as it can."""
+    scene = SCENES[trial.scene]
+    number = 1 + int(trial.settings["share"] * bench.undisturbed(scene).calls)
+    sent = getattr(signal, trial.settings["signal"])
+    with bench.place() as place:
+        scene.prepare(place)
+        ended = run(_armed(scene, place, shim.Mode.SIGNAL, number, sent), place.folder)
+        problems = judged(ended, trial.settings["signal"])
+        if ended.code not in (*scene.fine, 128 + sent):
+            problems.append((OTHER, f"{trial.settings['signal']}: exit code {ended.code}: {ended.err[-200:]}"))
+        problems += bench.look(place, scene.broken)
+        if ended.code == 0:
+            problems += _not_as_reported(bench, scene, place)
+        more, again = bench.again(scene, place)
+    return result_of(trial, problems + more, ended, again)
+
+
 def _not_as_reported(bench: Bench, scene: Scene, place: Place) -> list[Problem]:
     """All was reported as done: then it is."""
     found = bench.state(scene, place)
