@@ -89,7 +89,7 @@ def _check_values(record: Any) -> None:
             raise TypeError(f"{name} is {reprlib.repr(value)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name} is {value}")
-        if name in ("width", "height") and not 0 < int(value) <= LONGEST_SIDE_PX:
+        if isinstance(value, int) and name in ("width", "height") and not 0 < value <= LONGEST_SIDE_PX:
             raise ValueError(f"{name} is {value}")
         if isinstance(value, str | Path) and "\0" in str(value):
             raise ValueError(f"{name} is {reprlib.repr(value)}")
