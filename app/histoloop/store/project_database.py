@@ -268,7 +268,7 @@ def _is_of_place(error: sqlite3.DatabaseError) -> bool:
 def _advice(error: sqlite3.DatabaseError) -> str:
     if "locked" in str(error):
         return tr("Another program is writing to this project: wait for it or close it, then try again.")
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
         return tr("Check that the project's folder may be written to and that its disk is not full.")
     return tr("The file is broken: restore the project's folder from a backup.")
 

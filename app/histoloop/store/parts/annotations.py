@@ -82,8 +82,9 @@ class Annotations:
         origin = read_plane(self.folder / row["base_origin_file"])
         for patch in self._journal.patches(annotation_id):
             before = mask.copy()
-            apply_patch(mask, patch)
-            origin[mask != before] = Origin.HUMAN
+            with rows.damage_explained():
+                apply_patch(mask, patch)
+                origin[mask != before] = Origin.HUMAN
         return mask, origin
 
     def assessments(self, annotation_id: int) -> list[Assessment]:
