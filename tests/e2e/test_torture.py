@@ -36,7 +36,9 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Sequence[dict[str, Any]]
     return rows
 
 
-@pytest.mark.parametrize(("kind", "count"), [("kill", 10), ("write fault", 5), ("damaged", 30), ("parallel", 1)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("kill", 10), ("interrupt", 4), ("write fault", 5), ("damaged", 30), ("parallel", 1)]
+)
 def test_nothing_is_lost_or_half_and_every_failure_has_words(
     kind: str, count: int, trials: Sequence[dict[str, Any]]
 ) -> None:

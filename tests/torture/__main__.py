@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import pkgutil
+import shutil
 import signal
 import struct
 import sys
@@ -98,6 +99,8 @@ def _run(folder: Path, options: argparse.Namespace) -> int:
         for trial in planned
         if (not options.kinds or trial.kind in options.kinds) and (not options.scenes or trial.scene in options.scenes)
     ]
+    shutil.rmtree(folder / "undisturbed", ignore_errors=True)
+    (folder / "undisturbed").mkdir()
     results = folder / "results.jsonl"
     done = {} if options.only else read_results(results)
     left = [
@@ -186,7 +189,7 @@ def _worker(
 ) -> None:
     from .trials import Bench
 
-    bench = Bench(folder / f"worker-{number}" / "trial", material)  # type: ignore[arg-type]
+    bench = Bench(folder / f"worker-{number}" / "trial", material, folder / "undisturbed")  # type: ignore[arg-type]
     file = os.open(results, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     while time.monotonic() < deadline and (record := os.read(source, 8)):
         trial = trials[struct.unpack("<q", record)[0]]
@@ -200,11 +203,18 @@ def _worker(
 def _tried(bench: object, trial: Trial):  # type: ignore[no-untyped-def]
     from .damaged import damaged
     from .parallel import at_once
-    from .plan import DAMAGED, KILLS, PARALLEL, POWER_CUTS, WRITE_FAULTS
+    from .plan import DAMAGED, INTERRUPTS, KILLS, PARALLEL, POWER_CUTS, WRITE_FAULTS
     from .power import power_cut
-    from .trials import Result, kill, write_fault
+    from .trials import Result, interrupt, kill, write_fault
 
-    ways = {KILLS: kill, WRITE_FAULTS: write_fault, POWER_CUTS: power_cut, DAMAGED: damaged, PARALLEL: at_once}
+    ways = {
+        KILLS: kill,
+        INTERRUPTS: interrupt,
+        WRITE_FAULTS: write_fault,
+        POWER_CUTS: power_cut,
+        DAMAGED: damaged,
+        PARALLEL: at_once,
+    }
     try:
         return ways[trial.kind](bench, trial)  # type: ignore[arg-type]
     except Exception:

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum { WRITE = 1, SYNC = 2, RENAME = 4, UNLINK = 8, MKDIR = 16, TRUNCATE = 32, CREATE = 64, LINK = 128 };
-enum { ASLEEP, COUNT, KILL, TEAR, STOP, FAIL, FAIL_ON };
+enum { ASLEEP, COUNT, KILL, TEAR, STOP, FAIL, FAIL_ON, SIGNAL };
 
 static char watched[4][PATH_MAX];
 static int watched_count;
@@ -82,6 +82,7 @@ static int met(int kind, const char *path) {
     switch (mode) {
     case KILL: syscall(SYS_kill, getpid(), SIGKILL); for (;;) pause();
     case TEAR: if (kind == WRITE) return 2; syscall(SYS_kill, getpid(), SIGKILL); for (;;) pause();
+    case SIGNAL: syscall(SYS_kill, getpid(), error_number); return 0;
     case STOP: syscall(SYS_kill, getpid(), SIGSTOP); return 0;
     case FAIL: case FAIL_ON: atomic_fetch_add(&fired, 1); errno = error_number; return 1;
     }

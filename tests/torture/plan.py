@@ -13,9 +13,10 @@ from .trials import Trial
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-KILLS, WRITE_FAULTS, POWER_CUTS, DAMAGED, PARALLEL = KINDS = ("kill", "write fault", "power cut", "damaged", "parallel")
-FULL: Mapping[str, int] = {KILLS: 1000, WRITE_FAULTS: 300, POWER_CUTS: 60, DAMAGED: 3000, PARALLEL: 30}
-SHORT: Mapping[str, int] = {KILLS: 10, WRITE_FAULTS: 5, POWER_CUTS: 1, DAMAGED: 30, PARALLEL: 1}
+KINDS = ("kill", "interrupt", "write fault", "power cut", "damaged", "parallel")
+KILLS, INTERRUPTS, WRITE_FAULTS, POWER_CUTS, DAMAGED, PARALLEL = KINDS
+FULL: Mapping[str, int] = dict(zip(KINDS, (1000, 100, 300, 60, 3000, 30), strict=True))
+SHORT: Mapping[str, int] = dict(zip(KINDS, (10, 4, 5, 2, 30, 1), strict=True))
 ERRORS = ("ENOSPC", "EIO", "EDQUOT")
 
 
@@ -30,23 +31,26 @@ def trials(counts: Mapping[str, int], *, seed: int = 0) -> list[Trial]:
 
 
 def _of_kind(kind: str, count: int, seed: int) -> Iterator[Trial]:
-    weights = {
+    weights: Mapping[str, float] = {
+        INTERRUPTS: {name: float(scene.weight) for name, scene in SCENES.items() if name != "paint"},
         DAMAGED: SHARES,
         PARALLEL: {"writers": 3.0, "one region": 2.0, "create": 1.0},
     }.get(kind, {name: float(scene.weight) for name, scene in SCENES.items()})
     for number, name in enumerate(_dealt(weights, count)):
         rng = random.Random(f"{seed}/{kind}/{number}")
-        yield Trial(f"{kind}/{seed}/{number}", kind, name, _settings(kind, rng))
+        yield Trial(f"{kind}/{seed}/{number}", kind, name, _settings(kind, number, rng))
 
 
-def _settings(kind: str, rng: random.Random) -> dict[str, object]:
+def _settings(kind: str, number: int, rng: random.Random) -> dict[str, object]:
     share = rng.random()
     if kind == KILLS:
         return {"share": share, "torn": rng.random() < 0.3}
+    if kind == INTERRUPTS:
+        return {"share": share, "signal": rng.choice(("SIGINT", "SIGTERM"))}
     if kind == WRITE_FAULTS:
         return {"share": share, "error": rng.choice(ERRORS), "once": rng.random() < 0.4}
     if kind == POWER_CUTS:
-        return {"share": None if rng.random() < 0.4 else share}
+        return {"share": None if number % 5 in (1, 3) else share}
     return {"seed": rng.randrange(2**31)}
 
 

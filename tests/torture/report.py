@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .checks import HALF, LEFT, LOST, OTHER, STUCK, TRACEBACK
-from .plan import DAMAGED, KILLS, KINDS, PARALLEL, POWER_CUTS, WRITE_FAULTS
+from .plan import DAMAGED, INTERRUPTS, KILLS, KINDS, PARALLEL, POWER_CUTS, WRITE_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BEGIN, END = "<!-- torture table: begin -->", "<!-- torture table: end -->"
 TITLES = {
     KILLS: "Killed",
+    INTERRUPTS: "Interrupted",
     WRITE_FAULTS: "Full or failing disk",
     POWER_CUTS: "Power cut",
     DAMAGED: "Damaged input",

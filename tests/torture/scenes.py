@@ -87,6 +87,11 @@ class Scene:
         """What is wrong right after something happened."""
         return [*find_broken(place.project), *self.kept(place)]
 
+    def grow_older(self, place: Place) -> None:
+        """Let a minute pass for temporary folders: those of a moment ago may be somebody's."""
+        for path in place.temporary.iterdir() if place.temporary.exists() else ():
+            os.utime(path, (path.stat().st_atime - 60, path.stat().st_mtime - 60))
+
     def left_over(self, place: Place) -> list[Problem]:
         """What stayed, after all, that should not."""
         found = find_left_over(place.project) if place.project.exists() else []
@@ -239,15 +244,14 @@ def _model_is_whole(place: Place) -> list[Problem]:
 
 
 def _trained(place: Place) -> dict[str, Any]:
-    """The round is there; which figures it has does not matter, nor how often it was tried."""
+    """A round is there, and every model is of one; which figures it has does not matter, nor how often it was tried."""
     found = state_of(place.project)
     with Project.open(place.project) as project:
-        waiting = [record.round for record in project.models.all() if record.status == "candidate"]
         in_rounds = {row.model_id for row in project.rounds.all()}
         alone = [record.round for record in project.models.all() if record.round > 0 and record.id not in in_rounds]
     for slide in found["slides"].values():
         slide["map"], slide["predicted"] = slide["map"] is not None, slide["predicted"] is not None
-    return found | {"candidates waiting": waiting, "models without a round": alone}
+    return found | {"models without a round": alone}
 
 
 SCENES = {

@@ -30,7 +30,10 @@ class Calls(IntFlag):
 
 
 class Mode(IntEnum):
-    """What happens at the n-th call: TEAR writes half of it first; FAIL once, FAIL_ON from then on."""
+    """What happens at the n-th call.
+
+    TEAR writes half of it first; FAIL once, FAIL_ON from then on; SIGNAL sends one.
+    """
 
     ASLEEP = 0
     COUNT = 1
@@ -39,6 +42,7 @@ class Mode(IntEnum):
     STOP = 4
     FAIL = 5
     FAIL_ON = 6
+    SIGNAL = 7
 
 
 def compiler() -> str | None:
@@ -72,7 +76,7 @@ def watch(folder: Path) -> None:
 
 
 def arm(mode: Mode, number: int = 0, *, error: int = 0, calls: Calls = Calls.ALL) -> None:
-    """Begin to count; at call `number` of these `calls` do what the mode says, `error` an errno."""
+    """Begin to count; at call `number` of these `calls` do what the mode says, `error` an errno or a signal."""
     _library().torture_arm(mode, number, error, calls)
 
 

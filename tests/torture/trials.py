@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
+import os
 import shutil
 import signal
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -78,10 +81,13 @@ class Undisturbed:
 
 
 class Bench:
-    """Where a worker's trials run: one at a time, in a folder that is cleared after each."""
+    """Where a worker's trials run: one at a time, in a folder that is cleared after each.
 
-    def __init__(self, folder: Path, material: Material) -> None:
-        self.folder, self.material = folder, material
+    What scenes end in by themselves is in `shared`, for all workers.
+    """
+
+    def __init__(self, folder: Path, material: Material, shared: Path) -> None:
+        self.folder, self.material, self.shared = folder, material, shared
         self._undisturbed: dict[str, Undisturbed] = {}
 
     @contextmanager
@@ -98,6 +104,9 @@ class Bench:
 
     def undisturbed(self, scene: Scene) -> Undisturbed:
         """A scene as it ends by itself; a program that cannot do even that ends the run."""
+        kept = self.shared / f"{scene.name}.json"
+        if scene.name not in self._undisturbed and kept.exists():
+            self._undisturbed[scene.name] = Undisturbed(**json.loads(kept.read_text()))
         if scene.name not in self._undisturbed:
             with self.place() as place:
                 scene.prepare(place)
@@ -105,8 +114,11 @@ class Bench:
                 if ended.code not in scene.fine:
                     raise SystemExit(f"{scene.name} fails by itself:\n{ended.out}\n{ended.err}")
                 calls, taking_room = json.loads((place.folder / "calls").read_text())
-                state = self.state(scene, place)["state"]
-            self._undisturbed[scene.name] = Undisturbed(calls, taking_room, state)
+                state = json.loads(json.dumps(self.state(scene, place)["state"]))
+            self._undisturbed[scene.name] = found = Undisturbed(calls, taking_room, state)
+            partial = self.shared / f"{scene.name}-{os.getpid()}"
+            partial.write_text(json.dumps(dataclasses.asdict(found)))
+            partial.replace(kept)
         return self._undisturbed[scene.name]
 
     def state(self, scene: Scene, place: Place) -> dict[str, Any]:
@@ -135,19 +147,23 @@ class Bench:
 
     def again(self, scene: Scene, place: Place) -> tuple[list[Problem], Ended]:
         """Do the scene again and compare with the undisturbed one."""
+        scene.grow_older(place)
         ended = run(lambda: scene.run(place), place.folder, name="again")
         problems = judged(ended, "again")
         if ended.code not in (*scene.fine, *scene.fine_again):
             problems.append((STUCK, f"again: exit code {ended.code}: {ended.err.strip()[-300:]}"))
             return problems, ended
-        found = self.state(scene, place)
-        if "error" in found:
-            problems.append((STUCK, f"again: the state cannot be read: {found['error']}"))
-            return problems, ended
-        different = differences(self.undisturbed(scene).state, found["state"])
-        problems += [(HALF, f"after doing it again: {text}") for text in different[:4]]
-        problems += self.look(place, scene.broken)
-        problems += self.look(place, scene.left_over)
+        expected = self.undisturbed(scene).state
+
+        def find(there: Place) -> list[Problem]:
+            try:
+                different = differences(expected, json.loads(json.dumps(scene.state(there))))
+            except Exception:
+                return [(STUCK, f"again: the state cannot be read: {traceback.format_exc()[-300:]}")]
+            found = [(HALF, f"after doing it again: {text}") for text in different[:4]]
+            return [*found, *scene.broken(there), *scene.left_over(there)]
+
+        problems += self.look(place, find)
         return problems, ended
 
 
@@ -219,6 +235,24 @@ def write_fault(bench: Bench, trial: Trial) -> Result:
         problems = judged(ended, "failing disk")
         if ended.code not in (*scene.fine, 1, 3, 4):
             problems.append((OTHER, f"failing disk: exit code {ended.code}"))
+        problems += bench.look(place, scene.broken)
+        if ended.code == 0:
+            problems += _not_as_reported(bench, scene, place)
+        more, again = bench.again(scene, place)
+    return result_of(trial, problems + more, ended, again)
+
+
+def interrupt(bench: Bench, trial: Trial) -> Result:
+    """Send SIGINT (Ctrl+C) or SIGTERM at a call that changes a file: the command ends as soon as it can."""
+    scene = SCENES[trial.scene]
+    number = 1 + int(trial.settings["share"] * bench.undisturbed(scene).calls)
+    sent = getattr(signal, trial.settings["signal"])
+    with bench.place() as place:
+        scene.prepare(place)
+        ended = run(_armed(scene, place, shim.Mode.SIGNAL, number, sent), place.folder)
+        problems = judged(ended, trial.settings["signal"])
+        if ended.code not in (*scene.fine, 128 + sent):
+            problems.append((OTHER, f"{trial.settings['signal']}: exit code {ended.code}: {ended.err[-200:]}"))
         problems += bench.look(place, scene.broken)
         if ended.code == 0:
             problems += _not_as_reported(bench, scene, place)

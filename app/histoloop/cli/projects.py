@@ -355,10 +355,10 @@ def _export(options: argparse.Namespace) -> Outcome:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from histoloop.scratch import scratch_folder
+    from histoloop.store.temporary import temporary_folder
     from histoloop.workflows.experiments.demo import run_demo
 
-    with scratch_folder("histoloop-demo-") as scratch:
+    with temporary_folder("histoloop-demo") as scratch:
         folder = options.project or scratch / "project"
         report = run(run_demo(folder, rounds=options.rounds, seed=options.seed, device=options.device))
     print("round  annotations  Dice on test slides")

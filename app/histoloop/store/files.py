@@ -7,12 +7,13 @@ import re
 import secrets
 import shutil
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ProjectPlaceError
 from histoloop.language import tr
+from histoloop.store.presence import Presence, present
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,19 +43,20 @@ def file_beside(path: Path, *, replace: bool = True) -> Iterator[Path]:
     user's own settings (umask) have it, whatever wrote it.
     """
     partial = beside(path)
-    partial.touch(exist_ok=False)
-    mode = stat.S_IMODE(partial.stat().st_mode)
-    try:
-        yield partial
-        partial.chmod(mode)
-        _flush(partial)
-        if replace:
-            os.replace(partial, path)
-        else:
-            _rename_to_new(partial, path)
-        _flush_folder(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    with present(path.parent):
+        partial.touch(exist_ok=False)
+        mode = stat.S_IMODE(partial.stat().st_mode)
+        try:
+            yield partial
+            partial.chmod(mode)
+            _flush(partial)
+            if replace:
+                os.replace(partial, path)
+            else:
+                _rename_to_new(partial, path)
+            _flush_folder(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def write_beside(path: Path, content: bytes | str) -> None:
@@ -74,16 +76,17 @@ def folder_beside(path: Path) -> Iterator[Path]:
         raise FileExistsError(f"{path} exists already")
     make_folder(path.parent)
     partial = beside(path)
-    partial.mkdir()
-    try:
-        yield partial
-        _flush_tree(partial, mode=stat.S_IMODE(partial.stat().st_mode))
-        if path.exists():
-            raise FileExistsError(f"{path} exists already")
-        os.rename(partial, path)
-        _flush_folder(path.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with present(path.parent):
+        partial.mkdir()
+        try:
+            yield partial
+            _flush_tree(partial, mode=stat.S_IMODE(partial.stat().st_mode))
+            if path.exists():
+                raise FileExistsError(f"{path} exists already")
+            os.rename(partial, path)
+            _flush_folder(path.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:
@@ -94,21 +97,22 @@ def make_folder(folder: Path) -> None:
         _flush_folder(place.parent)
 
 
-def remove_partial(folder: Path) -> int:
-    """Remove what `beside` named directly in a folder and somebody left there; how many there were.
+def clear_partial(folder: Path) -> int:
+    """Remove what `beside` named directly in a folder and ended processes left there; how many there were.
 
-    Only while nobody writes there. Links are neither followed nor removed, and what cannot be removed stays.
+    None while somebody writes there, and none where that cannot be known (Windows, some network disks). Links are
+    neither followed nor removed, and what cannot be removed stays.
     """
     count = 0
-    for path in sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
-        if not is_partial(path) or path.is_symlink():
-            continue
-        with suppress(OSError):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-            count += 1
+    with closing(Presence(folder)) as presence, presence.alone() as alone:
+        for path in sorted(folder.iterdir()) if alone else ():
+            if is_partial(path) and not path.is_symlink():
+                with suppress(OSError):
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink()
+                    count += 1
     return count
 
 

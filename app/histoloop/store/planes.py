@@ -66,11 +66,11 @@ class PlaneWriter:
 def read_plane(path: Path) -> Mask:
     """The (H, W) uint8 plane of such a file; ProjectError when it is missing or broken."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=("PNG",)) as picture:
             if picture.mode != "L":
                 raise OSError(tr("its pixels are {mode}, not 8-bit grey", mode=picture.mode))
             return np.array(picture, dtype=np.uint8)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         advice = tr("Copy this file back from a backup of the project folder.")
         raise ProjectError(
             tr("The mask {path} cannot be read: {reason}.", path=path, reason=error), advice=advice

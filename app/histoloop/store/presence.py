@@ -1,4 +1,4 @@
-"""Who has a project open to change it: a lock on one of its folders, which ends with the process that holds it."""
+"""Who works in a folder: a lock on it, which ends with the process that holds it, however that ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if sys.platform != "win32":
 
 
 class Presence:
-    """A place among those who have a project open to change it, until it is closed.
+    """A place among those who work in a folder, such as the maps of a project that is open to be changed.
 
     Where a folder cannot be locked (Windows, some network disks) nobody knows of anybody, and nobody is ever alone.
     """
@@ -54,3 +54,11 @@ class Presence:
         except OSError:
             return False
         return True
+
+
+@contextlib.contextmanager
+def present(folder: Path) -> Iterator[None]:
+    """Be in a folder while the block runs."""
+    with contextlib.closing(Presence(folder)) as presence:
+        presence.enter()
+        yield

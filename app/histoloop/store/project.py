@@ -25,7 +25,7 @@ from histoloop.store.parts.steps import Steps
 from histoloop.store.presence import Presence
 from histoloop.store.project_database import Database, timestamp
 from histoloop.store.project_file import DATABASE, write_project_file
-from histoloop.store.recovery import clear_leftovers, recover_models
+from histoloop.store.recovery import clear_leftovers, clear_lost_maps, recover_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +50,9 @@ class Project:
     """
 
     def __init__(self, folder: Path, database: Database) -> None:
-        row = database.one("SELECT * FROM project")
+        row = _project_row(database)
         self.folder = folder
-        self.name: str = row["name"]
+        self.name = str(row["name"])
         self.scheme = scheme = rows.scheme_from_json(row["scheme"])
         self._database = database
         self._presence = Presence(folder / MAPS)
@@ -182,9 +182,10 @@ class Project:
 
     def _recover(self) -> None:
         """Clear up what processes that were ended left, unless somebody else may be writing it just now."""
+        clear_leftovers(self.folder)
         with self._presence.alone() as alone:
             if alone:
-                clear_leftovers(self.folder, self.maps)
+                clear_lost_maps(self.maps)
                 recover_models(self.models, self.rounds)
 
     def _find_slides_of_moved_folder(self) -> None:
@@ -218,3 +219,13 @@ def _cannot_be_made(folder: Path, error: OSError) -> ProjectPlaceError:
         tr("No project can be made in {folder}: {reason}.", folder=folder, reason=error.strerror or error),
         advice=tr("Choose a folder that you may write to, on a disk with free space."),
     )
+
+
+def _project_row(database: Database) -> rows.Row:
+    row = database.first("SELECT * FROM project")
+    if row is None:
+        raise ProjectError(
+            tr("{path} does not say what project it is of.", path=database.path),
+            advice=tr("Restore the project's folder from a backup."),
+        )
+    return row

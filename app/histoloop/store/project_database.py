@@ -8,16 +8,17 @@ import sqlite3
 import tempfile
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ProjectError, ProjectPlaceError
 from histoloop.language import tr
 from histoloop.store.files import file_beside, written_to
 from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
+from histoloop.store.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BUSY_TIMEOUT_S = 10.0
 
@@ -59,7 +60,7 @@ class Database:
         if not (log.is_file() and log.stat().st_size):
             return _connect(self.path, "mode=ro&immutable=1")
         try:
-            copies = Path(self._room.enter_context(tempfile.TemporaryDirectory(prefix="histoloop-")))
+            copies = self._room.enter_context(temporary_folder("histoloop-database"))
             for path in (self.path, log):
                 shutil.copyfile(path, copies / path.name)
         except OSError as error:
@@ -271,7 +272,7 @@ def _is_of_place(error: sqlite3.DatabaseError) -> bool:
 def _advice(error: sqlite3.DatabaseError) -> str:
     if "locked" in str(error):
         return tr("Another program is writing to this project: wait for it or close it, then try again.")
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
         return tr("Check that the project's folder may be written to and that its disk is not full.")
     return tr("The file is broken: restore the project's folder from a backup.")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import ModelError
 from histoloop.store.cards import load_card, model_hash
-from histoloop.store.files import is_partial, remove_partial
+from histoloop.store.files import clear_partial
 from histoloop.store.fingerprint import OWN_FOLDERS
 
 if TYPE_CHECKING:
@@ -27,29 +27,27 @@ _MODEL_FOLDER = re.compile(r"round-\d{3,}-[0-9a-f]{8}")
 _log = logging.getLogger(__name__)
 
 
-def clear_leftovers(project_folder: Path, maps: Maps) -> int:
-    """Remove half-written files and folders, and maps that were finished but never kept; how many there were.
+def clear_leftovers(project_folder: Path) -> int:
+    """Remove half-written files and folders from those folders of a project that nobody writes in; how many there were.
 
-    Only names that the program gives, in the folders that are its own; links are neither followed nor removed. Nobody
-    else may have the project open to change it.
+    Only names that the program gives, in the folders that are its own; links are neither followed nor removed.
     """
-    count = 0
-    for path in project_folder.glob(".project.*"):
-        if is_partial(path) and path.is_file() and not path.is_symlink():
-            with suppress(OSError):
-                path.unlink()
-                count += 1
-    for folder in _own_folders(project_folder):
-        count += remove_partial(folder)
-    kept = maps.folder_names()
-    for path in _folders_named(maps.folder, _MAP_FOLDER):
-        if path.name not in kept:
-            with suppress(OSError):
-                shutil.rmtree(path)
-                count += 1
+    count = sum(map(clear_partial, _own_folders(project_folder)))
     if count:
         _log.info("%d half-written files and folders removed", count)
     return count
+
+
+def clear_lost_maps(maps: Maps) -> int:
+    """Remove maps that were finished but never kept; how many there were. They can be made again.
+
+    Nobody else may have the project open to change it.
+    """
+    kept = maps.folder_names()
+    lost = [path for path in _folders_named(maps.folder, _MAP_FOLDER) if path.name not in kept]
+    for path in lost:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(lost)
 
 
 def recover_models(models: Models, rounds: Rounds) -> int:
@@ -79,7 +77,8 @@ def recover_models(models: Models, rounds: Rounds) -> int:
 
 
 def _own_folders(project_folder: Path) -> Iterator[Path]:
-    """The folders that the program makes in a project's folder, and those in them that hold files it makes."""
+    """A project's folder, the folders that the program makes in it, and those in them that hold files it makes."""
+    yield project_folder
     for name in sorted(OWN_FOLDERS):
         folder = project_folder / name
         if folder.is_dir() and not folder.is_symlink():

@@ -11,11 +11,11 @@ from histoloop.errors import PlaceError, ProjectError
 from histoloop.store import files as module
 from histoloop.store.files import (
     beside,
+    clear_partial,
     file_beside,
     folder_beside,
     is_partial,
     make_folder,
-    remove_partial,
     write_beside,
     written_to,
 )
@@ -165,7 +165,7 @@ def test_what_was_left_half_written_is_removed_and_nothing_else(tmp_path):
     partial.mkdir()
     (partial / "chunk").write_text("")
     (partial / "link").symlink_to(outside)
-    assert remove_partial(folder) == 3
+    assert clear_partial(folder) == 3
     assert sorted(folder.iterdir()) == sorted([*kept, link])
     assert (outside / "precious").exists()
 
@@ -176,7 +176,7 @@ def test_a_folder_that_is_a_link_is_not_cleared(tmp_path):
     left = beside(elsewhere / "a")
     left.write_text("")
     (tmp_path / "maps").symlink_to(elsewhere)
-    assert remove_partial(tmp_path / "maps") == 0
+    assert clear_partial(tmp_path / "maps") == 0
     assert left.exists()
 
 

@@ -82,7 +82,8 @@ class Annotations:
         mask = read_plane(self.folder / row["base_mask_file"])
         origin = read_plane(self.folder / row["base_origin_file"])
         for patch in self._journal.patches(annotation_id):
-            paint(mask, origin, patch)
+            with rows.damage_explained():
+                paint(mask, origin, patch)
         return mask, origin
 
     def load_base_mask(self, annotation_id: int) -> Mask:

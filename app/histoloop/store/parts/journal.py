@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import Patch
 from histoloop.store import rows
 from histoloop.store.project_database import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from histoloop.annotations.records import Patch
     from histoloop.store.project_database import Database
     from histoloop.store.records import Assessment
 
@@ -47,11 +47,11 @@ class Journal:
             ) ORDER BY id""",
             annotation_id,
         ):
-            yield _patch_of(row)
+            yield rows.patch_of(row)
 
     def patch(self, patch_id: int) -> Patch:
         """One of the changes."""
-        return _patch_of(self._database.one("SELECT * FROM patch WHERE id = ?", patch_id))
+        return rows.patch_of(self._database.one("SELECT * FROM patch WHERE id = ?", patch_id))
 
     def assess(self, annotation_id: int, *, label: str | None, size: float | None, person: str) -> None:
         """Add label and size (foreground fraction) as they are now; None: not given, or taken back."""
@@ -69,8 +69,3 @@ class Journal:
         """Every label and size that was ever given to an annotation, oldest first; the last one counts."""
         found = self._database.all("SELECT * FROM assessment WHERE annotation_id = ? ORDER BY id", annotation_id)
         return [rows.assessment_of(row) for row in found]
-
-
-def _patch_of(row: rows.Row) -> Patch:
-    values = np.frombuffer(zlib.decompress(row["payload"]), dtype=np.uint8)
-    return Patch(row["x"], row["y"], values.reshape(row["height"], row["width"]))

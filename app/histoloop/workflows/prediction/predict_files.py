@@ -10,9 +10,10 @@ from histoloop.errors import DataError
 from histoloop.exchange.naming import is_too_long, unique_stems
 from histoloop.exchange.tables import SlideSummary, SummaryTable, mask_areas
 from histoloop.progress import Progress, Work, staged
-from histoloop.scratch import temporary_folder
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
+from histoloop.store.files import clear_partial
+from histoloop.store.temporary import place_for_temporary_files
 from histoloop.workflows.boundary import make_folder, why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
@@ -52,9 +53,10 @@ def predict_files(
     files = search.slides
     if not files:
         raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
-    places = (out, temporary_folder())
+    places = (out, place_for_temporary_files())
     for place in places:
         make_folder(place)
+    clear_partial(out)
     rows: list[SlideSummary] = []
     with SummaryTable(out / "summary.csv", loaded.card.scheme) as table:
         for number, (file, stem) in enumerate(unique_stems(files).items()):
