@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ProjectError
@@ -50,16 +49,3 @@ def set_map_aside(project: Project, slide_id: int, model_id: int) -> None:
     if folder is not None and folder.parent == project.maps.folder and not folder.is_symlink():
         shutil.rmtree(folder, ignore_errors=True)
     _log.info("maps of slide %d by model %d are set aside", slide_id, model_id)
-
-
-def set_aside_if_damaged(project: Project, slide_id: int) -> None:
-    """Set the current model's maps of a slide aside where they are damaged; not where the project cannot be written."""
-    model_id = project.models.current().id
-    if (folder := project.maps.find(slide_id, model_id)) is None:
-        return
-    try:
-        check_map(folder)
-    except ProjectError as error:
-        if is_damage(error):
-            with suppress(ProjectError):
-                set_map_aside(project, slide_id, model_id)
