@@ -233,7 +233,7 @@ def test_a_slide_that_was_moved_and_renamed_is_found_again_by_an_import_and_told
     moved = path.rename(tmp_path / "elsewhere" / "b.png")
     report = imported(project, tmp_path / "elsewhere")
     assert (report.added, report.known) == ((), (moved,))
-    assert report.recognised == ((moved, f"it is the slide b.png, which was {path} before"),)
+    assert report.recognised == ((moved, f"it is the slide b.png, which was at {path} before"),)
     assert [(slide.id, slide.name, slide.path) for slide in project.slides.all()] == [(slide_id, "b.png", moved)]
 
 
