@@ -61,6 +61,15 @@ def test_slides_of_one_name_are_told_apart_and_a_dicom_series_is_one_slide(cohor
     assert (dicom.width, dicom.height) == (384, 256)
 
 
+def test_a_copy_of_a_slide_is_told_and_not_added(cohort: MainWindow, tmp_path: Path, qtbot) -> None:
+    shutil.copy(cohort.session.slides()[0].path, tmp_path / "copy.png")
+    with qtbot.waitSignal(cohort.session.notice, timeout=60_000) as told:
+        cohort.session.add_slides([tmp_path / "copy.png"])
+    what = "copy.png: it is the same slide as patient-1/slide.png, which is in the project already."
+    assert told.args == [what]
+    assert len(cohort.session.slides()) == 3
+
+
 def test_another_file_in_the_place_of_a_slide_is_told_and_not_shown(cohort: MainWindow, tmp_path: Path, qtbot) -> None:
     second = cohort.session.slides()[1]
     shutil.copy(paint(tmp_path / "new.png", seed=9, side=200), second.path)

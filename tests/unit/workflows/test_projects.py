@@ -233,7 +233,7 @@ def test_a_slide_that_was_moved_and_renamed_is_found_again_by_an_import_and_told
     moved = path.rename(tmp_path / "elsewhere" / "b.png")
     report = imported(project, tmp_path / "elsewhere")
     assert (report.added, report.known) == ((), (moved,))
-    assert report.recognised == ((moved, f"it is the slide b.png, which was {path} before"),)
+    assert report.recognised == ((moved, f"it is the slide b.png, which was at {path} before"),)
     assert [(slide.id, slide.name, slide.path) for slide in project.slides.all()] == [(slide_id, "b.png", moved)]
 
 
@@ -278,6 +278,10 @@ def test_the_folder_of_a_dicom_series_any_file_of_it_and_a_copy_are_one_slide(tm
     assert report.recognised == (
         (tmp_path / "copy" / "renamed.dcm", "it is the same slide as B12-3, which is in the project already"),
     )
+    shutil.copytree(folder, tmp_path / "cut")
+    (tmp_path / "cut" / "b.dcm").unlink()
+    (_told,) = imported(project, tmp_path / "cut").recognised
+    assert len(project.slides.all()) == 1
     write_dicom(folder / "b.dcm", 255 - tissue[::2, ::2], number=2, spacing_mm=0.001)
     with pytest.raises(ReplacedSlideError):
         open_project_slide(project.slides.all()[0])
