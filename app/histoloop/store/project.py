@@ -225,7 +225,7 @@ def _project_row(database: Database) -> rows.Row:
     row = database.first("SELECT * FROM project")
     if row is None:
         raise ProjectError(
-            tr("{path} does not say what project it is of.", path=database.path),
+            tr("The database {path} holds no project.", path=database.path),
             advice=tr("Restore the project's folder from a backup."),
         )
     return row
