@@ -697,6 +697,8 @@ def test_a_resolution_that_does_not_fit_is_a_question(project: Project, slide: S
         imported(project, slide, tmp_path / "m.tif")
     assert "--mask-mpp 1 to cover all, or --mask-mpp 0.5 from its corner" in caught.value.advice
     assert imported(project, slide, tmp_path / "m.tif", units_um=1.0).record.region == slide.extent
-    assert imported(project, slide, tmp_path / "m.tif", units_um=0.5, replace=True).record.region == Region(0, 0, 80, 48)
+    assert imported(project, slide, tmp_path / "m.tif", units_um=0.5, replace=True).record.region == Region(
+        0, 0, 80, 48
+    )
     with pytest.raises(DataError, match="would reach from 0, 0 to 800, 480"):
         imported(project, slide, tmp_path / "m.tif", units_um=5.0, replace=True)

@@ -65,8 +65,8 @@ class Annotating(QObject):
     """What a session does with regions, one at a time.
 
     `started` comes with the `ActiveAnnotation`, `ending` before it ends, while it can still be painted, `ended` with
-    the record once it was ended or left, `taken_back` with a `TakenBack`. `saved` says whether everything painted and decided
-    so far is on disk, `not_saved` why the oldest of it is not, although that was tried (empty: it is now).
+    the record once it was ended or left, `taken_back` with a `TakenBack`. `saved` says whether everything painted and
+    decided so far is on disk, `not_saved` why the oldest of it is not, although that was tried (empty: it is now).
     `reach_changed`: `can_undo` or `can_redo` is another. `loss_feared` comes with what was to be done when something
     would be lost by it.
     """
