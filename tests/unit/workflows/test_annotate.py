@@ -17,7 +17,17 @@ from histoloop.slides.reader import Slide
 from histoloop.store import planes
 from histoloop.store.project import Project
 from histoloop.store.records import NewQuery
-from histoloop.workflows.annotate import begin, cannot_tell, finish, import_annotation, label_slide, skip, starting_mask
+from histoloop.workflows.annotate import (
+    begin,
+    cannot_tell,
+    finish,
+    go_on,
+    import_annotation,
+    label_slide,
+    skip,
+    starting_mask,
+)
+from histoloop.workflows.contents.earlier_work import earlier_work, replaced_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,6 +235,120 @@ def test_a_query_that_nobody_answers_leaves_the_queue(
     assert project.queries.get(query.id).status is status
     assert [record.id for record in project.queries.open()] == [other.id]
     assert project.annotations.with_mask() == []
+
+
+# --- what was begun or finished there already -------------------------------------------------------------------------
+
+OVERLAPPING = Region(40, 20, 40, 30)
+
+
+def done_by(project: Project, slide: SlideRecord, person: str, region: Region = REGION, **how: Any) -> AnnotationRecord:
+    draft = begun(project, slide, region, person=person)
+    project.drafts.append_patch(draft.id, painted())
+    return finish(project, draft.id, **how)
+
+
+def test_a_person_begins_a_draft_of_her_own_beside_that_of_another(project: Project, slide: SlideRecord) -> None:
+    hers = begun(project, slide)
+    project.drafts.append_patch(hers.id, painted())
+    own = begun(project, slide, person="Bo")
+    assert own.id != hers.id
+    assert not project.annotations.load_mask(own.id)[0].any()
+    finish(project, own.id)
+    assert project.annotations.get(hers.id).status is AnnotationStatus.DRAFT
+
+
+def test_going_on_with_the_draft_of_another_leaves_it_as_it_is(project: Project, slide: SlideRecord) -> None:
+    hers = begun(project, slide)
+    project.drafts.append_patch(hers.id, painted())
+    own = go_on(project, hers.id, person="Bo")
+    assert (own.person, own.continues) == ("Bo", hers.id)
+    project.drafts.append_patch(own.id, painted(1))
+    finish(project, own.id)
+    assert (project.annotations.load_mask(hers.id)[0] == 2).sum() == 30
+    assert project.annotations.get(hers.id).status is AnnotationStatus.DRAFT
+    assert go_on(project, hers.id, person="Ada").id == hers.id
+
+
+def test_a_draft_of_nobody_by_name_is_gone_on_with_by_anybody(project: Project, slide: SlideRecord) -> None:
+    draft = begun(project, slide, person="")
+    assert begun(project, slide).id == draft.id
+
+
+def test_what_was_left_out_goes_on_from_its_strokes(project: Project, slide: SlideRecord) -> None:
+    draft = begun(project, slide)
+    project.drafts.append_patch(draft.id, painted())
+    project.drafts.finish(draft.id, AnnotationStatus.SKIPPED)
+    again = begun(project, slide)
+    assert (project.annotations.load_mask(again.id)[0] == 2).sum() == 30
+    assert not project.annotations.load_mask(begun(project, slide, person="Bo").id)[0].any()
+
+
+def test_strokes_set_aside_for_a_label_are_gone_on_with(project: Project, slide: SlideRecord) -> None:
+    done_by(project, slide, "Ada", label="benign", with_mask=False)
+    again = begun(project, slide)
+    assert again.label == "benign"
+    assert (project.annotations.load_mask(again.id)[0] == 2).sum() == 30
+
+
+def test_a_draft_in_which_nothing_was_done_gives_way_to_what_was_finished_since(
+    project: Project, slide: SlideRecord
+) -> None:
+    looked_at = begun(project, slide)
+    finished = done_by(project, slide, "Bo")
+    again = begun(project, slide)
+    assert again.id != looked_at.id
+    assert again.continues == finished.id
+
+
+def test_work_in_a_place_is_found_just_there_first_and_then_by_what_it_shares(
+    project: Project, slide: SlideRecord
+) -> None:
+    finished = done_by(project, slide, "Bo", OVERLAPPING)
+    begun(project, slide, Region(30, 10, 40, 30))  # nothing was done in it
+    draft = begun(project, slide)
+    project.drafts.append_patch(draft.id, painted())
+    done_by(project, slide, "Bo", ELSEWHERE)
+    assert [record.id for record in earlier_work(project, slide.id, REGION)] == [draft.id, finished.id]
+    near = Region(42, 22, 38, 28)
+    assert [record.id for record in earlier_work(project, slide.id, near)] == [finished.id, draft.id]
+
+
+def test_what_a_draft_replaces_is_what_was_finished_just_there_or_since_it_was_begun(
+    project: Project, slide: SlideRecord
+) -> None:
+    known = done_by(project, slide, "Bo", OVERLAPPING)
+    draft = begun(project, slide)
+    assert replaced_by(project, draft) == []
+    same = done_by(project, slide, "Bo")
+    assert [record.id for record in replaced_by(project, draft)] == [same.id]
+    since = done_by(project, slide, "Cy", Region(30, 12, 40, 30))
+    assert [record.id for record in replaced_by(project, draft)] == [same.id, since.id]
+    assert replaced_by(project, draft, with_mask=False) == []
+    assert known.id not in [record.id for record in replaced_by(project, draft)]
+
+
+@pytest.mark.parametrize("region", [REGION, OVERLAPPING])
+def test_a_mask_is_brought_along_over_a_finished_one_only_when_that_is_said(
+    project: Project, slide: SlideRecord, tmp_path: Path, region: Region
+) -> None:
+    finished = done_by(project, slide, "Ada")
+    file = picture(tmp_path / "m.png", two_classes(region))
+    with pytest.raises(DataError, match=r"finished there already: 20,10,40,30, by Ada on \d{4}-") as caught:
+        brought(project, file, slide_name=slide.name, region=region)
+    assert "--replace" in caught.value.advice
+    assert [record.id for record in project.annotations.finished()] == [finished.id]
+    record = brought(project, file, slide_name=slide.name, region=region, replace=True)
+    assert record.id in [record.id for record in project.annotations.finished()]
+
+
+def test_a_label_that_was_given_is_changed_only_when_that_is_said(project: Project, query: QueryRecord) -> None:
+    brought(project, None, query_id=query.id, label="benign")
+    brought(project, None, query_id=query.id, label="benign", size=0.5)
+    for other in ({"label": "malignant"}, {"size": 0.25}):
+        with pytest.raises(DataError, match="finished there already"):
+            brought(project, None, query_id=query.id, **other)
+    assert brought(project, None, query_id=query.id, label="malignant", replace=True).label == "malignant"
 
 
 # --- masks from files -------------------------------------------------------------------------------------------------
