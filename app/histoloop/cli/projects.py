@@ -186,6 +186,7 @@ def _import(options: argparse.Namespace) -> int | Outcome:
         done=done,
         failed=[(str(path), reason) for path, reason in report.failed],
         passed_over=[(str(path), reason) for path, reason in report.passed_over],
+        notes=[f"{path}: {what}" for path, what in report.recognised],
     )
 
 
@@ -240,11 +241,12 @@ def _query(options: argparse.Namespace) -> int | Outcome:
                 device=options.device,
             )
         )
-        names = {slide.id: slide.name for slide in project.slides.all()}
+        slides = {slide.id: slide for slide in project.slides.all()}
     rows = [
         {
             "id": query.id,
-            "slide": names[query.slide_id],
+            "slide": slides[query.slide_id].name,
+            "path": str(slides[query.slide_id].path),
             "region": [query.region.x, query.region.y, query.region.width, query.region.height],
             "class": query.class_name,
             "strategy": query.strategy,

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class SlideSummary:
     """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty.
 
-    `label` is the label that a person gave to the slide, empty without.
+    `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
+    without, `files` the names of the files that were written of it.
     """
 
     slide: str
@@ -46,6 +47,8 @@ class SlideSummary:
     tissue_area_px: float | None = None
     mask_area_px: Mapping[str, float] | None = None
     label: str = ""
+    path: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def predicted_class(self) -> str:
@@ -95,7 +98,10 @@ class _Table:
 
 
 class SummaryTable(_Table):
-    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave."""
+    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave.
+
+    The column `path` is of no other slide; `files` are the files written of it, with semicolons between.
+    """
 
     def __init__(self, path: Path, scheme: ClassScheme) -> None:
         super().__init__(path, _summary_header(scheme))
@@ -120,6 +126,8 @@ def _summary_header(scheme: ClassScheme) -> list[str]:
         "status",
         "message",
         "label",
+        "path",
+        "files",
     ]
 
 
@@ -138,6 +146,8 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         row.status,
         row.message,
         row.label,
+        row.path or row.slide,
+        ";".join(row.files),
     ]
 
 
@@ -145,7 +155,7 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
 class AssessmentRow:
     """What a person stated of a region, or of a whole slide (`of` is 'region' or 'slide'): label and size, and a mask.
 
-    `size` is the foreground fraction, `size_from` 'person' or 'mask' (empty without a size).
+    `path` is the file of the slide, `size` the foreground fraction, `size_from` 'person' or 'mask' (empty without one).
     """
 
     slide: str
@@ -158,6 +168,7 @@ class AssessmentRow:
     held_out: bool
     person: str
     time: str
+    path: str
 
 
 class AssessmentsTable(_Table):
@@ -165,7 +176,7 @@ class AssessmentsTable(_Table):
 
     def __init__(self, path: Path) -> None:
         header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
-        super().__init__(path, [*header, "label", "size", "size_from", "mask", "held_out", "person", "time"])
+        super().__init__(path, [*header, "label", "size", "size_from", "mask", "held_out", "person", "time", "path"])
 
     def add(self, rows: Iterable[AssessmentRow]) -> None:
         """Append the rows of a slide."""
@@ -185,6 +196,7 @@ def _assessment_row(row: AssessmentRow) -> list[object]:
         "yes" if row.held_out else "no",
         row.person,
         row.time,
+        row.path,
     ]
 
 
@@ -192,14 +204,15 @@ class AreasTable(_Table):
     """One row per polygon of each slide: class, centre, area."""
 
     def __init__(self, path: Path, scheme: ClassScheme) -> None:
-        header = ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px"]
+        header = ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px", "path"]
         super().__init__(path, header)
         self._scheme = scheme
 
-    def add(self, slide: str, polygons: Sequence[Polygon], *, mpp: float | None) -> None:
-        """Append the polygons of a slide; without `mpp` the areas in square micrometres stay empty."""
+    def add(self, slide: str, polygons: Sequence[Polygon], *, mpp: float | None, path: str) -> None:
+        """Append the polygons of a slide, whose file is `path`; without `mpp` areas in um^2 stay empty."""
         self._append(
-            _area_row(slide, number, polygon, self._scheme, mpp) for number, polygon in enumerate(polygons, start=1)
+            [*_area_row(slide, number, polygon, self._scheme, mpp), path]
+            for number, polygon in enumerate(polygons, start=1)
         )
 
 

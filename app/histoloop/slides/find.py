@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ SLIDE_SUFFIXES = PICTURE_SUFFIXES | {
 
 LARGEST_FRAME_PX = 16_000_000
 _LONGEST_TEXT = 1_000_000
+
+_UID = re.compile(r"(?:\d+\.){4,}\d+")
+"""Five numbers with dots between, or more."""
 
 _Series = dict[str, list[tuple[Path, DicomFile]]]
 
@@ -89,14 +93,37 @@ def slide_of(path: Path) -> Path:
 
 
 def slide_name(path: Path) -> str:
-    """What a person calls a slide: the name of its file; of a DICOM series, which has many, that of its folder.
+    """What a person calls a slide: the name of its file.
 
-    Where a folder holds several series, the name of the file is added.
+    Of a DICOM series, which has many, what is written on the glass (its container's identifier), else the series'
+    description, else the name of its folder; where the folder holds several series, that of the file is added. What
+    looks like a UID is taken only where there is nothing else.
     """
-    if _slide_part(path) is None:
+    if (described := _slide_part(path)) is None:
         return path.name
     folder = path.absolute().parent
-    return folder.name if _only_series(folder) is not None else f"{folder.name}/{path.name}"
+    own = folder.name if _only_series(folder) is not None else f"{folder.name}/{path.name}"
+    names = [described.container, described.description, own, path.stem, folder.parent.name]
+    return next((name for name in names if name and not _UID.search(name)), own)
+
+
+def files_of_slide(path: Path) -> tuple[Path, ...]:
+    """The files whose content makes a slide what it is, the one that stands for it first; `path` alone for most kinds.
+
+    Of a DICOM series the files of its levels, of MIRAX also the folder's Slidedat.ini with the slide's own id, of .vms
+    and .vmu also the pictures that they name.
+    """
+    ending = path.suffix.lower()
+    if ending == ".mrxs":
+        parts = [path.with_suffix("") / "Slidedat.ini"]
+    elif ending in (".vms", ".vmu"):
+        parts = sorted(set(_named_in(path)))
+    elif (described := _slide_part(path)) is not None:
+        series = _series_in(path.parent).get(described.series, [])
+        parts = [file for file, one in series if one.is_level and file != path]
+    else:
+        parts = []
+    return (path, *(part for part in parts if _is_regular(part)))
 
 
 def _only_series(folder: Path) -> Path | None:

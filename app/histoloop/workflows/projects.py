@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -11,17 +13,16 @@ from PIL import Image
 from histoloop.errors import HistoLoopError, ProjectPlaceError, SlideError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
-from histoloop.slides.find import search_slides
+from histoloop.slides.find import search_slides, slide_name
 from histoloop.slides.reader import open_slide
 from histoloop.store.cards import load_card, model_hash
 from histoloop.store.project import DATABASE, Project
 from histoloop.store.shipped import find_model
-from histoloop.workflows.contents.slides import save_thumbnail, thumbnail_path
+from histoloop.workflows.contents.slides import is_readable, save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from histoloop.store.records import SlideRecord
 
@@ -58,36 +59,65 @@ def _copy_model(source: Path, target: Path) -> None:
 def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None = None) -> Work[ImportReport]:
     """Add slides, pictures and folders of them by reference; a file that fails is reported and the rest goes on.
 
-    `mpp` is used for slides that do not state their resolution.
+    A file of the content of a slide of the project is that slide, whatever it is called; one whose file was not in its
+    place is found again. `mpp` is used for slides that do not state their resolution.
     """
     search = search_slides(paths)
     files = search.slides
-    known = {record.path for record in project.slides.all()}
-    added: list[int] = []
-    repeated: list[Path] = []
-    failed: list[tuple[Path, str]] = []
+    taken = _Taken()
     for number, file in enumerate(files):
-        yield Progress(tr("Importing"), number, len(files), file.name)
-        path = file.resolve()
-        if path in known:
-            repeated.append(file)
-            continue
+        yield Progress(tr("Importing"), number, len(files), slide_name(file))
         try:
-            added.append(_add(project, path, mpp).id)
-            known.add(path)
+            _take(project, file, mpp, taken)
         except HistoLoopError as error:
-            failed.append((file, str(error)))
+            taken.failed.append((file, str(error)))
         except Exception as error:  # one slide must not stop the others
             _log.exception("a slide is not added")
-            failed.append((file, f"{type(error).__name__}: {error}"))
+            taken.failed.append((file, f"{type(error).__name__}: {error}"))
     yield Progress(tr("Importing"), len(files), len(files))
-    _log.info("%d slides added, %d known before, %d failed", len(added), len(repeated), len(failed))
+    _log.info("%d slides added, %d known before, %d failed", len(taken.added), len(taken.known), len(taken.failed))
     passed_over = tuple((each.path, each.reason) for each in search.passed_over if each.why != "hidden")
-    return ImportReport(tuple(added), tuple(repeated), tuple(failed), passed_over)
+    return ImportReport(
+        tuple(taken.added), tuple(taken.known), tuple(taken.failed), passed_over, tuple(taken.recognised)
+    )
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What became of the files so far, as in the report."""
+
+    added: list[int] = field(default_factory=list)
+    known: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    recognised: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def _take(project: Project, file: Path, mpp: float | None, taken: _Taken) -> None:
+    """Add a slide, or find out which slide of the project it is."""
+    path = _as_named(file)
+    _check_name(path)
+    known = project.slides.find(path) if path.is_file() else None
+    if known is None:
+        taken.added.append(_add(project, path, mpp).id)
+        return
+    taken.known.append(file)
+    if known.path == path:
+        return
+    if is_readable(known):
+        what = tr("it is the same slide as {name}, which is in the project already", name=known.name)
+    else:
+        moved = project.slides.relocate(known.id, path)
+        what = tr("it is the slide {name}, which was {path} before", name=moved.name, path=known.path)
+    taken.recognised.append((file, what))
+
+
+def _as_named(file: Path) -> Path:
+    """The absolute path of a file by the names that the user gave: links are not followed."""
+    path = file.absolute()
+    return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
 def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
-    _check_name(path)
     with open_slide(path) as slide:
         thumbnail = slide.thumbnail(THUMBNAIL_PX)  # also proves that pixels can be decoded
         record = project.slides.add(

@@ -15,7 +15,7 @@ from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import MapWriter
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.slide_maps import has_whole_map, set_map_aside
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import check_slide, open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.reports import PredictReport
 
@@ -36,9 +36,9 @@ def predict_project(
 ) -> Work[PredictReport]:
     """Predict slides (all, when none are named) with a model of the project (the current one).
 
-    A slide that fails is reported and the rest goes on. Maps that this model made before are not made again, unless
-    they are damaged or lack their prediction; those of slides that are named are read whole to find that out.
-    PlaceError where the project cannot be written.
+    A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
+    place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction;
+    those of slides that are named are read whole to find that out. PlaceError where the project cannot be written.
     """
     record = project.models.current() if model_id is None else project.models.get(model_id)
     model = load_model(record.folder, choose_device(device))
@@ -49,6 +49,7 @@ def predict_project(
     for number, slide in enumerate(wanted):
         yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
+            check_slide(slide)
             if not has_whole_map(project, slide.id, record.id, every_chunk=slide_ids is not None):
                 set_map_aside(project, slide.id, record.id)
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))

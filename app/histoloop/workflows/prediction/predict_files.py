@@ -80,11 +80,7 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
     except BaseException:
         polygons.unlink(missing_ok=True)
         raise
-    notes = [
-        predicted.note,
-        UNKNOWN_MPP if predicted.mpp is None else "",
-        "" if target.name.endswith(file.stem) else f"its name is too long for results: they are named {target.name}",
-    ]
+    notes = [predicted.note, UNKNOWN_MPP if predicted.mpp is None else ""]
     return SlideSummary(
         slide=str(file),
         status="predicted",
@@ -94,4 +90,5 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
         probabilities=predicted.probabilities,
         tissue_area_px=predicted.tissue_area_px,
         mask_area_px=mask_areas(predicted.mask, predicted.scheme, downsample=predicted.downsample),
+        files=(f"{target.name}.geojson", f"{target.name}-mask.png"),
     )

@@ -22,7 +22,7 @@ from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
 from histoloop.workflows.contents.slide_maps import check_map, set_map_aside
-from histoloop.workflows.contents.slides import open_project_slide, save_thumbnail
+from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
 from histoloop.workflows.reports import AskReport
@@ -128,12 +128,12 @@ def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], 
 def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> ProjectError:
     """Why there is no candidate, and what to do."""
     if failed:
-        reasons = "\n".join(f"{name}: {reason}" for name, reason in failed)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed)
         return ProjectError(
-            tr("No slide that is predicted can be looked at.\n{reasons}", reasons=reasons),
+            tr("No slide that is predicted can be looked at: {reasons}", reasons=reasons),
             advice=tr("See to these slides, then ask again."),
         )
-    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if slide.exists()):
+    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if is_readable(slide)):
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries.all(status=status)) for status in settled)
