@@ -1,8 +1,7 @@
-"""Commands of the loop: open, import, predict, query, annotate, train a project, export; demo, tour and doctor."""
+"""Commands of the loop: open, import, predict, query, annotate, train a project, export; demo and tour."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from histoloop.cli.arguments import (
     side,
 )
 from histoloop.cli.outcome import Outcome
-from histoloop.cli.terminal import FAILED, OK, WRONG, print_error, report_failures, run, write_json
+from histoloop.cli.terminal import OK, WRONG, print_error, report_failures, run, write_json
 from histoloop.errors import suggestion
 from histoloop.language import ENGLISH, LANGUAGES
 
@@ -143,16 +142,6 @@ def add_commands(commands: Commands) -> None:
     tour.add_argument("--out", type=Path, required=True)
     codes = [language.code for language in LANGUAGES]
     tour.add_argument("--language", choices=codes, default=ENGLISH.code, help="language of the window")
-
-    doctor = add_command(commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; say what to do")
-    doctor.add_argument("--json", action="store_true", help="print JSON")
-    doctor.add_argument(
-        "--report", type=Path, metavar="FILE", help="write a report for support: versions, this machine and the log"
-    )
-
-    commands.add_parser("probe-opengl").set_defaults(
-        command=_probe_opengl, command_name=None
-    )  # for doctor; without help, so not listed
 
 
 # --- each imports what it needs, so that --help stays quick --------------------------------------------------------
@@ -367,28 +356,3 @@ def _tour(options: argparse.Namespace) -> int:
     from histoloop.gui.tour import run_tour
 
     return run_tour(options.out, options.language)
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from histoloop.workflows.doctor import examine
-
-    if options.report:
-        from histoloop.workflows.support_report import save_support_report
-
-        print(f"{run(save_support_report(options.report))} written")
-        return OK
-    findings = examine()
-    if options.json:
-        print(json.dumps([finding.as_json() for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            print(f"{finding.state:8} {finding.name}: {finding.value}")
-            if finding.advice:
-                print(f"{'':8} {finding.advice}")
-    return FAILED if any(finding.state == "problem" for finding in findings) else OK
-
-
-def _probe_opengl(_options: argparse.Namespace) -> int:
-    from histoloop.gui.opengl_probe import probe
-
-    return probe()
