@@ -49,7 +49,8 @@ def predict_files(
     loaded = open_model(model, device=device)
     search = search_slides(paths)
     files = search.slides
-    if not files:
+    not_understood = [each for each in search.passed_over if each.is_failure]
+    if not files and not not_understood:
         raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
     places = (out, temporary_folder())
     for place in places:
@@ -64,8 +65,15 @@ def predict_files(
                 row = SlideSummary(str(file), "failed", why_it_failed(error, writing_to=places), loaded.card.name)
             table.add(row)
             rows.append(row)
+        for each in not_understood:
+            rows.append(SlideSummary(str(each.path), "failed", each.reason, loaded.card.name))
+            table.add(rows[-1])
     yield Progress("Predicting", len(files), len(files))
-    passed_over = tuple((str(each.path), each.reason) for each in search.passed_over if each.why != "hidden")
+    passed_over = tuple(
+        (str(each.path), each.reason)
+        for each in search.passed_over
+        if each.why != "hidden" and not each.is_failure
+    )
     failed = tuple((row.slide, row.message) for row in rows if row.status == "failed")
     return FilesReport(len(rows) - len(failed), failed, table.path, passed_over, tuple(rows))
 
