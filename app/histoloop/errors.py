@@ -87,6 +87,10 @@ class ProjectPlaceError(ProjectError, PlaceError):
     """A project whose folder or database cannot be written."""
 
 
+class ModelPlaceError(ModelError, PlaceError):
+    """A model that cannot be written where it should go."""
+
+
 class DeviceError(HistoLoopError):
     """A compute device that was asked for and is not there."""
 

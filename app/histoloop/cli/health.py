@@ -65,7 +65,7 @@ def _status(options: argparse.Namespace) -> int:
     from histoloop.store.project import Project
     from histoloop.workflows.status import project_status
 
-    with Project.open(options.project) as project:
+    with Project.open(options.project, read_only=True) as project:
         status = run(project_status(project))
     if options.json is not None:
         write_json(options.json, status.as_json())
@@ -102,10 +102,10 @@ def _in_words(trouble: Trouble, project: Path) -> str:
 
 
 def _mend(options: argparse.Namespace) -> int:
-    from histoloop.store.project import Project
     from histoloop.workflows.mend import mend_project
+    from histoloop.workflows.projects import opened_project
 
-    with Project.open(options.project) as project:
+    with opened_project(options.project) as project:
         report = run(mend_project(project, look_in=options.look_in))
     if options.json:
         told = {"mended": _rows(report.mended), "left": _rows(report.left)}

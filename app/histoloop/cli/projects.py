@@ -155,7 +155,7 @@ def _open(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int | Outcome:
     from histoloop.store.shipped import DEFAULT_MODEL
-    from histoloop.workflows.projects import create_project, import_slides, opened_project
+    from histoloop.workflows.projects import create_or_open_project, import_slides, opened_project
 
     there = (options.project / "project.db").exists()
     if there and options.model:
@@ -164,7 +164,9 @@ def _import(options: argparse.Namespace) -> int | Outcome:
     model = options.model or DEFAULT_MODEL
     name = options.project.resolve().name
     with (
-        opened_project(options.project) if there else create_project(options.project, name=name, model=model) as project
+        opened_project(options.project)
+        if there
+        else create_or_open_project(options.project, name=name, model=model) as project
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
         added = [project.slides.get(slide_id) for slide_id in report.added]

@@ -26,8 +26,9 @@ SLIDE_SUFFIXES = PICTURE_SUFFIXES | {
 
 _OTHER_SUFFIXES = frozenset({
     ".csv", ".tsv", ".xls", ".xlsx", ".ods", ".txt", ".md", ".rtf", ".pdf", ".doc", ".docx", ".odt", ".html", ".htm",
-    ".xml", ".json", ".geojson", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".log", ".db", ".sqlite", ".qpdata", ".qpproj",
-    ".zip", ".gz", ".tar", ".7z", ".rar", ".py", ".groovy", ".sh", ".bat", ".npy", ".npz", ".h5", ".pt", ".pth",
+    ".xml", ".json", ".geojson", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".log", ".db", ".sqlite",
+    ".qpdata", ".qpproj", ".zip", ".gz", ".tar", ".7z", ".rar",
+    ".py", ".groovy", ".sh", ".bat", ".npy", ".npz", ".h5", ".pt", ".pth",
     ".safetensors", ".histoloop", ".md5", ".sha256", ".sql", ".lnk", ".url", ".tmp", ".bak", ".partial",
 })  # fmt: skip
 """Endings of what lies beside slides and is none."""

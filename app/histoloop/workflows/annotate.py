@@ -131,6 +131,7 @@ def import_annotation(
     untouched. `size` is the foreground fraction of the region. What is not given stays as it was, except
     that a new mask has its own size. DataError when nothing can be taken: then nothing is changed.
     """
+    project.check_writable()
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
     check_not_replaced(slide)
     _check_label(project, label)

@@ -20,9 +20,9 @@ from histoloop.exchange.tables import (
 from histoloop.language import tr
 from histoloop.localisation.contours import polygons_of_mask
 from histoloop.progress import Progress, Work
-from histoloop.workflows.boundary import make_folder, why_it_failed
+from histoloop.store.files import clear_partial
+from histoloop.workflows.boundary import prepare_folder, why_it_failed
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
-from histoloop.workflows.contents.slide_maps import set_aside_if_damaged
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
 from histoloop.workflows.reports import ExportReport
@@ -53,7 +53,8 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     cannot be exported, or in whose place another file is, has its row and reason in the summary, and the rest goes on;
     each row is on the disk when its slide is done. PlaceError where `out` cannot be written.
     """
-    make_folder(out)
+    prepare_folder(out)
+    clear_partial(out)
     slides = project.slides.all()
     stems = unique_stems([record.path for record in slides], names=[record.name for record in slides])
     files: list[Path] = []
@@ -81,7 +82,6 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
                 written = _write_slide(out, stem, found, polygons, said, project, record)
             except Exception as error:
                 reason = why_it_failed(error, writing_to=[out])
-                set_aside_if_damaged(project, record.id)
                 failed.append((record.name, reason))
                 summary.add(_row_of_none(record, "failed", reason))
                 continue

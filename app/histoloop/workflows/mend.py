@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import PlaceError
 from histoloop.progress import Progress, Work
-from histoloop.workflows.boundary import make_folder, why_it_failed
+from histoloop.workflows.boundary import prepare_folder, why_it_failed
 from histoloop.workflows.project_checks import CHECKS, Trouble
 from histoloop.workflows.status import troubles
 
@@ -31,7 +31,7 @@ def mend_project(project: Project, *, look_in: Sequence[Path] = ()) -> Work[Mend
 
     Nothing that a person made is removed. PlaceError where the project cannot be written.
     """
-    make_folder(project.folder)
+    prepare_folder(project.folder)
     mended: list[Trouble] = []
     left: list[Trouble] = []
     for number, check in enumerate(CHECKS):

@@ -18,10 +18,12 @@ from histoloop import paths
 from histoloop.errors import HistoLoopError, ProjectError, ReplacedSlideError, SlideError
 from histoloop.store.cards import list_models, load_card, model_hash
 from histoloop.store.files import folder_beside
+from histoloop.store.maps import check_map
 from histoloop.store.model_folder import load_weights
+from histoloop.store.parts.maps import DAMAGED
 from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.contents.slide_maps import check_map, set_map_aside
+from histoloop.store.recovery import recover_models
 from histoloop.workflows.contents.slides import check_slide, open_project_slide, save_thumbnail, thumbnail_path
 from histoloop.workflows.projects import THUMBNAIL_PX
 
@@ -137,23 +139,13 @@ def _trainings_not_offered(project: Project) -> Iterator[Trouble]:
 
 
 def _offer_trainings(project: Project, found: Sequence[Trouble], _look_in: Sequence[Path]) -> None:
+    recover_models(project.models, project.rounds)
     for trouble in found:
         if trouble.model_id is not None:
             model = project.models.get(trouble.model_id)
-        else:
-            assert trouble.path is not None
-            model = _add_found_model(project, trouble.path)
-        card = load_card(model.folder)
-        figures = {name: value for name, value in card.figures.items() if isinstance(value, int | float)}
-        project.rounds.add(model.id, model.parent, figures, int(float(card.training.get("regions", 0))))
-
-
-def _add_found_model(project: Project, folder: Path) -> ModelRecord:
-    card = load_card(folder)
-    parents = [model.id for model in project.models.all() if model.hash == card.parent]
-    parent = parents[-1] if parents else project.models.first().id
-    number = int(float(card.training.get("round", len(project.rounds.all()) + 1)))
-    return project.models.add(folder.name, hash=model_hash(folder), parent=parent, round=number)
+            card = load_card(model.folder)
+            figures = {name: value for name, value in card.figures.items() if isinstance(value, int | float)}
+            project.rounds.add(model.id, model.parent, figures, int(float(card.training.get("regions", 0))))
 
 
 def _is_whole(folder: Path) -> bool:
@@ -249,11 +241,19 @@ def _maps_without_prediction(project: Project) -> Iterator[Trouble]:
             yield Trouble(slide.name, reason, _again(), slide_id=slide.id, model_id=model.id, path=folder)
 
 
+def _marked_maps(project: Project) -> Iterator[Trouble]:
+    """Maps that were found damaged when they were read: they count no more, and only take room."""
+    for mark in sorted(project.maps.folder.glob(f"slide-*/{DAMAGED}")):
+        reason = "it was found damaged, and counts no more: predict the slide again"
+        yield Trouble(f"map {mark.parent.name}", reason, f"{DOCTOR} removes it.", path=mark.parent)
+
+
 def _set_maps_aside(project: Project, found: Sequence[Trouble], _look_in: Sequence[Path]) -> None:
     for trouble in found:
         assert trouble.slide_id is not None
-        assert trouble.model_id is not None
-        set_map_aside(project, trouble.slide_id, trouble.model_id)
+        assert trouble.path is not None
+        project.maps.forget(trouble.slide_id, trouble.model_id)
+        _remove(project, trouble.path)
 
 
 # --- annotations, leftovers -------------------------------------------------------------------------------------------
@@ -285,16 +285,20 @@ def _leftovers(project: Project) -> Iterator[Trouble]:
             yield Trouble(path.name, "these maps belong to no slide any more", advice, path=path)
 
 
-def _remove_leftovers(project: Project, found: Sequence[Trouble], _look_in: Sequence[Path]) -> None:
+def _remove_found(project: Project, found: Sequence[Trouble], _look_in: Sequence[Path]) -> None:
     for trouble in found:
-        path = trouble.path
-        assert path is not None
-        if not path.is_relative_to(project.folder) or path.is_symlink() or path.parent.is_symlink():
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        assert trouble.path is not None
+        _remove(project, trouble.path)
+
+
+def _remove(project: Project, path: Path) -> None:
+    """Remove a file or folder that lies in the project, and not by a link."""
+    if not path.is_relative_to(project.folder) or path.is_symlink() or path.parent.is_symlink():
+        return
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _older_than_work(folder: Path, pattern: str) -> Iterator[Path]:
@@ -318,9 +322,10 @@ CHECKS: tuple[Check, ...] = (
     Check("slide files", _missing_slides, _find_moved_slides),
     Check("replaced slides", _replaced_slides),
     Check("thumbnails", _missing_thumbnails, _make_thumbnails),
+    Check("maps marked as damaged", _marked_maps, _remove_found),
     Check("maps", _damaged_maps, _set_maps_aside),
     Check("predictions", _maps_without_prediction, _set_maps_aside),
     Check("masks", _unreadable_masks),
-    Check("leftovers", _leftovers, _remove_leftovers),
+    Check("leftovers", _leftovers, _remove_found),
 )
 """In the order of mending: what others need comes first."""

@@ -357,7 +357,6 @@ def test_damaged_maps_are_named_and_the_other_slides_are_exported(
     rows = rows_of(tmp_path / "out" / "summary.csv")
     assert [(row["slide"], row["status"]) for row in rows] == [(slide.name, "predicted"), ("b.png", "failed")]
     assert not list((tmp_path / "out").glob("b*"))
-    assert project.maps.find(project.slides.all()[1].id) is None  # so that predicting makes new ones
 
 
 @pytest.mark.usefixtures("slide")

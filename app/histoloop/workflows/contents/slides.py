@@ -10,7 +10,7 @@ from histoloop.errors import ProjectError, ReplacedSlideError, SlideError
 from histoloop.language import tr, tr_plural
 from histoloop.slides.find import slide_of
 from histoloop.slides.reader import Slide, open_slide
-from histoloop.store.files import file_beside
+from histoloop.store.files import file_beside, make_folder, written_to
 from histoloop.store.fingerprint import has_content
 
 if TYPE_CHECKING:
@@ -31,10 +31,11 @@ def thumbnail_path(project: Project, slide_id: int) -> Path:
 
 
 def save_thumbnail(path: Path, picture: Image.Image) -> None:
-    """Write a PNG beside and rename it into place."""
-    path.parent.mkdir(exist_ok=True)
-    with file_beside(path) as partial:
-        picture.save(partial, format="PNG")
+    """Write a PNG beside and rename it into place; ProjectPlaceError when it cannot be written."""
+    with written_to(path):
+        make_folder(path.parent)
+        with file_beside(path) as partial:
+            picture.save(partial, format="PNG")
 
 
 def open_project_slide(record: SlideRecord) -> Slide:

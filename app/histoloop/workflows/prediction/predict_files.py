@@ -12,7 +12,8 @@ from histoloop.exchange.tables import SlideSummary, SummaryTable, mask_areas
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
-from histoloop.workflows.boundary import make_folder, temporary_folder, why_it_failed
+from histoloop.store.files import clear_partial
+from histoloop.workflows.boundary import prepare_folder, temporary_folder, why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 
@@ -54,7 +55,8 @@ def predict_files(
         raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
     places = (out, temporary_folder())
     for place in places:
-        make_folder(place)
+        prepare_folder(place)
+    clear_partial(out)
     rows: list[SlideSummary] = []
     with SummaryTable(out / "summary.csv", loaded.card.scheme) as table:
         for number, (file, stem) in enumerate(unique_stems(files).items()):
@@ -70,9 +72,7 @@ def predict_files(
             table.add(rows[-1])
     yield Progress("Predicting", len(files), len(files))
     passed_over = tuple(
-        (str(each.path), each.reason)
-        for each in search.passed_over
-        if each.why != "hidden" and not each.is_failure
+        (str(each.path), each.reason) for each in search.passed_over if each.why != "hidden" and not each.is_failure
     )
     failed = tuple((row.slide, row.message) for row in rows if row.status == "failed")
     return FilesReport(len(rows) - len(failed), failed, table.path, passed_over, tuple(rows))
