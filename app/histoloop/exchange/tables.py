@@ -241,5 +241,10 @@ def _as_text(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     for row in rows:
-        writer.writerow([plain_text(cell) if isinstance(cell, str) else cell for cell in row])
-    return text.getvalue().encode("utf-8", "backslashreplace")
+        writer.writerow([plain_text(_in_utf_8(cell)) if isinstance(cell, str) else cell for cell in row])
+    return text.getvalue().encode("utf-8")
+
+
+def _in_utf_8(text: str) -> str:
+    """The text with escapes in place of the bytes of a name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,6 +124,11 @@ def test_without_probabilities_there_is_no_predicted_class(shares: dict[str, flo
 def test_names_beyond_ascii_are_utf_8(tmp_path: Path, scheme: ClassScheme) -> None:
     write_summary(tmp_path / "summary.csv", [SlideSummary("Präparat 数.svs", "failed")], scheme)
     assert rows_of(tmp_path / "summary.csv")[0]["slide"] == "Präparat 数.svs"
+
+
+def test_bytes_of_a_name_that_are_not_utf_8_are_shown_as_escapes(tmp_path: Path, scheme: ClassScheme) -> None:
+    write_summary(tmp_path / "summary.csv", [SlideSummary(os.fsdecode(b"m\xe4use.tif"), "failed")], scheme)
+    assert rows_of(tmp_path / "summary.csv")[0]["slide"] == "m\\udce4use.tif"
 
 
 # --- areas ------------------------------------------------------------------------------------------------------------

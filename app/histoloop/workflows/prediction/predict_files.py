@@ -70,7 +70,6 @@ def predict_files(
         for each in not_understood:
             rows.append(SlideSummary(str(each.path), "failed", each.reason, loaded.card.name))
             table.add(rows[-1])
-    yield Progress("Predicting", len(files), len(files))
     passed_over = tuple(
         (str(each.path), each.reason) for each in search.passed_over if each.why != "hidden" and not each.is_failure
     )
