@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from histoloop.workflows.reports import ImportedAnnotation
 
 
+UNKNOWN_MPP = "it states no resolution that a microscope can have; give it with --mpp, or in the window"
+
+
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     opened = add_command(commands, "open", _open, "open the window on a project, on slides, or on the demo project")
@@ -177,7 +180,10 @@ def _import(options: argparse.Namespace) -> int | Outcome:
         done=done,
         failed=[(str(path), reason) for path, reason in report.failed],
         passed_over=[(str(path), reason) for path, reason in report.passed_over],
-        notes=[f"{path}: {what}" for path, what in report.recognised],
+        notes=[
+            *(f"{path}: {what}" for path, what in report.recognised),
+            *(f"{slide.name}: {UNKNOWN_MPP}" for slide in added if slide.mpp is None),
+        ],
     )
 
 

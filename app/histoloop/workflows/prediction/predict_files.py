@@ -20,7 +20,7 @@ from histoloop.workflows.prediction.predict_slide import predict_slide, write_ma
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-UNKNOWN_MPP = "its resolution is unknown (see --mpp): predicted with its pixels as they are"
+UNKNOWN_MPP = "it states no resolution that a microscope can have (see --mpp): predicted with its pixels as they are"
 
 
 @dataclass(frozen=True, slots=True)
