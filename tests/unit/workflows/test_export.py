@@ -367,10 +367,10 @@ def test_a_full_disk_stops_the_export_and_what_was_done_stays(
     for name in ("b.png", "c.png"):
         add_map(add_slide(name), 1.0)
 
-    def write(path: Path, *_arguments: object, **_options: object) -> None:
+    def write(path: Path, mask: Mask, scheme: ClassScheme, *, mpp: float | None) -> None:
         if path.name.startswith("b"):
             raise OSError(errno.ENOSPC, "No space left on device")
-        write_mask_tiff(path, *_arguments, **_options)
+        write_mask_tiff(path, mask, scheme, mpp=mpp)
 
     monkeypatch.setattr("histoloop.workflows.export.write_mask_tiff", write)
     with pytest.raises(PlaceError, match=r"Nothing can be written to .*out: No space left on device"):
