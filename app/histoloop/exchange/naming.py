@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
-
 LONGEST_BYTES = 200
 """Of a name that endings are added to; file systems allow 255, and a file being written has a longer name yet."""
 
@@ -24,14 +23,14 @@ def unique_stems(files: Sequence[Path], *, names: Sequence[str] | None = None) -
     """A name of its own for every slide, for files: that of the slide without its ending.
 
     `names` are what the slides are called, by default their own names (slide_name); folders in front become part of the
-    name ('patient-1/a.svs': patient-1-a). Where a name is taken, the folder's is put in front, then a number behind. Of
-    a name that leaves no room for an ending the beginning is taken, with eight digits that are always the same.
+    name ('patient-1/a.svs': patient-1-a). Where a name is taken, the folder's is put in front, then a number behind.
+    Of a name that leaves no room for an ending the beginning is taken, with eight digits that are always the same.
     """
     stems: dict[Path, str] = {}
     taken: set[str] = set()
     for file, name in zip(files, names or [slide_name(file) for file in files], strict=True):
-        plain = plain_stem(name.removesuffix(file.suffix) if name.endswith(file.name) else name)
-        stem = plain if plain.casefold() not in taken else plain_stem(f"{file.absolute().parent.name}-{plain}")
+        plain = _plain(name.removesuffix(file.suffix) if name.endswith(file.name) else name)
+        stem = plain if plain.casefold() not in taken else _plain(f"{file.absolute().parent.name}-{plain}")
         first, number = stem, 2
         while stem.casefold() in taken:
             stem, number = f"{first}-{number}", number + 1
@@ -40,17 +39,13 @@ def unique_stems(files: Sequence[Path], *, names: Sequence[str] | None = None) -
     return stems
 
 
-def is_too_long(stem: str) -> bool:
-    """Whether a name leaves no room for an ending."""
-    return len(os.fsencode(stem)) > LONGEST_BYTES
-
-
-def plain_stem(name: str) -> str:
-    """What every file system takes as the beginning of a file's name, in `LONGEST_BYTES` at most."""
-    stem = _FORBIDDEN.sub("-", name).strip("-. ") or "slide"
-    if not is_too_long(stem):
-        return stem
-    digits, kept = f"-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}", stem
-    while len(os.fsencode(kept)) > LONGEST_BYTES - len(digits):
-        kept = kept[:-1]
-    return kept + digits
+def _plain(name: str) -> str:
+    """What every file system takes as the beginning of a file's name."""
+    text = _FORBIDDEN.sub("-", name).strip("-. ") or "slide"
+    whole = os.fsencode(text)
+    if len(whole) <= LONGEST_BYTES:
+        return text
+    digits = f"-{hashlib.sha256(whole).hexdigest()[:8]}"
+    while len(os.fsencode(text)) > LONGEST_BYTES - len(digits):
+        text = text[:-1]
+    return text + digits

@@ -208,7 +208,7 @@ class AreasTable(_Table):
         self._scheme = scheme
 
     def add(self, slide: str, polygons: Sequence[Polygon], *, mpp: float | None, path: str) -> None:
-        """Append the polygons of a slide at `path`; without `mpp` the areas in square micrometres stay empty."""
+        """Append the polygons of a slide, whose file is `path`; without `mpp` areas in um^2 stay empty."""
         self._append(
             [*_area_row(slide, number, polygon, self._scheme, mpp), path]
             for number, polygon in enumerate(polygons, start=1)
@@ -240,5 +240,10 @@ def _as_text(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     for row in rows:
-        writer.writerow([plain_text(cell) if isinstance(cell, str) else cell for cell in row])
-    return text.getvalue().encode("utf-8", "backslashreplace")
+        writer.writerow([plain_text(_in_utf_8(cell)) if isinstance(cell, str) else cell for cell in row])
+    return text.getvalue().encode("utf-8")
+
+
+def _in_utf_8(text: str) -> str:
+    """The text with escapes in place of the bytes of a name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -24,6 +24,15 @@ SLIDE_SUFFIXES = PICTURE_SUFFIXES | {
 }  # fmt: skip
 """Endings that folders are searched for. DICOM files are found whatever they are called."""
 
+_OTHER_SUFFIXES = frozenset({
+    ".csv", ".tsv", ".xls", ".xlsx", ".ods", ".txt", ".md", ".rtf", ".pdf", ".doc", ".docx", ".odt", ".html", ".htm",
+    ".xml", ".json", ".geojson", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".log", ".db", ".sqlite",
+    ".qpdata", ".qpproj", ".zip", ".gz", ".tar", ".7z", ".rar",
+    ".py", ".groovy", ".sh", ".bat", ".npy", ".npz", ".h5", ".pt", ".pth",
+    ".safetensors", ".histoloop", ".md5", ".sha256", ".sql", ".lnk", ".url", ".tmp", ".bak", ".partial",
+})  # fmt: skip
+"""Endings of what lies beside slides and is none."""
+
 LARGEST_FRAME_PX = 16_000_000
 _LONGEST_TEXT = 1_000_000
 
@@ -42,6 +51,13 @@ class PassedOver:
     path: Path
     why: Why
     reason: str
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it may be a slide that is not understood: it cannot be read, or its ending says nothing."""
+        if self.why == "ending":
+            return self.path.suffix.lower() not in _OTHER_SUFFIXES
+        return self.why in ("unreadable", "no file")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,13 @@ def temporary_folder(name: str) -> Iterator[Path]:
 
 
 def place_for_temporary_files() -> Path:
-    """Where this process keeps temporary files; PlaceError where there is no such folder."""
+    """Where this process keeps temporary files; PlaceError where TMPDIR names none that is there, or there is none."""
+    named = os.environ.get("TMPDIR")
+    if named and not os.path.isdir(named):  # another one would be taken without a word
+        raise PlaceError(
+            tr("There is no folder {folder} for temporary files.", folder=named),
+            advice=tr("Set TMPDIR to a folder that you may write to, on a disk with free space."),
+        )
     try:
         return Path(tempfile.gettempdir())
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from histoloop.errors import SlideError
@@ -22,7 +21,7 @@ from histoloop.language import tr
 from histoloop.localisation.contours import polygons_of_mask
 from histoloop.progress import Progress, Work
 from histoloop.store.files import clear_partial
-from histoloop.workflows.boundary import make_folder, why_it_failed
+from histoloop.workflows.boundary import prepare_folder, why_it_failed
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
@@ -54,7 +53,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     cannot be exported, or in whose place another file is, has its row and reason in the summary, and the rest goes on;
     each row is on the disk when its slide is done. PlaceError where `out` cannot be written.
     """
-    make_folder(out)
+    prepare_folder(out)
     clear_partial(out)
     slides = project.slides.all()
     stems = unique_stems([record.path for record in slides], names=[record.name for record in slides])
@@ -68,14 +67,13 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     ):
         for number, record in enumerate(slides):
             yield Progress(tr("Exporting"), number, len(slides), record.name)
-            row = SlideSummary(record.name, "failed", label=record.label or "", path=str(record.path))
             try:
                 check_not_replaced(record)
                 said = _assessments_of(project, record)
                 assessments.add(said)
                 if (found := mask_of_slide(project, record.id)) is None:
                     failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
-                    summary.add(replace(row, status="not predicted"))
+                    summary.add(_row_of_none(record, "not predicted"))
                     continue
                 polygons = polygons_of_mask(
                     found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
@@ -85,7 +83,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
             except Exception as error:
                 reason = why_it_failed(error, writing_to=[out])
                 failed.append((record.name, reason))
-                summary.add(replace(row, message=reason))
+                summary.add(_row_of_none(record, "failed", reason))
                 continue
             files += written
             if not record.exists() and record.vendor in _WITH_BOUNDS:
@@ -93,6 +91,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
                     "its file is not there: its outlines count from the corner of the whole slide, QuPath's do not"
                 )
                 failed.append((record.name, what))
+            files += written
             areas.add(record.name, polygons, mpp=record.mpp, path=str(record.path))
             summary.add(_row(project, record, found, written))
             exported.append(record.name)
@@ -189,3 +188,8 @@ def _row(project: Project, record: SlideRecord, found: SlideMask, written: Seque
         path=str(record.path),
         files=tuple(path.name for path in written),
     )
+
+
+def _row_of_none(record: SlideRecord, status: str, reason: str = "") -> SlideSummary:
+    """The row of a slide of which there are no files."""
+    return SlideSummary(record.name, status, reason, label=record.label or "", path=str(record.path))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from histoloop.errors import HistoLoopError, ModelError, PlaceError, ProjectError, SlideError
+from histoloop.errors import HistoLoopError, ModelError, ProjectError, SlideError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.find import search_slides, slide_name
@@ -21,6 +21,7 @@ from histoloop.store.model_folder import copy_model
 from histoloop.store.project import DATABASE, MODELS, Project
 from histoloop.store.records import ModelStatus
 from histoloop.store.shipped import check_shipped, find_model
+from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.slides import in_words, is_readable, save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
 
@@ -92,17 +93,14 @@ def import_slides(
         yield Progress(tr("Importing"), number, len(files), slide_name(file))
         try:
             _take(project, file, mpp, taken)
-        except PlaceError:  # the next slide could not be kept either
-            raise
-        except HistoLoopError as error:
-            taken.failed.append((file, str(error)))
-        except Exception as error:  # one slide must not stop the others
-            _log.exception("a slide is not added")
-            taken.failed.append((file, f"{type(error).__name__}: {error}"))
+        except Exception as error:
+            taken.failed.append((file, why_it_failed(error, writing_to=[project.folder])))
+    taken.failed += [(each.path, each.reason) for each in search.passed_over if each.is_failure]
     yield from restore_thumbnails(project)
     yield Progress(tr("Importing"), len(files), len(files))
     _log.info("%d slides added, %d known before, %d failed", len(taken.added), len(taken.known), len(taken.failed))
-    passed_over = tuple((each.path, each.reason) for each in search.passed_over if each.why != "hidden")
+    left = [each for each in search.passed_over if each.why != "hidden" and not each.is_failure]
+    passed_over = tuple((each.path, each.reason) for each in left)
     return ImportReport(
         tuple(taken.added),
         tuple(taken.known),

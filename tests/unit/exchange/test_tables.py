@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,10 +60,11 @@ def write_summary(path: Path, rows: Sequence[SlideSummary], scheme: ClassScheme)
             table.add(row)
 
 
-def write_areas(path: Path, slides: Mapping[str, tuple[Sequence[Polygon], float | None]], scheme: ClassScheme) -> None:
+def write_areas(path: Path, slides: Mapping[str, tuple[Sequence[Polygon], float | None]], scheme: ClassScheme,
+                *, paths: Mapping[str, str]) -> None:  # fmt: skip
     with AreasTable(path, scheme) as table:
         for slide, (shapes, mpp) in slides.items():
-            table.add(slide, shapes, mpp=mpp)
+            table.add(slide, shapes, mpp=mpp, path=paths[slide])
 
 
 # --- the summary ------------------------------------------------------------------------------------------------------
@@ -122,6 +124,11 @@ def test_without_probabilities_there_is_no_predicted_class(shares: dict[str, flo
 def test_names_beyond_ascii_are_utf_8(tmp_path: Path, scheme: ClassScheme) -> None:
     write_summary(tmp_path / "summary.csv", [SlideSummary("Präparat 数.svs", "failed")], scheme)
     assert rows_of(tmp_path / "summary.csv")[0]["slide"] == "Präparat 数.svs"
+
+
+def test_bytes_of_a_name_that_are_not_utf_8_are_shown_as_escapes(tmp_path: Path, scheme: ClassScheme) -> None:
+    write_summary(tmp_path / "summary.csv", [SlideSummary(os.fsdecode(b"m\xe4use.tif"), "failed")], scheme)
+    assert rows_of(tmp_path / "summary.csv")[0]["slide"] == "m\\udce4use.tif"
 
 
 # --- areas ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import MapWriter
 from histoloop.workflows.boundary import why_it_failed
-from histoloop.workflows.contents.slide_maps import has_whole_map, set_map_aside
 from histoloop.workflows.contents.slides import check_slide, open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport
@@ -37,8 +36,8 @@ def predict_project(
     """Predict slides (all, when none are named) with a model of the project (the current one).
 
     A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
-    place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction;
-    those of slides that are named are read whole to find that out. PlaceError where the project cannot be written.
+    place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction.
+    PlaceError where the project cannot be written.
     """
     project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
@@ -51,8 +50,7 @@ def predict_project(
         yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
             check_slide(slide)
-            if not has_whole_map(project, slide.id, record.id, every_chunk=slide_ids is not None):
-                set_map_aside(project, slide.id, record.id)
+            if not _is_predicted(project, slide.id, record.id):
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
             predicted.append(slide.id)
         except Exception as error:
@@ -60,6 +58,19 @@ def predict_project(
             failed.append((slide.name, why_it_failed(error, writing_to=[project.folder])))
     yield Progress(tr("Predicting"), len(wanted), len(wanted))
     return PredictReport(tuple(predicted), tuple(failed))
+
+
+def _is_predicted(project: Project, slide_id: int, model_id: int) -> bool:
+    """Whether there are both the maps and the probabilities of a slide by a model, the maps whole at first sight."""
+    folder = project.maps.find(slide_id, model_id)
+    if folder is None or project.predictions.find(slide_id, model_id) is None:
+        return False
+    try:
+        open_map(folder)
+    except ProjectError as error:
+        _log.info("slide %d is predicted again: %s", slide_id, error)
+        return False
+    return True
 
 
 def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:

@@ -22,7 +22,6 @@ from histoloop.store.records import NewQuery, QueryRecord
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
-from histoloop.workflows.contents.slide_maps import is_damage, set_map_aside
 from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
@@ -70,8 +69,8 @@ def ask(
     `region_map_px` is the side of a region in pixels that the model sees. `random_share` of the questions, [0, 1], are
     sampled at random among the others, so that the held-out ones stand for all tissue. Regions that were annotated,
     skipped or marked 'cannot tell' are not asked about again. A slide that cannot be read is reported, and the others
-    are asked about; damaged maps are set aside, so that predicting makes new ones. ProjectError when no slide is
-    predicted yet, when nothing is left to ask about, and when the strategy needs more than the project has.
+    are asked about; maps that were found damaged count no more, so that predicting makes new ones. ProjectError when no
+    slide is predicted yet, when nothing is left to ask about, and when the strategy needs more than the project has.
     """
     if strategy not in STRATEGIES:
         raise ProjectError(
@@ -109,20 +108,16 @@ def ask(
 
 
 def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], error: Exception) -> dict[int, str]:
-    """The slides (id: reason) whose pixels or maps made choosing fail; damaged maps of them are set aside."""
+    """The slides (id: reason) whose pixels or maps made choosing fail."""
     found: dict[int, str] = {}
-    model_id = project.models.current().id
     for slide in {candidate.slide.id: candidate.slide for candidate in candidates}.values():
-        folder = project.maps.find(slide.id, model_id)
         try:
             if isinstance(error, SlideError) and error.path == slide.path:
                 raise error
-            if folder is not None:
+            if (folder := project.maps.find(slide.id)) is None:  # found damaged, and marked so, when it was read
+                found[slide.id] = tr("Its maps are damaged. Predict the slide again.")
+            else:
                 check_map(folder)
-        except ProjectError as damage:
-            found[slide.id] = str(damage)
-            if is_damage(damage):
-                set_map_aside(project, slide.id, model_id)
         except Exception as failure:
             found[slide.id] = why_it_failed(failure, writing_to=())
     return found
@@ -131,9 +126,9 @@ def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], 
 def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> ProjectError:
     """Why there is no candidate, and what to do."""
     if failed:
-        reasons = "\n".join(f"{name}: {reason}" for name, reason in failed)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed)
         return ProjectError(
-            tr("No slide that is predicted can be looked at.\n{reasons}", reasons=reasons),
+            tr("No slide that is predicted can be looked at: {reasons}", reasons=reasons),
             advice=tr("See to these slides, then ask again."),
         )
     slides = project.slides.all()
