@@ -91,7 +91,6 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
                     "its file is not there: its outlines count from the corner of the whole slide, QuPath's do not"
                 )
                 failed.append((record.name, what))
-            files += written
             areas.add(record.name, polygons, mpp=record.mpp, path=str(record.path))
             summary.add(_row(project, record, found, written))
             exported.append(record.name)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from histoloop.errors import SlideError
+from histoloop.errors import ProjectError, SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.language import tr
 from histoloop.log import operation
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
-from histoloop.store.maps import MapWriter
+from histoloop.store.maps import MapWriter, open_map
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.slides import check_slide, open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
