@@ -58,7 +58,7 @@ def why_it_failed(error: Exception, *, writing_to: Iterable[Path]) -> str:
         return tr("Its name is too long for files named after it. Rename it.")
     if isinstance(error, OSError) and error.strerror:
         where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, str | bytes) else ""
-        return tr("{reason}{where}.", reason=error.strerror, where=where)
+        return f"{error.strerror}{where}."
     lines = str(error).strip().splitlines()
     detail = f": {lines[0]}" if lines else ""
     return tr("It cannot be processed ({reason}).", reason=f"{type(error).__name__}{detail}")
