@@ -220,7 +220,7 @@ def _area_row(slide: str, number: int, polygon: Polygon, scheme: ClassScheme, mp
     return [
         slide,
         number,
-        scheme.mask_names[polygon.value - 1],
+        scheme.shown_as(polygon.value).name,
         _number(centre[0], 1),
         _number(centre[1], 1),
         _number(_square_um(polygon.area_px, mpp), 1),

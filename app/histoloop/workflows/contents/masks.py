@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from histoloop.annotations.records import ClassScheme, Mask
+from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Mask, is_known
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import mask_from_maps, upsample
 from histoloop.network_config import NetworkConfig
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from histoloop.geometry import Region
     from histoloop.store.project import Project
+    from histoloop.store.records import AnnotationRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,22 +153,31 @@ def view_map(
 
 
 def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
-    """The current model's mask of a slide with what people painted on top; None before the first prediction."""
+    """The current model's mask of a slide with what people painted on top; None before the first prediction.
+
+    What they left out (QuPath's Ignore*) has the value `LEFT_OUT_VALUE`.
+    """
     folder = project.maps.find(slide_id)
     if folder is None:
         return None
     slide_map = open_map(folder)
     threshold = project.models.current_card().threshold
     mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
-    for region, painted in painted_regions(project, slide_id):
-        lay_over(mask, painted, region, downsample=slide_map.downsample)
+    for record in _painted(project, slide_id):
+        painted, origin = project.annotations.load_mask(record.id)
+        painted[~is_known(origin)] = LEFT_OUT_VALUE
+        lay_over(mask, painted, record.region, downsample=slide_map.downsample)
     return SlideMask(mask, slide_map.downsample)
 
 
 def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
     """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top."""
-    done = [record for record in project.annotations.with_mask() if record.slide_id == slide_id]
+    done = _painted(project, slide_id)
     return [(record.region, project.annotations.load_mask(record.id)[0]) for record in done]
+
+
+def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:
+    return [record for record in project.annotations.with_mask() if record.slide_id == slide_id]
 
 
 def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:
