@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from histoloop.gui.work.failure import Failure
-    from histoloop.gui.work.session import Session
+    from histoloop.gui.work.project_desk import ProjectDesk
     from histoloop.store.project import Project
 
 SETTLE_S = 0.5
@@ -80,7 +80,7 @@ class Annotating(QObject):
     not_saved = Signal(str)
     loss_feared = Signal(object)
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: ProjectDesk) -> None:
         super().__init__(session)
         self._session = session
         self._active: ActiveAnnotation | None = None

@@ -13,10 +13,10 @@ from histoloop.language import tr, tr_plural
 from histoloop.workflows.reports import ImportReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from histoloop.gui.work.failure import Failure
-    from histoloop.gui.work.session import Session
+    from histoloop.gui.work.project_desk import ProjectDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class _Import:
 
 
 class Importing:
-    """Adds slides as jobs of a session."""
+    """Adds slides as jobs; `then` is called with the ids of those that were added."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: ProjectDesk, *, then: Callable[[Sequence[int]], object]) -> None:
+        self._session, self._then = session, then
 
     def add(self, paths: Sequence[Path]) -> None:
         """Bring slides and folders into the project."""
@@ -71,8 +71,8 @@ class Importing:
                 report.notes,
             )
         session.reported.emit(import_report(report))
-        if report.added and session.predict_added:
-            session.predict(report.added)
+        if report.added:
+            self._then(report.added)
 
 
 def import_report(report: ImportReport) -> Report:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer
 
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
 from histoloop.gui.work.annotating import Annotating
-from histoloop.gui.work.background import Worker
-from histoloop.gui.work.failure import Failure, ignore
 from histoloop.gui.work.importing import Importing
-from histoloop.gui.work.jobs import Job, JobRunner, Place
+from histoloop.gui.work.jobs import Job, Place
+from histoloop.gui.work.project_desk import ProjectDesk
 from histoloop.gui.work.report import Report, sections
 from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
-from histoloop.gui.work.writing import Insistence, WrittenProject
+from histoloop.gui.work.writing import WrittenProject
 from histoloop.language import tr, tr_plural
 from histoloop.store.project_file import project_folder
 from histoloop.workflows import decisions
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.gui.work.annotating import ActiveAnnotation
+    from histoloop.gui.work.failure import Failure
     from histoloop.store.project import Project
     from histoloop.store.records import QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
@@ -50,39 +50,18 @@ class _Prediction:
     model_id: int | None
 
 
-class Session(QObject):
-    """One project at a time.
-
-    Reads are quick and happen here; whatever writes masks or takes longer goes through a worker thread, in order, and
-    long work through the jobs' child process. What of it concerns a project that was closed meanwhile is dropped.
-    Whatever is refused or fails is emitted by `problem` with advice.
-    """
-
-    project_changed = Signal()
-    slides_changed = Signal()
-    maps_changed = Signal()
-    queries_changed = Signal()
-    models_changed = Signal()
-    model_added = Signal(int)
-    problem = Signal(str, str)
-    notice = Signal(str)
-    reported = Signal(object)
+class Session(ProjectDesk):
+    """What can be done with the project that is open, or to open another."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.jobs = JobRunner(self)
         self.device = "auto"
-        self._person = ""
         self.predict_added = True
         self.how = HowToLearn()
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
-        self._project: Project | None = None
-        self._written: WrittenProject | None = None  # the same project, for the writer's thread
-        self._writer = Worker(self)
-        self.insistence = Insistence(self)
         self.annotating = Annotating(self)
-        self._importing = Importing(self)
+        self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
         self._version = 0
         self._lock: WindowLock | None = None  # of the open project, held or not
@@ -90,11 +69,6 @@ class Session(QObject):
         self._beat.timeout.connect(self._renew_lock)
 
     # --- project ----------------------------------------------------------------------------------------------------
-
-    @property
-    def project(self) -> Project | None:
-        """The open project."""
-        return self._project
 
     @property
     def active(self) -> ActiveAnnotation | None:
@@ -257,10 +231,6 @@ class Session(QObject):
 
     # --- slides -----------------------------------------------------------------------------------------------------
 
-    def slides(self) -> list[SlideRecord]:
-        """The slides of the project."""
-        return [] if self._project is None else self._project.slides.all()
-
     def still_there(self, slide_ids: Sequence[int]) -> list[int]:
         """Those slides that the project still has; of others it is said that they are gone."""
         known = {slide.id for slide in self.slides()}
@@ -418,6 +388,10 @@ class Session(QObject):
 
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
+    def _predict_added(self, slide_ids: Sequence[int]) -> None:
+        if self.predict_added:
+            self.predict(slide_ids)
+
     def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
         self.slides_changed.emit()
         self.maps_changed.emit()
@@ -467,105 +441,7 @@ class Session(QObject):
         if failed:
             self.reported.emit(Report(what, sections((title, tuple(failed))), is_problem=True))
 
-    def _show_failure(self, failure: Failure) -> None:
-        self.problem.emit(failure.message, failure.advice)
-
-    def _show_not_written(self, failure: Failure) -> None:
-        self.problem.emit(str(failure), "")
-
     # --- how ----------------------------------------------------------------------------------------------------------
-
-    def submit(
-        self,
-        title: str,
-        task: Callable[..., Any],
-        arguments: Mapping[str, object],
-        *,
-        on_done: Callable[[Any], object],
-        on_failed: Callable[[Failure], object] | None = None,
-        place: Place = Place.NOWHERE,
-        writes: bool = True,
-    ) -> None:
-        """Run a task on the project as a job."""
-        if (
-            job := self._job(title, task, arguments, on_done=on_done, on_failed=on_failed, place=place, writes=writes)
-        ) is not None:
-            self.jobs.submit(job)
-
-    def _job(
-        self,
-        title: str,
-        task: Callable[..., Any],
-        arguments: Mapping[str, object],
-        *,
-        on_done: Callable[[Any], object],
-        on_failed: Callable[[Failure], object] | None = None,
-        place: Place = Place.NOWHERE,
-        writes: bool = True,
-    ) -> Job | None:
-        """A job on the project, its result dropped unless the same project is open then.
-
-        None while none is open, and while one is read-only that the job `writes`.
-        """
-        if self._project is None:
-            self.problem.emit(tr("No project is open."), tr("Make or open a project first."))
-            return None
-        if writes and not self._do(lambda _project: None):
-            return None
-        folder = self._project.folder
-
-        def is_open() -> bool:
-            return self._project is not None and self._project.folder == folder
-
-        def done(result: object) -> None:
-            if is_open():
-                on_done(result)
-
-        def failed(failure: Failure) -> None:
-            (on_failed if on_failed is not None and is_open() else self._show_failure)(failure)
-
-        return Job(title, task, {"folder": folder, **arguments}, done, failed, place)
-
-    def write(
-        self,
-        change: Callable[[Project], Result],
-        *,
-        on_done: Callable[[Result], object] = ignore,
-        on_failed: Callable[[Failure], object] | None = None,
-        insist: bool = False,
-    ) -> None:
-        """A change by the writer's thread, after those before; its result is dropped when the project is closed.
-
-        With `insist` it is tried until the project can be written, and those after it wait.
-        """
-        written = self._written
-        if written is None:
-            return
-
-        def done(result: Result) -> None:
-            if self._written is written:
-                on_done(result)
-
-        work: Callable[[], Result] = functools.partial(written.change, change)
-        if insist:
-            work = functools.partial(self.insistence.until_written, work)
-        self._writer.request(work, on_done=done, on_failed=on_failed or self._show_not_written)
-
-    def wait_until_written(self, seconds: float) -> bool:
-        """Wait until nothing is left to be written, for so long at most; whether that is so."""
-        return self._writer.wait(seconds)
-
-    def _do(self, change: Callable[[Project], object]) -> bool:
-        """A small change of the project, at once."""
-        if self._project is None:
-            return False
-        try:
-            self._project.check_writable()
-            change(self._project)
-        except HistoLoopError as error:
-            self.problem.emit(error.message, error.advice)
-            return False
-        return True
 
     def _do_each(self, slide_ids: Sequence[int], change: Callable[[Project, int], object]) -> bool:
         """A small change of several slides, those that are still there."""
