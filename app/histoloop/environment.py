@@ -96,7 +96,7 @@ def _place_libraries() -> None:
     if not may_write(kept):
         if writable:
             return
-        with suppress(OSError):  # no folder for temporary files either: `scratch_folder` says so when one is needed
+        with suppress(OSError):  # no folder for temporary files either
             kept = _temporary_place()
     wanted = {
         "XDG_CACHE_HOME": kept / "cache",

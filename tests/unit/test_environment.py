@@ -14,8 +14,6 @@ import pytest
 
 from histoloop import paths
 from histoloop.environment import may_write, settle_in, write_numbers_with_a_point
-from histoloop.errors import PlaceError
-from histoloop.scratch import scratch_folder
 
 LIBRARIES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NAPARI_CONFIG", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCH_HOME",
              "CUDA_CACHE_PATH", "XDG_DATA_HOME")  # fmt: skip
@@ -167,19 +165,3 @@ def test_without_a_folder_for_temporary_files_the_users_own_serves(
     settle_in()
     assert os.environ["TMPDIR"] == str(tmp_path / "temporary")
     assert (tmp_path / "temporary").is_dir()
-
-
-def test_a_scratch_folder_that_cannot_be_made_is_told_with_the_variable_that_mends_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(PlaceError, match="TMPDIR"), scratch_folder("x-"):
-        pass
-
-
-def test_a_scratch_folder_is_taken_away_with_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with scratch_folder("x-") as folder:
-        (folder / "file").touch()
-        assert list(tmp_path.iterdir()) == [folder]
-    assert list(tmp_path.iterdir()) == []

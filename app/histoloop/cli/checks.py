@@ -20,9 +20,9 @@ def check_before_work(options: argparse.Namespace) -> None:
     if getattr(options, "device", None) == "cuda":  # the others are always there, and asking loads torch
         _check_device(options.device)
     if isinstance(file := getattr(options, "json", None), Path) and file != Path("-"):
-        from histoloop.workflows.boundary import make_folder
+        from histoloop.workflows.boundary import prepare_folder
 
-        make_folder(file.absolute().parent)
+        prepare_folder(file.absolute().parent)
 
 
 def _check_device(name: str) -> None:

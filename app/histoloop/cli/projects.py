@@ -1,8 +1,7 @@
-"""Commands of the loop: open, import, predict, query, annotate, train a project, export; demo, tour and doctor."""
+"""Commands of the loop: open, import, predict, query, annotate, train a project, export; demo and tour."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from histoloop.cli.arguments import (
     side,
 )
 from histoloop.cli.outcome import Outcome
-from histoloop.cli.terminal import FAILED, OK, WRONG, print_error, report_failures, run, write_json
+from histoloop.cli.terminal import OK, WRONG, print_error, report_failures, run, write_json
 from histoloop.errors import suggestion
 from histoloop.language import ENGLISH, LANGUAGES
 
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
     from histoloop.cli.arguments import Commands
     from histoloop.store.records import AnnotationRecord
     from histoloop.workflows.reports import ImportedAnnotation
+
+
+UNKNOWN_MPP = "it states no resolution that a microscope can have; give it with --mpp, or in the window"
 
 
 def add_commands(commands: Commands) -> None:
@@ -143,16 +145,6 @@ def add_commands(commands: Commands) -> None:
     codes = [language.code for language in LANGUAGES]
     tour.add_argument("--language", choices=codes, default=ENGLISH.code, help="language of the window")
 
-    doctor = add_command(commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; say what to do")
-    doctor.add_argument("--json", action="store_true", help="print JSON")
-    doctor.add_argument(
-        "--report", type=Path, metavar="FILE", help="write a report for support: versions, this machine and the log"
-    )
-
-    commands.add_parser("probe-opengl").set_defaults(
-        command=_probe_opengl, command_name=None
-    )  # for doctor; without help, so not listed
-
 
 # --- each imports what it needs, so that --help stays quick --------------------------------------------------------
 
@@ -165,7 +157,7 @@ def _open(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int | Outcome:
     from histoloop.store.shipped import DEFAULT_MODEL
-    from histoloop.workflows.projects import create_project, import_slides, opened_project
+    from histoloop.workflows.projects import create_or_open_project, import_slides, opened_project
 
     there = (options.project / "project.db").exists()
     if there and options.model:
@@ -174,7 +166,9 @@ def _import(options: argparse.Namespace) -> int | Outcome:
     model = options.model or DEFAULT_MODEL
     name = options.project.resolve().name
     with (
-        opened_project(options.project) if there else create_project(options.project, name=name, model=model) as project
+        opened_project(options.project)
+        if there
+        else create_or_open_project(options.project, name=name, model=model) as project
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
         added = [project.slides.get(slide_id) for slide_id in report.added]
@@ -185,6 +179,10 @@ def _import(options: argparse.Namespace) -> int | Outcome:
         done=done,
         failed=[(str(path), reason) for path, reason in report.failed],
         passed_over=[(str(path), reason) for path, reason in report.passed_over],
+        notes=[
+            *(f"{path}: {what}" for path, what in report.recognised),
+            *(f"{slide.name}: {UNKNOWN_MPP}" for slide in added if slide.mpp is None),
+        ],
     )
 
 
@@ -239,11 +237,12 @@ def _query(options: argparse.Namespace) -> int | Outcome:
                 device=options.device,
             )
         )
-        names = {slide.id: slide.name for slide in project.slides.all()}
+        slides = {slide.id: slide for slide in project.slides.all()}
     rows = [
         {
             "id": query.id,
-            "slide": names[query.slide_id],
+            "slide": slides[query.slide_id].name,
+            "path": str(slides[query.slide_id].path),
             "region": [query.region.x, query.region.y, query.region.width, query.region.height],
             "class": query.class_name,
             "strategy": query.strategy,
@@ -347,10 +346,10 @@ def _export(options: argparse.Namespace) -> Outcome:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from histoloop.scratch import scratch_folder
+    from histoloop.store.temporary import temporary_folder
     from histoloop.workflows.experiments.demo import run_demo
 
-    with scratch_folder("histoloop-demo-") as scratch:
+    with temporary_folder("histoloop-demo") as scratch:
         folder = options.project or scratch / "project"
         report = run(run_demo(folder, rounds=options.rounds, seed=options.seed, device=options.device))
     print("round  annotations  Dice on test slides")
@@ -365,28 +364,3 @@ def _tour(options: argparse.Namespace) -> int:
     from histoloop.gui.tour import run_tour
 
     return run_tour(options.out, options.language)
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from histoloop.workflows.doctor import examine
-
-    if options.report:
-        from histoloop.workflows.support_report import save_support_report
-
-        print(f"{run(save_support_report(options.report))} written")
-        return OK
-    findings = examine()
-    if options.json:
-        print(json.dumps([finding.as_json() for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            print(f"{finding.state:8} {finding.name}: {finding.value}")
-            if finding.advice:
-                print(f"{'':8} {finding.advice}")
-    return FAILED if any(finding.state == "problem" for finding in findings) else OK
-
-
-def _probe_opengl(_options: argparse.Namespace) -> int:
-    from histoloop.gui.opengl_probe import probe
-
-    return probe()

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 class SlideSummary:
     """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty.
 
-    `label` is the label that a person gave to the slide, empty without.
+    `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
+    without, `files` the names of the files that were written of it.
     """
 
     slide: str
@@ -45,6 +46,8 @@ class SlideSummary:
     tissue_area_px: float | None = None
     mask_area_px: Mapping[str, float] | None = None
     label: str = ""
+    path: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def predicted_class(self) -> str:
@@ -94,7 +97,10 @@ class _Table:
 
 
 class SummaryTable(_Table):
-    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave."""
+    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave.
+
+    The column `path` is of no other slide; `files` are the files written of it, with semicolons between.
+    """
 
     def __init__(self, path: Path, scheme: ClassScheme) -> None:
         super().__init__(path, _summary_header(scheme))
@@ -119,6 +125,8 @@ def _summary_header(scheme: ClassScheme) -> list[str]:
         "status",
         "message",
         "label",
+        "path",
+        "files",
     ]
 
 
@@ -137,6 +145,8 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         row.status,
         row.message,
         row.label,
+        row.path or row.slide,
+        ";".join(row.files),
     ]
 
 
@@ -144,7 +154,7 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
 class AssessmentRow:
     """What a person stated of a region, or of a whole slide (`of` is 'region' or 'slide'): label and size, and a mask.
 
-    `size` is the foreground fraction, `size_from` 'person' or 'mask' (empty without a size).
+    `path` is the file of the slide, `size` the foreground fraction, `size_from` 'person' or 'mask' (empty without one).
     """
 
     slide: str
@@ -157,6 +167,7 @@ class AssessmentRow:
     held_out: bool
     person: str
     time: str
+    path: str
 
 
 class AssessmentsTable(_Table):
@@ -164,7 +175,7 @@ class AssessmentsTable(_Table):
 
     def __init__(self, path: Path) -> None:
         header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
-        super().__init__(path, [*header, "label", "size", "size_from", "mask", "held_out", "person", "time"])
+        super().__init__(path, [*header, "label", "size", "size_from", "mask", "held_out", "person", "time", "path"])
 
     def add(self, rows: Iterable[AssessmentRow]) -> None:
         """Append the rows of a slide."""
@@ -184,6 +195,7 @@ def _assessment_row(row: AssessmentRow) -> list[object]:
         "yes" if row.held_out else "no",
         row.person,
         row.time,
+        row.path,
     ]
 
 
@@ -191,14 +203,15 @@ class AreasTable(_Table):
     """One row per polygon of each slide: class, centre, area."""
 
     def __init__(self, path: Path, scheme: ClassScheme) -> None:
-        header = ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px"]
+        header = ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px", "path"]
         super().__init__(path, header)
         self._scheme = scheme
 
-    def add(self, slide: str, polygons: Sequence[Polygon], *, mpp: float | None) -> None:
-        """Append the polygons of a slide; without `mpp` the areas in square micrometres stay empty."""
+    def add(self, slide: str, polygons: Sequence[Polygon], *, mpp: float | None, path: str) -> None:
+        """Append the polygons of a slide, whose file is `path`; without `mpp` areas in um^2 stay empty."""
         self._append(
-            _area_row(slide, number, polygon, self._scheme, mpp) for number, polygon in enumerate(polygons, start=1)
+            [*_area_row(slide, number, polygon, self._scheme, mpp), path]
+            for number, polygon in enumerate(polygons, start=1)
         )
 
 
@@ -227,5 +240,10 @@ def _as_text(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     for row in rows:
-        writer.writerow([plain_text(cell) if isinstance(cell, str) else cell for cell in row])
-    return text.getvalue().encode("utf-8", "backslashreplace")
+        writer.writerow([plain_text(_in_utf_8(cell)) if isinstance(cell, str) else cell for cell in row])
+    return text.getvalue().encode("utf-8")
+
+
+def _in_utf_8(text: str) -> str:
+    """The text with escapes in place of the bytes of a name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

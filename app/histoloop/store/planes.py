@@ -11,7 +11,7 @@ from PIL import Image
 
 from histoloop.errors import ProjectError
 from histoloop.language import tr
-from histoloop.store.files import write_beside
+from histoloop.store.files import write_beside, written_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 
 def write_plane(folder: Path, plane: Mask, *, stem: str) -> str:
-    """Write a (H, W) uint8 plane into `folder` under a new name that begins with `stem`; return the name."""
+    """Write a (H, W) uint8 plane into `folder` under a new name that begins with `stem`; return the name.
+
+    ProjectPlaceError when it cannot be written.
+    """
     name = f"{stem}-{secrets.token_hex(6)}.png"
     content = io.BytesIO()
     Image.fromarray(plane).save(content, format="PNG")
-    write_beside(folder / name, content.getvalue())
+    with written_to(folder / name):
+        write_beside(folder / name, content.getvalue())
     return name
 
 

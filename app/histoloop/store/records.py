@@ -37,6 +37,9 @@ class SlideLabel:
 class SlideRecord:
     """A slide that the project refers to.
 
+    `path` is as the user named it, links not followed; `name` is what a person calls it and no other slide of the
+    project has: that of its file or DICOM series, with folders in front where several are alike ('patient-1/a.png').
+    `fingerprint` is of its content (store/fingerprint.py).
     `width` and `height` are level-0 pixels, `mpp` micrometres per level-0 pixel (None: unknown), `given_label` the
     label that a person gave the whole slide (None: none, or taken back), `predicted` the probability per label by the
     current model (None: not predicted by it), `tissue_px` its tissue in level-0 pixels (None: not measured).

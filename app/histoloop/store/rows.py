@@ -37,13 +37,13 @@ def edges_of(region: Region) -> dict[str, int]:
     return {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
 
 
-def slide_of(row: Row) -> SlideRecord:
-    """A slide, of SELECT_SLIDES."""
+def slide_of(row: Row, *, name: str) -> SlideRecord:
+    """A slide, of SELECT_SLIDES, by a name that tells it apart."""
     given = None if row["label"] is None else slide_label_of(row)
     return SlideRecord(
         id=row["id"],
         path=Path(row["path"]),
-        name=row["name"],
+        name=name,
         fingerprint=row["fingerprint"],
         width=row["width"],
         height=row["height"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,16 +10,17 @@ import numpy as np
 from histoloop.annotations.records import AnnotationStatus, Mask, QueryStatus
 from histoloop.errors import DataError, ProjectError
 from histoloop.geometry import Region
-from histoloop.language import tr, tr_plural
+from histoloop.language import tr
 from histoloop.slides.tissue import find_tissue
 from histoloop.store.maps import open_map
 from histoloop.workflows.contents.mask_files import MaskFile, MaskSource, remember_classes, source_of
 from histoloop.workflows.contents.masks import predicted_mask
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide, slide_called
 from histoloop.workflows.reports import ImportedAnnotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from histoloop.exchange.outlines.placing import Frame
     from histoloop.store.project import Project
@@ -39,8 +39,10 @@ def begin(
     """Start annotating a region from the current model's mask of it (empty where there is no map yet).
 
     An open draft of the same query or region is resumed, and a finished annotation of it reopened, instead. One that
-    was finished without a mask goes on from its label and size, and from the model's mask.
+    was finished without a mask goes on from its label and size, and from the model's mask. ReplacedSlideError where
+    another file is in the slide's place.
     """
+    check_not_replaced(project.slides.get(slide_id))
     draft = project.drafts.find(slide_id, region)
     if draft is not None:
         return draft if query_id is None else project.drafts.attach(draft.id, query_id)
@@ -97,7 +99,8 @@ def cannot_tell(project: Project, query_id: int) -> None:
 def label_slide(project: Project, *, slide_name: str, label: str, person: str) -> SlideRecord:
     """Say what a slide is as a whole, in the words of the project's classes."""
     _check_label(project, label)
-    slide = _slide_called(project, slide_name)
+    slide = slide_called(project, slide_name)
+    check_not_replaced(slide)
     project.slides.set_label(slide.id, label, person=person)
     return project.slides.get(slide.id)
 
@@ -128,7 +131,9 @@ def import_annotation(
     left out. `size` is the foreground fraction of the region. What is not given stays as it was, except
     that a new mask has its own size. DataError when nothing can be taken: then nothing is changed.
     """
+    project.check_writable()
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
+    check_not_replaced(slide)
     _check_label(project, label)
     before = _finished(project, slide.id, place)
     if mask_file is None:
@@ -211,7 +216,7 @@ def _place(
                 tr("There is no query {number}.", number=query_id), advice=tr("List them with: histoloop query.")
             ) from error
         return project.slides.get(query.slide_id), query.region
-    slide = _slide_called(project, slide_name)
+    slide = slide_called(project, slide_name or "")
     place = region or slide.extent
     if not slide.extent.contains(place):
         raise DataError(
@@ -224,16 +229,3 @@ def _place(
             advice=tr("Give x, y, width and height in level-0 pixels of the slide."),
         )
     return slide, place
-
-
-def _slide_called(project: Project, name: str | None) -> SlideRecord:
-    named = [slide for slide in project.slides.all() if name in (slide.name, str(slide.path), Path(slide.name).stem)]
-    if len(named) != 1:
-        names = ", ".join(slide.name for slide in project.slides.all()[:8])
-        message = tr("No slides are called {name!r}.", name=name)
-        if named:
-            message = tr_plural(
-                "{count} slide is called {name!r}.", "{count} slides are called {name!r}.", len(named), name=name
-            )
-        raise ProjectError(message, advice=tr("Name one by its file name or path: {names}.", names=names))
-    return named[0]

@@ -29,7 +29,26 @@ _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _TRIAL_BYTES = 4096
 
 
-def make_folder(folder: Path) -> None:
+def temporary_folder() -> Path:
+    """Where this process keeps temporary files; PlaceError where TMPDIR names none that is there, or there is none."""
+    named = os.environ.get("TMPDIR")
+    if named and not os.path.isdir(named):  # another one would be taken without a word
+        raise PlaceError(
+            tr("There is no folder {folder} for temporary files.", folder=named),
+            advice=tr("Set TMPDIR to a folder that you may write to, on a disk with free space."),
+        )
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError as error:
+        raise PlaceError(
+            tr("There is no folder for temporary files: {reason}.", reason=error.strerror or error),
+            advice=tr(
+                "Set the environment variable TMPDIR to a folder that you may write to, on a disk with free space."
+            ),
+        ) from error
+
+
+def prepare_folder(folder: Path) -> None:
     """Make a folder for results with those above it, and try to write there; PlaceError where that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,8 +85,6 @@ def why_it_failed(error: Exception, *, writing_to: Iterable[Path]) -> str:
 
 def _place_of(error: Exception, folders: list[Path]) -> PlaceError | None:
     """The error of the place that cannot be written, where that is why something failed; else None."""
-    if isinstance(error, PlaceError) and not isinstance(error, ExportError):
-        return error
     for cause in _causes(error):
         if not isinstance(cause, OSError):
             continue
@@ -78,7 +95,7 @@ def _place_of(error: Exception, folders: list[Path]) -> PlaceError | None:
                 _try_to_write(folder)
             except OSError as refused:
                 return _cannot_be_written(folder, refused)
-    return None
+    return error if isinstance(error, PlaceError) and not isinstance(error, ExportError) else None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

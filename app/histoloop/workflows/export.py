@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from histoloop.errors import SlideError
@@ -21,10 +20,10 @@ from histoloop.exchange.tables import (
 from histoloop.language import tr
 from histoloop.localisation.contours import polygons_of_mask
 from histoloop.progress import Progress, Work
-from histoloop.workflows.boundary import make_folder, why_it_failed
+from histoloop.store.files import clear_partial
+from histoloop.workflows.boundary import prepare_folder, why_it_failed
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
-from histoloop.workflows.contents.slide_maps import set_aside_if_damaged
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
 from histoloop.workflows.reports import ExportReport
 
@@ -51,13 +50,13 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
 
     Labels and sizes that people gave are in `annotations.csv` and, as rectangles, in the GeoJSON of the slide. Masks
     are the current model's with what people painted on top. Files of an earlier export are replaced. A slide that
-    cannot be exported has its row and reason in the summary, and the rest goes on; each row is on the disk when its
-    slide is done. PlaceError where `out` cannot be written.
+    cannot be exported, or in whose place another file is, has its row and reason in the summary, and the rest goes on;
+    each row is on the disk when its slide is done. PlaceError where `out` cannot be written.
     """
-    make_folder(out)
+    prepare_folder(out)
+    clear_partial(out)
     slides = project.slides.all()
-    alike = Counter(record.name for record in slides)
-    stems = unique_stems([record.path for record in slides])
+    stems = unique_stems([record.path for record in slides], names=[record.name for record in slides])
     files: list[Path] = []
     exported: list[str] = []
     failed: list[tuple[str, str]] = []
@@ -69,30 +68,31 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
         for number, record in enumerate(slides):
             yield Progress(tr("Exporting"), number, len(slides), record.name)
             try:
+                check_not_replaced(record)
                 said = _assessments_of(project, record)
                 assessments.add(said)
                 if (found := mask_of_slide(project, record.id)) is None:
                     failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
-                    summary.add(SlideSummary(record.name, "not predicted", label=record.label or ""))
+                    summary.add(_row_of_none(record, "not predicted"))
                     continue
                 polygons = polygons_of_mask(
                     found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
                 )
                 stem = stems[record.path]
-                files += _write_slide(out, stem, found, polygons, said, project, record)
+                written = _write_slide(out, stem, found, polygons, said, project, record)
             except Exception as error:
                 reason = why_it_failed(error, writing_to=[out])
-                set_aside_if_damaged(project, record.id)
                 failed.append((record.name, reason))
-                summary.add(SlideSummary(record.name, "failed", reason, label=record.label or ""))
+                summary.add(_row_of_none(record, "failed", reason))
                 continue
             if not record.exists() and record.vendor in _WITH_BOUNDS:
                 what = tr(
                     "its file is not there: its outlines count from the corner of the whole slide, QuPath's do not"
                 )
                 failed.append((record.name, what))
-            areas.add(record.name if alike[record.name] == 1 else str(record.path), polygons, mpp=record.mpp)
-            summary.add(_row(project, record, found, stem=stem))
+            files += written
+            areas.add(record.name, polygons, mpp=record.mpp, path=str(record.path))
+            summary.add(_row(project, record, found, written))
             exported.append(record.name)
         tables = (summary.path, areas.path, assessments.path)
     yield Progress(tr("Exporting"), len(slides), len(slides))
@@ -149,6 +149,7 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
             held_out=record.held_out,
             person=record.person,
             time=record.updated,
+            path=str(slide.path),
         )
         for record in project.annotations.finished()
         if record.slide_id == slide.id
@@ -157,24 +158,37 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
     if whole is None:
         return regions
     on_slide = AssessmentRow(
-        slide.name, "slide", slide.extent, whole.label, None, "", False, False, whole.person, whole.created
+        slide=slide.name,
+        of="slide",
+        region=slide.extent,
+        label=whole.label,
+        size=None,
+        size_from="",
+        has_mask=False,
+        held_out=False,
+        person=whole.person,
+        time=whole.created,
+        path=str(slide.path),
     )
     return [on_slide, *regions]
 
 
-def _row(project: Project, record: SlideRecord, found: SlideMask, *, stem: str) -> SlideSummary:
-    notes = (
-        "" if record.mpp else "its resolution is unknown",
-        "" if stem.endswith(record.path.stem) else f"its name is too long for results: they are named {stem}",
-    )
+def _row(project: Project, record: SlideRecord, found: SlideMask, written: Sequence[Path]) -> SlideSummary:
     return SlideSummary(
         slide=record.name,
         status="predicted",
-        message="; ".join(filter(None, notes)),
+        message="" if record.mpp else "its resolution is unknown",
         model=project.models.current_card().name,
         mpp=record.mpp,
         probabilities=record.predicted,
         tissue_area_px=record.tissue_px,
         mask_area_px=mask_areas(found.mask, project.scheme, downsample=found.downsample),
         label=record.label or "",
+        path=str(record.path),
+        files=tuple(path.name for path in written),
     )
+
+
+def _row_of_none(record: SlideRecord, status: str, reason: str = "") -> SlideSummary:
+    """The row of a slide of which there are no files."""
+    return SlideSummary(record.name, status, reason, label=record.label or "", path=str(record.path))

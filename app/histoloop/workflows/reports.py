@@ -15,13 +15,15 @@ from histoloop.store.records import AnnotationRecord, QueryRecord
 class ImportReport:
     """What became of the files of an import: ids of new slides, files known before, and (file, reason) of failures.
 
-    `passed_over` are (file, reason) of what was found in folders and is no slide.
+    `passed_over` are (file, reason) of what was found in folders and is no slide, `recognised` (file, which slide) of
+    those known ones that are slides of other paths: copies, and slides that were moved or renamed.
     """
 
     added: tuple[int, ...]
     known: tuple[Path, ...]
     failed: tuple[tuple[Path, str], ...]
     passed_over: tuple[tuple[Path, str], ...] = ()
+    recognised: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

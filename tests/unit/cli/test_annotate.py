@@ -91,8 +91,8 @@ def test_options_of_masks_need_a_mask(made: Path, options: list[str], capsys: py
 
 
 @pytest.mark.parametrize("options", [["--map-class", "tumour"], ["--map-class", "=a"], ["--map-class", "a="],
-                                     ["--mask-mpp", "0"], ["--mask-mpp", "inf"], ["--mask-mpp", "nan"], ["--mask-mpp", "1e-4"],
-                                     ["--mask-mpp", "500"], ["--frame", "qupath"]])  # fmt: skip
+                                     ["--mask-mpp", "0"], ["--mask-mpp", "inf"], ["--mask-mpp", "nan"],
+                                     ["--mask-mpp", "1e-4"], ["--mask-mpp", "500"], ["--frame", "qupath"]])  # fmt: skip
 def test_wrong_options_are_wrong_usage(made: Path, tmp_path: Path, options: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         annotate(made, tmp_path / "a.geojson", *options)

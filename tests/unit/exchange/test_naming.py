@@ -18,6 +18,15 @@ def test_a_taken_stem_gets_its_folder_in_front_and_then_a_number() -> None:
     assert list(unique_stems(files).values()) == ["a", "two-a", "two-a-2", "x-two-a-2"]
 
 
+def test_folders_in_front_of_a_name_become_a_part_of_it() -> None:
+    files = [Path("/s/p1/a.svs"), Path("/s/p2/a.svs")]
+    assert list(unique_stems(files, names=["p1/a.svs", "p2/a.svs"]).values()) == ["p1-a", "p2-a"]
+
+
+def test_the_name_of_a_dicom_slide_is_taken_whole_and_as_file_systems_take_it() -> None:
+    assert unique_stems([Path("/s/0.dcm")], names=["B12/345.1: HE?"]) == {Path("/s/0.dcm"): "B12-345.1- HE"}
+
+
 @given(st.lists(st.tuples(st.sampled_from("xyX"), st.sampled_from(["a", "A", "a-2", "x-a"]), st.sampled_from("pq"))))
 def test_no_two_files_share_a_name_even_where_case_does_not_count(parts: list[tuple[str, str, str]]) -> None:
     files = list({Path(folder) / f"{stem}.{ending}" for folder, stem, ending in parts})

@@ -295,4 +295,9 @@ def test_an_error_that_nobody_expects_fails_one_slide_and_the_rest_is_added(
     monkeypatch.setattr(projects, "open_slide", failing)
     report = imported(project, *(tmp_path / f"{number}.png" for number in range(3)))
     assert len(report.added) == 2
-    assert report.failed == ((tmp_path / "1.png", "MemoryError: too large"),)
+    assert report.failed == (
+        (
+            tmp_path / "1.png",
+            "There is not enough memory for it. Close other programs, or use a computer with more memory.",
+        ),
+    )

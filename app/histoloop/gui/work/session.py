@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+MOST_NAMED = 3
+"""Files that a notice names, at most."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActiveAnnotation:
@@ -379,7 +382,10 @@ class Session(QObject):
         count = len(report.failed)
         what = tr_plural("{count} slide was not added.", "{count} slides were not added.", count)
         self._show_failures(what, [(path.name, reason) for path, reason in report.failed])
-        if not report.added and not report.failed:
+        if report.recognised:
+            first = " ".join(f"{path.name}: {what}." for path, what in report.recognised[:MOST_NAMED])
+            self.notice.emit(f"{first} …" if len(report.recognised) > MOST_NAMED else first)
+        elif not report.added and not report.failed:
             self.notice.emit(
                 tr("These slides are in the project already.") if report.known else tr("No slide was found there.")
             )

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from histoloop.annotations.raster import apply_patch
 from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
-from histoloop.errors import ProjectError
-from histoloop.language import tr
 from histoloop.store import rows
+from histoloop.store.files import written_to
 from histoloop.store.parts.checks import check_assessment, check_mask
 from histoloop.store.planes import PlaneWriter, read_plane, stem_of
 from histoloop.store.project_database import timestamp
@@ -138,8 +137,9 @@ class Annotations:
         """Keep masks that were made elsewhere as finished annotations, all of them or none; closes their query.
 
         `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
-        Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectError when a file cannot be written.
+        Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectPlaceError when a file cannot be written.
         """
+        self._database.check_writable()
         self._slides.get(slide_id)
         check_assessment(label, size, self._scheme, needed=False)
         planes = PlaneWriter(self.folder)
@@ -148,19 +148,14 @@ class Annotations:
             for region, mask, origin in masks:
                 check_mask(mask, self._scheme)
                 stem = stem_of(slide_id, region)
-                files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
+                with written_to(self.folder):
+                    files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
             with self._database.transaction():
                 ids = [self._insert_done(slide_id, *of_region, person=person, query_id=query_id) for of_region in files]
                 for annotation_id in ids if (label, size) != (None, None) else ():
                     self._journal.assess(annotation_id, label=label, size=size, person=person)
                 if query_id is not None:
                     self._queries.set_status(query_id, QueryStatus.ANNOTATED)
-        except OSError as error:
-            planes.remove()
-            raise ProjectError(
-                tr("{path} cannot be written: {reason}.", path=self.folder, reason=error.strerror or error),
-                advice=tr("Check that the project's folder may be written to and that its disk is not full."),
-            ) from error
         except BaseException:
             planes.remove()
             raise

@@ -151,6 +151,7 @@ class Drafts:
         """
         if status not in _QUERY_STATUS_AFTER:
             raise ValueError(f"an annotation is finished as done, skipped or cannot tell, not {status}")
+        self._database.check_writable()
         draft = self._draft(annotation_id)
         label = draft.label if label is None else label
         size = draft.size if size is None else size
@@ -181,6 +182,7 @@ class Drafts:
         person: str,
         **values: float | str | None,
     ) -> AnnotationRecord:
+        self._database.check_writable()
         downsample = _mask_downsample(region, mask)
         check_mask(mask, self._scheme)
         stem = stem_of(slide_id, region)

@@ -17,7 +17,7 @@ from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.workflows.boundary import why_it_failed
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import is_readable, open_project_slide
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_
     `region_map_px` is their side in pixels of the maps (as the model sees them), ValueError where that is out of range.
     """
     _check_side(region_map_px)
-    slides = [slide for slide in project.slides.all() if slide.exists()]
+    slides = [slide for slide in project.slides.all() if is_readable(slide)]
     found: list[CandidateRegion] = []
     failed: list[tuple[str, str]] = []
     for number, record in enumerate(slides):

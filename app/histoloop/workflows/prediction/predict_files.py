@@ -10,17 +10,17 @@ from histoloop.errors import DataError
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.tables import SlideSummary, SummaryTable, mask_areas
 from histoloop.progress import Progress, Work, staged
-from histoloop.scratch import temporary_folder
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
-from histoloop.workflows.boundary import make_folder, why_it_failed
+from histoloop.store.files import clear_partial
+from histoloop.workflows.boundary import prepare_folder, temporary_folder, why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-UNKNOWN_MPP = "its resolution is unknown (see --mpp): predicted with its pixels as they are"
+UNKNOWN_MPP = "it states no resolution that a microscope can have (see --mpp): predicted with its pixels as they are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,13 @@ def predict_files(
     loaded = open_model(model, device=device)
     search = search_slides(paths)
     files = search.slides
-    if not files:
+    not_understood = [each for each in search.passed_over if each.is_failure]
+    if not files and not not_understood:
         raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
     places = (out, temporary_folder())
     for place in places:
-        make_folder(place)
+        prepare_folder(place)
+    clear_partial(out)
     rows: list[SlideSummary] = []
     with SummaryTable(out / "summary.csv", loaded.card.scheme) as table:
         for number, (file, stem) in enumerate(unique_stems(files).items()):
@@ -65,8 +67,12 @@ def predict_files(
                 row = SlideSummary(str(file), "failed", why_it_failed(error, writing_to=places), loaded.card.name)
             table.add(row)
             rows.append(row)
-    yield Progress("Predicting", len(files), len(files))
-    passed_over = tuple((str(each.path), each.reason) for each in search.passed_over if each.why != "hidden")
+        for each in not_understood:
+            rows.append(SlideSummary(str(each.path), "failed", each.reason, loaded.card.name))
+            table.add(rows[-1])
+    passed_over = tuple(
+        (str(each.path), each.reason) for each in search.passed_over if each.why != "hidden" and not each.is_failure
+    )
     failed = tuple((row.slide, row.message) for row in rows if row.status == "failed")
     return FilesReport(len(rows) - len(failed), failed, table.path, passed_over, tuple(rows))
 
@@ -81,11 +87,7 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
     except BaseException:
         polygons.unlink(missing_ok=True)
         raise
-    notes = [
-        predicted.note,
-        UNKNOWN_MPP if predicted.mpp is None else "",
-        "" if target.name.endswith(file.stem) else f"its name is too long for results: they are named {target.name}",
-    ]
+    notes = [predicted.note, UNKNOWN_MPP if predicted.mpp is None else ""]
     return SlideSummary(
         slide=str(file),
         status="predicted",
@@ -95,4 +97,5 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
         probabilities=predicted.probabilities,
         tissue_area_px=predicted.tissue_area_px,
         mask_area_px=mask_areas(predicted.mask, predicted.scheme, downsample=predicted.downsample),
+        files=(f"{target.name}.geojson", f"{target.name}-mask.png"),
     )

@@ -9,9 +9,9 @@ from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.mask_pictures import write_mask_png
 from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.localisation.contours import polygons_of_mask
-from histoloop.scratch import scratch_folder
 from histoloop.slides.tissue import find_tissue
 from histoloop.store.maps import open_map
+from histoloop.store.temporary import temporary_folder
 from histoloop.workflows.contents.masks import mask_of_map
 from histoloop.workflows.prediction.predict import check_brightfield, map_writer, predict_maps, probabilities
 from histoloop.workflows.reports import PredictedSlide
@@ -36,7 +36,7 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
     check_brightfield(slide)
     scheme = model.card.scheme
     tissue = find_tissue(slide)
-    with scratch_folder("histoloop-maps-") as scratch:
+    with temporary_folder("histoloop-maps") as scratch:
         with map_writer(scratch / "maps", slide, model) as writer:
             prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
         slide_map = open_map(scratch / "maps")

@@ -17,12 +17,12 @@ from histoloop.annotations.records import QueryStatus
 from histoloop.errors import ProjectError, SlideError
 from histoloop.language import tr, tr_plural
 from histoloop.progress import Progress, Work
+from histoloop.store.maps import check_map
 from histoloop.store.records import NewQuery, QueryRecord
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
-from histoloop.workflows.contents.slide_maps import check_map, set_map_aside
-from histoloop.workflows.contents.slides import open_project_slide, save_thumbnail
+from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
 from histoloop.workflows.reports import AskReport
@@ -69,14 +69,15 @@ def ask(
     `region_map_px` is the side of a region in pixels that the model sees. `random_share` of the questions, [0, 1], are
     sampled at random among the others, so that the held-out ones stand for all tissue. Regions that were annotated,
     skipped or marked 'cannot tell' are not asked about again. A slide that cannot be read is reported, and the others
-    are asked about; damaged maps are set aside, so that predicting makes new ones. ProjectError when no slide is
-    predicted yet, when nothing is left to ask about, and when the strategy needs more than the project has.
+    are asked about; maps that were found damaged count no more, so that predicting makes new ones. ProjectError when no
+    slide is predicted yet, when nothing is left to ask about, and when the strategy needs more than the project has.
     """
     if strategy not in STRATEGIES:
         raise ProjectError(
             tr("There is no strategy {strategy!r}.", strategy=strategy),
             advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
         )
+    project.check_writable()
     found = yield from find_candidate_regions(project, region_map_px=region_map_px)
     candidates, failed = found.regions, list(found.failed)
     if not candidates:
@@ -107,19 +108,16 @@ def ask(
 
 
 def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], error: Exception) -> dict[int, str]:
-    """The slides (id: reason) whose pixels or maps made choosing fail; damaged maps of them are set aside."""
+    """The slides (id: reason) whose pixels or maps made choosing fail."""
     found: dict[int, str] = {}
-    model_id = project.models.current().id
     for slide in {candidate.slide.id: candidate.slide for candidate in candidates}.values():
-        folder = project.maps.find(slide.id, model_id)
         try:
             if isinstance(error, SlideError) and error.path == slide.path:
                 raise error
-            if folder is not None:
+            if (folder := project.maps.find(slide.id)) is None:  # found damaged, and marked so, when it was read
+                found[slide.id] = tr("Its maps are damaged. Predict the slide again.")
+            else:
                 check_map(folder)
-        except ProjectError as damage:
-            found[slide.id] = str(damage)
-            set_map_aside(project, slide.id, model_id)
         except Exception as failure:
             found[slide.id] = why_it_failed(failure, writing_to=())
     return found
@@ -128,12 +126,12 @@ def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], 
 def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> ProjectError:
     """Why there is no candidate, and what to do."""
     if failed:
-        reasons = "\n".join(f"{name}: {reason}" for name, reason in failed)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed)
         return ProjectError(
-            tr("No slide that is predicted can be looked at.\n{reasons}", reasons=reasons),
+            tr("No slide that is predicted can be looked at: {reasons}", reasons=reasons),
             advice=tr("See to these slides, then ask again."),
         )
-    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if slide.exists()):
+    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if is_readable(slide)):
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries.all(status=status)) for status in settled)

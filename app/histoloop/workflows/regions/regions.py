@@ -17,7 +17,7 @@ from histoloop.store.records import SlideRecord
 from histoloop.training.features import FeatureTile
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import CandidateRegion, class_of
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import is_readable, open_project_slide
 from histoloop.workflows.regions.kept_features import KeptFeatures
 from histoloop.workflows.regions.tiles import painted_foreground
 
@@ -59,7 +59,7 @@ class RegionReader:
 
     def all_annotated(self) -> list[ProjectRegion]:
         """Regions with masks that are not held out, on slides that are found."""
-        slides = {slide.id: slide for slide in self.project.slides.all() if slide.exists()}
+        slides = {slide.id: slide for slide in self.project.slides.all() if is_readable(slide)}
         return [
             self.annotated(record, slides[record.slide_id])
             for record in self.project.annotations.finished()

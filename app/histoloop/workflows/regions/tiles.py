@@ -17,7 +17,7 @@ from histoloop.slides.tissue import find_tissue
 from histoloop.training.readers.tiles import shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import region_side_px, settled_regions
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import is_readable, open_project_slide
 from histoloop.workflows.contents.weak_annotations import WeakAnnotation, weak_annotations
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def unlabelled_regions(project: Project, *, mpp: float, count: int, seed: int) -
     first is sampled with the seed.
     """
     rng = np.random.default_rng(seed)
-    slides = [slide for slide in project.slides.all() if slide.exists()]
+    slides = [slide for slide in project.slides.all() if is_readable(slide)]
     free: list[list[Place]] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)

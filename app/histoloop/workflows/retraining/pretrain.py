@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from histoloop.errors import ModelError, RecipeError
+from histoloop.errors import ModelError, ModelPlaceError, RecipeError
 from histoloop.language import tr
 from histoloop.networks.backbones import build_backbone
 from histoloop.store.cards import WEIGHTS, load_card
@@ -188,6 +189,8 @@ def _save(
         out.parent.mkdir(parents=True, exist_ok=True)
         with file_beside(out) as partial:
             save_file(tensors, partial, metadata=about)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         advice = tr("Check that the folder may be written to and that the disk is not full.")
-        raise ModelError(tr("{path} cannot be written: {reason}.", path=out, reason=error), advice=advice) from error
+        raise ModelPlaceError(
+            tr("{path} cannot be written: {reason}.", path=out, reason=error), advice=advice
+        ) from error

@@ -357,3 +357,35 @@ def test_asking_that_is_cancelled_while_it_looks_leaves_the_queue_as_it_was(proj
     next(work)
     work.close()
     assert project.queries.open() == before
+
+
+# --- slides that cannot be looked at ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["chunk", "metadata", "picture"])
+def test_a_slide_that_cannot_be_read_is_named_and_the_others_are_asked_about(
+    project: Project, wide: SlideRecord, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], what: str
+) -> None:
+    other = add_slide("b.png", **WIDE)
+    folder = add_map(other, unsure_by_third(0.5, 0.5, 0.5))
+    file = {"chunk": folder / "foreground/0/c/0/0", "metadata": folder / "zarr.json", "picture": other.path}[what]
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2] if what != "picture" else content)
+    if what == "picture":
+        other.path.chmod(0o000)
+        other.path.unlink()
+        other.path.mkdir()
+    report = finish(ask(project, count=2))
+    assert {query.slide_id for query in report.queries} == {wide.id}
+    if what != "picture":
+        ((name, reason),) = report.failed
+        assert name == "b.png"
+        assert "Predict the slide again." in reason
+
+
+def test_when_no_slide_can_be_looked_at_the_reasons_are_told(project: Project, wide: SlideRecord) -> None:
+    folder = project.maps.find(wide.id)
+    assert folder is not None
+    (folder / "zarr.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ProjectError, match=r"No slide that is predicted can be looked at: wide\.png: The maps in"):
+        asked(project)
