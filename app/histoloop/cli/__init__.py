@@ -21,6 +21,7 @@ from histoloop.cli import health, models, projects, simulation
 from histoloop.cli.checks import WrongUsageError, check_before_work
 from histoloop.cli.outcome import Outcome, report, report_error
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED, UNWRITABLE, WRONG, print_error
+from histoloop.environment import settle_in
 from histoloop.errors import HistoLoopError, PlaceError
 from histoloop.log import FILE, log_folder, loggable, logging_to_file, operation
 from histoloop.threads import wait_without_spinning
@@ -33,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    settle_in()
     options = build_parser().parse_args(arguments)
     wait_without_spinning()
     if options.command_name is None:  # asked by the program itself

@@ -297,7 +297,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(table_text(found.table), end="")
     for warning in found.warnings:
         print_warning(warning)
-    return OK
+    return report_failures(found.failed)
 
 
 def _rank(options: argparse.Namespace) -> int:
@@ -325,7 +325,7 @@ def _rank(options: argparse.Namespace) -> int:
                 print(f"     {region.discrepancy:.4g}  {region.region}")
     for warning in ranking.warnings:
         print_warning(warning)
-    return OK
+    return report_failures(ranking.failed)
 
 
 def _figure(value: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -347,10 +346,11 @@ def _export(options: argparse.Namespace) -> Outcome:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from histoloop.store.temporary import temporary_folder
     from histoloop.workflows.experiments.demo import run_demo
 
-    with tempfile.TemporaryDirectory(prefix="histoloop-demo-") as scratch:
-        folder = options.project or Path(scratch) / "project"
+    with temporary_folder("histoloop-demo") as scratch:
+        folder = options.project or scratch / "project"
         report = run(run_demo(folder, rounds=options.rounds, seed=options.seed, device=options.device))
     print("round  annotations  Dice on test slides")
     for row in report.rounds:

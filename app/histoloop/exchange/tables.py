@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from histoloop.exchange.plain_text import plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
+from histoloop.localisation.contours import values_of_mask
 from histoloop.store.files import write_beside
 from histoloop.store.records import predicted_names
 
@@ -58,8 +57,8 @@ class SlideSummary:
 
 def mask_areas(mask: Mask, scheme: ClassScheme, *, downsample: float) -> dict[str, float]:
     """Level-0 pixels per mask class of a mask at `downsample` level-0 pixels per mask pixel."""
-    counts = np.bincount(mask.ravel(), minlength=len(scheme.masks) + 1)
-    return {name: float(counts[value]) * downsample**2 for value, name in enumerate(scheme.mask_names, start=1)}
+    counts = values_of_mask(mask)
+    return {name: float(counts.get(value, 0)) * downsample**2 for value, name in enumerate(scheme.mask_names, start=1)}
 
 
 class _Table:
@@ -221,7 +220,7 @@ def _area_row(slide: str, number: int, polygon: Polygon, scheme: ClassScheme, mp
     return [
         slide,
         number,
-        scheme.mask_names[polygon.value - 1],
+        scheme.shown_as(polygon.value).name,
         _number(centre[0], 1),
         _number(centre[1], 1),
         _number(_square_um(polygon.area_px, mpp), 1),

@@ -128,7 +128,7 @@ def import_annotation(
     whether coordinates count from the corner of the slide or of its bounds, `units_um` how many micrometres a pixel or
     unit of the file is. A place larger than `ONE_REGION_PX` becomes several regions, those without tissue and outline
     left out; it takes no size, and no label unless it is the whole slide. Pixels count as human, those of Ignore* as
-    untouched. `size` is the foreground fraction of the region. What is not given stays as it was, except
+    left out. `size` is the foreground fraction of the region. What is not given stays as it was, except
     that a new mask has its own size. DataError when nothing can be taken: then nothing is changed.
     """
     project.check_writable()

@@ -13,11 +13,14 @@ from PIL import Image
 from histoloop.annotations.records import AnnotationStatus, Origin, Patch, QueryStatus
 from histoloop.errors import DataError, HistoLoopError, ProjectError
 from histoloop.geometry import Region
+from histoloop.progress import finish as run_to_its_end
 from histoloop.slides.reader import Slide
 from histoloop.store import planes
 from histoloop.store.project import Project
 from histoloop.store.records import NewQuery
 from histoloop.workflows.annotate import begin, cannot_tell, finish, import_annotation, label_slide, skip, starting_mask
+from histoloop.workflows.contents.weak_annotations import size_of
+from histoloop.workflows.export import export_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -479,11 +482,53 @@ def test_what_is_left_out_and_what_is_assumed_is_told(project: Project, slide: S
     file = outlined(tmp_path / "a.geojson", TUMOUR, (None, [0, 0, 90, 90]), ("Ignore*", [100, 10, 20, 20]))
     found = imported(project, slide, file)
     assert found.left_out == ("1 left out: outlines without a class.",)
-    assert found.notes == ("1 outline of Ignore*: kept as not annotated; training takes it as background.",)
+    assert found.notes == ("1 outline of Ignore*: nothing is learned or measured from it.",)
     mask, origin = project.annotations.load_mask(found.record.id)
     assert (mask == 2).sum() == 600
-    assert (origin == Origin.UNTOUCHED).sum() == 400
-    assert (origin[10:30, 100:120] == Origin.UNTOUCHED).all()
+    assert (origin == Origin.LEFT_OUT).sum() == 400
+    assert (origin[10:30, 100:120] == Origin.LEFT_OUT).all()
+    assert not mask[10:30, 100:120].any()
+
+
+IGNORED = ("Ignore*", [100, 10, 20, 20])
+
+
+def test_what_was_left_out_stays_so_when_the_region_is_taken_up_again_but_where_it_is_painted(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    record = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR, IGNORED)).record
+    again = begin(project, slide_id=slide.id, region=record.region, person="Ada")
+    project.drafts.append_patch(again.id, Patch(100, 10, np.full((20, 5), 1, np.uint8)))
+    done = finish(project, again.id)
+    mask, origin = project.annotations.load_mask(done.id)
+    assert (origin[10:30, 100:105] == Origin.HUMAN).all()
+    assert (mask[10:30, 100:105] == 1).all()
+    assert (origin == Origin.LEFT_OUT).sum() == 300
+
+
+def test_the_size_of_a_region_is_that_of_the_pixels_that_were_not_left_out(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    record = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR, IGNORED)).record
+    assert size_of(project, record) == 600 / (160 * 96 - 400)
+
+
+@pytest.mark.parametrize("kind", [".geojson", "-mask.png", "-mask.tiff"])
+def test_what_was_left_out_is_exported_and_comes_back(
+    project: Project, slide: SlideRecord, tmp_path: Path, add_map: Callable[..., Path], kind: str
+) -> None:
+    add_map(slide, 0.0)
+    first = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR, IGNORED)).record
+    before = project.annotations.load_mask(first.id)
+    run_to_its_end(export_project(project, tmp_path / "out"))
+    file = tmp_path / "out" / f"a{kind}"
+    second = imported(project, slide, file).record
+    for plane, expected in zip(project.annotations.load_mask(second.id), before, strict=True):
+        assert np.array_equal(plane, expected)
+    if kind == ".geojson":
+        features = json.loads(file.read_text(encoding="utf-8"))["features"]
+        classes = [feature["properties"].get("classification") for feature in features]
+        assert {"name": "Ignore*", "color": [180, 180, 180]} in classes
 
 
 def test_a_foreign_class_is_refused_before_anything_is_saved_and_a_map_is_remembered(
