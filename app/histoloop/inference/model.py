@@ -135,7 +135,7 @@ def _numbers(tensor: Tensor) -> Floats:
     array = _array(tensor)
     if not np.isfinite(array).all():
         raise ModelError(
-            tr("What the model predicts are no numbers."),
+            tr("The model predicts values that are not numbers (NaN or infinite)."),
             advice=tr("Choose another model; on a GPU, try the processor too (--device cpu)."),
         )
     return array

@@ -14,6 +14,7 @@ from histoloop.language import tr
 from histoloop.store.files import write_beside, written_to
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from histoloop.annotations.records import Mask
@@ -57,20 +58,21 @@ class PlaneWriter:
             self._even[key] = name
         return name
 
-    def remove(self) -> None:
-        """Take them all back."""
+    def remove(self, *, but: Container[str]) -> None:
+        """Take them all back, but for those of these names."""
         for name in self._written:
-            (self._folder / name).unlink(missing_ok=True)
+            if name not in but:
+                (self._folder / name).unlink(missing_ok=True)
 
 
 def read_plane(path: Path) -> Mask:
     """The (H, W) uint8 plane of such a file; ProjectError when it is missing or broken."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=("PNG",)) as picture:
             if picture.mode != "L":
                 raise OSError(tr("its pixels are {mode}, not 8-bit grey", mode=picture.mode))
             return np.array(picture, dtype=np.uint8)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         advice = tr("Copy this file back from a backup of the project folder.")
         raise ProjectError(
             tr("The mask {path} cannot be read: {reason}.", path=path, reason=error), advice=advice

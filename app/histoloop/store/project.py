@@ -48,9 +48,9 @@ class Project:
     """
 
     def __init__(self, folder: Path, database: Database) -> None:
-        row = database.one("SELECT * FROM project")
+        row = _project_row(database)
         self.folder = folder
-        self.name: str = row["name"]
+        self.name = str(row["name"])
         self.scheme = scheme = rows.scheme_from_json(row["scheme"])
         self._database = database
         self._presence = Presence(folder / MAPS)
@@ -148,7 +148,8 @@ class Project:
         database = Database(folder / DATABASE, read_only=read_only)
         try:
             project = cls(folder, database)
-            project._presence.enter()
+            if not database.read_only:
+                project._presence.enter()
             if database.is_fixed:  # what was found when it was opened is known to that connection alone
                 project._find_slides_of_moved_folder()
         except BaseException:
@@ -206,3 +207,13 @@ def _cannot_be_made(folder: Path, error: OSError) -> ProjectPlaceError:
         tr("No project can be made in {folder}: {reason}.", folder=folder, reason=error.strerror or error),
         advice=tr("Choose a folder that you may write to, on a disk with free space."),
     )
+
+
+def _project_row(database: Database) -> rows.Row:
+    row = database.first("SELECT * FROM project")
+    if row is None:
+        raise ProjectError(
+            tr("The database {path} holds no project.", path=database.path),
+            advice=tr("Restore the project's folder from a backup."),
+        )
+    return row

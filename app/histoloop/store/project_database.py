@@ -67,7 +67,7 @@ class Database:
             self._room.close()
             reason = error.strerror or str(error)
             raise ProjectError(
-                tr("{path} cannot be copied to be read: {reason}.", path=self.path, reason=reason),
+                tr("{path} cannot be copied for reading: {reason}.", path=self.path, reason=reason),
                 advice=tr("Free some space for temporary files, or copy the project's folder to a place of your own."),
             ) from error
         return _connect(copies / self.path.name, "mode=rw")
@@ -87,7 +87,7 @@ class Database:
         if self.read_only:
             raise ProjectError(
                 tr("The project in {folder} is open for reading only.", folder=self.path.parent),
-                advice=tr("Close it where else it is open, then open it again."),
+                advice=tr("Close it in the other window, then open it again here."),
             )
 
     @contextmanager
@@ -268,7 +268,7 @@ def _is_of_place(error: sqlite3.DatabaseError) -> bool:
 def _advice(error: sqlite3.DatabaseError) -> str:
     if "locked" in str(error):
         return tr("Another program is writing to this project: wait for it or close it, then try again.")
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
         return tr("Check that the project's folder may be written to and that its disk is not full.")
     return tr("The file is broken: restore the project's folder from a backup.")
 

@@ -192,8 +192,8 @@ def _complete(project: Project) -> None:
     copied = [folder for folder in list_models(project.models.folder) if _is_start_model(folder, project)]
     if len(copied) != 1:
         raise ProjectError(
-            tr("The project in {folder} was not made to its end: it has no model.", folder=project.folder),
-            advice=tr("Make the project anew in another folder, or restore this one from a backup."),
+            tr("The project in {folder} was never completed: it has no model.", folder=project.folder),
+            advice=tr("Create the project again in another folder, or restore this one from a backup."),
         )
     project.models.add_first(copied[0].name, hash=model_hash(copied[0]))
 

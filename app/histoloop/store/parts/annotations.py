@@ -82,8 +82,9 @@ class Annotations:
         origin = read_plane(self.folder / row["base_origin_file"])
         for patch in self._journal.patches(annotation_id):
             before = mask.copy()
-            apply_patch(mask, patch)
-            origin[mask != before] = Origin.HUMAN
+            with rows.damage_explained():
+                apply_patch(mask, patch)
+                origin[mask != before] = Origin.HUMAN
         return mask, origin
 
     def assessments(self, annotation_id: int) -> list[Assessment]:
@@ -156,10 +157,15 @@ class Annotations:
                     self._journal.assess(annotation_id, label=label, size=size, person=person)
                 if query_id is not None:
                     self._queries.set_status(query_id, QueryStatus.ANNOTATED)
-        except BaseException:
-            planes.remove()
+        except BaseException:  # which may have come after the rows were kept
+            planes.remove(but=self._files_kept())
             raise
         return [self.get(annotation_id) for annotation_id in ids]
+
+    def _files_kept(self) -> frozenset[str]:
+        """The names of the files of masks and origins that annotations are of."""
+        found = self._database.all("SELECT mask_file, origin_file FROM annotation WHERE mask_file IS NOT NULL")
+        return frozenset(name for row in found for name in row)
 
     def _insert_done(
         self, slide_id: int, region: Region, mask_file: str, origin_file: str, *, person: str, query_id: int | None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import Patch
 from histoloop.store import rows
 from histoloop.store.project_database import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from histoloop.annotations.records import Patch
     from histoloop.store.project_database import Database
     from histoloop.store.records import Assessment
 
@@ -42,8 +42,7 @@ class Journal:
     def patches(self, annotation_id: int) -> Iterator[Patch]:
         """The changes of a mask, oldest first."""
         for row in self._database.all("SELECT * FROM patch WHERE annotation_id = ? ORDER BY id", annotation_id):
-            values = np.frombuffer(zlib.decompress(row["payload"]), dtype=np.uint8)
-            yield Patch(row["x"], row["y"], values.reshape(row["height"], row["width"]))
+            yield rows.patch_of(row)
 
     def assess(self, annotation_id: int, *, label: str | None, size: float | None, person: str) -> None:
         """Add label and size (foreground fraction) as they are now; None: not given, or taken back."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.store.project_database import timestamp
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from histoloop.store.project_database import Database
 
 DAMAGED = "damaged"
@@ -52,7 +51,7 @@ class Maps:
         )
         if row is None:
             return None
-        folder = self.folder / str(row["folder"])
+        folder = self.folder / Path(str(row["folder"])).name  # never a place outside
         return folder if folder.is_dir() and not (folder / DAMAGED).exists() else None
 
     def forget(self, slide_id: int, model_id: int | None = None) -> None:

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from histoloop.errors import ModelError
+from histoloop.language import tr
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import with_decoder
 from histoloop.store.cards import Card, model_hash
@@ -109,7 +112,13 @@ def _self_supervised(
     kept = project.folder / "pretrained" / f"{theta_0.hash[:16]}.safetensors"
     if not kept.exists():
         yield from pretrain_base(project, theta_0.folder, out=kept, epochs=epochs, device=device, seed=seed)
-    weights: dict[str, torch.Tensor] = load_file(kept)
+    try:
+        weights: dict[str, torch.Tensor] = load_file(kept)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            tr("{path} cannot be read: {reason}.", path=kept, reason=error),
+            advice=tr("Delete this file: the next retraining makes it again."),
+        ) from error
     return weights
 
 

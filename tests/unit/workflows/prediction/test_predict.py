@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from histoloop.errors import PlaceError
+import histoloop
+from histoloop.errors import ModelError, PlaceError
 from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
 from histoloop.progress import finish
-from histoloop.store.cards import load_card
+from histoloop.store.cards import WEIGHTS, load_card, model_hash
 from histoloop.store.maps import open_map
 from histoloop.store.model_folder import save_model
 from histoloop.store.parts.predictions import Predictions
+from histoloop.store.records import ModelStatus
 from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.projects import create_project, opened_project
 
@@ -122,10 +124,39 @@ def test_a_damaged_map_is_made_again_by_the_next_run(predicting: Project) -> Non
 
 
 def test_predictions_keep_the_hash_of_their_model_and_the_version_of_the_program(predicting: Project) -> None:
-    import histoloop
-
     predict(predicting)
     folder = predicting.maps.find(1)
     assert folder is not None
     made = open_map(folder)
     assert (made.model_hash, made.program) == (predicting.models.current().hash, histoloop.__version__)
+
+
+def test_weights_that_were_changed_are_refused_before_a_slide_is_read(predicting: Project) -> None:
+    path = predicting.models.current().folder / WEIGHTS
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="not those that the project keeps"):
+        next(predict_project(predicting, device="cpu"))
+
+
+def test_a_model_that_predicts_no_numbers_is_refused_and_nothing_is_kept(predicting: Project) -> None:
+    folder = predicting.models.new_folder(1)
+    network = build_network(CONFIG)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.fill_(3e38)
+    save_model(
+        folder,
+        load_card(predicting.models.current().folder),
+        to_arrays(network.state_dict()),
+        recipe="",
+        half=False,
+    )
+    predicting.models.add(folder.name, hash=model_hash(folder), parent=1, round=1, status=ModelStatus.CURRENT)
+    report = finish(predict_project(predicting, device="cpu"))
+    assert report.predicted == ()
+    assert [name for name, _reason in report.failed] == ["0.png", "1.png"]
+    assert "not numbers" in report.failed[0][1]
+    assert not is_whole(predicting, 1)
+    assert list(predicting.maps.folder.iterdir()) == []
