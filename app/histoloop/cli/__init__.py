@@ -23,7 +23,7 @@ from histoloop.cli.outcome import Outcome, report, report_error
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED, UNWRITABLE, WRONG, print_error
 from histoloop.environment import settle_in
 from histoloop.errors import HistoLoopError, PlaceError
-from histoloop.log import loggable, logging_to_file, operation
+from histoloop.log import FILE, log_folder, loggable, logging_to_file, operation
 from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ def _run(options: argparse.Namespace) -> int:
     except _Terminated:
         print("histoloop: terminated", file=sys.stderr)
         return TERMINATED
-    except Exception:  # a fault of the program: the log has its trace, and so has standard error
-        _log.exception("%s failed", options.command_name)
-        return FAILED
+    except Exception as error:  # a disk, too little memory, or a fault of the program, whose trace the log has
+        return _explain_unexpected(error, options)
 
 
 def _explain(error: HistoLoopError, options: argparse.Namespace) -> int:
@@ -105,6 +104,17 @@ def _explain(error: HistoLoopError, options: argparse.Namespace) -> int:
         except PlaceError as other:
             print_error(str(other))
     return code
+
+
+def _explain_unexpected(error: Exception, options: argparse.Namespace) -> int:
+    from histoloop.workflows.boundary import why_it_failed
+
+    try:
+        reason = why_it_failed(error, writing_to=())
+    except PlaceError as unwritable:
+        return _explain(unwritable, options)
+    advice = f"The log has more: {log_folder() / FILE}"
+    return _explain(HistoLoopError(reason, advice=advice), options)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -48,7 +49,7 @@ def file_beside(path: Path, *, replace: bool = True) -> Iterator[Path]:
         mode = stat.S_IMODE(partial.stat().st_mode)
         try:
             yield partial
-            partial.chmod(mode)
+            _set_rights(partial, mode)
             _flush(partial)
             if replace:
                 os.replace(partial, path)
@@ -151,9 +152,16 @@ def _flush_tree(folder: Path, *, mode: int) -> None:
         for name in names:
             path = Path(parent, name)
             if not path.is_symlink():
-                path.chmod(mode & 0o666)
+                _set_rights(path, mode & 0o666)
                 _flush(path)
         _flush_folder(Path(parent))
+
+
+def _set_rights(path: Path, mode: int) -> None:
+    """Give a file the rights of `mode`, where the file system knows such."""
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        with suppress(PermissionError):
+            path.chmod(mode)
 
 
 def _flush(path: Path) -> None:
@@ -165,11 +173,17 @@ def _flush(path: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut; only POSIX systems let a folder be flushed."""
+    """Make a rename survive a power cut, where the system lets folders be flushed: on POSIX, but for some disks."""
     if os.name != "posix":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder that takes files but shows none
+        return
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(handle)

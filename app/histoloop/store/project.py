@@ -152,7 +152,8 @@ class Project:
         database = Database(folder / DATABASE, read_only=read_only)
         try:
             project = cls(folder, database)
-            project._presence.enter()
+            if not database.read_only:
+                project._presence.enter()
             if database.is_fixed:  # what was found when it was opened is known to that connection alone
                 project._find_slides_of_moved_folder()
         except BaseException:

@@ -70,7 +70,8 @@ def _place_of(error: Exception, folders: list[Path]) -> PlaceError | None:
         if not isinstance(cause, OSError):
             continue
         if cause.errno in _FULL:
-            return _cannot_be_written(_holding(cause, folders) or _fullest(folders), cause)
+            named = Path(cause.filename).parent if isinstance(cause.filename, str) else temporary_folder()
+            return _cannot_be_written(_holding(cause, folders) or _fullest(folders or [named]), cause)
         for folder in folders:
             try:
                 _try_to_write(folder)
@@ -103,7 +104,7 @@ def _fullest(folders: list[Path]) -> Path:
         except OSError:
             return 0
 
-    return min(folders, key=free, default=Path())
+    return min(folders, key=free)
 
 
 def _try_to_write(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -161,6 +162,36 @@ def test_what_is_in_a_folder_and_not_understood_is_a_failure_and_what_is_plainly
     assert [Path(row["slide"]).name for row in told["passed_over"]] == ["Thumbs.db", "labels.csv"]
     assert [row["state"] for row in told["done"]] == ["added"]
     assert "scan.isyntax: its ending is not one of a slide format" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/scratch/x"),
+            4,
+            "Nothing can be written to /scratch: No space",
+        ),
+        (OSError(errno.EIO, "Input/output error"), 1, "Input/output error."),
+        (MemoryError(), 1, "There is not enough memory"),
+        (KeyError("tile"), 1, "It cannot be processed (KeyError: 'tile'). The log has more: "),
+    ],
+)
+def test_what_nobody_expected_is_said_in_words_and_the_log_has_its_trace(
+    error: Exception, code: int, words: str, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def failing(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path))
+    monkeypatch.setattr("histoloop.workflows.export.export_project", failing)
+    assert main(["export", str(made / "p"), "--out", str(tmp_path / "o")]) == code
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+    if code == 1:
+        assert "Traceback" in (tmp_path / "logs" / "histoloop.log").read_text(encoding="utf-8")
 
 
 def test_status_says_what_is_broken_and_doctor_mends_it(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,3 +186,24 @@ def test_a_name_of_the_full_length_can_be_written_beside(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert is_partial(beside(tmp_path / name))
     assert module.beside(tmp_path / name) != module.beside(tmp_path / name)
+
+
+def test_a_disk_that_knows_no_rights_and_flushes_no_folders_is_written_all_the_same(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def flush(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    def refuse(path, mode, **options):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "chmod", refuse)
+    with folder_beside(tmp_path / "model") as partial:
+        (partial / "card.md").write_text("card")
+        os.close(os.open(partial / "weights", os.O_CREAT | os.O_WRONLY, 0o600))
+    write_beside(tmp_path / "a", "whole")
+    assert (tmp_path / "a").read_text() == "whole"
+    assert (tmp_path / "model" / "card.md").read_text() == "card"
