@@ -88,7 +88,7 @@ class Annotating(QObject):
         self._waiting: list[tuple[_Deed, int | None]] = []
         self._is_failing = self._may_lose = False
         self.can_undo = False
-        """Whether the person who sits here did something, in whichever region, that can be taken back."""
+        """Whether the person who sits here did something, beside the region in hand, that can be taken back."""
         self.can_redo = False
         """Whether the person took something back that can be done again."""
         session.insistence.failed.connect(self._on_not_saved)
@@ -180,7 +180,8 @@ class Annotating(QObject):
         """A change of the draft in hand."""
         if self._active is not None and not self._is_ending:
             record = self._active.record
-            self.can_redo = False
+            if deed is not _Deed.UNDO:
+                self.can_redo = False
             self._write(deed, record.slide_id, functools.partial(change, record.id))
 
     def _end_as(self, status: AnnotationStatus, *, with_mask: bool = True, last_patch: Patch | None = None) -> None:
@@ -222,10 +223,11 @@ class Annotating(QObject):
             self._write(_Deed.UNDO, None, change, self._on_taken_back)
 
     def refresh(self) -> None:
-        """Find out anew what can be taken back and done again across regions."""
+        """Find out anew what can be taken back and done again beside the strokes of the region in hand."""
         project, person = self._session.project, self._session.person
-        self.can_undo = project is not None and project.history.to_undo(person) is not None
-        self.can_redo = project is not None and project.history.to_redo(person) is not None
+        beside = None if self._active is None else self._active.record.id
+        self.can_undo = project is not None and project.history.to_undo(person, beside=beside) is not None
+        self.can_redo = project is not None and project.history.to_redo(person, beside=beside) is not None
         self.reach_changed.emit()
 
     # --- what is not saved yet ----------------------------------------------------------------------------------------
