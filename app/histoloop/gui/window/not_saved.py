@@ -81,7 +81,7 @@ class LossDialog(QDialog):
         layout.addLayout(buttons)
         annotating.not_saved.connect(self._show)
         annotating.saved.connect(self._on_saved)
-        self._show("")
+        self._show(annotating.why)
 
     def _show(self, why: str) -> None:
         self.text.setText(not_saved_text(self._annotating.unsaved(), why))
