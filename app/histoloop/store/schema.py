@@ -328,14 +328,16 @@ _SELECT_STEPS = """
     LEFT JOIN annotation ON annotation.id = step.annotation_id LEFT JOIN query ON query.id = step.query_id"""
 
 SELECT_STEP_TO_UNDO = f"""{_SELECT_STEPS}
-    WHERE {_CAN_BE_UNDONE} AND step.person = ? ORDER BY step.id DESC LIMIT 1"""
-"""What a person did last and has not taken back; what others have changed since is passed over."""
+    WHERE {_CAN_BE_UNDONE} AND step.person = ?1 AND (?2 IS NULL OR step.annotation_id IS NOT ?2)
+    ORDER BY step.id DESC LIMIT 1"""
+"""What a person did last, but in one draft, and has not taken back; what others have changed since is passed over."""
 
 SELECT_STEP_TO_REDO = f"""{_SELECT_STEPS}
     WHERE {_CAN_BE_REDONE} AND step.person = ?1
+    AND NOT (step.annotation_id IS ?2 AND step.kind IN ('painted', 'assessed'))
     AND step.id > (SELECT COALESCE(MAX(id), 0) FROM step AS done WHERE done.person = ?1 AND done.undone IS NULL)
     ORDER BY step.id LIMIT 1"""
-"""What a person took back last, unless that person has done something since."""
+"""What a person took back last, but the strokes, labels and sizes of one draft, unless something was done since."""
 
 SELECT_STEPS_IN_HAND = """
     SELECT * FROM step WHERE annotation_id = ?1 AND kind IN ('painted', 'assessed') AND (

@@ -71,13 +71,17 @@ class LossDialog(QDialog):
         layout.addWidget(label(tr("Some of your work is not saved yet."), role="heading", wrap=True))
         layout.addWidget(self.text)
         layout.addWidget(
-            label(tr("It is tried again all the time; as soon as all is saved, this closes."), role="muted", wrap=True)
+            label(
+                tr("Saving is tried again and again. As soon as everything is saved, this closes by itself."),
+                role="muted",
+                wrap=True,
+            )
         )
         buttons = row(self.lose, self.try_now, self.stay)
         layout.addLayout(buttons)
         annotating.not_saved.connect(self._show)
         annotating.saved.connect(self._on_saved)
-        self._show("")
+        self._show(annotating.why)
 
     def _show(self, why: str) -> None:
         self.text.setText(not_saved_text(self._annotating.unsaved(), why))

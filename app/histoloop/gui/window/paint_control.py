@@ -204,7 +204,9 @@ class PaintControl(QObject):
             return tr("Done again on {slide}: {what}.", slide=slide, what=what)
         if step.kind is StepKind.ENDED:
             return tr(
-                "Taken back on {slide}: {what}. The region can be painted on, with all strokes.", slide=slide, what=what
+                "Taken back on {slide}: {what}. The region is a draft again, with all its strokes.",
+                slide=slide,
+                what=what,
             )
         if step.kind is StepKind.LEFT_OUT:
             return tr("Taken back on {slide}: {what}. The question is open again.", slide=slide, what=what)

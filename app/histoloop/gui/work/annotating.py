@@ -86,9 +86,11 @@ class Annotating(QObject):
         self._active: ActiveAnnotation | None = None
         self._is_ending = False
         self._waiting: list[tuple[_Deed, int | None]] = []
-        self._is_failing = self._may_lose = False
+        self._may_lose = False
+        self.why = ""
+        """Why the oldest of what waits to be written could not be, as of the last try; empty while nothing failed."""
         self.can_undo = False
-        """Whether the person who sits here did something, in whichever region, that can be taken back."""
+        """Whether the person who sits here did something, beside the region in hand, that can be taken back."""
         self.can_redo = False
         """Whether the person took something back that can be done again."""
         session.insistence.failed.connect(self._on_not_saved)
@@ -103,7 +105,7 @@ class Annotating(QObject):
         self._active = None
         self._is_ending = self._may_lose = False
         self._waiting.clear()
-        self._show_saved()
+        self._show_written()
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
@@ -180,7 +182,8 @@ class Annotating(QObject):
         """A change of the draft in hand."""
         if self._active is not None and not self._is_ending:
             record = self._active.record
-            self.can_redo = False
+            if deed is not _Deed.UNDO:
+                self.can_redo = False
             self._write(deed, record.slide_id, functools.partial(change, record.id))
 
     def _end_as(self, status: AnnotationStatus, *, with_mask: bool = True, last_patch: Patch | None = None) -> None:
@@ -222,17 +225,18 @@ class Annotating(QObject):
             self._write(_Deed.UNDO, None, change, self._on_taken_back)
 
     def refresh(self) -> None:
-        """Find out anew what can be taken back and done again across regions."""
+        """Find out anew what can be taken back and done again beside the strokes of the region in hand."""
         project, person = self._session.project, self._session.person
-        self.can_undo = project is not None and project.history.to_undo(person) is not None
-        self.can_redo = project is not None and project.history.to_redo(person) is not None
+        beside = None if self._active is None else self._active.record.id
+        self.can_undo = project is not None and project.history.to_undo(person, beside=beside) is not None
+        self.can_redo = project is not None and project.history.to_redo(person, beside=beside) is not None
         self.reach_changed.emit()
 
     # --- what is not saved yet ----------------------------------------------------------------------------------------
 
     def settled(self, then: Callable[[], object]) -> bool:
         """Whether all is written, so that the project may be closed; `loss_feared` is emitted with `then` when not."""
-        if self._may_lose or (not self._is_failing and self._session.wait_until_written(SETTLE_S)):
+        if self._may_lose or (not self.why and self._session.wait_until_written(SETTLE_S)):
             return True
         self.loss_feared.emit(then)
         return False
@@ -277,24 +281,23 @@ class Annotating(QObject):
     def _pop(self) -> None:
         """The oldest of what waited is written."""
         self._waiting.pop(0)
-        if self._is_failing:
-            self._is_failing = False
-            self.not_saved.emit("")
+        self._show_written()
         if not self._waiting:
             self.saved.emit(True)
             if self._active is None:
                 self.refresh()
 
-    def _show_saved(self) -> None:
-        if self._is_failing:
-            self._is_failing = False
+    def _show_written(self) -> None:
+        """Nothing fails any more."""
+        if self.why:
+            self.why = ""
             self.not_saved.emit("")
 
     def _on_not_saved(self, failure: Failure) -> None:
         """A try failed; the next follows."""
         if self._waiting:
-            self._is_failing = True
-            self.not_saved.emit(str(failure))
+            self.why = str(failure)
+            self.not_saved.emit(self.why)
 
     def _on_refused(self, failure: Failure) -> None:
         """What was to be written cannot be, whatever the disk does."""

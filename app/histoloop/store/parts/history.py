@@ -30,14 +30,17 @@ class History:
         self._database, self._queries, self._drafts = database, queries, drafts
         self._journal, self._steps = journal, steps
 
-    def to_undo(self, person: str) -> Step | None:
-        """The step that `undo` would take back; None when there is none."""
-        row = self._steps.to_undo(person)
+    def to_undo(self, person: str, *, beside: int | None = None) -> Step | None:
+        """The step that `undo` would take back; None when there is none. `beside`: steps of this draft do not count."""
+        row = self._steps.to_undo(person, beside=beside)
         return None if row is None else rows.step_of(row)
 
-    def to_redo(self, person: str) -> Step | None:
-        """The step that `redo` would do again; None when there is none, or the person did something else since."""
-        row = self._steps.to_redo(person)
+    def to_redo(self, person: str, *, beside: int | None = None) -> Step | None:
+        """The step that `redo` would do again; None when there is none, or the person did something else since.
+
+        `beside`: strokes, labels and sizes of this draft do not count.
+        """
+        row = self._steps.to_redo(person, beside=beside)
         return None if row is None else rows.step_of(row)
 
     def undo(self, person: str) -> Step | None:

@@ -48,13 +48,13 @@ class Steps:
         """Note that a step was taken back, or done again."""
         self._database.update("step", step_id, undone=timestamp() if undone else None)
 
-    def to_undo(self, person: str) -> rows.Row | None:
-        """What a person did last and can take back."""
-        return self._database.first(SELECT_STEP_TO_UNDO, person)
+    def to_undo(self, person: str, *, beside: int | None = None) -> rows.Row | None:
+        """What a person did last, `beside` a draft (by id), and can take back."""
+        return self._database.first(SELECT_STEP_TO_UNDO, person, beside)
 
-    def to_redo(self, person: str) -> rows.Row | None:
-        """What a person took back last and can do again."""
-        return self._database.first(SELECT_STEP_TO_REDO, person)
+    def to_redo(self, person: str, *, beside: int | None = None) -> rows.Row | None:
+        """What a person took back last, `beside` what was done in a draft (by id), and can do again."""
+        return self._database.first(SELECT_STEP_TO_REDO, person, beside)
 
     def in_draft(self, annotation_id: int) -> list[Any]:
         """The strokes, labels and sizes of a draft, oldest first: those done, and those that can be done again."""
