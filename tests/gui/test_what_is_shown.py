@@ -97,6 +97,7 @@ def test_a_slide_whose_file_is_gone_leaves_an_empty_canvas_that_says_so(
     assert "malignant.tiff" in said
     assert "the file is not where it was" in said
     assert "Find moved slides" in said
+    assert there.slides_panel.list.item(1).text() == "malignant.tiff\nFile not found"
     assert not there.banner.isVisible()
 
 

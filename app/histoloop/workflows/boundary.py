@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import ExportError, HistoLoopError, PlaceError
 from histoloop.language import tr
+from histoloop.store.temporary import place_for_temporary_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,7 +71,7 @@ def _place_of(error: Exception, folders: list[Path]) -> PlaceError | None:
         if not isinstance(cause, OSError):
             continue
         if cause.errno in _FULL:
-            named = Path(cause.filename).parent if isinstance(cause.filename, str) else temporary_folder()
+            named = Path(cause.filename).parent if isinstance(cause.filename, str) else place_for_temporary_files()
             return _cannot_be_written(_holding(cause, folders) or _fullest(folders or [named]), cause)
         for folder in folders:
             try:

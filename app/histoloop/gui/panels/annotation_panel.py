@@ -23,6 +23,7 @@ from histoloop.gui.kit.widgets import (
     set_role,
     slider,
     swatch,
+    visible_name,
 )
 from histoloop.gui.panels.size_picker import SizePicker
 from histoloop.language import mark, tr
@@ -99,7 +100,7 @@ class AnnotationPanel(Panel):
         self.diagnosis.clear()
         self.diagnosis.addItem(tr(NOT_GIVEN), None)
         for name in scheme.label_names:
-            self.diagnosis.addItem(spoken_class(name), name)
+            self.diagnosis.addItem(visible_name(spoken_class(name)), name)
         self.diagnosis.blockSignals(False)
         self.show_assessment(None, None)
         self.show_painted(None)

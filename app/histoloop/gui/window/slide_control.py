@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
     from histoloop.gui.panels.slides_panel import SlidesPanel
     from histoloop.gui.work.session import Session
+    from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
 
 LAST_SLIDE = "last slide"
@@ -70,17 +71,7 @@ class SlideControl(QObject):
         project = self._session.project
         if project is None:
             return
-        slides = project.slides.all()
-        missing = {slide.id for slide in slides if not slide.exists()}
-        self._panel.show_slides(
-            slides,
-            project.folder / "thumbnails",
-            project.scheme.label_names,
-            missing=missing,
-            replaced={slide.id for slide in slides if slide.has_other_size()},
-            you=self._session.person,
-        )
-        ids = [slide.id for slide in slides]
+        ids = self._list(project)
         active = self._session.active
         if active is not None and active.record.slide_id not in ids:
             self._session.annotating.leave()
@@ -95,6 +86,20 @@ class SlideControl(QObject):
             self._panel.choose(first)
             self._show_slide(first)  # the list emits nothing when a project before had its choice there
         self.changed.emit()
+
+    def _list(self, project: Project) -> list[int]:
+        """List the slides, and say which files are not there; their ids."""
+        slides = project.slides.all()
+        missing = {slide.id for slide in slides if not slide.exists()}
+        self._panel.show_slides(
+            slides,
+            project.folder / "thumbnails",
+            project.scheme.label_names,
+            missing=missing,
+            replaced={slide.id for slide in slides if slide.has_other_size()},
+            you=self._session.person,
+        )
+        return [slide.id for slide in slides]
 
     def _show_slide(self, slide_id: int) -> None:
         """Show a slide; what was painted on another one stays as its draft."""
@@ -126,7 +131,9 @@ class SlideControl(QObject):
         self._panel.show_note(self._opener.current, "" if scene is None else in_words(scene.slide))
 
     def _on_not_shown(self, slide_id: int) -> None:
-        """A region that was to be painted on a slide that is not there stays for later."""
+        """The list says it too; a region that was to be painted on the slide stays for later."""
+        if self._session.project is not None:
+            self._list(self._session.project)
         active = self._session.active
         if active is not None and active.record.slide_id == slide_id and self._viewer.annotating is None:
             self._session.annotating.leave()
