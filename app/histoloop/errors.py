@@ -47,6 +47,18 @@ def _rebuild_slide_error(path: Path, reason: str, advice: str) -> SlideError:
     return SlideError(path, reason, advice=advice)
 
 
+class ReplacedSlideError(SlideError):
+    """Where a slide of a project was, there is another one now."""
+
+    def __init__(self, path: Path) -> None:
+        advice = tr("Put the file back that was added, or give this one another name and import it as a slide.")
+        super().__init__(path, tr("its content differs"), advice=advice)
+        self.message = tr("{path} is not the slide it should be: its content differs.", path=path)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ReplacedSlideError, (self.path,))
+
+
 class DataError(HistoLoopError):
     """A data set, mask or table that does not fit."""
 

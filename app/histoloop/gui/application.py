@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 import histoloop
 from histoloop import paths
+from histoloop.environment import settle_in, write_numbers_with_a_point
 from histoloop.gui.arguments import build_parser
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.theme import application_icon
@@ -50,6 +51,7 @@ DESKTOP_ID = "org.histoloop.HistoLoop"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window on what is named (a project or slides), or on the demo project with `--demo`."""
     multiprocessing.freeze_support()
+    settle_in()
     watch = _StartWatch()
     options = build_parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl+C in a terminal ends the window too; everything is saved
@@ -150,6 +152,7 @@ def make_application() -> Application:
     application = QApplication.instance()
     if not isinstance(application, Application):
         application = Application(sys.argv[:1])
+    write_numbers_with_a_point()
     application.setApplicationName(paths.APP_NAME)
     application.setApplicationVersion(histoloop.__version__)
     application.setDesktopFileName(DESKTOP_ID)

@@ -33,9 +33,9 @@ WHITE = 255
 class Model:
     """A network on `device`, and the `colours` its tiles are normalised by.
 
-    It predicts as the network stands: put that into evaluation mode first. ModelError when what it gives is no number.
-    Tiles are pixels (H, W, 3) uint8 at the
-    resolution the network was trained at, of any size: they are padded with white at the right and bottom.
+    It predicts as the network stands: put that into evaluation mode first. ModelError when what it gives are no
+    numbers. Tiles are pixels (H, W, 3) uint8 at the resolution the network was trained at, of any size: they are padded
+    with white at the right and bottom.
     """
 
     network: SlideNetwork
@@ -135,7 +135,7 @@ def _numbers(tensor: Tensor) -> Floats:
     array = _array(tensor)
     if not np.isfinite(array).all():
         raise ModelError(
-            tr("What the model predicts are no numbers."),
+            tr("The model predicts values that are not numbers (NaN or infinite)."),
             advice=tr("Choose another model; on a GPU, try the processor too (--device cpu)."),
         )
     return array

@@ -235,11 +235,12 @@ def open_map(folder: Path) -> SlideMap:
 
 
 def check_map(folder: Path) -> None:
-    """Read all of the maps in a folder, a band at a time; ProjectError when anything is damaged."""
+    """Read all of the maps in a folder, a band at a time; ProjectError when anything is damaged or no number."""
     found = open_map(folder)
     for array in (found.maps, found.covered, *found._levels):
         for row in range(0, array.shape[-2], CHUNK_PX):
-            array[..., row : row + CHUNK_PX, :]
+            if not np.isfinite(array[..., row : row + CHUNK_PX, :]).all():
+                raise _unreadable(folder, tr("it holds values that are no numbers"))
 
 
 _counted: set[Path] = set()

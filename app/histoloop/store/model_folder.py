@@ -89,7 +89,7 @@ def copy_model(source: Path, folder: Path) -> str:
             if model_hash(partial) != digest:
                 raise ModelError(
                     tr("{path} changed while it was copied.", path=source / WEIGHTS),
-                    advice=tr("Wait until nobody writes it, then try again."),
+                    advice=tr("Wait until no other program is writing it, then try again."),
                 )
     except FileExistsError:
         raise
@@ -110,7 +110,7 @@ def load_weights(folder: Path) -> dict[str, NDArray[np.generic]]:
         raise unreadable(path, error) from error
     for name, array in stored.items():
         if _is_float(array) and not np.isfinite(array).all():
-            raise unreadable(path, tr("{name} holds values that are no numbers", name=name))
+            raise unreadable(path, tr("{name} holds values that are not numbers (NaN or infinite)", name=name))
     return {name: array.astype(np.float32) if _is_float(array) else array for name, array in stored.items()}
 
 

@@ -12,6 +12,7 @@ from histoloop.store.files import file_beside, make_folder
 from histoloop.store.parts.annotations import Annotations
 from histoloop.store.parts.drafts import Drafts
 from histoloop.store.parts.finish_order import FinishOrder
+from histoloop.store.parts.history import History
 from histoloop.store.parts.journal import Journal
 from histoloop.store.parts.maps import Maps
 from histoloop.store.parts.models import Models
@@ -20,6 +21,7 @@ from histoloop.store.parts.queries import Queries
 from histoloop.store.parts.rounds import Rounds
 from histoloop.store.parts.settings import Settings
 from histoloop.store.parts.slides import Slides
+from histoloop.store.parts.steps import Steps
 from histoloop.store.presence import Presence
 from histoloop.store.project_database import Database, timestamp
 from histoloop.store.project_file import DATABASE, write_project_file
@@ -54,13 +56,13 @@ class Project:
         self.scheme = scheme = rows.scheme_from_json(row["scheme"])
         self._database = database
         self._presence = Presence(folder / MAPS)
-        journal, order = Journal(database), FinishOrder(database)
+        journal, order, steps = Journal(database), FinishOrder(database), Steps(database)
         self.settings = Settings(database)
         self.models = Models(folder / MODELS, database)
         self.maps = Maps(folder / MAPS, database)
         self.predictions = Predictions(database, scheme=scheme, models=self.models)
         self.slides = Slides(folder, database, scheme=scheme, maps=self.maps, predictions=self.predictions)
-        self.queries = Queries(database)
+        self.queries = Queries(database, steps=steps)
         self.annotations = Annotations(
             folder / MASKS,
             database,
@@ -78,7 +80,9 @@ class Project:
             annotations=self.annotations,
             journal=journal,
             order=order,
+            steps=steps,
         )
+        self.history = History(database, queries=self.queries, drafts=self.drafts, journal=journal, steps=steps)
         self.rounds = Rounds(database)
 
     @classmethod
@@ -167,6 +171,11 @@ class Project:
         """Whether the project can only be looked at and exported from."""
         return self._database.read_only
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the project is read-only because its place cannot be written."""
+        return self._database.is_fixed
+
     def check_writable(self) -> None:
         """Raise ProjectError, with the way on, for a project that is open for reading only: before long work begins."""
         self._database.check_writable()
@@ -186,6 +195,10 @@ class Project:
                 self.slides.follow_project()
         elif not self.read_only:
             self.slides.follow_project()
+
+    def data_version(self) -> int:
+        """A number that is another one once anybody else, in whatever process, has changed the database."""
+        return self._database.data_version()
 
     def close(self) -> None:
         """Close the database; the project can be opened again."""
@@ -212,7 +225,7 @@ def _project_row(database: Database) -> rows.Row:
     row = database.first("SELECT * FROM project")
     if row is None:
         raise ProjectError(
-            tr("{path} does not say what project it is of.", path=database.path),
+            tr("The database {path} holds no project.", path=database.path),
             advice=tr("Restore the project's folder from a backup."),
         )
     return row

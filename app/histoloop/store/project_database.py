@@ -67,7 +67,7 @@ class Database:
             self._room.close()
             reason = error.strerror or str(error)
             raise ProjectError(
-                tr("{path} cannot be copied to be read: {reason}.", path=self.path, reason=reason),
+                tr("{path} cannot be copied for reading: {reason}.", path=self.path, reason=reason),
                 advice=tr("Free some space for temporary files, or copy the project's folder to a place of your own."),
             ) from error
         return _connect(copies / self.path.name, "mode=rw")
@@ -87,7 +87,7 @@ class Database:
         if self.read_only:
             raise ProjectError(
                 tr("The project in {folder} is open for reading only.", folder=self.path.parent),
-                advice=tr("Close it where else it is open, then open it again."),
+                advice=tr("Close it in the other window, then open it again here."),
             )
 
     @contextmanager
@@ -102,6 +102,10 @@ class Database:
         finally:
             self._in_memory = False
             self.run("PRAGMA query_only = ON")
+
+    def data_version(self) -> int:
+        """Changes with every commit by another connection than this one (SQLite's PRAGMA data_version)."""
+        return self._pragma("data_version")
 
     def check_is_project(self) -> None:
         """Raise ProjectError for a database of something else."""

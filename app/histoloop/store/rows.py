@@ -29,6 +29,8 @@ from histoloop.store.records import (
     RoundRecord,
     SlideLabel,
     SlideRecord,
+    Step,
+    StepKind,
 )
 
 if TYPE_CHECKING:
@@ -126,13 +128,13 @@ def edges_of(region: Region) -> dict[str, int]:
 
 
 @_checked
-def slide_of(row: Row) -> SlideRecord:
-    """A slide, of SELECT_SLIDES."""
+def slide_of(row: Row, *, name: str) -> SlideRecord:
+    """A slide, of SELECT_SLIDES, by a name that tells it apart."""
     given = None if row["label"] is None else slide_label_of(row)
     return SlideRecord(
         id=row["id"],
         path=Path(row["path"]),
-        name=row["name"],
+        name=name,
         fingerprint=row["fingerprint"],
         width=row["width"],
         height=row["height"],
@@ -189,6 +191,23 @@ def annotation_of(row: Row) -> AnnotationRecord:
         model_hash=row["model_hash"],
         query_id=row["query_id"],
         continues=row["continues"],
+    )
+
+
+@_checked
+def step_of(row: Row) -> Step:
+    """A step."""
+    detail = json.loads(row["detail"])
+    status = detail.get("status", detail.get("after") if row["kind"] == StepKind.LEFT_OUT else None)
+    return Step(
+        id=row["id"],
+        kind=StepKind(row["kind"]),
+        slide_id=row["slide_id"],
+        annotation_id=row["annotation_id"],
+        query_id=row["query_id"],
+        person=row["person"],
+        status=None if status is None else AnnotationStatus(status),
+        undone=row["undone"] is not None,
     )
 
 

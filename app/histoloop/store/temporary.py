@@ -29,10 +29,7 @@ def temporary_folder(name: str) -> Iterator[Path]:
 
     Those of this name that processes of the same user left there when they were ended are removed too.
     """
-    try:
-        place = Path(tempfile.gettempdir())
-    except OSError as error:
-        raise _no_place(error) from error
+    place = place_for_temporary_files()
     _remove_left(place, name)
     try:
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=place))
@@ -43,6 +40,20 @@ def temporary_folder(name: str) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def place_for_temporary_files() -> Path:
+    """Where this process keeps temporary files; PlaceError where TMPDIR names none that is there, or there is none."""
+    named = os.environ.get("TMPDIR")
+    if named and not os.path.isdir(named):  # another one would be taken without a word
+        raise PlaceError(
+            tr("There is no folder {folder} for temporary files.", folder=named),
+            advice=tr("Set TMPDIR to a folder that you may write to, on a disk with free space."),
+        )
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError as error:
+        raise _no_place(error) from error
 
 
 def _remove_left(place: Path, name: str) -> None:
@@ -67,5 +78,5 @@ def _remove_left(place: Path, name: str) -> None:
 def _no_place(error: OSError) -> PlaceError:
     return PlaceError(
         tr("There is no place for temporary files: {reason}.", reason=error.strerror or error),
-        advice=tr("Free some space, or set TMPDIR to a folder that you may write to."),
+        advice=tr("Set the environment variable TMPDIR to a folder that you may write to, on a disk with free space."),
     )

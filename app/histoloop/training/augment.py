@@ -55,7 +55,8 @@ class AugmentSettings:
 def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator, *, multiple_px: int) -> Batch:
     """A varied copy of the batch: one scale and turn per batch, crops and colours per tile; on the CPU."""
     tiles = jitter(vary_stain(batch.tiles_BCHW, settings, generator), settings, generator)
-    planes = torch.cat([tiles, batch.masks_BHW[:, None], batch.valid_BHW[:, None].float()], dim=1)
+    of_pixels = (batch.masks_BHW, batch.valid_BHW, batch.known_BHW)
+    planes = torch.cat([tiles, *(plane[:, None].float() for plane in of_pixels)], dim=1)
     planes = _rescale(planes, settings, generator)
     planes = _crop(planes, settings.crop_px, generator)
     if settings.flips_and_turns:
@@ -65,6 +66,7 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
         tiles_BCHW=planes[:, :3].contiguous(),
         masks_BHW=(planes[:, 3] > 0.5).float(),
         valid_BHW=planes[:, 4] > 0.5,
+        known_BHW=planes[:, 5] > 0.5,
         labels_B=batch.labels_B,
         targets_BK=batch.targets_BK,
         weights_B=batch.weights_B,

@@ -16,7 +16,7 @@ from histoloop.losses.consistency import pixel_consistency
 from histoloop.losses.segmentation import MaskLoss, mask_loss
 from histoloop.training.features import FeatureBatch, FeatureTile, collate_features
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
-from histoloop.training.metrics import dice_figures_of
+from histoloop.training.metrics import dice_figures_of, judged
 from histoloop.training.samples import repeated_order
 from histoloop.training.teacher import ConsistencySettings, Teacher
 from histoloop.training.thresholds import BestThreshold, ThresholdSearch
@@ -143,7 +143,7 @@ def dice_figures(
 ) -> dict[str, float]:
     """Mean and pooled Dice of the foreground on tiles with masks."""
     return dice_figures_of(
-        (probability(decode(decoder, tile.features, device=device)) > threshold, tile.mask)
+        judged(probability(decode(decoder, tile.features, device=device)) > threshold, tile.mask, tile.known)
         for tile in tiles
         if tile.mask is not None
     )
@@ -154,5 +154,5 @@ def best_threshold(decoder: Decoder, tiles: Sequence[FeatureTile], *, device: to
     search = ThresholdSearch()
     for tile in tiles:
         if tile.mask is not None:
-            search.add(probability(decode(decoder, tile.features, device=device)), tile.mask)
+            search.add(*judged(probability(decode(decoder, tile.features, device=device)), tile.mask, tile.known))
     return search.best()

@@ -17,6 +17,11 @@ BoolMask = NDArray[np.bool_]
 # --- masks ------------------------------------------------------------------------------------------------------------
 
 
+def judged(values: NDArray[Any], truth: BoolMask, known: BoolMask | None) -> tuple[NDArray[Any], BoolMask]:
+    """A map or mask and its truth (H, W) as they are, or flat, where only some of the truth is known (H, W)."""
+    return (values, truth) if known is None else (values[known], truth[known])
+
+
 def dice(predicted: BoolMask, truth: BoolMask) -> float:
     """2 |A and B| / (|A| + |B|), in [0, 1]; 1 when both are empty."""
     return dice_of_counts(int((predicted & truth).sum()), int(predicted.sum()), int(truth.sum()))

@@ -198,7 +198,7 @@ class Objective:
 
     def _known_sizes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(B,) foreground sizes with noise, and where they are known: as given, else from the mask as augmented."""
-        valid = batch.valid_BHW.flatten(1)
+        valid = batch.known_BHW.flatten(1)
         of_masks_B = (batch.masks_BHW.flatten(1) * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
         given_B = ~torch.isnan(batch.sizes_B)
         sizes_B = torch.where(given_B, batch.sizes_B, of_masks_B)

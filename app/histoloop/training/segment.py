@@ -15,7 +15,7 @@ from histoloop.losses.segmentation import MaskLoss, mask_loss
 from histoloop.networks.hybrid import Hybrid
 from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
-from histoloop.training.metrics import dice_figures_of
+from histoloop.training.metrics import dice_figures_of, judged
 from histoloop.training.objectives import label_loss
 from histoloop.training.samples import Batch, TrainingTile, repeated_order
 from histoloop.training.teacher import ConsistencySettings, Teacher
@@ -104,7 +104,7 @@ def train_decoder(
             scores_BC, _maps, features = network.classifier(tiles_BCHW)
         logits_BHW = decoder(features).squeeze(1).float()
         loss = mask_loss(
-            logits_BHW, batch.masks_BHW, settings.loss, valid_BHW=batch.valid_BHW, weights_B=batch.weights_B
+            logits_BHW, batch.masks_BHW, settings.loss, valid_BHW=batch.known_BHW, weights_B=batch.weights_B
         )
         if not settings.freeze and bool((batch.labels_B >= 0).any()):
             loss = loss + settings.label_weight * label_loss(scores_BC, batch, network.config.scores)
@@ -207,5 +207,7 @@ def _foreground(output: Tensor | NetworkOutput) -> Tensor:
 def segmentation_figures(model: Model, tiles: Sequence[TrainingTile], *, threshold: float = 0.5) -> dict[str, float]:
     """Mean and pooled Dice of the foreground, by the network's own localisation method, against the tiles' masks."""
     return dice_figures_of(
-        (model.predict_tile(tile.pixels).foreground() > threshold, tile.mask) for tile in tiles if tile.mask is not None
+        judged(model.predict_tile(tile.pixels).foreground() > threshold, tile.mask, tile.known)
+        for tile in tiles
+        if tile.mask is not None
     )

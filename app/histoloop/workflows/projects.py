@@ -5,26 +5,28 @@ from __future__ import annotations
 import logging
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from histoloop.errors import HistoLoopError, ModelError, PlaceError, ProjectError, SlideError
+from histoloop.errors import HistoLoopError, ModelError, ProjectError, SlideError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
-from histoloop.slides.find import search_slides
+from histoloop.slides.find import search_slides, slide_name
 from histoloop.slides.reader import open_slide
 from histoloop.store.cards import WEIGHTS, list_models, load_card, model_hash
 from histoloop.store.model_folder import copy_model
 from histoloop.store.project import DATABASE, MODELS, Project
 from histoloop.store.records import ModelStatus
 from histoloop.store.shipped import check_shipped, find_model
-from histoloop.workflows.contents.slides import save_thumbnail, thumbnail_path
+from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.slides import in_words, is_readable, save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Sequence
 
     from histoloop.store.records import SlideRecord
 
@@ -74,51 +76,91 @@ def _place_model(source: Path, models: Path) -> tuple[str, str]:
     return target.name, copy_model(source, target)
 
 
-def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None = None) -> Work[ImportReport]:
+def import_slides(
+    project: Project, paths: Sequence[Path], *, mpp: float | None = None, without: Collection[Path] = ()
+) -> Work[ImportReport]:
     """Add slides, pictures and folders of them by reference; a file that fails is reported and the rest goes on.
 
-    `mpp` is used for slides that do not state their resolution.
+    A file of the content of a slide of the project is that slide, whatever it is called; one whose file was not in its
+    place is found again. `mpp` is used for slides that do not state their resolution. Files `without` which (absolute
+    paths) it is to be done are left out.
     """
     project.check_writable()
     search = search_slides(paths)
-    files = search.slides
-    known = {record.path for record in project.slides.all()}
-    added: list[int] = []
-    repeated: list[Path] = []
-    failed: list[tuple[Path, str]] = []
+    files = [file for file in search.slides if _as_named(file) not in without]
+    taken = _Taken()
     for number, file in enumerate(files):
-        yield Progress(tr("Importing"), number, len(files), file.name)
-        path = file.resolve()
-        if path in known:
-            repeated.append(file)
-            continue
+        yield Progress(tr("Importing"), number, len(files), slide_name(file))
         try:
-            added.append(_add(project, path, mpp).id)
-            known.add(path)
-        except PlaceError:  # the next slide could not be kept either
-            raise
-        except HistoLoopError as error:
-            failed.append((file, str(error)))
-        except Exception as error:  # one slide must not stop the others
-            _log.exception("a slide is not added")
-            failed.append((file, f"{type(error).__name__}: {error}"))
+            _take(project, file, mpp, taken)
+        except Exception as error:
+            taken.failed.append((file, why_it_failed(error, writing_to=[project.folder])))
+    taken.failed += [(each.path, each.reason) for each in search.passed_over if each.is_failure]
     yield from restore_thumbnails(project)
     yield Progress(tr("Importing"), len(files), len(files))
-    _log.info("%d slides added, %d known before, %d failed", len(added), len(repeated), len(failed))
-    passed_over = tuple((each.path, each.reason) for each in search.passed_over if each.why != "hidden")
-    return ImportReport(tuple(added), tuple(repeated), tuple(failed), passed_over)
+    _log.info("%d slides added, %d known before, %d failed", len(taken.added), len(taken.known), len(taken.failed))
+    left = [each for each in search.passed_over if each.why != "hidden" and not each.is_failure]
+    passed_over = tuple((each.path, each.reason) for each in left)
+    return ImportReport(
+        tuple(taken.added),
+        tuple(taken.known),
+        tuple(taken.failed),
+        passed_over,
+        tuple(taken.recognised),
+        tuple(taken.notes),
+    )
 
 
-def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
+@dataclass(slots=True)
+class _Taken:
+    """What became of the files so far, as in the report."""
+
+    added: list[int] = field(default_factory=list)
+    known: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    recognised: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def _take(project: Project, file: Path, mpp: float | None, taken: _Taken) -> None:
+    """Add a slide, or find out which slide of the project it is."""
+    path = _as_named(file)
     _check_name(path)
+    known = project.slides.find(path) if path.is_file() else None
+    if known is None:
+        record, note = _add(project, path, mpp)
+        taken.added.append(record.id)
+        if note:
+            taken.notes.append((file, note))
+        return
+    taken.known.append(file)
+    if known.path == path:
+        return
+    if is_readable(known):
+        what = tr("it is the same slide as {name}, which is in the project already", name=known.name)
+    else:
+        moved = project.slides.relocate(known.id, path)
+        what = tr("it is the slide {name}, which was at {path} before", name=moved.name, path=known.path)
+    taken.recognised.append((file, what))
+
+
+def _as_named(file: Path) -> Path:
+    """The absolute path of a file by the names that the user gave: links are not followed."""
+    path = file.absolute()
+    return path.parent.resolve() / path.name if ".." in path.parts else path
+
+
+def _add(project: Project, path: Path, mpp: float | None) -> tuple[SlideRecord, str]:
+    """A new slide, and what is unusual about it."""
     with open_slide(path) as slide:
         thumbnail = slide.thumbnail(THUMBNAIL_PX)  # also proves that pixels can be decoded
+        note = in_words(slide)
         with project.transaction():  # no slide without its thumbnail
             record = project.slides.add(
                 path, width=slide.width, height=slide.height, mpp=slide.mpp or mpp, vendor=slide.vendor
             )
             save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(thumbnail))
-    return record
+    return record, note
 
 
 def restore_thumbnails(project: Project) -> Work[None]:
@@ -164,8 +206,8 @@ def _complete(project: Project) -> None:
     copied = [folder for folder in list_models(project.models.folder) if _is_start_model(folder, project)]
     if len(copied) != 1:
         raise ProjectError(
-            tr("The project in {folder} was not made to its end: it has no model.", folder=project.folder),
-            advice=tr("Make the project anew in another folder, or restore this one from a backup."),
+            tr("The project in {folder} was never completed: it has no model.", folder=project.folder),
+            advice=tr("Create the project again in another folder, or restore this one from a backup."),
         )
     project.models.add_first(copied[0].name, hash=model_hash(copied[0]))
 

@@ -56,8 +56,9 @@ def test_what_is_left_out_is_named_and_the_command_ends_as_partly_done(
     out, err = capsys.readouterr()
     assert f"histoloop: {file}: 1 left out: outlines without a class." in err
     told = json.loads(out)
-    assert told["left_out"] == ["1 left out: outlines without a class."]
-    assert told["annotations"][0]["region"] == [0, 0, 160, 96]
+    assert told["failed"] == [{"slide": str(file), "reason": "1 left out: outlines without a class."}]
+    assert told["done"][0]["region"] == [0, 0, 160, 96]
+    assert (told["exit_code"], told["meaning"]) == (3, "some failed or were not understood")
 
 
 def test_a_file_that_is_understood_ends_well(made: Path, tmp_path: Path) -> None:
@@ -90,7 +91,8 @@ def test_options_of_masks_need_a_mask(made: Path, options: list[str], capsys: py
 
 
 @pytest.mark.parametrize("options", [["--map-class", "tumour"], ["--map-class", "=a"], ["--map-class", "a="],
-                                     ["--mask-mpp", "0"], ["--frame", "qupath"]])  # fmt: skip
+                                     ["--mask-mpp", "0"], ["--mask-mpp", "inf"], ["--mask-mpp", "nan"],
+                                     ["--mask-mpp", "1e-4"], ["--mask-mpp", "500"], ["--frame", "qupath"]])  # fmt: skip
 def test_wrong_options_are_wrong_usage(made: Path, tmp_path: Path, options: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         annotate(made, tmp_path / "a.geojson", *options)

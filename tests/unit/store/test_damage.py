@@ -119,7 +119,7 @@ def test_a_database_without_the_row_of_its_project_is_told_in_words(project):
     project.close()
     with closing(sqlite3.connect(project.folder / DATABASE)) as database, database:
         database.execute("DELETE FROM project")
-    with pytest.raises(ProjectError, match="does not say what project"):
+    with pytest.raises(ProjectError, match="holds no project"):
         Project.open(project.folder)
 
 
@@ -159,7 +159,7 @@ def test_weights_that_are_no_numbers_are_refused(make_model, tmp_path, value, ki
     save_file(
         {"good": np.ones(3, kind), "bad": np.array([0, value], kind), "count": np.zeros(1, np.int64)}, folder / WEIGHTS
     )
-    with pytest.raises(ModelError, match="bad holds values that are no numbers"):
+    with pytest.raises(ModelError, match="bad holds values that are not numbers"):
         load_weights(folder)
 
 

@@ -63,7 +63,7 @@ def test_a_project_that_is_read_only_takes_no_change_and_writes_no_file(project,
         assert read.read_only
         with pytest.raises(ProjectError, match="open for reading only") as caught:
             CHANGES[change](read, slide)
-    assert "Close it where else it is open" in caught.value.advice
+    assert "Close it in the other window" in caught.value.advice
     assert content_of(project.annotations.folder) == before
 
 

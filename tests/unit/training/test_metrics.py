@@ -16,6 +16,7 @@ from histoloop.training.metrics import (
     balanced_accuracy,
     classification_error,
     dice,
+    judged,
     mean_dice,
     pooled_dice,
 )
@@ -155,3 +156,11 @@ def test_average_precision_without_a_positive_or_a_number_is_refused() -> None:
         average_precision(np.array([0.5, np.nan]), np.array([True, False]))
     with pytest.raises(ValueError, match=r"\(tiles, classes\)"):
         average_precisions(np.zeros((2, 3)), np.zeros((3, 2), bool))
+
+
+def test_only_pixels_whose_truth_is_known_are_judged() -> None:
+    predicted = np.array([[True, True], [False, True]])
+    truth = np.array([[True, False], [True, False]])
+    known = np.array([[True, False], [True, False]])
+    assert dice(*judged(predicted, truth, known)) == 2 / 3
+    assert dice(*judged(predicted, truth, None)) == 2 / 5

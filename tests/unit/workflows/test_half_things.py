@@ -115,9 +115,9 @@ def test_a_project_that_an_older_version_left_with_a_model_that_is_not_current_i
 
 def test_a_project_without_any_model_is_refused_with_the_way_on(tmp_path: Path, project: Project) -> None:
     Project.create(tmp_path / "half", name="Colon", scheme=project.scheme).close()
-    with pytest.raises(ProjectError, match="was not made to its end: it has no model") as caught:
+    with pytest.raises(ProjectError, match="was never completed: it has no model") as caught:
         opened_project(tmp_path / "half")
-    assert "Make the project anew" in caught.value.advice
+    assert "Create the project again" in caught.value.advice
 
 
 def test_a_slide_is_never_without_its_thumbnail(

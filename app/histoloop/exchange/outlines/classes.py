@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.class_names import class_called, folded
+from histoloop.annotations.records import LEFT_OUT_VALUE
 from histoloop.errors import DataError, suggestion
 from histoloop.exchange.outlines.records import LEFT_OUT, NO_CLASS, UNCLASSIFIED, Ring
 from histoloop.language import tr
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from histoloop.exchange.outlines.records import Outlines, Shape
 
-IGNORED = 255
-"""Value of areas that are not annotated: QuPath's class Ignore*."""
+IGNORED = LEFT_OUT_VALUE
+"""Value of areas of which nobody says anything: QuPath's class Ignore*."""
 
 NOTHING = "-"
 """What a class is mapped to whose outlines are left out."""

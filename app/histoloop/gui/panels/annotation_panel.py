@@ -17,7 +17,10 @@ from histoloop.gui.kit.widgets import (
     label,
     leave_wheel_to_panel,
     line,
+    menu_text,
+    plain_tip,
     row,
+    set_role,
     slider,
     swatch,
 )
@@ -145,6 +148,13 @@ class AnnotationPanel(Panel):
     def show_saved(self, saved: bool) -> None:
         """Whether everything painted is on disk."""
         self.saved.setText(tr("Saved") if saved else tr("Saving…"))
+        set_role(self.saved, "good")
+
+    def show_not_saved(self, why: str) -> None:
+        """What was painted or said could not be written yet, and why; empty: it could."""
+        self.saved.setText(tr("Not saved yet") if why else tr("Saving…"))
+        self.saved.setToolTip(why)
+        set_role(self.saved, "bad" if why else "good")
 
     def _on_assessed(self) -> None:
         self.assessed.emit(*self.assessment())
@@ -161,8 +171,8 @@ class AnnotationPanel(Panel):
             old.deleteLater()
         for value, mask_class in enumerate(scheme.masks, start=1):
             made = button(
-                f" {spoken_title(mask_class.name)}",
-                tip=tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name)),
+                f" {menu_text(spoken_title(mask_class.name))}",
+                tip=plain_tip(tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name))),
             )
             made.setIcon(QIcon(swatch(mask_class.colour)))
             made.setCheckable(True)

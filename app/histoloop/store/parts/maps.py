@@ -54,7 +54,8 @@ class Maps:
         folder = self.folder / Path(str(row["folder"])).name  # never a place outside
         return folder if folder.is_dir() and not (folder / DAMAGED).exists() else None
 
-    def forget(self, slide_id: int) -> None:
-        """Let no map of a slide count any more; the folders stay."""
+    def forget(self, slide_id: int, model_id: int | None = None) -> None:
+        """Let no map of a slide (by a model; None: by any) count any more; the folders stay."""
         with self._database.transaction():
-            self._database.run("DELETE FROM map WHERE slide_id = ?", slide_id)
+            sql = "DELETE FROM map WHERE slide_id = ?1 AND (?2 IS NULL OR model_id = ?2)"
+            self._database.run(sql, slide_id, model_id)

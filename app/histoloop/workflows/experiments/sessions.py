@@ -220,8 +220,8 @@ class _Item:
     def pixels(self) -> NDArray[np.uint8]:
         return self.setup.pool[self.index].pixels
 
-    def mask(self) -> NDArray[np.bool_] | None:
-        return self.setup.pool[self.index].mask
+    def feature_tile(self) -> FeatureTile:
+        return FeatureTile(self.features(), self.setup.pool[self.index].mask)
 
 
 def first_state(setup: SimulationSetup, settings: SessionSettings, seed: int) -> State:

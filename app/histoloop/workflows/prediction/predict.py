@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from histoloop.errors import HistoLoopError, PlaceError, ProjectError, SlideError
+from histoloop.errors import ProjectError, SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.language import tr
 from histoloop.log import operation
@@ -13,7 +13,8 @@ from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import MapWriter, open_map
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.slides import check_slide, open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport
 
@@ -34,8 +35,9 @@ def predict_project(
 ) -> Work[PredictReport]:
     """Predict slides (all, when none are named) with a model of the project (the current one).
 
-    A slide that fails is reported and the rest goes on; PlaceError ends it, when the project's disk is full. Maps that
-    this model made before are not made again, unless they are damaged.
+    A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
+    place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction.
+    PlaceError where the project cannot be written.
     """
     project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
@@ -47,14 +49,13 @@ def predict_project(
     for number, slide in enumerate(wanted):
         yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
+            check_slide(slide)
             if not _is_predicted(project, slide.id, record.id):
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
             predicted.append(slide.id)
-        except PlaceError:  # the next slide could not be kept either
-            raise
-        except HistoLoopError as error:
-            _log.info("slide %d is not predicted: %s", slide.id, error)
-            failed.append((slide.name, str(error)))
+        except Exception as error:
+            _log.info("slide %d is not predicted", slide.id)
+            failed.append((slide.name, why_it_failed(error, writing_to=[project.folder])))
     yield Progress(tr("Predicting"), len(wanted), len(wanted))
     return PredictReport(tuple(predicted), tuple(failed))
 

@@ -18,11 +18,12 @@ from histoloop.inference.features import Features, decode, probability
 from histoloop.language import tr
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
-from histoloop.training.features import FeatureTile
 from histoloop.workflows.queries.learned_loss_scores import LearnedLossSettings, learned_loss_scores
 from histoloop.workflows.queries.vaal_scores import VaalSettings, vaal_scores
 
 if TYPE_CHECKING:
+    from histoloop.training.features import FeatureTile
+
     Floats = NDArray[np.float64]
 
 CPU = torch.device("cpu")
@@ -46,8 +47,8 @@ class ScorableRegion(Protocol):
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) at the model's resolution."""
 
-    def mask(self) -> NDArray[np.bool_] | None:
-        """(H, W) what a person painted; None of a candidate."""
+    def feature_tile(self) -> FeatureTile:
+        """Of the frozen backbone, with what a person painted, which a candidate has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,7 @@ class NetworkInputs(Inputs):
     def predicted_losses(self) -> Work[Floats]:
         """Losses (N,) by a head that was fitted to those of the annotated regions."""
         yield Progress(tr(STAGE), 0, self.count)
-        losses = [
-            mean_cross_entropy(self._decoder, FeatureTile(region.features(), region.mask()), self.device)
-            for region in self._annotated
-        ]
+        losses = [mean_cross_entropy(self._decoder, region.feature_tile(), self.device) for region in self._annotated]
         return learned_loss_scores(
             _pooled_stages(self._annotated),
             torch.tensor(losses),
@@ -249,4 +247,7 @@ def mean_cross_entropy(decoder: Decoder, tile: FeatureTile, device: torch.device
     decoder.eval()
     logits = torch.from_numpy(decode(decoder, tile.features, device=device))
     truth = torch.from_numpy(tile.mask).float()
+    if tile.known is not None:
+        known = torch.from_numpy(tile.known)
+        logits, truth = logits[known], truth[known]
     return float(functional.binary_cross_entropy_with_logits(logits, truth))
