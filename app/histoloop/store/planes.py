@@ -14,6 +14,7 @@ from histoloop.language import tr
 from histoloop.store.files import write_beside, written_to
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from histoloop.annotations.records import Mask
@@ -57,10 +58,11 @@ class PlaneWriter:
             self._even[key] = name
         return name
 
-    def remove(self) -> None:
-        """Take them all back."""
+    def remove(self, *, but: Container[str]) -> None:
+        """Take them all back, but for those of these names."""
         for name in self._written:
-            (self._folder / name).unlink(missing_ok=True)
+            if name not in but:
+                (self._folder / name).unlink(missing_ok=True)
 
 
 def read_plane(path: Path) -> Mask:

@@ -16,6 +16,7 @@ from histoloop.geometry import Region
 from histoloop.store.cards import CARD, WEIGHTS, load_card, model_hash
 from histoloop.store.model_folder import copy_model, load_weights
 from histoloop.store.project import DATABASE, Project
+from histoloop.store.project_database import Database
 from histoloop.store.records import ModelStatus, NewQuery
 from histoloop.store.shipped import SUMS, check_shipped
 from histoloop.training.recipe import load_recipe
@@ -147,6 +148,29 @@ def test_a_mask_that_is_no_picture_is_told_in_words(project, start, content):
         path.write_bytes(content)
     with pytest.raises(ProjectError, match=r"mask .* cannot be read"):
         project.annotations.load_mask(draft.id)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupt_at_the_end_loses_no_mask_that_was_kept(project, slide, monkeypatch, when):
+    run = Database.run
+
+    def interrupted(self, sql, *values):
+        if sql != "COMMIT":
+            return run(self, sql, *values)
+        if when == "after":
+            run(self, sql, *values)
+        raise KeyboardInterrupt
+
+    mask = np.arange(16, dtype=np.uint8).reshape(4, 4) % 2
+    monkeypatch.setattr(Database, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        project.annotations.add_with_masks(slide.id, [(Region(0, 0, 4, 4), mask, mask)], person="Ada")
+    monkeypatch.undo()
+    kept = project.annotations.all()
+    assert len(kept) == (1 if when == "after" else 0)
+    assert len(list(project.annotations.folder.iterdir())) == 2 * len(kept)
+    for record in kept:
+        assert (project.annotations.load_mask(record.id)[0] == mask).all()
 
 
 # --- models ----------------------------------------------------------------------------------------------------------

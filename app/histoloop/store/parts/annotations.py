@@ -160,10 +160,15 @@ class Annotations:
                     self._journal.assess(annotation_id, label=label, size=size, person=person)
                 if query_id is not None:
                     self._queries.set_status(query_id, QueryStatus.ANNOTATED)
-        except BaseException:
-            planes.remove()
+        except BaseException:  # which may have come after the rows were kept
+            planes.remove(but=self._files_kept())
             raise
         return [self.get(annotation_id) for annotation_id in ids]
+
+    def _files_kept(self) -> frozenset[str]:
+        """The names of the files of masks and origins that annotations are of."""
+        found = self._database.all("SELECT mask_file, origin_file FROM annotation WHERE mask_file IS NOT NULL")
+        return frozenset(name for row in found for name in row)
 
     def _insert_done(
         self, slide_id: int, region: Region, mask_file: str, origin_file: str, *, person: str, query_id: int | None
