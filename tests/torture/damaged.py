@@ -214,6 +214,8 @@ def _use_project(place: Place, rng: random.Random) -> Command:
             ["query", place.project, "--count", 1, "--side", 128, "--device", "cpu"],
             ["export", place.project, "--out", place.out],
             ["annotate", place.project, "--slide", "b.png", "--label", "benign"],
+            ["status", place.project],
+            ["doctor", place.project],
             ["import", place.project, place.material.more_slides / "e.png"],
             ["train", place.project, "--pace", "quick", "--epochs", 1, "--device", "cpu"],
         )

@@ -65,7 +65,7 @@ class Scene:
     """One command. `weight` is how often it is tried, `stage` the project it starts from, if any.
 
     `run` does it and gives the exit code; `state` is what it ends in. `fine_again` are exit codes of doing it again
-    once it had been done.
+    once it had been done. `has_slides`: whether the files of the project's slides are there.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Scene:
     kept: Callable[[Place], list[Problem]] = lambda _place: []
     fine: tuple[int, ...] = (0,)
     fine_again: tuple[int, ...] = (0,)
+    has_slides: bool = True
 
     def prepare(self, place: Place) -> None:
         """Lay out the disk as it is before the command."""
@@ -86,6 +87,13 @@ class Scene:
     def broken(self, place: Place) -> list[Problem]:
         """What is wrong right after something happened."""
         return [*find_broken(place.project), *self.kept(place)]
+
+    def status(self, place: Place) -> list[Problem]:
+        """What `histoloop status` finds broken in the end; where the slides' files are there at all."""
+        if not (self.has_slides and place.project.exists()):
+            return []
+        code = _command("status", place.project)
+        return [(HALF, f"status finds something broken in the end, exit code {code}")] * (code != 0)
 
     def grow_older(self, place: Place) -> None:
         """Let a minute pass for temporary folders: those of a moment ago may be somebody's."""
@@ -140,7 +148,7 @@ def _label(place: Place) -> int:
 
 
 def _train(place: Place) -> int:
-    return _command("train", place.project, "--pace", "quick", "--epochs", 1, "--device", "cpu")
+    return _command("train", place.project, "--pace", "quick", "--epochs", 1, "--keep", "--device", "cpu")
 
 
 def _export(place: Place) -> int:
@@ -270,8 +278,8 @@ SCENES = {
         Scene("paint", "asked", _paint, weight=4, kept=_painted),
         Scene("train", "annotated", _train, weight=4, state=_trained),
         Scene("export", "annotated", _export, weight=2, state=lambda place: _files(place)),
-        Scene("migrate 1", "version-1", _migrate),
-        Scene("migrate 2", "version-2", _migrate),
+        Scene("migrate 1", "version-1", _migrate, has_slides=False),
+        Scene("migrate 2", "version-2", _migrate, has_slides=False),
         Scene("recipe", None, _recipe, weight=2, state=_recipe_state, kept=_model_is_whole, fine_again=(0, 1)),
     )
 }  # fmt: skip

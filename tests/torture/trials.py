@@ -161,7 +161,7 @@ class Bench:
             except Exception:
                 return [(STUCK, f"again: the state cannot be read: {traceback.format_exc()[-300:]}")]
             found = [(HALF, f"after doing it again: {text}") for text in different[:4]]
-            return [*found, *scene.broken(there), *scene.left_over(there)]
+            return [*found, *scene.broken(there), *scene.status(there), *scene.left_over(there)]
 
         problems += self.look(place, find)
         return problems, ended
