@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace, watch: _StartWatch, trouble: OSError | Non
     splash.finish(window)
     watch.note("window_s")
     if trouble is not None:
-        window.banner.show_problem(_unwritable(trouble), tr(UNWRITABLE_ADVICE))
+        _say_unwritable(window, trouble)
     if options.start_times:
         write_beside(options.start_times, json.dumps(watch.seconds) + "\n")
         QTimer.singleShot(0, window.close)
@@ -168,6 +168,15 @@ def keep_none() -> None:
     """
     if sys.version_info < (3, 12) and sys.getrefcount(None) < _MANY:
         ctypes.c_ssize_t.from_address(id(None)).value += 2 * _MANY  # the count is the first field of every object
+
+
+def _say_unwritable(window: MainWindow, error: OSError) -> None:
+    """Say it now, and again over the first project, which takes earlier messages away."""
+    message = _unwritable(error)
+    window.banner.show_problem(message, tr(UNWRITABLE_ADVICE))
+    window.session.project_changed.connect(
+        lambda: window.banner.show_problem(message, tr(UNWRITABLE_ADVICE)), Qt.ConnectionType.SingleShotConnection
+    )
 
 
 def _unwritable(error: OSError) -> str:
