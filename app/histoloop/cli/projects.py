@@ -116,6 +116,7 @@ def add_commands(commands: Commands) -> None:
         "--size", type=fraction, metavar="FRACTION", help="how much of the region is foreground: 0.4 or 40%%"
     )
     annotated.add_argument("--person", default="command line", help="who annotated")
+    annotated.add_argument("--replace", action="store_true", help="let this count in place of what is finished there")
     annotated.add_argument(
         "--json",
         type=Path,
@@ -273,6 +274,7 @@ def _annotate(options: argparse.Namespace) -> int:
             label=options.label,
             size=options.size,
             person=options.person,
+            replace=options.replace,
         )
     for note in done.notes:
         print_warning(note)
