@@ -183,7 +183,7 @@ def _import(options: argparse.Namespace) -> int | Outcome:
         failed=[(str(path), reason) for path, reason in report.failed],
         passed_over=[(str(path), reason) for path, reason in report.passed_over],
         notes=[
-            *(f"{path}: {what}" for path, what in report.recognised),
+            *(f"{path}: {what}" for path, what in (*report.recognised, *report.notes)),
             *(f"{slide.name}: {UNKNOWN_MPP}" for slide in added if slide.mpp is None),
         ],
     )

@@ -54,6 +54,11 @@ def is_part_of_same_series(path: Path, other: Path) -> bool:
         return False
 
 
+def is_same_slide(path: Path, other: Path) -> bool:
+    """Whether two paths of one content lead to one file, or to files of a DICOM series and a copy of it."""
+    return path.samefile(other) or is_part_of_same_series(path, other)
+
+
 def find_by_fingerprint(wanted: Collection[str], folder: Path, *, outside: Path) -> dict[str, Path]:
     """The first file under `folder`, in order of names, with each of these fingerprints; only files of a size are read.
 

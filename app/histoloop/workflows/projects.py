@@ -81,9 +81,9 @@ def import_slides(
 ) -> Work[ImportReport]:
     """Add slides, pictures and folders of them by reference; a file that fails is reported and the rest goes on.
 
-    A file of the content of a slide of the project is that slide, whatever it is called; one whose file was not in its
-    place is found again. `mpp` is used for slides that do not state their resolution. Files `without` which (absolute
-    paths) it is to be done are left out.
+    A link to a slide of the project is that slide, and so is a copy of a DICOM series; a copy of another file is a
+    slide of its own, and told. A slide whose file was not in its place is found again by its content. `mpp` is used for
+    slides that do not state their resolution. Files `without` which (absolute paths) it is to be done are left out.
     """
     project.check_writable()
     search = search_slides(paths)
@@ -130,6 +130,8 @@ def _take(project: Project, file: Path, mpp: float | None, taken: _Taken) -> Non
     if known is None:
         record, note = _add(project, path, mpp)
         taken.added.append(record.id)
+        if copies := project.slides.copies_of(record.id):
+            note = " ".join(filter(None, (note, tr("It has the same content as {name}.", name=copies[0].name))))
         if note:
             taken.notes.append((file, note))
         return

@@ -40,7 +40,7 @@ def outlines(path: Path, *classes: str | None, kind: str = "Polygon") -> Path:
 
 
 def annotate(made: Path, file: Path, *options: str) -> int:
-    return main(["annotate", str(made / "p"), "--slide", "a.png", "--mask", str(file), *options])
+    return main(["annotate", str(made / "p"), "--slide", "a.png", "--mask", str(file), "--replace", *options])
 
 
 def count(made: Path) -> int:
@@ -73,6 +73,17 @@ def test_a_file_of_which_nothing_can_be_taken_changes_nothing(
     assert annotate(made, outlines(tmp_path / "a.geojson", "Weird", kind=kind)) == 1
     assert count(made) == before
     assert ("--map-class" if kind == "Polygon" else "points, which have no area") in capsys.readouterr().err
+
+
+def test_what_is_finished_is_replaced_only_when_that_is_said(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = outlines(tmp_path / "a.geojson", "Tumor")
+    assert annotate(made, file) == 0
+    before = count(made)
+    assert main(["annotate", str(made / "p"), "--slide", "a.png", "--mask", str(file)]) == 1
+    assert "--replace" in capsys.readouterr().err
+    assert count(made) == before
 
 
 def test_classes_are_mapped_and_the_map_is_remembered(made: Path, tmp_path: Path) -> None:

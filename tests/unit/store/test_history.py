@@ -8,6 +8,7 @@ import pytest
 from histoloop.annotations.records import AnnotationStatus, Origin, Patch, QueryStatus
 from histoloop.geometry import Region
 from histoloop.store.project import Project
+from histoloop.store.project_database import Database
 from histoloop.store.records import AssessedStep, NewQuery, PaintedStep, StepKind
 
 DONE, DRAFT = AnnotationStatus.DONE, AnnotationStatus.DRAFT
@@ -200,3 +201,21 @@ def test_any_number_of_steps_back_and_forth_gives_what_was_there(project, start,
     for mask, origin in states[1:]:
         project.history.redo("Ada")
         assert all(map(np.array_equal, project.annotations.load_mask(draft.id), (mask, origin)))
+
+
+def test_finishing_that_fails_leaves_the_draft_and_no_files(project, start, monkeypatch):
+    draft = start(value=1)
+    project.drafts.append_patch(draft.id, stroke())
+    before = sorted(path.name for path in project.annotations.folder.iterdir())
+
+    def full(*_arguments, **_columns):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "update", full)
+        with pytest.raises(OSError, match="No space left"):
+            project.drafts.finish(draft.id, DONE)
+    assert sorted(path.name for path in project.annotations.folder.iterdir()) == before
+    assert project.annotations.get(draft.id).status is DRAFT
+    assert project.history.to_undo("Ada").kind is StepKind.PAINTED
+    assert project.drafts.finish(draft.id, DONE).has_mask

@@ -55,9 +55,20 @@ def test_a_slide_added_twice_is_one_slide(project, slide, add_slide):
     assert len(project.slides.all()) == 1
 
 
-def test_two_files_of_the_same_content_are_one_slide_under_its_first_name(project, slide, add_slide):
-    assert add_slide(project, "copy.svs") == slide
-    assert add_slide(project, "A.SVS") == slide
+def test_a_copy_is_a_slide_of_its_own_that_is_known_as_one(project, slide, add_slide):
+    copy = add_slide(project, "copy.svs")
+    assert copy.id != slide.id
+    assert project.slides.copies_of(copy.id) == [slide]
+    assert project.slides.copies_of(slide.id) == [copy]
+    assert project.slides.copies_of(add_slide(project, "other.svs", content=b"other").id) == []
+
+
+def test_a_link_to_a_slide_is_that_slide_under_its_first_name(project, slide, tmp_path):
+    (tmp_path / "hard.svs").hardlink_to(slide.path)
+    (tmp_path / "soft.svs").symlink_to(slide.path)
+    for name in ("hard.svs", "soft.svs"):
+        assert project.slides.find(tmp_path / name) == slide
+        assert project.slides.add(tmp_path / name, width=1000, height=800, mpp=0.5, vendor="aperio") == slide
     assert project.slides.all() == [slide]
 
 
@@ -69,16 +80,19 @@ def test_a_removed_slide_comes_back_by_a_copy_of_its_file(project, slide, start,
     assert project.annotations.all() == [draft]
 
 
-def test_the_slide_that_a_file_is_is_found_by_path_and_by_content(project, slide, add_slide, tmp_path):
+def test_the_slide_that_a_file_is_is_found_by_path_and_by_content_where_it_has_moved(
+    project, slide, add_slide, tmp_path
+):
     (tmp_path / "copy.svs").write_bytes(b"pixels")
     (tmp_path / "other.svs").write_bytes(b"PIXELS")
     assert project.slides.find(slide.path) == slide
-    assert project.slides.find(tmp_path / "copy.svs") == slide
+    assert project.slides.find(tmp_path / "copy.svs") is None
     assert project.slides.find(tmp_path / "other.svs") is None
     slide.path.write_bytes(b"PIXELS")
     with pytest.raises(ReplacedSlideError, match=r"a\.svs is not the slide it should be: its content differs\."):
         project.slides.find(slide.path)
     slide.path.unlink()
+    assert project.slides.find(tmp_path / "copy.svs").id == slide.id
     with pytest.raises(SlideError, match=r"a\.svs"):
         project.slides.find(slide.path)
 

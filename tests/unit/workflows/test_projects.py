@@ -207,7 +207,7 @@ def test_an_import_that_is_cancelled_keeps_what_it_had(
 # --- what a slide is --------------------------------------------------------------------------------------------------
 
 
-def test_the_same_content_under_another_name_is_known_and_told(
+def test_a_copy_under_another_name_is_a_slide_of_its_own_and_told_and_a_link_is_known(
     tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
 ) -> None:
     first = paint_tissue(tmp_path / "slides" / "a.png")
@@ -218,10 +218,13 @@ def test_the_same_content_under_another_name_is_known_and_told(
     (tmp_path / "linked").mkdir()
     os.link(first, tmp_path / "linked" / "c.png")
     report = imported(project, first, *copies, tmp_path / "linked")
-    assert len(report.added) == len(project.slides.all()) == 1
-    assert report.known == (*copies, tmp_path / "linked" / "c.png")
-    what = "it is the same slide as a.png, which is in the project already"
-    assert report.recognised == tuple((copy, what) for copy in report.known)
+    assert [slide.name for slide in project.slides.all()] == ["slides/a.png", "B.PNG", "other/a.png"]
+    names = ("a.png", "slides/a.png")  # the second by then has to be told from another of its name
+    told = [(copy, f"It has the same content as {name}.") for copy, name in zip(copies, names, strict=True)]
+    assert report.notes == tuple(told)
+    assert report.known == (tmp_path / "linked" / "c.png",)
+    what = "it is the same slide as slides/a.png, which is in the project already"
+    assert report.recognised == ((tmp_path / "linked" / "c.png", what),)
 
 
 def test_a_slide_that_was_moved_and_renamed_is_found_again_by_an_import_and_told(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from histoloop.gui.work.project_desk import ProjectDesk
     from histoloop.store.project import Project
 
-SETTLE_S = 0.5
+SETTLE_S = 2.0
 """How long closing waits for what is being written, before it asks."""
 
 
@@ -236,7 +236,7 @@ class Annotating(QObject):
 
     def settled(self, then: Callable[[], object]) -> bool:
         """Whether all is written, so that the project may be closed; `loss_feared` is emitted with `then` when not."""
-        if self._may_lose or (not self.why and self._session.wait_until_written(SETTLE_S)):
+        if self._may_lose or not self._waiting or (not self.why and self._session.wait_until_written(SETTLE_S)):
             return True
         self.loss_feared.emit(then)
         return False

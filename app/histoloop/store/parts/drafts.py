@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +13,13 @@ from histoloop.annotations.records import AnnotationStatus, Mask, Origin, Patch,
 from histoloop.store import rows
 from histoloop.store.parts.annotations import paint
 from histoloop.store.parts.checks import check_assessment, check_mask
-from histoloop.store.planes import stem_of, write_plane
+from histoloop.store.planes import PlaneWriter, stem_of, write_plane
 from histoloop.store.project_database import timestamp
 from histoloop.store.records import AssessedStep, DraftSteps, PaintedStep, StepKind
 from histoloop.store.schema import SELECT_ANNOTATIONS, SELECT_DRAFTS_OF_REGION, WORK_WAS_DONE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from histoloop.annotations.records import ClassScheme
     from histoloop.geometry import Region
@@ -214,8 +215,7 @@ class Drafts:
         check_assessment(label, size, self._scheme, needed=done and not with_mask)
         if last_patch is not None:
             self._check_patch(draft, last_patch)
-        files = self._write_final_planes(draft, last_patch) if done and with_mask else {}
-        with self._database.transaction():
+        with self._final_planes(draft, last_patch, done and with_mask) as files, self._database.transaction():
             self._draft(annotation_id)
             if (label, size) != (draft.label, draft.size):
                 self.assess(annotation_id, label=label, size=size)
@@ -259,8 +259,8 @@ class Drafts:
         """Finish anew what `make_again` made a draft of, within the transaction of `History`."""
         draft, status = self._draft(annotation_id), AnnotationStatus(detail["status"])
         with_mask = bool(detail["with_mask"])
-        files = self._write_final_planes(draft, None) if status is AnnotationStatus.DONE and with_mask else {}
-        self._close(draft, status, with_mask=with_mask, files=files)
+        with self._final_planes(draft, None, status is AnnotationStatus.DONE and with_mask) as files:
+            self._close(draft, status, with_mask=with_mask, files=files)
 
     def _close(
         self, draft: AnnotationRecord, status: AnnotationStatus, *, with_mask: bool, files: Mapping[str, str]
@@ -330,16 +330,24 @@ class Drafts:
                 self._journal.assess(annotation_id, label=continues.label, size=continues.size, person=person)
         return self._annotations.get(annotation_id)
 
-    def _write_final_planes(self, draft: AnnotationRecord, last_patch: Patch | None) -> dict[str, str]:
+    @contextmanager
+    def _final_planes(
+        self, draft: AnnotationRecord, last_patch: Patch | None, wanted: bool
+    ) -> Iterator[dict[str, str]]:
+        """The files of a draft's mask and origins, by column; they are removed when the draft cannot be finished."""
+        if not wanted:
+            yield {}
+            return
         mask, origin = self._annotations.load_mask(draft.id)
         if last_patch is not None:
             paint(mask, origin, last_patch)
         origin[origin == Origin.UNTOUCHED] = Origin.ACCEPTED
-        folder, stem = self._annotations.folder, stem_of(draft.slide_id, draft.region)
-        return {
-            "mask_file": write_plane(folder, mask, stem=stem),
-            "origin_file": write_plane(folder, origin, stem=f"{stem}-origin"),
-        }
+        planes, stem = PlaneWriter(self._annotations.folder), stem_of(draft.slide_id, draft.region)
+        try:
+            yield {"mask_file": planes.write(mask, stem), "origin_file": planes.write(origin, f"{stem}-origin")}
+        except BaseException:
+            planes.remove()
+            raise
 
     def _draft(self, annotation_id: int) -> AnnotationRecord:
         record = self._annotations.get(annotation_id)

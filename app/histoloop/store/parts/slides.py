@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from histoloop.errors import ReplacedSlideError, SlideError
 from histoloop.slides.find import slide_name
 from histoloop.store import rows
-from histoloop.store.fingerprint import find_by_fingerprint, fingerprint, has_content, is_part_of_same_series
+from histoloop.store.fingerprint import (
+    find_by_fingerprint,
+    fingerprint,
+    has_content,
+    is_part_of_same_series,
+    is_same_slide,
+)
 from histoloop.store.parts.checks import check_label
 from histoloop.store.project_database import timestamp
 from histoloop.store.schema import SELECT_SLIDES
@@ -36,9 +42,10 @@ class Slides:
     def add(self, path: Path, *, width: int, height: int, mpp: float | None, vendor: str) -> SlideRecord:
         """Refer to a slide file; one that is here already is returned as it is, one that was removed comes back.
 
-        A slide is its content: a file with that of a slide of the project is that slide, and where the slide's own file
-        is not in its place any more, it has moved here. Raises SlideError when the file cannot be read, or when its
-        content is no longer what the project knows by this path.
+        A slide is its content: where its own file is not in its place any more, another file of that content is where
+        it has moved. A link to its file is the slide, and so is a copy of a DICOM series; a copy of any other file is a
+        slide of its own (`copies_of`). Raises SlideError when the file cannot be read, or when its content is no longer
+        what the project knows by this path.
         """
         path = path.absolute()
         content = fingerprint(path)
@@ -68,7 +75,7 @@ class Slides:
         return self.get(slide_id)
 
     def find(self, path: Path) -> SlideRecord | None:
-        """The slide that a file is: the one of this path, or one of the same content; None where it is a new one.
+        """The slide that a file is: of this path, a link to it, or where it has moved; None where it is a new one.
 
         Raises SlideError when the file cannot be read, or has another content than the slide of its path.
         """
@@ -79,6 +86,15 @@ class Slides:
         else:
             known = self._of_content(path)
         return None if known is None or known["removed"] is not None else self.get(known["id"])
+
+    def copies_of(self, slide_id: int) -> list[SlideRecord]:
+        """The other slides of the same content."""
+        same = self._database.all(
+            """SELECT other.id FROM slide AS own JOIN slide AS other ON other.fingerprint = own.fingerprint
+            WHERE own.id = ? AND other.id <> own.id AND other.removed IS NULL ORDER BY other.id""",
+            slide_id,
+        )
+        return [self.get(row["id"]) for row in same]
 
     def all(self) -> list[SlideRecord]:
         """The slides, in the order they were added, with what people and the current model say of them.
@@ -177,9 +193,10 @@ class Slides:
                 self.relocate(row["id"], path)
 
     def _of_content(self, path: Path) -> Row | None:
-        """The slide that has the content of a file; of several one that is in the project, and in its place.
+        """The slide of the project that a file of the same content is; of several one that is in the project.
 
-        A DICOM slide also where the file is of a copy that lacks levels, or has more.
+        That is one that was removed, one whose own file is not in its place, and one whose file this is by another
+        name. A DICOM slide also where the file is of a copy of the series, whether that lacks levels or has more.
         """
         size = fingerprint(path).partition("-")[0]
         found = self._database.all("SELECT * FROM slide WHERE fingerprint LIKE ? ORDER BY id", f"{size}-%")
@@ -188,7 +205,12 @@ class Slides:
             for row in found
             if has_content(path, row["fingerprint"]) or is_part_of_same_series(path, Path(row["path"]))
         ]
-        return min(same, key=lambda row: (row["removed"] is not None, not _is_in_place(row)), default=None)
+        free = [
+            row
+            for row in same
+            if row["removed"] is not None or not _is_in_place(row) or is_same_slide(path, Path(row["path"]))
+        ]
+        return min(free, key=lambda row: (row["removed"] is not None, not _is_in_place(row)), default=None)
 
     def _set(self, slide_id: int, **values: float | str) -> None:
         self.get(slide_id)
