@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton
 
 from histoloop.annotations.records import AnnotationStatus, Mask, QueryStatus
 from histoloop.geometry import Region
@@ -52,6 +52,7 @@ def press(window: MainWindow, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.Ke
     """Press a key on the slide, as the window takes it: a shortcut of a menu."""
     window.activateWindow()
     assert QTest.qWaitForWindowActive(window)
+    assert QTest.qWaitFor(lambda: QApplication.activeWindow() is window and QApplication.activeModalWidget() is None)
     window.viewer.canvas.setFocus()
     QTest.keyClick(window.viewer.canvas, key, modifier)
 
@@ -406,13 +407,18 @@ def test_a_question_skipped_in_the_list_is_taken_back_and_brought_into_sight(
     opened: MainWindow, project_folder: Path, qtbot
 ) -> None:
     chosen = opened.queue_panel.current_id()
+    query = opened.session.project.queries.get(chosen)
     qtbot.mouseClick(opened.queue_panel.skip, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: chosen not in opened.queue_panel.shown_ids())
     reopened(opened, project_folder, qtbot)
+    opened.slides_panel.choose(next(slide.id for slide in opened.session.slides() if slide.id != query.slide_id))
+    qtbot.waitUntil(lambda: opened.opener.current not in (None, query.slide_id), timeout=20_000)
     undo(opened)
     qtbot.waitUntil(lambda: chosen in opened.queue_panel.shown_ids())
     assert opened.queue_panel.current_id() == chosen
     assert "Skip" in told(opened)
+    qtbot.waitUntil(lambda: opened.opener.current == query.slide_id, timeout=20_000)
+    qtbot.waitUntil(lambda: opened.viewer.visible_region().contains(query.region))
     redo(opened)
     qtbot.waitUntil(lambda: chosen not in opened.queue_panel.shown_ids())
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.window.history import History
+    from histoloop.gui.work.annotating import TakenBack
     from histoloop.gui.work.jobs import Job
     from histoloop.store.records import AnnotationRecord
 
@@ -283,7 +284,7 @@ class MainWindow(QMainWindow):
         self.paint_control.slide_wanted.connect(self.slides_panel.choose)
         self.paint_control.begun.connect(self._on_painting_begun)
         self.paint_control.ended.connect(self._on_painting_ended)
-        self.paint_control.went_back.connect(self.question_control.show_taken_back)
+        self.paint_control.went_back.connect(self._show_taken_back)
         self.paint_control.told.connect(self._tell)
         self.question_control.told.connect(self._tell)
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
@@ -390,6 +391,13 @@ class MainWindow(QMainWindow):
         if self.viewer.annotating is None and (slides.can_undo or slides.can_redo):
             return slides
         return self.paint_control
+
+    def _show_taken_back(self, taken: TakenBack) -> None:
+        """Bring into sight what was taken back or done again, unless something is painted."""
+        if taken.active is None and self.session.active is None:
+            if taken.step.query_id is not None:
+                self.queue_panel.select(taken.step.query_id)
+            self.loop_control.go_to(taken.step.slide_id, taken.region)
 
     def _tell(self, sentence: str) -> None:
         """Say what was done, in the line at the bottom."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
     from histoloop.gui.panels.queue_panel import QueuePanel
-    from histoloop.gui.work.annotating import TakenBack
     from histoloop.gui.work.session import Session
     from histoloop.store.records import AnnotationRecord
 
@@ -194,16 +193,6 @@ class QuestionControl(QObject):
             ],
             default=0,
         ).open()
-
-    def show_taken_back(self, taken: TakenBack) -> None:
-        """Bring into sight what was taken back or done again, unless something is painted elsewhere."""
-        if taken.active is None and self._session.active is None:
-            step = taken.step
-            self._choose_slide(step.slide_id)
-            if step.query_id is not None:
-                self._queue.select(step.query_id)
-            if self._opener.current == step.slide_id:
-                self._viewer.show_region(taken.region.grown(taken.region.width))
 
     def skip(self) -> None:
         """Leave out the region in hand, or the question that is selected."""
