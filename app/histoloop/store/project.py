@@ -12,6 +12,7 @@ from histoloop.store.files import file_beside
 from histoloop.store.parts.annotations import Annotations
 from histoloop.store.parts.drafts import Drafts
 from histoloop.store.parts.finish_order import FinishOrder
+from histoloop.store.parts.history import History
 from histoloop.store.parts.journal import Journal
 from histoloop.store.parts.maps import Maps
 from histoloop.store.parts.models import Models
@@ -20,6 +21,7 @@ from histoloop.store.parts.queries import Queries
 from histoloop.store.parts.rounds import Rounds
 from histoloop.store.parts.settings import Settings
 from histoloop.store.parts.slides import Slides
+from histoloop.store.parts.steps import Steps
 from histoloop.store.project_database import Database, timestamp
 from histoloop.store.project_file import DATABASE, write_project_file
 
@@ -50,13 +52,13 @@ class Project:
         self.name: str = row["name"]
         self.scheme = scheme = rows.scheme_from_json(row["scheme"])
         self._database = database
-        journal, order = Journal(database), FinishOrder(database)
+        journal, order, steps = Journal(database), FinishOrder(database), Steps(database)
         self.settings = Settings(database)
         self.models = Models(folder / MODELS, database)
         self.maps = Maps(folder / MAPS, database)
         self.predictions = Predictions(database, scheme=scheme, models=self.models)
         self.slides = Slides(folder, database, scheme=scheme, maps=self.maps, predictions=self.predictions)
-        self.queries = Queries(database)
+        self.queries = Queries(database, steps=steps)
         self.annotations = Annotations(
             folder / MASKS,
             database,
@@ -74,7 +76,9 @@ class Project:
             annotations=self.annotations,
             journal=journal,
             order=order,
+            steps=steps,
         )
+        self.history = History(database, queries=self.queries, drafts=self.drafts, journal=journal, steps=steps)
         self.rounds = Rounds(database)
 
     @classmethod

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from histoloop.annotations.records import AnnotationStatus, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Patch, QueryStatus
 from histoloop.geometry import Region
 
 
@@ -130,6 +130,56 @@ class Assessment:
     size: float | None
     person: str
     created: str
+
+
+class StepKind(StrEnum):
+    """What a person does: PAINTED and ASSESSED in a draft, ENDED a draft, LEFT_OUT a query without opening it."""
+
+    PAINTED = "painted"
+    ASSESSED = "assessed"
+    ENDED = "ended"
+    LEFT_OUT = "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something a person did that can be taken back; `undone` says whether it is.
+
+    `status` is what a draft or query became by it (None for strokes, labels and sizes).
+    """
+
+    id: int
+    kind: StepKind
+    slide_id: int
+    annotation_id: int | None
+    query_id: int | None
+    person: str
+    status: AnnotationStatus | None
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaintedStep:
+    """A stroke of a draft: the rectangle that it changed, as it was before and after."""
+
+    before: Patch
+    after: Patch
+
+
+@dataclass(frozen=True, slots=True)
+class AssessedStep:
+    """Label and size of a draft, before and after they were given."""
+
+    before: tuple[str | None, float | None]
+    after: tuple[str | None, float | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DraftSteps:
+    """What was done in a draft, oldest first, and what was taken back of it, in the order to do it again."""
+
+    done: tuple[PaintedStep | AssessedStep, ...]
+    undone: tuple[PaintedStep | AssessedStep, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from histoloop.store.records import (
     RoundRecord,
     SlideLabel,
     SlideRecord,
+    Step,
+    StepKind,
 )
 
 
@@ -96,6 +98,22 @@ def annotation_of(row: Row) -> AnnotationRecord:
         model_hash=row["model_hash"],
         query_id=row["query_id"],
         continues=row["continues"],
+    )
+
+
+def step_of(row: Row) -> Step:
+    """A step."""
+    detail = json.loads(row["detail"])
+    status = detail.get("status", detail.get("after") if row["kind"] == StepKind.LEFT_OUT else None)
+    return Step(
+        id=row["id"],
+        kind=StepKind(row["kind"]),
+        slide_id=row["slide_id"],
+        annotation_id=row["annotation_id"],
+        query_id=row["query_id"],
+        person=row["person"],
+        status=None if status is None else AnnotationStatus(status),
+        undone=row["undone"] is not None,
     )
 
 

@@ -20,6 +20,7 @@ from histoloop.gui.kit.widgets import (
     menu_text,
     plain_tip,
     row,
+    set_role,
     slider,
     swatch,
     visible_name,
@@ -148,6 +149,13 @@ class AnnotationPanel(Panel):
     def show_saved(self, saved: bool) -> None:
         """Whether everything painted is on disk."""
         self.saved.setText(tr("Saved") if saved else tr("Saving…"))
+        set_role(self.saved, "good")
+
+    def show_not_saved(self, why: str) -> None:
+        """What was painted or said could not be written yet, and why; empty: it could."""
+        self.saved.setText(tr("Not saved yet") if why else tr("Saving…"))
+        self.saved.setToolTip(why)
+        set_role(self.saved, "bad" if why else "good")
 
     def _on_assessed(self) -> None:
         self.assessed.emit(*self.assessment())

@@ -33,6 +33,7 @@ from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
+from histoloop.gui.window.not_saved import NotSaved
 from histoloop.gui.window.opening import Opening
 from histoloop.gui.window.paint_control import PaintControl
 from histoloop.gui.window.preferences import Preferences
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 
 TITLE = "HistoLoop"
 SIZE_PX = (1480, 920)
+TOLD_MS = 8_000
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
 TOOLBAR = ("add_slides", "predict", "ask", "retrain")
@@ -97,6 +99,7 @@ class MainWindow(QMainWindow):
         self.welcome = Welcome()
         self.banner = Banner()
         self.read_only_bar = ReadOnlyBar()
+        self.not_saved = NotSaved(self.session.annotating, self.session.insistence)
         self.five_steps = FiveSteps(self.actions_)
         self.slides_panel = SlidesPanel(self.actions_.submenus["label"])
         self.overlay_panel = OverlayPanel(self.source, self.actions_["add_model"])
@@ -178,6 +181,7 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.five_steps)
         column.addWidget(self.read_only_bar)
+        column.addWidget(self.not_saved)
         column.addWidget(self.banner)
         column.addWidget(self.centre, 1)
         self.setCentralWidget(middle)
@@ -279,6 +283,9 @@ class MainWindow(QMainWindow):
         self.paint_control.slide_wanted.connect(self.slides_panel.choose)
         self.paint_control.begun.connect(self._on_painting_begun)
         self.paint_control.ended.connect(self._on_painting_ended)
+        self.paint_control.went_back.connect(self.question_control.show_taken_back)
+        self.paint_control.told.connect(self._tell)
+        self.question_control.told.connect(self._tell)
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
         self.opener.changed.connect(self._update_actions)
         self.mask_control.pane_opened.connect(self._on_pane_opened)
@@ -377,9 +384,16 @@ class MainWindow(QMainWindow):
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
-    def _history(self) -> History:
-        """What 'undo' takes back now: what was done to the region in hand, else the labels given to slides."""
-        return self.slide_control.history if self.viewer.annotating is None else self.paint_control.history
+    def _history(self) -> History | PaintControl:
+        """What 'undo' takes back now: labels of slides, unless a region is in hand, else what was done with regions."""
+        slides = self.slide_control.history
+        if self.viewer.annotating is None and (slides.can_undo or slides.can_redo):
+            return slides
+        return self.paint_control
+
+    def _tell(self, sentence: str) -> None:
+        """Say what was done, in the line at the bottom."""
+        self.statusBar().showMessage(sentence, TOLD_MS)
 
     def _update_actions(self) -> None:
         """Enable what can be done now. This runs with every stroke: it asks the project nothing."""
@@ -436,6 +450,9 @@ class MainWindow(QMainWindow):
         """Ask when work would be lost; remember the window; let go of everything."""
         job = next((job for job in self.session.jobs.unfinished if not job.expendable), None)
         if job is not None and not self._may_stop(job):
+            event.ignore()
+            return
+        if not self.session.annotating.settled(self.close):
             event.ignore()
             return
         self.settings.set("geometry", self.saveGeometry())

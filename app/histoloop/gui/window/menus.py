@@ -187,7 +187,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              keys="Ctrl+M", needs="painting", tip=mark("Take the share of the region that is painted as the size")),
         SEPARATOR,
         _row("undo", mark("&Undo"), lambda on: on.history().undo(), keys="Ctrl+Z", needs="undo", icon="undo",
-             tip=mark("Take back a stroke, a label or a size")),
+             tip=mark("Take back a stroke, a label, a size, or what was done with a region or question")),
         _row("redo", mark("&Redo"), lambda on: on.history().redo(), keys="Ctrl+Shift+Z", needs="redo", icon="redo"),
         _row("clear_region", mark("Clear t&he region"), lambda on: on.painting.clear(), keys="Ctrl+Backspace",
              needs="painting"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from histoloop.errors import HistoLoopError
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -19,6 +21,13 @@ class Failure:
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.message, self.advice)))
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an exception says to the user."""
+    if isinstance(error, HistoLoopError):
+        return Failure(error.message, error.advice)
+    return Failure(f"{type(error).__name__}: {error}")
 
 
 def ignore(_content: object) -> None:

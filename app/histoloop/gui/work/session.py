@@ -17,7 +17,7 @@ from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, JobRunner, Place
 from histoloop.gui.work.report import Report, sections
 from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
-from histoloop.gui.work.writing import WrittenProject
+from histoloop.gui.work.writing import Insistence, WrittenProject
 from histoloop.language import tr, tr_plural
 from histoloop.store.project_file import project_folder
 from histoloop.workflows import decisions
@@ -72,7 +72,7 @@ class Session(QObject):
         super().__init__(parent)
         self.jobs = JobRunner(self)
         self.device = "auto"
-        self.person = ""
+        self._person = ""
         self.predict_added = True
         self.how = HowToLearn()
         self.region_map_px = REGION_MAP_PX
@@ -80,6 +80,7 @@ class Session(QObject):
         self._project: Project | None = None
         self._written: WrittenProject | None = None  # the same project, for the writer's thread
         self._writer = Worker(self)
+        self.insistence = Insistence(self)
         self.annotating = Annotating(self)
         self._importing = Importing(self)
         self._predictions: list[_Prediction] = []
@@ -99,6 +100,19 @@ class Session(QObject):
     def active(self) -> ActiveAnnotation | None:
         """The region that is being annotated."""
         return self.annotating.active
+
+    @property
+    def person(self) -> str:
+        """Who sits here, by name; empty while that was not said."""
+        return self._person
+
+    @person.setter
+    def person(self, name: str) -> None:
+        if name != self._person:
+            if self._person:
+                self.annotating.leave()  # what somebody began stays theirs
+            self._person = name
+            self.annotating.refresh()
 
     def create_project(self, folder: Path, *, name: str, model: str) -> bool:
         """Make and open a project; whether that was possible."""
@@ -157,11 +171,15 @@ class Session(QObject):
 
     def close_project(self) -> None:
         """Close the project once all is written that was to be; jobs on it are cancelled."""
+        if not self.annotating.settled(self.close_project):
+            return
         self.annotating.begin()
         if self._project is not None and self._written is not None:
             self.jobs.cancel()
+            self.insistence.end()
             self._writer.request(self._written.close)
             self._writer.wait()
+            self.insistence.begin()
             self._project.close()
             self._project = self._written = None
             self._let_go()
@@ -181,6 +199,7 @@ class Session(QObject):
 
     def shut_down(self) -> None:
         """Finish what is being written, end jobs, close the project."""
+        self.insistence.end()
         if self._written is not None:
             self._writer.request(self._written.close)
         self._writer.finish()
@@ -201,6 +220,8 @@ class Session(QObject):
             self.predict()
 
     def _open(self, opening: Callable[[], Project], lock: WindowLock | None = None) -> bool:
+        if not self.annotating.settled(functools.partial(self._open, opening, lock)):
+            return False
         try:
             project = opening()
         except HistoLoopError as error:
@@ -217,6 +238,7 @@ class Session(QObject):
             self._lock.take()
             self._beat.start()
             self.remember(WINDOW, signature(self.person))
+        self.annotating.refresh()
         self.project_changed.emit()
         return True
 
@@ -504,8 +526,12 @@ class Session(QObject):
         *,
         on_done: Callable[[Result], object] = ignore,
         on_failed: Callable[[Failure], object] | None = None,
+        insist: bool = False,
     ) -> None:
-        """A change by the writer's thread, after those before; its result is dropped when the project is closed."""
+        """A change by the writer's thread, after those before; its result is dropped when the project is closed.
+
+        With `insist` it is tried until the project can be written, and those after it wait.
+        """
         written = self._written
         if written is None:
             return
@@ -514,8 +540,14 @@ class Session(QObject):
             if self._written is written:
                 on_done(result)
 
-        work = functools.partial(written.change, change)
+        work: Callable[[], Result] = functools.partial(written.change, change)
+        if insist and not self.read_only:
+            work = functools.partial(self.insistence.until_written, work)
         self._writer.request(work, on_done=done, on_failed=on_failed or self._show_not_written)
+
+    def wait_until_written(self, seconds: float) -> bool:
+        """Wait until nothing is left to be written, for so long at most; whether that is so."""
+        return self._writer.wait(seconds)
 
     def _do(self, change: Callable[[Project], object]) -> bool:
         """A small change of the project, at once."""

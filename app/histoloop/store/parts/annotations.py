@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from histoloop.annotations.records import ClassScheme
+    from histoloop.annotations.records import ClassScheme, Patch
     from histoloop.geometry import Region
     from histoloop.store.parts.finish_order import FinishOrder
     from histoloop.store.parts.journal import Journal
@@ -69,23 +69,26 @@ class Annotations:
         """Those of them that have a mask; held-out ones too."""
         return [record for record in self.finished() if record.has_mask]
 
-    def load_mask(self, annotation_id: int) -> tuple[Mask, Mask]:
+    def load_mask(self, annotation_id: int, *, painted: bool = False) -> tuple[Mask, Mask]:
         """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
 
-        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask.
+        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask, unless
+        what was `painted` in it, and not used, is wanted.
         """
         row = self._row(annotation_id)
         if row["mask_file"] is not None:
             return read_plane(self.folder / row["mask_file"]), read_plane(self.folder / row["origin_file"])
-        if row["status"] == AnnotationStatus.DONE:
+        if row["base_mask_file"] is None or (row["status"] == AnnotationStatus.DONE and not painted):
             raise ValueError(f"annotation {annotation_id} was done without a mask")
         mask = read_plane(self.folder / row["base_mask_file"])
         origin = read_plane(self.folder / row["base_origin_file"])
         for patch in self._journal.patches(annotation_id):
-            before = mask.copy()
-            apply_patch(mask, patch)
-            origin[mask != before] = Origin.HUMAN
+            paint(mask, origin, patch)
         return mask, origin
+
+    def load_base_mask(self, annotation_id: int) -> Mask:
+        """The mask (H, W) that the painting of an annotation began with."""
+        return read_plane(self.folder / self._row(annotation_id)["base_mask_file"])
 
     def assessments(self, annotation_id: int) -> list[Assessment]:
         """Every label and size that was ever given to an annotation, oldest first; the last one counts."""
@@ -188,3 +191,11 @@ class Annotations:
 
     def _row(self, annotation_id: int) -> rows.Row:
         return self._database.one(f"{SELECT_EVERY_ANNOTATION} WHERE annotation.id = ?", annotation_id)
+
+
+def paint(mask: Mask, origin: Mask, patch: Patch) -> None:
+    """Make a person's change to a mask and its origins (values of `Origin`), both (H, W), in place."""
+    height, width = patch.values.shape
+    changed = mask[patch.y : patch.y + height, patch.x : patch.x + width] != patch.values
+    apply_patch(mask, patch)
+    origin[patch.y : patch.y + height, patch.x : patch.x + width][changed] = Origin.HUMAN

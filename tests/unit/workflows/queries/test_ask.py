@@ -223,11 +223,11 @@ def begun(project: Project, query: QueryRecord) -> None:
 
 
 def skipped(project: Project, query: QueryRecord) -> None:
-    skip(project, query.id)
+    skip(project, query.id, person="Ada")
 
 
 def not_told(project: Project, query: QueryRecord) -> None:
-    cannot_tell(project, query.id)
+    cannot_tell(project, query.id, person="Ada")
 
 
 @pytest.mark.parametrize("settle", [annotated, begun, skipped, not_told])
@@ -251,7 +251,7 @@ def test_a_region_of_another_slide_that_was_skipped_is_still_asked_about(
     project: Project, wide: SlideRecord, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
 ) -> None:
     (first,) = asked(project, count=1)
-    skip(project, first.id)
+    skip(project, first.id, person="Ada")
     other = add_slide("other.png", **WIDE)
     add_map(other, unsure_by_third(0.99, 0.5, 0.1))
     (query,) = asked(project, count=1)
@@ -262,7 +262,7 @@ def test_a_region_of_another_slide_that_was_skipped_is_still_asked_about(
 @pytest.mark.usefixtures("wide")
 def test_new_questions_supersede_those_that_nobody_answered(project: Project) -> None:
     old = asked(project, count=2)
-    skip(project, old[1].id)
+    skip(project, old[1].id, person="Ada")
     new = asked(project, count=1)
     assert project.queries.get(old[0].id).status is QueryStatus.SUPERSEDED
     assert project.queries.get(old[1].id).status is QueryStatus.SKIPPED
@@ -303,7 +303,7 @@ def test_maps_of_a_model_that_is_not_current_ask_nothing(project: Project, wide:
 @pytest.mark.usefixtures("wide")
 def test_when_everything_is_settled_there_is_nothing_to_ask(project: Project) -> None:
     for query in asked(project, count=50):
-        skip(project, query.id)
+        skip(project, query.id, person="Ada")
     with pytest.raises(ProjectError, match="no region left to ask about: all are settled, 3 of them skipped") as caught:
         asked(project)
     assert "import more slides" in caught.value.advice
