@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from histoloop.gui.work import tasks
 from histoloop.gui.work.report import Report, sections
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from histoloop.gui.work.failure import Failure
-    from histoloop.gui.work.session import Session
+    from histoloop.store.records import SlideRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,31 @@ class _Import:
     crashed: tuple[tuple[Path, str], ...] = ()
 
 
+class Importer(Protocol):
+    """What it takes of a session to import slides."""
+
+    slides_changed: Any
+    reported: Any
+    problem: Any
+    predict_added: bool
+
+    def slides(self) -> list[SlideRecord]:
+        """The slides of the project."""
+        ...
+
+    def submit(self, title: str, task: Any, arguments: Any, *, on_done: Any, on_failed: Any) -> None:
+        """Run a task on the project as a job."""
+        ...
+
+    def predict(self, slide_ids: Sequence[int] | None = None) -> None:
+        """Predict slides."""
+        ...
+
+
 class Importing:
     """Adds slides as jobs of a session."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Importer) -> None:
         self._session = session
 
     def add(self, paths: Sequence[Path]) -> None:
