@@ -46,6 +46,14 @@ def has_content(path: Path, wanted: str) -> bool:
     return _read(path, _sampled if f"-{_VERSION}-" in wanted else _first_and_last) == wanted
 
 
+def is_part_of_same_series(path: Path, other: Path) -> bool:
+    """Whether two DICOM files have the same content: one may be of a copy of the series that lacks other levels."""
+    try:
+        return is_dicom(path) and is_dicom(other) and _digest(path) == _digest(other)
+    except OSError:
+        return False
+
+
 def find_by_fingerprint(wanted: Collection[str], folder: Path, *, outside: Path) -> dict[str, Path]:
     """The first file under `folder`, in order of names, with each of these fingerprints; only files of a size are read.
 

@@ -71,6 +71,13 @@ class SlideRecord:
         """Whether a file is at `path` now; asks the disk."""
         return self.path.is_file()
 
+    def has_other_size(self) -> bool:
+        """Whether a file of another size is at `path` now, so another slide; asks the disk, and reads nothing.
+
+        What is sure reads a part of the file: workflows/contents/slides.py.
+        """
+        return self.exists() and self.path.stat().st_size != int(self.fingerprint.partition("-")[0])
+
 
 def predicted_names(probabilities: Mapping[str, float]) -> tuple[str, ...]:
     """The likeliest label, then those others that are likelier than not; none without probabilities.

@@ -287,10 +287,16 @@ NEWEST_DONE = """annotation.status = 'done' AND NOT EXISTS (
 
 SELECT_EARLIEST_OVERLAP = """
     SELECT region_number, held_out FROM annotation
-    WHERE slide_id = :slide_id AND region_number IS NOT NULL
+    WHERE region_number IS NOT NULL AND slide_id IN (
+        SELECT same.id FROM slide AS own JOIN slide AS same ON same.fingerprint = own.fingerprint
+        WHERE own.id = :slide_id
+    )
     AND x < :x + :width AND :x < x + width AND y < :y + :height AND :y < y + height
     ORDER BY finish_order IS NULL, finish_order LIMIT 1"""
-"""The annotation done with a mask first of those that share a pixel with a region; one taken back counts, last."""
+"""The annotation done with a mask first of those that share a pixel with a region, on its slide or a copy of that.
+
+One taken back counts, last.
+"""
 
 SELECT_MASK_OF_REGION = """
     SELECT mask_file, origin_file, mask_downsample, model_hash FROM annotation

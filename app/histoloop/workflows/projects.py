@@ -120,7 +120,7 @@ def _take(project: Project, file: Path, mpp: float | None, taken: _Taken) -> Non
         what = tr("it is the same slide as {name}, which is in the project already", name=known.name)
     else:
         moved = project.slides.relocate(known.id, path)
-        what = tr("it is the slide {name}, which was {path} before", name=moved.name, path=known.path)
+        what = tr("it is the slide {name}, which was at {path} before", name=moved.name, path=known.path)
     taken.recognised.append((file, what))
 
 

@@ -62,7 +62,8 @@ def test_a_row_tells_class_probabilities_and_areas_of_a_slide(tmp_path: Path, sc
         "p_Normal": "0.250000", "p_Polyp": "0.687500", "p_Cancer": "0.062500",
         "tissue_area_um2": "250.0", "area_gland_um2": "100.0", "area_tumour_um2": "0.0",
         "tissue_area_px": "1000", "area_gland_px": "400", "area_tumour_px": "0",
-        "mpp": "0.500000", "model": "colon", "status": "predicted", "message": "", "label": "", "path": "/scans/a.svs", "files": "a.geojson;a-mask.png",
+        "mpp": "0.500000", "model": "colon", "status": "predicted", "message": "", "label": "",
+        "path": "/scans/a.svs", "files": "a.geojson;a-mask.png",
     }  # fmt: skip
 
 

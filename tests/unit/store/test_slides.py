@@ -202,6 +202,15 @@ def test_a_moved_slide_is_found_by_its_content(project, slide, tmp_path):
     assert (found.id, found.path, found.name, found.exists()) == (slide.id, moved, "renamed.svs", True)
 
 
+def test_a_slide_whose_place_another_took_is_found_where_it_went(project, slide, tmp_path):
+    moved = slide.path.rename(tmp_path / "first.svs")
+    (tmp_path / "a.svs").write_bytes(b"another")
+    assert project.slides.missing() == [project.slides.get(slide.id)]
+    (found,) = project.slides.find_moved(tmp_path)
+    assert (found.id, found.path) == (slide.id, moved)
+    assert project.slides.missing() == []
+
+
 def test_a_slide_of_other_content_is_not_taken_for_the_moved_one(project, slide, tmp_path):
     slide.path.unlink()
     (tmp_path / "a.svs.bak").write_bytes(b"PIXELS")

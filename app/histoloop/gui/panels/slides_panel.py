@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, Q
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import Panel, button, label, picture_of, plain_icon, plain_tip, row, visible_name
 from histoloop.gui.panels.slide_details import SlideDetails
-from histoloop.language import tr, tr_plural
+from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideRecord
 
 THUMBNAIL_PX = 64
+FILE_NOT_FOUND = mark("File not found")
+ANOTHER_FILE = mark("Another file is in its place")
 _ID = Qt.ItemDataRole.UserRole
 
 
@@ -89,12 +91,13 @@ class SlidesPanel(Panel):
         labels: Sequence[str],
         *,
         missing: Collection[int],
+        replaced: Collection[int] = (),
         you: str,
     ) -> None:
         """List the slides; thumbnails are `slide-<id>.png` in a folder.
 
-        `labels` is what a slide can be, `missing` the ids of slides whose files are gone, `you` the name of who sits
-        here.
+        `labels` is what a slide can be, `missing` the ids of slides whose files are gone, `replaced` of those in whose
+        place another file is, `you` the name of who sits here.
         """
         self._slides, self._you = slides, you
         self.details.set_labels(labels)
@@ -102,9 +105,9 @@ class SlidesPanel(Panel):
         self.list.blockSignals(True)
         self.list.clear()
         for slide in slides:
-            found = slide.id not in missing
-            thumbnail = _thumbnail(thumbnails / f"slide-{slide.id}.png", found=found)
-            item = QListWidgetItem(thumbnail, describe(slide, found=found))
+            gone = FILE_NOT_FOUND if slide.id in missing else ANOTHER_FILE if slide.id in replaced else ""
+            thumbnail = _thumbnail(thumbnails / f"slide-{slide.id}.png", found=not gone)
+            item = QListWidgetItem(thumbnail, describe(slide, gone=gone))
             item.setData(_ID, slide.id)
             item.setToolTip(plain_tip(_details(slide)))
             self.list.addItem(item)
@@ -218,17 +221,17 @@ def dropped_paths(mime: QMimeData) -> list[Path]:
     return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
 
 
-def describe(slide: SlideRecord, *, found: bool) -> str:
-    """Two or three lines for the list: name, prediction and label."""
-    lines = [visible_name(slide.name), _state(slide, found=found)]
+def describe(slide: SlideRecord, *, gone: str = "") -> str:
+    """Two or three lines for the list: name, prediction (or how its file is gone) and label."""
+    lines = [visible_name(slide.name), _state(slide, gone=gone)]
     if slide.label:
         lines.append(tr("Said: {label}", label=visible_name(spoken_class(slide.label))))
     return "\n".join(lines)
 
 
-def _state(slide: SlideRecord, *, found: bool) -> str:
-    if not found:
-        return tr("File not found")
+def _state(slide: SlideRecord, *, gone: str) -> str:
+    if gone:
+        return tr(gone)
     known = [_prediction(slide.predicted)]
     if slide.mpp is None:
         known.append(tr("resolution unknown"))

@@ -92,7 +92,12 @@ class SlideControl(QObject):
         slides = project.slides.all()
         missing = {slide.id for slide in slides if not slide.exists()}
         self._panel.show_slides(
-            slides, project.folder / "thumbnails", project.scheme.label_names, missing=missing, you=self._session.person
+            slides,
+            project.folder / "thumbnails",
+            project.scheme.label_names,
+            missing=missing,
+            replaced={slide.id for slide in slides if slide.has_other_size()},
+            you=self._session.person,
         )
         return [slide.id for slide in slides]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from histoloop.errors import ReplacedSlideError, SlideError
 from histoloop.slides.find import slide_name
 from histoloop.store import rows
-from histoloop.store.fingerprint import find_by_fingerprint, fingerprint, has_content
+from histoloop.store.fingerprint import find_by_fingerprint, fingerprint, has_content, is_part_of_same_series
 from histoloop.store.parts.checks import check_label
 from histoloop.store.project_database import timestamp
 from histoloop.store.schema import SELECT_SLIDES
@@ -138,8 +138,8 @@ class Slides:
     # --- files ------------------------------------------------------------------------------------------------------
 
     def missing(self) -> list[SlideRecord]:
-        """The slides whose files are not where they were; looks for each of them."""
-        return [slide for slide in self.all() if not slide.exists()]
+        """The slides whose files are not where they were, or have another size now; looks for each of them."""
+        return [slide for slide in self.all() if not slide.exists() or slide.has_other_size()]
 
     def relocate(self, slide_id: int, path: Path) -> SlideRecord:
         """Set where the file of a slide is now; SlideError when it has another content."""
@@ -177,10 +177,17 @@ class Slides:
                 self.relocate(row["id"], path)
 
     def _of_content(self, path: Path) -> Row | None:
-        """The slide that has the content of a file; of several one that is in the project, and in its place."""
+        """The slide that has the content of a file; of several one that is in the project, and in its place.
+
+        A DICOM slide also where the file is of a copy that lacks levels, or has more.
+        """
         size = fingerprint(path).partition("-")[0]
         found = self._database.all("SELECT * FROM slide WHERE fingerprint LIKE ? ORDER BY id", f"{size}-%")
-        same = [row for row in found if has_content(path, row["fingerprint"])]
+        same = [
+            row
+            for row in found
+            if has_content(path, row["fingerprint"]) or is_part_of_same_series(path, Path(row["path"]))
+        ]
         return min(same, key=lambda row: (row["removed"] is not None, not _is_in_place(row)), default=None)
 
     def _set(self, slide_id: int, **values: float | str) -> None:

@@ -62,7 +62,7 @@ def check_slide(record: SlideRecord) -> None:
             record.path,
             tr("the file is not where it was"),
             advice=tr(
-                "Connect its disk, or use 'Find moved slides' and point to the folder it is in now; to import that "
+                "Connect its disk, or use 'Find moved slides' and point to the folder it is in now; importing that "
                 "folder does the same."
             ),
         )

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from histoloop.errors import DataError, ExportError, suggestion
+from histoloop.errors import DataError, ExportError, SlideError, suggestion
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.plain_text import plain_path, plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
 from histoloop.progress import Progress, Work
-from histoloop.slides.find import find_slides
+from histoloop.slides.find import find_slides, slide_name
 from histoloop.slides.reader import open_slide
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.files import folder_beside, write_beside
+from histoloop.store.fingerprint import fingerprint
 from histoloop.training.datasets import deal_part
 from histoloop.training.readers.sources import PART_NAMES, Part, Problems
 from histoloop.training.readers.tables import Row, read_table, require_columns
@@ -76,6 +77,10 @@ class _Specimen:
     case: str
     part: Part = "train"
 
+    @property
+    def name(self) -> str:
+        return slide_name(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class _Patch:
@@ -124,6 +129,7 @@ def sample_patches(
             raise ExportError(f"{path} exists already.", advice="Give a new name, or remove the earlier patches.")
     found = _Found()
     specimens, parts_stated = _with_cases(_without_unread(_pair(slides, masks), masks, found), table)
+    specimens = _without_copies(specimens, found)
     specimens = yield from _check(specimens, mask_value, found)
     if not parts_stated:
         specimens = _dealt(specimens, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed)
@@ -151,9 +157,9 @@ def _pair(slides: Path, masks: Path) -> list[_Specimen]:
     problems = Problems(slides)
     by_stem: dict[str, Path] = {}
     for file in files:
-        other = by_stem.setdefault(file.stem.casefold(), file)
+        other = by_stem.setdefault(_stem(file).casefold(), file)
         if other != file:
-            problems.add(file.name, f"{other} has the same name", advice="Give every slide a name of its own.")
+            problems.add(slide_name(file), f"{other} has the same name", advice="Give every slide a name of its own.")
     paired: dict[Path, Path] = {}
     for mask in _mask_files(masks, set(files)):
         slide = by_stem.get(_slide_stem(mask))
@@ -161,12 +167,12 @@ def _pair(slides: Path, masks: Path) -> list[_Specimen]:
             near = suggestion(_slide_stem(mask), by_stem)
             problems.add(mask.name, f"no slide has its name{near}", advice="Name masks like their slides.")
         elif slide in paired:
-            what = f"{slide.name} has another mask, {paired[slide].name}"
+            what = f"{slide_name(slide)} has another mask, {paired[slide].name}"
             problems.add(mask.name, what, advice="Keep one mask for each slide.")
         else:
             paired[slide] = mask
     problems.raise_any()
-    return [_Specimen(file, paired.get(file), case=file.stem) for file in files]
+    return [_Specimen(file, paired.get(file), case=_stem(file)) for file in files]
 
 
 def _without_unread(specimens: list[_Specimen], masks: Path, found: _Found) -> list[_Specimen]:
@@ -175,15 +181,30 @@ def _without_unread(specimens: list[_Specimen], masks: Path, found: _Found) -> l
     for specimen, file in unread.items():
         what = f"{file.name} beside it is of no kind that is read"
         if specimen.mask is None:
-            found.failed.append((specimen.path.name, f"{what}; the slide is left out"))
+            found.failed.append((specimen.name, f"{what}; the slide is left out"))
         else:
-            found.warnings.append(f"{specimen.path.name}: {what}; {specimen.mask.name} is taken.")
+            found.warnings.append(f"{specimen.name}: {what}; {specimen.mask.name} is taken.")
     return [specimen for specimen in specimens if specimen.mask is not None or specimen not in unread]
+
+
+def _without_copies(specimens: list[_Specimen], found: _Found) -> list[_Specimen]:
+    """Each slide once, whatever its files are called: copies of one would come into several parts."""
+    by_content: dict[str, _Specimen] = {}
+    copies: set[_Specimen] = set()
+    for specimen in sorted(specimens, key=lambda specimen: specimen.mask is None):
+        try:
+            other = by_content.setdefault(fingerprint(specimen.path), specimen)
+        except SlideError:  # opening it will say why
+            continue
+        if other is not specimen:
+            copies.add(specimen)
+            found.warnings.append(f"{specimen.name} is the same slide as {other.name}; it is left out.")
+    return [specimen for specimen in specimens if specimen not in copies]
 
 
 def _unread_files(masks: Path, specimens: list[_Specimen]) -> dict[_Specimen, Path]:
     """Files of other kinds in the folder of masks that have the name of a slide, up to any dot."""
-    by_stem = {specimen.path.stem.casefold(): specimen for specimen in specimens}
+    by_stem = {_stem(specimen.path).casefold(): specimen for specimen in specimens}
     taken = {specimen.path for specimen in specimens} | {specimen.mask for specimen in specimens}
     unread: dict[_Specimen, Path] = {}
     for file in sorted(masks.rglob("*")):
@@ -203,6 +224,12 @@ def _mask_files(folder: Path, slides: set[Path]) -> list[Path]:
         for file in folder.rglob("*")
         if file.suffix.lower() in MASK_SUFFIXES and file not in slides and not file.name.startswith(".")
     )
+
+
+def _stem(slide: Path) -> str:
+    """What the mask of a slide is called: its name without the ending, and of a DICOM series, which has none, all."""
+    name = slide_name(slide)
+    return slide.stem if name == slide.name else name
 
 
 def _slide_stem(mask: Path) -> str:
@@ -230,22 +257,22 @@ def _with_cases(specimens: list[_Specimen], path: Path | None) -> tuple[list[_Sp
     require_columns(table, ("slide",))
     problems = Problems(path)
     rows: dict[str, Row] = {}
-    names = {name: specimen for specimen in specimens for name in (specimen.path.name, specimen.path.stem)}
+    names = {name: specimen for specimen in specimens for name in (specimen.name, _stem(specimen.path))}
     for row in table.rows:
         specimen = names.get(row["slide"])
         if specimen is None:
             what = f"there is no slide {row['slide']!r}{suggestion(row['slide'], names)}"
             problems.add(f"line {row.line}", what, advice="Name slides by their files.")
-        elif rows.setdefault(specimen.path.name, row) is not row:
+        elif rows.setdefault(specimen.name, row) is not row:
             problems.add(f"line {row.line}", f"{row['slide']} is there twice", advice="Keep one row for each slide.")
         if "split" in table.columns and row["split"].lower() not in PART_NAMES:
             what = f"the split {row['split']!r} is unknown"
             problems.add(f"line {row.line}", what, advice="Use train, val or test in every row.")
     for specimen in specimens:
-        if specimen.path.name not in rows:
-            problems.add(specimen.path.name, "it has no row", advice="Give every slide a row.")
+        if specimen.name not in rows:
+            problems.add(specimen.name, "it has no row", advice="Give every slide a row.")
     problems.raise_any()
-    joined = [_with_row(specimen, rows[specimen.path.name]) for specimen in specimens]
+    joined = [_with_row(specimen, rows[specimen.name]) for specimen in specimens]
     _check_cases(joined, problems)
     problems.raise_any()
     return joined, "split" in table.columns
@@ -262,7 +289,7 @@ def _check_cases(specimens: Sequence[_Specimen], problems: Problems) -> None:
         part = first.setdefault(specimen.case, specimen.part)
         if part != specimen.part:
             what = f"its case {specimen.case} is in {part} and in {specimen.part}"
-            problems.add(specimen.path.name, what, advice="Keep all slides of a patient in one part.")
+            problems.add(specimen.name, what, advice="Keep all slides of a patient in one part.")
 
 
 def _check(specimens: Sequence[_Specimen], mask_value: int | None, found: _Found) -> Work[list[_Specimen]]:

@@ -92,7 +92,14 @@ def ask(
 
 def _nothing_left(project: Project) -> ProjectError:
     """Why there is no candidate, and what to do."""
-    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if is_readable(slide)):
+    slides = project.slides.all()
+    readable = [slide for slide in slides if is_readable(slide)]
+    if slides and not readable:
+        return ProjectError(
+            tr("There is no region to ask about: no slide is where it was."),
+            advice=tr("Connect their disk, or use 'Find moved slides' and point to the folder they are in now."),
+        )
+    if not any(project.maps.find(slide.id) is not None for slide in readable):
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries.all(status=status)) for status in settled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from slide_writers import write_dicom
 
 from histoloop.errors import DataError, ExportError
 from histoloop.geometry import Region
@@ -36,6 +38,7 @@ def slide(path: Path, *, tissue_columns: int = 6) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((HEIGHT, WIDTH, 3), GLASS, np.uint8)
     pixels[:, : tissue_columns * PATCH] = TISSUE
+    pixels[0, 0, 0] = sum(path.name.encode()) % 64  # no two slides are alike
     Image.fromarray(pixels).save(path)
     return path
 
@@ -96,6 +99,38 @@ def test_patches_of_all_kinds_of_masks_are_found_and_counted(folders: tuple[Path
     edge = [row for row in rows_of(report) if row["x"] == "64" and row["label"] == "metastatic"]
     assert Counter(row["tumour_fraction"] for row in edge) == {"0.3750": 12, "0.2812": 4}
     assert Counter(row["slide"] for row in edge) == {f"slides/tumor_{number}.png": 4 for number in range(4)}
+
+
+def test_copies_of_a_slide_are_one_slide_and_that_with_the_mask(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copy(folders[0] / "tumor_0.png", folders[0] / "another name.png")
+    shutil.copy(folders[0] / "normal_0.png", folders[0] / "normal_9.PNG")
+    report = sampled(folders, tmp_path / "patches.csv")
+    assert (report.metastatic_slides, report.normal_slides) == (4, 4)
+    assert set(report.warnings) == {
+        "another name.png is the same slide as tumor_0.png; it is left out.",
+        "normal_9.PNG is the same slide as normal_0.png; it is left out.",
+    }
+    assert not {"slides/another name.png", "slides/normal_9.PNG"} & {row["slide"] for row in rows_of(report)}
+
+
+def test_a_dicom_series_is_one_slide_in_one_part(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, container in (("scan 1", "B12-1"), ("scan 2", "")):
+        folder = tmp_path / "slides" / name
+        folder.mkdir(parents=True)
+        tissue = np.clip(np.array(TISSUE) + rng.integers(-9, 9, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
+        extra = [(0x40, 0x512, "LO", container)] if container else []
+        write_dicom(folder / "0.dcm", tissue, extra=extra)
+        write_dicom(folder / "1.dcm", tissue[::2, ::2].copy(), number=2, spacing_mm=0.001)
+    tumour(tmp_path / "masks" / "B12-1.png")
+    report = sampled((tmp_path / "slides", tmp_path / "masks"), tmp_path / "patches.csv")
+    assert (report.metastatic_slides, report.normal_slides) == (1, 1)
+    rows = {(row["case"], row["slide"], row["label"]) for row in rows_of(report)}
+    assert rows == {
+        ("B12-1", "slides/scan 1/0.dcm", "metastatic"), ("scan 2", "slides/scan 2/0.dcm", "normal"),
+    }  # fmt: skip
+    for case in ("B12-1", "scan 2"):
+        assert len({row["split"] for row in rows_of(report) if row["case"] == case}) == 1
 
 
 def test_the_table_reads_as_a_data_set_with_masks(folders: tuple[Path, Path], tmp_path: Path) -> None:
