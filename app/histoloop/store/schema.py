@@ -295,7 +295,8 @@ SELECT_EARLIEST_OVERLAP = """
     ORDER BY finish_order IS NULL, finish_order LIMIT 1"""
 """The annotation done with a mask first of those that share a pixel with a region, on its slide or a copy of that.
 
-One that was taken back counts, last."""
+One taken back counts, last.
+"""
 
 SELECT_MASK_OF_REGION = """
     SELECT mask_file, origin_file, mask_downsample, model_hash FROM annotation

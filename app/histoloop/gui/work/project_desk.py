@@ -56,6 +56,11 @@ class ProjectDesk(QObject):
         return self._project
 
     @property
+    def read_only(self) -> bool:
+        """Whether the open project can only be looked at and exported from."""
+        return self._project is not None and self._project.read_only
+
+    @property
     def person(self) -> str:
         """Who sits here, by name; empty while that was not said."""
         return self._person
@@ -136,7 +141,7 @@ class ProjectDesk(QObject):
                 on_done(result)
 
         work: Callable[[], Result] = functools.partial(written.change, change)
-        if insist:
+        if insist and not self.read_only:
             work = functools.partial(self.insistence.until_written, work)
         self._writer.request(work, on_done=done, on_failed=on_failed or self._show_not_written)
 

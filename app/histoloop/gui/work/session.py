@@ -112,11 +112,6 @@ class Session(ProjectDesk):
             if self.read_only:
                 self.notice.emit(tr("The project cannot be opened for writing yet."))
 
-    @property
-    def read_only(self) -> bool:
-        """Whether the open project can only be looked at and exported from."""
-        return self._project is not None and self._project.read_only
-
     def why_read_only(self) -> str:
         """Why the open project cannot be changed, and what to do; empty where it can."""
         if self._project is None or not self._project.read_only:

@@ -161,11 +161,11 @@ class Annotations:
                 if query_id is not None:
                     self._queries.set_status(query_id, QueryStatus.ANNOTATED)
         except BaseException:  # which may have come after the rows were kept
-            planes.remove(but=self._files_kept())
+            planes.remove(but=self.kept_files())
             raise
         return [self.get(annotation_id) for annotation_id in ids]
 
-    def _files_kept(self) -> frozenset[str]:
+    def kept_files(self) -> frozenset[str]:
         """The names of the files of masks and origins that annotations are of."""
         found = self._database.all("SELECT mask_file, origin_file FROM annotation WHERE mask_file IS NOT NULL")
         return frozenset(name for row in found for name in row)

@@ -345,8 +345,8 @@ class Drafts:
         planes, stem = PlaneWriter(self._annotations.folder), stem_of(draft.slide_id, draft.region)
         try:
             yield {"mask_file": planes.write(mask, stem), "origin_file": planes.write(origin, f"{stem}-origin")}
-        except BaseException:
-            planes.remove()
+        except BaseException:  # which may have come after the row was kept
+            planes.remove(but=self._annotations.kept_files())
             raise
 
     def _draft(self, annotation_id: int) -> AnnotationRecord:
