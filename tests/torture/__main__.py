@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from .trials import Trial
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+TESTS = Path(__file__).resolve().parent.parent
+ROOT = TESTS.parent
 FOLDER = ROOT / "build" / "torture"
 PAGE = ROOT / "docs" / "reliability.md"
 
@@ -67,6 +68,7 @@ def _with_shim(library: Path) -> None:
     environment = {
         **os.environ,
         "LD_PRELOAD": str(library),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(TESTS / "support"), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONHASHSEED": "0",

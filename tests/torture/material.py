@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ import numpy as np
 import tifffile
 import torch
 from PIL import Image
+from slide_writers import write_dicom, write_scn
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.cli import main
@@ -203,7 +203,10 @@ def _kinds(folder: Path) -> None:
     Image.fromarray(pixels).save(folder / "progressive.jpg", quality=85, progressive=True)
     Image.fromarray(pixels).save(folder / "plain.bmp")
     Image.fromarray(pixels).save(folder / "plain.jp2")
-    _dicom(folder / "dicom.dcm", pixels)
+    write_dicom(folder / "dicom.dcm", pixels)
+    write_scn(
+        folder / "leica.scn", pixels, bounds=Region(40, 30, pixels.shape[1], pixels.shape[0]), width=400, height=400
+    )
 
 
 def _aperio(path: Path, pixels: np.ndarray) -> None:
@@ -214,17 +217,6 @@ def _aperio(path: Path, pixels: np.ndarray) -> None:
         tiff.write(pixels, tile=(64, 64), description=f"{name}\r\n{size} -> {size}|AppMag = 20|MPP = 0.5", **options)
         tiff.write(pixels[::8, ::8], description=f"{name}\r\n{size} -> thumbnail", **options)
         tiff.write(pixels[:64, :64], description=f"{name}\r\nlabel 64x64", subfiletype=1, **options)
-
-
-def _dicom(path: Path, pixels: np.ndarray) -> None:
-    """By the writer that the tests of slides use."""
-    place = TESTS / "unit" / "slides" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("fixtures_of_slides", place)
-    assert spec is not None
-    assert spec.loader is not None
-    fixtures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fixtures)
-    fixtures.save_dicom._get_wrapped_function()()(path, pixels)
 
 
 def _discs(folder: Path) -> None:

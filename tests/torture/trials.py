@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import traceback
@@ -167,11 +168,18 @@ class Bench:
         return problems, ended
 
 
+def _shortened(trace: str) -> str:
+    """Where in the program the last error came from, and its last line."""
+    frames = re.findall(r'histoloop/(\S+)", line (\d+)', trace)
+    lines = [line for line in trace[trace.rfind("Traceback") :].splitlines() if line and not line.startswith(" ")]
+    return f"{' > '.join(':'.join(frame) for frame in frames[-4:])}: {(lines[1:] or lines)[0][:200]}"
+
+
 def judged(ended: Ended, when: str) -> list[Problem]:
     """What is wrong with the way a command ended by itself."""
     problems: list[Problem] = []
     if "Traceback" in ended.err or "Traceback" in ended.out:
-        problems.append((TRACEBACK, f"{when}: {ended.err[ended.err.find('Traceback') :][-500:]}"))
+        problems.append((TRACEBACK, f"{when}: {_shortened(ended.err or ended.out)}"))
     if ended.late:
         problems.append((OTHER, f"{when}: not done after {ended.seconds:.0f} s"))
     elif ended.code < 0:
