@@ -132,8 +132,8 @@ class SlideControl(QObject):
 
     def _on_not_shown(self, slide_id: int) -> None:
         """The list says it too; a region that was to be painted on the slide stays for later."""
-        if self._session.project is not None:
-            self._list(self._session.project)
+        if self._session.project is not None and slide_id not in self._list(self._session.project):
+            self._session.still_there([slide_id])  # which says that it is gone; another slide is shown then
         active = self._session.active
         if active is not None and active.record.slide_id == slide_id and self._viewer.annotating is None:
             self._session.annotating.leave()
