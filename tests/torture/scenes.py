@@ -65,7 +65,7 @@ class Scene:
     """One command. `weight` is how often it is tried, `stage` the project it starts from, if any.
 
     `run` does it and gives the exit code; `state` is what it ends in. `fine_again` are exit codes of doing it again
-    once it had been done. `has_slides`: whether the files of the project's slides are there.
+    once it had been done (1 where what is finished is not replaced unasked); the state tells whether it had. `has_slides`: whether the files of the project's slides are there.
     """
 
     name: str
@@ -272,8 +272,8 @@ SCENES = {
         Scene(
             "predict files", None, _predict_files, weight=3, state=lambda place: _files(place),
         ),
-        Scene("mask", "asked", _annotate_mask, weight=2),
-        Scene("outlines", "asked", _annotate_outlines, weight=2, fine=(0, 3), fine_again=(0, 3)),
+        Scene("mask", "asked", _annotate_mask, weight=2, fine_again=(0, 1)),
+        Scene("outlines", "asked", _annotate_outlines, weight=2, fine=(0, 3), fine_again=(0, 1)),
         Scene("label", "imported", _label),
         Scene("paint", "asked", _paint, weight=4, kept=_painted),
         Scene("train", "annotated", _train, weight=4, state=_trained),
