@@ -65,7 +65,8 @@ class Scene:
     """One command. `weight` is how often it is tried, `stage` the project it starts from, if any.
 
     `run` does it and gives the exit code; `state` is what it ends in. `fine_again` are exit codes of doing it again
-    once it had been done (1 where what is finished is not replaced unasked); the state tells whether it had. `has_slides`: whether the files of the project's slides are there.
+    once it had been done (1 where what is finished is not replaced unasked); the state tells whether it had.
+    `has_slides`: whether the files of the project's slides are there.
     """
 
     name: str
