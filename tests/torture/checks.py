@@ -132,7 +132,10 @@ def _broken_masks(project: Project, rows: list[sqlite3.Row]) -> list[Problem]:
 
 
 def find_left_over(folder: Path) -> list[Problem]:
-    """What nothing names and nobody will use: partial files, folders of maps and models, planes of masks."""
+    """What nothing names and nobody will use: partial files, folders of maps and models.
+
+    Whole planes of masks are let alone, as the program does: a copy of the database may name them.
+    """
     found = [(LEFT, f"partial: {path.relative_to(folder)}") for path in sorted(folder.rglob("*partial*"))]
     if not (folder / DATABASE).exists():
         return found
@@ -140,11 +143,6 @@ def find_left_over(folder: Path) -> list[Problem]:
     named = {
         "models": {row["folder"] for row in rows["model"]},
         "maps": {row["folder"] for row in rows["map"]},
-        "masks": {
-            row[column]
-            for row in rows["annotation"]
-            for column in ("base_mask_file", "base_origin_file", "mask_file", "origin_file")
-        },
     }
     for part, names in named.items():
         if (folder / part).is_dir():
