@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import reprlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -56,7 +57,7 @@ def why_it_failed(error: Exception, *, writing_to: Iterable[Path]) -> str:
     if isinstance(error, UnicodeError):
         return tr("Its name, or that of a folder above it, is not valid text (UTF-8). Rename it.")
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        return tr("Its name is too long for files named after it. Rename it.")
+        return tr("The name {name} is too long for a file. Give it a shorter one.", name=reprlib.repr(error.filename))
     if isinstance(error, OSError) and error.strerror:
         where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, str | bytes) else ""
         return f"{error.strerror}{where}."

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         (OSError(errno.EIO, "Input/output error"), "Input/output error."),
         (
             OSError(errno.ENAMETOOLONG, "File name too long", "m" * 300),
-            "Its name is too long for files named after it.",
+            "mmm' is too long for a file. Give it a shorter one.",
         ),
         (UnicodeEncodeError("utf-8", "m\udce4use", 1, 2, "surrogates not allowed"), "not valid text (UTF-8)"),
         (RuntimeError("zstd: \x1b[31mbad\nsecond line"), "It cannot be processed (RuntimeError: zstd: \x1b[31mbad)."),
