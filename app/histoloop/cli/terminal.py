@@ -97,7 +97,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_error(message: str, *, command: str | None = None) -> None:
-    """What went wrong, on standard error, under the name of the program; the middle of a very long message is left out."""
+    """What went wrong, on standard error, under the name of the program; a very long message without its middle."""
     if len(message) > LONGEST_MESSAGE:
         message = f"{message[: LONGEST_MESSAGE // 2]} … {message[-LONGEST_MESSAGE // 2 :]}"
     print(f"histoloop{f' {command}' if command else ''}: {shown(message)}", file=sys.stderr, flush=True)
