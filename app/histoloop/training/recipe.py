@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from histoloop import paths
 from histoloop.errors import RecipeError, suggestion
-from histoloop.network_config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
 from histoloop.training.ddn import DdnSettings
@@ -32,7 +32,7 @@ class NetworkRecipe:
     here, else measured on the training tiles.
     """
 
-    backbone: BackboneName = "resnet18"
+    backbone: str = "resnet18"
     stride: Literal[16, 32] = 32
     weights: str = "random"
     mean: tuple[float, ...] = ()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
     from histoloop.progress import Work
     from histoloop.slides.reader import Pixels
     from histoloop.training.recipe import NetworkRecipe
