@@ -28,16 +28,18 @@ OWN_BACKBONES = (
 TIMM = "timm/"
 """What the names of timm's backbones begin with; timm's name of the architecture follows."""
 
-_ARCHITECTURE = re.compile(r"[A-Za-z0-9_]{1,80}")
+ENCODER = "encoder/"
+"""What the names of published encoders begin with; the name of one in resources/encoders follows."""
+
+_NAME_OF_OTHERS = re.compile(rf"({TIMM}|{ENCODER})[A-Za-z0-9_-]{{1,80}}")
 
 
 def check_backbone(name: str) -> None:
-    """ValueError, with the choices, for what cannot be a backbone; whether timm knows it is found when it is built."""
-    of_timm = name.startswith(TIMM) and _ARCHITECTURE.fullmatch(name.removeprefix(TIMM))
-    if name not in OWN_BACKBONES and not of_timm:
+    """ValueError, with the choices, for what cannot be a backbone; that timm knows it is found when it is built."""
+    if name not in OWN_BACKBONES and not _NAME_OF_OTHERS.fullmatch(name):
         raise ValueError(
-            f"backbone must be one of {', '.join(OWN_BACKBONES)}, or one of timm, such as {TIMM}convnext_tiny, "
-            f"not {name!r}{suggestion(name, OWN_BACKBONES)}"
+            f"backbone must be one of {', '.join(OWN_BACKBONES)}, one of timm, such as {TIMM}convnext_tiny, or an "
+            f"encoder, such as {ENCODER}uni, not {name!r}{suggestion(name, OWN_BACKBONES)}"
         )
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import histoloop
-from histoloop.cli import models, projects, simulation
+from histoloop.cli import encoders, models, projects, simulation
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED
 from histoloop.errors import HistoLoopError
 from histoloop.log import loggable, logging_to_file, operation
@@ -96,4 +96,5 @@ def build_parser() -> argparse.ArgumentParser:
     projects.add_commands(commands)
     models.add_commands(commands)
     simulation.add_commands(commands)
+    encoders.add_commands(commands)
     return parser

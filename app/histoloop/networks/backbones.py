@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torchvision.models
 from torch import nn
 
-from histoloop.network_config import TIMM
+from histoloop.encoders import encoder_named
+from histoloop.network_config import ENCODER, TIMM
 from histoloop.networks.backbone import STRIDES, Backbone
 from histoloop.networks.timm_backbones import timm_backbone, timm_radius_px
 
@@ -122,7 +123,8 @@ def build_backbone(name: str, *, stride: int = STRIDES[-1]) -> Backbone:
     With a stride of 16 the last stage keeps the resolution: its first strided convolution no longer strides, which
     leaves the shapes of all weights as they are (thesis 4.4.2).
     """
-    backbone = timm_backbone(name.removeprefix(TIMM)) if name.startswith(TIMM) else _entry(name).make()
+    of_timm = _of_timm(name)
+    backbone = _entry(name).make() if of_timm is None else timm_backbone(*of_timm)
     if stride not in STRIDES[-2:]:
         raise ValueError(f"stride must be {STRIDES[-2]} or {STRIDES[-1]}, not {stride}")
     if stride == STRIDES[-2]:
@@ -132,7 +134,16 @@ def build_backbone(name: str, *, stride: int = STRIDES[-1]) -> Backbone:
 
 def receptive_radius_px(name: str) -> int:
     """Input pixels that a stride-32 cell of this backbone depends on to each side of its own block, at most."""
-    return timm_radius_px(name.removeprefix(TIMM)) if name.startswith(TIMM) else _entry(name).radius_px
+    of_timm = _of_timm(name)
+    return _entry(name).radius_px if of_timm is None else timm_radius_px(*of_timm)
+
+
+def _of_timm(name: str) -> tuple[str, Mapping[str, str | float | bool]] | None:
+    """What timm is to be told to make it; None for one of torchvision's. ModelError for an encoder nobody knows."""
+    if name.startswith(ENCODER):
+        encoder = encoder_named(name.removeprefix(ENCODER))
+        return encoder.architecture, encoder.arguments
+    return (name.removeprefix(TIMM), {}) if name.startswith(TIMM) else None
 
 
 def _entry(name: str) -> _Entry:

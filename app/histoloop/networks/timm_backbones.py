@@ -62,9 +62,9 @@ class PyramidBackbone(_OfTimm):
 class TokenBackbone(_OfTimm):
     """A vision transformer of timm: the tokens of its patches at four depths, reassembled to maps.
 
-    Patches lie 14 or 16 px apart; their tokens are resampled to a stride of 16 where they are not. Stage 16 holds three
-    depths side by side, stage 32 the means of the last one; the finer stages are the means of the tile's own colours,
-    which is where a decoder finds its edges.
+    Patches lie 8, 14 or 16 px apart; their tokens are brought to a stride of 16: by means of 2 x 2, or bilinearly.
+    Stage 16 holds three depths side by side, stage 32 the means of the last one; the finer stages are the means of the
+    tile's own colours, which is where a decoder finds its edges.
     """
 
     def __init__(self, model: nn.Module, *, width: int, depth: int, patch_px: int) -> None:
@@ -111,12 +111,12 @@ def timm_backbone(architecture: str, arguments: Mapping[str, Any] | None = None)
     model = _created(timm.create_model, architecture, dict(arguments or {}))
     strides, widths = _strides(model), [int(stage["num_chs"]) for stage in _stages(model)]
     if hasattr(model, "forward_intermediates"):
-        if set(strides) in ({14}, {16}):
+        if set(strides) in ({8}, {14}, {16}):
             return TokenBackbone(model, width=widths[-1], depth=len(strides), patch_px=strides[0])
         if set(STRIDES[1:]) <= set(strides):
             return PyramidBackbone(model, stages=dict(zip(strides, widths, strict=True)))
     raise ModelError(
-        f"timm's {architecture} gives no feature maps at strides of 4, 8, 16 and 32 px, nor patches of 14 or 16 px "
+        f"timm's {architecture} gives no feature maps at strides of 4, 8, 16 and 32 px, nor patches of 8, 14 or 16 px "
         f"(but {', '.join(map(str, sorted(set(strides)))) or 'none'}).",
         advice="Choose a network that does, such as convnext_tiny, resnet50 or vit_small_patch16_224.",
     )
@@ -153,9 +153,10 @@ def timm_radius_px(architecture: str, arguments: Mapping[str, Any] | None = None
 
 def _created(create: Any, architecture: str, arguments: dict[str, Any]) -> nn.Module:
     """The network without its head, for tiles of any size where it can be told to take them."""
+    parts = {name: _part(value) for name, value in arguments.items()}
     for flexible in ({"dynamic_img_size": True}, {"strict_img_size": False}, {}):
         try:
-            model: nn.Module = create(architecture, pretrained=False, num_classes=0, **(flexible | arguments))
+            model: nn.Module = create(architecture, pretrained=False, num_classes=0, **(flexible | parts))
         except TypeError as error:
             if not flexible or not any(name in str(error) for name in flexible):
                 raise ModelError(
@@ -164,6 +165,18 @@ def _created(create: Any, architecture: str, arguments: dict[str, Any]) -> nn.Mo
         else:
             return model
     raise AssertionError("the last attempt returns or raises")
+
+
+def _part(value: Any) -> Any:
+    """A layer by its name in timm or torch; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    import timm.layers
+
+    found = getattr(timm.layers, value, None) or getattr(nn, value, None)
+    if found is None:
+        raise ModelError(f"Neither timm nor torch has a layer {value!r}.", advice="Check the arguments of the encoder.")
+    return found
 
 
 def _intermediates(model: nn.Module, tiles_BCHW: Tensor, indices: list[int], **how: bool) -> list[Tensor]:
@@ -189,8 +202,8 @@ def _padded(tiles_BCHW: Tensor, patch_px: int) -> Tensor:
 
 def _at_stride_16(tokens_BCHW: Tensor, patch_px: int, cells: tuple[int, int]) -> Tensor:
     """Tokens `patch_px` apart, bilinearly at the middles of (rows, columns) cells of 16 px."""
-    if patch_px == 16:
-        return tokens_BCHW
+    if patch_px in (8, 16):
+        return tokens_BCHW if patch_px == 16 else functional.avg_pool2d(tokens_BCHW, 2)
     places = [
         torch.tensor(list(_places(count, 16, patch_px, tokens)), device=tokens_BCHW.device)
         for count, tokens in zip(cells, tokens_BCHW.shape[-2:], strict=True)

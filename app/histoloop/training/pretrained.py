@@ -22,6 +22,7 @@ from histoloop import paths
 from histoloop.errors import ModelError
 from histoloop.network_config import OWN_BACKBONES
 from histoloop.networks.colours import Colours
+from histoloop.networks.published_names import timm_names
 from histoloop.progress import Progress, Work
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ _FITTING = "Give weights of this very backbone, in torchvision's names or of a m
 def start_backbone(backbone: Backbone, name: str, weights: str) -> Work[None]:
     """Fill the backbone `name` with 'random' (as it is), 'imagenet' or the weights of a .safetensors file.
 
-    Files are in torchvision's names, or weights of a model made here; tensors beside the backbone are left out.
-    ModelError when the weights cannot be had or do not fit.
+    Files are in the names of torchvision, timm or transformers, or weights of a model made here; tensors beside the
+    backbone are left out. ModelError when the weights cannot be had or do not fit.
     """
     if weights == RANDOM:
         return
@@ -215,4 +216,4 @@ def _local(path: Path) -> dict[str, Tensor]:
     for prefix in _OF_MODELS:
         own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
         tensors = own or tensors
-    return tensors
+    return timm_names(tensors) if "embeddings.cls_token" in tensors else tensors

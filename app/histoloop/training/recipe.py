@@ -26,10 +26,12 @@ Settings = TypeVar("Settings")
 class NetworkRecipe:
     """The network apart from its label classes, which come with the data, and from what the supervision adds to it.
 
-    `weights` of the backbone: 'random', 'imagenet' (torchvision's, downloaded once), or a .safetensors file in
-    torchvision's names or of a model made here. `mean` and `std` are the RGB normalisation in [0, 1] that such weights
-    expect; empty: as the file says (those of `histoloop pretrain` do), or the card beside the weights of a model made
-    here, else measured on the training tiles.
+    `backbone` is torchvision's name, "timm/" and timm's, or "encoder/" and that of an entry in resources/encoders.
+    `weights` of it: 'random', 'imagenet' (torchvision's, downloaded once), 'added' (an encoder's, after `histoloop
+    encoders add`), or a .safetensors file in the names of torchvision, timm or transformers, or of a model made here.
+    `mean` and `std` are the RGB normalisation in [0, 1] that such weights expect; empty: as the encoder's entry or the
+    file says (those of `histoloop pretrain` do), or the card beside the weights of a model made here, else measured on
+    the training tiles.
     """
 
     backbone: str = "resnet18"

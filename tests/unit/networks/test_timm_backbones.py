@@ -89,7 +89,7 @@ def test_grad_cam_works_on_it(name: str) -> None:
     assert torch.isfinite(maps).all()
 
 
-@pytest.mark.parametrize("patch_px", [14, 16])
+@pytest.mark.parametrize("patch_px", [8, 14, 16])
 def test_tokens_lie_where_their_patches_are(patch_px: int) -> None:
     """Patches that give their own mean: on a ramp each cell of 16 px must hold the ramp at its middle."""
     backbone = timm_backbone(
@@ -133,7 +133,7 @@ def test_the_radius_of_a_chain_of_convolutions_is_a_bound_and_that_of_attention_
     ("name", "words"),
     [
         ("resnet_18", r"timm has no architecture 'resnet_18'. Near are \w*resnet"),
-        ("vit_small_patch8_224", "nor patches of 14 or 16 px .but 8"),
+        ("vit_small_patch32_224", "nor patches of 8, 14 or 16 px .but 32"),
     ],
 )
 def test_what_cannot_be_a_backbone_is_refused_with_what_can(name: str, words: str) -> None:
