@@ -61,13 +61,12 @@ def test_slides_of_one_name_are_told_apart_and_a_dicom_series_is_one_slide(cohor
     assert (dicom.width, dicom.height) == (384, 256)
 
 
-def test_a_copy_of_a_slide_is_told_and_not_added(cohort: MainWindow, tmp_path: Path, qtbot) -> None:
+def test_a_copy_of_a_slide_is_a_slide_of_its_own_and_told(cohort: MainWindow, tmp_path: Path, qtbot) -> None:
     shutil.copy(cohort.session.slides()[0].path, tmp_path / "copy.png")
-    with qtbot.waitSignal(cohort.session.notice, timeout=60_000) as told:
+    with qtbot.waitSignal(cohort.session.reported, timeout=60_000) as told:
         cohort.session.add_slides([tmp_path / "copy.png"])
-    what = "copy.png: it is the same slide as patient-1/slide.png, which is in the project already."
-    assert told.args == [what]
-    assert len(cohort.session.slides()) == 3
+    assert "It has the same content as patient-1/slide.png." in str(told.args[0])
+    assert [slide.name for slide in cohort.session.slides()][3:] == ["copy.png"]
 
 
 def test_another_file_in_the_place_of_a_slide_is_told_and_not_shown(cohort: MainWindow, tmp_path: Path, qtbot) -> None:
@@ -75,11 +74,12 @@ def test_another_file_in_the_place_of_a_slide_is_told_and_not_shown(cohort: Main
     shutil.copy(paint(tmp_path / "new.png", seed=9, side=200), second.path)
     cohort.session.slides_changed.emit()
     assert listed(cohort)[1] == ["patient-2/slide.png", "Another file is in its place"]
-    before = cohort.opener.current
     cohort.slides_panel.choose(second.id)
-    what = f"{second.path} is not the slide it should be: its content differs."
-    qtbot.waitUntil(lambda: cohort.banner.isVisible() and what in cohort.banner.text.text(), timeout=30_000)
-    assert cohort.opener.current == before
+    empty = cohort.split.first.empty
+    qtbot.waitUntil(lambda: empty.isVisible() and empty.reason.text() != "", timeout=30_000)
+    assert empty.name.text() == "patient-2/slide.png"
+    assert f"{second.path} is not the slide it should be: its content differs." in empty.reason.text()
+    assert cohort.opener.current is None
 
 
 def test_no_region_is_begun_on_a_slide_that_was_replaced_while_it_was_shown(
@@ -87,6 +87,6 @@ def test_no_region_is_begun_on_a_slide_that_was_replaced_while_it_was_shown(
 ) -> None:
     first = cohort.session.slides()[0]
     shutil.copy(paint(tmp_path / "new.png", seed=9), first.path)
-    cohort.session.begin_region(first.id, Region(0, 0, 100, 100))
+    cohort.session.annotating.begin_region(first.id, Region(0, 0, 100, 100))
     qtbot.waitUntil(lambda: "its content differs" in cohort.banner.text.text(), timeout=30_000)
     assert cohort.session.active is None
