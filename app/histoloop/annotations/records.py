@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Mask = NDArray[np.uint8]
 """(H, W) uint8; 0 is background, i + 1 is the i-th mask class of the scheme."""
 
+IGNORED = 255
+"""Mask value of pixels that nobody vouches for: they take no part in learning or measuring."""
+
 
 @dataclass(frozen=True, slots=True)
 class MaskClass:
@@ -32,8 +35,9 @@ class LabelClass:
 class ClassScheme:
     """The classes of a model or project.
 
-    A network gives a probability per *label* class (a diagnosis: 'Polyp', 'Adenocarcinoma') and one foreground;
-    a foreground pixel takes the *mask* class ('gland', 'tumour') of the labels that are likeliest there.
+    A network gives a probability per *label* class (a diagnosis: 'Polyp', 'Adenocarcinoma'). Its decoder gives either
+    a probability per *mask* class ('gland', 'tumour'), or one foreground, whose pixels take the mask class of the
+    labels that are likeliest there.
     """
 
     labels: tuple[LabelClass, ...]

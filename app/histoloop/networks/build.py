@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
+
+import torch
 
 from histoloop.network_config import NetworkConfig
 from histoloop.networks.hybrid import Hybrid
@@ -34,6 +37,30 @@ def with_decoder(network: SlideNetwork) -> Hybrid:
     hybrid.classifier.backbone.load_state_dict(network.backbone.state_dict())
     hybrid.classifier.head.load_state_dict(_head(network).state_dict())
     return hybrid
+
+
+def with_mask_classes(network: SlideNetwork, mask_classes: int) -> Hybrid:
+    """The network itself where its decoder gives so many mask classes, else a copy whose decoder does.
+
+    A network without a decoder gets a fresh one (`with_decoder`). A decoder of one foreground keeps its steps, and its
+    head, whose logit is z, becomes one of K + 1: 0 for the background and z - log K for each class. So the background
+    keeps its probability to rounding, 1 / (1 + K exp(z - log K)) = 1 - sigmoid(z), and each class begins with an
+    equal part of the foreground. Between other numbers of classes nothing can be kept but the steps: ValueError.
+    """
+    hybrid = with_decoder(network)
+    if hybrid.config.mask_classes == mask_classes:
+        return hybrid
+    if hybrid.config.decodes_classes:
+        raise ValueError(f"a decoder of {hybrid.config.mask_classes} mask classes cannot become one of {mask_classes}")
+    grown = Hybrid(dataclasses.replace(hybrid.config, mask_classes=mask_classes))
+    tensors = hybrid.state_dict()
+    weight_1C11, bias_1 = tensors["decoder.head.weight"], tensors["decoder.head.bias"]
+    tensors["decoder.head.weight"] = torch.cat([torch.zeros_like(weight_1C11), *[weight_1C11] * mask_classes])
+    tensors["decoder.head.bias"] = torch.cat(
+        [torch.zeros_like(bias_1), *[bias_1 - math.log(mask_classes)] * mask_classes]
+    )
+    grown.load_state_dict(tensors)
+    return grown.train(hybrid.training)
 
 
 def _head(network: SlideNetwork) -> nn.Module:

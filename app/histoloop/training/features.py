@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from histoloop.inference.features import CELL_PX, Features
 from histoloop.training.augment import AugmentSettings, vary_stain
+from histoloop.training.samples import TileMask, batch_masks_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from histoloop.training.samples import TrainingTile
 
@@ -52,16 +54,16 @@ def spread_views(count: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureTile:
-    """Features of a tile or of a view of it, its mask (H, W) bool as far as known, and its weight in the loss."""
+    """Features of a tile or of a view of it, its mask (H, W) as far as known, and its weight in the loss."""
 
     features: Features
-    mask: NDArray[np.bool_] | None
+    mask: TileMask | None
     weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureBatch:
-    """`stages` (B, C, H/s, W/s) float; `masks_BHW` 0 or 1; `valid_BHW` False on padding; `weights_B` of each tile."""
+    """`stages` (B, C, H/s, W/s) float; masks, padding and weights as in `Batch`."""
 
     stages: tuple[Tensor, ...]
     masks_BHW: Tensor
@@ -96,7 +98,8 @@ def collate_features(
     side = crop_px // CELL_PX
     depth = len(tiles[0].features.stages)
     rows: list[list[Tensor]] = [[] for _ in range(depth)]
-    masks = torch.zeros(len(tiles), crop_px, crop_px)
+    kind = torch.float32 if batch_masks_type([tile.mask for tile in tiles]) is np.float32 else torch.uint8
+    masks = torch.zeros(len(tiles), crop_px, crop_px, dtype=kind)
     valid = torch.zeros(len(tiles), crop_px, crop_px, dtype=torch.bool)
     for row, tile in enumerate(tiles):
         features = tile.features
@@ -111,7 +114,7 @@ def collate_features(
         valid[row, :height, :width] = True
         if tile.mask is not None:
             y, x = top * CELL_PX, left * CELL_PX
-            masks[row, :height, :width] = torch.from_numpy(tile.mask[y : y + height, x : x + width]).float()
+            masks[row, :height, :width] = torch.from_numpy(tile.mask[y : y + height, x : x + width]).to(kind)
     stages = tuple(torch.stack(planes).contiguous(memory_format=torch.channels_last) for planes in rows)
     return FeatureBatch(stages, masks, valid, torch.tensor([tile.weight for tile in tiles]))
 

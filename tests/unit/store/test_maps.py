@@ -46,7 +46,7 @@ def test_more_maps_than_labels_are_kept_and_the_labels_come_first(tmp_path: Path
     assert np.array_equal(found.labels, maps[:2])
     assert found.label_names == LABELS
     assert found.label_bias == (0.5, -1.0)
-    assert np.array_equal(found.foreground()[:], foreground)
+    assert np.array_equal(found.masks()[:], foreground)
 
 
 def test_without_names_the_maps_are_those_of_the_labels(tmp_path: Path) -> None:

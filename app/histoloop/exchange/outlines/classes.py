@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.class_names import class_called, folded
+from histoloop.annotations.records import IGNORED
 from histoloop.errors import DataError, suggestion
 from histoloop.exchange.outlines.records import LEFT_OUT, NO_CLASS, UNCLASSIFIED, Ring
 from histoloop.language import tr
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.exchange.outlines.records import Outlines, Shape
-
-IGNORED = 255
-"""Value of areas that are not annotated: QuPath's class Ignore*."""
 
 NOTHING = "-"
 """What a class is mapped to whose outlines are left out."""
@@ -32,7 +30,10 @@ _MANY = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Area:
-    """An area: its value and its rings, exterior and holes. The value is a mask value, 0 (background) or `IGNORED`."""
+    """An area: its value and its rings, exterior and holes.
+
+    The value is a mask value, 0 (background) or `IGNORED` (QuPath's class Ignore*).
+    """
 
     value: int
     rings: tuple[Ring, ...]

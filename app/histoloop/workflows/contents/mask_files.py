@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from histoloop.annotations.records import Mask, Origin
+from histoloop.annotations.records import IGNORED, Mask, Origin
 from histoloop.errors import DataError, SlideError
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.mask_placing import PlacedPicture, place_picture
 from histoloop.exchange.mask_values import Meaning, meaning_of
-from histoloop.exchange.outlines.classes import IGNORED, Area, Assigned, assign_classes, checked_class_map
+from histoloop.exchange.outlines.classes import Area, Assigned, assign_classes, checked_class_map
 from histoloop.exchange.outlines.filling import FilledOutlines
 from histoloop.exchange.outlines.placing import Frame, Ground, bounds_of, box_in_words, hint, place_areas
 from histoloop.exchange.outlines.read import holds_outlines, read_outlines

@@ -19,7 +19,7 @@ from histoloop.progress import Progress, Work
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
-from histoloop.training.samples import have_several_labels, multi_hot
+from histoloop.training.samples import foreground, have_several_labels, multi_hot
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.prediction.robustness import attack_figures
@@ -271,7 +271,8 @@ def _row(
             ComparisonColumn("sigmoid", name, output.foreground("sigmoid", label=label), 0.5)
             for label, name in enumerate(names)
         ]
-    return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {predicted}", tuple(columns))
+    mask = None if tile.mask is None else foreground(tile.mask)
+    return ComparisonRow(tile.name, tile.pixels, mask, f"{truth}predicted {predicted}", tuple(columns))
 
 
 def _dice(tile: TrainingTile, drawn: _Localised) -> float | None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from histoloop.inference.model import Model
     from histoloop.store.array_cache import ArrayCache
-    from histoloop.training.samples import TrainingTile
+    from histoloop.training.samples import TileMask, TrainingTile
 
 PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "consistency"
 
@@ -220,7 +220,7 @@ class _Item:
     def pixels(self) -> NDArray[np.uint8]:
         return self.setup.pool[self.index].pixels
 
-    def mask(self) -> NDArray[np.bool_] | None:
+    def mask(self) -> TileMask | None:
         return self.setup.pool[self.index].mask
 
 

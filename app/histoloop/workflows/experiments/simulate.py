@@ -35,6 +35,7 @@ from histoloop.training.cached import CachedSettings
 from histoloop.training.datasets import DataSet, Split, read_dataset, split_cases
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import mean_dice
+from histoloop.training.samples import foreground
 from histoloop.workflows.experiments.sessions import (
     Round,
     SessionSettings,
@@ -232,7 +233,7 @@ def _class_map_dice(setup: SimulationSetup, loaded: LoadedModel) -> Work[float]:
         output = loaded.predict_tile(tile.pixels, decode=False)
         method = next(name for name in localisation_methods(loaded.card.network) if name != DECODER)
         assert tile.mask is not None  # by _parts
-        pairs.append((output.foreground(method) > 0.5, tile.mask))
+        pairs.append((output.foreground(method) > 0.5, foreground(tile.mask)))
     return mean_dice(pairs)
 
 

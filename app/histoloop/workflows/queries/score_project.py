@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
 from histoloop.acquisition.strategy import Evidence, Inputs, ScoresAfter, Strategy
 from histoloop.errors import ProjectError
 from histoloop.language import tr, tr_plural
+from histoloop.localisation.stitcher import foreground_of
 from histoloop.networks.build import with_decoder
 from histoloop.networks.hybrid import Hybrid
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
@@ -20,7 +22,6 @@ from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from histoloop.networks.unet import Decoder
@@ -33,15 +34,18 @@ PASSES = 20
 
 
 class MapInputs(Inputs):
-    """Provides foreground probabilities of a project's maps: no network runs."""
+    """Provides the probabilities of a project's maps: no network runs."""
 
     def __init__(self, project: Project, candidates: Sequence[CandidateRegion], *, seed: int) -> None:
         self.count, self.seed = len(candidates), seed
         self._project, self._candidates = project, candidates
 
-    def foreground(self, index: int) -> NDArray[np.float32]:
-        """Foreground probability (h, w) of the current model's map."""
-        return self._candidates[index].foreground(self._project)
+    def outcomes(self, index: int) -> NDArray[np.float32]:
+        """Foreground probability (h, w) of the current model's map, or (L, h, w) of background and mask classes."""
+        masks = self._candidates[index].masks(self._project)
+        if masks.ndim == 2:
+            return masks
+        return np.concatenate([1 - foreground_of(masks)[np.newaxis], masks])
 
     def score(self, strategy: Strategy) -> Work[ScoresAfter]:
         """Score by a strategy."""

@@ -18,7 +18,7 @@ from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import CandidateRegion, class_of
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.regions.kept_features import KeptFeatures
-from histoloop.workflows.regions.tiles import painted_foreground
+from histoloop.workflows.regions.tiles import painted_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord
     from histoloop.training.features import FeatureTile
+    from histoloop.training.samples import TileMask
     from histoloop.workflows.prediction.loaded_model import LoadedModel
 
 CACHE = "cache"
@@ -37,7 +38,8 @@ CACHE = "cache"
 class RegionReader:
     """Reads regions at a model's resolution and keeps the features of its classifier.
 
-    The features of a region are those of the frozen classifier: rounds that change the decoder alone share them.
+    The features of a region are those of the frozen classifier: rounds that change the decoder alone share them. Masks
+    are values of the project's mask classes where the network's decoder tells them apart, else foregrounds.
     """
 
     def __init__(self, project: Project, model: LoadedModel, network: Hybrid) -> None:
@@ -71,8 +73,11 @@ class RegionReader:
         downsample = working_downsample(region.slide.mpp, self.model.card.mpp)
         with open_project_slide(region.slide) as slide:
             pixels = slide.read_region_scaled(region.region, downsample=downsample)
-        mask = None if region.mask_id is None else painted_foreground(self.project, region.mask_id, pixels)
+        mask = None if region.mask_id is None else self._mask(region.mask_id, pixels)
         return TrainingTile(pixels, None, mask, region.name, region.slide.name)
+
+    def _mask(self, annotation_id: int, pixels: NDArray[np.uint8]) -> TileMask:
+        return painted_mask(self.project, annotation_id, pixels, classes=self.network.config.decodes_classes)
 
     def features(self, region: ProjectRegion, *, view: int = 0, stain: float = 0.0) -> Features:
         """The features of a region, or of a view of it (training/features.py: view_of)."""
@@ -138,8 +143,8 @@ class ProjectRegion:
         """(H, W, 3) at the model's resolution."""
         return self.tile().pixels
 
-    def mask(self) -> NDArray[np.bool_] | None:
-        """(H, W) foreground that a person painted; None without."""
+    def mask(self) -> TileMask | None:
+        """(H, W) what a person painted; None without."""
         return self.tile().mask
 
 

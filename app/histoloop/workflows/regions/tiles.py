@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.acquisition.grid import candidate_regions
+from histoloop.annotations.records import IGNORED
 from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import find_tissue
-from histoloop.training.readers.tiles import shrink_foreground
+from histoloop.training.readers.tiles import shrink_classes, shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import region_side_px, settled_regions
 from histoloop.workflows.contents.slides import open_project_slide
@@ -22,11 +23,10 @@ from histoloop.workflows.contents.weak_annotations import WeakAnnotation, weak_a
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from histoloop.slides.reader import Pixels, Slide
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
+    from histoloop.training.samples import TileMask
     from histoloop.workflows.prediction.loaded_model import LoadedModel
 
     Place = tuple[SlideRecord, Region]
@@ -39,11 +39,13 @@ PARTS = 6
 MIN_TISSUE = 0.3
 
 
-def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[TrainingTile], list[TrainingTile]]]:
+def annotated_tiles(
+    project: Project, model: LoadedModel, *, classes: bool = False
+) -> Work[tuple[list[TrainingTile], list[TrainingTile]]]:
     """Tiles with all that people annotated: those to train on, and those held out to measure with.
 
-    Held-out tiles all have masks. A region or slide too large for one tile gives several, in its tissue, without size
-    or mask.
+    Masks are foregrounds, or with `classes` values of the project's mask classes. Held-out tiles all have masks. A
+    region or slide too large for one tile gives several, in its tissue, without size or mask.
     """
     training: list[TrainingTile] = []
     held_out: list[TrainingTile] = []
@@ -53,13 +55,13 @@ def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[Tra
         yield Progress(tr("Reading annotations"), number, len(found))
         if annotation.held_out and annotation.mask_id is None:
             continue  # it shares pixels with what measures
-        tiles = _read(project, slides[annotation.slide_id], annotation, model)
+        tiles = _read(project, slides[annotation.slide_id], annotation, model, classes=classes)
         (held_out if annotation.held_out else training).extend(tiles)
     return training, held_out
 
 
 def _read(
-    project: Project, record: SlideRecord, annotation: WeakAnnotation, model: LoadedModel
+    project: Project, record: SlideRecord, annotation: WeakAnnotation, model: LoadedModel, *, classes: bool
 ) -> Iterator[TrainingTile]:
     downsample = working_downsample(record.mpp, model.card.mpp)
     region = annotation.region
@@ -72,14 +74,20 @@ def _read(
                 )
             return
         pixels = slide.read_region_scaled(region, downsample=downsample)
-    mask = None if annotation.mask_id is None else painted_foreground(project, annotation.mask_id, pixels)
+    mask = None if annotation.mask_id is None else painted_mask(project, annotation.mask_id, pixels, classes=classes)
     yield TrainingTile(pixels, annotation.label, mask, _name(record, region), record.name, size=annotation.size)
 
 
-def painted_foreground(project: Project, annotation_id: int, pixels: Pixels) -> NDArray[np.bool_]:
-    """What a person painted in a region, (H, W) at the size of its pixels (H, W, 3)."""
+def painted_mask(project: Project, annotation_id: int, pixels: Pixels, *, classes: bool) -> TileMask:
+    """What a person painted in a region, (H, W) at the size of its pixels (H, W, 3).
+
+    The foreground; with `classes`, or where some pixels are to be ignored, the mask values.
+    """
     painted, _origin = project.annotations.load_mask(annotation_id)
-    return shrink_foreground(painted > 0, height=pixels.shape[0], width=pixels.shape[1])
+    height, width = pixels.shape[:2]
+    if classes or (painted == IGNORED).any():
+        return shrink_classes(painted, height=height, width=width)
+    return shrink_foreground(painted > 0, height=height, width=width)
 
 
 def _name(record: SlideRecord, region: Region) -> str:

@@ -91,7 +91,7 @@ class Decoded:
     logits: NDArray[np.float64]
 
     @property
-    def foreground(self) -> NDArray[np.float64]:
+    def outcomes(self) -> NDArray[np.float64]:
         return 1 / (1 + np.exp(-self.logits))
 
 

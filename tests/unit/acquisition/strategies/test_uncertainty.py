@@ -84,7 +84,7 @@ class Maps(Inputs):
 
     count, seed = 2, 0
 
-    def foreground(self, index: int) -> NDArray[np.floating]:
+    def outcomes(self, index: int) -> NDArray[np.floating]:
         return np.array([[0.9, 0.9], [0.1, 0.5 if index else 0.9]])
 
 
@@ -92,7 +92,7 @@ class Maps(Inputs):
 def test_each_strategy_scores_by_its_measure(strategy: Strategy, score: Callable[[NDArray[np.float64]], float]) -> None:
     inputs = Maps()
     scores_N = finish(strategy.score(inputs))([])
-    assert scores_N.tolist() == [score(inputs.foreground(0)), score(inputs.foreground(1))]
+    assert scores_N.tolist() == [score(inputs.outcomes(0)), score(inputs.outcomes(1))]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
