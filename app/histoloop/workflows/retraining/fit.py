@@ -206,7 +206,7 @@ def _fit_on_features(setup: LearningSetup) -> Work[FittedModel]:
 
     Turned and flipped views stand in for the augmentation; scales do not vary.
     """
-    settings, start, device = _quick_settings(setup.recipe), setup.reader.network, setup.start.device
+    settings, start, device = quick_settings(setup.recipe), setup.reader.network, setup.start.device
     unlabelled = setup.training_set.unlabelled
     annotated = yield from _features_of_views(setup.training_set.painted, settings)
     pseudo = yield from _features([one.region for one in unlabelled.pseudo])
@@ -237,7 +237,8 @@ def _hard(masks: NDArray[np.float32], threshold: float) -> TileMask:
     return masks > threshold if masks.ndim == 2 else mask_of_classes(masks, threshold=threshold)
 
 
-def _quick_settings(recipe: Recipe) -> CachedSettings:
+def quick_settings(recipe: Recipe) -> CachedSettings:
+    """How a recipe's decoder learns on kept features."""
     segment, augmentation = recipe.segment, recipe.augment
     return CachedSettings(
         loop=segment.loop,
