@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+from histoloop.annotations.records import IGNORED
 from histoloop.errors import DataError, RecipeError
 from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
+from histoloop.networks.build import with_mask_classes
 from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, finish
@@ -19,7 +22,7 @@ from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import ClassifySettings, classify, train_classifier
 from histoloop.training.loop import FitResult, LoopSettings
 from histoloop.training.samples import TrainingTile
-from histoloop.training.segment import SegmentSettings, train_decoder
+from histoloop.training.segment import SegmentSettings, segmentation_figures, train_decoder
 from histoloop.training.teacher import ConsistencySettings
 
 if TYPE_CHECKING:
@@ -235,3 +238,31 @@ def test_a_softmax_refuses_tiles_with_several_labels() -> None:
                 settings=ClassifySettings(), augmentation=GENTLE, seed=0,
             )
         )  # fmt: skip
+
+
+def test_a_decoder_learns_classes_as_they_are_painted_and_nothing_from_ignored_pixels() -> None:
+    hybrid = network()
+    classifier_trained(hybrid, count=8, epochs=1)
+    grown = with_mask_classes(hybrid, 2)
+    settings = SegmentSettings(loop=LoopSettings(epochs=8, batch_size=8, learning_rate=8e-3), loss="bce+dice")
+    finish(
+        train_decoder(
+            Model(grown, COLOURS, CPU), training=as_classes(tiles(16, 0)), validation=as_classes(tiles(8, 1)),
+            settings=settings, augmentation=GENTLE, seed=0,
+        )
+    )  # fmt: skip
+    found = segmentation_figures(Model(grown, COLOURS, CPU), as_classes(tiles(8, 7)))
+    assert found["class_dice"] > 0.7
+    assert found["class_dice"] > 0.8 * found["pooled_dice"]
+
+
+def as_classes(plain: list[TrainingTile]) -> list[TrainingTile]:
+    """Discs as the class of their label; a column is to be ignored, and painted wrong beneath."""
+    made = []
+    for tile in plain:
+        assert tile.mask is not None
+        assert tile.label is not None
+        values = (tile.mask * np.uint8(tile.label + 1)).astype(np.uint8)
+        values[:, :4] = IGNORED
+        made.append(dataclasses.replace(tile, mask=values))
+    return made

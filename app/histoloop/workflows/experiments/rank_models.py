@@ -177,6 +177,11 @@ def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device:
             "Models that draw masks by a decoder and models that do not cannot be compared: their outputs differ.",
             advice="Rank each kind by itself.",
         )
+    if len({card.network.mask_classes for card in cards}) > 1:
+        raise ModelError(
+            "Models that tell other numbers of mask classes apart cannot be compared: their outputs differ.",
+            advice="Rank those of one kind by themselves.",
+        )
     ranked: list[RankedModel] = []
     read: dict[float, Sequence[TrainingTile]] = {}
     for folder in models:

@@ -13,7 +13,7 @@ from histoloop.acquisition.strategy import Evidence, Inputs, ScoresAfter, Strate
 from histoloop.errors import ProjectError
 from histoloop.language import tr, tr_plural
 from histoloop.localisation.stitcher import foreground_of
-from histoloop.networks.build import with_decoder
+from histoloop.networks.build import with_decoder, with_mask_classes
 from histoloop.networks.hybrid import Hybrid
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.queries.score_regions import EarlierModel, NetworkInputs, Networks, ScoringSettings
@@ -115,15 +115,21 @@ def _annotated(reader: RegionReader, strategy: Strategy) -> list[ProjectRegion]:
 
 
 def _earlier(project: Project, reader: RegionReader, decoder: Decoder, seed: int, place: torch.device) -> EarlierModel:
-    """The model of the round before; in the first round, or where that has no decoder, an untrained one."""
+    """The model of the round before; in the first round, or where its masks cannot be compared, an untrained one.
+
+    A decoder of one foreground is compared as it would begin to learn classes, where this round's tells them apart.
+    """
     parent = project.models.current().parent
     if parent is None:
         return EarlierModel(_untrained(decoder, seed, place))
     before = load_model(project.models.get(parent).folder, place)
-    if not isinstance(before.network, Hybrid) or before.network.decoder is None:
+    config = before.network.config
+    if not config.decoder_channels or config.mask_classes not in (1, decoder.mask_classes):
         return EarlierModel(_untrained(decoder, seed, place))
-    other = RegionReader(project, before, before.network)
-    return EarlierModel(before.network.decoder, None if other.sees == reader.sees else other.features)
+    grown = with_mask_classes(before.network, decoder.mask_classes).to(place)
+    other = RegionReader(project, before, grown)
+    assert grown.decoder is not None  # by with_mask_classes
+    return EarlierModel(grown.decoder, None if other.sees == reader.sees else other.features)
 
 
 def _untrained(decoder: Decoder, seed: int, place: torch.device) -> Decoder:

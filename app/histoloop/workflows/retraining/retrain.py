@@ -228,4 +228,4 @@ def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
 
 def _classifier_config(card: Card) -> NetworkConfig:
     """The network less its decoder, which may be a new one: of another stride or kind, its scores are others."""
-    return dataclasses.replace(card.network, decoder_channels=())
+    return dataclasses.replace(card.network, decoder_channels=(), mask_classes=1)
