@@ -73,7 +73,8 @@ def _directions(count: int, channels: int) -> Tensor:
     The same ones each time.
     """
     drawn = torch.rand(count, channels, 1, 1, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    return (drawn - drawn.mean(dim=0)) / channels**0.5
+    spread: Tensor = (drawn - drawn.mean(dim=0)) / channels**0.5
+    return spread
 
 
 def _head(network: SlideNetwork) -> nn.Module:

@@ -15,6 +15,7 @@ from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
 from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
 from histoloop.localisation.methods import DECODER, localisation_methods, posterior_of
+from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.progress import Progress, Work
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
@@ -193,6 +194,10 @@ def _draw(loaded: LoadedModel, tile: TrainingTile, output: TileOutput, layer: st
         for rule, labels in _labels_to_localise(method, tile, output):
             values = np.stack([output.foreground(method, label=label) for label in labels])
             threshold = loaded.card.threshold if method == localisation_methods(output.config)[0] else 0.5
+            if method == DECODER and output.decoded is not None and output.config.decodes_classes:
+                mask = mask_of_classes(output.decoded, threshold=threshold)
+                yield _Localised(method, rule, values[0], threshold, mask)
+                continue
             yield _localised(method, rule, values, threshold, _classes(method, labels, values, output, loaded))
     if layer is not None:
         for rule, labels in _labels_to_localise("grad-cam", tile, output):
