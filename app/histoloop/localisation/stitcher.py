@@ -31,6 +31,11 @@ def mask_of_classes(classes_KHW: Floats, *, threshold: float) -> Mask:
     return np.where(foreground, classes_KHW.argmax(axis=0) + 1, 0).astype(np.uint8)
 
 
+def hard_mask(masks: Floats, *, threshold: float) -> NDArray[np.bool_] | Mask:
+    """The mask of probabilities: a foreground (H, W), or values of mask classes (K, H, W)."""
+    return masks > threshold if masks.ndim == 2 else mask_of_classes(masks, threshold=threshold)
+
+
 def mask_from_maps(
     foreground_HW: Floats,
     labels_CHW: Floats,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
@@ -41,25 +39,43 @@ def test_a_decoder_of_classes_gives_background_and_each_class_a_logit() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3, 30])
-def test_a_grown_decoder_begins_with_nearly_the_foreground_it_had(classes: int) -> None:
+def test_a_grown_decoder_begins_with_the_foreground_it_had_in_equal_parts(classes: int) -> None:
     before = hybrid()
     after = with_mask_classes(before, classes)
     tile = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        logits_before, logits = before(tile).mask_logits_BLHW, after(tile).mask_logits_BLHW
-    assert not logits[:, 0].any()  # the background's
-    shares = logits[:, 1:] - logits_before + math.log(classes)  # the d_c
-    torch.testing.assert_close(shares.mean(dim=1), torch.zeros(1, 64, 64), rtol=0, atol=1e-5)
-    foreground, parts = mask_probabilities(logits_before), mask_probabilities(logits)
-    assert bool((parts.sum(dim=1) >= foreground - 1e-6).all())
-    assert float((parts.sum(dim=1) - foreground).abs().mean()) < 0.05
+        foreground = mask_probabilities(before(tile).mask_logits_BLHW)
+        parts = mask_probabilities(after(tile).mask_logits_BLHW)
+    torch.testing.assert_close(parts.sum(dim=1), foreground, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(parts, (foreground / classes)[:, None].expand_as(parts), rtol=1e-5, atol=1e-6)
 
 
-def test_the_classes_of_a_grown_decoder_begin_unlike_each_other_and_the_same_each_time() -> None:
-    first, second = (with_mask_classes(hybrid(), 3).state_dict()["decoder.head.weight"] for _ in range(2))
-    assert torch.equal(first, second)
-    distances = torch.cdist(first[1:].flatten(1), first[1:].flatten(1))
-    assert float(distances[~torch.eye(3, dtype=torch.bool)].min()) > 0.3
+def test_the_softmax_is_the_foreground_times_the_share_of_the_class() -> None:
+    torch.manual_seed(0)
+    decoder = Decoder((4, 6), (5, 3), mask_classes=3).eval()
+    features = (torch.randn(1, 4, 4, 4), torch.randn(1, 6, 2, 2))
+    with torch.inference_mode():
+        found = mask_probabilities(decoder(features))
+        assert decoder.context is not None
+        decoder.context.weight.zero_()
+        foreground = mask_probabilities(decoder(features)).sum(dim=1)
+    torch.testing.assert_close(found.sum(dim=1), foreground)  # whatever the class
+    assert not torch.allclose(found[:, 0], foreground / 3, atol=0.02)
+
+
+def test_what_the_deepest_features_tell_of_the_class_changes_slowly_and_not_by_cells() -> None:
+    torch.manual_seed(0)
+    decoder = Decoder((4, 6), (5, 3), mask_classes=2).eval()
+    assert decoder.context is not None
+    for parameter in decoder.parameters():
+        torch.nn.init.zeros_(parameter)
+    decoder.context.weight.data[0, 0] = 1
+    deepest = torch.zeros(1, 6, 1, 4)
+    deepest[0, 0, 0, 2:] = 4.0
+    with torch.inference_mode():
+        first, second = mask_probabilities(decoder((torch.zeros(1, 4, 2, 8), deepest)))[0, :, 0]
+    odds = (first / second).log()
+    torch.testing.assert_close(odds, torch.tensor([0.0] * 6 + [0.5, 1.5, 2.5, 3.5] + [4.0] * 6))
 
 
 def test_growing_keeps_everything_but_the_head_and_leaves_the_old_network_alone() -> None:
@@ -68,7 +84,7 @@ def test_growing_keeps_everything_but_the_head_and_leaves_the_old_network_alone(
     after = with_mask_classes(before, 2)
     assert after.config == NetworkConfig(2, backbone="mobilenet_v2", decoder_channels=(8, 8, 8, 8, 8), mask_classes=2)
     for name, tensor in after.state_dict().items():
-        if not name.startswith("decoder.head"):
+        if not name.startswith(("decoder.head", "decoder.context")):
             assert torch.equal(tensor, kept[name]), name
     with torch.no_grad():
         next(after.parameters()).add_(1)

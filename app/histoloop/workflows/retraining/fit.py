@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from histoloop.inference.features import Features, decode, probability
 from histoloop.language import tr
-from histoloop.localisation.stitcher import mask_of_classes
+from histoloop.localisation.stitcher import hard_mask
 from histoloop.networks.build import build_network, with_mask_classes
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress
@@ -225,16 +225,12 @@ def _fit_on_features(setup: LearningSetup) -> Work[FittedModel]:
             seed=setup.seed,
         )
         threshold = setup.start.card.threshold
-        masks = [_hard(probability(decode(decoder, features, device=device)), threshold) for features in pseudo]
+        found = [probability(decode(decoder, features, device=device)) for features in pseudo]
+        masks = [hard_mask(one, threshold=threshold) for one in found]
     network = copy.deepcopy(start)
     network.decoder = decoder.to(memory_format=torch.contiguous_format)
     pseudo_masks = [foreground(mask) for mask in masks]
     return FittedModel(setup.start.with_network(network), _of_network(result), pseudo_masks)
-
-
-def _hard(masks: NDArray[np.float32], threshold: float) -> TileMask:
-    """The mask of probabilities: a foreground (H, W), or values of the mask classes (K, H, W)."""
-    return masks > threshold if masks.ndim == 2 else mask_of_classes(masks, threshold=threshold)
 
 
 def quick_settings(recipe: Recipe) -> CachedSettings:
