@@ -6,13 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
 
 from histoloop.network_config import NetworkConfig
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.minmax import MinMax
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from histoloop.networks.network import SlideNetwork
 
@@ -42,9 +43,10 @@ def with_mask_classes(network: SlideNetwork, mask_classes: int) -> Hybrid:
     """The network itself where its decoder gives so many mask classes, else a copy whose decoder does.
 
     A network without a decoder gets a fresh one (`with_decoder`). A decoder of one foreground keeps its steps and its
-    foreground logit z, and begins without any evidence for a class, e = 0 (networks/unet.py: Decoder). So the
-    foreground keeps its probability, sigmoid(z), of which each class begins with an equal part: the logits are 0 for
-    the background and z - log K for each class.
+    foreground logit z, so that the foreground keeps its probability, sigmoid(z); it is divided among the classes by
+    their evidence e (networks/unet.py: Decoder). That begins at 0 as far as it comes from the deepest features, and as
+    small random functions of the last step's. Were these 0 too, the classes would hardly be told apart by their fine
+    structure: what reaches the decoder's steps of a class's error is multiplied by how the classes' weights differ.
 
     Between other numbers of classes nothing can be kept but the steps: ValueError.
     """
@@ -56,13 +58,19 @@ def with_mask_classes(network: SlideNetwork, mask_classes: int) -> Hybrid:
     grown = Hybrid(dataclasses.replace(hybrid.config, mask_classes=mask_classes))
     tensors = hybrid.state_dict()
     fresh = grown.state_dict()
-    for name in ("decoder.head.weight", "decoder.head.bias", "decoder.context.weight"):
-        no_evidence = torch.zeros_like(fresh[name])
-        if name in tensors:
-            no_evidence[:1] = tensors[name]
-        tensors[name] = no_evidence
+    rows_KC11 = _directions(mask_classes, hybrid.config.decoder_channels[-1]).to(tensors["decoder.head.weight"])
+    tensors["decoder.head.weight"] = torch.cat([tensors["decoder.head.weight"], rows_KC11])
+    tensors["decoder.head.bias"] = functional.pad(tensors["decoder.head.bias"], (0, mask_classes))
+    tensors["decoder.context.weight"] = torch.zeros_like(fresh["decoder.context.weight"])
     grown.load_state_dict(tensors)
     return grown.train(hybrid.training)
+
+
+def _directions(count: int, channels: int) -> Tensor:
+    """Weights (count, channels, 1, 1) spread like those of a fresh convolution; the same ones each time."""
+    drawn = torch.rand(count, channels, 1, 1, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    spread: Tensor = drawn / channels**0.5
+    return spread
 
 
 def _head(network: SlideNetwork) -> nn.Module:

@@ -39,7 +39,7 @@ def test_a_decoder_of_classes_gives_background_and_each_class_a_logit() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3, 30])
-def test_a_grown_decoder_begins_with_the_foreground_it_had_in_equal_parts(classes: int) -> None:
+def test_a_grown_decoder_begins_with_the_foreground_it_had(classes: int) -> None:
     before = hybrid()
     after = with_mask_classes(before, classes)
     tile = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -47,7 +47,14 @@ def test_a_grown_decoder_begins_with_the_foreground_it_had_in_equal_parts(classe
         foreground = mask_probabilities(before(tile).mask_logits_BLHW)
         parts = mask_probabilities(after(tile).mask_logits_BLHW)
     torch.testing.assert_close(parts.sum(dim=1), foreground, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(parts, (foreground / classes)[:, None].expand_as(parts), rtol=1e-5, atol=1e-6)
+
+
+def test_the_classes_of_a_grown_decoder_begin_unlike_each_other_and_the_same_each_time() -> None:
+    first, second = (with_mask_classes(hybrid(), 3).state_dict() for _ in range(2))
+    assert torch.equal(first["decoder.head.weight"], second["decoder.head.weight"])
+    rows = first["decoder.head.weight"][1:].flatten(1)
+    assert float(torch.cdist(rows, rows)[~torch.eye(3, dtype=torch.bool)].min()) > 0.3
+    assert not first["decoder.context.weight"].any()
 
 
 def test_the_softmax_is_the_foreground_times_the_share_of_the_class() -> None:
