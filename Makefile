@@ -1,5 +1,5 @@
 # Two commands: `make run` opens the program, `make test` checks it. Each sets up what it needs.
-.PHONY: run test lint types contracts tests setup demo languages docs reference docs-test benchmarks wheel wheel-test bundle bundle-test deb deb-lint deb-test tarball tarball-test clean
+.PHONY: run test lint types contracts tests setup demo languages docs reference docs-test benchmarks torture wheel wheel-test bundle bundle-test deb deb-lint deb-test tarball tarball-test clean
 
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
@@ -54,6 +54,11 @@ docs-test: setup
 
 benchmarks: setup
 	$(WITH_DISPLAY) $(PYTHON) tests/benchmarks/run_all.py
+
+# Kills, failing disks, power cuts, damaged inputs, parallel writers: an hour at most, and the same command goes on.
+# TORTURE="--write" puts the table into docs/reliability.md; "--help" lists the rest.
+torture: setup
+	PYTHONPATH=tests $(PYTHON) -m torture $(TORTURE)
 
 wheel: setup
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -47,6 +47,18 @@ def _rebuild_slide_error(path: Path, reason: str, advice: str) -> SlideError:
     return SlideError(path, reason, advice=advice)
 
 
+class ReplacedSlideError(SlideError):
+    """Where a slide of a project was, there is another one now."""
+
+    def __init__(self, path: Path) -> None:
+        advice = tr("Put the file back that was added, or give this one another name and import it as a slide.")
+        super().__init__(path, tr("its content differs"), advice=advice)
+        self.message = tr("{path} is not the slide it should be: its content differs.", path=path)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ReplacedSlideError, (self.path,))
+
+
 class DataError(HistoLoopError):
     """A data set, mask or table that does not fit."""
 
@@ -63,8 +75,20 @@ class RecipeError(HistoLoopError):
     """A recipe with an unknown key or a value out of range."""
 
 
-class ExportError(HistoLoopError):
+class PlaceError(HistoLoopError):
+    """A place that cannot be written: a folder is missing or not the user's to write, or its disk is full."""
+
+
+class ExportError(PlaceError):
     """A file that cannot be written where the user asked."""
+
+
+class ProjectPlaceError(ProjectError, PlaceError):
+    """A project whose folder or database cannot be written."""
+
+
+class ModelPlaceError(ModelError, PlaceError):
+    """A model that cannot be written where it should go."""
 
 
 class DeviceError(HistoLoopError):

@@ -39,12 +39,20 @@ def guide() -> Path | None:
     return next((page for page in pages if page.is_file()), None)
 
 
+def home() -> Path:
+    """The user's own folder; the root folder where the system knows of none, as in containers without this user."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.sep)
+
+
 def user_data() -> Path:
     """Folder of this user for projects and settings; not created here."""
     if override := os.environ.get("HISTOLOOP_HOME"):
         return Path(override)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / APP_NAME
+        return Path(os.environ.get("LOCALAPPDATA", home() / "AppData" / "Local")) / APP_NAME
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / APP_NAME
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "histoloop"
+        return home() / "Library" / "Application Support" / APP_NAME
+    return Path(os.environ.get("XDG_DATA_HOME", home() / ".local" / "share")) / "histoloop"

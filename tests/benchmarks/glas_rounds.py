@@ -57,7 +57,7 @@ def main(strategy: str, *, rounds: int, per_round: int, seed: int) -> None:
             for number in range(1, rounds + 1):
                 started = time.monotonic()
                 finish(predict_project(project))
-                for query in finish(ask(project, strategy=strategy, count=per_round, seed=seed)):
+                for query in finish(ask(project, strategy=strategy, count=per_round, seed=seed)).queries:
                     truth, region = _truth(project.slides.get(query.slide_id).path), query.region
                     mask = truth[region.y : region.bottom, region.x : region.right]
                     annotate_with(project, query.slide_id, region, query.id, mask)

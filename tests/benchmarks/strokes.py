@@ -98,12 +98,12 @@ def _paint(folder: Path, strokes: int, watch: DiskWatch) -> dict[str, float]:
     window.session.open_project(folder)
     while window.opener.current is None:
         application.processEvents()
-    window.session.begin_region(window.opener.current, Region(400, 400, REGION_PX, REGION_PX))
+    window.session.annotating.begin_region(window.opener.current, Region(400, 400, REGION_PX, REGION_PX))
     while window.viewer.annotating is None:
         application.processEvents()
     window.viewer.wait_until_loaded()
     until_saved = QEventLoop()
-    window.session.saved.connect(lambda saved: until_saved.quit() if saved else None)
+    window.session.annotating.saved.connect(lambda saved: until_saved.quit() if saved else None)
     milliseconds, mask = [], window.viewer.painted_mask
     for number in range(WARM_UP + strokes):
         watch.on = number >= WARM_UP

@@ -174,7 +174,7 @@ def test_a_project_goes_through_the_whole_loop_by_commands(folder: Path, tmp_pat
     assert histoloop_process("import", project, folder / "tumour.tiff").returncode == 0
     asked = histoloop("query", project, "--count", 1, "--device", "cpu", "--json", "-")
     assert asked.returncode == 0, asked.stderr
-    (query,) = json.loads(asked.stdout)
+    (query,) = json.loads(asked.stdout)["done"]
     _x, _y, width, height = query["region"]
     mask = np.zeros((height, width), np.uint8)
     mask[: height // 2] = 1
@@ -188,6 +188,9 @@ def test_a_project_goes_through_the_whole_loop_by_commands(folder: Path, tmp_pat
     trained = histoloop("train", project, "--epochs", 1, "--device", "cpu")
     assert trained.returncode == 0, trained.stderr
     assert "trained on 1 annotations" in trained.stdout
+    assert "histoloop decide" in trained.stderr  # nothing is held out yet: a person decides
+    assert histoloop("decide", project, "keep").returncode == 0
+    assert histoloop("decide", project, "keep").returncode == 1
     exported = histoloop_process("export", project, "--out", out)
     assert exported.returncode == 0, exported.stderr
     assert sorted(path.name for path in out.iterdir()) == [

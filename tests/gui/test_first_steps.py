@@ -184,3 +184,16 @@ def test_a_home_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: 
     assert "not kept" in message
     assert str(tmp_path / "file") in message
     assert logging.getLogger().handlers == handlers
+
+
+def test_that_nothing_is_kept_is_said_over_the_first_project_too(window: MainWindow, project_folder: Path) -> None:
+    from histoloop.gui import application
+
+    application._say_unwritable(window, PermissionError(13, "Permission denied"))
+    assert window.banner.isVisible()
+    assert window.session.open_project(project_folder)
+    assert window.banner.isVisible()
+    assert "Permission denied" in window.banner.text.text()
+    window.banner.dismiss()
+    window.session.close_project()
+    assert not window.banner.isVisible()

@@ -242,9 +242,12 @@ def test_a_region_left_for_later_is_resumed_with_what_was_said(painting: MainWin
     painting.actions_["next_label"].trigger()
     given = painting.annotation_panel.assessment()
     painting.actions_["leave"].trigger()
-    painting.session.begin_query(query_id)
+    painting.session.annotating.begin_query(query_id)
     qtbot.waitUntil(lambda: painting.viewer.annotating is not None)
     assert painting.annotation_panel.assessment() == given
+    painting.actions_["undo"].trigger()
+    painting.actions_["undo"].trigger()
+    assert painting.annotation_panel.assessment() == (None, None)
     assert not painting.actions_["undo"].isEnabled()
 
 

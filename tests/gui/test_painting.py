@@ -223,7 +223,7 @@ def test_a_region_left_for_later_is_resumed_with_its_strokes(painting: MainWindo
     mask = painting.viewer.painted_mask
     painting.actions_["leave"].trigger()
     assert painting.viewer.annotating is None
-    painting.session.begin_query(query_id)
+    painting.session.annotating.begin_query(query_id)
     qtbot.waitUntil(lambda: painting.viewer.annotating is not None)
     assert np.array_equal(painting.viewer.painted_mask, mask)
 

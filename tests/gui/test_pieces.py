@@ -107,4 +107,4 @@ def test_the_list_of_shortcuts_names_every_one() -> None:
 )
 def test_all_labels_that_are_likelier_than_not_are_told(predicted: dict[str, float], told: str) -> None:
     slide = SlideRecord(1, Path("a.png"), "a.png", "f", 8, 8, 0.5, "picture", None, predicted, None)
-    assert describe(slide, found=True) == f"a.png\n{told}"
+    assert describe(slide) == f"a.png\n{told}"

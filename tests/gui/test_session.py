@@ -44,8 +44,8 @@ def worker(qtbot) -> Iterator[Worker]:
 
 def begin(session: Session, qtbot) -> int:
     """Open the first question; the id of its annotation."""
-    with qtbot.waitSignal(session.annotation_started, timeout=20_000) as started:
-        session.begin_query(session.queries()[0].id)
+    with qtbot.waitSignal(session.annotating.started, timeout=20_000) as started:
+        session.annotating.begin_query(session.queries()[0].id)
     return started.args[0].record.id
 
 
@@ -92,10 +92,10 @@ def test_closing_waits_for_what_is_to_be_written_and_drops_what_comes_of_it(
     annotation_id = begin(session, qtbot)
     before = saved_mask(project_folder, annotation_id)
     heard: list[object] = []
-    for signal in (session.saved, session.annotation_ended, session.queries_changed):
+    for signal in (session.annotating.saved, session.annotating.ended, session.queries_changed):
         signal.connect(lambda *content: heard.append(content))
-    session.paint(PATCH)
-    session.finish()
+    session.annotating.paint(PATCH)
+    session.annotating.finish()
     session.close_project()
     with Project.open(project_folder) as project:
         assert project.annotations.get(annotation_id).status is AnnotationStatus.DONE
@@ -109,15 +109,14 @@ def test_a_stroke_that_cannot_be_saved_is_never_called_saved(session: Session, q
     begin(session, qtbot)
     qtbot.wait(1)
     told: list[bool] = []
-    session.saved.connect(told.append)
+    session.annotating.saved.connect(told.append)
 
     def full(*_arguments: object) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr(Drafts, "append_patch", full)
-    with qtbot.waitSignal(session.problem) as problem:
-        session.paint(PATCH)
-    assert "could not be saved" in problem.args[0]
+    with qtbot.waitSignal(session.annotating.not_saved) as problem:
+        session.annotating.paint(PATCH)
     assert "the disk is full" in problem.args[0]
     assert told == [False]
 
@@ -139,7 +138,7 @@ def test_a_stroke_opens_no_project_looks_for_no_slide_and_lets_the_window_ask_no
     for value in (1, 2):
         mask = painting.viewer.painted_mask
         mask[:9, :9] = value
-        with qtbot.waitSignal(painting.session.saved, check_params_cb=bool):
+        with qtbot.waitSignal(painting.session.annotating.saved, check_params_cb=bool):
             painting.viewer.replace_mask(mask)
     assert connected == asked == []
     assert not {str(path) for path in slides.values()} & set(looked_for)

@@ -146,7 +146,7 @@ def test_training_comes_up_when_it_begins_but_not_over_a_region_being_painted(op
     opened.session.jobs.started.emit(Job("Retraining", tasks.retrain, place=Place.TRAINING))
     assert opened.work.currentWidget() is opened.work.questions
     assert opened.work.tabText(0) == "Annotate"
-    opened.session.leave()
+    opened.session.annotating.leave()
     opened.session.jobs.started.emit(Job("Retraining", tasks.retrain, place=Place.TRAINING))
     assert opened.work.currentWidget() is opened.work.training
     assert opened.training_panel.curve.isVisible()

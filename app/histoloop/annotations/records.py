@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 Mask = NDArray[np.uint8]
 """(H, W) uint8; 0 is background, i + 1 is the i-th mask class of the scheme."""
 
-IGNORED = 255
-"""Mask value of pixels that nobody vouches for: they take no part in learning or measuring."""
+LEFT_OUT_VALUE = 255
+"""In masks that come from files and go to them: pixels of which nobody says anything. Kept masks have an `Origin`."""
+
+LEFT_OUT_NAME, LEFT_OUT_COLOUR = "Ignore*", "#b4b4b4"
+"""What these are called and how they are shown elsewhere: QuPath's own name and colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,10 @@ class ClassScheme:
         except ValueError:
             raise ValueError(f"no mask class {name!r}; there are {', '.join(self.mask_names)}") from None
 
+    def shown_as(self, value: int) -> MaskClass:
+        """Name and colour of a mask value above 0, for other programs: those of its class, or of what was left out."""
+        return MaskClass(LEFT_OUT_NAME, LEFT_OUT_COLOUR) if value == LEFT_OUT_VALUE else self.masks[value - 1]
+
     def mask_value_of_label(self, label_index: int) -> int:
         """Pixel value that the foreground of a label class takes."""
         return self.mask_value(self.labels[label_index].mask)
@@ -81,6 +88,14 @@ class Origin(IntEnum):
     UNTOUCHED = 0
     ACCEPTED = 1
     HUMAN = 2
+    LEFT_OUT = 3
+    """Nobody says what is there (QuPath's Ignore*): its mask value is 0, and nothing is learned or measured from it."""
+
+
+def is_known(origin: Mask) -> NDArray[np.bool_]:
+    """(H, W) where a mask with these origins says something: not where pixels were left out."""
+    known: NDArray[np.bool_] = origin != Origin.LEFT_OUT
+    return known
 
 
 class AnnotationStatus(StrEnum):

@@ -1,7 +1,8 @@
 """The `histoloop` command: arguments to workflows. `--help` imports neither torch nor Qt.
 
 Exit codes: 0 all done; 1 nothing could be done, as the message explains; 2 wrong usage, before any work; 3 some inputs
-failed or were not understood, each named on standard error; 130 interrupted, 143 terminated: what was done is kept.
+failed or were not understood, each named on standard error; 4 the place cannot be written; 130 interrupted, 143
+terminated: what was done is kept.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import histoloop
-from histoloop.cli import models, projects, simulation
-from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED
-from histoloop.errors import HistoLoopError
-from histoloop.log import loggable, logging_to_file, operation
+from histoloop.cli import health, models, projects, simulation
+from histoloop.cli.checks import WrongUsageError, check_before_work
+from histoloop.cli.outcome import Outcome, report, report_error
+from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED, UNWRITABLE, WRONG, print_error
+from histoloop.environment import settle_in
+from histoloop.errors import HistoLoopError, PlaceError
+from histoloop.log import FILE, log_folder, loggable, logging_to_file, operation
 from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    settle_in()
     options = build_parser().parse_args(arguments)
     wait_without_spinning()
     if options.command_name is None:  # asked by the program itself
@@ -63,13 +68,19 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 def _run(options: argparse.Namespace) -> int:
     """Run the command and explain what went wrong; the exit code."""
-    command: Callable[[argparse.Namespace], int] = options.command
+    command: Callable[[argparse.Namespace], int | Outcome] = options.command
     try:
         with _ended_by_sigterm(), operation(_log, options.command_name or "probe", **loggable(vars(options))):
-            return command(options)
+            check_before_work(options)
+            result = command(options)
+            if isinstance(result, Outcome):
+                return report(result, command=options.command_name, json_file=options.json)
+            return result
+    except WrongUsageError as error:
+        print_error(str(error), command=options.command_name)
+        return WRONG
     except HistoLoopError as error:
-        print(f"histoloop: {error}", file=sys.stderr)
-        return FAILED
+        return _explain(error, options)
     except BrokenPipeError:  # whoever read the output has enough of it
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
         return OK
@@ -79,9 +90,31 @@ def _run(options: argparse.Namespace) -> int:
     except _Terminated:
         print("histoloop: terminated", file=sys.stderr)
         return TERMINATED
-    except Exception:  # a fault of the program: the log has its trace, and so has standard error
-        _log.exception("%s failed", options.command_name)
-        return FAILED
+    except Exception as error:  # a disk, too little memory, or a fault of the program, whose trace the log has
+        return _explain_unexpected(error, options)
+
+
+def _explain(error: HistoLoopError, options: argparse.Namespace) -> int:
+    """Say what kept a command from its end; the exit code."""
+    code = UNWRITABLE if isinstance(error, PlaceError) else FAILED
+    print_error(str(error))
+    if getattr(options, "has_outcome", False) and options.json is not None:
+        try:
+            report_error(str(error), code, command=options.command_name, json_file=options.json)
+        except PlaceError as other:
+            print_error(str(other))
+    return code
+
+
+def _explain_unexpected(error: Exception, options: argparse.Namespace) -> int:
+    from histoloop.workflows.boundary import why_it_failed
+
+    try:
+        reason = why_it_failed(error, writing_to=())
+    except PlaceError as unwritable:
+        return _explain(unwritable, options)
+    advice = f"The log has more: {log_folder() / FILE}"
+    return _explain(HistoLoopError(reason, advice=advice), options)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -96,4 +129,5 @@ def build_parser() -> argparse.ArgumentParser:
     projects.add_commands(commands)
     models.add_commands(commands)
     simulation.add_commands(commands)
+    health.add_commands(commands)
     return parser

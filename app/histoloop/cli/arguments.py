@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.geometry import PLAUSIBLE_MPP
@@ -11,16 +11,24 @@ from histoloop.geometry import PLAUSIBLE_MPP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from histoloop.cli.outcome import Outcome
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 128, 1024
+LEAST_MASK_MPP, MOST_MASK_MPP = 0.02, 200.0
+UNITS_UM = (0.001, 1000.0, 10_000.0)
+"""Nanometre, millimetre, centimetre; the micrometre is among the resolutions."""
 
 
 def add_command(
     commands: Commands,
     name: str,
-    run: Callable[[argparse.Namespace], int],
+    run: Callable[[argparse.Namespace], int | Outcome],
     summary: str,
 ) -> argparse.ArgumentParser:
-    """A command of this name; `run` carries it out and gives the exit code."""
+    """A command of this name; `run` carries it out and gives its outcome, or the exit code."""
     parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     parser.add_argument("--verbose", action="store_true", help="show what is logged on standard error as well")
     parser.set_defaults(command=run, command_name=name)
@@ -30,6 +38,22 @@ def add_command(
 def add_device(parser: argparse.ArgumentParser) -> None:
     """`--device`."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`, for an outcome."""
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="also write what was done, what failed and the exit code as JSON ('-': to standard output)",
+    )
+    parser.set_defaults(has_outcome=True)
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """`--seed`."""
+    parser.add_argument("--seed", type=seed, default=0)
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:
@@ -53,11 +77,14 @@ def resolution(text: str) -> float:
     return value
 
 
-def positive(text: str) -> float:
-    """A number above 0."""
+def mask_resolution(text: str) -> float:
+    """Micrometres per pixel of a mask picture or per unit of outlines, which may be nanometres up to centimetres."""
     value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    if not (LEAST_MASK_MPP <= value <= MOST_MASK_MPP or value in UNITS_UM):
+        raise argparse.ArgumentTypeError(
+            f"{text} is neither the resolution of a mask ({LEAST_MASK_MPP} to {MOST_MASK_MPP:g} um per pixel) "
+            f"nor a unit of length ({', '.join(f'{unit:g}' for unit in UNITS_UM)} um)"
+        )
     return value
 
 
@@ -74,6 +101,22 @@ def count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 that random number generators take."""
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to {2**32 - 1}")
+    return value
+
+
+def side(text: str) -> int:
+    """The side of a region that is asked about, in pixels that the model sees."""
+    value = int(text)
+    if not SMALLEST_SIDE_PX <= value <= LARGEST_SIDE_PX:
+        raise argparse.ArgumentTypeError(f"{text} is not from {SMALLEST_SIDE_PX} to {LARGEST_SIDE_PX}")
     return value
 
 

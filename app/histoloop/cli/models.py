@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_device, add_split, count, resolution
-from histoloop.cli.terminal import OK, WRONG, print_warning, report_failures, run, write_json
+from histoloop.cli.arguments import add_command, add_device, add_json, add_seed, add_split, count, resolution
+from histoloop.cli.outcome import Outcome
+from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report_failures, run, write_json
 
 if TYPE_CHECKING:
     import argparse
@@ -48,10 +48,23 @@ def add_commands(commands: Commands) -> None:
     trained.add_argument("--data", type=Path, help="folder or CSV file of the data set")
     trained.add_argument("--out", type=Path, help="model folder to write; the same command goes on where it stopped")
     trained.add_argument("--epochs", type=count, help="shorten or lengthen the training")
-    trained.add_argument("--seed", type=int, default=0)
+    add_seed(trained)
     add_split(trained)
-    trained.add_argument("--roll-back", action="store_true", help="keep the old model, whatever the figures say")
+    decided = trained.add_mutually_exclusive_group()
+    decided.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the new model of a project, whatever the figures say (default: only if it is not worse on the "
+        "held-out regions; without such regions it waits for your decision)",
+    )
+    decided.add_argument("--roll-back", action="store_true", help="keep the old model, whatever the figures say")
+    add_json(trained)
     add_device(trained)
+
+    settled = add_command(commands, "decide", _decide, "keep a project's retrained model that waits, or roll it back")
+    settled.add_argument("project", type=Path)
+    settled.add_argument("decision", choices=("keep", "roll-back"))
+    add_json(settled)
 
     learned = add_command(commands, "pretrain", _pretrain, "let a backbone learn from tissue before anybody labels any")
     tissue = learned.add_mutually_exclusive_group(required=True)
@@ -70,7 +83,7 @@ def add_commands(commands: Commands) -> None:
     learned.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
     learned.add_argument("--tiles", type=count, default=2000, help="how many, of a project (default: 2000)")
     learned.add_argument("--epochs", type=count, help="shorten or lengthen the training")
-    learned.add_argument("--seed", type=int, default=0)
+    add_seed(learned)
     add_device(learned)
 
     listed = add_command(commands, "recipes", _recipes, "list the recipes that make a model from a data set")
@@ -80,7 +93,7 @@ def add_commands(commands: Commands) -> None:
     measured.add_argument("--model", required=True, help="name of a shipped model, or a model folder")
     measured.add_argument("--data", type=Path, required=True, help="folder or CSV file of the data set")
     measured.add_argument("--split", choices=("train", "val", "test"), default="test", help="part (default: test)")
-    measured.add_argument("--seed", type=int, default=0)
+    add_seed(measured)
     measured.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
     measured.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a page of pictures")
     measured.add_argument("--count", type=count, default=12, help="how many tiles to draw (default: 12)")
@@ -113,13 +126,13 @@ def add_commands(commands: Commands) -> None:
     sampled.add_argument("--patch", type=count, default=512, help="side in level-0 pixels (default: 512)")
     sampled.add_argument("--table", type=Path, metavar="CSV", help="case (patient) and split of each slide")
     sampled.add_argument("--mask-value", type=int, help="value of tumour in mask pictures (default: all but 0)")
-    sampled.add_argument("--seed", type=int, default=0)
+    add_seed(sampled)
 
 
 # --- each imports what it needs, so that --help stays quick --------------------------------------------------------
 
 
-def _train(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace) -> int | Outcome:
     data_set = (options.recipe, options.data, options.out)
     of_masks = {f"--pace {options.pace}": options.pace != "full", "--propagation": options.propagation}
     of_masks |= {"--consistency": options.consistency}
@@ -127,7 +140,10 @@ def _train(options: argparse.Namespace) -> int:
         options.project is None or options.learn_from != "masks"
     ):
         message = f"{', '.join(given)}: only with a PROJECT that learns from masks; recipes have [segment.consistency]"
-        print(f"histoloop train: {message}", file=sys.stderr)
+        print_error(message, command="train")
+        return WRONG
+    if options.project is None and (options.keep or options.roll_back):
+        print_error("--keep and --roll-back go with a PROJECT", command="train")
         return WRONG
     if options.project is None and all(data_set):
         from histoloop.workflows.experiments.train import train_model
@@ -145,13 +161,12 @@ def _train(options: argparse.Namespace) -> int:
                 warn=print_warning,
             )
         )
-        print(f"model written to {folder}")
-        return OK
+        return Outcome([f"model written to {folder}"], done=[{"model": str(folder)}])
     if options.project is None or any(data_set):
-        print("histoloop train: give a PROJECT, or --recipe, --data and --out together", file=sys.stderr)
+        print_error("give a PROJECT, or --recipe, --data and --out together", command="train")
         return WRONG
     from histoloop.workflows.contents.rounds import HowToLearn
-    from histoloop.workflows.decisions import keep, roll_back
+    from histoloop.workflows.decisions import Decision, decide_by_figures, keep, roll_back
     from histoloop.workflows.projects import opened_project
     from histoloop.workflows.retraining.retrain import retrain
 
@@ -165,17 +180,64 @@ def _train(options: argparse.Namespace) -> int:
                 epochs=options.epochs,
             )
         )
-        if result.pseudo:
-            print(f"{result.pseudo} regions taught with the model's own masks")
-        print(f"trained on {result.annotations} annotations; Dice on {result.held_out} held-out ones: "
-              f"{_figure(result.old_dice)} before, {_figure(result.new_dice)} now")  # fmt: skip
+        decision: Decision
         if options.roll_back:
             roll_back(project, result.model_id)
-            print("rolled back: the old model stays")
-        else:
+            decision = "rolled back"
+        elif options.keep:
             keep(project, result.model_id)
-            print("the new model is kept")
-    return OK
+            decision = "kept"
+        else:
+            decision = decide_by_figures(project, result)
+        folder = project.models.get(result.model_id).folder
+    figures = f"{_figure(result.old_dice)} before, {_figure(result.new_dice)} now"
+    lines = [f"{result.pseudo} regions taught with the model's own masks"] if result.pseudo else []
+    lines += [
+        f"trained on {result.annotations} annotations; Dice on {result.held_out} held-out ones: {figures}",
+        {
+            "kept": "the new model is kept",
+            "rolled back": "rolled back: the old model stays",
+            "waits": "the old model stays until you decide about the new one",
+        }[decision],
+    ]
+    notes = []
+    if decision == "rolled back" and not options.roll_back:
+        notes.append(
+            f"the new model is worse on the held-out regions ({figures}). To keep one all the same, train with --keep."
+        )
+    if decision == "waits":
+        notes.append(
+            "no region is held out to measure the new model yet. To decide about it: "
+            f"histoloop decide {options.project} keep, or roll-back; or open the project in the window."
+        )
+    done = {
+        "model": str(folder),
+        "round": result.round,
+        "annotations": result.annotations,
+        "held_out": result.held_out,
+        "dice_before": result.old_dice,
+        "dice": result.new_dice,
+        "decision": decision,
+    }
+    return Outcome(lines, done=[done], notes=notes)
+
+
+def _decide(options: argparse.Namespace) -> Outcome:
+    from histoloop.errors import ProjectError
+    from histoloop.workflows.contents.rounds import open_candidate
+    from histoloop.workflows.decisions import keep, roll_back
+    from histoloop.workflows.projects import opened_project
+
+    with opened_project(options.project) as project:
+        if (candidate := open_candidate(project)) is None:
+            raise ProjectError(
+                f"No retrained model of {options.project} waits for a decision.", advice="Train the project first."
+            )
+        folder = project.models.get(candidate.model_id).folder
+        (keep if options.decision == "keep" else roll_back)(project, candidate.model_id)
+    line = "the new model is kept" if options.decision == "keep" else "rolled back: the old model stays"
+    decision = "kept" if options.decision == "keep" else "rolled back"
+    return Outcome([line], done=[{"model": str(folder), "round": candidate.round, "decision": decision}])
 
 
 def _pretrain(options: argparse.Namespace) -> int:
@@ -191,7 +253,7 @@ def _pretrain(options: argparse.Namespace) -> int:
     figures = ", ".join(f"{name} {value:.3g}" for name, value in report.figures.items())
     print(f"learned from {report.tiles} tiles without labels: {figures}")
     for warning in report.warnings:
-        print(f"Mind: {warning}", file=sys.stderr)
+        print_warning(warning)
     print(f"weights written to {report.weights}; begin a recipe's network with weights = {str(report.weights)!r}")
     return OK
 
@@ -235,12 +297,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(table_text(found.table), end="")
     for warning in found.warnings:
         print_warning(warning)
-    return OK
+    return report_failures(found.failed)
 
 
 def _rank(options: argparse.Namespace) -> int:
     if options.data and not options.models:
-        print("histoloop rank: name the model folders to rank on a data set", file=sys.stderr)
+        print_error("name the model folders to rank on a data set", command="rank")
         return WRONG
     from histoloop.store.shipped import find_model
     from histoloop.workflows.experiments.rank_models import rank_on_dataset, rank_on_project
@@ -262,8 +324,8 @@ def _rank(options: argparse.Namespace) -> int:
             for region in model.regions[: options.regions]:
                 print(f"     {region.discrepancy:.4g}  {region.region}")
     for warning in ranking.warnings:
-        print(f"Mind: {warning}", file=sys.stderr)
-    return OK
+        print_warning(warning)
+    return report_failures(ranking.failed)
 
 
 def _figure(value: float | None) -> str:

@@ -1,24 +1,25 @@
-"""Commands of the loop: open, import, predict, query, annotate, train a project, export; demo, tour and doctor."""
+"""Commands of the loop: open, import, predict, query, annotate, train a project, export; demo and tour."""
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from histoloop.cli.arguments import add_command, add_device, count, fraction, mapping, positive, rectangle, resolution
-from histoloop.cli.terminal import (
-    FAILED,
-    OK,
-    WRONG,
-    print_warning,
-    report_failures,
-    report_passed_over,
-    run,
-    write_json,
+from histoloop.cli.arguments import (
+    add_command,
+    add_device,
+    add_json,
+    add_seed,
+    count,
+    fraction,
+    mapping,
+    mask_resolution,
+    rectangle,
+    resolution,
+    side,
 )
+from histoloop.cli.outcome import Outcome
+from histoloop.cli.terminal import OK, WRONG, print_error, report_failures, run, write_json
 from histoloop.errors import suggestion
 from histoloop.language import ENGLISH, LANGUAGES
 
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     import argparse
 
     from histoloop.cli.arguments import Commands
+    from histoloop.store.records import AnnotationRecord
     from histoloop.workflows.reports import ImportedAnnotation
+
+
+UNKNOWN_MPP = "it states no resolution that a microscope can have; give it with --mpp, or in the window"
 
 
 def add_commands(commands: Commands) -> None:
@@ -44,12 +49,14 @@ def add_commands(commands: Commands) -> None:
     imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     imported.add_argument("--model", help="model a new project starts from (name or folder)")
     imported.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
+    add_json(imported)
 
     predicted = add_command(commands, "predict", _predict, "predict masks and classes of slides, pictures and folders")
     predicted.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     predicted.add_argument("--out", type=Path, required=True, help="folder for the results")
     predicted.add_argument("--model", help="name of a shipped model, or a model folder")
     predicted.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
+    add_json(predicted)
     add_device(predicted)
 
     asked = add_command(commands, "query", _query, "choose the regions of a project to annotate next, and list them")
@@ -62,7 +69,7 @@ def add_commands(commands: Commands) -> None:
     )
     asked.add_argument("--count", type=count, default=6, help="how many regions (default: 6)")
     asked.add_argument(
-        "--side", type=count, default=384, help="of a region, in pixels that the model sees: 128 to 1024 (default: 384)"
+        "--side", type=side, default=384, help="of a region, in pixels that the model sees: 128 to 1024 (default: 384)"
     )
     asked.add_argument(
         "--random",
@@ -71,10 +78,8 @@ def add_commands(commands: Commands) -> None:
         metavar="SHARE",
         help="this share drawn at random, e.g. 0.25 (default: 0)",
     )
-    asked.add_argument("--seed", type=int, default=0)
-    asked.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write the list as JSON ('-': to standard output)"
-    )
+    add_seed(asked)
+    add_json(asked)
     add_device(asked)
 
     annotated = add_command(commands, "annotate", _annotate, "import a mask, a label or a size of a region or slide")
@@ -109,29 +114,31 @@ def add_commands(commands: Commands) -> None:
         "(default: as the program does that wrote them)",
     )
     annotated.add_argument(
-        "--mask-mpp", type=positive, metavar="UM", help="micrometres per pixel of the mask, or per unit of outlines"
+        "--mask-mpp",
+        type=mask_resolution,
+        metavar="UM",
+        help="micrometres per pixel of the mask, or per unit of outlines",
     )
     annotated.add_argument("--label", help="label class of the region, or of the slide")
     annotated.add_argument(
         "--size", type=fraction, metavar="FRACTION", help="how much of the region is foreground: 0.4 or 40%%"
     )
-    annotated.add_argument("--person", default="command line", help="who annotated")
     annotated.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="also write what was kept and left out as JSON ('-': to standard output)",
+        "--replace", action="store_true", help="let it count in place of what is finished there already"
     )
+    annotated.add_argument("--person", default="command line", help="who annotated")
+    add_json(annotated)
 
     exported = add_command(
         commands, "export", _export, "write a project's masks, polygons and areas for other programs"
     )
     exported.add_argument("project", type=Path)
     exported.add_argument("--out", type=Path, required=True)
+    add_json(exported)
 
     demo = add_command(commands, "demo", _demo, "run the loop on synthetic slides that annotate themselves")
     demo.add_argument("--rounds", type=count, default=3)
-    demo.add_argument("--seed", type=int, default=0)
+    add_seed(demo)
     demo.add_argument(
         "--classes",
         action="store_true",
@@ -146,16 +153,6 @@ def add_commands(commands: Commands) -> None:
     codes = [language.code for language in LANGUAGES]
     tour.add_argument("--language", choices=codes, default=ENGLISH.code, help="language of the window")
 
-    doctor = add_command(commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; say what to do")
-    doctor.add_argument("--json", action="store_true", help="print JSON")
-    doctor.add_argument(
-        "--report", type=Path, metavar="FILE", help="write a report for support: versions, this machine and the log"
-    )
-
-    commands.add_parser("probe-opengl").set_defaults(
-        command=_probe_opengl, command_name=None
-    )  # for doctor; without help, so not listed
-
 
 # --- each imports what it needs, so that --help stays quick --------------------------------------------------------
 
@@ -166,27 +163,38 @@ def _open(options: argparse.Namespace) -> int:
     return main([str(path) for path in options.paths] + (["--demo"] if options.demo else []))
 
 
-def _import(options: argparse.Namespace) -> int:
+def _import(options: argparse.Namespace) -> int | Outcome:
     from histoloop.store.shipped import DEFAULT_MODEL
-    from histoloop.workflows.projects import create_project, import_slides, opened_project
+    from histoloop.workflows.projects import create_or_open_project, import_slides, opened_project
 
     there = (options.project / "project.db").exists()
     if there and options.model:
-        print(f"histoloop: {options.project} has its models already; --model is for new projects", file=sys.stderr)
-        return FAILED
+        print_error(f"{options.project} has its models already; --model is for new projects", command="import")
+        return WRONG
     model = options.model or DEFAULT_MODEL
     name = options.project.resolve().name
     with (
-        opened_project(options.project) if there else create_project(options.project, name=name, model=model) as project
+        opened_project(options.project)
+        if there
+        else create_or_open_project(options.project, name=name, model=model) as project
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
-    print(f"{len(report.added)} added, {len(report.known)} known before, {len(report.failed)} failed")
-    report_passed_over([(str(path), reason) for path, reason in report.passed_over])
-    done = len(report.added) + len(report.known)
-    return report_failures([(str(path), reason) for path, reason in report.failed], done=done)
+        added = [project.slides.get(slide_id) for slide_id in report.added]
+    done = [{"slide": slide.name, "path": str(slide.path), "id": slide.id, "state": "added"} for slide in added]
+    done += [{"slide": path.name, "path": str(path), "state": "known before"} for path in report.known]
+    return Outcome(
+        [f"{len(report.added)} added, {len(report.known)} known before, {len(report.failed)} failed"],
+        done=done,
+        failed=[(str(path), reason) for path, reason in report.failed],
+        passed_over=[(str(path), reason) for path, reason in report.passed_over],
+        notes=[
+            *(f"{path}: {what}" for path, what in (*report.recognised, *report.notes)),
+            *(f"{slide.name}: {UNKNOWN_MPP}" for slide in added if slide.mpp is None),
+        ],
+    )
 
 
-def _predict(options: argparse.Namespace) -> int:
+def _predict(options: argparse.Namespace) -> Outcome:
     from histoloop.store.shipped import DEFAULT_MODEL
     from histoloop.workflows.prediction.predict_files import predict_files
 
@@ -195,19 +203,27 @@ def _predict(options: argparse.Namespace) -> int:
             options.paths, out=options.out, model=options.model or DEFAULT_MODEL, device=options.device, mpp=options.mpp
         )
     )
-    print(f"{report.predicted} predicted, {len(report.failed)} failed; see {report.summary}")
-    report_passed_over(report.passed_over)
-    return report_failures(report.failed, done=report.predicted)
+    predicted = [row for row in report.rows if row.status == "predicted"]
+    return Outcome(
+        [f"{report.predicted} predicted, {len(report.failed)} failed; see {report.summary}"],
+        done=[
+            {"slide": row.slide, "class": row.predicted_class, "probabilities": dict(row.probabilities or {})}
+            for row in predicted
+        ],
+        failed=report.failed,
+        passed_over=report.passed_over,
+        notes=[f"{row.slide}: {row.message}" for row in predicted if row.message],
+    )
 
 
-def _query(options: argparse.Namespace) -> int:
+def _query(options: argparse.Namespace) -> int | Outcome:
     from histoloop.acquisition.strategies import STRATEGIES, reason_of
 
     if options.strategy not in STRATEGIES:
-        print(
-            f"histoloop query: there is no strategy {options.strategy!r}{suggestion(options.strategy, STRATEGIES)}; "
+        print_error(
+            f"there is no strategy {options.strategy!r}{suggestion(options.strategy, STRATEGIES)}; "
             f"choose one of {', '.join(STRATEGIES)}",
-            file=sys.stderr,
+            command="query",
         )
         return WRONG
     from histoloop.workflows.prediction.predict import predict_project
@@ -215,9 +231,10 @@ def _query(options: argparse.Namespace) -> int:
     from histoloop.workflows.queries.ask import ask
 
     with opened_project(options.project) as project:
-        report = run(predict_project(project, device=options.device))
-        code = report_failures(report.failed, done=len(report.predicted))
-        queries = run(
+        predicted = run(predict_project(project, device=options.device))
+        if not predicted.predicted:
+            report_failures(predicted.failed)  # why there will be nothing to ask about
+        asked = run(
             ask(
                 project,
                 strategy=options.strategy,
@@ -228,32 +245,37 @@ def _query(options: argparse.Namespace) -> int:
                 device=options.device,
             )
         )
-        names = {slide.id: slide.name for slide in project.slides.all()}
+        slides = {slide.id: slide for slide in project.slides.all()}
     rows = [
         {
             "id": query.id,
-            "slide": names[query.slide_id],
+            "slide": slides[query.slide_id].name,
+            "path": str(slides[query.slide_id].path),
             "region": [query.region.x, query.region.y, query.region.width, query.region.height],
             "class": query.class_name,
             "strategy": query.strategy,
             "score": query.score,
             "reason": reason_of(query),
         }
-        for query in queries
+        for query in asked.queries
     ]
-    if options.json:
-        write_json(options.json, rows)
-    if options.json != Path("-"):
-        for row in rows:
-            print(f"{row['id']}\t{row['slide']}\t{row['region']}\t{row['class']}\t{row['score']:.3f}\t{row['reason']}")
-    return code
+    lines = [
+        (f"{row['id']}", f"{row['slide']}", f"{row['region']}", f"{row['class']}", f"{row['score']:.3f}",
+         f"{row['reason']}")
+        for row in rows
+    ]  # fmt: skip
+    return Outcome(
+        ["\t".join(cell.replace("\t", " ") for cell in line) for line in lines],
+        done=rows,
+        failed=tuple(dict.fromkeys((*predicted.failed, *asked.failed))),
+    )
 
 
-def _annotate(options: argparse.Namespace) -> int:
+def _annotate(options: argparse.Namespace) -> int | Outcome:
     of_mask = options.mask_class or options.map_class or options.mask_mpp or options.frame != "auto"
     if options.mask is None and (of_mask or (options.label is None and options.size is None)):
         message = "give --mask, --label or --size; --mask-class, --map-class, --frame and --mask-mpp go with --mask"
-        print(f"histoloop annotate: {message}", file=sys.stderr)
+        print_error(message, command="annotate")
         return WRONG
     from histoloop.geometry import Region
     from histoloop.workflows.annotate import import_annotation, label_slide
@@ -262,10 +284,10 @@ def _annotate(options: argparse.Namespace) -> int:
     if options.slide and not (options.mask or options.region or options.size is not None):
         with opened_project(options.project) as project:
             slide = label_slide(project, slide_name=options.slide, label=options.label, person=options.person)
-        print(f"{slide.name} is kept as {slide.label}")
-        return OK
+        line = f"{slide.name} is kept as {slide.label}"
+        return Outcome([line], done=[{"slide": slide.name, "slide_id": slide.id, "label": slide.label}])
     with opened_project(options.project) as project:
-        done = import_annotation(
+        kept = import_annotation(
             project,
             mask_file=options.mask,
             query_id=options.query,
@@ -278,14 +300,29 @@ def _annotate(options: argparse.Namespace) -> int:
             label=options.label,
             size=options.size,
             person=options.person,
+            replace=options.replace,
         )
-    for note in done.notes:
-        print_warning(note)
-    if options.json:
-        write_json(options.json, done.as_json())
-    if options.json != Path("-"):
-        print(_kept(done))
-    return report_failures([(str(options.mask), what) for what in done.left_out])
+        names = {slide.id: slide.name for slide in project.slides.all()}
+    return Outcome(
+        [_kept(kept)],
+        done=[{"slide": names[record.slide_id], **_annotation_as_json(record)} for record in kept.records],
+        failed=[(str(options.mask), what) for what in kept.left_out],
+        notes=kept.notes,
+    )
+
+
+def _annotation_as_json(record: AnnotationRecord) -> dict[str, Any]:
+    """An annotation for scripts; its region in level-0 pixels."""
+    region = record.region
+    return {
+        "id": record.id,
+        "slide_id": record.slide_id,
+        "region": [region.x, region.y, region.width, region.height],
+        "label": record.label,
+        "size": record.size,
+        "mask": record.has_mask,
+        "held_out": record.held_out,
+    }
 
 
 def _kept(done: ImportedAnnotation) -> str:
@@ -304,21 +341,25 @@ def _kept(done: ImportedAnnotation) -> str:
     return f"annotation {record.id} saved; it is {use}"
 
 
-def _export(options: argparse.Namespace) -> int:
+def _export(options: argparse.Namespace) -> Outcome:
     from histoloop.workflows.export import export_project
     from histoloop.workflows.projects import opened_project
 
     with opened_project(options.project) as project:
         report = run(export_project(project, options.out))
-    print(f"{len(report.files)} files written to {options.out}")
-    return report_failures(report.failed)
+    return Outcome(
+        [f"{len(report.files)} files written to {options.out}"],
+        done=[{"slide": name} for name in report.exported],
+        failed=report.failed,
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from histoloop.store.temporary import temporary_folder
     from histoloop.workflows.experiments.demo import run_demo
 
-    with tempfile.TemporaryDirectory(prefix="histoloop-demo-") as scratch:
-        folder = options.project or Path(scratch) / "project"
+    with temporary_folder("histoloop-demo") as scratch:
+        folder = options.project or scratch / "project"
         work = run_demo(
             folder, rounds=options.rounds, seed=options.seed, device=options.device, classes=options.classes
         )
@@ -336,28 +377,3 @@ def _tour(options: argparse.Namespace) -> int:
     from histoloop.gui.tour import run_tour
 
     return run_tour(options.out, options.language)
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from histoloop.workflows.doctor import examine
-
-    if options.report:
-        from histoloop.workflows.support_report import save_support_report
-
-        print(f"{run(save_support_report(options.report))} written")
-        return OK
-    findings = examine()
-    if options.json:
-        print(json.dumps([finding.as_json() for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            print(f"{finding.state:8} {finding.name}: {finding.value}")
-            if finding.advice:
-                print(f"{'':8} {finding.advice}")
-    return FAILED if any(finding.state == "problem" for finding in findings) else OK
-
-
-def _probe_opengl(_options: argparse.Namespace) -> int:
-    from histoloop.gui.opengl_probe import probe
-
-    return probe()

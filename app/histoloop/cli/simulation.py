@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.cli.arguments import add_command, add_device, add_split, count
-from histoloop.cli.terminal import OK, run
+from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, run
 
 if TYPE_CHECKING:
     import argparse
@@ -57,8 +56,17 @@ def add_commands(commands: Commands) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    from histoloop.errors import RecipeError
     from histoloop.store.shipped import DEFAULT_MODEL, find_model
+    from histoloop.workflows.experiments.sessions import Way
     from histoloop.workflows.experiments.simulate import simulate
+
+    try:
+        for name in options.strategies.split(","):
+            Way.parse(name)
+    except RecipeError as error:
+        print_error(str(error), command="simulate")
+        return WRONG
 
     found = run(
         simulate(
@@ -86,6 +94,6 @@ def _simulate(options: argparse.Namespace) -> int:
     upper = sum(found.upper) / len(found.upper)
     print(f"class maps without any mask: {100 * found.lower:.1f}; all masks: {100 * upper:.1f}")
     for warning in found.warnings:
-        print(f"Mind: {warning}", file=sys.stderr)
+        print_warning(warning)
     print(f"written: {', '.join(str(path) for path in found.files)}")
     return OK

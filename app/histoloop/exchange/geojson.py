@@ -104,7 +104,7 @@ def _seen(region: Region, bounds: Region | None) -> Region | None:
 
 
 def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dict[str, Any]:
-    mask_class = scheme.masks[polygon.value - 1]
+    mask_class = scheme.shown_as(polygon.value)
     rings = [_coordinates(ring) for ring in (polygon.exterior, *polygon.holes)]
     measurements = {"Area px^2": round(polygon.area_px, 3)}
     if mpp is not None:

@@ -13,11 +13,12 @@ import tifffile
 import zarr
 from PIL import Image
 
-from histoloop.annotations.records import rgb
+from histoloop.annotations.records import LEFT_OUT_COLOUR, LEFT_OUT_VALUE, rgb
 from histoloop.errors import DataError
 from histoloop.exchange.colours import packed
 from histoloop.exchange.writing import export_to
 from histoloop.language import tr
+from histoloop.localisation.contours import values_of_mask
 from histoloop.store.files import file_beside
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def open_mask_picture(path: Path) -> Iterator[MaskPicture]:
 
 
 def write_mask_png(path: Path, mask: Mask, scheme: ClassScheme) -> None:
-    """An 8-bit palette PNG: values as in the mask, background black, classes in their colours."""
+    """An 8-bit palette PNG: values as in the mask, background black, classes in their colours, left out is grey."""
     _write(path, mask, scheme, {"format": "PNG"})
 
 
@@ -146,7 +147,10 @@ def write_mask_tiff(path: Path, mask: Mask, scheme: ClassScheme, *, mpp: float |
 def _write(path: Path, mask: Mask, scheme: ClassScheme, options: dict[str, Any]) -> None:
     picture = Image.fromarray(mask)
     colours = [0, 0, 0, *(part for mask_class in scheme.masks for part in rgb(mask_class.colour))]
-    picture.putpalette(colours + [0] * (768 - len(colours)))
+    colours += [0] * (768 - len(colours))
+    if LEFT_OUT_VALUE in values_of_mask(mask):
+        colours[3 * LEFT_OUT_VALUE :] = rgb(LEFT_OUT_COLOUR)
+    picture.putpalette(colours)
     with export_to(path), file_beside(path) as partial:
         picture.save(partial, **options)
 

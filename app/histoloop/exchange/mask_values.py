@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoloop.annotations.records import rgb
+from histoloop.annotations.records import LEFT_OUT_COLOUR, LEFT_OUT_VALUE, rgb
 from histoloop.errors import DataError
 from histoloop.exchange.colours import packed, unpacked
 from histoloop.language import tr, tr_plural
@@ -43,8 +43,9 @@ def meaning_of(picture: MaskPicture, scheme: ClassScheme, *, foreground: int | N
 
     With `foreground` all that is not background (0, black, transparent, or white beside other colours) is of that
     value. Else whole numbers from 0 to the number of classes are classes, whatever their depth; palettes and colours
-    are the classes by the scheme's colours. 0 and the highest value of 8 or 16 bits are a class only where there is
-    just one. DataError for what could be several things, with the choices.
+    are the classes by the scheme's colours, and in palettes 255 in the grey of an export is what was left out. 0 and
+    the highest value of 8 or 16 bits are a class only where there is just one. DataError for what could be several
+    things, with the choices.
     """
     choices = _Choices(scheme.mask_names)
     if picture.is_colour:
@@ -103,6 +104,9 @@ def _too_high(picture: MaskPicture, values: NDArray[Any], choices: _Choices) -> 
 def _of_palette(picture: MaskPicture, values: NDArray[Any], scheme: ClassScheme, choices: _Choices) -> Meaning:
     """By index or by colour, where they agree or only one of them is possible."""
     assert picture.palette is not None
+    if LEFT_OUT_VALUE in values and tuple(picture.palette[LEFT_OUT_VALUE].tolist()) == rgb(LEFT_OUT_COLOUR):
+        others = _of_palette(picture, values[values != LEFT_OUT_VALUE], scheme, choices)
+        return lambda pixels: np.where(pixels == LEFT_OUT_VALUE, np.uint8(LEFT_OUT_VALUE), others(pixels))
     by_colour = _classes_by_colour(picture.palette[values.astype(np.intp)], scheme)
     by_index = values if int(values.max(initial=0)) <= len(scheme.masks) else None
     if by_colour is None and by_index is None:

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from typing import TYPE_CHECKING
+
+from histoloop.slides.find import slide_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
-def unique_stems(files: Sequence[Path]) -> dict[Path, str]:
-    """A name of its own for every file: its stem; where that is taken, its folder's name in front, then a number."""
+LONGEST_BYTES = 200
+"""Of a name that endings are added to; file systems allow 255, and a file being written has a longer name yet."""
+
+
+def unique_stems(files: Sequence[Path], *, names: Sequence[str] | None = None) -> dict[Path, str]:
+    """A name of its own for every slide, for files: that of the slide without its ending.
+
+    `names` are what the slides are called, by default their own names (slide_name); folders in front become part of the
+    name ('patient-1/a.svs': patient-1-a). Where a name is taken, the folder's is put in front, then a number behind.
+    Of a name that leaves no room for an ending the beginning is taken, with eight digits that are always the same.
+    """
     stems: dict[Path, str] = {}
     taken: set[str] = set()
-    for file in files:
-        plain = file.stem
-        stem = plain if plain.casefold() not in taken else f"{file.resolve().parent.name}-{plain}"
+    for file, name in zip(files, names or [slide_name(file) for file in files], strict=True):
+        plain = _plain(name.removesuffix(file.suffix) if name.endswith(file.name) else name)
+        stem = plain if plain.casefold() not in taken else _plain(f"{file.absolute().parent.name}-{plain}")
         first, number = stem, 2
         while stem.casefold() in taken:
             stem, number = f"{first}-{number}", number + 1
         taken.add(stem.casefold())
         stems[file] = stem
     return stems
+
+
+def _plain(name: str) -> str:
+    """What every file system takes as the beginning of a file's name."""
+    text = _FORBIDDEN.sub("-", name).strip("-. ") or "slide"
+    whole = os.fsencode(text)
+    if len(whole) <= LONGEST_BYTES:
+        return text
+    digits = f"-{hashlib.sha256(whole).hexdigest()[:8]}"
+    while len(os.fsencode(text)) > LONGEST_BYTES - len(digits):
+        text = text[:-1]
+    return text + digits

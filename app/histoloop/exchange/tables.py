@@ -1,23 +1,29 @@
-"""Tables as CSV: a summary with a row per slide, and the areas of all polygons."""
+"""Tables as CSV: a summary with a row per slide, the areas of all polygons, and what people stated.
+
+A table grows row by row, each on the disk before the next one is worked on: after a crash it states what was done.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Self
 
 from histoloop.exchange.plain_text import plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
+from histoloop.localisation.contours import values_of_mask
 from histoloop.store.files import write_beside
 from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+    from types import TracebackType
 
     from histoloop.annotations.records import ClassScheme, Mask
     from histoloop.localisation.contours import Polygon
@@ -27,7 +33,8 @@ if TYPE_CHECKING:
 class SlideSummary:
     """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty.
 
-    `label` is the label that a person gave to the slide, empty without.
+    `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
+    without, `files` the names of the files that were written of it.
     """
 
     slide: str
@@ -39,6 +46,8 @@ class SlideSummary:
     tissue_area_px: float | None = None
     mask_area_px: Mapping[str, float] | None = None
     label: str = ""
+    path: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def predicted_class(self) -> str:
@@ -48,13 +57,62 @@ class SlideSummary:
 
 def mask_areas(mask: Mask, scheme: ClassScheme, *, downsample: float) -> dict[str, float]:
     """Level-0 pixels per mask class of a mask at `downsample` level-0 pixels per mask pixel."""
-    counts = np.bincount(mask.ravel(), minlength=len(scheme.masks) + 1)
-    return {name: float(counts[value]) * downsample**2 for value, name in enumerate(scheme.mask_names, start=1)}
+    counts = values_of_mask(mask)
+    return {name: float(counts.get(value, 0)) * downsample**2 for value, name in enumerate(scheme.mask_names, start=1)}
 
 
-def write_summary(path: Path, rows: Iterable[SlideSummary], scheme: ClassScheme) -> None:
-    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave."""
-    header = [
+class _Table:
+    """A CSV file that grows; a context manager. A file that was there is replaced when the block begins.
+
+    Methods raise ExportError, which names the file; a row that could not be written whole is taken back.
+    """
+
+    def __init__(self, path: Path, header: Sequence[str]) -> None:
+        self.path, self._header = path, header
+
+    def __enter__(self) -> Self:
+        with export_to(self.path):
+            write_beside(self.path, _as_text([self._header]))
+            self._file = self.path.open("ab", buffering=0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def _append(self, rows: Iterable[Sequence[object]]) -> None:
+        """Write rows to the end, flushed to the disk."""
+        content, before = _as_text(rows), self._file.tell()
+        with export_to(self.path):
+            try:
+                while content:
+                    content = content[self._file.write(content) :]
+                os.fsync(self._file.fileno())
+            except BaseException:
+                with suppress(OSError):
+                    self._file.truncate(before)
+                    self._file.seek(before)
+                raise
+
+
+class SummaryTable(_Table):
+    """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave.
+
+    The column `path` is of no other slide; `files` are the files written of it, with semicolons between.
+    """
+
+    def __init__(self, path: Path, scheme: ClassScheme) -> None:
+        super().__init__(path, _summary_header(scheme))
+        self._scheme = scheme
+
+    def add(self, row: SlideSummary) -> None:
+        """Append the row of a slide."""
+        self._append([_summary_row(row, self._scheme)])
+
+
+def _summary_header(scheme: ClassScheme) -> list[str]:
+    return [
         "slide",
         "predicted_class",
         *(f"p_{name}" for name in scheme.label_names),
@@ -67,8 +125,9 @@ def write_summary(path: Path, rows: Iterable[SlideSummary], scheme: ClassScheme)
         "status",
         "message",
         "label",
+        "path",
+        "files",
     ]
-    _write(path, header, [_summary_row(row, scheme) for row in rows])
 
 
 def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
@@ -86,6 +145,8 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         row.status,
         row.message,
         row.label,
+        row.path or row.slide,
+        ";".join(row.files),
     ]
 
 
@@ -93,7 +154,7 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
 class AssessmentRow:
     """What a person stated of a region, or of a whole slide (`of` is 'region' or 'slide'): label and size, and a mask.
 
-    `size` is the foreground fraction, `size_from` 'person' or 'mask' (empty without a size).
+    `path` is the file of the slide, `size` the foreground fraction, `size_from` 'person' or 'mask' (empty without one).
     """
 
     slide: str
@@ -106,13 +167,19 @@ class AssessmentRow:
     held_out: bool
     person: str
     time: str
+    path: str
 
 
-def write_assessments(path: Path, rows: Iterable[AssessmentRow]) -> None:
+class AssessmentsTable(_Table):
     """One row per annotated region and labelled slide: place in level-0 pixels, label, size, by whom and when."""
-    header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
-    header += ["label", "size", "size_from", "mask", "held_out", "person", "time"]
-    _write(path, header, [_assessment_row(row) for row in rows])
+
+    def __init__(self, path: Path) -> None:
+        header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
+        super().__init__(path, [*header, "label", "size", "size_from", "mask", "held_out", "person", "time", "path"])
+
+    def add(self, rows: Iterable[AssessmentRow]) -> None:
+        """Append the rows of a slide."""
+        self._append(map(_assessment_row, rows))
 
 
 def _assessment_row(row: AssessmentRow) -> list[object]:
@@ -128,29 +195,37 @@ def _assessment_row(row: AssessmentRow) -> list[object]:
         "yes" if row.held_out else "no",
         row.person,
         row.time,
+        row.path,
     ]
 
 
-def write_areas(
-    path: Path, polygons: Mapping[str, tuple[Sequence[Polygon], float | None]], scheme: ClassScheme
-) -> None:
-    """One row per polygon of each slide (name -> polygons, mpp): class, centre, area."""
-    rows: list[list[object]] = []
-    for slide, (shapes, mpp) in polygons.items():
-        for number, polygon in enumerate(shapes, start=1):
-            centre = (polygon.exterior.min(axis=0) + polygon.exterior.max(axis=0)) / 2
-            rows.append(
-                [
-                    slide,
-                    number,
-                    scheme.mask_names[polygon.value - 1],
-                    _number(centre[0], 1),
-                    _number(centre[1], 1),
-                    _number(_square_um(polygon.area_px, mpp), 1),
-                    _number(polygon.area_px, 1),
-                ]
-            )
-    _write(path, ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px"], rows)
+class AreasTable(_Table):
+    """One row per polygon of each slide: class, centre, area."""
+
+    def __init__(self, path: Path, scheme: ClassScheme) -> None:
+        header = ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px", "path"]
+        super().__init__(path, header)
+        self._scheme = scheme
+
+    def add(self, slide: str, polygons: Sequence[Polygon], *, mpp: float | None, path: str) -> None:
+        """Append the polygons of a slide, whose file is `path`; without `mpp` areas in um^2 stay empty."""
+        self._append(
+            [*_area_row(slide, number, polygon, self._scheme, mpp), path]
+            for number, polygon in enumerate(polygons, start=1)
+        )
+
+
+def _area_row(slide: str, number: int, polygon: Polygon, scheme: ClassScheme, mpp: float | None) -> list[object]:
+    centre = (polygon.exterior.min(axis=0) + polygon.exterior.max(axis=0)) / 2
+    return [
+        slide,
+        number,
+        scheme.shown_as(polygon.value).name,
+        _number(centre[0], 1),
+        _number(centre[1], 1),
+        _number(_square_um(polygon.area_px, mpp), 1),
+        _number(polygon.area_px, 1),
+    ]
 
 
 def _square_um(area_px: float | None, mpp: float | None) -> float | None:
@@ -161,10 +236,14 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def _as_text(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    for row in (header, *rows):
-        writer.writerow([plain_text(cell) if isinstance(cell, str) else cell for cell in row])
-    with export_to(path):
-        write_beside(path, text.getvalue())
+    for row in rows:
+        writer.writerow([plain_text(_in_utf_8(cell)) if isinstance(cell, str) else cell for cell in row])
+    return text.getvalue().encode("utf-8")
+
+
+def _in_utf_8(text: str) -> str:
+    """The text with escapes in place of the bytes of a name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def export_to(path: Path) -> Iterator[None]:
-    """Turn an OSError inside into an ExportError that names the file."""
+    """Turn an OSError inside into an ExportError that names the file; its cause is the OSError."""
     try:
         yield
     except OSError as error:

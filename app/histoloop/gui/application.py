@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 import histoloop
 from histoloop import paths
+from histoloop.environment import settle_in, write_numbers_with_a_point
 from histoloop.gui.arguments import build_parser
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.theme import application_icon
@@ -50,6 +51,7 @@ DESKTOP_ID = "org.histoloop.HistoLoop"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window on what is named (a project or slides), or on the demo project with `--demo`."""
     multiprocessing.freeze_support()
+    settle_in()
     watch = _StartWatch()
     options = build_parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl+C in a terminal ends the window too; everything is saved
@@ -73,7 +75,7 @@ def _run(options: argparse.Namespace, watch: _StartWatch, trouble: OSError | Non
     splash.finish(window)
     watch.note("window_s")
     if trouble is not None:
-        window.banner.show_problem(_unwritable(trouble), tr(UNWRITABLE_ADVICE))
+        _say_unwritable(window, trouble)
     if options.start_times:
         write_beside(options.start_times, json.dumps(watch.seconds) + "\n")
         QTimer.singleShot(0, window.close)
@@ -150,6 +152,7 @@ def make_application() -> Application:
     application = QApplication.instance()
     if not isinstance(application, Application):
         application = Application(sys.argv[:1])
+    write_numbers_with_a_point()
     application.setApplicationName(paths.APP_NAME)
     application.setApplicationVersion(histoloop.__version__)
     application.setDesktopFileName(DESKTOP_ID)
@@ -165,6 +168,15 @@ def keep_none() -> None:
     """
     if sys.version_info < (3, 12) and sys.getrefcount(None) < _MANY:
         ctypes.c_ssize_t.from_address(id(None)).value += 2 * _MANY  # the count is the first field of every object
+
+
+def _say_unwritable(window: MainWindow, error: OSError) -> None:
+    """Say it now, and again over the first project, which takes earlier messages away."""
+    message = _unwritable(error)
+    window.banner.show_problem(message, tr(UNWRITABLE_ADVICE))
+    window.session.project_changed.connect(
+        lambda: window.banner.show_problem(message, tr(UNWRITABLE_ADVICE)), Qt.ConnectionType.SingleShotConnection
+    )
 
 
 def _unwritable(error: OSError) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import shutil
+import os
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -43,6 +45,8 @@ LATER_ANNOTATIONS = 3
 STROKES = 8
 ASSESSED_ZOOM = 2.5
 PATIENCE_S = 600.0
+TOUR, SETTINGS = "tour.json", "settings.ini"
+_PICTURE = re.compile(r"[0-9]{2}-[a-z-]+\.png")
 
 
 class TourError(Exception):
@@ -62,15 +66,14 @@ class Step:
 def run_tour(out: Path, language: str = ENGLISH.code) -> int:
     """Write `01-….png`, … and `tour.json` into `out`, with the window in a language; 0 when all went well.
 
-    What an earlier tour left there is replaced. The demo project is made in `out/project`, its export in `out/export`.
+    `out` is new, empty or of an earlier tour, whose pictures are replaced; 2 where anything else is in it. The demo
+    project is made in `out/project`, its export in `out/export`, or where these are there in `project-2` and so on.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    for old in (*out.glob("[0-9][0-9]-*.png"), out / "tour.json", out / "settings.ini"):
-        old.unlink(missing_ok=True)
-    for part in (out / "project", out / "export"):
-        shutil.rmtree(part, ignore_errors=True)
+    if not _make_room(out):
+        print(f"histoloop tour: {out} holds other things than a tour: give a new folder", file=sys.stderr)  # noqa: T201
+        return 2
     application = make_application()
-    settings = Settings(out / "settings.ini")
+    settings = Settings(out / SETTINGS)
     settings.set("language", language)
     speak_as_chosen(application, settings)
     tour = _Tour(out, MainWindow(settings))
@@ -90,9 +93,36 @@ def run_tour(out: Path, language: str = ENGLISH.code) -> int:
     return 0
 
 
+def _make_room(out: Path) -> bool:
+    """Make the folder, or take the pictures of an earlier tour out of it; False where it is none's."""
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = _pictures_of_tour(out)
+    if pictures is None:
+        return not any(out.iterdir())
+    for old in (*pictures, TOUR, SETTINGS):
+        (out / old).unlink(missing_ok=True)
+    return True
+
+
+def _pictures_of_tour(out: Path) -> list[str] | None:
+    """File names of the pictures of the tour that was written to a folder; None where there was none."""
+    try:
+        steps = json.loads((out / TOUR).read_text(encoding="utf-8"))["steps"]
+        names = [str(step["picture"]) for step in steps]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return [name for name in names if _PICTURE.fullmatch(name)]
+
+
+def _free(folder: Path) -> Path:
+    """A folder of this name, or with a number behind it, that is not there yet."""
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([folder], numbered) if not os.path.lexists(each))
+
+
 class _Tour:
     def __init__(self, out: Path, window: MainWindow) -> None:
-        self.out = out
+        self.out, self.project, self.export = out, _free(out / "project"), _free(out / "export")
         self.window = window
         self.steps: list[Step] = []
         self.figures: dict[str, object] = {}
@@ -120,7 +150,7 @@ class _Tour:
 
     def _open_and_predict(self) -> None:
         window, jobs = self.window, self.window.session.jobs
-        window.opening.demo(self.out / "project")
+        window.opening.demo(self.project)
         self.wait(lambda: window.session.project is not None, "the demo project to open")
         self.wait(lambda: window.opener.current is not None, "the first slide to show")
         self.settle()
@@ -248,11 +278,11 @@ class _Tour:
 
     def _export(self) -> None:
         window = self.window
-        window.session.export(self.out / "export")
+        window.session.export(self.export)
         self.wait(lambda: window.session.jobs.current is None, "the export")
         self.settle()
         self.picture("exported", "Masks, polygons and tables are written")
-        self.figures["exported files"] = len(list((self.out / "export").iterdir()))
+        self.figures["exported files"] = len(list(self.export.iterdir()))
         window.preferences.set_theme("dark")
         window.banner.dismiss()
         self.settle()
@@ -295,7 +325,7 @@ class _Tour:
     def _choose_another_method_and_compare(self) -> None:
         """The class activation map instead of the decoder; then the retrained model beside the first one."""
         window = self.window
-        window.session.leave()
+        window.session.annotating.leave()
         window.viewer.fit()
         window.source.choose_method("cam")
         self.settle()
@@ -399,7 +429,7 @@ class _Tour:
     def write(self) -> None:
         """Keep what the tour saw."""
         content = {"steps": [asdict(step) for step in self.steps], "figures": self.figures}
-        write_beside(self.out / "tour.json", json.dumps(content, indent=2) + "\n")
+        write_beside(self.out / TOUR, json.dumps(content, indent=2) + "\n")
 
 
 def _kinds_shown(window: QWidget) -> tuple[str, ...]:

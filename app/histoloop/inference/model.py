@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from histoloop.errors import ModelError
 from histoloop.inference.features import CELL_PX, Features
 from histoloop.inference.tile_output import TileOutput
+from histoloop.language import tr
 from histoloop.networks.colours import Colours
 from histoloop.networks.gradcam import grad_cam, layer_named, normalised
 from histoloop.networks.hybrid import Hybrid
@@ -32,8 +34,9 @@ WHITE = 255
 class Model:
     """A network on `device`, and the `colours` its tiles are normalised by.
 
-    It predicts as the network stands: put that into evaluation mode first. Tiles are pixels (H, W, 3) uint8 at the
-    resolution the network was trained at, of any size: they are padded with white at the right and bottom.
+    It predicts as the network stands: put that into evaluation mode first. ModelError when what it gives are no
+    numbers. Tiles are pixels (H, W, 3) uint8 at the resolution the network was trained at, of any size: they are padded
+    with white at the right and bottom.
     """
 
     network: SlideNetwork
@@ -48,7 +51,7 @@ class Model:
         with torch.inference_mode():
             if decode and self.network.config.decoder_channels:
                 scores_BC, maps_BKHW, logits_BLHW = self.network(tile_BCHW)
-                decoded = _array(mask_probabilities(logits_BLHW[..., :height, :width])[0])
+                decoded = _numbers(mask_probabilities(logits_BLHW[..., :height, :width])[0])
             else:
                 scores_BC, maps_BKHW = self.network.forward_classifier(tile_BCHW, valid_BHW)
             pooled_BC = self.network.score(maps_BKHW)
@@ -57,9 +60,9 @@ class Model:
             self.network.label_bias(),
             height,
             width,
-            _array(scores_BC[0]),
-            _array(pooled_BC[0]),
-            _array(maps_BKHW[0]),
+            _numbers(scores_BC[0]),
+            _numbers(pooled_BC[0]),
+            _numbers(maps_BKHW[0]),
             decoded,
         )
 
@@ -72,16 +75,16 @@ class Model:
             window_BCHW = self._normalised(pixels[None]).contiguous()  # the last digit of maps hangs on the layout
             with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
                 output = self.network(window_BCHW)
-            maps = _array(output.maps_BKHW[0])
+            maps = _numbers(output.maps_BKHW[0])
             if output.mask_logits_BLHW is None:
                 return None, maps
-            return _array(mask_probabilities(output.mask_logits_BLHW)[0]), maps
+            return _numbers(mask_probabilities(output.mask_logits_BLHW)[0]), maps
 
     def score_maps(self, maps_KHW: Floats, valid_HW: NDArray[np.bool_]) -> Floats:
         """Scores (C,) of stitched maps over their valid cells, by the network's own pooling."""
         maps_1KHW, valid_1HW = (torch.from_numpy(array)[None].to(self.device) for array in (maps_KHW, valid_HW))
         with torch.inference_mode():
-            return _array(self.network.score(maps_1KHW, valid_1HW)[0])
+            return _numbers(self.network.score(maps_1KHW, valid_1HW)[0])
 
     def features(self, pixels: Pixels) -> Features:
         """The stages of the backbone and the classifier's scores of a tile; ValueError for a network without them."""
@@ -126,6 +129,17 @@ class Model:
         tiles_BCHW = torch.from_numpy(pixels_BHW3).to(self.device).permute(0, 3, 1, 2).float()
         tiles_BCHW /= tiles_BCHW.new_tensor(255)  # of a number, a GPU would take the rounded reciprocal
         return self.colours.normalise(tiles_BCHW).contiguous(memory_format=torch.channels_last)
+
+
+def _numbers(tensor: Tensor) -> Floats:
+    """The array of what a network gives; ModelError when some of it is infinite or no number."""
+    array = _array(tensor)
+    if not np.isfinite(array).all():
+        raise ModelError(
+            tr("The model predicts values that are not numbers (NaN or infinite)."),
+            advice=tr("Choose another model; on a GPU, try the processor too (--device cpu)."),
+        )
+    return array
 
 
 def _array(tensor: Tensor) -> Floats:

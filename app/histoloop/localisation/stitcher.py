@@ -70,6 +70,8 @@ def upsample(maps_CHW: Floats, *, stride_px: float, x: int, y: int, width: int, 
     """Window (C, height, width) at (x, y) of the maps enlarged by `stride_px`, bilinear, align_corners=False."""
     rows, row_share = _neighbours(y, height, stride_px, maps_CHW.shape[1])
     columns, column_share = _neighbours(x, width, stride_px, maps_CHW.shape[2])
+    maps_CHW = maps_CHW[:, :, columns[0][0] : columns[1][-1] + 1]
+    columns = (columns[0] - columns[0][0], columns[1] - columns[0][0])
     top, bottom = maps_CHW[:, rows[0]], maps_CHW[:, rows[1]]
     along_rows = top + (bottom - top) * row_share[:, None]
     left, right = along_rows[:, :, columns[0]], along_rows[:, :, columns[1]]

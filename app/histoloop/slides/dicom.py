@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
@@ -25,9 +26,11 @@ _MOST_ELEMENTS, _MOST_DEPTH, _LONGEST_VALUE = 20_000, 16, 4096
 
 _IMAGE_TYPE, _SOP_CLASS = (0x0008, 0x0008), (0x0008, 0x0016)
 _SERIES, _INSTANCE, _PART = (0x0020, 0x000E), (0x0020, 0x0013), (0x0020, 0x9162)
+_CHARACTERS, _DESCRIPTION, _CONTAINER = (0x0008, 0x0005), (0x0008, 0x103E), (0x0040, 0x0512)
 _COLUMNS, _ROWS = (0x0048, 0x0006), (0x0048, 0x0007)
 _FRAME = ((0x0028, 0x0010), (0x0028, 0x0011))
 _WANTED = frozenset({*_FRAME, _SYNTAX, _IMAGE_TYPE, _SOP_CLASS, _SERIES, _INSTANCE, _PART, _COLUMNS, _ROWS})
+_WANTED |= {_CHARACTERS, _DESCRIPTION, _CONTAINER}
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
@@ -36,7 +39,8 @@ class DicomFile:
     """The tags of a file that are read; `series` is the UID that all files of a slide share.
 
     `columns` and `rows` are of the whole level, `frame_px` the pixels of a frame, which is one tile of it. `instance`
-    numbers the files of a series, `part` those of a level that is split over several (a concatenation).
+    numbers the files of a series, `part` those of a level that is split over several (a concatenation). `container` is
+    the identifier on the glass, `description` that of the series.
     """
 
     series: str = ""
@@ -47,6 +51,8 @@ class DicomFile:
     frame_px: int = 0
     instance: int = 0
     part: int = 0
+    container: str = ""
+    description: str = ""
 
     @property
     def is_slide(self) -> bool:
@@ -104,6 +110,8 @@ class _Reader:
             frame_px=math.prod(self._number(found.get(tag, b"")) for tag in _FRAME),
             instance=int(instance) if instance.isdigit() else 0,
             part=self._number(found.get(_PART, b"")),
+            container=_words(found, _CONTAINER),
+            description=_words(found, _DESCRIPTION),
         )
 
     def _elements(self, *, first: int, last: int) -> dict[tuple[int, int], bytes]:
@@ -155,6 +163,14 @@ class _Reader:
 
     def _unpack(self, layout: str, data: bytes) -> tuple[int, ...]:
         return struct.unpack(self._order + layout, data)
+
+
+def _words(found: Mapping[tuple[int, int], bytes], tag: tuple[int, int]) -> str:
+    """What people wrote, on one line: as UTF-8 where the file states it, else as Latin-1."""
+    value = found.get(tag, b"")
+    utf8 = "ISO_IR 192" in _text(found.get(_CHARACTERS, b""))
+    text = value.decode("utf-8" if utf8 else "latin-1", errors="replace")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _text(value: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,20 @@ SLIDE_SUFFIXES = PICTURE_SUFFIXES | {
 }  # fmt: skip
 """Endings that folders are searched for. DICOM files are found whatever they are called."""
 
+_OTHER_SUFFIXES = frozenset({
+    ".csv", ".tsv", ".xls", ".xlsx", ".ods", ".txt", ".md", ".rtf", ".pdf", ".doc", ".docx", ".odt", ".html", ".htm",
+    ".xml", ".json", ".geojson", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".log", ".db", ".sqlite",
+    ".qpdata", ".qpproj", ".zip", ".gz", ".tar", ".7z", ".rar",
+    ".py", ".groovy", ".sh", ".bat", ".npy", ".npz", ".h5", ".pt", ".pth",
+    ".safetensors", ".histoloop", ".md5", ".sha256", ".sql", ".lnk", ".url", ".tmp", ".bak", ".partial",
+})  # fmt: skip
+"""Endings of what lies beside slides and is none."""
+
 LARGEST_FRAME_PX = 16_000_000
 _LONGEST_TEXT = 1_000_000
+
+_UID = re.compile(r"(?:\d+\.){4,}\d+")
+"""Five numbers with dots between, or more."""
 
 _Series = dict[str, list[tuple[Path, DicomFile]]]
 
@@ -38,6 +51,13 @@ class PassedOver:
     path: Path
     why: Why
     reason: str
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it may be a slide that is not understood: it cannot be read, or its ending says nothing."""
+        if self.why == "ending":
+            return self.path.suffix.lower() not in _OTHER_SUFFIXES
+        return self.why in ("unreadable", "no file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +109,37 @@ def slide_of(path: Path) -> Path:
 
 
 def slide_name(path: Path) -> str:
-    """What a person calls a slide: the name of its file; of a DICOM series, which has many, that of its folder.
+    """What a person calls a slide: the name of its file.
 
-    Where a folder holds several series, the name of the file is added.
+    Of a DICOM series, which has many, what is written on the glass (its container's identifier), else the series'
+    description, else the name of its folder; where the folder holds several series, that of the file is added. What
+    looks like a UID is taken only where there is nothing else.
     """
-    if _slide_part(path) is None:
+    if (described := _slide_part(path)) is None:
         return path.name
     folder = path.absolute().parent
-    return folder.name if _only_series(folder) is not None else f"{folder.name}/{path.name}"
+    own = folder.name if _only_series(folder) is not None else f"{folder.name}/{path.name}"
+    names = [described.container, described.description, own, path.stem, folder.parent.name]
+    return next((name for name in names if name and not _UID.search(name)), own)
+
+
+def files_of_slide(path: Path) -> tuple[Path, ...]:
+    """The files whose content makes a slide what it is, the one that stands for it first; `path` alone for most kinds.
+
+    Of a DICOM series the files of its levels, of MIRAX also the folder's Slidedat.ini with the slide's own id, of .vms
+    and .vmu also the pictures that they name.
+    """
+    ending = path.suffix.lower()
+    if ending == ".mrxs":
+        parts = [path.with_suffix("") / "Slidedat.ini"]
+    elif ending in (".vms", ".vmu"):
+        parts = sorted(set(_named_in(path)))
+    elif (described := _slide_part(path)) is not None:
+        series = _series_in(path.parent).get(described.series, [])
+        parts = [file for file, one in series if one.is_level and file != path]
+    else:
+        parts = []
+    return (path, *(part for part in parts if _is_regular(part)))
 
 
 def _only_series(folder: Path) -> Path | None:

@@ -19,6 +19,7 @@ from histoloop.geometry import PLAUSIBLE_MPP, Region
 from histoloop.language import tr
 from histoloop.slides.find import slide_name, slide_of
 from histoloop.slides.overview import SAMPLED_PX, sampled_overview
+from histoloop.slides.reading import note_reading
 from histoloop.slides.sources.opening import open_source
 from histoloop.slides.sources.openslide_source import detected_vendor, openslide_version
 from histoloop.slides.sources.protocol import Pixels
@@ -80,6 +81,7 @@ class Slide:
         if self._source is not None:
             self._source.close()
             self._source = None
+            note_reading(self.path, begins=False)
 
     def read_region(self, region: Region, *, level: int = 0) -> Pixels:
         """RGB pixels of a level-0 region at a level: (ceil(height / downsample), ceil(width / downsample), 3)."""
@@ -214,7 +216,12 @@ def open_slide(path: str | Path, *, mpp: float | None = None) -> Slide:
     _check_resolution(file, mpp)
     chosen = slide_of(file) if os.path.isdir(file) else file
     _check_readable(chosen)
-    return Slide(file, open_source(chosen), mpp=mpp)
+    note_reading(file, begins=True)
+    try:
+        return Slide(file, open_source(chosen), mpp=mpp)
+    except BaseException:
+        note_reading(file, begins=False)
+        raise
 
 
 def is_slide(path: Path) -> bool:

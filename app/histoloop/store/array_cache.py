@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,18 +15,20 @@ from safetensors.numpy import load_file, save_file
 from histoloop.store.files import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 GIB = 1024**3
+_KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class ArrayCache:
     """Arrays by name, one file a key; beyond `limit_bytes` those that were not asked for longest are deleted.
 
-    Nothing here is truth: a file that is missing, broken or cannot be written is as if it had never been kept.
+    Nothing here is truth: a file that is missing, broken or cannot be written is as if it had never been kept. Only the
+    cache's own files are read and deleted; a folder that is a link to another place is not used at all.
     """
 
     def __init__(self, folder: Path, *, limit_bytes: int = 4 * GIB) -> None:
@@ -38,6 +41,8 @@ class ArrayCache:
     def get(self, key: str) -> dict[str, NDArray[np.generic]] | None:
         """The arrays of a key, or None."""
         path = self._path(key)
+        if not self._is_own(path):
+            return None
         try:
             arrays: dict[str, NDArray[np.generic]] = load_file(path)
         except (OSError, SafetensorError):
@@ -49,6 +54,8 @@ class ArrayCache:
     def put(self, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Keep arrays under a key, whole or not at all; older ones make room."""
         path = self._path(key)
+        if _leads_elsewhere(self.folder):
+            return
         partial = beside(path)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -65,12 +72,20 @@ class ArrayCache:
     def _path(self, key: str) -> Path:
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
+    def _own_files(self) -> Iterator[Path]:
+        return (path for path in self.folder.glob("*.safetensors") if self._is_own(path))
+
+    def _is_own(self, path: Path) -> bool:
+        """Whether a file is one that this cache wrote, or may have: no link, and no name of somebody's choosing."""
+        is_named = _KEY.fullmatch(path.stem) is not None
+        return is_named and not path.is_symlink() and not _leads_elsewhere(self.folder)
+
     def _measure(self) -> int:
-        return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
+        return sum(path.stat().st_size for path in self._own_files())
 
     def _make_room(self, *, keep: Path) -> None:
         """Delete the oldest files until a tenth of the limit is free, but not the newest."""
-        files = sorted((path.stat().st_mtime_ns, path) for path in self.folder.glob("*.safetensors") if path != keep)
+        files = sorted((path.stat().st_mtime_ns, path) for path in self._own_files() if path != keep)
         size = self._measure()
         for _time, path in files:
             if size <= self.limit_bytes * 0.9:
@@ -79,3 +94,8 @@ class ArrayCache:
                 size -= path.stat().st_size
                 path.unlink()
         self._size = size
+
+
+def _leads_elsewhere(folder: Path) -> bool:
+    """Whether a folder is a link (or, on Windows, a junction) to another place; what is there is not the cache's."""
+    return folder.resolve() != folder.parent.resolve() / folder.name

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
-import tomllib
+import math
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from histoloop.errors import ModelError
 from histoloop.language import tr
 from histoloop.network_config import NetworkConfig
 from histoloop.store.toml import dump_toml
+from histoloop.toml_file import parse_toml, read_text
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -54,11 +56,12 @@ class Card:
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.mpp > 0:
+        if not 0 < self.mpp < math.inf:
             raise ValueError(f"mpp must be positive, not {self.mpp}")
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
-        if not len(self.mean) == len(self.std) == 3 or min(self.std) <= 0:
+        finite = all(map(math.isfinite, (*self.mean, *self.std)))
+        if not len(self.mean) == len(self.std) == 3 or not finite or min(self.std) <= 0:
             raise ValueError(f"mean and std must be RGB triples, std positive; not {self.mean} and {self.std}")
         if self.network.labels != len(self.scheme.labels):
             raise ValueError(f"a network of {self.network.labels} labels under a scheme of {len(self.scheme.labels)}")
@@ -80,8 +83,8 @@ def read_card(text: str, *, source: str) -> Card:
     """The card of such a text; ModelError, naming `source`, for a text that is none or has keys unknown here."""
     head, body = _split(text, source)
     try:
-        table = tomllib.loads(head)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(head)
+    except ValueError as error:
         raise _broken(source, tr("its head is not TOML ({reason})", reason=error)) from error
     table.setdefault("parent", None)
     return _read_record(Card, {**table, "description": _without_title(body)}, source)
@@ -91,9 +94,10 @@ def load_card(folder: Path) -> Card:
     """The card of a model folder; ModelError when it is missing or broken."""
     path = folder / CARD
     try:
-        return read_card(path.read_text(encoding="utf-8"), source=str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
+    return read_card(text, source=str(path))
 
 
 def model_hash(folder: Path) -> str:
@@ -111,7 +115,7 @@ def list_models(*roots: Path) -> list[Path]:
     return [card.parent for root in roots for card in sorted(root.glob(f"[!.]*/{CARD}"))]
 
 
-def unreadable(path: Path, error: Exception) -> ModelError:
+def unreadable(path: Path, error: Exception | str) -> ModelError:
     """The error for a file of a model folder that cannot be read."""
     advice = tr("Choose another model, or copy this one's folder again, whole.")
     return ModelError(tr("{path} cannot be read: {reason}.", path=path, reason=error), advice=advice)
@@ -163,7 +167,9 @@ def _read_value(hint: Any, value: Any, key: str, source: str) -> Any:
         return _checked(value, typing.get_args(hint), key)
     if typing.get_origin(hint) is typing.Literal:
         if value not in typing.get_args(hint):
-            raise ValueError(f"{key} must be one of {', '.join(map(str, typing.get_args(hint)))}, not {value!r}")
+            raise ValueError(
+                f"{key} must be one of {', '.join(map(str, typing.get_args(hint)))}, not {reprlib.repr(value)}"
+            )
         return value
     if hint is float:
         return float(_checked(value, (int, float), key))
@@ -172,7 +178,7 @@ def _read_value(hint: Any, value: Any, key: str, source: str) -> Any:
 
 def _checked(value: Any, kinds: tuple[Any, ...], key: str) -> Any:
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise TypeError(f"{key} has the value {value!r}, which is of the wrong type")
+        raise TypeError(f"{key} has the value {reprlib.repr(value)}, which is of the wrong type")
     return value
 
 

@@ -7,17 +7,22 @@ Format 1 keeps one foreground as `foreground/LEVEL` (h, w). Format 2 keeps a dec
 from __future__ import annotations
 
 import math
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import zarr
+from zarr.codecs import ZstdCodec
 
+import histoloop
 from histoloop.errors import ProjectError
 from histoloop.language import tr
 from histoloop.localisation.stitcher import foreground_of
-from histoloop.store.files import folder_beside
+from histoloop.store.files import folder_beside, written_to
+from histoloop.store.parts.maps import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +38,25 @@ FORMAT = 2
 
 CHUNK_PX = 512
 CHUNK_CELLS = 64
+MOST_CELLS = 1_000_000_000
+"""Of the class maps of a slide together; a slide has thousands to some millions."""
+
+_KINDS = {
+    "foreground": (np.dtype(np.float16), 2, CHUNK_PX),
+    "classes": (np.dtype(np.float16), 3, CHUNK_PX),
+    "labels": (np.dtype(np.float32), 3, CHUNK_CELLS),
+    "covered": (np.dtype(np.bool_), 2, CHUNK_CELLS),
+}
+"""Of each array: type, number of axes, and the longest side of a chunk."""
 
 
 class MapWriter:
     """Writes the maps of one slide core by core; a context manager.
 
     The frame is 'map pixels': the slide downsampled by `downsample`, rounded up to whole cells of `stride_px`.
-    The folder appears only when the `with` block ends well, its pyramid built; after an exception nothing is left.
-    Raises FileExistsError when `folder` exists: maps are never overwritten. For one thread.
+    The folder appears only when the `with` block ends well, its pyramid built and all of it flushed to disk; after an
+    exception nothing is left. Raises FileExistsError when `folder` exists: maps are never overwritten;
+    ProjectPlaceError when something cannot be written. For one thread.
 
     `maps` names the network's class maps when there are more than the `labels`, which then come first; `label_bias` is
     what the network's head adds to the map of each label. `mask_classes` names what a decoder tells apart; none for one
@@ -81,6 +97,7 @@ class MapWriter:
             "label_bias": list(label_bias),
             "stride_px": stride_px,
             "model_hash": model_hash,
+            "program": histoloop.__version__,
         }
         if mask_classes:
             self._attributes["mask_classes"] = list(mask_classes)
@@ -92,11 +109,17 @@ class MapWriter:
     def __enter__(self) -> Self:
         cells = (self.rows, self.columns)
         size = (self.rows * self.stride_px, self.columns * self.stride_px)
-        self._group = zarr.create_group(self._room.__enter__(), zarr_format=3, attributes=self._attributes)
-        masks = (len(self._mask_classes), *size) if self._mask_classes else size
-        self._masks = _create(self._group, f"{_pyramid(self._mask_classes)}/0", masks, np.float16, CHUNK_PX)
-        self._class_maps = _create(self._group, "labels", (len(self._names), *cells), np.float32, CHUNK_CELLS)
-        self._covered = _create(self._group, "covered", cells, np.bool_, CHUNK_CELLS)
+        with written_to(self.folder):
+            self._partial = self._room.__enter__()
+            try:
+                self._group = zarr.create_group(self._partial, zarr_format=3, attributes=self._attributes)
+                masks = (len(self._mask_classes), *size) if self._mask_classes else size
+                self._masks = _create(self._group, f"{_pyramid(self._mask_classes)}/0", masks, np.float16, CHUNK_PX)
+                self._class_maps = _create(self._group, "labels", (len(self._names), *cells), np.float32, CHUNK_CELLS)
+                self._covered = _create(self._group, "covered", cells, np.bool_, CHUNK_CELLS)
+            except BaseException as failure:
+                self._room.__exit__(type(failure), failure, failure.__traceback__)
+                raise
         return self
 
     def write(self, core: Window, masks: NDArray[np.floating[Any]], maps_KHW: NDArray[np.floating[Any]]) -> None:
@@ -114,21 +137,24 @@ class MapWriter:
             raise ValueError(f"{core} reaches past the map of {self.columns} x {self.rows} cells")
         _check_shape("masks", masks.shape, (*self._masks.shape[:-2], core.height, core.width))
         _check_shape("class maps", maps_KHW.shape, (len(self._names), bottom - top, right - left))
-        self._masks[..., core.y : edges[3], core.x : edges[2]] = masks.astype(np.float16)
-        self._class_maps[:, top:bottom, left:right] = maps_KHW.astype(np.float32)
-        self._covered[top:bottom, left:right] = np.ones((bottom - top, right - left), dtype=np.bool_)
+        with written_to(self.folder):
+            self._masks[..., core.y : edges[3], core.x : edges[2]] = masks.astype(np.float16)
+            self._class_maps[:, top:bottom, left:right] = maps_KHW.astype(np.float32)
+            self._covered[top:bottom, left:right] = np.ones((bottom - top, right - left), dtype=np.bool_)
         self._chunks.update(_chunks_touched(core))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if error is None:
-                _build_pyramid(self._group, _pyramid(self._mask_classes), self._chunks)
-        except BaseException as failure:
-            self._room.__exit__(type(failure), failure, failure.__traceback__)
-            raise
-        self._room.__exit__(kind, error, trace)
+        with written_to(self.folder):
+            try:
+                if error is None:
+                    _build_pyramid(self._group, _pyramid(self._mask_classes), self._chunks)
+                    self._group.attrs["chunks"] = _count_chunks(self._partial)
+            except BaseException as failure:
+                self._room.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+            self._room.__exit__(kind, error, trace)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +163,9 @@ class SlideMap:
 
     `mask_classes` names the mask classes that the decoder told apart; none where there is one foreground.
     Level 0 of the masks is the slide downsampled by `downsample`; each further level halves it. Class maps, those
-    of the labels first, and coverage have one cell per `stride_px` pixels of level 0.
+    of the labels first, and coverage have one cell per `stride_px` pixels of level 0. What is read raises ProjectError
+    where it is damaged; the folder is marked then, so that the slide counts as not predicted. `program` is the version
+    that predicted it (empty in older maps).
     """
 
     folder: Path
@@ -148,13 +176,14 @@ class SlideMap:
     stride_px: int
     model_hash: str
     level_downsamples: tuple[float, ...]
-    maps: zarr.Array[Any]
-    covered: zarr.Array[Any]
+    maps: MapArray
+    covered: MapArray
     label_bias: tuple[float, ...]
     mask_classes: tuple[str, ...]
-    _levels: tuple[zarr.Array[Any], ...]
+    program: str
+    _levels: tuple[MapArray, ...]
 
-    def masks(self, level: int = 0) -> zarr.Array[Any]:
+    def masks(self, level: int = 0) -> MapArray:
         """float16 probabilities, 0 where nothing was predicted: (h, w) of one foreground, (K, h, w) of mask classes."""
         return self._levels[level]
 
@@ -172,32 +201,106 @@ class SlideMap:
         return _read(self._levels[level], region, self.level_downsamples[level]).astype(np.float32)
 
 
+class MapArray:
+    """An array of a map on disk: what is indexed is read. Raises ProjectError where it is damaged."""
+
+    def __init__(self, folder: Path, array: zarr.Array[Any]) -> None:
+        self._folder, self._array = folder, array
+        self.shape: tuple[int, ...] = array.shape
+
+    def __getitem__(self, place: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(self._array[place])
+        except OSError as error:
+            raise _unreadable(self._folder, error.strerror or str(error)) from error
+        except Exception as error:  # of damaged pixels the codecs raise anything
+            with suppress(OSError):  # where nothing can be written it is found damaged each time
+                (self._folder / DAMAGED).touch()
+            raise _unreadable(self._folder, f"{type(error).__name__}: {error}") from error
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[...], dtype)
+
+
 def open_map(folder: Path) -> SlideMap:
-    """The maps in a folder; ProjectError when they are missing, broken or of a newer format."""
+    """The maps in a folder; ProjectError when they are missing, damaged at first sight, or of a newer format."""
     try:
         group = zarr.open_group(folder, mode="r", zarr_format=3)
         attributes: dict[str, Any] = dict(group.attrs)
         if attributes["histoloop_map"] > FORMAT:
             raise _unreadable(folder, tr("it was written by a newer HistoLoop"))
-        mask_classes = tuple(attributes.get("mask_classes", ()))
+        mask_classes = tuple(map(str, attributes.get("mask_classes", ())))
         levels = tuple(_level_arrays(group, _pyramid(mask_classes)))
-        return SlideMap(
+        found = SlideMap(
             folder=folder,
-            slide_width=attributes["slide_width"],
-            slide_height=attributes["slide_height"],
-            downsample=attributes["downsample"],
-            label_names=tuple(attributes["labels"]),
-            stride_px=attributes["stride_px"],
-            model_hash=attributes["model_hash"],
-            level_downsamples=tuple(attributes["downsample"] * 2.0**level for level in range(len(levels))),
-            maps=_array(group, "labels"),
-            covered=_array(group, "covered"),
-            label_bias=tuple(attributes.get("label_bias", ())),
+            slide_width=int(attributes["slide_width"]),
+            slide_height=int(attributes["slide_height"]),
+            downsample=float(attributes["downsample"]),
+            label_names=tuple(map(str, attributes["labels"])),
+            stride_px=int(attributes["stride_px"]),
+            model_hash=str(attributes["model_hash"]),
+            level_downsamples=tuple(float(attributes["downsample"]) * 2.0**level for level in range(len(levels))),
+            maps=MapArray(folder, _array(group, "labels")),
+            covered=MapArray(folder, _array(group, "covered")),
+            label_bias=tuple(map(float, attributes.get("label_bias", ()))),
             mask_classes=mask_classes,
-            _levels=levels,
+            program=str(attributes.get("program", "")),
+            _levels=tuple(MapArray(folder, level) for level in levels),
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        _check_whole(found, attributes.get("chunks"))
+    except ProjectError:
+        raise
+    except Exception as error:  # of a damaged description Zarr raises anything
         raise _unreadable(folder, f"{type(error).__name__}: {error}") from error
+    return found
+
+
+def check_map(folder: Path) -> None:
+    """Read all of the maps in a folder, a band at a time; ProjectError when anything is damaged or no number."""
+    found = open_map(folder)
+    for array in (found.maps, found.covered, *found._levels):
+        for row in range(0, array.shape[-2], CHUNK_PX):
+            if not np.isfinite(array[..., row : row + CHUNK_PX, :]).all():
+                raise _unreadable(folder, tr("it holds values that are no numbers"))
+
+
+_counted: set[Path] = set()
+"""Maps whose chunks this process has counted. Maps are never changed."""
+
+
+def _check_whole(found: SlideMap, chunks: Any) -> None:
+    """Raise ValueError when sizes do not go together, or when there are fewer chunks than were written."""
+    if not (0 < found.downsample < math.inf and found.stride_px > 0 and min(found.slide_width, found.slide_height) > 0):
+        raise ValueError(f"a slide of {found.slide_width} x {found.slide_height} at {found.downsample}")
+    stride = found.stride_px
+    cells = tuple(
+        math.ceil(math.ceil(side / found.downsample) / stride) for side in (found.slide_height, found.slide_width)
+    )
+    if found.maps.shape[1:] != cells or found.maps.shape[0] < len(found.label_names):
+        raise ValueError(f"class maps of shape {found.maps.shape} for {cells} cells")
+    if math.prod(found.maps.shape) > MOST_CELLS:
+        raise ValueError(f"class maps of shape {found.maps.shape}")
+    if found.covered.shape != cells:
+        raise ValueError(f"coverage of shape {found.covered.shape} for {cells} cells")
+    classes = (len(found.mask_classes),) if found.mask_classes else ()
+    size = (cells[0] * stride, cells[1] * stride)
+    for level in found._levels:
+        if level.shape != (*classes, *size):
+            raise ValueError(f"a level of shape {level.shape} in place of {(*classes, *size)}")
+        size = (-(-size[0] // 2), -(-size[1] // 2))
+    if found.label_bias and len(found.label_bias) != len(found.label_names):
+        raise ValueError(f"{len(found.label_bias)} biases of {len(found.label_names)} labels")
+    if chunks is None or found.folder in _counted:  # older maps do not say how many they have
+        return
+    if _count_chunks(found.folder) != chunks:
+        raise ValueError("a part of it is missing")
+    _counted.add(found.folder)
+
+
+def _count_chunks(folder: Path) -> int:
+    """How many files of pixels there are under a folder."""
+    inside = (names for parent, _folders, names in os.walk(folder) if Path(parent) != folder)
+    return sum(len(names) - ("zarr.json" in names) for names in inside)
 
 
 def _unreadable(folder: Path, reason: str) -> ProjectError:
@@ -211,13 +314,23 @@ def _create(
     group: zarr.Group, name: str, shape: tuple[int, ...], dtype: type[np.generic], chunk: int
 ) -> zarr.Array[Any]:
     chunks = (*shape[:-2], chunk, chunk)
-    return group.create_array(name, shape=shape, chunks=chunks, dtype=np.dtype(dtype), fill_value=0)
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=np.dtype(dtype),
+        fill_value=0,
+        compressors=ZstdCodec(checksum=True),  # a changed byte is noticed
+    )
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     found = group[name]
     if not isinstance(found, zarr.Array):
         raise TypeError(f"{name} is not an array")
+    kind, axes, chunk = _KINDS[name.partition("/")[0]]
+    if found.dtype != kind or found.ndim != axes or max(found.chunks[-2:]) > chunk:
+        raise TypeError(f"{name} is of type {found.dtype}, shape {found.shape} and chunks {found.chunks}")
     return found
 
 
@@ -271,14 +384,14 @@ def _halved(block: NDArray[np.float16]) -> NDArray[np.float16]:
     return means.astype(np.float16)
 
 
-def _read(array: zarr.Array[Any], region: Region, pixel: float) -> NDArray[Any]:
+def _read(array: MapArray, region: Region, pixel: float) -> NDArray[Any]:
     """Pixels, each `pixel` level-0 pixels wide, that touch a region: the last two axes; 0 outside the array."""
     left, top = math.floor(region.x / pixel), math.floor(region.y / pixel)
     right, bottom = math.ceil(region.right / pixel), math.ceil(region.bottom / pixel)
     height, width = array.shape[-2:]
     rows = slice(min(max(top, 0), height), min(max(bottom, 0), height))
     columns = slice(min(max(left, 0), width), min(max(right, 0), width))
-    inside = np.asarray(array[..., rows, columns])
+    inside = array[..., rows, columns]
     room = np.zeros((*array.shape[:-2], bottom - top, right - left), dtype=inside.dtype)
     room[..., rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = inside
     return room

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from histoloop.errors import ModelError
+from histoloop.errors import ModelError, ModelPlaceError
 from histoloop.language import tr
-from histoloop.store.cards import CARD, WEIGHTS, Card, card_text, model_hash, unreadable
+from histoloop.store.cards import CARD, WEIGHTS, Card, card_text, load_card, model_hash, unreadable
 from histoloop.store.files import folder_beside
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ EARLIER = "earlier.safetensors"
 """The way back to the state one epoch before: what to add to the weights, for those tensors that it changes. Half
 precision holds a small difference as exactly as a large one; two states stored apart would differ by their rounding,
 which is of the order of what a last epoch of a low learning rate changes."""
+FILES = (CARD, RECIPE, METRICS, WEIGHTS, EARLIER)
 _DIGEST = "digest"
 
 
@@ -45,8 +47,8 @@ def save_model(
 
     `recipe` is the TOML text that made the model. With `half`, floating-point weights are stored as float16
     (ValueError for one out of its range). `way_back`, where it is given, is what to add to the weights to get the state
-    one epoch earlier; it is always stored in half precision. Raises ModelError when `folder` exists or cannot be
-    written.
+    one epoch earlier; it is always stored in half precision. Raises ModelError when `folder` exists, ModelPlaceError
+    when it cannot be written.
     """
     arrays = {name: _storable(name, array, half=half) for name, array in weights.items()}
     back = None if way_back is None else {name: _storable(name, array, half=True) for name, array in way_back.items()}
@@ -65,19 +67,50 @@ def save_model(
         ) from error
     except (OSError, SafetensorError) as error:
         advice = tr("Check that the folder may be written to and that the disk is not full.")
-        raise ModelError(
+        raise ModelPlaceError(
             tr("The model cannot be written to {folder}: {reason}.", folder=folder, reason=error), advice=advice
         ) from error
     return folder
 
 
+def copy_model(source: Path, folder: Path) -> str:
+    """Copy the files of a model folder to a new one, which appears whole or not at all; the hash of the model.
+
+    ModelError when it is broken, or changes meanwhile; ModelPlaceError when the copy cannot be written; FileExistsError
+    when `folder` exists.
+    """
+    load_card(source)
+    digest = model_hash(source)
+    try:
+        with folder_beside(folder) as partial:
+            for name in FILES:
+                if (source / name).is_file():
+                    shutil.copyfile(source / name, partial / name)
+            if model_hash(partial) != digest:
+                raise ModelError(
+                    tr("{path} changed while it was copied.", path=source / WEIGHTS),
+                    advice=tr("Wait until no other program is writing it, then try again."),
+                )
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise ModelPlaceError(
+            tr("The model cannot be copied to {folder}: {reason}.", folder=folder, reason=error.strerror or error),
+            advice=tr("Choose a folder that you may write to, on a disk with free space."),
+        ) from error
+    return digest
+
+
 def load_weights(folder: Path) -> dict[str, NDArray[np.generic]]:
-    """The weights, floating-point ones as float32; ModelError when they are missing or broken."""
+    """The weights, floating-point ones as float32; ModelError when they are missing, broken or no numbers."""
     path = folder / WEIGHTS
     try:
         stored = load_file(path)
     except (OSError, SafetensorError, TypeError) as error:  # TypeError: of a type that NumPy lacks
         raise unreadable(path, error) from error
+    for name, array in stored.items():
+        if _is_float(array) and not np.isfinite(array).all():
+            raise unreadable(path, tr("{name} holds values that are not numbers (NaN or infinite)", name=name))
     return {name: array.astype(np.float32) if _is_float(array) else array for name, array in stored.items()}
 
 

@@ -11,9 +11,10 @@ from PIL import Image
 
 from histoloop.errors import ProjectError
 from histoloop.language import tr
-from histoloop.store.files import write_beside
+from histoloop.store.files import write_beside, written_to
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from histoloop.annotations.records import Mask
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 
 def write_plane(folder: Path, plane: Mask, *, stem: str) -> str:
-    """Write a (H, W) uint8 plane into `folder` under a new name that begins with `stem`; return the name."""
+    """Write a (H, W) uint8 plane into `folder` under a new name that begins with `stem`; return the name.
+
+    ProjectPlaceError when it cannot be written.
+    """
     name = f"{stem}-{secrets.token_hex(6)}.png"
     content = io.BytesIO()
     Image.fromarray(plane).save(content, format="PNG")
-    write_beside(folder / name, content.getvalue())
+    with written_to(folder / name):
+        write_beside(folder / name, content.getvalue())
     return name
 
 
@@ -53,20 +58,21 @@ class PlaneWriter:
             self._even[key] = name
         return name
 
-    def remove(self) -> None:
-        """Take them all back."""
+    def remove(self, *, but: Container[str]) -> None:
+        """Take them all back, but for those of these names."""
         for name in self._written:
-            (self._folder / name).unlink(missing_ok=True)
+            if name not in but:
+                (self._folder / name).unlink(missing_ok=True)
 
 
 def read_plane(path: Path) -> Mask:
     """The (H, W) uint8 plane of such a file; ProjectError when it is missing or broken."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=("PNG",)) as picture:
             if picture.mode != "L":
                 raise OSError(tr("its pixels are {mode}, not 8-bit grey", mode=picture.mode))
             return np.array(picture, dtype=np.uint8)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         advice = tr("Copy this file back from a backup of the project folder.")
         raise ProjectError(
             tr("The mask {path} cannot be read: {reason}.", path=path, reason=error), advice=advice

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
-from contextlib import closing, contextmanager
+import tempfile
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ProjectError
+from histoloop.errors import ProjectError, ProjectPlaceError
 from histoloop.language import tr
+from histoloop.store.files import file_beside, written_to
 from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
+from histoloop.store.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,21 +24,88 @@ BUSY_TIMEOUT_S = 10.0
 
 
 class Database:
-    """A connection to project.db, and the errors of SQLite in words for the user."""
+    """A connection to project.db, and the errors of SQLite in words for the user.
 
-    def __init__(self, path: Path) -> None:
+    With `read_only`, or where the place cannot be written, `read_only` is True and every transaction raises
+    ProjectError; `is_fixed` says that the place itself cannot be written.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self.is_fixed = not can_be_written(path)
+        self.read_only = read_only or self.is_fixed
+        self._in_memory = False
+        self._room = ExitStack()
         with self._explained():
-            self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
-            )
-            self._connection.row_factory = sqlite3.Row
+            self._connection = self._connect_fixed() if self.is_fixed else _connect(path, "mode=rw")
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute(f"PRAGMA query_only = {int(self.read_only)}")
+
+    def _connect_fixed(self) -> sqlite3.Connection:
+        """A connection where nothing can be written.
+
+        Beside a database with a write-ahead log SQLite needs a file of shared memory, which cannot be made here. While
+        somebody else who may write has the project open, it is there. Otherwise nobody writes, and SQLite is told so
+        (`immutable`); a log that was left there by a program that was ended, or copied with the database, holds
+        what was written last: both are read from a copy, until the database is closed.
+        """
+        with suppress(sqlite3.OperationalError), ExitStack() as stack:
+            connection = _connect(self.path, "mode=ro")
+            stack.callback(connection.close)
+            connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            stack.pop_all()
+            return connection
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if not (log.is_file() and log.stat().st_size):
+            return _connect(self.path, "mode=ro&immutable=1")
+        try:
+            copies = self._room.enter_context(temporary_folder("histoloop-database"))
+            for path in (self.path, log):
+                shutil.copyfile(path, copies / path.name)
+        except OSError as error:
+            self._room.close()
+            reason = error.strerror or str(error)
+            raise ProjectError(
+                tr("{path} cannot be copied for reading: {reason}.", path=self.path, reason=reason),
+                advice=tr("Free some space for temporary files, or copy the project's folder to a place of your own."),
+            ) from error
+        return _connect(copies / self.path.name, "mode=rw")
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+        self._room.close()
+
+    def check_writable(self) -> None:
+        """Raise ProjectError (ProjectPlaceError where the place is to blame) for a database that is only read."""
+        if self.is_fixed:
+            raise ProjectPlaceError(
+                tr("The project in {folder} cannot be changed: its place cannot be written.", folder=self.path.parent),
+                advice=tr("Copy the project's folder to a place you may write to, and open the copy."),
+            )
+        if self.read_only:
+            raise ProjectError(
+                tr("The project in {folder} is open for reading only.", folder=self.path.parent),
+                advice=tr("Close it in the other window, then open it again here."),
+            )
+
+    @contextmanager
+    def changed_in_memory(self, *tables: str) -> Iterator[None]:
+        """Let changes of some tables of a database that is only read be made, and seen, by this connection alone."""
+        self.run("PRAGMA query_only = OFF")
+        self._in_memory = True
+        try:
+            for table in tables:
+                self.run(f"CREATE TEMP TABLE IF NOT EXISTS {table} AS SELECT * FROM main.{table}")
+            yield
+        finally:
+            self._in_memory = False
+            self.run("PRAGMA query_only = ON")
+
+    def data_version(self) -> int:
+        """Changes with every commit by another connection than this one (SQLite's PRAGMA data_version)."""
+        return self._pragma("data_version")
 
     def check_is_project(self) -> None:
         """Raise ProjectError for a database of something else."""
@@ -43,6 +115,8 @@ class Database:
 
     def use_write_ahead_log(self) -> None:
         """Let others read while one writes."""
+        if self.read_only:
+            return
         with self._explained():
             self._connection.execute("PRAGMA journal_mode = WAL")
 
@@ -54,6 +128,11 @@ class Database:
             raise ProjectError(tr("{path} was written by a newer HistoLoop.", path=self.path), advice=advice)
         if version == len(MIGRATIONS):
             return
+        if self.read_only:
+            raise ProjectError(
+                tr("{path} was written by an older HistoLoop, and cannot be brought up to date here.", path=self.path),
+                advice=tr("Copy the project's folder to a place you may write to, and open the copy."),
+            )
         if version > 0:
             self._copy_beside(version)
         # A table that others refer to can only be made anew while foreign keys are off, and they can only be switched
@@ -124,7 +203,9 @@ class Database:
         if is_part:
             yield
             return
-        self.run("BEGIN IMMEDIATE")
+        if not self._in_memory:
+            self.check_writable()
+        self.run("BEGIN" if self._in_memory else "BEGIN IMMEDIATE")
         try:
             yield
             self.run("COMMIT")
@@ -140,7 +221,12 @@ class Database:
     def _copy_beside(self, version: int) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         path = self.path.with_name(f"{self.path.stem}-version-{version}-{stamp}.db")
-        with self._explained(), closing(sqlite3.connect(path)) as copy:
+        with (
+            written_to(path),
+            file_beside(path) as partial,
+            self._explained(),
+            closing(sqlite3.connect(partial)) as copy,
+        ):
             self._connection.backup(copy)
 
     @contextmanager
@@ -152,13 +238,41 @@ class Database:
         except sqlite3.IntegrityError as error:
             raise ValueError(f"the project cannot hold this: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise ProjectError(f"{self.path}: {error}.", advice=_advice(error)) from error
+            kind = ProjectPlaceError if _is_of_place(error) else ProjectError
+            raise kind(f"{self.path}: {error}.", advice=_advice(error)) from error
+
+
+def can_be_written(path: Path) -> bool:
+    """Whether the database at a path may be changed here: itself, and its folder, which takes SQLite's log."""
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return False
+    if os.name == "posix":
+        return True
+    try:  # on Windows the question above is answered from attributes, not from rights
+        with tempfile.TemporaryFile(dir=path.parent):
+            return True
+    except OSError:
+        return False
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+    )
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _is_of_place(error: sqlite3.DatabaseError) -> bool:
+    """Whether the disk or its rights are to blame, not the database."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 def _advice(error: sqlite3.DatabaseError) -> str:
     if "locked" in str(error):
         return tr("Another program is writing to this project: wait for it or close it, then try again.")
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
         return tr("Check that the project's folder may be written to and that its disk is not full.")
     return tr("The file is broken: restore the project's folder from a backup.")
 

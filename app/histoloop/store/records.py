@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from histoloop.annotations.records import AnnotationStatus, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Patch, QueryStatus
 from histoloop.geometry import Region
 
 
@@ -37,6 +37,9 @@ class SlideLabel:
 class SlideRecord:
     """A slide that the project refers to.
 
+    `path` is as the user named it, links not followed; `name` is what a person calls it and no other slide of the
+    project has: that of its file or DICOM series, with folders in front where several are alike ('patient-1/a.png').
+    `fingerprint` is of its content (store/fingerprint.py).
     `width` and `height` are level-0 pixels, `mpp` micrometres per level-0 pixel (None: unknown), `given_label` the
     label that a person gave the whole slide (None: none, or taken back), `predicted` the probability per label by the
     current model (None: not predicted by it), `tissue_px` its tissue in level-0 pixels (None: not measured).
@@ -67,6 +70,13 @@ class SlideRecord:
     def exists(self) -> bool:
         """Whether a file is at `path` now; asks the disk."""
         return self.path.is_file()
+
+    def has_other_size(self) -> bool:
+        """Whether a file of another size is at `path` now, so another slide; asks the disk, and reads nothing.
+
+        What is sure reads a part of the file: workflows/contents/slides.py.
+        """
+        return self.exists() and self.path.stat().st_size != int(self.fingerprint.partition("-")[0])
 
 
 def predicted_names(probabilities: Mapping[str, float]) -> tuple[str, ...]:
@@ -127,6 +137,56 @@ class Assessment:
     size: float | None
     person: str
     created: str
+
+
+class StepKind(StrEnum):
+    """What a person does: PAINTED and ASSESSED in a draft, ENDED a draft, LEFT_OUT a query without opening it."""
+
+    PAINTED = "painted"
+    ASSESSED = "assessed"
+    ENDED = "ended"
+    LEFT_OUT = "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something a person did that can be taken back; `undone` says whether it is.
+
+    `status` is what a draft or query became by it (None for strokes, labels and sizes).
+    """
+
+    id: int
+    kind: StepKind
+    slide_id: int
+    annotation_id: int | None
+    query_id: int | None
+    person: str
+    status: AnnotationStatus | None
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaintedStep:
+    """A stroke of a draft: the rectangle that it changed, as it was before and after."""
+
+    before: Patch
+    after: Patch
+
+
+@dataclass(frozen=True, slots=True)
+class AssessedStep:
+    """Label and size of a draft, before and after they were given."""
+
+    before: tuple[str | None, float | None]
+    after: tuple[str | None, float | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DraftSteps:
+    """What was done in a draft, oldest first, and what was taken back of it, in the order to do it again."""
+
+    done: tuple[PaintedStep | AssessedStep, ...]
+    undone: tuple[PaintedStep | AssessedStep, ...]
 
 
 @dataclass(frozen=True, slots=True)

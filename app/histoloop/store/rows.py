@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import math
+import reprlib
+import types
+import typing
+import zlib
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
-from histoloop.annotations.records import AnnotationStatus, ClassScheme, LabelClass, MaskClass, QueryStatus
+import numpy as np
+
+from histoloop.annotations.records import AnnotationStatus, ClassScheme, LabelClass, MaskClass, Patch, QueryStatus
+from histoloop.errors import ProjectError
 from histoloop.geometry import Region
+from histoloop.language import tr
 from histoloop.store.records import (
     AnnotationRecord,
     Assessment,
@@ -18,7 +29,86 @@ from histoloop.store.records import (
     RoundRecord,
     SlideLabel,
     SlideRecord,
+    Step,
+    StepKind,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LONGEST_SIDE_PX = 100_000_000
+"""Of a slide or region; the largest slides have less than a million."""
+
+Record = TypeVar("Record")
+Values = ParamSpec("Values")
+
+
+def _checked(read: Callable[Values, Record]) -> Callable[Values, Record]:
+    """Let a reader of rows raise ProjectError for a row that the program cannot have written."""
+
+    @functools.wraps(read)
+    def checked(*args: Values.args, **options: Values.kwargs) -> Record:
+        with damage_explained():
+            record = read(*args, **options)
+            _check_values(record)
+        return record
+
+    return checked
+
+
+@contextmanager
+def damage_explained() -> Iterator[None]:
+    """Turn what a value that the program cannot have written leads to into a ProjectError."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        raise ProjectError(
+            tr("The project's database is damaged: {reason}.", reason=reprlib.repr(str(error))),
+            advice=tr("Restore the project's folder from a backup."),
+        ) from error
+
+
+@functools.cache
+def _kinds_of(record: Any) -> dict[str, tuple[Any, ...]]:
+    """The types that each field of a record may have."""
+    hints = typing.get_type_hints(record)
+    return {
+        field.name: tuple(
+            typing.get_origin(kind) or kind
+            for kind in (typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,))
+        )
+        for field in dataclasses.fields(record)
+        for hint in (hints[field.name],)
+    }
+
+
+def _check_values(record: Any) -> None:
+    """Raise TypeError or ValueError for a record with a value of a wrong type, or one that cannot be."""
+    kind: Any = type(record)
+    for name, kinds in _kinds_of(kind).items():
+        value = getattr(record, name)
+        if not isinstance(value, (*kinds, int) if float in kinds else kinds):
+            raise TypeError(f"{name} is {reprlib.repr(value)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}")
+        if isinstance(value, int) and name in ("width", "height") and not 0 < value <= LONGEST_SIDE_PX:
+            raise ValueError(f"{name} is {value}")
+        if isinstance(value, str | Path) and "\0" in str(value):
+            raise ValueError(f"{name} is {reprlib.repr(value)}")
+        if isinstance(value, Region):
+            _check_values(value)
+
+
+def numbers_of(text: str) -> dict[str, float]:
+    """Numbers by name, of a JSON object; ProjectError for another."""
+    with damage_explained():
+        table = json.loads(text)
+        if not isinstance(table, dict):
+            raise TypeError(reprlib.repr(text))
+        for name, value in table.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ValueError(f"{name} is {reprlib.repr(value)}")
+        return table
 
 
 class Row(Protocol):
@@ -37,34 +127,38 @@ def edges_of(region: Region) -> dict[str, int]:
     return {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
 
 
-def slide_of(row: Row) -> SlideRecord:
-    """A slide, of SELECT_SLIDES."""
+@_checked
+def slide_of(row: Row, *, name: str) -> SlideRecord:
+    """A slide, of SELECT_SLIDES, by a name that tells it apart."""
     given = None if row["label"] is None else slide_label_of(row)
     return SlideRecord(
         id=row["id"],
         path=Path(row["path"]),
-        name=row["name"],
+        name=name,
         fingerprint=row["fingerprint"],
         width=row["width"],
         height=row["height"],
         mpp=row["mpp"],
         vendor=row["vendor"],
         given_label=given,
-        predicted=None if row["predicted"] is None else json.loads(row["predicted"]),
+        predicted=None if row["predicted"] is None else numbers_of(row["predicted"]),
         tissue_px=row["tissue_px"],
     )
 
 
+@_checked
 def slide_label_of(row: Row) -> SlideLabel:
     """The label given to a slide at one time."""
     return SlideLabel(row["label"], row["person"], row["created"])
 
 
+@_checked
 def assessment_of(row: Row) -> Assessment:
     """The label and size given to a region at one time."""
     return Assessment(row["label"], row["size"], row["person"], row["created"])
 
 
+@_checked
 def model_of(row: Row, models_folder: Path) -> ModelRecord:
     """A model; its folder is relative to the models of the project, or absolute for one that lies elsewhere."""
     return ModelRecord(
@@ -78,6 +172,7 @@ def model_of(row: Row, models_folder: Path) -> ModelRecord:
     )
 
 
+@_checked
 def annotation_of(row: Row) -> AnnotationRecord:
     """An annotation."""
     return AnnotationRecord(
@@ -99,6 +194,24 @@ def annotation_of(row: Row) -> AnnotationRecord:
     )
 
 
+@_checked
+def step_of(row: Row) -> Step:
+    """A step."""
+    detail = json.loads(row["detail"])
+    status = detail.get("status", detail.get("after") if row["kind"] == StepKind.LEFT_OUT else None)
+    return Step(
+        id=row["id"],
+        kind=StepKind(row["kind"]),
+        slide_id=row["slide_id"],
+        annotation_id=row["annotation_id"],
+        query_id=row["query_id"],
+        person=row["person"],
+        status=None if status is None else AnnotationStatus(status),
+        undone=row["undone"] is not None,
+    )
+
+
+@_checked
 def query_of(row: Row) -> QueryRecord:
     """A query."""
     return QueryRecord(
@@ -115,6 +228,7 @@ def query_of(row: Row) -> QueryRecord:
     )
 
 
+@_checked
 def round_of(row: Row) -> RoundRecord:
     """A round."""
     return RoundRecord(
@@ -122,10 +236,26 @@ def round_of(row: Row) -> RoundRecord:
         number=row["number"],
         model_id=row["model_id"],
         parent=row["parent"],
-        figures=json.loads(row["figures"]),
+        figures=numbers_of(row["figures"]),
         annotations=row["annotations"],
         created=row["created"],
     )
+
+
+def patch_of(row: Row) -> Patch:
+    """A change of a mask; ProjectError when it is damaged."""
+    with damage_explained():
+        region = region_of(row)
+        _check_values(region)
+        reader = zlib.decompressobj()
+        try:
+            content = reader.decompress(row["payload"], region.area + 1)
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
+        if len(content) != region.area or not reader.eof:
+            raise ValueError(f"a change of {region.width} x {region.height} pixels has others")
+        values = np.frombuffer(content, dtype=np.uint8).reshape(region.height, region.width)
+        return Patch(region.x, region.y, values)
 
 
 def scheme_to_json(scheme: ClassScheme) -> str:
@@ -135,8 +265,9 @@ def scheme_to_json(scheme: ClassScheme) -> str:
 
 def scheme_from_json(text: str) -> ClassScheme:
     """The classes of such a text."""
-    table = json.loads(text)
-    return ClassScheme(
-        labels=tuple(LabelClass(**label) for label in table["labels"]),
-        masks=tuple(MaskClass(**mask) for mask in table["masks"]),
-    )
+    with damage_explained():
+        table = json.loads(text)
+        return ClassScheme(
+            labels=tuple(LabelClass(**label) for label in table["labels"]),
+            masks=tuple(MaskClass(**mask) for mask in table["masks"]),
+        )

@@ -217,7 +217,40 @@ ALTER TABLE query DROP COLUMN reason
 Of the sentences of version 2 the percentage is read, and the names of slides and classes as they are in the project.
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+CREATE TABLE step (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('painted', 'assessed', 'ended', 'left out')),
+    slide_id INTEGER NOT NULL REFERENCES slide (id),
+    annotation_id INTEGER REFERENCES annotation (id),
+    query_id INTEGER REFERENCES query (id),
+    patch_id INTEGER UNIQUE REFERENCES patch (id),
+    person TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    created TEXT NOT NULL,
+    undone TEXT
+);
+CREATE INDEX step_of_annotation ON step (annotation_id, id);
+CREATE INDEX step_of_person ON step (person, id);
+INSERT INTO step (kind, slide_id, annotation_id, patch_id, person, detail, created)
+SELECT kind, slide_id, annotation_id, patch_id, person, detail, given FROM (
+    SELECT 'painted' AS kind, slide_id, annotation_id, patch.id AS patch_id, person, '{}' AS detail,
+        patch.created AS given, patch.id AS number
+    FROM patch JOIN annotation ON annotation.id = annotation_id WHERE status = 'draft'
+    UNION ALL
+    SELECT 'assessed', slide_id, annotation_id, NULL, annotation.person, json_object(
+        'before', json_array(LAG(label) OVER earlier, LAG(size) OVER earlier), 'after', json_array(label, size)
+    ), assessment.created, assessment.id
+    FROM assessment JOIN annotation ON annotation.id = annotation_id WHERE status = 'draft'
+    WINDOW earlier AS (PARTITION BY annotation_id ORDER BY assessment.id)
+) ORDER BY given, number
+"""
+"""What people do to regions and questions, step by step, so that it can be taken back: a step that is says when.
+
+Of a project of version 3 the strokes, labels and sizes of drafts can be taken back, what was finished cannot.
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """
@@ -254,10 +287,16 @@ NEWEST_DONE = """annotation.status = 'done' AND NOT EXISTS (
 
 SELECT_EARLIEST_OVERLAP = """
     SELECT region_number, held_out FROM annotation
-    WHERE slide_id = :slide_id AND mask_file IS NOT NULL
+    WHERE region_number IS NOT NULL AND slide_id IN (
+        SELECT same.id FROM slide AS own JOIN slide AS same ON same.fingerprint = own.fingerprint
+        WHERE own.id = :slide_id
+    )
     AND x < :x + :width AND :x < x + width AND y < :y + :height AND :y < y + height
-    ORDER BY finish_order LIMIT 1"""
-"""The annotation done with a mask first of those that share a pixel with a region."""
+    ORDER BY finish_order IS NULL, finish_order LIMIT 1"""
+"""The annotation done with a mask first of those that share a pixel with a region, on its slide or a copy of that.
+
+One taken back counts, last.
+"""
 
 SELECT_MASK_OF_REGION = """
     SELECT mask_file, origin_file, mask_downsample, model_hash FROM annotation
@@ -273,5 +312,49 @@ SELECT_SAMPLED = f"SELECT 1 FROM query q WHERE q.id = :id AND {_SAMPLED}"
 
 COUNT_SAMPLED_DONE = f"""
     SELECT COUNT(DISTINCT a.region_number) AS regions FROM annotation a JOIN query q ON a.query_id = q.id
-    WHERE a.mask_file IS NOT NULL AND {_SAMPLED}"""
-"""The regions done with a mask that answered such queries."""
+    WHERE a.region_number IS NOT NULL AND {_SAMPLED}"""
+"""The regions done with a mask that answered such queries; those taken back count."""
+
+_CAN_BE_UNDONE = """step.undone IS NULL AND slide.removed IS NULL AND CASE step.kind
+    WHEN 'ended' THEN annotation.status = json_extract(step.detail, '$.status')
+    WHEN 'left out' THEN query.status = json_extract(step.detail, '$.after')
+    ELSE annotation.status = 'draft' END"""
+
+_CAN_BE_REDONE = """step.undone IS NOT NULL AND slide.removed IS NULL AND CASE step.kind
+    WHEN 'left out' THEN query.status = json_extract(step.detail, '$.before')
+    ELSE annotation.status = 'draft' END"""
+
+_SELECT_STEPS = """
+    SELECT step.* FROM step JOIN slide ON slide.id = step.slide_id
+    LEFT JOIN annotation ON annotation.id = step.annotation_id LEFT JOIN query ON query.id = step.query_id"""
+
+SELECT_STEP_TO_UNDO = f"""{_SELECT_STEPS}
+    WHERE {_CAN_BE_UNDONE} AND step.person = ?1 AND (?2 IS NULL OR step.annotation_id IS NOT ?2)
+    ORDER BY step.id DESC LIMIT 1"""
+"""What a person did last, but in one draft, and has not taken back; what others have changed since is passed over."""
+
+SELECT_STEP_TO_REDO = f"""{_SELECT_STEPS}
+    WHERE {_CAN_BE_REDONE} AND step.person = ?1
+    AND NOT (step.annotation_id IS ?2 AND step.kind IN ('painted', 'assessed'))
+    AND step.id > (SELECT COALESCE(MAX(id), 0) FROM step AS done WHERE done.person = ?1 AND done.undone IS NULL)
+    ORDER BY step.id LIMIT 1"""
+"""What a person took back last, but the strokes, labels and sizes of one draft, unless something was done since."""
+
+SELECT_STEPS_IN_HAND = """
+    SELECT * FROM step WHERE annotation_id = ?1 AND kind IN ('painted', 'assessed') AND (
+        undone IS NULL
+        OR id > (SELECT COALESCE(MAX(id), 0) FROM step AS done WHERE done.annotation_id = ?1 AND done.undone IS NULL)
+    ) ORDER BY id"""
+"""The strokes, labels and sizes of a draft that can be taken back, then those that can be made again."""
+
+SELECT_DRAFTS_OF_REGION = f"""{SELECT_ANNOTATIONS} AND status = 'draft' AND slide_id = ?1
+    AND annotation.x = ?2 AND annotation.y = ?3 AND annotation.width = ?4 AND annotation.height = ?5
+    AND (?6 IS NULL OR annotation.person IN (?6, ''))
+    ORDER BY (SELECT MAX(id) FROM step WHERE annotation_id = annotation.id) DESC NULLS LAST, annotation.id DESC"""
+"""The drafts of a region of anybody (NULL), or of a person and of nobody by name; the one worked on last first."""
+
+WORK_WAS_DONE = """EXISTS (
+    SELECT 1 FROM step WHERE step.annotation_id = annotation.id AND step.undone IS NULL
+    AND step.kind IN ('painted', 'assessed')
+)"""
+"""An annotation in which somebody painted, or gave a label or a size."""

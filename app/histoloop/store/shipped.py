@@ -8,9 +8,12 @@ from pathlib import Path
 from histoloop import paths
 from histoloop.errors import ModelError
 from histoloop.language import tr
-from histoloop.store.cards import list_models
+from histoloop.store.cards import WEIGHTS, list_models
 
 DEFAULT_MODEL = "colon-ebhi-resnet18"
+
+SUMS = "SHA256SUMS"
+"""A file beside the shipped models with the hashes of their weights, as `sha256sum` writes it."""
 
 
 def model_names() -> tuple[str, ...]:
@@ -33,3 +36,17 @@ def find_model(name_or_folder: str | Path) -> Path:
     if shipped:
         advice = tr("Shipped models: {names}. Or give the path of a model folder.", names=", ".join(shipped))
     raise ModelError(" ".join(said), advice=advice)
+
+
+def check_shipped(folder: Path, digest: str) -> None:
+    """Raise ModelError for a shipped model whose weights, of this hash, are not those that were shipped."""
+    shipped = paths.shipped_models()
+    if folder.parent != shipped or not (shipped / SUMS).is_file():
+        return
+    lines = (shipped / SUMS).read_text(encoding="utf-8").splitlines()
+    sums = {path: own for own, _, path in (line.partition("  ") for line in lines)}
+    if sums.get(f"{folder.name}/{WEIGHTS}", digest) != digest:
+        raise ModelError(
+            tr("The weights in {folder} are not those that came with the program: they were changed.", folder=folder),
+            advice=tr("Install HistoLoop again, or choose another model."),
+        )

@@ -56,7 +56,8 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
     """A varied copy of the batch: one scale and turn per batch, crops and colours per tile; on the CPU."""
     tiles = jitter(vary_stain(batch.tiles_BCHW, settings, generator), settings, generator)
     masks = _MaskPlanes.of(batch.masks_BHW)
-    planes = torch.cat([tiles, batch.valid_BHW[:, None].float(), masks.planes_BMHW], dim=1)
+    where = [plane[:, None].float() for plane in (batch.valid_BHW, batch.known_BHW)]
+    planes = torch.cat([tiles, *where, masks.planes_BMHW], dim=1)
     planes = _rescale(planes, settings, generator)
     planes = _crop(planes, settings.crop_px, generator)
     if settings.flips_and_turns:
@@ -64,8 +65,9 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
     planes = _pad(planes, multiple_px)
     return Batch(
         tiles_BCHW=planes[:, :3].contiguous(),
-        masks_BHW=masks.read(planes[:, 4:]),
+        masks_BHW=masks.read(planes[:, 5:]),
         valid_BHW=planes[:, 3] > 0.5,
+        known_BHW=planes[:, 4] > 0.5,
         labels_B=batch.labels_B,
         targets_BK=batch.targets_BK,
         weights_B=batch.weights_B,

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from histoloop.inference.features import decode, probability
 from histoloop.language import tr
-from histoloop.localisation.stitcher import foreground_of, mask_of_classes
+from histoloop.localisation.stitcher import foreground_of, hard_mask
 from histoloop.losses.consistency import mask_consistency
 from histoloop.losses.segmentation import MaskLoss
 from histoloop.training.features import FeatureBatch, FeatureTile, collate_features
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.mask_objective import MaskObjective
-from histoloop.training.metrics import class_figures, dice_figures_of
+from histoloop.training.metrics import class_figures, dice_figures_of, judged
 from histoloop.training.samples import foreground, repeated_order, values_of
 from histoloop.training.teacher import ConsistencySettings, Teacher
 from histoloop.training.thresholds import BestThreshold, ThresholdSearch
@@ -83,8 +83,8 @@ def train_on_features(
     weight = settings.pseudo_weight * len(pseudo) / len(annotated)
     decoder.to(device).to(memory_format=torch.channels_last)
     teacher = Teacher(decoder, decay=settings.consistency.decay) if unlabelled and settings.consistency.weight else None
-    masks = [views[0].mask for views in annotated if views[0].mask is not None]
-    of_masks = MaskObjective.of(decoder, masks, settings.loss)
+    painted = [(views[0].mask, views[0].known) for views in annotated if views[0].mask is not None]
+    of_masks = MaskObjective.of(decoder, painted, settings.loss)
     bare = settings.consistency.unlabelled_per_step if teacher else 0
 
     def epoch_batches(epoch: int) -> Iterable[FeatureBatch]:
@@ -105,7 +105,7 @@ def train_on_features(
         with_masks, without = slice(len(batch) - bare), slice(len(batch) - bare, None)
         masked, unmasked = batch.part(with_masks), batch.part(without)
         weights_B = masked.weights_B * (len(masked) / size)  # losses divide by the batch, eq 1 by annotated tiles
-        loss = of_masks(logits_BLHW[with_masks], masked, weights_B=weights_B)
+        loss = of_masks(logits_BLHW[with_masks], masked.masks_BHW, valid_BHW=masked.valid_BHW, weights_B=weights_B)
         if teacher:
             averaged_BLHW = teacher(unmasked.stages).float()
             distance = mask_consistency(logits_BLHW[without], averaged_BLHW, valid_BHW=unmasked.valid_BHW)
@@ -141,12 +141,16 @@ def dice_figures(
     decoder: Decoder, tiles: Sequence[FeatureTile], *, device: torch.device, threshold: float = 0.5
 ) -> dict[str, float]:
     """Mean and pooled Dice of the foreground on tiles with masks, and of a decoder of classes `class_dice`."""
-    masked = ((probability(decode(decoder, tile.features, device=device)), tile.mask) for tile in tiles)
-    if decoder.mask_classes == 1:
-        return dice_figures_of((found > threshold, foreground(mask)) for found, mask in masked if mask is not None)
-    pairs = (
-        (mask_of_classes(found, threshold=threshold), values_of(mask)) for found, mask in masked if mask is not None
+    masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
+    found = (
+        hard_mask(probability(decode(decoder, tile.features, device=device)), threshold=threshold)
+        for tile, _mask in masked
     )
+    if decoder.mask_classes == 1:
+        return dice_figures_of(
+            judged(one, foreground(mask), tile.known) for one, (tile, mask) in zip(found, masked, strict=True)
+        )
+    pairs = (judged(one, values_of(mask), tile.known) for one, (tile, mask) in zip(found, masked, strict=True))
     return class_figures(pairs, mask_classes=decoder.mask_classes)
 
 
@@ -156,5 +160,5 @@ def best_threshold(decoder: Decoder, tiles: Sequence[FeatureTile], *, device: to
     for tile in tiles:
         if tile.mask is not None:
             found = foreground_of(probability(decode(decoder, tile.features, device=device)))
-            search.add(found, foreground(tile.mask))
+            search.add(*judged(found, foreground(tile.mask), tile.known))
     return search.best()

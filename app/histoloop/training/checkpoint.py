@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,14 @@ class Checkpoint:
             reason = f"{self.path} is of a training with another recipe, data set or seed."
             raise ModelError(reason, advice=f"Repeat that command, give another --out, or: {advice}")
         return head, tensors
+
+
+def discard(folder: Path, *names: str) -> None:
+    """Remove checkpoints by name, and their folder if nothing else is in it."""
+    with suppress(OSError):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _part(tensors: Tensors, prefix: str) -> Tensors:

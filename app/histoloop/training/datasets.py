@@ -17,7 +17,7 @@ from histoloop.training.readers.folders import has_class_folders, list_class_fol
 from histoloop.training.readers.glas import find_grades, list_glas
 from histoloop.training.readers.manifest import MANIFEST_NAME, list_manifest
 from histoloop.training.readers.sources import Listing, Part, Problems, TileSource
-from histoloop.training.readers.tiles import Resolution, read_tiles, stated_mpp
+from histoloop.training.readers.tiles import ReadTiles, Resolution, read_tiles, stated_mpp
 from histoloop.training.samples import TrainingTile
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class DataSet:
     """Tiles of a data set in three parts, any of which may be empty, with what a model's card must state of it.
 
     `mpp` is of the tiles as they were read; `notes` are what the data set's makers leave open, `warnings` what a user
-    must know before trusting a figure (plain sentences with counts).
+    must know before trusting a figure (plain sentences with counts), `failed` (where, what) of pictures left out.
     """
 
     name: str
@@ -61,6 +61,7 @@ class DataSet:
     attribution: str
     notes: str
     warnings: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
 
 
 def read_dataset(
@@ -75,6 +76,7 @@ def read_dataset(
     model_mpp: float | None = None,
     default_scheme: ClassScheme | None = None,
     for_training: bool = True,
+    leave_out: bool = False,
 ) -> Work[DataSet]:
     """Read the folder of GlaS, of EBHI-Seg, a folder per class, or a CSV manifest: whichever `path` is.
 
@@ -87,7 +89,8 @@ def read_dataset(
     foreground when over half of its area is) and divides the resolution. `model_mpp`, in its place, reads the tiles at
     the resolution of a model; coarser ones stay as they are: to enlarge them would add nothing but time. The classes
     are those of the format, else the labels as found; `default_scheme` is for tiles without any label, which else are
-    refused. DataError names everything that does not fit; nothing is half read.
+    refused. DataError names everything that does not fit; nothing is half read, but with `leave_out` pictures that
+    cannot be read are left out and named.
     """
     _check_numbers(mpp=mpp, scale=scale, validation_fraction=validation_fraction, test_fraction=test_fraction)
     listing = _list(path)
@@ -106,19 +109,20 @@ def read_dataset(
         warnings.append(f"The resolution is unknown; {ASSUMED_MPP} um per pixel is assumed.")
     if model_mpp is not None:
         scale = _scale_to(model_mpp, own_mpp or ASSUMED_MPP)
-    tiles = yield from read_tiles(listing, classes, Resolution(own_mpp, scale))
-    warnings += [*_sharing(listing), *_empty_masks(tiles, classes)]
+    read = yield from read_tiles(listing, classes, Resolution(own_mpp, scale), leave_out=leave_out)
+    warnings += [*_sharing(listing), *_empty_masks(read.tiles, classes)]
     return DataSet(
         name=listing.name,
         scheme=classes,
         mpp=(own_mpp or ASSUMED_MPP) / scale,
-        training=_part(listing, tiles, "train"),
-        validation=_part(listing, tiles, "val"),
-        test=_part(listing, tiles, "test"),
+        training=_part(read, "train"),
+        validation=_part(read, "val"),
+        test=_part(read, "test"),
         licence=listing.licence,
         attribution=listing.attribution,
         notes=listing.notes,
         warnings=tuple(warnings),
+        failed=read.failed,
     )
 
 
@@ -145,8 +149,8 @@ def read_unlabelled(
     kept = [source for source in listing.sources if part == "all" or source.part == part]
     bare = replace(listing, sources=tuple(replace(source, label=None, mask=None, size=None) for source in kept))
     resolution = Resolution(mpp or listing.mpp or stated_mpp(listing), scale)
-    tiles = yield from read_tiles(bare, scheme_of({"tissue"}), resolution)
-    return [tile.pixels for tile in tiles]
+    read = yield from read_tiles(bare, scheme_of({"tissue"}), resolution)
+    return [tile.pixels for tile in read.tiles]
 
 
 def _check_numbers(*, mpp: float | None, scale: float, validation_fraction: float, test_fraction: float) -> None:
@@ -312,8 +316,8 @@ def _check_trainable(listing: Listing) -> None:
         )
 
 
-def _part(listing: Listing, tiles: Sequence[TrainingTile], part: Part) -> tuple[TrainingTile, ...]:
-    return tuple(tile for source, tile in zip(listing.sources, tiles, strict=True) if source.part == part)
+def _part(read: ReadTiles, part: Part) -> tuple[TrainingTile, ...]:
+    return tuple(tile for source, tile in zip(read.sources, read.tiles, strict=True) if source.part == part)
 
 
 def _sharing(listing: Listing) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,8 +17,6 @@ from histoloop.training.samples import TileMask, batch_masks_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from histoloop.training.samples import TrainingTile
 
@@ -33,13 +32,15 @@ def view_of(tile: TrainingTile, view: int, *, stain: float, seed: int) -> Traini
     if view == 0:
         return tile
     pixels = np.ascontiguousarray(_turned(tile.pixels, view))
-    mask = None if tile.mask is None else np.ascontiguousarray(_turned(tile.mask, view))
+    mask, known = (
+        None if plane is None else np.ascontiguousarray(_turned(plane, view)) for plane in (tile.mask, tile.known)
+    )
     if stain:
         generator = torch.Generator().manual_seed(seed * VIEWS + view)
         planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
         varied = vary_stain(planes, AugmentSettings(stain=stain, brightness=stain), generator)
         pixels = (varied[0].permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-    return replace(tile, pixels=pixels, mask=mask)
+    return replace(tile, pixels=pixels, mask=mask, known=known)
 
 
 def _turned(planes: NDArray[np.generic], view: int) -> NDArray[np.generic]:
@@ -54,16 +55,23 @@ def spread_views(count: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureTile:
-    """Features of a tile or of a view of it, its mask (H, W) as far as known, and its weight in the loss."""
+    """Features of a tile or of a view of it, its mask (H, W) if there is one, and its weight in the loss.
+
+    `known` (H, W) bool is where the mask says something; None where it does everywhere.
+    """
 
     features: Features
     mask: TileMask | None
     weight: float = 1.0
+    known: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureBatch:
-    """`stages` (B, C, H/s, W/s) float; masks, padding and weights as in `Batch`."""
+    """`stages` (B, C, H/s, W/s) float; masks as in `Batch`; `weights_B` of each tile.
+
+    `valid_BHW` is False on padding and where a mask says nothing.
+    """
 
     stages: tuple[Tensor, ...]
     masks_BHW: Tensor
@@ -111,10 +119,10 @@ def collate_features(
             rows[number].append(functional.pad(crop, (0, right, 0, below)) if below or right else crop)
         height = max(0, min(crop_px, features.height - top * CELL_PX))
         width = max(0, min(crop_px, features.width - left * CELL_PX))
-        valid[row, :height, :width] = True
+        part = np.s_[top * CELL_PX : top * CELL_PX + height, left * CELL_PX : left * CELL_PX + width]
+        valid[row, :height, :width] = True if tile.known is None else torch.from_numpy(tile.known[part])
         if tile.mask is not None:
-            y, x = top * CELL_PX, left * CELL_PX
-            masks[row, :height, :width] = torch.from_numpy(tile.mask[y : y + height, x : x + width]).to(kind)
+            masks[row, :height, :width] = torch.from_numpy(tile.mask[part]).to(kind)
     stages = tuple(torch.stack(planes).contiguous(memory_format=torch.channels_last) for planes in rows)
     return FeatureBatch(stages, masks, valid, torch.tensor([tile.weight for tile in tiles]))
 

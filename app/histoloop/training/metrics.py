@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histoloop.annotations.records import IGNORED
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -19,6 +17,11 @@ BoolMask = NDArray[np.bool_]
 
 
 # --- masks ------------------------------------------------------------------------------------------------------------
+
+
+def judged(values: NDArray[Any], truth: NDArray[Any], known: BoolMask | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A map or mask and its truth (H, W) as they are, or flat, where only some of the truth is known (H, W)."""
+    return (values, truth) if known is None else (values[known], truth[known])
 
 
 def dice(predicted: BoolMask, truth: BoolMask) -> float:
@@ -63,16 +66,11 @@ class ClassDice:
 
 
 def class_dice(pairs: Iterable[tuple[Mask, Mask]], *, mask_classes: int) -> ClassDice:
-    """2 TP_c / (2 TP_c + FP_c + FN_c) of each mask class c, pooled over (predicted, truth) masks of values.
-
-    Pixels that the truth ignores do not count.
-    """
-    counts = np.zeros((3, IGNORED + 1), np.int64)
+    """2 TP_c / (2 TP_c + FP_c + FN_c) of each mask class c, pooled over (predicted, truth) masks of values."""
+    counts = np.zeros((3, 256), np.int64)
     for predicted, truth in pairs:
-        known = truth != IGNORED
-        found, right = predicted[known], truth[known]
-        for row, values in enumerate((found[found == right], found, right)):
-            counts[row] += np.bincount(values, minlength=IGNORED + 1)
+        for row, values in enumerate((predicted[predicted == truth], predicted, truth)):
+            counts[row] += np.bincount(values.ravel(), minlength=256)
     agreed, predicted_pixels, true_pixels = counts[:, 1 : mask_classes + 1].tolist()
     return ClassDice(
         tuple(
@@ -85,12 +83,13 @@ def class_dice(pairs: Iterable[tuple[Mask, Mask]], *, mask_classes: int) -> Clas
 def class_figures(pairs: Iterable[tuple[Mask, Mask]], *, mask_classes: int) -> dict[str, float]:
     """Mean and pooled Dice of the foreground of masks of values, and `class_dice`, the mean of the classes' Dice.
 
-    `class_dice` is 1 where the truth has no class; ignored pixels do not count. ValueError without pairs.
+    `class_dice` is 1 where the truth has no class. ValueError without pairs.
     """
     listed = list(pairs)
-    known = [(found * (truth != IGNORED) > 0, (truth > 0) & (truth != IGNORED)) for found, truth in listed]
     macro = class_dice(listed, mask_classes=mask_classes).macro
-    return dice_figures_of(known) | {"class_dice": 1.0 if macro is None else macro}
+    return dice_figures_of([(found > 0, truth > 0) for found, truth in listed]) | {
+        "class_dice": 1.0 if macro is None else macro
+    }
 
 
 def _some(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> list[tuple[BoolMask, BoolMask]]:

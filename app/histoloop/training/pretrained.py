@@ -162,11 +162,13 @@ def downloaded(name: str) -> Work[Path]:
     """The file of torchvision's ImageNet weights of a backbone, fetched if it is not there yet; its hash is checked.
 
     This is the one file that is not safetensors: PyTorch reads it with `weights_only`, which runs no code of the file,
-    and only after its SHA-256 has been found to begin as its name states.
+    and each time only after its SHA-256 has been found to begin as its name states. One that has changed since it was
+    fetched is fetched again.
     """
     url: str = torchvision.models.get_model_weights(name).DEFAULT.url
     target = paths.user_data() / "weights" / Path(urlparse(url).path).name
-    if target.is_file():
+    expected = target.stem.rsplit("-", 1)[-1]
+    if target.is_file() and _sha256(target).startswith(expected):
         return target
     beside, digest = target.with_name(f"{target.name}.partial"), hashlib.sha256()
     try:
@@ -177,7 +179,6 @@ def downloaded(name: str) -> Work[Path]:
                 file.write(block)
                 digest.update(block)
                 yield Progress(f"Downloading {target.name}", file.tell(), total)
-        expected = target.stem.rsplit("-", 1)[-1]
         if not digest.hexdigest().startswith(expected):
             advice = "Try again; if it stays so, do not use it."
             raise ModelError(
@@ -194,6 +195,15 @@ def downloaded(name: str) -> Work[Path]:
     finally:
         beside.unlink(missing_ok=True)  # also when the download is cancelled
     return target
+
+
+def _sha256(path: Path) -> str:
+    """In hexadecimal; empty where the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _local(path: Path) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
+import reprlib
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from histoloop import paths
 from histoloop.errors import RecipeError, suggestion
 from histoloop.network_config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.toml_file import parse_toml, read_text
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
 from histoloop.training.ddn import DdnSettings
@@ -165,8 +166,8 @@ def load_recipe(path: Path) -> Recipe:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, ValueError) as error:
         raise RecipeError(f"{path} cannot be read: {error}.", advice="Check the path and that it is text.") from error
 
 
@@ -181,8 +182,8 @@ def parse_recipe(text: str, *, name: str) -> Recipe:
 
 def _settings(text: str, *, name: str, below: tuple[str, ...]) -> dict[str, Any]:
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(text)
+    except ValueError as error:
         raise RecipeError(f"{name} is not valid TOML: {error}.", advice="Mend the line that is named.") from error
     parent = table.pop("extends", None)
     if parent is None:
@@ -231,7 +232,9 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
         if any(value == choice and type(value) is type(choice) for choice in choices):
             return value
         near = suggestion(str(value), [str(choice) for choice in choices])
-        raise RecipeError(f"{where} is {value!r}{near}.", advice=f"Choose one of {', '.join(map(repr, choices))}.")
+        raise RecipeError(
+            f"{where} is {reprlib.repr(value)}{near}.", advice=f"Choose one of {', '.join(map(repr, choices))}."
+        )
     if origin is tuple and isinstance(value, list):
         return tuple(_value(choices[0], item, where=where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -241,7 +244,7 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
     expected = origin or hint
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         raise RecipeError(
-            f"{where} is {value!r}, which is not of the kind {getattr(expected, '__name__', hint)}.",
+            f"{where} is {reprlib.repr(value)}, which is not of the kind {getattr(expected, '__name__', hint)}.",
             advice="Mend the value.",
         )
     return value

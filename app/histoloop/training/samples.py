@@ -11,19 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from histoloop.annotations.records import IGNORED, Mask
+from histoloop.annotations.records import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
 TileMask = NDArray[np.bool_] | Mask
-"""(H, W): bool foreground, or uint8 mask values with `IGNORED` where nobody vouches for a pixel."""
+"""(H, W): bool foreground, or uint8 mask values."""
 
 
 def foreground(mask: TileMask) -> NDArray[np.bool_]:
     """(H, W) what is foreground of any class."""
-    found: NDArray[np.bool_] = (mask > 0) & (mask != IGNORED)
+    found: NDArray[np.bool_] = mask > 0
     return found
 
 
@@ -41,7 +41,8 @@ class TrainingTile:
     `pixels` (H, W, 3) uint8; `label` index of the label class, the first named of a tile that has several, whose others
     are `other_labels`; `mask` (H, W) foreground of any of its labels, or values of mask classes; `weight` is 1 for
     annotated tiles and lambda for pseudo-labelled ones; `name` is where it comes from, `case` whose tissue it is;
-    `size` is the foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it).
+    `size` is the foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it); `known` (H, W)
+    bool, where the mask says something, None where it does everywhere.
     """
 
     pixels: NDArray[np.uint8]
@@ -52,6 +53,7 @@ class TrainingTile:
     weight: float = 1.0
     size: float | None = None
     other_labels: tuple[int, ...] = ()
+    known: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.labels)) < len(self.labels) or (self.other_labels and self.label is None):
@@ -60,6 +62,8 @@ class TrainingTile:
             raise ValueError(f"{self.name}: the size must be a fraction in [0, 1], not {self.size}")
         if self.mask is not None and self.mask.shape != self.pixels.shape[:2]:
             raise ValueError(f"{self.name}: mask {self.mask.shape} does not fit pixels {self.pixels.shape[:2]}")
+        if self.known is not None and (self.mask is None or self.known.shape != self.mask.shape):
+            raise ValueError(f"{self.name}: what is known, {self.known.shape}, does not fit the mask")
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -77,15 +81,16 @@ class Batch:
     """Tensors of one step, before augmentation and normalisation.
 
     `tiles_BCHW` float in [0, 1]; `masks_BHW` float 0 or 1 of foregrounds, or uint8 mask values; `valid_BHW` bool, False
-    on padding; `labels_B` long, -1 where unknown, of several the first; `targets_BK` float 0 or 1, whether a tile has
-    the label k, for the K labels up to the highest one of the batch, 0 where unknown; `weights_B` float; `sizes_B`
-    float, the estimated foreground fraction of the whole tile whatever a crop shows of it, NaN where unknown;
-    `masked_B` bool, whether the mask is known.
+    on padding; `known_BHW` bool, False there and where the mask says nothing; `labels_B` long, -1 where unknown, of
+    several the first; `targets_BK` float 0 or 1, whether a tile has the label k, for the K labels up to the highest one
+    of the batch, 0 where unknown; `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole
+    tile whatever a crop shows of it, NaN where unknown; `masked_B` bool, whether there is a mask.
     """
 
     tiles_BCHW: Tensor
     masks_BHW: Tensor
     valid_BHW: Tensor
+    known_BHW: Tensor
     labels_B: Tensor
     targets_BK: Tensor
     weights_B: Tensor
@@ -103,6 +108,7 @@ class Batch:
             tiles_BCHW=self.tiles_BCHW.to(device),
             masks_BHW=self.masks_BHW.to(device),
             valid_BHW=self.valid_BHW.to(device),
+            known_BHW=self.known_BHW.to(device),
             labels_B=self.labels_B.to(device),
             targets_BK=self.targets_BK.to(device),
             weights_B=self.weights_B.to(device),
@@ -121,16 +127,19 @@ def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
     pixels = np.full((len(tiles), height, width, 3), 255, np.uint8)
     masks = np.zeros((len(tiles), height, width), batch_masks_type([tile.mask for tile in tiles]))
     valid = np.zeros((len(tiles), height, width), np.bool_)
+    known = np.zeros((len(tiles), height, width), np.bool_)
     for row, tile in enumerate(tiles):
         rows, columns = tile.pixels.shape[:2]
         pixels[row, :rows, :columns] = tile.pixels
         valid[row, :rows, :columns] = True
+        known[row, :rows, :columns] = True if tile.known is None else tile.known
         if tile.mask is not None:
             masks[row, :rows, :columns] = tile.mask
     return Batch(
         tiles_BCHW=torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255),
         masks_BHW=torch.from_numpy(masks),
         valid_BHW=torch.from_numpy(valid),
+        known_BHW=torch.from_numpy(known),
         labels_B=torch.tensor([-1 if tile.label is None else tile.label for tile in tiles]),
         targets_BK=torch.from_numpy(multi_hot([tile.labels for tile in tiles]).astype(np.float32)),
         weights_B=torch.tensor([tile.weight for tile in tiles], dtype=torch.float32),

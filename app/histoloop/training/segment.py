@@ -17,7 +17,7 @@ from histoloop.networks.hybrid import Hybrid
 from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.mask_objective import MaskObjective
-from histoloop.training.metrics import class_figures, dice_figures_of
+from histoloop.training.metrics import class_figures, dice_figures_of, judged
 from histoloop.training.objectives import label_loss
 from histoloop.training.samples import Batch, TrainingTile, foreground, repeated_order, values_of
 from histoloop.training.teacher import ConsistencySettings, Teacher
@@ -105,7 +105,7 @@ def train_decoder(
                 features = network.backbone(tiles_BCHW)
         else:
             scores_BC, _maps, features = network.classifier(tiles_BCHW)
-        loss = of_masks(decoder(features), batch, weights_B=batch.weights_B)
+        loss = of_masks(decoder(features), batch.masks_BHW, valid_BHW=batch.known_BHW, weights_B=batch.weights_B)
         if not settings.freeze and bool((batch.labels_B >= 0).any()):
             loss = loss + settings.label_weight * label_loss(scores_BC, batch, network.config.scores)
         yield loss
@@ -206,7 +206,8 @@ def _mask_logits(output: Tensor | NetworkOutput) -> Tensor:
 
 def mask_objective(decoder: Decoder, tiles: Sequence[TrainingTile], kind: MaskLoss) -> MaskObjective:
     """The loss of a decoder that learns from these tiles; people's masks, of weight 1, say how classes weigh."""
-    return MaskObjective.of(decoder, [tile.mask for tile in tiles if tile.mask is not None and tile.weight == 1], kind)
+    painted = [(tile.mask, tile.known) for tile in tiles if tile.mask is not None and tile.weight == 1]
+    return MaskObjective.of(decoder, painted, kind)
 
 
 def segmentation_figures(model: Model, tiles: Sequence[TrainingTile], *, threshold: float = 0.5) -> dict[str, float]:
@@ -214,14 +215,14 @@ def segmentation_figures(model: Model, tiles: Sequence[TrainingTile], *, thresho
 
     Of a decoder of classes, whose tiles have masks of values, also `class_dice`, the mean of the classes' Dice.
     """
+    masked = ((model.predict_tile(tile.pixels), tile, tile.mask) for tile in tiles if tile.mask is not None)
     if not model.network.config.decodes_classes:
         return dice_figures_of(
-            (model.predict_tile(tile.pixels).foreground() > threshold, foreground(tile.mask))
-            for tile in tiles
-            if tile.mask is not None
+            judged(output.foreground() > threshold, foreground(mask), tile.known) for output, tile, mask in masked
         )
-    masks = ((model.predict_tile(tile.pixels).decoded, tile.mask) for tile in tiles if tile.mask is not None)
     pairs = (
-        (mask_of_classes(found, threshold=threshold), values_of(truth)) for found, truth in masks if found is not None
+        judged(mask_of_classes(output.decoded, threshold=threshold), values_of(mask), tile.known)
+        for output, tile, mask in masked
+        if output.decoded is not None
     )
     return class_figures(pairs, mask_classes=model.network.config.mask_classes)

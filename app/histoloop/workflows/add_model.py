@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ModelError, ProjectError
+from histoloop.errors import ModelError
 from histoloop.language import tr
 from histoloop.store.cards import Card, load_card, model_hash
-from histoloop.store.files import folder_beside
+from histoloop.store.model_folder import copy_model
 from histoloop.store.records import ModelRecord, ModelStatus
-from histoloop.store.shipped import find_model
+from histoloop.store.shipped import check_shipped, find_model
 from histoloop.workflows.contents.mask_choices import scheme_in_project
 
 if TYPE_CHECKING:
@@ -33,20 +32,13 @@ def check_new_model(project: Project, source: str | Path) -> Card:
 def add_model(project: Project, source: str | Path) -> ModelRecord:
     """Copy a model folder (or a shipped model, by name) into a project, to make masks; the model in use stays.
 
-    ModelError when it does not fit the project or is in it already, ProjectError when it cannot be copied.
+    ModelError when it does not fit the project or is in it already, ModelPlaceError when it cannot be copied.
     """
     folder = find_model(source)
     check_new_model(project, folder)
-    digest = model_hash(folder)
+    check_shipped(folder, model_hash(folder))
     target = project.models.new_folder(0)
-    try:
-        with folder_beside(target) as partial:
-            shutil.copytree(folder, partial, dirs_exist_ok=True)
-    except OSError as error:
-        advice = tr("Check that the project's folder may be written to and that its disk is not full.")
-        raise ProjectError(
-            tr("The model cannot be copied to {folder}: {reason}.", folder=target, reason=error), advice=advice
-        ) from error
+    digest = copy_model(folder, target)
     return project.models.add(target.name, hash=digest, parent=None, round=0, status=ModelStatus.KEPT)
 
 

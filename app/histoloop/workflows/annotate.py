@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import AnnotationStatus, Mask, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Mask, Patch, QueryStatus
 from histoloop.errors import DataError, ProjectError
 from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
 from histoloop.slides.tissue import find_tissue
 from histoloop.store.maps import open_map
+from histoloop.workflows.contents.earlier_work import is_of_another, painted_by, replaced_by_import
 from histoloop.workflows.contents.mask_files import MaskFile, MaskSource, remember_classes, source_of
 from histoloop.workflows.contents.masks import predicted_mask
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide, slide_called
 from histoloop.workflows.reports import ImportedAnnotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from histoloop.exchange.outlines.placing import Frame
     from histoloop.store.project import Project
@@ -38,19 +39,45 @@ def begin(
 ) -> AnnotationRecord:
     """Start annotating a region from the current model's mask of it (empty where there is no map yet).
 
-    An open draft of the same query or region is resumed, and a finished annotation of it reopened, instead. One that
-    was finished without a mask goes on from its label and size, and from the model's mask.
+    An open draft of the same region by the same person is resumed, and a finished annotation of it reopened, instead:
+    it counts until the new one is done. What the person left out, or finished without its mask, goes on from what was
+    painted then, another's annotation without a mask from its label and size, and from the model's mask.
+    ReplacedSlideError where another file is in the slide's place.
     """
-    draft = project.drafts.find(slide_id, region)
-    if draft is not None:
-        return draft if query_id is None else project.drafts.attach(draft.id, query_id)
+    check_not_replaced(project.slides.get(slide_id))
     finished = _finished(project, slide_id, region)
+    draft = project.drafts.find(slide_id, region, person=person)
+    if draft is not None and not _is_outdated(project, draft, finished):
+        return draft if query_id is None else project.drafts.attach(draft.id, query_id)
+    painted = painted_by(project, slide_id, region, person)
+    if painted is not None and (finished is None or not finished.has_mask or finished.id == painted.id):
+        return project.drafts.reopen(painted.id, person=person, query_id=query_id)
     if finished is not None and finished.has_mask:
-        return project.drafts.reopen(finished.id, person=person)
+        return project.drafts.reopen(finished.id, person=person, query_id=query_id)
     mask, model_hash = starting_mask(project, slide_id, region)
     return project.drafts.start(
         slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id, continues=finished
     )
+
+
+def go_on(project: Project, annotation_id: int, *, person: str, query_id: int | None = None) -> AnnotationRecord:
+    """Go on with an annotation that was begun or finished: with one's own draft, else with a draft that begins with it.
+
+    What another person began, or anybody finished, stays as it is.
+    """
+    record = project.annotations.get(annotation_id)
+    if record.status is AnnotationStatus.DRAFT and not is_of_another(record, person):
+        return record if query_id is None else project.drafts.attach(record.id, query_id)
+    if record.status is AnnotationStatus.DRAFT:
+        return project.drafts.reopen(record.id, person=person, query_id=query_id)
+    return begin(project, slide_id=record.slide_id, region=record.region, query_id=query_id, person=person)
+
+
+def _is_outdated(project: Project, draft: AnnotationRecord, finished: AnnotationRecord | None) -> bool:
+    """Whether nothing was done in a draft before its region was finished by somebody."""
+    if finished is None or finished.id == draft.continues or finished.updated <= draft.created:
+        return False
+    return all(begun.id != draft.id for begun in project.drafts.begun(draft.slide_id))
 
 
 def _finished(project: Project, slide_id: int, region: Region) -> AnnotationRecord | None:
@@ -76,28 +103,33 @@ def finish(
     label: str | None = None,
     size: float | None = None,
     with_mask: bool = True,
+    last_patch: Patch | None = None,
 ) -> AnnotationRecord:
     """Call a draft done: pixels nobody painted count as accepted; its query leaves the queue.
 
     Without `with_mask` only its label and size (foreground fraction) are done, and the mask of the draft is not used.
+    `last_patch` is a change of the mask that is part of it.
     """
-    return project.drafts.finish(annotation_id, AnnotationStatus.DONE, label=label, size=size, with_mask=with_mask)
+    return project.drafts.finish(
+        annotation_id, AnnotationStatus.DONE, label=label, size=size, with_mask=with_mask, last_patch=last_patch
+    )
 
 
-def skip(project: Project, query_id: int) -> None:
-    """Take a query off the queue; it is not asked again."""
-    project.queries.set_status(query_id, QueryStatus.SKIPPED)
+def skip(project: Project, query_id: int, *, person: str) -> None:
+    """Take a query off the queue; it is not asked again unless that is taken back."""
+    project.queries.leave_out(query_id, QueryStatus.SKIPPED, person=person)
 
 
-def cannot_tell(project: Project, query_id: int) -> None:
-    """Take a query off the queue as one that no one could answer."""
-    project.queries.set_status(query_id, QueryStatus.CANNOT_TELL)
+def cannot_tell(project: Project, query_id: int, *, person: str) -> None:
+    """Take a query off the queue as one that no one could answer, unless that is taken back."""
+    project.queries.leave_out(query_id, QueryStatus.CANNOT_TELL, person=person)
 
 
 def label_slide(project: Project, *, slide_name: str, label: str, person: str) -> SlideRecord:
     """Say what a slide is as a whole, in the words of the project's classes."""
     _check_label(project, label)
-    slide = _slide_called(project, slide_name)
+    slide = slide_called(project, slide_name)
+    check_not_replaced(slide)
     project.slides.set_label(slide.id, label, person=person)
     return project.slides.get(slide.id)
 
@@ -116,6 +148,7 @@ def import_annotation(
     label: str | None = None,
     size: float | None = None,
     person: str,
+    replace: bool = False,
 ) -> ImportedAnnotation:
     """Take mask, label and size, or some of them, as the finished annotation of a query's region, a region, or a slide.
 
@@ -125,10 +158,13 @@ def import_annotation(
     whether coordinates count from the corner of the slide or of its bounds, `units_um` how many micrometres a pixel or
     unit of the file is. A place larger than `ONE_REGION_PX` becomes several regions, those without tissue and outline
     left out; it takes no size, and no label unless it is the whole slide. Pixels count as human, those of Ignore* as
-    untouched. `size` is the foreground fraction of the region. What is not given stays as it was, except
-    that a new mask has its own size. DataError when nothing can be taken: then nothing is changed.
+    left out. `size` is the foreground fraction of the region. What is not given stays as it was, except that a new mask
+    has its own size. DataError when nothing can be taken, and without `replace` when something finished there would no
+    longer count: then nothing is changed.
     """
+    project.check_writable()
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
+    check_not_replaced(slide)
     _check_label(project, label)
     before = _finished(project, slide.id, place)
     if mask_file is None:
@@ -136,6 +172,8 @@ def import_annotation(
         size = before.size if before is not None and size is None else size
         if label is None and size is None:
             raise DataError(tr("There is nothing to annotate with."), advice=tr("Give a mask, a label or a size."))
+        replaced = replaced_by_import(project, slide.id, [place], with_mask=False, label=label, size=size)
+        _check_replaced(slide, replaced, replace=replace)
         record = project.annotations.add(slide.id, place, label=label, size=size, person=person, query_id=query_id)
         return ImportedAnnotation((record,))
     file = MaskFile(mask_file, mask_class, class_map or {}, frame, units_um)
@@ -153,6 +191,8 @@ def import_annotation(
             regions = [source.place]
             same = _finished(project, slide.id, source.place)
             said = (same.label if same is not None and label is None else label, size)
+        replaced = replaced_by_import(project, slide.id, regions, with_mask=True, label=label, size=size)
+        _check_replaced(slide, replaced, replace=replace)
         masks = (source.planes(part) for part in regions)
         records = project.annotations.add_with_masks(
             slide.id, masks, label=said[0], size=said[1], person=person, query_id=query_id
@@ -161,6 +201,26 @@ def import_annotation(
         project.slides.set_label(slide.id, label, person=person)
     remember_classes(project, source.class_map)
     return ImportedAnnotation(tuple(records), source.notes, source.left_out)
+
+
+def _check_replaced(slide: SlideRecord, replaced: list[AnnotationRecord], *, replace: bool) -> None:
+    """Refuse to replace what somebody finished, unless that is wanted."""
+    if replace or not replaced:
+        return
+    last = max(replaced, key=lambda record: record.updated)
+    region = f"{last.region.x},{last.region.y},{last.region.width},{last.region.height}"
+    raise DataError(
+        tr_plural(
+            "{count} region of {slide} is finished there already: {region}, by {person} on {day}.",
+            "{count} regions of {slide} are finished there already, the last one {region}, by {person} on {day}.",
+            len(replaced),
+            slide=slide.name,
+            region=region,
+            person=last.person or tr("someone"),
+            day=last.updated[:10],
+        ),
+        advice=tr("To let this count instead, say so with --replace. Otherwise name another region."),
+    )
 
 
 def _check_assessment_of_parts(place: Region, slide: SlideRecord, label: str | None, size: float | None) -> None:
@@ -211,7 +271,7 @@ def _place(
                 tr("There is no query {number}.", number=query_id), advice=tr("List them with: histoloop query.")
             ) from error
         return project.slides.get(query.slide_id), query.region
-    slide = _slide_called(project, slide_name)
+    slide = slide_called(project, slide_name or "")
     place = region or slide.extent
     if not slide.extent.contains(place):
         raise DataError(
@@ -224,16 +284,3 @@ def _place(
             advice=tr("Give x, y, width and height in level-0 pixels of the slide."),
         )
     return slide, place
-
-
-def _slide_called(project: Project, name: str | None) -> SlideRecord:
-    named = [slide for slide in project.slides.all() if name in (slide.name, str(slide.path), Path(slide.name).stem)]
-    if len(named) != 1:
-        names = ", ".join(slide.name for slide in project.slides.all()[:8])
-        message = tr("No slides are called {name!r}.", name=name)
-        if named:
-            message = tr_plural(
-                "{count} slide is called {name!r}.", "{count} slides are called {name!r}.", len(named), name=name
-            )
-        raise ProjectError(message, advice=tr("Name one by its file name or path: {names}.", names=names))
-    return named[0]

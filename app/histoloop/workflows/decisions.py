@@ -1,8 +1,8 @@
-"""Decide about a retrained model: keep it, or roll back to the one before."""
+"""Decide about a retrained model: keep it, roll back to the one before, or let the figures decide."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from histoloop.errors import ProjectError
 from histoloop.language import tr
@@ -10,6 +10,9 @@ from histoloop.store.records import ModelStatus
 
 if TYPE_CHECKING:
     from histoloop.store.project import Project
+    from histoloop.workflows.contents.rounds import CandidateModel
+
+Decision = Literal["kept", "rolled back", "waits"]
 
 
 def keep(project: Project, model_id: int) -> None:
@@ -22,6 +25,20 @@ def roll_back(project: Project, model_id: int) -> None:
     """Set a candidate aside; the current model stays."""
     _check_open(project, model_id)
     project.models.set_status(model_id, ModelStatus.ROLLED_BACK)
+
+
+def decide_by_figures(project: Project, candidate: CandidateModel) -> Decision:
+    """Keep a candidate that is not worse on the held-out regions, and roll back one that is.
+
+    One that could not be measured, for want of held-out regions, waits for a person to decide; the current model stays.
+    """
+    if candidate.old_dice is None or candidate.new_dice is None:
+        return "waits"
+    if candidate.new_dice >= candidate.old_dice:
+        keep(project, candidate.model_id)
+        return "kept"
+    roll_back(project, candidate.model_id)
+    return "rolled back"
 
 
 def _check_open(project: Project, model_id: int) -> None:

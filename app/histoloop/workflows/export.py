@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ExportError, SlideError
+from histoloop.errors import SlideError
 from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.mask_pictures import write_mask_png, write_mask_tiff
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.exchange.tables import (
+    AreasTable,
     AssessmentRow,
+    AssessmentsTable,
     SlideSummary,
+    SummaryTable,
     mask_areas,
-    write_areas,
-    write_assessments,
-    write_summary,
 )
 from histoloop.language import tr
-from histoloop.localisation.contours import Polygon, polygons_of_mask
+from histoloop.localisation.contours import polygons_of_mask
 from histoloop.progress import Progress, Work
+from histoloop.store.files import clear_partial
+from histoloop.workflows.boundary import prepare_folder, why_it_failed
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
 from histoloop.workflows.reports import ExportReport
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.geometry import Region
+    from histoloop.localisation.contours import Polygon
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
 
@@ -46,46 +49,54 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     """Per slide with maps: `<name>.geojson`, `<name>-mask.png`, `<name>-mask.tiff`; `summary.csv`, `areas.csv`.
 
     Labels and sizes that people gave are in `annotations.csv` and, as rectangles, in the GeoJSON of the slide. Masks
-    are the current model's with what people painted on top. Files of an earlier export are replaced.
+    are the current model's with what people painted on top. Files of an earlier export are replaced. A slide that
+    cannot be exported, or in whose place another file is, has its row and reason in the summary, and the rest goes on;
+    each row is on the disk when its slide is done. PlaceError where `out` cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(
-            tr("{folder} cannot be made: {reason}.", folder=out, reason=error),
-            advice=tr("Choose a folder you may write to."),
-        ) from error
-    files: list[Path] = []
-    failed: list[tuple[str, str]] = []
-    rows: list[SlideSummary] = []
-    shapes: dict[str, tuple[Sequence[Polygon], float | None]] = {}
+    prepare_folder(out)
+    clear_partial(out)
     slides = project.slides.all()
-    stems = unique_stems([record.path for record in slides])
-    said: list[AssessmentRow] = []
-    for number, record in enumerate(slides):
-        yield Progress(tr("Exporting"), number, len(slides), record.name)
-        said += (of_slide := _assessments_of(project, record))
-        found = mask_of_slide(project, record.id)
-        if found is None:
-            failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
-            rows.append(SlideSummary(record.name, "not predicted", label=record.label or ""))
-            continue
-        polygons = polygons_of_mask(
-            found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
-        )
-        if not record.exists() and record.vendor in _WITH_BOUNDS:
-            what = tr("its file is not there: its outlines count from the corner of the whole slide, QuPath's do not")
-            failed.append((record.name, what))
-        files += _write_slide(out, stems[record.path], found, polygons, of_slide, project, record)
-        alike = sum(other.name == record.name for other in slides)
-        shapes[record.name if alike == 1 else str(record.path)] = (polygons, record.mpp)
-        rows.append(_row(project, record, found))
-    write_summary(out / "summary.csv", rows, project.scheme)
-    write_areas(out / "areas.csv", shapes, project.scheme)
-    write_assessments(out / "annotations.csv", said)
+    stems = unique_stems([record.path for record in slides], names=[record.name for record in slides])
+    files: list[Path] = []
+    exported: list[str] = []
+    failed: list[tuple[str, str]] = []
+    with (
+        SummaryTable(out / "summary.csv", project.scheme) as summary,
+        AreasTable(out / "areas.csv", project.scheme) as areas,
+        AssessmentsTable(out / "annotations.csv") as assessments,
+    ):
+        for number, record in enumerate(slides):
+            yield Progress(tr("Exporting"), number, len(slides), record.name)
+            try:
+                check_not_replaced(record)
+                said = _assessments_of(project, record)
+                assessments.add(said)
+                if (found := mask_of_slide(project, record.id)) is None:
+                    failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
+                    summary.add(_row_of_none(record, "not predicted"))
+                    continue
+                polygons = polygons_of_mask(
+                    found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
+                )
+                stem = stems[record.path]
+                written = _write_slide(out, stem, found, polygons, said, project, record)
+            except Exception as error:
+                reason = why_it_failed(error, writing_to=[out])
+                failed.append((record.name, reason))
+                summary.add(_row_of_none(record, "failed", reason))
+                continue
+            files += written
+            if not record.exists() and record.vendor in _WITH_BOUNDS:
+                what = tr(
+                    "its file is not there: its outlines count from the corner of the whole slide, QuPath's do not"
+                )
+                failed.append((record.name, what))
+            areas.add(record.name, polygons, mpp=record.mpp, path=str(record.path))
+            summary.add(_row(project, record, found, written))
+            exported.append(record.name)
+        tables = (summary.path, areas.path, assessments.path)
     yield Progress(tr("Exporting"), len(slides), len(slides))
-    tables = (out / "summary.csv", out / "areas.csv", out / "annotations.csv")
-    return ExportReport((*files, *tables), tuple(failed))
+    return ExportReport((*files, *tables), tuple(failed), tuple(exported))
 
 
 def _write_slide(
@@ -100,10 +111,18 @@ def _write_slide(
     scheme = project.scheme
     paths = [out / f"{stem}.geojson", out / f"{stem}-mask.png", out / f"{stem}-mask.tiff"]
     told = [one for one in said if one.label is not None or one.size_from == "person"]
-    write_geojson(paths[0], polygons, scheme, mpp=record.mpp, said=told, bounds=_bounds_of(record))
-    write_mask_png(paths[1], found.mask, scheme)
     map_mpp = None if record.mpp is None else record.mpp * found.downsample
-    write_mask_tiff(paths[2], found.mask, scheme, mpp=map_mpp)
+    written: list[Path] = []
+    try:
+        write_geojson(paths[0], polygons, scheme, mpp=record.mpp, said=told, bounds=_bounds_of(record))
+        written.append(paths[0])
+        write_mask_png(paths[1], found.mask, scheme)
+        written.append(paths[1])
+        write_mask_tiff(paths[2], found.mask, scheme, mpp=map_mpp)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
     return paths
 
 
@@ -130,6 +149,7 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
             held_out=record.held_out,
             person=record.person,
             time=record.updated,
+            path=str(slide.path),
         )
         for record in project.annotations.finished()
         if record.slide_id == slide.id
@@ -138,12 +158,22 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
     if whole is None:
         return regions
     on_slide = AssessmentRow(
-        slide.name, "slide", slide.extent, whole.label, None, "", False, False, whole.person, whole.created
+        slide=slide.name,
+        of="slide",
+        region=slide.extent,
+        label=whole.label,
+        size=None,
+        size_from="",
+        has_mask=False,
+        held_out=False,
+        person=whole.person,
+        time=whole.created,
+        path=str(slide.path),
     )
     return [on_slide, *regions]
 
 
-def _row(project: Project, record: SlideRecord, found: SlideMask) -> SlideSummary:
+def _row(project: Project, record: SlideRecord, found: SlideMask, written: Sequence[Path]) -> SlideSummary:
     return SlideSummary(
         slide=record.name,
         status="predicted",
@@ -154,4 +184,11 @@ def _row(project: Project, record: SlideRecord, found: SlideMask) -> SlideSummar
         tissue_area_px=record.tissue_px,
         mask_area_px=mask_areas(found.mask, project.scheme, downsample=found.downsample),
         label=record.label or "",
+        path=str(record.path),
+        files=tuple(path.name for path in written),
     )
+
+
+def _row_of_none(record: SlideRecord, status: str, reason: str = "") -> SlideSummary:
+    """The row of a slide of which there are no files."""
+    return SlideSummary(record.name, status, reason, label=record.label or "", path=str(record.path))

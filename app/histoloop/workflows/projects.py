@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from histoloop.errors import HistoLoopError, ProjectError, SlideError
+from histoloop.errors import HistoLoopError, ModelError, ProjectError, SlideError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
-from histoloop.slides.find import search_slides
+from histoloop.slides.find import search_slides, slide_name
 from histoloop.slides.reader import open_slide
-from histoloop.store.cards import load_card, model_hash
-from histoloop.store.project import DATABASE, Project
-from histoloop.store.shipped import find_model
-from histoloop.workflows.contents.slides import save_thumbnail, thumbnail_path
+from histoloop.store.cards import WEIGHTS, list_models, load_card, model_hash
+from histoloop.store.model_folder import copy_model
+from histoloop.store.project import DATABASE, MODELS, Project
+from histoloop.store.records import ModelStatus
+from histoloop.store.shipped import check_shipped, find_model
+from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.slides import in_words, is_readable, save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Sequence
 
     from histoloop.store.records import SlideRecord
 
@@ -33,75 +38,187 @@ THUMBNAIL_PX = 256
 def create_project(folder: Path, *, name: str, model: str | Path) -> Project:
     """Create a project around a model, of which it keeps a copy; the model's classes become the project's.
 
-    ProjectError when the folder holds a project already or cannot be written; other files there stay.
+    ProjectError when the folder holds a project already or cannot be written; other files there stay. Whatever happens
+    meanwhile, there is a whole project afterwards or none.
     """
     source = find_model(model)
-    card, digest = load_card(source), model_hash(source)
-    if not (folder / DATABASE).exists():
-        _copy_model(source, folder / "models" / source.name)
-    project = Project.create(folder, name=name, scheme=card.scheme)
-    record = project.models.add(source.name, hash=digest, parent=None, round=0)
-    project.models.make_current(record.id)
-    return project
+    card = load_card(source)
+    if (folder / DATABASE).exists():  # which says so
+        return Project.create(folder, name=name, scheme=card.scheme)
+    return Project.create(folder, name=name, scheme=card.scheme, start_model=_place_model(source, folder / MODELS))
 
 
-def _copy_model(source: Path, target: Path) -> None:
+def create_or_open_project(folder: Path, *, name: str, model: str | Path) -> Project:
+    """Create a project, or open the one that another process has created meanwhile."""
     try:
-        shutil.copytree(source, target, dirs_exist_ok=True)
-    except OSError as error:
-        advice = tr("Choose a folder that you may write to, on a disk with free space.")
-        raise ProjectError(
-            tr("The model cannot be copied to {folder}: {reason}.", folder=target, reason=error), advice=advice
-        ) from error
+        return create_project(folder, name=name, model=model)
+    except ProjectError:
+        if (folder / DATABASE).exists():
+            return opened_project(folder)
+        raise
 
 
-def import_slides(project: Project, paths: Sequence[Path], *, mpp: float | None = None) -> Work[ImportReport]:
+def _place_model(source: Path, models: Path) -> tuple[str, str]:
+    """Copy a model among those of a project; its folder's name there, and its hash.
+
+    A copy that is there already, of a project that was not made to its end or that another process makes now, is used.
+    """
+    target = models / source.name
+    digest = model_hash(source)
+    check_shipped(source, digest)
+    if not target.exists():
+        with suppress(FileExistsError):
+            return target.name, copy_model(source, target)
+    with suppress(ModelError):
+        if model_hash(target) == digest and load_card(target) == load_card(source):
+            return target.name, digest
+    target = models / f"{source.name}-{secrets.token_hex(4)}"
+    return target.name, copy_model(source, target)
+
+
+def import_slides(
+    project: Project, paths: Sequence[Path], *, mpp: float | None = None, without: Collection[Path] = ()
+) -> Work[ImportReport]:
     """Add slides, pictures and folders of them by reference; a file that fails is reported and the rest goes on.
 
-    `mpp` is used for slides that do not state their resolution.
+    A link to a slide of the project is that slide, and so is a copy of a DICOM series; a copy of another file is a
+    slide of its own, and told. A slide whose file was not in its place is found again by its content. `mpp` is used for
+    slides that do not state their resolution. Files `without` which (absolute paths) it is to be done are left out.
     """
+    project.check_writable()
     search = search_slides(paths)
-    files = search.slides
-    known = {record.path for record in project.slides.all()}
-    added: list[int] = []
-    repeated: list[Path] = []
-    failed: list[tuple[Path, str]] = []
+    files = [file for file in search.slides if _as_named(file) not in without]
+    taken = _Taken()
     for number, file in enumerate(files):
-        yield Progress(tr("Importing"), number, len(files), file.name)
-        path = file.resolve()
-        if path in known:
-            repeated.append(file)
-            continue
+        yield Progress(tr("Importing"), number, len(files), slide_name(file))
         try:
-            added.append(_add(project, path, mpp).id)
-            known.add(path)
-        except HistoLoopError as error:
-            failed.append((file, str(error)))
-        except Exception as error:  # one slide must not stop the others
-            _log.exception("a slide is not added")
-            failed.append((file, f"{type(error).__name__}: {error}"))
+            _take(project, file, mpp, taken)
+        except Exception as error:
+            taken.failed.append((file, why_it_failed(error, writing_to=[project.folder])))
+    taken.failed += [(each.path, each.reason) for each in search.passed_over if each.is_failure]
+    yield from restore_thumbnails(project)
     yield Progress(tr("Importing"), len(files), len(files))
-    _log.info("%d slides added, %d known before, %d failed", len(added), len(repeated), len(failed))
-    passed_over = tuple((each.path, each.reason) for each in search.passed_over if each.why != "hidden")
-    return ImportReport(tuple(added), tuple(repeated), tuple(failed), passed_over)
+    _log.info("%d slides added, %d known before, %d failed", len(taken.added), len(taken.known), len(taken.failed))
+    left = [each for each in search.passed_over if each.why != "hidden" and not each.is_failure]
+    passed_over = tuple((each.path, each.reason) for each in left)
+    return ImportReport(
+        tuple(taken.added),
+        tuple(taken.known),
+        tuple(taken.failed),
+        passed_over,
+        tuple(taken.recognised),
+        tuple(taken.notes),
+    )
 
 
-def _add(project: Project, path: Path, mpp: float | None) -> SlideRecord:
+@dataclass(slots=True)
+class _Taken:
+    """What became of the files so far, as in the report."""
+
+    added: list[int] = field(default_factory=list)
+    known: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    recognised: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def _take(project: Project, file: Path, mpp: float | None, taken: _Taken) -> None:
+    """Add a slide, or find out which slide of the project it is."""
+    path = _as_named(file)
     _check_name(path)
+    known = project.slides.find(path) if path.is_file() else None
+    if known is None:
+        record, note = _add(project, path, mpp)
+        taken.added.append(record.id)
+        if copies := project.slides.copies_of(record.id):
+            note = " ".join(filter(None, (note, tr("It has the same content as {name}.", name=copies[0].name))))
+        if note:
+            taken.notes.append((file, note))
+        return
+    taken.known.append(file)
+    if known.path == path:
+        return
+    if is_readable(known):
+        what = tr("it is the same slide as {name}, which is in the project already", name=known.name)
+    else:
+        moved = project.slides.relocate(known.id, path)
+        what = tr("it is the slide {name}, which was at {path} before", name=moved.name, path=known.path)
+    taken.recognised.append((file, what))
+
+
+def _as_named(file: Path) -> Path:
+    """The absolute path of a file by the names that the user gave: links are not followed."""
+    path = file.absolute()
+    return path.parent.resolve() / path.name if ".." in path.parts else path
+
+
+def _add(project: Project, path: Path, mpp: float | None) -> tuple[SlideRecord, str]:
+    """A new slide, and what is unusual about it."""
     with open_slide(path) as slide:
         thumbnail = slide.thumbnail(THUMBNAIL_PX)  # also proves that pixels can be decoded
-        record = project.slides.add(
-            path, width=slide.width, height=slide.height, mpp=slide.mpp or mpp, vendor=slide.vendor
-        )
-    save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(thumbnail))
-    return record
+        note = in_words(slide)
+        with project.transaction():  # no slide without its thumbnail
+            record = project.slides.add(
+                path, width=slide.width, height=slide.height, mpp=slide.mpp or mpp, vendor=slide.vendor
+            )
+            save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(thumbnail))
+    return record, note
 
 
-def opened_project(folder: Path) -> Project:
-    """Open a project and look for slides that moved along with it; ProjectError when it cannot be opened."""
-    project = Project.open(folder)
-    project.slides.find_moved(folder)
+def restore_thumbnails(project: Project) -> Work[None]:
+    """Make the thumbnails again that slides lack, where their files can be read."""
+    lacking = [record for record in project.slides.all() if not thumbnail_path(project, record.id).exists()]
+    for number, record in enumerate(lacking):
+        yield Progress(tr("Importing"), number, len(lacking), record.name)
+        if record.exists():
+            try:
+                with open_slide(record.path) as slide:
+                    picture = slide.thumbnail(THUMBNAIL_PX)
+            except HistoLoopError as error:
+                _log.info("slide %d gets no thumbnail: %s", record.id, error)
+            else:
+                save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(picture))
+
+
+def opened_project(folder: Path, *, read_only: bool = False) -> Project:
+    """Open a project and look for slides that moved along with it; ProjectError when it cannot be opened.
+
+    A project whose making was broken off before it had a model is completed. With `read_only`, and where its place
+    cannot be written, it is opened to be looked at and exported from.
+    """
+    project = Project.open(folder, read_only=read_only)
+    try:
+        if not project.read_only:
+            _complete(project)
+            project.slides.find_moved(folder)
+    except BaseException:
+        project.close()
+        raise
     return project
+
+
+def _complete(project: Project) -> None:
+    """Give a project without a current model the one that was copied into it; ProjectError when there is none."""
+    models = project.models.all()
+    if any(model.status is ModelStatus.CURRENT for model in models):
+        return
+    if models:
+        project.models.make_current(project.models.first().id)
+        return
+    copied = [folder for folder in list_models(project.models.folder) if _is_start_model(folder, project)]
+    if len(copied) != 1:
+        raise ProjectError(
+            tr("The project in {folder} was never completed: it has no model.", folder=project.folder),
+            advice=tr("Create the project again in another folder, or restore this one from a backup."),
+        )
+    project.models.add_first(copied[0].name, hash=model_hash(copied[0]))
+
+
+def _is_start_model(folder: Path, project: Project) -> bool:
+    try:
+        return load_card(folder).scheme == project.scheme and (folder / WEIGHTS).is_file()
+    except ModelError:
+        return False
 
 
 def _check_name(path: Path) -> None:

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.geometry import Region
-from histoloop.store.records import AnnotationRecord
+from histoloop.store.records import AnnotationRecord, QueryRecord
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """What became of the files of an import: ids of new slides, files known before, and (file, reason) of failures.
 
-    `passed_over` are (file, reason) of what was found in folders and is no slide.
+    `passed_over` are (file, reason) of what was found in folders and is no slide, `recognised` (file, which slide) of
+    those known ones that are slides of other paths: copies, and slides that were moved or renamed. `notes` are (file,
+    sentences) of new slides that are unusual.
     """
 
     added: tuple[int, ...]
     known: tuple[Path, ...]
     failed: tuple[tuple[Path, str], ...]
     passed_over: tuple[tuple[Path, str], ...] = ()
+    recognised: tuple[tuple[Path, str], ...] = ()
+    notes: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,23 @@ class PredictReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AskReport:
+    """The regions that are asked about, the best first, and (slide, reason) of slides that none could be taken from."""
+
+    queries: tuple[QueryRecord, ...]
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExportReport:
-    """Files that were written, and (slide, reason) of slides that have nothing to export."""
+    """Files that were written, and (slide, reason) of slides that could not be exported, or not as they should be.
+
+    `exported` are the slides of which there are files.
+    """
 
     files: tuple[Path, ...]
     failed: tuple[tuple[str, str], ...]
+    exported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +71,6 @@ class ImportedAnnotation:
     def record(self) -> AnnotationRecord:
         """The first, which is the only one of a region of usual size."""
         return self.records[0]
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs: the annotations with their regions in level-0 pixels, the notes, what was left out."""
-        kept = [
-            {
-                "id": record.id,
-                "slide_id": record.slide_id,
-                "region": [record.region.x, record.region.y, record.region.width, record.region.height],
-                "label": record.label,
-                "size": record.size,
-                "mask": record.has_mask,
-                "held_out": record.held_out,
-            }
-            for record in self.records
-        ]
-        return {"annotations": kept, "notes": list(self.notes), "left_out": list(self.left_out)}
 
 
 @dataclass(frozen=True, slots=True)

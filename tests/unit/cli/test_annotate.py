@@ -40,7 +40,7 @@ def outlines(path: Path, *classes: str | None, kind: str = "Polygon") -> Path:
 
 
 def annotate(made: Path, file: Path, *options: str) -> int:
-    return main(["annotate", str(made / "p"), "--slide", "a.png", "--mask", str(file), *options])
+    return main(["annotate", str(made / "p"), "--slide", "a.png", "--mask", str(file), "--replace", *options])
 
 
 def count(made: Path) -> int:
@@ -56,8 +56,9 @@ def test_what_is_left_out_is_named_and_the_command_ends_as_partly_done(
     out, err = capsys.readouterr()
     assert f"histoloop: {file}: 1 left out: outlines without a class." in err
     told = json.loads(out)
-    assert told["left_out"] == ["1 left out: outlines without a class."]
-    assert told["annotations"][0]["region"] == [0, 0, 160, 96]
+    assert told["failed"] == [{"slide": str(file), "reason": "1 left out: outlines without a class."}]
+    assert told["done"][0]["region"] == [0, 0, 160, 96]
+    assert (told["exit_code"], told["meaning"]) == (3, "some failed or were not understood")
 
 
 def test_a_file_that_is_understood_ends_well(made: Path, tmp_path: Path) -> None:
@@ -72,6 +73,17 @@ def test_a_file_of_which_nothing_can_be_taken_changes_nothing(
     assert annotate(made, outlines(tmp_path / "a.geojson", "Weird", kind=kind)) == 1
     assert count(made) == before
     assert ("--map-class" if kind == "Polygon" else "points, which have no area") in capsys.readouterr().err
+
+
+def test_what_is_finished_is_replaced_only_when_that_is_said(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = outlines(tmp_path / "a.geojson", "Tumor")
+    assert annotate(made, file) == 0
+    before = count(made)
+    assert main(["annotate", str(made / "p"), "--slide", "a.png", "--mask", str(file)]) == 1
+    assert "--replace" in capsys.readouterr().err
+    assert count(made) == before
 
 
 def test_classes_are_mapped_and_the_map_is_remembered(made: Path, tmp_path: Path) -> None:
@@ -90,7 +102,8 @@ def test_options_of_masks_need_a_mask(made: Path, options: list[str], capsys: py
 
 
 @pytest.mark.parametrize("options", [["--map-class", "tumour"], ["--map-class", "=a"], ["--map-class", "a="],
-                                     ["--mask-mpp", "0"], ["--frame", "qupath"]])  # fmt: skip
+                                     ["--mask-mpp", "0"], ["--mask-mpp", "inf"], ["--mask-mpp", "nan"],
+                                     ["--mask-mpp", "1e-4"], ["--mask-mpp", "500"], ["--frame", "qupath"]])  # fmt: skip
 def test_wrong_options_are_wrong_usage(made: Path, tmp_path: Path, options: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         annotate(made, tmp_path / "a.geojson", *options)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from histoloop.errors import ExportError
-from histoloop.exchange.tables import SlideSummary, mask_areas, write_areas, write_summary
+from histoloop.exchange.tables import AreasTable, SlideSummary, SummaryTable, mask_areas
 from histoloop.localisation.contours import Polygon, polygons_of_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
 SUMMARY_COLUMNS = [
     "slide", "predicted_class", "p_Normal", "p_Polyp", "p_Cancer",
     "tissue_area_um2", "area_gland_um2", "area_tumour_um2", "tissue_area_px", "area_gland_px", "area_tumour_px",
-    "mpp", "model", "status", "message", "label",
+    "mpp", "model", "status", "message", "label", "path", "files",
 ]  # fmt: skip
+
+PATHS = {"a.svs": "/scans/a.svs", "b.png": "/scans/b.png"}
 
 KNOWN = SlideSummary(
     "a.svs",
@@ -31,6 +36,8 @@ KNOWN = SlideSummary(
     probabilities={"Normal": 0.25, "Polyp": 0.6875, "Cancer": 0.0625},
     tissue_area_px=1000.0,
     mask_area_px={"gland": 400.0, "tumour": 0.0},
+    path="/scans/a.svs",
+    files=("a.geojson", "a-mask.png"),
 )
 
 
@@ -47,6 +54,19 @@ def polygons(*, downsample: float = 1.0) -> list[Polygon]:
     return polygons_of_mask(mask, downsample=downsample)
 
 
+def write_summary(path: Path, rows: Sequence[SlideSummary], scheme: ClassScheme) -> None:
+    with SummaryTable(path, scheme) as table:
+        for row in rows:
+            table.add(row)
+
+
+def write_areas(path: Path, slides: Mapping[str, tuple[Sequence[Polygon], float | None]], scheme: ClassScheme,
+                *, paths: Mapping[str, str]) -> None:  # fmt: skip
+    with AreasTable(path, scheme) as table:
+        for slide, (shapes, mpp) in slides.items():
+            table.add(slide, shapes, mpp=mpp, path=paths[slide])
+
+
 # --- the summary ------------------------------------------------------------------------------------------------------
 
 
@@ -59,6 +79,7 @@ def test_a_row_tells_class_probabilities_and_areas_of_a_slide(tmp_path: Path, sc
         "tissue_area_um2": "250.0", "area_gland_um2": "100.0", "area_tumour_um2": "0.0",
         "tissue_area_px": "1000", "area_gland_px": "400", "area_tumour_px": "0",
         "mpp": "0.500000", "model": "colon", "status": "predicted", "message": "", "label": "",
+        "path": "/scans/a.svs", "files": "a.geojson;a-mask.png",
     }  # fmt: skip
 
 
@@ -89,7 +110,7 @@ def test_a_slide_that_failed_has_a_row_with_its_reason_and_nothing_else(tmp_path
     write_summary(tmp_path / "summary.csv", [SlideSummary("b.svs", "failed", reason), KNOWN], scheme)
     failed, whole = rows_of(tmp_path / "summary.csv")
     assert {key: value for key, value in failed.items() if value} == {
-        "slide": "b.svs", "status": "failed", "message": reason,
+        "slide": "b.svs", "status": "failed", "message": reason, "path": "b.svs",
     }  # fmt: skip
     assert whole["slide"] == "a.svs"
 
@@ -103,6 +124,11 @@ def test_without_probabilities_there_is_no_predicted_class(shares: dict[str, flo
 def test_names_beyond_ascii_are_utf_8(tmp_path: Path, scheme: ClassScheme) -> None:
     write_summary(tmp_path / "summary.csv", [SlideSummary("Präparat 数.svs", "failed")], scheme)
     assert rows_of(tmp_path / "summary.csv")[0]["slide"] == "Präparat 数.svs"
+
+
+def test_bytes_of_a_name_that_are_not_utf_8_are_shown_as_escapes(tmp_path: Path, scheme: ClassScheme) -> None:
+    write_summary(tmp_path / "summary.csv", [SlideSummary(os.fsdecode(b"m\xe4use.tif"), "failed")], scheme)
+    assert rows_of(tmp_path / "summary.csv")[0]["slide"] == "m\\udce4use.tif"
 
 
 # --- areas ------------------------------------------------------------------------------------------------------------
@@ -119,11 +145,11 @@ def test_a_class_that_does_not_occur_has_the_area_0(scheme: ClassScheme) -> None
 
 
 def test_every_polygon_has_a_row_with_class_centre_and_area(tmp_path: Path, scheme: ClassScheme) -> None:
-    write_areas(tmp_path / "areas.csv", {"a.svs": (polygons(downsample=4.0), 0.25)}, scheme)
+    write_areas(tmp_path / "areas.csv", {"a.svs": (polygons(downsample=4.0), 0.25)}, scheme, paths=PATHS)
     gland, tumour = rows_of(tmp_path / "areas.csv")
     assert gland == {
         "slide": "a.svs", "polygon": "1", "class": "gland", "centre_x_px": "10.0", "centre_y_px": "4.0",
-        "area_um2": "6.0", "area_px": "96.0",
+        "area_um2": "6.0", "area_px": "96.0", "path": "/scans/a.svs",
     }  # fmt: skip
     assert (tumour["polygon"], tumour["class"], tumour["area_um2"]) == ("2", "tumour", "4.0")
     assert (tumour["centre_x_px"], tumour["centre_y_px"]) == ("24.0", "16.0")
@@ -132,7 +158,7 @@ def test_every_polygon_has_a_row_with_class_centre_and_area(tmp_path: Path, sche
 def test_polygons_are_numbered_per_slide_and_have_micrometres_only_where_they_are_known(
     tmp_path: Path, scheme: ClassScheme
 ) -> None:
-    write_areas(tmp_path / "areas.csv", {"a.svs": (polygons(), 0.5), "b.png": (polygons(), None)}, scheme)
+    write_areas(tmp_path / "areas.csv", {"a.svs": (polygons(), 0.5), "b.png": (polygons(), None)}, scheme, paths=PATHS)
     rows = rows_of(tmp_path / "areas.csv")
     assert [(row["slide"], row["polygon"]) for row in rows] == [
         ("a.svs", "1"), ("a.svs", "2"), ("b.png", "1"), ("b.png", "2"),
@@ -142,9 +168,9 @@ def test_polygons_are_numbered_per_slide_and_have_micrometres_only_where_they_ar
 
 
 def test_without_polygons_there_is_the_header_only(tmp_path: Path, scheme: ClassScheme) -> None:
-    write_areas(tmp_path / "areas.csv", {"a.svs": ([], 0.5)}, scheme)
+    write_areas(tmp_path / "areas.csv", {"a.svs": ([], 0.5)}, scheme, paths=PATHS)
     assert (tmp_path / "areas.csv").read_text(encoding="utf-8").splitlines() == [
-        "slide,polygon,class,centre_x_px,centre_y_px,area_um2,area_px"
+        "slide,polygon,class,centre_x_px,centre_y_px,area_um2,area_px,path"
     ]
 
 
@@ -154,7 +180,7 @@ def test_without_polygons_there_is_the_header_only(tmp_path: Path, scheme: Class
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path, scheme: ClassScheme) -> None:
     for number in (1, 2):
         write_summary(tmp_path / f"summary-{number}.csv", [KNOWN], scheme)
-        write_areas(tmp_path / f"areas-{number}.csv", {"a.svs": (polygons(), 0.5)}, scheme)
+        write_areas(tmp_path / f"areas-{number}.csv", {"a.svs": (polygons(), 0.5)}, scheme, paths=PATHS)
     for name in ("summary", "areas"):
         first, second = ((tmp_path / f"{name}-{number}.csv").read_bytes() for number in (1, 2))
         assert first == second
@@ -167,5 +193,33 @@ def test_an_unwritable_place_is_an_export_error_that_names_the_file(tmp_path: Pa
     assert "close the file if it is open" in caught.value.advice
     (tmp_path / "areas.csv").mkdir()
     with pytest.raises(ExportError, match=r"areas\.csv cannot be written"):
-        write_areas(tmp_path / "areas.csv", {}, scheme)
+        write_areas(tmp_path / "areas.csv", {}, scheme, paths=PATHS)
     assert [path.name for path in tmp_path.iterdir()] == ["areas.csv"]
+
+
+def test_each_row_is_in_the_file_before_the_next_one_is_made(tmp_path: Path, scheme: ClassScheme) -> None:
+    (tmp_path / "summary.csv").write_text("of an earlier run", encoding="utf-8")
+    with SummaryTable(tmp_path / "summary.csv", scheme) as table:
+        assert rows_of(tmp_path / "summary.csv") == []
+        table.add(KNOWN)
+        assert [row["slide"] for row in rows_of(tmp_path / "summary.csv")] == ["a.svs"]
+        table.add(SlideSummary("b.svs", "failed", "why"))
+    assert [row["slide"] for row in rows_of(tmp_path / "summary.csv")] == ["a.svs", "b.svs"]
+
+
+def test_a_row_that_does_not_fit_on_the_disk_is_taken_back_whole(
+    tmp_path: Path, scheme: ClassScheme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with SummaryTable(tmp_path / "summary.csv", scheme) as table:
+        table.add(KNOWN)
+        before = (tmp_path / "summary.csv").read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr("histoloop.exchange.tables.os.fsync", full)
+            with pytest.raises(ExportError, match=r"summary\.csv cannot be written: No space left"):
+                table.add(SlideSummary("b.svs", "failed", "why"))
+        assert (tmp_path / "summary.csv").read_bytes() == before
+        table.add(SlideSummary("c.svs", "failed", "why"))
+    assert [row["slide"] for row in rows_of(tmp_path / "summary.csv")] == ["a.svs", "c.svs"]

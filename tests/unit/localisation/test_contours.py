@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
-from histoloop.localisation.contours import polygons_of_mask, signed_area
+from histoloop.localisation import contours
+from histoloop.localisation.contours import Polygon, polygons_of_mask, signed_area, values_of_mask
 
 masks = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 2))
 
@@ -73,3 +74,41 @@ def test_specks_below_the_smallest_area_are_left_out() -> None:
 
 def test_an_empty_mask_has_no_polygons() -> None:
     assert polygons_of_mask(np.zeros((3, 3), np.uint8)) == []
+
+
+@settings(deadline=None)
+@given(
+    arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.sampled_from([0, 1, 2, 255])),
+    st.integers(1, 15),
+    st.sampled_from([0.0, 4.0]),
+)
+def test_polygons_made_band_by_band_are_those_of_the_whole_mask(mask: np.ndarray, rows: int, least: float) -> None:
+    whole = [facts(polygon) for polygon in polygons_of_mask(mask, min_area_px=least)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contours, "BAND_ROWS", rows)
+        assert [facts(polygon) for polygon in polygons_of_mask(mask, min_area_px=least)] == whole
+
+
+def facts(polygon: Polygon) -> tuple[int, list[list[float]], list[list[list[float]]]]:
+    return polygon.value, polygon.exterior.tolist(), [hole.tolist() for hole in polygon.holes]
+
+
+def test_a_part_over_several_bands_is_one_polygon_with_its_hole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contours, "BAND_ROWS", 2)
+    mask = np.ones((9, 5), np.uint8)
+    mask[1:8, 1:4] = 0
+    mask[3:6, 2] = 1
+    outer, inner = polygons_of_mask(mask)
+    assert (outer.area_px, inner.area_px) == (9 * 5 - 7 * 3, 3)
+    assert outer.exterior.tolist() == [[0, 0], [5, 0], [5, 9], [0, 9], [0, 0]]
+    assert [hole.tolist() for hole in outer.holes] == [[[1, 8], [4, 8], [4, 1], [1, 1], [1, 8]]]
+
+
+def test_a_u_whose_arms_meet_in_the_last_band_is_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contours, "BAND_ROWS", 1)
+    mask = np.array([[1, 0, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
+    assert [polygon.area_px for polygon in polygons_of_mask(mask, min_area_px=7)] == [7]
+
+
+def test_the_values_of_a_mask_are_counted_without_background() -> None:
+    assert values_of_mask(np.array([[0, 7, 7], [2, 0, 255]], np.uint8)) == {2: 1, 7: 2, 255: 1}

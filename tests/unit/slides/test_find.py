@@ -11,7 +11,7 @@ import pytest
 from histoloop.errors import SlideError
 from histoloop.slides import find
 from histoloop.slides.dicom import read_dicom
-from histoloop.slides.find import find_slides, search_slides, slide_name
+from histoloop.slides.find import files_of_slide, find_slides, search_slides, slide_name
 from histoloop.slides.reader import open_slide
 
 if TYPE_CHECKING:
@@ -215,6 +215,38 @@ def test_several_series_in_a_folder_are_several_slides(
     assert slide_name(tmp_path / "b1.dcm") == f"{tmp_path.name}/b1.dcm"
     with pytest.raises(SlideError, match="folder"):
         open_slide(tmp_path)
+
+
+CONTAINER, DESCRIPTION, IN_UTF8 = (0x40, 0x512, "LO"), (0x08, 0x103E, "LO"), (0x08, 0x05, "CS", "ISO_IR 192")
+UID = "1.3.6.1.4.1.5962.99.1"
+
+
+@pytest.mark.parametrize(
+    ("folder", "elements", "name"),
+    [
+        ("scan", [(*CONTAINER, "B12-345 A1"), (*DESCRIPTION, "HE")], "B12-345 A1"),
+        ("scan", [(*DESCRIPTION, "HE, 40x")], "HE, 40x"),
+        ("scan", [(*CONTAINER, UID), (*DESCRIPTION, f"Series {UID}")], "scan"),
+        (UID, [(*CONTAINER, "B12-345 A1")], "B12-345 A1"),
+        (UID, [(*CONTAINER, UID)], "0"),
+        ("scan", [IN_UTF8, (*CONTAINER, "Präparat 1".encode())], "Präparat 1"),
+        ("scan", [(*CONTAINER, "Präparat\x072\n".encode("latin-1"))], "Präparat 2"),
+    ],
+)
+def test_a_dicom_slide_is_called_by_what_is_written_on_it_never_by_a_uid(
+    tmp_path: Path,
+    blocks: Callable[..., np.ndarray],
+    save_dicom: Callable[..., Path],
+    folder: str,
+    elements: list[tuple[int, int, str, object]],
+    name: str,
+) -> None:
+    (tmp_path / folder).mkdir()
+    assert slide_name(save_dicom(tmp_path / folder / "0.dcm", blocks(64, 64), extra=elements)) == name
+
+
+def test_the_levels_of_a_dicom_series_make_it_what_it_is(series: Path) -> None:
+    assert files_of_slide(series / "b.dcm") == (series / "b.dcm", series / "a.dcm")
 
 
 @pytest.mark.parametrize("name", ["I0001", "1.2.840.4", "slide.ima"])

@@ -394,6 +394,18 @@ def test_annotations_are_held_out_in_the_order_they_are_done(project, start):
     assert [record.id for record in project.annotations.with_mask()] == [record.id for record in done]
 
 
+def test_a_region_of_a_copy_of_a_slide_goes_where_that_of_the_slide_went(project, slide, start, add_slide):
+    copy = add_slide(project, "copy.svs", b"copy")  # as earlier versions had it: two slides of one content
+    project._database.update("slide", copy.id, fingerprint=slide.fingerprint)
+    drafts = [start(number) for number in range(3)]
+    held_out = [project.drafts.finish(draft.id, DONE).held_out for draft in drafts]
+    assert held_out == [False, False, True]
+    for draft in drafts:
+        mask, _origin = project.annotations.load_mask(draft.id)
+        again = project.drafts.start(copy.id, draft.region, mask=mask, origin_model=None, person="Ada")
+        assert project.drafts.finish(again.id, DONE).held_out == (draft is drafts[2])
+
+
 def test_skipped_annotations_do_not_count_towards_the_held_out(project, start):
     for number, status in enumerate([DONE, AnnotationStatus.SKIPPED, DONE, AnnotationStatus.CANNOT_TELL]):
         project.drafts.finish(start(number).id, status)

@@ -71,3 +71,54 @@ def test_a_folder_that_cannot_be_made_does_not_stop_the_work(tmp_path: Path) -> 
 def test_a_negative_limit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="limit_bytes"):
         ArrayCache(tmp_path, limit_bytes=-1)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder of somebody else, with files that look like those of a cache."""
+    folder = tmp_path / "elsewhere"
+    ArrayCache(folder).put("a", {"a": np.zeros(4000, np.uint8)})
+    (folder / "model.safetensors").write_bytes(b"x" * 9000)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_cache_that_is_a_link_out_of_the_project_is_not_used(tmp_path: Path, elsewhere: Path) -> None:
+    before = contents(elsewhere)
+    (tmp_path / "cache").symlink_to(elsewhere, target_is_directory=True)
+    cache = ArrayCache(tmp_path / "cache", limit_bytes=100)
+    cache.put("b", {"b": np.ones(4000, np.uint8)})
+    assert cache.get("a") is None
+    assert cache.get("b") is None
+    assert contents(elsewhere) == before
+
+
+def test_a_file_that_is_a_link_is_neither_read_nor_counted_nor_deleted(tmp_path: Path, elsewhere: Path) -> None:
+    (name,) = (path.name for path in elsewhere.iterdir() if path.name != "model.safetensors")
+    cache = ArrayCache(tmp_path / "cache", limit_bytes=5000)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / name).symlink_to(elsewhere / name)
+    assert cache.get("a") is None
+    for number in range(3):
+        cache.put(f"other {number}", {"b": np.ones(3000, np.uint8)})
+    assert (tmp_path / "cache" / name).is_symlink()
+    assert (elsewhere / name).exists()
+
+
+def test_only_files_that_the_cache_wrote_are_deleted(elsewhere: Path) -> None:
+    cache = ArrayCache(elsewhere, limit_bytes=3000)
+    cache.put("b", {"b": np.ones(2900, np.uint8)})
+    assert (elsewhere / "model.safetensors").stat().st_size == 9000
+    assert cache.get("a") is None
+    assert cache.get("b") is not None
+
+
+def test_a_project_behind_a_link_has_its_cache(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "project", target_is_directory=True)
+    cache = ArrayCache(tmp_path / "link" / "cache")
+    cache.put("a", {"a": np.zeros(3, np.uint8)})
+    assert cache.get("a") is not None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import zarr
 
-from histoloop.errors import ProjectError
+from histoloop.errors import PlaceError, ProjectError
 from histoloop.geometry import Region
 from histoloop.slides.tiling import Window
-from histoloop.store.maps import MapWriter, open_map
+from histoloop.store.maps import MapWriter, check_map, open_map
+from histoloop.store.parts.maps import DAMAGED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,3 +165,165 @@ def test_maps_of_a_newer_version_are_refused(tmp_path: Path) -> None:
     zarr.open_group(tmp_path / "m", mode="r+").attrs["histoloop_map"] = 3
     with pytest.raises(ProjectError, match="newer HistoLoop"):
         open_map(tmp_path / "m")
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(tmp_path):
+    """The folder of a map of 1,300 x 1,300 pixels that all have something in them."""
+    rng = np.random.default_rng(0)
+    with MapWriter(
+        tmp_path / "map",
+        slide_width=1300,
+        slide_height=1300,
+        downsample=1.0,
+        labels=("a", "b"),
+        stride_px=32,
+        model_hash="h",
+    ) as writer:
+        side = writer.rows * 32
+        foreground = rng.random((side, side)).astype(np.float32)
+        writer.write(Window(0, 0, side, side), foreground, rng.random((2, writer.rows, writer.columns)))
+    return tmp_path / "map"
+
+
+def read_all(folder):
+    found = open_map(folder)
+    for level in range(len(found.level_downsamples)):
+        found.masks(level)[...]
+    np.asarray(found.maps, np.float32)
+    np.asarray(found.covered, np.bool_)
+
+
+def chunks(folder, array):
+    return sorted(path for path in (folder / array / "c").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("array", ["foreground/0", "foreground/1", "labels", "covered"])
+@pytest.mark.parametrize("damage", ["cut short", "empty", "a changed byte", "of something else"])
+def test_a_damaged_part_is_told_in_words_and_marks_the_map(written, array, damage):
+    path = chunks(written, array)[-1]
+    content = bytearray(path.read_bytes())
+    if damage == "a changed byte":
+        content[len(content) // 2] ^= 0x10
+    path.write_bytes(
+        {"cut short": content[: len(content) // 2], "empty": b"", "of something else": b"\0" * 5000}.get(
+            damage, content
+        )
+    )
+    with pytest.raises(ProjectError, match="cannot be read") as caught:
+        read_all(written)
+    assert "Predict the slide again" in caught.value.advice
+    assert (written / DAMAGED).exists()
+    with pytest.raises(ProjectError):
+        check_map(written)
+
+
+def test_a_missing_part_is_noticed_when_the_map_is_opened(written):
+    chunks(written, "foreground/0")[0].unlink()
+    with pytest.raises(ProjectError, match="a part of it is missing"):
+        open_map(written)
+
+
+def test_a_whole_map_passes_every_check(written):
+    check_map(written)
+    read_all(written)
+    assert not (written / DAMAGED).exists()
+
+
+ATTRIBUTES = [
+    {"downsample": 0.0},
+    {"downsample": -1.0},
+    {"downsample": "one"},
+    {"downsample": None},
+    {"downsample": [1]},
+    {"downsample": 1e-9},
+    {"slide_width": 10**15},
+    {"slide_width": -5},
+    {"slide_height": "tall"},
+    {"stride_px": 0},
+    {"stride_px": 16},
+    {"labels": 3},
+    {"labels": ["a"] * 5},
+    {"label_bias": "x"},
+    {"label_bias": [1.0]},
+    {"label_bias": [None, 2]},
+    {"histoloop_map": "first"},
+    {"histoloop_map": 99},
+    {"chunks": "many"},
+    {"slide_width": 2_000_000, "slide_height": 2_000_000},
+]
+
+
+@pytest.mark.parametrize("change", ATTRIBUTES, ids=str)
+def test_attributes_that_cannot_be_are_refused_in_words(written, change):
+    path = written / "zarr.json"
+    table = json.loads(path.read_text())
+    table["attributes"] |= change
+    path.write_text(json.dumps(table))
+    with pytest.raises(ProjectError, match="cannot be read"):
+        open_map(written)
+
+
+SHAPES = [
+    ("labels", {"shape": [2, 10**9, 10**9]}),
+    ("labels", {"shape": [1, 41, 41]}),
+    ("labels", {"data_type": "float64"}),
+    ("covered", {"shape": [41, 40]}),
+    ("covered", {"data_type": "int8"}),
+    ("foreground/0", {"shape": [10**12, 1312]}),
+    ("foreground/1", {"shape": [10, 10]}),
+    (
+        "foreground/0",
+        {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**8, 10**8]}}},
+    ),
+    ("labels", {"node_type": "group"}),
+    ("labels", {"codecs": []}),
+]
+
+
+@pytest.mark.parametrize(("array", "change"), SHAPES, ids=str)
+def test_arrays_that_do_not_go_together_are_refused_in_words(written, array, change):
+    path = written / array / "zarr.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ProjectError, match="cannot be read"):
+        open_map(written)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"zarr_format": 3}', "[" * 100_000, "\0", '{"a": ' + "9" * 20_000 + "}"]
+)
+@pytest.mark.parametrize("file", ["zarr.json", "labels/zarr.json"])
+def test_a_description_that_is_none_is_refused_in_words(written, file, text):
+    (written / file).write_text(text)
+    with pytest.raises(ProjectError, match="cannot be read"):
+        open_map(written)
+
+
+@pytest.mark.parametrize("moment", ["begin", "write", "end"])
+def test_a_disk_that_is_full_is_told_in_words_and_nothing_is_left(tmp_path, monkeypatch, moment):
+    def fail(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write():
+        if moment == "begin":
+            monkeypatch.setattr(zarr, "create_group", fail)
+        with MapWriter(
+            tmp_path / "map",
+            slide_width=64,
+            slide_height=64,
+            downsample=1.0,
+            labels=("a",),
+            stride_px=32,
+            model_hash="h",
+        ) as writer:
+            if moment == "write":
+                monkeypatch.setattr(zarr.Array, "__setitem__", fail)
+            writer.write(Window(0, 0, 64, 64), np.ones((64, 64), np.float32), np.ones((1, 2, 2), np.float32))
+            monkeypatch.setattr(os, "fsync", fail)
+
+    with pytest.raises(PlaceError, match="map cannot be written: No space left on device"):
+        write()
+    assert list(tmp_path.iterdir()) == []

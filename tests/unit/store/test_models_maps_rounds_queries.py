@@ -150,7 +150,7 @@ def test_a_query_keeps_what_it_was_asked_with(project, slide):
 
 
 def test_queries_are_told_apart_by_slide_and_class(project, slide, add_slide):
-    other = add_slide(project, "b.svs")
+    other = add_slide(project, "b.svs", b"other")
     project.queries.add([new_query(slide), new_query(other), new_query(other, class_name="malignant")])
     assert len(project.queries.all(slide_id=other.id)) == 2
     assert [query.slide_id for query in project.queries.open() if query.class_name == "malignant"] == [other.id]

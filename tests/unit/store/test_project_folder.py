@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from histoloop.errors import ProjectError
+from histoloop.errors import PlaceError, ProjectError
 from histoloop.store import project_database as module
 from histoloop.store.project import DATABASE, Project
 from histoloop.store.schema import MIGRATIONS
@@ -186,3 +186,20 @@ def test_commits_wait_for_the_disk(database):
     assert database.one("PRAGMA synchronous")[0] == 2
     assert database.one("PRAGMA journal_mode")[0] == "wal"
     assert database.one("PRAGMA foreign_keys")[0] == 1
+
+
+def test_a_disk_that_is_full_is_told_in_words_and_loses_nothing(project, database):
+    project.settings.set("brush", 12)
+    with database.transaction():
+        database.run(f"PRAGMA max_page_count = {database.one('PRAGMA page_count')[0]}")
+
+    def fill():
+        with database.transaction():
+            for number in range(1000):
+                database.insert("setting", key=str(number), value="x" * 1000)
+
+    with pytest.raises(PlaceError, match="full") as caught:
+        fill()
+    assert "disk is not full" in caught.value.advice
+    assert project.settings.get("brush") == 12
+    assert project.settings.get("0") is None

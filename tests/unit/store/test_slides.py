@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
+import time
 from datetime import UTC, datetime
 
 import pytest
 
-from histoloop.errors import ProjectError, SlideError
+from histoloop.errors import ReplacedSlideError, SlideError
 from histoloop.geometry import Region
-from histoloop.store.fingerprint import fingerprint
+from histoloop.store.fingerprint import fingerprint, has_content
 from histoloop.store.project import DATABASE, Project
 
 
@@ -52,9 +55,80 @@ def test_a_slide_added_twice_is_one_slide(project, slide, add_slide):
     assert len(project.slides.all()) == 1
 
 
-def test_two_files_of_the_same_content_are_two_slides(project, slide, add_slide):
-    assert add_slide(project, "copy.svs").id != slide.id
-    assert len(project.slides.all()) == 2
+def test_a_copy_is_a_slide_of_its_own_that_is_known_as_one(project, slide, add_slide):
+    copy = add_slide(project, "copy.svs")
+    assert copy.id != slide.id
+    assert project.slides.copies_of(copy.id) == [slide]
+    assert project.slides.copies_of(slide.id) == [copy]
+    assert project.slides.copies_of(add_slide(project, "other.svs", content=b"other").id) == []
+
+
+def test_a_link_to_a_slide_is_that_slide_under_its_first_name(project, slide, tmp_path):
+    (tmp_path / "hard.svs").hardlink_to(slide.path)
+    (tmp_path / "soft.svs").symlink_to(slide.path)
+    for name in ("hard.svs", "soft.svs"):
+        assert project.slides.find(tmp_path / name) == slide
+        assert project.slides.add(tmp_path / name, width=1000, height=800, mpp=0.5, vendor="aperio") == slide
+    assert project.slides.all() == [slide]
+
+
+def test_a_removed_slide_comes_back_by_a_copy_of_its_file(project, slide, start, add_slide):
+    draft = start()
+    project.slides.remove(slide.id)
+    again = add_slide(project, "copy.svs")
+    assert (again.id, again.name) == (slide.id, "copy.svs")
+    assert project.annotations.all() == [draft]
+
+
+def test_the_slide_that_a_file_is_is_found_by_path_and_by_content_where_it_has_moved(
+    project, slide, add_slide, tmp_path
+):
+    (tmp_path / "copy.svs").write_bytes(b"pixels")
+    (tmp_path / "other.svs").write_bytes(b"PIXELS")
+    assert project.slides.find(slide.path) == slide
+    assert project.slides.find(tmp_path / "copy.svs") is None
+    assert project.slides.find(tmp_path / "other.svs") is None
+    slide.path.write_bytes(b"PIXELS")
+    with pytest.raises(ReplacedSlideError, match=r"a\.svs is not the slide it should be: its content differs\."):
+        project.slides.find(slide.path)
+    slide.path.unlink()
+    assert project.slides.find(tmp_path / "copy.svs").id == slide.id
+    with pytest.raises(SlideError, match=r"a\.svs"):
+        project.slides.find(slide.path)
+
+
+def test_the_original_under_another_name_is_the_slide_whose_place_another_took(project, slide, add_slide, tmp_path):
+    slide.path.rename(tmp_path / "first.svs")
+    (tmp_path / "a.svs").write_bytes(b"another")
+    record = project.slides.add(tmp_path / "first.svs", width=1000, height=800, mpp=0.5, vendor="aperio")
+    assert (record.id, record.name) == (slide.id, "first.svs")
+    assert add_slide(project, "a.svs", b"another").id != slide.id
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_slides_of_one_name_have_their_folders_in_front(project, add_slide, tmp_path):
+    for number, folder in enumerate(("p1", "p2", "p2/deep/p2")):
+        add_slide(project, "a.svs", bytes([number]), tmp_path / folder)
+    other = add_slide(project, "b.svs", b"b")
+    names = ["p1/a.svs", f"{tmp_path.name}/p2/a.svs", "deep/p2/a.svs", "b.svs"]
+    assert [slide.name for slide in project.slides.all()] == names
+    assert [project.slides.get(slide.id).name for slide in project.slides.all()] == names
+    project.slides.remove(1)
+    project.slides.remove(3)
+    assert [slide.name for slide in project.slides.all()] == ["a.svs", "b.svs"]
+    assert project.slides.get(other.id).name == "b.svs"
+
+
+def test_the_name_is_that_of_the_link_and_the_content_that_of_its_target(project, add_slide, tmp_path):
+    (tmp_path / "blob").write_bytes(b"pixels")
+    (tmp_path / "case.svs").symlink_to(tmp_path / "blob")
+    (tmp_path / "again.svs").symlink_to(tmp_path / "blob")
+    size = {"width": 1000, "height": 800, "mpp": 0.5, "vendor": "aperio"}
+    slide = project.slides.add(tmp_path / "case.svs", **size)
+    assert (slide.name, slide.path) == ("case.svs", tmp_path / "case.svs")
+    assert project.slides.add(tmp_path / "again.svs", **size) == slide
 
 
 def test_a_file_that_cannot_be_read_is_refused(project, tmp_path):
@@ -64,7 +138,7 @@ def test_a_file_that_cannot_be_read_is_refused(project, tmp_path):
 
 
 def test_another_slide_under_the_path_of_a_known_one_is_refused(project, slide, add_slide):
-    with pytest.raises(ProjectError, match="content differs"):
+    with pytest.raises(ReplacedSlideError, match="content differs"):
         add_slide(project, content=b"other pixels")
     assert project.slides.all() == [slide]
 
@@ -142,6 +216,15 @@ def test_a_moved_slide_is_found_by_its_content(project, slide, tmp_path):
     assert (found.id, found.path, found.name, found.exists()) == (slide.id, moved, "renamed.svs", True)
 
 
+def test_a_slide_whose_place_another_took_is_found_where_it_went(project, slide, tmp_path):
+    moved = slide.path.rename(tmp_path / "first.svs")
+    (tmp_path / "a.svs").write_bytes(b"another")
+    assert project.slides.missing() == [project.slides.get(slide.id)]
+    (found,) = project.slides.find_moved(tmp_path)
+    assert (found.id, found.path) == (slide.id, moved)
+    assert project.slides.missing() == []
+
+
 def test_a_slide_of_other_content_is_not_taken_for_the_moved_one(project, slide, tmp_path):
     slide.path.unlink()
     (tmp_path / "a.svs.bak").write_bytes(b"PIXELS")
@@ -168,7 +251,7 @@ def test_a_slide_is_relocated_to_a_file_of_the_same_content(project, slide, tmp_
 
 def test_a_slide_is_not_relocated_to_another_slides_file(project, slide, tmp_path):
     (tmp_path / "b.svs").write_bytes(b"other")
-    with pytest.raises(ProjectError, match="content differs"):
+    with pytest.raises(ReplacedSlideError, match="content differs"):
         project.slides.relocate(slide.id, tmp_path / "b.svs")
     assert project.slides.get(slide.id) == slide
 
@@ -197,22 +280,74 @@ def test_another_slide_in_the_same_relative_place_is_not_taken(project, slide, t
         assert not again.slides.get(slide.id).exists()
 
 
-def test_a_fingerprint_is_over_size_beginning_and_end(tmp_path):
-    mib = 1 << 20
-    path = tmp_path / "big.tif"
+# --- fingerprints -----------------------------------------------------------------------------------------------------
 
-    def mark(content):
-        path.write_bytes(content)
-        return fingerprint(path)
+MIB = 1 << 20
 
-    content = bytearray(3 * mib)
-    plain = mark(content)
-    assert plain.startswith(f"{3 * mib}-")
-    assert mark(bytes(3 * mib + 1)) != plain
-    for place, differs in ((0, True), (mib - 1, True), (mib + 1, False), (2 * mib, True), (3 * mib - 1, True)):
-        content[place] = 1
-        assert (mark(content) != plain) is differs
-        content[place] = 0
+
+def changed_at(path, place):
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"x")
+
+
+@pytest.mark.parametrize("place", [0, MIB + 1, 2 * MIB, 3 * MIB - 1])
+def test_every_byte_of_a_small_file_counts(tmp_path, place):
+    path = tmp_path / "small.tif"
+    path.write_bytes(bytes(3 * MIB))
+    before = fingerprint(path)
+    assert before.startswith(f"{3 * MIB}-2-")
+    changed_at(path, place)
+    assert fingerprint(path) != before
+    assert not has_content(path, before)
+
+
+@pytest.mark.parametrize("place", [0, MIB - 1, 10 * MIB, 20 * MIB, 39 * MIB, 40 * MIB - 1])
+def test_a_change_of_a_45th_of_a_large_file_shows(tmp_path, place):
+    path = tmp_path / "large.tif"
+    with path.open("wb") as file:
+        file.truncate(40 * MIB)
+    before = fingerprint(path)
+    with path.open("r+b") as file:
+        file.seek(min(place, 39 * MIB))
+        file.write(b"x" * (40 * MIB // 45))
+    assert fingerprint(path) != before
+
+
+def test_a_file_that_was_touched_has_the_same_fingerprint(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"pixels")
+    before = fingerprint(path)
+    os.utime(path, (1, 1))
+    assert fingerprint(path) == before
+
+
+def test_a_file_that_changed_within_a_tick_of_the_clock_is_read_anew(tmp_path):
+    path = tmp_path / "a.tif"
+    found = set()
+    for letter in range(200):
+        path.write_bytes(bytes([letter]))
+        found.add(fingerprint(path))
+    assert len(found) == 200
+
+
+def test_a_file_is_read_once_while_it_does_not_change(tmp_path, monkeypatch):
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"pixels")
+    later = time.time_ns() + 10_000_000_000
+    monkeypatch.setattr("histoloop.store.fingerprint.time.time_ns", lambda: later)
+    before = fingerprint(path)
+    monkeypatch.setattr("histoloop.store.fingerprint.hashlib.sha256", None)
+    assert fingerprint(path) == before
+
+
+def test_fingerprints_of_the_first_version_still_count(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"pixels")
+    first = f"6-{hashlib.sha256(b'6' + b'pixels' * 2).hexdigest()}"
+    assert has_content(path, first)
+    path.write_bytes(b"PIXELS")
+    assert not has_content(path, first)
 
 
 def test_a_mirax_fingerprint_knows_the_slide_in_its_folder(tmp_path):

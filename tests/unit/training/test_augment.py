@@ -119,3 +119,13 @@ def test_what_is_known_of_tiles_stays_with_them() -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         AugmentSettings(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_known_of_a_mask_turns_with_it(seed: int) -> None:
+    known = np.zeros((32, 32), bool)
+    known[:8, 4:20] = True
+    one = TrainingTile(np.full((32, 32, 3), 100, np.uint8), None, known.copy(), "a", known=known)
+    varied = augment(collate([one], multiple_px=32), AugmentSettings(), generator(seed), multiple_px=32)
+    assert torch.equal(varied.known_BHW, varied.masks_BHW > 0.5)
+    assert 0 < int(varied.known_BHW.sum()) < int(varied.valid_BHW.sum())

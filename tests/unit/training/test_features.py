@@ -135,3 +135,15 @@ def test_dropout_changes_the_decoder_but_not_its_batch_norms(network: Hybrid) ->
     assert (first != second).any()
     np.testing.assert_array_equal(first, again)
     assert all(torch.equal(tensor, before[name]) for name, tensor in decoder.state_dict().items())
+
+
+def test_what_a_mask_leaves_out_is_not_valid_in_a_batch_and_turns_with_the_views(network: Hybrid) -> None:
+    known = np.ones((70, 100), bool)
+    known[:, :40] = False
+    one = replace(tile(), known=known)
+    features = Model(network, COLOURS, CPU).features(one.pixels)
+    batch = collate_features([FeatureTile(features, one.mask, known=one.known)], crop_px=96)
+    assert not batch.valid_BHW[0, :, :40].any()
+    assert batch.valid_BHW[0, :70, 40:96].all()
+    turned = view_of(one, 1, stain=0, seed=0)
+    assert np.array_equal(turned.known, np.rot90(known))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from histoloop.annotations.records import IGNORED
 from histoloop.errors import DataError, RecipeError
 from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
@@ -240,7 +239,7 @@ def test_a_softmax_refuses_tiles_with_several_labels() -> None:
         )  # fmt: skip
 
 
-def test_a_decoder_learns_classes_as_they_are_painted_and_nothing_from_ignored_pixels() -> None:
+def test_a_decoder_learns_classes_as_they_are_painted_and_nothing_where_nobody_says_anything() -> None:
     hybrid = network()
     classifier_trained(hybrid, count=8, epochs=1)
     grown = with_mask_classes(hybrid, 2)
@@ -257,12 +256,13 @@ def test_a_decoder_learns_classes_as_they_are_painted_and_nothing_from_ignored_p
 
 
 def as_classes(plain: list[TrainingTile]) -> list[TrainingTile]:
-    """Discs as the class of their label; a column is to be ignored, and painted wrong beneath."""
+    """Discs as the class of their label; columns of which nobody says anything are painted wrong beneath."""
     made = []
     for tile in plain:
         assert tile.mask is not None
         assert tile.label is not None
         values = (tile.mask * np.uint8(tile.label + 1)).astype(np.uint8)
-        values[:, :4] = IGNORED
-        made.append(dataclasses.replace(tile, mask=values))
+        known = np.ones(values.shape, np.bool_)
+        known[:, :4], values[:, :4] = False, 2
+        made.append(dataclasses.replace(tile, mask=values, known=known))
     return made

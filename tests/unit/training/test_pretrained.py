@@ -174,6 +174,24 @@ def test_a_download_with_another_hash_is_thrown_away_unread(served: Served, tmp_
     assert kept(tmp_path) == []
 
 
+def test_a_kept_file_that_has_changed_is_not_read_but_fetched_again(served: Served, tmp_path: Path) -> None:
+    start("imagenet")
+    (file,) = (tmp_path / "data" / "weights").iterdir()
+    file.write_bytes(b"no weights" + served.content[10:])
+    start("imagenet")
+    assert served.asked == 2
+    assert file.read_bytes() == served.content
+
+
+def test_a_kept_file_that_has_changed_is_never_used_without_a_server(served: Served, tmp_path: Path) -> None:
+    start("imagenet")
+    (file,) = (tmp_path / "data" / "weights").iterdir()
+    file.write_bytes(served.content[:-1])
+    served.status = 404
+    with pytest.raises(ModelError, match="cannot be downloaded"):
+        start("imagenet")
+
+
 def test_a_server_that_does_not_have_it_is_an_error_with_advice(served: Served, tmp_path: Path) -> None:
     served.status = 404
     with pytest.raises(ModelError, match="cannot be downloaded") as refused:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from histoloop.losses.segmentation import MaskLoss, mask_loss
 from histoloop.training.samples import TrainingTile, balanced_order, collate, multi_hot
 
 
@@ -95,3 +96,41 @@ def test_a_tile_is_drawn_for_each_of_its_labels() -> None:
 
 def test_targets_are_as_wide_as_asked_for() -> None:
     assert multi_hot([(0, 2), ()], 4).tolist() == [[True, False, True, False], [False] * 4]
+
+
+def test_what_a_mask_leaves_out_is_valid_but_not_known() -> None:
+    known = np.ones((20, 40), bool)
+    known[:5] = False
+    batch = collate([tile(20, 40, known=known), tile(20, 40)], multiple_px=32)
+    assert batch.valid_BHW.sum(dim=(1, 2)).tolist() == [800, 800]
+    assert batch.known_BHW.sum(dim=(1, 2)).tolist() == [600, 800]
+    assert not batch.known_BHW[0, :5].any()
+
+
+def test_what_is_known_has_the_shape_of_the_mask() -> None:
+    with pytest.raises(ValueError, match="does not fit the mask"):
+        tile(4, 4, known=np.ones((4, 5), bool))
+    with pytest.raises(ValueError, match="does not fit the mask"):
+        tile(4, 4, mask=None, known=np.ones((4, 4), bool))
+
+
+@pytest.mark.parametrize("kind", ["bce", "bce+dice"])
+def test_nothing_is_learned_where_nothing_is_known(kind: MaskLoss) -> None:
+    """What the mask says there makes no difference to the loss, nor does the loss ask for anything there."""
+    known = np.ones((32, 32), bool)
+    known[:, :16] = False
+    losses, gradients = [], []
+    for left in (False, True):
+        mask = np.tile(np.arange(32) > 20, (32, 1))
+        mask[:, :16] = left
+        batch = collate([tile(32, 32, mask=mask, known=known)], multiple_px=32)
+        logits = torch.linspace(-2, 2, 32 * 32).reshape(1, 32, 32).requires_grad_()
+        loss = mask_loss(logits, batch.masks_BHW, kind, valid_BHW=batch.known_BHW, weights_B=batch.weights_B)
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append(logits.grad)
+    assert losses[0] == losses[1] > 0
+    for gradient in gradients:
+        assert gradient is not None
+        assert not gradient[:, :, :16].any()
+        assert gradient[:, :, 16:].all()

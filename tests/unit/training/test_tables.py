@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from histoloop.errors import DataError
 from histoloop.training.readers.manifest import list_manifest
-from histoloop.training.readers.tables import Table, decimal, read_table, whole
+from histoloop.training.readers.tables import Table, decimal, is_file, read_table, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,3 +116,8 @@ def test_rows_without_a_file_are_named_by_their_lines(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("sep=,\nimage,size\na.png,0.5\nb.png,0.5\n")
     with pytest.raises(DataError, match=r"line 4: there is no file 'b.png'"):
         list_manifest(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_name_that_no_file_can_have_is_no_file(tmp_path: Path, name: str) -> None:
+    assert not is_file(tmp_path / name)

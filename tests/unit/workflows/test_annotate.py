@@ -13,11 +13,24 @@ from PIL import Image
 from histoloop.annotations.records import AnnotationStatus, Origin, Patch, QueryStatus
 from histoloop.errors import DataError, HistoLoopError, ProjectError
 from histoloop.geometry import Region
+from histoloop.progress import finish as run_to_its_end
 from histoloop.slides.reader import Slide
 from histoloop.store import planes
 from histoloop.store.project import Project
 from histoloop.store.records import NewQuery
-from histoloop.workflows.annotate import begin, cannot_tell, finish, import_annotation, label_slide, skip, starting_mask
+from histoloop.workflows.annotate import (
+    begin,
+    cannot_tell,
+    finish,
+    go_on,
+    import_annotation,
+    label_slide,
+    skip,
+    starting_mask,
+)
+from histoloop.workflows.contents.earlier_work import earlier_work, replaced_by
+from histoloop.workflows.contents.weak_annotations import size_of
+from histoloop.workflows.export import export_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,9 +151,8 @@ def test_a_draft_is_resumed_with_what_was_painted(
     first = begun(project, slide)
     project.drafts.append_patch(first.id, painted())
     add_map(slide, 1.0)  # a prediction meanwhile does not paint over it
-    again = begun(project, slide, person="Bo")
+    again = begun(project, slide)
     assert again.id == first.id
-    assert again.person == "Ada"
     mask, origin = project.annotations.load_mask(again.id)
     assert (mask == 2).sum() == 30
     assert not (mask == 1).any()
@@ -218,14 +230,128 @@ def test_a_query_that_nobody_answers_leaves_the_queue(
     project: Project,
     query: QueryRecord,
     slide: SlideRecord,
-    close: Callable[[Project, int], None],
+    close: Callable[..., None],
     status: QueryStatus,
 ) -> None:
     (other,) = project.queries.add([NewQuery(slide.id, ELSEWHERE, "entropy", 0.5, 1, {}, "benign")])
-    close(project, query.id)
+    close(project, query.id, person="Ada")
     assert project.queries.get(query.id).status is status
     assert [record.id for record in project.queries.open()] == [other.id]
     assert project.annotations.with_mask() == []
+
+
+# --- what was begun or finished there already -------------------------------------------------------------------------
+
+OVERLAPPING = Region(40, 20, 40, 30)
+
+
+def done_by(project: Project, slide: SlideRecord, person: str, region: Region = REGION, **how: Any) -> AnnotationRecord:
+    draft = begun(project, slide, region, person=person)
+    project.drafts.append_patch(draft.id, painted())
+    return finish(project, draft.id, **how)
+
+
+def test_a_person_begins_a_draft_of_her_own_beside_that_of_another(project: Project, slide: SlideRecord) -> None:
+    hers = begun(project, slide)
+    project.drafts.append_patch(hers.id, painted())
+    own = begun(project, slide, person="Bo")
+    assert own.id != hers.id
+    assert not project.annotations.load_mask(own.id)[0].any()
+    finish(project, own.id)
+    assert project.annotations.get(hers.id).status is AnnotationStatus.DRAFT
+
+
+def test_going_on_with_the_draft_of_another_leaves_it_as_it_is(project: Project, slide: SlideRecord) -> None:
+    hers = begun(project, slide)
+    project.drafts.append_patch(hers.id, painted())
+    own = go_on(project, hers.id, person="Bo")
+    assert (own.person, own.continues) == ("Bo", hers.id)
+    project.drafts.append_patch(own.id, painted(1))
+    finish(project, own.id)
+    assert (project.annotations.load_mask(hers.id)[0] == 2).sum() == 30
+    assert project.annotations.get(hers.id).status is AnnotationStatus.DRAFT
+    assert go_on(project, hers.id, person="Ada").id == hers.id
+
+
+def test_a_draft_of_nobody_by_name_is_gone_on_with_by_anybody(project: Project, slide: SlideRecord) -> None:
+    draft = begun(project, slide, person="")
+    assert begun(project, slide).id == draft.id
+
+
+def test_what_was_left_out_goes_on_from_its_strokes(project: Project, slide: SlideRecord) -> None:
+    draft = begun(project, slide)
+    project.drafts.append_patch(draft.id, painted())
+    project.drafts.finish(draft.id, AnnotationStatus.SKIPPED)
+    again = begun(project, slide)
+    assert (project.annotations.load_mask(again.id)[0] == 2).sum() == 30
+    assert not project.annotations.load_mask(begun(project, slide, person="Bo").id)[0].any()
+
+
+def test_strokes_set_aside_for_a_label_are_gone_on_with(project: Project, slide: SlideRecord) -> None:
+    done_by(project, slide, "Ada", label="benign", with_mask=False)
+    again = begun(project, slide)
+    assert again.label == "benign"
+    assert (project.annotations.load_mask(again.id)[0] == 2).sum() == 30
+
+
+def test_a_draft_in_which_nothing_was_done_gives_way_to_what_was_finished_since(
+    project: Project, slide: SlideRecord
+) -> None:
+    looked_at = begun(project, slide)
+    finished = done_by(project, slide, "Bo")
+    again = begun(project, slide)
+    assert again.id != looked_at.id
+    assert again.continues == finished.id
+
+
+def test_work_in_a_place_is_found_just_there_first_and_then_by_what_it_shares(
+    project: Project, slide: SlideRecord
+) -> None:
+    finished = done_by(project, slide, "Bo", OVERLAPPING)
+    begun(project, slide, Region(30, 10, 40, 30))  # nothing was done in it
+    draft = begun(project, slide)
+    project.drafts.append_patch(draft.id, painted())
+    done_by(project, slide, "Bo", ELSEWHERE)
+    assert [record.id for record in earlier_work(project, slide.id, REGION)] == [draft.id, finished.id]
+    near = Region(42, 22, 38, 28)
+    assert [record.id for record in earlier_work(project, slide.id, near)] == [finished.id, draft.id]
+
+
+def test_what_a_draft_replaces_is_what_was_finished_just_there_or_since_it_was_begun(
+    project: Project, slide: SlideRecord
+) -> None:
+    known = done_by(project, slide, "Bo", OVERLAPPING)
+    draft = begun(project, slide)
+    assert replaced_by(project, draft) == []
+    same = done_by(project, slide, "Bo")
+    assert [record.id for record in replaced_by(project, draft)] == [same.id]
+    since = done_by(project, slide, "Cy", Region(30, 12, 40, 30))
+    assert [record.id for record in replaced_by(project, draft)] == [same.id, since.id]
+    assert replaced_by(project, draft, with_mask=False) == []
+    assert known.id not in [record.id for record in replaced_by(project, draft)]
+
+
+@pytest.mark.parametrize("region", [REGION, OVERLAPPING])
+def test_a_mask_is_brought_along_over_a_finished_one_only_when_that_is_said(
+    project: Project, slide: SlideRecord, tmp_path: Path, region: Region
+) -> None:
+    finished = done_by(project, slide, "Ada")
+    file = picture(tmp_path / "m.png", two_classes(region))
+    with pytest.raises(DataError, match=r"finished there already: 20,10,40,30, by Ada on \d{4}-") as caught:
+        brought(project, file, slide_name=slide.name, region=region)
+    assert "--replace" in caught.value.advice
+    assert [record.id for record in project.annotations.finished()] == [finished.id]
+    record = brought(project, file, slide_name=slide.name, region=region, replace=True)
+    assert record.id in [record.id for record in project.annotations.finished()]
+
+
+def test_a_label_that_was_given_is_changed_only_when_that_is_said(project: Project, query: QueryRecord) -> None:
+    brought(project, None, query_id=query.id, label="benign")
+    brought(project, None, query_id=query.id, label="benign", size=0.5)
+    for other in ({"label": "malignant"}, {"size": 0.25}):
+        with pytest.raises(DataError, match="finished there already"):
+            brought(project, None, query_id=query.id, **other)
+    assert brought(project, None, query_id=query.id, label="malignant", replace=True).label == "malignant"
 
 
 # --- masks from files -------------------------------------------------------------------------------------------------
@@ -251,7 +377,7 @@ def test_what_is_not_brought_along_stays_as_it_was_said_and_a_new_mask_says_its_
     assert (both.label, both.size) == ("malignant", 0.4)
     masked = brought(project, picture(tmp_path / "m.png", two_classes()), query_id=query.id)
     assert (masked.label, masked.size, masked.has_mask) == ("malignant", None, True)
-    again = brought(project, None, query_id=query.id, label="benign")
+    again = brought(project, None, query_id=query.id, label="benign", replace=True)
     assert (again.label, again.has_mask) == ("benign", True)
     assert np.array_equal(project.annotations.load_mask(again.id)[0], two_classes())
 
@@ -479,12 +605,53 @@ def test_what_is_left_out_and_what_is_assumed_is_told(project: Project, slide: S
     file = outlined(tmp_path / "a.geojson", TUMOUR, (None, [0, 0, 90, 90]), ("Ignore*", [100, 10, 20, 20]))
     found = imported(project, slide, file)
     assert found.left_out == ("1 left out: outlines without a class.",)
-    assert found.notes == ("1 outline of Ignore*: kept as not annotated; training takes it as background.",)
+    assert found.notes == ("1 outline of Ignore*: nothing is learned or measured from it.",)
     mask, origin = project.annotations.load_mask(found.record.id)
     assert (mask == 2).sum() == 600
-    assert (origin == Origin.UNTOUCHED).sum() == 400
-    assert (origin[10:30, 100:120] == Origin.UNTOUCHED).all()
-    assert found.as_json()["annotations"][0]["region"] == [0, 0, 160, 96]
+    assert (origin == Origin.LEFT_OUT).sum() == 400
+    assert (origin[10:30, 100:120] == Origin.LEFT_OUT).all()
+    assert not mask[10:30, 100:120].any()
+
+
+IGNORED = ("Ignore*", [100, 10, 20, 20])
+
+
+def test_what_was_left_out_stays_so_when_the_region_is_taken_up_again_but_where_it_is_painted(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    record = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR, IGNORED)).record
+    again = begin(project, slide_id=slide.id, region=record.region, person="Ada")
+    project.drafts.append_patch(again.id, Patch(100, 10, np.full((20, 5), 1, np.uint8)))
+    done = finish(project, again.id)
+    mask, origin = project.annotations.load_mask(done.id)
+    assert (origin[10:30, 100:105] == Origin.HUMAN).all()
+    assert (mask[10:30, 100:105] == 1).all()
+    assert (origin == Origin.LEFT_OUT).sum() == 300
+
+
+def test_the_size_of_a_region_is_that_of_the_pixels_that_were_not_left_out(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    record = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR, IGNORED)).record
+    assert size_of(project, record) == 600 / (160 * 96 - 400)
+
+
+@pytest.mark.parametrize("kind", [".geojson", "-mask.png", "-mask.tiff"])
+def test_what_was_left_out_is_exported_and_comes_back(
+    project: Project, slide: SlideRecord, tmp_path: Path, add_map: Callable[..., Path], kind: str
+) -> None:
+    add_map(slide, 0.0)
+    first = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR, IGNORED)).record
+    before = project.annotations.load_mask(first.id)
+    run_to_its_end(export_project(project, tmp_path / "out"))
+    file = tmp_path / "out" / f"a{kind}"
+    second = imported(project, slide, file).record
+    for plane, expected in zip(project.annotations.load_mask(second.id), before, strict=True):
+        assert np.array_equal(plane, expected)
+    if kind == ".geojson":
+        features = json.loads(file.read_text(encoding="utf-8"))["features"]
+        classes = [feature["properties"].get("classification") for feature in features]
+        assert {"name": "Ignore*", "color": [180, 180, 180]} in classes
 
 
 def test_a_foreign_class_is_refused_before_anything_is_saved_and_a_map_is_remembered(
@@ -495,9 +662,9 @@ def test_a_foreign_class_is_refused_before_anything_is_saved_and_a_map_is_rememb
         imported(project, slide, file)
     assert project.annotations.all() == []
     imported(project, slide, file, class_map={"nests of Cell": "Tumor"})
-    again = imported(project, slide, file)
+    again = imported(project, slide, file, replace=True)
     assert (project.annotations.load_mask(again.record.id)[0] == 2).sum() == 600
-    other = imported(project, slide, file, class_map={"Nests of cells": "gland"})
+    other = imported(project, slide, file, class_map={"Nests of cells": "gland"}, replace=True)
     assert (project.annotations.load_mask(other.record.id)[0] == 1).sum() == 600
 
 
@@ -576,7 +743,7 @@ def test_outlines_and_masks_of_a_slide_with_bounds_lie_where_qupath_shows_them(
     assert np.array_equal(project.annotations.load_mask(found.record.id)[0], expected)
     assert "from their corner at 30, 20" in found.notes[0]
     shown = picture(tmp_path / "m.png", expected[20:80, 30:150])
-    masked = imported(project, slide, shown)
+    masked = imported(project, slide, shown, replace=True)
     assert masked.record.region == Region(30, 20, 120, 60)
     assert np.array_equal(project.annotations.load_mask(masked.record.id)[0], expected[20:80, 30:150])
     assert "bounds" in masked.notes[0]
@@ -610,10 +777,11 @@ def test_a_large_place_becomes_regions_that_cover_it_once(project: Project, slid
     assert {record.held_out for record in found.records} == {False, True}
     assert all(record.status is AnnotationStatus.DONE and record.label is None for record in found.records)
     assert project.slides.get(slide.id).label == "malignant"
-    assert np.array_equal(assembled(project, imported(project, slide, picture(tmp_path / "m.png", expected))), expected)
+    again = imported(project, slide, picture(tmp_path / "m.png", expected), replace=True)
+    assert np.array_equal(assembled(project, again), expected)
     small = picture(tmp_path / "s.png", expected[::2, ::2])
     doubled = expected[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
-    assert np.array_equal(assembled(project, imported(project, slide, small)), doubled)
+    assert np.array_equal(assembled(project, imported(project, slide, small, replace=True)), doubled)
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -697,6 +865,8 @@ def test_a_resolution_that_does_not_fit_is_a_question(project: Project, slide: S
         imported(project, slide, tmp_path / "m.tif")
     assert "--mask-mpp 1 to cover all, or --mask-mpp 0.5 from its corner" in caught.value.advice
     assert imported(project, slide, tmp_path / "m.tif", units_um=1.0).record.region == slide.extent
-    assert imported(project, slide, tmp_path / "m.tif", units_um=0.5).record.region == Region(0, 0, 80, 48)
+    assert imported(project, slide, tmp_path / "m.tif", units_um=0.5, replace=True).record.region == Region(
+        0, 0, 80, 48
+    )
     with pytest.raises(DataError, match="would reach from 0, 0 to 800, 480"):
-        imported(project, slide, tmp_path / "m.tif", units_um=5.0)
+        imported(project, slide, tmp_path / "m.tif", units_um=5.0, replace=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,8 @@ import pytest
 from PIL import Image
 
 from histoloop.annotations.records import AnnotationStatus, Origin
-from histoloop.errors import ExportError
-from histoloop.exchange.mask_pictures import open_mask_picture
+from histoloop.errors import PlaceError
+from histoloop.exchange.mask_pictures import open_mask_picture, write_mask_tiff
 from histoloop.exchange.outlines.classes import assign_classes
 from histoloop.exchange.outlines.filling import FilledOutlines
 from histoloop.exchange.outlines.placing import bounds_of
@@ -176,17 +178,19 @@ def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideR
             "tissue_area_um2": "2500.0", "area_gland_um2": "240.0", "area_tumour_um2": "0.0",
             "tissue_area_px": "10000", "area_gland_px": "960", "area_tumour_px": "0",
             "mpp": "0.500000", "model": "tiny", "status": "predicted", "message": "", "label": "",
+            "path": str(slide.path), "files": "a.geojson;a-mask.png;a-mask.tiff",
         }
     ]  # fmt: skip
 
 
-@pytest.mark.usefixtures("slide")
-def test_the_areas_name_slide_class_and_place_of_every_polygon(project: Project, tmp_path: Path) -> None:
+def test_the_areas_name_slide_class_and_place_of_every_polygon(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
     exported(project, tmp_path)
     assert rows_of(tmp_path / "areas.csv") == [
         {
             "slide": "a.png", "polygon": "1", "class": "gland", "centre_x_px": "36.0", "centre_y_px": "20.0",
-            "area_um2": "240.0", "area_px": "960.0",
+            "area_um2": "240.0", "area_px": "960.0", "path": str(slide.path),
         }
     ]  # fmt: skip
 
@@ -242,6 +246,44 @@ def test_what_people_said_is_exported_with_person_and_place(
     assert np.array_equal(read_outlined(tmp_path / "a.geojson", slide.extent, scheme), mask)
 
 
+def test_slides_of_one_name_in_two_folders_are_told_apart_in_every_table(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    slides = [add_slide(f"patient-{number}/slide.png") for number in (1, 2)]
+    for number, slide in enumerate(slides):
+        add_map(slide, gland_mask().astype(np.float32))
+        project.slides.set_label(slide.id, project.scheme.label_names[number], person="Ada")
+    waiting = add_slide("patient-3/slide.png")
+    report = exported(project, tmp_path / "out")
+    names = ["patient-1/slide.png", "patient-2/slide.png"]
+    for table in ("summary.csv", "areas.csv", "annotations.csv"):
+        rows = [row for row in rows_of(tmp_path / "out" / table) if "slide-3" not in row["path"]][:2]
+        assert [(row["slide"], row["path"]) for row in rows] == [
+            (name, str(slide.path)) for name, slide in zip(names, slides, strict=True)
+        ]
+    assert report.failed == (("patient-3/slide.png", "it is not predicted yet; predict it, then export again"),)
+    first, second, third = rows_of(tmp_path / "out" / "summary.csv")
+    assert (third["path"], third["files"]) == (str(waiting.path), "")
+    assert first["files"] == "patient-1-slide.geojson;patient-1-slide-mask.png;patient-1-slide-mask.tiff"
+    written = {path.name for path in (tmp_path / "out").iterdir()} - {"summary.csv", "areas.csv", "annotations.csv"}
+    assert {*first["files"].split(";"), *second["files"].split(";")} == written
+
+
+def test_what_is_known_of_a_slide_is_not_exported_as_that_of_another_in_its_place(
+    project: Project, slide: SlideRecord, add_slide: Callable[..., SlideRecord], tmp_path: Path
+) -> None:
+    other = add_slide("b.png", width=320, height=200)
+    slide.path.write_bytes(other.path.read_bytes())
+    report = exported(project, tmp_path / "out")
+    name, reason = report.failed[0]
+    assert name == "a.png"
+    assert f"{slide.path} is not the slide it should be: its content differs." in reason
+    assert not list((tmp_path / "out").glob("a[.-]*"))
+    assert rows_of(tmp_path / "out" / "areas.csv") == []
+    (row, _other) = rows_of(tmp_path / "out" / "summary.csv")
+    assert (row["slide"], row["status"], row["area_gland_px"]) == ("a.png", "failed", "")
+
+
 # --- what is missing --------------------------------------------------------------------------------------------------
 
 
@@ -274,19 +316,81 @@ def test_a_project_without_slides_gives_tables_of_headers(project: Project, tmp_
 
 
 @pytest.mark.usefixtures("slide")
-def test_a_place_that_is_no_folder_is_an_export_error(project: Project, tmp_path: Path) -> None:
+def test_a_place_that_is_no_folder_is_an_error_that_names_it(project: Project, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file", encoding="utf-8")
-    with pytest.raises(ExportError, match="out cannot be made") as caught:
+    with pytest.raises(PlaceError, match=r"Nothing can be written to .*out: File exists") as caught:
         exported(project, tmp_path / "out")
-    assert "folder you may write to" in caught.value.advice
+    assert "folder that you may write to" in caught.value.advice
     assert (tmp_path / "out").read_text(encoding="utf-8") == "a file"
 
 
 @pytest.mark.usefixtures("slide")
-def test_a_file_that_cannot_be_replaced_is_an_export_error_that_names_it(project: Project, tmp_path: Path) -> None:
-    (tmp_path / "a-mask.png").mkdir()
-    with pytest.raises(ExportError, match=r"a-mask\.png cannot be written"):
-        exported(project, tmp_path)
+def test_a_file_that_cannot_be_replaced_fails_its_slide_alone_and_leaves_no_half(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    add_map(add_slide("b.png"), 1.0)
+    (tmp_path / "out" / "a-mask.png").mkdir(parents=True)
+    ((name, reason),) = exported(project, tmp_path / "out").failed
+    assert name == "a.png"
+    assert "a-mask.png cannot be written: Is a directory" in reason
+    assert not (tmp_path / "out" / "a.geojson").exists()
+    assert read_mask(tmp_path / "out" / "b-mask.png").all()
+    told = [(row["slide"], row["status"], row["message"]) for row in rows_of(tmp_path / "out" / "summary.csv")]
+    assert told == [("a.png", "failed", reason), ("b.png", "predicted", "")]
+
+
+@pytest.mark.parametrize("damage", ["chunk", "metadata", "all"])
+def test_damaged_maps_are_named_and_the_other_slides_are_exported(
+    project: Project, slide: SlideRecord, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path],
+    tmp_path: Path, damage: str,
+) -> None:  # fmt: skip
+    folder = add_map(add_slide("b.png"), gland_mask().astype(np.float32))
+    pattern = {"chunk": "foreground/0/c/0/0", "metadata": "zarr.json", "all": "**/*"}[damage]
+    for file in folder.glob(pattern):
+        if file.is_file():
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2] ^= 0xFF
+            file.write_bytes(content)
+    ((name, reason),) = exported(project, tmp_path / "out").failed
+    assert name == "b.png"
+    assert reason
+    rows = rows_of(tmp_path / "out" / "summary.csv")
+    assert [(row["slide"], row["status"]) for row in rows] == [(slide.name, "predicted"), ("b.png", "failed")]
+    assert not list((tmp_path / "out").glob("b*"))
+
+
+@pytest.mark.usefixtures("slide")
+def test_a_full_disk_stops_the_export_and_what_was_done_stays(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name in ("b.png", "c.png"):
+        add_map(add_slide(name), 1.0)
+
+    def write(path: Path, mask: Mask, scheme: ClassScheme, *, mpp: float | None) -> None:
+        if path.name.startswith("b"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_mask_tiff(path, mask, scheme, mpp=mpp)
+
+    monkeypatch.setattr("histoloop.workflows.export.write_mask_tiff", write)
+    with pytest.raises(PlaceError, match=r"Nothing can be written to .*out: No space left on device"):
+        exported(project, tmp_path / "out")
+    assert [row["slide"] for row in rows_of(tmp_path / "out" / "summary.csv")] == ["a.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "a-mask.png", "a-mask.tiff", "a.geojson", "annotations.csv", "areas.csv", "summary.csv",
+    ]  # fmt: skip
+
+
+def test_a_name_that_leaves_no_room_for_endings_is_shortened_and_the_summary_names_the_files(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path
+) -> None:
+    long = "m" * 240
+    add_map(add_slide(f"{long}.png"), 1.0)
+    assert exported(project, tmp_path / "out").failed == ()
+    (row,) = rows_of(tmp_path / "out" / "summary.csv")
+    stem = f"{'m' * 191}-{hashlib.sha256(long.encode()).hexdigest()[:8]}"
+    assert row["files"] == f"{stem}.geojson;{stem}-mask.png;{stem}-mask.tiff"
+    assert read_mask(tmp_path / "out" / f"{stem}-mask.tiff").all()
 
 
 @pytest.mark.usefixtures("slide")

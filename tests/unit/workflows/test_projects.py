@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from slide_writers import write_dicom
 
-from histoloop.errors import HistoLoopError, ModelError, ProjectError, SlideError
+from histoloop.errors import HistoLoopError, ModelError, ProjectError, ReplacedSlideError, SlideError
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import open_slide
 from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
@@ -203,6 +204,92 @@ def test_an_import_that_is_cancelled_keeps_what_it_had(
     assert [slide.name for slide in project.slides.all()] == ["a.png"]
 
 
+# --- what a slide is --------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_under_another_name_is_a_slide_of_its_own_and_told_and_a_link_is_known(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    first = paint_tissue(tmp_path / "slides" / "a.png")
+    copies = [tmp_path / "slides" / "B.PNG", tmp_path / "other" / "a.png"]
+    copies[1].parent.mkdir()
+    for copy in copies:
+        shutil.copy(first, copy)
+    (tmp_path / "linked").mkdir()
+    os.link(first, tmp_path / "linked" / "c.png")
+    report = imported(project, first, *copies, tmp_path / "linked")
+    assert [slide.name for slide in project.slides.all()] == ["slides/a.png", "B.PNG", "other/a.png"]
+    names = ("a.png", "slides/a.png")  # the second by then has to be told from another of its name
+    told = [(copy, f"It has the same content as {name}.") for copy, name in zip(copies, names, strict=True)]
+    assert report.notes == tuple(told)
+    assert report.known == (tmp_path / "linked" / "c.png",)
+    what = "it is the same slide as slides/a.png, which is in the project already"
+    assert report.recognised == ((tmp_path / "linked" / "c.png", what),)
+
+
+def test_a_slide_that_was_moved_and_renamed_is_found_again_by_an_import_and_told(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    path = paint_tissue(tmp_path / "slides" / "a.png")
+    (slide_id,) = imported(project, path).added
+    (tmp_path / "elsewhere").mkdir()
+    moved = path.rename(tmp_path / "elsewhere" / "b.png")
+    report = imported(project, tmp_path / "elsewhere")
+    assert (report.added, report.known) == ((), (moved,))
+    assert report.recognised == ((moved, f"it is the slide b.png, which was at {path} before"),)
+    assert [(slide.id, slide.name, slide.path) for slide in project.slides.all()] == [(slide_id, "b.png", moved)]
+
+
+def test_another_slide_in_the_place_of_a_known_one_is_told_at_import(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    path = paint_tissue(tmp_path / "case.png")
+    imported(project, path)
+    paint_tissue(path, seed=1)
+    report = imported(project, path)
+    ((_file, reason),) = report.failed
+    assert (report.added, report.known) == ((), ())
+    assert "case.png is not the slide it should be: its content differs. Put the file back" in reason
+
+
+def test_a_slide_has_the_name_of_the_link_that_the_user_gave(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    paint_tissue(tmp_path / "store" / "f3a9.png")
+    links = tmp_path / "links"
+    links.mkdir()
+    for name in ("case 7.png", "case 8.png"):
+        (links / name).symlink_to(tmp_path / "store" / "f3a9.png")
+    (tmp_path / "study").symlink_to(links)
+    report = imported(project, tmp_path / "study")
+    assert [(slide.name, slide.path) for slide in project.slides.all()] == [
+        ("case 7.png", tmp_path / "study" / "case 7.png")
+    ]
+    assert [path.name for path, _reason in report.passed_over] == ["case 8.png"]
+
+
+def test_the_folder_of_a_dicom_series_any_file_of_it_and_a_copy_are_one_slide(tmp_path: Path, project: Project) -> None:
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    tissue = np.full((128, 192, 3), (200, 120, 180), np.uint8)
+    write_dicom(folder / "a.dcm", tissue, extra=[(0x40, 0x512, "LO", "B12-3")])
+    write_dicom(folder / "b.dcm", tissue[::2, ::2].copy(), number=2, spacing_mm=0.001)
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy" / "a.dcm").rename(tmp_path / "copy" / "renamed.dcm")
+    report = imported(project, folder, folder / "b.dcm", tmp_path / "copy")
+    assert [slide.name for slide in project.slides.all()] == ["B12-3"]
+    assert report.recognised == (
+        (tmp_path / "copy" / "renamed.dcm", "it is the same slide as B12-3, which is in the project already"),
+    )
+    shutil.copytree(folder, tmp_path / "cut")
+    (tmp_path / "cut" / "b.dcm").unlink()
+    (_told,) = imported(project, tmp_path / "cut").recognised
+    assert len(project.slides.all()) == 1
+    write_dicom(folder / "b.dcm", 255 - tissue[::2, ::2], number=2, spacing_mm=0.001)
+    with pytest.raises(ReplacedSlideError):
+        open_project_slide(project.slides.all()[0])
+
+
 # --- open -------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +310,22 @@ def test_a_slide_that_moved_is_an_error_that_says_where_it_was(
     with pytest.raises(SlideError, match=r"field\.png: the file is not where it was") as caught:
         open_project_slide(project.slides.all()[0])
     assert "Find moved slides" in caught.value.advice
+
+
+def test_a_slide_in_whose_place_another_is_is_an_error_and_one_that_was_touched_is_not(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    path = paint_tissue(tmp_path / "case.png")
+    imported(project, path)
+    (slide,) = project.slides.all()
+    os.utime(path, (1, 1))
+    open_project_slide(slide).close()
+    content = path.read_bytes()
+    paint_tissue(path, seed=1)
+    with pytest.raises(ReplacedSlideError, match=r"case\.png is not the slide it should be: its content differs\."):
+        open_project_slide(slide)
+    path.write_bytes(content)
+    open_project_slide(slide).close()
 
 
 def test_opening_a_project_finds_slides_that_were_moved_into_it(
@@ -295,4 +398,9 @@ def test_an_error_that_nobody_expects_fails_one_slide_and_the_rest_is_added(
     monkeypatch.setattr(projects, "open_slide", failing)
     report = imported(project, *(tmp_path / f"{number}.png" for number in range(3)))
     assert len(report.added) == 2
-    assert report.failed == ((tmp_path / "1.png", "MemoryError: too large"),)
+    assert report.failed == (
+        (
+            tmp_path / "1.png",
+            "There is not enough memory for it. Close other programs, or use a computer with more memory.",
+        ),
+    )

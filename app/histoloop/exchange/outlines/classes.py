@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.class_names import class_called, folded
-from histoloop.annotations.records import IGNORED
+from histoloop.annotations.records import LEFT_OUT_VALUE
 from histoloop.errors import DataError, suggestion
 from histoloop.exchange.outlines.records import LEFT_OUT, NO_CLASS, UNCLASSIFIED, Ring
 from histoloop.language import tr
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.exchange.outlines.records import Outlines, Shape
+
+IGNORED = LEFT_OUT_VALUE
+"""Value of areas of which nobody says anything: QuPath's class Ignore*."""
 
 NOTHING = "-"
 """What a class is mapped to whose outlines are left out."""

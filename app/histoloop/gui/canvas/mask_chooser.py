@@ -8,7 +8,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import NarrowBox, button, label, row, slider
+from histoloop.gui.kit.widgets import NarrowBox, button, label, plain_tip, row, slider, visible_name
 from histoloop.language import mark, tr
 from histoloop.localisation.methods import DECODER, MIN_MAX, title
 from histoloop.store.records import ModelStatus
@@ -175,16 +175,18 @@ class _Choice(NarrowBox):
     def __init__(self, tip: str) -> None:
         super().__init__()
         self._tip = tip
+        self._entries: list[tuple[str, object, str]] = []
         self.setAccessibleName(tip)
 
     def offer(self, entries: Sequence[tuple[str, object, str]]) -> None:
         """Texts, what they stand for, and their tips; the same entries again change nothing."""
-        if entries == [(self.itemText(n), self.itemData(n), self._hint(n)) for n in range(self.count())]:
+        if list(entries) == self._entries:
             return
+        self._entries = list(entries)
         self.clear()
         for number, (text, content, hint) in enumerate(entries):
-            self.addItem(text, content)
-            self.setItemData(number, hint, Qt.ItemDataRole.ToolTipRole)
+            self.addItem(visible_name(text), content)
+            self.setItemData(number, plain_tip(hint), Qt.ItemDataRole.ToolTipRole)
         self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + 24)
 
     def take(self, content: object) -> None:
@@ -194,14 +196,14 @@ class _Choice(NarrowBox):
         hint = self._hint(index) if index >= 0 else ""
         chosen = self.currentText()
         tip = tr("{purpose}: {chosen}.\n{hint}", purpose=self._tip, chosen=chosen, hint=hint) if hint else self._tip
-        self.setToolTip(tip)
+        self.setToolTip(plain_tip(tip))
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave it to what scrolls: a model chosen by accident would be predicted with."""
         event.ignore()
 
     def _hint(self, index: int) -> str:
-        return str(self.itemData(index, Qt.ItemDataRole.ToolTipRole) or "")
+        return self._entries[index][2]
 
 
 class _Missing(QWidget):
@@ -223,6 +225,11 @@ class _Missing(QWidget):
         layout.addWidget(self.text, 1)
         layout.addLayout(row(self.this_slide, self.all_slides))
         self.setVisible(False)
+
+    def set_may_predict(self, may: bool) -> None:
+        """Whether the project takes predictions."""
+        for each in (self.this_slide, self.all_slides):
+            each.setEnabled(may)
 
     def show_state(self, state: str) -> None:
         self.setVisible(bool(state))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
+from histoloop.gui.canvas.canvas_words import EmptyCanvas, ReadTrouble
 from histoloop.gui.canvas.mask_chooser import MaskChooser
 from histoloop.gui.canvas.mask_source import MaskSource
 from histoloop.gui.canvas.rendering import OverlayStyle
@@ -19,34 +20,55 @@ from histoloop.language import tr
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from histoloop.gui.canvas.rendering import View
+    from histoloop.gui.work.failure import Failure
+
 MIN_WIDTH_PX = 220
 
 
 class MaskPane(QWidget):
-    """One canvas: shows a slide with the masks that its source chooses; `header` has the controls for it."""
+    """One canvas: shows a slide with the masks that its source chooses; `header` has the controls for it.
+
+    A canvas that shows no slide says in `empty` which one was chosen and why it is not there; `may_change` is whether
+    the project can be changed.
+    """
 
     def __init__(self, *, corner: QWidget | None = None) -> None:
         super().__init__()
         self.source = MaskSource(self)
         self.viewer = SlideViewer()
         self.opener = SceneOpener(self.viewer, self)
+        self.empty = EmptyCanvas(self.viewer)
+        self.trouble = ReadTrouble(self.viewer)
         self.header = MaskChooser(self.source, across=True, corner=corner)
+        self.name = ""
+        self.may_change = True
         self.setMinimumWidth(MIN_WIDTH_PX)
         self._style = OverlayStyle()
         self._folder: Path | None = None
         self._model_id: int | None = None
         self.source.changed.connect(self._on_choice)
+        self.opener.changed.connect(self._on_changed)
+        self.opener.failed.connect(self._on_failed)
+        self.viewer.rendered.connect(self._on_rendered)
+        self.viewer.render_failed.connect(self.trouble.show_pixels)
+        self.empty.retry_requested.connect(self._show_again)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.header)
         column.addWidget(self.viewer, 1)
 
-    def show_slide(self, folder: Path, slide_id: int) -> None:
+    def show_slide(self, folder: Path, slide_id: int, name: str) -> None:
         """Show a slide of a project, or show it again because its maps or annotations changed."""
-        self._folder = folder
+        self._folder, self.name = folder, name
         self._model_id = None if self.source.choice is None else self.source.choice.model.id
         self.opener.show(folder, slide_id, self._model_id)
+
+    def set_may_change(self, may: bool) -> None:
+        """Whether the project can be changed."""
+        self.may_change = may
+        self.header.missing.set_may_predict(may)
 
     def set_style(self, style: OverlayStyle) -> None:
         """How masks and maps lie over the slide; what draws them is the source's."""
@@ -69,8 +91,35 @@ class MaskPane(QWidget):
     def _on_choice(self) -> None:
         self.set_style(self._style)
         choice = self.source.choice
-        if choice is not None and choice.model.id != self._model_id and self._folder and self.opener.wanted:
-            self.show_slide(self._folder, self.opener.wanted)
+        if choice is not None and choice.model.id != self._model_id:
+            self._show_again()
+
+    def _show_again(self) -> None:
+        if self._folder is not None and self.opener.wanted is not None:
+            self.show_slide(self._folder, self.opener.wanted, self.name)
+
+    # --- in words -----------------------------------------------------------------------------------------------------
+
+    def _on_changed(self) -> None:
+        """What is on the canvas, and what is said of it, is always the slide that is wanted."""
+        opener = self.opener
+        self.trouble.show_pixels("")
+        self.trouble.show_masks("")
+        if opener.wanted is None or opener.current == opener.wanted:
+            self.empty.dismiss()
+        elif opener.trouble is not None:
+            self.empty.show_trouble(self.name, opener.trouble, may_change=self.may_change)
+        else:
+            self.empty.dismiss()
+            self.empty.show_opening(self.name)
+
+    def _on_failed(self, _slide_id: int, failure: Failure) -> None:
+        if self.opener.current is not None:  # its region is being painted
+            self.trouble.show_pixels(str(failure))
+
+    def _on_rendered(self, view: View) -> None:
+        self.trouble.show_pixels("")
+        self.trouble.show_masks(view.no_masks)
 
 
 class SplitView(QSplitter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,8 +11,10 @@ import numpy as np
 from scipy import ndimage
 
 from histoloop.annotations.records import ClassScheme, Mask, rgb
+from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
+from histoloop.language import tr
 from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
 from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.network_config import NetworkConfig
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.slides.reader import Slide
+
+_log = logging.getLogger(__name__)
 
 OUTLINE_PX = 2
 EVERYWHERE = -1.0
@@ -102,12 +107,16 @@ def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A rendered rectangle: `pixels` (H, W, 3), each `downsample` level-0 pixels wide, the first at `x`, `y`."""
+    """A rendered rectangle: `pixels` (H, W, 3), each `downsample` level-0 pixels wide, the first at `x`, `y`.
+
+    `no_masks` says why masks are missing that should be there; empty: none is.
+    """
 
     pixels: Pixels
     x: float
     y: float
     downsample: float
+    no_masks: str = ""
 
     def covers(self, region: Region, *, downsample: float) -> bool:
         """Whether a region is inside, finely enough for a screen pixel of `downsample` level-0 pixels."""
@@ -169,12 +178,16 @@ class SceneMap:
 
 @dataclass(slots=True, eq=False)
 class SlideScene:
-    """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time."""
+    """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
+
+    `no_maps` says why its maps cannot be read; empty: they can, or there are none.
+    """
 
     pyramid: TilePyramid
     scheme: ClassScheme | None = None
     predicted: SceneMap | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
+    no_maps: str = ""
 
     @property
     def slide(self) -> Slide:
@@ -194,8 +207,18 @@ class SlideScene:
         width, height = int(-(-region.right // pixel)) - x, int(-(-region.bottom // pixel)) - y
         pixels = self.pyramid.read_window(level, x, y, width, height)
         place = Region(int(x * pixel), int(y * pixel), int(width * pixel), int(height * pixel))
-        mask, foreground = self._maps(place, (width, height), style)
-        return View(compose(pixels, style, mask=mask, foreground=foreground), place.x, place.y, pixel)
+        mask, foreground, no_masks = self._masks(place, (width, height), style)
+        return View(compose(pixels, style, mask=mask, foreground=foreground), place.x, place.y, pixel, no_masks)
+
+    def _masks(
+        self, place: Region, size: tuple[int, int], style: OverlayStyle
+    ) -> tuple[Mask | None, NDArray[np.float32] | None, str]:
+        """Mask and heatmap, and why they are missing: a broken map takes no slide off the screen."""
+        try:
+            return *self._maps(place, size, style), self.no_maps
+        except Exception as error:  # what a damaged chunk raises depends on its codec
+            _log.exception("maps cannot be read")
+            return None, None, str(error) if isinstance(error, HistoLoopError) else f"{type(error).__name__}: {error}."
 
     def _maps(
         self, place: Region, size: tuple[int, int], style: OverlayStyle
@@ -217,22 +240,36 @@ class SlideScene:
 
 
 def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None) -> SlideScene:
-    """Open a project's slide with the maps of a model (the current one) and its finished annotations."""
+    """Open a project's slide with the maps of a model (the current one) and its finished annotations.
+
+    SlideError when its file is gone, another one or broken; ProjectError when the project has it no longer.
+    """
     with Project.connect(project_folder) as project:
-        slide = open_project_slide(project.slides.get(slide_id))
+        record = next((slide for slide in project.slides.all() if slide.id == slide_id), None)
+        if record is None:
+            raise ProjectError(
+                tr("The slide is no longer in the project."),
+                advice=tr("Another program has removed it. Adding its file again brings it back."),
+            )
+        slide = open_project_slide(record)
         try:
-            predicted = _scene_map(project, slide_id, model_id)
-            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted_regions(project, slide_id))
+            predicted, no_maps = _scene_map(project, slide_id, model_id)
+            painted = painted_regions(project, slide_id)
+            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, no_maps)
         except BaseException:
             slide.close()
             raise
 
 
-def _scene_map(project: Project, slide_id: int, model_id: int | None) -> SceneMap | None:
+def _scene_map(project: Project, slide_id: int, model_id: int | None) -> tuple[SceneMap | None, str]:
+    """The maps of a slide, None where there are none; and why they cannot be read where they cannot."""
     model = project.models.current() if model_id is None else project.models.get(model_id)
     folder = project.maps.find(slide_id, model.id)
     if folder is None:
-        return None
-    card = load_card(model.folder)
-    scheme = scheme_in_project(card, project.scheme)
-    return SceneMap(open_map(folder), scheme, card.network, project.predictions.find(slide_id, model.id) or {})
+        return None, ""
+    try:
+        card = load_card(model.folder)
+        scheme, maps = scheme_in_project(card, project.scheme), open_map(folder)
+    except HistoLoopError as error:
+        return None, str(error)
+    return SceneMap(maps, scheme, card.network, project.predictions.find(slide_id, model.id) or {}), ""

@@ -56,15 +56,16 @@ class _Pixels(Image):  # type: ignore[misc]
 class SlideViewer(QWidget):
     """Shows one slide and lets a region of it be painted.
 
-    `patch_painted` comes once per finished stroke, polygon, fill, undo and redo, with the rectangle that changed;
-    `change_made` once per stroke, polygon and fill: one call of `undo` takes it back.
+    `patch_painted` comes once per finished stroke, polygon and fill, with the rectangle that changed as it is and as it
+    was before; `apply` brings either back. `rendered` is emitted with each View that is shown, `render_failed` with the
+    reason when pixels cannot be read.
     """
 
     camera_changed = Signal()
     query_clicked = Signal(int)
-    patch_painted = Signal(object)
-    change_made = Signal()
+    patch_painted = Signal(object, object)
     tool_changed = Signal(str)
+    rendered = Signal(object)
     render_failed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -93,8 +94,7 @@ class SlideViewer(QWidget):
         self._shown: _Detail | None = None
         self._region: Region | None = None
         self._saved_mask: Mask | None = None
-        self._undo: list[tuple[Patch, Patch]] = []
-        self._redo: list[tuple[Patch, Patch]] = []
+        self._is_frozen = False
         self._tool = "pan"
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -121,7 +121,7 @@ class SlideViewer(QWidget):
         self._worker.request(
             functools.partial(scene.overview, OVERVIEW_PX),
             on_done=functools.partial(self._show_overview, scene),
-            on_failed=self._on_render_failed,
+            on_failed=functools.partial(self._on_render_failed, scene),
             topic="overview",
         )
         self.fit()
@@ -229,7 +229,7 @@ class SlideViewer(QWidget):
         """Lay an editable mask (region.height, region.width) over a region and move there."""
         self._region = region
         self._saved_mask = mask.copy()
-        self._undo, self._redo = [], []
+        self._is_frozen = False
         self._labels.colormap = _colormap(scheme)
         self._labels.data = mask.copy()
         self._labels.translate = (region.y, region.x)
@@ -258,8 +258,8 @@ class SlideViewer(QWidget):
         return self._tool
 
     def set_tool(self, tool: str) -> None:
-        """Take a tool in hand; without a region to paint it is always 'pan'."""
-        self._tool = tool if self._region is not None else "pan"
+        """Take a tool in hand; without a region to paint, or once it is frozen, it is always 'pan'."""
+        self._tool = tool if self._region is not None and not self._is_frozen else "pan"
         self._labels.mode = TOOLS[self._tool]
         self.tool_changed.emit(self._tool)
 
@@ -281,32 +281,25 @@ class SlideViewer(QWidget):
         """A copy of the mask as it is painted now."""
         return np.array(self._labels.data, np.uint8)
 
-    def undo(self) -> None:
-        """Take the last change back."""
-        if self._undo:
-            before, after = self._undo.pop()
-            self._redo.append((before, after))
-            self._apply(before)
+    def apply(self, patch: Patch) -> None:
+        """Show a part of the mask as it was or will be; nothing is emitted."""
+        apply_patch(self._labels.data, patch)
+        if self._saved_mask is not None:
+            apply_patch(self._saved_mask, patch)
+        self._labels.refresh()
 
-    def redo(self) -> None:
-        """Do again what was taken back."""
-        if self._redo:
-            before, after = self._redo.pop()
-            self._undo.append((before, after))
-            self._apply(after)
+    def freeze(self) -> None:
+        """Let nothing more be painted in the region: it is being saved as it is, a polygon that was begun closed."""
+        self._labels._overlays["polygon"].add_polygon_to_labels(self._labels)
+        self._commit()
+        self._is_frozen = True
+        self.set_tool("pan")
 
     def replace_mask(self, mask: Mask) -> None:
         """Change the whole mask at once, as one step that can be undone."""
         self._labels.data[:] = mask
         self._labels.refresh()
         self._commit()
-
-    def _apply(self, patch: Patch) -> None:
-        apply_patch(self._labels.data, patch)
-        if self._saved_mask is not None:
-            apply_patch(self._saved_mask, patch)
-        self._labels.refresh()
-        self.patch_painted.emit(patch)
 
     def _on_paint(self, _event: object) -> None:
         # napari reports a stroke before it has written its last pixels in some tools: look after it is done.
@@ -322,10 +315,7 @@ class SlideViewer(QWidget):
         height, width = after.values.shape
         before = Patch(after.x, after.y, self._saved_mask[after.y : after.y + height, after.x : after.x + width].copy())
         apply_patch(self._saved_mask, after)
-        self._undo.append((before, after))
-        self._redo.clear()
-        self.patch_painted.emit(after)
-        self.change_made.emit()
+        self.patch_painted.emit(after, before)
 
     # --- rendering --------------------------------------------------------------------------------------------------
 
@@ -354,7 +344,7 @@ class SlideViewer(QWidget):
         self._worker.request(
             functools.partial(_detail, self._scene, wanted, downsample, style),
             on_done=self._show_detail,
-            on_failed=self._on_render_failed,
+            on_failed=functools.partial(self._on_render_failed, self._scene),
             topic="detail",
         )
 
@@ -363,8 +353,9 @@ class SlideViewer(QWidget):
             _place(self._overview, view)
             self._overview.visible = self._shown is None
 
-    def _on_render_failed(self, failure: Failure) -> None:
-        self.render_failed.emit(str(failure))
+    def _on_render_failed(self, scene: SlideScene, failure: Failure) -> None:
+        if scene is self._scene:
+            self.render_failed.emit(str(failure))
 
     def _show_detail(self, result: _Detail) -> None:
         if result.scene is not self._scene or result.style != self._effective_style():
@@ -373,6 +364,7 @@ class SlideViewer(QWidget):
         _place(self._detail, result.view)
         self._detail.visible = True
         self._overview.visible = not self._covers_screen(result.view)
+        self.rendered.emit(result.view)
         self._request_detail()
 
     def _covers_screen(self, view: View) -> bool:

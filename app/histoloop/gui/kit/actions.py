@@ -101,10 +101,14 @@ class Actions:
             elif spec.does is not None:
                 self[spec.name].triggered.connect(_without_checked(functools.partial(spec.does, targets)))
 
-    def update(self, there: set[str]) -> None:
-        """Enable what can be done with what is there."""
+    def update(self, there: set[str], *, reasons: Mapping[str, str] | None = None) -> None:
+        """Enable what can be done with what is there; `reasons` say of needs why they are not there, in the tip."""
         for spec in self._specs:
             self[spec.name].setEnabled(spec.needs <= there)
+            missing = [reason for need, reason in (reasons or {}).items() if need in spec.needs - there]
+            tip = "\n".join((spec.full_tip, *missing))
+            if self[spec.name].toolTip() != tip:
+                self[spec.name].setToolTip(tip)
 
     def set_icons(self, *, dark: bool) -> None:
         """Icons in the colours of the theme."""

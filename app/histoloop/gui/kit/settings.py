@@ -77,5 +77,5 @@ class Settings:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except OSError:
+    except (OSError, KeyError, ImportError):  # the system knows no name for this user
         return "someone"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import unicodedata
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QAction, QIcon, QPixmap
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QIcon, QImageReader, QPixmap
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -24,10 +26,15 @@ from PySide6.QtWidgets import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from PySide6.QtGui import QPaintEvent
 
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_HARMLESS = frozenset("\n\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
+_STAND_IN = "\N{REPLACEMENT CHARACTER}"
 MARGIN_PX = 12
+MAX_PICTURE_PX = 4096
 NARROW_CHARACTERS = 6
 
 
@@ -44,11 +51,50 @@ class Panel(QWidget):
 
 
 def label(text: str = "", *, role: str = "", wrap: bool = False) -> QLabel:
-    """A text; `role` is a name of the style sheet: heading, title, muted, figure, good, bad, notice."""
-    made = QLabel(text)
+    """A text, never read as markup; `role` is a name of the style sheet: heading, title, muted, figure, good, bad."""
+    made = _Text()
+    made.setText(text)
     made.setObjectName(role)
     made.setWordWrap(wrap)
     return made
+
+
+class _Text(QLabel):
+    """A label that shows what it is given, as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def setText(self, text: str) -> None:
+        super().setText(visible_text(text) if self.textFormat() is Qt.TextFormat.PlainText else text)
+
+
+def visible_text(text: str) -> str:
+    """A text with a sign in place of each control character and mark of direction, which would change what is read."""
+    return "".join(_STAND_IN if _is_hidden(sign) else sign for sign in text)
+
+
+def visible_name(name: str) -> str:
+    """A name on one line, as `visible_text`."""
+    return visible_text(name.replace("\n", _STAND_IN))
+
+
+def menu_text(name: str) -> str:
+    """A name as the text of a menu entry or button: its & is no key, and its tab separates no shortcut."""
+    return visible_name(name).replace("&", "&&")
+
+
+def plain_tip(text: str) -> str:
+    """A text as a tip: what looks like markup in it is shown as it is."""
+    shown = visible_text(text)
+    if "<" not in shown and "&" not in shown:
+        return shown
+    return f"<qt>{html.escape(shown).replace(chr(10), '<br>')}</qt>"
+
+
+def _is_hidden(sign: str) -> bool:
+    return sign not in _HARMLESS and unicodedata.category(sign) in _HIDDEN
 
 
 def set_role(widget: QWidget, role: str) -> None:
@@ -217,6 +263,16 @@ def scrolling(widget: QWidget) -> QScrollArea:
     made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     made.setWidget(widget)
     return made
+
+
+def picture_of(file: Path) -> QPixmap:
+    """A picture that the program made (PNG); empty where it is missing, too large, or anything else."""
+    reader = QImageReader(str(file), QByteArray(b"png"))
+    reader.setAutoDetectImageFormat(False)
+    size = reader.size()
+    if not size.isValid() or max(size.width(), size.height()) > MAX_PICTURE_PX:
+        return QPixmap()
+    return QPixmap.fromImage(reader.read())
 
 
 def plain_icon(picture: QPixmap) -> QIcon:

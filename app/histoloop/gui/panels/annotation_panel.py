@@ -17,9 +17,13 @@ from histoloop.gui.kit.widgets import (
     label,
     leave_wheel_to_panel,
     line,
+    menu_text,
+    plain_tip,
     row,
+    set_role,
     slider,
     swatch,
+    visible_name,
 )
 from histoloop.gui.panels.size_picker import SizePicker
 from histoloop.language import mark, tr
@@ -96,7 +100,7 @@ class AnnotationPanel(Panel):
         self.diagnosis.clear()
         self.diagnosis.addItem(tr(NOT_GIVEN), None)
         for name in scheme.label_names:
-            self.diagnosis.addItem(spoken_class(name), name)
+            self.diagnosis.addItem(visible_name(spoken_class(name)), name)
         self.diagnosis.blockSignals(False)
         self.show_assessment(None, None)
         self.show_painted(None)
@@ -145,6 +149,13 @@ class AnnotationPanel(Panel):
     def show_saved(self, saved: bool) -> None:
         """Whether everything painted is on disk."""
         self.saved.setText(tr("Saved") if saved else tr("Saving…"))
+        set_role(self.saved, "good")
+
+    def show_not_saved(self, why: str) -> None:
+        """What was painted or said could not be written yet, and why; empty: it could."""
+        self.saved.setText(tr("Not saved yet") if why else tr("Saving…"))
+        self.saved.setToolTip(why)
+        set_role(self.saved, "bad" if why else "good")
 
     def _on_assessed(self) -> None:
         self.assessed.emit(*self.assessment())
@@ -161,8 +172,8 @@ class AnnotationPanel(Panel):
             old.deleteLater()
         for value, mask_class in enumerate(scheme.masks, start=1):
             made = button(
-                f" {spoken_title(mask_class.name)}",
-                tip=tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name)),
+                f" {menu_text(spoken_title(mask_class.name))}",
+                tip=plain_tip(tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name))),
             )
             made.setIcon(QIcon(swatch(mask_class.colour)))
             made.setCheckable(True)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from histoloop.acquisition.strategies import STRATEGIES
-from histoloop.gui.kit.widgets import label
+from histoloop.gui.kit.widgets import label, picture_of
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class EvidenceView(QWidget):
 
     def show_evidence(self, picture: Path | None, strategy: str) -> None:
         """Show the picture of a question that a strategy asks; None, and files that are not there, are no evidence."""
-        pixmap = QPixmap() if picture is None else QPixmap(str(picture))
+        pixmap = QPixmap() if picture is None else picture_of(picture)
         caption = STRATEGIES[strategy].caption if strategy in STRATEGIES else ""
         there = not pixmap.isNull() and bool(caption)
         self.setVisible(there)

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from html import escape
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QColor, QIcon
 from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton, QWidget
 
 from histoloop.annotations.class_names import spoken_class, spoken_title
 from histoloop.gui.canvas.mask_chooser import MaskChooser, in_words
 from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle
-from histoloop.gui.kit.widgets import Panel, Switch, action_button, button, label, line, row, slider, swatch
+from histoloop.gui.kit.widgets import (
+    Panel,
+    Switch,
+    action_button,
+    button,
+    label,
+    line,
+    menu_text,
+    plain_tip,
+    row,
+    slider,
+    swatch,
+    visible_text,
+)
 from histoloop.language import mark, tr
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.mask_choices import own_choice
@@ -42,6 +56,7 @@ class OverlayPanel(Panel):
         add.setObjectName("small")
         self.chooser = MaskChooser(source, corner=add)
         self.note = label(role="muted", wrap=True)
+        self.note.setTextFormat(Qt.TextFormat.RichText)
         self.note.setVisible(False)
         self.note.linkActivated.connect(lambda _link: source.choose_own())
         self.evidence = Switch([(tr(text), tr(tip)) for text, tip in EVIDENCE])
@@ -120,11 +135,11 @@ class OverlayPanel(Panel):
         self.note.setVisible(other)
         if other and choice is not None and in_use is not None:
             used = in_words(own_choice(in_use))
-            note = tr("To look at only: questions, painting and export use {masks}.", masks=used)
+            note = escape(tr("To look at only: questions, painting and export use {masks}.", masks=used))
             if not choice.is_own:
                 back = tr("Show the masks of {model} itself", model=choice.model.name)
-                note = f"{note} <a href='own'>{back}</a>"
-            self.note.setText(note)
+                note = f"{note} <a href='own'>{escape(back)}</a>"
+            self.note.setText(visible_text(note))
 
     def _on_outlines(self, on: bool) -> None:
         classes = tuple(dataclasses.replace(style, filled=not on) for style in self._style.classes)
@@ -142,13 +157,13 @@ class OverlayPanel(Panel):
                 widget.hide()  # at once: the deletion waits for the event loop
                 widget.deleteLater()
         for index, (name, style) in enumerate(zip(self._names, classes, strict=True)):
-            shown = QCheckBox(spoken_title(name))
+            shown = QCheckBox(menu_text(spoken_title(name)))
             shown.setChecked(style.visible)
             shown.toggled.connect(lambda on, index=index: self._change_class(index, visible=on))
             filled = QCheckBox(tr("Filled"))
             filled.setChecked(style.filled)
             filled.toggled.connect(lambda on, index=index: self._change_class(index, filled=on))
-            colour = button("", tip=tr("Colour of {class_name}", class_name=spoken_class(name)))
+            colour = button("", tip=plain_tip(tr("Colour of {class_name}", class_name=spoken_class(name))))
             colour.setIcon(QIcon(swatch(style.colour)))
             colour.clicked.connect(lambda _on=False, index=index, made=colour: self._choose_colour(index, made))
             for column, widget in enumerate((shown, filled, colour)):

@@ -10,7 +10,17 @@ from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
 from histoloop.acquisition.strategies import reason_of
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import NarrowBox, Panel, button, label, plain_icon, row
+from histoloop.gui.kit.widgets import (
+    NarrowBox,
+    Panel,
+    button,
+    label,
+    picture_of,
+    plain_icon,
+    plain_tip,
+    row,
+    visible_name,
+)
 from histoloop.gui.panels.ask_options import AskOptions
 from histoloop.gui.panels.evidence import EvidenceView
 from histoloop.language import mark, tr, tr_plural
@@ -24,6 +34,8 @@ if TYPE_CHECKING:
 THUMBNAIL_PX = 76
 LIST_PX = 108
 ALL = mark("All classes")
+OPEN_TIP = mark("Paint this region (double-click does the same)")
+SKIP_TIP = mark("Leave this one out; it is not asked again")
 MIDDLE_DOT = "\N{MIDDLE DOT}"
 _ID = Qt.ItemDataRole.UserRole
 
@@ -57,9 +69,9 @@ class QueuePanel(Panel):
         self.list.itemActivated.connect(self._on_opened)
         self.list.itemDoubleClicked.connect(self._on_opened)
         self.evidence = EvidenceView()
-        self.open = button(tr("Annotate"), primary=True, tip=tr("Paint this region (double-click does the same)"))
+        self.open = button(tr("Annotate"), primary=True, tip=tr(OPEN_TIP))
         self.open.clicked.connect(lambda: self._on_opened(self.list.currentItem()))
-        self.skip = button(tr("Skip"), tip=tr("Leave this one out; it is not asked again"))
+        self.skip = button(tr("Skip"), tip=tr(SKIP_TIP))
         self.skip.clicked.connect(self._on_skipped)
         self.column.addWidget(self.options)
         filters = row(self.slide_filter, self.class_filter, stretch=0)
@@ -70,6 +82,7 @@ class QueuePanel(Panel):
         self.column.addWidget(self.evidence, 3)
         self.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
+        self._read_only = ""
         self._queries: Mapping[int, QueryRecord] = {}
         self._names: Mapping[int, str] = {}
         self._thumbnail: Callable[[int], Path] | None = None
@@ -83,6 +96,11 @@ class QueuePanel(Panel):
     def set_can_ask(self, can: bool) -> None:
         """Whether there is anything to ask about, and nobody busy choosing already."""
         self.options.ask.setEnabled(can)
+
+    def set_read_only(self, reason: str) -> None:
+        """Let no question be opened or skipped, and say why; empty: it can be."""
+        self._read_only = reason
+        self._fill()
 
     def show_queries(
         self,
@@ -115,6 +133,11 @@ class QueuePanel(Panel):
         item = self.list.currentItem()
         return None if item is None else int(item.data(_ID))
 
+    def current_slide_id(self) -> int | None:
+        """The slide of the query that is selected."""
+        chosen = self.current_id()
+        return None if chosen is None else self._queries[chosen].slide_id
+
     def shown_ids(self) -> list[int]:
         """The queries in the list, in its order."""
         return [int(self.list.item(index).data(_ID)) for index in range(self.list.count())]
@@ -135,21 +158,22 @@ class QueuePanel(Panel):
         for widget in (self.slide_filter, self.class_filter, self.list, self.open, self.skip):
             widget.setVisible(bool(self._queries))
         some = self.list.count() > 0
-        self.open.setEnabled(some)
-        self.skip.setEnabled(some)
+        for each, tip in ((self.open, tr(OPEN_TIP)), (self.skip, tr(SKIP_TIP))):
+            each.setEnabled(some and not self._read_only)
+            each.setToolTip(self._read_only or tip)
         self.summary.setText(_summary(self.list.count(), len(self._queries)))
         self._show_evidence()
 
     def _add(self, query: QueryRecord) -> None:
-        known = [spoken_class(query.class_name)] if query.class_name else []
+        known = [visible_name(spoken_class(query.class_name))] if query.class_name else []
         if query.strategy != "random":
             known.append(tr("score {score:.2f}", score=query.score))
         about = f"{f' {MIDDLE_DOT} '.join(known)}\n" if known else ""
-        text = f"{self._names.get(query.slide_id, '')}\n{about}{reason_of(query)}"
-        picture = QPixmap() if self._thumbnail is None else QPixmap(str(self._thumbnail(query.id)))
+        text = f"{visible_name(self._names.get(query.slide_id, ''))}\n{about}{reason_of(query)}"
+        picture = QPixmap() if self._thumbnail is None else picture_of(self._thumbnail(query.id))
         item = QListWidgetItem(plain_icon(picture), text)
         item.setData(_ID, query.id)
-        item.setToolTip(text)
+        item.setToolTip(plain_tip(text))
         self.list.addItem(item)
 
     def _show_evidence(self) -> None:
@@ -165,7 +189,7 @@ class QueuePanel(Panel):
             self.query_selected.emit(int(item.data(_ID)))
 
     def _on_opened(self, item: QListWidgetItem | None) -> None:
-        if item is not None:
+        if item is not None and not self._read_only:
             self.query_opened.emit(int(item.data(_ID)))
 
     def _on_skipped(self) -> None:
@@ -198,6 +222,6 @@ def _refill(box: QComboBox, entries: Sequence[tuple[str, object]]) -> None:
     box.blockSignals(True)
     box.clear()
     for text, value in entries:
-        box.addItem(text or tr("No class"), value)
+        box.addItem(visible_name(text) or tr("No class"), value)
     box.setCurrentIndex(max(0, box.findData(chosen)))
     box.blockSignals(False)

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import label, leave_wheel_to_panel, line, row
+from histoloop.gui.kit.widgets import label, leave_wheel_to_panel, line, plain_tip, row, visible_name
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import predicted_names
 
@@ -30,6 +30,8 @@ class SlideDetails(QWidget):
         super().__init__()
         self.predicted = label(wrap=True)
         self.predicted.setToolTip(tr("What the model makes of the whole slide, and its probability"))
+        self.note = label(role="muted", wrap=True)
+        self.note.setVisible(False)
         self.who = label()
         self.picker = QComboBox()
         self.picker.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -40,6 +42,7 @@ class SlideDetails(QWidget):
         column.setSpacing(6)
         column.addWidget(line())
         column.addWidget(self.predicted)
+        column.addWidget(self.note)
         column.addLayout(row(self.who, self.picker, stretch=1))
 
     def set_labels(self, labels: Sequence[str]) -> None:
@@ -47,11 +50,13 @@ class SlideDetails(QWidget):
         self.picker.clear()
         self.picker.addItem(tr(NOT_GIVEN), None)
         for name in labels:
-            self.picker.addItem(spoken_class(name), name)
+            self.picker.addItem(visible_name(spoken_class(name)), name)
 
-    def show_slides(self, slides: Sequence[SlideRecord], *, you: str) -> None:
-        """Show the selected slides; `you` is the name of who sits here."""
+    def show_slides(self, slides: Sequence[SlideRecord], *, you: str, note: str = "") -> None:
+        """Show the selected slides; `you` is the name of who sits here, `note` what is unusual about the only one."""
         self.setVisible(bool(slides))
+        self.note.setText(note)
+        self.note.setVisible(bool(note) and len(slides) == 1)
         if not slides:
             return
         self.predicted.setText(_predicted(slides))
@@ -60,7 +65,7 @@ class SlideDetails(QWidget):
         self.picker.setCurrentIndex(-1 if len(labels) > 1 else self.picker.findData(slides[0].label))
         only = slides[0].given_label if len(slides) == 1 else None
         self.who.setText(_who(only, you))
-        self.picker.setToolTip(_tip(only))
+        self.picker.setToolTip(plain_tip(_tip(only)))
 
 
 def _predicted(slides: Sequence[SlideRecord]) -> str:

@@ -10,9 +10,9 @@ from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, Q
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import Panel, button, label, plain_icon, row
+from histoloop.gui.kit.widgets import Panel, button, label, picture_of, plain_icon, plain_tip, row, visible_name
 from histoloop.gui.panels.slide_details import SlideDetails
-from histoloop.language import tr, tr_plural
+from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
@@ -23,11 +23,17 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideRecord
 
 THUMBNAIL_PX = 64
+FILE_NOT_FOUND = mark("File not found")
+ANOTHER_FILE = mark("Another file is in its place")
 _ID = Qt.ItemDataRole.UserRole
 
 
 class SlidesPanel(Panel):
-    """Tells what the user picks, drops and asks for; shows what it is given."""
+    """Tells what the user picks, drops and asks for; shows what it is given.
+
+    One slide is the chosen one, and always among those that are selected: what is done to the selection is done to
+    what is on the canvas.
+    """
 
     slide_chosen = Signal(int)
     paths_dropped = Signal(object)
@@ -50,7 +56,7 @@ class SlidesPanel(Panel):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.list.setSpacing(2)
-        self.list.currentItemChanged.connect(self._on_current)
+        self.list.currentItemChanged.connect(self._settle)
         self.list.customContextMenuRequested.connect(self._on_menu)
         self.empty = label(tr("Drop slides or folders here."), role="muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -70,9 +76,13 @@ class SlidesPanel(Panel):
         self.column.addWidget(self.details)
         self.column.addWidget(self.mpp_note)
         self.column.addWidget(self.mpp_button)
-        self.list.itemSelectionChanged.connect(self._show_details)
+        self.list.itemSelectionChanged.connect(self._settle)
+        self._chosen: int | None = None
         self._slides: Sequence[SlideRecord] = ()
         self._you = ""
+        self._read_only = False
+        self._noted: int | None = None
+        self._note = ""
 
     def show_slides(
         self,
@@ -81,12 +91,13 @@ class SlidesPanel(Panel):
         labels: Sequence[str],
         *,
         missing: Collection[int],
+        replaced: Collection[int] = (),
         you: str,
     ) -> None:
         """List the slides; thumbnails are `slide-<id>.png` in a folder.
 
-        `labels` is what a slide can be, `missing` the ids of slides whose files are gone, `you` the name of who sits
-        here.
+        `labels` is what a slide can be, `missing` the ids of slides whose files are gone, `replaced` of those in whose
+        place another file is, `you` the name of who sits here.
         """
         self._slides, self._you = slides, you
         self.details.set_labels(labels)
@@ -94,16 +105,18 @@ class SlidesPanel(Panel):
         self.list.blockSignals(True)
         self.list.clear()
         for slide in slides:
-            found = slide.id not in missing
-            thumbnail = _thumbnail(thumbnails / f"slide-{slide.id}.png", found=found)
-            item = QListWidgetItem(thumbnail, describe(slide, found=found))
+            gone = FILE_NOT_FOUND if slide.id in missing else ANOTHER_FILE if slide.id in replaced else ""
+            thumbnail = _thumbnail(thumbnails / f"slide-{slide.id}.png", found=not gone)
+            item = QListWidgetItem(thumbnail, describe(slide, gone=gone))
             item.setData(_ID, slide.id)
-            item.setToolTip(_details(slide))
+            item.setToolTip(plain_tip(_details(slide)))
             self.list.addItem(item)
             if slide.id == chosen:
                 self.list.setCurrentItem(item)
             item.setSelected(slide.id in selected)
         self.list.blockSignals(False)
+        if chosen not in [slide.id for slide in slides]:
+            self._chosen = None
         self._show_details()
         self.empty.setVisible(not slides)
         self.list.setVisible(bool(slides))
@@ -121,6 +134,19 @@ class SlidesPanel(Panel):
             )
         )
 
+    def set_read_only(self, reason: str) -> None:
+        """Offer nothing that changes the project, and say why; empty: it can be changed."""
+        self._read_only = bool(reason)
+        for each in (self.add, self.mpp_button, self.details.picker):
+            each.setEnabled(not reason)
+        self.add.setToolTip(reason)
+        self._label_menu.setEnabled(not reason)
+
+    def show_note(self, slide_id: int | None, note: str) -> None:
+        """What is unusual about the slide on the screen."""
+        self._noted, self._note = slide_id, note
+        self._show_details()
+
     def choose(self, slide_id: int) -> None:
         """Make a slide the current one."""
         for index in range(self.list.count()):
@@ -130,24 +156,42 @@ class SlidesPanel(Panel):
                 return
 
     def current_id(self) -> int | None:
-        """The slide that is shown."""
-        item = self.list.currentItem()
-        return None if item is None else int(item.data(_ID))
+        """The slide that is chosen, to be shown."""
+        return self._chosen
+
+    def name_of(self, slide_id: int) -> str:
+        """What a slide is called here; empty for one that is not listed."""
+        return next((slide.name for slide in self._slides if slide.id == slide_id), "")
 
     def selected_ids(self) -> list[int]:
         """The slides that are selected."""
         return [int(item.data(_ID)) for item in self.list.selectedItems()]
 
-    def _on_current(self, item: QListWidgetItem | None) -> None:
-        if item is not None:
-            self.slide_chosen.emit(int(item.data(_ID)))
+    def _settle(self) -> None:
+        """Choose the current slide, or where that is not selected another one that is; one of them always is."""
+        selected = self.selected_ids()
+        if self.list.currentRow() < 0:
+            return
+        current = self.list.currentItem()
+        if not selected:
+            current.setSelected(True)  # comes back here
+            return
+        if current.isSelected():
+            chosen = int(current.data(_ID))
+        else:
+            chosen = self._chosen if self._chosen in selected else selected[-1]
+        self._show_details()
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self.slide_chosen.emit(chosen)
 
     def _show_details(self) -> None:
         selected = self.selected_ids()
-        self.details.show_slides([slide for slide in self._slides if slide.id in selected], you=self._you)
+        note = self._note if selected == [self._noted] else ""
+        self.details.show_slides([slide for slide in self._slides if slide.id in selected], you=self._you, note=note)
 
     def _on_menu(self, place: QPoint) -> None:
-        if not self.selected_ids():
+        if not self.selected_ids() or self._read_only:
             return
         menu = QMenu(self)
         menu.addMenu(self._label_menu)
@@ -177,17 +221,17 @@ def dropped_paths(mime: QMimeData) -> list[Path]:
     return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
 
 
-def describe(slide: SlideRecord, *, found: bool) -> str:
-    """Two or three lines for the list: name, prediction and label."""
-    lines = [slide.name, _state(slide, found=found)]
+def describe(slide: SlideRecord, *, gone: str = "") -> str:
+    """Two or three lines for the list: name, prediction (or how its file is gone) and label."""
+    lines = [visible_name(slide.name), _state(slide, gone=gone)]
     if slide.label:
-        lines.append(tr("Said: {label}", label=spoken_class(slide.label)))
+        lines.append(tr("Said: {label}", label=visible_name(spoken_class(slide.label))))
     return "\n".join(lines)
 
 
-def _state(slide: SlideRecord, *, found: bool) -> str:
-    if not found:
-        return tr("File not found")
+def _state(slide: SlideRecord, *, gone: str) -> str:
+    if gone:
+        return tr(gone)
     known = [_prediction(slide.predicted)]
     if slide.mpp is None:
         known.append(tr("resolution unknown"))
@@ -198,7 +242,7 @@ def _prediction(predicted: Mapping[str, float] | None) -> str:
     if not predicted:
         return tr("Not predicted") if predicted is None else tr("No tissue found")
     return ", ".join(
-        tr("{label} {percent:.0f}%", label=spoken_class(name), percent=100 * predicted[name])
+        tr("{label} {percent:.0f}%", label=visible_name(spoken_class(name)), percent=100 * predicted[name])
         for name in predicted_names(predicted)
     )
 
@@ -218,7 +262,7 @@ def _thumbnail(path: Path, *, found: bool) -> QIcon:
     """The thumbnail on a square, so that all names start at one place."""
     square = QPixmap(2 * THUMBNAIL_PX, 2 * THUMBNAIL_PX)
     square.fill(QColor("#ffffff"))
-    picture = QPixmap(str(path))
+    picture = picture_of(path)
     painter = QPainter(square)
     if not picture.isNull():
         fitted = picture.scaled(

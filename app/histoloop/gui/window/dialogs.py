@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QLineEdit,
@@ -26,7 +25,8 @@ from histoloop import paths
 from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
 from histoloop.gui.kit.actions import ActionSpec
-from histoloop.gui.kit.widgets import NarrowBox, button, label, row, set_role
+from histoloop.gui.kit.number_box import NumberBox
+from histoloop.gui.kit.widgets import NarrowBox, button, label, row, set_role, visible_name
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.cards import list_models, load_card
 from histoloop.store.project_file import project_folder
@@ -133,7 +133,7 @@ class OpenSlidesDialog(QDialog):
             self.places.setCurrentIndex(self.places.count() - 1)
 
     def _offer(self, folder: Path) -> None:
-        self.places.addItem(f"{folder.name}  \N{EM DASH}  {folder.parent}", folder)
+        self.places.addItem(visible_name(f"{folder.name}  \N{EM DASH}  {folder.parent}"), folder)
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, tr("The folder of a project"), self._place)
@@ -229,7 +229,7 @@ class ResolutionDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("Resolution"))
         self.setMinimumWidth(420)
-        self.mpp = QDoubleSpinBox(decimals=4, minimum=0.01, maximum=50, singleStep=0.05, value=mpp or 0.5)
+        self.mpp = NumberBox(decimals=4, minimum=0.01, maximum=50, singleStep=0.05, value=mpp or 0.5)
         self.mpp.setSuffix(tr(" \N{MICRO SIGN}m per pixel"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)

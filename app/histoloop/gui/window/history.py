@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Change:
+    """How to take something back, and how to do it again."""
+
     undo: Callable[[], object]
     redo: Callable[[], object]
 
@@ -21,13 +23,18 @@ class History(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._done: list[_Step] = []
-        self._undone: list[_Step] = []
+        self._done: list[Change] = []
+        self._undone: list[Change] = []
 
     def add(self, *, undo: Callable[[], object], redo: Callable[[], object]) -> None:
         """Something was done; what was undone before cannot be done again."""
-        self._done.append(_Step(undo, redo))
+        self._done.append(Change(undo, redo))
         self._undone.clear()
+        self.changed.emit()
+
+    def fill(self, done: Iterable[Change], undone: Iterable[Change]) -> None:
+        """What was done before, oldest first, and what was taken back of it, in the order to do it again."""
+        self._done, self._undone = list(done), list(undone)[::-1]
         self.changed.emit()
 
     def undo(self) -> None:

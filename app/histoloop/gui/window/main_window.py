@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.gui.canvas.mask_pane import SplitView
 from histoloop.gui.kit.actions import Actions
-from histoloop.gui.kit.widgets import label, scrolling
+from histoloop.gui.kit.widgets import label, menu_text, scrolling, visible_name
 from histoloop.gui.panels.annotation_panel import AnnotationPanel
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.panels.overlay_panel import OverlayPanel
@@ -33,16 +33,20 @@ from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
+from histoloop.gui.window.not_saved import NotSaved
 from histoloop.gui.window.opening import Opening
 from histoloop.gui.window.paint_control import PaintControl
 from histoloop.gui.window.preferences import Preferences
 from histoloop.gui.window.project_commands import ProjectCommands
 from histoloop.gui.window.question_control import QuestionControl
+from histoloop.gui.window.read_only_bar import ReadOnlyBar
+from histoloop.gui.window.report_dialog import ReportDialog
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import NOTICE, Welcome
 from histoloop.gui.window.work_tabs import WorkTabs
 from histoloop.gui.work.jobs import Place
+from histoloop.gui.work.project_watch import ProjectWatch
 from histoloop.gui.work.session import Session
 from histoloop.language import tr
 from histoloop.workflows.about import releases_page
@@ -53,11 +57,13 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.window.history import History
+    from histoloop.gui.work.annotating import TakenBack
     from histoloop.gui.work.jobs import Job
     from histoloop.store.records import AnnotationRecord
 
 TITLE = "HistoLoop"
 SIZE_PX = (1480, 920)
+TOLD_MS = 8_000
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
 TOOLBAR = ("add_slides", "predict", "ask", "retrain")
@@ -75,6 +81,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setAnimated(False)  # the panels have their places at once, and the canvas its size
         self.session = Session(self)
+        self.project_watch = ProjectWatch(self.session)
         self.split = SplitView()
         self.viewer, self.opener = self.split.first.viewer, self.split.first.opener
         self.source = self.split.first.source
@@ -92,6 +99,8 @@ class MainWindow(QMainWindow):
     def _make_panels(self) -> None:
         self.welcome = Welcome()
         self.banner = Banner()
+        self.read_only_bar = ReadOnlyBar()
+        self.not_saved = NotSaved(self.session.annotating, self.session.insistence)
         self.five_steps = FiveSteps(self.actions_)
         self.slides_panel = SlidesPanel(self.actions_.submenus["label"])
         self.overlay_panel = OverlayPanel(self.source, self.actions_["add_model"])
@@ -172,6 +181,8 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.five_steps)
+        column.addWidget(self.read_only_bar)
+        column.addWidget(self.not_saved)
         column.addWidget(self.banner)
         column.addWidget(self.centre, 1)
         self.setCentralWidget(middle)
@@ -246,16 +257,21 @@ class MainWindow(QMainWindow):
         session.slides_changed.connect(self.loop_control.refresh)
         session.queries_changed.connect(self._show_queries)
         session.models_changed.connect(self._show_training)
+        self.project_watch.files_changed.connect(self.slide_control.look_again)
         session.problem.connect(self.banner.show_problem)
         session.notice.connect(self.banner.show_notice)
+        session.reported.connect(self.banner.show_report)
+        self.banner.list_requested.connect(lambda report: ReportDialog(self, report=report).show())
 
     def _connect_panels(self) -> None:
         self.slides_panel.paths_dropped.connect(self.opening.dropped)
         self.slides_panel.add_requested.connect(self.project_commands.add_slides)
+        self.queue_panel.query_selected.connect(lambda _query_id: self._update_actions())
         self.slides_panel.find_requested.connect(self.project_commands.find_moved)
         self.overlay_panel.masks.toggled.connect(functools.partial(self.actions_.set_checked, "show_masks"))
         self.overlay_panel.outlines.toggled.connect(functools.partial(self.actions_.set_checked, "show_outlines"))
         self.overlay_panel.heatmap.toggled.connect(functools.partial(self.actions_.set_checked, "show_heatmap"))
+        self.read_only_bar.writing_requested.connect(self.session.open_for_writing)
         self.welcome.new_requested.connect(self.project_commands.new)
         self.welcome.open_requested.connect(self.project_commands.open)
         self.welcome.demo_requested.connect(self.project_commands.open_demo)
@@ -268,8 +284,11 @@ class MainWindow(QMainWindow):
         self.paint_control.slide_wanted.connect(self.slides_panel.choose)
         self.paint_control.begun.connect(self._on_painting_begun)
         self.paint_control.ended.connect(self._on_painting_ended)
+        self.paint_control.went_back.connect(self._show_taken_back)
+        self.paint_control.told.connect(self._tell)
+        self.question_control.told.connect(self._tell)
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
-        self.opener.shown.connect(self._update_actions)
+        self.opener.changed.connect(self._update_actions)
         self.mask_control.pane_opened.connect(self._on_pane_opened)
         for control in (self.slide_control, self.paint_control, self.loop_control):
             control.changed.connect(self._update_actions)
@@ -295,8 +314,8 @@ class MainWindow(QMainWindow):
     def _on_pane_opened(self, pane: MaskPane) -> None:
         """Wire what a canvas emits besides its masks."""
         self.question_control.connect_pane(pane)
-        pane.opener.failed.connect(lambda message: self.banner.show_problem(message, ""))
-        pane.viewer.render_failed.connect(lambda message: self.banner.show_problem(message, ""))
+        self.slide_control.connect_pane(pane)
+        pane.empty.find_requested.connect(self.project_commands.find_moved)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -309,10 +328,12 @@ class MainWindow(QMainWindow):
         for part in (*self.docks, self.toolbar):
             part.setVisible(project is not None)
         self.banner.dismiss()
+        self._show_whether_writable()
         if project is None:
             self.setWindowTitle(TITLE)
         else:
-            self.setWindowTitle(f"{project.name} \N{EM DASH} {TITLE}")
+            name = visible_name(project.name).replace("[*]", "[*][*]")  # Qt's sign for what is not saved
+            self.setWindowTitle(f"{name} \N{EM DASH} {TITLE}")
             self.settings.add_recent_project(project.folder)
             self.overlay_panel.set_scheme(project.scheme)
         self._show_recent()
@@ -320,6 +341,17 @@ class MainWindow(QMainWindow):
         self.slide_control.show()
         self._show_queries()
         self._show_training()
+        self.project_watch.look()
+
+    def _show_whether_writable(self) -> None:
+        """Say when the project can only be looked at, and offer nothing then that would change it."""
+        reason = self.session.why_read_only()
+        self.read_only_bar.show_reason(reason)
+        for part in (self.slides_panel, self.queue_panel):
+            part.set_read_only(reason)
+        for pane in self.split.panes():
+            pane.set_may_change(not reason)
+        self.overlay_panel.chooser.missing.set_may_predict(not reason)
 
     def _show_recent(self) -> None:
         folders = self.settings.recent_projects()
@@ -328,7 +360,7 @@ class MainWindow(QMainWindow):
         menu.clear()
         menu.setEnabled(bool(folders))
         for folder in folders:
-            menu.addAction(str(folder), functools.partial(self.session.open_project, folder))
+            menu.addAction(menu_text(str(folder)), functools.partial(self.session.open_project, folder))
 
     def _show_queries(self) -> None:
         self.loop_control.show_queries()
@@ -353,9 +385,23 @@ class MainWindow(QMainWindow):
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
-    def _history(self) -> History:
-        """What 'undo' takes back now: what was done to the region in hand, else the labels given to slides."""
-        return self.slide_control.history if self.viewer.annotating is None else self.paint_control.history
+    def _history(self) -> History | PaintControl:
+        """What 'undo' takes back now: labels of slides, unless a region is in hand, else what was done with regions."""
+        slides = self.slide_control.history
+        if self.viewer.annotating is None and (slides.can_undo or slides.can_redo):
+            return slides
+        return self.paint_control
+
+    def _show_taken_back(self, taken: TakenBack) -> None:
+        """Bring into sight what was taken back or done again, unless something is painted."""
+        if taken.active is None and self.session.active is None:
+            if taken.step.query_id is not None:
+                self.queue_panel.select(taken.step.query_id)
+            self.loop_control.go_to(taken.step.slide_id, taken.region)
+
+    def _tell(self, sentence: str) -> None:
+        """Say what was done, in the line at the bottom."""
+        self.statusBar().showMessage(sentence, TOLD_MS)
 
     def _update_actions(self) -> None:
         """Enable what can be done now. This runs with every stroke: it asks the project nothing."""
@@ -369,19 +415,34 @@ class MainWindow(QMainWindow):
             if Place.TRAINING not in at_work:
                 there |= {"annotated"} if self.loop_control.can_train else set()
                 there |= {"candidate"} if self.loop_control.can_decide else set()
-            there |= {"question"} if painting or self.queue_panel.current_id() is not None else set()
+            there |= {"chosen"} if self.slides_panel.current_id() is not None else set()
+            there |= {"question"} if painting or self._sees_question() else set()
         there |= {"slide"} if self.opener.current is not None else set()
+        there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
         there |= {"work"} if jobs else set()
+        there |= set() if self.session.read_only else {"writable"}
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
-        self.actions_.update(there)
+        self.actions_.update(there, reasons={"writable": tr("The project is read-only.")})
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
-        self.queue_panel.set_can_ask("slides" in there and Place.QUESTIONS not in at_work)
+        self.queue_panel.set_can_ask({"slides", "writable"} <= there and Place.QUESTIONS not in at_work)
+
+    def _sees_question(self) -> bool:
+        """Whether the question that is selected is about the slide on the screen."""
+        shown = self.opener.current
+        return shown is not None and self.queue_panel.current_slide_id() == shown
 
     # --- events -------------------------------------------------------------------------------------------------------
+
+    def changeEvent(self, event: QEvent) -> None:
+        """See what others did while the window was not in front."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.project_watch.look()
+            self.read_only_bar.show_reason(self.session.why_read_only())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take slides, folders and projects anywhere on the window."""
@@ -399,10 +460,14 @@ class MainWindow(QMainWindow):
         if job is not None and not self._may_stop(job):
             event.ignore()
             return
+        if not self.session.annotating.settled(self.close):
+            event.ignore()
+            return
         self.settings.set("geometry", self.saveGeometry())
         if self.session.project is not None:
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
+        self.project_watch.shut_down()
         self.session.shut_down()
         self.split.close_second()
         self.split.first.shut_down()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSignalBlocker, Signal
 
 from histoloop.gui.canvas.mask_chooser import describe
+from histoloop.gui.kit.widgets import menu_text
 from histoloop.language import tr
 from histoloop.localisation.methods import title
 from histoloop.store.records import ModelStatus
@@ -66,7 +67,7 @@ class MaskControl(QObject):
     def _connect_pane(self, pane: MaskPane) -> None:
         self._connect_chooser(pane.header, pane)
         pane.source.changed.connect(self._on_choice_changed)
-        pane.opener.shown.connect(lambda _slide_id: self.show_missing_masks())
+        pane.opener.changed.connect(self.show_missing_masks)
         self.pane_opened.emit(pane)
 
     def _connect_chooser(self, chooser: MaskChooser, pane: MaskPane) -> None:
@@ -116,7 +117,7 @@ class MaskControl(QObject):
 
     def _predict_missing(self, pane: MaskPane, *, all_slides: bool = False) -> None:
         """Run the model chosen on the slide that is shown, where it did not yet, or on all slides."""
-        project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.wanted
+        project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.current
         if project is None or choice is None or slide_id is None:
             return
         if all_slides:
@@ -140,7 +141,7 @@ class MaskControl(QObject):
         menu, choice = self._actions.submenus["model"], self._source.choice
         menu.clear()
         for model in self._source.models:
-            action = menu.addAction(describe(model), functools.partial(self._choose_model, model.id))
+            action = menu.addAction(menu_text(describe(model)), functools.partial(self._choose_model, model.id))
             action.setCheckable(True)
             action.setChecked(choice is not None and choice.model.id == model.id)
 
@@ -172,7 +173,7 @@ class MaskControl(QObject):
             pane.source.show_models(self._source.models, beside.model.id)
             pane.source.choose(beside)
             pane.set_style(self._panel.overlay_style)
-            pane.show_slide(project.folder, slide_id)
+            pane.show_slide(project.folder, slide_id, self._split.first.name)
 
     def _on_second_opened(self, pane: MaskPane) -> None:
         self._connect_pane(pane)

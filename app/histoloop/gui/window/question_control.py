@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
+from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import QueryBox
-from histoloop.language import tr
+from histoloop.gui.window.choice_dialog import ChoiceDialog
+from histoloop.language import tr, tr_plural
+from histoloop.workflows.contents.earlier_work import is_of_another
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
     from histoloop.gui.panels.queue_panel import QueuePanel
     from histoloop.gui.work.session import Session
+    from histoloop.store.records import AnnotationRecord
 
 MAX_ANNOTATE_PX = 2048
 """Longest side of a region that is painted without being asked, in level-0 pixels."""
@@ -27,8 +32,10 @@ class QuestionControl(QObject):
     """Wires the queue to the canvases and the session.
 
     `boxes` is checked while the questions are outlined; `choose_slide` shows a slide (by id); `show_problem` shows a
-    message with advice.
+    message with advice. `told` is emitted with a sentence about what was opened.
     """
+
+    told = Signal(str)
 
     def __init__(
         self,
@@ -48,8 +55,8 @@ class QuestionControl(QObject):
     def connect_all(self) -> None:
         """Begin to listen."""
         self._queue.query_selected.connect(self._show_query)
-        self._queue.query_opened.connect(self._session.begin_query)
-        self._queue.query_skipped.connect(self._session.skip_query)
+        self._queue.query_opened.connect(self.open_query)
+        self._queue.query_skipped.connect(self._session.annotating.skip_query)
 
     def connect_pane(self, pane: MaskPane) -> None:
         """Listen to a canvas that was opened."""
@@ -84,7 +91,7 @@ class QuestionControl(QObject):
 
     def _on_query_clicked(self, query_id: int) -> None:
         if query_id == self._queue.current_id():
-            self._session.begin_query(query_id)
+            self.open_query(query_id)
         else:
             self._queue.select(query_id)
 
@@ -92,13 +99,15 @@ class QuestionControl(QObject):
 
     def open_next(self) -> None:
         """Go to the question after the one in hand; a draft in hand stays."""
-        session, shown = self._session, self._queue.shown_ids()
-        chosen = session.active.record.query_id if session.active is not None else None
-        session.leave()
+        active, shown = self._session.active, self._queue.shown_ids()
+        chosen = None if active is None else active.record.query_id
+        if self._opener.trouble is not None and self._opener.wanted == self._queue.current_slide_id():
+            chosen = self._queue.current_id()  # its slide cannot be shown: go on with the one after it
+        self._session.annotating.leave()
         if shown:
             following = shown[(shown.index(chosen) + 1) % len(shown)] if chosen in shown else shown[0]
             self._queue.select(following)
-            session.begin_query(following)
+            self.open_query(following)
 
     def annotate_visible(self) -> None:
         """Paint the part of the slide that is on the screen, or its middle when that is large."""
@@ -109,21 +118,98 @@ class QuestionControl(QObject):
             return
         width, height = min(visible.width, MAX_ANNOTATE_PX), min(visible.height, MAX_ANNOTATE_PX)
         x, y = visible.x + (visible.width - width) // 2, visible.y + (visible.height - height) // 2
-        self._session.leave()
-        self._session.begin_region(slide_id, Region(x, y, width, height))
+        self._session.annotating.leave()
+        self._open_place(slide_id, Region(x, y, width, height))
+
+    def open_query(self, query_id: int) -> None:
+        """Annotate the region of a question; one that was answered elsewhere meanwhile is told."""
+        session = self._session
+        if session.project is None:
+            return
+        query = session.project.queries.get(query_id)
+        if query.status is not QueryStatus.OPEN:
+            session.queries_changed.emit()
+            self.told.emit(tr("This question is no longer open: it was answered or replaced meanwhile."))
+        if query.status in (QueryStatus.OPEN, QueryStatus.ANNOTATED):
+            self._open_place(query.slide_id, query.region, query_id)
+
+    def _open_place(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
+        """Annotate a region, after asking where somebody began or finished one there."""
+        then = functools.partial(self._open_beside, slide_id, region, query_id)
+        self._session.annotating.look(slide_id, region, then)
+
+    def _open_beside(self, slide_id: int, region: Region, query_id: int | None, there: list[AnnotationRecord]) -> None:
+        """Annotate a region where `there` is some work already."""
+        annotating, person = self._session.annotating, self._session.person
+        begin = functools.partial(annotating.begin_region, slide_id, region, query_id)
+        same = [record for record in there if record.region == region]
+        if any(record.status is AnnotationStatus.DONE or not is_of_another(record, person) for record in same):
+            begin()
+            finished = next((record for record in same if record.status is AnnotationStatus.DONE), None)
+            if same[0] is finished:
+                self.told.emit(
+                    tr(
+                        "{person} finished this region on {day}. It stays as it is until you save it again.",
+                        person=_who(finished),
+                        day=finished.updated[:10],
+                    )
+                )
+        elif same:
+            self._ask_about_begun(same[0], begin, query_id)
+        elif there:
+            self._ask_about_place(there, begin)
+        else:
+            begin()
+
+    def _ask_about_begun(self, draft: AnnotationRecord, begin: Callable[[], object], query_id: int | None) -> None:
+        go_on = functools.partial(self._session.annotating.go_on, draft.id, query_id)
+        ChoiceDialog(
+            self._split.window(),
+            title=tr("Begun by somebody else"),
+            text=tr("{person} began this region on {day}.", person=_who(draft), day=draft.updated[:10]),
+            detail=tr("What {person} painted stays as it is. What you save carries your name.", person=_who(draft)),
+            choices=[(tr("Go on with it"), go_on), (tr("Begin your own"), begin)],
+            default=0,
+        ).open()
+
+    def _ask_about_place(self, there: list[AnnotationRecord], begin: Callable[[], object]) -> None:
+        nearest = there[0]
+        if nearest.status is AnnotationStatus.DONE:
+            text = tr("{person} finished a region here on {day}.", person=_who(nearest), day=nearest.updated[:10])
+        elif is_of_another(nearest, self._session.person):
+            text = tr("{person} began a region here on {day}.", person=_who(nearest), day=nearest.updated[:10])
+        else:
+            text = tr("You began a region here on {day}.", day=nearest.updated[:10])
+        more = tr_plural("{count} more region is here.", "{count} more regions are here.", len(there) - 1)
+        detail = tr("A new region does not replace it, but where two finished regions overlap the newer one counts.")
+        ChoiceDialog(
+            self._split.window(),
+            title=tr("There is work in this place"),
+            text=text,
+            detail=f"{more} {detail}" if len(there) > 1 else detail,
+            choices=[
+                (tr("Open that region"), functools.partial(self._session.annotating.go_on, nearest.id)),
+                (tr("Begin a new region"), begin),
+            ],
+            default=0,
+        ).open()
 
     def skip(self) -> None:
         """Leave out the region in hand, or the question that is selected."""
         chosen = self._queue.current_id()
         if self._session.active is not None:
-            self._session.skip()
+            self._session.annotating.skip()
         elif chosen is not None:
-            self._session.skip_query(chosen)
+            self._session.annotating.skip_query(chosen)
 
     def cannot_tell(self) -> None:
         """Leave out the region in hand, or the question that is selected, as one that nobody could answer."""
         chosen = self._queue.current_id()
         if self._session.active is not None:
-            self._session.cannot_tell()
+            self._session.annotating.cannot_tell()
         elif chosen is not None:
-            self._session.cannot_tell_query(chosen)
+            self._session.annotating.cannot_tell_query(chosen)
+
+
+def _who(record: AnnotationRecord) -> str:
+    return record.person or tr("Someone")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from histoloop.gui.kit.widgets import label, plain_icon
+from histoloop.gui.kit.widgets import label, picture_of, plain_icon, plain_tip, visible_name
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -42,8 +41,10 @@ class SimilarDialog(QDialog):
         for region in regions:
             slide = names.get(region.slide_id) or tr("A slide that was removed")
             near = tr("near to {region}", region=region.nearest)
-            item = QListWidgetItem(plain_icon(QPixmap(str(region.picture))), f"{slide}\n{near}")
-            item.setToolTip(tr("Near in colour to {region}", region=region.nearest))
+            item = QListWidgetItem(
+                plain_icon(picture_of(region.picture)), f"{visible_name(slide)}\n{visible_name(near)}"
+            )
+            item.setToolTip(plain_tip(tr("Near in colour to {region}", region=region.nearest)))
             self.list.addItem(item)
         self.list.itemActivated.connect(self._on_activated)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

@@ -9,17 +9,20 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QKeySequence
 
 from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.widgets import menu_text
 from histoloop.gui.panels.slide_details import NOT_GIVEN
 from histoloop.gui.window import dialogs
 from histoloop.gui.window.history import History
 from histoloop.language import tr
+from histoloop.workflows.contents.slides import in_words
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QMenu
 
-    from histoloop.gui.canvas.mask_pane import SplitView
+    from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
     from histoloop.gui.panels.slides_panel import SlidesPanel
     from histoloop.gui.work.session import Session
+    from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
 
 LAST_SLIDE = "last slide"
@@ -35,7 +38,7 @@ class SlideControl(QObject):
 
     def __init__(self, *, split: SplitView, session: Session, panel: SlidesPanel, label_menu: QMenu) -> None:
         super().__init__(split)
-        self._split, self._opener = split, split.first.opener
+        self._split, self._opener, self._viewer = split, split.first.opener, split.first.viewer
         self._session, self._panel, self._label_menu = session, panel, label_menu
         self.history = History(self)
         """The labels that were given to slides."""
@@ -50,6 +53,8 @@ class SlideControl(QObject):
         self._panel.unknown_mpp_requested.connect(self._ask_for_unknown_mpp)
         self._panel.remove_requested.connect(self.remove)
         self._panel.label_chosen.connect(self._label_selected)
+        self._opener.failed.connect(self._on_not_shown)
+        self._opener.changed.connect(self._show_note)
         self._label_menu.aboutToShow.connect(self._check_label)
         self.history.changed.connect(self.changed)
 
@@ -66,21 +71,35 @@ class SlideControl(QObject):
         project = self._session.project
         if project is None:
             return
-        slides = project.slides.all()
-        missing = {slide.id for slide in slides if not slide.exists()}
-        self._panel.show_slides(
-            slides, project.folder / "thumbnails", project.scheme.label_names, missing=missing, you=self._session.person
-        )
-        ids = [slide.id for slide in slides]
+        ids = self._list(project)
+        active = self._session.active
+        if active is not None and active.record.slide_id not in ids:
+            self._session.annotating.leave()
         if self._opener.wanted is not None and self._opener.wanted not in ids:
             for pane in self._split.panes():
                 pane.opener.clear()
+        elif self._opener.trouble is not None:
+            self.refresh()  # it may have been found
         if self._opener.wanted is None and ids:
             last = project.settings.get(LAST_SLIDE)
             first = last if last in ids else ids[0]
             self._panel.choose(first)
             self._show_slide(first)  # the list emits nothing when a project before had its choice there
         self.changed.emit()
+
+    def _list(self, project: Project) -> list[int]:
+        """List the slides, and say which files are not there; their ids."""
+        slides = project.slides.all()
+        missing = {slide.id for slide in slides if not slide.exists()}
+        self._panel.show_slides(
+            slides,
+            project.folder / "thumbnails",
+            project.scheme.label_names,
+            missing=missing,
+            replaced={slide.id for slide in slides if slide.has_other_size()},
+            you=self._session.person,
+        )
+        return [slide.id for slide in slides]
 
     def _show_slide(self, slide_id: int) -> None:
         """Show a slide; what was painted on another one stays as its draft."""
@@ -89,21 +108,42 @@ class SlideControl(QObject):
             return
         active = self._session.active
         if active is not None and active.record.slide_id != slide_id:
-            self._session.leave()
+            self._session.annotating.leave()
         for pane in self._split.panes():
-            pane.show_slide(project.folder, slide_id)
+            pane.show_slide(project.folder, slide_id, self._panel.name_of(slide_id))
 
     def refresh(self) -> None:
         """Show the slide on the screen anew: its maps or annotations have changed."""
-        if self._session.project is not None and self._opener.wanted is not None:
+        wanted = self._opener.wanted
+        if self._session.project is not None and wanted is not None:
             for pane in self._split.panes():
-                pane.show_slide(self._session.project.folder, self._opener.wanted)
+                pane.show_slide(self._session.project.folder, wanted, self._panel.name_of(wanted))
+
+    def look_again(self, changed: frozenset[int]) -> None:
+        """Files of slides are not what they were: list them, and show the one on the screen anew."""
+        shown = self._opener.current
+        self.show()
+        if shown is not None and shown in changed and shown == self._opener.wanted:
+            self.refresh()
+
+    def _show_note(self) -> None:
+        scene = self._viewer.scene
+        self._panel.show_note(self._opener.current, "" if scene is None else in_words(scene.slide))
+
+    def _on_not_shown(self, slide_id: int) -> None:
+        """The list says it too; a region that was to be painted on the slide stays for later."""
+        if self._session.project is not None and slide_id not in self._list(self._session.project):
+            self._session.still_there([slide_id])  # which says that it is gone; another slide is shown then
+        active = self._session.active
+        if active is not None and active.record.slide_id == slide_id and self._viewer.annotating is None:
+            self._session.annotating.leave()
 
     # --- labels -------------------------------------------------------------------------------------------------------
 
     def label(self, slide_ids: list[int], name: str | None) -> None:
         """Give slides a label (None: take it back), as one step that can be undone."""
-        before = {slide.id: slide.label for slide in self._session.slides() if slide.id in slide_ids}
+        there = self._session.still_there(slide_ids)
+        before = {slide.id: slide.label for slide in self._session.slides() if slide.id in there}
         after = dict.fromkeys(before, name)
         if before != after:
             self.history.add(
@@ -115,7 +155,7 @@ class SlideControl(QObject):
     def next_label(self) -> None:
         """Give the slide in the list the label after its own; after the last it is taken back."""
         project, chosen = self._session.project, self._panel.current_id()
-        if project is not None and chosen is not None:
+        if project is not None and chosen is not None and self._session.still_there([chosen]):
             names = (None, *project.scheme.label_names)
             now = names.index(project.slides.get(chosen).label)
             self.label([chosen], names[(now + 1) % len(names)])
@@ -128,7 +168,7 @@ class SlideControl(QObject):
         menu.clear()
         for number, name in enumerate((None, *names)):
             action = menu.addAction(
-                spoken_class(name) if name else tr(NOT_GIVEN), functools.partial(self._label_selected, name)
+                menu_text(spoken_class(name) if name else tr(NOT_GIVEN)), functools.partial(self._label_selected, name)
             )
             action.setCheckable(True)
             action.setData(name)
@@ -151,9 +191,18 @@ class SlideControl(QObject):
         """Ask for the resolution of all slides that do not state it."""
         self._ask_for_mpp([slide for slide in self._session.slides() if slide.mpp is None])
 
+    def connect_pane(self, pane: MaskPane) -> None:
+        """Listen to a canvas that was opened."""
+        pane.empty.remove_requested.connect(self._remove_shown)
+
     def remove(self) -> None:
         """Take the selected slides out of the project."""
         self._session.remove_slides(self._panel.selected_ids())
+
+    def _remove_shown(self) -> None:
+        """Take the slide that a canvas speaks of out of the project."""
+        if self._opener.wanted is not None:
+            self._session.remove_slides([self._opener.wanted])
 
     def _selected(self) -> list[SlideRecord]:
         chosen = self._panel.selected_ids()

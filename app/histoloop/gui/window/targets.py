@@ -40,5 +40,5 @@ class Targets:
     overlay: OverlayPanel
     queue: QueuePanel
     annotation: AnnotationPanel
-    history: Callable[[], History]
+    history: Callable[[], History | PaintControl]
     quit: Callable[[], object]

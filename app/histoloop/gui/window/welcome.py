@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from histoloop.gui.kit.theme import application_icon
-from histoloop.gui.kit.widgets import button, label, row
+from histoloop.gui.kit.widgets import button, label, menu_text, row
 from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Welcome(QWidget):
                 widget.deleteLater()
         self._recent_heading.setVisible(bool(folders))
         for folder in folders:
-            made = button(f"{folder.name}  \N{EM DASH}  {folder.parent}")
+            made = button(menu_text(f"{folder.name}  \N{EM DASH}  {folder.parent}"))
             made.setStyleSheet("text-align: left;")
             made.clicked.connect(lambda _on=False, folder=folder: self.recent_chosen.emit(folder))
             self._recent.addWidget(made)

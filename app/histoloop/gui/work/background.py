@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.errors import HistoLoopError
-from histoloop.gui.work.failure import Failure, ignore
+from histoloop.gui.work.failure import Failure, failure_of, ignore
 
 _log = logging.getLogger(__name__)
 
@@ -65,10 +65,12 @@ class Worker(QObject):
         with self._changed:
             return not self._waiting and not self._busy
 
-    def wait(self) -> None:
-        """Return once all that was requested is done."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Return once all that was requested is done, or the time is up; whether it is done."""
         with self._changed:
-            self._changed.wait_for(lambda: (not self._waiting and not self._busy) or not self._thread.is_alive())
+            return self._changed.wait_for(
+                lambda: (not self._waiting and not self._busy) or not self._thread.is_alive(), seconds
+            )
 
     def stop(self) -> None:
         """Forget what waits and end the thread after what runs."""
@@ -99,11 +101,10 @@ class Worker(QObject):
     def _do(self, request: _Request) -> None:
         try:
             result = request.work()
-        except HistoLoopError as error:
-            self._emit(functools.partial(request.on_failed, Failure(error.message, error.advice)))
         except Exception as error:  # the boundary of this thread: the user sees it, the log has the rest
-            _log.exception("background work failed")
-            self._emit(functools.partial(request.on_failed, Failure(f"{type(error).__name__}: {error}")))
+            if not isinstance(error, HistoLoopError):
+                _log.exception("background work failed")
+            self._emit(functools.partial(request.on_failed, failure_of(error)))
         else:
             self._emit(functools.partial(request.on_done, result))
 

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from histoloop.errors import HistoLoopError
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong, in words for the user, and what to do about it (empty: nothing is known)."""
+    """What went wrong, in words for the user, and what to do about it (empty: nothing is known).
+
+    `file` is the slide that was being read when its reader took the background process down.
+    """
 
     message: str
     advice: str = ""
+    file: Path | None = None
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.message, self.advice)))
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an exception says to the user."""
+    if isinstance(error, HistoLoopError):
+        return Failure(error.message, error.advice)
+    return Failure(f"{type(error).__name__}: {error}")
 
 
 def ignore(_content: object) -> None:

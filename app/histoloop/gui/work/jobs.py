@@ -6,6 +6,7 @@ import functools
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 import time
 import traceback
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -23,6 +25,7 @@ from histoloop.gui.work.failure import Failure, ignore
 from histoloop.language import mark, speak, spoken, tr
 from histoloop.log import loggable, logging_to_file, operation
 from histoloop.progress import Progress, Work
+from histoloop.slides.reading import watch_reading
 from histoloop.threads import wait_without_spinning
 
 if TYPE_CHECKING:
@@ -88,6 +91,14 @@ class _Step:
 
 
 @dataclass(frozen=True, slots=True)
+class _Reading:
+    """A slide is about to be opened, or was closed."""
+
+    path: Path
+    begins: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Finished:
     result: Any
 
@@ -126,6 +137,7 @@ class JobRunner(QObject):
         self._waiting: deque[Job] = deque()
         self._current: Job | None = None
         self._worker: _Worker | None = None
+        self._reading: list[Path] = []  # what the job that runs has open, the newest last
         self._arrived.connect(self._on_message)
 
     @property
@@ -165,6 +177,7 @@ class JobRunner(QObject):
 
     def _next(self) -> None:
         before, self._current = self._current, self._waiting.popleft() if self._waiting else None
+        self._reading = []
         if self._current is not None:
             if self._worker is None:
                 self._worker = _Worker(self._arrived.emit)
@@ -181,6 +194,8 @@ class JobRunner(QObject):
             return
         elif isinstance(message, _Step):
             self.progressed.emit(job, message.progress)
+        elif isinstance(message, _Reading):
+            self._note_reading(message)
         elif isinstance(message, _Finished):
             self._end(job, Outcome.DONE, functools.partial(job.on_done, message.result))
         elif isinstance(message, _Failed):
@@ -208,9 +223,38 @@ class JobRunner(QObject):
             self._end(job, Outcome.CANCELLED)
             return
         _log.error("%s: the child process ended with exit code %s", job.title, worker.exit_code)
-        reason = tr("The background process ended unexpectedly (exit code {exit_code}).", exit_code=worker.exit_code)
-        advice = tr("The memory may have run out: close other programs and try again.")
-        self._end(job, Outcome.FAILED, functools.partial(job.on_failed, Failure(reason, advice)))
+        failure = _why_it_died(worker.exit_code, self._reading[-1] if self._reading else None)
+        self._end(job, Outcome.FAILED, functools.partial(job.on_failed, failure))
+
+    def _note_reading(self, message: _Reading) -> None:
+        if message.begins:
+            self._reading.append(message.path)
+        elif message.path in self._reading:
+            self._reading.remove(message.path)
+
+
+CRASHES = frozenset(
+    -number
+    for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
+    if (number := getattr(signal, name, None)) is not None
+)
+"""Exit codes of a process whose native code went wrong; on Windows those from 0xC0000000 on."""
+_WINDOWS_CRASHES = 0xC0000000
+
+
+def _why_it_died(exit_code: int | None, file: Path | None) -> Failure:
+    memory = tr("The memory may have run out: close other programs and try again.")
+    if file is None:
+        reason = tr("The background process ended unexpectedly (exit code {exit_code}).", exit_code=exit_code)
+        return Failure(reason, memory)
+    if exit_code in CRASHES or (exit_code or 0) >= _WINDOWS_CRASHES:
+        reason = tr("The file {file} made the reader crash (exit code {exit_code}).", file=file, exit_code=exit_code)
+        advice = tr("It is damaged, or of a kind that its reader cannot take: copy it again, or convert it to TIFF.")
+        return Failure(reason, advice, file)
+    reason = tr(
+        "The background process ended while it read {file} (exit code {exit_code}).", file=file, exit_code=exit_code
+    )
+    return Failure(reason, memory, file)
 
 
 class _Worker:
@@ -278,7 +322,7 @@ class _Worker:
                 message = self._connection.recv()
             except (EOFError, OSError):
                 break
-            if not isinstance(message, _Step):
+            if not isinstance(message, (_Step, _Reading)):
                 self.cancelling = False
             self._report(message)
         if not self._stopping:
@@ -298,6 +342,7 @@ def work_on_jobs(connection: Connection, language: str) -> None:
     speak(language)
     _lower_priority()
     wait_without_spinning()
+    watch_reading(lambda path, *, begins: connection.send(_Reading(path, begins)))
     with logging_to_file("jobs"):
         while True:
             try:

@@ -4,45 +4,41 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer
 
-from histoloop.annotations.records import AnnotationStatus, Mask, Patch
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
-from histoloop.gui.work.background import Worker
-from histoloop.gui.work.failure import Failure, ignore
-from histoloop.gui.work.jobs import Job, JobRunner, Place
+from histoloop.gui.work.annotating import Annotating
+from histoloop.gui.work.importing import Importing
+from histoloop.gui.work.jobs import Job, Place
+from histoloop.gui.work.project_desk import ProjectDesk
+from histoloop.gui.work.report import Report, sections
+from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
 from histoloop.gui.work.writing import WrittenProject
 from histoloop.language import tr, tr_plural
-from histoloop.store.records import AnnotationRecord, QueryRecord, SlideRecord
-from histoloop.workflows import annotate, decisions
+from histoloop.store.project_file import project_folder
+from histoloop.workflows import decisions
 from histoloop.workflows.add_model import add_model
 from histoloop.workflows.contents import rounds
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.projects import create_project, opened_project
+from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from histoloop.geometry import Region
+    from histoloop.gui.work.annotating import ActiveAnnotation
+    from histoloop.gui.work.failure import Failure
     from histoloop.store.project import Project
+    from histoloop.store.records import QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
-    from histoloop.workflows.reports import ExportReport, ImportReport, PredictReport
+    from histoloop.workflows.reports import AskReport, ExportReport
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ActiveAnnotation:
-    """A region that is being painted: its draft, the mask to go on from, and the model's mask it began with."""
-
-    record: AnnotationRecord
-    mask: Mask
-    predicted: Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,48 +50,43 @@ class _Prediction:
     model_id: int | None
 
 
-class Session(QObject):
-    """One project at a time.
-
-    Reads are quick and happen here; whatever writes masks or takes longer goes through a worker thread, in order, and
-    long work through the jobs' child process. What of it concerns a project that was closed meanwhile is dropped.
-    Whatever is refused or fails is emitted by `problem` with advice.
-    """
-
-    project_changed = Signal()
-    slides_changed = Signal()
-    maps_changed = Signal()
-    queries_changed = Signal()
-    models_changed = Signal()
-    model_added = Signal(int)
-    annotation_started = Signal(object)
-    annotation_ended = Signal(object)
-    saved = Signal(bool)
-    problem = Signal(str, str)
-    notice = Signal(str)
+class Session(ProjectDesk):
+    """What can be done with the project that is open, or to open another."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.jobs = JobRunner(self)
         self.device = "auto"
-        self.person = ""
         self.predict_added = True
         self.how = HowToLearn()
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
-        self._project: Project | None = None
-        self._written: WrittenProject | None = None  # the same project, for the writer's thread
-        self._active: ActiveAnnotation | None = None
-        self._writer = Worker(self)
-        self._unsaved = 0
+        self.annotating = Annotating(self)
+        self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
+        self._version = 0
+        self._lock: WindowLock | None = None  # of the open project, held or not
+        self._beat = QTimer(self, interval=BEAT_S * 1000)
+        self._beat.timeout.connect(self._renew_lock)
 
     # --- project ----------------------------------------------------------------------------------------------------
 
     @property
-    def project(self) -> Project | None:
-        """The open project."""
-        return self._project
+    def active(self) -> ActiveAnnotation | None:
+        """The region that is being annotated."""
+        return self.annotating.active
+
+    @property
+    def person(self) -> str:
+        """Who sits here, by name; empty while that was not said."""
+        return self._person
+
+    @person.setter
+    def person(self, name: str) -> None:
+        if name != self._person:
+            if self._person:
+                self.annotating.leave()  # what somebody began stays theirs
+            self._person = name
+            self.annotating.refresh()
 
     def create_project(self, folder: Path, *, name: str, model: str) -> bool:
         """Make and open a project; whether that was possible."""
@@ -103,17 +94,64 @@ class Session(QObject):
 
     def open_project(self, folder: Path) -> bool:
         """Open a project; whether that was possible. The one before stays open when not."""
-        return self._open(lambda: opened_project(folder))
+        if project_folder(folder) is None:
+            return self._open(lambda: opened_project(folder))
+        same = self._lock is not None and self._lock.folder == folder.absolute()
+        lock = self._lock if same and self._lock is not None else WindowLock(folder.absolute())
+        was_held, is_held = lock.is_held, lock.take()
+        if self._open(lambda: opened_project(folder, read_only=not is_held), lock):
+            return True
+        if not was_held:
+            lock.release()
+        return False
+
+    def open_for_writing(self) -> None:
+        """Open a project that is read-only again, to write it; says so where that is still not possible."""
+        if self._project is not None and self.read_only:
+            self.open_project(self._project.folder)
+            if self.read_only:
+                self.notice.emit(tr("The project cannot be opened for writing yet."))
+
+    def why_read_only(self) -> str:
+        """Why the open project cannot be changed, and what to do; empty where it can."""
+        if self._project is None or not self._project.read_only:
+            return ""
+        if self._lock is None or self._lock.is_held or self._project.is_fixed:
+            try:
+                self._project.check_writable()
+            except HistoLoopError as error:
+                return str(error)
+        if self._lock is not None and self._lock.is_free():
+            return tr("The other window with this project was closed. Here it can still only be looked at.")
+        return " ".join((str(self._holder()), tr("Here it can be looked at and exported from, not changed.")))
+
+    def _holder(self) -> Holder:
+        known = Holder.of(None if self._project is None else self._project.settings.get(WINDOW))
+        holds = "" if self._lock is None else self._lock.host()
+        return known if holds in ("", known.host) else Holder(host=holds)
+
+    def _renew_lock(self) -> None:
+        """Keep the lock; a window that lost it, because its machine was asleep, writes no longer."""
+        if self._project is not None and self._lock is not None and not self._lock.renew():
+            folder = self._project.folder
+            self._lock.abandon()
+            self._lock = None
+            self.open_project(folder)
 
     def close_project(self) -> None:
         """Close the project once all is written that was to be; jobs on it are cancelled."""
-        self._active = None
+        if not self.annotating.settled(self.close_project):
+            return
+        self.annotating.begin()
         if self._project is not None and self._written is not None:
             self.jobs.cancel()
+            self.insistence.end()
             self._writer.request(self._written.close)
             self._writer.wait()
+            self.insistence.begin()
             self._project.close()
             self._project = self._written = None
+            self._let_go()
             self.project_changed.emit()
 
     def make_demo(self, folder: Path, *, seed: int = 0) -> None:
@@ -130,6 +168,7 @@ class Session(QObject):
 
     def shut_down(self) -> None:
         """Finish what is being written, end jobs, close the project."""
+        self.insistence.end()
         if self._written is not None:
             self._writer.request(self._written.close)
         self._writer.finish()
@@ -137,44 +176,94 @@ class Session(QObject):
         if self._project is not None:
             self._project.close()
             self._project = self._written = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._beat.stop()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _open_and_predict(self, folder: Path) -> None:
         if self.open_project(folder):
             self.predict()
 
-    def _open(self, opening: Callable[[], Project]) -> bool:
+    def _open(self, opening: Callable[[], Project], lock: WindowLock | None = None) -> bool:
+        if not self.annotating.settled(functools.partial(self._open, opening, lock)):
+            return False
         try:
             project = opening()
         except HistoLoopError as error:
             self.problem.emit(error.message, error.advice)
             return False
+        if lock is not None and lock is self._lock:
+            self._lock = None  # it is held on
         self.close_project()
-        self._project, self._written = project, WrittenProject(project.folder)
+        self._project = project
+        self._written = WrittenProject(project.folder, read_only=project.read_only)
+        self._version = project.data_version()
+        self._lock = lock or WindowLock(project.folder)
+        if not project.read_only:
+            self._lock.take()
+            self._beat.start()
+            self.remember(WINDOW, signature(self.person))
+        self.annotating.refresh()
         self.project_changed.emit()
         return True
 
+    def refresh_if_changed(self) -> None:
+        """Look again at what there is, where another program has changed the project since it was last looked at."""
+        if self._project is not None and (version := self._project.data_version()) != self._version:
+            self._version = version
+            self.slides_changed.emit()
+            self.queries_changed.emit()
+            self.models_changed.emit()
+
     def remember(self, key: str, value: object) -> None:
-        """Keep something small (a JSON value) with the project for the next time it is opened."""
-        self._write(functools.partial(_set, key, value))
+        """Keep something small (a JSON value) with the project, if it can be, for the next time it is opened."""
+        if not self.read_only:
+            self.write(functools.partial(_set, key, value))
 
     # --- slides -----------------------------------------------------------------------------------------------------
 
-    def slides(self) -> list[SlideRecord]:
-        """The slides of the project."""
-        return [] if self._project is None else self._project.slides.all()
+    def still_there(self, slide_ids: Sequence[int]) -> list[int]:
+        """Those slides that the project still has; of others it is said that they are gone."""
+        known = {slide.id for slide in self.slides()}
+        gone = [slide_id for slide_id in slide_ids if slide_id not in known]
+        if gone:
+            self.notice.emit(
+                tr_plural(
+                    "{count} slide is no longer in the project: another program has removed it.",
+                    "{count} slides are no longer in the project: another program has removed them.",
+                    len(gone),
+                )
+            )
+            self.slides_changed.emit()
+            self.queries_changed.emit()
+        return [slide_id for slide_id in slide_ids if slide_id in known]
 
     def add_slides(self, paths: Sequence[Path]) -> None:
         """Bring slides and folders into the project."""
-        self._submit(tr("Adding slides"), tasks.add_slides, {"paths": list(paths)}, on_done=self._on_added)
+        self._importing.add(paths)
 
-    def predict(self, slide_ids: Sequence[int] | None = None, *, model_id: int | None = None) -> None:
-        """Predict slides (None: all) that are not yet, with a model (None: the current one)."""
+    def predict(
+        self,
+        slide_ids: Sequence[int] | None = None,
+        *,
+        model_id: int | None = None,
+        crashed: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Predict slides (None: all) that are not yet, with a model (None: the current one).
+
+        `crashed` are slides with reasons that an attempt before had to leave out: they are reported with the rest.
+        """
         wanted = None if slide_ids is None else list(slide_ids)
         job = self._job(
             tr("Predicting"),
             tasks.predict,
             {"slide_ids": wanted, "device": self.device, "model_id": model_id},
-            on_done=self._on_predicted,
+            on_done=functools.partial(self._on_predicted, crashed),
+            on_failed=functools.partial(self._on_not_predicted, wanted, model_id, crashed),
         )
         if job is not None:
             waiting = [prediction for prediction in self._predictions if prediction.job in self.jobs.unfinished]
@@ -239,7 +328,7 @@ class Session(QObject):
 
     def ask(self, *, strategy: str, count: int) -> None:
         """Choose the regions to ask about, as large and with as many random ones among them as was chosen."""
-        self._submit(
+        self.submit(
             tr("Choosing regions"),
             tasks.ask,
             {
@@ -250,13 +339,13 @@ class Session(QObject):
                 "random_share": self.random_share,
                 "device": self.device,
             },
-            on_done=lambda _queries: self.queries_changed.emit(),
+            on_done=self._on_asked,
             place=Place.QUESTIONS,
         )
 
     def retrain(self, *, epochs: int | None = None) -> None:
         """Retrain on the annotations, in the chosen way; `epochs` other than the recipe's."""
-        self._submit(
+        self.submit(
             tr("Retraining"),
             tasks.retrain,
             {"device": self.device, "seed": 0, "epochs": epochs, "how": self.how},
@@ -285,113 +374,47 @@ class Session(QObject):
 
     def add_model(self, source: str | Path) -> None:
         """Bring a model into the project, to make masks with; `model_added` is emitted then."""
-        self._write(functools.partial(_add_model, source), on_done=self._on_model_added)
+        self.write(functools.partial(_add_model, source), on_done=self._on_model_added)
 
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
-        self._submit(tr("Exporting"), tasks.export, {"out": out}, on_done=functools.partial(self._on_exported, out))
-
-    # --- annotation -------------------------------------------------------------------------------------------------
-
-    @property
-    def active(self) -> ActiveAnnotation | None:
-        """What is being painted."""
-        return self._active
-
-    def begin_query(self, query_id: int) -> None:
-        """Start or resume the annotation of a query's region."""
-        if self._project is not None:
-            query = self._project.queries.get(query_id)
-            self.begin_region(query.slide_id, query.region, query_id)
-
-    def begin_region(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
-        """Start or resume the annotation of a region; `annotation_started` is emitted then."""
-        self._write(functools.partial(_begin, slide_id, region, query_id, self.person), on_done=self._on_begun)
-
-    def paint(self, patch: Patch) -> None:
-        """Journal a change; `saved(True)` is emitted when everything painted so far is on disk."""
-        if self._active is not None:
-            self._journal(functools.partial(_append, self._active.record.id, patch))
-
-    def assess(self, label: str | None, size: float | None) -> None:
-        """Journal label and size of the region as a whole; reported as saved like a stroke."""
-        if self._active is not None:
-            self._journal(functools.partial(_assess, self._active.record.id, label, size, self.person))
-
-    def finish(self, *, with_mask: bool = True) -> None:
-        """Call the region done, with its label and size and, unless `with_mask` is off, its mask."""
-        self._end_as(AnnotationStatus.DONE, with_mask=with_mask)
-
-    def skip(self) -> None:
-        """Leave the region out: it is not asked again."""
-        self._end_as(AnnotationStatus.SKIPPED)
-
-    def cannot_tell(self) -> None:
-        """Leave the region out as one nobody could answer."""
-        self._end_as(AnnotationStatus.CANNOT_TELL)
-
-    def leave(self) -> None:
-        """Stop painting; the draft stays and can be resumed."""
-        if self._active is not None:
-            ended, self._active = self._active, None
-            self.annotation_ended.emit(ended.record)
-
-    def skip_query(self, query_id: int) -> None:
-        """Take a query off the queue without opening it."""
-        if self._do(lambda project: annotate.skip(project, query_id)):
-            self.queries_changed.emit()
-
-    def cannot_tell_query(self, query_id: int) -> None:
-        """Take a query off the queue, without opening it, as one nobody could answer."""
-        if self._do(lambda project: annotate.cannot_tell(project, query_id)):
-            self.queries_changed.emit()
-
-    def _end_as(self, status: AnnotationStatus, *, with_mask: bool = True) -> None:
-        if self._active is not None:
-            change = functools.partial(_finish, self._active.record.id, status, with_mask)
-            self._write(change, on_done=self._on_finished)
-
-    def _journal(self, change: Callable[[Project], None]) -> None:
-        self._unsaved += 1
-        self.saved.emit(False)
-        self._write(change, on_done=self._on_journaled, on_failed=self._show_not_saved)
-
-    def _on_begun(self, active: ActiveAnnotation) -> None:
-        self._active = active
-        self._unsaved = 0
-        self.annotation_started.emit(active)
-        self.saved.emit(True)
-
-    def _on_journaled(self, _nothing: None) -> None:
-        self._unsaved -= 1
-        if self._unsaved == 0:
-            self.saved.emit(True)
-
-    def _on_finished(self, record: AnnotationRecord) -> None:
-        self._active = None
-        self.queries_changed.emit()
-        self.annotation_ended.emit(record)
+        done = functools.partial(self._on_exported, out)
+        self.submit(tr("Exporting"), tasks.export, {"out": out}, on_done=done, writes=False)
 
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
-    def _on_added(self, report: ImportReport) -> None:
-        self.slides_changed.emit()
-        count = len(report.failed)
-        what = tr_plural("{count} slide was not added.", "{count} slides were not added.", count)
-        self._show_failures(what, [(path.name, reason) for path, reason in report.failed])
-        if not report.added and not report.failed:
-            self.notice.emit(
-                tr("These slides are in the project already.") if report.known else tr("No slide was found there.")
-            )
-        if report.added and self.predict_added:
-            self.predict(report.added)
+    def _predict_added(self, slide_ids: Sequence[int]) -> None:
+        if self.predict_added:
+            self.predict(slide_ids)
 
-    def _on_predicted(self, report: PredictReport) -> None:
+    def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
         self.slides_changed.emit()
         self.maps_changed.emit()
+        failed = (*crashed, *report.failed)
+        what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", len(failed))
+        self._show_failures(what, tr("Not predicted"), failed)
+
+    def _on_not_predicted(
+        self, wanted: list[int] | None, model_id: int | None, crashed: Sequence[tuple[str, str]], failure: Failure
+    ) -> None:
+        """Go on without the slide that crashed its reader; each is left out once, so this ends."""
+        slides = [slide for slide in self.slides() if wanted is None or slide.id in wanted]
+        guilty = [slide for slide in slides if slide.path == failure.file]
+        if not guilty:
+            self._show_failure(failure)
+            return
+        others = [slide.id for slide in slides if slide not in guilty]
+        left_out = (*crashed, *((slide.name, str(failure)) for slide in guilty))
+        if others:
+            self.predict(others, model_id=model_id, crashed=left_out)
+        else:
+            self._on_predicted(left_out, PredictReport((), ()))
+
+    def _on_asked(self, report: AskReport) -> None:
+        self.queries_changed.emit()
         count = len(report.failed)
-        what = tr_plural("{count} slide was not predicted.", "{count} slides were not predicted.", count)
-        self._show_failures(what, report.failed)
+        what = tr_plural("{count} slide was not asked about.", "{count} slides were not asked about.", count)
+        self._show_failures(what, tr("Not asked about"), report.failed)
 
     def _on_retrained(self, _candidate: CandidateModel) -> None:
         self.models_changed.emit()
@@ -407,104 +430,22 @@ class Session(QObject):
             tr_plural("{count} file written to {folder}.", "{count} files written to {folder}.", files, folder=out)
         )
         what = tr_plural("{count} slide was not exported.", "{count} slides were not exported.", count)
-        self._show_failures(what, report.failed)
+        self._show_failures(what, tr("Not exported"), report.failed)
 
-    def _show_failures(self, what: str, failed: Sequence[tuple[str, str]]) -> None:
+    def _show_failures(self, what: str, title: str, failed: Sequence[tuple[str, str]]) -> None:
         if failed:
-            self.problem.emit(what, "\n".join(f"\N{BULLET} {_failure(name, reason)}" for name, reason in failed))
-
-    def _show_failure(self, failure: Failure) -> None:
-        self.problem.emit(failure.message, failure.advice)
-
-    def _show_not_written(self, failure: Failure) -> None:
-        self.problem.emit(str(failure), "")
-
-    def _show_not_saved(self, failure: Failure) -> None:
-        self.problem.emit(" ".join((tr("What you painted or said could not be saved."), str(failure))), "")
+            self.reported.emit(Report(what, sections((title, tuple(failed))), is_problem=True))
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
-    def _submit(
-        self,
-        title: str,
-        task: Callable[..., Any],
-        arguments: Mapping[str, object],
-        *,
-        on_done: Callable[[Any], object],
-        place: Place = Place.NOWHERE,
-    ) -> None:
-        """Run a task on the project as a job."""
-        if (job := self._job(title, task, arguments, on_done=on_done, place=place)) is not None:
-            self.jobs.submit(job)
-
-    def _job(
-        self,
-        title: str,
-        task: Callable[..., Any],
-        arguments: Mapping[str, object],
-        *,
-        on_done: Callable[[Any], object],
-        place: Place = Place.NOWHERE,
-    ) -> Job | None:
-        """A job on the project, its result dropped unless the same project is open then; None while none is open."""
-        if self._project is None:
-            self.problem.emit(tr("No project is open."), tr("Make or open a project first."))
-            return None
-        folder = self._project.folder
-
-        def done(result: object) -> None:
-            if self._project is not None and self._project.folder == folder:
-                on_done(result)
-
-        return Job(title, task, {"folder": folder, **arguments}, done, self._show_failure, place)
-
-    def _write(
-        self,
-        change: Callable[[Project], Result],
-        *,
-        on_done: Callable[[Result], object] = ignore,
-        on_failed: Callable[[Failure], object] | None = None,
-    ) -> None:
-        """A change by the writer's thread, after those before; its result is dropped when the project is closed."""
-        written = self._written
-        if written is None:
-            return
-
-        def done(result: Result) -> None:
-            if self._written is written:
-                on_done(result)
-
-        work = functools.partial(written.change, change)
-        self._writer.request(work, on_done=done, on_failed=on_failed or self._show_not_written)
-
-    def _do(self, change: Callable[[Project], object]) -> bool:
-        """A small change of the project, at once."""
-        if self._project is None:
-            return False
-        try:
-            change(self._project)
-        except HistoLoopError as error:
-            self.problem.emit(error.message, error.advice)
-            return False
-        return True
-
     def _do_each(self, slide_ids: Sequence[int], change: Callable[[Project, int], object]) -> bool:
-        """A small change of several slides."""
-        return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in slide_ids)
-
-
-def _failure(name: str, reason: str) -> str:
-    return reason if name in reason else tr("{slide}: {reason}", slide=name, reason=reason)
+        """A small change of several slides, those that are still there."""
+        there = self.still_there(slide_ids)
+        return all(self._do(functools.partial(_on_slide, slide_id, change)) for slide_id in there)
 
 
 def _on_slide(slide_id: int, change: Callable[[Project, int], object], project: Project) -> None:
     change(project, slide_id)
-
-
-def _begin(slide_id: int, region: Region, query_id: int | None, person: str, project: Project) -> ActiveAnnotation:
-    record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person)
-    predicted, _model = annotate.starting_mask(project, slide_id, region)
-    return ActiveAnnotation(record, project.annotations.load_mask(record.id)[0], predicted)
 
 
 def _add_model(source: str | Path, project: Project) -> int:
@@ -513,17 +454,3 @@ def _add_model(source: str | Path, project: Project) -> int:
 
 def _set(key: str, value: object, project: Project) -> None:
     project.settings.set(key, value)
-
-
-def _append(annotation_id: int, patch: Patch, project: Project) -> None:
-    project.drafts.append_patch(annotation_id, patch)
-
-
-def _assess(annotation_id: int, label: str | None, size: float | None, person: str, project: Project) -> None:
-    project.drafts.assess(annotation_id, label=label, size=size, person=person)
-
-
-def _finish(annotation_id: int, status: AnnotationStatus, with_mask: bool, project: Project) -> AnnotationRecord:
-    if status is AnnotationStatus.DONE:
-        return annotate.finish(project, annotation_id, with_mask=with_mask)
-    return project.drafts.finish(annotation_id, status)

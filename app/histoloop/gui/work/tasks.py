@@ -13,16 +13,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.progress import Work
-    from histoloop.store.records import QueryRecord
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
     from histoloop.workflows.doctor import Finding
-    from histoloop.workflows.reports import ExportReport, ImportReport, PredictedSlide, PredictReport
+    from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictedSlide, PredictReport
 
 
-def add_slides(folder: Path, *, paths: Sequence[Path]) -> Work[ImportReport]:
-    """Bring slides and folders into the project."""
+def add_slides(folder: Path, *, paths: Sequence[Path], without: Sequence[Path] = ()) -> Work[ImportReport]:
+    """Bring slides and folders into the project, but for files `without` which it is to be done."""
     with opened_project(folder) as project:
-        return (yield from import_slides(project, paths))
+        return (yield from import_slides(project, paths, without=frozenset(without)))
 
 
 def predict(
@@ -47,7 +46,7 @@ def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "au
 
 def ask(
     folder: Path, *, strategy: str, count: int, seed: int, region_map_px: int, random_share: float, device: str
-) -> Work[tuple[QueryRecord, ...]]:
+) -> Work[AskReport]:
     """Choose the regions to ask about."""
     from histoloop.workflows.queries.ask import ask as choose
 
@@ -76,10 +75,10 @@ def retrain(
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:
-    """Write masks, polygons and areas."""
+    """Write masks, polygons and areas; nothing in the project is changed."""
     from histoloop.workflows.export import export_project
 
-    with opened_project(folder) as project:
+    with opened_project(folder, read_only=True) as project:
         return (yield from export_project(project, out))
 
 

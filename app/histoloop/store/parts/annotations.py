@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from histoloop.annotations.raster import apply_patch
 from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
-from histoloop.errors import ProjectError
-from histoloop.language import tr
 from histoloop.store import rows
+from histoloop.store.files import written_to
 from histoloop.store.parts.checks import check_assessment, check_mask
 from histoloop.store.planes import PlaneWriter, read_plane, stem_of
 from histoloop.store.project_database import timestamp
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from histoloop.annotations.records import ClassScheme
+    from histoloop.annotations.records import ClassScheme, Patch
     from histoloop.geometry import Region
     from histoloop.store.parts.finish_order import FinishOrder
     from histoloop.store.parts.journal import Journal
@@ -69,23 +68,27 @@ class Annotations:
         """Those of them that have a mask; held-out ones too."""
         return [record for record in self.finished() if record.has_mask]
 
-    def load_mask(self, annotation_id: int) -> tuple[Mask, Mask]:
+    def load_mask(self, annotation_id: int, *, painted: bool = False) -> tuple[Mask, Mask]:
         """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
 
-        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask.
+        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask, unless
+        what was `painted` in it, and not used, is wanted.
         """
         row = self._row(annotation_id)
         if row["mask_file"] is not None:
             return read_plane(self.folder / row["mask_file"]), read_plane(self.folder / row["origin_file"])
-        if row["status"] == AnnotationStatus.DONE:
+        if row["base_mask_file"] is None or (row["status"] == AnnotationStatus.DONE and not painted):
             raise ValueError(f"annotation {annotation_id} was done without a mask")
         mask = read_plane(self.folder / row["base_mask_file"])
         origin = read_plane(self.folder / row["base_origin_file"])
         for patch in self._journal.patches(annotation_id):
-            before = mask.copy()
-            apply_patch(mask, patch)
-            origin[mask != before] = Origin.HUMAN
+            with rows.damage_explained():
+                paint(mask, origin, patch)
         return mask, origin
+
+    def load_base_mask(self, annotation_id: int) -> Mask:
+        """The mask (H, W) that the painting of an annotation began with."""
+        return read_plane(self.folder / self._row(annotation_id)["base_mask_file"])
 
     def assessments(self, annotation_id: int) -> list[Assessment]:
         """Every label and size that was ever given to an annotation, oldest first; the last one counts."""
@@ -138,8 +141,9 @@ class Annotations:
         """Keep masks that were made elsewhere as finished annotations, all of them or none; closes their query.
 
         `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
-        Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectError when a file cannot be written.
+        Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectPlaceError when a file cannot be written.
         """
+        self._database.check_writable()
         self._slides.get(slide_id)
         check_assessment(label, size, self._scheme, needed=False)
         planes = PlaneWriter(self.folder)
@@ -148,23 +152,23 @@ class Annotations:
             for region, mask, origin in masks:
                 check_mask(mask, self._scheme)
                 stem = stem_of(slide_id, region)
-                files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
+                with written_to(self.folder):
+                    files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
             with self._database.transaction():
                 ids = [self._insert_done(slide_id, *of_region, person=person, query_id=query_id) for of_region in files]
                 for annotation_id in ids if (label, size) != (None, None) else ():
                     self._journal.assess(annotation_id, label=label, size=size, person=person)
                 if query_id is not None:
                     self._queries.set_status(query_id, QueryStatus.ANNOTATED)
-        except OSError as error:
-            planes.remove()
-            raise ProjectError(
-                tr("{path} cannot be written: {reason}.", path=self.folder, reason=error.strerror or error),
-                advice=tr("Check that the project's folder may be written to and that its disk is not full."),
-            ) from error
-        except BaseException:
-            planes.remove()
+        except BaseException:  # which may have come after the rows were kept
+            planes.remove(but=self.kept_files())
             raise
         return [self.get(annotation_id) for annotation_id in ids]
+
+    def kept_files(self) -> frozenset[str]:
+        """The names of the files of masks and origins that annotations are of."""
+        found = self._database.all("SELECT mask_file, origin_file FROM annotation WHERE mask_file IS NOT NULL")
+        return frozenset(name for row in found for name in row)
 
     def _insert_done(
         self, slide_id: int, region: Region, mask_file: str, origin_file: str, *, person: str, query_id: int | None
@@ -187,3 +191,11 @@ class Annotations:
 
     def _row(self, annotation_id: int) -> rows.Row:
         return self._database.one(f"{SELECT_EVERY_ANNOTATION} WHERE annotation.id = ?", annotation_id)
+
+
+def paint(mask: Mask, origin: Mask, patch: Patch) -> None:
+    """Make a person's change to a mask and its origins (values of `Origin`), both (H, W), in place."""
+    height, width = patch.values.shape
+    changed = mask[patch.y : patch.y + height, patch.x : patch.x + width] != patch.values
+    apply_patch(mask, patch)
+    origin[patch.y : patch.y + height, patch.x : patch.x + width][changed] = Origin.HUMAN

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
+from histoloop.annotations.raster import apply_patch
+from histoloop.annotations.records import AnnotationStatus, Mask, Origin, Patch, QueryStatus
 from histoloop.store import rows
+from histoloop.store.parts.annotations import paint
 from histoloop.store.parts.checks import check_assessment, check_mask
-from histoloop.store.planes import stem_of, write_plane
+from histoloop.store.planes import PlaneWriter, stem_of, write_plane
 from histoloop.store.project_database import timestamp
+from histoloop.store.records import AssessedStep, DraftSteps, PaintedStep, StepKind
+from histoloop.store.schema import SELECT_ANNOTATIONS, SELECT_DRAFTS_OF_REGION, WORK_WAS_DONE
 
 if TYPE_CHECKING:
-    from histoloop.annotations.records import ClassScheme, Patch
+    from collections.abc import Iterator, Mapping
+
+    from histoloop.annotations.records import ClassScheme
     from histoloop.geometry import Region
     from histoloop.store.parts.annotations import Annotations
     from histoloop.store.parts.finish_order import FinishOrder
     from histoloop.store.parts.journal import Journal
     from histoloop.store.parts.queries import Queries
     from histoloop.store.parts.slides import Slides
+    from histoloop.store.parts.steps import Steps
     from histoloop.store.project_database import Database
     from histoloop.store.records import AnnotationRecord
 
@@ -43,10 +52,11 @@ class Drafts:
         annotations: Annotations,
         journal: Journal,
         order: FinishOrder,
+        steps: Steps,
     ) -> None:
         self._database, self._scheme = database, scheme
         self._slides, self._queries, self._annotations = slides, queries, annotations
-        self._journal, self._order = journal, order
+        self._journal, self._order, self._steps = journal, order, steps
 
     def start(
         self,
@@ -79,15 +89,18 @@ class Drafts:
             query_id=query_id,
         )
 
-    def reopen(self, annotation_id: int, *, person: str | None = None) -> AnnotationRecord:
-        """A new draft that continues from a finished annotation, by the same person unless another is given.
+    def reopen(self, annotation_id: int, *, person: str | None = None, query_id: int | None = None) -> AnnotationRecord:
+        """A new draft that continues from a finished annotation, or from another person's draft.
 
-        The finished one counts until the draft is done: the newest done of a region wins.
+        It is by the same person unless another is given, and answers the same query. The one before stays as it is; a
+        finished one counts until the draft is done: the newest done of a region wins. One that was done without its
+        mask, or left out, goes on from what was painted in it.
         """
         old = self._annotations.get(annotation_id)
-        if old.status is AnnotationStatus.DRAFT:
+        person = old.person if person is None else person
+        if old.status is AnnotationStatus.DRAFT and person == old.person:
             raise ValueError(f"annotation {annotation_id} is a draft; it needs no reopening")
-        mask, origin = self._annotations.load_mask(annotation_id)
+        mask, origin = self._annotations.load_mask(annotation_id, painted=self.has_strokes(annotation_id))
         return self._insert(
             mask,
             origin,
@@ -95,15 +108,54 @@ class Drafts:
             slide_id=old.slide_id,
             region=old.region,
             model_hash=old.model_hash,
-            person=old.person if person is None else person,
-            query_id=old.query_id,
+            person=person,
+            query_id=old.query_id if query_id is None else query_id,
             held_out=old.held_out,
         )
 
-    def find(self, slide_id: int, region: Region) -> AnnotationRecord | None:
-        """The newest draft of a region, to go on with after a crash; None when there is none."""
-        drafts = self._annotations.all(status=AnnotationStatus.DRAFT, slide_id=slide_id)
-        return next((draft for draft in reversed(drafts) if draft.region == region), None)
+    def find(self, slide_id: int, region: Region, *, person: str | None = None) -> AnnotationRecord | None:
+        """The draft of a region (of a person, or of nobody by name) that was worked on last; None when there is none.
+
+        It is gone on with after a crash, or when what was finished is taken back.
+        """
+        found = self._database.first(
+            f"{SELECT_DRAFTS_OF_REGION} LIMIT 1",
+            slide_id,
+            *rows.edges_of(region).values(),
+            person,
+        )
+        return None if found is None else rows.annotation_of(found)
+
+    def begun(self, slide_id: int) -> list[AnnotationRecord]:
+        """The drafts of a slide in which somebody painted, or gave a label or a size; oldest first."""
+        found = self._database.all(
+            f"{SELECT_ANNOTATIONS} AND status = 'draft' AND slide_id = ? AND {WORK_WAS_DONE} ORDER BY annotation.id",
+            slide_id,
+        )
+        return [rows.annotation_of(row) for row in found]
+
+    def has_strokes(self, annotation_id: int) -> bool:
+        """Whether somebody painted in an annotation."""
+        return next(self._journal.patches(annotation_id), None) is not None
+
+    def steps(self, annotation_id: int) -> DraftSteps:
+        """What was done in a draft and can be taken back, and what was taken back and can be done again."""
+        mask = self._annotations.load_base_mask(annotation_id)
+        done: list[PaintedStep | AssessedStep] = []
+        undone: list[PaintedStep | AssessedStep] = []
+        for row in self._steps.in_draft(annotation_id):
+            (done if row["undone"] is None else undone).append(self._step_in_draft(row, mask))
+        return DraftSteps(tuple(done), tuple(undone))
+
+    def _step_in_draft(self, row: rows.Row, mask: Mask) -> PaintedStep | AssessedStep:
+        """A step; one that painted is made on the mask."""
+        if row["kind"] == StepKind.ASSESSED:
+            return AssessedStep(*(tuple(json.loads(row["detail"])[when]) for when in ("before", "after")))
+        after = self._journal.patch(row["patch_id"])
+        height, width = after.values.shape
+        before = Patch(after.x, after.y, mask[after.y : after.y + height, after.x : after.x + width].copy())
+        apply_patch(mask, after)
+        return PaintedStep(before, after)
 
     def attach(self, annotation_id: int, query_id: int) -> AnnotationRecord:
         """Let a draft answer a query, which leaves the queue with it."""
@@ -115,10 +167,11 @@ class Drafts:
 
     def append_patch(self, annotation_id: int, patch: Patch) -> None:
         """Add a change to the journal of a draft; on disk when this returns, whatever happens to the process."""
-        self._check_patch(self._draft(annotation_id), patch)
+        draft = self._draft(annotation_id)
+        self._check_patch(draft, patch)
         with self._database.transaction():
-            self._journal.append_patch(annotation_id, patch)
-            self._database.update("annotation", annotation_id, updated=timestamp())
+            patch_id = self._journal.append_patch(annotation_id, patch)
+            self._note(StepKind.PAINTED, draft, patch_id=patch_id)
 
     def assess(self, annotation_id: int, *, label: str | None, size: float | None, person: str | None = None) -> None:
         """Give label and size (foreground fraction) of a draft as they are now; None: not given, or taken back.
@@ -131,7 +184,8 @@ class Drafts:
             self._journal.assess(
                 annotation_id, label=label, size=size, person=draft.person if person is None else person
             )
-            self._database.update("annotation", annotation_id, updated=timestamp())
+            before_after = {"before": [draft.label, draft.size], "after": [label, size]}
+            self._note(StepKind.ASSESSED, draft, detail=before_after)
 
     def finish(
         self,
@@ -141,34 +195,103 @@ class Drafts:
         label: str | None = None,
         size: float | None = None,
         with_mask: bool = True,
+        last_patch: Patch | None = None,
     ) -> AnnotationRecord:
         """Close a draft, and its query with it. A label or size that is None leaves what was given before.
 
         DONE writes the mask and its origins to files of their own, pixels nobody touched as ACCEPTED, and settles
         whether the region is held out (`is_held_out`): a region done before, or overlapping such a one, goes where
         that one went, so that no pixel both trains and judges. Without `with_mask` the draft's mask is set aside and
-        only label and size are done; a mask that the region was given before stays its mask.
+        only label and size are done; a mask that the region was given before stays its mask. `last_patch` changes the
+        mask first, and is taken back together with the rest: `History` makes a draft of it again, with all its strokes.
         """
         if status not in _QUERY_STATUS_AFTER:
             raise ValueError(f"an annotation is finished as done, skipped or cannot tell, not {status}")
+        self._database.check_writable()
         draft = self._draft(annotation_id)
         label = draft.label if label is None else label
         size = draft.size if size is None else size
         done = status is AnnotationStatus.DONE
         check_assessment(label, size, self._scheme, needed=done and not with_mask)
-        files = self._write_final_planes(draft) if done and with_mask else {}
-        with self._database.transaction():
+        if last_patch is not None:
+            self._check_patch(draft, last_patch)
+        with self._final_planes(draft, last_patch, done and with_mask) as files, self._database.transaction():
             self._draft(annotation_id)
-            place: dict[str, Any] = {}
-            if done:
-                placed = self._order.with_mask if with_mask else self._order.without_mask
-                place = placed(draft.slide_id, draft.region, draft.query_id)
-            self._database.update("annotation", annotation_id, status=status, updated=timestamp(), **files, **place)
             if (label, size) != (draft.label, draft.size):
-                self._journal.assess(annotation_id, label=label, size=size, person=draft.person)
-            if draft.query_id is not None:
-                self._queries.set_status(draft.query_id, _QUERY_STATUS_AFTER[status])
+                self.assess(annotation_id, label=label, size=size)
+            query = None if draft.query_id is None else self._queries.get(draft.query_id)
+            self._note(
+                StepKind.ENDED,
+                draft,
+                patch_id=None if last_patch is None else self._journal.append_patch(annotation_id, last_patch),
+                detail={
+                    "status": status,
+                    "with_mask": with_mask,
+                    "query_before": None if query is None else query.status,
+                    "mask_downsample": draft.mask_downsample,
+                    "model_hash": draft.model_hash,
+                },
+            )
+            self._close(draft, status, with_mask=with_mask, files=files)
         return self._annotations.get(annotation_id)
+
+    def make_again(self, annotation_id: int, detail: Mapping[str, Any]) -> None:
+        """A draft again of what was finished, within the transaction of `History`; `detail` is that of the step.
+
+        Its query stands where it stood. Whether the region is held out stays settled.
+        """
+        self._database.update(
+            "annotation",
+            annotation_id,
+            status=AnnotationStatus.DRAFT,
+            updated=timestamp(),
+            mask_file=None,
+            origin_file=None,
+            finish_order=None,
+            mask_downsample=detail["mask_downsample"],
+            model_hash=detail["model_hash"],
+        )
+        query_id = self._annotations.get(annotation_id).query_id
+        if query_id is not None and detail["query_before"] is not None:
+            self._queries.set_status(query_id, QueryStatus(detail["query_before"]))
+
+    def finish_again(self, annotation_id: int, detail: Mapping[str, Any]) -> None:
+        """Finish anew what `make_again` made a draft of, within the transaction of `History`."""
+        draft, status = self._draft(annotation_id), AnnotationStatus(detail["status"])
+        with_mask = bool(detail["with_mask"])
+        with self._final_planes(draft, None, status is AnnotationStatus.DONE and with_mask) as files:
+            self._close(draft, status, with_mask=with_mask, files=files)
+
+    def _close(
+        self, draft: AnnotationRecord, status: AnnotationStatus, *, with_mask: bool, files: Mapping[str, str]
+    ) -> None:
+        place: dict[str, Any] = {}
+        if status is AnnotationStatus.DONE:
+            placed = self._order.with_mask if with_mask else self._order.without_mask
+            place = placed(draft.slide_id, draft.region, draft.query_id)
+        self._database.update("annotation", draft.id, status=status, updated=timestamp(), **files, **place)
+        if draft.query_id is not None:
+            self._queries.set_status(draft.query_id, _QUERY_STATUS_AFTER[status])
+
+    def _note(
+        self,
+        kind: StepKind,
+        draft: AnnotationRecord,
+        *,
+        patch_id: int | None = None,
+        detail: dict[str, Any] | None = None,
+    ) -> None:
+        """Note a step of the draft's person, within the transaction that does it."""
+        self._steps.add(
+            kind,
+            slide_id=draft.slide_id,
+            annotation_id=draft.id,
+            query_id=draft.query_id,
+            patch_id=patch_id,
+            person=draft.person,
+            detail=detail,
+        )
+        self._database.update("annotation", draft.id, updated=timestamp())
 
     def _insert(
         self,
@@ -181,6 +304,7 @@ class Drafts:
         person: str,
         **values: float | str | None,
     ) -> AnnotationRecord:
+        self._database.check_writable()
         downsample = _mask_downsample(region, mask)
         check_mask(mask, self._scheme)
         stem = stem_of(slide_id, region)
@@ -206,14 +330,24 @@ class Drafts:
                 self._journal.assess(annotation_id, label=continues.label, size=continues.size, person=person)
         return self._annotations.get(annotation_id)
 
-    def _write_final_planes(self, draft: AnnotationRecord) -> dict[str, str]:
+    @contextmanager
+    def _final_planes(
+        self, draft: AnnotationRecord, last_patch: Patch | None, wanted: bool
+    ) -> Iterator[dict[str, str]]:
+        """The files of a draft's mask and origins, by column; they are removed when the draft cannot be finished."""
+        if not wanted:
+            yield {}
+            return
         mask, origin = self._annotations.load_mask(draft.id)
+        if last_patch is not None:
+            paint(mask, origin, last_patch)
         origin[origin == Origin.UNTOUCHED] = Origin.ACCEPTED
-        folder, stem = self._annotations.folder, stem_of(draft.slide_id, draft.region)
-        return {
-            "mask_file": write_plane(folder, mask, stem=stem),
-            "origin_file": write_plane(folder, origin, stem=f"{stem}-origin"),
-        }
+        planes, stem = PlaneWriter(self._annotations.folder), stem_of(draft.slide_id, draft.region)
+        try:
+            yield {"mask_file": planes.write(mask, stem), "origin_file": planes.write(origin, f"{stem}-origin")}
+        except BaseException:  # which may have come after the row was kept
+            planes.remove(but=self._annotations.kept_files())
+            raise
 
     def _draft(self, annotation_id: int) -> AnnotationRecord:
         record = self._annotations.get(annotation_id)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import Patch
 from histoloop.store import rows
 from histoloop.store.project_database import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from histoloop.annotations.records import Patch
     from histoloop.store.project_database import Database
     from histoloop.store.records import Assessment
 
@@ -24,11 +24,11 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append_patch(self, annotation_id: int, patch: Patch) -> None:
-        """Add a change of the mask."""
+    def append_patch(self, annotation_id: int, patch: Patch) -> int:
+        """Add a change of the mask; its id."""
         height, width = patch.values.shape
         with self._database.transaction():
-            self._database.insert(
+            return self._database.insert(
                 "patch",
                 annotation_id=annotation_id,
                 x=patch.x,
@@ -40,10 +40,18 @@ class Journal:
             )
 
     def patches(self, annotation_id: int) -> Iterator[Patch]:
-        """The changes of a mask, oldest first."""
-        for row in self._database.all("SELECT * FROM patch WHERE annotation_id = ? ORDER BY id", annotation_id):
-            values = np.frombuffer(zlib.decompress(row["payload"]), dtype=np.uint8)
-            yield Patch(row["x"], row["y"], values.reshape(row["height"], row["width"]))
+        """The changes of a mask that were not taken back, oldest first."""
+        for row in self._database.all(
+            """SELECT * FROM patch WHERE annotation_id = ? AND NOT EXISTS (
+                SELECT 1 FROM step WHERE step.patch_id = patch.id AND step.undone IS NOT NULL
+            ) ORDER BY id""",
+            annotation_id,
+        ):
+            yield rows.patch_of(row)
+
+    def patch(self, patch_id: int) -> Patch:
+        """One of the changes."""
+        return rows.patch_of(self._database.one("SELECT * FROM patch WHERE id = ?", patch_id))
 
     def assess(self, annotation_id: int, *, label: str | None, size: float | None, person: str) -> None:
         """Add label and size (foreground fraction) as they are now; None: not given, or taken back."""

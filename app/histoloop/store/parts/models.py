@@ -27,6 +27,7 @@ class Models:
 
     def new_folder(self, round_number: int) -> Path:
         """A name under `folder` that nothing uses yet; the folder is not made."""
+        self._database.check_writable()
         return self.folder / f"round-{round_number:03d}-{secrets.token_hex(4)}"
 
     def add(
@@ -52,6 +53,10 @@ class Models:
                 created=timestamp(),
             )
         return self.get(model_id)
+
+    def add_first(self, folder_name: str, hash: str) -> ModelRecord:
+        """Keep the model that a project begins with, which becomes the current one."""
+        return self.add(folder_name, hash=hash, parent=None, round=0, status=ModelStatus.CURRENT)
 
     def all(self) -> list[ModelRecord]:
         """The models, in the order they were added."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from histoloop.store import rows
 from histoloop.store.parts.checks import check_label
 from histoloop.store.project_database import timestamp
 from histoloop.store.records import ModelStatus
@@ -32,7 +33,7 @@ class Predictions:
         if self._models.get(model_id).status is ModelStatus.CURRENT:
             for name in probabilities:
                 check_label(name, self._scheme)
-        text = json.dumps({name: float(value) for name, value in probabilities.items()})
+        text = json.dumps({name: float(value) for name, value in probabilities.items()}, allow_nan=False)
         with self._database.transaction():
             self._database.insert(
                 "prediction", slide_id=slide_id, model_id=model_id, probabilities=text, created=timestamp()
@@ -45,7 +46,7 @@ class Predictions:
             slide_id,
             model_id,
         )
-        return None if row is None else dict(json.loads(row["probabilities"]))
+        return None if row is None else rows.numbers_of(row["probabilities"])
 
     def forget(self, slide_id: int) -> None:
         """Let no prediction of a slide count any more."""

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from histoloop.annotations.records import QueryStatus
 from histoloop.store import rows
 from histoloop.store.project_database import timestamp
+from histoloop.store.records import StepKind
 from histoloop.store.schema import SELECT_QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from histoloop.store.parts.steps import Steps
     from histoloop.store.project_database import Database
     from histoloop.store.records import NewQuery, QueryRecord
 
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 class Queries:
     """The queue, and the queries that left it."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, steps: Steps) -> None:
+        self._database, self._steps = database, steps
 
     def add(self, queries: Iterable[NewQuery]) -> list[QueryRecord]:
         """Put regions into the queue, all or none."""
@@ -68,6 +70,19 @@ class Queries:
         self.get(query_id)
         with self._database.transaction():
             self._database.update("query", query_id, status=QueryStatus(status), updated=timestamp())
+
+    def leave_out(self, query_id: int, status: QueryStatus, *, person: str) -> None:
+        """Take a query off the queue without an annotation, as a step of a person that can be taken back."""
+        query = self.get(query_id)
+        with self._database.transaction():
+            self.set_status(query_id, status)
+            self._steps.add(
+                StepKind.LEFT_OUT,
+                slide_id=query.slide_id,
+                query_id=query_id,
+                person=person,
+                detail={"before": query.status, "after": status},
+            )
 
     def supersede_open(self) -> int:
         """Close the queries nobody answered, because new ones are asked; how many there were."""

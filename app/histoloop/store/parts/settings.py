@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from histoloop.store import rows
+
 if TYPE_CHECKING:
     from histoloop.store.project_database import Database
 
@@ -18,7 +20,10 @@ class Settings:
     def get(self, key: str) -> Any:
         """A setting's JSON value; None when it was never set."""
         row = self._database.first("SELECT value FROM setting WHERE key = ?", key)
-        return None if row is None else json.loads(row["value"])
+        if row is None:
+            return None
+        with rows.damage_explained():
+            return json.loads(row["value"])
 
     def set(self, key: str, value: Any) -> None:
         """Keep a JSON value (TypeError for any other) under a key."""

@@ -6,13 +6,20 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ProjectError
-from histoloop.language import tr
+from histoloop.errors import ReplacedSlideError, SlideError
+from histoloop.slides.find import slide_name
 from histoloop.store import rows
-from histoloop.store.fingerprint import find_by_fingerprint, fingerprint
+from histoloop.store.fingerprint import (
+    find_by_fingerprint,
+    fingerprint,
+    has_content,
+    is_part_of_same_series,
+    is_same_slide,
+)
 from histoloop.store.parts.checks import check_label
 from histoloop.store.project_database import timestamp
 from histoloop.store.schema import SELECT_SLIDES
+from histoloop.store.slide_names import unique_names
 
 if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from histoloop.store.parts.predictions import Predictions
     from histoloop.store.project_database import Database
     from histoloop.store.records import SlideLabel, SlideRecord
+    from histoloop.store.rows import Row
 
 
 class Slides:
@@ -34,25 +42,29 @@ class Slides:
     def add(self, path: Path, *, width: int, height: int, mpp: float | None, vendor: str) -> SlideRecord:
         """Refer to a slide file; one that is here already is returned as it is, one that was removed comes back.
 
-        A missing slide of the project with the same fingerprint is taken to have moved here. Raises SlideError when
-        the file cannot be read, ProjectError when its content is no longer what the project knows by this path.
+        A slide is its content: where its own file is not in its place any more, another file of that content is where
+        it has moved. A link to its file is the slide, and so is a copy of a DICOM series; a copy of any other file is a
+        slide of its own (`copies_of`). Raises SlideError when the file cannot be read, or when its content is no longer
+        what the project knows by this path.
         """
         path = path.absolute()
         content = fingerprint(path)
         with self._database.transaction():
             if known := self._database.first("SELECT * FROM slide WHERE path = ?", str(path)):
-                _check_same(path, known["fingerprint"], content)
+                _check_content(path, known["fingerprint"])
                 slide_id: int = known["id"]
                 self._database.update("slide", slide_id, removed=None)
-            elif lost := [slide for slide in self._of_content(content) if not slide.exists()]:
-                slide_id = lost[0].id
-                self._point(slide_id, path)
+            elif (same := self._of_content(path)) is not None:
+                slide_id = same["id"]
+                if same["removed"] is not None or not _is_in_place(same):
+                    self._point(slide_id, path)
+                self._database.update("slide", slide_id, removed=None)
             else:
                 slide_id = self._database.insert(
                     "slide",
                     path=str(path),
                     relative_path=self._relative(path),
-                    name=path.name,
+                    name=slide_name(path),
                     fingerprint=content,
                     width=width,
                     height=height,
@@ -62,13 +74,47 @@ class Slides:
                 )
         return self.get(slide_id)
 
+    def find(self, path: Path) -> SlideRecord | None:
+        """The slide that a file is: of this path, a link to it, or where it has moved; None where it is a new one.
+
+        Raises SlideError when the file cannot be read, or has another content than the slide of its path.
+        """
+        path = path.absolute()
+        known: Row | None = self._database.first("SELECT * FROM slide WHERE path = ? AND removed IS NULL", str(path))
+        if known is not None:
+            _check_content(path, known["fingerprint"])
+        else:
+            known = self._of_content(path)
+        return None if known is None or known["removed"] is not None else self.get(known["id"])
+
+    def copies_of(self, slide_id: int) -> list[SlideRecord]:
+        """The other slides of the same content."""
+        same = self._database.all(
+            """SELECT other.id FROM slide AS own JOIN slide AS other ON other.fingerprint = own.fingerprint
+            WHERE own.id = ? AND other.id <> own.id AND other.removed IS NULL ORDER BY other.id""",
+            slide_id,
+        )
+        return [self.get(row["id"]) for row in same]
+
     def all(self) -> list[SlideRecord]:
-        """The slides, in the order they were added, with what people and the current model say of them."""
-        return [rows.slide_of(row) for row in self._database.all(f"{SELECT_SLIDES} ORDER BY slide.id")]
+        """The slides, in the order they were added, with what people and the current model say of them.
+
+        Their names tell them apart: where several are alike, their folders are in front.
+        """
+        found = self._database.all(f"{SELECT_SLIDES} ORDER BY slide.id")
+        names = unique_names([(Path(row["path"]), row["name"]) for row in found])
+        return [rows.slide_of(row, name=name) for row, name in zip(found, names, strict=True)]
 
     def get(self, slide_id: int) -> SlideRecord:
-        """One slide."""
-        return rows.slide_of(self._database.one(f"{SELECT_SLIDES} AND slide.id = ?", slide_id))
+        """One slide, named as in `all`."""
+        row = self._database.one(f"{SELECT_SLIDES} AND slide.id = ?", slide_id)
+        alike = [
+            (other["id"], Path(other["path"]), other["name"])
+            for other in self._database.all("SELECT id, path, name FROM slide WHERE removed IS NULL")
+            if other["name"].casefold() == row["name"].casefold()
+        ]
+        names = unique_names([(path, name) for _id, path, name in alike])
+        return rows.slide_of(row, name=names[[own for own, _path, _name in alike].index(slide_id)])
 
     def remove(self, slide_id: int) -> None:
         """Take a slide out of the project with its annotations and queries; adding its file again brings them back."""
@@ -108,25 +154,30 @@ class Slides:
     # --- files ------------------------------------------------------------------------------------------------------
 
     def missing(self) -> list[SlideRecord]:
-        """The slides whose files are not where they were; looks for each of them."""
-        return [slide for slide in self.all() if not slide.exists()]
+        """The slides whose files are not where they were, or have another size now; looks for each of them."""
+        return [slide for slide in self.all() if not slide.exists() or slide.has_other_size()]
 
     def relocate(self, slide_id: int, path: Path) -> SlideRecord:
-        """Set where the file of a slide is now; ProjectError when it is another slide's."""
+        """Set where the file of a slide is now; SlideError when it has another content."""
         path = path.absolute()
-        _check_same(path, self.get(slide_id).fingerprint, fingerprint(path))
+        _check_content(path, self.get(slide_id).fingerprint)
         with self._database.transaction():
             self._point(slide_id, path)
         return self.get(slide_id)
 
     def find_moved(self, folder: Path) -> list[SlideRecord]:
-        """Look under `folder` for the slides whose files are missing, by fingerprint; the slides found again."""
-        found = [
-            (slide, path)
-            for slide in self.missing()
-            if (path := find_by_fingerprint(slide.fingerprint, folder.absolute(), outside=self._project_folder))
-        ]
-        return [self.relocate(slide.id, path) for slide, path in found]
+        """Look under `folder` for the slides whose files are missing, by their content; the slides found again."""
+        missing = self.missing()
+        if not missing:
+            return []
+        wanted = {slide.fingerprint for slide in missing}
+        found = find_by_fingerprint(wanted, folder.absolute(), outside=self._project_folder)
+        moved: list[SlideRecord] = []
+        for slide in missing:
+            path = found.pop(slide.fingerprint, None)  # of two slides of one content the first
+            if path is not None and self._database.first("SELECT 1 FROM slide WHERE path = ?", str(path)) is None:
+                moved.append(self.relocate(slide.id, path))
+        return moved
 
     def follow_project(self) -> None:
         """Find the slides that were moved together with the project's folder.
@@ -138,12 +189,28 @@ class Slides:
         ):
             path = Path(os.path.normpath(self._project_folder / row["relative_path"]))
             moved = path != Path(row["path"]) and not Path(row["path"]).is_file() and path.is_file()
-            if moved and fingerprint(path) == row["fingerprint"]:
+            if moved and has_content(path, row["fingerprint"]):
                 self.relocate(row["id"], path)
 
-    def _of_content(self, content: str) -> list[SlideRecord]:
-        found = self._database.all(f"{SELECT_SLIDES} AND slide.fingerprint = ? ORDER BY slide.id", content)
-        return [rows.slide_of(row) for row in found]
+    def _of_content(self, path: Path) -> Row | None:
+        """The slide of the project that a file of the same content is; of several one that is in the project.
+
+        That is one that was removed, one whose own file is not in its place, and one whose file this is by another
+        name. A DICOM slide also where the file is of a copy of the series, whether that lacks levels or has more.
+        """
+        size = fingerprint(path).partition("-")[0]
+        found = self._database.all("SELECT * FROM slide WHERE fingerprint LIKE ? ORDER BY id", f"{size}-%")
+        same = [
+            row
+            for row in found
+            if has_content(path, row["fingerprint"]) or is_part_of_same_series(path, Path(row["path"]))
+        ]
+        free = [
+            row
+            for row in same
+            if row["removed"] is not None or not _is_in_place(row) or is_same_slide(path, Path(row["path"]))
+        ]
+        return min(free, key=lambda row: (row["removed"] is not None, not _is_in_place(row)), default=None)
 
     def _set(self, slide_id: int, **values: float | str) -> None:
         self.get(slide_id)
@@ -151,7 +218,9 @@ class Slides:
             self._database.update("slide", slide_id, **values)
 
     def _point(self, slide_id: int, path: Path) -> None:
-        self._database.update("slide", slide_id, path=str(path), relative_path=self._relative(path), name=path.name)
+        self._database.update(
+            "slide", slide_id, path=str(path), relative_path=self._relative(path), name=slide_name(path)
+        )
 
     def _relative(self, path: Path) -> str | None:
         """The path as seen from the project, so that both can move together; None between drives of Windows."""
@@ -161,7 +230,14 @@ class Slides:
             return None
 
 
-def _check_same(path: Path, expected: str, found: str) -> None:
-    if found != expected:
-        advice = tr("Choose the file that was added to the project, or add this one as a slide of its own.")
-        raise ProjectError(tr("{path} is not the slide it should be: its content differs.", path=path), advice=advice)
+def _is_in_place(row: Row) -> bool:
+    """Whether the file of a slide is there, and is it still."""
+    try:
+        return has_content(Path(row["path"]), row["fingerprint"])
+    except SlideError:
+        return False
+
+
+def _check_content(path: Path, expected: str) -> None:
+    if not has_content(path, expected):
+        raise ReplacedSlideError(path)

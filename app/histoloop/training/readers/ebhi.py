@@ -9,7 +9,7 @@ from histoloop.errors import suggestion
 from histoloop.slides.find import PICTURE_SUFFIXES
 from histoloop.training.readers.classes import EBHI_SCHEME
 from histoloop.training.readers.sources import PART_NAMES, Listing, Problems, TileSource
-from histoloop.training.readers.tables import read_table, require_columns
+from histoloop.training.readers.tables import is_file, read_table, require_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def _by_table(path: Path) -> Iterator[TileSource]:
             near = suggestion(row["split"], PART_NAMES)
             problems.add(where, f"the split {row['split']!r} is unknown{near}", advice="Use train, val or test.")
         for column in ("image", "mask"):
-            if not row[column] or not (path.parent / row[column]).is_file():
+            if not row[column] or not is_file(path.parent / row[column]):
                 problems.add(where, f"there is no {column} {row[column]!r}", advice="Copy the missing files.")
         if row["image"] in seen:
             what = f"{row['image']} is in line {seen[row['image']]} already"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from histoloop.errors import DataError, suggestion
 from histoloop.geometry import Region
 from histoloop.training.readers.sources import PART_NAMES, Listing, Part, Problems, TileSource
-from histoloop.training.readers.tables import Row, Table, decimal, read_table, whole
+from histoloop.training.readers.tables import Row, Table, decimal, is_file, read_table, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,7 +120,7 @@ def _file(row: Row, column: str, folder: Path, problems: Problems) -> Path | Non
         problems.add(where, f"{column} is empty", advice="Name a file in every row.")
         return None
     file = folder / row[column].replace("\\", "/")
-    if not file.is_file():
+    if not is_file(file):
         problems.add(where, f"there is no file {row[column]!r}", advice=f"Paths are relative to {folder}.")
         return None
     return file

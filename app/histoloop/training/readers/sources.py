@@ -73,26 +73,25 @@ class Listing:
 
 
 class Problems:
-    """All that is wrong with a data set, so that it can be reported, and mended, at once."""
+    """All that is wrong with a data set, so that it can be reported, and mended, at once; `found` are (where, what)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._found: list[str] = []
+        self.found: list[tuple[str, str]] = []
         self._advice: dict[str, None] = {}
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self.found)
 
     def add(self, where: str, what: str, *, advice: str) -> None:
         """Something at a place ('line 7') and the way on."""
-        self._found.append(f"{where}: {what}")
+        self.found.append((where, what))
         self._advice[advice] = None
 
     def raise_any(self) -> None:
         """DataError that names the first ten and counts the others; nothing when all is well."""
-        if not self._found:
+        if not self.found:
             return
-        more = f"; and {len(self._found) - _SHOWN} more" if len(self._found) > _SHOWN else ""
-        raise DataError(
-            f"{self._path} cannot be used: {'; '.join(self._found[:_SHOWN])}{more}.", advice=" ".join(self._advice)
-        )
+        more = f"; and {len(self.found) - _SHOWN} more" if len(self.found) > _SHOWN else ""
+        shown = "; ".join(f"{where}: {what}" for where, what in self.found[:_SHOWN])
+        raise DataError(f"{self._path} cannot be used: {shown}{more}.", advice=" ".join(self._advice))

@@ -94,6 +94,14 @@ def _is_passed_over(number: int, rows: Sequence[tuple[int, Sequence[str]]]) -> b
     return number == 0 or not any(number < len(cells) and cells[number].strip() for _, cells in rows)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def require_columns(table: Table, required: Sequence[str]) -> None:
     """DataError when a column is missing."""
     missing = [name for name in required if name not in table.columns]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from histoloop.errors import SlideError
+from histoloop.errors import HistoLoopError, SlideError
 from histoloop.progress import Progress, Work
 from histoloop.slides.reader import Pixels, Slide, open_slide
 from histoloop.training.readers.classes import find_label
@@ -40,26 +40,58 @@ class Resolution:
         return stated / self.scale
 
 
-def read_tiles(listing: Listing, scheme: ClassScheme, resolution: Resolution) -> Work[list[TrainingTile]]:
-    """All tiles in listing order; a slide is opened once. DataError names every file that does not fit."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadTiles:
+    """Tiles in the order of their sources, and (where, what) of the sources that were left out."""
+
+    sources: tuple[TileSource, ...]
+    tiles: tuple[TrainingTile, ...]
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+def read_tiles(
+    listing: Listing, scheme: ClassScheme, resolution: Resolution, *, leave_out: bool = False
+) -> Work[ReadTiles]:
+    """All tiles in listing order; a slide is opened once. DataError names every file that does not fit.
+
+    With `leave_out` these files are left out, as long as any tile is left.
+    """
     problems = Problems(listing.path)
     tiles: dict[int, TrainingTile] = {}
     order = sorted(range(len(listing.sources)), key=lambda index: listing.sources[index].picture)
     for path, members in itertools.groupby(order, key=lambda index: listing.sources[index].picture):
-        if len(problems) >= _NAMED_AT_MOST:
+        if len(problems) >= _NAMED_AT_MOST and not leave_out:
             break
+        waiting = list(members)
         try:
             with open_slide(path) as slide:
-                for index in members:
+                while waiting:
                     yield Progress(f"Reading {listing.name}", len(tiles), len(order))
-                    tile = _read_tile(listing.sources[index], slide, listing, scheme, resolution, problems)
+                    tile = _read_tile(listing.sources[waiting[0]], slide, listing, scheme, resolution, problems)
                     if tile is not None:
-                        tiles[index] = tile
-        except SlideError as error:
-            where = next((source.where for source in listing.sources if source.picture == path), path.name)
-            problems.add(where, f"{path.name}: {error.reason}", advice=error.advice)
-    problems.raise_any()
-    return [tiles[index] for index in range(len(order))]
+                        tiles[waiting[0]] = tile
+                    waiting.pop(0)
+        except Exception as error:  # whatever a decoder stumbles over
+            what, advice = _explained(error)
+            many = f" ({len(waiting)} tiles)" if len(waiting) > 1 else ""
+            problems.add(listing.sources[waiting[0]].where, f"{path.name}: {what}{many}", advice=advice)
+    if not leave_out or not tiles:
+        problems.raise_any()
+    kept = sorted(tiles)
+    return ReadTiles(
+        tuple(listing.sources[index] for index in kept), tuple(tiles[index] for index in kept), tuple(problems.found)
+    )
+
+
+def _explained(error: Exception) -> tuple[str, str]:
+    """What went wrong with a picture, and what to do about it."""
+    if isinstance(error, SlideError):
+        return error.reason, error.advice
+    if isinstance(error, HistoLoopError):
+        return error.message.rstrip("."), error.advice
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it", "Close other programs, or give smaller pictures."
+    return f"it cannot be read ({type(error).__name__}: {error})", "Copy the picture again, or leave it out."
 
 
 def stated_mpp(listing: Listing) -> float | None:
@@ -70,8 +102,8 @@ def stated_mpp(listing: Listing) -> float | None:
             with open_slide(path) as slide:
                 if slide.mpp is not None:
                     return slide.mpp
-        except SlideError:
-            continue  # read_tiles names all files that cannot be read
+        except Exception:  # read_tiles names all files that cannot be read
+            continue
     return None
 
 

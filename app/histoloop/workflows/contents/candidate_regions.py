@@ -17,7 +17,8 @@ from histoloop.progress import Progress, Work
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.slides import is_readable, open_project_slide
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,38 +65,59 @@ class CandidateRegion:
         return self.slide.id == other.slide.id and self.region.overlaps(other.region)
 
 
-def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Work[list[CandidateRegion]]:
+@dataclass(frozen=True, slots=True)
+class FoundRegions:
+    """Candidate regions, and (slide, reason) of slides that could not be looked at."""
+
+    regions: tuple[CandidateRegion, ...]
+    failed: tuple[tuple[str, str], ...]
+
+
+def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Work[FoundRegions]:
     """All regions, row by row, of the slides that the current model has maps of.
 
-    `region_map_px` is their side in pixels of the maps (as the model sees them).
+    `region_map_px` is their side in pixels of the maps (as the model sees them), ValueError where that is out of range.
     """
-    slides = [slide for slide in project.slides.all() if slide.exists()]
+    _check_side(region_map_px)
+    slides = [slide for slide in project.slides.all() if is_readable(slide)]
     found: list[CandidateRegion] = []
+    failed: list[tuple[str, str]] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)
-        folder = project.maps.find(record.id)
-        if folder is None:
-            continue
-        side = region_side_px(open_map(folder).downsample, region_map_px)
-        with open_project_slide(record) as slide:
-            tissue = find_tissue(slide)
-        regions = candidate_regions(
-            width=record.width,
-            height=record.height,
-            region_px=side,
-            tissue=tissue,
-            excluded=settled_regions(project, record.id),
-        )
-        enclosed = tissue.without_holes()
-        found += [CandidateRegion(record, region, class_of(record), enclosed) for region in regions]
-    return found
+        try:
+            found += _candidates_of(project, record, region_map_px)
+        except Exception as error:
+            failed.append((record.name, why_it_failed(error, writing_to=())))
+    return FoundRegions(tuple(found), tuple(failed))
+
+
+def _candidates_of(project: Project, record: SlideRecord, region_map_px: int) -> list[CandidateRegion]:
+    folder = project.maps.find(record.id)
+    if folder is None:
+        return []
+    side = region_side_px(open_map(folder).downsample, region_map_px)
+    with open_project_slide(record) as slide:
+        tissue = find_tissue(slide)
+    regions = candidate_regions(
+        width=record.width,
+        height=record.height,
+        region_px=side,
+        tissue=tissue,
+        excluded=settled_regions(project, record.id),
+    )
+    enclosed = tissue.without_holes()
+    return [CandidateRegion(record, region, class_of(record), enclosed) for region in regions]
 
 
 def region_side_px(downsample: float, region_map_px: int = REGION_MAP_PX) -> int:
     """Side of a queried region in level-0 pixels on a slide whose map has this downsample."""
+    _check_side(region_map_px)
+    return min(MAX_REGION_PX, max(1, round(region_map_px * downsample)))
+
+
+def _check_side(region_map_px: int) -> None:
     if not SMALLEST_MAP_PX <= region_map_px <= LARGEST_MAP_PX:
         raise ValueError(f"regions are {SMALLEST_MAP_PX} to {LARGEST_MAP_PX} px wide, not {region_map_px}")
-    return min(MAX_REGION_PX, max(1, round(region_map_px * downsample)))
 
 
 def about_how_many(project: Project, *, region_map_px: int = REGION_MAP_PX) -> int:

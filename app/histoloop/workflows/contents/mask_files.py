@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from histoloop.annotations.records import IGNORED, Mask, Origin
+from histoloop.annotations.records import LEFT_OUT_VALUE, Mask, Origin
 from histoloop.errors import DataError, SlideError
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.mask_placing import PlacedPicture, place_picture
 from histoloop.exchange.mask_values import Meaning, meaning_of
-from histoloop.exchange.outlines.classes import Area, Assigned, assign_classes, checked_class_map
+from histoloop.exchange.outlines.classes import IGNORED, Area, Assigned, assign_classes, checked_class_map
 from histoloop.exchange.outlines.filling import FilledOutlines
 from histoloop.exchange.outlines.placing import Frame, Ground, bounds_of, box_in_words, hint, place_areas
 from histoloop.exchange.outlines.read import holds_outlines, read_outlines
@@ -138,10 +138,7 @@ class _OutlineSource:
         return any(area.value != 0 for area in self._filled.near(region))
 
     def planes(self, region: Region) -> tuple[Region, Mask, Mask]:
-        values = self._filled.read(region)
-        ignored = values == IGNORED
-        values[ignored] = 0
-        return region, values, np.where(ignored, np.uint8(Origin.UNTOUCHED), np.uint8(Origin.HUMAN))
+        return region, *_planes(self._filled.read(region))
 
     def _check_inside(self, path: Path, ground: Ground) -> None:
         if any(self._covers_a_pixel(area) for area in self._filled.near(self.place) if area.value != IGNORED):
@@ -178,8 +175,8 @@ class _OutlineSource:
         ignored = sum(area.value == IGNORED for area in self._filled.areas)
         if ignored:
             yield tr_plural(
-                "{count} outline of Ignore*: kept as not annotated; training takes it as background.",
-                "{count} outlines of Ignore*: kept as not annotated; training takes them as background.",
+                "{count} outline of Ignore*: nothing is learned or measured from it.",
+                "{count} outlines of Ignore*: nothing is learned or measured from them.",
                 ignored,
             )
         outside = len(self._filled.areas) - len(self._filled.near(self.place))
@@ -213,8 +210,14 @@ class _PictureSource:
         return bool(self.planes(region)[1].any())
 
     def planes(self, region: Region) -> tuple[Region, Mask, Mask]:
-        mask = self._meaning(self._placed.read(region))
-        return region, mask, np.full(mask.shape, Origin.HUMAN, np.uint8)
+        return region, *_planes(self._meaning(self._placed.read(region)))
+
+
+def _planes(values: Mask) -> tuple[Mask, Mask]:
+    """Mask and origins of values of a file: what it leaves out is background in the mask."""
+    left_out = values == LEFT_OUT_VALUE
+    mask = np.where(left_out, np.uint8(0), values)
+    return mask, np.where(left_out, np.uint8(Origin.LEFT_OUT), np.uint8(Origin.HUMAN))
 
 
 def _left_out(assigned: Assigned) -> tuple[str, ...]:

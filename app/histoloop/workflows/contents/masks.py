@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from histoloop.annotations.records import ClassScheme, Mask
+from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Mask, is_known
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 from histoloop.network_config import NetworkConfig
-from histoloop.store.maps import SlideMap, open_map
+from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from histoloop.geometry import Region
     from histoloop.store.project import Project
+    from histoloop.store.records import AnnotationRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,32 +161,55 @@ def view_map(
 
 
 def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
-    """The current model's mask of a slide with what people painted on top; None before the first prediction."""
+    """The current model's mask of a slide with what people painted on top; None before the first prediction.
+
+    What they left out (QuPath's Ignore*) has the value `LEFT_OUT_VALUE`.
+    """
     folder = project.maps.find(slide_id)
     if folder is None:
         return None
     slide_map = open_map(folder)
     threshold = project.models.current_card().threshold
     mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
-    for region, painted in painted_regions(project, slide_id):
-        lay_over(mask, painted, region, downsample=slide_map.downsample)
+    for record in _painted(project, slide_id):
+        painted, origin = project.annotations.load_mask(record.id)
+        painted[~is_known(origin)] = LEFT_OUT_VALUE
+        lay_over(mask, painted, record.region, downsample=slide_map.downsample)
     return SlideMask(mask, slide_map.downsample)
 
 
 def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
     """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top."""
-    done = [record for record in project.annotations.with_mask() if record.slide_id == slide_id]
+    done = _painted(project, slide_id)
     return [(record.region, project.annotations.load_mask(record.id)[0]) for record in done]
 
 
+def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:
+    return [record for record in project.annotations.with_mask() if record.slide_id == slide_id]
+
+
 def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:
-    """The model's mask of a whole slide at map resolution, without the padding of its last cells."""
+    """The model's mask of a whole slide at map resolution, without the padding of its last cells.
+
+    It takes one byte a pixel; the maps are read and enlarged block by block.
+    """
     height = round(slide_map.slide_height / slide_map.downsample)
     width = round(slide_map.slide_width / slide_map.downsample)
-    masks = np.asarray(slide_map.masks(0)[..., : max(1, height), : max(1, width)], np.float32)
-    if slide_map.mask_classes:
-        return mask_of_classes(masks, threshold=threshold)
-    return mask_from_maps(masks, slide_map.labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=0, y=0)
+    masks, labels = slide_map.masks(0), slide_map.labels
+    height, width = min(max(1, height), masks.shape[-2]), min(max(1, width), masks.shape[-1])
+    mask = np.zeros((height, width), np.uint8)
+    for y in range(0, height, CHUNK_PX):
+        band = np.asarray(masks[..., y : min(y + CHUNK_PX, height), :width], np.float32)
+        for x in range(0, width, CHUNK_PX):
+            block = band[..., x : x + CHUNK_PX]
+            if slide_map.mask_classes:
+                found = mask_of_classes(block, threshold=threshold)
+            else:
+                found = mask_from_maps(
+                    block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y
+                )
+            mask[y : y + CHUNK_PX, x : x + CHUNK_PX] = found
+    return mask
 
 
 def lay_over(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.annotations.records import is_known
 from histoloop.geometry import Region
 
 if TYPE_CHECKING:
@@ -51,11 +52,15 @@ def weak_annotations(project: Project) -> Sequence[WeakAnnotation]:
 
 
 def size_of(project: Project, record: AnnotationRecord) -> float | None:
-    """The foreground fraction of an annotated region as it was given, else that of its mask; None without either."""
+    """The foreground fraction of an annotated region as it was given, else that of its mask; None without either.
+
+    Of a mask those pixels count that were not left out.
+    """
     if record.size is not None or not record.has_mask:
         return record.size
-    mask, _origin = project.annotations.load_mask(record.id)
-    return np.count_nonzero(mask) / mask.size
+    mask, origin = project.annotations.load_mask(record.id)
+    known = is_known(origin)
+    return np.count_nonzero(mask[known]) / np.count_nonzero(known) if known.any() else None
 
 
 def _of_region(

@@ -78,8 +78,8 @@ def run_demo(folder: Path, *, rounds: int, seed: int, device: str = "auto", clas
         table = [DemoRound(0, 0, *_test_dice(model, test))]
         for number in range(1, rounds + 1):
             yield from predict_project(project, device=device)
-            queries = yield from ask(project, strategy="entropy", count=QUERIES_PER_ROUND, seed=seed)
-            for query in queries:
+            asked = yield from ask(project, strategy="entropy", count=QUERIES_PER_ROUND, seed=seed)
+            for query in asked.queries:
                 tissue = truth[project.slides.get(query.slide_id).name]
                 annotate_with(project, query.slide_id, query.region, query.id, tissue.read(query.region)[1])
             result = yield from retrain(project, how=HowToLearn(classes=classes), device=device, seed=seed)

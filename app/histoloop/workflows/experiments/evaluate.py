@@ -21,6 +21,7 @@ from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
 from histoloop.training.samples import foreground, have_several_labels, multi_hot
+from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 from histoloop.workflows.prediction.robustness import attack_figures
@@ -42,6 +43,9 @@ LABEL_FREE = (DECODER, "size", "min-max")
 
 ROBUSTNESS_TILES = 20
 
+MOST_NAMED = 5
+"""So many pictures that failed are named in an error."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
@@ -61,11 +65,12 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The table, sentences to read with it, and what was measured."""
+    """The table, sentences to read with it, and what was measured; (picture, reason) of those that were left out."""
 
     table: EvaluationTable
     warnings: tuple[str, ...]
     about: Mapping[str, str | int | float | None]
+    failed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,9 +100,9 @@ def evaluate_model(
     takes part, for the predicted and for the true label; of several labels each is found, and foreground is what is
     foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
     of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
-    out, with a warning. `json` and `pictures` name the file and the folder to write. DataError when the part is
-    empty, has neither masks nor a label that the model knows, or several labels a tile where the model takes them to
-    exclude each other.
+    out, with a warning. `json` and `pictures` name the file and the folder to write. A picture that fails, whatever the
+    reason, is left out and named. DataError when the part is empty, has neither masks nor a label that the model knows,
+    or several labels a tile where the model takes them to exclude each other, and where no picture is left.
     """
     loaded = load_model(model, choose_device(device))
     dataset = yield from read_dataset(
@@ -108,6 +113,7 @@ def evaluate_model(
         model_mpp=loaded.card.mpp,
         default_scheme=loaded.card.scheme,
         for_training=False,
+        leave_out=True,
     )
     tiles = {"train": dataset.training, "val": dataset.validation, "test": dataset.test}[settings.part]
     if not tiles:
@@ -117,22 +123,37 @@ def evaluate_model(
     tiles, compared = tuple(one.tile for one in known), classes_compare(known)
     warnings = [*dataset.warnings, *differences(loaded.card, known)]
     _check_labels(loaded, tiles)
-    about = _about(loaded, data, settings, dataset, tiles)
     shown = _shown(tiles, settings.pictures)
     independent = loaded.card.network.scores == "sigmoid"
     several = independent and have_several_labels((*dataset.training, *dataset.validation, *dataset.test))
     tallies: dict[tuple[str, Rule], MaskTally] = {}
     scores: list[NDArray[np.float32]] = []
     rows: list[ComparisonRow] = []
+    failed, measured = list(dataset.failed), []
     for number, (one, tile) in enumerate(zip(known, tiles, strict=True)):
         yield Progress(f"Measuring {loaded.card.name}", number, len(tiles))
-        output = loaded.predict_tile(tile.pixels)
+        try:
+            output = loaded.predict_tile(tile.pixels)
+            drawn = (
+                list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
+            )
+        except Exception as error:  # what one picture stumbles over does not stop the others
+            failed.append((tile.name, why_it_failed(error, writing_to=())))
+            continue
+        measured.append(tile)
         scores.append(_comparable(output))
-        drawn = list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
         if tile.mask is not None:
             _count(tallies, drawn, one, loaded.card.scheme, classes=compared)
         if number in shown:
             rows.append(_row(one, drawn, output, loaded.card.scheme, label_by_label=several))
+    tiles = tuple(measured)
+    if not tiles:
+        named = "; ".join(": ".join(one) for one in failed[:MOST_NAMED])
+        raise DataError(
+            f"No picture of {dataset.name} could be measured: {named}",
+            advice="Mend or copy the pictures again.",
+        )
+    about = _about(loaded, data, settings, dataset, tiles)
     labels = _several_labels(loaded, tiles, scores) if several else _one_label(tiles, scores)
     table = EvaluationTable((*_rows(loaded, tiles, labels.together, tallies, classes=compared), *labels.rows))
     if settings.robustness and any(len(tile.labels) == 1 for tile in tiles):
@@ -143,7 +164,7 @@ def evaluate_model(
         write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
     if json is not None:
         write_evaluation_json(json, table, about=about)
-    return Evaluation(table, tuple(warnings), about)
+    return Evaluation(table, tuple(warnings), about, tuple(failed))
 
 
 def _check_labels(loaded: LoadedModel, tiles: Sequence[TrainingTile]) -> None:

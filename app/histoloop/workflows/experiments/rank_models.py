@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from histoloop.progress import Progress, Work
 from histoloop.store.cards import load_card
 from histoloop.store.model_folder import EARLIER
 from histoloop.training.datasets import read_dataset
+from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model, one_epoch_earlier
 from histoloop.workflows.regions.tiles import unlabelled_regions, unlabelled_tiles
 
@@ -56,11 +57,12 @@ class RankedModel:
 class Ranking:
     """Models with the lowest mean discrepancy, and so the lowest estimated loss, first; ties in the order given.
 
-    `warnings` are sentences to read with it.
+    `warnings` are sentences to read with it, `failed` (model, picture or slide; reason) of what was left out.
     """
 
     models: tuple[RankedModel, ...]
     warnings: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...] = ()
 
     def best_of_regions(self) -> dict[str, Path]:
         """For each region the folder of the model that moved least there (tod section VI-E, sample level)."""
@@ -81,6 +83,7 @@ class Ranking:
             ],
             "best_of_regions": {region: str(folder) for region, folder in self.best_of_regions().items()},
             "warnings": list(self.warnings),
+            "failed": [{"name": name, "reason": reason} for name, reason in self.failed],
         }
 
 
@@ -97,19 +100,28 @@ def rank_on_dataset(
 
     Its classes are to be the models' own, but nothing needs a label. All tiles count, or with the `split` 'official' or
     'case' those of the test part. Each model predicts them at its own resolution, as far as they are fine enough.
-    DataError when there are none.
+    A model or picture that fails is left out and named. DataError when there are none.
     """
+    failed: dict[tuple[str, str], None] = {}
 
     def tiles(model: LoadedModel) -> Work[Sequence[TrainingTile]]:
         card = model.card
         found = yield from read_dataset(
-            data, split=split, mpp=mpp, model_mpp=card.mpp, default_scheme=card.scheme, for_training=False
+            data,
+            split=split,
+            mpp=mpp,
+            model_mpp=card.mpp,
+            default_scheme=card.scheme,
+            for_training=False,
+            leave_out=True,
         )
+        failed.update(dict.fromkeys(found.failed))
         if not found.test:
             raise DataError(f"{found.name} has no test part.", advice="Rank on all of it: --by whole.")
         return found.test
 
-    return (yield from _rank(models, tiles, outputs=outputs, device=device))
+    ranking = yield from _rank(models, tiles, outputs=outputs, device=device)
+    return replace(ranking, failed=(*failed, *ranking.failed))
 
 
 def rank_on_project(
@@ -118,7 +130,8 @@ def rank_on_project(
     """Rank model folders on regions of a project's slides that nobody annotated.
 
     Without `models`, those of the project that keep their earlier state. All predict the same regions, each at its own
-    resolution. ProjectError when no region is left or no model can be ranked.
+    resolution; a slide or model that fails is left out and named. ProjectError when no region is left or no model can
+    be ranked.
     """
     base = load_card(project.models.first().folder)
     places = yield from unlabelled_regions(project, mpp=base.mpp, count=REGIONS, seed=seed)
@@ -130,10 +143,22 @@ def rank_on_project(
             "No model of this project keeps its state of one epoch earlier.", advice="Retrain first, or name models."
         )
 
-    def tiles(model: LoadedModel) -> Work[Sequence[TrainingTile]]:
-        return (yield from unlabelled_tiles(places, model))
+    failed: dict[str, str] = {}
 
-    return (yield from _rank(chosen, tiles, outputs=outputs, device=device))
+    def tiles(model: LoadedModel) -> Work[Sequence[TrainingTile]]:
+        read: list[TrainingTile] = []
+        for place in places:
+            try:
+                read += yield from unlabelled_tiles([place], model)
+            except Exception as error:  # what one slide stumbles over does not stop the others
+                failed.setdefault(place[0].name, why_it_failed(error, writing_to=()))
+        if not read:
+            named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+            raise ProjectError(f"No region can be read: {named}", advice="Connect the disk that the slides are on.")
+        return read
+
+    ranking = yield from _rank(chosen, tiles, outputs=outputs, device=device)
+    return replace(ranking, failed=(*failed.items(), *ranking.failed))
 
 
 def discrepancies(
@@ -171,6 +196,7 @@ def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device:
             advice="Leave them out, or train them once more: `histoloop train` keeps it beside the weights.",
         )
     place = choose_device(device)
+    failed: list[tuple[str, str]] = []
     cards = [load_card(folder) for folder in models]
     if len({_has_decoder(card) for card in cards}) > 1:
         raise ModelError(
@@ -185,15 +211,28 @@ def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device:
     ranked: list[RankedModel] = []
     read: dict[float, Sequence[TrainingTile]] = {}
     for folder in models:
-        model = load_model(folder, place)
+        try:
+            model = load_model(folder, place)
+            earlier = one_epoch_earlier(model)
+        except Exception as error:  # a model that cannot be read does not stop the others
+            failed.append((str(folder), why_it_failed(error, writing_to=())))
+            continue
         if model.card.mpp not in read:
             read[model.card.mpp] = yield from tiles_for(model)
         tiles = read[model.card.mpp]
-        values = yield from discrepancies(model, one_epoch_earlier(model), tiles, outputs=outputs)
+        try:
+            values = yield from discrepancies(model, earlier, tiles, outputs=outputs)
+        except Exception as error:  # nor one that cannot be computed with
+            failed.append((str(folder), why_it_failed(error, writing_to=())))
+            continue
         regions = [RegionDiscrepancy(tile.name, value) for tile, value in zip(tiles, values, strict=True)]
         regions.sort(key=lambda region: -region.discrepancy)
         ranked.append(RankedModel(model.card.name, folder, float(np.mean(values)), tuple(regions)))
-    return Ranking(tuple(sorted(ranked, key=lambda model: model.discrepancy)), tuple(_warnings(cards)))
+    if not ranked:
+        raise ModelError(
+            f"No model could be ranked: {'; '.join(': '.join(one) for one in failed)}", advice="Train them once more."
+        )
+    return Ranking(tuple(sorted(ranked, key=lambda model: model.discrepancy)), tuple(_warnings(cards)), tuple(failed))
 
 
 UNCERTAIN = (

@@ -9,27 +9,30 @@ import math
 import os
 import shutil
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from histoloop.errors import DataError, ExportError, suggestion
+from histoloop.errors import DataError, ExportError, SlideError, suggestion
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.plain_text import plain_path, plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
-from histoloop.progress import Progress, Work
-from histoloop.slides.find import find_slides
+from histoloop.progress import Progress, Work, staged
+from histoloop.slides.find import find_slides, slide_name
 from histoloop.slides.reader import open_slide
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.files import folder_beside, write_beside
+from histoloop.store.fingerprint import fingerprint
 from histoloop.training.datasets import deal_part
 from histoloop.training.readers.sources import PART_NAMES, Part, Problems
 from histoloop.training.readers.tables import Row, read_table, require_columns
+from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.experiments.patch_grid import PatchSettings, calibrate, patch_grid, tissue_fraction
+from histoloop.workflows.experiments.searched_slides import FoundPatch, SearchedSlides
 from histoloop.workflows.experiments.tumour_masks import MASK_SUFFIXES, open_tumour_mask
 
 if TYPE_CHECKING:
@@ -46,6 +49,9 @@ _COLUMNS = (
 _MASK_ENDINGS = ("_mask", "-mask", "_anno")
 _LOWEST_DOWNSAMPLE = 64
 _CELLS_PER_PATCH = 8
+
+MOST_NAMED = 5
+"""So many slides that were left out are named in an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,10 @@ class _Specimen:
     case: str
     part: Part = "train"
 
+    @property
+    def name(self) -> str:
+        return slide_name(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class _Patch:
@@ -87,11 +97,17 @@ class _Patch:
 
 @dataclass(slots=True)
 class _Found:
-    """What the sampling has come to so far."""
+    """What the sampling has come to so far; `place` is the folder it writes to."""
 
+    place: Path
     patches: list[_Patch] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def leave_out(self, specimen: _Specimen, error: Exception) -> None:
+        """Name a slide that failed; PlaceError where nothing can be written any more."""
+        reason = why_it_failed(error, writing_to=(self.place,))
+        self.failed.append((specimen.path.name, f"{reason} The slide is left out."))
 
 
 def sample_patches(
@@ -115,29 +131,48 @@ def sample_patches(
 
     All metastatic patches of a grid are found, then calibrated, the test part by itself (thesis 2.1.2.3; its code
     starts each row at the edge of the tumour instead of on a grid). Each part gets as many normal patches, in equal
-    numbers from its normal slides. Errors: DataError for what does not fit, ExportError for `out`.
+    numbers from its normal slides. A slide that fails, whatever the reason, is left out and named. What was searched
+    is kept beside `out` until all is written: after an interruption the same call goes on. Errors: DataError for what
+    does not fit and where no slide is left, ExportError for `out`.
     """
     plan = settings or PatchSettings()
     folder = out.with_name(f"{out.stem}-masks")
     for path in (out, folder):
         if path.exists():
             raise ExportError(f"{path} exists already.", advice="Give a new name, or remove the earlier patches.")
-    found = _Found()
+    found = _Found(out.parent)
     specimens, parts_stated = _with_cases(_without_unread(_pair(slides, masks), masks, found), table)
+    specimens = _without_copies(specimens, found)
     specimens = yield from _check(specimens, mask_value, found)
     if not parts_stated:
         specimens = _dealt(specimens, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed)
-    candidates = yield from _metastatic(specimens, plan, mask_value)
+    searched = SearchedSlides(
+        out.with_name(f".{out.stem}-searched.jsonl"), {"plan": asdict(plan), "mask_value": mask_value}
+    )
+    candidates = yield from _metastatic(specimens, plan, mask_value, found, searched)
     if not candidates:
+        searched.remove()
         raise DataError(
-            f"No patch of {plan.patch_px} px in {slides} has {plan.tumour_min:.0%} tumour.",
+            " ".join(
+                [f"No patch of {plan.patch_px} px in {slides} has {plan.tumour_min:.0%} tumour.", *_in_words(found)]
+            ),
             advice="Check that masks and slides belong together, or take smaller patches.",
         )
     kept = [patch for pool in _pools(candidates) for patch in _calibrated(pool, plan, seed=seed)]
     found.patches += kept
     yield from _normal(specimens, plan, found, seed=seed)
-    yield from _write(out, folder, found.patches, mask_value)
-    return _report(out, specimens, candidates, kept, found, plan)
+    yield from _write(out, folder, found, mask_value)
+    searched.remove()
+    left_out = {name for name, _reason in found.failed}
+    read = [specimen for specimen in specimens if specimen.path.name not in left_out]
+    return _report(out, read, candidates, kept, found, plan)
+
+
+def _in_words(found: _Found) -> Iterator[str]:
+    """The slides that were left out, the first of them by name."""
+    yield from (f"{name}: {reason}" for name, reason in found.failed[:MOST_NAMED])
+    if len(found.failed) > MOST_NAMED:
+        yield f"{len(found.failed) - MOST_NAMED} more were left out."
 
 
 def _pair(slides: Path, masks: Path) -> list[_Specimen]:
@@ -151,9 +186,9 @@ def _pair(slides: Path, masks: Path) -> list[_Specimen]:
     problems = Problems(slides)
     by_stem: dict[str, Path] = {}
     for file in files:
-        other = by_stem.setdefault(file.stem.casefold(), file)
+        other = by_stem.setdefault(_stem(file).casefold(), file)
         if other != file:
-            problems.add(file.name, f"{other} has the same name", advice="Give every slide a name of its own.")
+            problems.add(slide_name(file), f"{other} has the same name", advice="Give every slide a name of its own.")
     paired: dict[Path, Path] = {}
     for mask in _mask_files(masks, set(files)):
         slide = by_stem.get(_slide_stem(mask))
@@ -161,12 +196,12 @@ def _pair(slides: Path, masks: Path) -> list[_Specimen]:
             near = suggestion(_slide_stem(mask), by_stem)
             problems.add(mask.name, f"no slide has its name{near}", advice="Name masks like their slides.")
         elif slide in paired:
-            what = f"{slide.name} has another mask, {paired[slide].name}"
+            what = f"{slide_name(slide)} has another mask, {paired[slide].name}"
             problems.add(mask.name, what, advice="Keep one mask for each slide.")
         else:
             paired[slide] = mask
     problems.raise_any()
-    return [_Specimen(file, paired.get(file), case=file.stem) for file in files]
+    return [_Specimen(file, paired.get(file), case=_stem(file)) for file in files]
 
 
 def _without_unread(specimens: list[_Specimen], masks: Path, found: _Found) -> list[_Specimen]:
@@ -175,15 +210,30 @@ def _without_unread(specimens: list[_Specimen], masks: Path, found: _Found) -> l
     for specimen, file in unread.items():
         what = f"{file.name} beside it is of no kind that is read"
         if specimen.mask is None:
-            found.failed.append((specimen.path.name, f"{what}; the slide is left out"))
+            found.failed.append((specimen.name, f"{what}; the slide is left out"))
         else:
-            found.warnings.append(f"{specimen.path.name}: {what}; {specimen.mask.name} is taken.")
+            found.warnings.append(f"{specimen.name}: {what}; {specimen.mask.name} is taken.")
     return [specimen for specimen in specimens if specimen.mask is not None or specimen not in unread]
+
+
+def _without_copies(specimens: list[_Specimen], found: _Found) -> list[_Specimen]:
+    """Each slide once, whatever its files are called: copies of one would come into several parts."""
+    by_content: dict[str, _Specimen] = {}
+    copies: set[_Specimen] = set()
+    for specimen in sorted(specimens, key=lambda specimen: specimen.mask is None):
+        try:
+            other = by_content.setdefault(fingerprint(specimen.path), specimen)
+        except SlideError:  # opening it will say why
+            continue
+        if other is not specimen:
+            copies.add(specimen)
+            found.warnings.append(f"{specimen.name} is the same slide as {other.name}; it is left out.")
+    return [specimen for specimen in specimens if specimen not in copies]
 
 
 def _unread_files(masks: Path, specimens: list[_Specimen]) -> dict[_Specimen, Path]:
     """Files of other kinds in the folder of masks that have the name of a slide, up to any dot."""
-    by_stem = {specimen.path.stem.casefold(): specimen for specimen in specimens}
+    by_stem = {_stem(specimen.path).casefold(): specimen for specimen in specimens}
     taken = {specimen.path for specimen in specimens} | {specimen.mask for specimen in specimens}
     unread: dict[_Specimen, Path] = {}
     for file in sorted(masks.rglob("*")):
@@ -203,6 +253,12 @@ def _mask_files(folder: Path, slides: set[Path]) -> list[Path]:
         for file in folder.rglob("*")
         if file.suffix.lower() in MASK_SUFFIXES and file not in slides and not file.name.startswith(".")
     )
+
+
+def _stem(slide: Path) -> str:
+    """What the mask of a slide is called: its name without the ending, and of a DICOM series, which has none, all."""
+    name = slide_name(slide)
+    return slide.stem if name == slide.name else name
 
 
 def _slide_stem(mask: Path) -> str:
@@ -230,22 +286,22 @@ def _with_cases(specimens: list[_Specimen], path: Path | None) -> tuple[list[_Sp
     require_columns(table, ("slide",))
     problems = Problems(path)
     rows: dict[str, Row] = {}
-    names = {name: specimen for specimen in specimens for name in (specimen.path.name, specimen.path.stem)}
+    names = {name: specimen for specimen in specimens for name in (specimen.name, _stem(specimen.path))}
     for row in table.rows:
         specimen = names.get(row["slide"])
         if specimen is None:
             what = f"there is no slide {row['slide']!r}{suggestion(row['slide'], names)}"
             problems.add(f"line {row.line}", what, advice="Name slides by their files.")
-        elif rows.setdefault(specimen.path.name, row) is not row:
+        elif rows.setdefault(specimen.name, row) is not row:
             problems.add(f"line {row.line}", f"{row['slide']} is there twice", advice="Keep one row for each slide.")
         if "split" in table.columns and row["split"].lower() not in PART_NAMES:
             what = f"the split {row['split']!r} is unknown"
             problems.add(f"line {row.line}", what, advice="Use train, val or test in every row.")
     for specimen in specimens:
-        if specimen.path.name not in rows:
-            problems.add(specimen.path.name, "it has no row", advice="Give every slide a row.")
+        if specimen.name not in rows:
+            problems.add(specimen.name, "it has no row", advice="Give every slide a row.")
     problems.raise_any()
-    joined = [_with_row(specimen, rows[specimen.path.name]) for specimen in specimens]
+    joined = [_with_row(specimen, rows[specimen.name]) for specimen in specimens]
     _check_cases(joined, problems)
     problems.raise_any()
     return joined, "split" in table.columns
@@ -262,25 +318,34 @@ def _check_cases(specimens: Sequence[_Specimen], problems: Problems) -> None:
         part = first.setdefault(specimen.case, specimen.part)
         if part != specimen.part:
             what = f"its case {specimen.case} is in {part} and in {specimen.part}"
-            problems.add(specimen.path.name, what, advice="Keep all slides of a patient in one part.")
+            problems.add(specimen.name, what, advice="Keep all slides of a patient in one part.")
 
 
 def _check(specimens: Sequence[_Specimen], mask_value: int | None, found: _Found) -> Work[list[_Specimen]]:
     """Open every slide and mask once, before hours are spent; slides with empty masks become normal ones."""
     checked: list[_Specimen] = []
+    emptied = 0
     for number, specimen in enumerate(specimens):
         yield Progress("Checking slides", number, len(specimens))
-        mask = specimen.mask
-        with open_slide(specimen.path) as slide:
-            if mask is not None:
-                with open_tumour_mask(mask, slide, value=mask_value) as tumour:
-                    found.warnings += [f"{mask.name}: {note}" for note in tumour.notes]
-                    mask = None if tumour.is_empty() else mask
-        checked.append(replace(specimen, mask=mask))
-    emptied = sum(old.mask is not None and new.mask is None for old, new in zip(specimens, checked, strict=True))
+        try:
+            one = _checked(specimen, mask_value, found)
+        except Exception as error:  # what one slide stumbles over does not stop the others
+            found.leave_out(specimen, error)
+            continue
+        emptied += one.mask != specimen.mask
+        checked.append(one)
     if emptied:
         found.warnings.append(f"{emptied} masks hold no tumour: their slides are taken as normal.")
     return checked
+
+
+def _checked(specimen: _Specimen, mask_value: int | None, found: _Found) -> _Specimen:
+    with open_slide(specimen.path) as slide:
+        if specimen.mask is None:
+            return specimen
+        with open_tumour_mask(specimen.mask, slide, value=mask_value) as tumour:
+            found.warnings += [f"{specimen.mask.name}: {note}" for note in tumour.notes]
+            return replace(specimen, mask=None) if tumour.is_empty() else specimen
 
 
 def _dealt(
@@ -299,23 +364,44 @@ def _label(specimen: _Specimen) -> str:
     return NORMAL if specimen.mask is None else METASTATIC
 
 
-def _metastatic(specimens: Sequence[_Specimen], plan: PatchSettings, mask_value: int | None) -> Work[list[_Patch]]:
+def _metastatic(
+    specimens: Sequence[_Specimen],
+    plan: PatchSettings,
+    mask_value: int | None,
+    found: _Found,
+    searched: SearchedSlides,
+) -> Work[list[_Patch]]:
     """Every patch of the metastatic slides with enough tissue and enough tumour."""
     candidates: list[_Patch] = []
     positive = [(specimen, specimen.mask) for specimen in specimens if specimen.mask is not None]
     for number, (specimen, path) in enumerate(positive):
-        with open_slide(specimen.path) as slide, open_tumour_mask(path, slide, value=mask_value) as mask:
-            regions = list(_with_tissue(slide, _low_tissue(slide, plan), plan))
-            for place, region in enumerate(regions):
-                done = number + place / len(regions)
-                yield Progress("Searching metastatic patches", done, len(positive), message=slide.path.name)
-                tumour = float(mask.tumour(region).mean())
-                if tumour < plan.tumour_min:
-                    continue
-                tissue = tissue_fraction(slide.read_region(region))
-                if tissue >= plan.tissue_min:
-                    candidates.append(_Patch(specimen, region, tumour, tissue))
+        try:
+            patches = searched.find(specimen.path, path)
+            if patches is None:
+                search = _tumour_patches(specimen.path, path, plan, mask_value)
+                patches = yield from staged(search, number=number, of=len(positive))
+                searched.add(specimen.path, path, patches)
+        except Exception as error:  # what one slide stumbles over does not stop the others
+            found.leave_out(specimen, error)
+            continue
+        candidates += [_Patch(specimen, patch.region, patch.tumour, patch.tissue) for patch in patches]
     return candidates
+
+
+def _tumour_patches(path: Path, mask_path: Path, plan: PatchSettings, mask_value: int | None) -> Work[list[FoundPatch]]:
+    """The patches of one slide."""
+    patches: list[FoundPatch] = []
+    with open_slide(path) as slide, open_tumour_mask(mask_path, slide, value=mask_value) as mask:
+        regions = list(_with_tissue(slide, _low_tissue(slide, plan), plan))
+        for place, region in enumerate(regions):
+            yield Progress("Searching metastatic patches", place, len(regions), message=path.name)
+            tumour = float(mask.tumour(region).mean())
+            if tumour < plan.tumour_min:
+                continue
+            tissue = tissue_fraction(slide.read_region(region))
+            if tissue >= plan.tissue_min:
+                patches.append(FoundPatch(region, tumour, tissue))
+    return patches
 
 
 def _low_tissue(slide: Slide, plan: PatchSettings) -> TissueMask:
@@ -351,8 +437,11 @@ def _normal(specimens: Sequence[_Specimen], plan: PatchSettings, found: _Found, 
         supply: list[tuple[_Specimen, list[Region]]] = []
         for number, specimen in enumerate(normal):
             yield Progress("Searching normal tissue", number, len(normal), message=specimen.path.name)
-            with open_slide(specimen.path) as slide:
-                supply.append((specimen, list(_with_tissue(slide, _low_tissue(slide, plan), plan))))
+            try:
+                with open_slide(specimen.path) as slide:
+                    supply.append((specimen, list(_with_tissue(slide, _low_tissue(slide, plan), plan))))
+            except Exception as error:  # what one slide stumbles over does not stop the others
+                found.leave_out(specimen, error)
         supply.sort(key=lambda item: len(item[1]))
         missing = wanted[part]
         rng = np.random.default_rng([seed, _PARTS.index(part)])
@@ -360,7 +449,11 @@ def _normal(specimens: Sequence[_Specimen], plan: PatchSettings, found: _Found, 
             yield Progress("Sampling normal patches", number, len(supply), message=specimen.path.name)
             quota = math.ceil(missing / (len(supply) - number))
             shuffled = [regions[index] for index in rng.permutation(len(regions))]
-            taken = _take(specimen, shuffled, quota, plan)
+            try:
+                taken = _take(specimen, shuffled, quota, plan)
+            except Exception as error:  # what one slide stumbles over does not stop the others
+                found.leave_out(specimen, error)
+                continue
             found.patches += taken
             missing -= len(taken)
         if missing:
@@ -383,17 +476,15 @@ def _take(specimen: _Specimen, regions: Sequence[Region], count: int, plan: Patc
     return taken
 
 
-def _write(out: Path, folder: Path, patches: list[_Patch], mask_value: int | None) -> Work[None]:
+def _write(out: Path, folder: Path, found: _Found, mask_value: int | None) -> Work[None]:
     """Masks first, then the table, each whole or not at all."""
-    patches.sort(key=lambda patch: (patch.specimen.path, patch.region.y, patch.region.x))
-    stems = unique_stems(list(dict.fromkeys(patch.specimen.path for patch in patches)))
-    names = [_mask_name(patch, stems) for patch in patches]
+    found.patches.sort(key=lambda patch: (patch.specimen.path, patch.region.y, patch.region.x))
+    stems = unique_stems(list(dict.fromkeys(patch.specimen.path for patch in found.patches)))
     with export_to(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
         with folder_beside(folder) as partial:
-            yield from _write_masks(partial, patches, names, mask_value)
+            yield from _write_masks(partial, found, stems, mask_value)
         try:
-            write_beside(out, _table(out, folder, patches, names))
+            write_beside(out, _table(out, folder, found.patches, stems))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -407,27 +498,41 @@ def _mask_name(patch: _Patch, stems: dict[Path, str]) -> str:
     return f"{stems[patch.specimen.path]}-{region.x}-{region.y}.png"
 
 
-def _write_masks(folder: Path, patches: Sequence[_Patch], names: Sequence[str], mask_value: int | None) -> Work[None]:
-    """The masks of patches that are sorted by slide; each slide is opened once."""
+def _write_masks(folder: Path, found: _Found, stems: dict[Path, str], mask_value: int | None) -> Work[None]:
+    """The masks of patches that are sorted by slide; each slide is opened once, and is out if its mask fails now."""
     done = 0
-    for specimen, group in itertools.groupby(zip(patches, names, strict=True), key=lambda item: item[0].specimen):
-        members = list(group)
-        yield Progress("Writing masks", done, len(patches), message=specimen.path.name)
-        done += len(members)
-        if specimen.mask is None:
-            patch, name = members[0]
-            Image.fromarray(np.zeros((patch.region.height, patch.region.width), np.bool_)).save(folder / name)
+    written: list[_Patch] = []
+    for specimen, group in itertools.groupby(found.patches, key=lambda patch: patch.specimen):
+        patches = list(group)
+        yield Progress("Writing masks", done, len(found.patches), message=specimen.path.name)
+        done += len(patches)
+        try:
+            _write_masks_of(specimen, patches, folder, stems, mask_value)
+        except Exception as error:  # what one slide stumbles over does not stop the others
+            found.leave_out(specimen, error)
             continue
-        with open_slide(specimen.path) as slide, open_tumour_mask(specimen.mask, slide, value=mask_value) as tumour:
-            for patch, name in members:
-                Image.fromarray(tumour.tumour(patch.region)).save(folder / name)
+        written += patches
+    found.patches = written
 
 
-def _table(out: Path, folder: Path, patches: Sequence[_Patch], names: Sequence[str]) -> str:
+def _write_masks_of(
+    specimen: _Specimen, patches: Sequence[_Patch], folder: Path, stems: dict[Path, str], mask_value: int | None
+) -> None:
+    if specimen.mask is None:
+        region = patches[0].region
+        empty = np.zeros((region.height, region.width), np.bool_)
+        Image.fromarray(empty).save(folder / _mask_name(patches[0], stems))
+        return
+    with open_slide(specimen.path) as slide, open_tumour_mask(specimen.mask, slide, value=mask_value) as tumour:
+        for patch in patches:
+            Image.fromarray(tumour.tumour(patch.region)).save(folder / _mask_name(patch, stems))
+
+
+def _table(out: Path, folder: Path, patches: Sequence[_Patch], stems: dict[Path, str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    for patch, name in zip(patches, names, strict=True):
+    for patch in patches:
         region = patch.region
         writer.writerow(
             [
@@ -437,7 +542,7 @@ def _table(out: Path, folder: Path, patches: Sequence[_Patch], names: Sequence[s
                 region.width,
                 region.height,
                 _label(patch.specimen),
-                plain_path(f"{folder.name}/{name}"),
+                plain_path(f"{folder.name}/{_mask_name(patch, stems)}"),
                 f"{patch.tumour:.4f}",
                 f"{patch.tissue:.4f}",
                 patch.specimen.part,

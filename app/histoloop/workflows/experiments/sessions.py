@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from histoloop.inference.model import Model
     from histoloop.store.array_cache import ArrayCache
-    from histoloop.training.samples import TileMask, TrainingTile
+    from histoloop.training.samples import TrainingTile
 
 PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "consistency"
 
@@ -241,8 +241,8 @@ class _Item:
     def pixels(self) -> NDArray[np.uint8]:
         return self.setup.pool[self.index].pixels
 
-    def mask(self) -> TileMask | None:
-        return self.setup.pool[self.index].mask
+    def feature_tile(self) -> FeatureTile:
+        return FeatureTile(self.features(), self.setup.pool[self.index].mask)
 
 
 def first_state(setup: SimulationSetup, settings: SessionSettings, seed: int) -> State:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
 from histoloop.store.cards import Card
 from histoloop.store.model_folder import save_model
-from histoloop.training.checkpoint import Checkpoint
+from histoloop.training.checkpoint import Checkpoint, discard
 from histoloop.training.classify import (
     classification_figures,
     classify,
@@ -54,6 +53,9 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
+
+STAGES = (CLASSIFY, DECODE) = ("classify.safetensors", "decoder.safetensors")
+"""Files in the folder of a training that is not done, one a stage."""
 
 
 def train_model(
@@ -96,7 +98,7 @@ def train_model(
     try:
         lent, fitted = yield from _train(setting, state, _key(setting, data, split))
     except RecipeError:
-        shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
+        discard(state, *STAGES)  # to go on from there would only fail again
         raise
     minutes = (time.monotonic() - started) / 60
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
@@ -105,7 +107,7 @@ def train_model(
     card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
     weights, way_back = to_arrays(network.state_dict()), to_arrays(fitted.way_back())
     save_model(out, card, weights, recipe=recipe_text(plan), half=True, way_back=way_back)
-    shutil.rmtree(state, ignore_errors=True)
+    discard(state, *STAGES)
     return out
 
 
@@ -141,7 +143,7 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[tuple[int, FitResul
             settings=plan.classify,
             augmentation=plan.augment,
             seed=setting.seed,
-            checkpoint=Checkpoint(state / "classify.safetensors", key),
+            checkpoint=Checkpoint(state / CLASSIFY, key),
         )
     if not plan.mask_fraction:
         assert fitted is not None  # a recipe without supervision is refused
@@ -156,7 +158,7 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[tuple[int, FitResul
         augmentation=plan.augment,
         seed=setting.seed,
         unlabelled=[tile for tile in dataset.training if id(tile) not in with_masks],
-        checkpoint=Checkpoint(state / "decoder.safetensors", key),
+        checkpoint=Checkpoint(state / DECODE, key),
     )
     return len(lent), fitted
 

@@ -19,7 +19,7 @@ from histoloop.networks.build import build_network
 from histoloop.networks.colours import Colours
 from histoloop.store.cards import Card, load_card, model_hash
 from histoloop.store.model_folder import load_earlier, load_weights
-from histoloop.store.shipped import DEFAULT_MODEL, find_model
+from histoloop.store.shipped import DEFAULT_MODEL, check_shipped, find_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import Mask
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.reader import Pixels
+    from histoloop.store.records import ModelRecord
 
 
 _log = logging.getLogger(__name__)
@@ -92,9 +93,24 @@ def open_model(name_or_folder: str | Path = DEFAULT_MODEL, *, device: str = "aut
     return load_model(find_model(name_or_folder), choose_device(device))
 
 
-def load_model(folder: Path, device: torch.device) -> LoadedModel:
-    """Build the network of a model's card and fill in its weights; ModelError when they do not fit."""
+def load_project_model(record: ModelRecord, device: torch.device) -> LoadedModel:
+    """A model of a project; ModelError when its weights are not those that the project keeps."""
+    return load_model(record.folder, device, expected=record.hash)
+
+
+def load_model(folder: Path, device: torch.device, *, expected: str | None = None) -> LoadedModel:
+    """Build the network of a model's card and fill in its weights; ModelError when they do not fit.
+
+    `expected` is the hash of its weights, where it is known: others are refused.
+    """
     card = load_card(folder)
+    digest = model_hash(folder)
+    check_shipped(folder, digest)
+    if expected is not None and digest != expected:
+        raise ModelError(
+            tr("The weights in {folder} are not those that the project keeps: they were changed.", folder=folder),
+            advice=tr("Restore this folder from a backup, or choose another model."),
+        )
     network = build_network(card.network)
     try:
         network.load_state_dict(to_tensors(load_weights(folder)))
@@ -103,7 +119,7 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
             tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
             advice=tr("Copy the model folder again, whole, or choose another model."),
         ) from error
-    colours, digest = Colours(card.mean, card.std), model_hash(folder)
+    colours = Colours(card.mean, card.std)
     _log.info("model %s on %s", digest[:12], device)
     return LoadedModel(network.eval().to(device), colours, device, folder=folder, card=card, hash=digest)
 

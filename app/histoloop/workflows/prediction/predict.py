@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from histoloop.errors import HistoLoopError, SlideError
+from histoloop.errors import ProjectError, SlideError
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.language import tr
 from histoloop.log import operation
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
-from histoloop.store.maps import MapWriter
-from histoloop.workflows.contents.slides import open_project_slide
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.store.maps import MapWriter, open_map
+from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.slides import check_slide, open_project_slide
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
@@ -34,10 +35,13 @@ def predict_project(
 ) -> Work[PredictReport]:
     """Predict slides (all, when none are named) with a model of the project (the current one).
 
-    A slide that fails is reported and the rest goes on. Maps that this model made before are not made again.
+    A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
+    place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction.
+    PlaceError where the project cannot be written.
     """
+    project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
-    model = load_model(record.folder, choose_device(device))
+    model = load_project_model(record, choose_device(device))
     wanted = [slide for slide in project.slides.all() if slide_ids is None or slide.id in slide_ids]
     _log.info("predicting %d slides", len(wanted))
     predicted: list[int] = []
@@ -45,14 +49,28 @@ def predict_project(
     for number, slide in enumerate(wanted):
         yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
-            if project.maps.find(slide.id, record.id) is None:
+            check_slide(slide)
+            if not _is_predicted(project, slide.id, record.id):
                 yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
             predicted.append(slide.id)
-        except HistoLoopError as error:
-            _log.info("slide %d is not predicted: %s", slide.id, error)
-            failed.append((slide.name, str(error)))
+        except Exception as error:
+            _log.info("slide %d is not predicted", slide.id)
+            failed.append((slide.name, why_it_failed(error, writing_to=[project.folder])))
     yield Progress(tr("Predicting"), len(wanted), len(wanted))
     return PredictReport(tuple(predicted), tuple(failed))
+
+
+def _is_predicted(project: Project, slide_id: int, model_id: int) -> bool:
+    """Whether there are both the maps and the probabilities of a slide by a model, the maps whole at first sight."""
+    folder = project.maps.find(slide_id, model_id)
+    if folder is None or project.predictions.find(slide_id, model_id) is None:
+        return False
+    try:
+        open_map(folder)
+    except ProjectError as error:
+        _log.info("slide %d is predicted again: %s", slide_id, error)
+        return False
+    return True
 
 
 def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:
@@ -62,9 +80,10 @@ def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, mode
         tissue = find_tissue(slide)
         with map_writer(folder, slide, model) as writer:
             prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
-        project.maps.add(record.id, model_id, folder.name)
-        project.slides.set_tissue(record.id, tissue.area_level0_px)
-        project.predictions.add(record.id, model_id, probabilities(prediction, model))
+        with project.transaction():
+            project.maps.add(record.id, model_id, folder.name)
+            project.slides.set_tissue(record.id, tissue.area_level0_px)
+            project.predictions.add(record.id, model_id, probabilities(prediction, model))
 
 
 def check_brightfield(slide: Slide) -> None:

@@ -1,4 +1,4 @@
-"""Predict slides straight from files: polygons, a mask picture each, and one summary."""
+"""Predict slides straight from files: polygons, a mask picture each, and one summary that grows with them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ExportError, HistoLoopError
+from histoloop.errors import DataError
 from histoloop.exchange.naming import unique_stems
-from histoloop.exchange.tables import SlideSummary, mask_areas, write_summary
+from histoloop.exchange.tables import SlideSummary, SummaryTable, mask_areas
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
+from histoloop.store.files import clear_partial
+from histoloop.store.temporary import place_for_temporary_files
+from histoloop.workflows.boundary import prepare_folder, why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-UNKNOWN_MPP = "its resolution is unknown (see --mpp): predicted with its pixels as they are"
+UNKNOWN_MPP = "it states no resolution that a microscope can have (see --mpp): predicted with its pixels as they are"
 
 
 @dataclass(frozen=True, slots=True)
 class FilesReport:
     """How many slides were predicted, (file, reason) of those that were not, and where the summary is.
 
-    `passed_over` are (file, reason) of what was found in folders and is no slide.
+    `passed_over` are (file, reason) of what was found in folders and is no slide; `rows` are those of the summary.
     """
 
     predicted: int
     failed: tuple[tuple[str, str], ...]
     summary: Path
     passed_over: tuple[tuple[str, str], ...] = ()
+    rows: tuple[SlideSummary, ...] = ()
 
 
 def predict_files(
@@ -39,46 +43,60 @@ def predict_files(
 ) -> Work[FilesReport]:
     """Write `<stem>.geojson` and `<stem>-mask.png` per slide and one `summary.csv` into `out`.
 
-    A slide that fails has its row and reason in the summary, and the rest goes on. `mpp` is used for slides that do
-    not state their resolution. Files of one stem from several folders get their folder's name in front.
+    A slide that fails has its row and reason in the summary, and the rest goes on. Each row is on the disk when its
+    slide is done; a summary of an earlier run is replaced. `mpp` is used for slides that do not state their resolution.
+    Files of one stem from several folders get their folder's name in front, and names too long for results are
+    shortened, which the row states. PlaceError where `out`, or the folder for temporary files, cannot be written.
     """
     loaded = open_model(model, device=device)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(f"{out} cannot be made: {error}.", advice="Choose a folder you may write to.") from error
     search = search_slides(paths)
     files = search.slides
-    if not files:
-        raise ExportError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
+    not_understood = [each for each in search.passed_over if each.is_failure]
+    if not files and not not_understood:
+        raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
+    places = (out, place_for_temporary_files())
+    for place in places:
+        prepare_folder(place)
+    clear_partial(out)
     rows: list[SlideSummary] = []
-    for number, (file, stem) in enumerate(unique_stems(files).items()):
-        yield Progress(f"Predicting {file.name}", number, len(files))
-        try:
-            row = yield from staged(_predict_file(file, out / stem, loaded, mpp), number=number, of=len(files))
-        except HistoLoopError as error:
-            row = SlideSummary(str(file), "failed", str(error), loaded.card.name)
-        rows.append(row)
-    summary = out / "summary.csv"
-    write_summary(summary, rows, loaded.card.scheme)
+    with SummaryTable(out / "summary.csv", loaded.card.scheme) as table:
+        for number, (file, stem) in enumerate(unique_stems(files).items()):
+            yield Progress(f"Predicting {file.name}", number, len(files))
+            try:
+                row = yield from staged(_predict_file(file, out / stem, loaded, mpp), number=number, of=len(files))
+            except Exception as error:
+                row = SlideSummary(str(file), "failed", why_it_failed(error, writing_to=places), loaded.card.name)
+            table.add(row)
+            rows.append(row)
+        for each in not_understood:
+            rows.append(SlideSummary(str(each.path), "failed", each.reason, loaded.card.name))
+            table.add(rows[-1])
+    passed_over = tuple(
+        (str(each.path), each.reason) for each in search.passed_over if each.why != "hidden" and not each.is_failure
+    )
     failed = tuple((row.slide, row.message) for row in rows if row.status == "failed")
-    passed_over = tuple((str(each.path), each.reason) for each in search.passed_over if each.why != "hidden")
-    return FilesReport(len(rows) - len(failed), failed, summary, passed_over)
+    return FilesReport(len(rows) - len(failed), failed, table.path, passed_over, tuple(rows))
 
 
 def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | None) -> Work[SlideSummary]:
     with open_slide(file) as stated, open_slide(file, mpp=stated.mpp or mpp) as slide:
         predicted = yield from predict_slide(slide, model)
-    write_mask(target.with_name(f"{target.name}-mask.png"), predicted)
-    write_polygons(target.with_name(f"{target.name}.geojson"), predicted)
-    notes = [predicted.note] if predicted.note else []
+    mask, polygons = target.with_name(f"{target.name}-mask.png"), target.with_name(f"{target.name}.geojson")
+    write_polygons(polygons, predicted)
+    try:
+        write_mask(mask, predicted)
+    except BaseException:
+        polygons.unlink(missing_ok=True)
+        raise
+    notes = [predicted.note, UNKNOWN_MPP if predicted.mpp is None else ""]
     return SlideSummary(
         slide=str(file),
         status="predicted",
-        message="; ".join(notes + ([UNKNOWN_MPP] if predicted.mpp is None else [])),
+        message="; ".join(filter(None, notes)),
         model=predicted.model,
         mpp=predicted.mpp,
         probabilities=predicted.probabilities,
         tissue_area_px=predicted.tissue_area_px,
         mask_area_px=mask_areas(predicted.mask, predicted.scheme, downsample=predicted.downsample),
+        files=(f"{target.name}.geojson", f"{target.name}-mask.png"),
     )

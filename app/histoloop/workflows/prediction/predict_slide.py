@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.localisation.contours import polygons_of_mask
 from histoloop.slides.tissue import find_tissue
 from histoloop.store.maps import open_map
+from histoloop.store.temporary import temporary_folder
 from histoloop.workflows.contents.masks import mask_of_map
 from histoloop.workflows.prediction.predict import check_brightfield, map_writer, predict_maps, probabilities
 from histoloop.workflows.reports import PredictedSlide
@@ -36,10 +36,10 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
     check_brightfield(slide)
     scheme = model.card.scheme
     tissue = find_tissue(slide)
-    with tempfile.TemporaryDirectory(prefix="histoloop-maps-") as scratch:
-        with map_writer(Path(scratch) / "maps", slide, model) as writer:
+    with temporary_folder("histoloop-maps") as scratch:
+        with map_writer(scratch / "maps", slide, model) as writer:
             prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
-        slide_map = open_map(Path(scratch) / "maps")
+        slide_map = open_map(scratch / "maps")
         mask = mask_of_map(slide_map, scheme, threshold=model.card.threshold)
     return PredictedSlide(
         mask=mask,

@@ -14,15 +14,18 @@ from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import RANDOM
 from histoloop.acquisition.strategy import Evidence, Strategy
 from histoloop.annotations.records import QueryStatus
-from histoloop.errors import ProjectError
+from histoloop.errors import ProjectError, SlideError
 from histoloop.language import tr, tr_plural
 from histoloop.progress import Progress, Work
+from histoloop.store.maps import check_map
 from histoloop.store.records import NewQuery, QueryRecord
+from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
-from histoloop.workflows.contents.slides import open_project_slide, save_thumbnail
+from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
+from histoloop.workflows.reports import AskReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,38 +63,82 @@ def ask(
     region_map_px: int = REGION_MAP_PX,
     random_share: float = 0.0,
     device: str = "auto",
-) -> Work[tuple[QueryRecord, ...]]:
+) -> Work[AskReport]:
     """Replace the open queries by the `count` best regions of a strategy, in equal numbers from each class.
 
     `region_map_px` is the side of a region in pixels that the model sees. `random_share` of the questions, [0, 1], are
     sampled at random among the others, so that the held-out ones stand for all tissue. Regions that were annotated,
-    skipped or marked 'cannot tell' are not asked about again. ProjectError when no slide is predicted yet, when nothing
-    is left to ask about, and when the strategy needs more than the project has.
+    skipped or marked 'cannot tell' are not asked about again. A slide that cannot be read is reported, and the others
+    are asked about; maps that were found damaged count no more, so that predicting makes new ones. ProjectError when no
+    slide is predicted yet, when nothing is left to ask about, and when the strategy needs more than the project has.
     """
     if strategy not in STRATEGIES:
         raise ProjectError(
             tr("There is no strategy {strategy!r}.", strategy=strategy),
             advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
         )
-    candidates = yield from find_candidate_regions(project, region_map_px=region_map_px)
+    project.check_writable()
+    found = yield from find_candidate_regions(project, region_map_px=region_map_px)
+    candidates, failed = found.regions, list(found.failed)
     if not candidates:
-        raise _nothing_left(project)
+        raise _nothing_left(project, failed)
     own_seed = seed + len(project.rounds.all())
     _log.info("%s: %d of %d candidate regions, seed %d", strategy, count, len(candidates), own_seed)
-    chosen = yield from _choose(project, STRATEGIES[strategy], candidates, count, own_seed, device)
+    while True:
+        try:
+            chosen = yield from _choose(project, STRATEGIES[strategy], candidates, count, own_seed, device)
+            break
+        except Exception as error:
+            unreadable = _unreadable_slides(project, candidates, error)
+            failed += [(project.slides.get(slide_id).name, reason) for slide_id, reason in unreadable.items()]
+            candidates = tuple(candidate for candidate in candidates if candidate.slide.id not in unreadable)
+            if not (unreadable and candidates):
+                raise
     chosen = _with_random(chosen, candidates, random_share, own_seed)
     project.queries.supersede_open()
     coming_round = len(project.rounds.all()) + 1
     records = project.queries.add([_question(one, coming_round) for one in chosen])
     for number, (record, one) in enumerate(zip(records, chosen, strict=True)):
         yield Progress(tr("Preparing the queue"), number, len(records))
-        _save_pictures(project, record, one.evidence)
-    return tuple(records)
+        try:
+            _save_pictures(project, record, one.evidence)
+        except Exception as error:
+            failed.append((one.candidate.slide.name, why_it_failed(error, writing_to=[project.folder])))
+    return AskReport(tuple(records), tuple(dict.fromkeys(failed)))
 
 
-def _nothing_left(project: Project) -> ProjectError:
+def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], error: Exception) -> dict[int, str]:
+    """The slides (id: reason) whose pixels or maps made choosing fail."""
+    found: dict[int, str] = {}
+    for slide in {candidate.slide.id: candidate.slide for candidate in candidates}.values():
+        try:
+            if isinstance(error, SlideError) and error.path == slide.path:
+                raise error
+            if (folder := project.maps.find(slide.id)) is None:  # found damaged, and marked so, when it was read
+                found[slide.id] = tr("Its maps are damaged. Predict the slide again.")
+            else:
+                check_map(folder)
+        except Exception as failure:
+            found[slide.id] = why_it_failed(failure, writing_to=())
+    return found
+
+
+def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> ProjectError:
     """Why there is no candidate, and what to do."""
-    if not any(project.maps.find(slide.id) is not None for slide in project.slides.all() if slide.exists()):
+    if failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed)
+        return ProjectError(
+            tr("No slide that is predicted can be looked at: {reasons}", reasons=reasons),
+            advice=tr("See to these slides, then ask again."),
+        )
+    slides = project.slides.all()
+    readable = [slide for slide in slides if is_readable(slide)]
+    if slides and not readable:
+        return ProjectError(
+            tr("There is no region to ask about: no slide is where it was."),
+            advice=tr("Connect their disk, or use 'Find moved slides' and point to the folder they are in now."),
+        )
+    if not any(project.maps.find(slide.id) is not None for slide in readable):
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries.all(status=status)) for status in settled)

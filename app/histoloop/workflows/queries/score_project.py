@@ -15,7 +15,7 @@ from histoloop.language import tr, tr_plural
 from histoloop.localisation.stitcher import foreground_of
 from histoloop.networks.build import with_decoder, with_mask_classes
 from histoloop.networks.hybrid import Hybrid
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.queries.score_regions import EarlierModel, NetworkInputs, Networks, ScoringSettings
 from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
 
@@ -66,7 +66,7 @@ def project_inputs(
     if not strategy.needs.network:
         return MapInputs(project, candidates, seed=seed)
     place = choose_device(device)
-    model = load_model(project.models.current().folder, place)
+    model = load_project_model(project.models.current(), place)
     network = _with_masks(model, strategy)
     reader = RegionReader(project, model, network)
     annotated = _annotated(reader, strategy)
@@ -122,7 +122,7 @@ def _earlier(project: Project, reader: RegionReader, decoder: Decoder, seed: int
     parent = project.models.current().parent
     if parent is None:
         return EarlierModel(_untrained(decoder, seed, place))
-    before = load_model(project.models.get(parent).folder, place)
+    before = load_project_model(project.models.get(parent), place)
     config = before.network.config
     if not config.decoder_channels or config.mask_classes not in (1, decoder.mask_classes):
         return EarlierModel(_untrained(decoder, seed, place))

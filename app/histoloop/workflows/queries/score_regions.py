@@ -14,18 +14,16 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from histoloop.acquisition.strategy import STAGE, Evidence, Inputs, ScoresAfter, Strategy
-from histoloop.annotations.records import IGNORED
 from histoloop.inference.features import Features, decode, outcomes
 from histoloop.language import tr
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
-from histoloop.training.features import FeatureTile
 from histoloop.training.samples import foreground, values_of
 from histoloop.workflows.queries.learned_loss_scores import LearnedLossSettings, learned_loss_scores
 from histoloop.workflows.queries.vaal_scores import VaalSettings, vaal_scores
 
 if TYPE_CHECKING:
-    from histoloop.training.samples import TileMask
+    from histoloop.training.features import FeatureTile
 
     Floats = NDArray[np.float64]
 
@@ -50,8 +48,8 @@ class ScorableRegion(Protocol):
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) at the model's resolution."""
 
-    def mask(self) -> TileMask | None:
-        """(H, W) what a person painted; None of a candidate."""
+    def feature_tile(self) -> FeatureTile:
+        """Of the frozen backbone, with what a person painted, which a candidate has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +183,7 @@ class NetworkInputs(Inputs):
     def predicted_losses(self) -> Work[Floats]:
         """Losses (N,) by a head that was fitted to those of the annotated regions."""
         yield Progress(tr(STAGE), 0, self.count)
-        losses = [
-            mean_cross_entropy(self._decoder, FeatureTile(region.features(), region.mask()), self.device)
-            for region in self._annotated
-        ]
+        losses = [mean_cross_entropy(self._decoder, region.feature_tile(), self.device) for region in self._annotated]
         return learned_loss_scores(
             _pooled_stages(self._annotated),
             torch.tensor(losses),
@@ -252,8 +247,11 @@ def mean_cross_entropy(decoder: Decoder, tile: FeatureTile, device: torch.device
         raise ValueError("a loss needs a mask")
     decoder.eval()
     logits = torch.from_numpy(decode(decoder, tile.features, device=device))
+    known = torch.ones(tile.mask.shape, dtype=torch.bool) if tile.known is None else torch.from_numpy(tile.known)
     if decoder.mask_classes == 1:
         truth = torch.from_numpy(foreground(tile.mask)).float()
+        if tile.known is not None:
+            logits, truth = logits[known], truth[known]
         return float(functional.binary_cross_entropy_with_logits(logits, truth))
     values = torch.from_numpy(values_of(tile.mask)).long()
-    return float(functional.cross_entropy(logits[None], values[None], ignore_index=IGNORED))
+    return float(functional.cross_entropy(logits[:, known].T, values[known]))

@@ -42,13 +42,12 @@ class KeptFeatures:
 
     def views(self, name: str, tile: TrainingTile, *, seed: int, count: int, stain: float) -> list[FeatureTile]:
         """The tile as it is and `count` - 1 views of it, each with its mask."""
-        return [
-            FeatureTile(
-                self.of(name, lambda: tile, seed=seed, view=view, stain=stain),
-                view_of(tile, view, stain=0, seed=0).mask,
-            )
-            for view in spread_views(count)
-        ]
+        found: list[FeatureTile] = []
+        for view in spread_views(count):
+            features = self.of(name, lambda: tile, seed=seed, view=view, stain=stain)
+            turned = view_of(tile, view, stain=0, seed=0)
+            found.append(FeatureTile(features, turned.mask, known=turned.known))
+        return found
 
     def _load(self, key: str) -> Features | None:
         kept = self._cache.get(key)

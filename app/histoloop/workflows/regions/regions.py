@@ -14,9 +14,10 @@ from histoloop.language import tr
 from histoloop.slides.tiling import working_downsample
 from histoloop.store.array_cache import ArrayCache
 from histoloop.store.records import SlideRecord
+from histoloop.training.features import FeatureTile
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import CandidateRegion, class_of
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import is_readable, open_project_slide
 from histoloop.workflows.regions.kept_features import KeptFeatures
 from histoloop.workflows.regions.tiles import painted_mask
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from histoloop.networks.hybrid import Hybrid
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord
-    from histoloop.training.features import FeatureTile
     from histoloop.training.samples import TileMask
     from histoloop.workflows.prediction.loaded_model import LoadedModel
 
@@ -61,7 +61,7 @@ class RegionReader:
 
     def all_annotated(self) -> list[ProjectRegion]:
         """Regions with masks that are not held out, on slides that are found."""
-        slides = {slide.id: slide for slide in self.project.slides.all() if slide.exists()}
+        slides = {slide.id: slide for slide in self.project.slides.all() if is_readable(slide)}
         return [
             self.annotated(record, slides[record.slide_id])
             for record in self.project.annotations.finished()
@@ -73,10 +73,12 @@ class RegionReader:
         downsample = working_downsample(region.slide.mpp, self.model.card.mpp)
         with open_project_slide(region.slide) as slide:
             pixels = slide.read_region_scaled(region.region, downsample=downsample)
-        mask = None if region.mask_id is None else self._mask(region.mask_id, pixels)
-        return TrainingTile(pixels, None, mask, region.name, region.slide.name)
+        mask, known = self._painted(region.mask_id, pixels)
+        return TrainingTile(pixels, None, mask, region.name, region.slide.name, known=known)
 
-    def _mask(self, annotation_id: int, pixels: NDArray[np.uint8]) -> TileMask:
+    def _painted(
+        self, annotation_id: int | None, pixels: NDArray[np.uint8]
+    ) -> tuple[TileMask | None, NDArray[np.bool_] | None]:
         return painted_mask(self.project, annotation_id, pixels, classes=self.network.config.decodes_classes)
 
     def features(self, region: ProjectRegion, *, view: int = 0, stain: float = 0.0) -> Features:
@@ -143,9 +145,10 @@ class ProjectRegion:
         """(H, W, 3) at the model's resolution."""
         return self.tile().pixels
 
-    def mask(self) -> TileMask | None:
-        """(H, W) what a person painted; None without."""
-        return self.tile().mask
+    def feature_tile(self) -> FeatureTile:
+        """Features, and the mask that a person painted, where one did."""
+        tile = self.tile()
+        return FeatureTile(self.features(), tile.mask, known=tile.known)
 
 
 def _digest(network: Hybrid) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.acquisition.grid import candidate_regions
-from histoloop.annotations.records import IGNORED
+from histoloop.annotations.records import is_known
 from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
@@ -17,11 +17,13 @@ from histoloop.slides.tissue import find_tissue
 from histoloop.training.readers.tiles import shrink_classes, shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import region_side_px, settled_regions
-from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.contents.slides import is_readable, open_project_slide
 from histoloop.workflows.contents.weak_annotations import WeakAnnotation, weak_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from histoloop.slides.reader import Pixels, Slide
     from histoloop.store.project import Project
@@ -56,7 +58,10 @@ def annotated_tiles(
         if annotation.held_out and annotation.mask_id is None:
             continue  # it shares pixels with what measures
         tiles = _read(project, slides[annotation.slide_id], annotation, model, classes=classes)
-        (held_out if annotation.held_out else training).extend(tiles)
+        if annotation.held_out:
+            held_out.extend(tile for tile in tiles if tile.mask is not None)
+        else:
+            training.extend(tiles)
     return training, held_out
 
 
@@ -74,20 +79,30 @@ def _read(
                 )
             return
         pixels = slide.read_region_scaled(region, downsample=downsample)
-    mask = None if annotation.mask_id is None else painted_mask(project, annotation.mask_id, pixels, classes=classes)
-    yield TrainingTile(pixels, annotation.label, mask, _name(record, region), record.name, size=annotation.size)
+    mask, known = painted_mask(project, annotation.mask_id, pixels, classes=classes)
+    name = _name(record, region)
+    yield TrainingTile(pixels, annotation.label, mask, name, record.name, size=annotation.size, known=known)
 
 
-def painted_mask(project: Project, annotation_id: int, pixels: Pixels, *, classes: bool) -> TileMask:
-    """What a person painted in a region, (H, W) at the size of its pixels (H, W, 3).
+def painted_mask(
+    project: Project, annotation_id: int | None, pixels: Pixels, *, classes: bool = False
+) -> tuple[TileMask | None, NDArray[np.bool_] | None]:
+    """What a person painted in a region, and where that is known, (H, W) each at the size of its pixels (H, W, 3).
 
-    The foreground; with `classes`, or where some pixels are to be ignored, the mask values.
+    The foreground, or with `classes` the mask values. Without an annotation, and where all of it was left out, there is
+    no mask; None where all of it is known.
     """
-    painted, _origin = project.annotations.load_mask(annotation_id)
+    if annotation_id is None:
+        return None, None
+    painted, origin = project.annotations.load_mask(annotation_id)
     height, width = pixels.shape[:2]
-    if classes or (painted == IGNORED).any():
-        return shrink_classes(painted, height=height, width=width)
-    return shrink_foreground(painted > 0, height=height, width=width)
+    mask: TileMask = shrink_foreground(painted > 0, height=height, width=width)
+    if classes:
+        mask = shrink_classes(painted, height=height, width=width)
+    if (all_known := is_known(origin)).all():
+        return mask, None
+    known = shrink_foreground(all_known, height=height, width=width)
+    return (mask, known) if known.any() else (None, None)
 
 
 def _name(record: SlideRecord, region: Region) -> str:
@@ -119,7 +134,7 @@ def unlabelled_regions(project: Project, *, mpp: float, count: int, seed: int) -
     first is sampled with the seed.
     """
     rng = np.random.default_rng(seed)
-    slides = [slide for slide in project.slides.all() if slide.exists()]
+    slides = [slide for slide in project.slides.all() if is_readable(slide)]
     free: list[list[Place]] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)

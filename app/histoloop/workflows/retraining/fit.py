@@ -22,7 +22,7 @@ from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.classify import train_classifier
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import FitResult
-from histoloop.training.metrics import class_figures
+from histoloop.training.metrics import class_figures, judged
 from histoloop.training.recipe import Recipe
 from histoloop.training.samples import foreground, values_of
 from histoloop.training.segment import segmentation_figures, train_decoder
@@ -108,12 +108,12 @@ def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile]) -> dict[str, floa
     `dice` is the mean Dice of the foreground. Where the masks tell classes, `class_dice` is the mean of the classes'
     Dice, however the model tells them apart.
     """
-    masked = [(tile.pixels, tile.mask) for tile in tiles if tile.mask is not None]
+    masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
     if not masked:
         return {}
     figures = {"dice": segmentation_figures(model, tiles, threshold=model.card.threshold)["dice"]}
     if masked[0][1].dtype == np.uint8:
-        pairs = [(model.predict_classes(pixels), values_of(mask)) for pixels, mask in masked]
+        pairs = [judged(model.predict_classes(tile.pixels), values_of(mask), tile.known) for tile, mask in masked]
         figures["class_dice"] = class_figures(pairs, mask_classes=len(model.card.scheme.masks))["class_dice"]
     return figures
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from histoloop.errors import ModelError, RecipeError
+from histoloop.errors import ModelError, ModelPlaceError, RecipeError
 from histoloop.language import tr
 from histoloop.networks.backbones import build_backbone
 from histoloop.store.cards import WEIGHTS, load_card
 from histoloop.store.files import file_beside
-from histoloop.training.checkpoint import Checkpoint
+from histoloop.training.checkpoint import Checkpoint, discard
 from histoloop.training.datasets import read_unlabelled
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.self_supervised import collapse_warning, pretrain
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 PROJECT_TILES = 2000
 BASE_RECIPE = "retrain-pretrain"
+STATE = "pretrain.safetensors"
+"""File in the folder of a pretraining that is not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +153,13 @@ def _pretrain(
             colours=colours,
             device=place,
             seed=seed,
-            checkpoint=Checkpoint(state / "pretrain.safetensors", _key(plan, tiles, seed)),
+            checkpoint=Checkpoint(state / STATE, _key(plan, tiles, seed)),
         )
     except RecipeError:
-        shutil.rmtree(state, ignore_errors=True)  # to go on from there would only fail again
+        discard(state, STATE)  # to go on from there would only fail again
         raise
     _save(out, backbone, colours, plan, fitted.figures, tiles=len(tiles))
-    shutil.rmtree(state, ignore_errors=True)
+    discard(state, STATE)
     collapsed = collapse_warning(fitted.figures)
     return PretrainReport(out, len(tiles), fitted.figures, (*warnings, *([collapsed] if collapsed else [])))
 
@@ -187,6 +189,8 @@ def _save(
         out.parent.mkdir(parents=True, exist_ok=True)
         with file_beside(out) as partial:
             save_file(tensors, partial, metadata=about)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         advice = tr("Check that the folder may be written to and that the disk is not full.")
-        raise ModelError(tr("{path} cannot be written: {reason}.", path=out, reason=error), advice=advice) from error
+        raise ModelPlaceError(
+            tr("{path} cannot be written: {reason}.", path=out, reason=error), advice=advice
+        ) from error

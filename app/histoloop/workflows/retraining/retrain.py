@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from histoloop.errors import ModelError
+from histoloop.language import tr
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import with_mask_classes
 from histoloop.store.cards import Card, model_hash
+from histoloop.store.files import written_to
 from histoloop.store.model_folder import save_model
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.workflows.contents.estimates import extent_figures
@@ -25,7 +29,7 @@ from histoloop.workflows.contents.rounds import (
     LearnFrom,
     candidate_model_of,
 )
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.prediction.robustness import robustness_of, with_robustness
 from histoloop.workflows.regions.regions import RegionReader
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from histoloop.network_config import NetworkConfig
     from histoloop.progress import Work
     from histoloop.store.project import Project
+    from histoloop.store.records import RoundRecord
 
 
 _log = logging.getLogger(__name__)
@@ -61,17 +66,21 @@ def retrain(
     predicts.
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
-    candidate predicts the slides that have maps. ProjectError when there is nothing of that kind to learn from.
+    candidate, which is on disk and on offer by then, predicts the slides that have maps. ProjectError when there is
+    nothing of that kind to learn from, PlaceError when something cannot be written.
     """
-    how, started, current = how or HowToLearn(), time.monotonic(), project.models.current()
+    project.check_writable()
+    how, started = how or HowToLearn(), time.monotonic()
     setup = yield from _set_up(project, how, device=device, seed=seed, epochs=epochs)
     fitted = yield from fit_model(setup)
     figures = _measured(setup, fitted)
-    model_id = _save_candidate(project, setup, fitted, figures)
-    mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
-    yield from predict_project(project, slide_ids=mapped, device=device, model_id=model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
-    return candidate_model_of(project.rounds.add(model_id, current.id, figures, setup.training_set.annotations))
+    candidate = candidate_model_of(_save_candidate(project, setup, fitted, figures))
+    mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
+    yield from predict_project(project, slide_ids=mapped, device=device, model_id=candidate.model_id)
+    figures |= {"seconds": round(time.monotonic() - started, 1)}
+    project.rounds.set_figures(candidate.round, figures)
+    return candidate
 
 
 # --- the learning setup -----------------------------------------------------------------------------------------------
@@ -80,7 +89,9 @@ def retrain(
 def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs: int | None) -> Work[LearningSetup]:
     """Models, training set and recipe; ProjectError when there is nothing of the kind to learn from."""
     place = choose_device(device)
-    start, current = (load_model(record.folder, place) for record in (project.models.first(), project.models.current()))
+    start, current = (
+        load_project_model(record, place) for record in (project.models.first(), project.models.current())
+    )
     torch.manual_seed(seed)
     network = with_mask_classes(start.network, _mask_classes(project, how, start))
     reader = RegionReader(project, start, network.to(place))
@@ -115,7 +126,13 @@ def _self_supervised(
     kept = project.folder / "pretrained" / f"{theta_0.hash[:16]}.safetensors"
     if not kept.exists():
         yield from pretrain_base(project, theta_0.folder, out=kept, epochs=epochs, device=device, seed=seed)
-    weights: dict[str, torch.Tensor] = load_file(kept)
+    try:
+        weights: dict[str, torch.Tensor] = load_file(kept)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            tr("{path} cannot be read: {reason}.", path=kept, reason=error),
+            advice=tr("Delete this file: the next retraining makes it again."),
+        ) from error
     return weights
 
 
@@ -153,18 +170,27 @@ def _measured(setup: LearningSetup, fitted: FittedModel) -> dict[str, float]:
     return figures
 
 
-def _save_candidate(project: Project, setup: LearningSetup, fitted: FittedModel, figures: Mapping[str, float]) -> int:
-    """Write the model's folder, and the pictures of what it learned from beside annotations; its id in the project."""
-    number = len(project.rounds.all()) + 1
+def _save_candidate(
+    project: Project, setup: LearningSetup, fitted: FittedModel, figures: Mapping[str, float]
+) -> RoundRecord:
+    """Write the model's folder and offer it; then the pictures of what it learned from beside annotations."""
+    number = project.rounds.next_number()
     folder = project.models.new_folder(number)
     card = _card(project, setup, fitted, figures, name=folder.name, number=number)
     weights, way_back = to_arrays(fitted.model.network.state_dict()), to_arrays(fitted.result.way_back())
     save_model(folder, card, weights, recipe=recipe_text(setup.recipe), half=True, way_back=way_back)
-    parent = project.models.current().id
-    model_id = project.models.add(folder.name, hash=model_hash(folder), parent=parent, round=number).id
+    record = project.rounds.add_candidate(
+        project.models,
+        folder.name,
+        hash=model_hash(folder),
+        parent=project.models.current().id,
+        figures=figures,
+        annotations=setup.training_set.annotations,
+    )
     if setup.training_set.unlabelled.pseudo:
-        setup.training_set.unlabelled.keep_pictures(project, number, fitted.pseudo_masks)
-    return model_id
+        with written_to(project.folder / "pseudo"):
+            setup.training_set.unlabelled.keep_pictures(project, number, fitted.pseudo_masks)
+    return record
 
 
 def _card(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import IGNORED
 from histoloop.errors import ProjectError
 from histoloop.language import tr
 from histoloop.training.samples import TrainingTile
@@ -68,7 +67,7 @@ def painted_classes(project: Project) -> int:
     for record in project.annotations.finished():
         if record.has_mask and not record.held_out:
             found.update(np.unique(project.annotations.load_mask(record.id)[0]).tolist())
-    return len(found - {0, IGNORED})
+    return len(found - {0})
 
 
 def _unlabelled_tiles(project: Project, model: LoadedModel, seed: int) -> Work[list[TrainingTile]]:

@@ -38,9 +38,9 @@ def test_nothing_is_advised_before_anything_is_predicted(project: Project) -> No
 
 @pytest.mark.usefixtures("predicted")
 def test_the_regions_left_are_counted_as_asking_would_find_them(project: Project) -> None:
-    assert about_how_many(project) == len(finish(find_candidate_regions(project))) == 3
-    skip(project, finish(ask(project, count=1))[0].id)
-    assert about_how_many(project) == len(finish(find_candidate_regions(project))) == 2
+    assert about_how_many(project) == len(finish(find_candidate_regions(project)).regions) == 3
+    skip(project, finish(ask(project, count=1)).queries[0].id, person="Ada")
+    assert about_how_many(project) == len(finish(find_candidate_regions(project)).regions) == 2
     assert about_how_many(project, region_map_px=SIDE // 2) > 6
 
 

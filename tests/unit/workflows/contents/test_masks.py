@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histoloop.annotations.records import AnnotationStatus, Origin
+from histoloop.annotations.records import AnnotationStatus, ClassScheme, LabelClass, MaskClass, Origin
 from histoloop.geometry import Region
+from histoloop.localisation.contours import polygons_of_mask
+from histoloop.localisation.stitcher import mask_from_maps
 from histoloop.network_config import NetworkConfig
 from histoloop.slides.tiling import Window
 from histoloop.store.maps import MapWriter, SlideMap, open_map
+from histoloop.workflows.contents import masks
 from histoloop.workflows.contents.masks import (
     choose_method,
     covered_view,
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.annotations.records import Mask
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord, SlideRecord
 
@@ -243,6 +247,58 @@ def test_the_mask_of_a_slide_has_its_shape_and_not_that_of_whole_cells(
         mask = mask_of_map(slide_map, scheme, threshold=0.5)
         assert mask.shape == shape
         assert (mask == 1).all()
+
+
+def scheme_of(labels: int) -> ClassScheme:
+    """So many labels of two mask classes."""
+    names = ("gland", "tumour")
+    return ClassScheme(
+        labels=tuple(LabelClass(f"label {number}", names[number % 2]) for number in range(labels)),
+        masks=tuple(MaskClass(name, "#00ff00") for name in names),
+    )
+
+
+def map_of(folder: Path, scheme: ClassScheme, *, width: int, height: int, seed: int = 0) -> SlideMap:
+    """Noise of foreground and labels."""
+    rng = np.random.default_rng(seed)
+    with MapWriter(
+        folder, slide_width=width, slide_height=height, downsample=1.0, labels=scheme.label_names, stride_px=16,
+        model_hash="made",
+    ) as writer:  # fmt: skip
+        cells = (writer.rows, writer.columns)
+        foreground = rng.random((cells[0] * 16, cells[1] * 16), np.float32)
+        labels = rng.normal(size=(len(scheme.labels), *cells)).astype(np.float32)
+        writer.write(Window(0, 0, cells[1] * 16, cells[0] * 16), foreground, labels)
+    return open_map(folder)
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3, 5])
+@pytest.mark.parametrize("block", [16, 50, 512])
+@pytest.mark.parametrize(("width", "height"), [(101, 67), (160, 96), (33, 200)])
+def test_a_mask_made_block_by_block_is_that_of_the_whole_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: int, block: int, width: int, height: int
+) -> None:
+    scheme = scheme_of(labels)
+    slide_map = map_of(tmp_path / "map", scheme, width=width, height=height)
+    monkeypatch.setattr(masks, "CHUNK_PX", block)
+    foreground = np.asarray(slide_map.masks(0)[:height, :width], np.float32)
+    whole = mask_from_maps(foreground, slide_map.labels, scheme, threshold=0.4, stride_px=16)
+    mask = mask_of_map(slide_map, scheme, threshold=0.4)
+    assert mask.tobytes() == whole.tobytes()
+    assert mask.shape == (height, width)
+
+
+def test_the_mask_of_a_slide_takes_a_byte_a_pixel_and_some_blocks(tmp_path: Path) -> None:
+    scheme = scheme_of(3)
+    slide_map = map_of(tmp_path / "map", scheme, width=2048, height=1536)
+    tracemalloc.start()
+    try:
+        mask = mask_of_map(slide_map, scheme, threshold=0.5)
+        polygons_of_mask(np.ones_like(mask))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 * mask.size  # 100 bytes a pixel were the floats of the whole slide
 
 
 def test_before_a_prediction_a_slide_has_no_mask(project: Project, slide: SlideRecord) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from histoloop.cli import main
 from histoloop.errors import DataError, ModelError
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import with_mask_classes
@@ -377,3 +378,66 @@ def test_a_decoder_of_classes_is_measured_by_the_classes_it_gives(
     figures = tally.figures()
     assert found["hybrid: decoder", ""]["dice_classes"] == pytest.approx(figures.dice_classes)
     assert found["hybrid: decoder", ""]["dice_pooled"] == pytest.approx(figures.dice_pooled)
+
+
+# --- pictures that fail -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_damage(discs: Path, tmp_path: Path) -> Path:
+    """The discs, of which one picture and the mask of another are cut off."""
+    data = tmp_path / "damaged"
+    shutil.copytree(discs, data)
+    for name in ("benign/3.png", "malignant/5_mask.png"):
+        (data / name).write_bytes((data / name).read_bytes()[:60])
+    return data
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_and_named(
+    model_of: Callable[[str], Path], with_damage: Path, discs: Path
+) -> None:
+    found = evaluated(model_of("hybrid"), with_damage)
+    assert {name.rpartition("/")[2] for name, _reason in found.failed} == {"3.png", "5.png"}
+    assert found.about["tiles"] == 14
+    assert evaluated(model_of("hybrid"), discs).failed == ()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), MemoryError(), KeyError("x")])
+def test_a_picture_that_cannot_be_measured_is_left_out_and_named(
+    model_of: Callable[[str], Path], discs: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    draw, calls = evaluate._draw, []
+
+    def failing(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise error
+        return draw(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluate, "_draw", failing)
+    found = evaluated(model_of("hybrid"), discs)
+    assert len(found.failed) == 1
+    assert found.about["tiles"] == 15
+    assert {row.figures["tiles"] for row in found.table.rows if "tiles" in row.figures} == {15}
+
+
+def test_where_every_picture_fails_the_error_names_them(
+    model_of: Callable[[str], Path], discs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_arguments: object) -> object:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(evaluate, "_draw", failing)
+    with pytest.raises(DataError, match=r"No picture of discs could be measured: .*RuntimeError: no"):
+        evaluated(model_of("hybrid"), discs)
+
+
+def test_evaluate_ends_with_3_where_some_pictures_failed(
+    model_of: Callable[[str], Path], with_damage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "--model", str(model_of("hybrid")), "--by", "whole", "--mpp", "1", "--device", "cpu"]
+    assert main([*command, "--data", str(with_damage)]) == 3
+    told = capsys.readouterr()
+    assert "3.png" in told.err
+    assert "5_mask.png" in told.err
+    assert "decoder" in told.out

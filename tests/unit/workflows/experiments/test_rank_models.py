@@ -176,3 +176,45 @@ def test_rank_on_a_project_takes_its_models(project: Project, capsys: pytest.Cap
 def test_rank_on_a_data_set_needs_models(discs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rank", "--data", str(discs)]) == 2
     assert "model folders" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_read_is_left_out_and_named(
+    models: list[Path], discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(models[0], tmp_path / "broken")
+    (broken / EARLIER).write_bytes(b"no weights")
+    command = ["rank", "--data", str(discs), "--mpp", "1", "--device", "cpu"]
+    assert main([*command, str(broken), *map(str, models)]) == 3
+    told = capsys.readouterr()
+    assert str(broken) in told.err
+    assert str(broken) not in told.out
+    assert [line.split()[0] for line in told.out.splitlines() if not line.startswith(" ")] == ["1", "2", "3"]
+
+
+def test_where_no_model_can_be_read_the_error_names_them(models: list[Path], discs: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(models[0], tmp_path / "broken")
+    (broken / EARLIER).write_bytes(b"no weights")
+    with pytest.raises(ModelError, match=r"No model could be ranked: .*broken"):
+        finish(rank_on_dataset([broken], data=discs, mpp=1.0, device="cpu"))
+
+
+def test_a_picture_that_cannot_be_read_takes_no_part_in_the_ranking(
+    models: list[Path], discs: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(discs, tmp_path / "damaged")
+    (data / "benign" / "3.png").write_bytes(b"no picture")
+    ranking = finish(rank_on_dataset(models[:2], data=data, mpp=1.0, device="cpu"))
+    ((name, _reason),) = ranking.failed
+    assert "3.png" in name
+    assert [len(model.regions) for model in ranking.models] == [15, 15]
+
+
+def test_a_slide_of_a_project_that_cannot_be_read_takes_no_part_in_the_ranking(project: Project) -> None:
+    work = rank_on_project(project, device="cpu")
+    while next(work).stage != "Reading regions":
+        pass
+    broken = project.slides.all()[2]
+    broken.path.write_bytes(b"no picture")
+    ranking = finish(work)
+    assert [name for name, _reason in ranking.failed] == [broken.name]
+    assert ranking.models

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,22 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from slide_writers import write_dicom
 
 from histoloop.errors import DataError, ExportError
 from histoloop.geometry import Region
 from histoloop.progress import finish
 from histoloop.slides.reader import open_slide
 from histoloop.training.datasets import read_dataset
+from histoloop.workflows.experiments import sample_patches as sample_patches_module
 from histoloop.workflows.experiments.patch_grid import PatchSettings
 from histoloop.workflows.experiments.sample_patches import PatchReport, sample_patches
 from histoloop.workflows.experiments.tumour_masks import open_tumour_mask
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from histoloop.slides.reader import Slide
 
 PATCH = 32
 PLAN = PatchSettings(patch_px=PATCH, abundant_share=0.5)
@@ -36,6 +41,7 @@ def slide(path: Path, *, tissue_columns: int = 6) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((HEIGHT, WIDTH, 3), GLASS, np.uint8)
     pixels[:, : tissue_columns * PATCH] = TISSUE
+    pixels[0, 0, 0] = sum(path.name.encode()) % 64  # no two slides are alike
     Image.fromarray(pixels).save(path)
     return path
 
@@ -96,6 +102,38 @@ def test_patches_of_all_kinds_of_masks_are_found_and_counted(folders: tuple[Path
     edge = [row for row in rows_of(report) if row["x"] == "64" and row["label"] == "metastatic"]
     assert Counter(row["tumour_fraction"] for row in edge) == {"0.3750": 12, "0.2812": 4}
     assert Counter(row["slide"] for row in edge) == {f"slides/tumor_{number}.png": 4 for number in range(4)}
+
+
+def test_copies_of_a_slide_are_one_slide_and_that_with_the_mask(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copy(folders[0] / "tumor_0.png", folders[0] / "another name.png")
+    shutil.copy(folders[0] / "normal_0.png", folders[0] / "normal_9.PNG")
+    report = sampled(folders, tmp_path / "patches.csv")
+    assert (report.metastatic_slides, report.normal_slides) == (4, 4)
+    assert set(report.warnings) == {
+        "another name.png is the same slide as tumor_0.png; it is left out.",
+        "normal_9.PNG is the same slide as normal_0.png; it is left out.",
+    }
+    assert not {"slides/another name.png", "slides/normal_9.PNG"} & {row["slide"] for row in rows_of(report)}
+
+
+def test_a_dicom_series_is_one_slide_in_one_part(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, container in (("scan 1", "B12-1"), ("scan 2", "")):
+        folder = tmp_path / "slides" / name
+        folder.mkdir(parents=True)
+        tissue = np.clip(np.array(TISSUE) + rng.integers(-9, 9, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
+        extra = [(0x40, 0x512, "LO", container)] if container else []
+        write_dicom(folder / "0.dcm", tissue, extra=extra)
+        write_dicom(folder / "1.dcm", tissue[::2, ::2].copy(), number=2, spacing_mm=0.001)
+    tumour(tmp_path / "masks" / "B12-1.png")
+    report = sampled((tmp_path / "slides", tmp_path / "masks"), tmp_path / "patches.csv")
+    assert (report.metastatic_slides, report.normal_slides) == (1, 1)
+    rows = {(row["case"], row["slide"], row["label"]) for row in rows_of(report)}
+    assert rows == {
+        ("B12-1", "slides/scan 1/0.dcm", "metastatic"), ("scan 2", "slides/scan 2/0.dcm", "normal"),
+    }  # fmt: skip
+    for case in ("B12-1", "scan 2"):
+        assert len({row["split"] for row in rows_of(report) if row["case"] == case}) == 1
 
 
 def test_the_table_reads_as_a_data_set_with_masks(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -200,19 +238,65 @@ def test_masks_that_belong_to_no_slide_or_to_one_with_another_are_refused(
         sampled(folders, tmp_path / "patches.csv")
 
 
-def test_a_mask_of_another_shape_is_refused_before_anything_is_written(
+def test_a_slide_whose_mask_has_another_shape_is_left_out_and_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    Image.fromarray(np.ones((50, 50), np.uint8)).save(folders[1] / "tumor_0.png")
+    report = sampled(folders, tmp_path / "patches.csv", test_fraction=0, validation_fraction=0)
+    ((name, reason),) = report.failed
+    assert name == "tumor_0.png"
+    assert "tumor_0.png is 50 x 50 pixels" in reason
+    assert reason.endswith("The slide is left out.")
+    assert (report.metastatic_slides, report.normal_slides) == (3, 4)
+    assert all("tumor_0" not in row["slide"] for row in rows_of(report))
+
+
+def test_an_outline_of_an_unknown_class_leaves_its_slide_out(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    outlines(folders[1] / "tumor_3.geojson", [[[0, 0], [9, 0], [9, 9]]], name="lymphocytes")
+    ((name, reason),) = sampled(folders, tmp_path / "patches.csv").failed
+    assert name == "tumor_3.png"
+    assert "lymphocytes" in reason
+
+
+def test_where_every_slide_fails_the_error_names_them_and_nothing_is_written(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    Image.fromarray(np.ones((50, 50), np.uint8)).save(folders[1] / "tumor_0.png")
-    with pytest.raises(DataError, match=r"tumor_0\.png is 50 x 50 pixels"):
+    for number in range(3):
+        for end in (".png", "_mask.tif"):
+            (folders[1] / f"tumor_{number}{end}").unlink(missing_ok=True)
+    outlines(folders[1] / "tumor_3.geojson", [[[0, 0], [9, 0], [9, 9]]], name="lymphocytes")
+    with pytest.raises(DataError, match=r"No patch of 32 px.*tumor_3\.png: .*lymphocytes"):
         sampled(folders, tmp_path / "patches.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["masks", "slides"]
 
 
-def test_an_outline_of_an_unknown_class_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    outlines(folders[1] / "tumor_3.geojson", [[[0, 0], [9, 0], [9, 9]]], name="lymphocytes")
-    with pytest.raises(DataError, match="lymphocytes"):
-        sampled(folders, tmp_path / "patches.csv")
+STAGES = ["Searching metastatic patches", "Searching normal tissue", "Sampling normal patches", "Writing masks"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), MemoryError(), KeyError("dcm"), RuntimeError("?")])
+def test_whatever_a_slide_fails_by_it_is_left_out_and_the_others_are_written(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, error: Exception
+) -> None:
+    work = sample_patches(*folders, tmp_path / "patches.csv", settings=PLAN, test_fraction=0, validation_fraction=0)
+    while next(work).stage != stage:
+        pass
+    opened = open_slide
+
+    def failing(path: Path) -> Slide:
+        if path.name in ("tumor_2.png", "normal_2.png"):
+            raise error
+        return opened(path)
+
+    monkeypatch.setattr("histoloop.workflows.experiments.sample_patches.open_slide", failing)
+    report = finish(work)
+    assert {name for name, _reason in report.failed} <= {"tumor_2.png", "normal_2.png"}
+    assert report.failed
+    names = {row["slide"].rpartition("/")[2] for row in rows_of(report)}
+    assert names == {f"{kind}_{n}.png" for kind in ("tumor", "normal") for n in range(4)} - {
+        name for name, _reason in report.failed
+    }
+    masks = {row["mask"] for row in rows_of(report)}
+    assert {f"patches-masks/{path.name}" for path in (tmp_path / "patches-masks").iterdir()} >= masks
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["masks", "patches-masks", "patches.csv", "slides"]
 
 
 def test_no_patch_with_enough_tumour_is_an_error(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -230,12 +314,34 @@ def test_earlier_patches_are_never_overwritten(folders: tuple[Path, Path], tmp_p
     assert (tmp_path / "patches.csv").read_text() == "mine"
 
 
-def test_a_cancelled_run_leaves_nothing(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_cancelled_run_leaves_only_what_the_next_one_goes_on_from(folders: tuple[Path, Path], tmp_path: Path) -> None:
     work = sample_patches(*folders, tmp_path / "patches.csv", settings=PLAN)
     while next(work).stage != "Writing masks":
         pass
     work.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["masks", "slides"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".patches-searched.jsonl", "masks", "slides"]
+
+
+def test_the_next_run_searches_no_slide_twice_and_writes_the_same(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sampled(folders, tmp_path / "whole.csv").table.read_text(encoding="utf-8")
+    work = sample_patches(*folders, tmp_path / "patches.csv", settings=PLAN)
+    while next(work).message != "tumor_2.png":
+        pass
+    work.close()
+    searched: list[str] = []
+    search = sample_patches_module._tumour_patches
+
+    def watched(path: Path, *others: object) -> object:
+        searched.append(path.name)
+        return search(path, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sample_patches_module, "_tumour_patches", watched)
+    report = sampled(folders, tmp_path / "patches.csv")
+    assert searched == ["tumor_2.png", "tumor_3.png"]
+    assert report.table.read_text(encoding="utf-8").replace("patches-masks", "whole-masks") == whole
+    assert not (tmp_path / ".patches-searched.jsonl").exists()
 
 
 def test_pyramids_of_masks_are_read_in_pieces(tmp_path: Path) -> None:
@@ -313,8 +419,11 @@ def test_a_file_beside_a_mask_that_is_read_is_named(folders: tuple[Path, Path], 
 def test_a_file_of_which_nothing_can_be_taken_makes_no_slide_normal(folders: tuple[Path, Path], tmp_path: Path) -> None:
     (folders[1] / "tumor_0.png").unlink()
     asap(folders[1] / "tumor_0.xml", "None")
-    with pytest.raises(DataError, match="no outline that can be taken: 1 outlines without a class"):
-        sampled(folders, tmp_path / "patches.csv")
+    report = sampled(folders, tmp_path / "patches.csv")
+    ((name, reason),) = report.failed
+    assert name == "tumor_0.png"
+    assert "no outline that can be taken: 1 outlines without a class" in reason
+    assert report.normal_slides == 4
 
 
 def test_what_is_assumed_and_left_out_is_told(folders: tuple[Path, Path], tmp_path: Path) -> None:

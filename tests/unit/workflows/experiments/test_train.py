@@ -107,6 +107,17 @@ def test_the_state_of_another_training_is_not_gone_on_with(
     assert (tmp_path / "m.training").is_dir()
 
 
+def test_what_else_is_in_the_folder_of_the_state_stays(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "EVERY_SECONDS", 0.0)
+    recipe = write_recipe(tmp_path, "labels", epochs=1)
+    (tmp_path / "m.training").mkdir()
+    (tmp_path / "m.training" / "notes.txt").write_text("mine")
+    finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
+    assert [path.name for path in (tmp_path / "m.training").iterdir()] == ["notes.txt"]
+
+
 def test_a_training_that_failed_for_good_leaves_nothing_behind(
     discs: Path, write_recipe: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import csv
+import errno
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 import tifffile
 from PIL import Image
 
+from histoloop.errors import DataError, PlaceError
 from histoloop.progress import finish
 from histoloop.store.shipped import DEFAULT_MODEL
-from histoloop.workflows.prediction.predict_files import predict_files
+from histoloop.workflows.prediction import predict_files as module
+from histoloop.workflows.prediction.predict_files import FilesReport, predict_files
+from histoloop.workflows.reports import PredictedSlide
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from histoloop.progress import Work
+    from histoloop.slides.reader import Slide
 
 
 def test_fluorescence_is_refused_with_its_channels_and_the_rest_is_predicted(tmp_path: Path) -> None:
@@ -38,3 +47,95 @@ def test_fluorescence_is_refused_with_its_channels_and_the_rest_is_predicted(tmp
     ((passed_over, why),) = report.passed_over
     assert passed_over.endswith("notes.txt")
     assert why
+
+
+# --- one failure, one row: with a model that only pretends ------------------------------------------------------------
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three pictures."""
+    (tmp_path / "slides").mkdir()
+    for name in "abc":
+        Image.new("RGB", (96, 64), (200, 120, 180)).save(tmp_path / "slides" / f"{name}.png")
+    return tmp_path / "slides"
+
+
+@pytest.fixture
+def predict(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., FilesReport]:
+    """Predict the pictures; `failing` are errors by name, raised as the slide is predicted."""
+    loaded = module.open_model(DEFAULT_MODEL, device="cpu")
+
+    def run(failing: dict[str, BaseException] | None = None) -> FilesReport:
+        def pretend(slide: Slide, _model: object) -> Work[PredictedSlide]:
+            if error := (failing or {}).get(slide.path.name):
+                raise error
+            yield module.Progress("Predicting", 0, 1)
+            scheme, mask = loaded.card.scheme, np.ones((32, 48), np.uint8)
+            return PredictedSlide(mask, 2.0, scheme, {"Normal": 1.0}, 1.0, None, "m", 1.0, "")
+
+        monkeypatch.setattr(module, "open_model", lambda *_arguments, **_options: loaded)
+        monkeypatch.setattr(module, "predict_slide", pretend)
+        return finish(predict_files([pictures], out=tmp_path / "out", model="m"))
+
+    return run
+
+
+def rows(out: Path) -> list[tuple[str, str]]:
+    with (out / "summary.csv").open(encoding="utf-8", newline="") as table:
+        return [(row["slide"].rsplit("/", 1)[-1], row["status"]) for row in csv.DictReader(table)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(), OSError(errno.EIO, "Input/output error"), RuntimeError("a decoder"), ZeroDivisionError(),
+        UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates"), RecursionError(), KeyError("tile"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_whatever_is_raised_for_one_slide_has_its_row_and_the_others_go_on(
+    predict: Callable[..., FilesReport], tmp_path: Path, error: Exception
+) -> None:
+    report = predict({"b.png": error})
+    assert report.predicted == 2
+    assert [name.rsplit("/", 1)[-1] for name, _reason in report.failed] == ["b.png"]
+    assert rows(tmp_path / "out") == [("a.png", "predicted"), ("b.png", "failed"), ("c.png", "predicted")]
+    assert not list((tmp_path / "out").glob("b*"))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")], ids=repr)
+def test_what_was_done_before_the_end_is_kept(
+    predict: Callable[..., FilesReport], tmp_path: Path, error: BaseException
+) -> None:
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else PlaceError):
+        predict({"b.png": error})
+    assert rows(tmp_path / "out") == [("a.png", "predicted")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-mask.png", "a.geojson", "summary.csv"]
+    assert len(predict().rows) == 3
+    assert len(rows(tmp_path / "out")) == 3
+
+
+def test_a_mask_that_cannot_be_written_leaves_no_outlines_either(
+    predict: Callable[..., FilesReport], tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "b-mask.png").mkdir(parents=True)
+    ((_name, reason),) = predict().failed
+    assert "b-mask.png cannot be written" in reason
+    assert not (tmp_path / "out" / "b.geojson").exists()
+
+
+def test_a_folder_with_nothing_to_predict_is_an_error_that_makes_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no slide or picture"):
+        finish(predict_files([tmp_path / "empty"], out=tmp_path / "out", model=DEFAULT_MODEL, device="cpu"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_nobody_understands_fails_in_the_table(
+    predict: Callable[..., FilesReport], pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "d.isyntax").write_bytes(b"a scanner's own")
+    ((_name, reason),) = predict().failed
+    assert reason == "its ending is not one of a slide format"
+    assert rows(tmp_path / "out")[-1] == ("d.isyntax", "failed")

@@ -34,7 +34,7 @@ WIDE = {"width": 3 * SIDE, "height": SIDE}
 
 
 def asked(project: Project, *, strategy: str = "entropy", count: int = 6, seed: int = 0) -> tuple[QueryRecord, ...]:
-    return finish(ask(project, strategy=strategy, count=count, seed=seed))
+    return finish(ask(project, strategy=strategy, count=count, seed=seed)).queries
 
 
 def unsure_by_third(*probabilities: float) -> np.ndarray:
@@ -223,11 +223,11 @@ def begun(project: Project, query: QueryRecord) -> None:
 
 
 def skipped(project: Project, query: QueryRecord) -> None:
-    skip(project, query.id)
+    skip(project, query.id, person="Ada")
 
 
 def not_told(project: Project, query: QueryRecord) -> None:
-    cannot_tell(project, query.id)
+    cannot_tell(project, query.id, person="Ada")
 
 
 @pytest.mark.parametrize("settle", [annotated, begun, skipped, not_told])
@@ -251,7 +251,7 @@ def test_a_region_of_another_slide_that_was_skipped_is_still_asked_about(
     project: Project, wide: SlideRecord, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
 ) -> None:
     (first,) = asked(project, count=1)
-    skip(project, first.id)
+    skip(project, first.id, person="Ada")
     other = add_slide("other.png", **WIDE)
     add_map(other, unsure_by_third(0.99, 0.5, 0.1))
     (query,) = asked(project, count=1)
@@ -262,7 +262,7 @@ def test_a_region_of_another_slide_that_was_skipped_is_still_asked_about(
 @pytest.mark.usefixtures("wide")
 def test_new_questions_supersede_those_that_nobody_answered(project: Project) -> None:
     old = asked(project, count=2)
-    skip(project, old[1].id)
+    skip(project, old[1].id, person="Ada")
     new = asked(project, count=1)
     assert project.queries.get(old[0].id).status is QueryStatus.SUPERSEDED
     assert project.queries.get(old[1].id).status is QueryStatus.SKIPPED
@@ -303,7 +303,7 @@ def test_maps_of_a_model_that_is_not_current_ask_nothing(project: Project, wide:
 @pytest.mark.usefixtures("wide")
 def test_when_everything_is_settled_there_is_nothing_to_ask(project: Project) -> None:
     for query in asked(project, count=50):
-        skip(project, query.id)
+        skip(project, query.id, person="Ada")
     with pytest.raises(ProjectError, match="no region left to ask about: all are settled, 3 of them skipped") as caught:
         asked(project)
     assert "import more slides" in caught.value.advice
@@ -357,3 +357,35 @@ def test_asking_that_is_cancelled_while_it_looks_leaves_the_queue_as_it_was(proj
     next(work)
     work.close()
     assert project.queries.open() == before
+
+
+# --- slides that cannot be looked at ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["chunk", "metadata", "picture"])
+def test_a_slide_that_cannot_be_read_is_named_and_the_others_are_asked_about(
+    project: Project, wide: SlideRecord, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], what: str
+) -> None:
+    other = add_slide("b.png", **WIDE)
+    folder = add_map(other, unsure_by_third(0.5, 0.5, 0.5))
+    file = {"chunk": folder / "foreground/0/c/0/0", "metadata": folder / "zarr.json", "picture": other.path}[what]
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2] if what != "picture" else content)
+    if what == "picture":
+        other.path.chmod(0o000)
+        other.path.unlink()
+        other.path.mkdir()
+    report = finish(ask(project, count=2))
+    assert {query.slide_id for query in report.queries} == {wide.id}
+    if what != "picture":
+        ((name, reason),) = report.failed
+        assert name == "b.png"
+        assert "Predict the slide again." in reason
+
+
+def test_when_no_slide_can_be_looked_at_the_reasons_are_told(project: Project, wide: SlideRecord) -> None:
+    folder = project.maps.find(wide.id)
+    assert folder is not None
+    (folder / "zarr.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ProjectError, match=r"No slide that is predicted can be looked at: wide\.png: The maps in"):
+        asked(project)

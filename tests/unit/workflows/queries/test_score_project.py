@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from histoloop.progress import Work
     from histoloop.store.project import Project
+    from histoloop.store.records import QueryRecord
+    from histoloop.workflows.reports import AskReport
 
 SIDE = 128
 
@@ -70,6 +73,10 @@ def start(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         project.close()
 
 
+def questions(work: Work[AskReport]) -> tuple[QueryRecord, ...]:
+    return finish(work).queries
+
+
 def paint(project: Project, number: int) -> None:
     """Annotate the left half of a slide."""
     slide = project.slides.all()[number]
@@ -89,7 +96,7 @@ def test_every_strategy_asks_about_regions_nobody_annotated_and_says_why(
     project = start("hybrid")
     paint(project, 0)
     paint(project, 1)
-    queries = finish(ask(project, strategy=strategy, count=3, region_map_px=SIDE, device="cpu"))
+    queries = questions(ask(project, strategy=strategy, count=3, region_map_px=SIDE, device="cpu"))
     assert len(queries) == 3
     assert {query.strategy for query in queries} == {strategy}
     annotated = {slide.id for slide in project.slides.all()[:2]}
@@ -104,7 +111,7 @@ def test_the_same_question_is_asked_again_for_the_same_seed(start: Callable[[str
     project = start("hybrid")
     paint(project, 0)
     first, again = (
-        [query.region for query in finish(ask(project, strategy="mc-dropout", count=2, region_map_px=SIDE))]
+        [query.region for query in questions(ask(project, strategy="mc-dropout", count=2, region_map_px=SIDE))]
         for _ in range(2)
     )
     assert first == again
@@ -114,15 +121,15 @@ def test_features_are_kept_with_the_project_and_can_be_deleted(
     start: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = start("hybrid")
-    first = [query.region for query in finish(ask(project, strategy="k-center", count=2, region_map_px=SIDE))]
+    first = [query.region for query in questions(ask(project, strategy="k-center", count=2, region_map_px=SIDE))]
     kept = list((project.folder / CACHE).iterdir())
     assert len(kept) == 8
     with monkeypatch.context() as patch:
         patch.setattr("histoloop.inference.model.Model.features", None)  # no forward pass is made again
-        assert [q.region for q in finish(ask(project, strategy="k-center", count=2, region_map_px=SIDE))] == first
+        assert [q.region for q in questions(ask(project, strategy="k-center", count=2, region_map_px=SIDE))] == first
     for file in kept:
         file.unlink()
-    assert [q.region for q in finish(ask(project, strategy="k-center", count=2, region_map_px=SIDE))] == first
+    assert [q.region for q in questions(ask(project, strategy="k-center", count=2, region_map_px=SIDE))] == first
 
 
 @pytest.mark.parametrize("strategy", [name for name, strategy in STRATEGIES.items() if strategy.needs.decoder])
@@ -133,9 +140,9 @@ def test_a_model_that_has_learned_no_masks_is_told_of_with_what_to_do(
     paint(project, 0)
     paint(project, 1)
     with pytest.raises(ProjectError, match="learned masks") as error:
-        finish(ask(project, strategy=strategy, count=2, region_map_px=SIDE))
+        questions(ask(project, strategy=strategy, count=2, region_map_px=SIDE))
     assert "Retrain" in error.value.advice
-    assert len(finish(ask(project, strategy="k-center", count=2, region_map_px=SIDE))) == 2
+    assert len(questions(ask(project, strategy="k-center", count=2, region_map_px=SIDE))) == 2
 
 
 @pytest.mark.parametrize(("strategy", "words"), [("vaal", "one annotated"), ("learned-loss", "2 annotated"),
@@ -145,7 +152,7 @@ def test_a_strategy_that_compares_says_what_it_needs(
 ) -> None:
     project = start("hybrid")
     with pytest.raises(ProjectError, match=words):
-        finish(ask(project, strategy=strategy, count=2, region_map_px=SIDE))
+        questions(ask(project, strategy=strategy, count=2, region_map_px=SIDE))
     assert project.queries.open() == []
 
 
@@ -156,12 +163,12 @@ def test_a_margin_between_classes_needs_two_of_them(start: Callable[[str], Proje
     paint(project, 0)
     paint(project, 1)
     with pytest.raises(ProjectError, match="two classes"):
-        finish(ask(project, strategy="svm-margin", count=2, region_map_px=SIDE))
+        questions(ask(project, strategy="svm-margin", count=2, region_map_px=SIDE))
 
 
 def test_a_share_of_the_questions_is_random_and_says_so(start: Callable[[str], Project]) -> None:
     project = start("hybrid")
-    queries = finish(ask(project, strategy="entropy", count=4, region_map_px=SIDE, random_share=0.5))
+    queries = questions(ask(project, strategy="entropy", count=4, region_map_px=SIDE, random_share=0.5))
     assert [query.strategy for query in queries].count("random") == 2
     assert all("at random" in reason_of(query) for query in queries if query.strategy == "random")
     assert len({(query.slide_id, query.region) for query in queries}) == 4
@@ -175,7 +182,7 @@ def test_after_a_round_the_change_is_that_of_the_decoder_and_regions_that_change
     candidate = finish(retrain(project, how=HowToLearn(pace="quick"), device="cpu", epochs=1))
     keep(project, candidate.model_id)
     finish(predict_project(project, device="cpu"))
-    queries = finish(ask(project, strategy="cod", count=6, region_map_px=SIDE, device="cpu"))
+    queries = questions(ask(project, strategy="cod", count=6, region_map_px=SIDE, device="cpu"))
     assert queries[0].score > 0
     assert "since the last round" in reason_of(queries[0])
 
@@ -183,4 +190,4 @@ def test_after_a_round_the_change_is_that_of_the_decoder_and_regions_that_change
 @pytest.mark.parametrize("side", [64, 2000])
 def test_regions_of_an_odd_size_are_refused(side: int, start: Callable[[str], Project]) -> None:
     with pytest.raises(ValueError, match="128 to 1024"):
-        finish(ask(start("hybrid"), strategy="random", count=2, region_map_px=side))
+        questions(ask(start("hybrid"), strategy="random", count=2, region_map_px=side))

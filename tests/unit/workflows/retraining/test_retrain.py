@@ -10,21 +10,22 @@ import pytest
 import torch
 
 from histoloop.annotations.records import AnnotationStatus, Origin
-from histoloop.errors import ProjectError
+from histoloop.errors import ModelError, ProjectError, ProjectPlaceError
 from histoloop.geometry import Region
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
-from histoloop.progress import finish
-from histoloop.store.cards import Card, load_card
+from histoloop.progress import Progress, Work, finish
+from histoloop.store.cards import WEIGHTS, Card, load_card, model_hash
 from histoloop.store.model_folder import load_earlier, load_weights, save_model
 from histoloop.workflows import propagate
-from histoloop.workflows.contents.rounds import HowToLearn, training_counts
+from histoloop.workflows.contents.rounds import HowToLearn, open_candidate, training_counts
 from histoloop.workflows.prediction.robustness import robustness_of
-from histoloop.workflows.projects import create_project
+from histoloop.workflows.projects import create_project, opened_project
 from histoloop.workflows.propagate import pseudo_regions
 from histoloop.workflows.regions.regions import CACHE
 from histoloop.workflows.regions.tiles import unlabelled_regions
+from histoloop.workflows.retraining import retrain as module
 from histoloop.workflows.retraining.retrain import retrain
 
 if TYPE_CHECKING:
@@ -400,3 +401,47 @@ def test_a_self_supervised_start_needs_two_labels(start: Callable[..., Project])
     with pytest.raises(ProjectError, match="two labels"):
         finish(retrain(project, how=HowToLearn(pace="self-supervised"), device="cpu", epochs=1))
     assert not (project.folder / "pretrained").exists()
+
+
+@pytest.mark.parametrize(
+    "failure", [KeyboardInterrupt(), ProjectPlaceError("The disk is full.", advice="Free some space.")], ids=str
+)
+def test_a_training_that_ended_is_offered_whatever_happens_while_the_candidate_predicts(
+    start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> Work[None]:
+        yield Progress("Predicting", 0, 1)
+        raise failure
+
+    project = start()
+    _paint(project, _slide_ids(project)[0])
+    monkeypatch.setattr(module, "predict_project", fail)
+    with pytest.raises(type(failure)):
+        finish(retrain(project, device="cpu", epochs=1))
+    with opened_project(project.folder) as again:
+        candidate = open_candidate(again)
+        assert candidate is not None
+        assert (candidate.round, candidate.annotations) == (1, 1)
+        record = again.models.get(candidate.model_id)
+        assert (record.hash, record.parent) == (model_hash(record.folder), again.models.current().id)
+        assert load_weights(record.folder)
+        (round_kept,) = again.rounds.all()
+        assert round_kept.figures["seconds"] > 0
+
+
+@pytest.mark.parametrize("changed", ["first", "current"])
+def test_a_model_whose_weights_were_changed_is_not_retrained_from(start: Callable[..., Project], changed: str) -> None:
+    project = start()
+    _paint(project, _slide_ids(project)[0])
+    if changed == "current":
+        finish(retrain(project, device="cpu", epochs=1))
+        candidate = open_candidate(project)
+        assert candidate is not None
+        project.models.make_current(candidate.model_id)
+    folder = (project.models.first() if changed == "first" else project.models.current()).folder
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[-100] ^= 1
+    (folder / WEIGHTS).write_bytes(content)
+    with pytest.raises(ModelError, match="not those that the project keeps") as caught:
+        finish(retrain(project, device="cpu", epochs=1))
+    assert "backup" in caught.value.advice

@@ -1,0 +1,34 @@
+"""What can be found wrong with a command before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoloop.errors import DeviceError, HistoLoopError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class WrongUsageError(HistoLoopError):
+    """A command that asks for what cannot be had."""
+
+
+def check_before_work(options: argparse.Namespace) -> None:
+    """WrongUsageError where `--device` names one that is not there, PlaceError where `--json` cannot be written."""
+    if getattr(options, "device", None) == "cuda":  # the others are always there, and asking loads torch
+        _check_device(options.device)
+    if isinstance(file := getattr(options, "json", None), Path) and file != Path("-"):
+        from histoloop.workflows.boundary import prepare_folder
+
+        prepare_folder(file.absolute().parent)
+
+
+def _check_device(name: str) -> None:
+    from histoloop.workflows.prediction.loaded_model import choose_device
+
+    try:
+        choose_device(name)
+    except DeviceError as error:
+        raise WrongUsageError(error.message, advice=error.advice) from error

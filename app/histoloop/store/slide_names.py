@@ -1,0 +1,57 @@
+"""Names that tell the slides of a project apart."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def unique_names(slides: Sequence[tuple[Path, str]]) -> list[str]:
+    """What each slide is called beside the others.
+
+    Its own name, or with as few of its folders in front as tell it apart ('patient-1/slide.png'). Case does not count.
+    `slides` are (path, own name); paths differ.
+    """
+    names = [name for _path, name in slides]
+    alike: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(names):
+        alike[name.casefold()].append(index)
+    for group in alike.values():
+        if len(group) > 1:
+            for index, name in zip(group, _told_apart([slides[index] for index in group]), strict=True):
+                names[index] = name
+    return names
+
+
+def _told_apart(slides: Sequence[tuple[Path, str]]) -> list[str]:
+    wholes = [_parts(path, name) for path, name in slides]
+    same = Counter(tuple(whole) for whole in wholes)
+    for (path, _name), whole in zip(slides, wholes, strict=True):
+        if same[*whole] > 1:  # several DICOM series in a folder
+            whole[-1] = f"{whole[-1]} ({path.name})"
+    taken = [1] * len(wholes)
+    while True:
+        names = [PurePath(*whole[-count:]).as_posix() for whole, count in zip(wholes, taken, strict=True)]
+        often = Counter(name.casefold() for name in names)
+        growing = [
+            index
+            for index, name in enumerate(names)
+            if often[name.casefold()] > 1 and taken[index] < len(wholes[index])
+        ]
+        if not growing:
+            return names
+        for index in growing:
+            taken[index] += 1
+
+
+def _parts(path: Path, name: str) -> list[str]:
+    """The folders of a slide, then its name; a DICOM series' may begin with its folder's, which is there once."""
+    folders = list(path.parent.parts)
+    if name != path.name and name.split("/")[0] == folders[-1]:
+        folders.pop()
+    return [*folders, name]

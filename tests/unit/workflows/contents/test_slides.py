@@ -1,0 +1,93 @@
+"""Slides named by people: by name, by path, and with choices that work where a name is of several."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from slide_writers import write_dicom
+
+from histoloop.errors import ProjectError
+from histoloop.progress import finish
+from histoloop.workflows.contents.slides import slide_called
+from histoloop.workflows.projects import import_slides
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+
+
+@pytest.fixture
+def slides(add_slide: Callable[..., SlideRecord], project: Project) -> list[SlideRecord]:
+    names = ["p 1/slide.png", "p2/slide.png", "p2/deep/slide.png", "other.png"]
+    added = [add_slide(name) for name in names]
+    return [project.slides.get(slide.id) for slide in added]
+
+
+@pytest.mark.parametrize(
+    ("typed", "index"),
+    [
+        ("p2/slide.png", 1),
+        ("p 1/slide.png", 0),
+        ("slides/p2/slide.png", 1),
+        ("other.png", 3),
+        ("other", 3),
+        ("slides/../slides/other.png", 3),
+    ],
+)
+def test_a_slide_is_named_by_its_name_or_a_path_from_the_current_folder(
+    project: Project,
+    slides: list[SlideRecord],
+    typed: str,
+    index: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert slide_called(project, typed) == slides[index]
+
+
+def test_a_path_from_the_current_folder_goes_before_a_file_name(
+    project: Project, slides: list[SlideRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(slides[2].path.parent)
+    assert slide_called(project, "slide.png") == slides[2]
+    assert slide_called(project, "../slide.png") == slides[1]
+    assert slide_called(project, str(slides[0].path)) == slides[0]
+
+
+@pytest.mark.parametrize("typed", ["slide.png", "slide"])
+def test_an_ambiguous_name_is_refused_with_choices_that_work_when_typed(
+    project: Project, slides: list[SlideRecord], typed: str
+) -> None:
+    with pytest.raises(ProjectError, match=f"3 slides are called '{typed}'") as caught:
+        slide_called(project, typed)
+    choices = caught.value.advice.removeprefix("Name one by its name or path: ").removesuffix(".").split(", ")
+    assert choices[0] == "'p 1/slide.png'"
+    assert [slide_called(project, shlex.split(choice)[0]) for choice in choices] == slides[:3]
+
+
+@pytest.mark.usefixtures("slides")
+def test_an_unknown_name_is_refused_with_names_that_there_are(project: Project) -> None:
+    for typed in ("", "nothing.png", "/", "."):
+        with pytest.raises(ProjectError, match="No slides are called") as caught:
+            slide_called(project, typed)
+        assert "other.png" in caught.value.advice
+
+
+def test_a_dicom_slide_is_named_by_what_is_written_on_it_its_folder_and_any_of_its_files(
+    project: Project, tmp_path: Path
+) -> None:
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    tissue = np.full((128, 192, 3), (200, 120, 180), np.uint8)
+    write_dicom(folder / "0.dcm", tissue, extra=[(0x40, 0x512, "LO", "B12-3.4")])
+    write_dicom(folder / "1.dcm", tissue[:64, :64].copy(), number=2, kind="LABEL")
+    (slide_id,) = finish(import_slides(project, [folder])).added
+    for typed in ("B12-3.4", str(folder), str(folder / "0.dcm"), str(folder / "1.dcm"), "0.dcm"):
+        assert slide_called(project, typed).id == slide_id
