@@ -152,6 +152,6 @@ def test_questions_are_asked_by_all_outcomes(strategy: str, project: Project) ->
     model_id, _card = retrained(project, HowToLearn(pace="quick"))
     keep(project, model_id)
     finish(predict_project(project, device="cpu"))
-    queries = finish(ask(project, strategy=strategy, count=2, device="cpu"))
+    queries = finish(ask(project, strategy=strategy, count=2, device="cpu")).queries
     assert {query.slide_id for query in queries} <= {slide.id for slide in project.slides.all()[2:]}
     assert queries
