@@ -64,7 +64,7 @@ class OverlayStyle:
 
     `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
     does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
-    such.
+    such; with `heat_of` the probability of that mask class, where the model tells classes apart.
     """
 
     classes: tuple[ClassStyle, ...] = ()
@@ -76,6 +76,7 @@ class OverlayStyle:
     method: str = ""
     label: str | None = None
     against: bool = False
+    heat_of: str | None = None
 
 
 def compose(
@@ -159,6 +160,8 @@ class SceneMap:
             mask = mask_of_classes(drawn.classes, threshold=style.threshold)
         if style.heatmap and style.against and weighs_both_sides(self._name(style)):
             foreground = np.where(covered_view(self.slide_map, place, size=size), 1 - foreground, np.float32(0))
+        if drawn.classes is not None and style.heat_of in self.slide_map.mask_classes:
+            foreground = drawn.classes[self.slide_map.mask_classes.index(style.heat_of)]
         return MapView(foreground, mask, drawn.classes)
 
     def method(self, style: OverlayStyle) -> MapMethod | None:
