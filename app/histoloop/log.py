@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 FILE = "histoloop.log"
 LARGEST_BYTES = 1_000_000
 EARLIER_FILES = 3
+LONGEST_LINE = 2000
 PACKAGES = ("torch", "torchvision", "PySide6", "napari", "openslide-python", "openslide-bin", "numpy", "zarr")
 _FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
 
@@ -136,8 +137,9 @@ _PROGRAM = re.compile(r"[/\\](site-packages|histoloop|importlib|lib[/\\]python[\
 def shortened(text: str) -> str:
     """The text with every path and every file name of a slide, mask or table cut down to its ending ('<path>.svs').
 
-    Places in the program's own code stay.
+    Places in the program's own code stay. Lines end after `LONGEST_LINE` characters: damaged files give longer ones.
     """
+    text = "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in text.split("\n"))
     text = _QUOTED.sub(lambda found: f"{found[1]}{_ending(found[2])}{found[1]}", text)
     text = _BARE.sub(lambda found: _ending(found[0]), text)
     return _NAME.sub(lambda found: f"<path>.{found[1]}", text)

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
+
+from histoloop.errors import suggestion
 
 PoolingName = Literal[
     "average", "max", "log-sum-exp", "wildcat", "deep-mil", "attention", "gated-attention", "generalised-mean"
 ]
 POOLINGS: tuple[str, ...] = get_args(PoolingName)
 
-BackboneName = Literal[
-    "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"
-]
+OWN_BACKBONES = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+)
+"""Backbones in torchvision's names."""
+
+TIMM = "timm/"
+"""What the names of timm's backbones begin with; timm's name of the architecture follows."""
+
+ENCODER = "encoder/"
+"""What the names of published encoders begin with; the name of one in resources/encoders follows."""
+
+_NAME_OF_OTHERS = re.compile(rf"({TIMM}|{ENCODER})[A-Za-z0-9_-]{{1,80}}")
+
+
+def check_backbone(name: str) -> None:
+    """ValueError, with the choices, for what cannot be a backbone; that timm knows it is found when it is built."""
+    if name not in OWN_BACKBONES and not _NAME_OF_OTHERS.fullmatch(name):
+        raise ValueError(
+            f"backbone must be one of {', '.join(OWN_BACKBONES)}, one of timm, such as {TIMM}convnext_tiny, or an "
+            f"encoder, such as {ENCODER}uni, not {name!r}{suggestion(name, OWN_BACKBONES)}"
+        )
+
 
 ScoreKind = Literal["softmax", "sigmoid"]
 """What scores become probabilities by: labels that exclude each other, or labels that each stand on their own."""
@@ -114,7 +142,7 @@ class NetworkConfig:
     """
 
     labels: int
-    backbone: BackboneName = "resnet18"
+    backbone: str = "resnet18"
     stride: int = 32
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
     background: bool = False
@@ -126,6 +154,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.labels < 1:
             raise ValueError(f"a network needs at least one label class, not {self.labels}")
+        check_backbone(self.backbone)
         if self.stride not in (16, 32):
             raise ValueError(f"stride must be 16 or 32, not {self.stride}")
         if self.decoder_channels and (self.stride != 32 or self.minmax is not None):

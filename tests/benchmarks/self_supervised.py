@@ -31,7 +31,8 @@ import torch
 from scipy.optimize import minimize
 
 from histoloop.acquisition.strategies.svm import fit_linear_svm
-from histoloop.networks.backbones import Backbone, build_backbone
+from histoloop.networks.backbone import Backbone
+from histoloop.networks.backbones import build_backbone
 from histoloop.networks.colours import Colours
 from histoloop.progress import finish
 from histoloop.threads import wait_without_spinning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -107,9 +108,18 @@ class Scene:
         for folder in (place.out, place.temporary):
             if folder.exists():
                 names = [path for path in sorted(folder.rglob("*")) if "partial" in path.name]
-                names += sorted(place.temporary.iterdir()) if folder == place.temporary else []
+                names += (
+                    [path for path in place.temporary.iterdir() if not _is_pythons(path)]
+                    if folder == place.temporary
+                    else []
+                )
                 found += [(LEFT, str(path.relative_to(place.disk))) for path in names]
         return found
+
+
+def _is_pythons(path: Path) -> bool:
+    """Whether a file is what Python's `tempfile` tries a folder for temporary files with, and removes at once."""
+    return re.fullmatch(r"[a-z0-9_]{8}", path.name) is not None and path.is_file() and path.stat().st_size <= 4
 
 
 def _command(*arguments: object) -> int:

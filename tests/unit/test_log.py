@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,13 @@ def lines(folder: Path) -> list[str]:
 )
 def test_paths_are_cut_down_to_their_endings_and_places_in_code_stay(text: str, expected: str) -> None:
     assert shortened(text) == expected
+
+
+@pytest.mark.parametrize("text", ["{" * 200_000, "a/" * 100_000, "' /" * 60_000, "x." * 100_000])
+def test_a_long_line_of_a_damaged_file_is_cut_and_takes_no_time(text: str) -> None:
+    began = time.process_time()
+    assert len(shortened(text)) < 10_000
+    assert time.process_time() - began < 5  # it took minutes
 
 
 def test_the_first_line_names_the_process_and_the_versions(tmp_path: Path) -> None:

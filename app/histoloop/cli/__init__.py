@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import histoloop
-from histoloop.cli import health, models, projects, simulation
+from histoloop.cli import encoders, health, models, projects, simulation
 from histoloop.cli.checks import WrongUsageError, check_before_work
 from histoloop.cli.outcome import Outcome, report, report_error
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED, UNWRITABLE, WRONG, print_error
@@ -130,4 +130,5 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_commands(commands)
     simulation.add_commands(commands)
     health.add_commands(commands)
+    encoders.add_commands(commands)
     return parser

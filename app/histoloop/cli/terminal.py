@@ -37,6 +37,7 @@ _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 """Letters of some scripts need them."""
 
 MOST_NAMED = 20
+LONGEST_MESSAGE = 4000
 
 CLEARED = "\r\x1b[K"
 """Empties the line that a terminal's cursor is on."""
@@ -96,7 +97,9 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_error(message: str, *, command: str | None = None) -> None:
-    """What went wrong, on standard error, under the name of the program."""
+    """What went wrong, on standard error, under the name of the program; a very long message without its middle."""
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[: LONGEST_MESSAGE // 2]} … {message[-LONGEST_MESSAGE // 2 :]}"
     print(f"histoloop{f' {command}' if command else ''}: {shown(message)}", file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Feature extractors: a pyramid of feature maps from tiles. Weights start random; names are torchvision's."""
+"""Feature extractors by name: torchvision's, and those of timm. Weights start random."""
 
 from __future__ import annotations
 
@@ -7,36 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torchvision.models
-from torch import Tensor, nn
+from torch import nn
+
+from histoloop.encoders import encoder_named
+from histoloop.network_config import ENCODER, TIMM
+from histoloop.networks.backbone import STRIDES, Backbone
+from histoloop.networks.timm_backbones import timm_backbone, timm_radius_px
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torch import Tensor
     from torchvision.models import MobileNetV2, MobileNetV3, ResNet
-
-STRIDES = (2, 4, 8, 16, 32)
-"""Input pixels per cell of each stage of every backbone here."""
-
-
-class Backbone(nn.Module):
-    """`channels[i]` is the width of the stage with stride `STRIDES[i]`; torchvision's state dicts fit."""
-
-    def __init__(self, channels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
-        """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
-        raise NotImplementedError
-
-    def keep_last_resolution(self) -> None:
-        """Give the last stage a stride of 1 over the one before."""
-        for convolution in self.last_strided():
-            convolution.stride = (1, 1)
-
-    def last_strided(self) -> list[nn.Conv2d]:
-        """The convolutions that halve the resolution for the last stage."""
-        raise NotImplementedError
 
 
 class ResNetBackbone(Backbone):
@@ -141,7 +123,8 @@ def build_backbone(name: str, *, stride: int = STRIDES[-1]) -> Backbone:
     With a stride of 16 the last stage keeps the resolution: its first strided convolution no longer strides, which
     leaves the shapes of all weights as they are (thesis 4.4.2).
     """
-    backbone = _entry(name).make()
+    of_timm = _of_timm(name)
+    backbone = _entry(name).make() if of_timm is None else timm_backbone(*of_timm)
     if stride not in STRIDES[-2:]:
         raise ValueError(f"stride must be {STRIDES[-2]} or {STRIDES[-1]}, not {stride}")
     if stride == STRIDES[-2]:
@@ -151,10 +134,21 @@ def build_backbone(name: str, *, stride: int = STRIDES[-1]) -> Backbone:
 
 def receptive_radius_px(name: str) -> int:
     """Input pixels that a stride-32 cell of this backbone depends on to each side of its own block, at most."""
-    return _entry(name).radius_px
+    of_timm = _of_timm(name)
+    return _entry(name).radius_px if of_timm is None else timm_radius_px(*of_timm)
+
+
+def _of_timm(name: str) -> tuple[str, Mapping[str, str | float | bool]] | None:
+    """What timm is to be told to make it; None for one of torchvision's. ModelError for an encoder nobody knows."""
+    if name.startswith(ENCODER):
+        encoder = encoder_named(name.removeprefix(ENCODER))
+        return encoder.architecture, encoder.arguments
+    return (name.removeprefix(TIMM), {}) if name.startswith(TIMM) else None
 
 
 def _entry(name: str) -> _Entry:
     if name not in BACKBONES:
-        raise ValueError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
+        raise ValueError(
+            f"no backbone {name!r}; there are {', '.join(BACKBONES)}, and those of timm, as {TIMM}resnet18"
+        )
     return BACKBONES[name]

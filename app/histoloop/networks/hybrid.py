@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from histoloop.network_config import NetworkConfig
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
 
 
 class Hybrid(SlideNetwork):

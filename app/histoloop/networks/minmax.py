@@ -15,7 +15,7 @@ from histoloop.networks.pooling import build_pooling
 
 if TYPE_CHECKING:
     from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
 
 
 class MinMaxOutput(NamedTuple):

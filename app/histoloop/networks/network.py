@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-from histoloop.networks.backbones import STRIDES, receptive_radius_px
+from histoloop.networks.backbone import STRIDES
+from histoloop.networks.backbones import receptive_radius_px
 from histoloop.networks.unet import reach_px
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from histoloop.network_config import NetworkConfig
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
 
 
 class NetworkOutput(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
 
 
 class SimSiam(nn.Module):

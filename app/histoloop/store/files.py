@@ -98,16 +98,17 @@ def make_folder(folder: Path) -> None:
         _flush_folder(place.parent)
 
 
-def clear_partial(folder: Path) -> int:
+def clear_partial(folder: Path, *, of: str = "") -> int:
     """Remove what `beside` named directly in a folder and ended processes left there; how many there were.
 
-    None while somebody writes there, and none where that cannot be known (Windows, some network disks). Links are
-    neither followed nor removed, and what cannot be removed stays.
+    `of` is the beginning of the names of those that are meant; empty, all are. None while somebody writes there, and
+    none where that cannot be known (Windows, some network disks). Links are neither followed nor removed, and what
+    cannot be removed stays.
     """
     count = 0
     with closing(Presence(folder)) as presence, presence.alone() as alone:
         for path in sorted(folder.iterdir()) if alone else ():
-            if is_partial(path) and not path.is_symlink():
+            if is_partial(path) and path.name.startswith(f".{of}") and not path.is_symlink():
                 with suppress(OSError):
                     if path.is_dir():
                         shutil.rmtree(path)

@@ -20,13 +20,15 @@ from torch import Tensor, nn
 
 from histoloop import paths
 from histoloop.errors import ModelError
+from histoloop.network_config import OWN_BACKBONES
 from histoloop.networks.colours import Colours
+from histoloop.networks.published_names import timm_names
 from histoloop.progress import Progress, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
 
 RANDOM, IMAGENET = "random", "imagenet"
 IMAGENET_COLOURS = Colours((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -39,12 +41,17 @@ _FITTING = "Give weights of this very backbone, in torchvision's names or of a m
 def start_backbone(backbone: Backbone, name: str, weights: str) -> Work[None]:
     """Fill the backbone `name` with 'random' (as it is), 'imagenet' or the weights of a .safetensors file.
 
-    Files are in torchvision's names, or weights of a model made here; tensors beside the backbone are left out.
-    ModelError when the weights cannot be had or do not fit.
+    Files are in the names of torchvision, timm or transformers, or weights of a model made here; tensors beside the
+    backbone are left out. ModelError when the weights cannot be had or do not fit.
     """
     if weights == RANDOM:
         return
     if weights == IMAGENET:
+        if name not in OWN_BACKBONES:
+            raise ModelError(
+                f"There are no ImageNet weights of {name} to download.",
+                advice="Give the path of a .safetensors file, or start from random weights.",
+            )
         path = yield from downloaded(name)
         tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     else:
@@ -69,8 +76,10 @@ def colours_of(weights: str) -> Colours | None:
 
 
 def fill(backbone: Backbone, tensors: dict[str, Tensor], *, where: str) -> None:
-    """Load tensors by name; ModelError when the backbone has names that they lack, or of another shape."""
+    """Load tensors by name, its own or the published one; ModelError for names that are lacking, or another shape."""
     own = backbone.state_dict()
+    names = {name: (backbone.published_name(name), name) for name in own}
+    tensors = {name: tensors[known] for name, either in names.items() for known in either if known in tensors}
     wanted = {name for name in own if not name.endswith("num_batches_tracked")}
     if missing := sorted(wanted - tensors.keys()):
         raise ModelError(
@@ -217,4 +226,4 @@ def _local(path: Path) -> dict[str, Tensor]:
     for prefix in _OF_MODELS:
         own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
         tensors = own or tensors
-    return tensors
+    return timm_names(tensors) if "embeddings.cls_token" in tensors else tensors

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from histoloop import paths
 from histoloop.errors import RecipeError, suggestion
-from histoloop.network_config import BackboneName, MinMaxConfig, NetworkConfig, PoolingConfig
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.toml_file import parse_toml, read_text
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.classify import ClassifySettings
@@ -27,13 +27,15 @@ Settings = TypeVar("Settings")
 class NetworkRecipe:
     """The network apart from its label classes, which come with the data, and from what the supervision adds to it.
 
-    `weights` of the backbone: 'random', 'imagenet' (torchvision's, downloaded once), or a .safetensors file in
-    torchvision's names or of a model made here. `mean` and `std` are the RGB normalisation in [0, 1] that such weights
-    expect; empty: as the file says (those of `histoloop pretrain` do), or the card beside the weights of a model made
-    here, else measured on the training tiles.
+    `backbone` is torchvision's name, "timm/" and timm's, or "encoder/" and that of an entry in resources/encoders.
+    `weights` of it: 'random', 'imagenet' (torchvision's, downloaded once), 'added' (an encoder's, after `histoloop
+    encoders add`), or a .safetensors file in the names of torchvision, timm or transformers, or of a model made here.
+    `mean` and `std` are the RGB normalisation in [0, 1] that such weights expect; empty: as the encoder's entry or the
+    file says (those of `histoloop pretrain` do), or the card beside the weights of a model made here, else measured on
+    the training tiles.
     """
 
-    backbone: BackboneName = "resnet18"
+    backbone: str = "resnet18"
     stride: Literal[16, 32] = 32
     weights: str = "random"
     mean: tuple[float, ...] = ()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
     from histoloop.networks.colours import Colours
     from histoloop.progress import Work
     from histoloop.training.checkpoint import Checkpoint

@@ -21,6 +21,7 @@ from histoloop.language import tr
 from histoloop.localisation.contours import polygons_of_mask
 from histoloop.progress import Progress, Work
 from histoloop.store.files import clear_partial
+from histoloop.store.maps import check_map
 from histoloop.workflows.boundary import prepare_folder, why_it_failed
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
@@ -69,6 +70,8 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
             yield Progress(tr("Exporting"), number, len(slides), record.name)
             try:
                 check_not_replaced(record)
+                if (maps := project.maps.find(record.id)) is not None:
+                    check_map(maps)  # all of it, so that what is exported is of a map that is whole
                 said = _assessments_of(project, record)
                 assessments.add(said)
                 if (found := mask_of_slide(project, record.id)) is None:

@@ -13,7 +13,7 @@ from PIL import Image
 from histoloop.cli import main
 from histoloop.cli.arguments import LARGEST_SIDE_PX, SMALLEST_SIDE_PX
 from histoloop.cli.outcome import Outcome, report
-from histoloop.cli.terminal import shown
+from histoloop.cli.terminal import print_error, shown
 from histoloop.workflows.contents import candidate_regions
 
 EVIL = "a\x1b[31m\n\u202efdp.exe\t=1+1"
@@ -221,3 +221,11 @@ def test_doctor_ends_with_3_while_something_remains_and_looks_where_it_is_told(
     assert main(["doctor", str(made / "p"), "--look-in", str(tmp_path), "--json"]) == 0
     (mended,) = json.loads(capsys.readouterr().out)["mended"]
     assert mended["what"] == "a.png"
+
+
+def test_the_middle_of_a_very_long_message_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(f"a.xml: {'{' * 200_000}. Mend it.")
+    told = capsys.readouterr().err
+    assert len(told) < 5000
+    assert told.startswith("histoloop: a.xml: {{{")
+    assert told.endswith("{. Mend it.\n")

@@ -24,16 +24,9 @@ def test_a_config_with_minmax_makes_a_localizer_and_any_other_a_hybrid() -> None
     assert isinstance(build_network(config()), Hybrid)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"labels": 1, "minmax": MinMaxConfig()},
-        {"backbone": "vgg"},
-    ],
-)
-def test_a_config_that_no_network_fits_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"two label classes|no backbone 'vgg'"):
-        build_network(config(**changes))
+def test_a_config_that_no_network_fits_is_refused() -> None:
+    with pytest.raises(ValueError, match="two label classes"):
+        build_network(config(labels=1, minmax=MinMaxConfig()))
 
 
 def test_a_network_with_a_decoder_stays_as_it_is() -> None:

@@ -170,6 +170,14 @@ def test_what_was_left_half_written_is_removed_and_nothing_else(tmp_path):
     assert (outside / "precious").exists()
 
 
+def test_only_partial_files_of_the_name_that_is_meant_are_cleared_where_one_is(tmp_path):
+    own, other = beside(tmp_path / "model"), beside(tmp_path / "model-2")
+    own.mkdir()
+    other.mkdir()
+    assert clear_partial(tmp_path, of="model.") == 1
+    assert list(tmp_path.iterdir()) == [other]
+
+
 def test_a_folder_that_is_a_link_is_not_cleared(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import histoloop.networks.minmax
 from histoloop.losses.minmax import label_cross_entropy, uniform_cross_entropy
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
-from histoloop.networks.backbones import Backbone
+from histoloop.networks.backbone import Backbone
 from histoloop.networks.minmax import MinMax, foreground_mask, posterior_map
 from histoloop.training.erasing import erasing_parts, trust_coefficients
 
@@ -46,7 +46,7 @@ def network(*, detach: bool = True) -> MinMax:
     torch.manual_seed(0)
     pooling = PoolingConfig(name="average", modalities=1)
     minmax = MinMaxConfig(detach=detach)
-    config = NetworkConfig(labels=2, backbone="tiny", pooling=pooling, decoder_channels=(), minmax=minmax)
+    config = NetworkConfig(labels=2, backbone="resnet18", pooling=pooling, decoder_channels=(), minmax=minmax)
     return MinMax(config).double()
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from histoloop.errors import DataError
-from histoloop.networks.backbones import Backbone, build_backbone
+from histoloop.networks.backbones import build_backbone
 from histoloop.networks.colours import Colours
 from histoloop.progress import Progress, finish
 from histoloop.training.checkpoint import Checkpoint
@@ -29,6 +29,7 @@ from histoloop.training.views import ViewSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from histoloop.networks.backbone import Backbone
     from histoloop.progress import Work
 
 CPU = torch.device("cpu")

@@ -645,7 +645,7 @@ def test_what_was_left_out_is_exported_and_comes_back(
     before = project.annotations.load_mask(first.id)
     run_to_its_end(export_project(project, tmp_path / "out"))
     file = tmp_path / "out" / f"a{kind}"
-    second = imported(project, slide, file).record
+    second = imported(project, slide, file, replace=True).record
     for plane, expected in zip(project.annotations.load_mask(second.id), before, strict=True):
         assert np.array_equal(plane, expected)
     if kind == ".geojson":

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from histoloop.errors import DataError, ExportError, PlaceError, ProjectPlaceError
-from histoloop.workflows.boundary import prepare_folder, temporary_folder, why_it_failed
+from histoloop.store.temporary import place_for_temporary_files
+from histoloop.workflows.boundary import prepare_folder, why_it_failed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,4 +76,4 @@ def test_a_folder_for_temporary_files_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
     with pytest.raises(PlaceError, match=r"There is no folder .*absent for temporary files"):
-        temporary_folder()
+        place_for_temporary_files()

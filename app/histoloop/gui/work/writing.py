@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from histoloop.errors import ProjectError
 from histoloop.gui.work.failure import failure_of
+from histoloop.language import tr
 from histoloop.store.project import Project
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Insistence(QObject):
         while True:
             self._wake.clear()
             if self._losing:
-                raise ProjectError("given up", advice="")
+                raise ProjectError(tr("It was not saved."), advice="")
             try:
                 return change()
             except (ProjectError, OSError) as error:

@@ -69,7 +69,7 @@ class History:
 
     def _undo(self, row: rows.Row) -> Step:
         kind, detail = row["kind"], json.loads(row["detail"])
-        self._steps.mark(row["id"], undone=True)
+        self._steps.set_undone(row["id"], undone=True)
         if kind == StepKind.ASSESSED:
             self._assess(row, detail["before"])
         elif kind == StepKind.LEFT_OUT:
@@ -80,7 +80,7 @@ class History:
 
     def _redo(self, row: rows.Row) -> Step:
         kind, detail = row["kind"], json.loads(row["detail"])
-        self._steps.mark(row["id"], undone=False)
+        self._steps.set_undone(row["id"], undone=False)
         if kind == StepKind.ASSESSED:
             self._assess(row, detail["after"])
         elif kind == StepKind.LEFT_OUT:

@@ -44,7 +44,7 @@ class Steps:
             created=timestamp(),
         )
 
-    def mark(self, step_id: int, *, undone: bool) -> None:
+    def set_undone(self, step_id: int, *, undone: bool) -> None:
         """Note that a step was taken back, or done again."""
         self._database.update("step", step_id, undone=timestamp() if undone else None)
 

@@ -16,6 +16,7 @@ from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_
 from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
 from histoloop.localisation.methods import DECODER, localisation_methods, posterior_of
 from histoloop.localisation.stitcher import mask_of_classes
+from histoloop.networks.gradcam import layer_named
 from histoloop.progress import Progress, Work
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
@@ -105,6 +106,8 @@ def evaluate_model(
     or several labels a tile where the model takes them to exclude each other, and where no picture is left.
     """
     loaded = load_model(model, choose_device(device))
+    if settings.layer is not None:
+        layer_named(loaded.network, settings.layer)
     dataset = yield from read_dataset(
         data,
         split=settings.split,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from histoloop.localisation.methods import localisation_methods, title
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
 from histoloop.store.cards import Card
+from histoloop.store.files import clear_partial
 from histoloop.store.model_folder import save_model
 from histoloop.training.checkpoint import Checkpoint, discard
 from histoloop.training.classify import (
@@ -106,6 +108,8 @@ def train_model(
     figures = validation_figures(model, dataset.validation, dataset.scheme, several_labels=several)
     card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
     weights, way_back = to_arrays(network.state_dict()), to_arrays(fitted.way_back())
+    with suppress(OSError):
+        clear_partial(out.absolute().parent, of=f"{out.stem}.")
     save_model(out, card, weights, recipe=recipe_text(plan), half=True, way_back=way_back)
     discard(state, *STAGES)
     return out

@@ -31,7 +31,7 @@ from histoloop.workflows.retraining.starting_weights import start_from
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
     from histoloop.networks.colours import Colours
     from histoloop.progress import Work
     from histoloop.slides.reader import Pixels

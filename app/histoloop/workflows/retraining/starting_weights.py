@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from histoloop.encoders import encoder_named
+from histoloop.network_config import ENCODER
 from histoloop.networks.colours import Colours
 from histoloop.store.cards import CARD, WEIGHTS, Card, load_card
+from histoloop.store.encoders import added_encoder
 from histoloop.training.datasets import measured_colours
 from histoloop.training.pretrained import (
     IMAGENET,
@@ -25,10 +28,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from histoloop.networks.backbones import Backbone
+    from histoloop.networks.backbone import Backbone
     from histoloop.progress import Work
     from histoloop.slides.reader import Pixels
     from histoloop.training.recipe import NetworkRecipe
+
+ADDED = "added"
+"""As the `weights` of a recipe: those of its encoder that `histoloop encoders add` keeps."""
 
 STATISTICS_TILES = 32
 """So many tiles give the statistics of starting weights that come without."""
@@ -40,7 +46,10 @@ def start_from(backbone: Backbone, settings: NetworkRecipe, tiles: Sequence[Pixe
     `tiles` (H, W, 3) are those it will learn from, at the resolution it sees: batch norms without statistics take
     theirs. ModelError when the weights cannot be had or do not fit.
     """
-    yield from start_backbone(backbone, settings.backbone, settings.weights)
+    weights = settings.weights
+    if weights == ADDED:
+        weights = str(added_encoder(settings.backbone.removeprefix(ENCODER)).path)
+    yield from start_backbone(backbone, settings.backbone, weights)
     colours = starting_colours(settings, tiles)
     if settings.weights != RANDOM and is_folded(backbone):  # random batch norms look the same
         unfold(backbone, _some(tiles, colours))
@@ -50,8 +59,8 @@ def start_from(backbone: Backbone, settings: NetworkRecipe, tiles: Sequence[Pixe
 def starting_colours(settings: NetworkRecipe, tiles: Sequence[Pixels]) -> Colours:
     """The colours that the starting weights expect, or those of the tiles where nothing is known of the weights.
 
-    In this order: as the recipe states; ImageNet's; of the card of the model that the weights are of; as the file of
-    weights states. Random weights expect nothing.
+    In this order: as the recipe states; ImageNet's; as the encoder's entry says; of the card of the model that the
+    weights are of; as the file of weights states. Random weights expect nothing.
     """
     if settings.mean:
         return Colours(settings.mean, settings.std)
@@ -59,6 +68,9 @@ def starting_colours(settings: NetworkRecipe, tiles: Sequence[Pixels]) -> Colour
         return measured_colours(tiles)
     if settings.weights == IMAGENET:
         return IMAGENET_COLOURS
+    if settings.backbone.startswith(ENCODER):
+        encoder = encoder_named(settings.backbone.removeprefix(ENCODER))
+        return Colours(encoder.mean, encoder.std)
     card = starting_card(settings)
     if card is not None:
         return Colours(card.mean, card.std)
@@ -67,7 +79,7 @@ def starting_colours(settings: NetworkRecipe, tiles: Sequence[Pixels]) -> Colour
 
 def starting_card(settings: NetworkRecipe) -> Card | None:
     """The card of the model whose backbone the network starts from; None where it starts from something else."""
-    if settings.weights in (RANDOM, IMAGENET):
+    if settings.weights in (RANDOM, IMAGENET, ADDED):
         return None
     weights = Path(settings.weights).expanduser()
     return load_card(weights.parent) if weights.name == WEIGHTS and (weights.parent / CARD).is_file() else None

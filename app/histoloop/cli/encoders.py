@@ -1,0 +1,67 @@
+"""`histoloop encoders`: which encoders are known, where their weights come from, bring them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histoloop.cli.arguments import add_command
+from histoloop.cli.terminal import OK, run
+
+if TYPE_CHECKING:
+    import argparse
+
+    from histoloop.cli.arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's command."""
+    parser = add_command(commands, "encoders", _list, "list the encoders that are known, say more of one, or add one")
+    doing = parser.add_subparsers(metavar="list | show NAME | add FILE")
+    doing.add_parser("list", help="all, with whether their weights are here (default)").set_defaults(command=_list)
+    shown = doing.add_parser("show", help="what one is made of, and where its weights are to be had")
+    shown.add_argument("name", metavar="NAME")
+    shown.set_defaults(command=_show)
+    added = doing.add_parser("add", help="keep a file of weights (.safetensors) on this machine")
+    added.add_argument("file", type=Path, metavar="FILE")
+    added.add_argument("--name", help="whose they are, where the file fits several")
+    added.set_defaults(command=_add)
+
+
+def _list(_options: argparse.Namespace) -> int:
+    from histoloop.encoders import known_encoders
+    from histoloop.store.encoders import added_encoders
+
+    here = added_encoders()
+    for encoder in known_encoders().values():
+        state = "added" if encoder.name in here else "not here"
+        print(f"{encoder.name:16} {encoder.parameters / 1e6:6.0f} M  {state:9} {encoder.title}; {encoder.licence}")
+    return OK
+
+
+def _show(options: argparse.Namespace) -> int:
+    from histoloop.encoders import encoder_named
+    from histoloop.store.encoders import added_encoders
+
+    encoder, here = encoder_named(options.name), added_encoders().get(options.name)
+    rows = {
+        "encoder": encoder.title,
+        "architecture": f"{encoder.architecture} of timm, {encoder.parameters / 1e6:.0f} million parameters",
+        "trained on": f"tiles of {encoder.input_px} px at about {encoder.mpp:g} um per pixel",
+        "licence": encoder.licence,
+        "from": f"{encoder.source}, file {encoder.file}",
+        "to be accepted": encoder.terms,
+        "here": "no; get the file, then: histoloop encoders add FILE" if here is None else f"{here.path}",
+        "in a recipe": f'[network] backbone = "encoder/{encoder.name}", weights = "added"',
+    }
+    for key, value in rows.items():
+        print(f"{key + ':':16}{value}")
+    return OK
+
+
+def _add(options: argparse.Namespace) -> int:
+    from histoloop.workflows.retraining.encoders import add_encoder
+
+    kept = run(add_encoder(options.file, name=options.name))
+    print(f"{kept.name} is kept as {kept.path}")
+    return OK
