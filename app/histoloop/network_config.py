@@ -50,6 +50,11 @@ CONSTANT = 1e-5
 """A map whose cells differ by no more than this part of its largest value is constant: the rest is rounding."""
 
 
+def mask_logits(mask_classes: int) -> int:
+    """Logits that a decoder of so many mask classes gives a pixel: 1 of one foreground, else K + 1."""
+    return 1 if mask_classes == 1 else mask_classes + 1
+
+
 @dataclass(frozen=True, slots=True)
 class PoolingConfig:
     """Which pooling, with its numbers; each ignores the numbers of the others.
@@ -131,6 +136,9 @@ class NetworkConfig:
     label (size supervision). `scores` 'sigmoid' gives each label a probability of its own. No `decoder_channels`: no
     decoder, the masks come from the class maps. With `minmax` the network is a localizer and a classifier over one
     backbone.
+
+    `mask_classes` K of the decoder: 1 is one foreground, a logit and its sigmoid (label-prop); from 2 on K + 1 logits,
+    background first, and their softmax.
     """
 
     labels: int
@@ -141,6 +149,7 @@ class NetworkConfig:
     decoder_channels: tuple[int, ...] = (96, 64, 48, 32, 16)
     minmax: MinMaxConfig | None = None
     scores: ScoreKind = "softmax"
+    mask_classes: int = 1
 
     def __post_init__(self) -> None:
         if self.labels < 1:
@@ -152,6 +161,8 @@ class NetworkConfig:
             raise ValueError("a decoder needs a stride of 32 and no minmax: leave decoder_channels empty")
         if self.decoder_channels and (len(self.decoder_channels) != 5 or min(self.decoder_channels) < 1):
             raise ValueError(f"decoder_channels must be five widths, or none, not {self.decoder_channels}")
+        if self.mask_classes < 1 or (self.mask_classes > 1 and not self.decoder_channels):
+            raise ValueError(f"mask_classes must be 1, or more with a decoder, not {self.mask_classes}")
         if self.background and self.attends:
             raise ValueError("a background map cannot be pooled by attention: choose another pooling")
         if self.minmax is not None and (self.attends or self.background):
@@ -160,6 +171,16 @@ class NetworkConfig:
             raise ValueError(f"scores must be 'softmax' or 'sigmoid', not {self.scores!r}")
         if self.minmax is not None and self.scores == "sigmoid":
             raise ValueError("min-max entropy weighs its maps by a softmax over the labels: scores cannot be 'sigmoid'")
+
+    @property
+    def decodes_classes(self) -> bool:
+        """Whether the decoder tells mask classes apart; else it gives one foreground, or there is none."""
+        return self.mask_classes > 1
+
+    @property
+    def mask_logits(self) -> int:
+        """How many logits a pixel gets from the decoder: one, or one for the background and one a mask class."""
+        return mask_logits(self.mask_classes)
 
     @property
     def attends(self) -> bool:

@@ -7,14 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.exchange.heat import heat
+from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import scale_bar
-from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle, compose
+from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle, SceneMap, compose
 from histoloop.gui.panels.job_bar import TimeLeft, in_words
 from histoloop.gui.panels.slides_panel import describe
 from histoloop.gui.window.dialogs import folder_name, shortcuts_html
 from histoloop.gui.window.menus import MENUS
+from histoloop.network_config import NetworkConfig
 from histoloop.progress import Progress
+from histoloop.slides.tiling import Window
+from histoloop.store.maps import MapWriter, open_map
 from histoloop.store.records import SlideRecord
 
 WHITE = np.full((20, 20, 3), 255, np.uint8)
@@ -108,3 +113,32 @@ def test_the_list_of_shortcuts_names_every_one() -> None:
 def test_all_labels_that_are_likelier_than_not_are_told(predicted: dict[str, float], told: str) -> None:
     slide = SlideRecord(1, Path("a.png"), "a.png", "f", 8, 8, 0.5, "picture", None, predicted, None)
     assert describe(slide) == f"a.png\n{told}"
+
+
+def test_masks_of_a_decoder_of_classes_are_its_likeliest_and_the_heatmap_may_be_of_one(tmp_path: Path) -> None:
+    scheme = ClassScheme(
+        (LabelClass("benign", "gland"), LabelClass("malignant", "tumour")),
+        (MaskClass("gland", "#00a0ff"), MaskClass("tumour", "#d01020")),
+    )
+    with MapWriter(
+        tmp_path / "map",
+        slide_width=64,
+        slide_height=32,
+        downsample=1.0,
+        labels=scheme.label_names,
+        stride_px=32,
+        model_hash="aa",
+        mask_classes=scheme.mask_names,
+    ) as writer:
+        planes = np.zeros((2, 32, 64), np.float32)
+        planes[0, :, :32], planes[1, :, :32], planes[1, :, 32:] = 0.3125, 0.25, 0.75
+        writer.write(Window(0, 0, 64, 32), planes, np.zeros((2, 1, 2), np.float32))
+    scene = SceneMap(open_map(tmp_path / "map"), scheme, NetworkConfig(2, mask_classes=2), {})
+    place, size = Region(0, 0, 64, 32), (64, 32)
+    plain = scene.view(place, size, OverlayStyle())
+    assert (plain.mask[4:28, 4:28] == 0).all()  # foreground is likelier than background, but no class of it is
+    assert (plain.mask[4:28, 36:60] == 2).all()
+    assert plain.foreground[16, 16] == pytest.approx(0.5625)
+    of_tumour = scene.view(place, size, OverlayStyle(heatmap=True, heat_of="tumour"))
+    assert of_tumour.foreground[16, 16] == pytest.approx(0.25)
+    assert of_tumour.foreground[16, 48] == pytest.approx(0.75)

@@ -52,3 +52,16 @@ def test_maps_are_named_labels_first() -> None:
     assert sized.map_names(names) == (*names, "background")
     attending = NetworkConfig(2, pooling=ATTENTION)
     assert attending.map_names(names) == (*names, "attention of benign", "attention of malignant")
+
+
+def test_a_decoder_gives_one_logit_for_one_foreground_and_one_more_than_classes_else() -> None:
+    assert NetworkConfig(2).mask_logits == 1
+    assert not NetworkConfig(2).decodes_classes
+    assert NetworkConfig(2, mask_classes=30).mask_logits == 31
+    assert NetworkConfig(2, mask_classes=2).decodes_classes
+
+
+@pytest.mark.parametrize("changes", [{"mask_classes": 0}, {"mask_classes": 2, "decoder_channels": ()}])
+def test_mask_classes_need_a_decoder(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="mask_classes must be 1"):
+        NetworkConfig(2, **changes)  # type: ignore[arg-type]

@@ -34,8 +34,8 @@ STAGE = mark("Comparing regions")
 class Needs:
     """What has to be there before regions can be scored.
 
-    `inputs` is what is computed of regions. probabilities: the foreground probability of each candidate; passes: many
-    of them, with dropout; earlier model: the outputs of this round's model and of the one before; embeddings: pooled
+    `inputs` is what is computed of regions. probabilities: those of each candidate's pixels; passes: many of them, with
+    dropout; earlier model: the outputs of this round's model and of the one before; embeddings: pooled
     features of candidates and annotated regions; labelled embeddings: these, and the class of the annotated ones;
     tiles: the pixels of both, to train a network that tells them apart; losses: a head trained along that predicts the
     loss.
@@ -60,11 +60,11 @@ class Output(Protocol):
 
     @property
     def logits(self) -> NDArray[np.floating]:
-        """Foreground logits (H, W)."""
+        """Logits (H, W) of one foreground, or (L, H, W) of background and mask classes."""
 
     @property
-    def foreground(self) -> NDArray[np.floating]:
-        """Their sigmoid, the foreground probability (H, W)."""
+    def outcomes(self) -> NDArray[np.floating]:
+        """Their sigmoid, the foreground probability (H, W), or their softmax (L, H, W)."""
 
 
 class Inputs(Protocol):
@@ -79,12 +79,17 @@ class Inputs(Protocol):
     seed: int
     """Of everything random; torch's own random numbers begin with it too."""
 
-    def foreground(self, index: int) -> NDArray[np.floating]:
-        """Foreground probability (h, w) of a candidate."""
+    def outcomes(self, index: int) -> NDArray[np.floating]:
+        """Foreground probability (h, w) of a candidate, or those of background and mask classes (L, h, w)."""
         _not_provided("probabilities")
 
+    def foreground(self, index: int) -> NDArray[np.floating]:
+        """Foreground probability (h, w) of a candidate, of whatever class."""
+        found = self.outcomes(index)
+        return found if found.ndim == 2 else 1 - found[0]
+
     def passes(self, index: int, count: int | None = None) -> Iterator[NDArray[np.floating]]:
-        """Foreground probabilities (H, W) of a candidate by `count` passes with dropout (None: the usual number)."""
+        """As `outcomes`, of a candidate by `count` passes with dropout (None: the usual number)."""
         _not_provided("passes")
 
     def output(self, index: int) -> Output:

@@ -38,8 +38,9 @@ class LabelClass:
 class ClassScheme:
     """The classes of a model or project.
 
-    A network gives a probability per *label* class (a diagnosis: 'Polyp', 'Adenocarcinoma') and one foreground;
-    a foreground pixel takes the *mask* class ('gland', 'tumour') of the labels that are likeliest there.
+    A network gives a probability per *label* class (a diagnosis: 'Polyp', 'Adenocarcinoma'). Its decoder gives either
+    a probability per *mask* class ('gland', 'tumour'), or one foreground, whose pixels take the mask class of the
+    labels that are likeliest there.
     """
 
     labels: tuple[LabelClass, ...]

@@ -139,6 +139,11 @@ def add_commands(commands: Commands) -> None:
     demo = add_command(commands, "demo", _demo, "run the loop on synthetic slides that annotate themselves")
     demo.add_argument("--rounds", type=count, default=3)
     add_seed(demo)
+    demo.add_argument(
+        "--classes",
+        action="store_true",
+        help="learn to tell gland and tumour apart, not one foreground as the paper has it",
+    )
     demo.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
     demo.add_argument("--project", type=Path, metavar="FOLDER", help="keep the project here")
     add_device(demo)
@@ -355,10 +360,14 @@ def _demo(options: argparse.Namespace) -> int:
 
     with temporary_folder("histoloop-demo") as scratch:
         folder = options.project or scratch / "project"
-        report = run(run_demo(folder, rounds=options.rounds, seed=options.seed, device=options.device))
-    print("round  annotations  Dice on test slides")
+        work = run_demo(
+            folder, rounds=options.rounds, seed=options.seed, device=options.device, classes=options.classes
+        )
+        report = run(work)
+    print("round  annotations  Dice on test slides" + ("  mean of the classes" if options.classes else ""))
     for row in report.rounds:
-        print(f"{row.round:5d}  {row.annotations:11d}  {row.dice:.4f}")
+        classes = "" if row.class_dice is None else f"  {row.class_dice:19.4f}"
+        print(f"{row.round:5d}  {row.annotations:11d}  {row.dice:<19.4f}{classes}".rstrip())
     if options.json:
         write_json(options.json, report.as_json())
     return OK

@@ -45,6 +45,11 @@ def add_commands(commands: Commands) -> None:
         help="model whose frozen classifier all sessions start from: name of a shipped one, or a folder "
         "(default: the shipped one)",
     )
+    simulated.add_argument(
+        "--classes",
+        action="store_true",
+        help="learn to tell mask classes apart, each mask being of the class that its label has (gland, tumour)",
+    )
     simulated.add_argument("--jobs", type=count, help="sessions side by side (default: as cores and memory allow)")
     add_split(simulated)
     add_device(simulated)
@@ -76,10 +81,12 @@ def _simulate(options: argparse.Namespace) -> int:
             mpp=options.mpp,
             device=options.device,
             jobs=options.jobs,
+            classes=options.classes,
         )
     )
     width = max(len("strategy"), *(len(curve.name) for curve in found.curves))
-    print(f"{'strategy':{width}}  AUC of Dice  mean Dice after each round")
+    of = "mean Dice of the classes" if options.classes else "mean Dice"
+    print(f"{'strategy':{width}}  AUC of Dice  {of} after each round")
     for curve in found.curves:
         summary = [f"{100 * value:5.1f}" for value in curve.mean]
         area = sum(curve.areas) / len(curve.areas)

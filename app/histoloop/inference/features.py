@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from histoloop.networks.unet import mask_probabilities
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -60,16 +62,27 @@ class Features:
 
 
 def decode(decoder: Decoder, features: Features, *, device: torch.device, dropout: float = 0.0) -> NDArray[np.float32]:
-    """Foreground logits (H, W) of a tile by a decoder as it stands (put it into evaluation mode first)."""
+    """Logits of a tile by a decoder as it stands (put it into evaluation mode first).
+
+    (H, W) of one foreground; (K + 1, H, W), background first, of a decoder of K classes.
+    """
     stages = tuple(
         planes[None].to(device).float().contiguous(memory_format=torch.channels_last) for planes in features.stages
     )
     with torch.inference_mode():
-        logits_11HW = decoder(stages, dropout=dropout)
-    logits: NDArray[np.float32] = logits_11HW[0, 0, : features.height, : features.width].float().cpu().numpy()
-    return logits
+        logits_1LHW = decoder(stages, dropout=dropout)
+    logits: NDArray[np.float32] = logits_1LHW[0, :, : features.height, : features.width].float().cpu().numpy()
+    return logits if decoder.mask_classes > 1 else logits[0]
+
+
+def outcomes(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of logits as `decode` gives them: (H, W) of the foreground, or (K + 1, H, W) of background and mask classes."""
+    if logits.ndim == 2:
+        return probability(logits)
+    return torch.from_numpy(logits).softmax(dim=0).numpy()
 
 
 def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sigmoid, without overflow."""
-    return torch.from_numpy(logits).sigmoid().numpy()
+    """Of logits as `decode` gives them: (H, W) of the foreground, or (K, H, W) of the mask classes."""
+    planes = torch.from_numpy(logits)
+    return mask_probabilities(planes[None, None] if logits.ndim == 2 else planes[None])[0].numpy()

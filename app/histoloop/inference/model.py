@@ -18,6 +18,7 @@ from histoloop.networks.colours import Colours
 from histoloop.networks.gradcam import grad_cam, layer_named, normalised
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.network import SlideNetwork
+from histoloop.networks.unet import mask_probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,14 +44,14 @@ class Model:
     device: torch.device
 
     def predict_tile(self, pixels: Pixels, *, decode: bool = True) -> TileOutput:
-        """Scores, class maps and, with `decode`, the foreground of a decoder where there is one."""
+        """Scores, class maps and, with `decode`, the mask classes' probabilities of a decoder where there is one."""
         tile_BCHW, valid_BHW = self.padded(pixels, multiple_px=self.network.stride_px)
         height, width = pixels.shape[:2]
         decoded = None
         with torch.inference_mode():
             if decode and self.network.config.decoder_channels:
-                scores_BC, maps_BKHW, logits_B1HW = self.network(tile_BCHW)
-                decoded = _numbers(logits_B1HW[0, 0, :height, :width].float().sigmoid())
+                scores_BC, maps_BKHW, logits_BLHW = self.network(tile_BCHW)
+                decoded = _numbers(mask_probabilities(logits_BLHW[..., :height, :width])[0])
             else:
                 scores_BC, maps_BKHW = self.network.forward_classifier(tile_BCHW, valid_BHW)
             pooled_BC = self.network.score(maps_BKHW)
@@ -66,7 +67,7 @@ class Model:
         )
 
     def predict_window(self, pixels: Pixels) -> tuple[Floats | None, Floats]:
-        """Foreground probability (H, W), of a decoder, and raw maps (K, H / stride, W / stride) of part of a slide.
+        """What a decoder gives (see `TileOutput`) and raw maps (K, H / stride, W / stride) of part of a slide.
 
         Its sides are multiples of the stride. On a GPU in half precision.
         """
@@ -75,9 +76,9 @@ class Model:
             with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
                 output = self.network(window_BCHW)
             maps = _numbers(output.maps_BKHW[0])
-            if output.foreground_B1HW is None:
+            if output.mask_logits_BLHW is None:
                 return None, maps
-            return _numbers(output.foreground_B1HW[0, 0].float().sigmoid()), maps
+            return _numbers(mask_probabilities(output.mask_logits_BLHW)[0]), maps
 
     def score_maps(self, maps_KHW: Floats, valid_HW: NDArray[np.bool_]) -> Floats:
         """Scores (C,) of stitched maps over their valid cells, by the network's own pooling."""

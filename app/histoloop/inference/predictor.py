@@ -59,9 +59,13 @@ class SlidePrediction:
 
 
 class MapSink(Protocol):
-    """Where maps go, core by core; `foreground_HW` values in [0, 1], `maps_KHW` raw class maps, a cell per stride."""
+    """Where maps go, core by core.
 
-    def write(self, core: Window, foreground_HW: NDArray[np.float32], maps_KHW: NDArray[np.float32]) -> None:
+    `masks` are values in [0, 1], (H, W) of one foreground or (K, H, W) of mask classes; `maps_KHW` are raw class maps,
+    a cell per stride.
+    """
+
+    def write(self, core: Window, masks: NDArray[np.float32], maps_KHW: NDArray[np.float32]) -> None:
         """Keep the maps of a core."""
         ...
 
@@ -91,14 +95,14 @@ def predict_slide(
     yield Progress(stage, 0, len(grid.tiles))
     with evaluating(network), _decoded(slide, grid, readers=settings.readers) as windows:
         for number, (tile, pixels) in enumerate(windows, start=1):
-            foreground_HW, maps_KHW = model.predict_window(pixels)
+            masks, maps_KHW = model.predict_window(pixels)
             inner = _within(tile.core, tile.window)
             cells, core_cells = _cells(inner, stride), _core_cells(tile.core, stride)
             maps[:, *core_cells] = maps_KHW[:, *cells]
             covered[core_cells] = True
-            if foreground_HW is not None:
+            if masks is not None:
                 top, left, height, width = inner
-                sink.write(tile.core, foreground_HW[top : top + height, left : left + width], maps_KHW[:, *cells])
+                sink.write(tile.core, masks[..., top : top + height, left : left + width], maps_KHW[:, *cells])
             yield Progress(stage, number, count, tr("tile {number} of {count}", number=number, count=count))
     if not grid.tiles:
         return SlidePrediction(None, None, tr("no tissue was found"), 0, time.monotonic() - started)

@@ -17,6 +17,7 @@ from histoloop.localisation.methods import (
     predicted_labels,
     summarise,
 )
+from histoloop.localisation.stitcher import foreground_of
 from histoloop.network_config import NetworkConfig
 
 Floats = NDArray[np.float32]
@@ -24,7 +25,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileOutput:
-    """Scores (C,), class maps (K, h, w), a cell per stride, and the decoder's foreground (H, W) where there is one.
+    """Scores (C,), class maps (K, h, w), a cell per stride, and what a decoder gives where there is one.
+
+    `decoded` is the probability of the foreground (H, W), or of each mask class (K, H, W) if the decoder tells them
+    apart.
 
     `scores` classify the tile; `map_scores` are the maps pooled, which is the same but for a min-max network: there the
     classifier names what is left under the localizer's mask. `height` and `width` are the tile's in pixels;
@@ -56,7 +60,7 @@ class TileOutput:
         if name == DECODER:
             if self.decoded is None:
                 raise ValueError("this network has no decoder")
-            return self.decoded
+            return foreground_of(self.decoded)
         summary = summarise(
             name,
             self.maps.reshape(len(self.maps), -1),

@@ -1,4 +1,4 @@
-"""Masks out of maps: foreground probability per pixel, raw label maps per cell."""
+"""Masks out of maps: the mask classes' probabilities per pixel, or one foreground's and raw label maps per cell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,29 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme, Mask
 
 Floats = NDArray[np.float32]
+
+
+def foreground_of(masks: Floats) -> Floats:
+    """Foreground probability (H, W): that itself, or the sum of the mask classes' probabilities (K, H, W)."""
+    if masks.ndim == 2:
+        return masks
+    foreground: Floats = np.minimum(masks.sum(axis=0, dtype=np.float32), np.float32(1))
+    return foreground
+
+
+def mask_of_classes(classes_KHW: Floats, *, threshold: float) -> Mask:
+    """Mask (H, W) of the mask classes' probabilities p (K, H, W), the background's being 1 - sum p.
+
+    A pixel takes the likeliest class c (of equals the lowest) where (1 - t) p_c > t (1 - sum p): with the threshold
+    t = 1/2 that is the argmax over classes and background, and with one class it is p > t.
+    """
+    foreground = (1 - threshold) * classes_KHW.max(axis=0) > threshold * (1 - foreground_of(classes_KHW))
+    return np.where(foreground, classes_KHW.argmax(axis=0) + 1, 0).astype(np.uint8)
+
+
+def hard_mask(masks: Floats, *, threshold: float) -> NDArray[np.bool_] | Mask:
+    """The mask of probabilities: a foreground (H, W), or values of mask classes (K, H, W)."""
+    return masks > threshold if masks.ndim == 2 else mask_of_classes(masks, threshold=threshold)
 
 
 def mask_from_maps(

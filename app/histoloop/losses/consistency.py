@@ -17,6 +17,20 @@ def consistency(student_BC: Tensor, teacher_BC: Tensor) -> Tensor:
     return (student_BC - teacher_BC.detach()).square().sum(dim=1).mean()
 
 
+def mask_consistency(student_BLHW: Tensor, teacher_BLHW: Tensor, *, valid_BHW: Tensor) -> Tensor:
+    """Eq 7 for a decoder's logits: `pixel_consistency` of one foreground logit, else the same of a softmax.
+
+    The squared difference of the probabilities, summed over background and classes and halved, mean over pixels, then
+    tiles: the probabilities of one foreground and its background would give the same as the foreground's alone.
+    """
+    if student_BLHW.shape[1] == 1:
+        return pixel_consistency(student_BLHW.squeeze(1), teacher_BLHW.squeeze(1), valid_BHW=valid_BHW)
+    valid = valid_BHW.to(student_BLHW.dtype)
+    difference = student_BLHW.softmax(dim=1) - teacher_BLHW.detach().softmax(dim=1)
+    distance = difference.square().sum(dim=1) / 2 * valid
+    return (distance.flatten(1).sum(dim=1) / valid.flatten(1).sum(dim=1).clamp(min=1)).mean()
+
+
 def pixel_consistency(student_BHW: Tensor, teacher_BHW: Tensor, *, valid_BHW: Tensor) -> Tensor:
     """Eq 7 for a foreground logit per pixel: squared difference of the probabilities, mean over pixels, then tiles.
 

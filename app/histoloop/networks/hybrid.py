@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Hybrid(SlideNetwork):
-    """Classifier and, unless the config leaves it out, a foreground decoder over one backbone."""
+    """Classifier and, unless the config leaves it out, a decoder of masks over one backbone."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -29,7 +29,11 @@ class Hybrid(SlideNetwork):
             background=config.background,
         )
         channels = self.classifier.backbone.channels
-        self.decoder = Decoder(channels, config.decoder_channels) if config.decoder_channels else None
+        self.decoder = (
+            Decoder(channels, config.decoder_channels, mask_classes=config.mask_classes)
+            if config.decoder_channels
+            else None
+        )
         self.classifier_frozen = False
 
     def forward_classifier(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 
 class NetworkOutput(NamedTuple):
-    """Scores (B, C) before softmax, class maps (B, K, H/stride, W/stride), foreground logits (B, 1, H, W).
+    """Scores (B, C) before softmax, class maps (B, K, H/stride, W/stride), a decoder's logits (B, L, H, W).
 
-    The first C maps are those of the labels (`NetworkConfig.map_names` has them all). Without a decoder the foreground
-    is None: it comes from the maps.
+    The first C maps are those of the labels (`NetworkConfig.map_names` has them all). L is 1 for one foreground, else
+    background and mask classes (`NetworkConfig.mask_logits`). Without a decoder they are None: the masks come from the
+    maps.
     """
 
     scores_BC: Tensor
     maps_BKHW: Tensor
-    foreground_B1HW: Tensor | None
+    mask_logits_BLHW: Tensor | None
 
 
 class SlideNetwork(nn.Module):

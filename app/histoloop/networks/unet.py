@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from histoloop.network_config import mask_logits
+
 
 class _Step(nn.Sequential):
     """Twice: 3x3 convolution, batch norm, ReLU."""
@@ -19,15 +21,22 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 class Decoder(nn.Module):
-    """From stage features (finest first) to one foreground logit per input pixel.
+    """From stage features (finest first) to the logits of each input pixel: of one foreground, or of a softmax.
 
     Each step doubles the resolution by nearest neighbour (its reach stays inside the parent cell, which keeps the
     halo of tiles small), joins the stage of that resolution where there is one, and convolves twice.
     `channels` are the widths from stride 16 down to stride 1.
+
+    With `mask_classes` K of 1 there is one foreground logit z. From 2 on there are K + 1, background first: 0, and
+    z + log softmax(e)_c of class c, so that their softmax is sigmoid(-z) of the background and sigmoid(z) softmax(e)_c
+    of the class. What is foreground is learned as ever, and apart from it what class it is. The evidence e of the
+    classes comes from the last step, as z does, and straight from the deepest features, where it changes slowly
+    (enlarged bilinearly): the decoder's steps alone learn where edges are long before they learn what lies inside.
     """
 
-    def __init__(self, stage_channels: tuple[int, ...], channels: tuple[int, ...]) -> None:
+    def __init__(self, stage_channels: tuple[int, ...], channels: tuple[int, ...], *, mask_classes: int = 1) -> None:
         super().__init__()
+        self.mask_classes = mask_classes
         if len(channels) != len(stage_channels):
             raise ValueError(f"{len(stage_channels)} stages need as many decoder widths, not {len(channels)}")
         skips = (*reversed(stage_channels[:-1]), 0)
@@ -35,10 +44,11 @@ class Decoder(nn.Module):
         self.steps = nn.ModuleList(
             _Step(below + skip, width) for below, skip, width in zip(inputs, skips, channels, strict=True)
         )
-        self.head = nn.Conv2d(channels[-1], 1, kernel_size=1)
+        self.head = nn.Conv2d(channels[-1], mask_logits(mask_classes), kernel_size=1)
+        self.context = nn.Conv2d(stage_channels[-1], mask_classes, 1, bias=False) if mask_classes > 1 else None
 
     def forward(self, features: tuple[Tensor, ...], *, dropout: float = 0.0) -> Tensor:
-        """Stage features, finest first -> (B, 1, H, W) logits at the resolution of the tiles.
+        """Stage features, finest first -> logits (B, 1, H, W), or (B, K + 1, H, W), at the resolution of the tiles.
 
         `dropout` of the values after each step holds in evaluation too: Monte-Carlo dropout (label-prop section 4)
         asks for it there, and batch norms must not notice.
@@ -50,8 +60,28 @@ class Decoder(nn.Module):
             below = step(below if skip is None else torch.cat([below, skip], dim=1))
             if dropout:
                 below = functional.dropout(below, dropout)
-        logits: Tensor = self.head(below)
-        return logits
+        head_BLHW: Tensor = self.head(below)
+        if self.context is None:
+            return head_BLHW
+        deepest = functional.dropout(features[-1], dropout) if dropout else features[-1]
+        return _class_logits(head_BLHW, self.context(deepest))
+
+
+def _class_logits(head_BLHW: Tensor, context_BKHW: Tensor) -> Tensor:
+    """0, and z + log softmax(e): z and a part of e from the head, the other part from the coarse context."""
+    size = (head_BLHW.shape[-2], head_BLHW.shape[-1])
+    enlarged = functional.interpolate(context_BKHW, size=size, mode="bilinear", align_corners=False)
+    foreground, evidence = head_BLHW[:, :1], head_BLHW[:, 1:] + enlarged
+    return torch.cat([torch.zeros_like(foreground), foreground + evidence.log_softmax(dim=1)], dim=1)
+
+
+def mask_probabilities(logits_BLHW: Tensor) -> Tensor:
+    """Probability (B, H, W) of the one foreground (sigmoid), or (B, K, H, W) of the mask classes (softmax).
+
+    In single precision; the background's is what is left to 1.
+    """
+    logits = logits_BLHW.float()
+    return logits[:, 0].sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)[:, 1:]
 
 
 def reach_px(coarsest_stride: int) -> int:

@@ -65,11 +65,17 @@ class Card:
             raise ValueError(f"mean and std must be RGB triples, std positive; not {self.mean} and {self.std}")
         if self.network.labels != len(self.scheme.labels):
             raise ValueError(f"a network of {self.network.labels} labels under a scheme of {len(self.scheme.labels)}")
+        if self.network.decodes_classes and self.network.mask_classes != len(self.scheme.masks):
+            raise ValueError(
+                f"a decoder of {self.network.mask_classes} mask classes under a scheme of {len(self.scheme.masks)}"
+            )
 
 
 def card_text(card: Card) -> str:
     """The text of `card.md`: a TOML head between lines of `+++`, then title and description as Markdown."""
     head = {key: value for key, value in _without_none(dataclasses.asdict(card)).items() if key != "description"}
+    if not card.network.decodes_classes:
+        del head["network"]["mask_classes"]  # as cards were before decoders of classes: earlier versions read them
     return f"{FENCE}\n{dump_toml(head)}{FENCE}\n\n# {card.title}\n\n{card.description.strip()}\n"
 
 

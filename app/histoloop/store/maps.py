@@ -1,4 +1,8 @@
-"""Predicted maps of a whole slide, as Zarr: foreground probability in a pyramid, label maps, cells covered."""
+"""Predicted maps of a whole slide, as Zarr: probabilities of masks in a pyramid, label maps, cells covered.
+
+Format 1 keeps one foreground as `foreground/LEVEL` (h, w). Format 2 keeps a decoder's mask classes as `classes/LEVEL`
+(K, h, w), without the background, so that its pyramid takes K times the space before compression.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from zarr.codecs import ZstdCodec
 import histoloop
 from histoloop.errors import ProjectError
 from histoloop.language import tr
+from histoloop.localisation.stitcher import foreground_of
 from histoloop.store.files import folder_beside, written_to
 from histoloop.store.parts.maps import DAMAGED
 
@@ -28,7 +33,9 @@ if TYPE_CHECKING:
     from histoloop.geometry import Region
     from histoloop.slides.tiling import Window
 
-FORMAT = 1
+FORMAT = 2
+"""The newest that is read; written are 1 for one foreground, which earlier versions read too, and 2 for classes."""
+
 CHUNK_PX = 512
 CHUNK_CELLS = 64
 MOST_CELLS = 1_000_000_000
@@ -36,6 +43,7 @@ MOST_CELLS = 1_000_000_000
 
 _KINDS = {
     "foreground": (np.dtype(np.float16), 2, CHUNK_PX),
+    "classes": (np.dtype(np.float16), 3, CHUNK_PX),
     "labels": (np.dtype(np.float32), 3, CHUNK_CELLS),
     "covered": (np.dtype(np.bool_), 2, CHUNK_CELLS),
 }
@@ -51,7 +59,8 @@ class MapWriter:
     ProjectPlaceError when something cannot be written. For one thread.
 
     `maps` names the network's class maps when there are more than the `labels`, which then come first; `label_bias` is
-    what the network's head adds to the map of each label.
+    what the network's head adds to the map of each label. `mask_classes` names what a decoder tells apart; none for one
+    foreground.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class MapWriter:
         model_hash: str,
         maps: tuple[str, ...] = (),
         label_bias: tuple[float, ...] = (),
+        mask_classes: tuple[str, ...] = (),
     ) -> None:
         if not downsample > 0 or stride_px < 1:
             raise ValueError(f"downsample and stride must be positive, not {downsample} and {stride_px}")
@@ -78,7 +88,7 @@ class MapWriter:
         self.rows = math.ceil(math.ceil(slide_height / downsample) / stride_px)
         self.columns = math.ceil(math.ceil(slide_width / downsample) / stride_px)
         self._attributes = {
-            "histoloop_map": FORMAT,
+            "histoloop_map": 2 if mask_classes else 1,
             "slide_width": slide_width,
             "slide_height": slide_height,
             "downsample": downsample,
@@ -89,6 +99,9 @@ class MapWriter:
             "model_hash": model_hash,
             "program": histoloop.__version__,
         }
+        if mask_classes:
+            self._attributes["mask_classes"] = list(mask_classes)
+        self._mask_classes = mask_classes
         self._names = maps or labels
         self._room = folder_beside(folder)
         self._chunks: set[tuple[int, int]] = set()
@@ -100,7 +113,8 @@ class MapWriter:
             self._partial = self._room.__enter__()
             try:
                 self._group = zarr.create_group(self._partial, zarr_format=3, attributes=self._attributes)
-                self._foreground = _create(self._group, "foreground/0", size, np.float16, CHUNK_PX)
+                masks = (len(self._mask_classes), *size) if self._mask_classes else size
+                self._masks = _create(self._group, f"{_pyramid(self._mask_classes)}/0", masks, np.float16, CHUNK_PX)
                 self._class_maps = _create(self._group, "labels", (len(self._names), *cells), np.float32, CHUNK_CELLS)
                 self._covered = _create(self._group, "covered", cells, np.bool_, CHUNK_CELLS)
             except BaseException as failure:
@@ -108,12 +122,11 @@ class MapWriter:
                 raise
         return self
 
-    def write(
-        self, core: Window, foreground_HW: NDArray[np.floating[Any]], maps_KHW: NDArray[np.floating[Any]]
-    ) -> None:
+    def write(self, core: Window, masks: NDArray[np.floating[Any]], maps_KHW: NDArray[np.floating[Any]]) -> None:
         """Keep the maps of a core (map pixels; its sides on multiples of the stride).
 
-        `foreground_HW` holds probabilities at map pixels, `maps_KHW` raw class maps, one cell per stride.
+        `masks` holds probabilities at map pixels, (H, W) of one foreground or (K, H, W) of mask classes, `maps_KHW` raw
+        class maps, one cell per stride.
         """
         stride = self.stride_px
         edges = (core.x, core.y, core.x + core.width, core.y + core.height)
@@ -122,10 +135,10 @@ class MapWriter:
         left, top, right, bottom = (edge // stride for edge in edges)
         if right > self.columns or bottom > self.rows:
             raise ValueError(f"{core} reaches past the map of {self.columns} x {self.rows} cells")
-        _check_shape("foreground", foreground_HW.shape, (core.height, core.width))
+        _check_shape("masks", masks.shape, (*self._masks.shape[:-2], core.height, core.width))
         _check_shape("class maps", maps_KHW.shape, (len(self._names), bottom - top, right - left))
         with written_to(self.folder):
-            self._foreground[core.y : edges[3], core.x : edges[2]] = foreground_HW.astype(np.float16)
+            self._masks[..., core.y : edges[3], core.x : edges[2]] = masks.astype(np.float16)
             self._class_maps[:, top:bottom, left:right] = maps_KHW.astype(np.float32)
             self._covered[top:bottom, left:right] = np.ones((bottom - top, right - left), dtype=np.bool_)
         self._chunks.update(_chunks_touched(core))
@@ -136,7 +149,7 @@ class MapWriter:
         with written_to(self.folder):
             try:
                 if error is None:
-                    _build_pyramid(self._group, self._chunks)
+                    _build_pyramid(self._group, _pyramid(self._mask_classes), self._chunks)
                     self._group.attrs["chunks"] = _count_chunks(self._partial)
             except BaseException as failure:
                 self._room.__exit__(type(failure), failure, failure.__traceback__)
@@ -148,7 +161,8 @@ class MapWriter:
 class SlideMap:
     """The maps of one slide, read lazily from disk; any number of threads may read.
 
-    Level 0 of the foreground is the slide downsampled by `downsample`; each further level halves it. Class maps, those
+    `mask_classes` names the mask classes that the decoder told apart; none where there is one foreground.
+    Level 0 of the masks is the slide downsampled by `downsample`; each further level halves it. Class maps, those
     of the labels first, and coverage have one cell per `stride_px` pixels of level 0. What is read raises ProjectError
     where it is damaged; the folder is marked then, so that the slide counts as not predicted. `program` is the version
     that predicted it (empty in older maps).
@@ -165,11 +179,12 @@ class SlideMap:
     maps: MapArray
     covered: MapArray
     label_bias: tuple[float, ...]
+    mask_classes: tuple[str, ...]
     program: str
     _levels: tuple[MapArray, ...]
 
-    def foreground(self, level: int = 0) -> MapArray:
-        """(h, w) float16 foreground probability; 0 where nothing was predicted."""
+    def masks(self, level: int = 0) -> MapArray:
+        """float16 probabilities, 0 where nothing was predicted: (h, w) of one foreground, (K, h, w) of mask classes."""
         return self._levels[level]
 
     @property
@@ -179,6 +194,10 @@ class SlideMap:
 
     def read_foreground(self, region: Region, *, level: int = 0) -> NDArray[np.float32]:
         """Foreground probability (h, w) at the pixels of `level` that touch a level-0 region of the slide; else 0."""
+        return foreground_of(self.read_masks(region, level=level))
+
+    def read_masks(self, region: Region, *, level: int = 0) -> NDArray[np.float32]:
+        """As `read_foreground`, but of each mask class (K, h, w) where they are told apart."""
         return _read(self._levels[level], region, self.level_downsamples[level]).astype(np.float32)
 
 
@@ -210,7 +229,8 @@ def open_map(folder: Path) -> SlideMap:
         attributes: dict[str, Any] = dict(group.attrs)
         if attributes["histoloop_map"] > FORMAT:
             raise _unreadable(folder, tr("it was written by a newer HistoLoop"))
-        levels = tuple(_level_arrays(group))
+        mask_classes = tuple(map(str, attributes.get("mask_classes", ())))
+        levels = tuple(_level_arrays(group, _pyramid(mask_classes)))
         found = SlideMap(
             folder=folder,
             slide_width=int(attributes["slide_width"]),
@@ -223,6 +243,7 @@ def open_map(folder: Path) -> SlideMap:
             maps=MapArray(folder, _array(group, "labels")),
             covered=MapArray(folder, _array(group, "covered")),
             label_bias=tuple(map(float, attributes.get("label_bias", ()))),
+            mask_classes=mask_classes,
             program=str(attributes.get("program", "")),
             _levels=tuple(MapArray(folder, level) for level in levels),
         )
@@ -261,10 +282,11 @@ def _check_whole(found: SlideMap, chunks: Any) -> None:
         raise ValueError(f"class maps of shape {found.maps.shape}")
     if found.covered.shape != cells:
         raise ValueError(f"coverage of shape {found.covered.shape} for {cells} cells")
+    classes = (len(found.mask_classes),) if found.mask_classes else ()
     size = (cells[0] * stride, cells[1] * stride)
     for level in found._levels:
-        if level.shape != size:
-            raise ValueError(f"a level of shape {level.shape} in place of {size}")
+        if level.shape != (*classes, *size):
+            raise ValueError(f"a level of shape {level.shape} in place of {(*classes, *size)}")
         size = (-(-size[0] // 2), -(-size[1] // 2))
     if found.label_bias and len(found.label_bias) != len(found.label_names):
         raise ValueError(f"{len(found.label_bias)} biases of {len(found.label_names)} labels")
@@ -312,11 +334,16 @@ def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     return found
 
 
-def _level_arrays(group: zarr.Group) -> Iterator[zarr.Array[Any]]:
-    yield _array(group, "foreground/0")
+def _pyramid(mask_classes: tuple[str, ...]) -> str:
+    """What the group of the masks' levels is called."""
+    return "classes" if mask_classes else "foreground"
+
+
+def _level_arrays(group: zarr.Group, pyramid: str) -> Iterator[zarr.Array[Any]]:
+    yield _array(group, f"{pyramid}/0")
     level = 1
-    while f"foreground/{level}" in group:
-        yield _array(group, f"foreground/{level}")
+    while f"{pyramid}/{level}" in group:
+        yield _array(group, f"{pyramid}/{level}")
         level += 1
 
 
@@ -326,32 +353,34 @@ def _check_shape(what: str, shape: tuple[int, ...], expected: tuple[int, ...]) -
 
 
 def _chunks_touched(core: Window) -> Iterator[tuple[int, int]]:
-    """(row, column) of the foreground chunks that a core reaches into."""
+    """(row, column) of the masks' chunks that a core reaches into."""
     for row in range(core.y // CHUNK_PX, -(-(core.y + core.height) // CHUNK_PX)):
         for column in range(core.x // CHUNK_PX, -(-(core.x + core.width) // CHUNK_PX)):
             yield row, column
 
 
-def _build_pyramid(group: zarr.Group, chunks: set[tuple[int, int]]) -> None:
+def _build_pyramid(group: zarr.Group, pyramid: str, chunks: set[tuple[int, int]]) -> None:
     """Add levels of half the size until one chunk holds a level; only chunks above written ones, four in memory."""
-    fine, level = _array(group, "foreground/0"), 0
-    while max(fine.shape) > CHUNK_PX:
+    fine, level = _array(group, f"{pyramid}/0"), 0
+    while max(fine.shape[-2:]) > CHUNK_PX:
         level += 1
-        half = (-(-fine.shape[0] // 2), -(-fine.shape[1] // 2))
-        coarse = _create(group, f"foreground/{level}", half, np.float16, CHUNK_PX)
+        half = (*fine.shape[:-2], -(-fine.shape[-2] // 2), -(-fine.shape[-1] // 2))
+        coarse = _create(group, f"{pyramid}/{level}", half, np.float16, CHUNK_PX)
         chunks = {(row // 2, column // 2) for row, column in chunks}
         for row, column in sorted(chunks):
             top, left = row * CHUNK_PX, column * CHUNK_PX
-            block = np.asarray(fine[2 * top : 2 * (top + CHUNK_PX), 2 * left : 2 * (left + CHUNK_PX)])
-            coarse[top : top + CHUNK_PX, left : left + CHUNK_PX] = _halved(block)
+            block = np.asarray(fine[..., 2 * top : 2 * (top + CHUNK_PX), 2 * left : 2 * (left + CHUNK_PX)])
+            coarse[..., top : top + CHUNK_PX, left : left + CHUNK_PX] = _halved(block)
         fine = coarse
 
 
 def _halved(block: NDArray[np.float16]) -> NDArray[np.float16]:
-    """Means of 2 x 2 pixels; a last odd row or column stands for its missing neighbour too."""
-    even = np.pad(block, [(0, size % 2) for size in block.shape], mode="edge").astype(np.float32)
-    height, width = even.shape
-    means: NDArray[np.float32] = even.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+    """Means of 2 x 2 pixels of the last two axes; a last odd row or column stands for its missing neighbour too."""
+    height, width = block.shape[-2:]
+    around = [*[(0, 0)] * (block.ndim - 2), (0, height % 2), (0, width % 2)]
+    even = np.pad(block, around, mode="edge").astype(np.float32)
+    pairs = even.reshape(*block.shape[:-2], -(-height // 2), 2, -(-width // 2), 2)
+    means: NDArray[np.float32] = pairs.mean(axis=(-3, -1))
     return means.astype(np.float16)
 
 

@@ -55,8 +55,9 @@ class AugmentSettings:
 def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator, *, multiple_px: int) -> Batch:
     """A varied copy of the batch: one scale and turn per batch, crops and colours per tile; on the CPU."""
     tiles = jitter(vary_stain(batch.tiles_BCHW, settings, generator), settings, generator)
-    of_pixels = (batch.masks_BHW, batch.valid_BHW, batch.known_BHW)
-    planes = torch.cat([tiles, *(plane[:, None].float() for plane in of_pixels)], dim=1)
+    masks = _MaskPlanes.of(batch.masks_BHW)
+    where = [plane[:, None].float() for plane in (batch.valid_BHW, batch.known_BHW)]
+    planes = torch.cat([tiles, *where, masks.planes_BMHW], dim=1)
     planes = _rescale(planes, settings, generator)
     planes = _crop(planes, settings.crop_px, generator)
     if settings.flips_and_turns:
@@ -64,15 +65,36 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
     planes = _pad(planes, multiple_px)
     return Batch(
         tiles_BCHW=planes[:, :3].contiguous(),
-        masks_BHW=(planes[:, 3] > 0.5).float(),
-        valid_BHW=planes[:, 4] > 0.5,
-        known_BHW=planes[:, 5] > 0.5,
+        masks_BHW=masks.read(planes[:, 5:]),
+        valid_BHW=planes[:, 3] > 0.5,
+        known_BHW=planes[:, 4] > 0.5,
         labels_B=batch.labels_B,
         targets_BK=batch.targets_BK,
         weights_B=batch.weights_B,
         sizes_B=batch.sizes_B,
         masked_B=batch.masked_B,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _MaskPlanes:
+    """Masks as planes that can be resampled: one of foregrounds, or one of each of the `values_M` that occur."""
+
+    planes_BMHW: Tensor
+    values_M: Tensor | None
+
+    @staticmethod
+    def of(masks_BHW: Tensor) -> _MaskPlanes:
+        if masks_BHW.dtype != torch.uint8:
+            return _MaskPlanes(masks_BHW[:, None], None)
+        values_M = torch.unique(masks_BHW)
+        return _MaskPlanes((masks_BHW[:, None] == values_M[:, None, None]).float(), values_M)
+
+    def read(self, planes_BMHW: Tensor) -> Tensor:
+        """What more than half of a pixel is, or the value that most of it has."""
+        if self.values_M is None:
+            return (planes_BMHW[:, 0] > 0.5).float()
+        return self.values_M[planes_BMHW.argmax(dim=1)]
 
 
 def augmented_batches(

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from histoloop.inference.features import decode, probability
 from histoloop.language import tr
-from histoloop.losses.consistency import pixel_consistency
-from histoloop.losses.segmentation import MaskLoss, mask_loss
+from histoloop.localisation.stitcher import foreground_of, hard_mask
+from histoloop.losses.consistency import mask_consistency
+from histoloop.losses.segmentation import MaskLoss
 from histoloop.training.features import FeatureBatch, FeatureTile, collate_features
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
-from histoloop.training.metrics import dice_figures_of, judged
-from histoloop.training.samples import repeated_order
+from histoloop.training.mask_objective import MaskObjective
+from histoloop.training.metrics import class_figures, dice_figures_of, judged
+from histoloop.training.samples import foreground, repeated_order, values_of
 from histoloop.training.teacher import ConsistencySettings, Teacher
 from histoloop.training.thresholds import BestThreshold, ThresholdSearch
 
@@ -81,6 +83,8 @@ def train_on_features(
     weight = settings.pseudo_weight * len(pseudo) / len(annotated)
     decoder.to(device).to(memory_format=torch.channels_last)
     teacher = Teacher(decoder, decay=settings.consistency.decay) if unlabelled and settings.consistency.weight else None
+    painted = [(views[0].mask, views[0].known) for views in annotated if views[0].mask is not None]
+    of_masks = MaskObjective.of(decoder, painted, settings.loss)
     bare = settings.consistency.unlabelled_per_step if teacher else 0
 
     def epoch_batches(epoch: int) -> Iterable[FeatureBatch]:
@@ -97,19 +101,14 @@ def train_on_features(
             yield collate_features(tiles, crop_px=settings.crop_px, generator=generator)
 
     def objective(batch: FeatureBatch) -> Iterable[Tensor]:
-        logits_BHW = decoder(batch.stages, dropout=settings.dropout).squeeze(1).float()
+        logits_BLHW = decoder(batch.stages, dropout=settings.dropout).float()
         with_masks, without = slice(len(batch) - bare), slice(len(batch) - bare, None)
         masked, unmasked = batch.part(with_masks), batch.part(without)
-        loss = mask_loss(
-            logits_BHW[with_masks],
-            masked.masks_BHW,
-            settings.loss,
-            valid_BHW=masked.valid_BHW,
-            weights_B=masked.weights_B * (len(masked) / size),  # losses divide by the batch, eq 1 by annotated tiles
-        )
+        weights_B = masked.weights_B * (len(masked) / size)  # losses divide by the batch, eq 1 by annotated tiles
+        loss = of_masks(logits_BLHW[with_masks], masked.masks_BHW, valid_BHW=masked.valid_BHW, weights_B=weights_B)
         if teacher:
-            averaged_BHW = teacher(unmasked.stages).squeeze(1).float()
-            distance = pixel_consistency(logits_BHW[without], averaged_BHW, valid_BHW=unmasked.valid_BHW)
+            averaged_BLHW = teacher(unmasked.stages).float()
+            distance = mask_consistency(logits_BLHW[without], averaged_BLHW, valid_BHW=unmasked.valid_BHW)
             loss = loss + settings.consistency.weight * distance
         yield loss
 
@@ -121,7 +120,7 @@ def train_on_features(
             batches_per_epoch=steps,
             objective=objective,
             validate=lambda: dice_figures(decoder, validation, device=device) if validation else {},
-            rank_by="dice",
+            rank_by="class_dice" if decoder.mask_classes > 1 else "dice",
             settings=settings.loop,
             device=device,
             seed=seed,
@@ -141,12 +140,18 @@ def _check(annotated: Sequence[Sequence[FeatureTile]], pseudo: Sequence[FeatureT
 def dice_figures(
     decoder: Decoder, tiles: Sequence[FeatureTile], *, device: torch.device, threshold: float = 0.5
 ) -> dict[str, float]:
-    """Mean and pooled Dice of the foreground on tiles with masks."""
-    return dice_figures_of(
-        judged(probability(decode(decoder, tile.features, device=device)) > threshold, tile.mask, tile.known)
-        for tile in tiles
-        if tile.mask is not None
+    """Mean and pooled Dice of the foreground on tiles with masks, and of a decoder of classes `class_dice`."""
+    masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
+    found = (
+        hard_mask(probability(decode(decoder, tile.features, device=device)), threshold=threshold)
+        for tile, _mask in masked
     )
+    if decoder.mask_classes == 1:
+        return dice_figures_of(
+            judged(one, foreground(mask), tile.known) for one, (tile, mask) in zip(found, masked, strict=True)
+        )
+    pairs = (judged(one, values_of(mask), tile.known) for one, (tile, mask) in zip(found, masked, strict=True))
+    return class_figures(pairs, mask_classes=decoder.mask_classes)
 
 
 def best_threshold(decoder: Decoder, tiles: Sequence[FeatureTile], *, device: torch.device) -> BestThreshold:
@@ -154,5 +159,6 @@ def best_threshold(decoder: Decoder, tiles: Sequence[FeatureTile], *, device: to
     search = ThresholdSearch()
     for tile in tiles:
         if tile.mask is not None:
-            search.add(*judged(probability(decode(decoder, tile.features, device=device)), tile.mask, tile.known))
+            found = foreground_of(probability(decode(decoder, tile.features, device=device)))
+            search.add(*judged(found, foreground(tile.mask), tile.known))
     return search.best()

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from histoloop.inference.features import CELL_PX, Features
 from histoloop.training.augment import AugmentSettings, vary_stain
+from histoloop.training.samples import TileMask, batch_masks_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,20 +55,20 @@ def spread_views(count: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureTile:
-    """Features of a tile or of a view of it, its mask (H, W) bool if there is one, and its weight in the loss.
+    """Features of a tile or of a view of it, its mask (H, W) if there is one, and its weight in the loss.
 
     `known` (H, W) bool is where the mask says something; None where it does everywhere.
     """
 
     features: Features
-    mask: NDArray[np.bool_] | None
+    mask: TileMask | None
     weight: float = 1.0
     known: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureBatch:
-    """`stages` (B, C, H/s, W/s) float; `masks_BHW` 0 or 1; `weights_B` of each tile.
+    """`stages` (B, C, H/s, W/s) float; masks as in `Batch`; `weights_B` of each tile.
 
     `valid_BHW` is False on padding and where a mask says nothing.
     """
@@ -105,7 +106,8 @@ def collate_features(
     side = crop_px // CELL_PX
     depth = len(tiles[0].features.stages)
     rows: list[list[Tensor]] = [[] for _ in range(depth)]
-    masks = torch.zeros(len(tiles), crop_px, crop_px)
+    kind = torch.float32 if batch_masks_type([tile.mask for tile in tiles]) is np.float32 else torch.uint8
+    masks = torch.zeros(len(tiles), crop_px, crop_px, dtype=kind)
     valid = torch.zeros(len(tiles), crop_px, crop_px, dtype=torch.bool)
     for row, tile in enumerate(tiles):
         features = tile.features
@@ -120,7 +122,7 @@ def collate_features(
         part = np.s_[top * CELL_PX : top * CELL_PX + height, left * CELL_PX : left * CELL_PX + width]
         valid[row, :height, :width] = True if tile.known is None else torch.from_numpy(tile.known[part])
         if tile.mask is not None:
-            masks[row, :height, :width] = torch.from_numpy(tile.mask[part]).float()
+            masks[row, :height, :width] = torch.from_numpy(tile.mask[part]).to(kind)
     stages = tuple(torch.stack(planes).contiguous(memory_format=torch.channels_last) for planes in rows)
     return FeatureBatch(stages, masks, valid, torch.tensor([tile.weight for tile in tiles]))
 

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from histoloop.annotations.records import Mask
+
 BoolMask = NDArray[np.bool_]
 
 
 # --- masks ------------------------------------------------------------------------------------------------------------
 
 
-def judged(values: NDArray[Any], truth: BoolMask, known: BoolMask | None) -> tuple[NDArray[Any], BoolMask]:
+def judged(values: NDArray[Any], truth: NDArray[Any], known: BoolMask | None) -> tuple[NDArray[Any], NDArray[Any]]:
     """A map or mask and its truth (H, W) as they are, or flat, where only some of the truth is known (H, W)."""
     return (values, truth) if known is None else (values[known], truth[known])
 
@@ -48,6 +50,46 @@ def dice_figures_of(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> dict[str, flo
     """Mean and pooled Dice of (predicted, truth) pairs; ValueError without pairs."""
     listed = list(pairs)
     return {"dice": mean_dice(listed), "pooled_dice": pooled_dice(listed)}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassDice:
+    """Dice of each mask class over the pixels of all masks together; None of a class that the truth does not have."""
+
+    per_class: tuple[float | None, ...]
+
+    @property
+    def macro(self) -> float | None:
+        """The mean over the classes that the truth has; None where it has none."""
+        known = [value for value in self.per_class if value is not None]
+        return sum(known) / len(known) if known else None
+
+
+def class_dice(pairs: Iterable[tuple[Mask, Mask]], *, mask_classes: int) -> ClassDice:
+    """2 TP_c / (2 TP_c + FP_c + FN_c) of each mask class c, pooled over (predicted, truth) masks of values."""
+    counts = np.zeros((3, 256), np.int64)
+    for predicted, truth in pairs:
+        for row, values in enumerate((predicted[predicted == truth], predicted, truth)):
+            counts[row] += np.bincount(values.ravel(), minlength=256)
+    agreed, predicted_pixels, true_pixels = counts[:, 1 : mask_classes + 1].tolist()
+    return ClassDice(
+        tuple(
+            dice_of_counts(both, found, true) if true else None
+            for both, found, true in zip(agreed, predicted_pixels, true_pixels, strict=True)
+        )
+    )
+
+
+def class_figures(pairs: Iterable[tuple[Mask, Mask]], *, mask_classes: int) -> dict[str, float]:
+    """Mean and pooled Dice of the foreground of masks of values, and `class_dice`, the mean of the classes' Dice.
+
+    `class_dice` is 1 where the truth has no class. ValueError without pairs.
+    """
+    listed = list(pairs)
+    macro = class_dice(listed, mask_classes=mask_classes).macro
+    return dice_figures_of([(found > 0, truth > 0) for found, truth in listed]) | {
+        "class_dice": 1.0 if macro is None else macro
+    }
 
 
 def _some(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> list[tuple[BoolMask, BoolMask]]:

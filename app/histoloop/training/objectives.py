@@ -26,6 +26,7 @@ from histoloop.network_config import ScoreKind
 from histoloop.networks.minmax import MinMax
 from histoloop.training.adversarial import AdversarialSettings, adversarial_batch
 from histoloop.training.erasing import erasing_parts
+from histoloop.training.mask_objective import foreground_of_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -198,8 +199,8 @@ class Objective:
 
     def _known_sizes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(B,) foreground sizes with noise, and where they are known: as given, else from the mask as augmented."""
-        valid = batch.known_BHW.flatten(1)
-        of_masks_B = (batch.masks_BHW.flatten(1) * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
+        valid, masks = batch.known_BHW.flatten(1), foreground_of_masks(batch.masks_BHW).flatten(1)
+        of_masks_B = (masks * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
         given_B = ~torch.isnan(batch.sizes_B)
         sizes_B = torch.where(given_B, batch.sizes_B, of_masks_B)
         known_B = given_B | batch.masked_B

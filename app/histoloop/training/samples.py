@@ -11,8 +11,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from histoloop.annotations.records import Mask
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+
+TileMask = NDArray[np.bool_] | Mask
+"""(H, W): bool foreground, or uint8 mask values."""
+
+
+def foreground(mask: TileMask) -> NDArray[np.bool_]:
+    """(H, W) what is foreground of any class."""
+    found: NDArray[np.bool_] = mask > 0
+    return found
+
+
+def values_of(mask: TileMask) -> Mask:
+    """(H, W) mask values; ValueError for a mask that tells foreground alone."""
+    if mask.dtype != np.uint8:
+        raise ValueError("mask values are needed, not a foreground")
+    return mask.astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,15 +39,15 @@ class TrainingTile:
     """Pixels at the model's resolution with a label, a mask, or both.
 
     `pixels` (H, W, 3) uint8; `label` index of the label class, the first named of a tile that has several, whose others
-    are `other_labels`; `mask` (H, W) bool foreground, of any of its labels; `weight` is 1 for annotated tiles and
-    lambda for pseudo-labelled ones; `name` is where it comes from, `case` whose tissue it is; `size` is the
-    foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it); `known` (H, W) bool, where
-    the mask says something, None where it does everywhere.
+    are `other_labels`; `mask` (H, W) foreground of any of its labels, or values of mask classes; `weight` is 1 for
+    annotated tiles and lambda for pseudo-labelled ones; `name` is where it comes from, `case` whose tissue it is;
+    `size` is the foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it); `known` (H, W)
+    bool, where the mask says something, None where it does everywhere.
     """
 
     pixels: NDArray[np.uint8]
     label: int | None
-    mask: NDArray[np.bool_] | None
+    mask: TileMask | None
     name: str
     case: str = ""
     weight: float = 1.0
@@ -61,11 +80,11 @@ def have_several_labels(tiles: Iterable[TrainingTile]) -> bool:
 class Batch:
     """Tensors of one step, before augmentation and normalisation.
 
-    `tiles_BCHW` float in [0, 1]; `masks_BHW` float 0 or 1; `valid_BHW` bool, False on padding; `known_BHW` bool, False
-    there and where the mask says nothing; `labels_B` long, -1 where unknown, of several the first; `targets_BK` float 0
-    or 1, whether a tile has the label k, for the K labels up to the highest one of the batch, 0 where unknown;
-    `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole tile whatever a crop shows of it,
-    NaN where unknown; `masked_B` bool, whether there is a mask.
+    `tiles_BCHW` float in [0, 1]; `masks_BHW` float 0 or 1 of foregrounds, or uint8 mask values; `valid_BHW` bool, False
+    on padding; `known_BHW` bool, False there and where the mask says nothing; `labels_B` long, -1 where unknown, of
+    several the first; `targets_BK` float 0 or 1, whether a tile has the label k, for the K labels up to the highest one
+    of the batch, 0 where unknown; `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole
+    tile whatever a crop shows of it, NaN where unknown; `masked_B` bool, whether there is a mask.
     """
 
     tiles_BCHW: Tensor
@@ -99,11 +118,14 @@ class Batch:
 
 
 def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
-    """Stack tiles, padded with white at the right and bottom to the largest, a multiple of `multiple_px`."""
+    """Stack tiles, padded with white at the right and bottom to the largest, a multiple of `multiple_px`.
+
+    ValueError where some masks are foregrounds and others values of classes.
+    """
     height = _round_up(max(tile.pixels.shape[0] for tile in tiles), multiple_px)
     width = _round_up(max(tile.pixels.shape[1] for tile in tiles), multiple_px)
     pixels = np.full((len(tiles), height, width, 3), 255, np.uint8)
-    masks = np.zeros((len(tiles), height, width), np.float32)
+    masks = np.zeros((len(tiles), height, width), batch_masks_type([tile.mask for tile in tiles]))
     valid = np.zeros((len(tiles), height, width), np.bool_)
     known = np.zeros((len(tiles), height, width), np.bool_)
     for row, tile in enumerate(tiles):
@@ -124,6 +146,14 @@ def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
         masked_B=torch.tensor([tile.mask is not None for tile in tiles]),
         sizes_B=torch.tensor([math.nan if tile.size is None else tile.size for tile in tiles], dtype=torch.float32),
     )
+
+
+def batch_masks_type(masks: Sequence[TileMask | None]) -> type[np.float32] | type[np.uint8]:
+    """What a batch's masks are kept as: numbers of foregrounds, or mask values; ValueError where both are given."""
+    kinds = {mask.dtype for mask in masks if mask is not None}
+    if len(kinds) > 1:
+        raise ValueError("masks of a batch are all foregrounds or all values of classes")
+    return np.uint8 if np.dtype(np.uint8) in kinds else np.float32
 
 
 def multi_hot(labels: Sequence[Sequence[int]], count: int | None = None) -> NDArray[np.bool_]:

@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from histoloop.language import tr
-from histoloop.losses.consistency import pixel_consistency
-from histoloop.losses.segmentation import MaskLoss, mask_loss
+from histoloop.localisation.stitcher import mask_of_classes
+from histoloop.losses.consistency import mask_consistency
+from histoloop.losses.segmentation import MaskLoss
 from histoloop.networks.hybrid import Hybrid
 from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
-from histoloop.training.metrics import dice_figures_of, judged
+from histoloop.training.mask_objective import MaskObjective
+from histoloop.training.metrics import class_figures, dice_figures_of, judged
 from histoloop.training.objectives import label_loss
-from histoloop.training.samples import Batch, TrainingTile, repeated_order
+from histoloop.training.samples import Batch, TrainingTile, foreground, repeated_order, values_of
 from histoloop.training.teacher import ConsistencySettings, Teacher
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def train_decoder(
     if settings.freeze:
         network.freeze_classifier()
     network.to(model.device)
+    of_masks = mask_objective(decoder, training, settings.loss)
     consistency = None
     if settings.consistency.weight and unlabelled:
         consistency = _Consistency(model, unlabelled, settings, augmentation, seed=seed)
@@ -102,10 +105,7 @@ def train_decoder(
                 features = network.backbone(tiles_BCHW)
         else:
             scores_BC, _maps, features = network.classifier(tiles_BCHW)
-        logits_BHW = decoder(features).squeeze(1).float()
-        loss = mask_loss(
-            logits_BHW, batch.masks_BHW, settings.loss, valid_BHW=batch.known_BHW, weights_B=batch.weights_B
-        )
+        loss = of_masks(decoder(features), batch.masks_BHW, valid_BHW=batch.known_BHW, weights_B=batch.weights_B)
         if not settings.freeze and bool((batch.labels_B >= 0).any()):
             loss = loss + settings.label_weight * label_loss(scores_BC, batch, network.config.scores)
         yield loss
@@ -120,7 +120,7 @@ def train_decoder(
             batches_per_epoch=steps,
             objective=objective,
             validate=lambda: segmentation_figures(model, validation) if validation else {},
-            rank_by="dice" if settings.keep == "best" else None,
+            rank_by=("class_dice" if decoder.mask_classes > 1 else "dice") if settings.keep == "best" else None,
             settings=settings.loop,
             device=model.device,
             seed=seed,
@@ -189,25 +189,40 @@ class _Consistency:
         if self._frozen:
             with torch.no_grad():
                 inputs = self._frozen(inputs)
-        student_BHW, teacher_BHW = _foreground(self.student(inputs)), _foreground(self.teacher(inputs))
-        return pixel_consistency(student_BHW, teacher_BHW, valid_BHW=batch.valid_BHW)
+        student_BLHW, teacher_BLHW = _mask_logits(self.student(inputs)), _mask_logits(self.teacher(inputs))
+        return mask_consistency(student_BLHW, teacher_BLHW, valid_BHW=batch.valid_BHW)
 
     def follow(self, step: int) -> None:
         """Let the teacher follow, after a step of the student."""
         self.teacher.update(self.student, step)
 
 
-def _foreground(output: Tensor | NetworkOutput) -> Tensor:
-    """The logits (B, H, W) of a decoder, or of a network with one."""
-    logits_B1HW = output if isinstance(output, Tensor) else output.foreground_B1HW
-    assert logits_B1HW is not None
-    return logits_B1HW.squeeze(1).float()
+def _mask_logits(output: Tensor | NetworkOutput) -> Tensor:
+    """The logits (B, L, H, W) of a decoder, or of a network with one."""
+    logits_BLHW = output if isinstance(output, Tensor) else output.mask_logits_BLHW
+    assert logits_BLHW is not None
+    return logits_BLHW.float()
+
+
+def mask_objective(decoder: Decoder, tiles: Sequence[TrainingTile], kind: MaskLoss) -> MaskObjective:
+    """The loss of a decoder that learns from these tiles; people's masks, of weight 1, say how classes weigh."""
+    painted = [(tile.mask, tile.known) for tile in tiles if tile.mask is not None and tile.weight == 1]
+    return MaskObjective.of(decoder, painted, kind)
 
 
 def segmentation_figures(model: Model, tiles: Sequence[TrainingTile], *, threshold: float = 0.5) -> dict[str, float]:
-    """Mean and pooled Dice of the foreground, by the network's own localisation method, against the tiles' masks."""
-    return dice_figures_of(
-        judged(model.predict_tile(tile.pixels).foreground() > threshold, tile.mask, tile.known)
-        for tile in tiles
-        if tile.mask is not None
+    """Mean and pooled Dice of the foreground, by the network's own localisation method, against the tiles' masks.
+
+    Of a decoder of classes, whose tiles have masks of values, also `class_dice`, the mean of the classes' Dice.
+    """
+    masked = ((model.predict_tile(tile.pixels), tile, tile.mask) for tile in tiles if tile.mask is not None)
+    if not model.network.config.decodes_classes:
+        return dice_figures_of(
+            judged(output.foreground() > threshold, foreground(mask), tile.known) for output, tile, mask in masked
+        )
+    pairs = (
+        judged(mask_of_classes(output.decoded, threshold=threshold), values_of(mask), tile.known)
+        for output, tile, mask in masked
+        if output.decoded is not None
     )
+    return class_figures(pairs, mask_classes=model.network.config.mask_classes)

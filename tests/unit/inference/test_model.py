@@ -175,3 +175,14 @@ def test_stitched_maps_are_scored_over_their_valid_cells_alone() -> None:
 def test_a_network_without_a_classifiers_features_says_so() -> None:
     with pytest.raises(ValueError, match="features"):
         Model(network(minmax=MinMaxConfig(), labels=2), COLOURS, CPU).features(tile().pixels)
+
+
+def test_a_decoder_of_classes_gives_a_plane_of_each_and_their_sum_is_the_foreground() -> None:
+    model = Model(network(decoder_channels=(8, 8, 8, 8, 8), mask_classes=3), COLOURS, CPU)
+    pixels = tile(64, 96).pixels
+    output = model.predict_tile(pixels)
+    assert output.decoded is not None
+    assert output.decoded.shape == (3, 64, 96)
+    assert_allclose(output.foreground(), output.decoded.sum(axis=0), rtol=1e-5)
+    masks, _maps = model.predict_window(pixels)
+    assert_allclose(masks, output.decoded, rtol=1e-3, atol=1e-6)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
-from histoloop.localisation.stitcher import mask_from_maps, upsample
+from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 
 SCHEME = ClassScheme(
     labels=(LabelClass("a", "gland"), LabelClass("b", "tumour"), LabelClass("c", "gland")),
@@ -57,3 +57,33 @@ def test_the_threshold_decides_what_is_foreground(threshold: float) -> None:
     foreground = np.linspace(0, 1, 32, dtype=np.float32).reshape(1, 32)
     mask = mask_from_maps(foreground, some_maps(), SCHEME, threshold=threshold, stride_px=8)
     assert ((mask > 0) == (foreground > threshold)).all()
+
+
+def test_the_mask_of_classes_is_the_argmax_over_background_and_classes() -> None:
+    # background 0.4, then: a class ahead of it, both behind it, a class ahead of the other
+    classes = np.array([[[0.55, 0.35, 0.1]], [[0.05, 0.25, 0.5]]], np.float32)
+    assert mask_of_classes(classes, threshold=0.5).tolist() == [[1, 0, 2]]
+
+
+def test_of_equal_classes_the_lowest_is_taken_and_background_wins_a_tie() -> None:
+    assert mask_of_classes(np.array([[[0.4]], [[0.4]]], np.float32), threshold=0.5).tolist() == [[1]]
+    assert mask_of_classes(np.array([[[0.25]], [[0.25]], [[0.25]]], np.float32), threshold=0.5).tolist() == [[0]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10_000), st.sampled_from([0.3, 0.5, 0.8]), st.integers(2, 5))
+def test_a_threshold_moves_the_border_with_the_background_alone(seed: int, threshold: float, count: int) -> None:
+    drawn = np.random.default_rng(seed).dirichlet(np.ones(count + 1), size=(4, 5)).astype(np.float32)
+    background, classes = drawn[..., 0], np.moveaxis(drawn[..., 1:], -1, 0)
+    found = mask_of_classes(classes, threshold=threshold)
+    assert np.array_equal(found[found > 0], classes.argmax(axis=0)[found > 0] + 1)
+    odds = classes.max(axis=0) / background
+    sure = np.abs(odds - threshold / (1 - threshold)) > 1e-4
+    assert np.array_equal((found > 0)[sure], (odds > threshold / (1 - threshold))[sure])
+
+
+def test_the_foreground_of_classes_is_their_sum_and_never_more_than_one() -> None:
+    classes = np.array([[[0.25, 0.75]], [[0.5, 0.2505]]], np.float32)
+    assert foreground_of(classes).tolist() == [[0.75, 1.0]]
+    assert foreground_of(classes[0]) is not None
+    assert np.array_equal(foreground_of(classes[0]), classes[0])

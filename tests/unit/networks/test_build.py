@@ -49,6 +49,6 @@ def test_a_decoder_is_added_over_the_weights_that_were_learned(changes: dict[str
     assert all(torch.equal(own[name], new[name]) for name in own)
     assert taught.label_bias() == network.label_bias()
     output = taught(torch.randn(1, 3, 64, 64))
-    assert output.foreground_B1HW is not None
-    assert output.foreground_B1HW.shape == (1, 1, 64, 64)
+    assert output.mask_logits_BLHW is not None
+    assert output.mask_logits_BLHW.shape == (1, 1, 64, 64)
     assert taught.config.map_names(("a", "b")) == network.config.map_names(("a", "b"))

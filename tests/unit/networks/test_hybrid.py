@@ -16,10 +16,10 @@ def network() -> Hybrid:
 
 
 def test_outputs_have_one_score_a_class_one_cell_a_stride_and_one_logit_a_pixel(network: Hybrid) -> None:
-    scores_BC, maps_BKHW, foreground_B1HW = network(torch.randn(2, 3, 64, 96))
+    scores_BC, maps_BKHW, mask_logits_BLHW = network(torch.randn(2, 3, 64, 96))
     assert scores_BC.shape == (2, 3)
     assert maps_BKHW.shape == (2, 3, 2, 3)
-    assert foreground_B1HW.shape == (2, 1, 64, 96)
+    assert mask_logits_BLHW.shape == (2, 1, 64, 96)
 
 
 def test_scores_are_the_pooled_class_maps(network: Hybrid) -> None:
@@ -43,10 +43,10 @@ def test_nothing_beyond_the_receptive_radius_changes_an_output(network: Hybrid) 
     disturbed[..., : size // 2 - radius] = 9.0  # all columns further left of the middle than the radius
     with torch.inference_mode():
         before, after = network(tile), network(disturbed)
-    torch.testing.assert_close(before.foreground_B1HW[..., size // 2 :], after.foreground_B1HW[..., size // 2 :])
+    torch.testing.assert_close(before.mask_logits_BLHW[..., size // 2 :], after.mask_logits_BLHW[..., size // 2 :])
     cells = size // 2 // network.stride_px
     torch.testing.assert_close(before.maps_BKHW[..., cells:], after.maps_BKHW[..., cells:])
-    assert not torch.allclose(before.foreground_B1HW[..., : size // 2], after.foreground_B1HW[..., : size // 2])
+    assert not torch.allclose(before.mask_logits_BLHW[..., : size // 2], after.mask_logits_BLHW[..., : size // 2])
 
 
 def test_a_frozen_classifier_stays_frozen_under_train() -> None:
@@ -54,7 +54,7 @@ def test_a_frozen_classifier_stays_frozen_under_train() -> None:
     network.freeze_classifier()
     network.train()
     before = {name: value.clone() for name, value in network.classifier.state_dict().items()}
-    network(torch.randn(2, 3, 64, 64)).foreground_B1HW.sum().backward()
+    network(torch.randn(2, 3, 64, 64)).mask_logits_BLHW.sum().backward()
     assert all(not module.training for module in network.classifier.modules())
     assert network.decoder.training
     assert all(parameter.grad is None for parameter in network.classifier.parameters())

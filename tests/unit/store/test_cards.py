@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
@@ -66,3 +68,25 @@ def test_scores_of_an_unknown_kind_are_refused() -> None:
     text = card_text(card(NetworkConfig(2, scores="sigmoid"))).replace('"sigmoid"', '"tanh"')
     with pytest.raises(ModelError, match="softmax, sigmoid"):
         read_card(text, source="card.md")
+
+
+TWO = ClassScheme((LabelClass("benign", "gland"),), (MaskClass("gland", "#00a0ff"), MaskClass("tumour", "#ff0000")))
+
+
+def test_a_card_of_one_foreground_is_written_as_it_was_before_there_were_others() -> None:
+    network = card_text(card(NetworkConfig(2))).partition("[network]")[2].partition("[network.pooling]")[0]
+    assert (
+        network.split()
+        == (
+            'labels = 2 backbone = "resnet18" stride = 32 background = false '
+            'decoder_channels = [96, 64, 48, 32, 16] scores = "softmax"'
+        ).split()
+    )
+
+
+def test_a_card_of_mask_classes_names_how_many_and_has_a_scheme_of_as_many() -> None:
+    written = dataclasses.replace(card(NetworkConfig(2)), network=NetworkConfig(1, mask_classes=2), scheme=TWO)
+    assert "mask_classes = 2" in card_text(written)
+    assert read_card(card_text(written), source="card.md") == written
+    with pytest.raises(ModelError, match="3 mask classes under a scheme of 2"):
+        read_card(card_text(written).replace("mask_classes = 2", "mask_classes = 3"), source="card.md")

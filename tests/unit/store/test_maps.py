@@ -50,7 +50,7 @@ def test_more_maps_than_labels_are_kept_and_the_labels_come_first(tmp_path: Path
     assert np.array_equal(found.labels, maps[:2])
     assert found.label_names == LABELS
     assert found.label_bias == (0.5, -1.0)
-    assert np.array_equal(found.foreground()[:], foreground)
+    assert np.array_equal(found.masks()[:], foreground)
 
 
 def test_without_names_the_maps_are_those_of_the_labels(tmp_path: Path) -> None:
@@ -107,6 +107,66 @@ def test_a_folder_without_maps_says_what_to_do(tmp_path: Path) -> None:
         open_map(tmp_path)
 
 
+# --- mask classes -----------------------------------------------------------------------------------------------------
+
+THREE = ("gland", "tumour", "necrosis")
+
+
+def shares(*shape: int) -> np.ndarray:
+    return np.moveaxis(np.random.default_rng(0).dirichlet(np.ones(4), shape)[..., 1:], -1, 0).astype(np.float16)
+
+
+def test_mask_classes_are_kept_with_their_names_and_sum_to_the_foreground(tmp_path: Path) -> None:
+    classes = shares(64, 128)
+    with writer(tmp_path / "m", mask_classes=THREE) as target:
+        target.write(Window(0, 0, 128, 64), classes, some(2, 2, 4))
+    found = open_map(tmp_path / "m")
+    assert found.mask_classes == THREE
+    assert np.array_equal(found.masks()[:], classes)
+    region = Region(10, 20, 30, 5)
+    assert np.array_equal(found.read_masks(region), classes[:, 20:25, 10:40])
+    expected = classes[:, 20:25, 10:40].astype(np.float32).sum(axis=0)
+    np.testing.assert_allclose(found.read_foreground(region), expected, rtol=1e-6)
+
+
+def test_one_foreground_is_kept_as_earlier_versions_read_it_and_classes_are_refused_by_them(tmp_path: Path) -> None:
+    with writer(tmp_path / "one") as target:
+        target.write(Window(0, 0, 128, 64), some(64, 128), some(2, 2, 4))
+    with writer(tmp_path / "three", mask_classes=THREE) as target:
+        target.write(Window(0, 0, 128, 64), shares(64, 128), some(2, 2, 4))
+    one, three = (zarr.open_group(tmp_path / name, mode="r") for name in ("one", "three"))
+    assert (one.attrs["histoloop_map"], three.attrs["histoloop_map"]) == (1, 2)
+    assert set(one) == {"foreground", "labels", "covered"}
+    assert set(three) == {"classes", "labels", "covered"}
+    assert open_map(tmp_path / "one").mask_classes == ()
+    assert open_map(tmp_path / "one").read_masks(Region(0, 0, 9, 7)).shape == (7, 9)
+
+
+def test_the_pyramid_of_classes_has_the_means_of_each(tmp_path: Path) -> None:
+    side = 544  # more than a chunk
+    classes = shares(side, side)
+    with writer(tmp_path / "m", slide_width=side, slide_height=side, mask_classes=THREE) as target:
+        target.write(Window(0, 0, side, side), classes, some(2, 17, 17))
+    found = open_map(tmp_path / "m")
+    assert found.level_downsamples == (1.0, 2.0)
+    means = classes.astype(np.float32).reshape(3, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(found.masks(1)[:], means, atol=1e-3)
+
+
+def test_masks_of_another_number_of_classes_are_refused(tmp_path: Path) -> None:
+    for masks in (some(64, 128), shares(64, 128)[:2]):
+        with pytest.raises(ValueError, match="masks of shape"), writer(tmp_path / "m", mask_classes=THREE) as target:
+            target.write(Window(0, 0, 128, 64), masks, some(2, 2, 4))
+
+
+def test_maps_of_a_newer_version_are_refused(tmp_path: Path) -> None:
+    with writer(tmp_path / "m") as target:
+        target.write(Window(0, 0, 128, 64), some(64, 128), some(2, 2, 4))
+    zarr.open_group(tmp_path / "m", mode="r+").attrs["histoloop_map"] = 3
+    with pytest.raises(ProjectError, match="newer HistoLoop"):
+        open_map(tmp_path / "m")
+
+
 # --- damage ----------------------------------------------------------------------------------------------------------
 
 
@@ -132,7 +192,7 @@ def written(tmp_path):
 def read_all(folder):
     found = open_map(folder)
     for level in range(len(found.level_downsamples)):
-        found.foreground(level)[...]
+        found.masks(level)[...]
     np.asarray(found.maps, np.float32)
     np.asarray(found.covered, np.bool_)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_erosion
 
 from histoloop.inference.model import Model
 from histoloop.network_config import NetworkConfig, PoolingConfig
@@ -113,3 +114,52 @@ def test_nothing_annotated_or_a_tile_without_a_mask_is_refused(tiles: list[Featu
         learn([], [])
     with pytest.raises(ValueError, match="without masks"):
         learn([replace(tiles[0], mask=None)], [])
+
+
+@pytest.fixture(scope="module")
+def two_kinds(tiles: list[FeatureTile]) -> list[FeatureTile]:
+    """The discs as two classes, rim and core."""
+    found = []
+    for tile in tiles:
+        assert tile.mask is not None
+        core = binary_erosion(tile.mask, iterations=5)
+        found.append(replace(tile, mask=tile.mask.astype(np.uint8) + core.astype(np.uint8)))
+    return found
+
+
+def class_decoder() -> Decoder:
+    torch.manual_seed(0)
+    return Decoder((64, 64, 128, 256, 512), (16, 16, 8, 8, 8), mask_classes=2)
+
+
+def test_a_decoder_of_classes_learns_from_kept_features_and_is_chosen_by_its_classes(
+    two_kinds: list[FeatureTile],
+) -> None:
+    made = class_decoder()
+    work = train_on_features(
+        made,
+        annotated=[[tile] for tile in two_kinds],
+        validation=two_kinds[:2],
+        settings=replace(QUICK, loss="bce+dice", steps_per_epoch=20),
+        device=CPU,
+        seed=0,
+    )
+    result = finish(work)
+    found = dice_figures(made, two_kinds, device=CPU)
+    assert found["dice"] > 0.8
+    assert found["class_dice"] > 0.6
+    best = max(result.history, key=lambda figures: (figures["class_dice"], figures["epoch"]))
+    assert result.figures["epoch"] == best["epoch"]
+
+
+def test_consistency_and_pseudo_masks_go_with_classes(two_kinds: list[FeatureTile]) -> None:
+    work = train_on_features(
+        class_decoder(),
+        annotated=[[tile] for tile in two_kinds[:2]],
+        pseudo=two_kinds[2:4],
+        unlabelled=[replace(tile, mask=None) for tile in two_kinds[4:6]],
+        settings=replace(QUICK, steps_per_epoch=1, loop=replace(QUICK.loop, epochs=1)),
+        device=CPU,
+        seed=0,
+    )
+    assert finish(work).figures["loss"] > 0

@@ -16,6 +16,7 @@ from histoloop.errors import DataError
 from histoloop.progress import finish
 from histoloop.training.datasets import DataSet, lend_masks, measured_colours, read_dataset, split_cases
 from histoloop.training.readers.classes import scheme_of
+from histoloop.training.readers.tiles import shrink_classes
 from histoloop.training.samples import TrainingTile
 
 if TYPE_CHECKING:
@@ -551,3 +552,9 @@ def test_colours_are_of_all_pixels_together_whatever_the_sizes_of_the_tiles() ->
     found = measured_colours([dark, light])  # a quarter of the pixels is dark
     assert found.mean == pytest.approx((0.75, 0.2, 0.7))
     assert found.std == pytest.approx((np.sqrt(0.75 * 0.25), 0, 0.4 * np.sqrt(0.75 * 0.25)), abs=1e-9)
+
+
+def test_a_mask_of_values_at_another_resolution_has_the_value_of_most_of_each_pixel() -> None:
+    values = np.array([[1, 1, 0, 2], [1, 2, 0, 2], [255, 255, 3, 0], [255, 0, 0, 3]], np.uint8)
+    assert shrink_classes(values, height=2, width=2).tolist() == [[1, 0], [255, 0]]
+    assert shrink_classes(values, height=4, width=4) is values

@@ -14,6 +14,8 @@ from histoloop.training.metrics import (
     average_precision,
     average_precisions,
     balanced_accuracy,
+    class_dice,
+    class_figures,
     classification_error,
     dice,
     judged,
@@ -156,6 +158,23 @@ def test_average_precision_without_a_positive_or_a_number_is_refused() -> None:
         average_precision(np.array([0.5, np.nan]), np.array([True, False]))
     with pytest.raises(ValueError, match=r"\(tiles, classes\)"):
         average_precisions(np.zeros((2, 3)), np.zeros((3, 2), bool))
+
+
+def test_dice_of_classes_is_pooled_and_leaves_out_what_is_not_there() -> None:
+    predicted = [np.array([[1, 1, 2, 0]], np.uint8), np.array([2, 2], np.uint8)]
+    truth = [np.array([[1, 2, 2, 0]], np.uint8), np.array([2, 0], np.uint8)]
+    found = class_dice(zip(predicted, truth, strict=True), mask_classes=3)
+    # gland: 1 right of 2 found and 1 there; tumour: 2 right of 3 found and 3 there; the third class is nowhere
+    assert found.per_class == (pytest.approx(2 / 3), pytest.approx(2 / 3), None)
+    assert found.macro == pytest.approx(2 / 3)
+
+
+def test_figures_of_classes_have_the_foreground_too() -> None:
+    predicted, truth = np.array([[1, 0, 2]], np.uint8), np.array([[2, 0, 2]], np.uint8)
+    found = class_figures([(predicted, truth)], mask_classes=2)
+    assert found == {"dice": 1.0, "pooled_dice": 1.0, "class_dice": pytest.approx(2 / 3)}
+    empty = np.zeros((1, 4), np.uint8)
+    assert class_figures([(empty, empty)], mask_classes=2)["class_dice"] == 1.0
 
 
 def test_only_pixels_whose_truth_is_known_are_judged() -> None:

@@ -26,9 +26,10 @@ SURE_CHANGE = 0.25
 def cod(old: NDArray[np.floating], new: NDArray[np.floating], *, outputs: Outputs = "logit") -> float:
     """COD of one region (tod, eq 5): root over the pixels' mean squared change; highest is asked first.
 
-    For class logits (C,) this is the L2 norm of the difference, eq 5 itself. For segmentation logits (C, H, W), or
-    foreground logits (H, W), it is the L2 norm over channels and pixels divided by the root of the number of pixels,
-    so that regions of different size compare: repeating a region side by side does not change it.
+    For class logits (C,) this is the L2 norm of the difference, eq 5 itself. For segmentation logits (C, H, W), of
+    background and mask classes, or foreground logits (H, W), it is the L2 norm over channels and pixels divided by the
+    root of the number of pixels, so that regions of different size compare: repeating a region side by side does not
+    change it.
     """
     return float(np.sqrt(np.mean(discrepancy_map(old, new, outputs=outputs) ** 2)))
 
@@ -79,7 +80,9 @@ def _score_by(outputs: Outputs, inputs: Inputs) -> Work[ScoresAfter]:
 def _evidence_by(outputs: Outputs, inputs: Inputs, index: int) -> Evidence:
     """Where the logits moved, relative to the most they did, or where the probability did."""
     new, old = inputs.output(index), inputs.earlier_output(index)
-    change = np.abs(new.foreground - old.foreground)
+    change = np.abs(new.outcomes - old.outcomes)
+    if change.ndim == 3:
+        change = change.sum(axis=0) / 2  # the probability that moved from one outcome to another
     share = float((change > SURE_CHANGE).mean())
     if outputs == "softmax":
         return Evidence({"share": share}, strength=np.clip(change, 0, 1))

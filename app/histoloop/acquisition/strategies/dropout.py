@@ -24,10 +24,11 @@ SURE_SPREAD = 0.125
 
 
 class PassVariance:
-    """Variance of the foreground probability of one region over MC dropout passes, in the memory of two maps.
+    """Variance of the probabilities of one region over MC dropout passes, in the memory of two passes.
 
-    Unbiased (divided by passes - 1), per pixel, then averaged over the pixels (label-prop, section 4.1c). Welford's
-    running sums lose no digits where the passes hardly differ.
+    Unbiased (divided by passes - 1), per pixel, then averaged over the pixels (label-prop, section 4.1c). Of background
+    and mask classes (L, H, W) the variances are summed and halved: a foreground and its background would give what the
+    foreground alone does. Welford's running sums lose no digits where the passes hardly differ.
     """
 
     def __init__(self) -> None:
@@ -35,9 +36,9 @@ class PassVariance:
         self._mean: Floats = np.zeros(0)
         self._squares: Floats = np.zeros(0)
 
-    def add(self, probability_HW: NDArray[np.floating]) -> None:
-        """Take in one pass. ValueError when its shape is not that of the passes before."""
-        p = checked_probability(probability_HW)
+    def add(self, probability: NDArray[np.floating]) -> None:
+        """Take in one pass, (H, W) or (L, H, W). ValueError when its shape is not that of the passes before."""
+        p = checked_probability(probability)
         if self.passes == 0:
             self._mean, self._squares = np.zeros_like(p), np.zeros_like(p)
         if p.shape != self._mean.shape:
@@ -51,7 +52,8 @@ class PassVariance:
         """Unbiased variance (H, W) at every pixel. ValueError below 2 passes."""
         if self.passes < 2:
             raise ValueError(f"a variance needs at least 2 passes, got {self.passes}")
-        return self._squares / (self.passes - 1)
+        variance = self._squares / (self.passes - 1)
+        return variance if variance.ndim < 3 else variance.sum(axis=0) / 2
 
     def mean_variance(self) -> float:
         """Mean of the variance over the pixels: the score of the region. ValueError below 2 passes."""
@@ -60,8 +62,8 @@ class PassVariance:
 
 def _taken_in(passes: Iterable[NDArray[np.floating]]) -> PassVariance:
     running = PassVariance()
-    for probability_HW in passes:
-        running.add(probability_HW)
+    for probability in passes:
+        running.add(probability)
     return running
 
 

@@ -1,4 +1,8 @@
-"""How unsure the model is: four measures of the foreground probability, highest where to ask first."""
+"""How unsure the model is: four measures of its probabilities, highest where to ask first.
+
+Each takes a foreground probability (H, W), as label-prop has it, or those of background and mask classes (L, H, W),
+which sum to 1. A foreground alone gives what it and its background would give.
+"""
 
 from __future__ import annotations
 
@@ -21,65 +25,96 @@ if TYPE_CHECKING:
 ROUNDING = 1e-3
 """How far above 1 or below 0 half precision may carry a probability; beyond it is none (a logit, say)."""
 
-UNSURE = (0.25, 0.75)
-"""Probabilities between which a pixel counts as unsure in the reason that the user reads."""
+SURE = 0.75
+"""Below this probability of its likeliest outcome a pixel counts as unsure in the reason that the user reads."""
 
 
-def pixel_entropy(probability_HW: NDArray[np.floating]) -> Floats:
-    """Binary entropy of the foreground probability at every pixel, in nats: 0 where p is 0 or 1, log 2 at one half."""
-    p = checked_probability(probability_HW)
-    entropy: Floats = entr(p) + entr(1 - p)
+def pixel_entropy(probability: NDArray[np.floating]) -> Floats:
+    """Entropy at every pixel (H, W), in nats: 0 where the model is sure, log L where all L outcomes are alike."""
+    p = checked_probability(probability)
+    entropy: Floats = entr(p) + entr(1 - p) if p.ndim < 3 else entr(p).sum(axis=0)
     return entropy
 
 
-def mean_pixel_entropy(probability_HW: NDArray[np.floating]) -> float:
-    """Mean over the pixels of the binary entropy, in nats (label-prop, section 4.1c). Highest, log 2, at p = 0.5."""
-    return float(np.mean(pixel_entropy(probability_HW)))
+def mean_pixel_entropy(probability: NDArray[np.floating]) -> float:
+    """Mean over the pixels of the entropy, in nats (label-prop, section 4.1c, of one foreground)."""
+    return float(np.mean(pixel_entropy(probability)))
 
 
-def mean_least_confidence(probability_HW: NDArray[np.floating]) -> float:
-    """Mean over the pixels of 1 - max(p, 1 - p), the probability of what was not chosen (tod, section VI-E).
+def mean_least_confidence(probability: NDArray[np.floating]) -> float:
+    """Mean over the pixels of 1 - max p, the probability of what was not chosen (tod, section VI-E).
 
-    From 0 to 0.5. With two outcomes half of the margin's score plus one half: both ask for the same regions.
+    From 0 to 1 - 1/L. With two outcomes half of the margin's score plus one half: both ask for the same regions.
     """
-    p = checked_probability(probability_HW)
-    return float(np.mean(np.minimum(p, 1 - p)))
+    p = checked_probability(probability)
+    return float(np.mean(np.minimum(p, 1 - p) if p.ndim < 3 else 1 - p.max(axis=0)))
 
 
-def mean_margin(probability_HW: NDArray[np.floating]) -> float:
-    """Mean over the pixels of minus the difference between the two probabilities (tod, section VI-E): -1 to 0.
+def mean_margin(probability: NDArray[np.floating]) -> float:
+    """Mean over the pixels of minus the difference between the two highest probabilities (tod, section VI-E): -1 to 0.
 
     The sign makes the smallest margin the highest score.
     """
-    p = checked_probability(probability_HW)
-    return float(-np.mean(np.abs(2 * p - 1)))
+    p = checked_probability(probability)
+    if p.ndim < 3:
+        return float(-np.mean(np.abs(2 * p - 1)))
+    first, second = _first_and_second(p)
+    return float(-np.mean(first - second))
 
 
-def mean_ratio(probability_HW: NDArray[np.floating]) -> float:
+def mean_ratio(probability: NDArray[np.floating]) -> float:
     """Mean over the pixels of the second probability over the first (tod, section VI-E): 0 to 1."""
-    p = checked_probability(probability_HW)
-    second = np.minimum(p, 1 - p)
-    return float(np.mean(second / (1 - second)))
+    p = checked_probability(probability)
+    if p.ndim < 3:
+        second = np.minimum(p, 1 - p)
+        return float(np.mean(second / (1 - second)))
+    first, second = _first_and_second(p)
+    return float(np.mean(second / first))
+
+
+def _first_and_second(p_LHW: Floats) -> tuple[Floats, Floats]:
+    """The two highest probabilities (H, W) at every pixel."""
+    highest = np.partition(p_LHW, -2, axis=0)
+    return highest[-1], highest[-2]
+
+
+def highest_probability(probability: NDArray[np.floating]) -> Floats:
+    """That of the likeliest outcome at every pixel (H, W)."""
+    p = checked_probability(probability)
+    highest: Floats = np.maximum(p, 1 - p) if p.ndim < 3 else p.max(axis=0)
+    return highest
 
 
 def checked_probability(probability: NDArray[np.floating]) -> Floats:
-    """Probabilities in double precision, [0, 1]. ValueError for what are none, missing values, and no pixels."""
+    """Probabilities in double precision, [0, 1]. ValueError for what are none, missing values, and no pixels.
+
+    Those of several outcomes (L, H, W) are brought to a sum of 1, which half precision misses by a little; ValueError
+    where it is missed by more.
+    """
     p = np.asarray(probability, np.float64)
     if p.size == 0:
         raise ValueError("a region without pixels has no uncertainty")
     if not (p.min() >= -ROUNDING and p.max() <= 1 + ROUNDING):  # NaN fails both
         raise ValueError(f"probabilities lie between 0 and 1, got {p.min():g} to {p.max():g}")
-    return np.clip(p, 0, 1)
+    p = np.clip(p, 0, 1)
+    if p.ndim < 3:
+        return p
+    total = p.sum(axis=0)
+    if not (np.abs(total - 1) <= ROUNDING * len(p)).all():
+        raise ValueError(f"probabilities of all outcomes sum to 1, not to {total.min():g} to {total.max():g}")
+    normalised: Floats = p / total
+    return normalised
 
 
 def _score_by(measure: Callable[[NDArray[np.floating]], float]) -> Callable[[Inputs], Work[ScoresAfter]]:
-    return lambda inputs: score_each(inputs, lambda index: measure(inputs.foreground(index)))
+    return lambda inputs: score_each(inputs, lambda index: measure(inputs.outcomes(index)))
 
 
 def _evidence(inputs: Inputs, index: int) -> Evidence:
-    foreground = inputs.foreground(index)
-    share = float(np.mean((foreground > UNSURE[0]) & (foreground < UNSURE[1])))
-    return Evidence({"share": share}, strength=pixel_entropy(foreground) / np.log(2))
+    outcomes = inputs.outcomes(index)
+    count = 2 if outcomes.ndim < 3 else len(outcomes)
+    share = float(np.mean(highest_probability(outcomes) < SURE))
+    return Evidence({"share": share}, strength=pixel_entropy(outcomes) / np.log(count))
 
 
 def _reason(facts: Facts) -> str:

@@ -33,7 +33,10 @@ _MANY = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Area:
-    """An area: its value and its rings, exterior and holes. The value is a mask value, 0 (background) or `IGNORED`."""
+    """An area: its value and its rings, exterior and holes.
+
+    The value is a mask value, 0 (background) or `IGNORED` (QuPath's class Ignore*).
+    """
 
     value: int
     rings: tuple[Ring, ...]

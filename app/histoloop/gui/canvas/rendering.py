@@ -16,6 +16,7 @@ from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
+from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.network_config import NetworkConfig
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
@@ -63,7 +64,7 @@ class OverlayStyle:
 
     `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
     does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
-    such.
+    such; with `heat_of` the probability of that mask class, where the model tells classes apart.
     """
 
     classes: tuple[ClassStyle, ...] = ()
@@ -75,6 +76,7 @@ class OverlayStyle:
     method: str = ""
     label: str | None = None
     against: bool = False
+    heat_of: str | None = None
 
 
 def compose(
@@ -148,13 +150,19 @@ class SceneMap:
         """Mask and heatmap of a region as a style wants them."""
         key, method = (place, size, style.method, style.label), self.method(style)
         if self._last is None or self._last[0] != key:
-            drawn = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, method=method)
-            self._last = key, drawn
-        foreground, classes = self._last[1].foreground, self._last[1].mask
-        mask = np.where(foreground > style.threshold, classes, 0).astype(np.uint8)
+            view = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, method=method)
+            self._last = key, view
+        drawn = self._last[1]
+        foreground = drawn.foreground
+        if drawn.classes is None:
+            mask = np.where(foreground > style.threshold, drawn.mask, 0).astype(np.uint8)
+        else:
+            mask = mask_of_classes(drawn.classes, threshold=style.threshold)
         if style.heatmap and style.against and weighs_both_sides(self._name(style)):
             foreground = np.where(covered_view(self.slide_map, place, size=size), 1 - foreground, np.float32(0))
-        return MapView(foreground, mask)
+        if drawn.classes is not None and style.heat_of in self.slide_map.mask_classes:
+            foreground = drawn.classes[self.slide_map.mask_classes.index(style.heat_of)]
+        return MapView(foreground, mask, drawn.classes)
 
     def method(self, style: OverlayStyle) -> MapMethod | None:
         """The method of a style; None for the foreground as it was stored."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histoloop.annotations.records import ClassScheme
+    from histoloop.annotations.records import ClassScheme, Mask
 
 _JPEG_LEVEL = 127
 _NAMED_AT_MOST = 20
@@ -128,6 +128,19 @@ def shrink_foreground(mask_HW: NDArray[np.bool_], *, height: int, width: int) ->
         return mask_HW
     share = Image.fromarray(mask_HW.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
     return np.asarray(share) > 0.5
+
+
+def shrink_classes(mask_HW: Mask, *, height: int, width: int) -> Mask:
+    """A mask of values at another resolution: a pixel has the value of most of its area, of equals the lowest."""
+    if mask_HW.shape == (height, width):
+        return mask_HW
+    values = np.unique(mask_HW)
+    shares = [
+        np.asarray(Image.fromarray((mask_HW == value).astype(np.float32)).resize((width, height), Image.Resampling.BOX))
+        for value in values
+    ]
+    shrunk: Mask = values[np.argmax(shares, axis=0)]
+    return shrunk
 
 
 def _read_tile(

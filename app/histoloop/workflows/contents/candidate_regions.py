@@ -12,6 +12,7 @@ from histoloop.acquisition.grid import candidate_regions
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.geometry import Region
 from histoloop.language import tr
+from histoloop.localisation.stitcher import foreground_of
 from histoloop.progress import Progress, Work
 from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import open_map
@@ -46,14 +47,18 @@ class CandidateRegion:
 
     def foreground(self, project: Project) -> NDArray[np.float32]:
         """(h, w) the current model's foreground probability, as its map has it; 0 on glass: there is nothing to ask."""
+        return foreground_of(self.masks(project))
+
+    def masks(self, project: Project) -> NDArray[np.float32]:
+        """As `foreground`, but of each mask class (K, h, w) of a model that tells them apart."""
         folder = project.maps.find(self.slide.id)
         if folder is None:
             raise ValueError(f"{self.slide.name} has no map")
-        foreground = open_map(folder).read_foreground(self.region)
+        masks = open_map(folder).read_masks(self.region)
         if self.tissue is None:
-            return foreground
-        height, width = foreground.shape
-        return np.where(self.tissue.within(self.region, height=height, width=width), foreground, np.float32(0))
+            return masks
+        height, width = masks.shape[-2:]
+        return np.where(self.tissue.within(self.region, height=height, width=width), masks, np.float32(0))
 
     def overlaps(self, other: CandidateRegion) -> bool:
         """Whether both share a pixel."""

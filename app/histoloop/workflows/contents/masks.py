@@ -12,7 +12,7 @@ from PIL import Image
 
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Mask, is_known
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
-from histoloop.localisation.stitcher import mask_from_maps, upsample
+from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 from histoloop.network_config import NetworkConfig
 from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
 
@@ -34,10 +34,14 @@ class SlideMask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapView:
-    """A model's maps of a region at some size: foreground probability and mask, (height, width) each."""
+    """A model's maps of a region at some size: foreground probability and mask, (height, width) each.
+
+    `classes` (K, height, width) are the probabilities of the mask classes, where the model tells them apart.
+    """
 
     foreground: NDArray[np.float32]
     mask: Mask
+    classes: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,12 +133,16 @@ def view_map(
     left, top = math.floor(window.x / pixel), math.floor(window.y / pixel)
     right, bottom = math.ceil(window.right / pixel), math.ceil(window.bottom / pixel)
     stride = slide_map.stride_px / 2**level
+    x, y = region.x / pixel - left, region.y / pixel - top
+    box = (x, y, x + region.width / pixel, y + region.height / pixel)
+    if method is None and slide_map.mask_classes:
+        planes = [Image.fromarray(plane) for plane in slide_map.read_masks(window, level=level)]
+        shown = np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR, box=box)) for plane in planes])
+        return MapView(foreground_of(shown), mask_of_classes(shown, threshold=threshold), shown)
     if method is None:
         near = slide_map.read_foreground(window, level=level)
     else:
         near = method.window(stride_px=stride, x=left, y=top, width=right - left, height=bottom - top)
-    x, y = region.x / pixel - left, region.y / pixel - top
-    box = (x, y, x + region.width / pixel, y + region.height / pixel)
     foreground = np.asarray(Image.fromarray(near).resize(size, Image.Resampling.BILINEAR, box=box))
     if method is not None and method.label is not None:
         value = scheme.mask_value_of_label(method.label)
@@ -187,16 +195,20 @@ def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -
     """
     height = round(slide_map.slide_height / slide_map.downsample)
     width = round(slide_map.slide_width / slide_map.downsample)
-    foreground, labels = slide_map.foreground(0), slide_map.labels
-    height, width = min(max(1, height), foreground.shape[0]), min(max(1, width), foreground.shape[1])
+    masks, labels = slide_map.masks(0), slide_map.labels
+    height, width = min(max(1, height), masks.shape[-2]), min(max(1, width), masks.shape[-1])
     mask = np.zeros((height, width), np.uint8)
     for y in range(0, height, CHUNK_PX):
-        band = np.asarray(foreground[y : min(y + CHUNK_PX, height), :width], np.float32)
+        band = np.asarray(masks[..., y : min(y + CHUNK_PX, height), :width], np.float32)
         for x in range(0, width, CHUNK_PX):
-            block = band[:, x : x + CHUNK_PX]
-            mask[y : y + CHUNK_PX, x : x + CHUNK_PX] = mask_from_maps(
-                block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y
-            )
+            block = band[..., x : x + CHUNK_PX]
+            if slide_map.mask_classes:
+                found = mask_of_classes(block, threshold=threshold)
+            else:
+                found = mask_from_maps(
+                    block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y
+                )
+            mask[y : y + CHUNK_PX, x : x + CHUNK_PX] = found
     return mask
 
 

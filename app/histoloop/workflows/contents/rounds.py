@@ -42,12 +42,16 @@ class HowToLearn:
     By `propagation` those near to annotated ones in colour, with the model's own masks (label-prop); by `consistency`
     any, on which the model is held to its own moving average (tod). Both, and any pace but the
     full one, go with masks alone (ValueError).
+
+    With `classes` the decoder learns to tell mask classes apart once two of them are painted; without, it learns one
+    foreground, as label-prop has it, and the classes are those of the class maps.
     """
 
     learn_from: LearnFrom = "masks"
     pace: Pace = "full"
     propagation: bool = False
     consistency: bool = False
+    classes: bool = True
 
     def __post_init__(self) -> None:
         if self.learn_from not in RECIPES or self.pace not in get_args(Pace):

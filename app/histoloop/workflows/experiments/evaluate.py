@@ -15,12 +15,13 @@ from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
 from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
 from histoloop.localisation.methods import DECODER, localisation_methods, posterior_of
+from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.networks.gradcam import layer_named
 from histoloop.progress import Progress, Work
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
-from histoloop.training.samples import have_several_labels, multi_hot
+from histoloop.training.samples import foreground, have_several_labels, multi_hot
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
@@ -217,6 +218,10 @@ def _draw(loaded: LoadedModel, tile: TrainingTile, output: TileOutput, layer: st
         for rule, labels in _labels_to_localise(method, tile, output):
             values = np.stack([output.foreground(method, label=label) for label in labels])
             threshold = loaded.card.threshold if method == localisation_methods(output.config)[0] else 0.5
+            if method == DECODER and output.decoded is not None and output.config.decodes_classes:
+                mask = mask_of_classes(output.decoded, threshold=threshold)
+                yield _Localised(method, rule, values[0], threshold, mask)
+                continue
             yield _localised(method, rule, values, threshold, _classes(method, labels, values, output, loaded))
     if layer is not None:
         for rule, labels in _labels_to_localise("grad-cam", tile, output):
@@ -295,7 +300,8 @@ def _row(
             ComparisonColumn("sigmoid", name, output.foreground("sigmoid", label=label), 0.5)
             for label, name in enumerate(names)
         ]
-    return ComparisonRow(tile.name, tile.pixels, tile.mask, f"{truth}predicted {predicted}", tuple(columns))
+    mask = None if tile.mask is None else foreground(tile.mask)
+    return ComparisonRow(tile.name, tile.pixels, mask, f"{truth}predicted {predicted}", tuple(columns))
 
 
 def _dice(tile: TrainingTile, drawn: _Localised) -> float | None:

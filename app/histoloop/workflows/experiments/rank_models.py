@@ -166,7 +166,7 @@ def discrepancies(
 ) -> Work[list[float]]:
     """For each tile the squared distance between the outputs of two states of a model (the summand of tod eq 10).
 
-    The outputs are the foreground logits, whose squared distance is divided by the number of pixels so that tiles of
+    The outputs are the decoder's logits, whose squared distance is divided by the number of pixels so that tiles of
     any size compare; those of a network without a decoder are its scores.
     """
     found: list[float] = []
@@ -177,16 +177,16 @@ def discrepancies(
 
 
 def output_of(model: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
-    """The foreground logits (H, W) of a tile; without a decoder the scores (C,)."""
+    """The logits of a tile, (H, W) of one foreground or (L, H, W) of classes; without a decoder the scores (C,)."""
     tile_BCHW, _valid_BHW = model.padded(tile.pixels, multiple_px=model.network.stride_px)
     height, width = tile.pixels.shape[:2]
     with torch.inference_mode():
         if not _has_decoder(model.card):
             scores: NDArray[np.float32] = model.network.forward_classifier(tile_BCHW)[0][0].float().cpu().numpy()
             return scores
-        logits_B1HW = model.network(tile_BCHW).foreground_B1HW
-    logits: NDArray[np.float32] = logits_B1HW[0, 0, :height, :width].float().cpu().numpy()
-    return logits
+        logits_BLHW = model.network(tile_BCHW).mask_logits_BLHW
+    logits: NDArray[np.float32] = logits_BLHW[0, :, :height, :width].float().cpu().numpy()
+    return logits if model.network.config.decodes_classes else logits[0]
 
 
 def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device: str) -> Work[Ranking]:
@@ -202,6 +202,11 @@ def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device:
         raise ModelError(
             "Models that draw masks by a decoder and models that do not cannot be compared: their outputs differ.",
             advice="Rank each kind by itself.",
+        )
+    if len({card.network.mask_classes for card in cards}) > 1:
+        raise ModelError(
+            "Models that tell other numbers of mask classes apart cannot be compared: their outputs differ.",
+            advice="Rank those of one kind by themselves.",
         )
     ranked: list[RankedModel] = []
     read: dict[float, Sequence[TrainingTile]] = {}

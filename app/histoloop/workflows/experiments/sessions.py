@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import RecipeError
 from histoloop.inference.features import Features, decode, probability
+from histoloop.localisation.stitcher import hard_mask
 from histoloop.networks.arrays import to_arrays, to_tensors
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
@@ -102,7 +103,10 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a round gave: figures on the tiles that measure, in [0, 1]; tiles learned from; seconds; who was asked."""
+    """What a round gave: figures on the tiles that measure, in [0, 1]; tiles learned from; seconds; who was asked.
+
+    `class_dice` is the mean of the mask classes' Dice, where the decoder tells them apart.
+    """
 
     number: int
     annotated: int
@@ -113,6 +117,17 @@ class Round:
     seconds_training: float
     seconds_asking: float
     asked: tuple[str, ...]
+    class_dice: float | None = None
+
+    @property
+    def goal(self) -> float:
+        """The figure that a session is about: Dice of the classes, else of the foreground."""
+        return self.dice if self.class_dice is None else self.class_dice
+
+    def as_json(self) -> dict[str, object]:
+        """As plain values, those that there are none of left out."""
+        values = asdict(self)
+        return {name: value for name, value in values.items() if name != "class_dice" or value is not None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +142,10 @@ class State:
 
 
 class SimulationSetup:
-    """Tiles and the frozen classifier over which all sessions run; features are kept, so each is computed once."""
+    """Tiles and the frozen classifier over which all sessions run; features are kept, so each is computed once.
+
+    With `mask_classes` from 2 on, masks are values and the decoders tell so many classes apart.
+    """
 
     def __init__(
         self,
@@ -139,8 +157,10 @@ class SimulationSetup:
         label_names: Sequence[str],
         cache: ArrayCache,
         cache_key: str,
+        mask_classes: int = 1,
     ) -> None:
         self.model, self.device = model, model.device
+        self.mask_classes = mask_classes
         model.network.eval()
         self.pool, self.validation_tiles, self.test_tiles = pool, validation, test
         self.classes = [label_names[tile.label] if tile.label is not None else "" for tile in pool]
@@ -191,7 +211,8 @@ class SimulationSetup:
         """The decoder of theta_0: the same random one for a seed."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            decoder = Decoder(self.model.network.backbone.channels, settings.decoder_channels)
+            channels = self.model.network.backbone.channels
+            decoder = Decoder(channels, settings.decoder_channels, mask_classes=self.mask_classes)
         return decoder.to(self.device)
 
 
@@ -266,6 +287,7 @@ def advance(
         seconds_training=round(seconds, 2),
         seconds_asking=round(time.monotonic() - started, 2),
         asked=tuple(setup.pool[pick].name for pick in picks),
+        class_dice=figures.get("class_dice"),
     )
     remaining = tuple(index for index in pseudo if index not in picks)
     return State((*state.annotated, *picks), remaining, state.round + 1, decoder, threshold), found
@@ -280,6 +302,8 @@ def _learn(
         learn = replace(learn, dropout=settings.score.dropout)
     annotated = sorted(state.annotated)
     key = f"{learn}|{settings.decoder_channels}|{annotated}|{seed}"
+    if setup.mask_classes > 1:
+        key += f"|{setup.mask_classes} classes"
     plain = not pseudo and not way.consistency
     decoder = setup.fresh_decoder(settings, seed)
     if plain and (known := setup.recall(key)) is not None:
@@ -323,8 +347,8 @@ def _pseudo_labelled(
     tiles = []
     for index in pseudo:
         features = setup.features(setup.pool[index])
-        mask = probability(decode(decoder, features, device=setup.device)) > threshold
-        tiles.append(FeatureTile(features, mask))
+        found = probability(decode(decoder, features, device=setup.device))
+        tiles.append(FeatureTile(features, hard_mask(found, threshold=threshold)))
     return tiles
 
 
@@ -378,4 +402,5 @@ def full_supervision(setup: SimulationSetup, settings: SessionSettings, seed: in
         device=setup.device,
         seed=seed,
     )
-    return dice_figures(decoder, setup.test, device=setup.device)["dice"]
+    figures = dice_figures(decoder, setup.test, device=setup.device)
+    return figures.get("class_dice", figures["dice"])

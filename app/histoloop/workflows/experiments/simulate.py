@@ -34,7 +34,8 @@ from histoloop.threads import wait_without_spinning
 from histoloop.training.cached import CachedSettings
 from histoloop.training.datasets import DataSet, Split, read_dataset, split_cases
 from histoloop.training.loop import LoopSettings
-from histoloop.training.metrics import mean_dice
+from histoloop.training.metrics import class_figures, mean_dice
+from histoloop.training.samples import foreground, values_of
 from histoloop.workflows.experiments.sessions import (
     Round,
     SessionSettings,
@@ -49,6 +50,9 @@ from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_devi
 from histoloop.workflows.queries.score_regions import ScoringSettings
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from histoloop.annotations.records import ClassScheme
     from histoloop.training.samples import TrainingTile
 
 Preset = Literal["quick", "paper"]
@@ -120,6 +124,7 @@ class _Plan:
     device: str
     settings: SimulationSettings
     work: Path
+    classes: bool = False
 
 
 def simulate(
@@ -136,6 +141,7 @@ def simulate(
     mpp: float | None = None,
     device: str = "auto",
     jobs: int | None = None,
+    classes: bool = False,
 ) -> Work[Simulation]:
     """Run sessions of every strategy with `seeds` seeds on a data set, from the frozen classifier of `model`.
 
@@ -144,18 +150,21 @@ def simulate(
     it a CSV of all rounds and a PNG of the curves; what was stopped goes on when the same is asked again (the state is
     in the folder `<json_file>.work`, which can be deleted afterwards). RecipeError when `json_file` holds another
     simulation.
+
+    With `classes` a mask has the mask class of its tile's label, decoders learn to tell the classes apart, and the
+    curves are of the mean of the classes' Dice; DataError for data of one mask class.
     """
     ways = tuple(dict.fromkeys(Way.parse(text) for text in strategies))
     chosen = settings or PRESETS[preset]
     if rounds is not None:
         chosen = dataclasses.replace(chosen, session=dataclasses.replace(chosen.session, rounds=rounds))
     work = json_file.with_name(f"{json_file.name}.work")
-    plan = _Plan(model.resolve(), data.resolve(), split, mpp, device, chosen, work)
+    plan = _Plan(model.resolve(), data.resolve(), split, mpp, device, chosen, work, classes)
     setup, dataset, loaded = yield from _setup(plan)
     about = _about(plan, dataset, loaded, setup, preset)
     record = _Record.open(json_file, about)
     if record.lower is None:
-        record.lower = yield from _class_map_dice(setup, loaded)
+        record.lower = yield from _class_map_dice(setup, loaded, dataset.scheme)
     while len(record.upper) < seeds:
         record.upper.append((yield from full_supervision(setup, chosen.session, len(record.upper))))
         record.write(json_file)
@@ -180,7 +189,11 @@ def _setup(plan: _Plan) -> Work[tuple[SimulationSetup, DataSet, LoadedModel]]:
     """Tiles and classifier; the parts are split the same way each time."""
     loaded = load_model(plan.model, choose_device(plan.device))
     dataset = yield from read_dataset(plan.data, split=plan.split, mpp=plan.mpp, seed=0, model_mpp=loaded.card.mpp)
-    pool, validation, test = _parts(dataset, plan.settings)
+    parts = _parts(dataset, plan.settings)
+    scheme = dataset.scheme
+    if plan.classes:
+        parts = _with_classes(parts[0], scheme), _with_classes(parts[1], scheme), _with_classes(parts[2], scheme)
+    pool, validation, test = parts
     setup = SimulationSetup(
         Model(with_decoder(loaded.network), loaded.colours, loaded.device),
         pool=pool,
@@ -189,6 +202,7 @@ def _setup(plan: _Plan) -> Work[tuple[SimulationSetup, DataSet, LoadedModel]]:
         label_names=dataset.scheme.label_names,
         cache=ArrayCache(plan.work / "kept", limit_bytes=32 * GIB),
         cache_key=loaded.hash,
+        mask_classes=len(scheme.masks) if plan.classes else 1,
     )
     return setup, dataset, loaded
 
@@ -216,6 +230,24 @@ def _parts(
     return _subsampled(training, settings.pool), some_validation, _subsampled(test, settings.test)
 
 
+def _with_classes(tiles: Sequence[TrainingTile], scheme: ClassScheme) -> list[TrainingTile]:
+    """The tiles with values in their masks: the mask class of their label; DataError where that tells nothing apart."""
+    if len(scheme.masks) < 2:
+        raise DataError(
+            f"The data has one mask class, {scheme.masks[0].name}: there is nothing to tell apart.",
+            advice="Leave --classes away, or give data whose labels have several mask classes.",
+        )
+    found = []
+    for tile in tiles:
+        if tile.mask is None or tile.label is None:
+            raise DataError(
+                f"{tile.name} has no label.", advice="Give every tile a label: it says what its mask is of."
+            )
+        value = np.uint8(scheme.mask_value_of_label(tile.label))
+        found.append(dataclasses.replace(tile, mask=(foreground(tile.mask) * value).astype(np.uint8)))
+    return found
+
+
 def _subsampled(tiles: Sequence[TrainingTile], most: int) -> list[TrainingTile]:
     """At most so many tiles (0: all), equal numbers of each label as far as there are any; the same ones each time."""
     if not most or len(tiles) <= most:
@@ -224,16 +256,29 @@ def _subsampled(tiles: Sequence[TrainingTile], most: int) -> list[TrainingTile]:
     return [tiles[index] for index in sorted(select(scores, [str(tile.label) for tile in tiles], count=most))]
 
 
-def _class_map_dice(setup: SimulationSetup, loaded: LoadedModel) -> Work[float]:
-    """Mean Dice of the classifier's own class maps on the test tiles: where annotation starts from (WSL)."""
+def _class_map_dice(setup: SimulationSetup, loaded: LoadedModel, scheme: ClassScheme) -> Work[float]:
+    """Mean Dice of the classifier's own class maps on the test tiles: where annotation starts from (WSL).
+
+    Of classes the mean of their Dice, the mask classes going by name.
+    """
     pairs = []
+    classes = []
     for number, tile in enumerate(setup.test_tiles):
         yield Progress("Measuring class maps", number, len(setup.test_tiles))
         output = loaded.predict_tile(tile.pixels, decode=False)
         method = next(name for name in localisation_methods(loaded.card.network) if name != DECODER)
         assert tile.mask is not None  # by _parts
-        pairs.append((output.foreground(method) > 0.5, tile.mask))
-    return mean_dice(pairs)
+        pairs.append((output.foreground(method) > 0.5, foreground(tile.mask)))
+        if setup.mask_classes > 1:
+            values = _named_in(scheme, loaded.card.scheme)[output.classes()]
+            classes.append((np.where(pairs[-1][0], values, 0).astype(np.uint8), values_of(tile.mask)))
+    return class_figures(classes, mask_classes=setup.mask_classes)["class_dice"] if classes else mean_dice(pairs)
+
+
+def _named_in(scheme: ClassScheme, models: ClassScheme) -> NDArray[np.uint8]:
+    """For each label of a model the value of its mask class in the data's scheme; 0 where that has none of the name."""
+    names = [label.mask for label in models.labels]
+    return np.array([scheme.mask_value(name) if name in scheme.mask_names else 0 for name in names], np.uint8)
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
@@ -318,7 +363,7 @@ class _Kept:
             "pseudo": state.pseudo,
             "round": state.round,
             "threshold": state.threshold,
-            "rounds": [dataclasses.asdict(one) for one in rounds],
+            "rounds": [one.as_json() for one in rounds],
         }
         weights = {name: tensor.contiguous().cpu() for name, tensor in state.decoder.state_dict().items()}
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -350,7 +395,7 @@ def _about(
 ) -> dict[str, Any]:
     """What a simulation is of; another one cannot go on in its file."""
     settings = dataclasses.asdict(plan.settings)
-    return {
+    about = {
         "data_set": dataset.name,
         "split": plan.split,
         "model": loaded.card.name,
@@ -362,6 +407,7 @@ def _about(
         "preset": preset,
         "settings": json.loads(json.dumps(settings)),
     }
+    return about | {"mask_classes": list(dataset.scheme.mask_names)} if plan.classes else about
 
 
 @dataclass(slots=True)
@@ -405,7 +451,7 @@ class _Record:
         return Curve(
             way.name,
             annotated=tuple(one.annotated for one in runs[0]),
-            dice=tuple(tuple(one.dice for one in run) for run in runs),
+            dice=tuple(tuple(one.goal for one in run) for run in runs),
             seconds_training=float(np.mean([one.seconds_training for run in runs for one in run])),
             seconds_asking=float(np.mean([one.seconds_asking for run in runs for one in run[:-1]] or [0])),
         )
@@ -414,7 +460,7 @@ class _Record:
         """A row per round, for the CSV."""
         rows = []
         for one in self.sessions[way.name, seed]:
-            row: dict[str, object] = {"strategy": way.name, "seed": seed, **dataclasses.asdict(one)}
+            row: dict[str, object] = {"strategy": way.name, "seed": seed, **one.as_json()}
             rows.append({**row, "asked": " ".join(one.asked)})
         return rows
 
@@ -428,7 +474,7 @@ class _Record:
             if sorted(found) == list(range(len(found)))
         }
         sessions = [
-            {"strategy": name, "seed": seed, "rounds": [dataclasses.asdict(one) for one in rounds]}
+            {"strategy": name, "seed": seed, "rounds": [one.as_json() for one in rounds]}
             for (name, seed), rounds in sorted(self.sessions.items())
         ]
         content = {

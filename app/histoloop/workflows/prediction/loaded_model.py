@@ -13,6 +13,7 @@ import torch
 from histoloop.errors import DeviceError, ModelError
 from histoloop.inference.model import Model
 from histoloop.language import tr
+from histoloop.localisation.stitcher import mask_from_maps, mask_of_classes
 from histoloop.networks.arrays import to_tensors
 from histoloop.networks.build import build_network
 from histoloop.networks.colours import Colours
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from histoloop.annotations.records import Mask
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.reader import Pixels
     from histoloop.store.records import ModelRecord
@@ -44,6 +46,22 @@ class LoadedModel(Model):
         """The foreground (H, W) of a tile at the card's threshold."""
         mask: NDArray[np.bool_] = self.predict_tile(pixels).foreground() > self.card.threshold
         return mask
+
+    def predict_classes(self, pixels: Pixels) -> Mask:
+        """The mask (H, W) of a tile in the card's mask classes.
+
+        A decoder's that tells them apart; else of the foreground, with the classes of the class maps.
+        """
+        output, config = self.predict_tile(pixels), self.network.config
+        if config.decodes_classes and output.decoded is not None:
+            return mask_of_classes(output.decoded, threshold=self.card.threshold)
+        return mask_from_maps(
+            output.foreground(),
+            output.maps[: config.labels],
+            self.card.scheme,
+            threshold=self.card.threshold,
+            stride_px=config.stride,
+        )
 
     def with_network(self, network: SlideNetwork) -> LoadedModel:
         """The same with another network, which the card describes; in evaluation mode."""

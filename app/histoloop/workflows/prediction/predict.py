@@ -106,6 +106,7 @@ def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:
         labels=model.card.scheme.label_names,
         maps=model.card.network.map_names(model.card.scheme.label_names),
         label_bias=model.network.label_bias(),
+        mask_classes=model.card.scheme.mask_names if model.card.network.decodes_classes else (),
         stride_px=model.network.stride_px,
         model_hash=model.hash,
     )

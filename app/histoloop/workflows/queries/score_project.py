@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
 from histoloop.acquisition.strategy import Evidence, Inputs, ScoresAfter, Strategy
 from histoloop.errors import ProjectError
 from histoloop.language import tr, tr_plural
-from histoloop.networks.build import with_decoder
+from histoloop.localisation.stitcher import foreground_of
+from histoloop.networks.build import with_decoder, with_mask_classes
 from histoloop.networks.hybrid import Hybrid
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.queries.score_regions import EarlierModel, NetworkInputs, Networks, ScoringSettings
@@ -20,7 +22,6 @@ from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from histoloop.networks.unet import Decoder
@@ -33,15 +34,18 @@ PASSES = 20
 
 
 class MapInputs(Inputs):
-    """Provides foreground probabilities of a project's maps: no network runs."""
+    """Provides the probabilities of a project's maps: no network runs."""
 
     def __init__(self, project: Project, candidates: Sequence[CandidateRegion], *, seed: int) -> None:
         self.count, self.seed = len(candidates), seed
         self._project, self._candidates = project, candidates
 
-    def foreground(self, index: int) -> NDArray[np.float32]:
-        """Foreground probability (h, w) of the current model's map."""
-        return self._candidates[index].foreground(self._project)
+    def outcomes(self, index: int) -> NDArray[np.float32]:
+        """Foreground probability (h, w) of the current model's map, or (L, h, w) of background and mask classes."""
+        masks = self._candidates[index].masks(self._project)
+        if masks.ndim == 2:
+            return masks
+        return np.concatenate([1 - foreground_of(masks)[np.newaxis], masks])
 
     def score(self, strategy: Strategy) -> Work[ScoresAfter]:
         """Score by a strategy."""
@@ -111,15 +115,21 @@ def _annotated(reader: RegionReader, strategy: Strategy) -> list[ProjectRegion]:
 
 
 def _earlier(project: Project, reader: RegionReader, decoder: Decoder, seed: int, place: torch.device) -> EarlierModel:
-    """The model of the round before; in the first round, or where that has no decoder, an untrained one."""
+    """The model of the round before; in the first round, or where its masks cannot be compared, an untrained one.
+
+    A decoder of one foreground is compared as it would begin to learn classes, where this round's tells them apart.
+    """
     parent = project.models.current().parent
     if parent is None:
         return EarlierModel(_untrained(decoder, seed, place))
     before = load_project_model(project.models.get(parent), place)
-    if not isinstance(before.network, Hybrid) or before.network.decoder is None:
+    config = before.network.config
+    if not config.decoder_channels or config.mask_classes not in (1, decoder.mask_classes):
         return EarlierModel(_untrained(decoder, seed, place))
-    other = RegionReader(project, before, before.network)
-    return EarlierModel(before.network.decoder, None if other.sees == reader.sees else other.features)
+    grown = with_mask_classes(before.network, decoder.mask_classes).to(place)
+    other = RegionReader(project, before, grown)
+    assert grown.decoder is not None  # by with_mask_classes
+    return EarlierModel(grown.decoder, None if other.sees == reader.sees else other.features)
 
 
 def _untrained(decoder: Decoder, seed: int, place: torch.device) -> Decoder:

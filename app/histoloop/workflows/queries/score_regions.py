@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from histoloop.acquisition.strategy import STAGE, Evidence, Inputs, ScoresAfter, Strategy
-from histoloop.inference.features import Features, decode, probability
+from histoloop.inference.features import Features, decode, outcomes
 from histoloop.language import tr
 from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
+from histoloop.training.samples import foreground, values_of
 from histoloop.workflows.queries.learned_loss_scores import LearnedLossSettings, learned_loss_scores
 from histoloop.workflows.queries.vaal_scores import VaalSettings, vaal_scores
 
@@ -90,12 +91,12 @@ class DecoderOutput:
     """What a decoder gives for a region."""
 
     logits: NDArray[np.float32]
-    """Foreground logits (H, W)."""
+    """(H, W) of one foreground, or (L, H, W) of background and mask classes."""
 
     @property
-    def foreground(self) -> NDArray[np.float32]:
-        """The foreground probability (H, W)."""
-        return probability(self.logits)
+    def outcomes(self) -> NDArray[np.float32]:
+        """Their probabilities, of the same shape."""
+        return outcomes(self.logits)
 
 
 class NetworkInputs(Inputs):
@@ -121,15 +122,15 @@ class NetworkInputs(Inputs):
         earlier.decoder.eval()
         return earlier
 
-    def foreground(self, index: int) -> NDArray[np.float32]:
-        """Foreground probability (H, W) by this round's decoder."""
-        return self.output(index).foreground
+    def outcomes(self, index: int) -> NDArray[np.float32]:
+        """Probabilities (H, W) or (L, H, W) by this round's decoder."""
+        return self.output(index).outcomes
 
     def passes(self, index: int, count: int | None = None) -> Iterator[NDArray[np.float32]]:
-        """Foreground probabilities (H, W) of passes with dropout, as many as the settings say by default."""
+        """Probabilities (H, W) or (L, H, W) of passes with dropout, as many as the settings say by default."""
         features = self._candidates[index].features()
         for _ in range(self.settings.passes if count is None else count):
-            yield probability(decode(self._decoder, features, device=self.device, dropout=self.settings.dropout))
+            yield outcomes(decode(self._decoder, features, device=self.device, dropout=self.settings.dropout))
 
     def output(self, index: int) -> DecoderOutput:
         """Of this round's decoder."""
@@ -241,13 +242,16 @@ def _pooled_stages(regions: Sequence[ScorableRegion]) -> list[torch.Tensor]:
 
 
 def mean_cross_entropy(decoder: Decoder, tile: FeatureTile, device: torch.device) -> float:
-    """The segmentation loss of one annotated tile (label-prop eq 1)."""
+    """The segmentation loss of one annotated tile (label-prop eq 1), or its cross-entropy over the mask classes."""
     if tile.mask is None:
         raise ValueError("a loss needs a mask")
     decoder.eval()
     logits = torch.from_numpy(decode(decoder, tile.features, device=device))
-    truth = torch.from_numpy(tile.mask).float()
-    if tile.known is not None:
-        known = torch.from_numpy(tile.known)
-        logits, truth = logits[known], truth[known]
-    return float(functional.binary_cross_entropy_with_logits(logits, truth))
+    known = torch.ones(tile.mask.shape, dtype=torch.bool) if tile.known is None else torch.from_numpy(tile.known)
+    if decoder.mask_classes == 1:
+        truth = torch.from_numpy(foreground(tile.mask)).float()
+        if tile.known is not None:
+            logits, truth = logits[known], truth[known]
+        return float(functional.binary_cross_entropy_with_logits(logits, truth))
+    values = torch.from_numpy(values_of(tile.mask)).long()
+    return float(functional.cross_entropy(logits[:, known].T, values[known]))

@@ -19,7 +19,7 @@ from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import CandidateRegion, class_of
 from histoloop.workflows.contents.slides import is_readable, open_project_slide
 from histoloop.workflows.regions.kept_features import KeptFeatures
-from histoloop.workflows.regions.tiles import painted_foreground
+from histoloop.workflows.regions.tiles import painted_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from histoloop.networks.hybrid import Hybrid
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord
+    from histoloop.training.samples import TileMask
     from histoloop.workflows.prediction.loaded_model import LoadedModel
 
 CACHE = "cache"
@@ -37,7 +38,8 @@ CACHE = "cache"
 class RegionReader:
     """Reads regions at a model's resolution and keeps the features of its classifier.
 
-    The features of a region are those of the frozen classifier: rounds that change the decoder alone share them.
+    The features of a region are those of the frozen classifier: rounds that change the decoder alone share them. Masks
+    are values of the project's mask classes where the network's decoder tells them apart, else foregrounds.
     """
 
     def __init__(self, project: Project, model: LoadedModel, network: Hybrid) -> None:
@@ -71,8 +73,13 @@ class RegionReader:
         downsample = working_downsample(region.slide.mpp, self.model.card.mpp)
         with open_project_slide(region.slide) as slide:
             pixels = slide.read_region_scaled(region.region, downsample=downsample)
-        mask, known = painted_foreground(self.project, region.mask_id, pixels)
+        mask, known = self._painted(region.mask_id, pixels)
         return TrainingTile(pixels, None, mask, region.name, region.slide.name, known=known)
+
+    def _painted(
+        self, annotation_id: int | None, pixels: NDArray[np.uint8]
+    ) -> tuple[TileMask | None, NDArray[np.bool_] | None]:
+        return painted_mask(self.project, annotation_id, pixels, classes=self.network.config.decodes_classes)
 
     def features(self, region: ProjectRegion, *, view: int = 0, stain: float = 0.0) -> Features:
         """The features of a region, or of a view of it (training/features.py: view_of)."""

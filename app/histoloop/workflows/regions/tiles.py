@@ -14,7 +14,7 @@ from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import find_tissue
-from histoloop.training.readers.tiles import shrink_foreground
+from histoloop.training.readers.tiles import shrink_classes, shrink_foreground
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import region_side_px, settled_regions
 from histoloop.workflows.contents.slides import is_readable, open_project_slide
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from histoloop.slides.reader import Pixels, Slide
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
+    from histoloop.training.samples import TileMask
     from histoloop.workflows.prediction.loaded_model import LoadedModel
 
     Place = tuple[SlideRecord, Region]
@@ -40,11 +41,13 @@ PARTS = 6
 MIN_TISSUE = 0.3
 
 
-def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[TrainingTile], list[TrainingTile]]]:
+def annotated_tiles(
+    project: Project, model: LoadedModel, *, classes: bool = False
+) -> Work[tuple[list[TrainingTile], list[TrainingTile]]]:
     """Tiles with all that people annotated: those to train on, and those held out to measure with.
 
-    Held-out tiles all have masks. A region or slide too large for one tile gives several, in its tissue, without size
-    or mask.
+    Masks are foregrounds, or with `classes` values of the project's mask classes. Held-out tiles all have masks. A
+    region or slide too large for one tile gives several, in its tissue, without size or mask.
     """
     training: list[TrainingTile] = []
     held_out: list[TrainingTile] = []
@@ -54,7 +57,7 @@ def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[Tra
         yield Progress(tr("Reading annotations"), number, len(found))
         if annotation.held_out and annotation.mask_id is None:
             continue  # it shares pixels with what measures
-        tiles = _read(project, slides[annotation.slide_id], annotation, model)
+        tiles = _read(project, slides[annotation.slide_id], annotation, model, classes=classes)
         if annotation.held_out:
             held_out.extend(tile for tile in tiles if tile.mask is not None)
         else:
@@ -63,7 +66,7 @@ def annotated_tiles(project: Project, model: LoadedModel) -> Work[tuple[list[Tra
 
 
 def _read(
-    project: Project, record: SlideRecord, annotation: WeakAnnotation, model: LoadedModel
+    project: Project, record: SlideRecord, annotation: WeakAnnotation, model: LoadedModel, *, classes: bool
 ) -> Iterator[TrainingTile]:
     downsample = working_downsample(record.mpp, model.card.mpp)
     region = annotation.region
@@ -76,23 +79,26 @@ def _read(
                 )
             return
         pixels = slide.read_region_scaled(region, downsample=downsample)
-    mask, known = painted_foreground(project, annotation.mask_id, pixels)
+    mask, known = painted_mask(project, annotation.mask_id, pixels, classes=classes)
     name = _name(record, region)
     yield TrainingTile(pixels, annotation.label, mask, name, record.name, size=annotation.size, known=known)
 
 
-def painted_foreground(
-    project: Project, annotation_id: int | None, pixels: Pixels
-) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+def painted_mask(
+    project: Project, annotation_id: int | None, pixels: Pixels, *, classes: bool = False
+) -> tuple[TileMask | None, NDArray[np.bool_] | None]:
     """What a person painted in a region, and where that is known, (H, W) each at the size of its pixels (H, W, 3).
 
-    Without an annotation, and where all of it was left out, there is no mask; None where all of it is known.
+    The foreground, or with `classes` the mask values. Without an annotation, and where all of it was left out, there is
+    no mask; None where all of it is known.
     """
     if annotation_id is None:
         return None, None
     painted, origin = project.annotations.load_mask(annotation_id)
     height, width = pixels.shape[:2]
-    mask = shrink_foreground(painted > 0, height=height, width=width)
+    mask: TileMask = shrink_foreground(painted > 0, height=height, width=width)
+    if classes:
+        mask = shrink_classes(painted, height=height, width=width)
     if (all_known := is_known(origin)).all():
         return mask, None
     known = shrink_foreground(all_known, height=height, width=width)

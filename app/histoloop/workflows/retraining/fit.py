@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 
 from histoloop.inference.features import Features, decode, probability
 from histoloop.language import tr
-from histoloop.networks.build import build_network, with_decoder
+from histoloop.localisation.stitcher import hard_mask
+from histoloop.networks.build import build_network, with_mask_classes
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.classify import train_classifier
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import FitResult
+from histoloop.training.metrics import class_figures, judged
 from histoloop.training.recipe import Recipe
+from histoloop.training.samples import foreground, values_of
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.contents.rounds import HowToLearn, LearnFrom
 from histoloop.workflows.prediction.loaded_model import LoadedModel
@@ -31,7 +34,7 @@ from histoloop.workflows.retraining.training_set import TrainingSet
 if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
-    from histoloop.training.samples import TrainingTile
+    from histoloop.training.samples import TileMask, TrainingTile
     from histoloop.training.segment import SegmentSettings
 
 PSEUDO_WEIGHT = 0.1
@@ -52,8 +55,8 @@ class LearningSetup:
 
     It goes from `start` (theta_0) by the `recipe`. `current` is the model that makes the pseudo-masks at first. The
     regions are read by `reader`, which keeps the features of theta_0's frozen classifier; `reader.network` is theta_0's
-    with a decoder to start from. `backbone` has weights to start from in place of theta_0's, where the backbone is to
-    learn.
+    with a decoder to start from, of as many mask classes as are learned. `backbone` has weights to start from in place
+    of theta_0's, where the backbone is to learn.
     """
 
     start: LoadedModel
@@ -64,6 +67,16 @@ class LearningSetup:
     training_set: TrainingSet
     seed: int
     backbone: Mapping[str, torch.Tensor] | None = None
+
+    @property
+    def mask_classes(self) -> int:
+        """How many mask classes the decoder learns to tell apart; 1 is one foreground."""
+        return self.reader.network.config.mask_classes
+
+    def pseudo_masks(self, model: LoadedModel, pixels: Iterable[NDArray[np.uint8]]) -> list[TileMask]:
+        """A model's own masks of tiles (H, W, 3), of the kind that is learned from."""
+        predict = model.predict_classes if self.mask_classes > 1 else model.predict_mask
+        return [predict(tile) for tile in pixels]
 
     @property
     def learn_from(self) -> LearnFrom:
@@ -89,9 +102,20 @@ def fit_model(setup: LearningSetup) -> Work[FittedModel]:
     return (yield from _fit_backbone(setup))
 
 
-def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile]) -> float | None:
-    """Mean Dice on tiles with masks; None without tiles."""
-    return segmentation_figures(model, tiles, threshold=model.card.threshold)["dice"] if tiles else None
+def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile]) -> dict[str, float]:
+    """Figures on tiles with masks; none without tiles.
+
+    `dice` is the mean Dice of the foreground. Where the masks tell classes, `class_dice` is the mean of the classes'
+    Dice, however the model tells them apart.
+    """
+    masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
+    if not masked:
+        return {}
+    figures = {"dice": segmentation_figures(model, tiles, threshold=model.card.threshold)["dice"]}
+    if masked[0][1].dtype == np.uint8:
+        pairs = [judged(model.predict_classes(tile.pixels), values_of(mask), tile.known) for tile, mask in masked]
+        figures["class_dice"] = class_figures(pairs, mask_classes=len(model.card.scheme.masks))["class_dice"]
+    return figures
 
 
 # --- on augmented tiles -----------------------------------------------------------------------------------------------
@@ -123,28 +147,32 @@ def _fresh_network(setup: LearningSetup, *, decoder: bool) -> SlideNetwork:
         mask_fraction=1.0 if decoder else 0.0,
         network=dataclasses.replace(setup.recipe.network, backbone=own.config.backbone),
     )
-    network = build_network(plan.network_config(own.config.labels)).to(setup.start.device)
+    config = plan.network_config(own.config.labels)
+    if decoder:
+        config = dataclasses.replace(config, mask_classes=setup.mask_classes)
+    network = build_network(config).to(setup.start.device)
     network.backbone.load_state_dict(setup.backbone or own.backbone.state_dict())
     return network
 
 
 def _fit_to_masks(setup: LearningSetup) -> Work[FittedModel]:
     """The decoder alone; with pseudo-labelled tiles twice from theta_0 on, masked anew in between (Algorithm 1)."""
-    start, unlabelled = setup.start.with_network(with_decoder(setup.start.network)), setup.training_set.unlabelled
+    start = setup.start.with_network(with_mask_classes(setup.start.network, setup.mask_classes))
+    unlabelled = setup.training_set.unlabelled
     masked, tiles = setup.training_set.masked, [one.region.tile() for one in unlabelled.pseudo]
     consistent = [region.tile() for region in unlabelled.consistent]
     if not tiles:
         return FittedModel(start, (yield from _train_decoder(setup, start, masked, consistent)))
     settings = _lengthened(setup.recipe.segment, masked=len(masked), pseudo=len(tiles))
-    masks = [setup.current.predict_mask(tile.pixels) for tile in tiles]
+    masks = setup.pseudo_masks(setup.current, [tile.pixels for tile in tiles])
     for _pass in range(PASSES):
         pseudo = [
             dataclasses.replace(tile, mask=mask, weight=PSEUDO_WEIGHT) for tile, mask in zip(tiles, masks, strict=True)
         ]
         model = start.with_network(copy.deepcopy(start.network))
         result = yield from _train_decoder(setup, model, [*masked, *pseudo], consistent, settings)
-        masks = [model.predict_mask(tile.pixels) for tile in tiles]
-    return FittedModel(model, result, masks)
+        masks = setup.pseudo_masks(model, [tile.pixels for tile in tiles])
+    return FittedModel(model, result, [foreground(mask) for mask in masks])
 
 
 def _lengthened(settings: SegmentSettings, *, masked: int, pseudo: int) -> SegmentSettings:
@@ -178,12 +206,12 @@ def _fit_on_features(setup: LearningSetup) -> Work[FittedModel]:
 
     Turned and flipped views stand in for the augmentation; scales do not vary.
     """
-    settings, start, device = _quick_settings(setup.recipe), setup.reader.network, setup.start.device
+    settings, start, device = quick_settings(setup.recipe), setup.reader.network, setup.start.device
     unlabelled = setup.training_set.unlabelled
     annotated = yield from _features_of_views(setup.training_set.painted, settings)
     pseudo = yield from _features([one.region for one in unlabelled.pseudo])
     consistent = yield from _features(unlabelled.consistent)
-    masks = [setup.current.predict_mask(one.region.pixels()) for one in unlabelled.pseudo]
+    masks = setup.pseudo_masks(setup.current, (one.region.pixels() for one in unlabelled.pseudo))
     assert start.decoder is not None  # by LearningSetup
     for _pass in range(PASSES if pseudo else 1):
         decoder = copy.deepcopy(start.decoder)
@@ -197,13 +225,16 @@ def _fit_on_features(setup: LearningSetup) -> Work[FittedModel]:
             seed=setup.seed,
         )
         threshold = setup.start.card.threshold
-        masks = [probability(decode(decoder, features, device=device)) > threshold for features in pseudo]
+        found = [probability(decode(decoder, features, device=device)) for features in pseudo]
+        masks = [hard_mask(one, threshold=threshold) for one in found]
     network = copy.deepcopy(start)
     network.decoder = decoder.to(memory_format=torch.contiguous_format)
-    return FittedModel(setup.start.with_network(network), _of_network(result), masks)
+    pseudo_masks = [foreground(mask) for mask in masks]
+    return FittedModel(setup.start.with_network(network), _of_network(result), pseudo_masks)
 
 
-def _quick_settings(recipe: Recipe) -> CachedSettings:
+def quick_settings(recipe: Recipe) -> CachedSettings:
+    """How a recipe's decoder learns on kept features."""
     segment, augmentation = recipe.segment, recipe.augment
     return CachedSettings(
         loop=segment.loop,

@@ -15,12 +15,13 @@ from safetensors.torch import load_file
 from histoloop.errors import ModelError
 from histoloop.language import tr
 from histoloop.networks.arrays import to_arrays
-from histoloop.networks.build import with_decoder
+from histoloop.networks.build import with_mask_classes
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.files import written_to
 from histoloop.store.model_folder import save_model
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.workflows.contents.estimates import extent_figures
+from histoloop.workflows.contents.mask_choices import scheme_in_project
 from histoloop.workflows.contents.rounds import (
     CONSISTENCY_RECIPE,
     CandidateModel,
@@ -35,7 +36,7 @@ from histoloop.workflows.regions.regions import RegionReader
 from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, dice_of, fit_model
 from histoloop.workflows.retraining.pretrain import pretrain_base
 from histoloop.workflows.retraining.recipes import recipe_text
-from histoloop.workflows.retraining.training_set import gather_training_set
+from histoloop.workflows.retraining.training_set import gather_training_set, painted_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +93,8 @@ def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs
         load_project_model(record, place) for record in (project.models.first(), project.models.current())
     )
     torch.manual_seed(seed)
-    reader = RegionReader(project, start, with_decoder(start.network).to(place))
+    network = with_mask_classes(start.network, _mask_classes(project, how, start))
+    reader = RegionReader(project, start, network.to(place))
     training_set = yield from gather_training_set(project, how, reader, seed=seed)
     backbone = None
     if how.pace == "self-supervised":
@@ -100,6 +102,18 @@ def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs
     recipe = _recipe(how, epochs, start)
     _log.info("recipe %s, seed %d, %d annotations", recipe.name, seed, training_set.annotations)
     return LearningSetup(start, current, how, recipe, reader, training_set, seed, backbone)
+
+
+def _mask_classes(project: Project, how: HowToLearn, start: LoadedModel) -> int:
+    """How many mask classes the decoder tells apart; 1 is one foreground.
+
+    All of the project's once two of them are painted: where one is, there is nothing yet to tell it from, and the class
+    maps go on to name the classes. A model that tells classes apart stays one.
+    """
+    known = start.network.config.mask_classes
+    if known > 1 or not how.classes or len(project.scheme.masks) == 1 or painted_classes(project) < 2:
+        return known
+    return len(project.scheme.masks)
 
 
 def _self_supervised(
@@ -146,12 +160,11 @@ _LEARNED: Mapping[LearnFrom, str] = {
 
 
 def _measured(setup: LearningSetup, fitted: FittedModel) -> dict[str, float]:
-    """Figures of a round; Dice on the held-out annotations, before and after, where there are any."""
+    """Figures of a round; on the held-out annotations, where there are any, Dice before and after."""
     held_out = setup.training_set.held_out
     figures = {"loss": float(fitted.result.figures["loss"]), "held_out": float(len(held_out))}
     before, after = dice_of(setup.current, held_out), dice_of(fitted.model, held_out)
-    if before is not None and after is not None:
-        figures |= {"dice_before": before, "dice": after}
+    figures |= {f"{name}_before": value for name, value in before.items()} | after
     if setup.how.propagation:
         figures |= {"pseudo": float(len(setup.training_set.unlabelled.pseudo))}
     return figures
@@ -192,6 +205,7 @@ def _card(
     own, annotations = fitted.model.card, setup.training_set.annotations
     card = dataclasses.replace(
         own,
+        scheme=scheme_in_project(own, project.scheme) if own.network.decodes_classes else own.scheme,
         name=name,
         title=f"{project.name}, round {number}",
         description=f"{_learned(setup, project)} Research use only: not a diagnostic device.\n\n{own.attribution}\n",
@@ -213,6 +227,10 @@ def _learned(setup: LearningSetup, project: Project) -> str:
         learned = f"The backbone learned from all tissue of the project first, without labels (SimSiam). {learned}"
     if how.pace == "quick":
         learned += " It learned quickly, on kept features in turned and flipped views."
+    if setup.mask_classes > 1:
+        learned += (
+            f" Its decoder tells {', '.join(project.scheme.mask_names)} and background apart, as they were painted."
+        )
     if how.propagation:
         learned += f" {len(unlabelled.pseudo)} regions near to those in colour taught too, with the model's own masks."
     if unlabelled.consistent:
@@ -236,4 +254,4 @@ def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
 
 def _classifier_config(card: Card) -> NetworkConfig:
     """The network less its decoder, which may be a new one: of another stride or kind, its scores are others."""
-    return dataclasses.replace(card.network, decoder_channels=())
+    return dataclasses.replace(card.network, decoder_channels=(), mask_classes=1)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from histoloop.errors import ProjectError
 from histoloop.language import tr
 from histoloop.training.samples import TrainingTile
@@ -47,7 +49,8 @@ def gather_training_set(project: Project, how: HowToLearn, reader: RegionReader,
 
     ProjectError when there is nothing of that kind to learn from.
     """
-    found, held_out = yield from annotated_tiles(project, reader.model)
+    classes = reader.network.config.decodes_classes
+    found, held_out = yield from annotated_tiles(project, reader.model, classes=classes)
     tiles = _of_kind(found, how.learn_from, reader.model, project)
     annotations, painted = len(tiles), reader.all_annotated()
     unlabelled = yield from find_unlabelled(project, how, reader, painted, seed=seed)
@@ -56,6 +59,15 @@ def gather_training_set(project: Project, how: HowToLearn, reader: RegionReader,
         tiles = [_labelled(tile, reader.model) for tile in (*tiles, *more)]
         _check_classes(tiles)
     return TrainingSet(tiles, annotations, held_out, painted, unlabelled)
+
+
+def painted_classes(project: Project) -> int:
+    """How many mask classes are painted in the masks that are not held out."""
+    found: set[int] = set()
+    for record in project.annotations.finished():
+        if record.has_mask and not record.held_out:
+            found.update(np.unique(project.annotations.load_mask(record.id)[0]).tolist())
+    return len(found - {0})
 
 
 def _unlabelled_tiles(project: Project, model: LoadedModel, seed: int) -> Work[list[TrainingTile]]:

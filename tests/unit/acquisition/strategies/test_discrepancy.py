@@ -91,8 +91,18 @@ class Decoded:
     logits: NDArray[np.float64]
 
     @property
-    def foreground(self) -> NDArray[np.float64]:
+    def outcomes(self) -> NDArray[np.float64]:
         return 1 / (1 + np.exp(-self.logits))
+
+
+@dataclass(frozen=True)
+class DecodedClasses:
+    logits: NDArray[np.float64]
+
+    @property
+    def outcomes(self) -> NDArray[np.float64]:
+        powers = np.exp(self.logits)
+        return powers / powers.sum(axis=0)
 
 
 class Changed(Inputs):
@@ -124,3 +134,25 @@ def test_it_says_how_much_has_changed_and_shows_where(strategy: Strategy) -> Non
     sentence = "The model has changed its answer about 25% of this region since the last round."
     assert strategy.reason(evidence.facts) == sentence
     assert strategy.reason({}) == "The model has changed its answer about this region since the last round."
+
+
+class ChangedClasses(Inputs):
+    """One region of two pixels; the second one's probability moved from background to the second of two classes."""
+
+    count, seed = 1, 0
+
+    def output(self, index: int) -> DecodedClasses:
+        return DecodedClasses(np.array([[[9.0, 0]], [[0, 0]], [[0, 9.0]]]))
+
+    def earlier_output(self, index: int) -> DecodedClasses:
+        return DecodedClasses(np.array([[[9.0, 9.0]], [[0, 0]], [[0, 0]]]))
+
+
+@pytest.mark.parametrize(("strategy", "score"), list(zip(STRATEGIES, (9.0, 0.99963), strict=True)))
+def test_a_change_from_one_class_to_another_is_asked_about(strategy: Strategy, score: float) -> None:
+    inputs = ChangedClasses()
+    assert finish(strategy.score(inputs))([]).tolist() == [pytest.approx(score, rel=1e-4)]
+    evidence = strategy.evidence(inputs, 0)
+    assert evidence.facts == {"share": 0.5}
+    assert evidence.strength is not None
+    assert (evidence.strength > 0.4).tolist() == [[False, True]]

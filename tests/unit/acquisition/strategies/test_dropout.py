@@ -85,3 +85,11 @@ def test_it_says_over_how_much_the_answer_wavers_and_shows_where() -> None:
         "The model's answer wavers over 50% of this region when parts of it are switched off."
     )
     assert MC_DROPOUT.reason({}) == "The model's answer for this region wavers when parts of it are switched off."
+
+
+def test_the_variance_over_classes_is_half_the_sum_so_that_two_outcomes_count_once() -> None:
+    passes = PASSES[:, np.newaxis]
+    pairs = np.stack([1 - passes, passes], axis=1)
+    assert taken_in(pairs).mean_variance() == pytest.approx(taken_in(passes).mean_variance(), rel=1e-12)
+    three = np.array([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3], [0.6, 0.1, 0.3]])[:, :, np.newaxis, np.newaxis]
+    assert taken_in(three).variance() == pytest.approx(np.array([[0.04]]))  # (0.04 + 0.04 + 0) / 2

@@ -281,7 +281,7 @@ def test_a_mask_made_block_by_block_is_that_of_the_whole_map(
     scheme = scheme_of(labels)
     slide_map = map_of(tmp_path / "map", scheme, width=width, height=height)
     monkeypatch.setattr(masks, "CHUNK_PX", block)
-    foreground = np.asarray(slide_map.foreground(0)[:height, :width], np.float32)
+    foreground = np.asarray(slide_map.masks(0)[:height, :width], np.float32)
     whole = mask_from_maps(foreground, slide_map.labels, scheme, threshold=0.4, stride_px=16)
     mask = mask_of_map(slide_map, scheme, threshold=0.4)
     assert mask.tobytes() == whole.tobytes()
@@ -446,3 +446,51 @@ def test_a_mask_pixel_changes_when_its_middle_lies_in_the_region_and_to_the_valu
             y = math.floor(origin[1] + (row + 0.5) * downsample)
             inside = region.contains(Region(x, y, 1, 1))
             assert mask[row, column] == (painted[y - region.y, x - region.x] if inside else 0)
+
+
+# --- masks of a decoder that tells classes apart ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def class_map(tmp_path: Path) -> SlideMap:
+    """Of 160 x 96 pixels: gland on the left, tumour on the right of a soft border, background below row 64."""
+    classes = np.zeros((2, 96, 160), np.float32)
+    classes[0, :64], classes[1, :64] = np.linspace(0.9, 0.05, 160), np.linspace(0.05, 0.9, 160)
+    with MapWriter(
+        tmp_path / "classes",
+        slide_width=160,
+        slide_height=96,
+        downsample=1.0,
+        labels=("benign", "malignant"),
+        stride_px=32,
+        model_hash="aa",
+        mask_classes=("gland", "tumour"),
+    ) as writer:
+        writer.write(Window(0, 0, 160, 96), classes, np.zeros((2, 3, 5), np.float32))
+    return open_map(tmp_path / "classes")
+
+
+def test_a_mask_of_classes_is_the_likeliest_at_each_pixel_whatever_the_class_maps_say(
+    class_map: SlideMap, scheme: ClassScheme
+) -> None:
+    whole = mask_of_map(class_map, scheme, threshold=0.5)
+    expected = np.zeros((96, 160), np.uint8)
+    expected[:64, :80], expected[:64, 80:] = 1, 2
+    assert np.array_equal(whole, expected)
+    region = Region(40, 30, 80, 60)
+    assert np.array_equal(predicted_mask(class_map, scheme, region, threshold=0.5), expected[30:90, 40:120])
+
+
+def test_a_view_of_classes_has_a_map_of_each(class_map: SlideMap, scheme: ClassScheme) -> None:
+    view = view_map(class_map, scheme, Region(0, 0, 160, 96), size=(80, 48), threshold=0.5)
+    assert view.classes is not None
+    assert view.classes.shape == (2, 48, 80)
+    np.testing.assert_allclose(view.foreground, view.classes.sum(axis=0), rtol=1e-6)
+    expected = np.tile(np.linspace(0.9, 0.05, 160)[::2], (26, 1))
+    np.testing.assert_allclose(view.classes[0, 2:28, 2:-2], expected[:, 2:-2], atol=0.01)
+
+
+def test_a_higher_threshold_leaves_more_to_the_background(class_map: SlideMap, scheme: ClassScheme) -> None:
+    sizes = [int((mask_of_map(class_map, scheme, threshold=t) > 0).sum()) for t in (0.5, 0.93, 0.99)]
+    assert sizes[0] == 64 * 160
+    assert sizes[0] > sizes[1] > sizes[2] == 0

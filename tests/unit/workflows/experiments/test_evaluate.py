@@ -14,7 +14,10 @@ from PIL import Image
 
 from histoloop.cli import main
 from histoloop.errors import DataError, ModelError
+from histoloop.networks.arrays import to_arrays
+from histoloop.networks.build import with_mask_classes
 from histoloop.progress import finish
+from histoloop.store.model_folder import save_model
 from histoloop.training.datasets import read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally
@@ -354,6 +357,27 @@ def test_robustness_of_several_labels_is_of_the_tiles_with_one(
         model_of_several, discs_of_several, EvaluationSettings(split="whole", pictures=0, robustness=True)
     )
     assert found.table.rows[1].figures["attack_tiles"] == 16
+
+
+def test_a_decoder_of_classes_is_measured_by_the_classes_it_gives(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    plain = load_model(model_of("hybrid"), torch.device("cpu"))
+    network = with_mask_classes(plain.network, len(plain.card.scheme.masks))
+    assert network.config.mask_classes == 2
+    grown = plain.with_network(network)
+    folder = save_model(tmp_path / "grown", grown.card, to_arrays(network.state_dict()), recipe="", half=True)
+    found = {(row.method, row.rule): row.figures for row in evaluated(folder, discs).table.rows}
+    loaded, tally = load_model(folder, torch.device("cpu")), MaskTally()
+    dataset = finish(read_dataset(discs, split="whole", mpp=1.0, model_mpp=1.0))
+    for tile in dataset.test:
+        assert tile.mask is not None
+        assert tile.label is not None
+        value = loaded.card.scheme.mask_value_of_label(tile.label)
+        tally.add(loaded.predict_classes(tile.pixels), (tile.mask * np.uint8(value)).astype(np.uint8))
+    figures = tally.figures()
+    assert found["hybrid: decoder", ""]["dice_classes"] == pytest.approx(figures.dice_classes)
+    assert found["hybrid: decoder", ""]["dice_pooled"] == pytest.approx(figures.dice_pooled)
 
 
 # --- pictures that fail -----------------------------------------------------------------------------------------------

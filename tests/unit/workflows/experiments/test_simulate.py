@@ -56,12 +56,13 @@ def model(discs: Path, write_recipe: Callable[..., str], tmp_path_factory: pytes
 
 
 def run(
-    discs: Path, model: Path, json_file: Path, *strategies: str, seeds: int = 1, rounds: int | None = None
-) -> Simulation:
+    discs: Path, model: Path, json_file: Path, *strategies: str, seeds: int = 1, rounds: int | None = None,
+    classes: bool = False,
+) -> Simulation:  # fmt: skip
     return finish(
         simulate(
             data=discs, model=model, strategies=strategies, seeds=seeds, rounds=rounds, json_file=json_file,
-            settings=TINY, mpp=1.0, device="cpu", jobs=1,
+            settings=TINY, mpp=1.0, device="cpu", jobs=1, classes=classes,
         )
     )  # fmt: skip
 
@@ -211,3 +212,25 @@ def test_settings_out_of_range_are_refused() -> None:
     for change in ({"rounds": 0}, {"first_per_class": 0}, {"per_class": 0}, {"neighbours": 0}):
         with pytest.raises(ValueError, match="at least 1"):
             dataclasses.replace(TINY.session, **change)
+
+
+def test_sessions_of_classes_have_curves_of_their_dice_and_go_on_where_they_were(
+    discs: Path, model: Path, tmp_path: Path
+) -> None:
+    ways = ["margin", "least-confidence", "mc-dropout", "cod", "learned-loss", "random+propagation+consistency"]
+    found = run(discs, model, tmp_path / "classes.json", *ways, rounds=2, classes=True)
+    content = json.loads((tmp_path / "classes.json").read_text(encoding="utf-8"))
+    assert content["about"]["mask_classes"] == ["gland", "tumour"]
+    for session, curve in zip(content["sessions"], sorted(found.curves, key=lambda one: one.name), strict=True):
+        assert [one["class_dice"] for one in session["rounds"]] == list(curve.dice[0])
+        assert all(0 <= one["class_dice"] <= 1 and 0 <= one["dice"] <= 1 for one in session["rounds"])
+    assert run(discs, model, tmp_path / "classes.json", *ways, rounds=2, classes=True) == found
+    with pytest.raises(RecipeError, match="something else"):
+        run(discs, model, tmp_path / "classes.json", *ways, rounds=2)
+
+
+def test_a_session_of_one_foreground_has_no_figure_of_classes(discs: Path, model: Path, tmp_path: Path) -> None:
+    run(discs, model, tmp_path / "one.json", "random", rounds=1)
+    content = json.loads((tmp_path / "one.json").read_text(encoding="utf-8"))
+    assert "mask_classes" not in content["about"]
+    assert "class_dice" not in content["sessions"][0]["rounds"][0]
