@@ -30,10 +30,11 @@ def three(
     monkeypatch: pytest.MonkeyPatch,
 ) -> list[SlideRecord]:
     """Predicted slides: the first in its place, one that moved, and one that another took the place of."""
-    monkeypatch.setattr(predict, "load_model", lambda _folder, _device: None)  # nothing is left to predict
+    monkeypatch.setattr(predict, "load_project_model", lambda _folder, _device: None)  # nothing is left to predict
     slides = [add_slide(f"{name}.png", width=400, height=400) for name in "abc"]
     for slide in slides:
         add_map(slide, 0.5)
+        project.predictions.add(slide.id, project.models.current().id, {})
     slides[1].path.rename(slides[1].path.with_name("moved.png"))
     slides[2].path.write_bytes(slides[0].path.read_bytes() + b"\0")
     return slides
@@ -51,7 +52,7 @@ def test_slides_that_moved_or_were_replaced_are_told_though_they_were_predicted_
 
 
 def test_regions_are_chosen_on_slides_in_their_place_alone(project: Project, three: list[SlideRecord]) -> None:
-    asked = finish(find_candidate_regions(project, region_map_px=128))
+    asked = finish(find_candidate_regions(project, region_map_px=128)).regions
     free = finish(unlabelled_regions(project, mpp=1.0, count=100, seed=0))
     assert {candidate.slide.id for candidate in asked} == {slide.id for slide, _region in free} == {three[0].id}
 
