@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from histoloop.errors import ModelError, suggestion
+from histoloop.language import tr
 from histoloop.paths import resources
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ def encoder_named(name: str) -> Encoder:
     """The encoder of a name; ModelError with the names there are."""
     encoders = known_encoders()
     if name not in encoders:
+        near = suggestion(name, encoders)
         raise ModelError(
-            f"There is no encoder {name!r}{suggestion(name, encoders)}.", advice=f"There are {', '.join(encoders)}."
+            tr("There is no encoder {name!r}{near}.", name=name, near=near),
+            advice=tr("There are {names}.", names=", ".join(encoders)),
         )
     return encoders[name]
 

@@ -126,6 +126,8 @@ def rectangle(text: str) -> tuple[int, int, int, int]:
         x, y, width, height = (int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is not X,Y,WIDTH,HEIGHT in whole pixels") from None
+    if width < 1 or height < 1:
+        raise argparse.ArgumentTypeError(f"{text} has no pixel: width and height must be at least 1")
     return x, y, width, height
 
 

@@ -66,12 +66,22 @@ class _Pixels(Protocol):
 
 
 class MaskPicture:
-    """An open mask picture: `width`, `height`, its palette (N, 3) if it has one, and the place it states."""
+    """An open mask picture: `width`, `height`, its palette (N, 3) if it has one, and the place it states.
+
+    `has_one_bit`: it was saved as black and white, which reads as 0 and 1.
+    """
 
     def __init__(
-        self, path: Path, pixels: _Pixels, *, palette: NDArray[np.uint8] | None = None, stated: Stated | None = None
+        self,
+        path: Path,
+        pixels: _Pixels,
+        *,
+        palette: NDArray[np.uint8] | None = None,
+        stated: Stated | None = None,
+        has_one_bit: bool = False,
     ) -> None:
         self.path = path
+        self.has_one_bit = has_one_bit
         self.height, self.width = pixels.shape[:2]
         self.is_colour = len(pixels.shape) == 3
         self.palette = palette
@@ -211,7 +221,8 @@ def _open_picture(path: Path, start: bytes) -> MaskPicture:
             palette = np.zeros((256, 3), np.uint8)
             palette.ravel()[: len(colours)] = colours
         held = picture.convert("RGBA") if picture.mode in ("LA", "PA") else picture
-    return MaskPicture(path, _Held(held, divisor=_divisor(start, held.mode)), palette=palette)
+    one_bit = held.mode == "1"
+    return MaskPicture(path, _Held(held, divisor=_divisor(start, held.mode)), palette=palette, has_one_bit=one_bit)
 
 
 def _divisor(start: bytes, mode: str) -> int:
@@ -266,7 +277,8 @@ def _of_tiff(path: Path, tiff: tifffile.TiffFile) -> MaskPicture:
     shape = (height, width) if samples == 1 else (height, width, samples)
     array = _array(path, series, page)
     picture = _Arranged(array, shape, _conversion(page))
-    return MaskPicture(path, picture, palette=_palette(page), stated=_stated(tiff, page))
+    one_bit = page.bitspersample == 1
+    return MaskPicture(path, picture, palette=_palette(page), stated=_stated(tiff, page), has_one_bit=one_bit)
 
 
 def _array(path: Path, series: Any, page: Any) -> Any:

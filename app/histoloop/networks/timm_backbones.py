@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from histoloop.errors import ModelError
+from histoloop.language import tr
 from histoloop.networks.backbone import STRIDES, Backbone
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ def timm_backbone(architecture: str, arguments: Mapping[str, Any] | None = None)
 
     if not timm.is_model(architecture):
         near = timm.list_models(f"*{architecture.split('_')[0]}*")[:5]
-        advice = f"Near are {', '.join(near)}." if near else "timm.list_models() has all its names."
-        raise ModelError(f"timm has no architecture {architecture!r}.", advice=advice)
+        advice = tr("Near are {names}.", names=", ".join(near)) if near else tr("timm.list_models() has all its names.")
+        raise ModelError(tr("timm has no architecture {name!r}.", name=architecture), advice=advice)
     model = _created(timm.create_model, architecture, dict(arguments or {}))
     strides, widths = _strides(model), [int(stage["num_chs"]) for stage in _stages(model)]
     if hasattr(model, "forward_intermediates"):
@@ -116,9 +117,13 @@ def timm_backbone(architecture: str, arguments: Mapping[str, Any] | None = None)
         if set(STRIDES[1:]) <= set(strides):
             return PyramidBackbone(model, stages=dict(zip(strides, widths, strict=True)))
     raise ModelError(
-        f"timm's {architecture} gives no feature maps at strides of 4, 8, 16 and 32 px, nor patches of 8, 14 or 16 px "
-        f"(but {', '.join(map(str, sorted(set(strides)))) or 'none'}).",
-        advice="Choose a network that does, such as convnext_tiny, resnet50 or vit_small_patch16_224.",
+        tr(
+            "timm's {name} gives no feature maps at strides of 4, 8, 16 and 32 px, nor patches of 8, 14 or 16 px (but "
+            "{strides}).",
+            name=architecture,
+            strides=", ".join(map(str, sorted(set(strides)))) or tr("none"),
+        ),
+        advice=tr("Choose a network that does, such as convnext_tiny, resnet50 or vit_small_patch16_224."),
     )
 
 
@@ -160,7 +165,8 @@ def _created(create: Any, architecture: str, arguments: dict[str, Any]) -> nn.Mo
         except TypeError as error:
             if not flexible or not any(name in str(error) for name in flexible):
                 raise ModelError(
-                    f"timm cannot make {architecture}: {error}.", advice="Check the arguments of the encoder."
+                    tr("timm cannot make {name}: {reason}.", name=architecture, reason=error),
+                    advice=tr("Check the arguments of the encoder."),
                 ) from error
         else:
             return model
@@ -175,7 +181,10 @@ def _part(value: Any) -> Any:
 
     found = getattr(timm.layers, value, None) or getattr(nn, value, None)
     if found is None:
-        raise ModelError(f"Neither timm nor torch has a layer {value!r}.", advice="Check the arguments of the encoder.")
+        raise ModelError(
+            tr("Neither timm nor torch has a layer {name!r}.", name=value),
+            advice=tr("Check the arguments of the encoder."),
+        )
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from histoloop.errors import ModelError
+from histoloop.language import tr
 from histoloop.paths import user_data
 from histoloop.store.files import file_beside, write_beside
 from histoloop.store.toml import dump_toml
@@ -40,8 +41,13 @@ def keep_encoder(name: str, source: Path) -> AddedEncoder:
         write_beside(folder / f"{name}.toml", dump_toml({"sha256": digest}))
     except OSError as error:
         raise ModelError(
-            f"{source} cannot be kept in {folder}: {error.strerror or error}.",
-            advice="Check that the file can be read, that the folder may be written to, and its disk's free space.",
+            tr(
+                "{file} cannot be kept in {folder}: {reason}.",
+                file=source,
+                folder=folder,
+                reason=error.strerror or error,
+            ),
+            advice=tr("Check that the file can be read, that the folder may be written to, and its disk's free space."),
         ) from error
     return AddedEncoder(name, target, digest)
 
@@ -65,8 +71,10 @@ def added_encoder(name: str) -> AddedEncoder:
     found = added_encoders().get(name)
     if found is None:
         raise ModelError(
-            f"The weights of the encoder {name} are not on this machine.",
-            advice=f"Get them where `histoloop encoders show {name}` says, then `histoloop encoders add FILE`.",
+            tr("The weights of the encoder {name} are not on this machine.", name=name),
+            advice=tr(
+                "Get them where `histoloop encoders show {name}` says, then `histoloop encoders add FILE`.", name=name
+            ),
         )
     return found
 

@@ -320,7 +320,7 @@ CHECKS: tuple[Check, ...] = (
     Check("models", _changed_models, _copy_shipped_models),
     Check("trainings", _trainings_not_offered, _offer_trainings),
     Check("slide files", _missing_slides, _find_moved_slides),
-    Check("replaced slides", _replaced_slides),
+    Check("replaced slides", _replaced_slides, _find_moved_slides),
     Check("thumbnails", _missing_thumbnails, _make_thumbnails),
     Check("maps marked as damaged", _marked_maps, _remove_found),
     Check("maps", _damaged_maps, _set_maps_aside),

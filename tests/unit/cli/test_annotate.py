@@ -108,3 +108,42 @@ def test_wrong_options_are_wrong_usage(made: Path, tmp_path: Path, options: list
     with pytest.raises(SystemExit) as caught:
         annotate(made, tmp_path / "a.geojson", *options)
     assert caught.value.code == 2
+
+
+def test_outlines_of_ignore_alone_are_named_where_there_is_nothing_else(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert annotate(made, outlines(tmp_path / "a.geojson", "Ignore*")) == 1
+    assert "There are outlines of Ignore* alone." in capsys.readouterr().err
+
+
+def test_what_lies_outside_of_the_slide_is_left_out_and_told(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = outlines(tmp_path / "a.geojson", "Tumor")
+    content = json.loads(file.read_text())
+    away = json.loads(json.dumps(content["features"][0]))
+    away["geometry"]["coordinates"] = [[[x + 170, y] for x, y in ring] for ring in away["geometry"]["coordinates"]]
+    file.write_text(json.dumps({**content, "features": [*content["features"], *content["features"], away]}))
+    assert annotate(made, file) == 3
+    assert "1 outline lies outside of the region." in capsys.readouterr().err
+
+
+def test_a_black_and_white_mask_says_what_it_was_taken_for(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = np.zeros((96, 160), np.bool_)
+    mask[10:40, 10:60] = True
+    Image.fromarray(mask).save(tmp_path / "m.png")
+    assert annotate(made, tmp_path / "m.png") == 0
+    told = "is black and white: its white was taken as gland. For another class say --mask-class tumour."
+    assert told in capsys.readouterr().err
+    assert annotate(made, tmp_path / "m.png", "--mask-class", "tumour") == 0
+    assert "black and white" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("region", ["0,0,0,10", "0,0,10,-1", "1,2,3"])
+def test_a_region_without_a_pixel_is_wrong_usage(made: Path, region: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["annotate", str(made / "p"), "--slide", "a.png", "--region", region, "--size", "0.5"])
+    assert ended.value.code == 2

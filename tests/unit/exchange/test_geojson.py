@@ -299,7 +299,6 @@ def test_what_has_no_area_is_left_out_and_counted(
         b'{"type": "FeatureCollection"}',
         b'{"type": "FeatureCollection", "features": 3}',
         b'{"features": [{"geometry": {"type": "Polygon"}, "properties": {"classification": {"name": "gland"}}}]}',
-        b'{"type": "Feature", "properties": {"classification": {"name": "gland"}}}',
         b'{"type": "Feature", "properties": {"classification": "gland"}, "geometry": {}}',
         json.dumps(feature("gland", [["a", "b"], ["c", "d"], ["e", "f"]])).encode(),
         json.dumps(feature("gland", [[1.0], [2.0], [3.0]])).encode(),

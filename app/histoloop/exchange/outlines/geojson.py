@@ -97,9 +97,15 @@ def _collect(feature: Mapping[str, Any], found: Collector) -> None:
     if feature["type"] in _GEOMETRIES:
         _collect_geometry(feature, (), found)
         return
+    if feature["type"] == "FeatureCollection":
+        for inner in feature["features"]:
+            _collect(inner, found)
+        return
     properties = feature.get("properties") or {}
     if SAID_OF not in (properties.get("metadata") or {}):
-        _collect_geometry(feature["geometry"], _names(properties.get("classification")), found)
+        _collect_geometry(feature.get("geometry"), _names(properties.get("classification")), found)
+    for child in feature.get("children") or ():
+        _collect(child, found)
 
 
 def _names(classification: Any) -> tuple[str, ...]:

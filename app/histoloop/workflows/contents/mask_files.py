@@ -28,6 +28,8 @@ from histoloop.workflows.contents.slides import open_project_slide
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from histoloop.annotations.records import ClassScheme
+    from histoloop.exchange.mask_pictures import MaskPicture
     from histoloop.exchange.outlines.records import Outlines
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
@@ -81,7 +83,8 @@ def source_of(file: MaskFile, project: Project, slide: SlideRecord, place: Regio
         return
     with open_mask_picture(file.path) as picture:
         placed = place_picture(picture, place, ground, units_um=file.units_um)
-        yield _PictureSource(placed, meaning_of(picture, project.scheme, foreground=value), place)
+        taken = _taken_for(picture, project.scheme) if value is None else ""
+        yield _PictureSource(placed, meaning_of(picture, project.scheme, foreground=value), place, taken)
 
 
 def remember_classes(project: Project, class_map: Mapping[str, str]) -> None:
@@ -128,11 +131,15 @@ class _OutlineSource:
         assigned = assign_classes(outlines, file.path, values, class_map=class_map, unclassified=value)
         self.left_out = _left_out(assigned)
         if not any(area.value != IGNORED for area in assigned.areas):
-            raise _nothing_in(file.path, self.left_out)
+            raise _nothing_in(file.path, self.left_out, ignored=bool(assigned.areas))
         placed = place_areas(assigned.areas, outlines, file.path, ground, frame=file.frame, units_um=file.units_um)
         self._filled = FilledOutlines(placed.areas)
         self._check_inside(file.path, ground)
-        self.notes = tuple(filter(None, (placed.assumed, *self._notes(outlines, is_known=slide.exists()))))
+        outside = self._outside()
+        if self.place == slide.extent:  # of the slide itself: no place can take them
+            self.left_out += outside
+            outside = ()
+        self.notes = (*filter(None, (placed.assumed, *self._notes(outlines, is_known=slide.exists()))), *outside)
 
     def has_foreground(self, region: Region) -> bool:
         return any(area.value != 0 for area in self._filled.near(region))
@@ -179,13 +186,19 @@ class _OutlineSource:
                 "{count} outlines of Ignore*: nothing is learned or measured from them.",
                 ignored,
             )
-        outside = len(self._filled.areas) - len(self._filled.near(self.place))
-        if outside:
-            yield tr_plural(
+
+    def _outside(self) -> tuple[str, ...]:
+        """How many outlines lie outside of the place, in words; nothing where none does."""
+        count = len(self._filled.areas) - len(self._filled.near(self.place))
+        if not count:
+            return ()
+        return (
+            tr_plural(
                 "{count} outline lies outside of the region.",
                 "{count} outlines lie outside of the region.",
-                outside,
-            )
+                count,
+            ),
+        )
 
 
 class _PictureSource:
@@ -193,13 +206,13 @@ class _PictureSource:
 
     left_out: tuple[str, ...] = ()
 
-    def __init__(self, placed: PlacedPicture, meaning: Meaning, place: Region) -> None:
+    def __init__(self, placed: PlacedPicture, meaning: Meaning, place: Region, taken: str) -> None:
         self._placed, self._meaning = placed, meaning
         self.class_map: Mapping[str, str] = {}
         inside = placed.region.intersection(place)
         assert inside is not None
         self.place = inside
-        notes = [placed.assumed]
+        notes = [placed.assumed, taken]
         if inside != place:
             notes.append(tr("The mask covers a part only, which was annotated: {place}.", place=_in_words(inside)))
         if not any(meaning(band).any() for band in placed.picture.bands()):
@@ -211,6 +224,19 @@ class _PictureSource:
 
     def planes(self, region: Region) -> tuple[Region, Mask, Mask]:
         return region, *_planes(self._meaning(self._placed.read(region)))
+
+
+def _taken_for(picture: MaskPicture, scheme: ClassScheme) -> str:
+    """What the foreground of a black and white picture is taken for, where it could be another class."""
+    first, *others = scheme.mask_names
+    if not (picture.has_one_bit and others):
+        return ""
+    return tr(
+        "{path} is black and white: its white was taken as {first}. For another class say --mask-class {others}.",
+        path=picture.path,
+        first=first,
+        others=" or ".join(others),
+    )
 
 
 def _planes(values: Mask) -> tuple[Mask, Mask]:
@@ -226,9 +252,10 @@ def _left_out(assigned: Assigned) -> tuple[str, ...]:
     )
 
 
-def _nothing_in(path: Path, left_out: tuple[str, ...]) -> DataError:
+def _nothing_in(path: Path, left_out: tuple[str, ...], *, ignored: bool) -> DataError:
+    seen = (tr("There are outlines of Ignore* alone."),) if ignored else ()
     return DataError(
-        " ".join((tr("{path} has no outline that can be taken.", path=path), *left_out)),
+        " ".join((tr("{path} has no outline that can be taken.", path=path), *seen, *left_out)),
         advice=tr(
             "Outlines without a class take one with --mask-class; a place without foreground is annotated with "
             "--size 0."

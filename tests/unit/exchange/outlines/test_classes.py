@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histoloop.annotations.class_names import class_called, folded
-from histoloop.annotations.records import IGNORED
 from histoloop.errors import DataError
-from histoloop.exchange.outlines.classes import Assigned, assign_classes, checked_class_map
+from histoloop.exchange.outlines.classes import IGNORED, Assigned, assign_classes, checked_class_map
 from histoloop.exchange.outlines.records import LEFT_OUT, NO_CLASS, UNCLASSIFIED, Outlines, Shape
 
 KNOWN = ("gland", "tumour", "Low-grade IN", "Blood vessel")

@@ -17,7 +17,7 @@ from histoloop.exchange.outlines.classes import Area
 from histoloop.exchange.outlines.filling import FilledOutlines
 from histoloop.exchange.outlines.geojson import ORIGIN, SAID_OF
 from histoloop.exchange.outlines.read import read_outlines
-from histoloop.exchange.outlines.records import LINES, POINTS, TOO_SMALL, Outlines
+from histoloop.exchange.outlines.records import LINES, POINTS, SHAPELESS, TOO_SMALL, Outlines
 from histoloop.geometry import Region
 
 if TYPE_CHECKING:
@@ -339,3 +339,18 @@ def test_more_outlines_than_can_be_held_are_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("histoloop.exchange.outlines.records.MAX_SHAPES", 2)
     with pytest.raises(DataError, match="more than 2 outlines"):
         read(tmp_path / "a.geojson", [feature()] * 3)
+
+
+def test_collections_in_collections_and_the_children_of_features_are_read_too(tmp_path: Path) -> None:
+    parent = {**feature(), "children": [feature(classification="gland")]}
+    nested = {"type": "FeatureCollection", "features": [COLLECTION, parent]}
+    (tmp_path / "a.geojson").write_text(json.dumps(nested))
+    found = read_outlines(tmp_path / "a.geojson")
+    assert [shape.names[0] for shape in found.shapes] == ["tumour", "tumour", "gland"]
+
+
+def test_a_feature_without_a_geometry_is_counted_as_left_out(tmp_path: Path) -> None:
+    bare = {"type": "Feature", "properties": {"classification": "gland"}}
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature(), bare]}))
+    found = read_outlines(tmp_path / "a.geojson")
+    assert found.skipped == {SHAPELESS: 1}
