@@ -34,6 +34,14 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:  # before a command began, or after it ended
+        print("histoloop: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     settle_in()
     options = build_parser().parse_args(arguments)
     wait_without_spinning()

@@ -212,7 +212,7 @@ def _predict(options: argparse.Namespace) -> Outcome:
         ],
         failed=report.failed,
         passed_over=report.passed_over,
-        notes=[f"{row.slide}: {row.message}" for row in predicted if row.message],
+        notes=[*report.notes, *(f"{row.slide}: {row.message}" for row in predicted if row.message)],
     )
 
 

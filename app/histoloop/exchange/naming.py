@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from histoloop.slides.find import slide_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
@@ -19,22 +19,25 @@ LONGEST_BYTES = 200
 """Of a name that endings are added to; file systems allow 255, and a file being written has a longer name yet."""
 
 
-def unique_stems(files: Sequence[Path], *, names: Sequence[str] | None = None) -> dict[Path, str]:
+def unique_stems(
+    files: Sequence[Path], *, names: Sequence[str] | None = None, taken: Iterable[str] = ()
+) -> dict[Path, str]:
     """A name of its own for every slide, for files: that of the slide without its ending.
 
     `names` are what the slides are called, by default their own names (slide_name); folders in front become part of the
     name ('patient-1/a.svs': patient-1-a). Where a name is taken, the folder's is put in front, then a number behind.
     Of a name that leaves no room for an ending the beginning is taken, with eight digits that are always the same.
+    `taken` are names that other files have already.
     """
     stems: dict[Path, str] = {}
-    taken: set[str] = set()
+    used = {name.casefold() for name in taken}
     for file, name in zip(files, names or [slide_name(file) for file in files], strict=True):
         plain = _plain(name.removesuffix(file.suffix) if name.endswith(file.name) else name)
-        stem = plain if plain.casefold() not in taken else _plain(f"{file.absolute().parent.name}-{plain}")
+        stem = plain if plain.casefold() not in used else _plain(f"{file.absolute().parent.name}-{plain}")
         first, number = stem, 2
-        while stem.casefold() in taken:
+        while stem.casefold() in used:
             stem, number = f"{first}-{number}", number + 1
-        taken.add(stem.casefold())
+        used.add(stem.casefold())
         stems[file] = stem
     return stems
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from histoloop.exchange.plain_text import plain_text
@@ -22,7 +23,6 @@ from histoloop.store.records import predicted_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from types import TracebackType
 
     from histoloop.annotations.records import ClassScheme, Mask
@@ -62,17 +62,17 @@ def mask_areas(mask: Mask, scheme: ClassScheme, *, downsample: float) -> dict[st
 
 
 class _Table:
-    """A CSV file that grows; a context manager. A file that was there is replaced when the block begins.
+    """A CSV file that grows; a context manager. A file that was there is replaced when the block begins, by `rows`.
 
     Methods raise ExportError, which names the file; a row that could not be written whole is taken back.
     """
 
-    def __init__(self, path: Path, header: Sequence[str]) -> None:
-        self.path, self._header = path, header
+    def __init__(self, path: Path, header: Sequence[str], rows: Sequence[Sequence[str]] = ()) -> None:
+        self.path, self._header, self._rows = path, header, rows
 
     def __enter__(self) -> Self:
         with export_to(self.path):
-            write_beside(self.path, _as_text([self._header]))
+            write_beside(self.path, _as_text([self._header, *self._rows]))
             self._file = self.path.open("ab", buffering=0)
         return self
 
@@ -102,13 +102,46 @@ class SummaryTable(_Table):
     The column `path` is of no other slide; `files` are the files written of it, with semicolons between.
     """
 
-    def __init__(self, path: Path, scheme: ClassScheme) -> None:
-        super().__init__(path, _summary_header(scheme))
+    def __init__(self, path: Path, scheme: ClassScheme, *, earlier: EarlierSummary | None = None) -> None:
+        rows = earlier.rows if earlier is not None and earlier.fits else ()
+        super().__init__(path, _summary_header(scheme), rows)
         self._scheme = scheme
 
     def add(self, row: SlideSummary) -> None:
         """Append the row of a slide."""
         self._append([_summary_row(row, self._scheme)])
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierSummary:
+    """What a summary of an earlier run says of other slides: their rows, and the `stems` of their files.
+
+    `fits`: it has the columns of this run, so that the rows can stay.
+    """
+
+    rows: tuple[tuple[str, ...], ...]
+    stems: frozenset[str]
+    fits: bool
+
+
+def earlier_summary(path: Path, scheme: ClassScheme, *, but: Iterable[Path]) -> EarlierSummary | None:
+    """The summary that is at `path`, without the rows of the slides `but`; None where nothing of others is there."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = csv.reader(file)
+    except (OSError, ValueError, csv.Error):
+        return None
+    own = {file.absolute() for file in but}
+    places = [header.index(name) if name in header else None for name in ("path", "files")]
+    others = [
+        tuple(row)
+        for row in rows
+        if places[0] is None or len(row) != len(header) or Path(row[places[0]].lstrip("'")).absolute() not in own
+    ]
+    named = [row[places[1]] for row in others if places[1] is not None and len(row) == len(header)]
+    stems = {name.lstrip("'").removesuffix(".geojson") for row in named for name in row.split(";") if name}
+    fits = header == _summary_header(scheme) and all(len(row) == len(header) for row in others)
+    return EarlierSummary(tuple(others), frozenset(stems), fits) if others else None
 
 
 def _summary_header(scheme: ClassScheme) -> list[str]:

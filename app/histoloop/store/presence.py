@@ -15,6 +15,9 @@ if sys.platform != "win32":
     import fcntl
 
 
+CLAIM = ".histoloop.lock"
+
+
 class Presence:
     """A place among those who work in a folder, such as the maps of a project that is open to be changed.
 
@@ -62,3 +65,30 @@ def present(folder: Path) -> Iterator[None]:
     with contextlib.closing(Presence(folder)) as presence:
         presence.enter()
         yield
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[bool]:
+    """Whether this is the only command that writes its results into a folder while the block runs.
+
+    A hidden file there is locked, and removed at the end; one that an ended process left is taken over. Granted where
+    files cannot be locked, or made: what is written next says so.
+    """
+    path, handle = folder / CLAIM, None
+    granted = True
+    if sys.platform != "win32":
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            granted = path.exists() and os.path.samestat(os.fstat(handle), path.stat())
+        except BlockingIOError:
+            granted = False
+        except OSError:
+            granted = True
+    try:
+        yield granted
+    finally:
+        if handle is not None:
+            if granted:
+                path.unlink(missing_ok=True)
+            os.close(handle)

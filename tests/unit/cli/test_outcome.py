@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from histoloop import cli
 from histoloop.cli import main
 from histoloop.cli.arguments import LARGEST_SIDE_PX, SMALLEST_SIDE_PX
 from histoloop.cli.outcome import Outcome, report
@@ -229,3 +230,14 @@ def test_the_middle_of_a_very_long_message_is_left_out(capsys: pytest.CaptureFix
     assert len(told) < 5000
     assert told.startswith("histoloop: a.xml: {{{")
     assert told.endswith("{. Mend it.\n")
+
+
+def test_an_interruption_before_a_command_begins_is_one_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "settle_in", interrupted)
+    assert cli.main(["status", "p"]) == 130
+    assert capsys.readouterr().err == "histoloop: interrupted\n"

@@ -76,7 +76,10 @@ class Annotations:
         """
         row = self._row(annotation_id)
         if row["mask_file"] is not None:
-            return read_plane(self.folder / row["mask_file"]), read_plane(self.folder / row["origin_file"])
+            mask = read_plane(self.folder / row["mask_file"])
+            with rows.damage_explained():
+                check_mask(mask, self._scheme)
+            return mask, read_plane(self.folder / row["origin_file"])
         if row["base_mask_file"] is None or (row["status"] == AnnotationStatus.DONE and not painted):
             raise ValueError(f"annotation {annotation_id} was done without a mask")
         mask = read_plane(self.folder / row["base_mask_file"])

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.errors import DataError
+from histoloop.errors import DataError, ExportError
 from histoloop.exchange.naming import unique_stems
-from histoloop.exchange.tables import SlideSummary, SummaryTable, mask_areas
+from histoloop.exchange.tables import EarlierSummary, SlideSummary, SummaryTable, earlier_summary, mask_areas
+from histoloop.language import tr
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
 from histoloop.store.files import clear_partial
+from histoloop.store.presence import claimed
 from histoloop.store.temporary import place_for_temporary_files
 from histoloop.workflows.boundary import prepare_folder, why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
@@ -21,6 +23,8 @@ from histoloop.workflows.prediction.predict_slide import predict_slide, write_ma
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from histoloop.slides.find import Search
+
 UNKNOWN_MPP = "it states no resolution that a microscope can have (see --mpp): predicted with its pixels as they are"
 
 
@@ -28,7 +32,8 @@ UNKNOWN_MPP = "it states no resolution that a microscope can have (see --mpp): p
 class FilesReport:
     """How many slides were predicted, (file, reason) of those that were not, and where the summary is.
 
-    `passed_over` are (file, reason) of what was found in folders and is no slide; `rows` are those of the summary.
+    `passed_over` are (file, reason) of what was found in folders and is no slide; `rows` are those of the summary;
+    `notes` say what became of the results of an earlier run.
     """
 
     predicted: int
@@ -36,6 +41,7 @@ class FilesReport:
     summary: Path
     passed_over: tuple[tuple[str, str], ...] = ()
     rows: tuple[SlideSummary, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def predict_files(
@@ -44,23 +50,40 @@ def predict_files(
     """Write `<stem>.geojson` and `<stem>-mask.png` per slide and one `summary.csv` into `out`.
 
     A slide that fails has its row and reason in the summary, and the rest goes on. Each row is on the disk when its
-    slide is done; a summary of an earlier run is replaced. `mpp` is used for slides that do not state their resolution.
-    Files of one stem from several folders get their folder's name in front, and names too long for results are
+    slide is done. What an earlier run says of other slides stays in the summary, and so do their files; a summary with
+    other classes is set aside under another name. `mpp` is used for slides that do not state their resolution. Files of
+    one stem from several folders get their folder's name in front, and names too long for results are
     shortened, which the row states. PlaceError where `out`, or the folder for temporary files, cannot be written.
     """
     loaded = open_model(model, device=device)
     search = search_slides(paths)
-    files = search.slides
-    not_understood = [each for each in search.passed_over if each.is_failure]
-    if not files and not not_understood:
+    if not search.slides and not any(each.is_failure for each in search.passed_over):
         raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
     places = (out, place_for_temporary_files())
     for place in places:
         prepare_folder(place)
     clear_partial(out)
+    with claimed(out) as granted:
+        if not granted:
+            raise ExportError(
+                tr("Another command is writing to {folder}.", folder=out),
+                advice=tr("Wait until it is done, or give another folder."),
+            )
+        return (yield from _predict_into(out, search, loaded, mpp, places))
+
+
+def _predict_into(
+    out: Path, search: Search, loaded: LoadedModel, mpp: float | None, places: Sequence[Path]
+) -> Work[FilesReport]:
+    files, scheme = search.slides, loaded.card.scheme
+    not_understood = [each for each in search.passed_over if each.is_failure]
+    summary = out / "summary.csv"
+    earlier = earlier_summary(summary, scheme, but=(*files, *(each.path for each in not_understood)))
+    notes = _keep_earlier(summary, earlier)
     rows: list[SlideSummary] = []
-    with SummaryTable(out / "summary.csv", loaded.card.scheme) as table:
-        for number, (file, stem) in enumerate(unique_stems(files).items()):
+    stems = unique_stems(files, taken=earlier.stems if earlier else ())
+    with SummaryTable(summary, scheme, earlier=earlier) as table:
+        for number, (file, stem) in enumerate(stems.items()):
             yield Progress(f"Predicting {file.name}", number, len(files))
             try:
                 row = yield from staged(_predict_file(file, out / stem, loaded, mpp), number=number, of=len(files))
@@ -75,7 +98,20 @@ def predict_files(
         (str(each.path), each.reason) for each in search.passed_over if each.why != "hidden" and not each.is_failure
     )
     failed = tuple((row.slide, row.message) for row in rows if row.status == "failed")
-    return FilesReport(len(rows) - len(failed), failed, table.path, passed_over, tuple(rows))
+    return FilesReport(len(rows) - len(failed), failed, table.path, passed_over, tuple(rows), notes)
+
+
+def _keep_earlier(summary: Path, earlier: EarlierSummary | None) -> tuple[str, ...]:
+    """Set a summary aside that the rows of this run cannot be added to; what is to be said of it."""
+    if earlier is None:
+        return ()
+    if earlier.fits:
+        return (f"{summary} goes on with the {len(earlier.rows)} rows of other slides that it has.",)
+    number = 1
+    while (aside := summary.with_name(f"summary-{number}.csv")).exists():
+        number += 1
+    summary.rename(aside)
+    return (f"{summary} was of a model with other classes: it is kept as {aside}.",)
 
 
 def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | None) -> Work[SlideSummary]:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from histoloop.errors import DataError, PlaceError
 from histoloop.progress import finish
+from histoloop.store.presence import claimed
 from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.workflows.prediction import predict_files as module
 from histoloop.workflows.prediction.predict_files import FilesReport, predict_files
@@ -66,7 +67,7 @@ def predict(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Predict the pictures; `failing` are errors by name, raised as the slide is predicted."""
     loaded = module.open_model(DEFAULT_MODEL, device="cpu")
 
-    def run(failing: dict[str, BaseException] | None = None) -> FilesReport:
+    def run(failing: dict[str, BaseException] | None = None, *, slides: Path = pictures) -> FilesReport:
         def pretend(slide: Slide, _model: object) -> Work[PredictedSlide]:
             if error := (failing or {}).get(slide.path.name):
                 raise error
@@ -76,7 +77,7 @@ def predict(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
         monkeypatch.setattr(module, "open_model", lambda *_arguments, **_options: loaded)
         monkeypatch.setattr(module, "predict_slide", pretend)
-        return finish(predict_files([pictures], out=tmp_path / "out", model="m"))
+        return finish(predict_files([slides], out=tmp_path / "out", model="m"))
 
     return run
 
@@ -139,3 +140,55 @@ def test_a_file_that_nobody_understands_fails_in_the_table(
     ((_name, reason),) = predict().failed
     assert reason == "its ending is not one of a slide format"
     assert rows(tmp_path / "out")[-1] == ("d.isyntax", "failed")
+
+
+# --- a folder that has results already --------------------------------------------------------------------------------
+
+
+def test_results_of_other_slides_in_the_folder_stay_and_slides_of_one_name_are_kept_apart(
+    predict: Callable[..., FilesReport], tmp_path: Path
+) -> None:
+    predict()
+    (tmp_path / "more").mkdir()
+    for name in ("a", "d"):
+        Image.new("RGB", (96, 64), (120, 120, 180)).save(tmp_path / "more" / f"{name}.png")
+    report = predict(slides=tmp_path / "more")
+    names = ["a.png", "b.png", "c.png", "a.png", "d.png"]
+    assert rows(tmp_path / "out") == [(name, "predicted") for name in names]
+    assert {path.name for path in (tmp_path / "out").glob("*.geojson")} == {
+        "a.geojson",
+        "b.geojson",
+        "c.geojson",
+        "more-a.geojson",
+        "d.geojson",
+    }
+    assert "goes on with the 3 rows of other slides" in report.notes[0]
+
+
+def test_the_same_slides_once_more_replace_their_rows(predict: Callable[..., FilesReport], tmp_path: Path) -> None:
+    predict()
+    report = predict()
+    assert len(rows(tmp_path / "out")) == 3
+    assert report.notes == ()
+
+
+def test_a_summary_of_a_model_with_other_classes_is_set_aside(
+    predict: Callable[..., FilesReport], tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summary.csv").write_text("slide,p_Benign,path,files\nx.svs,1,x.svs,a.geojson;a-mask.png\n")
+    report = predict()
+    assert (tmp_path / "out" / "summary-1.csv").read_text().startswith("slide,p_Benign")
+    assert len(rows(tmp_path / "out")) == 3
+    assert not (tmp_path / "out" / "a.geojson").exists()  # the name of another slide's
+    assert "is kept as" in report.notes[0]
+
+
+def test_two_commands_do_not_write_into_one_folder_at_once(predict: Callable[..., FilesReport], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with claimed(tmp_path / "out") as granted:
+        assert granted
+        with pytest.raises(PlaceError, match="Another command is writing to"):
+            predict()
+    assert list((tmp_path / "out").iterdir()) == []
+    assert predict().predicted == 3
