@@ -58,7 +58,7 @@ benchmarks: setup
 # Kills, failing disks, power cuts, damaged inputs, parallel writers: an hour at most, and the same command goes on.
 # TORTURE="--write" puts the table into docs/reliability.md; "--help" lists the rest.
 torture: setup
-	PYTHONPATH=tests $(PYTHON) -m torture $(TORTURE)
+	PYTHONPATH=tests:tests/support $(PYTHON) -m torture $(TORTURE)
 
 wheel: setup
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
