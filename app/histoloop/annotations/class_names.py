@@ -45,10 +45,13 @@ def class_called(name: str, known: Sequence[str]) -> str | None:
     """The one of `known` class names that a name of another program means; None where none is, or several are.
 
     Case, spaces, underscores and accents, British and American spelling, singular and plural make no difference, and
-    German and French names of known classes are understood. A name that is spelled alike comes first.
+    German and French names of known classes are understood. A name that is spelled alike comes first. A question mark
+    says that somebody was not sure: such a name means none.
     """
     if name in known:
         return name
+    if "?" in name:
+        return None
     meant = {own for own in known if folded(name) in _spellings(own)}
     return meant.pop() if len(meant) == 1 else None
 

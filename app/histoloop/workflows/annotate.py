@@ -175,7 +175,7 @@ def import_annotation(
         replaced = replaced_by_import(project, slide.id, [place], with_mask=False, label=label, size=size)
         _check_replaced(slide, replaced, replace=replace)
         record = project.annotations.add(slide.id, place, label=label, size=size, person=person, query_id=query_id)
-        return ImportedAnnotation((record,))
+        return ImportedAnnotation((record,), _unlike_training(slide))
     file = MaskFile(mask_file, mask_class, class_map or {}, frame, units_um)
     with source_of(file, project, slide, place) as source:
         if max(place.width, place.height) > ONE_REGION_PX:
@@ -200,7 +200,23 @@ def import_annotation(
     if len(records) > 1 and label is not None:
         project.slides.set_label(slide.id, label, person=person)
     remember_classes(project, source.class_map)
-    return ImportedAnnotation(tuple(records), source.notes, source.left_out)
+    return ImportedAnnotation(tuple(records), (*source.notes, *_unlike_training(slide)), source.left_out)
+
+
+def _unlike_training(slide: SlideRecord) -> tuple[str, ...]:
+    """What is to be said of a slide that models of stained tissue should not learn from; nothing where all is well."""
+    if not slide.exists():
+        return ()
+    with open_project_slide(slide) as opened:
+        if opened.is_brightfield:
+            return ()
+        return (
+            tr(
+                "{slide} is no brightfield picture (channels: {names}): a model that learns from it learns that too.",
+                slide=slide.name,
+                names=", ".join(opened.channels),
+            ),
+        )
 
 
 def _check_replaced(slide: SlideRecord, replaced: list[AnnotationRecord], *, replace: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from histoloop.annotations.class_names import KNOWN, spoken_class, spoken_title
+from histoloop.annotations.class_names import KNOWN, class_called, spoken_class, spoken_title
 from histoloop.language import ENGLISH, speak
 from histoloop.store.cards import load_card
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
@@ -43,3 +43,9 @@ def test_a_class_of_another_model_stays_as_it_is() -> None:
     speak("de")
     assert spoken_class("Stop") == "Stop"  # a text of the window, but no known class
     assert spoken_title("crypt of Lieberkühn") == "Crypt of Lieberkühn"
+
+
+@pytest.mark.parametrize("name", ["Tumor?", "tumour ?", "?gland"])
+def test_a_name_with_a_question_mark_means_no_class(name: str) -> None:
+    assert class_called(name, ["gland", "tumour"]) is None
+    assert class_called(name, [name]) == name

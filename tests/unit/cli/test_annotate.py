@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from histoloop.cli import main
@@ -147,3 +148,15 @@ def test_a_region_without_a_pixel_is_wrong_usage(made: Path, region: str) -> Non
     with pytest.raises(SystemExit) as ended:
         main(["annotate", str(made / "p"), "--slide", "a.png", "--region", region, "--size", "0.5"])
     assert ended.value.code == 2
+
+
+def test_an_annotation_of_what_is_no_brightfield_picture_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planes = np.random.default_rng(0).integers(0, 4096, (2, 96, 160), np.uint16)
+    metadata = {"axes": "CYX", "Channel": {"Name": ["DAPI", "Ki-67"]}}
+    tifffile.imwrite(tmp_path / "cells.ome.tif", planes, ome=True, metadata=metadata)
+    assert main(["import", str(tmp_path / "p"), str(tmp_path / "cells.ome.tif"), "--mpp", "0.5"]) == 0
+    place = ["--slide", "cells.ome.tif", "--region", "0,0,50,50"]
+    assert main(["annotate", str(tmp_path / "p"), *place, "--size", "0.5"]) == 0
+    assert "no brightfield picture (channels: DAPI, Ki-67)" in capsys.readouterr().err
