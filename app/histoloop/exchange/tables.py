@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import histoloop
 from histoloop.exchange.plain_text import plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
@@ -34,7 +35,7 @@ class SlideSummary:
     """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty.
 
     `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
-    without, `files` the names of the files that were written of it.
+    without, `files` the names of the files that were written of it, `model_hash` the SHA-256 of the model's weights.
     """
 
     slide: str
@@ -48,6 +49,7 @@ class SlideSummary:
     label: str = ""
     path: str = ""
     files: tuple[str, ...] = ()
+    model_hash: str = ""
 
     @property
     def predicted_class(self) -> str:
@@ -160,6 +162,8 @@ def _summary_header(scheme: ClassScheme) -> list[str]:
         "label",
         "path",
         "files",
+        "model_sha256",
+        "program",
     ]
 
 
@@ -180,6 +184,8 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         row.label,
         row.path or row.slide,
         ";".join(row.files),
+        row.model_hash,
+        f"HistoLoop {histoloop.__version__}" if row.model_hash else "",
     ]
 
 

@@ -200,6 +200,7 @@ def _row(project: Project, record: SlideRecord, found: SlideMask, written: Seque
         label=record.label or "",
         path=str(record.path),
         files=tuple(path.name for path in written),
+        model_hash=project.models.current().hash,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import histoloop
 from histoloop.errors import ExportError
 from histoloop.exchange.tables import AreasTable, SlideSummary, SummaryTable, mask_areas
 from histoloop.localisation.contours import Polygon, polygons_of_mask
@@ -24,6 +25,7 @@ SUMMARY_COLUMNS = [
     "slide", "predicted_class", "p_Normal", "p_Polyp", "p_Cancer",
     "tissue_area_um2", "area_gland_um2", "area_tumour_um2", "tissue_area_px", "area_gland_px", "area_tumour_px",
     "mpp", "model", "status", "message", "label", "path", "files",
+    "model_sha256", "program",
 ]  # fmt: skip
 
 PATHS = {"a.svs": "/scans/a.svs", "b.png": "/scans/b.png"}
@@ -38,6 +40,7 @@ KNOWN = SlideSummary(
     mask_area_px={"gland": 400.0, "tumour": 0.0},
     path="/scans/a.svs",
     files=("a.geojson", "a-mask.png"),
+    model_hash="5e55",
 )
 
 
@@ -80,6 +83,7 @@ def test_a_row_tells_class_probabilities_and_areas_of_a_slide(tmp_path: Path, sc
         "tissue_area_px": "1000", "area_gland_px": "400", "area_tumour_px": "0",
         "mpp": "0.500000", "model": "colon", "status": "predicted", "message": "", "label": "",
         "path": "/scans/a.svs", "files": "a.geojson;a-mask.png",
+        "model_sha256": "5e55", "program": f"HistoLoop {histoloop.__version__}",
     }  # fmt: skip
 
 

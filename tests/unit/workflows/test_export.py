@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import histoloop
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import PlaceError
 from histoloop.exchange.mask_pictures import open_mask_picture, write_mask_tiff
@@ -179,6 +180,7 @@ def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideR
             "tissue_area_px": "10000", "area_gland_px": "960", "area_tumour_px": "0",
             "mpp": "0.500000", "model": "tiny", "status": "predicted", "message": "", "label": "",
             "path": str(slide.path), "files": "a.geojson;a-mask.png;a-mask.tiff",
+            "model_sha256": project.models.current().hash, "program": f"HistoLoop {histoloop.__version__}",
         }
     ]  # fmt: skip
 

@@ -135,4 +135,5 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
         tissue_area_px=predicted.tissue_area_px,
         mask_area_px=mask_areas(predicted.mask, predicted.scheme, downsample=predicted.downsample),
         files=(f"{target.name}.geojson", f"{target.name}-mask.png"),
+        model_hash=model.hash,
     )
