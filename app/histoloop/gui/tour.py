@@ -23,6 +23,7 @@ from histoloop.gui.mouse import drag
 from histoloop.gui.panels.ask_options import HowToAsk
 from histoloop.gui.panels.size_picker import STEP_PERCENT
 from histoloop.gui.window.about import AboutDialog
+from histoloop.gui.window.choice_dialog import ChoiceDialog
 from histoloop.gui.window.first_steps import LOOKING, FirstSteps
 from histoloop.gui.window.main_window import MainWindow
 from histoloop.gui.window.similar_dialog import SimilarDialog
@@ -302,7 +303,7 @@ class _Tour:
         window.viewer.zoom_by(ASSESSED_ZOOM)
         self.settle()
         window.actions_["annotate_visible"].trigger()
-        self.wait(lambda: window.viewer.annotating is not None, "the region to open")
+        self.wait(self._region_is_open, "the region to open")
         active = window.session.active
         if active is None:
             raise TourError("no region is open")
@@ -408,6 +409,13 @@ class _Tour:
                 raise TourError(f"waited too long for {what}")
             if self.window.banner.text.objectName() == "problem" and self.window.banner.isVisible():
                 raise TourError(self.window.banner.text.text())
+
+    def _region_is_open(self) -> bool:
+        """Whether a region can be painted; where the window asks about one that was painted there, a new one begins."""
+        for dialog in self.window.findChildren(ChoiceDialog):
+            if dialog.isVisible():
+                dialog.answers[-1].click()
+        return self.window.viewer.annotating is not None
 
     def settle(self) -> None:
         """Wait until the viewer is sharp and everything is laid out."""
