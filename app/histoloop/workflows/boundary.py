@@ -1,14 +1,12 @@
 """Where the failure of one slide ends: why it failed, in words; a place that cannot be written stops all of them.
 
-for slide in slides:
-try:
-...
-except Exception as error:
-failed.append((slide.name, why_it_failed(error, writing_to=(out,))))
+A loop over slides catches any exception of one, keeps `why_it_failed(error, writing_to=(out,))` as its reason, and goes
+on. A command that writes results does so within `results_folder(out)`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -20,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import ExportError, HistoLoopError, PlaceError
 from histoloop.language import tr
+from histoloop.store.files import clear_partial
+from histoloop.store.presence import claimed
 from histoloop.store.temporary import place_for_temporary_files
 
 if TYPE_CHECKING:
@@ -38,6 +38,24 @@ def prepare_folder(folder: Path) -> None:
         _try_to_write(folder)
     except OSError as error:
         raise _cannot_be_written(folder, error) from error
+
+
+@contextlib.contextmanager
+def results_folder(folder: Path) -> Iterator[None]:
+    """A folder for results, made if it is not there, in which this command alone writes while the block runs.
+
+    What an ended command left unfinished there is removed. PlaceError where it cannot be written, ExportError where
+    another command writes there.
+    """
+    prepare_folder(folder)
+    clear_partial(folder)
+    with claimed(folder) as granted:
+        if not granted:
+            raise ExportError(
+                tr("Another command is writing to {folder}.", folder=folder),
+                advice=tr("Wait until it is done, or give another folder."),
+            )
+        yield
 
 
 def why_it_failed(error: Exception, *, writing_to: Iterable[Path]) -> str:

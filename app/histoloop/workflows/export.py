@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histoloop.errors import ExportError, SlideError
+from histoloop.errors import SlideError
 from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.mask_pictures import write_mask_png, write_mask_tiff
 from histoloop.exchange.naming import unique_stems
@@ -20,10 +20,8 @@ from histoloop.exchange.tables import (
 from histoloop.language import tr
 from histoloop.localisation.contours import polygons_of_mask
 from histoloop.progress import Progress, Work
-from histoloop.store.files import clear_partial
 from histoloop.store.maps import check_map
-from histoloop.store.presence import claimed
-from histoloop.workflows.boundary import prepare_folder, why_it_failed
+from histoloop.workflows.boundary import results_folder, why_it_failed
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
@@ -55,14 +53,7 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     cannot be exported, or in whose place another file is, has its row and reason in the summary, and the rest goes on;
     each row is on the disk when its slide is done. PlaceError where `out` cannot be written.
     """
-    prepare_folder(out)
-    clear_partial(out)
-    with claimed(out) as granted:
-        if not granted:
-            raise ExportError(
-                tr("Another command is writing to {folder}.", folder=out),
-                advice=tr("Wait until it is done, or give another folder."),
-            )
+    with results_folder(out):
         return (yield from _export_into(project, out))
 
 

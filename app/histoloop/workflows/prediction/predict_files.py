@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.errors import DataError, ExportError
+from histoloop.errors import DataError
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.tables import EarlierSummary, SlideSummary, SummaryTable, earlier_summary, mask_areas
-from histoloop.language import tr
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
-from histoloop.store.files import clear_partial
-from histoloop.store.presence import claimed
 from histoloop.store.temporary import place_for_temporary_files
-from histoloop.workflows.boundary import prepare_folder, why_it_failed
+from histoloop.workflows.boundary import prepare_folder, results_folder, why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 
@@ -59,17 +56,10 @@ def predict_files(
     search = search_slides(paths)
     if not search.slides and not any(each.is_failure for each in search.passed_over):
         raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")
-    places = (out, place_for_temporary_files())
-    for place in places:
-        prepare_folder(place)
-    clear_partial(out)
-    with claimed(out) as granted:
-        if not granted:
-            raise ExportError(
-                tr("Another command is writing to {folder}.", folder=out),
-                advice=tr("Wait until it is done, or give another folder."),
-            )
-        return (yield from _predict_into(out, search, loaded, mpp, places))
+    scratch = place_for_temporary_files()
+    with results_folder(out):
+        prepare_folder(scratch)
+        return (yield from _predict_into(out, search, loaded, mpp, (out, scratch)))
 
 
 def _predict_into(
