@@ -1,11 +1,13 @@
 """A slide of one level, 60,000 x 60,000 pixels: what opening, looking and predicting cost, and the memory of each.
 
     python tests/benchmarks/large_slide.py [SIDE_PX] [TISSUE_PX]
+    packaging/with_display.sh python tests/benchmarks/large_slide.py --window
 
 Writes a tiled TIFF of SIDE_PX squared pixels (default 60,000; 0.25 um per pixel, Deflate, glass but for a square of
 tissue of TISSUE_PX, default 6,000) and, in a process each, opens it, takes the first picture, pans (windows of a
 screen, 1600 x 1000, at full size, a quarter and a sixteenth), predicts it by the command line. Prints JSON: seconds of
-the clock and of the processors, and peak memory in MB of the process.
+the clock and of the processors, and peak memory in MB of the process. With --window the whole window shows the slide
+of the default size and pans over it at full size instead.
 """
 
 from __future__ import annotations
@@ -105,8 +107,59 @@ def _step(step: str, path: Path) -> dict[str, float]:
     }
 
 
+def _window() -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["HISTOLOOP_HOME"] = scratch
+        path = Path(scratch) / "large.tif"
+        write(path, SIDE_PX, TISSUE_PX)
+        return _look(Path(scratch) / "project", path)
+
+
+def _look(folder: Path, path: Path) -> dict[str, float]:
+    from histoloop.gui.application import make_application
+    from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.window.main_window import MainWindow
+    from histoloop.progress import finish
+    from histoloop.store.shipped import DEFAULT_MODEL
+    from histoloop.workflows.projects import create_project, import_slides
+
+    began = time.monotonic()
+    with create_project(folder, name="Large", model=DEFAULT_MODEL) as project:
+        finish(import_slides(project, [path]))
+    imported = time.monotonic() - began
+    application = make_application()
+    window = MainWindow(Settings(folder.parent / "settings.ini"))
+    window.resize(*SCREEN)
+    window.show()
+    application.processEvents()
+    began = time.monotonic()
+    window.session.open_project(folder)
+    while window.opener.current is None:
+        application.processEvents()
+    window.viewer.wait_until_loaded()
+    shown = time.monotonic() - began
+    taken = []
+    for number in range(PANS):
+        start = time.monotonic()
+        window.viewer.look_at(SIDE_PX // 2 - number * 300, SIDE_PX // 2 - number * 300, zoom=1.0)
+        application.processEvents()
+        window.viewer.wait_until_loaded()
+        taken.append(time.monotonic() - start)
+    window.session.jobs.shut_down()
+    window.close()
+    return {
+        "imported_s": round(imported, 2),
+        "shown_s": round(shown, 2),
+        "pan_median_s": round(statistics.median(taken), 2),
+        "pan_longest_s": round(max(taken), 2),
+        "peak_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1].startswith("--"):
+    if sys.argv[1:] == ["--window"]:
+        print(json.dumps(_window()))
+    elif sys.argv[1:2] and sys.argv[1].startswith("--"):
         print(json.dumps(_step(sys.argv[1], Path(sys.argv[2]))))
     else:
         print(json.dumps(main(*map(int, sys.argv[1:]))))
