@@ -93,7 +93,7 @@ class Origin(IntEnum):
 
 
 def is_known(origin: Mask) -> NDArray[np.bool_]:
-    """(H, W) where a mask with these origins says something: not where pixels were left out."""
+    """(H, W) where a mask with these origins is known: not where pixels were left out."""
     known: NDArray[np.bool_] = origin != Origin.LEFT_OUT
     return known
 

@@ -108,8 +108,8 @@ def _mend(options: argparse.Namespace) -> int:
     with opened_project(options.project) as project:
         report = run(mend_project(project, look_in=options.look_in))
     if options.json:
-        told = {"mended": _rows(report.mended), "left": _rows(report.left)}
-        print(json.dumps(told, indent=2))
+        found = {"mended": _rows(report.mended), "left": _rows(report.left)}
+        print(json.dumps(found, indent=2))
     else:
         print_lines(f"mended: {trouble.what}: {trouble.reason}" for trouble in report.mended)
         print_lines([f"{len(report.mended)} mended, {len(report.left)} left"])

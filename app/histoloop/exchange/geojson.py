@@ -32,19 +32,19 @@ def write_geojson(
     scheme: ClassScheme,
     *,
     mpp: float | None,
-    said: Sequence[AssessmentRow] = (),
+    assessments: Sequence[AssessmentRow] = (),
     bounds: Region | None = None,
 ) -> None:
     """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known.
 
-    Regions and slides with a label or a size (`said`) are rectangles without a class. Where OpenSlide states
+    Regions and slides with a label or a size (`assessments`) are rectangles without a class. Where OpenSlide states
     `bounds` of the slide, QuPath shows nothing else and counts from their corner: coordinates do so too, what lies
     outside is cut off, and the collection says where its (0, 0) lies. The same polygons give the same file, ids
     included. Raises ExportError when it cannot be written.
     """
     shown = polygons if bounds is None else list(_cut(polygons, bounds))
     features = [_feature(polygon, scheme, mpp=mpp) for polygon in shown]
-    features += [_region_feature(one, place) for one in said if (place := _seen(one.region, bounds)) is not None]
+    features += [_region_feature(one, place) for one in assessments if (place := _seen(one.region, bounds)) is not None]
     collection: dict[str, Any] = {"type": "FeatureCollection"}
     if bounds is not None:
         collection[ORIGIN] = [bounds.x, bounds.y]
@@ -122,21 +122,21 @@ def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dic
     }
 
 
-def _region_feature(said: AssessmentRow, place: Region) -> dict[str, Any]:
+def _region_feature(assessment: AssessmentRow, place: Region) -> dict[str, Any]:
     left, top, right, bottom = place.x, place.y, place.right, place.bottom
     rings = [[[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]]
-    words = [said.label or ""] + ([] if said.size is None else [f"{said.size:.0%}"])
-    described = {"label": said.label or "", "person": said.person, "time": said.time}
+    words = [assessment.label or ""] + ([] if assessment.size is None else [f"{assessment.size:.0%}"])
+    described = {"label": assessment.label or "", "person": assessment.person, "time": assessment.time}
     return {
         "type": "Feature",
-        "id": str(uuid.uuid5(_NAMESPACE, f"{said.of} {rings}")),
+        "id": str(uuid.uuid5(_NAMESPACE, f"{assessment.of} {rings}")),
         "geometry": {"type": "Polygon", "coordinates": rings},
         "properties": {
             "objectType": "annotation",
             "name": ", ".join(word for word in words if word),
             "isLocked": True,
-            "metadata": {SAID_OF: said.of, **described},
-            "measurements": {} if said.size is None else {"Size": round(said.size, 4)},
+            "metadata": {SAID_OF: assessment.of, **described},
+            "measurements": {} if assessment.size is None else {"Size": round(assessment.size, 4)},
         },
     }
 

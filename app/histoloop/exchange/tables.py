@@ -116,7 +116,7 @@ class SummaryTable(_Table):
 
 @dataclass(frozen=True, slots=True)
 class EarlierSummary:
-    """What a summary of an earlier run says of other slides: their rows, and the `stems` of their files.
+    """The rows of other slides in the summary of an earlier run, and the `stems` of their files.
 
     `fits`: it has the columns of this run, so that the rows can stay.
     """

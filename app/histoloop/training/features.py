@@ -57,7 +57,7 @@ def spread_views(count: int) -> list[int]:
 class FeatureTile:
     """Features of a tile or of a view of it, its mask (H, W) if there is one, and its weight in the loss.
 
-    `known` (H, W) bool is where the mask says something; None where it does everywhere.
+    `known` (H, W) bool is where the mask is known; None where it is everywhere.
     """
 
     features: Features
@@ -70,7 +70,7 @@ class FeatureTile:
 class FeatureBatch:
     """`stages` (B, C, H/s, W/s) float; masks as in `Batch`; `weights_B` of each tile.
 
-    `valid_BHW` is False on padding and where a mask says nothing.
+    `valid_BHW` is False on padding and where a mask is unknown.
     """
 
     stages: tuple[Tensor, ...]

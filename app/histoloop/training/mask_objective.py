@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from histoloop.training.samples import TileMask
 
     Painted = tuple[TileMask, NDArray[np.bool_] | None]
-    """A mask (H, W) and where it says something; None where it does everywhere."""
+    """A mask (H, W) and where it is known; None where it is everywhere."""
 
 
 def foreground_of_masks(masks_BHW: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class MaskObjective:
 
 
 def _pixels_of_classes(painted: Iterable[Painted], mask_classes: int) -> list[int]:
-    """How many pixels of background and of each class the masks have, where they say something."""
+    """How many pixels of background and of each class the masks have, where they are known."""
     counts = np.zeros(256, np.int64)
     for mask, known in painted:
         values = values_of(mask)

@@ -42,7 +42,7 @@ class TrainingTile:
     are `other_labels`; `mask` (H, W) foreground of any of its labels, or values of mask classes; `weight` is 1 for
     annotated tiles and lambda for pseudo-labelled ones; `name` is where it comes from, `case` whose tissue it is;
     `size` is the foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it); `known` (H, W)
-    bool, where the mask says something, None where it does everywhere.
+    bool, where the mask is known, None where it is everywhere.
     """
 
     pixels: NDArray[np.uint8]
@@ -81,7 +81,7 @@ class Batch:
     """Tensors of one step, before augmentation and normalisation.
 
     `tiles_BCHW` float in [0, 1]; `masks_BHW` float 0 or 1 of foregrounds, or uint8 mask values; `valid_BHW` bool, False
-    on padding; `known_BHW` bool, False there and where the mask says nothing; `labels_B` long, -1 where unknown, of
+    on padding; `known_BHW` bool, False there and where the mask is unknown; `labels_B` long, -1 where unknown, of
     several the first; `targets_BK` float 0 or 1, whether a tile has the label k, for the K labels up to the highest one
     of the batch, 0 where unknown; `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole
     tile whatever a crop shows of it, NaN where unknown; `masked_B` bool, whether there is a mask.

@@ -204,7 +204,7 @@ def import_annotation(
 
 
 def _unlike_training(slide: SlideRecord) -> tuple[str, ...]:
-    """What is to be said of a slide that models of stained tissue should not learn from; nothing where all is well."""
+    """Notes on a slide that models of stained tissue should not learn from; none where all is well."""
     if not slide.exists():
         return ()
     with open_project_slide(slide) as opened:

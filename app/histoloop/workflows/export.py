@@ -74,8 +74,8 @@ def _export_into(project: Project, out: Path) -> Work[ExportReport]:
                 check_not_replaced(record)
                 if (maps := project.maps.find(record.id)) is not None:
                     check_map(maps)  # all of it, so that what is exported is of a map that is whole
-                said = _assessments_of(project, record)
-                assessments.add(said)
+                of_slide = _assessments_of(project, record)
+                assessments.add(of_slide)
                 if (found := mask_of_slide(project, record.id)) is None:
                     failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
                     summary.add(_row_of_none(record, "not predicted"))
@@ -84,7 +84,7 @@ def _export_into(project: Project, out: Path) -> Work[ExportReport]:
                     found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
                 )
                 stem = stems[record.path]
-                written = _write_slide(out, stem, found, polygons, said, project, record)
+                written = _write_slide(out, stem, found, polygons, of_slide, project, record)
             except Exception as error:
                 reason = why_it_failed(error, writing_to=[out])
                 failed.append((record.name, reason))
@@ -109,17 +109,17 @@ def _write_slide(
     stem: str,
     found: SlideMask,
     polygons: Sequence[Polygon],
-    said: Sequence[AssessmentRow],
+    assessments: Sequence[AssessmentRow],
     project: Project,
     record: SlideRecord,
 ) -> list[Path]:
     scheme = project.scheme
     paths = [out / f"{stem}.geojson", out / f"{stem}-mask.png", out / f"{stem}-mask.tiff"]
-    told = [one for one in said if one.label is not None or one.size_from == "person"]
+    from_people = [one for one in assessments if one.label is not None or one.size_from == "person"]
     map_mpp = None if record.mpp is None else record.mpp * found.downsample
     written: list[Path] = []
     try:
-        write_geojson(paths[0], polygons, scheme, mpp=record.mpp, said=told, bounds=_bounds_of(record))
+        write_geojson(paths[0], polygons, scheme, mpp=record.mpp, assessments=from_people, bounds=_bounds_of(record))
         written.append(paths[0])
         write_mask_png(paths[1], found.mask, scheme)
         written.append(paths[1])

@@ -101,7 +101,7 @@ class MaskPane(QWidget):
     # --- in words -----------------------------------------------------------------------------------------------------
 
     def _on_changed(self) -> None:
-        """What is on the canvas, and what is said of it, is always the slide that is wanted."""
+        """The canvas and its caption always belong to the slide that is wanted."""
         opener = self.opener
         self.trouble.show_pixels("")
         self.trouble.show_masks("")

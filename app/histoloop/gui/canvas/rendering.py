@@ -110,7 +110,7 @@ def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle
 class View:
     """A rendered rectangle: `pixels` (H, W, 3), each `downsample` level-0 pixels wide, the first at `x`, `y`.
 
-    `no_masks` says why masks are missing that should be there; empty: none is.
+    `no_masks` is the reason why masks are missing that should be there; empty: none is.
     """
 
     pixels: Pixels
@@ -183,7 +183,7 @@ class SceneMap:
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
 
-    `no_maps` says why its maps cannot be read; empty: they can, or there are none.
+    `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none.
     """
 
     pyramid: TilePyramid

@@ -152,7 +152,7 @@ class AnnotationPanel(Panel):
         set_role(self.saved, "good")
 
     def show_not_saved(self, why: str) -> None:
-        """What was painted or said could not be written yet, and why; empty: it could."""
+        """What was painted or labelled could not be written yet, and why; empty: it could."""
         self.saved.setText(tr("Not saved yet") if why else tr("Saving…"))
         self.saved.setToolTip(why)
         set_role(self.saved, "bad" if why else "good")

@@ -33,8 +33,8 @@ class PaintControl(QObject):
 
     `slide_wanted` is emitted with the slide that a region to paint lies on, while another one is shown. `begun` and
     `ended` (with the record) are about the region in hand; `changed`: something else can be done with it now.
-    `went_back` is emitted with what was taken back or done again outside of it (a `TakenBack`), `told` with a sentence
-    about either.
+    `went_back` is emitted with what was taken back or done again outside of it (a `TakenBack`), `reported` with a
+    sentence about either.
     """
 
     slide_wanted = Signal(int)
@@ -42,7 +42,7 @@ class PaintControl(QObject):
     ended = Signal(object)
     changed = Signal()
     went_back = Signal(object)
-    told = Signal(str)
+    reported = Signal(str)
 
     def __init__(self, *, pane: MaskPane, session: Session, panel: AnnotationPanel, actions: Actions) -> None:
         super().__init__(pane)
@@ -168,11 +168,11 @@ class PaintControl(QObject):
     def _painting(self, step: PaintedStep) -> Change:
         annotating = self._session.annotating
 
-        def show(patch: Patch, keep: Callable[[], None], told: str) -> None:
+        def show(patch: Patch, keep: Callable[[], None], text: str) -> None:
             self._viewer.apply(patch)
             keep()
             self._show_painted()
-            self.told.emit(told)
+            self.reported.emit(text)
 
         return Change(
             lambda: show(step.before, annotating.undo_in_hand, tr("Taken back: the last change of the mask.")),
@@ -182,10 +182,10 @@ class PaintControl(QObject):
     def _assessing(self, step: AssessedStep) -> Change:
         annotating = self._session.annotating
 
-        def show(values: tuple[str | None, float | None], keep: Callable[[], None], told: str) -> None:
+        def show(values: tuple[str | None, float | None], keep: Callable[[], None], text: str) -> None:
             keep()
             self._show_assessment(*values)
-            self.told.emit(told)
+            self.reported.emit(text)
 
         return Change(
             lambda: show(step.before, annotating.undo_in_hand, tr("Taken back: label or size of the region.")),
@@ -193,7 +193,7 @@ class PaintControl(QObject):
         )
 
     def _on_taken_back(self, taken: TakenBack) -> None:
-        self.told.emit(self._sentence(taken.step, redone=taken.redone))
+        self.reported.emit(self._sentence(taken.step, redone=taken.redone))
         self.went_back.emit(taken)
 
     def _sentence(self, step: Step, *, redone: bool) -> str:

@@ -32,10 +32,10 @@ class QuestionControl(QObject):
     """Wires the queue to the canvases and the session.
 
     `boxes` is checked while the questions are outlined; `choose_slide` shows a slide (by id); `show_problem` shows a
-    message with advice. `told` is emitted with a sentence about what was opened.
+    message with advice. `reported` is emitted with a sentence about what was opened.
     """
 
-    told = Signal(str)
+    reported = Signal(str)
 
     def __init__(
         self,
@@ -122,14 +122,14 @@ class QuestionControl(QObject):
         self._open_place(slide_id, Region(x, y, width, height))
 
     def open_query(self, query_id: int) -> None:
-        """Annotate the region of a question; one that was answered elsewhere meanwhile is told."""
+        """Annotate the region of a question; one that was answered elsewhere meanwhile is reported."""
         session = self._session
         if session.project is None:
             return
         query = session.project.queries.get(query_id)
         if query.status is not QueryStatus.OPEN:
             session.queries_changed.emit()
-            self.told.emit(tr("This question is no longer open: it was answered or replaced meanwhile."))
+            self.reported.emit(tr("This question is no longer open: it was answered or replaced meanwhile."))
         if query.status in (QueryStatus.OPEN, QueryStatus.ANNOTATED):
             self._open_place(query.slide_id, query.region, query_id)
 
@@ -147,7 +147,7 @@ class QuestionControl(QObject):
             begin()
             finished = next((record for record in same if record.status is AnnotationStatus.DONE), None)
             if same[0] is finished:
-                self.told.emit(
+                self.reported.emit(
                     tr(
                         "{person} finished this region on {day}. It stays as it is until you save it again.",
                         person=_who(finished),

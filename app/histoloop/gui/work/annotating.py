@@ -52,7 +52,7 @@ class TakenBack:
 
 
 class _Deed(Enum):
-    """What waits to be written, as it is told to the user."""
+    """What waits to be written, in words for the user."""
 
     STROKE = auto()
     ASSESSMENT = auto()
@@ -255,7 +255,7 @@ class Annotating(QObject):
         for deed, slide_id in self._waiting:
             of_slides.setdefault(slide_id, []).append(deed)
         return [
-            _told(deeds) if slide_id is None else f"{project.slides.get(slide_id).name}: {_told(deeds)}"
+            _in_words(deeds) if slide_id is None else f"{project.slides.get(slide_id).name}: {_in_words(deeds)}"
             for slide_id, deeds in of_slides.items()
         ]
 
@@ -425,18 +425,20 @@ def _taken_back(project: Project, step: Step | None, *, redone: bool) -> TakenBa
     return TakenBack(step, redone, record.region, _active(project, record) if is_draft else None)
 
 
-def _told(deeds: list[_Deed]) -> str:
+def _in_words(deeds: list[_Deed]) -> str:
     """'3 strokes, 1 label or size, Done'."""
     counts = Counter(deeds)
-    told = []
+    kinds = []
     if count := counts[_Deed.STROKE]:
-        told.append(tr_plural("{count} stroke", "{count} strokes", count))
+        kinds.append(tr_plural("{count} stroke", "{count} strokes", count))
     if count := counts[_Deed.ASSESSMENT]:
-        told.append(tr_plural("{count} change of label or size", "{count} changes of label or size", count))
+        kinds.append(tr_plural("{count} change of label or size", "{count} changes of label or size", count))
     if count := counts[_Deed.UNDO]:
-        told.append(tr_plural("{count} step taken back or done again", "{count} steps taken back or done again", count))
+        kinds.append(
+            tr_plural("{count} step taken back or done again", "{count} steps taken back or done again", count)
+        )
     if counts[_Deed.LEFT_OUT]:
-        told.append(tr("a region left out"))
+        kinds.append(tr("a region left out"))
     if counts[_Deed.DONE]:
-        told.append(tr("a region that is done"))
-    return ", ".join(told)
+        kinds.append(tr("a region that is done"))
+    return ", ".join(kinds)

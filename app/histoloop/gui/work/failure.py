@@ -24,7 +24,7 @@ class Failure:
 
 
 def failure_of(error: Exception) -> Failure:
-    """What an exception says to the user."""
+    """The message of an exception for the user."""
     if isinstance(error, HistoLoopError):
         return Failure(error.message, error.advice)
     return Failure(f"{type(error).__name__}: {error}")

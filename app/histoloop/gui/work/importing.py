@@ -101,5 +101,5 @@ def _summary(report: ImportReport) -> str:
 
 
 def _named(entries: Sequence[tuple[Path, str]]) -> tuple[tuple[str, str], ...]:
-    """Paths with what is said of them, without repeating the path."""
+    """Paths with their notes, without repeating the path."""
     return tuple((str(path), what.removeprefix(f"{path}: ")) for path, what in entries)

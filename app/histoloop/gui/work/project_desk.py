@@ -62,7 +62,7 @@ class ProjectDesk(QObject):
 
     @property
     def person(self) -> str:
-        """Who sits here, by name; empty while that was not said."""
+        """Who sits here, by name; empty while it is not known."""
         return self._person
 
     def slides(self) -> list[SlideRecord]:

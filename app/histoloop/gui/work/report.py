@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading, and under it what (file or slide) with what is said of it."""
+    """A heading, and under it each file or slide with its reason or note."""
 
     title: str
     entries: tuple[tuple[str, str], ...]
@@ -17,7 +17,7 @@ class Section:
 class Report:
     """A sentence that sums up, and the sections that are not empty.
 
-    `is_problem`: something failed; `is_usual`: all went as it should, which need not be said.
+    `is_problem`: something failed; `is_usual`: all went as it should, which needs no report.
     """
 
     summary: str

@@ -77,7 +77,7 @@ class Session(ProjectDesk):
 
     @property
     def person(self) -> str:
-        """Who sits here, by name; empty while that was not said."""
+        """Who sits here, by name; empty while it is not known."""
         return self._person
 
     @person.setter
@@ -227,7 +227,7 @@ class Session(ProjectDesk):
     # --- slides -----------------------------------------------------------------------------------------------------
 
     def still_there(self, slide_ids: Sequence[int]) -> list[int]:
-        """Those slides that the project still has; of others it is said that they are gone."""
+        """Those slides that the project still has; the others are reported as gone."""
         known = {slide.id for slide in self.slides()}
         gone = [slide_id for slide_id in slide_ids if slide_id not in known]
         if gone:
@@ -283,7 +283,7 @@ class Session(ProjectDesk):
         )
 
     def set_mpp(self, slide_ids: Sequence[int], mpp: float) -> None:
-        """Say the resolution of slides; their maps were made at another one and are made again."""
+        """State the resolution of slides; their maps were made at another one and are made again."""
         if self._do_each(slide_ids, lambda project, slide_id: project.slides.set_mpp(slide_id, mpp)):
             self.slides_changed.emit()
             self.maps_changed.emit()

@@ -97,7 +97,7 @@ class Slides:
         return [self.get(row["id"]) for row in same]
 
     def all(self) -> list[SlideRecord]:
-        """The slides, in the order they were added, with what people and the current model say of them.
+        """The slides, in the order they were added, with people's annotations and the current model's predictions.
 
         Their names tell them apart: where several are alike, their folders are in front.
         """

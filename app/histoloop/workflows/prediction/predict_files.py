@@ -47,10 +47,11 @@ def predict_files(
     """Write `<stem>.geojson` and `<stem>-mask.png` per slide and one `summary.csv` into `out`.
 
     A slide that fails has its row and reason in the summary, and the rest goes on. Each row is on the disk when its
-    slide is done. What an earlier run says of other slides stays in the summary, and so do their files; a summary with
-    other classes is set aside under another name. `mpp` is used for slides that do not state their resolution. Files of
-    one stem from several folders get their folder's name in front, and names too long for results are
-    shortened, which the row states. PlaceError where `out`, or the folder for temporary files, cannot be written.
+    slide is done. The rows of other slides from an earlier run stay in the summary, and so do their files; a
+    summary with other classes is set aside under another name. `mpp` is used for slides that do not state their
+    resolution. Files of one stem from several folders get their folder's name in front, and names too long for
+    results are shortened, which the row states. PlaceError where `out`, or the folder for temporary files, cannot
+    be written.
     """
     loaded = open_model(model, device=device)
     search = search_slides(paths)
@@ -92,7 +93,7 @@ def _predict_into(
 
 
 def _keep_earlier(summary: Path, earlier: EarlierSummary | None) -> tuple[str, ...]:
-    """Set a summary aside that the rows of this run cannot be added to; what is to be said of it."""
+    """Set a summary aside that the rows of this run cannot be added to; a note on it."""
     if earlier is None:
         return ()
     if earlier.fits:
