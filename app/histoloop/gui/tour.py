@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import Mask
+    from histoloop.store.records import AnnotationRecord
     from histoloop.workflows.contents.rounds import CandidateModel
 
 SIZE_PX = (1480, 920)
@@ -197,13 +198,12 @@ class _Tour:
     def _truth_in_hand(self) -> Mask:
         """The mask that the region in hand should have."""
         window = self.window
-        self.wait(lambda: window.viewer.annotating is not None, "the region to open")
-        active = window.session.active
-        if active is None or window.session.project is None:
-            raise TourError("no region is open")
+        record = self._opened()
+        if window.session.project is None:
+            raise TourError("no project is open")
         self.settle()
-        slide = window.session.project.slides.get(active.record.slide_id)
-        return self._truth[slide.name].read(active.record.region)[1]
+        slide = window.session.project.slides.get(record.slide_id)
+        return self._truth[slide.name].read(record.region)[1]
 
     def _answer(self, count: int) -> None:
         """Paint so many questions, from the one in hand on, as they should be."""
@@ -303,11 +303,8 @@ class _Tour:
         window.viewer.zoom_by(ASSESSED_ZOOM)
         self.settle()
         window.actions_["annotate_visible"].trigger()
-        self.wait(self._region_is_open, "the region to open")
-        active = window.session.active
-        if active is None:
-            raise TourError("no region is open")
-        truth = self._truth[slide.name].read(active.record.region)[1]
+        record = self._opened()
+        truth = self._truth[slide.name].read(record.region)[1]
         mask_class = project.scheme.mask_names[int(max(1, truth.max())) - 1]
         label = next(label.name for label in project.scheme.labels if label.mask == mask_class)
         window.slide_control.label([slide.id], label)
@@ -319,7 +316,7 @@ class _Tour:
         self.settle()
         self.picture("said", "The label of a slide, label and size of a region, and no mask")
         window.actions_["save_without_mask"].trigger()
-        self.wait(lambda: _active_id(window) != active.record.id, "the region to be finished")
+        self.wait(lambda: _active_id(window) != record.id, "the region to be finished")
         said = [record for record in project.annotations.finished() if not record.has_mask]
         self.figures["regions with label and size alone"] = len(said)
 
@@ -410,8 +407,15 @@ class _Tour:
             if self.window.banner.text.objectName() == "problem" and self.window.banner.isVisible():
                 raise TourError(self.window.banner.text.text())
 
-    def _region_is_open(self) -> bool:
-        """Whether a region can be painted; where the window asks about one that was painted there, a new one begins."""
+    def _opened(self) -> AnnotationRecord:
+        """The region in hand, once it can be painted; where the window asks about work in its place, a new one begins."""
+        self.wait(self._is_open, "the region to open")
+        active = self.window.session.active
+        if active is None:
+            raise TourError("no region is open")
+        return active.record
+
+    def _is_open(self) -> bool:
         for dialog in self.window.findChildren(ChoiceDialog):
             if dialog.isVisible():
                 dialog.answers[-1].click()
