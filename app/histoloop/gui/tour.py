@@ -408,7 +408,7 @@ class _Tour:
                 raise TourError(self.window.banner.text.text())
 
     def _opened(self) -> AnnotationRecord:
-        """The region in hand, once it can be painted; where the window asks about work in its place, begin a new one."""
+        """The region in hand, once it can be painted; if the window asks about work in its place, begin a new one."""
         self.wait(self._is_open, "the region to open")
         active = self.window.session.active
         if active is None:
