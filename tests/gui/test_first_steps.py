@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PySide6.QtWidgets import QDialog, QPushButton
 
+from histoloop.gui.dialogs.about import NO_TEXT, WAITING, AboutDialog
 from histoloop.gui.kit.settings import Settings
-from histoloop.gui.window.about import NO_TEXT, WAITING, AboutDialog
 from histoloop.gui.window.first_steps import LOOKING, FirstSteps
 from histoloop.gui.window.five_steps import STEPS, FiveSteps
 from histoloop.workflows import about

@@ -24,13 +24,17 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop import paths
+from histoloop.gui.dialogs.add_model import AddModelDialog
+from histoloop.gui.dialogs.new_project import NewProjectDialog
+from histoloop.gui.dialogs.open_slides import OpenSlidesDialog
+from histoloop.gui.dialogs.resolution_dialog import ResolutionDialog
+from histoloop.gui.dialogs.similar_dialog import SimilarDialog
+from histoloop.gui.dialogs.text_dialog import shortcuts_html
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.translation import SYSTEM, speak_as_chosen
-from histoloop.gui.window import dialogs
 from histoloop.gui.window.first_steps import FirstSteps
 from histoloop.gui.window.five_steps import STEPS
 from histoloop.gui.window.menus import MENUS
-from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.gui.work.jobs import Job
 from histoloop.language import ENGLISH, LANGUAGES, speak, speak_by, spoken
 from histoloop.progress import Progress
@@ -196,10 +200,10 @@ def test_nothing_in_the_dialogs_is_left_in_english(bracketed: None, opened: Main
     known = data_of(opened) | {load_card(folder).title for folder in list_models(paths.shipped_models())}
     known |= {str(tmp_path), "OK", "Open", "Cancel", "Close"}  # Qt's own buttons, in Qt's own words
     for dialog in (
-        dialogs.NewProjectDialog(opened, place=tmp_path),
-        dialogs.OpenSlidesDialog(opened, slides=slides, projects=[project.folder]),
-        dialogs.AddModelDialog(opened, project=project, place=place),
-        dialogs.ResolutionDialog(opened, names=["a.tiff", "b.tiff"], mpp=None),
+        NewProjectDialog(opened, place=tmp_path),
+        OpenSlidesDialog(opened, slides=slides, projects=[project.folder]),
+        AddModelDialog(opened, project=project, place=place),
+        ResolutionDialog(opened, names=["a.tiff", "b.tiff"], mpp=None),
         SimilarDialog(opened, regions=[], names={}),
     ):
         assert in_english(dialog, known) == [], type(dialog)
@@ -208,7 +212,7 @@ def test_nothing_in_the_dialogs_is_left_in_english(bracketed: None, opened: Main
 
 def test_nothing_in_the_list_of_shortcuts_is_left_in_english(bracketed: None) -> None:
     keys = {"Ctrl", "Shift", "Alt", "Return", "Esc", "Backspace"}
-    words = re.findall(r"[^\W\d_]{2,}", untranslated(dialogs.shortcuts_html(MENUS)))
+    words = re.findall(r"[^\W\d_]{2,}", untranslated(shortcuts_html(MENUS)))
     assert set(words) <= keys
 
 

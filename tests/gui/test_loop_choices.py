@@ -13,12 +13,12 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
 from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.kit.theme import DARK, LIGHT
 from histoloop.gui.panels.evidence import EvidenceView
 from histoloop.gui.panels.rounds_curve import RoundsCurve
 from histoloop.gui.panels.training_curve import TrainingCurve
 from histoloop.gui.panels.training_options import PACES, SOURCES, how_to_learn
-from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.store.project import Project
 from histoloop.workflows.contents.candidate_regions import CandidateRegion
 from histoloop.workflows.contents.questions import query_evidence_path

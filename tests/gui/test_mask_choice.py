@@ -14,7 +14,7 @@ from PySide6.QtGui import QImage
 
 from histoloop import paths
 from histoloop.gui.canvas.mask_chooser import LIKELIEST
-from histoloop.gui.window.dialogs import AddModelDialog
+from histoloop.gui.dialogs.add_model import AddModelDialog
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.slides.tiling import Window
 from histoloop.store.cards import CARD, WEIGHTS, card_text, load_card

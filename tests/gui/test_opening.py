@@ -9,7 +9,7 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication, QDialog
 
-from histoloop.gui.window.dialogs import OpenSlidesDialog
+from histoloop.gui.dialogs.open_slides import OpenSlidesDialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,10 @@ from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import scale_bar
 from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle, SceneMap, compose
+from histoloop.gui.dialogs.new_project import folder_name
+from histoloop.gui.dialogs.text_dialog import shortcuts_html
 from histoloop.gui.panels.job_bar import TimeLeft, in_words
 from histoloop.gui.panels.slides_panel import describe
-from histoloop.gui.window.dialogs import folder_name, shortcuts_html
 from histoloop.gui.window.menus import MENUS
 from histoloop.network_config import NetworkConfig
 from histoloop.progress import Progress

@@ -16,7 +16,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from histoloop.gui.window.report_dialog import ReportDialog
+from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.work import importing, session
 from histoloop.slides.reading import watch_reading
 

@@ -14,8 +14,8 @@ from PySide6.QtWidgets import QApplication, QPushButton
 
 from histoloop.annotations.records import AnnotationStatus, Mask, QueryStatus
 from histoloop.geometry import Region
+from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.mouse import click, drag
-from histoloop.gui.window.choice_dialog import ChoiceDialog
 from histoloop.gui.window.not_saved import LossDialog
 from histoloop.store.project import DATABASE, Project
 from histoloop.store.project_database import Database

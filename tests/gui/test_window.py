@@ -13,9 +13,9 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QDropEvent, QImage
 
+from histoloop.gui.dialogs.text_dialog import GuideDialog
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.mouse import click
-from histoloop.gui.window.dialogs import GuideDialog
 from histoloop.gui.window.menus import MENUS, specs
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job, Place

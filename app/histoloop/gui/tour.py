@@ -17,16 +17,16 @@ from PySide6.QtWidgets import QWidget
 from scipy import ndimage
 
 from histoloop.gui.application import make_application
+from histoloop.gui.dialogs.about import AboutDialog
+from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
+from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.translation import speak_as_chosen
 from histoloop.gui.mouse import drag
 from histoloop.gui.panels.ask_options import HowToAsk
 from histoloop.gui.panels.size_picker import STEP_PERCENT
-from histoloop.gui.window.about import AboutDialog
-from histoloop.gui.window.choice_dialog import ChoiceDialog
 from histoloop.gui.window.first_steps import LOOKING, FirstSteps
 from histoloop.gui.window.main_window import MainWindow
-from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.language import ENGLISH, tr
 from histoloop.slides.synthetic import SyntheticTissue
 from histoloop.store.files import write_beside

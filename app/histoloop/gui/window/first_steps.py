@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLayout, QLineEdit, QVBoxLayout, QWidget
 
+from histoloop.gui.kit.texts import NOTICE
 from histoloop.gui.kit.theme import THEMES
 from histoloop.gui.kit.widgets import Switch, button, label, row, set_role
-from histoloop.gui.window.welcome import NOTICE
 from histoloop.gui.work import tasks
 from histoloop.gui.work.background import Worker
 from histoloop.gui.work.jobs import Job

@@ -10,8 +10,8 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog
 
 from histoloop import paths
-from histoloop.gui.window import dialogs
-from histoloop.gui.window.about import AboutDialog
+from histoloop.gui.dialogs.about import AboutDialog
+from histoloop.gui.dialogs.text_dialog import GuideDialog, TextDialog, findings_html, shortcuts_html
 from histoloop.gui.window.first_steps import FirstSteps
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job
@@ -64,7 +64,7 @@ class HelpCommands:
                 tr("Help > Keyboard shortcuts says what can be done here, histoloop COMMAND --help on a command line."),
             )
         elif page.suffix == ".md":
-            dialogs.GuideDialog(self._parent, page=page).open()
+            GuideDialog(self._parent, page=page).open()
         elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
             self._show_problem(tr("No browser could be started."), tr("The guide is in {page}.", page=page))
 
@@ -103,8 +103,8 @@ class HelpCommands:
 
     def shortcuts(self) -> None:
         """Show all shortcuts."""
-        html = dialogs.shortcuts_html(self._menus)
-        dialogs.TextDialog(self._parent, title=tr("Keyboard shortcuts"), html=html).open()
+        html = shortcuts_html(self._menus)
+        TextDialog(self._parent, title=tr("Keyboard shortcuts"), html=html).open()
 
     def examine_machine(self) -> None:
         """Examine the machine in the background, then show what was found."""
@@ -119,8 +119,8 @@ class HelpCommands:
         )
 
     def _show_findings(self, findings: Sequence[Finding]) -> None:
-        html = dialogs.findings_html(findings)
-        dialogs.TextDialog(self._parent, title=tr("This machine"), html=html).open()
+        html = findings_html(findings)
+        TextDialog(self._parent, title=tr("This machine"), html=html).open()
 
     def save_report(self) -> None:
         """Ask where the report for support goes, and write it in the background."""
@@ -142,7 +142,7 @@ class HelpCommands:
         """Show the card of the current model."""
         if self._session.project is not None:
             card = self._session.project.models.current_card()
-            dialogs.TextDialog(self._parent, title=card.title, markdown=card.description).open()
+            TextDialog(self._parent, title=card.title, markdown=card.description).open()
 
     def open_log(self) -> None:
         """Open the folder of the log in the desktop's file manager."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.panels.ask_options import HowToAsk, how_to_ask
 from histoloop.gui.panels.training_options import how_to_learn
-from histoloop.gui.window.similar_dialog import SimilarDialog
 from histoloop.language import tr
 from histoloop.workflows.contents.budget import advised
 from histoloop.workflows.contents.estimates import estimate

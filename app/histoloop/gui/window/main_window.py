@@ -18,7 +18,9 @@ from PySide6.QtWidgets import (
 
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.gui.canvas.mask_pane import SplitView
+from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
+from histoloop.gui.kit.texts import NOTICE
 from histoloop.gui.kit.widgets import label, menu_text, scrolling, visible_name
 from histoloop.gui.panels.annotation_panel import AnnotationPanel
 from histoloop.gui.panels.job_bar import JobBar
@@ -40,10 +42,9 @@ from histoloop.gui.window.preferences import Preferences
 from histoloop.gui.window.project_commands import ProjectCommands
 from histoloop.gui.window.question_control import QuestionControl
 from histoloop.gui.window.read_only_bar import ReadOnlyBar
-from histoloop.gui.window.report_dialog import ReportDialog
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
-from histoloop.gui.window.welcome import NOTICE, Welcome
+from histoloop.gui.window.welcome import Welcome
 from histoloop.gui.window.work_tabs import WorkTabs
 from histoloop.gui.work.jobs import Place
 from histoloop.gui.work.project_watch import ProjectWatch

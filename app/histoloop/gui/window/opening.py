@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from histoloop.gui.window import dialogs
+from histoloop.gui.dialogs.new_project import folder_name
+from histoloop.gui.dialogs.open_slides import OpenSlidesDialog
 from histoloop.language import tr
 from histoloop.store.project_file import project_folder
 from histoloop.store.shipped import DEFAULT_MODEL
@@ -57,7 +58,7 @@ class Opening:
         project = self._session.project
         open_first = [] if project is None else [project.folder]
         others = [folder for folder in self._settings.recent_projects() if folder not in open_first]
-        dialog = dialogs.OpenSlidesDialog(self._parent, slides=chosen, projects=[*open_first, *others])
+        dialog = OpenSlidesDialog(self._parent, slides=chosen, projects=[*open_first, *others])
         if not dialog.exec():
             return
         folder = dialog.project()
@@ -89,7 +90,7 @@ class Opening:
 
     def _make_project_for(self, chosen: list[Path]) -> bool:
         """Make and open a project named after the first of some slides; whether that was possible."""
-        place, name = self._settings.projects, dialogs.folder_name(chosen[0].stem)
+        place, name = self._settings.projects, folder_name(chosen[0].stem)
         names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
         folder = next(place / free for free in names if not (place / free).exists())
         return self._session.create_project(folder, name=folder.name, model=DEFAULT_MODEL)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from histoloop.acquisition.strategies import reason_of
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import AnnotationStatus
-from histoloop.gui.window.choice_dialog import ChoiceDialog
+from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.window.history import Change, History
 from histoloop.language import tr
 from histoloop.store.records import AssessedStep, PaintedStep, StepKind

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog
 
-from histoloop.gui.window import dialogs
+from histoloop.gui.dialogs.add_model import AddModelDialog
+from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.language import tr
 from histoloop.slides.find import SLIDE_SUFFIXES
 
@@ -30,7 +31,7 @@ class ProjectCommands:
 
     def new(self) -> None:
         """Ask for name, place and model, and make the project."""
-        dialog = dialogs.NewProjectDialog(self._parent, place=self._settings.projects)
+        dialog = NewProjectDialog(self._parent, place=self._settings.projects)
         if dialog.exec():
             self._session.create_project(
                 dialog.folder(), name=dialog.name.text().strip(), model=dialog.model.currentData()
@@ -73,7 +74,7 @@ class ProjectCommands:
     def add_model(self) -> None:
         """Ask for a model and bring it into the project."""
         if self._session.project is not None:
-            dialog = dialogs.AddModelDialog(self._parent, project=self._session.project, place=self._last_folder())
+            dialog = AddModelDialog(self._parent, project=self._session.project, place=self._last_folder())
             if dialog.exec():
                 self._session.add_model(dialog.source())
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import QueryBox
-from histoloop.gui.window.choice_dialog import ChoiceDialog
+from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.contents.earlier_work import is_of_another
 

@@ -9,9 +9,9 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QKeySequence
 
 from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.dialogs.resolution_dialog import ResolutionDialog
 from histoloop.gui.kit.widgets import menu_text
 from histoloop.gui.panels.slide_details import NOT_GIVEN
-from histoloop.gui.window import dialogs
 from histoloop.gui.window.history import History
 from histoloop.language import tr
 from histoloop.workflows.contents.slides import in_words
@@ -212,6 +212,6 @@ class SlideControl(QObject):
         if not slides:
             return
         names = [slide.name for slide in slides]
-        dialog = dialogs.ResolutionDialog(self._panel.window(), names=names, mpp=slides[0].mpp)
+        dialog = ResolutionDialog(self._panel.window(), names=names, mpp=slides[0].mpp)
         if dialog.exec():
             self._session.set_mpp([slide.id for slide in slides], dialog.mpp.value())

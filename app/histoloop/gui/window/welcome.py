@@ -9,14 +9,13 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from histoloop.gui.kit.theme import application_icon
 from histoloop.gui.kit.widgets import button, label, menu_text, row
-from histoloop.language import mark, tr
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 WIDTH_PX = 560
-NOTICE = mark("Research use only. HistoLoop is not a diagnostic device.")
 
 
 class Welcome(QWidget):

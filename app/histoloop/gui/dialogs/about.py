@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 )
 
 import histoloop
+from histoloop.gui.kit.texts import NOTICE
 from histoloop.gui.kit.theme import application_icon
 from histoloop.gui.kit.widgets import label, row
-from histoloop.gui.window.welcome import NOTICE
 from histoloop.gui.work.background import Worker
 from histoloop.language import mark, tr
 from histoloop.slides.reader import openslide_version
