@@ -14,13 +14,13 @@ from histoloop.annotations.class_names import spoken_class, spoken_title
 from histoloop.gui.canvas.mask_chooser import MaskChooser, in_words
 from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle
 from histoloop.gui.kit.widgets import (
+    NarrowCheck,
     Panel,
     Switch,
     action_button,
     button,
     label,
     line,
-    menu_text,
     plain_tip,
     row,
     slider,
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_source import MaskSource
 
 
-HEATMAP_TIP = mark("The model's probability of gland or tumour, or whatever else draws the masks")
+HEATMAP_TIP = mark("The model's probability of the classes, or whatever else draws the masks")
 EVIDENCE = (
-    (mark("Mask"), mark("What is called gland or tumour at the threshold")),
+    (mark("Mask"), mark("What is called foreground at the threshold")),
     (mark("For"), mark("How much each place speaks for the class of the slide: bright speaks for it")),
     (mark("Against"), mark("The places without evidence for the class of the slide: bright speaks against it")),
 )
@@ -157,7 +157,7 @@ class OverlayPanel(Panel):
                 widget.hide()  # at once: the deletion waits for the event loop
                 widget.deleteLater()
         for index, (name, style) in enumerate(zip(self._names, classes, strict=True)):
-            shown = QCheckBox(menu_text(spoken_title(name)))
+            shown = NarrowCheck(spoken_title(name))
             shown.setChecked(style.visible)
             shown.toggled.connect(lambda on, index=index: self._change_class(index, visible=on))
             filled = QCheckBox(tr("Filled"))

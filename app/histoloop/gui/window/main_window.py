@@ -429,6 +429,7 @@ class MainWindow(QMainWindow):
         self.actions_.update(there, reasons={"writable": tr("The project is read-only.")})
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
+        self.actions_.submenus["paint_class"].setEnabled(painting)
         self.queue_panel.set_can_ask({"slides", "writable"} <= there and Place.QUESTIONS not in at_work)
 
     def _sees_question(self) -> bool:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QIcon, QKeySequence
 
 from histoloop.acquisition.strategies import reason_of
+from histoloop.annotations.class_names import spoken_title
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
+from histoloop.gui.kit.widgets import menu_text, swatch
+from histoloop.gui.panels.class_buttons import KEYS
 from histoloop.gui.window.history import Change, History
 from histoloop.language import tr
 from histoloop.store.records import AssessedStep, PaintedStep, StepKind
@@ -19,7 +23,7 @@ from histoloop.store.records import AssessedStep, PaintedStep, StepKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from histoloop.annotations.records import Patch
+    from histoloop.annotations.records import ClassScheme, Patch
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.annotation_panel import AnnotationPanel
@@ -48,6 +52,7 @@ class PaintControl(QObject):
         super().__init__(pane)
         self._pane, self._viewer, self._opener = pane, pane.viewer, pane.opener
         self._session, self._panel, self._actions = session, panel, actions
+        self._class_menu = actions.submenus["paint_class"]
         self._pending: ActiveAnnotation | None = None
         self._history = History(self)
         self.assessment: tuple[str | None, float | None] = (None, None)
@@ -64,6 +69,7 @@ class PaintControl(QObject):
         session.annotating.ending.connect(viewer.freeze)
         session.annotating.taken_back.connect(self._on_taken_back)
         session.annotating.reach_changed.connect(self.changed)
+        self._class_menu.aboutToShow.connect(self._tick_class)
         viewer.patch_painted.connect(self._on_painted)
         viewer.tool_changed.connect(lambda tool: self._actions[f"tool_{tool}"].setChecked(True))
         panel.brush_changed.connect(viewer.set_brush_size)
@@ -76,6 +82,24 @@ class PaintControl(QObject):
         self._viewer.end_annotation()
         self._pending = None
         self._history.clear()
+
+    def _fill_class_menu(self, scheme: ClassScheme) -> None:
+        """The classes to paint with, the first ones with their keys."""
+        self._class_menu.clear()
+        for value, mask_class in enumerate(scheme.masks, start=1):
+            action = self._class_menu.addAction(
+                QIcon(swatch(mask_class.colour)),
+                menu_text(spoken_title(mask_class.name)),
+                functools.partial(self._panel.choose_class, value),
+            )
+            action.setCheckable(True)
+            action.setData(value)
+            if value <= KEYS:
+                action.setShortcut(QKeySequence(str(value)))
+
+    def _tick_class(self) -> None:
+        for action in self._class_menu.actions():
+            action.setChecked(action.data() == self._panel.classes.value)
 
     # --- what the user does with the region in hand -------------------------------------------------------------------
 
@@ -241,6 +265,7 @@ class PaintControl(QObject):
             return
         self._pending = None
         record = active.record
+        self._fill_class_menu(project.scheme)
         self._viewer.begin_annotation(record.region, active.mask, project.scheme)
         self._viewer.set_brush_size(self._panel.brush.value())
         query = None if record.query_id is None else project.queries.get(record.query_id)
