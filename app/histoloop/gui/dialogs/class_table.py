@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KEYS = 9
-"""So many classes have a key of their own, the first ones."""
+"""So many classes, the first ones, have a key of their own (gui/panels/class_buttons.py)."""
 ROWS_SHOWN = 5
 NAME_PX = 260
 
@@ -182,6 +182,7 @@ class ClassRow:
     def __init__(self, table: ClassTable, number: int, grid: QGridLayout) -> None:
         self._table, self._number = table, number
         self._shown = MaskClass("", "#000000")
+        self._emitted = ""  # until what comes of it is shown
         self.key = label(role="muted")
         self.key.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.key.setMinimumWidth(18)
@@ -203,7 +204,7 @@ class ClassRow:
 
     def show_class(self, mask_class: MaskClass) -> None:
         """Show a class, its name in the language spoken."""
-        self._shown = mask_class
+        self._shown, self._emitted = mask_class, ""
         if self.name.text() != spoken_class(mask_class.name):
             self.name.setText(spoken_class(mask_class.name))
             self.name.setCursorPosition(0)
@@ -219,7 +220,8 @@ class ClassRow:
     def finish(self) -> None:
         """Emit the name, where it was changed."""
         name = self.mask_class().name
-        if name != self._shown.name:
+        if name not in (self._shown.name, self._emitted):
+            self._emitted = name
             self._table.renamed.emit(self._number, name)
 
     def set_current(self, current: bool) -> None:

@@ -92,8 +92,7 @@ class AnnotationPanel(Panel):
         self.title.setText(title)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
-        self.classes.show_classes(scheme.masks)
-        self.question.setText(_how_much(scheme.mask_names))
+        self.show_classes(scheme)
         self._label_row.setVisible(bool(scheme.label_names))
         self.diagnosis.blockSignals(True)
         self.diagnosis.clear()
@@ -104,6 +103,11 @@ class AnnotationPanel(Panel):
         self.show_assessment(None, None)
         self.show_painted(None)
         self.choose_class(value)
+
+    def show_classes(self, scheme: ClassScheme) -> None:
+        """The classes of a project to paint with; none is taken yet."""
+        self.classes.show_classes(scheme.masks)
+        self.question.setText(_how_much(scheme.mask_names))
 
     def assessment(self) -> tuple[str | None, float | None]:
         """Label and size (0..1) that the user gave the region."""

@@ -45,9 +45,13 @@ EVIDENCE = (
 
 
 class OverlayPanel(Panel):
-    """Holds the style that the user chose and emits each change of it."""
+    """Holds the style that the user chose and emits each change of it.
+
+    `colour_chosen` is emitted with the number of a class and the colour that the user gave it.
+    """
 
     style_changed = Signal(object)
+    colour_chosen = Signal(int, str)
 
     def __init__(self, source: MaskSource, add_model: QAction) -> None:
         super().__init__()
@@ -106,10 +110,11 @@ class OverlayPanel(Panel):
             self._change(against=False)
 
     def set_scheme(self, scheme: ClassScheme) -> None:
-        """Start from the colours of a project's classes."""
+        """The classes of a project in their colours; one that was there before is seen, and filled, as it was."""
+        before = dict(zip(self._names, self._style.classes, strict=True))
         self._names = scheme.mask_names
-        filled = not self.outlines.isChecked()
-        classes = tuple(ClassStyle(mask.colour, filled=filled) for mask in scheme.masks)
+        new = ClassStyle("", filled=not self.outlines.isChecked())
+        classes = tuple(dataclasses.replace(before.get(mask.name, new), colour=mask.colour) for mask in scheme.masks)
         self._fill_grid(classes)
         self._change(classes=classes)
 
@@ -177,3 +182,4 @@ class OverlayPanel(Panel):
         if chosen.isValid():
             made.setIcon(QIcon(swatch(chosen.name())))
             self._change_class(index, colour=chosen.name())
+            self.colour_chosen.emit(index, chosen.name())

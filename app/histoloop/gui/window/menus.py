@@ -32,7 +32,8 @@ def _row(
     """An action; `needs` are words for what must be there.
 
     They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
-    painting, question (in sight), candidate, work; writable, where the project can be changed.
+    painting, question (in sight), candidate, work; classes_changed, since the project was made; writable, where it
+    can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -75,6 +76,12 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="project"),
         SEPARATOR,
         _row("quit", mark("&Quit"), lambda on: on.quit(), keys="Ctrl+Q"),
+    ),
+    mark("&Project"): (
+        _row("classes", mark("&Classes…"), lambda on: on.classes.open(), keys="Ctrl+Shift+C", needs="project writable",
+             tip=mark("What is to be found: add, rename, merge or remove classes, and choose their colours")),
+        _row("undo_classes", mark("&Take back the last change of classes"), lambda on: on.classes.undo(),
+             needs="project writable classes_changed"),
     ),
     mark("&Slides"): (
         _row("predict", mark("&Predict all slides"), lambda on: on.session.predict(), keys="Ctrl+P",

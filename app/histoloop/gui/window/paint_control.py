@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from histoloop.gui.panels.annotation_panel import AnnotationPanel
     from histoloop.gui.work.annotating import ActiveAnnotation, TakenBack
     from histoloop.gui.work.session import Session
+    from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord, Step
 
 
@@ -54,6 +55,7 @@ class PaintControl(QObject):
         self._session, self._panel, self._actions = session, panel, actions
         self._class_menu = actions.submenus["paint_class"]
         self._pending: ActiveAnnotation | None = None
+        self._painted_with: tuple[int, int] | None = None
         self._history = History(self)
         self.assessment: tuple[str | None, float | None] = (None, None)
         """Label and size that the user gave the region in hand."""
@@ -73,15 +75,24 @@ class PaintControl(QObject):
         viewer.patch_painted.connect(self._on_painted)
         viewer.tool_changed.connect(lambda tool: self._actions[f"tool_{tool}"].setChecked(True))
         panel.brush_changed.connect(viewer.set_brush_size)
-        panel.class_changed.connect(viewer.set_class)
+        panel.class_changed.connect(self._on_class)
         panel.assessed.connect(self._on_assessed)
         self._history.changed.connect(self.changed)
 
     def begin(self) -> None:
         """Another project, or none: nothing is painted."""
         self._viewer.end_annotation()
-        self._pending = None
+        self._pending = self._painted_with = None
         self._history.clear()
+
+    def show_classes(self) -> None:
+        """The classes have other names or colours: the one in hand stays it."""
+        project, value = self._session.project, self._panel.classes.value
+        if project is not None and self._viewer.annotating is not None:
+            self._fill_class_menu(project.scheme)
+            self._viewer.show_colours(project.scheme)
+            self._panel.show_classes(project.scheme)
+            self._panel.choose_class(value)
 
     def _fill_class_menu(self, scheme: ClassScheme) -> None:
         """The classes to paint with, the first ones with their keys."""
@@ -273,12 +284,26 @@ class PaintControl(QObject):
             project.scheme,
             title=project.slides.get(record.slide_id).name,
             reason=reason_of(query) if query else tr("A region of your own choice."),
-            value=_likeliest_class(active),
+            value=self._class_to_go_on_with(active, project) or _likeliest_class(active),
         )
         self._history.fill(map(self._change_of, active.steps.done), map(self._change_of, active.steps.undone))
         self._show_assessment(record.label, record.size)
         self._show_painted()
         self.begun.emit()
+
+    def _on_class(self, value: int) -> None:
+        """Paint with a class, and remember which it is, whatever becomes of its place and name."""
+        self._viewer.set_class(value)
+        project, active = self._session.project, self._session.active
+        if project is not None and active is not None:
+            self._painted_with = (active.record.id, project.classes.all()[value - 1].id)
+
+    def _class_to_go_on_with(self, active: ActiveAnnotation, project: Project) -> int:
+        """The mask value of the class that was in hand when the region was painted last; 0 where there is none."""
+        if self._painted_with is None or self._painted_with[0] != active.record.id:
+            return 0
+        ids = [one.id for one in project.classes.all()]
+        return ids.index(self._painted_with[1]) + 1 if self._painted_with[1] in ids else 0
 
     def _change_of(self, step: PaintedStep | AssessedStep) -> Change:
         return self._painting(step) if isinstance(step, PaintedStep) else self._assessing(step)
