@@ -134,12 +134,11 @@ def unreadable(path: Path, error: Exception | str) -> ModelError:
     return ModelError(tr("{path} cannot be read: {reason}.", path=path, reason=error), advice=advice)
 
 
-def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_none(value) if isinstance(value, Mapping) else value
-        for key, value in table.items()
-        if value is not None
-    }
+def _without_none(value: Any) -> Any:
+    """A table without entries that are None, wherever in it."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(entry) for key, entry in value.items() if entry is not None}
+    return [_without_none(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _split(text: str, source: str) -> tuple[str, str]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.annotations.palette import next_colour
+from histoloop.annotations.palette import MAX_CLASSES, unused_colour
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import ClassError, suggestion
 from histoloop.language import tr, tr_plural
-from histoloop.store.parts.classes import MOST_CLASSES, MOST_EVER
+from histoloop.store.parts.classes import MOST_EVER
 from histoloop.store.records import ClassChangeKind
 from histoloop.workflows.contents.mask_files import rename_remembered
 
@@ -84,13 +84,13 @@ def _painted_by(label: LabelClass, masks: Sequence[MaskClass]) -> str | None:
 
 def checked_class(one: MaskClass, others: Sequence[MaskClass | ClassRecord]) -> MaskClass:
     """A class beside others, its name trimmed, in a colour; ClassError for one that cannot be."""
-    if len(others) >= MOST_CLASSES:
+    if len(others) >= MAX_CLASSES:
         raise ClassError(
-            tr("A project has at most {count} classes at a time.", count=MOST_CLASSES),
+            tr("A project has at most {count} classes at a time.", count=MAX_CLASSES),
             advice=tr("Merge two of them, or remove one."),
         )
     name = checked_name(one.name, [other.name for other in others])
-    colour = checked_colour(one.colour) if one.colour else next_colour([other.colour for other in others])
+    colour = checked_colour(one.colour) if one.colour else unused_colour([other.colour for other in others])
     return MaskClass(name, colour)
 
 

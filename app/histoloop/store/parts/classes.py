@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from histoloop.store.parts.models import Models
     from histoloop.store.project_database import Database
 
-MOST_CLASSES, MOST_EVER = 30, 254
-"""Of one time, and over a project's life: masks keep a byte a pixel."""
+MOST_EVER = 254
+"""Classes over a project's life: masks keep a byte a pixel, and 255 is not of a class."""
 
 _COLUMNS = ("id", "name", "colour", "place", "merged_into", "removed")
 
