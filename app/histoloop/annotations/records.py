@@ -86,8 +86,8 @@ class ClassScheme:
     @property
     def foreground_values(self) -> tuple[int, ...]:
         """The pixel value of each label's foreground; of a single mask class, which no label names, that one's."""
-        values = tuple(map(self.mask_value_of_label, range(len(self.labels))))
-        return values if any(values) or len(self.masks) > 1 else (1,)
+        values = tuple(map(self.mask_value_of_label, range(len(self.labels)))) or (0,)
+        return values if any(values) or len(self.masks) > 1 else (1,) * len(values)
 
 
 class ForegroundClasses(Protocol):

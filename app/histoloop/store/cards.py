@@ -79,7 +79,7 @@ class Card:
     def foreground_values(self) -> tuple[int, ...]:
         """As of a scheme; a decoder of one mask class finds that one, whatever the label."""
         has_one = len(self.scheme.masks) == 1 and bool(self.network.decoder_channels)
-        return (1,) if has_one else self.scheme.foreground_values
+        return (1,) * max(1, len(self.scheme.labels)) if has_one else self.scheme.foreground_values
 
 
 def card_text(card: Card) -> str:

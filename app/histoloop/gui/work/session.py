@@ -92,7 +92,7 @@ class Session(ProjectDesk):
 
     def create_project(self, folder: Path, *, name: str, model: str) -> bool:
         """Make and open a project; whether that was possible."""
-        return self._open(lambda: create_project(folder, name=name, model=model))
+        return self._open(lambda: create_project(folder, name=name, start=model))
 
     def open_project(self, folder: Path) -> bool:
         """Open a project; whether that was possible. The one before stays open when not."""

@@ -102,7 +102,7 @@ class Classes:
         if self.revision() != revision:
             raise ProjectError(
                 tr("The classes of the project were changed meanwhile."),
-                advice=tr("Open the region again and go on there: what was saved is kept."),
+                advice=tr("Begin again with what you were doing: what was saved is kept."),
             )
 
     # --- changes ------------------------------------------------------------------------------------------------------
