@@ -28,8 +28,8 @@ from histoloop.training.samples import foreground, values_of
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.workflows.contents.rounds import HowToLearn, LearnFrom
 from histoloop.workflows.prediction.loaded_model import LoadedModel
+from histoloop.workflows.prediction.present_classes import PresentClasses
 from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
-from histoloop.workflows.retraining.present_classes import PresentClasses
 from histoloop.workflows.retraining.training_set import TrainingSet
 
 if TYPE_CHECKING:

@@ -30,10 +30,10 @@ from histoloop.workflows.contents.rounds import (
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.prediction.predict import predict_project
+from histoloop.workflows.prediction.present_classes import present_classes, to_compare_with, to_go_on_from
 from histoloop.workflows.prediction.robustness import robustness_of, with_robustness
 from histoloop.workflows.regions.regions import RegionReader
 from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, dice_of, fit_model
-from histoloop.workflows.retraining.present_classes import present_classes, to_compare_with, to_go_on_from
 from histoloop.workflows.retraining.pretrain import pretrain_base
 from histoloop.workflows.retraining.recipes import recipe_text
 from histoloop.workflows.retraining.training_set import gather_training_set, painted_values
