@@ -106,6 +106,7 @@ def evaluate_model(
     or several labels a tile where the model takes them to exclude each other, and where no picture is left.
     """
     loaded = load_model(model, choose_device(device))
+    check_taught(loaded.card)
     if settings.layer is not None:
         layer_named(loaded.network, settings.layer)
     dataset = yield from read_dataset(

@@ -101,7 +101,7 @@ def _has_shapes_of(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
 
 
 def _own_name(source: Path, name: str | None) -> str:
-    """What an encoder without an entry is called; ModelError where that is nothing, or the name of one with an entry."""
+    """What an encoder without an entry is called; ModelError for nothing, and for the name of one with an entry."""
     wanted = re.sub(r"[^A-Za-z0-9_-]+", "-", source.stem if name is None else name).strip("-")
     if not wanted or wanted in known_encoders():
         raise ModelError(

@@ -125,7 +125,8 @@ def _mask_classes(project: Project, how: HowToLearn, start: LoadedModel) -> int:
     if start.network.config.decodes_classes or count == 1 or not how.classes:
         return start.network.config.mask_classes
     painted = painted_values(project)
-    return 1 if len(painted) < 2 and painted <= set(start.card.foreground_values) else count
+    named = set(start.card.foreground_values) if start.card.knows_labels else set()
+    return 1 if len(painted) < 2 and painted <= named else count
 
 
 def _self_supervised(
@@ -235,6 +236,7 @@ def _card(
         parent=setup.current.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         taught=True,
+        knows_labels=own.knows_labels or setup.how.needs_labels,
         encoder=own.encoder if setup.learn_from == "masks" else None,
     )
     return _with_robustness(card, setup.start.card, changed=setup.learn_from != "masks")
