@@ -39,7 +39,7 @@ class Card:
     `parent` is the hash of the model it was retrained from; `created` an ISO-8601 UTC time.
 
     A model that is not `taught` is an encoder to begin with: what it would predict means nothing. One that does not
-    know its labels (`knows_labels`) has learned masks alone: only what it says of labels means nothing. `encoder` is the
+    know its labels (`knows_labels`) has learned masks alone, and what it says of labels means nothing. `encoder` is the
     SHA-256 of the file that its backbone's weights are in, where they are not among its own (store/encoders.py).
     """
 

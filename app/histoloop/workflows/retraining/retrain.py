@@ -269,6 +269,8 @@ def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
     A classifier that has learned is not attacked anew: that would cost time in every round, and the labels that a
     project has are often the model's own. Its card states that nothing is known.
     """
+    if not card.knows_labels:
+        return card
     if _classifier_config(card) == _classifier_config(base) and not changed:
         where = f"when {base.name} was made, whose classifier this is"
         return with_robustness(card, robustness_of(base), measured_on=where)
