@@ -108,8 +108,8 @@ def fit_model(setup: LearningSetup) -> Work[FittedModel]:
 def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile], *, mask_classes: int) -> dict[str, float]:
     """Figures of a model's masks, as they are shown, on tiles with masks; none without tiles.
 
-    `dice` is the mean Dice of the foreground. Where the tiles' masks tell classes, `class_dice` is the mean of the classes'
-    Dice, however the model tells them apart; there are `mask_classes` of them.
+    `dice` is the mean Dice of the foreground. Where the tiles' masks tell classes, `class_dice` is the mean of the
+    classes' Dice, however the model tells them apart; there are `mask_classes` of them.
     """
     masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
     if not masked:
