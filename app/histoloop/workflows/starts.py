@@ -195,5 +195,6 @@ def _card(
         parent=None,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         taught=False,
+        knows_labels=False,
         encoder=encoder,
     )

@@ -93,10 +93,10 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         except ModelError:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
-        labels = card.scheme.label_names
-        found.append(
-            LocalisationModel(record.id, name, card.title, record.status, card.network, labels, card.threshold)
-        )
+        network, labels = card.network, card.scheme.label_names
+        if not card.knows_labels:
+            network, labels = dataclasses.replace(network, labels=0), ()
+        found.append(LocalisationModel(record.id, name, card.title, record.status, network, labels, card.threshold))
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)
 
 

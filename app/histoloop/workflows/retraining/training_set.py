@@ -120,7 +120,7 @@ def _all_labelled(tiles: Sequence[TrainingTile], model: LoadedModel) -> list[Tra
 
     Without such a model those with labels of their own are left; ProjectError where there is none.
     """
-    if model.card.taught:
+    if model.card.knows_labels:
         return [_labelled(tile, model) for tile in tiles]
     own = [tile for tile in tiles if tile.label is not None]
     if not own:
