@@ -32,8 +32,8 @@ def _row(
     """An action; `needs` are words for what must be there.
 
     They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
-    painting, question (in sight), candidate, work; classes_changed, since the project was made; writable, where it
-    can be changed.
+    painting, question (in sight), candidate, work; classes_changed, since the project was made; taught, the model
+    in use; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -85,7 +85,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     ),
     mark("&Slides"): (
         _row("predict", mark("&Predict all slides"), lambda on: on.session.predict(), keys="Ctrl+P",
-             needs="project slides writable", icon="predict", brief=mark("Predict"),
+             needs="project slides writable taught", icon="predict", brief=mark("Predict"),
              tip=mark("Find the classes of the project on every slide that is not predicted yet")),
         _switch("predict_added", mark("Predict new slides at once"),
                 lambda on, checked: on.preferences.set_predict_added(checked)),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from histoloop.annotations.class_names import class_called, spoken_class
 from histoloop.errors import ModelError
 from histoloop.language import tr
-from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
+from histoloop.localisation.methods import DECODER, localisation_methods, takes_label, weighs_both_sides
 from histoloop.network_config import NetworkConfig
 from histoloop.store.cards import Card, load_card
 from histoloop.store.records import ModelStatus
@@ -29,7 +29,10 @@ OWN_RULE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LocalisationModel:
-    """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks."""
+    """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks.
+
+    One that is not `taught` draws nothing.
+    """
 
     id: int
     name: str
@@ -38,6 +41,7 @@ class LocalisationModel:
     network: NetworkConfig
     labels: tuple[str, ...]
     threshold: float
+    taught: bool = True
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -63,6 +67,11 @@ class MaskChoice:
     def weighs_both_sides(self) -> bool:
         """Whether there is evidence against, too."""
         return weighs_both_sides(self.method)
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether there is a probability of each mask class."""
+        return self.method == DECODER and self.model.network.decodes_classes
 
     @property
     def is_own(self) -> bool:
@@ -96,7 +105,11 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         network, labels = card.network, card.scheme.label_names
         if not card.knows_labels:
             network, labels = dataclasses.replace(network, labels=0), ()
-        found.append(LocalisationModel(record.id, name, card.title, record.status, network, labels, card.threshold))
+        found.append(
+            LocalisationModel(
+                record.id, name, card.title, record.status, network, labels, card.threshold, taught=card.taught
+            )
+        )
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)
 
 
