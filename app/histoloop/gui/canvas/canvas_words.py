@@ -122,7 +122,7 @@ class ReadTrouble(QWidget):
 
 
 class CanvasHint(QWidget):
-    """A line at the bottom of a canvas: what can be done with it now."""
+    """A line at the top of a canvas: what can be done with it now."""
 
     def __init__(self, canvas: QWidget) -> None:
         super().__init__(canvas)
@@ -134,9 +134,9 @@ class CanvasHint(QWidget):
         middle.addWidget(self.text, 8)
         middle.addStretch(1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, 3 * _MARGIN_PX)
-        column.addStretch(1)
+        column.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
         column.addLayout(middle)
+        column.addStretch(1)
         self._follow = _Follower(canvas, self)
         self.setVisible(False)
 

@@ -71,7 +71,7 @@ class MaskChoice:
     @property
     def tells_classes(self) -> bool:
         """Whether there is a probability of each mask class."""
-        return self.method == DECODER and self.model.network.decodes_classes
+        return self.model.taught and self.method == DECODER and self.model.network.decodes_classes
 
     @property
     def is_own(self) -> bool:
@@ -102,6 +102,7 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         except ModelError:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
+        name = name if card.taught else tr("Nothing learned yet")
         network, labels = card.network, card.scheme.label_names
         if not card.knows_labels:
             network, labels = dataclasses.replace(network, labels=0), ()
