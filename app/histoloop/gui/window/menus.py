@@ -205,7 +205,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("save_without_mask", mark("Save label a&nd size"), lambda on: on.painting.finish(with_mask=False),
              keys="Shift+Return", needs="painting assessed",
              tip=mark("Save what you said of the region without a mask: what is painted is not used")),
-        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A", needs="painting",
+        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A", needs="painting taught",
              tip=mark("The model's mask is right: save it unchanged")),
         _row("skip", mark("S&kip"), lambda on: on.questions.skip(), keys="S", needs="question writable", icon="skip",
              tip=mark("Leave this one out; it is not asked again")),
