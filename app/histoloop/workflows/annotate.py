@@ -12,10 +12,9 @@ from histoloop.errors import DataError, ProjectError
 from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
 from histoloop.slides.tissue import find_tissue
-from histoloop.store.maps import open_map
 from histoloop.workflows.contents.earlier_work import is_of_another, painted_by, replaced_by_import
 from histoloop.workflows.contents.mask_files import MaskFile, MaskSource, remember_classes, source_of
-from histoloop.workflows.contents.masks import predicted_mask
+from histoloop.workflows.contents.masks import map_of_slide, predicted_mask
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide, slide_called
 from histoloop.workflows.reports import ImportedAnnotation
 
@@ -91,7 +90,7 @@ def starting_mask(project: Project, slide_id: int, region: Region) -> tuple[Mask
     folder = project.maps.find(slide_id)
     if folder is None:
         return np.zeros((region.height, region.width), np.uint8), None
-    slide_map = open_map(folder)
+    slide_map = map_of_slide(folder, project.slides.get(slide_id))
     threshold = project.models.current_card().threshold
     return predicted_mask(slide_map, project.scheme, region, threshold=threshold), slide_map.model_hash
 

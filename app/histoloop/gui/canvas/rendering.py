@@ -21,7 +21,7 @@ from histoloop.network_config import NetworkConfig
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
 from histoloop.store.cards import load_card
-from histoloop.store.maps import SlideMap, open_map
+from histoloop.store.maps import SlideMap
 from histoloop.store.project import Project
 from histoloop.workflows.contents.mask_choices import scheme_in_project
 from histoloop.workflows.contents.masks import (
@@ -30,6 +30,7 @@ from histoloop.workflows.contents.masks import (
     choose_method,
     covered_view,
     lay_over,
+    map_of_slide,
     painted_regions,
     view_map,
 )
@@ -272,7 +273,8 @@ def _scene_map(project: Project, slide_id: int, model_id: int | None) -> tuple[S
         return None, ""
     try:
         card = load_card(model.folder)
-        scheme, maps = scheme_in_project(card, project.scheme), open_map(folder)
+        scheme = scheme_in_project(card, project.scheme)
+        maps = map_of_slide(folder, project.slides.get(slide_id))
     except HistoLoopError as error:
         return None, str(error)
     return SceneMap(maps, scheme, card.network, project.predictions.find(slide_id, model.id) or {}), ""

@@ -1,4 +1,8 @@
-"""Masks of regions and slides out of the maps of a model and the annotations of people."""
+"""Masks of regions and slides out of the maps of a model and the annotations of people.
+
+Glass is background: whatever a model makes of it, its masks and maps are 0 outside of the specimen that is kept with the
+maps. What people painted there stays.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Mask, is_known
+from histoloop.errors import SlideError
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 from histoloop.network_config import NetworkConfig
+from histoloop.slides.tissue import survey
 from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
+from histoloop.workflows.contents.slides import open_project_slide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from histoloop.geometry import Region
     from histoloop.store.project import Project
-    from histoloop.store.records import AnnotationRecord
+    from histoloop.store.records import AnnotationRecord, SlideRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,15 +104,32 @@ def choose_method(
     return MapMethod(name, index, summary, config, maps, covered)
 
 
+def map_of_slide(folder: Path, record: SlideRecord) -> SlideMap:
+    """The maps in a folder, with the specimen of their slide.
+
+    Maps of earlier versions do not have it: it is found on the slide then, where that can be read; where it cannot,
+    masks lie on glass too, as they did.
+    """
+    found = open_map(folder)
+    if found.tissue is not None:
+        return found
+    try:
+        with open_project_slide(record) as slide:
+            return found.with_tissue(survey(slide, sampled=True).specimen)
+    except SlideError:
+        return found
+
+
 def covered_view(slide_map: SlideMap, region: Region, *, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where in a region something was predicted, (height, width) for a size (width, height)."""
+    """Where in a region something was predicted, (height, width) for a size (width, height); never on glass."""
     covered = np.asarray(slide_map.covered, np.bool_)
     cell = slide_map.stride_px * slide_map.downsample
     columns = np.floor((region.x + (np.arange(size[0]) + 0.5) * region.width / size[0]) / cell).astype(np.intp)
     rows = np.floor((region.y + (np.arange(size[1]) + 0.5) * region.height / size[1]) / cell).astype(np.intp)
     padded = np.pad(covered, 1)  # what lies past the map is not covered
     rows, columns = (np.clip(cells, -1, count) + 1 for cells, count in zip((rows, columns), covered.shape, strict=True))
-    return padded[np.ix_(rows, columns)]
+    inside: NDArray[np.bool_] = padded[np.ix_(rows, columns)]
+    return inside & slide_map.on_specimen(region, height=size[1], width=size[0])
 
 
 def predicted_mask(slide_map: SlideMap, scheme: ClassScheme, region: Region, *, threshold: float) -> Mask:
@@ -124,8 +149,24 @@ def view_map(
     """The maps of a region at a size (width, height), from the coarsest level that is fine enough.
 
     The foreground is the stored one, or made of the class maps. Probabilities, not masks, are resampled
-    (bilinearly), so that edges are smooth.
+    (bilinearly), so that edges are smooth. All are 0 on glass.
     """
+    found = _view_map(slide_map, scheme, region, size=size, threshold=threshold, method=method)
+    inside = slide_map.on_specimen(region, height=size[1], width=size[0])
+    classes = None if found.classes is None else np.where(inside, found.classes, np.float32(0))
+    foreground = np.where(inside, found.foreground, np.float32(0))
+    return MapView(foreground, np.where(inside, found.mask, np.uint8(0)), classes)
+
+
+def _view_map(
+    slide_map: SlideMap,
+    scheme: ClassScheme,
+    region: Region,
+    *,
+    size: tuple[int, int],
+    threshold: float,
+    method: MapMethod | None,
+) -> MapView:
     wanted = region.width / size[0]
     level = max((n for n, own in enumerate(slide_map.level_downsamples) if own <= wanted), default=0)
     pixel = slide_map.level_downsamples[level]
@@ -168,7 +209,7 @@ def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     folder = project.maps.find(slide_id)
     if folder is None:
         return None
-    slide_map = open_map(folder)
+    slide_map = map_of_slide(folder, project.slides.get(slide_id))
     threshold = project.models.current_card().threshold
     mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
     for record in _painted(project, slide_id):
@@ -189,7 +230,7 @@ def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:
 
 
 def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:
-    """The model's mask of a whole slide at map resolution, without the padding of its last cells.
+    """The model's mask of a whole slide at map resolution, without the padding of its last cells; 0 on glass.
 
     It takes one byte a pixel; the maps are read and enlarged block by block.
     """
@@ -198,6 +239,7 @@ def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -
     masks, labels = slide_map.masks(0), slide_map.labels
     height, width = min(max(1, height), masks.shape[-2]), min(max(1, width), masks.shape[-1])
     mask = np.zeros((height, width), np.uint8)
+    rows_y, columns_x = ((np.arange(count) + 0.5) * slide_map.downsample for count in (height, width))
     for y in range(0, height, CHUNK_PX):
         band = np.asarray(masks[..., y : min(y + CHUNK_PX, height), :width], np.float32)
         for x in range(0, width, CHUNK_PX):
@@ -208,6 +250,8 @@ def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -
                 found = mask_from_maps(
                     block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y
                 )
+            if slide_map.tissue is not None:
+                found[~slide_map.tissue.at(rows_y[y : y + CHUNK_PX], columns_x[x : x + CHUNK_PX])] = 0
             mask[y : y + CHUNK_PX, x : x + CHUNK_PX] = found
     return mask
 
