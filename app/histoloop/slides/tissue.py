@@ -27,16 +27,16 @@ _SMALLEST_FRACTION = 2e-4
 
 _ABOVE_PALEST = 0.035
 _MOST_SATURATED_GLASS = 0.165
-"""What is more saturated than the palest twentieth of the bright pixels by so much is stained. Where there is glass these
-are of it, whatever the tint of the lamp, up to this saturation."""
+"""What is more saturated than the palest twentieth of the bright pixels by so much is stained. Where there is glass
+these are of it, whatever the tint of the lamp, up to this saturation."""
 
 _BRIGHT = 0.6
 
 GLASS_RADIUS_UM = 125.0
-"""Glass is where a disc of this radius touches nothing stained: lumens, fat cells, mucin and cracks are narrower. With it
-no annotated pixel of GlaS and EBHI-Seg is on glass (docs/results.md)."""
+"""Glass is where a disc of this radius touches nothing stained: lumens, fat cells, mucin and cracks are narrower. With
+it no annotated pixel of GlaS and EBHI-Seg is on glass (docs/results.md)."""
 
-_EDGE_UM = 10.0
+_EDGE_UM = 3.0
 """Glass ends so far from what is stained."""
 
 _SPECK_UM = 50.0

@@ -1,7 +1,7 @@
 """Masks of regions and slides out of the maps of a model and the annotations of people.
 
-Glass is background: whatever a model makes of it, its masks and maps are 0 outside of the specimen that is kept with the
-maps. What people painted there stays.
+Glass is background: whatever a model makes of it, its masks and maps are 0 outside of the specimen that is kept with
+the maps. What people painted there stays.
 """
 
 from __future__ import annotations

@@ -123,6 +123,7 @@ def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, specimen:
             settings=PredictorSettings(),
             tissue=specimen,
             sink=sink,
+            statistics=model.statistics,
         )
     )
 
