@@ -117,10 +117,7 @@ def unlike_sets(model: LoadedModel, data: Path) -> dict[str, list[Pixels]]:
         "GlaS as DAPI, grey": lambda pixels: dapi(pixels)[..., None].repeat(3, axis=2),
         "GlaS in grey": lambda pixels: np.asarray(Image.fromarray(pixels).convert("L").convert("RGB")),
         "GlaS inverted": lambda pixels: 255 - pixels,
-        **{
-            f"GlaS, hue turned by {turn}": lambda pixels, turn=turn: hued(pixels, turn)
-            for turn in (0.1, 0.2, 0.33, 0.5)
-        },
+        **{f"GlaS, hue turned by {turn}": functools.partial(hued, turn=turn) for turn in (0.1, 0.2, 0.33, 0.5)},
     }
     return {
         "CMU-1-Small-Region.svs (skin)": [skin],

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
 from histoloop.gui.work.annotating import Annotating
+from histoloop.gui.work.class_changes import ClassChanges
 from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, Place
 from histoloop.gui.work.project_desk import ProjectDesk
@@ -61,6 +62,7 @@ class Session(ProjectDesk):
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
         self.annotating = Annotating(self)
+        self.classes = ClassChanges(self, annotating=self.annotating)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
         self._version = 0
@@ -90,7 +92,7 @@ class Session(ProjectDesk):
 
     def create_project(self, folder: Path, *, name: str, model: str) -> bool:
         """Make and open a project; whether that was possible."""
-        return self._open(lambda: create_project(folder, name=name, model=model))
+        return self._open(lambda: create_project(folder, name=name, start=model))
 
     def open_project(self, folder: Path) -> bool:
         """Open a project; whether that was possible. The one before stays open when not."""
