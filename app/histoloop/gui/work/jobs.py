@@ -383,7 +383,7 @@ def _run(connection: Connection, work: Work[Any]) -> _Finished:
             if connection.poll() and connection.recv() == _CANCEL:
                 raise _StopWork
             now = time.monotonic()
-            if step.figures or now - reported >= 1 / STEPS_PER_SECOND:
+            if step.must_arrive or now - reported >= 1 / STEPS_PER_SECOND:
                 connection.send(_Step(step))
                 reported = now
     finally:
