@@ -23,6 +23,7 @@ from histoloop.slides.reader import Pixels
 from histoloop.store.cards import load_card
 from histoloop.store.maps import SlideMap, open_map
 from histoloop.store.project import Project
+from histoloop.workflows.contents.live_masks import LiveMap
 from histoloop.workflows.contents.mask_choices import scheme_in_project
 from histoloop.workflows.contents.masks import (
     MapMethod,
@@ -31,6 +32,7 @@ from histoloop.workflows.contents.masks import (
     covered_view,
     lay_over,
     painted_regions,
+    view_classes,
     view_map,
 )
 from histoloop.workflows.contents.slides import open_project_slide
@@ -179,6 +181,20 @@ class SceneMap:
         return style.method if style.method in offered else offered[0]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveScene:
+    """The live masks of a slide as they are now; more of them may come at any time."""
+
+    live: LiveMap
+
+    def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
+        """Mask and heatmap of a region as a style wants them."""
+        drawn = view_classes(self.live, place, size=size, threshold=style.threshold)
+        if drawn.classes is not None and style.heat_of in self.live.mask_classes:
+            return MapView(drawn.classes[self.live.mask_classes.index(style.heat_of)], drawn.mask, drawn.classes)
+        return drawn
+
+
 @dataclass(slots=True, eq=False)
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
@@ -188,7 +204,7 @@ class SlideScene:
 
     pyramid: TilePyramid
     scheme: ClassScheme | None = None
-    predicted: SceneMap | None = None
+    predicted: SceneMap | LiveScene | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
 
@@ -242,9 +258,12 @@ class SlideScene:
         self.slide.close()
 
 
-def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None) -> SlideScene:
+def open_scene(
+    project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None
+) -> SlideScene:
     """Open a project's slide with the maps of a model (the current one) and its finished annotations.
 
+    With `live` its live masks are shown in place of a model's.
     SlideError when its file is gone, another one or broken; ProjectError when the project has it no longer.
     """
     with Project.connect(project_folder) as project:
@@ -256,7 +275,12 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
             )
         slide = open_project_slide(record)
         try:
-            predicted, no_maps = _scene_map(project, slide_id, model_id)
+            predicted: SceneMap | LiveScene | None = None
+            no_maps = ""
+            if live is None:
+                predicted, no_maps = _scene_map(project, slide_id, model_id)
+            else:
+                predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
             return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, no_maps)
         except BaseException:

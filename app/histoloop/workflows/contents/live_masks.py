@@ -140,11 +140,6 @@ class LiveMap:
         return self.grid.downsample
 
     @property
-    def stride_px(self) -> int:
-        """Map pixels a cell; live masks have no class maps."""
-        return 1
-
-    @property
     def level_downsamples(self) -> tuple[float, ...]:
         """Level-0 pixels per pixel of each level."""
         return tuple(self.grid.downsample * 2.0**level for level in range(LEVELS))

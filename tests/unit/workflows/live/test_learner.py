@@ -42,8 +42,9 @@ def network(*, seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
     made = build_network(CONFIG)
     made.train()
-    for _batch in range(20):
-        made(torch.randn(2, 3, 64, 64) + torch.randn(2, 3, 1, 1))
+    with torch.no_grad():
+        for _batch in range(20):
+            made(torch.randn(2, 3, 64, 64) + torch.randn(2, 3, 1, 1))
     return made.eval()
 
 
@@ -168,7 +169,7 @@ def test_a_new_region_is_learned_from_where_the_decoder_is(project: Project) -> 
     paint(project, 1)
     report, live = update(learner, project, 1)
     assert (report.regions, report.new, learner.version) == (2, 1, 2)
-    assert mean_of(live, LEFT) > 0.8
+    assert mean_of(live, LEFT) > mean_of(live, RIGHT) + 0.4
 
 
 def test_once_an_annotation_is_gone_nothing_of_it_stays(project: Project) -> None:
