@@ -176,7 +176,7 @@ def _import(options: argparse.Namespace) -> int | Outcome:
     with (
         opened_project(options.project)
         if there
-        else create_or_open_project(options.project, name=name, model=model) as project
+        else create_or_open_project(options.project, name=name, start=model) as project
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
         added = [project.slides.get(slide_id) for slide_id in report.added]

@@ -6,12 +6,13 @@ Format 1 keeps one foreground as `foreground/LEVEL` (h, w). Format 2 keeps a dec
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 import zarr
@@ -25,7 +26,7 @@ from histoloop.store.files import folder_beside, written_to
 from histoloop.store.parts.maps import DAMAGED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -183,9 +184,19 @@ class SlideMap:
     label_bias: tuple[float, ...]
     mask_classes: tuple[str, ...]
     program: str
-    _levels: tuple[MapArray, ...]
+    _levels: tuple[MaskPlanes, ...]
 
-    def masks(self, level: int = 0) -> MapArray:
+    def in_classes(self, names: tuple[str, ...], values: Sequence[int]) -> SlideMap:
+        """The same with its masks in other classes: each of its own classes counts as the one with this mask value.
+
+        Several may count as one, and one as none (0). A map of one foreground stays as it is.
+        """
+        if not self.mask_classes or (names == self.mask_classes and list(values) == list(range(1, len(names) + 1))):
+            return self
+        levels = tuple(_Rearranged(level, values, len(names)) for level in self._levels)
+        return dataclasses.replace(self, mask_classes=names, _levels=levels)
+
+    def masks(self, level: int = 0) -> MaskPlanes:
         """float16 probabilities, 0 where nothing was predicted: (h, w) of one foreground, (K, h, w) of mask classes."""
         return self._levels[level]
 
@@ -222,6 +233,30 @@ class MapArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype)
+
+
+class MaskPlanes(Protocol):
+    """Masks on disk: what is indexed is read, of all classes, the last two axes being rows and columns."""
+
+    shape: tuple[int, ...]
+
+    def __getitem__(self, place: Any) -> NDArray[Any]: ...
+
+
+class _Rearranged:
+    """Planes of classes on disk as those of others."""
+
+    def __init__(self, planes: MaskPlanes, values: Sequence[int], count: int) -> None:
+        self._planes, self._values = planes, tuple(values)
+        self.shape = (count, *planes.shape[1:])
+
+    def __getitem__(self, place: Any) -> NDArray[Any]:
+        own = self._planes[place]
+        found = np.zeros((self.shape[0], *own.shape[1:]), own.dtype)
+        for plane, value in zip(own, self._values, strict=True):
+            if value:
+                found[value - 1] += plane
+        return found
 
 
 def open_map(folder: Path) -> SlideMap:
@@ -315,7 +350,7 @@ def _unreadable(folder: Path, reason: str) -> ProjectError:
 def _create(
     group: zarr.Group, name: str, shape: tuple[int, ...], dtype: type[np.generic], chunk: int
 ) -> zarr.Array[Any]:
-    chunks = (*shape[:-2], chunk, chunk)
+    chunks = (*(max(1, side) for side in shape[:-2]), chunk, chunk)
     return group.create_array(
         name,
         shape=shape,
@@ -386,7 +421,7 @@ def halved(block: NDArray[Float]) -> NDArray[Float]:
     return means.astype(block.dtype)
 
 
-def _read(array: MapArray, region: Region, pixel: float) -> NDArray[Any]:
+def _read(array: MaskPlanes, region: Region, pixel: float) -> NDArray[Any]:
     """Pixels, each `pixel` level-0 pixels wide, that touch a region: the last two axes; 0 outside the array."""
     left, top = math.floor(region.x / pixel), math.floor(region.y / pixel)
     right, bottom = math.ceil(region.right / pixel), math.ceil(region.bottom / pixel)

@@ -114,6 +114,22 @@ def load_weights(folder: Path) -> dict[str, NDArray[np.generic]]:
     return {name: array.astype(np.float32) if _is_float(array) else array for name, array in stored.items()}
 
 
+BACKBONE = "classifier.backbone."
+_BACKBONES = (BACKBONE, "_backbone.")
+"""What the names of a backbone's tensors begin with in the weights of a model with a decoder, and of one of min-max."""
+
+
+def backbone_of(folder: Path) -> Weights:
+    """The weights of a model's backbone, named as in a model with a decoder; as for `load_weights`."""
+    weights = load_weights(folder)
+    return {
+        f"{BACKBONE}{name.removeprefix(prefix)}": array
+        for prefix in _BACKBONES
+        for name, array in weights.items()
+        if name.startswith(prefix)
+    }
+
+
 def load_earlier(folder: Path) -> dict[str, NDArray[np.generic]]:
     """The weights one epoch earlier, floating-point ones as float32.
 

@@ -47,6 +47,6 @@ def create_demo_project(folder: Path, *, seed: int = 0) -> Work[Path]:
     slides.mkdir(parents=True, exist_ok=True)
     for name, spec in specifications(seed).items():
         yield from write_synthetic_slide(slides / name, spec)
-    with create_project(folder, name="Demo", model=DEFAULT_MODEL) as project:
+    with create_project(folder, name="Demo", start=DEFAULT_MODEL) as project:
         yield from import_slides(project, [slides])
     return folder

@@ -241,6 +241,10 @@ class SlideViewer(QWidget):
         self.set_tool("brush")
         self.refresh()
 
+    def show_colours(self, scheme: ClassScheme) -> None:
+        """Paint and show the classes in their colours."""
+        self._labels.colormap = _colormap(scheme)
+
     def end_annotation(self) -> None:
         """Leave the region; what was painted was emitted by `patch_painted`."""
         if self._region is None:

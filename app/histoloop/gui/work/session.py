@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
 from histoloop.gui.work.annotating import Annotating
+from histoloop.gui.work.class_changes import ClassChanges
 from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, Place
 from histoloop.gui.work.live import LiveLoop
@@ -63,6 +64,7 @@ class Session(ProjectDesk):
         self.random_share = 0.0
         self.annotating = Annotating(self)
         self.live = LiveLoop(self)
+        self.classes = ClassChanges(self, annotating=self.annotating)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
         self._version = 0
@@ -92,7 +94,7 @@ class Session(ProjectDesk):
 
     def create_project(self, folder: Path, *, name: str, model: str) -> bool:
         """Make and open a project; whether that was possible."""
-        return self._open(lambda: create_project(folder, name=name, model=model))
+        return self._open(lambda: create_project(folder, name=name, start=model))
 
     def open_project(self, folder: Path) -> bool:
         """Open a project; whether that was possible. The one before stays open when not."""

@@ -21,9 +21,10 @@ from histoloop.store.schema import SELECT_ANNOTATIONS, SELECT_DRAFTS_OF_REGION, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from histoloop.annotations.records import ClassScheme
     from histoloop.geometry import Region
+    from histoloop.store.class_values import ClassValues
     from histoloop.store.parts.annotations import Annotations
+    from histoloop.store.parts.classes import Classes
     from histoloop.store.parts.finish_order import FinishOrder
     from histoloop.store.parts.journal import Journal
     from histoloop.store.parts.queries import Queries
@@ -46,7 +47,7 @@ class Drafts:
         self,
         database: Database,
         *,
-        scheme: ClassScheme,
+        classes: Classes,
         slides: Slides,
         queries: Queries,
         annotations: Annotations,
@@ -54,7 +55,7 @@ class Drafts:
         order: FinishOrder,
         steps: Steps,
     ) -> None:
-        self._database, self._scheme = database, scheme
+        self._database, self._classes = database, classes
         self._slides, self._queries, self._annotations = slides, queries, annotations
         self._journal, self._order, self._steps = journal, order, steps
 
@@ -77,9 +78,10 @@ class Drafts:
         size the draft begins with; one with a mask is reopened instead.
         """
         self._slides.get(slide_id)
+        check_mask(mask, self._classes.scheme)
         plane = np.full(mask.shape, origin, dtype=np.uint8)
         return self._insert(
-            mask,
+            self._classes.values().ids_of(mask),
             plane,
             continues,
             slide_id=slide_id,
@@ -100,9 +102,9 @@ class Drafts:
         person = old.person if person is None else person
         if old.status is AnnotationStatus.DRAFT and person == old.person:
             raise ValueError(f"annotation {annotation_id} is a draft; it needs no reopening")
-        mask, origin = self._annotations.load_mask(annotation_id, painted=self.has_strokes(annotation_id))
+        ids, origin = self._annotations.load_ids(annotation_id, painted=self.has_strokes(annotation_id))
         return self._insert(
-            mask,
+            ids,
             origin,
             old,
             slide_id=old.slide_id,
@@ -140,22 +142,24 @@ class Drafts:
 
     def steps(self, annotation_id: int) -> DraftSteps:
         """What was done in a draft and can be taken back, and what was taken back and can be done again."""
-        mask = self._annotations.load_base_mask(annotation_id)
+        mask = self._annotations.load_base_ids(annotation_id)
         done: list[PaintedStep | AssessedStep] = []
         undone: list[PaintedStep | AssessedStep] = []
+        values = self._classes.values()
         for row in self._steps.in_draft(annotation_id):
-            (done if row["undone"] is None else undone).append(self._step_in_draft(row, mask))
+            (done if row["undone"] is None else undone).append(self._step_in_draft(row, mask, values))
         return DraftSteps(tuple(done), tuple(undone))
 
-    def _step_in_draft(self, row: rows.Row, mask: Mask) -> PaintedStep | AssessedStep:
-        """A step; one that painted is made on the mask."""
+    def _step_in_draft(self, row: rows.Row, mask: Mask, values: ClassValues) -> PaintedStep | AssessedStep:
+        """A step; one that painted is made on the mask, which has the permanent ids of the classes."""
         if row["kind"] == StepKind.ASSESSED:
             return AssessedStep(*(tuple(json.loads(row["detail"])[when]) for when in ("before", "after")))
         after = self._journal.patch(row["patch_id"])
         height, width = after.values.shape
-        before = Patch(after.x, after.y, mask[after.y : after.y + height, after.x : after.x + width].copy())
-        apply_patch(mask, after)
-        return PaintedStep(before, after)
+        with rows.damage_explained():
+            before = values.values_of(mask[after.y : after.y + height, after.x : after.x + width])
+            apply_patch(mask, after)
+            return PaintedStep(Patch(after.x, after.y, before), Patch(after.x, after.y, values.values_of(after.values)))
 
     def attach(self, annotation_id: int, query_id: int) -> AnnotationRecord:
         """Let a draft answer a query, which leaves the queue with it."""
@@ -170,7 +174,7 @@ class Drafts:
         draft = self._draft(annotation_id)
         self._check_patch(draft, patch)
         with self._database.transaction():
-            patch_id = self._journal.append_patch(annotation_id, patch)
+            patch_id = self._journal.append_patch(annotation_id, self._patch_of_ids(draft, patch))
             self._note(StepKind.PAINTED, draft, patch_id=patch_id)
 
     def assess(self, annotation_id: int, *, label: str | None, size: float | None, person: str | None = None) -> None:
@@ -179,7 +183,7 @@ class Drafts:
         On disk when this returns, whatever happens to the process; what was given before is kept.
         """
         draft = self._draft(annotation_id)
-        check_assessment(label, size, self._scheme, needed=False)
+        check_assessment(label, size, self._classes.scheme, needed=False)
         with self._database.transaction():
             self._journal.assess(
                 annotation_id, label=label, size=size, person=draft.person if person is None else person
@@ -212,9 +216,10 @@ class Drafts:
         label = draft.label if label is None else label
         size = draft.size if size is None else size
         done = status is AnnotationStatus.DONE
-        check_assessment(label, size, self._scheme, needed=done and not with_mask)
+        check_assessment(label, size, self._classes.scheme, needed=done and not with_mask)
         if last_patch is not None:
             self._check_patch(draft, last_patch)
+            last_patch = self._patch_of_ids(draft, last_patch)
         with self._final_planes(draft, last_patch, done and with_mask) as files, self._database.transaction():
             self._draft(annotation_id)
             if (label, size) != (draft.label, draft.size):
@@ -306,7 +311,6 @@ class Drafts:
     ) -> AnnotationRecord:
         self._database.check_writable()
         downsample = _mask_downsample(region, mask)
-        check_mask(mask, self._scheme)
         stem = stem_of(slide_id, region)
         mask_file = write_plane(self._annotations.folder, mask, stem=f"{stem}-start")
         origin_file = write_plane(self._annotations.folder, origin, stem=f"{stem}-start-origin")
@@ -334,11 +338,14 @@ class Drafts:
     def _final_planes(
         self, draft: AnnotationRecord, last_patch: Patch | None, wanted: bool
     ) -> Iterator[dict[str, str]]:
-        """The files of a draft's mask and origins, by column; they are removed when the draft cannot be finished."""
+        """The files of a draft's mask and origins, by column; they are removed when the draft cannot be finished.
+
+        `last_patch` has the permanent ids of the classes.
+        """
         if not wanted:
             yield {}
             return
-        mask, origin = self._annotations.load_mask(draft.id)
+        mask, origin = self._annotations.load_ids(draft.id)
         if last_patch is not None:
             paint(mask, origin, last_patch)
         origin[origin == Origin.UNTOUCHED] = Origin.ACCEPTED
@@ -361,7 +368,22 @@ class Drafts:
         bottom, right = _mask_shape(draft.region, draft.mask_downsample)
         if min(patch.x, patch.y) < 0 or patch.x + width > right or patch.y + height > bottom:
             raise ValueError(f"a patch of {width} x {height} at ({patch.x}, {patch.y}) reaches past the mask")
-        check_mask(patch.values, self._scheme)
+        check_mask(patch.values, self._classes.scheme)
+
+    def _patch_of_ids(self, draft: AnnotationRecord, patch: Patch) -> Patch:
+        """A change in the permanent ids of the classes; ProjectError where values mean others than when it was made.
+
+        A pixel that it does not change keeps its id, though several ids may look alike.
+        """
+        self._classes.check_noted()
+        values = self._classes.values()
+        ids = values.ids_of(patch.values)
+        if values.loses:
+            height, width = ids.shape
+            all_ids, _origin = self._annotations.load_ids(draft.id)
+            before = all_ids[patch.y : patch.y + height, patch.x : patch.x + width]
+            ids = np.where(values.values_of(before) == patch.values, before, ids)
+        return Patch(patch.x, patch.y, ids)
 
 
 def _mask_shape(region: Region, downsample: float) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.masks import map_in_project
 from histoloop.workflows.contents.slides import is_readable, open_project_slide
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ class CandidateRegion:
 
     def masks(self, project: Project) -> NDArray[np.float32]:
         """As `foreground`, but of each mask class (K, h, w) of a model that tells them apart."""
-        folder = project.maps.find(self.slide.id)
-        if folder is None:
+        found = map_in_project(project, self.slide.id)
+        if found is None:
             raise ValueError(f"{self.slide.name} has no map")
-        masks = open_map(folder).read_masks(self.region)
+        masks = found.slide_map.read_masks(self.region)
         if self.tissue is None:
             return masks
         height, width = masks.shape[-2:]

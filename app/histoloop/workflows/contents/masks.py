@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Mask, is_known
+from histoloop.annotations.records import LEFT_OUT_VALUE, ForegroundClasses, Mask, is_known
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 from histoloop.network_config import NetworkConfig
+from histoloop.store.cards import Card, load_card
 from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
+from histoloop.workflows.contents.mask_choices import ModelClasses, classes_of_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,14 +109,14 @@ def covered_view(slide_map: SlideMap, region: Region, *, size: tuple[int, int]) 
     return padded[np.ix_(rows, columns)]
 
 
-def predicted_mask(slide_map: SlideMap, scheme: ClassScheme, region: Region, *, threshold: float) -> Mask:
+def predicted_mask(slide_map: SlideMap, scheme: ForegroundClasses, region: Region, *, threshold: float) -> Mask:
     """The model's mask of a region at level-0 resolution, (region.height, region.width)."""
     return view_map(slide_map, scheme, region, size=(region.width, region.height), threshold=threshold).mask
 
 
 def view_map(
     slide_map: SlideMap,
-    scheme: ClassScheme,
+    scheme: ForegroundClasses,
     region: Region,
     *,
     size: tuple[int, int],
@@ -139,7 +141,7 @@ def view_map(
         near = method.window(stride_px=stride, x=left, y=top, width=right - left, height=bottom - top)
     foreground = np.asarray(Image.fromarray(near).resize(size, Image.Resampling.BILINEAR, box=box))
     if method is not None and method.label is not None:
-        value = scheme.mask_value_of_label(method.label)
+        value = scheme.foreground_values[method.label]
         return MapView(foreground, np.where(foreground > threshold, value, 0).astype(np.uint8))
     classes = mask_from_maps(
         np.ones(near.shape, np.float32),
@@ -188,17 +190,40 @@ def _source_of(
     return level, window, (x, y, x + region.width / pixel, y + region.height / pixel)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ProjectMap:
+    """The maps of a slide by a model, in the classes of the project now; the model's card, and what its classes are."""
+
+    slide_map: SlideMap
+    card: Card
+    classes: ModelClasses
+
+
+def map_in_project(project: Project, slide_id: int, model_id: int | None = None) -> ProjectMap | None:
+    """The maps of a slide by a model (None: the current one); None where there are none.
+
+    ProjectError when they are damaged, ModelError when the card of the model is.
+    """
+    folder = project.maps.find(slide_id, model_id)
+    if folder is None:
+        return None
+    model = project.models.current() if model_id is None else project.models.get(model_id)
+    card = load_card(model.folder)
+    classes = classes_of_model(project, model.id, card)
+    slide_map = open_map(folder).in_classes(project.scheme.mask_names, classes.values)
+    return ProjectMap(slide_map, card, classes)
+
+
 def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     """The current model's mask of a slide with what people painted on top; None before the first prediction.
 
     What they left out (QuPath's Ignore*) has the value `LEFT_OUT_VALUE`.
     """
-    folder = project.maps.find(slide_id)
-    if folder is None:
+    found = map_in_project(project, slide_id)
+    if found is None:
         return None
-    slide_map = open_map(folder)
-    threshold = project.models.current_card().threshold
-    mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
+    slide_map = found.slide_map
+    mask = mask_of_map(slide_map, found.classes, threshold=found.card.threshold)
     for record in _painted(project, slide_id):
         painted, origin = project.annotations.load_mask(record.id)
         painted[~is_known(origin)] = LEFT_OUT_VALUE
@@ -216,7 +241,7 @@ def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:
     return [record for record in project.annotations.with_mask() if record.slide_id == slide_id]
 
 
-def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:
+def mask_of_map(slide_map: SlideMap, scheme: ForegroundClasses, *, threshold: float) -> Mask:
     """The model's mask of a whole slide at map resolution, without the padding of its last cells.
 
     It takes one byte a pixel; the maps are read and enlarged block by block.

@@ -12,10 +12,11 @@ from histoloop.log import operation
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter, open_map
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.slides import check_slide, open_project_slide
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def predict_project(
 
     A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
     place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction.
-    PlaceError where the project cannot be written.
+    PlaceError where the project cannot be written, ModelError for a model that nobody has taught.
     """
     project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
+    check_taught(load_card(record.folder))
     model = load_project_model(record, choose_device(device))
     wanted = [slide for slide in project.slides.all() if slide_ids is None or slide.id in slide_ids]
     _log.info("predicting %d slides", len(wanted))
@@ -128,6 +130,6 @@ def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, tissue: T
 
 def probabilities(prediction: SlidePrediction, model: LoadedModel) -> dict[str, float]:
     """Probability per label class by name; empty where no tissue was found."""
-    if prediction.probabilities is None:
+    if prediction.probabilities is None or not model.card.scheme.labels:
         return {}
     return dict(zip(model.card.scheme.label_names, map(float, prediction.probabilities), strict=True))
