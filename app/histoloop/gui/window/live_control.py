@@ -53,6 +53,7 @@ class LiveControl(QObject):
         live.masks_came.connect(lambda _slide_id: self._refresh.isActive() or self._refresh.start())
         live.view_is_new.connect(lambda _slide_id: self._follow())
         live.there_changed.connect(self._on_there_changed)
+        self._session.classes.changed.connect(live.wake)
         self._opener.changed.connect(self._look)
         self._viewer.camera_changed.connect(self._look)
         self._session.annotating.started.connect(lambda _active: live.prepare())

@@ -127,12 +127,15 @@ class LiveLoop(QObject):
     # --- the child's work ---------------------------------------------------------------------------------------------
 
     def _now_painted(self) -> frozenset[tuple[int, str]]:
-        """What there is to learn from, and by which model: another set is another state."""
+        """What there is to learn from, by which model and of which classes: another set is another state."""
         project = self._session.project
         if project is None or not self.is_on:
             return frozenset()
         there = {(record.id, record.updated) for record in project.annotations.with_mask()}
-        return frozenset(there | {(_MODEL, project.models.current().hash)}) if there else frozenset()
+        if not there:
+            return frozenset()
+        classes = ",".join(project.scheme.mask_names)
+        return frozenset(there | {(_MODEL, f"{project.models.current().hash} {classes}")})
 
     def _want(self, *, anyhow: bool = False) -> None:
         """Let the child begin anew, soon, if it may."""

@@ -24,7 +24,7 @@ from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.unet import Decoder
 from histoloop.progress import mapped
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import find_tissue
+from histoloop.slides.tissue import TissueMask, find_tissue
 from histoloop.store.array_cache import ArrayCache
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.features import FeatureTile
@@ -51,11 +51,15 @@ if TYPE_CHECKING:
     from histoloop.geometry import Region
     from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Progress, Work
+    from histoloop.slides.reader import Slide
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
     from histoloop.workflows.regions.regions import ProjectRegion
 
 _log = logging.getLogger(__name__)
+
+AHEAD = 16
+"""Tiles that are looked at before there is anything to learn from, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,14 @@ class _Warm:
     views: dict[int, list[FeatureTile]] = field(default_factory=dict)
     """Of each region that was learned from, its views; those that came first make room."""
 
+    seen_tissue: tuple[str, TissueMask] | None = None
+
+    def tissue(self, record: SlideRecord, slide: Slide) -> TissueMask:
+        """The tissue of a slide, found once as long as it is the same one."""
+        if self.seen_tissue is None or self.seen_tissue[0] != record.fingerprint:
+            self.seen_tissue = record.fingerprint, find_tissue(slide)
+        return self.seen_tissue[1]
+
 
 class LiveLearner:
     """The live loop of one project while that is open; what it learned outlasts it in the project's folder."""
@@ -144,7 +156,9 @@ class LiveLearner:
         trouble = ""
         if new:
             trouble = yield from self._learn(project, warm, regions, new)
-        if not warm.learned or slide is None:
+        if slide is not None and not warm.learned:
+            yield from self._look_ahead(warm, slide, view)
+        if slide is None or not warm.learned:
             return LiveReport(len(warm.learned), len(new), 0, 0, trouble)
         yield from self._predict(warm, slide, view, only_view=True)
         while warm.since_new < self.settings.rounds:
@@ -296,7 +310,7 @@ class LiveLearner:
             about = LiveGrid(
                 record.id, record.width, record.height, grid.downsample, warm.basis.mask_classes, warm.version
             )
-            tissue = find_tissue(slide)
+            tissue = warm.tissue(record, slide)
             saw_view = False
             for number, (tile, in_view) in enumerate(nearest_first(grid, view)):
                 core = tile.core
@@ -323,6 +337,17 @@ class LiveLearner:
                     yield self._view_is_new(warm, about)
             done = sum(key[0] == record.id and version == warm.version for key, version in warm.shown.items())
             return len(grid.tiles), done
+
+    def _look_ahead(self, warm: _Warm, record: SlideRecord, view: Region) -> Work[None]:
+        """Before anything is learned: the features of what is in view, at most of `AHEAD` tiles."""
+        with open_project_slide(record) as slide:
+            grid = live_grid(slide, downsample=working_downsample(record.mpp, warm.model.card.mpp))
+            tissue = warm.tissue(record, slide)
+            near = [tile.core for tile, in_view in nearest_first(grid, view) if in_view][:AHEAD]
+            for number, core in enumerate(near):
+                yield LiveProgress(tr("Looking at what is in view"), number, len(near))
+                if tissue.fraction(core.level0(grid.downsample)) > 0:
+                    warm.tiles.of(slide, record.fingerprint, grid, core)
 
     def _view_is_new(self, warm: _Warm, grid: LiveGrid) -> Progress:
         return LiveProgress(tr("Masks in view are new"), 1, 1, grid=grid, in_view=True, regions=len(warm.learned))
