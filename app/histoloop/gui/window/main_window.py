@@ -33,6 +33,7 @@ from histoloop.gui.window.class_control import ClassControl
 from histoloop.gui.window.five_steps import FiveSteps
 from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.job_control import JobControl
+from histoloop.gui.window.live_control import LiveControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
@@ -110,6 +111,7 @@ class MainWindow(QMainWindow):
         self.annotation_panel = AnnotationPanel(self.actions_)
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
+        self.live_line = label(role="muted")
         self.work = WorkTabs(queue=self.queue_panel, annotation=self.annotation_panel, training=self.training_panel)
 
     def _make_controls(self) -> None:
@@ -131,6 +133,13 @@ class MainWindow(QMainWindow):
             boxes=actions["show_questions"],
             choose_slide=self.slides_panel.choose,
             show_problem=self.banner.show_problem,
+        )
+        self.live_control = LiveControl(
+            split=split,
+            session=session,
+            masks=self.mask_control,
+            switch=self.training_panel.live,
+            line=self.live_line,
         )
         self.paint_control = PaintControl(
             pane=split.first, session=session, panel=self.annotation_panel, actions=actions
@@ -201,6 +210,7 @@ class MainWindow(QMainWindow):
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")
+        self.statusBar().addPermanentWidget(self.live_line)
         self.statusBar().addPermanentWidget(label(f"{tr(NOTICE)}  ", role="muted"))
 
     def _dock(self, name: str, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
@@ -274,6 +284,8 @@ class MainWindow(QMainWindow):
         self.slides_panel.find_requested.connect(self.project_commands.find_moved)
         self.overlay_panel.masks.toggled.connect(functools.partial(self.actions_.set_checked, "show_masks"))
         self.overlay_panel.outlines.toggled.connect(functools.partial(self.actions_.set_checked, "show_outlines"))
+        self.training_panel.live.box.toggled.connect(self.actions_["learn_live"].setChecked)
+        self.actions_["learn_live"].toggled.connect(self.training_panel.live.box.setChecked)
         self.overlay_panel.heatmap.toggled.connect(functools.partial(self.actions_.set_checked, "show_heatmap"))
         self.read_only_bar.writing_requested.connect(self.session.open_for_writing)
         self.welcome.new_requested.connect(self.project_commands.new)
@@ -304,6 +316,7 @@ class MainWindow(QMainWindow):
             self.class_control,
             self.question_control,
             self.paint_control,
+            self.live_control,
             self.mask_control,
             self.loop_control,
         ):
@@ -331,6 +344,7 @@ class MainWindow(QMainWindow):
         for control in (
             self.paint_control,
             self.slide_control,
+            self.live_control,
             self.class_control,
             self.mask_control,
             self.loop_control,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.translation import SYSTEM
+from histoloop.gui.panels.live_switch import LEARN_LIVE, LEARN_LIVE_TIP
 from histoloop.language import LANGUAGES, mark
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R",
              needs="project annotated writable",
              icon="retrain", tip=mark("Learn from all annotations, in the background")),
+        _switch("learn_live", LEARN_LIVE, lambda on, checked: on.preferences.set_learn_live(checked),
+                tip=LEARN_LIVE_TIP),
         _row("keep", mark("&Keep the new model"), lambda on: on.session.keep(), keys="Ctrl+Shift+K",
              needs="candidate writable",
              icon="check"),
