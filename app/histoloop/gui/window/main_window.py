@@ -363,6 +363,9 @@ class MainWindow(QMainWindow):
             self.setWindowTitle(f"{name} \N{EM DASH} {TITLE}")
             self.settings.add_recent_project(project.folder)
             self.overlay_panel.set_scheme(project.scheme)
+            for name in ("next_slide_label", "next_label"):
+                self.actions_[name].setVisible(bool(project.scheme.label_names))
+            self.five_steps.set_taught(self.session.is_taught)
         self._show_recent()
         self.mask_control.show_models()
         self.slide_control.show()
@@ -411,10 +414,12 @@ class MainWindow(QMainWindow):
 
     def _on_painting_begun(self) -> None:
         self.work.show_work(painting=True)
+        self.mask_control.show_missing_masks()
         self._update_actions()
 
     def _on_painting_ended(self, record: AnnotationRecord) -> None:
         self.work.show_work(painting=False)
+        self.mask_control.show_missing_masks()
         self._show_queries()
         self.slide_control.refresh()
         self._update_actions()
@@ -461,10 +466,15 @@ class MainWindow(QMainWindow):
         there |= {"work"} if jobs else set()
         there |= set() if self.session.read_only else {"writable"}
         there |= {"classes_changed"} if self.class_control.can_undo else set()
+        there |= {"taught"} if self.loop_control.is_taught else set()
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
-        self.actions_.update(there, reasons={"writable": tr("The project is read-only.")})
+        reasons = {
+            "writable": tr("The project is read-only."),
+            "taught": tr("Nobody has taught a model yet: paint something, then retrain."),
+        }
+        self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
         self.actions_.submenus["paint_class"].setEnabled(painting)
