@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import AnnotationStatus, Mask, Patch, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Patch, QueryStatus
 from histoloop.errors import DataError, ProjectError
 from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
@@ -104,14 +104,22 @@ def finish(
     size: float | None = None,
     with_mask: bool = True,
     last_patch: Patch | None = None,
+    counts: Counts | None = None,
 ) -> AnnotationRecord:
-    """Call a draft done: pixels nobody painted count as accepted; its query leaves the queue.
+    """Call a draft done: pixels nobody painted count as accepted, or not at all; its query leaves the queue.
 
     Without `with_mask` only its label and size (foreground fraction) are done, and the mask of the draft is not used.
-    `last_patch` is a change of the mask that is part of it.
+    `last_patch` is a change of the mask that is part of it, `counts` what of the mask counts from now on (None: as
+    before). ProjectError where the strokes alone count and there are none.
     """
     return project.drafts.finish(
-        annotation_id, AnnotationStatus.DONE, label=label, size=size, with_mask=with_mask, last_patch=last_patch
+        annotation_id,
+        AnnotationStatus.DONE,
+        label=label,
+        size=size,
+        with_mask=with_mask,
+        last_patch=last_patch,
+        counts=counts,
     )
 
 

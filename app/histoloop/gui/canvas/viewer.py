@@ -6,6 +6,7 @@ GUI thread only hands finished arrays to the canvas.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import time
@@ -22,8 +23,9 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, Qt, QTime
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.raster import apply_patch, difference_patch
-from histoloop.annotations.records import ClassScheme, Mask, Patch, rgb
+from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Counts, Mask, Patch, rgb
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
 from histoloop.gui.canvas.rendering import OverlayStyle, SlideScene, View
@@ -42,6 +44,9 @@ MARGIN = 0.3
 
 SETTLE_MS = 40
 TOOLS = {"pan": "pan_zoom", "brush": "paint", "eraser": "erase", "polygon": "polygon", "fill": "fill"}
+NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.6), (0.45, 0.47, 0.5, 0.9)
+"""Colours over what nobody painted where the strokes alone count, and over what was left out."""
+
 BACKGROUNDS = {"light": "#e9edf0", "dark": "#15191d"}
 _FIT = 0.95
 
@@ -94,6 +99,8 @@ class SlideViewer(QWidget):
         self._shown: _Detail | None = None
         self._region: Region | None = None
         self._saved_mask: Mask | None = None
+        self._counts = Counts.REGION
+        self._scheme: ClassScheme | None = None  # of the region that is painted
         self._is_frozen = False
         self._tool = "pan"
         layout = QVBoxLayout(self)
@@ -225,13 +232,14 @@ class SlideViewer(QWidget):
         """The region that is being painted."""
         return self._region
 
-    def begin_annotation(self, region: Region, mask: Mask, scheme: ClassScheme) -> None:
-        """Lay an editable mask (region.height, region.width) over a region and move there."""
-        self._region = region
-        self._saved_mask = mask.copy()
+    def begin_annotation(self, region: Region, mask: Mask, scheme: ClassScheme, counts: Counts = Counts.REGION) -> None:
+        """Lay an editable mask (region.height, region.width) over a region and move there.
+
+        The mask is a canvas plane of annotations/painting.py.
+        """
+        self._region, self._scheme = region, scheme
         self._is_frozen = False
-        self._labels.colormap = _colormap(scheme)
-        self._labels.data = mask.copy()
+        self._lay(mask, counts)
         self._labels.translate = (region.y, region.x)
         self._labels.selected_label = 1
         self._labels.visible = True
@@ -240,6 +248,17 @@ class SlideViewer(QWidget):
         self.show_region(region)
         self.set_tool("brush")
         self.refresh()
+
+    def show_counts(self, mask: Mask, counts: Counts) -> None:
+        """Show the region as it is where something else of it counts: another canvas plane; nothing is emitted."""
+        self._lay(mask, counts)
+        self.refresh()
+
+    def _lay(self, mask: Mask, counts: Counts) -> None:
+        assert self._scheme is not None  # by begin_annotation
+        self._saved_mask, self._counts = mask.copy(), counts
+        self._labels.colormap = _colormap(self._scheme, counts)
+        self._labels.data = mask.copy()
 
     def end_annotation(self) -> None:
         """Leave the region; what was painted was emitted by `patch_painted`."""
@@ -288,10 +307,14 @@ class SlideViewer(QWidget):
             apply_patch(self._saved_mask, patch)
         self._labels.refresh()
 
-    def freeze(self) -> None:
-        """Let nothing more be painted in the region: it is being saved as it is, a polygon that was begun closed."""
+    def close_polygon(self) -> None:
+        """Fill a polygon that was begun."""
         self._labels._overlays["polygon"].add_polygon_to_labels(self._labels)
         self._commit()
+
+    def freeze(self) -> None:
+        """Let nothing more be painted in the region: it is being saved as it is, a polygon that was begun closed."""
+        self.close_polygon()
         self._is_frozen = True
         self.set_tool("pan")
 
@@ -326,8 +349,13 @@ class SlideViewer(QWidget):
         self.camera_changed.emit()
 
     def _effective_style(self) -> OverlayStyle:
-        """While a region is painted, its mask is the one that is painted."""
-        return self._style if self._region is None else OverlayStyle(masks=False)
+        """While a region is painted, its mask is the one that is painted; strokes have the model's outlines below."""
+        if self._region is None:
+            return self._style
+        if self._counts is Counts.REGION:
+            return OverlayStyle(masks=False)
+        outlines = tuple(dataclasses.replace(each, filled=False) for each in self._style.classes)
+        return dataclasses.replace(self._style, classes=outlines, heatmap=False, hatched=False)
 
     def _request_detail(self) -> None:
         if self._scene is None:
@@ -482,8 +510,10 @@ def _place(layer: Image, view: View) -> None:
     layer.affine = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
 
 
-def _colormap(scheme: ClassScheme) -> DirectLabelColormap:
-    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
+def _colormap(scheme: ClassScheme, counts: Counts) -> DirectLabelColormap:
+    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0), LEFT_OUT_VALUE: LEFT_OUT}
+    if counts is Counts.STROKES:
+        colours |= {0: NOT_PAINTED, PAINTED_BACKGROUND: (1, 1, 1, 1)}
     for value, mask_class in enumerate(scheme.masks, start=1):
         colours[value] = (*(part / 255 for part in rgb(mask_class.colour)), 1.0)
     return DirectLabelColormap(color_dict=colours)

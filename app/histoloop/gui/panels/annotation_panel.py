@@ -10,6 +10,8 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QButtonGroup, QComboBox
 
 from histoloop.annotations.class_names import spoken_class, spoken_title
+from histoloop.annotations.painting import PAINTED_BACKGROUND
+from histoloop.annotations.records import Counts
 from histoloop.gui.kit.widgets import (
     Panel,
     action_button,
@@ -25,6 +27,7 @@ from histoloop.gui.kit.widgets import (
     swatch,
     visible_name,
 )
+from histoloop.gui.panels.counts_choice import CountsChoice
 from histoloop.gui.panels.size_picker import SizePicker
 from histoloop.language import mark, tr
 
@@ -42,11 +45,13 @@ class AnnotationPanel(Panel):
     """Emits brush, class, label and size as the user chooses them; the buttons are the actions of the menu.
 
     `assessed` is emitted with the label and the size (0..1) as they are after a change; None: not given.
+    `counts_changed` comes with a `Counts`.
     """
 
     brush_changed = Signal(int)
     class_changed = Signal(int)
     assessed = Signal(object, object)
+    counts_changed = Signal(object)
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
@@ -64,6 +69,10 @@ class AnnotationPanel(Panel):
         self._classes = QButtonGroup(self)
         self._classes.idClicked.connect(self.class_changed)
         self._class_row = row()
+        self.counting = CountsChoice()
+        self.counting.counts_chosen.connect(self.counts_changed)
+        self.counting.background_chosen.connect(lambda: self.choose_class(PAINTED_BACKGROUND))
+        self.class_changed.connect(self.counting.show_class)
         self.diagnosis = QComboBox()
         self.diagnosis.setToolTip(tr("What this region is as a whole, if you can say (next label: L)"))
         self.diagnosis.currentIndexChanged.connect(self._on_assessed)
@@ -130,8 +139,17 @@ class AnnotationPanel(Panel):
         """Take a number that is being typed."""
         self.size_picker.commit()
 
+    def show_counts(self, counts: Counts) -> None:
+        """Show what of the region counts, without emitting it; background is painted only where strokes do."""
+        self.counting.show_counts(counts)
+        if counts is Counts.REGION and self.counting.background.isChecked():
+            self.choose_class(1)
+
     def choose_class(self, value: int) -> None:
-        """Take a class (mask value) to paint with."""
+        """Take a class (mask value) to paint with, or `PAINTED_BACKGROUND`."""
+        if value == PAINTED_BACKGROUND:
+            _take_none(self._classes)
+            self.class_changed.emit(value)
         chosen = self._classes.button(value)
         if chosen is not None:
             chosen.setChecked(True)
@@ -139,7 +157,7 @@ class AnnotationPanel(Panel):
 
     def next_class(self) -> None:
         """Take the class after the chosen one."""
-        self.choose_class(self._classes.checkedId() % max(1, len(self._classes.buttons())) + 1)
+        self.choose_class(max(0, self._classes.checkedId()) % max(1, len(self._classes.buttons())) + 1)
 
     def scale_brush(self, *, larger: bool) -> None:
         """One step of the brush size."""
@@ -188,6 +206,7 @@ class AnnotationPanel(Panel):
         column.addLayout(row(*self.tools.values()))
         column.addLayout(row(label(tr("Brush")), self.brush, self.brush_text, stretch=1))
         column.addLayout(self._class_row)
+        column.addWidget(self.counting)
         column.addLayout(row(self.undo, self.redo, self.clear))
         column.addWidget(line())
         column.addLayout(row(label(tr("The region is")), self.diagnosis, stretch=1))
@@ -199,6 +218,14 @@ class AnnotationPanel(Panel):
         column.addLayout(row(self.accept, self.leave))
         column.addLayout(row(self.skip, self.cannot_tell))
         column.addStretch(1)
+
+
+def _take_none(group: QButtonGroup) -> None:
+    """Let none of the buttons be the chosen one."""
+    group.setExclusive(False)
+    for each in group.buttons():
+        each.setChecked(False)
+    group.setExclusive(True)
 
 
 def _either(first: str, second: str) -> str:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from histoloop.annotations.records import AnnotationStatus
+from histoloop.annotations.records import AnnotationStatus, Counts
 from histoloop.gui.canvas.mask_pane import SplitView
 from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
@@ -421,6 +421,9 @@ class MainWindow(QMainWindow):
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
+        strokes = painting and self.paint_control.counts is Counts.STROKES
+        there |= {"strokes"} if strokes else set()
+        self.actions_.set_checked("strokes_count", strokes)
         there |= {"work"} if jobs else set()
         there |= set() if self.session.read_only else {"writable"}
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()

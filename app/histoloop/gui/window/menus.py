@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.translation import SYSTEM
 from histoloop.language import LANGUAGES, mark
@@ -32,7 +33,7 @@ def _row(
     """An action; `needs` are words for what must be there.
 
     They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
-    painting, question (in sight), candidate, work; writable, where the project can be changed.
+    painting, strokes (alone count), question (in sight), candidate, work; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -176,6 +177,12 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("brush_larger", mark("&Larger brush"), lambda on: on.annotation.scale_brush(larger=True), keys="]",
              needs="painting"),
         _row("next_class", mark("Next &class"), lambda on: on.annotation.next_class(), keys="C", needs="painting"),
+        _row("paint_background", mark("Paint bac&kground"),
+             lambda on: on.annotation.choose_class(PAINTED_BACKGROUND), keys="0", needs="painting strokes",
+             tip=mark("Paint what is of no class, where only strokes count")),
+        _switch("strokes_count", mark("Onl&y my strokes count"), lambda on, alone: on.painting.count_strokes(alone),
+                keys="T", needs="painting",
+                tip=mark("What you do not paint in this region says nothing; off: the whole region is right")),
         SEPARATOR,
         _row("next_label", mark("Next label of the re&gion"), lambda on: on.annotation.next_label(), keys="L",
              needs="painting", tip=mark("Say what the region is as a whole")),
