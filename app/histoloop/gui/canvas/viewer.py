@@ -19,8 +19,8 @@ from napari.layers import Image, Labels
 from napari.qt import QtViewer
 from napari.settings import get_settings
 from napari.utils.colormaps import DirectLabelColormap
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
@@ -62,8 +62,9 @@ class SlideViewer(QWidget):
     """Shows one slide and lets a region of it be painted.
 
     `patch_painted` comes once per finished stroke, polygon and fill, with the rectangle that changed as it is and as it
-    was before; `apply` brings either back. `rendered` is emitted with each View that is shown, `render_failed` with the
-    reason when pixels cannot be read.
+    was before; `apply` brings either back. `menu_wanted` comes with a place on the screen and where that is on the
+    slide (x, y), when the user asks for a menu there and no region is painted. `rendered` is emitted with each View
+    that is shown, `render_failed` with the reason when pixels cannot be read.
     """
 
     camera_changed = Signal()
@@ -72,6 +73,7 @@ class SlideViewer(QWidget):
     tool_changed = Signal(str)
     rendered = Signal(object)
     render_failed = Signal(str)
+    menu_wanted = Signal(QPoint, float, float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -217,6 +219,17 @@ class SlideViewer(QWidget):
         camera = self.camera()
         left = (x - camera.x) * camera.zoom + self._canvas.width() / 2
         return QPointF(left, (y - camera.y) * camera.zoom + self._canvas.height() / 2)
+
+    def to_slide(self, place: QPointF) -> tuple[float, float]:
+        """Which place of the slide (x, y in level-0 pixels) is at a place of the canvas."""
+        camera = self.camera()
+        x = camera.x + (place.x() - self._canvas.width() / 2) / camera.zoom
+        return x, camera.y + (place.y() - self._canvas.height() / 2) / camera.zoom
+
+    def show_rubber_band(self, box: QRectF | None) -> None:
+        """Draw a rectangle that is being dragged (canvas pixels); None: none."""
+        self._overlay.rubber_band = box
+        self._overlay.update()
 
     # --- queries ----------------------------------------------------------------------------------------------------
 
@@ -434,6 +447,8 @@ class SlideViewer(QWidget):
         if event.type() == QEvent.Type.Resize:
             self._overlay.resize(self._canvas.size())
             self._on_camera()
+        elif isinstance(event, QContextMenuEvent):
+            return self._on_menu(event)
         elif event.type() == QEvent.Type.MouseButtonRelease:
             self._catch_up(event)  # type: ignore[arg-type]
         elif event.type() == QEvent.Type.ShortcutOverride:
@@ -461,6 +476,11 @@ class SlideViewer(QWidget):
         QCoreApplication.sendEvent(self._canvas, move)
         if (taken := backend._vispy_mouse_data["last_event"]) is not None:
             self._qt_viewer.canvas._on_mouse_move(taken)
+
+    def _on_menu(self, event: QContextMenuEvent) -> bool:
+        if self._scene is not None and self._region is None:
+            self.menu_wanted.emit(event.globalPos(), *self.to_slide(QPointF(event.pos())))
+        return True
 
     def _drop_polygon(self, event: QKeyEvent) -> bool:
         """Esc drops a polygon that was begun, before it means anything else to the window."""

@@ -67,7 +67,7 @@ SIZE_PX = (1480, 920)
 TOLD_MS = 8_000
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
-TOOLBAR = ("add_slides", "predict", "ask", "retrain")
+TOOLBAR = ("add_slides", "predict", "ask", "annotate_here", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap", "compare")
 
 
@@ -288,6 +288,7 @@ class MainWindow(QMainWindow):
         self.paint_control.went_back.connect(self._show_taken_back)
         self.paint_control.reported.connect(self._tell)
         self.question_control.reported.connect(self._tell)
+        self.question_control.placing.connect(functools.partial(self.actions_.set_checked, "annotate_here"))
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
         self.opener.changed.connect(self._update_actions)
         self.mask_control.pane_opened.connect(self._on_pane_opened)
