@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.records import AnnotationStatus, Counts, Origin
+from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.mouse import drag
 from histoloop.store.project import Project
 
@@ -30,7 +31,7 @@ def shoot(window: MainWindow, name: str) -> None:
 def key(window: MainWindow, qtbot, which: Qt.Key) -> None:
     window.activateWindow()
     window.viewer.canvas.setFocus()
-    qtbot.keyClick(window, which)
+    qtbot.keyClick(window.viewer.canvas, which)
 
 
 def stroke(window: MainWindow, qtbot, *, dy: float = 0) -> None:
@@ -155,10 +156,9 @@ def test_done_strokes_are_reopened_and_the_newest_count(strokes: MainWindow, qtb
     stroke(strokes, qtbot, dy=60)
     second = strokes.session.active.record
     key(strokes, qtbot, Qt.Key.Key_Return)
-    dialog = strokes.findChild(object, "choice")
-    qtbot.waitUntil(
-        lambda: strokes.session.project.annotations.get(second.id).status is AnnotationStatus.DONE or dialog
-    )
+    qtbot.waitUntil(lambda: strokes.findChild(ChoiceDialog) is not None)
+    qtbot.mouseClick(strokes.findChild(ChoiceDialog).answers[0], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: strokes.session.project.annotations.get(second.id).status is AnnotationStatus.DONE)
     project = strokes.session.project
     assert [each.id for each in project.annotations.finished() if each.region == first.region] == [second.id]
     mask, origin = project.annotations.load_mask(second.id)

@@ -23,11 +23,13 @@ from histoloop.gui.kit.actions import Actions
 from histoloop.gui.kit.texts import NOTICE
 from histoloop.gui.kit.widgets import label, menu_text, scrolling, visible_name
 from histoloop.gui.panels.annotation_panel import AnnotationPanel
+from histoloop.gui.panels.annotations_panel import AnnotationsPanel
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.panels.overlay_panel import OverlayPanel
 from histoloop.gui.panels.queue_panel import QueuePanel
 from histoloop.gui.panels.slides_panel import SlidesPanel, dropped_paths
 from histoloop.gui.panels.training_panel import TrainingPanel
+from histoloop.gui.window.annotations_control import AnnotationsControl
 from histoloop.gui.window.banner import Banner
 from histoloop.gui.window.five_steps import FiveSteps
 from histoloop.gui.window.help_commands import HelpCommands
@@ -46,10 +48,12 @@ from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import Welcome
 from histoloop.gui.window.work_tabs import WorkTabs
+from histoloop.gui.work.annotation_details import AnnotationDetails
 from histoloop.gui.work.jobs import Place
 from histoloop.gui.work.project_watch import ProjectWatch
 from histoloop.gui.work.session import Session
 from histoloop.language import tr
+from histoloop.store.records import StepKind
 from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
@@ -109,7 +113,14 @@ class MainWindow(QMainWindow):
         self.annotation_panel = AnnotationPanel(self.actions_)
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
-        self.work = WorkTabs(queue=self.queue_panel, annotation=self.annotation_panel, training=self.training_panel)
+        self.details = AnnotationDetails(self)
+        self.annotations_panel = AnnotationsPanel(self.details)
+        self.work = WorkTabs(
+            queue=self.queue_panel,
+            annotation=self.annotation_panel,
+            training=self.training_panel,
+            annotations=self.annotations_panel,
+        )
 
     def _make_controls(self) -> None:
         session, split, actions = self.session, self.split, self.actions_
@@ -136,6 +147,9 @@ class MainWindow(QMainWindow):
         )
         self.loop_control = LoopControl(
             session=session, pane=split.first, queue=self.queue_panel, training=self.training_panel
+        )
+        self.annotations_control = AnnotationsControl(
+            session=session, panel=self.annotations_panel, details=self.details, go_to=self.loop_control.go_to
         )
         self.job_control = JobControl(
             jobs=session.jobs, bar=self.job_bar, tabs=self.work, queue=self.queue_panel, training=self.training_panel
@@ -247,6 +261,7 @@ class MainWindow(QMainWindow):
                 overlay=self.overlay_panel,
                 queue=self.queue_panel,
                 annotation=self.annotation_panel,
+                show_annotations=self._show_annotations,
                 history=self._history,
                 quit=self.close,
             )
@@ -288,6 +303,8 @@ class MainWindow(QMainWindow):
         self.paint_control.went_back.connect(self._show_taken_back)
         self.paint_control.reported.connect(self._tell)
         self.question_control.reported.connect(self._tell)
+        self.annotations_control.reported.connect(self._tell)
+        self.annotations_control.deleted.connect(self.slide_control.refresh)
         self.question_control.placing.connect(functools.partial(self.actions_.set_checked, "annotate_here"))
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
         self.opener.changed.connect(self._update_actions)
@@ -301,6 +318,7 @@ class MainWindow(QMainWindow):
             self.paint_control,
             self.mask_control,
             self.loop_control,
+            self.annotations_control,
         ):
             each.connect_all()
 
@@ -323,7 +341,13 @@ class MainWindow(QMainWindow):
 
     def _on_project_changed(self) -> None:
         project = self.session.project
-        for control in (self.paint_control, self.slide_control, self.mask_control, self.loop_control):
+        for control in (
+            self.paint_control,
+            self.slide_control,
+            self.mask_control,
+            self.loop_control,
+            self.annotations_control,
+        ):
             control.begin()
         self.work.show_work(painting=False)
         self.centre.setCurrentIndex(0 if project is None else 1)
@@ -349,7 +373,7 @@ class MainWindow(QMainWindow):
         """Say when the project can only be looked at, and offer nothing then that would change it."""
         reason = self.session.why_read_only()
         self.read_only_bar.show_reason(reason)
-        for part in (self.slides_panel, self.queue_panel):
+        for part in (self.slides_panel, self.queue_panel, self.annotations_panel):
             part.set_read_only(reason)
         for pane in self.split.panes():
             pane.set_may_change(not reason)
@@ -396,10 +420,17 @@ class MainWindow(QMainWindow):
 
     def _show_taken_back(self, taken: TakenBack) -> None:
         """Bring into sight what was taken back or done again, unless something is painted."""
+        if taken.step.kind is StepKind.DELETED:
+            self.annotations_control.show()
+            self.slide_control.refresh()
         if taken.active is None and self.session.active is None:
             if taken.step.query_id is not None:
                 self.queue_panel.select(taken.step.query_id)
             self.loop_control.go_to(taken.step.slide_id, taken.region)
+
+    def _show_annotations(self) -> None:
+        self.work.setCurrentWidget(self.work.annotations)
+        self.annotations_panel.list.setFocus()
 
     def _tell(self, sentence: str) -> None:
         """Say what was done, in the line at the bottom."""
@@ -473,6 +504,7 @@ class MainWindow(QMainWindow):
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
         self.project_watch.shut_down()
+        self.details.shut_down()
         self.session.shut_down()
         self.split.close_second()
         self.split.first.shut_down()

@@ -144,6 +144,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _switch("annotate_here", mark("Annotate &here…"), lambda on, placing: on.questions.annotate_here(placing),
                 keys="W", needs="slide writable", icon="here", brief=mark("Annotate here"),
                 tip=mark("Drag a rectangle on the slide to paint in it, or click: any place, without being asked")),
+        _row("all_annotations", mark("All anno&tations"), lambda on: on.show_annotations(), keys="Ctrl+J",
+             needs="project", tip=mark("List what was annotated: go to it, reopen it, delete it")),
         SEPARATOR,
         _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R",
              needs="project annotated writable",
