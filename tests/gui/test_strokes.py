@@ -30,6 +30,7 @@ def shoot(window: MainWindow, name: str) -> None:
 
 def key(window: MainWindow, qtbot, which: Qt.Key) -> None:
     window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
     window.viewer.canvas.setFocus()
     qtbot.keyClick(window.viewer.canvas, which)
 
@@ -148,6 +149,7 @@ def test_done_strokes_are_reopened_and_the_newest_count(strokes: MainWindow, qtb
     strokes.annotation_panel.choose_class(2)
     stroke(strokes, qtbot)
     first = done(strokes, qtbot)
+    qtbot.waitUntil(lambda: strokes.viewer.annotating not in (None, first.region))  # the next question
     strokes.session.annotating.leave()
     strokes.session.annotating.go_on(first.id)
     qtbot.waitUntil(lambda: strokes.session.active is not None and strokes.viewer.annotating == first.region)

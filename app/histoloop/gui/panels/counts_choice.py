@@ -48,7 +48,7 @@ class CountsChoice(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.background)
-        column.addLayout(row(label(tr("What counts")), *self.buttons.values()))
+        column.addLayout(row(*self.buttons.values()))
         column.addWidget(self.hint)
         self.show_counts(Counts.REGION)
 

@@ -58,6 +58,7 @@ class QuestionControl(QObject):
         self._viewer, self._opener = split.first.viewer, split.first.opener
         self._choose_slide, self._show_problem = choose_slide, show_problem
         self._place = PlaceTool(self._viewer)
+        self._placing_on: int | None = None  # the slide on which a place is being shown
 
     def connect_all(self) -> None:
         """Begin to listen."""
@@ -68,7 +69,7 @@ class QuestionControl(QObject):
         self._place.clicked.connect(self.annotate_around)
         self._place.ended.connect(lambda: self.placing.emit(False))
         self._viewer.menu_wanted.connect(self._show_menu)
-        self._opener.changed.connect(self._place.end)
+        self._opener.changed.connect(self._end_on_other_slide)
         self._session.annotating.started.connect(self._place.end)
 
     def connect_pane(self, pane: MaskPane) -> None:
@@ -143,9 +144,14 @@ class QuestionControl(QObject):
             self._show_problem(tr("No part of the slide is in sight."), tr("Move the slide into view first."))
         else:
             self._session.annotating.leave()
+            self._placing_on = self._opener.current
             self._place.begin()
             self.placing.emit(True)
             self.reported.emit(tr("Drag a rectangle to annotate, or click for the usual size; Esc ends this."))
+
+    def _end_on_other_slide(self) -> None:
+        if self._opener.current != self._placing_on:
+            self._place.end()
 
     def annotate_around(self, x: float, y: float) -> None:
         """Paint a square of the usual size around a point of the slide on the screen (level-0 pixels)."""
@@ -173,6 +179,7 @@ class QuestionControl(QObject):
     def _show_menu(self, place: QPoint, x: float, y: float) -> None:
         """What can be done at a place of the slide."""
         menu = QMenu(self._split)
+        menu.setObjectName("place")
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         here = menu.addAction(tr("Annotate here"), functools.partial(self.annotate_around, x, y))
         drag = menu.addAction(tr("Annotate a rectangle…"), functools.partial(self.annotate_here, True))
