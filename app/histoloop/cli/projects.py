@@ -63,9 +63,9 @@ def add_commands(commands: Commands) -> None:
     asked.add_argument("project", type=Path)
     asked.add_argument(
         "--strategy",
-        default="entropy",
         help="entropy (default), random, least-confidence, margin, ratio, mc-dropout, k-center, vaal, svm-margin, "
-        "learned-loss, cod or cod-softmax; see docs/active-learning.md",
+        "learned-loss, cod or cod-softmax; see docs/active-learning.md. Before the first retraining of a project that "
+        "begins with an encoder: k-center (default) or random",
     )
     asked.add_argument("--count", type=count, default=6, help="how many regions (default: 6)")
     asked.add_argument(
@@ -182,7 +182,7 @@ def _import(options: argparse.Namespace) -> int | Outcome:
     with (
         opened_project(options.project)
         if there
-        else create_or_open_project(options.project, name=name, model=model) as project
+        else create_or_open_project(options.project, name=name, start=model) as project
     ):
         report = run(import_slides(project, options.paths, mpp=options.mpp))
         added = [project.slides.get(slide_id) for slide_id in report.added]
@@ -225,7 +225,7 @@ def _predict(options: argparse.Namespace) -> Outcome:
 def _query(options: argparse.Namespace) -> int | Outcome:
     from histoloop.acquisition.strategies import STRATEGIES, reason_of
 
-    if options.strategy not in STRATEGIES:
+    if options.strategy not in (None, *STRATEGIES):
         print_error(
             f"there is no strategy {options.strategy!r}{suggestion(options.strategy, STRATEGIES)}; "
             f"choose one of {', '.join(STRATEGIES)}",
@@ -237,9 +237,12 @@ def _query(options: argparse.Namespace) -> int | Outcome:
     from histoloop.workflows.queries.ask import ask
 
     with opened_project(options.project) as project:
-        predicted = run(predict_project(project, device=options.device))
-        if not predicted.predicted:
-            report_failures(predicted.failed)  # why there will be nothing to ask about
+        failed: tuple[tuple[str, str], ...] = ()
+        if project.models.current_card().taught:
+            predicted = run(predict_project(project, device=options.device))
+            failed = predicted.failed
+            if not predicted.predicted:
+                report_failures(failed)  # why there will be nothing to ask about
         asked = run(
             ask(
                 project,
@@ -273,7 +276,7 @@ def _query(options: argparse.Namespace) -> int | Outcome:
     return Outcome(
         ["\t".join(cell.replace("\t", " ") for cell in line) for line in lines],
         done=rows,
-        failed=tuple(dict.fromkeys((*predicted.failed, *asked.failed))),
+        failed=tuple(dict.fromkeys((*failed, *asked.failed))),
     )
 
 

@@ -12,10 +12,9 @@ from histoloop.errors import DataError, ProjectError
 from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
 from histoloop.slides.tissue import find_tissue
-from histoloop.store.maps import open_map
 from histoloop.workflows.contents.earlier_work import is_of_another, painted_by, replaced_by_import
 from histoloop.workflows.contents.mask_files import MaskFile, MaskSource, remember_classes, source_of
-from histoloop.workflows.contents.masks import predicted_mask
+from histoloop.workflows.contents.masks import map_in_project, predicted_mask
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide, slide_called
 from histoloop.workflows.reports import ImportedAnnotation
 
@@ -88,12 +87,11 @@ def _finished(project: Project, slide_id: int, region: Region) -> AnnotationReco
 
 def starting_mask(project: Project, slide_id: int, region: Region) -> tuple[Mask, str | None]:
     """The current model's mask of a region at level-0 resolution, and that model's hash; empty before a prediction."""
-    folder = project.maps.find(slide_id)
-    if folder is None:
+    found = map_in_project(project, slide_id)
+    if found is None:
         return np.zeros((region.height, region.width), np.uint8), None
-    slide_map = open_map(folder)
-    threshold = project.models.current_card().threshold
-    return predicted_mask(slide_map, project.scheme, region, threshold=threshold), slide_map.model_hash
+    mask = predicted_mask(found.slide_map, found.classes, region, threshold=found.card.threshold)
+    return mask, found.slide_map.model_hash
 
 
 def finish(
@@ -288,10 +286,14 @@ def _is_painted(source: MaskSource, part: Region) -> bool:
 
 
 def _check_label(project: Project, label: str | None) -> None:
-    if label is not None and label not in project.scheme.label_names:
+    known = project.scheme.label_names
+    if label is not None and not known:
         raise DataError(
-            tr("There is no label {label!r}.", label=label),
-            advice=tr("Name one of {names}.", names=", ".join(project.scheme.label_names)),
+            tr("This project has no labels."), advice=tr("Annotate with a mask; labels are named with a new project.")
+        )
+    if label is not None and label not in known:
+        raise DataError(
+            tr("There is no label {label!r}.", label=label), advice=tr("Name one of {names}.", names=", ".join(known))
         )
 
 

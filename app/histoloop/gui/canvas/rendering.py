@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Mask, rgb
+from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, ForegroundClasses, Mask, rgb
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
@@ -20,16 +20,15 @@ from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.network_config import NetworkConfig
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
-from histoloop.store.cards import load_card
-from histoloop.store.maps import SlideMap, open_map
+from histoloop.store.maps import SlideMap
 from histoloop.store.project import Project
-from histoloop.workflows.contents.mask_choices import scheme_in_project
 from histoloop.workflows.contents.masks import (
     MapMethod,
     MapView,
     choose_method,
     covered_view,
     lay_over,
+    map_in_project,
     painted_regions,
     view_map,
 )
@@ -168,7 +167,7 @@ class SceneMap:
     """
 
     slide_map: SlideMap
-    scheme: ClassScheme
+    scheme: ForegroundClasses
     network: NetworkConfig
     probabilities: Mapping[str, float]
     _methods: dict[tuple[str, str | None], MapMethod | None] = field(default_factory=dict)
@@ -303,12 +302,11 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
 def _scene_map(project: Project, slide_id: int, model_id: int | None) -> tuple[SceneMap | None, str]:
     """The maps of a slide, None where there are none; and why they cannot be read where they cannot."""
     model = project.models.current() if model_id is None else project.models.get(model_id)
-    folder = project.maps.find(slide_id, model.id)
-    if folder is None:
-        return None, ""
     try:
-        card = load_card(model.folder)
-        scheme, maps = scheme_in_project(card, project.scheme), open_map(folder)
+        found = map_in_project(project, slide_id, model.id)
     except HistoLoopError as error:
         return None, str(error)
-    return SceneMap(maps, scheme, card.network, project.predictions.find(slide_id, model.id) or {}), ""
+    if found is None:
+        return None, ""
+    predicted = project.predictions.find(slide_id, model.id) or {}
+    return SceneMap(found.slide_map, found.classes, found.card.network, predicted), ""

@@ -267,6 +267,11 @@ class SlideViewer(QWidget):
         self._lay(mask, counts)
         self.refresh()
 
+    def show_colours(self, scheme: ClassScheme) -> None:
+        """Paint and show the classes in their colours."""
+        self._scheme = scheme
+        self._labels.colormap = _colormap(scheme, self._counts)
+
     def _lay(self, mask: Mask, counts: Counts) -> None:
         assert self._scheme is not None  # by begin_annotation
         self._saved_mask, self._counts = mask.copy(), counts

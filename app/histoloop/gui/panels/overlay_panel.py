@@ -14,13 +14,13 @@ from histoloop.annotations.class_names import spoken_class, spoken_title
 from histoloop.gui.canvas.mask_chooser import MaskChooser, in_words
 from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle
 from histoloop.gui.kit.widgets import (
+    NarrowCheck,
     Panel,
     Switch,
     action_button,
     button,
     label,
     line,
-    menu_text,
     plain_tip,
     row,
     slider,
@@ -36,18 +36,22 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_source import MaskSource
 
 
-HEATMAP_TIP = mark("The model's probability of gland or tumour, or whatever else draws the masks")
+HEATMAP_TIP = mark("The model's probability of the classes, or whatever else draws the masks")
 EVIDENCE = (
-    (mark("Mask"), mark("What is called gland or tumour at the threshold")),
+    (mark("Mask"), mark("What is called foreground at the threshold")),
     (mark("For"), mark("How much each place speaks for the class of the slide: bright speaks for it")),
     (mark("Against"), mark("The places without evidence for the class of the slide: bright speaks against it")),
 )
 
 
 class OverlayPanel(Panel):
-    """Holds the style that the user chose and emits each change of it."""
+    """Holds the style that the user chose and emits each change of it.
+
+    `colour_chosen` is emitted with the number of a class and the colour that the user gave it.
+    """
 
     style_changed = Signal(object)
+    colour_chosen = Signal(int, str)
 
     def __init__(self, source: MaskSource, add_model: QAction) -> None:
         super().__init__()
@@ -106,10 +110,11 @@ class OverlayPanel(Panel):
             self._change(against=False)
 
     def set_scheme(self, scheme: ClassScheme) -> None:
-        """Start from the colours of a project's classes."""
+        """The classes of a project in their colours; one that was there before is seen, and filled, as it was."""
+        before = dict(zip(self._names, self._style.classes, strict=True))
         self._names = scheme.mask_names
-        filled = not self.outlines.isChecked()
-        classes = tuple(ClassStyle(mask.colour, filled=filled) for mask in scheme.masks)
+        new = ClassStyle("", filled=not self.outlines.isChecked())
+        classes = tuple(dataclasses.replace(before.get(mask.name, new), colour=mask.colour) for mask in scheme.masks)
         self._fill_grid(classes)
         self._change(classes=classes)
 
@@ -157,7 +162,7 @@ class OverlayPanel(Panel):
                 widget.hide()  # at once: the deletion waits for the event loop
                 widget.deleteLater()
         for index, (name, style) in enumerate(zip(self._names, classes, strict=True)):
-            shown = QCheckBox(menu_text(spoken_title(name)))
+            shown = NarrowCheck(spoken_title(name))
             shown.setChecked(style.visible)
             shown.toggled.connect(lambda on, index=index: self._change_class(index, visible=on))
             filled = QCheckBox(tr("Filled"))
@@ -177,3 +182,4 @@ class OverlayPanel(Panel):
         if chosen.isValid():
             made.setIcon(QIcon(swatch(chosen.name())))
             self._change_class(index, colour=chosen.name())
+            self.colour_chosen.emit(index, chosen.name())

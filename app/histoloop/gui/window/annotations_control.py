@@ -65,6 +65,11 @@ class AnnotationsControl(QObject):
         if self._panel.isVisible():
             self._fill_if_stale()
 
+    def read_again(self) -> None:
+        """The classes are others: read all areas and pictures anew."""
+        self._details.forget()
+        self.show()
+
     def _fill_if_stale(self) -> None:
         project = self._session.project
         if self._is_stale:

@@ -31,6 +31,7 @@ from histoloop.gui.panels.slides_panel import SlidesPanel, dropped_paths
 from histoloop.gui.panels.training_panel import TrainingPanel
 from histoloop.gui.window.annotations_control import AnnotationsControl
 from histoloop.gui.window.banner import Banner
+from histoloop.gui.window.class_control import ClassControl
 from histoloop.gui.window.five_steps import FiveSteps
 from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.job_control import JobControl
@@ -145,6 +146,7 @@ class MainWindow(QMainWindow):
         self.paint_control = PaintControl(
             pane=split.first, session=session, panel=self.annotation_panel, actions=actions
         )
+        self.class_control = ClassControl(parent=self, session=session, overlay=self.overlay_panel)
         self.loop_control = LoopControl(
             session=session, pane=split.first, queue=self.queue_panel, training=self.training_panel
         )
@@ -249,6 +251,7 @@ class MainWindow(QMainWindow):
             Targets(
                 session=self.session,
                 projects=self.project_commands,
+                classes=self.class_control,
                 slides=self.slide_control,
                 questions=self.question_control,
                 painting=self.paint_control,
@@ -302,6 +305,8 @@ class MainWindow(QMainWindow):
         self.paint_control.ended.connect(self._on_painting_ended)
         self.paint_control.went_back.connect(self._show_taken_back)
         self.paint_control.reported.connect(self._tell)
+        self.class_control.reported.connect(self._tell)
+        self.class_control.changed.connect(self._on_classes_changed)
         self.question_control.reported.connect(self._tell)
         self.annotations_control.reported.connect(self._tell)
         self.annotations_control.deleted.connect(self.slide_control.refresh)
@@ -314,6 +319,7 @@ class MainWindow(QMainWindow):
         for each in (
             self.job_control,
             self.slide_control,
+            self.class_control,
             self.question_control,
             self.paint_control,
             self.mask_control,
@@ -344,6 +350,7 @@ class MainWindow(QMainWindow):
         for control in (
             self.paint_control,
             self.slide_control,
+            self.class_control,
             self.mask_control,
             self.loop_control,
             self.annotations_control,
@@ -368,6 +375,18 @@ class MainWindow(QMainWindow):
         self._show_queries()
         self._show_training()
         self.project_watch.look()
+
+    def _on_classes_changed(self) -> None:
+        """Names, colours and values of the classes are others: show them wherever they are seen."""
+        project = self.session.project
+        if project is not None:
+            self.overlay_panel.set_scheme(project.scheme)
+            self.paint_control.show_classes()
+            self.mask_control.show_models()
+            self.slide_control.show()
+            self.slide_control.refresh()
+            self._show_queries()
+            self.annotations_control.read_again()
 
     def _show_whether_writable(self) -> None:
         """Say when the project can only be looked at, and offer nothing then that would change it."""
@@ -458,12 +477,14 @@ class MainWindow(QMainWindow):
         self.actions_.set_checked("strokes_count", strokes)
         there |= {"work"} if jobs else set()
         there |= set() if self.session.read_only else {"writable"}
+        there |= {"classes_changed"} if self.class_control.can_undo else set()
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
         self.actions_.update(there, reasons={"writable": tr("The project is read-only.")})
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
+        self.actions_.submenus["paint_class"].setEnabled(painting)
         self.queue_panel.set_can_ask({"slides", "writable"} <= there and Place.QUESTIONS not in at_work)
 
     def _sees_question(self) -> bool:

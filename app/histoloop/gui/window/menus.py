@@ -33,7 +33,8 @@ def _row(
     """An action; `needs` are words for what must be there.
 
     They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
-    painting, strokes (alone count), question (in sight), candidate, work; writable, where the project can be changed.
+    painting, strokes (alone count), question (in sight), candidate, work; classes_changed, since the project was made;
+    writable, where it can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -77,10 +78,16 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("quit", mark("&Quit"), lambda on: on.quit(), keys="Ctrl+Q"),
     ),
+    mark("&Project"): (
+        _row("classes", mark("&Classes…"), lambda on: on.classes.open(), keys="Ctrl+Shift+C", needs="project writable",
+             tip=mark("What is to be found: add, rename, merge or remove classes, and choose their colours")),
+        _row("undo_classes", mark("&Take back the last change of classes"), lambda on: on.classes.undo(),
+             needs="project writable classes_changed"),
+    ),
     mark("&Slides"): (
         _row("predict", mark("&Predict all slides"), lambda on: on.session.predict(), keys="Ctrl+P",
              needs="project slides writable", icon="predict", brief=mark("Predict"),
-             tip=mark("Find glands and tumour on every slide that is not predicted yet")),
+             tip=mark("Find the classes of the project on every slide that is not predicted yet")),
         _switch("predict_added", mark("Predict new slides at once"),
                 lambda on, checked: on.preferences.set_predict_added(checked)),
         SEPARATOR,
@@ -181,6 +188,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="painting"),
         _row("brush_larger", mark("&Larger brush"), lambda on: on.annotation.scale_brush(larger=True), keys="]",
              needs="painting"),
+        SubmenuSpec("paint_class", mark("Pai&nt with")),
         _row("next_class", mark("Next &class"), lambda on: on.annotation.next_class(), keys="C", needs="painting"),
         _row("paint_background", mark("Paint bac&kground"),
              lambda on: on.annotation.choose_class(PAINTED_BACKGROUND), keys="0", needs="painting strokes",
@@ -192,7 +200,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("next_label", mark("Next label of the re&gion"), lambda on: on.annotation.next_label(), keys="L",
              needs="painting", tip=mark("Say what the region is as a whole")),
         _row("size_more", mark("S&ize: 5 % more"), lambda on: on.annotation.size_picker.step(more=True), keys=".",
-             needs="painting", tip=mark("Say how much of the region is tumour or gland")),
+             needs="painting", tip=mark("Say how much of the region is of one of the classes")),
         _row("size_less", mark("Si&ze: 5 % less"), lambda on: on.annotation.size_picker.step(more=False), keys=",",
              needs="painting"),
         _row("size_from_mask", mark("Size: as pain&ted"), lambda on: on.annotation.size_picker.take_from_mask(),

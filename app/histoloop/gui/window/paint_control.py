@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QIcon, QKeySequence
 
 from histoloop.acquisition.strategies import reason_of
-from histoloop.annotations.painting import PaintedRegion
+from histoloop.annotations.class_names import spoken_title
+from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
+from histoloop.gui.kit.widgets import menu_text, swatch
+from histoloop.gui.panels.class_buttons import KEYS
 from histoloop.gui.window.history import Change, History
 from histoloop.language import tr
 from histoloop.store.records import AssessedStep, CountedStep, PaintedStep, StepKind
@@ -20,12 +24,13 @@ from histoloop.store.records import AssessedStep, CountedStep, PaintedStep, Step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from histoloop.annotations.records import Patch
+    from histoloop.annotations.records import ClassScheme, Patch
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.annotation_panel import AnnotationPanel
     from histoloop.gui.work.annotating import ActiveAnnotation, TakenBack
     from histoloop.gui.work.session import Session
+    from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord, Step, StepInDraft
 
 
@@ -49,8 +54,10 @@ class PaintControl(QObject):
         super().__init__(pane)
         self._pane, self._viewer, self._opener = pane, pane.viewer, pane.opener
         self._session, self._panel, self._actions = session, panel, actions
+        self._class_menu = actions.submenus["paint_class"]
         self._pending: ActiveAnnotation | None = None
         self._painted: PaintedRegion | None = None  # the region in hand
+        self._painted_with: tuple[int, int] | None = None
         self._history = History(self)
         self.assessment: tuple[str | None, float | None] = (None, None)
         """Label and size that the user gave the region in hand."""
@@ -66,10 +73,11 @@ class PaintControl(QObject):
         session.annotating.ending.connect(viewer.freeze)
         session.annotating.taken_back.connect(self._on_taken_back)
         session.annotating.reach_changed.connect(self.changed)
+        self._class_menu.aboutToShow.connect(self._tick_class)
         viewer.patch_painted.connect(self._on_painted)
         viewer.tool_changed.connect(lambda tool: self._actions[f"tool_{tool}"].setChecked(True))
         panel.brush_changed.connect(viewer.set_brush_size)
-        panel.class_changed.connect(viewer.set_class)
+        panel.class_changed.connect(self._on_class)
         panel.assessed.connect(self._on_assessed)
         panel.counts_changed.connect(self._on_counted)
         self._history.changed.connect(self.changed)
@@ -77,8 +85,35 @@ class PaintControl(QObject):
     def begin(self) -> None:
         """Another project, or none: nothing is painted."""
         self._viewer.end_annotation()
-        self._pending = self._painted = None
+        self._pending = self._painted = self._painted_with = None
         self._history.clear()
+
+    def show_classes(self) -> None:
+        """The classes have other names or colours: the one in hand stays it."""
+        project, value = self._session.project, self._panel.classes.value
+        if project is not None and self._viewer.annotating is not None:
+            self._fill_class_menu(project.scheme)
+            self._viewer.show_colours(project.scheme)
+            self._panel.show_classes(project.scheme)
+            self._panel.choose_class(value)
+
+    def _fill_class_menu(self, scheme: ClassScheme) -> None:
+        """The classes to paint with, the first ones with their keys."""
+        self._class_menu.clear()
+        for value, mask_class in enumerate(scheme.masks, start=1):
+            action = self._class_menu.addAction(
+                QIcon(swatch(mask_class.colour)),
+                menu_text(spoken_title(mask_class.name)),
+                functools.partial(self._panel.choose_class, value),
+            )
+            action.setCheckable(True)
+            action.setData(value)
+            if value <= KEYS:
+                action.setShortcut(QKeySequence(str(value)))
+
+    def _tick_class(self) -> None:
+        for action in self._class_menu.actions():
+            action.setChecked(action.data() == self._panel.classes.value)
 
     # --- what the user does with the region in hand -------------------------------------------------------------------
 
@@ -302,6 +337,7 @@ class PaintControl(QObject):
         record = active.record
         painted = PaintedRegion(active.mask, active.origin, predicted=active.predicted, counts=record.counts)
         self._painted = painted
+        self._fill_class_menu(project.scheme)
         self._viewer.begin_annotation(record.region, painted.plane, project.scheme, record.counts)
         self._viewer.set_brush_size(self._panel.brush.value())
         query = None if record.query_id is None else project.queries.get(record.query_id)
@@ -309,13 +345,27 @@ class PaintControl(QObject):
             project.scheme,
             title=project.slides.get(record.slide_id).name,
             reason=reason_of(query) if query else tr("A region of your own choice."),
-            value=_likeliest_class(active),
+            value=self._class_to_go_on_with(active, project) or _likeliest_class(active),
         )
         self._panel.show_counts(record.counts)
         self._history.fill(map(self._change_of, active.steps.done), map(self._change_of, active.steps.undone))
         self._show_assessment(record.label, record.size)
         self._show_painted()
         self.begun.emit()
+
+    def _on_class(self, value: int) -> None:
+        """Paint with a class, and remember which it is, whatever becomes of its place and name."""
+        self._viewer.set_class(value)
+        project, active = self._session.project, self._session.active
+        if project is not None and active is not None and value != PAINTED_BACKGROUND:
+            self._painted_with = (active.record.id, project.classes.all()[value - 1].id)
+
+    def _class_to_go_on_with(self, active: ActiveAnnotation, project: Project) -> int:
+        """The mask value of the class that was in hand when the region was painted last; 0 where there is none."""
+        if self._painted_with is None or self._painted_with[0] != active.record.id:
+            return 0
+        ids = [one.id for one in project.classes.all()]
+        return ids.index(self._painted_with[1]) + 1 if self._painted_with[1] in ids else 0
 
     def _change_of(self, step: StepInDraft) -> Change:
         if isinstance(step, CountedStep):

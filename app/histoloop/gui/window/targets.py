@@ -10,6 +10,7 @@ from histoloop.gui.canvas.viewer import SlideViewer
 from histoloop.gui.panels.annotation_panel import AnnotationPanel
 from histoloop.gui.panels.overlay_panel import OverlayPanel
 from histoloop.gui.panels.queue_panel import QueuePanel
+from histoloop.gui.window.class_control import ClassControl
 from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.history import History
 from histoloop.gui.window.job_control import JobControl
@@ -28,6 +29,7 @@ class Targets:
 
     session: Session
     projects: ProjectCommands
+    classes: ClassControl
     slides: SlideControl
     questions: QuestionControl
     painting: PaintControl

@@ -63,6 +63,10 @@ class AnnotationDetails(QObject):
             self._known.clear()
             self._wanted.clear()
 
+    def forget(self) -> None:
+        """What was read is no longer so: the classes are others."""
+        self._known.clear()
+
     def of(self, listed: ListedAnnotation) -> Details | None:
         """What is known of an annotation by now."""
         return self._known.get(_key(listed))

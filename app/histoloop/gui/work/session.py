@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work import tasks
 from histoloop.gui.work.annotating import Annotating
+from histoloop.gui.work.class_changes import ClassChanges
 from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, Place
 from histoloop.gui.work.project_desk import ProjectDesk
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from histoloop.annotations.records import LabelClass, MaskClass
     from histoloop.gui.work.annotating import ActiveAnnotation
     from histoloop.gui.work.failure import Failure
+    from histoloop.store.encoders import AddedEncoder
     from histoloop.store.project import Project
     from histoloop.store.records import QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
@@ -61,6 +64,7 @@ class Session(ProjectDesk):
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
         self.annotating = Annotating(self)
+        self.classes = ClassChanges(self, annotating=self.annotating)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
         self._version = 0
@@ -88,9 +92,46 @@ class Session(ProjectDesk):
             self._person = name
             self.annotating.refresh()
 
-    def create_project(self, folder: Path, *, name: str, model: str) -> bool:
-        """Make and open a project; whether that was possible."""
-        return self._open(lambda: create_project(folder, name=name, model=model))
+    def create_project(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        start: str,
+        classes: Sequence[MaskClass] | None = None,
+        labels: Sequence[LabelClass] | None = None,
+        encoder_only: bool = False,
+    ) -> bool:
+        """Make and open a project, see `workflows.projects.create_project`; whether that was possible."""
+        return self._open(
+            lambda: create_project(
+                folder, name=name, start=start, classes=classes, labels=labels, encoder_only=encoder_only
+            )
+        )
+
+    def create_with_new_encoder(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        weights: Path,
+        classes: Sequence[MaskClass],
+        labels: Sequence[LabelClass] | None,
+    ) -> None:
+        """Add a file of weights to the encoders of this machine, then make and open a project that begins with it."""
+
+        def make(added: AddedEncoder) -> None:
+            self.create_project(folder, name=name, start=added.name, classes=classes, labels=labels, encoder_only=True)
+
+        self.jobs.submit(
+            Job(
+                tr("Adding the encoder"),
+                tasks.add_encoder,
+                {"source": weights},
+                on_done=make,
+                on_failed=self._show_failure,
+            )
+        )
 
     def open_project(self, folder: Path) -> bool:
         """Open a project; whether that was possible. The one before stays open when not."""

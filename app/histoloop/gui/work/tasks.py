@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.progress import Work
+    from histoloop.store.encoders import AddedEncoder
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
     from histoloop.workflows.doctor import Finding
     from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictedSlide, PredictReport
@@ -42,6 +43,13 @@ def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "au
 
     with open_slide(file, mpp=mpp) as slide:
         return (yield from predict_slide(slide, open_model(model, device=device)))
+
+
+def add_encoder(*, source: Path) -> Work[AddedEncoder]:
+    """Keep a file of weights as the encoder that it is of."""
+    from histoloop.workflows.retraining.encoders import add_encoder as add
+
+    return (yield from add(source))
 
 
 def ask(

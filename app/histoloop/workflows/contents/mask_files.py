@@ -107,6 +107,13 @@ def remember_classes(project: Project, class_map: Mapping[str, str]) -> None:
         project.settings.set(CLASS_MAP, {**remembered_classes(project), **class_map})
 
 
+def rename_remembered(project: Project, old: str, new: str) -> None:
+    """Let foreign classes that were the class `old` here be `new`."""
+    kept = project.settings.get(CLASS_MAP)
+    if isinstance(kept, dict) and old in kept.values():
+        project.settings.set(CLASS_MAP, {foreign: new if own == old else own for foreign, own in kept.items()})
+
+
 def remembered_classes(project: Project) -> dict[str, str]:
     """The foreign classes that were mapped before, and what each is here; those of classes that are gone left out."""
     kept = project.settings.get(CLASS_MAP)

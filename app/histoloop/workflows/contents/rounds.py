@@ -64,6 +64,11 @@ class HowToLearn:
             raise ValueError("after a self-supervised start, propagation and consistency come with the next round")
 
     @property
+    def needs_labels(self) -> bool:
+        """Whether a classifier learns, too."""
+        return self.learn_from != "masks" or self.pace == "self-supervised"
+
+    @property
     def recipe(self) -> str:
         """The shipped recipe of it."""
         if self.pace == "quick":
