@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
 
 HELD_OUT = "held out"
+SMALL_MM2 = 0.01
+"""Smaller areas are shown in square micrometres."""
 BACKGROUND = mark("background")
 STATES = {
     "draft": mark("Draft"),
@@ -127,6 +129,11 @@ def delete_annotations(project: Project, ids: Sequence[int], *, person: str) -> 
 
 def areas_in_words(areas: Mapping[str, float], *, mpp: float | None) -> list[tuple[str, str]]:
     """(class, area with its unit), the largest first, background last."""
-    unit = "px" if mpp is None else "mm\N{SUPERSCRIPT TWO}"
     ranked = sorted(areas, key=lambda name: (name == BACKGROUND, -areas[name]))
-    return [(name, f"{areas[name]:.0f} {unit}" if mpp is None else f"{areas[name]:.3g} {unit}") for name in ranked]
+    return [(name, f"{areas[name]:.0f} px" if mpp is None else _in_words(areas[name])) for name in ranked]
+
+
+def _in_words(area_mm2: float) -> str:
+    if area_mm2 < SMALL_MM2:
+        return f"{area_mm2 * 1e6:.0f} \N{MICRO SIGN}m\N{SUPERSCRIPT TWO}"
+    return f"{area_mm2:.3g} mm\N{SUPERSCRIPT TWO}"

@@ -55,7 +55,8 @@ def test_strokes_have_the_areas_of_what_was_painted_alone(project: Project, add_
     (listed,) = listed_annotations(project)
     areas = areas_of(project, listed)
     assert areas == pytest.approx({"background": 50 * 0.25e-6, "tumour": 50 * 0.25e-6})
-    assert areas_in_words(areas, mpp=0.5) == [("tumour", "1.25e-05 mm²"), ("background", "1.25e-05 mm²")]
+    assert areas_in_words(areas, mpp=0.5) == [("tumour", "12 µm²"), ("background", "12 µm²")]
+    assert areas_in_words({"tumour": 0.5, "gland": 2.345}, mpp=0.5) == [("gland", "2.35 mm²"), ("tumour", "0.5 mm²")]
 
 
 def test_areas_are_pixels_where_the_resolution_is_unknown(project: Project, add_slide, done) -> None:

@@ -193,10 +193,10 @@ class AnnotationsPanel(Panel):
         """Read the pictures of what is in sight first."""
         if not self.list.isVisible() or not self._filter.rowCount():
             return
-        port = self.list.viewport().rect()
-        first = self.list.indexAt(port.topLeft()).row()
-        last = self.list.indexAt(port.bottomLeft()).row()
-        numbers = range(max(0, first), (last if last >= 0 else self._filter.rowCount() - 1) + 1)
+        height = self.list.visualRect(self._filter.index(0, 0)).height() + 2 * self.list.spacing()
+        top = self.list.verticalScrollBar().value()
+        first, last = top // height, (top + self.list.viewport().height()) // height
+        numbers = range(first, min(last + 1, self._filter.rowCount()))
         self._details.want([self._filter.listed(number) for number in numbers], pictures=True)
 
     def _on_read(self) -> None:

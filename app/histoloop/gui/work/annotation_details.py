@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from histoloop.workflows.annotations import ListedAnnotation
 
 PICTURE_PX = 96
-AT_ONCE = 8
-"""So many annotations are read between two looks at what is wanted most."""
+AT_ONCE, AREAS_AT_ONCE = 8, 40
+"""So many annotations are read with pictures, or without, between two looks at what is wanted most."""
 KEPT = 2_000
 
 Key = tuple[int, str]
@@ -94,7 +94,9 @@ class AnnotationDetails(QObject):
     def _read_more(self) -> None:
         if self._is_reading or self._folder is None or not self._wanted:
             return
-        some = [self._wanted.popitem(last=False) for _ in range(min(AT_ONCE, len(self._wanted)))]
+        _first, with_picture = next(iter(self._wanted.values()))
+        count = AT_ONCE if with_picture else AREAS_AT_ONCE
+        some = [self._wanted.popitem(last=False) for _ in range(min(count, len(self._wanted)))]
         self._is_reading = True
         work = functools.partial(_read, self._folder, [wanted for _key_of, wanted in some])
         done = functools.partial(self._on_read, self._folder, [key for key, _wanted in some])
