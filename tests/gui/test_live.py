@@ -104,12 +104,12 @@ def test_a_child_that_dies_is_reported_in_words_and_another_takes_its_place(pain
     window = painting
     switch_on(window)
     live = window.session.live
-    qtbot.waitUntil(lambda: live.jobs.current is not None or live.jobs._worker is not None, timeout=LIVE_MS)
+    qtbot.waitUntil(lambda: live.jobs.current is not None or live.jobs.process_id is not None, timeout=LIVE_MS)
     told: list[str] = []
     live.told.connect(told.append)
     paint_and_finish(window, qtbot)
     qtbot.waitUntil(lambda: live.jobs.current is not None, timeout=LIVE_MS)
-    os.kill(live.jobs._worker.process_id, signal.SIGKILL)
+    os.kill(live.jobs.process_id, signal.SIGKILL)
     qtbot.waitUntil(lambda: any("stopped" in line for line in told), timeout=LIVE_MS)
     assert window.session.jobs.current is None
     with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
@@ -137,5 +137,5 @@ def test_switched_off_there_are_no_live_masks_and_no_child(painting: MainWindow,
     window.training_panel.live.box.click()
     qtbot.waitUntil(lambda: not shows_live(window))
     assert window.session.live.map is None
-    assert window.session.live.jobs._worker is None
+    assert window.session.live.jobs.process_id is None
     assert not window.actions_["learn_live"].isChecked()
