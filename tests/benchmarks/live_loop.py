@@ -24,8 +24,8 @@ import numpy as np
 import pixel_classes
 import torch
 
-from histoloop.inference.features import Features, decode, probability
-from histoloop.localisation.stitcher import foreground_of, hard_mask
+from histoloop.inference.features import decode, probability
+from histoloop.localisation.stitcher import hard_mask
 from histoloop.networks.unet import Decoder
 from histoloop.progress import finish
 from histoloop.store.files import write_beside
@@ -220,10 +220,8 @@ def report(results: Path, name: str, decoder: Decoder, test, seconds: tuple[floa
         "parameters": sum(tensor.numel() for tensor in decoder.parameters()),
     }
     write_beside(results / f"{name.replace(' ', '-')}.json", json.dumps(row, indent=1) + "\n")
-    print(
-        f"{name:32s} foreground {100 * row['foreground']:.1f} macro {100 * row['macro']:.1f} wall {row['wall']:.1f} cpu {row['cpu']:.1f} decode {row['decode_cpu']:.3f}",
-        flush=True,
-    )
+    dice = f"foreground {100 * row['foreground']:.1f} mean {100 * row['macro']:.1f}"
+    print(f"{name:28s} {dice} cpu {row['cpu']:.1f} s, a picture {row['decode_cpu']:.3f} s", flush=True)
 
 
 # --- the window -------------------------------------------------------------------------------------------------------

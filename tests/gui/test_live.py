@@ -122,9 +122,14 @@ def test_it_waits_while_something_else_runs(painting: MainWindow, qtbot) -> None
     live = window.session.live
     with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
         paint_and_finish(window, qtbot)
+    told: list[str] = []
+    live.told.connect(told.append)
     window.session.jobs.submit(Job("Examining", tasks.examine, {}))
+    live._want()
+    qtbot.waitUntil(lambda: any("goes on after" in line for line in told), timeout=LIVE_MS)
     qtbot.waitUntil(lambda: live.jobs.current is None or window.session.jobs.current is None, timeout=LIVE_MS)
-    qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=LIVE_MS)
+    with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
+        qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=LIVE_MS)
     shot(window, "live-after-pause")
 
 
