@@ -151,6 +151,7 @@ class MainWindow(QMainWindow):
             masks=self.mask_control,
             switch=self.training_panel.live,
             line=self.live_line,
+            settings=self.settings,
         )
         self.paint_control = PaintControl(
             pane=split.first, session=session, panel=self.annotation_panel, actions=actions

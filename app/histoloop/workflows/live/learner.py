@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -72,13 +73,13 @@ class LiveSettings:
     `newest` times, at most `regions` are learned from at a time, other ones each time.
     """
 
-    widths: tuple[int, ...] = (48, 32, 24)
+    widths: tuple[int, ...] = (32, 24, 16)
     views: int = 2
     stain: float = 0.06
-    crop_px: int = 256
-    batch_size: int = 4
+    crop_px: int = 128
+    batch_size: int = 8
     learning_rate: float = 3e-3
-    first_steps: int = 120
+    first_steps: int = 100
     steps: int = 60
     fewest_steps: int = 20
     seconds: float = 6.0
@@ -372,9 +373,13 @@ _learners: dict[str, LiveLearner] = {}
 
 
 def learner_of(folder: str, device: str) -> LiveLearner:
-    """The learner of a project's folder in this process, warm from the last time; it takes the place of another's."""
+    """The learner of a project's folder in this process, warm from the last time; it takes the place of another's.
+
+    It leaves one core to whoever paints: a step on all of them waits for the slowest, which the window keeps busy.
+    """
     key = f"{device}|{folder}"
     if key not in _learners:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
         _learners.clear()
         _learners[key] = LiveLearner(device=device)
     return _learners[key]

@@ -53,7 +53,7 @@ def project(tmp_path: Path, make_model: Callable[..., Path]) -> Iterator[Project
     """Of four slides that are dark on the left and light on the right, with a first model of random weights."""
     card = read_card((make_model(tmp_path / "tiny", network=CONFIG) / CARD).read_text(encoding="utf-8"), source="tiny")
     model = save_model(tmp_path / "given", card, to_arrays(network(seed=0).state_dict()), recipe="", half=True)
-    with create_project(tmp_path / "project", name="Colon", model=model) as made:
+    with create_project(tmp_path / "project", name="Colon", start=model) as made:
         for number in range(4):
             noise = np.random.default_rng(number).integers(-12, 13, (SIDE, SIDE, 3))
             pixels = np.array((225, 150, 195)) + noise
