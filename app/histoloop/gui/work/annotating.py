@@ -421,7 +421,7 @@ def _go_on(annotation_id: int, query_id: int | None, person: str, project: Proje
 
 def _active(project: Project, record: AnnotationRecord) -> ActiveAnnotation:
     if record.model_hash == LIVE_ORIGIN:
-        predicted = project.annotations.load_base_mask(record.id)
+        predicted, _origin = project.annotations.load_base(record.id)
     else:
         predicted, _model = annotate.starting_mask(project, record.slide_id, record.region)
     mask, origin = project.annotations.load_mask(record.id)
