@@ -119,6 +119,12 @@ def add_commands(commands: Commands) -> None:
         metavar="UM",
         help="micrometres per pixel of the mask, or per unit of outlines",
     )
+    annotated.add_argument(
+        "--counts",
+        choices=("region", "strokes"),
+        help="what of the mask counts: the whole region (the default), or only what has a class, and background where "
+        "outlines are mapped to it",
+    )
     annotated.add_argument("--label", help="label class of the region, or of the slide")
     annotated.add_argument(
         "--size", type=fraction, metavar="FRACTION", help="how much of the region is foreground: 0.4 or 40%%"
@@ -275,11 +281,14 @@ def _query(options: argparse.Namespace) -> int | Outcome:
 
 
 def _annotate(options: argparse.Namespace) -> int | Outcome:
-    of_mask = options.mask_class or options.map_class or options.mask_mpp or options.frame != "auto"
+    of_mask = options.mask_class or options.map_class or options.mask_mpp or options.frame != "auto" or options.counts
     if options.mask is None and (of_mask or (options.label is None and options.size is None)):
-        message = "give --mask, --label or --size; --mask-class, --map-class, --frame and --mask-mpp go with --mask"
+        message = (
+            "give --mask, --label or --size; --mask-class, --map-class, --frame, --mask-mpp and --counts go with --mask"
+        )
         print_error(message, command="annotate")
         return WRONG
+    from histoloop.annotations.records import Counts
     from histoloop.geometry import Region
     from histoloop.workflows.annotate import import_annotation, label_slide
     from histoloop.workflows.projects import opened_project
@@ -304,6 +313,7 @@ def _annotate(options: argparse.Namespace) -> int | Outcome:
             size=options.size,
             person=options.person,
             replace=options.replace,
+            counts=Counts(options.counts or Counts.REGION),
         )
         names = {slide.id: slide.name for slide in project.slides.all()}
     return Outcome(
@@ -324,6 +334,7 @@ def _annotation_as_json(record: AnnotationRecord) -> dict[str, Any]:
         "label": record.label,
         "size": record.size,
         "mask": record.has_mask,
+        "counts": str(record.counts),
         "held_out": record.held_out,
     }
 

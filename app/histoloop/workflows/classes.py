@@ -58,13 +58,13 @@ def own_scheme(classes: Sequence[MaskClass], labels: Sequence[LabelClass] = ()) 
     in whatever case.
     """
     if not classes:
-        raise ClassError(tr("A project needs at least one class."), advice=tr("Name what you want to find: tumour."))
+        raise ClassError(tr("A project needs at least one class."), advice=tr("Name what you want to find."))
     masks: list[MaskClass] = []
     for one in classes:
         masks.append(checked_class(one, masks))
     named: list[LabelClass] = []
     for label in labels:
-        name = checked_name(label.name, [other.name for other in named], what=tr("label"))
+        name = checked_name(label.name, [other.name for other in named])
         named.append(LabelClass(name, _painted_by(label, masks)))
     return ClassScheme(tuple(named), tuple(masks))
 
@@ -94,28 +94,25 @@ def checked_class(one: MaskClass, others: Sequence[MaskClass | ClassRecord]) -> 
     return MaskClass(name, colour)
 
 
-def checked_name(name: str, others: Sequence[str], *, what: str | None = None) -> str:
+def checked_name(name: str, others: Sequence[str]) -> str:
     """A name, trimmed; ClassError for an empty, too long, reserved or taken one."""
-    what = tr("class") if what is None else what
     plain = " ".join(unicodedata.normalize("NFC", name).split())
     if not plain:
-        raise ClassError(
-            tr("A {what} without a name cannot be told from others.", what=what), advice=tr("Give it a name.")
-        )
+        raise ClassError(tr("A class or label without a name cannot be told from others."), advice=tr("Give a name."))
     if len(plain) > LONGEST_NAME or any(unicodedata.category(sign) in _UNSEEN for sign in plain):
         raise ClassError(
-            tr("{name!r} cannot be the name of a {what}.", name=plain[:LONGEST_NAME], what=what),
+            tr("{name!r} cannot be a name.", name=plain[:LONGEST_NAME]),
             advice=tr("Give a name of at most {count} letters, on one line.", count=LONGEST_NAME),
         )
     if _folded(plain) in _RESERVED or _folded(plain).startswith("ignore"):
         raise ClassError(
             tr("{name} has a meaning of its own: what is of no class, or is left out.", name=plain),
-            advice=tr("Give the {what} another name.", what=what),
+            advice=tr("Give another name."),
         )
     if (taken := next((other for other in others if _folded(other) == _folded(plain)), None)) is not None:
         raise ClassError(
-            tr("There is a {what} {name} already.", what=what, name=taken),
-            advice=tr("Give it another name; upper and lower case make no difference."),
+            tr("There is {name} already.", name=taken),
+            advice=tr("Give another name; upper and lower case make no difference."),
         )
     return plain
 

@@ -92,6 +92,13 @@ class ClassButtons(QWidget):
         found = self._group.button(value)
         return found if isinstance(found, ClassButton) else None
 
+    def choose_none(self) -> None:
+        """Let no class be the one in hand."""
+        self._group.setExclusive(False)
+        for each in self._group.buttons():
+            each.setChecked(False)
+        self._group.setExclusive(True)
+
     def choose(self, value: int) -> bool:
         """Take a class to paint with, and bring its button into sight; whether there is such a class."""
         found = self.button(value)

@@ -173,6 +173,11 @@ class OverlayPanel(Panel):
         if other and choice is not None and in_use is not None:
             used = in_words(own_choice(in_use))
             note = escape(tr("To look at only: questions, painting and export use {masks}.", masks=used))
+            if choice.model.is_live:
+                text = tr(
+                    "Not measured: questions and export use {masks}. Regions begin with the live masks.", masks=used
+                )
+                note = escape(text)
             if not choice.is_own:
                 back = tr("Show the masks of {model} itself", model=choice.model.name)
                 note = f"{note} <a href='own'>{escape(back)}</a>"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QCheckBox, QWidget
 
 from histoloop.gui.kit.widgets import Panel, action_button, button, label, row, set_role
+from histoloop.gui.panels.live_switch import LiveSwitch
 from histoloop.gui.panels.rounds_curve import RoundsCurve
 from histoloop.gui.panels.training_curve import TrainingCurve
 from histoloop.gui.panels.training_options import TrainingOptions
@@ -24,6 +25,7 @@ class TrainingPanel(Panel):
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
+        self.live = LiveSwitch()
         self.options = TrainingOptions()
         self.retrain = action_button(actions["retrain"], primary=True)
         self.state = label(role="muted", wrap=True)
@@ -32,6 +34,7 @@ class TrainingPanel(Panel):
         self.estimate = label(role="muted", wrap=True)
         self.rounds = RoundsCurve()
         for widget in (
+            self.live,
             self.options,
             self.retrain,
             self.estimate,

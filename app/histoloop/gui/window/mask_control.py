@@ -12,7 +12,7 @@ from histoloop.gui.kit.widgets import menu_text
 from histoloop.language import mark, tr
 from histoloop.localisation.methods import title
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_compare, localisation_models
+from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_compare, live_masks, localisation_models
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QCheckBox
@@ -34,11 +34,13 @@ UNTAUGHT = mark(
 class MaskControl(QObject):
     """Wires the canvases to the panel, the menus and the session.
 
-    `pane_opened` is emitted for each canvas, the first one when `connect_all` is called. `show_new` is the box by which
+    `pane_opened` is emitted for each canvas, the first one when `connect_all` is called; `model_chosen` with the model
+    that the user chose for the first one. `show_new` is the box by which
     the user asks for the masks of a candidate.
     """
 
     pane_opened = Signal(object)
+    model_chosen = Signal(int)
 
     def __init__(
         self, *, split: SplitView, session: Session, panel: OverlayPanel, show_new: QCheckBox, actions: Actions
@@ -78,6 +80,8 @@ class MaskControl(QObject):
 
     def _connect_chooser(self, chooser: MaskChooser, pane: MaskPane) -> None:
         chooser.model_chosen.connect(lambda _model_id: self._predict_missing(pane))
+        if pane is self._split.first:
+            chooser.model_chosen.connect(self.model_chosen)
         chooser.predict_requested.connect(lambda all_slides: self._predict_missing(pane, all_slides=all_slides))
 
     def set_style(self, style: OverlayStyle) -> None:
@@ -92,6 +96,8 @@ class MaskControl(QObject):
             self._source.show_models((), None)
             return
         models = localisation_models(project)
+        if self._session.live.map is not None:
+            models.append(live_masks(len(project.scheme.masks)))
         self._source.show_models(models, self._shown_model() or project.models.current().id)
         second = self._split.second
         if second is not None and second.source.choice is not None:
@@ -125,7 +131,9 @@ class MaskControl(QObject):
     def _predict_missing(self, pane: MaskPane, *, all_slides: bool = False) -> None:
         """Run the model chosen on the slide that is shown, where it did not yet, or on all slides."""
         project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.current
-        if project is None or choice is None or slide_id is None or not choice.model.taught:
+        if project is None or choice is None or slide_id is None or choice.model.is_live:
+            return
+        if not choice.model.taught:
             self.show_missing_masks()
             return
         if all_slides:
@@ -139,7 +147,7 @@ class MaskControl(QObject):
         """Say above each canvas, and in the panel, when its slide has no masks of its model."""
         for pane in self._split.panes():
             choice, slide_id, state = pane.source.choice, pane.opener.current, ""
-            if choice is not None and slide_id is not None and pane.has_maps() is False:
+            if choice is not None and not choice.model.is_live and slide_id is not None and pane.has_maps() is False:
                 state = self._why_missing(slide_id, choice.model)
             pane.header.show_missing(state)
             pane.hint.show_hint(tr(UNTAUGHT) if state == "untaught" and pane.viewer.annotating is None else "")
@@ -160,6 +168,7 @@ class MaskControl(QObject):
             action.setChecked(choice is not None and choice.model.id == model.id)
 
     def _choose_model(self, model_id: int) -> None:
+        self.model_chosen.emit(model_id)
         self._source.choose_model(model_id)
         self._predict_missing(self._split.first)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.translation import SYSTEM
+from histoloop.gui.panels.live_switch import LEARN_LIVE, LEARN_LIVE_TIP
 from histoloop.language import LANGUAGES, mark
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ def _row(
     """An action; `needs` are words for what must be there.
 
     They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
-    painting, question (in sight), candidate, work; classes_changed, since the project was made; taught, the model
-    in use; writable, where the project can be changed.
+    painting, strokes (alone count), question (in sight), candidate, work; classes_changed, since the project was made;
+    taught, the model in use; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -147,10 +149,17 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              icon="next"),
         _row("annotate_visible", mark("Annotate the &visible region"), lambda on: on.questions.annotate_visible(),
              keys="R", needs="slide writable", tip=mark("Paint where you look, without being asked")),
+        _switch("annotate_here", mark("Annotate &here…"), lambda on, placing: on.questions.annotate_here(placing),
+                keys="W", needs="slide writable", icon="here", brief=mark("Annotate here"),
+                tip=mark("Drag a rectangle on the slide to paint in it, or click: any place, without being asked")),
+        _row("all_annotations", mark("All anno&tations"), lambda on: on.show_annotations(), keys="Ctrl+J",
+             needs="project", tip=mark("List what was annotated: go to it, reopen it, delete it")),
         SEPARATOR,
         _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R",
              needs="project annotated writable",
              icon="retrain", tip=mark("Learn from all annotations, in the background")),
+        _switch("learn_live", LEARN_LIVE, lambda on, checked: on.preferences.set_learn_live(checked),
+                tip=LEARN_LIVE_TIP),
         _row("keep", mark("&Keep the new model"), lambda on: on.session.keep(), keys="Ctrl+Shift+K",
              needs="candidate writable",
              icon="check"),
@@ -184,6 +193,12 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="painting"),
         SubmenuSpec("paint_class", mark("Pai&nt with")),
         _row("next_class", mark("Next &class"), lambda on: on.annotation.next_class(), keys="C", needs="painting"),
+        _row("paint_background", mark("Paint bac&kground"),
+             lambda on: on.annotation.choose_class(PAINTED_BACKGROUND), keys="0", needs="painting strokes",
+             tip=mark("Paint what is of no class, where only strokes count")),
+        _switch("strokes_count", mark("Onl&y my strokes count"), lambda on, alone: on.painting.count_strokes(alone),
+                keys="T", needs="painting",
+                tip=mark("What you do not paint in this region says nothing; off: the whole region is right")),
         SEPARATOR,
         _row("next_label", mark("Next label of the re&gion"), lambda on: on.annotation.next_label(), keys="L",
              needs="painting", tip=mark("Say what the region is as a whole")),

@@ -43,4 +43,5 @@ class Targets:
     queue: QueuePanel
     annotation: AnnotationPanel
     history: Callable[[], History | PaintControl]
+    show_annotations: Callable[[], object]
     quit: Callable[[], object]

@@ -14,6 +14,7 @@ from histoloop.gui.work.annotating import Annotating
 from histoloop.gui.work.class_changes import ClassChanges
 from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, Place
+from histoloop.gui.work.live import LiveLoop
 from histoloop.gui.work.project_desk import ProjectDesk
 from histoloop.gui.work.report import Report, sections
 from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
@@ -65,6 +66,7 @@ class Session(ProjectDesk):
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
         self.annotating = Annotating(self)
+        self.live = LiveLoop(self)
         self.classes = ClassChanges(self, annotating=self.annotating)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
@@ -236,6 +238,7 @@ class Session(ProjectDesk):
             self._writer.request(self._written.close)
         self._writer.finish()
         self.jobs.shut_down()
+        self.live.shut_down()
         if self._project is not None:
             self._project.close()
             self._project = self._written = None

@@ -15,7 +15,7 @@ from histoloop.language import tr
 from histoloop.localisation.stitcher import foreground_of
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.slides.tissue import TissueMask, survey
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.workflows.boundary import why_it_failed
@@ -40,13 +40,13 @@ MAX_REGION_PX = 2048
 class CandidateRegion:
     """A region that nobody annotated, skipped or could not tell; `class_name` is what its slide is, or seems to be.
 
-    `tissue` is that of its slide, with all that it encloses; None where nobody looked for it.
+    `specimen` is all of its slide but glass; None where nobody looked for it.
     """
 
     slide: SlideRecord
     region: Region
     class_name: str
-    tissue: TissueMask | None = None
+    specimen: TissueMask | None = None
 
     def foreground(self, project: Project) -> NDArray[np.float32]:
         """(h, w) the current model's foreground probability, as its map has it; 0 on glass: there is nothing to ask."""
@@ -58,10 +58,10 @@ class CandidateRegion:
         if found is None:
             raise ValueError(f"{self.slide.name} has no map")
         masks = found.slide_map.read_masks(self.region)
-        if self.tissue is None:
+        if self.specimen is None:
             return masks
         height, width = masks.shape[-2:]
-        return np.where(self.tissue.within(self.region, height=height, width=width), masks, np.float32(0))
+        return np.where(self.specimen.within(self.region, height=height, width=width), masks, np.float32(0))
 
     def overlaps(self, other: CandidateRegion) -> bool:
         """Whether both share a pixel."""
@@ -104,16 +104,15 @@ def _candidates_of(project: Project, record: SlideRecord, region_map_px: int, ca
     else:
         return []
     with open_project_slide(record) as slide:
-        tissue = find_tissue(slide)
+        found = survey(slide)
     regions = candidate_regions(
         width=record.width,
         height=record.height,
         region_px=side,
-        tissue=tissue,
+        tissue=found.tissue,
         excluded=settled_regions(project, record.id),
     )
-    enclosed = tissue.without_holes()
-    return [CandidateRegion(record, region, class_of(record), enclosed) for region in regions]
+    return [CandidateRegion(record, region, class_of(record), found.specimen) for region in regions]
 
 
 def region_side_px(downsample: float, region_map_px: int = REGION_MAP_PX) -> int:

@@ -14,6 +14,7 @@ from histoloop.localisation.methods import DECODER, localisation_methods, takes_
 from histoloop.network_config import NetworkConfig
 from histoloop.store.cards import Card, load_card
 from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.live_masks import LIVE_MODEL_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,9 +45,14 @@ class LocalisationModel:
     taught: bool = True
 
     @property
+    def is_live(self) -> bool:
+        """Whether these are the live masks, which no model of the project draws."""
+        return self.id == LIVE_MODEL_ID
+
+    @property
     def methods(self) -> tuple[str, ...]:
         """What it can draw by; the first is its own."""
-        return localisation_methods(self.network)
+        return (DECODER,) if self.is_live else localisation_methods(self.network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,13 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
             )
         )
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)
+
+
+def live_masks(mask_classes: int) -> LocalisationModel:
+    """The live masks, as an entry among the models."""
+    title = tr("What was learned while you painted: not measured, not exported")
+    network = NetworkConfig(1, mask_classes=mask_classes)
+    return LocalisationModel(LIVE_MODEL_ID, tr("Live masks"), title, ModelStatus.KEPT, network, (), OWN_RULE)
 
 
 def choice_to_compare(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from histoloop.annotations.records import LEFT_OUT_VALUE, Mask, Origin
+from histoloop.annotations.records import LEFT_OUT_VALUE, Counts, Mask, Origin
 from histoloop.errors import DataError, SlideError
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.mask_placing import PlacedPicture, place_picture
@@ -51,6 +51,7 @@ class MaskFile:
     class_map: Mapping[str, str] | None = None
     frame: Frame = "auto"
     units_um: float | None = None
+    counts: Counts = Counts.REGION
 
 
 class MaskSource(Protocol):
@@ -84,7 +85,20 @@ def source_of(file: MaskFile, project: Project, slide: SlideRecord, place: Regio
     with open_mask_picture(file.path) as picture:
         placed = place_picture(picture, place, ground, units_um=file.units_um)
         taken = _taken_for(picture, project.scheme) if value is None else ""
-        yield _PictureSource(placed, meaning_of(picture, project.scheme, foreground=value), place, taken)
+        meaning = meaning_of(picture, project.scheme, foreground=value)
+        if file.counts is Counts.STROKES:
+            meaning = _of_strokes(meaning)
+        yield _PictureSource(placed, meaning, place, taken)
+
+
+def _of_strokes(meaning: Meaning) -> Meaning:
+    """What the values of a picture mean where the strokes alone count: background is what nobody painted."""
+
+    def meant(pixels: Mask) -> Mask:
+        values = meaning(pixels)
+        return np.where(values == 0, np.uint8(LEFT_OUT_VALUE), values)
+
+    return meant
 
 
 def remember_classes(project: Project, class_map: Mapping[str, str]) -> None:
@@ -131,6 +145,7 @@ class _OutlineSource:
         self, file: MaskFile, project: Project, slide: SlideRecord, ground: Ground, place: Region, value: int | None
     ) -> None:
         self.place = place
+        self._beneath = 0 if file.counts is Counts.REGION else LEFT_OUT_VALUE
         values = {name: number for number, name in enumerate(project.scheme.mask_names, start=1)}
         self.class_map: Mapping[str, str] = checked_class_map(file.class_map or {}, values)
         class_map = {**remembered_classes(project), **self.class_map}
@@ -152,7 +167,7 @@ class _OutlineSource:
         return any(area.value != 0 for area in self._filled.near(region))
 
     def planes(self, region: Region) -> tuple[Region, Mask, Mask]:
-        return region, *_planes(self._filled.read(region))
+        return region, *_planes(self._filled.read(region, beneath=self._beneath))
 
     def _check_inside(self, path: Path, ground: Ground) -> None:
         if any(self._covers_a_pixel(area) for area in self._filled.near(self.place) if area.value != IGNORED):

@@ -20,6 +20,7 @@ from histoloop.store.cards import Card, model_hash
 from histoloop.store.files import written_to
 from histoloop.store.model_folder import BACKBONE, save_model
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
+from histoloop.training.statistics import with_annotated
 from histoloop.workflows.contents.estimates import extent_figures
 from histoloop.workflows.contents.rounds import (
     CONSISTENCY_RECIPE,
@@ -41,6 +42,7 @@ from histoloop.workflows.retraining.training_set import gather_training_set, pai
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from histoloop.inference.likeness import TrainingStatistics
     from histoloop.network_config import NetworkConfig
     from histoloop.progress import Work
     from histoloop.store.model_folder import Weights
@@ -193,7 +195,16 @@ def _save_candidate(
     folder = project.models.new_folder(number)
     card = _card(project, setup, fitted, figures, name=folder.name, number=number)
     weights, way_back = (_own(card, of) for of in (fitted.model.network.state_dict(), fitted.result.way_back()))
-    save_model(folder, card, weights, recipe=recipe_text(setup.recipe), half=True, way_back=way_back)
+    statistics = _statistics(setup)
+    save_model(
+        folder,
+        card,
+        weights,
+        recipe=recipe_text(setup.recipe),
+        half=True,
+        way_back=way_back,
+        statistics=None if statistics is None else statistics.as_arrays(),
+    )
     with project.transaction():
         record = project.rounds.add_candidate(
             project.models,
@@ -214,6 +225,18 @@ def _own(card: Card, tensors: Mapping[str, torch.Tensor]) -> Weights:
     """The arrays that a model keeps itself: not those of an encoder that lies elsewhere."""
     kept = {name: tensor for name, tensor in tensors.items() if card.encoder is None or not name.startswith(BACKBONE)}
     return to_arrays(kept)
+
+
+def _statistics(setup: LearningSetup) -> TrainingStatistics | None:
+    """What the tiles are like that the candidate was taught on: the first model's, and those annotated since.
+
+    Nothing is known where the first model's folder does not say, and where its backbone has learned: the tiles that it
+    was made with are not here.
+    """
+    start = setup.start.statistics
+    if start is None or setup.learn_from != "masks" or setup.backbone is not None:
+        return None
+    return with_annotated(start, setup.start, setup.training_set.masked)
 
 
 def _card(
