@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +101,8 @@ def _names(text: str) -> list[str]:
 def _classes(text: str) -> tuple[MaskClass, ...]:
     found = []
     for each in _names(text):
-        coloured = re.fullmatch(r"(.*)=\s*(#.*)", each, re.DOTALL)
-        found.append(MaskClass(coloured[1].strip(), coloured[2].strip()) if coloured else MaskClass(each, ""))
+        name, sign, colour = each.rpartition("=")
+        found.append(MaskClass(name.strip(), colour.strip()) if sign else MaskClass(each, ""))
     return tuple(found)
 
 
@@ -129,7 +128,7 @@ def _new(options: argparse.Namespace) -> Outcome:
     from histoloop.workflows.classes import own_scheme
     from histoloop.workflows.projects import create_project
 
-    classes, labels = options.classes or options.template, options.labels
+    labels, classes = options.labels, options.template if options.classes is None else options.classes
     try:
         if classes is not None:
             own_scheme(classes, labels or ())

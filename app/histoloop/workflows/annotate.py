@@ -13,6 +13,7 @@ from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
 from histoloop.slides.tissue import find_tissue
 from histoloop.workflows.contents.earlier_work import is_of_another, painted_by, replaced_by_import
+from histoloop.workflows.contents.live_masks import LIVE_ORIGIN
 from histoloop.workflows.contents.mask_files import MaskFile, MaskSource, remember_classes, source_of
 from histoloop.workflows.contents.masks import map_in_project, predicted_mask
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide, slide_called
@@ -34,10 +35,17 @@ PART_PX = 2048
 
 
 def begin(
-    project: Project, *, slide_id: int, region: Region, query_id: int | None = None, person: str
+    project: Project,
+    *,
+    slide_id: int,
+    region: Region,
+    query_id: int | None = None,
+    person: str,
+    live: Mask | None = None,
 ) -> AnnotationRecord:
     """Start annotating a region from the current model's mask of it (empty where there is no map yet).
 
+    With `live`, the live mask (region.height, region.width) that is shown of it, from that one.
     An open draft of the same region by the same person is resumed, and a finished annotation of it reopened, instead:
     it counts until the new one is done. What the person left out, or finished without its mask, goes on from what was
     painted then, another's annotation without a mask from its label and size, and from the model's mask.
@@ -53,7 +61,7 @@ def begin(
         return project.drafts.reopen(painted.id, person=person, query_id=query_id)
     if finished is not None and finished.has_mask:
         return project.drafts.reopen(finished.id, person=person, query_id=query_id)
-    mask, model_hash = starting_mask(project, slide_id, region)
+    mask, model_hash = starting_mask(project, slide_id, region) if live is None else (live, LIVE_ORIGIN)
     return project.drafts.start(
         slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id, continues=finished
     )

@@ -22,6 +22,7 @@ from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
 from histoloop.store.maps import SlideMap
 from histoloop.store.project import Project
+from histoloop.workflows.contents.live_masks import LiveMap
 from histoloop.workflows.contents.masks import (
     MapMethod,
     MapView,
@@ -30,6 +31,7 @@ from histoloop.workflows.contents.masks import (
     lay_over,
     map_in_project,
     painted_regions,
+    view_classes,
     view_map,
 )
 from histoloop.workflows.contents.slides import open_project_slide
@@ -206,6 +208,20 @@ class SceneMap:
         return style.method if style.method in offered else offered[0]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveScene:
+    """The live masks of a slide as they are now; more of them may come at any time."""
+
+    live: LiveMap
+
+    def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
+        """Mask and heatmap of a region as a style wants them."""
+        drawn = view_classes(self.live, place, size=size, threshold=style.threshold)
+        if drawn.classes is not None and style.heat_of in self.live.mask_classes:
+            return MapView(drawn.classes[self.live.mask_classes.index(style.heat_of)], drawn.mask, drawn.classes)
+        return drawn
+
+
 @dataclass(slots=True, eq=False)
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
@@ -215,7 +231,7 @@ class SlideScene:
 
     pyramid: TilePyramid
     scheme: ClassScheme | None = None
-    predicted: SceneMap | None = None
+    predicted: SceneMap | LiveScene | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
 
@@ -277,9 +293,12 @@ class SlideScene:
         self.slide.close()
 
 
-def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None) -> SlideScene:
+def open_scene(
+    project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None
+) -> SlideScene:
     """Open a project's slide with the maps of a model (the current one) and its finished annotations.
 
+    With `live` its live masks are shown in place of a model's.
     SlideError when its file is gone, another one or broken; ProjectError when the project has it no longer.
     """
     with Project.connect(project_folder) as project:
@@ -291,7 +310,12 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
             )
         slide = open_project_slide(record)
         try:
-            predicted, no_maps = _scene_map(project, slide_id, model_id)
+            predicted: SceneMap | LiveScene | None = None
+            no_maps = ""
+            if live is None:
+                predicted, no_maps = _scene_map(project, slide_id, model_id)
+            else:
+                predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
             return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, no_maps)
         except BaseException:

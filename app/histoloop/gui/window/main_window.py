@@ -35,6 +35,7 @@ from histoloop.gui.window.class_control import ClassControl
 from histoloop.gui.window.five_steps import FiveSteps
 from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.job_control import JobControl
+from histoloop.gui.window.live_control import LiveControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
@@ -114,6 +115,7 @@ class MainWindow(QMainWindow):
         self.annotation_panel = AnnotationPanel(self.actions_)
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
+        self.live_line = label(role="muted")
         self.details = AnnotationDetails(self)
         self.annotations_panel = AnnotationsPanel(self.details, self.actions_["annotate_here"])
         self.work = WorkTabs(
@@ -142,6 +144,14 @@ class MainWindow(QMainWindow):
             boxes=actions["show_questions"],
             choose_slide=self.slides_panel.choose,
             show_problem=self.banner.show_problem,
+        )
+        self.live_control = LiveControl(
+            split=split,
+            session=session,
+            masks=self.mask_control,
+            switch=self.training_panel.live,
+            line=self.live_line,
+            settings=self.settings,
         )
         self.paint_control = PaintControl(
             pane=split.first, session=session, panel=self.annotation_panel, actions=actions
@@ -215,6 +225,7 @@ class MainWindow(QMainWindow):
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")
+        self.statusBar().addPermanentWidget(self.live_line)
         self.statusBar().addPermanentWidget(label(f"{tr(NOTICE)}  ", role="muted"))
 
     def _dock(self, name: str, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
@@ -291,6 +302,8 @@ class MainWindow(QMainWindow):
         self.slides_panel.find_requested.connect(self.project_commands.find_moved)
         self.overlay_panel.masks.toggled.connect(functools.partial(self.actions_.set_checked, "show_masks"))
         self.overlay_panel.outlines.toggled.connect(functools.partial(self.actions_.set_checked, "show_outlines"))
+        self.training_panel.live.box.toggled.connect(self.actions_["learn_live"].setChecked)
+        self.actions_["learn_live"].toggled.connect(self.training_panel.live.box.setChecked)
         self.overlay_panel.heatmap.toggled.connect(functools.partial(self.actions_.set_checked, "show_heatmap"))
         self.read_only_bar.writing_requested.connect(self.session.open_for_writing)
         self.welcome.new_requested.connect(self.project_commands.new)
@@ -324,6 +337,7 @@ class MainWindow(QMainWindow):
             self.class_control,
             self.question_control,
             self.paint_control,
+            self.live_control,
             self.mask_control,
             self.loop_control,
             self.annotations_control,
@@ -352,6 +366,7 @@ class MainWindow(QMainWindow):
         for control in (
             self.paint_control,
             self.slide_control,
+            self.live_control,
             self.class_control,
             self.mask_control,
             self.loop_control,
@@ -371,6 +386,9 @@ class MainWindow(QMainWindow):
             self.setWindowTitle(f"{name} \N{EM DASH} {TITLE}")
             self.settings.add_recent_project(project.folder)
             self.overlay_panel.set_scheme(project.scheme)
+            for name in ("next_slide_label", "next_label"):
+                self.actions_[name].setVisible(bool(project.scheme.label_names))
+            self.five_steps.set_taught(self.session.is_taught)
         self._show_recent()
         self.mask_control.show_models()
         self.slide_control.show()
@@ -420,10 +438,12 @@ class MainWindow(QMainWindow):
 
     def _on_painting_begun(self) -> None:
         self.work.show_work(painting=True)
+        self.mask_control.show_missing_masks()
         self._update_actions()
 
     def _on_painting_ended(self, record: AnnotationRecord) -> None:
         self.work.show_work(painting=False)
+        self.mask_control.show_missing_masks()
         self._show_queries()
         self.slide_control.refresh()
         self._update_actions()
@@ -480,10 +500,15 @@ class MainWindow(QMainWindow):
         there |= {"work"} if jobs else set()
         there |= set() if self.session.read_only else {"writable"}
         there |= {"classes_changed"} if self.class_control.can_undo else set()
+        there |= {"taught"} if self.loop_control.is_taught else set()
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
-        self.actions_.update(there, reasons={"writable": tr("The project is read-only.")})
+        reasons = {
+            "writable": tr("The project is read-only."),
+            "taught": tr("Nobody has taught a model yet: paint something, then retrain."),
+        }
+        self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
         self.actions_.submenus["paint_class"].setEnabled(painting)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.translation import SYSTEM
+from histoloop.gui.panels.live_switch import LEARN_LIVE, LEARN_LIVE_TIP
 from histoloop.language import LANGUAGES, mark
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _row(
 
     They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
     painting, strokes (alone count), question (in sight), candidate, work; classes_changed, since the project was made;
-    writable, where it can be changed.
+    taught, the model in use; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -86,7 +87,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     ),
     mark("&Slides"): (
         _row("predict", mark("&Predict all slides"), lambda on: on.session.predict(), keys="Ctrl+P",
-             needs="project slides writable", icon="predict", brief=mark("Predict"),
+             needs="project slides writable taught", icon="predict", brief=mark("Predict"),
              tip=mark("Find the classes of the project on every slide that is not predicted yet")),
         _switch("predict_added", mark("Predict new slides at once"),
                 lambda on, checked: on.preferences.set_predict_added(checked)),
@@ -157,6 +158,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R",
              needs="project annotated writable",
              icon="retrain", tip=mark("Learn from all annotations, in the background")),
+        _switch("learn_live", LEARN_LIVE, lambda on, checked: on.preferences.set_learn_live(checked),
+                tip=LEARN_LIVE_TIP),
         _row("keep", mark("&Keep the new model"), lambda on: on.session.keep(), keys="Ctrl+Shift+K",
              needs="candidate writable",
              icon="check"),
@@ -217,7 +220,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("save_without_mask", mark("Save label a&nd size"), lambda on: on.painting.finish(with_mask=False),
              keys="Shift+Return", needs="painting assessed",
              tip=mark("Save what you said of the region without a mask: what is painted is not used")),
-        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A", needs="painting",
+        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A", needs="painting taught",
              tip=mark("The model's mask is right: save it unchanged")),
         _row("skip", mark("S&kip"), lambda on: on.questions.skip(), keys="S", needs="question writable", icon="skip",
              tip=mark("Leave this one out; it is not asked again")),

@@ -16,6 +16,7 @@ from histoloop.language import tr, tr_plural
 from histoloop.store.records import AnnotationRecord, DraftSteps, Step, StepKind
 from histoloop.workflows import annotate
 from histoloop.workflows.contents.earlier_work import earlier_work, replaced_by
+from histoloop.workflows.contents.live_masks import LIVE_ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,6 +96,8 @@ class Annotating(QObject):
         self._may_lose = False
         self.why = ""
         """Why the oldest of what waits to be written could not be, as of the last try; empty while nothing failed."""
+        self.live_mask: Callable[[int, Region], Callable[[], Mask] | None] = _no_mask
+        """What makes the live mask of a region of a slide; None where live masks are not what is shown there."""
         self.can_undo = False
         """Whether the person who sits here did something, beside the region in hand, that can be taken back."""
         self.can_redo = False
@@ -128,7 +131,8 @@ class Annotating(QObject):
 
     def begin_region(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
         """Start or resume the annotation of a region; `started` is emitted then."""
-        change = functools.partial(_begin, slide_id, region, query_id, self._session.person)
+        live = self.live_mask(slide_id, region)
+        change = functools.partial(_begin, slide_id, region, query_id, self._session.person, live)
         self._session.write(change, on_done=self._on_begun)
 
     def go_on(self, annotation_id: int, query_id: int | None = None) -> None:
@@ -394,8 +398,20 @@ def _find_replaced(record: AnnotationRecord, with_mask: bool, project: Project) 
     return replaced_by(project, record, with_mask=with_mask)
 
 
-def _begin(slide_id: int, region: Region, query_id: int | None, person: str, project: Project) -> ActiveAnnotation:
-    record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person)
+def _no_mask(_slide_id: int, _region: Region) -> Callable[[], Mask] | None:
+    return None
+
+
+def _begin(
+    slide_id: int,
+    region: Region,
+    query_id: int | None,
+    person: str,
+    live: Callable[[], Mask] | None,
+    project: Project,
+) -> ActiveAnnotation:
+    mask = None if live is None else live()
+    record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person, live=mask)
     return _active(project, record)
 
 
@@ -404,7 +420,10 @@ def _go_on(annotation_id: int, query_id: int | None, person: str, project: Proje
 
 
 def _active(project: Project, record: AnnotationRecord) -> ActiveAnnotation:
-    predicted, _model = annotate.starting_mask(project, record.slide_id, record.region)
+    if record.model_hash == LIVE_ORIGIN:
+        predicted, _origin = project.annotations.load_base(record.id)
+    else:
+        predicted, _model = annotate.starting_mask(project, record.slide_id, record.region)
     mask, origin = project.annotations.load_mask(record.id)
     return ActiveAnnotation(record, mask, origin, predicted, project.drafts.steps(record.id))
 

@@ -14,6 +14,7 @@ from histoloop.gui.work.annotating import Annotating
 from histoloop.gui.work.class_changes import ClassChanges
 from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, Place
+from histoloop.gui.work.live import LiveLoop
 from histoloop.gui.work.project_desk import ProjectDesk
 from histoloop.gui.work.report import Report, sections
 from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import LabelClass, MaskClass
     from histoloop.gui.work.annotating import ActiveAnnotation
     from histoloop.gui.work.failure import Failure
+    from histoloop.store.cards import Card
     from histoloop.store.encoders import AddedEncoder
     from histoloop.store.project import Project
     from histoloop.store.records import QueryRecord, SlideRecord
@@ -64,6 +66,7 @@ class Session(ProjectDesk):
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
         self.annotating = Annotating(self)
+        self.live = LiveLoop(self)
         self.classes = ClassChanges(self, annotating=self.annotating)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
@@ -91,6 +94,27 @@ class Session(ProjectDesk):
                 self.annotating.leave()  # what somebody began stays theirs
             self._person = name
             self.annotating.refresh()
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether the model in use has learned something that it can predict; reads its card."""
+        card = self._card()
+        return card is None or card.taught
+
+    @property
+    def knows_labels(self) -> bool:
+        """Whether the model in use says what a slide is as a whole; reads its card."""
+        card = self._card()
+        return card is None or (card.taught and card.knows_labels and bool(card.scheme.labels))
+
+    def _card(self) -> Card | None:
+        """The card of the model in use; None without a project, and where it cannot be read."""
+        if self._project is None:
+            return None
+        try:
+            return self._project.models.current_card()
+        except HistoLoopError:
+            return None
 
     def create_project(
         self,
@@ -214,6 +238,7 @@ class Session(ProjectDesk):
             self._writer.request(self._written.close)
         self._writer.finish()
         self.jobs.shut_down()
+        self.live.shut_down()
         if self._project is not None:
             self._project.close()
             self._project = self._written = None
@@ -328,7 +353,8 @@ class Session(ProjectDesk):
         if self._do_each(slide_ids, lambda project, slide_id: project.slides.set_mpp(slide_id, mpp)):
             self.slides_changed.emit()
             self.maps_changed.emit()
-            self.predict(slide_ids)
+            if self.is_taught:
+                self.predict(slide_ids)
 
     def set_slide_labels(self, labels: Mapping[int, str | None]) -> None:
         """Say what slides (by id) are as a whole, as the person who sits here; None takes it back."""
@@ -425,7 +451,7 @@ class Session(ProjectDesk):
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
     def _predict_added(self, slide_ids: Sequence[int]) -> None:
-        if self.predict_added:
+        if self.predict_added and self.is_taught:
             self.predict(slide_ids)
 
     def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
@@ -460,6 +486,11 @@ class Session(ProjectDesk):
     def _on_retrained(self, _candidate: CandidateModel) -> None:
         self.models_changed.emit()
         self.maps_changed.emit()
+        if self.candidate() is None:  # the first model that learned anything is in use at once
+            self.slides_changed.emit()
+            self.notice.emit(tr("The first model has learned from your annotations, and is in use."))
+            if self.predict_added:
+                self.predict()
 
     def _on_model_added(self, model_id: int) -> None:
         self.models_changed.emit()

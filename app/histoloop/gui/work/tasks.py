@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from histoloop.geometry import Region
     from histoloop.progress import Work
     from histoloop.store.encoders import AddedEncoder
+    from histoloop.workflows.contents.live_masks import LiveReport
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
     from histoloop.workflows.doctor import Finding
     from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictedSlide, PredictReport
@@ -80,6 +82,15 @@ def retrain(
 
     with opened_project(folder) as project:
         return (yield from train(project, how=how, device=device, seed=seed, epochs=epochs))
+
+
+def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh: bool) -> Work[LiveReport]:
+    """Learn from what was painted, and make the live masks of a slide; what was learned stays in this process."""
+    from histoloop.workflows.live.learner import learner_of
+
+    with opened_project(folder, read_only=True) as project:
+        learner = learner_of(str(folder), device)
+        return (yield from learner.update(project, slide_id=slide_id, view=view, afresh=afresh))
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:

@@ -119,8 +119,13 @@ class Annotations:
                 paint(ids, origin, patch)
         return ids, origin
 
+    def load_base(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """Mask and origin, both (H, W), that painting an annotation began with."""
+        with rows.damage_explained():
+            return self._classes.values().planes_of(*self.load_base_ids(annotation_id))
+
     def load_base_ids(self, annotation_id: int) -> tuple[Mask, Mask]:
-        """The permanent ids of the classes, and the origins, (H, W) each, that painting an annotation began with."""
+        """As `load_base`, but with the permanent ids of the classes, and the origins as they were kept."""
         row = self._row(annotation_id)
         return read_plane(self.folder / row["base_mask_file"]), read_plane(self.folder / row["base_origin_file"])
 
