@@ -154,13 +154,14 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
             of="region",
             region=record.region,
             label=record.label,
-            size=size_of(project, record),
-            size_from="person" if record.size is not None else "mask" if record.has_mask else "",
+            size=(size := size_of(project, record)),
+            size_from="person" if record.size is not None else "" if size is None else "mask",
             has_mask=record.has_mask,
             held_out=record.held_out,
             person=record.person,
             time=record.updated,
             path=str(slide.path),
+            counts=str(record.counts),
         )
         for record in project.annotations.finished()
         if record.slide_id == slide.id
