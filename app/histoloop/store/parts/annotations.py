@@ -14,7 +14,7 @@ from histoloop.store.project_database import timestamp
 from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme, Patch
@@ -146,6 +146,25 @@ class Annotations:
         `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
         Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectPlaceError when a file cannot be written.
         """
+        adding = self.adding_masks(slide_id, masks, label=label, size=size, person=person, query_id=query_id)
+        while True:
+            try:
+                next(adding)
+            except StopIteration as stop:
+                records: list[AnnotationRecord] = stop.value
+                return records
+
+    def adding_masks(
+        self,
+        slide_id: int,
+        masks: Iterable[tuple[Region, Mask, Mask]],
+        *,
+        label: str | None = None,
+        size: float | None = None,
+        person: str,
+        query_id: int | None = None,
+    ) -> Generator[int, None, list[AnnotationRecord]]:
+        """The same step by step: gives how many masks are written, and nothing stays of them when it is closed."""
         self._database.check_writable()
         self._slides.get(slide_id)
         check_assessment(label, size, self._scheme, needed=False)
@@ -157,6 +176,7 @@ class Annotations:
                 stem = stem_of(slide_id, region)
                 with written_to(self.folder):
                     files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
+                yield len(files)
             with self._database.transaction():
                 ids = [self._insert_done(slide_id, *of_region, person=person, query_id=query_id) for of_region in files]
                 for annotation_id in ids if (label, size) != (None, None) else ():
