@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from histoloop.annotations.raster import apply_patch
-from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Origin, QueryStatus
 from histoloop.store import rows
 from histoloop.store.files import written_to
 from histoloop.store.parts.checks import check_assessment, check_mask
 from histoloop.store.planes import PlaneWriter, read_plane, stem_of
 from histoloop.store.project_database import timestamp
-from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION
+from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION, SELECT_LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -64,6 +66,13 @@ class Annotations:
         found = self._database.all(f"{SELECT_ANNOTATIONS} AND {NEWEST_DONE} ORDER BY finish_order")
         return [rows.annotation_of(row) for row in found]
 
+    def listed(self) -> list[AnnotationRecord]:
+        """What a person would call the annotations, the newest first.
+
+        They are the drafts with work in them, and of each region the newest that was done, or how it was left out.
+        """
+        return [rows.annotation_of(row) for row in self._database.all(SELECT_LISTED)]
+
     def with_mask(self) -> list[AnnotationRecord]:
         """Those of them that have a mask; held-out ones too."""
         return [record for record in self.finished() if record.has_mask]
@@ -71,8 +80,7 @@ class Annotations:
     def load_mask(self, annotation_id: int, *, painted: bool = False) -> tuple[Mask, Mask]:
         """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
 
-        A pixel whose value a patch changed is of HUMAN origin. ValueError for one that was done without a mask, unless
-        what was `painted` in it, and not used, is wanted.
+        ValueError for one that was done without a mask, unless what was `painted` in it, and not used, is wanted.
         """
         row = self._row(annotation_id)
         if row["mask_file"] is not None:
@@ -82,16 +90,25 @@ class Annotations:
             return mask, read_plane(self.folder / row["origin_file"])
         if row["base_mask_file"] is None or (row["status"] == AnnotationStatus.DONE and not painted):
             raise ValueError(f"annotation {annotation_id} was done without a mask")
-        mask = read_plane(self.folder / row["base_mask_file"])
-        origin = read_plane(self.folder / row["base_origin_file"])
+        return self.load_painted(annotation_id)
+
+    def load_painted(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """Mask and origin, both (H, W), as they were painted: the journal replayed, whatever was kept of it.
+
+        What was not made by painting is as it was kept.
+        """
+        if self._row(annotation_id)["base_mask_file"] is None:
+            return self.load_mask(annotation_id)
+        mask, origin = self.load_base(annotation_id)
         for patch in self._journal.patches(annotation_id):
             with rows.damage_explained():
                 paint(mask, origin, patch)
         return mask, origin
 
-    def load_base_mask(self, annotation_id: int) -> Mask:
-        """The mask (H, W) that the painting of an annotation began with."""
-        return read_plane(self.folder / self._row(annotation_id)["base_mask_file"])
+    def load_base(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """Mask and origin (H, W) that the painting of an annotation began with."""
+        row = self._row(annotation_id)
+        return read_plane(self.folder / row["base_mask_file"]), read_plane(self.folder / row["base_origin_file"])
 
     def assessments(self, annotation_id: int) -> list[Assessment]:
         """Every label and size that was ever given to an annotation, oldest first; the last one counts."""
@@ -140,6 +157,7 @@ class Annotations:
         size: float | None = None,
         person: str,
         query_id: int | None = None,
+        counts: Counts = Counts.REGION,
     ) -> list[AnnotationRecord]:
         """Keep masks that were made elsewhere as finished annotations, all of them or none; closes their query.
 
@@ -178,7 +196,10 @@ class Annotations:
                     files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
                 yield len(files)
             with self._database.transaction():
-                ids = [self._insert_done(slide_id, *of_region, person=person, query_id=query_id) for of_region in files]
+                ids = [
+                    self._insert_done(slide_id, *of_region, person=person, query_id=query_id, counts=counts)
+                    for of_region in files
+                ]
                 for annotation_id in ids if (label, size) != (None, None) else ():
                     self._journal.assess(annotation_id, label=label, size=size, person=person)
                 if query_id is not None:
@@ -194,7 +215,15 @@ class Annotations:
         return frozenset(name for row in found for name in row)
 
     def _insert_done(
-        self, slide_id: int, region: Region, mask_file: str, origin_file: str, *, person: str, query_id: int | None
+        self,
+        slide_id: int,
+        region: Region,
+        mask_file: str,
+        origin_file: str,
+        *,
+        person: str,
+        query_id: int | None,
+        counts: Counts,
     ) -> int:
         now = timestamp()
         return self._database.insert(
@@ -208,6 +237,7 @@ class Annotations:
             origin_file=origin_file,
             person=person,
             query_id=query_id,
+            counts=counts,
             created=now,
             updated=now,
         )
@@ -217,8 +247,15 @@ class Annotations:
 
 
 def paint(mask: Mask, origin: Mask, patch: Patch) -> None:
-    """Make a person's change to a mask and its origins (values of `Origin`), both (H, W), in place."""
+    """Make a person's change to a mask and its origins (values of `Origin`), both (H, W), in place.
+
+    A pixel of another value is of HUMAN origin then, unless the change has origins of its own.
+    """
     height, width = patch.values.shape
-    changed = mask[patch.y : patch.y + height, patch.x : patch.x + width] != patch.values
+    place = np.s_[patch.y : patch.y + height, patch.x : patch.x + width]
+    changed = mask[place] != patch.values
     apply_patch(mask, patch)
-    origin[patch.y : patch.y + height, patch.x : patch.x + width][changed] = Origin.HUMAN
+    if patch.origins is None:
+        origin[place][changed] = Origin.HUMAN
+    else:
+        origin[place] = patch.origins
