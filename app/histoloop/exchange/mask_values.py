@@ -104,15 +104,15 @@ def values_of_picture(picture: MaskPicture, scheme: ClassScheme) -> tuple[Foreig
     return tuple(sorted(found, key=lambda one: -one.count))
 
 
-def meaning_of_chosen(picture: MaskPicture, chosen: Mapping[str, int]) -> Meaning:
+def meaning_of_chosen(picture: MaskPicture, chosen: Mapping[str, int], *, ground: int = 0) -> Meaning:
     """What turns pixels into the mask values that were chosen for what a picture holds (by `ForeignValue.name`).
 
-    What nothing was chosen for is background.
+    What nothing was chosen for, 0 and black, has the value `ground`.
     """
     if OBJECTS in chosen:
-        return lambda pixels: np.where(pixels != 0, np.uint8(chosen[OBJECTS]), np.uint8(0))
+        return lambda pixels: np.where(pixels != 0, np.uint8(chosen[OBJECTS]), np.uint8(ground))
     values = picture.values()
-    meant = np.array([chosen.get(_value_called(picture, value), 0) for value in values.tolist()], np.uint8)
+    meant = np.array([chosen.get(_value_called(picture, value), ground) for value in values.tolist()], np.uint8)
     if picture.is_colour:
         return _by_table(unpacked(values), meant)
 

@@ -143,7 +143,7 @@ class Assessment:
 class StepKind(StrEnum):
     """What a person does: PAINTED, ASSESSED and said what COUNTED in a draft, ENDED a draft, DELETED annotations.
 
-    LEFT_OUT is a query that was not opened.
+    LEFT_OUT is a query that was not opened, IMPORTED are annotations that came from elsewhere.
     """
 
     PAINTED = "painted"
@@ -152,6 +152,7 @@ class StepKind(StrEnum):
     ENDED = "ended"
     LEFT_OUT = "left out"
     DELETED = "deleted"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)

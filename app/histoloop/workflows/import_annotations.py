@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.annotations.records import Counts
 from histoloop.errors import DataError, ProjectError
 from histoloop.language import tr, tr_plural
 from histoloop.progress import Progress
@@ -67,8 +68,9 @@ def import_file(project: Project, planned: PlannedImport, *, person: str) -> Wor
         regions = [region for region in regions if not any(record.region.contains(region) for record in kept)]
         if not regions:
             raise _nothing_left(planned, kept)
+        counts = Counts.STROKES if planned.file.only_outlined else Counts.REGION
         masks = _masks(project, source, regions, kept)
-        adding = project.annotations.adding_masks(slide.id, masks, person=person)
+        adding = project.annotations.adding_masks(slide.id, masks, person=person, counts=counts)
         try:
             while True:
                 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,10 +54,10 @@ def simplified(
     points = np.concatenate(rings) if rings else np.empty((0, 2))
     ring_of_point = np.repeat(np.arange(len(rings)), lengths)
     tolerance = FIRST_TOLERANCE_PX
-    kept = _kept(points, ring_of_point, tolerance)
+    kept = kept_points(points, ring_of_point, side=tolerance / math.sqrt(2))
     while np.count_nonzero(kept) > max(most_points, len(rings)):
         tolerance *= 2
-        kept = _kept(points, ring_of_point, tolerance)
+        kept = kept_points(points, ring_of_point, side=tolerance / math.sqrt(2))
     counts = np.bincount(ring_of_point[kept], minlength=len(rings))
     return SimplifiedOutlines(
         points[kept].astype(np.float32),
@@ -68,9 +69,9 @@ def simplified(
     )
 
 
-def _kept(points: NDArray[np.float64], ring_of_point: NDArray[np.int64], tolerance: float) -> NDArray[np.bool_]:
-    """(N,) the points that lie in another square of the tolerance than the one before in their ring, and each first."""
-    cells = np.floor(points / (tolerance * np.sqrt(2)))
+def kept_points(points: NDArray[np.float64], ring_of_point: NDArray[np.int64], *, side: float) -> NDArray[np.bool_]:
+    """(N,) the points that lie in another square of a side than the one before in their ring, and each ring's first."""
+    squares = np.floor(points / side)
     kept: NDArray[np.bool_] = np.ones(len(points), np.bool_)
-    kept[1:] = (cells[1:] != cells[:-1]).any(axis=1) | (ring_of_point[1:] != ring_of_point[:-1])
+    kept[1:] = (squares[1:] != squares[:-1]).any(axis=1) | (ring_of_point[1:] != ring_of_point[:-1])
     return kept

@@ -18,7 +18,7 @@ from histoloop.annotations.records import LEFT_OUT_NAME, LEFT_OUT_VALUE
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.mask_values import meaning_of_chosen, values_of_picture
 from histoloop.exchange.outlines.classes import BACKGROUND, NAMELESS, NOTHING, value_of
-from histoloop.exchange.outlines.filling import ring_area
+from histoloop.exchange.outlines.filling import FilledOutlines, ring_area
 from histoloop.exchange.outlines.placing import boxes_of
 from histoloop.exchange.outlines.read import holds_outlines
 from histoloop.exchange.outlines.simplified import SimplifiedOutlines, simplified
@@ -29,6 +29,7 @@ from histoloop.store.records import AnnotationRecord
 from histoloop.workflows.contents.earlier_work import replaced_by_import
 from histoloop.workflows.contents.import_regions import has_tissue, is_one_region, parts_of, tissue_of
 from histoloop.workflows.contents.mask_files import (
+    check_inside,
     ground_of,
     placed_outlines,
     placed_picture,
@@ -145,6 +146,7 @@ def look_at_file(project: Project, file: MaskFile, slide: SlideRecord) -> Work[F
     ground = ground_of(slide)
     if holds_outlines(file.path):
         outlines, placed = placed_outlines(file, ground)
+        check_inside(FilledOutlines(placed.areas), slide.extent, file.path, ground)
         yield Progress(stage, 1, 4)
         tissue = tissue_of(slide)
         yield Progress(stage, 2, 4)

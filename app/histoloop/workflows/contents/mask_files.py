@@ -57,8 +57,8 @@ class MaskFile:
 
     `chosen` settles every class of the file instead, by its names (of a picture, the one name of a value): a class of
     the project, 'background', 'Ignore*' or '-'. `corner` is where a picture begins that does not cover its place,
-    level-0 x and y; without `units_um` its pixels are the slide's then. With `only_outlined` all that no outline covers
-    is left out, instead of being background.
+    level-0 x and y; without `units_um` its pixels are the slide's then. With `only_outlined` what is neither outlined
+    nor of a value above 0 is left out, instead of being background.
     """
 
     path: Path
@@ -102,8 +102,9 @@ def source_of(file: MaskFile, project: Project, slide: SlideRecord, place: Regio
     with open_mask_picture(file.path) as picture:
         placed = placed_picture(picture, file, ground, place)
         if file.chosen is not None:
-            meaning = meaning_of_chosen(picture, _values_chosen(file.chosen, project.scheme))
-            yield _PictureSource(placed, meaning, place, "")
+            values = _values_chosen(file.chosen, project.scheme)
+            meaning = meaning_of_chosen(picture, values, ground=IGNORED if file.only_outlined else 0)
+            yield _PictureSource(placed, meaning, place, "", only_marked=file.only_outlined)
             return
         taken = _taken_for(picture, project.scheme) if value is None else ""
         yield _PictureSource(placed, meaning_of(picture, project.scheme, foreground=value), place, taken)
@@ -205,7 +206,7 @@ class _OutlineSource:
         if not any(area.value != IGNORED for area in assigned.areas):
             raise _nothing_in(file.path, self.left_out, ignored=bool(assigned.areas))
         self._filled = FilledOutlines(placed.areas)
-        self._check_inside(file.path, ground)
+        check_inside(self._filled, place, file.path, ground)
         outside = self._outside()
         if self.place == slide.extent:  # of the slide itself: no place can take them
             self.left_out += outside
@@ -234,29 +235,6 @@ class _OutlineSource:
 
     def planes(self, region: Region) -> tuple[Region, Mask, Mask]:
         return region, *_planes(self._filled.read(region, ground=IGNORED if self._only_outlined else 0))
-
-    def _check_inside(self, path: Path, ground: Ground) -> None:
-        if any(self._covers_a_pixel(area) for area in self._filled.near(self.place) if area.value != IGNORED):
-            return
-        boxes_N4 = self._filled.boxes_N4
-        raise DataError(
-            tr(
-                "No outline of {path} lies in the place, {place}: they reach from {box}.",
-                path=path,
-                place=_in_words(self.place),
-                box=box_in_words(boxes_N4),
-            ),
-            advice=hint(boxes_N4, ground)
-            or tr("Check that the file belongs to this slide; a place without foreground is annotated with --size 0."),
-        )
-
-    def _covers_a_pixel(self, area: Area) -> bool:
-        (left, top), (right, bottom) = area.rings[0].min(axis=0), area.rings[0].max(axis=0)
-        if max(right - left, bottom - top) > _CHECKED_PX:
-            return True
-        x, y = math.floor(left), math.floor(top)
-        inside = Region(x, y, math.ceil(right) - x + 1, math.ceil(bottom) - y + 1).intersection(self.place)
-        return inside is not None and bool(FilledOutlines([Area(1, area.rings)]).read(inside).any())
 
     def _notes(self, outlines: Outlines, *, is_known: bool) -> Iterator[str]:
         if not is_known:
@@ -289,6 +267,32 @@ class _OutlineSource:
         )
 
 
+def check_inside(filled: FilledOutlines, place: Region, path: Path, ground: Ground) -> None:
+    """DataError where no outline, but for those of Ignore*, covers a pixel of a place."""
+    if any(_covers_a_pixel(area, place) for area in filled.near(place) if area.value != IGNORED):
+        return
+    boxes_N4 = filled.boxes_N4
+    raise DataError(
+        tr(
+            "No outline of {path} lies in the place, {place}: they reach from {box}.",
+            path=path,
+            place=_in_words(place),
+            box=box_in_words(boxes_N4),
+        ),
+        advice=hint(boxes_N4, ground)
+        or tr("Check that the file belongs to this slide; a place without foreground is annotated with --size 0."),
+    )
+
+
+def _covers_a_pixel(area: Area, place: Region) -> bool:
+    (left, top), (right, bottom) = area.rings[0].min(axis=0), area.rings[0].max(axis=0)
+    if max(right - left, bottom - top) > _CHECKED_PX:
+        return True
+    x, y = math.floor(left), math.floor(top)
+    inside = Region(x, y, math.ceil(right) - x + 1, math.ceil(bottom) - y + 1).intersection(place)
+    return inside is not None and bool(FilledOutlines([Area(1, area.rings)]).read(inside).any())
+
+
 def _by_choice(
     file: MaskFile, chosen: Mapping[tuple[str, ...], str], scheme: ClassScheme, ground: Ground
 ) -> tuple[Outlines, Assigned, Placed]:
@@ -315,8 +319,10 @@ class _PictureSource:
 
     left_out: tuple[str, ...] = ()
 
-    def __init__(self, placed: PlacedPicture, meaning: Meaning, place: Region, taken: str) -> None:
-        self._placed, self._meaning = placed, meaning
+    def __init__(
+        self, placed: PlacedPicture, meaning: Meaning, place: Region, taken: str, *, only_marked: bool = False
+    ) -> None:
+        self._placed, self._meaning, self._only_marked = placed, meaning, only_marked
         self.class_map: Mapping[str, str] = {}
         inside = placed.region.intersection(place)
         assert inside is not None
@@ -329,7 +335,8 @@ class _PictureSource:
         self.notes = tuple(filter(None, notes))
 
     def has_foreground(self, region: Region) -> bool:
-        return bool(self.planes(region)[1].any())
+        _region, mask, origin = self.planes(region)
+        return bool(mask.any() or (self._only_marked and (origin != Origin.LEFT_OUT).any()))
 
     def planes(self, region: Region) -> tuple[Region, Mask, Mask]:
         return region, *_planes(self._meaning(self._placed.read(region)))
