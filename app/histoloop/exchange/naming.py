@@ -60,6 +60,11 @@ def without_mask_ending(stem: str) -> str:
     return stem
 
 
+def is_named_mask(path: Path) -> bool:
+    """Whether the name of a picture says that it is a mask: NAME_mask.png."""
+    return path.stem.casefold().endswith(_MASK_ENDINGS)
+
+
 def _plain(name: str) -> str:
     """What every file system takes as the beginning of a file's name."""
     text = _FORBIDDEN.sub("-", name).strip("-. ") or "slide"

@@ -281,6 +281,7 @@ def _polygon(points_N2: NDArray[np.float64]) -> QPolygonF:
     polygon = QPolygonF()
     polygon.resize(len(points_N2))
     if len(points_N2):
-        memory: Any = shiboken6.VoidPtr(polygon.data(), 16 * len(points_N2), True)
+        pointer: Any = shiboken6.VoidPtr  # its stub knows another constructor
+        memory = pointer(polygon.data(), 16 * len(points_N2), True)
         np.frombuffer(memory, dtype=np.float64).reshape(-1, 2)[:] = points_N2
     return polygon
