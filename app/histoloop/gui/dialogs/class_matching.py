@@ -65,9 +65,13 @@ class NewClass:
 
 def key_of(preview: FilePreview, foreign: ForeignClass) -> ClassKey:
     """What tells a class of a file from others."""
-    return ClassKey(
-        tuple(folded(name) or name for name in foreign.names), str(preview.path) if preview.is_picture else ""
-    )
+    names = foreign.names if preview.is_picture else tuple(map(_spelled_alike, foreign.names))
+    return ClassKey(names, str(preview.path) if preview.is_picture else "")
+
+
+def _spelled_alike(name: str) -> str:
+    """A name without what makes no difference; a star at its end does, and so does a question mark."""
+    return folded(name) + "".join(sign for sign in name if sign in "*?") if folded(name) else name
 
 
 class ClassMatching(QWidget):
@@ -96,6 +100,7 @@ class ClassMatching(QWidget):
         self.table.verticalHeader().setDefaultSectionSize(_ROW_PX)
         self.table.setShowGrid(False)
         header = self.table.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         for column in (_COUNT, _AREA):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)

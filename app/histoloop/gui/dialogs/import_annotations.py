@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -527,6 +528,13 @@ class ImportAnnotationsDialog(QDialog):
                 "{name} cannot be imported as it is: say where it lies, or take it off the list.",
                 name=visible_name(troubled[0]),
             )
+        if twice := self._meant_twice():
+            return tr(
+                "{one} and {other} are for the same place of {slide}: import one after the other.",
+                one=visible_name(twice[0].path.name),
+                other=visible_name(twice[1].path.name),
+                slide=visible_name(self._slides[twice[0].slide_id].name),
+            )
         undecided = self.classes.undecided()
         if undecided:
             return tr_plural(
@@ -540,6 +548,15 @@ class ImportAnnotationsDialog(QDialog):
         ):
             return tr("All outlines are left out: nothing would come.")
         return ""
+
+    def _meant_twice(self) -> tuple[FilePreview, FilePreview] | None:
+        """Two files of which one would replace what the other brings."""
+        for one, other in itertools.combinations(self._previews(), 2):
+            if one.slide_id == other.slide_id:
+                theirs = self._regions(other)
+                if any(region.overlaps(their) for region in self._regions(one) for their in theirs):
+                    return one, other
+        return None
 
     def _what_comes(self) -> str:
         regions = sum(len(self._regions(preview)) for preview in self._previews())

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
+    from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.canvas.outline_preview import Previewed
-    from histoloop.gui.canvas.viewer import SlideViewer
     from histoloop.gui.dialogs.class_matching import NewClass
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.work.session import Session
@@ -33,7 +33,10 @@ EDGE_PX = 24
 
 
 class ImportControl(QObject):
-    """One dialog at a time over `parent`; `choose_slide` shows a slide (by id), `drop_others` takes what else is dropped."""
+    """One dialog at a time over `parent`.
+
+    `choose_slide` shows a slide (by id), `drop_others` takes what is dropped and is no annotation.
+    """
 
     def __init__(
         self,
@@ -41,21 +44,22 @@ class ImportControl(QObject):
         parent: QWidget,
         session: Session,
         settings: Settings,
-        viewer: SlideViewer,
+        pane: MaskPane,
         choose_slide: Callable[[int], object],
         drop_others: Callable[[list[Path]], object],
     ) -> None:
         super().__init__(parent)
-        self._parent, self._session, self._settings, self._viewer = parent, session, settings, viewer
+        self._parent, self._session, self._settings, self._opener = parent, session, settings, pane.opener
         self._choose_slide, self._drop_others = choose_slide, drop_others
         self.imports = AnnotationImports(session)
-        self.preview = OutlinePreview(viewer)
+        self.preview = OutlinePreview(pane.viewer)
         self.dialog: ImportAnnotationsDialog | None = None
         self._previewed: Previewed | None = None
-        session.project_changed.connect(self._end)
 
     def connect_all(self) -> None:
-        """Nothing is listened to before there is a dialog."""
+        """Begin to listen."""
+        self._session.project_changed.connect(self._end)
+        self._opener.changed.connect(self._draw)
 
     def ask(self) -> None:
         """Ask for files and look at them."""
@@ -109,17 +113,13 @@ class ImportControl(QObject):
         self._end()
         self.preview.shut_down()
 
-    def shown_slide_changed(self) -> None:
-        """Another slide is on the screen: what is looked at is drawn over its own alone."""
-        self._draw()
-
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _put_beside(self, dialog: ImportAnnotationsDialog) -> None:
         """At the right edge of the window, so that the slide can be seen beside it."""
         window = self._parent.frameGeometry()
         height = min(dialog.height(), max(400, window.height() - 4 * EDGE_PX))
-        dialog.resize(min(dialog.width(), max(420, window.width() // 2)), height)
+        dialog.resize(min(dialog.width(), max(440, window.width() * 2 // 5)), height)
         dialog.move(window.right() - dialog.width() - EDGE_PX, window.top() + 3 * EDGE_PX)
 
     def _show(self, previewed: Previewed | None) -> None:
@@ -127,8 +127,9 @@ class ImportControl(QObject):
         self._draw()
 
     def _draw(self) -> None:
-        scene, previewed = self._viewer.scene, self._previewed
-        shown = scene is not None and previewed is not None and scene.slide_id == previewed.slide_id
+        """What is looked at is drawn over its own slide alone."""
+        previewed = self._previewed
+        shown = previewed is not None and self._opener.current == previewed.slide_id
         self.preview.show_previewed(previewed if shown else None)
 
     def _import(self, planned: list[PlannedImport], new: list[NewClass]) -> None:

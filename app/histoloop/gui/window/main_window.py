@@ -31,6 +31,7 @@ from histoloop.gui.panels.training_panel import TrainingPanel
 from histoloop.gui.window.banner import Banner
 from histoloop.gui.window.five_steps import FiveSteps
 from histoloop.gui.window.help_commands import HelpCommands
+from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
@@ -160,6 +161,14 @@ class MainWindow(QMainWindow):
             show_problem=show_problem,
         )
         self.project_commands = ProjectCommands(parent=self, session=session, settings=settings, opening=self.opening)
+        self.import_control = ImportControl(
+            parent=self,
+            session=session,
+            settings=settings,
+            pane=self.split.first,
+            choose_slide=self.slides_panel.choose,
+            drop_others=self.opening.dropped,
+        )
         self.help_commands = HelpCommands(
             parent=self,
             session=session,
@@ -235,6 +244,7 @@ class MainWindow(QMainWindow):
             Targets(
                 session=self.session,
                 projects=self.project_commands,
+                imports=self.import_control,
                 slides=self.slide_control,
                 questions=self.question_control,
                 painting=self.paint_control,
@@ -265,7 +275,7 @@ class MainWindow(QMainWindow):
         self.banner.list_requested.connect(lambda report: ReportDialog(self, report=report).show())
 
     def _connect_panels(self) -> None:
-        self.slides_panel.paths_dropped.connect(self.opening.dropped)
+        self.slides_panel.paths_dropped.connect(self.import_control.dropped)
         self.slides_panel.add_requested.connect(self.project_commands.add_slides)
         self.queue_panel.query_selected.connect(lambda _query_id: self._update_actions())
         self.slides_panel.find_requested.connect(self.project_commands.find_moved)
@@ -300,6 +310,7 @@ class MainWindow(QMainWindow):
             self.paint_control,
             self.mask_control,
             self.loop_control,
+            self.import_control,
         ):
             each.connect_all()
 
@@ -452,7 +463,7 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        self.opening.dropped(dropped_paths(event.mimeData()))
+        self.import_control.dropped(dropped_paths(event.mimeData()))
         event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -469,6 +480,7 @@ class MainWindow(QMainWindow):
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
         self.project_watch.shut_down()
+        self.import_control.shut_down()
         self.session.shut_down()
         self.split.close_second()
         self.split.first.shut_down()

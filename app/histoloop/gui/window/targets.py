@@ -12,6 +12,7 @@ from histoloop.gui.panels.overlay_panel import OverlayPanel
 from histoloop.gui.panels.queue_panel import QueuePanel
 from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.history import History
+from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.paint_control import PaintControl
@@ -28,6 +29,7 @@ class Targets:
 
     session: Session
     projects: ProjectCommands
+    imports: ImportControl
     slides: SlideControl
     questions: QuestionControl
     painting: PaintControl

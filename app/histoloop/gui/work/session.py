@@ -376,10 +376,6 @@ class Session(ProjectDesk):
         """Bring a model into the project, to make masks with; `model_added` is emitted then."""
         self.write(functools.partial(_add_model, source), on_done=self._on_model_added)
 
-    def add_classes(self, classes: Sequence[tuple[str, str]], then: Callable[[], object]) -> None:
-        """Add classes by name and colour ('' for the next of the default ones); `then` is called when all are there."""
-        self.write(functools.partial(_add_classes, classes), on_done=functools.partial(self._on_classes_added, then))
-
     def export(self, out: Path) -> None:
         """Write masks, polygons and areas."""
         done = functools.partial(self._on_exported, out)
@@ -427,10 +423,6 @@ class Session(ProjectDesk):
     def _on_model_added(self, model_id: int) -> None:
         self.models_changed.emit()
         self.model_added.emit(model_id)
-
-    def _on_classes_added(self, then: Callable[[], object], _classes: object) -> None:
-        self.classes_changed.emit()
-        then()
 
     def _on_exported(self, out: Path, report: ExportReport) -> None:
         files, count = len(report.files), len(report.failed)
