@@ -65,7 +65,8 @@ if TYPE_CHECKING:
 
 WIDTH_PX, HEIGHT_PX = 560, 760
 KINDS = OUTLINE_SUFFIXES | PICTURE_SUFFIXES
-_OPTION = re.compile(r"[:,]?\s*--[\w-]+(?:\s+[\d.]+)?")
+_OPTION = re.compile(r":\s*--.*?$")
+_UNIT_OPTION = re.compile(r"--mask-mpp ([\d.]*\d)")
 _FILE, _SLIDE, _STATE = range(3)
 _REGION, _BY, _COUNTS = range(3)
 _ROW_PX = 34
@@ -84,6 +85,7 @@ class _Entry:
     corner: tuple[int, int] | None = None
     preview: FilePreview | None = None
     trouble: str = ""
+    proposed_um: float | None = None
     is_read: bool = False
     """Whether it is being looked at."""
 
@@ -303,7 +305,7 @@ class ImportAnnotationsDialog(QDialog):
 
     def _look(self, entry: _Entry) -> None:
         """Look at a file anew, on the slide and in the place that it is meant for."""
-        entry.preview, entry.trouble = None, ""
+        entry.preview, entry.trouble, entry.proposed_um = None, "", None
         entry.is_read = entry.slide_id is not None
         if entry.slide_id is not None:
             self._reader.look(entry.number, entry.file(), entry.slide_id)
@@ -333,6 +335,9 @@ class ImportAnnotationsDialog(QDialog):
         entry = self._entry(number)
         if entry is not None:
             entry.trouble, entry.is_read = _in_words(failure), False
+            entry.proposed_um = _proposed_um(failure)
+            if entry is self._current() and "--mask-mpp" in failure.advice:
+                self.placing.head.setChecked(True)
             self._show_found()
 
     def _on_progress(self, _number: int, step: Progress) -> None:
@@ -394,9 +399,10 @@ class ImportAnnotationsDialog(QDialog):
             return
         self.frame_box.setCurrentIndex(max(0, self.frame_box.findData(entry.frame)))
         units = {None: "px", 1.0: "um", 1000.0: "mm"}
-        self.unit_box.setCurrentIndex(self.unit_box.findData(units.get(entry.units_um, "other")))
-        if entry.units_um is not None:
-            self.unit_um.setValue(entry.units_um)
+        unit_um = entry.proposed_um or entry.units_um
+        self.unit_box.setCurrentIndex(self.unit_box.findData(units.get(unit_um, "other")))
+        if unit_um is not None:
+            self.unit_um.setValue(unit_um)
         self.corner_box.setCurrentIndex(0 if entry.corner is None else 1)
         left, top = entry.corner or (0, 0)
         self.corner_x.setValue(left)
@@ -676,6 +682,12 @@ def _details(entry: _Entry) -> str:
 
 
 def _in_words(failure: Failure) -> str:
-    """A failure for the window: what the command line would say with its options is said below."""
-    advice = _OPTION.sub("", failure.advice) if _OPTION.search(failure.advice) else failure.advice
-    return " ".join(filter(None, (failure.message, advice)))
+    """A failure for the window: its advice without what only the command line has."""
+    sentences = [_OPTION.sub(".", sentence) for sentence in re.split(r"(?<=[.?]) ", failure.advice)]
+    return " ".join((failure.message, *(sentence for sentence in sentences if sentence and "--" not in sentence)))
+
+
+def _proposed_um(failure: Failure) -> float | None:
+    """The unit in which a file would fit, um; None where no one is known."""
+    found = _UNIT_OPTION.search(failure.advice)
+    return None if found is None else float(found[1])

@@ -51,6 +51,7 @@ from histoloop.gui.work.jobs import Place
 from histoloop.gui.work.project_watch import ProjectWatch
 from histoloop.gui.work.session import Session
 from histoloop.language import tr
+from histoloop.store.records import StepKind
 from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
@@ -406,6 +407,9 @@ class MainWindow(QMainWindow):
 
     def _show_taken_back(self, taken: TakenBack) -> None:
         """Bring into sight what was taken back or done again, unless something is painted."""
+        if taken.step.kind is StepKind.IMPORTED:
+            self.slide_control.refresh()
+            self._show_training()
         if taken.active is None and self.session.active is None:
             if taken.step.query_id is not None:
                 self.queue_panel.select(taken.step.query_id)

@@ -22,13 +22,10 @@ def slides_of_file(file: Path, slides: Sequence[SlideRecord]) -> list[SlideRecor
     """
     stem = stem_of_slide(file)
     exported = unique_stems([slide.path for slide in slides], names=[slide.name for slide in slides])
-    rules = (
-        lambda slide: (slide.name, PurePath(slide.name).name, slide.path.name),
-        lambda slide: (exported[slide.path],),
-        lambda slide: (PurePath(slide.name).stem, slide.path.stem),
-    )
-    for names_of in rules:
-        found = [slide for slide in slides if stem in {name.casefold() for name in names_of(slide)}]
+    whole = {slide.id: (slide.name, PurePath(slide.name).name, slide.path.name) for slide in slides}
+    short = {slide.id: (exported[slide.path], PurePath(slide.name).stem, slide.path.stem) for slide in slides}
+    for names in (whole, short):
+        found = [slide for slide in slides if stem in {name.casefold() for name in names[slide.id]}]
         if found:
             return found
     return []
