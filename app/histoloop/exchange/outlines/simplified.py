@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,8 +26,8 @@ class SimplifiedOutlines:
     """Rings one after the other, those of a shape together, larger shapes first.
 
     `points_N2` are level-0 x and y, `starts_R` where each ring begins, with the end of the last one behind, `shapes_R`
-    the number of the shape that each ring is of, `classes_S` the number of each shape's class. Points differ from the
-    exact ones by `tolerance_px` at most; `left_out` of the smallest shapes are not there.
+    the number of the shape that each ring is of, `classes_S` the number of each shape's class. Points of a
+    ring are `tolerance_px` apart, in x or y; `left_out` of the smallest shapes are not there.
     """
 
     points_N2: NDArray[np.float32]
@@ -54,10 +53,10 @@ def simplified(
     points = np.concatenate(rings) if rings else np.empty((0, 2))
     ring_of_point = np.repeat(np.arange(len(rings)), lengths)
     tolerance = FIRST_TOLERANCE_PX
-    kept = kept_points(points, ring_of_point, side=tolerance / math.sqrt(2))
-    while np.count_nonzero(kept) > max(most_points, len(rings)):
+    kept = kept_points(points, ring_of_point, nearer_than=tolerance)
+    while len(kept) > max(most_points, len(rings)):
         tolerance *= 2
-        kept = kept_points(points, ring_of_point, side=tolerance / math.sqrt(2))
+        kept = kept_points(points, ring_of_point, nearer_than=tolerance)
     counts = np.bincount(ring_of_point[kept], minlength=len(rings))
     return SimplifiedOutlines(
         points[kept].astype(np.float32),
@@ -69,9 +68,23 @@ def simplified(
     )
 
 
-def kept_points(points: NDArray[np.float64], ring_of_point: NDArray[np.int64], *, side: float) -> NDArray[np.bool_]:
-    """(N,) the points that lie in another square of a side than the one before in their ring, and each ring's first."""
-    squares = np.floor(points / side)
-    kept: NDArray[np.bool_] = np.ones(len(points), np.bool_)
-    kept[1:] = (squares[1:] != squares[:-1]).any(axis=1) | (ring_of_point[1:] != ring_of_point[:-1])
+def kept_points(
+    points: NDArray[np.float64], ring_of_point: NDArray[np.int64], *, nearer_than: float
+) -> NDArray[np.intp]:
+    """The numbers of the points that are left when those near to the one before in their ring are taken out.
+
+    Every other point is looked at, then the others between them, until none is so near any more; a ring's first stays.
+    """
+    kept = np.arange(len(points))
+    idle = 0
+    turn = 1
+    while idle < 2:
+        here = points[kept]
+        near = np.zeros(len(kept), np.bool_)
+        near[1:] = np.abs(here[1:] - here[:-1]).max(axis=1) < nearer_than
+        near[1:] &= ring_of_point[kept[1:]] == ring_of_point[kept[:-1]]
+        near[1 - turn :: 2] = False
+        idle = 0 if near.any() else idle + 1
+        kept = kept[~near]
+        turn = 1 - turn
     return kept

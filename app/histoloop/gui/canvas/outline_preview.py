@@ -37,7 +37,7 @@ MARGIN = 0.2
 _FILL_ALPHA, _PICTURE_ALPHA = 70, 120
 _DOT_PX = 2.0
 _SMALL_PX = 1.5
-_POINT_PX = 0.5
+_POINT_PX = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,7 @@ def _visible(
     points = _gathered(outlines.points_N2, starts[in_sight], lengths)
     ring_of_point = np.repeat(np.arange(len(in_sight)), lengths)
     points = (points - corner) * zoom
-    kept = kept_points(points, ring_of_point, side=_POINT_PX)
+    kept = kept_points(points, ring_of_point, nearer_than=_POINT_PX)
     ends = np.concatenate(([0], np.cumsum(np.bincount(ring_of_point[kept], minlength=len(in_sight))))).tolist()
     shapes: list[tuple[int, list[_Ring]]] = []
     last = -1
