@@ -287,8 +287,7 @@ class ImportAnnotationsDialog(QDialog):
             self._entries.append(entry)
             self._look(entry)
         self._fill_files()
-        if self.files.currentRow() < 0 and self._entries:
-            self.files.selectRow(0)
+        self._on_file_chosen()
 
     def _browse(self) -> None:
         chosen, _filter = QFileDialog.getOpenFileNames(self, tr("Import annotations"), self._place, file_kinds())
