@@ -38,6 +38,7 @@ _FILL_ALPHA, _PICTURE_ALPHA = 70, 120
 _DOT_PX = 2.0
 _SMALL_PX = 1.5
 _POINT_PX = 1.0
+_PIECE, _MOST_FILLED = 500, 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,10 @@ class OutlinePreview(QWidget):
         if self._picture is not None and shown.picture is not None:
             painter.drawImage(self._to_screen(_rectangle(shown.picture.region)), self._picture)
         if self._drawn is not None:
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(self._to_screen(self._drawn.place), self._drawn.image)
+            place = self._to_screen(self._drawn.place)
+            is_scaled = abs(place.width() * self.devicePixelRatioF() - self._drawn.image.width()) > 1
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_scaled)
+            painter.drawImage(place, self._drawn.image)
         self._draw_regions(painter, shown.regions, QColor("#ffffff"), Qt.PenStyle.DashLine)
         self._draw_regions(painter, shown.taken, QColor("#f4a300"), Qt.PenStyle.SolidLine)
         painter.end()
@@ -216,16 +219,27 @@ def _draw(shown: Previewed, outlines: SimplifiedOutlines, place: Region, zoom: f
     for number, ends in rings:
         look = shown.looks[number]
         colour = QColor(*rgb(look.colour))
+        if not look.is_left_out:
+            _fill(painter, [points[start:end] for start, end in ends], colour)
         painter.setPen(QPen(colour, 1.6, Qt.PenStyle.DotLine if look.is_left_out else Qt.PenStyle.SolidLine))
-        colour.setAlpha(_FILL_ALPHA)
-        painter.setBrush(Qt.BrushStyle.NoBrush if look.is_left_out else colour)
-        path = QPainterPath()
         for start, end in ends:
-            path.addPolygon(_polygon(points[start:end]))
-            path.closeSubpath()
-        painter.drawPath(path)
+            for first in range(start, end, _PIECE):  # in pieces: the GUI thread has its turn between them
+                painter.drawPolyline(_polygon(points[first : min(first + _PIECE + 1, end)]))
+            painter.drawPolyline(_polygon(points[[end - 1, start]]))
     painter.end()
     return _Drawn(image, _rectangle(place), shown)
+
+
+def _fill(painter: QPainter, rings: Sequence[NDArray[np.float64]], colour: QColor) -> None:
+    """Fill a shape, coarsely where it has so many points that it would take long."""
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(colour.red(), colour.green(), colour.blue(), _FILL_ALPHA))
+    path = QPainterPath()
+    for ring in rings:
+        path.addPolygon(_polygon(ring[:: math.ceil(len(ring) / _MOST_FILLED)]))
+        path.closeSubpath()
+    painter.drawPath(path)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
 _Ring = tuple[int, int]
