@@ -92,7 +92,7 @@ class ClassMatching(QWidget):
         self._new: dict[str, NewClass] = {}
         self._icons = [plain_icon(swatch(mask.colour)) for mask in scheme.masks]
         self.table = QTableWidget(0, 4)
-        self.table.setHorizontalHeaderLabels([tr("In the file"), tr("Outlines"), tr("Area"), tr("Here it is")])
+        self.table.setHorizontalHeaderLabels([tr("In the file"), tr("Outlines"), tr("Area"), tr("In this project")])
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -107,7 +107,7 @@ class ClassMatching(QWidget):
         header.setSectionResizeMode(_MEANS, QHeaderView.ResizeMode.Fixed)
         self.table.setColumnWidth(_MEANS, 210)
         self.note = label(role="muted", wrap=True)
-        self.leave_out = button(tr("Leave out what is undecided"))
+        self.leave_out = button(tr("Do not import what is undecided"))
         self.leave_out.clicked.connect(self._leave_out_undecided)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -162,9 +162,9 @@ class ClassMatching(QWidget):
             box.addItem(plain_icon(swatch(new.colour or "#808080")), tr("{name} (new)", name=new.name), new.name)
         box.insertSeparator(box.count())
         box.addItem(tr("Background"), BACKGROUND)
-        box.addItem(tr("Ignore* (nobody says)"), LEFT_OUT_NAME)
+        box.addItem(tr("Ignore* (nothing is learned from it)"), LEFT_OUT_NAME)
         if not key.picture:
-            box.addItem(tr("Leave it out"), NOTHING)
+            box.addItem(tr("Do not import it"), NOTHING)
         box.addItem(tr("A new class…"), _NEW)
         self._select(box, key)
         box.activated.connect(lambda _index: self._on_chosen(key, box))
@@ -269,8 +269,8 @@ class ClassMatching(QWidget):
         if remembered:
             sentences.append(
                 tr_plural(
-                    "{count} class is what was said of it before.",
-                    "{count} classes are what was said of them before.",
+                    "{count} class is matched as it was last time.",
+                    "{count} classes are matched as they were last time.",
                     len(remembered),
                 )
             )

@@ -164,7 +164,7 @@ class ImportAnnotationsDialog(QDialog):
     def _make_placing(self) -> None:
         self.frame_box = QComboBox()
         for text, frame in (
-            (tr("As its program does"), "auto"),
+            (tr("What its program counts from"), "auto"),
             (tr("The scanned part (bounds)"), "bounds"),
             (tr("The whole slide"), "slide"),
         ):
@@ -183,7 +183,7 @@ class ImportAnnotationsDialog(QDialog):
         self.unit_um.setValue(1.0)
         self.unit_um.setSuffix(" " + tr("\N{MICRO SIGN}m per pixel"))
         self.corner_box = QComboBox()
-        self.corner_box.addItem(tr("By its size, or as it states"), False)
+        self.corner_box.addItem(tr("By its size, or where its file says"), False)
         self.corner_box.addItem(tr("From a corner of its own"), True)
         self.corner_x, self.corner_y = QSpinBox(), QSpinBox()
         for edge, name in ((self.corner_x, "x"), (self.corner_y, "y")):
@@ -215,7 +215,7 @@ class ImportAnnotationsDialog(QDialog):
         self.earlier.horizontalHeader().setSectionResizeMode(_REGION, QHeaderView.ResizeMode.Stretch)
         self.earlier.horizontalHeader().setSectionResizeMode(_BY, QHeaderView.ResizeMode.ResizeToContents)
         self.earlier.setColumnWidth(_COUNTS, 210)
-        self.keep_all, self.replace_all = button(tr("Mine everywhere")), button(tr("Theirs everywhere"))
+        self.keep_all, self.replace_all = button(tr("Keep all that is there")), button(tr("Replace all"))
         self.keep_all.clicked.connect(lambda: self._settle_all(keep=True))
         self.replace_all.clicked.connect(lambda: self._settle_all(keep=False))
         self.earlier_note = label(
@@ -228,7 +228,7 @@ class ImportAnnotationsDialog(QDialog):
         self.outside = NarrowBox()
         leave_wheel_to_panel(self.outside)
         self.outside.addItem(tr("It is background: the whole region is right"), False)
-        self.outside.addItem(tr("Nobody says: only what is outlined counts"), True)
+        self.outside.addItem(tr("It is left out: only what is outlined counts"), True)
         self.outside.activated.connect(lambda _index: self._show_choices())
         self.why = label(role="muted", wrap=True)
         self.import_button = button(tr("Import"), primary=True)
@@ -247,7 +247,7 @@ class ImportAnnotationsDialog(QDialog):
         column.addWidget(self.reading)
         column.addWidget(self.details)
         column.addWidget(self.placing)
-        self.classes_title = label(tr("What are their classes here?"), role="heading")
+        self.classes_title = label(tr("What are these classes in this project?"), role="heading")
         column.addWidget(self.classes_title)
         column.addWidget(self.classes)
         self.outside_title = label(tr("What is not outlined or marked"), role="heading")
@@ -551,7 +551,7 @@ class ImportAnnotationsDialog(QDialog):
         if all(own == NOTHING for preview in self._previews() for own in self.classes.chosen_of(preview)) and any(
             not preview.is_picture for preview in self._previews()
         ):
-            return tr("All outlines are left out: nothing would come.")
+            return tr("No outline is to be imported: choose a class for one.")
         return ""
 
     def _meant_twice(self) -> tuple[FilePreview, FilePreview] | None:

@@ -171,7 +171,7 @@ def report_of(
         summary.append(tr("Undo takes them back."))
     found = sections(
         (tr("Not imported"), tuple((str(each.file.path), what) for each, what in failed)),
-        (tr("Stopped, and nothing of it taken"), tuple((str(each.file.path), "") for each in stopped)),
+        (tr("Stopped, nothing of it was taken"), tuple((str(each.file.path), "") for each in stopped)),
         (tr("Imported"), tuple((str(each.file.path), _came(imported)) for each, imported in done)),
     )
     return Report(" ".join(summary), found, is_problem=bool(failed))
