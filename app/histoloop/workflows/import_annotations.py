@@ -10,20 +10,19 @@ import numpy as np
 
 from histoloop.annotations.records import Counts
 from histoloop.errors import DataError, ProjectError
+from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
 from histoloop.progress import Progress
 from histoloop.workflows.contents.earlier_work import replaced_by_import
 from histoloop.workflows.contents.import_preview import stamp_of
-from histoloop.workflows.contents.import_regions import has_tissue, is_one_region, parts_of, tissue_of
 from histoloop.workflows.contents.mask_files import MaskFile, remember_classes, source_of
-from histoloop.workflows.contents.slides import check_not_replaced
+from histoloop.workflows.contents.slides import check_not_replaced, check_slide
 from histoloop.workflows.reports import ImportedAnnotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from histoloop.annotations.records import Mask
-    from histoloop.geometry import Region
     from histoloop.progress import Work
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord, SlideRecord
@@ -32,16 +31,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlannedImport:
-    """A file as it was looked at, with what was chosen for it (`MaskFile.chosen`).
+    """A file as it was looked at, with what was chosen for it (`MaskFile.chosen`), and the `regions` that it becomes.
 
-    `seen` are the finished annotations that the person saw in its place, by id; of these `kept` stay as they are: a
-    region that one of them covers is left to it, and where they share a part, that part of the new one is theirs.
-    `remember` is what the project remembers of foreign classes, by name.
+    `slide_was_there`: the file of its slide was, which says whether there are bounds to count from. `seen` are the
+    finished annotations that the person saw in its place, by id; of these `kept` stay as they are: a region that one of
+    them covers is left to it, and where they share a part, that part of the new one is theirs. `remember` is what the
+    project remembers of foreign classes, by name.
     """
 
     file: MaskFile
     stamp: tuple[int, int]
     slide_id: int
+    regions: tuple[Region, ...]
+    slide_was_there: bool = True
     seen: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
     remember: Mapping[str, str] = field(default_factory=dict)
@@ -63,9 +65,8 @@ def import_file(project: Project, planned: PlannedImport, *, person: str) -> Wor
             advice=tr("Look at it again, and then import it."),
         )
     with source_of(planned.file, project, slide, slide.extent) as source:
-        regions = _regions(source, slide, only_outlined=planned.file.only_outlined)
-        kept = _kept(project, planned, slide, regions)
-        regions = [region for region in regions if not any(record.region.contains(region) for record in kept)]
+        kept = _kept(project, planned, slide, planned.regions)
+        regions = [region for region in planned.regions if not any(record.region.contains(region) for record in kept)]
         if not regions:
             raise _nothing_left(planned, kept)
         counts = Counts.STROKES if planned.file.only_outlined else Counts.REGION
@@ -92,19 +93,11 @@ def _slide(project: Project, planned: PlannedImport) -> SlideRecord:
         raise ProjectError(
             tr("The slide is no longer in the project."), advice=tr("Add it again, or choose another slide.")
         ) from error
-    check_not_replaced(slide)
+    if planned.slide_was_there:
+        check_slide(slide)
+    else:
+        check_not_replaced(slide)
     return slide
-
-
-def _regions(source: MaskSource, slide: SlideRecord, *, only_outlined: bool) -> list[Region]:
-    if is_one_region(slide.extent):
-        return [source.place]
-    tissue = None if only_outlined else tissue_of(slide)
-    return [
-        part
-        for part in parts_of(source.place)
-        if source.has_foreground(part) or (not only_outlined and has_tissue(tissue, part))
-    ]
 
 
 def _kept(

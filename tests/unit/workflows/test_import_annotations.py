@@ -65,7 +65,11 @@ def planned(preview: FilePreview, chosen: Mapping[str, str] | None = None, **opt
     seen = frozenset(record.id for record in preview.earlier)
     kept, remember = options.pop("kept", frozenset()), options.pop("remember", {})
     file = MaskFile(preview.path, chosen={names: own for names, own in of_classes.items() if own}, **options)
-    return PlannedImport(file, preview.stamp, preview.slide_id, seen, kept, remember)
+    regions = regions_of(
+        preview, [of_classes[each.names] for each in preview.classes], only_outlined=file.only_outlined
+    )
+    is_there = preview.slide_is_there
+    return PlannedImport(file, preview.stamp, preview.slide_id, tuple(regions), is_there, seen, kept, remember)
 
 
 def imported(project: Project, plan: PlannedImport, *, person: str = "Ada") -> ImportedAnnotation:
@@ -308,9 +312,14 @@ def remove_slide(project: Project, plan: PlannedImport) -> None:
     project.slides.remove(plan.slide_id)
 
 
+def move_slide(project: Project, plan: PlannedImport) -> None:
+    project.slides.get(plan.slide_id).path.rename(project.folder / "elsewhere.png")
+
+
 @pytest.mark.parametrize(
     ("meanwhile", "words"),
     [
+        (move_slide, "not where it was"),
         (change_file, "has changed, or is gone"),
         (remove_file, "has changed, or is gone"),
         (finish_a_region, "finished since"),

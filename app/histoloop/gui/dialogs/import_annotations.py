@@ -281,13 +281,28 @@ class ImportAnnotationsDialog(QDialog):
             if path in there:
                 continue
             self._numbers += 1
-            entry = _Entry(self._numbers, path)
-            found = slides_of_file(path, list(self._slides.values()))
-            entry.slide_id = found[0].id if len(found) == 1 else None
+            entry = _Entry(self._numbers, path, self._slide_of(path))
             self._entries.append(entry)
             self._look(entry)
         self._fill_files()
         self._on_file_chosen()
+
+    def show_slides(self, slides: Sequence[SlideRecord]) -> None:
+        """The slides of the project are others: some were added, removed or given a resolution."""
+        if {slide.id: slide for slide in slides} == self._slides:
+            return
+        self._slides = {slide.id: slide for slide in slides}
+        for entry in self._entries:
+            if entry.slide_id not in self._slides:
+                self._reader.forget(entry.number)
+                entry.slide_id = self._slide_of(entry.path)
+                self._look(entry)
+        self._fill_files()
+
+    def _slide_of(self, path: Path) -> int | None:
+        """The slide that a file is named after, by id; None where none or several are."""
+        found = slides_of_file(path, list(self._slides.values()))
+        return found[0].id if len(found) == 1 else None
 
     def _browse(self) -> None:
         chosen, _filter = QFileDialog.getOpenFileNames(self, tr("Import annotations"), self._place, file_kinds())
@@ -606,7 +621,16 @@ class ImportAnnotationsDialog(QDialog):
         )
         seen = frozenset(record.id for record in preview.earlier)
         kept = frozenset(number for number in seen if self._kept.get(number, True))
-        return PlannedImport(file, preview.stamp, preview.slide_id, seen, kept, self.classes.remembered_of(preview))
+        return PlannedImport(
+            file,
+            preview.stamp,
+            preview.slide_id,
+            tuple(self._regions(preview)),
+            preview.slide_is_there,
+            seen,
+            kept,
+            self.classes.remembered_of(preview),
+        )
 
     # --- end ----------------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ class ImportControl(QObject):
     def connect_all(self) -> None:
         """Begin to listen."""
         self._session.project_changed.connect(self._end)
+        self._session.slides_changed.connect(self._show_slides)
         self._opener.changed.connect(self._draw)
 
     def ask(self) -> None:
@@ -125,6 +126,10 @@ class ImportControl(QObject):
     def _show(self, previewed: Previewed | None) -> None:
         self._previewed = previewed
         self._draw()
+
+    def _show_slides(self) -> None:
+        if self.dialog is not None:
+            self.dialog.show_slides(self._session.slides())
 
     def _draw(self) -> None:
         """What is looked at is drawn over its own slide alone."""

@@ -40,8 +40,7 @@ class AnnotationReader(QObject):
     def __init__(self, folder: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._folder = folder
-        self._runner = JobRunner(self)
-        self._runner.progressed.connect(self._on_progress)
+        self._runner = self._new_runner()
         self._jobs: dict[int, Job] = {}
 
     def look(self, number: int, file: MaskFile, slide_id: int) -> None:
@@ -65,7 +64,9 @@ class AnnotationReader(QObject):
     def stop(self) -> None:
         """Give up what is being read, and go on with the others."""
         waiting = [job for job in self._runner.waiting if job in self._jobs.values()]
-        self._runner.shut_down()
+        before, self._runner = self._runner, self._new_runner()
+        before.shut_down()
+        before.deleteLater()
         for job in waiting:
             self._runner.submit(job)
 
@@ -73,6 +74,11 @@ class AnnotationReader(QObject):
         """End the process; nothing is emitted any more."""
         self._jobs.clear()
         self._runner.shut_down()
+
+    def _new_runner(self) -> JobRunner:
+        runner = JobRunner(self)
+        runner.progressed.connect(self._on_progress)
+        return runner
 
     def _on_done(self, number: int, job: Job, preview: FilePreview) -> None:
         if self._jobs.get(number) is job:

@@ -98,7 +98,8 @@ class FilePreview:
 
     `stamp` tells whether it has changed since; `notes` are sentences on what was assumed or mended, `skipped` on what
     is left out. `parts` are all that may become regions: see `regions_of`. `earlier` are the
-    finished annotations with a mask in them. `has_bounds`: the slide has some, from which outlines may count.
+    finished annotations with a mask in them. `has_bounds`: the slide has some, from which outlines may count;
+    `slide_is_there`: its file is.
     """
 
     path: Path
@@ -112,6 +113,7 @@ class FilePreview:
     notes: tuple[str, ...]
     skipped: tuple[str, ...]
     has_bounds: bool
+    slide_is_there: bool
     outlines: SimplifiedOutlines | None = None
     picture: PreviewPicture | None = None
 
@@ -193,6 +195,7 @@ def _of_outlines(
         tuple(filter(None, (assumed, *_notes(outlines, slide)))),
         (*skipped_in_words(outlines.skipped), *_outside(boxes_N4, ground)),
         ground.bounds is not None,
+        slide.exists(),
         outlines=simplified([area.rings for area in areas], class_of.tolist()),
     )
 
@@ -297,6 +300,7 @@ def _of_picture(
         tuple(filter(None, notes)),
         (),
         ground.bounds is not None,
+        slide.exists(),
         picture=PreviewPicture(_small(at.picture, numbered), at.region),
     )
 
