@@ -51,7 +51,7 @@ class ImportControl(QObject):
         super().__init__(parent)
         self._parent, self._session, self._settings, self._opener = parent, session, settings, pane.opener
         self._choose_slide, self._drop_others = choose_slide, drop_others
-        self.imports = AnnotationImports(session)
+        self.imports = AnnotationImports(session, then=session.annotating.refresh)
         self.preview = OutlinePreview(pane.viewer)
         self.dialog: ImportAnnotationsDialog | None = None
         self._previewed: Previewed | None = None

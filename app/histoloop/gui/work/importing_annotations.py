@@ -16,7 +16,7 @@ from histoloop.workflows.import_annotations import PlannedImport
 from histoloop.workflows.reports import ImportedAnnotation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from histoloop.gui.work.failure import Failure
@@ -107,11 +107,11 @@ class _Run:
 
 
 class AnnotationImports(QObject):
-    """Imports files, each as a job of its own, all of it or nothing; then reports on all of them together."""
+    """Imports files, each as a job of its own, all of it or nothing; then calls `then` and reports on all of them."""
 
-    def __init__(self, session: ProjectDesk) -> None:
+    def __init__(self, session: ProjectDesk, *, then: Callable[[], object]) -> None:
         super().__init__(session)
-        self._session = session
+        self._session, self._then = session, then
         self._runs: list[_Run] = []
         session.jobs.ended.connect(self._on_ended)
 
@@ -152,6 +152,7 @@ class AnnotationImports(QObject):
         session.slides_changed.emit()
         session.queries_changed.emit()
         session.maps_changed.emit()
+        self._then()
         session.reported.emit(report_of(run.waiting, run.done, run.failed))
 
 
