@@ -67,6 +67,10 @@ class ProjectError(HistoLoopError):
     """A project folder that cannot be created, opened or written."""
 
 
+class ClassError(HistoLoopError):
+    """A class of a project that cannot be as it was wanted: its name, its colour, or how many there are."""
+
+
 class ModelError(HistoLoopError):
     """A model folder that is missing, broken or does not fit."""
 

@@ -130,7 +130,9 @@ class MinMaxConfig:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """All that is needed to build the network; kept in the model's card. `labels` counts the label classes.
+    """All that is needed to build the network; kept in the model's card.
+
+    `labels` counts the label classes; without any there is no classifier, no class maps, and a decoder alone.
 
     `stride` is the input pixels per cell of the class maps, 32 or 16. `background` adds a map of what belongs to no
     label (size supervision). `scores` 'sigmoid' gives each label a probability of its own. No `decoder_channels`: no
@@ -152,8 +154,8 @@ class NetworkConfig:
     mask_classes: int = 1
 
     def __post_init__(self) -> None:
-        if self.labels < 1:
-            raise ValueError(f"a network needs at least one label class, not {self.labels}")
+        if self.labels < 0 or (self.labels == 0 and (not self.decoder_channels or self.background)):
+            raise ValueError(f"a network needs at least one label class, or a decoder alone, not {self.labels}")
         check_backbone(self.backbone)
         if self.stride not in (16, 32):
             raise ValueError(f"stride must be 16 or 32, not {self.stride}")
@@ -189,6 +191,6 @@ class NetworkConfig:
 
     def map_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the network's maps: the labels first, then the background or each label's attention, if any."""
-        if self.attends:
+        if self.attends and labels:
             return (*labels, *(f"attention of {label}" for label in labels))
         return (*labels, "background") if self.background else labels

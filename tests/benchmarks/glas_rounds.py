@@ -48,7 +48,7 @@ def main(strategy: str, *, rounds: int, per_round: int, seed: int) -> None:
     place = choose_device("auto")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "project"
-        with create_project(folder, name="GlaS", model=DEFAULT_MODEL) as project:
+        with create_project(folder, name="GlaS", start=DEFAULT_MODEL) as project:
             finish(import_slides(project, _pictures(data, "train"), mpp=MPP))
         with Project.open(folder) as project:
             model = load_model(project.models.current().folder, place)

@@ -124,7 +124,7 @@ def _look(folder: Path, path: Path) -> dict[str, float]:
     from histoloop.workflows.projects import create_project, import_slides
 
     began = time.monotonic()
-    with create_project(folder, name="Large", model=DEFAULT_MODEL) as project:
+    with create_project(folder, name="Large", start=DEFAULT_MODEL) as project:
         finish(import_slides(project, [path]))
     imported = time.monotonic() - began
     application = make_application()

@@ -74,7 +74,7 @@ def _make_project(folder: Path, place: Path, count: int) -> None:
     place.mkdir()
     shown = place / "shown.tiff"
     finish(write_synthetic_slide(shown, SyntheticSpec(seed=0, width=SLIDE_PX, height=SLIDE_PX, mpp=0.5, label="mixed")))
-    create_project(folder, name="Strokes", model=DEFAULT_MODEL).close()
+    create_project(folder, name="Strokes", start=DEFAULT_MODEL).close()
     with Project.open(folder) as project:
         finish(import_slides(project, [shown]))
         add = getattr(project, "add_slide", None) or project.slides.add

@@ -39,7 +39,7 @@ def cohort(window: MainWindow, tmp_path: Path, qtbot) -> MainWindow:
     write_dicom(scan / "0.dcm", tissue, extra=[(0x40, 0x512, "LO", "B12-3")])
     write_dicom(scan / "1.dcm", tissue[::2, ::2].copy(), number=2, spacing_mm=0.001)
     write_dicom(scan / "2.dcm", tissue[:64, :64].copy(), number=3, kind="LABEL")
-    with create_project(tmp_path / "project", name="Cohort", model=DEFAULT_MODEL) as project:
+    with create_project(tmp_path / "project", name="Cohort", start=DEFAULT_MODEL) as project:
         assert len(finish(import_slides(project, [tmp_path / "slides"])).added) == 3
     assert window.session.open_project(tmp_path / "project")
     qtbot.waitUntil(lambda: window.opener.current is not None, timeout=30_000)

@@ -12,7 +12,9 @@ ATTENTION = PoolingConfig(name="attention")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"labels": 0}, "at least one label"),
+        ({"labels": -1}, "at least one label"),
+        ({"labels": 0, "decoder_channels": ()}, "at least one label"),
+        ({"labels": 0, "background": True}, "at least one label"),
         ({"stride": 8}, "stride must be 16 or 32, not 8"),
         ({"stride": 16}, "a decoder needs a stride of 32"),
         ({"minmax": MinMaxConfig()}, "no minmax"),

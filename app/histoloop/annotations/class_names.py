@@ -25,9 +25,15 @@ KNOWN = frozenset(
         mark("High-grade IN"),
         mark("Serrated adenoma"),
         mark("Adenocarcinoma"),
+        mark("stroma"),
+        mark("necrosis"),
+        mark("inflammation"),
+        mark("metastasis"),
+        mark("lymphoid tissue"),
     }
 )
-"""The classes of the shipped model and of the data sets that are read (training/readers/classes.py)."""
+"""The classes of the shipped model, of the data sets that are read (training/readers/classes.py) and of the templates
+(annotations/palette.py)."""
 
 
 def spoken_class(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +29,19 @@ class MaskClass:
 
 @dataclass(frozen=True, slots=True)
 class LabelClass:
-    """What a slide or region as a whole can be, and the mask class its foreground then has."""
+    """What a slide or region as a whole can be, and the mask class its foreground then has (None: not known)."""
 
     name: str
-    mask: str
+    mask: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScheme:
     """The classes of a model or project.
 
-    A network gives a probability per *label* class (a diagnosis: 'Polyp', 'Adenocarcinoma'). Its decoder gives either
-    a probability per *mask* class ('gland', 'tumour'), or one foreground, whose pixels take the mask class of the
-    labels that are likeliest there.
+    A network gives a probability per *label* class (a diagnosis: 'Polyp', 'Adenocarcinoma'), where there are any. Its
+    decoder gives either a probability per *mask* class ('gland', 'tumour'), or one foreground, whose pixels take the
+    mask class of the labels that are likeliest there.
     """
 
     labels: tuple[LabelClass, ...]
@@ -51,9 +52,9 @@ class ClassScheme:
         if len(set(names)) != len(names) or not names:
             raise ValueError(f"mask classes need distinct names, not {names}")
         labels = [label.name for label in self.labels]
-        if len(set(labels)) != len(labels) or not labels:
+        if len(set(labels)) != len(labels):
             raise ValueError(f"label classes need distinct names, not {labels}")
-        if unknown := {label.mask for label in self.labels} - set(names):
+        if unknown := {label.mask for label in self.labels if label.mask is not None} - set(names):
             raise ValueError(f"labels name mask classes that do not exist: {sorted(unknown)}")
 
     @property
@@ -78,8 +79,23 @@ class ClassScheme:
         return MaskClass(LEFT_OUT_NAME, LEFT_OUT_COLOUR) if value == LEFT_OUT_VALUE else self.masks[value - 1]
 
     def mask_value_of_label(self, label_index: int) -> int:
-        """Pixel value that the foreground of a label class takes."""
-        return self.mask_value(self.labels[label_index].mask)
+        """Pixel value that the foreground of a label class takes; 0 where that is not known."""
+        mask = self.labels[label_index].mask
+        return 0 if mask is None else self.mask_value(mask)
+
+    @property
+    def foreground_values(self) -> tuple[int, ...]:
+        """The pixel value of each label's foreground; of a single mask class, which no label names, that one's."""
+        values = tuple(map(self.mask_value_of_label, range(len(self.labels)))) or (0,)
+        return values if any(values) or len(self.masks) > 1 else (1,) * len(values)
+
+
+class ForegroundClasses(Protocol):
+    """Whatever says which mask class a foreground is of: a scheme, the card of a model, a model in a project."""
+
+    @property
+    def foreground_values(self) -> tuple[int, ...]:
+        """The pixel value that the foreground takes where a label is the likeliest, 0 for none; or one for all."""
 
 
 class Origin(IntEnum):

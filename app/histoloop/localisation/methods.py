@@ -61,6 +61,8 @@ class LocalisationMethod:
 
 def localisation_methods(config: NetworkConfig) -> tuple[str, ...]:
     """The localisation methods a network offers; the first is the one it was made for. 'decoder' uses no class maps."""
+    if not config.labels:
+        return (DECODER,)
     if config.minmax is not None:
         return (MIN_MAX, "cam")
     if config.background:
@@ -246,6 +248,8 @@ METHODS: Mapping[str, LocalisationMethod] = {
 
 def posterior_of(scores_C: Floats, config: NetworkConfig) -> Floats:
     """The probability of each label from scores (C,), as the network was trained: by softmax or by sigmoid."""
+    if not scores_C.size:
+        return scores_C
     posterior: Floats = expit(scores_C) if config.scores == "sigmoid" else softmax(scores_C)
     return posterior
 

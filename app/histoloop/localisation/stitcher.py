@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.annotations.records import ForegroundClasses, Mask
 
 Floats = NDArray[np.float32]
 
@@ -39,7 +39,7 @@ def hard_mask(masks: Floats, *, threshold: float) -> NDArray[np.bool_] | Mask:
 def mask_from_maps(
     foreground_HW: Floats,
     labels_CHW: Floats,
-    scheme: ClassScheme,
+    scheme: ForegroundClasses,
     *,
     threshold: float,
     stride_px: float,
@@ -55,7 +55,7 @@ def mask_from_maps(
     foreground = foreground_HW > threshold
     if not foreground.any():
         return np.zeros(foreground.shape, np.uint8)
-    values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))])
+    values = np.array(scheme.foreground_values)
     classes = np.unique(values)
     if len(classes) == 1:
         return np.where(foreground, classes[0], 0).astype(np.uint8)

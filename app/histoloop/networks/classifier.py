@@ -28,6 +28,7 @@ class Classifier(nn.Module):
     """Feature maps F, class activation maps M by a 1x1 convolution, scores by pooling (thesis ch. 1-3).
 
     With `background`, one more map, the last, stands for what belongs to no label (thesis ch. 4); it has no score.
+    Without labels there is no head: no maps, no scores, features alone.
     """
 
     def __init__(
@@ -36,16 +37,20 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone = build_backbone(backbone, stride=stride)
         self.pooling = build_pooling(pooling)
-        self.head = self.pooling.head(self.backbone.channels[-1], labels + background)
+        self.head = self.pooling.head(self.backbone.channels[-1], labels + background) if labels else None
         self.background = background
 
     def score(self, maps_BKHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
         """Scores (B, C) of maps of any size, over their valid cells: a whole slide's map too."""
+        if self.head is None:
+            return maps_BKHW.new_zeros((maps_BKHW.shape[0], 0))
         scored = maps_BKHW[:, :-1] if self.background else maps_BKHW
         return self.pooling.pool_maps(scored, valid_BHW)
 
     def label_bias(self) -> tuple[float, ...]:
         """What the head adds to the map of each label."""
+        if self.head is None:
+            return ()
         convolution = self.head.score if isinstance(self.head, AttentionHead) else self.head
         assert isinstance(convolution, nn.Conv2d)
         assert convolution.bias is not None
@@ -55,5 +60,5 @@ class Classifier(nn.Module):
     def forward(self, tiles_BCHW: Tensor) -> ClassifierOutput:
         """Normalised tiles, sides a multiple of the stride."""
         features = self.backbone(tiles_BCHW)
-        maps_BKHW = self.pooling.classwise(self.head(features[-1]))
+        maps_BKHW = features[-1][:, :0] if self.head is None else self.pooling.classwise(self.head(features[-1]))
         return ClassifierOutput(self.score(maps_BKHW), maps_BKHW, features)

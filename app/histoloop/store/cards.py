@@ -37,6 +37,10 @@ class Card:
     `description` is Markdown. `mpp` is the resolution of the tiles the network was trained on, micrometres per
     pixel; `mean` and `std` are its RGB normalisation in [0, 1]. `threshold` turns foreground probability into mask.
     `parent` is the hash of the model it was retrained from; `created` an ISO-8601 UTC time.
+
+    A model that is not `taught` is an encoder to begin with: what it would predict means nothing. One that does not
+    know its labels (`knows_labels`) has learned masks alone, and what it says of labels means nothing. `encoder` is the
+    SHA-256 of the file that its backbone's weights are in, where they are not among its own (store/encoders.py).
     """
 
     name: str
@@ -54,6 +58,9 @@ class Card:
     parent: str | None
     created: str
     threshold: float = 0.5
+    taught: bool = True
+    knows_labels: bool = True
+    encoder: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.mpp < math.inf:
@@ -70,12 +77,21 @@ class Card:
                 f"a decoder of {self.network.mask_classes} mask classes under a scheme of {len(self.scheme.masks)}"
             )
 
+    @property
+    def foreground_values(self) -> tuple[int, ...]:
+        """As of a scheme; a decoder of one mask class finds that one, whatever the label."""
+        has_one = len(self.scheme.masks) == 1 and bool(self.network.decoder_channels)
+        return (1,) * max(1, len(self.scheme.labels)) if has_one else self.scheme.foreground_values
+
 
 def card_text(card: Card) -> str:
     """The text of `card.md`: a TOML head between lines of `+++`, then title and description as Markdown."""
     head = {key: value for key, value in _without_none(dataclasses.asdict(card)).items() if key != "description"}
     if not card.network.decodes_classes:
         del head["network"]["mask_classes"]  # as cards were before decoders of classes: earlier versions read them
+    for name in ("taught", "knows_labels"):
+        if head[name]:
+            del head[name]  # likewise
     return f"{FENCE}\n{dump_toml(head)}{FENCE}\n\n# {card.title}\n\n{card.description.strip()}\n"
 
 
@@ -121,12 +137,11 @@ def unreadable(path: Path, error: Exception | str) -> ModelError:
     return ModelError(tr("{path} cannot be read: {reason}.", path=path, reason=error), advice=advice)
 
 
-def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_none(value) if isinstance(value, Mapping) else value
-        for key, value in table.items()
-        if value is not None
-    }
+def _without_none(value: Any) -> Any:
+    """A table without entries that are None, wherever in it."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(entry) for key, entry in value.items() if entry is not None}
+    return [_without_none(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _split(text: str, source: str) -> tuple[str, str]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 from histoloop.errors import ProjectError, ProjectPlaceError
 from histoloop.language import tr
-from histoloop.store import rows
 from histoloop.store.files import file_beside, make_folder
 from histoloop.store.parts.annotations import Annotations
+from histoloop.store.parts.classes import Classes
 from histoloop.store.parts.deletions import Deletions
 from histoloop.store.parts.drafts import Drafts
 from histoloop.store.parts.finish_order import FinishOrder
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from histoloop.annotations.records import ClassScheme
+    from histoloop.store.rows import Row
 
 __all__ = ["DATABASE", "Project"]
 
@@ -54,20 +55,21 @@ class Project:
         row = _project_row(database)
         self.folder = folder
         self.name = str(row["name"])
-        self.scheme = scheme = rows.scheme_from_json(row["scheme"])
         self._database = database
         self._presence = Presence(folder / MAPS)
         journal, order, steps = Journal(database), FinishOrder(database), Steps(database)
         self.settings = Settings(database)
         self.models = Models(folder / MODELS, database)
+        self.classes = classes = Classes(database, models=self.models)
+        classes.check()
         self.maps = Maps(folder / MAPS, database)
-        self.predictions = Predictions(database, scheme=scheme, models=self.models)
-        self.slides = Slides(folder, database, scheme=scheme, maps=self.maps, predictions=self.predictions)
+        self.predictions = Predictions(database, classes=classes, models=self.models)
+        self.slides = Slides(folder, database, classes=classes, maps=self.maps, predictions=self.predictions)
         self.queries = Queries(database, steps=steps)
         self.annotations = Annotations(
             folder / MASKS,
             database,
-            scheme=scheme,
+            classes=classes,
             slides=self.slides,
             queries=self.queries,
             journal=journal,
@@ -76,7 +78,7 @@ class Project:
         )
         self.drafts = Drafts(
             database,
-            scheme=scheme,
+            classes=classes,
             slides=self.slides,
             queries=self.queries,
             annotations=self.annotations,
@@ -113,10 +115,11 @@ class Project:
             with file_beside(path, replace=False) as partial, closing(Database(partial)) as database:
                 database.migrate()
                 with database.transaction():
-                    scheme_json = rows.scheme_to_json(scheme)
-                    database.insert("project", id=1, name=name, scheme=scheme_json, created=timestamp())
+                    models = Models(folder / MODELS, database)
+                    database.insert("project", id=1, name=name, created=timestamp())
+                    Classes(database, models=models).begin_with(scheme)
                     if start_model is not None:
-                        Models(folder / MODELS, database).add_first(*start_model)
+                        models.add_first(*start_model)
         except FileExistsError as error:
             if not path.exists():  # a file where a folder should be
                 raise _cannot_be_made(folder, error) from error
@@ -170,6 +173,11 @@ class Project:
             database.close()
             raise
         return project
+
+    @property
+    def scheme(self) -> ClassScheme:
+        """The classes as they are now."""
+        return self.classes.scheme
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -232,7 +240,7 @@ def _cannot_be_made(folder: Path, error: OSError) -> ProjectPlaceError:
     )
 
 
-def _project_row(database: Database) -> rows.Row:
+def _project_row(database: Database) -> Row:
     row = database.first("SELECT * FROM project")
     if row is None:
         raise ProjectError(

@@ -140,6 +140,40 @@ class Assessment:
     created: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClassRecord:
+    """A mask class of today: the permanent `id` that masks keep, its name and its colour ('#rrggbb')."""
+
+    id: int
+    name: str
+    colour: str
+
+
+class ClassChangeKind(StrEnum):
+    """What was done to the mask classes."""
+
+    ADD = "add"
+    RENAME = "rename"
+    RECOLOUR = "recolour"
+    REORDER = "reorder"
+    MERGE = "merge"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChangeRecord:
+    """A change of the mask classes: of the class `name`, with the name or colour that it got or went into (`to`).
+
+    Both are empty where there is no such thing; `undone` says whether it was taken back.
+    """
+
+    kind: ClassChangeKind
+    name: str
+    to: str
+    created: str
+    undone: bool
+
+
 class StepKind(StrEnum):
     """What a person does: PAINTED, ASSESSED and said what COUNTED in a draft, ENDED a draft, DELETED annotations.
 

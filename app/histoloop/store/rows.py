@@ -1,4 +1,4 @@
-"""Rows of the database to records, and class schemes to JSON and back."""
+"""Rows of the database to records."""
 
 from __future__ import annotations
 
@@ -16,23 +16,16 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from histoloop.annotations.records import (
-    AnnotationStatus,
-    ClassScheme,
-    Counts,
-    LabelClass,
-    Mask,
-    MaskClass,
-    Origin,
-    Patch,
-    QueryStatus,
-)
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Origin, Patch, QueryStatus, rgb
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.store.records import (
     AnnotationRecord,
     Assessment,
+    ClassChangeKind,
+    ClassChangeRecord,
+    ClassRecord,
     ModelRecord,
     ModelStatus,
     QueryRecord,
@@ -281,16 +274,21 @@ def packed_plane(plane: Mask) -> bytes:
     return zlib.compress(np.ascontiguousarray(plane).tobytes())
 
 
-def scheme_to_json(scheme: ClassScheme) -> str:
-    """The classes as JSON text."""
-    return json.dumps(dataclasses.asdict(scheme))
+@_checked
+def class_of(row: Row) -> ClassRecord:
+    """A mask class."""
+    rgb(row["colour"])
+    return ClassRecord(row["id"], row["name"], row["colour"])
 
 
-def scheme_from_json(text: str) -> ClassScheme:
-    """The classes of such a text."""
-    with damage_explained():
-        table = json.loads(text)
-        return ClassScheme(
-            labels=tuple(LabelClass(**label) for label in table["labels"]),
-            masks=tuple(MaskClass(**mask) for mask in table["masks"]),
-        )
+@_checked
+def class_change_of(row: Row) -> ClassChangeRecord:
+    """A change of the mask classes."""
+    detail = json.loads(row["detail"])
+    return ClassChangeRecord(
+        ClassChangeKind(row["kind"]),
+        detail.get("name", ""),
+        detail.get("to", ""),
+        row["created"],
+        row["undone"] is not None,
+    )

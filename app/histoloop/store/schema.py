@@ -250,6 +250,48 @@ SELECT kind, slide_id, annotation_id, patch_id, person, detail, given FROM (
 Of a project of version 3 the strokes, labels and sizes of drafts can be taken back, what was finished cannot.
 """
 
+_VERSION_5 = """
+CREATE TABLE class (
+    id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 254),
+    name TEXT NOT NULL,
+    colour TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    merged_into INTEGER REFERENCES class (id),
+    removed INTEGER NOT NULL DEFAULT 0 CHECK (removed IN (0, 1))
+);
+CREATE TABLE class_change (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('add', 'rename', 'recolour', 'reorder', 'merge', 'remove')),
+    detail TEXT NOT NULL,
+    before TEXT NOT NULL,
+    created TEXT NOT NULL,
+    undone TEXT
+);
+CREATE TABLE label_class (
+    place INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    class_id INTEGER REFERENCES class (id)
+);
+CREATE TABLE model_class (
+    model_id INTEGER NOT NULL REFERENCES model (id),
+    value INTEGER NOT NULL CHECK (value BETWEEN 1 AND 254),
+    class_id INTEGER REFERENCES class (id),
+    PRIMARY KEY (model_id, value)
+);
+INSERT INTO class (id, name, colour, place)
+    SELECT mask.key + 1, json_extract(mask.value, '$.name'), json_extract(mask.value, '$.colour'), mask.key
+    FROM project, json_each(scheme, '$.masks') AS mask;
+INSERT INTO label_class (place, name, class_id)
+    SELECT label.key, json_extract(label.value, '$.name'), class.id
+    FROM project JOIN json_each(scheme, '$.labels') AS label
+    LEFT JOIN class ON class.name = json_extract(label.value, '$.mask');
+ALTER TABLE project DROP COLUMN scheme
+"""
+"""Mask classes get a permanent id, which is what masks keep; today's values become the ids. Each change is journaled.
+
+`model_class` says which of them a model means by each of its own; models that have none are asked by their cards.
+"""
+
 _VERSION_6 = """
 ALTER TABLE annotation ADD COLUMN counts TEXT NOT NULL DEFAULT 'region' CHECK (counts IN ('region', 'strokes'));
 ALTER TABLE annotation ADD COLUMN deleted TEXT;
@@ -304,7 +346,7 @@ CREATE INDEX step_of_person ON step (person, id)
 """
 """Annotations that come from elsewhere are a step, which can be taken back. What came before version 9 is none."""
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_6, _VERSION_9)
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6, _VERSION_9)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """

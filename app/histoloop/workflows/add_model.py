@@ -10,7 +10,7 @@ from histoloop.store.cards import Card, load_card, model_hash
 from histoloop.store.model_folder import copy_model
 from histoloop.store.records import ModelRecord, ModelStatus
 from histoloop.store.shipped import check_shipped, find_model
-from histoloop.workflows.contents.mask_choices import scheme_in_project
+from histoloop.workflows.contents.mask_choices import check_has_classes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check_new_model(project: Project, source: str | Path) -> Card:
     """The card of a model that can be brought into a project; ModelError says why one cannot."""
     card = load_card(find_model(source))
-    scheme_in_project(card, project.scheme)
+    check_has_classes(project, card)
     if card in [_card_or_none(record) for record in project.models.all()]:
         raise ModelError(
             tr("{model} is in this project already.", model=card.name), advice=tr("Choose it in the list of models.")

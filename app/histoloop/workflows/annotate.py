@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import AnnotationStatus, Mask, Patch, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Patch, QueryStatus, is_known
 from histoloop.errors import DataError, ProjectError
 from histoloop.language import tr, tr_plural
-from histoloop.store.maps import open_map
 from histoloop.workflows.contents.earlier_work import is_of_another, painted_by, replaced_by_import
 from histoloop.workflows.contents.import_regions import (
     ONE_REGION_PX,
@@ -18,8 +17,9 @@ from histoloop.workflows.contents.import_regions import (
     parts_of,
     tissue_of,
 )
+from histoloop.workflows.contents.live_masks import LIVE_ORIGIN
 from histoloop.workflows.contents.mask_files import MaskFile, MaskSource, remember_classes, source_of
-from histoloop.workflows.contents.masks import predicted_mask
+from histoloop.workflows.contents.masks import map_in_project, predicted_mask
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide, slide_called
 from histoloop.workflows.reports import ImportedAnnotation
 
@@ -34,10 +34,17 @@ if TYPE_CHECKING:
 
 
 def begin(
-    project: Project, *, slide_id: int, region: Region, query_id: int | None = None, person: str
+    project: Project,
+    *,
+    slide_id: int,
+    region: Region,
+    query_id: int | None = None,
+    person: str,
+    live: Mask | None = None,
 ) -> AnnotationRecord:
     """Start annotating a region from the current model's mask of it (empty where there is no map yet).
 
+    With `live`, the live mask (region.height, region.width) that is shown of it, from that one.
     An open draft of the same region by the same person is resumed, and a finished annotation of it reopened, instead:
     it counts until the new one is done. What the person left out, or finished without its mask, goes on from what was
     painted then, another's annotation without a mask from its label and size, and from the model's mask.
@@ -53,7 +60,7 @@ def begin(
         return project.drafts.reopen(painted.id, person=person, query_id=query_id)
     if finished is not None and finished.has_mask:
         return project.drafts.reopen(finished.id, person=person, query_id=query_id)
-    mask, model_hash = starting_mask(project, slide_id, region)
+    mask, model_hash = starting_mask(project, slide_id, region) if live is None else (live, LIVE_ORIGIN)
     return project.drafts.start(
         slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id, continues=finished
     )
@@ -87,12 +94,11 @@ def _finished(project: Project, slide_id: int, region: Region) -> AnnotationReco
 
 def starting_mask(project: Project, slide_id: int, region: Region) -> tuple[Mask, str | None]:
     """The current model's mask of a region at level-0 resolution, and that model's hash; empty before a prediction."""
-    folder = project.maps.find(slide_id)
-    if folder is None:
+    found = map_in_project(project, slide_id)
+    if found is None:
         return np.zeros((region.height, region.width), np.uint8), None
-    slide_map = open_map(folder)
-    threshold = project.models.current_card().threshold
-    return predicted_mask(slide_map, project.scheme, region, threshold=threshold), slide_map.model_hash
+    mask = predicted_mask(found.slide_map, found.classes, region, threshold=found.card.threshold)
+    return mask, found.slide_map.model_hash
 
 
 def finish(
@@ -103,14 +109,22 @@ def finish(
     size: float | None = None,
     with_mask: bool = True,
     last_patch: Patch | None = None,
+    counts: Counts | None = None,
 ) -> AnnotationRecord:
-    """Call a draft done: pixels nobody painted count as accepted; its query leaves the queue.
+    """Call a draft done: pixels nobody painted count as accepted, or not at all; its query leaves the queue.
 
     Without `with_mask` only its label and size (foreground fraction) are done, and the mask of the draft is not used.
-    `last_patch` is a change of the mask that is part of it.
+    `last_patch` is a change of the mask that is part of it, `counts` what of the mask counts from now on (None: as
+    before). ProjectError where the strokes alone count and there are none.
     """
     return project.drafts.finish(
-        annotation_id, AnnotationStatus.DONE, label=label, size=size, with_mask=with_mask, last_patch=last_patch
+        annotation_id,
+        AnnotationStatus.DONE,
+        label=label,
+        size=size,
+        with_mask=with_mask,
+        last_patch=last_patch,
+        counts=counts,
     )
 
 
@@ -148,6 +162,7 @@ def import_annotation(
     size: float | None = None,
     person: str,
     replace: bool = False,
+    counts: Counts = Counts.REGION,
 ) -> ImportedAnnotation:
     """Take mask, label and size, or some of them, as the finished annotation of a query's region, a region, or a slide.
 
@@ -157,9 +172,10 @@ def import_annotation(
     whether coordinates count from the corner of the slide or of its bounds, `units_um` how many micrometres a pixel or
     unit of the file is. A place larger than `ONE_REGION_PX` becomes several regions, those without tissue and outline
     left out; it takes no size, and no label unless it is the whole slide. Pixels count as human, those of Ignore* as
-    left out. `size` is the foreground fraction of the region. What is not given stays as it was, except that a new mask
-    has its own size. DataError when nothing can be taken, and without `replace` when something finished there would no
-    longer count: then nothing is changed.
+    left out. Where the strokes alone count (`counts`), all that has no class is left out too. `size` is the foreground
+    fraction of the region. What is not given stays as it was, except that a new mask has its own size. DataError when
+    nothing can be taken, and without `replace` when something finished there would no longer count: then nothing is
+    changed.
     """
     project.check_writable()
     slide, place = _place(project, query_id=query_id, slide_name=slide_name, region=region)
@@ -175,11 +191,11 @@ def import_annotation(
         _check_replaced(slide, replaced, replace=replace)
         record = project.annotations.add(slide.id, place, label=label, size=size, person=person, query_id=query_id)
         return ImportedAnnotation((record,), _unlike_training(slide))
-    file = MaskFile(mask_file, mask_class, class_map or {}, frame, units_um)
+    file = MaskFile(mask_file, mask_class, class_map or {}, frame, units_um, counts)
     with source_of(file, project, slide, place) as source:
         if not is_one_region(place):
             _check_assessment_of_parts(place, slide, label, size)
-            regions = list(_parts(source, slide))
+            regions = [part for part in _parts(source, slide) if counts is Counts.REGION or _is_painted(source, part)]
             if not regions:
                 raise DataError(
                     tr("{slide} has neither tissue nor foreground to annotate.", slide=slide.name),
@@ -188,13 +204,18 @@ def import_annotation(
             said: tuple[str | None, float | None] = (None, None)
         else:
             regions = [source.place]
+            if counts is Counts.STROKES and not _is_painted(source, source.place):
+                raise DataError(
+                    tr("{path} leaves out all of the region: nothing counts.", path=mask_file),
+                    advice=tr("Paint something in it, or let the whole region count (--counts region)."),
+                )
             same = _finished(project, slide.id, source.place)
             said = (same.label if same is not None and label is None else label, size)
         replaced = replaced_by_import(project, slide.id, regions, with_mask=True, label=label, size=size)
         _check_replaced(slide, replaced, replace=replace)
         masks = (source.planes(part) for part in regions)
         records = project.annotations.add_with_masks(
-            slide.id, masks, label=said[0], size=said[1], person=person, query_id=query_id
+            slide.id, masks, label=said[0], size=said[1], person=person, query_id=query_id, counts=counts
         )
     if len(records) > 1 and label is not None:
         project.slides.set_label(slide.id, label, person=person)
@@ -256,11 +277,20 @@ def _parts(source: MaskSource, slide: SlideRecord) -> Iterator[Region]:
     return (part for part in parts_of(source.place) if source.has_foreground(part) or has_tissue(tissue, part))
 
 
+def _is_painted(source: MaskSource, part: Region) -> bool:
+    """Whether anything in a part counts."""
+    return bool(is_known(source.planes(part)[2]).any())
+
+
 def _check_label(project: Project, label: str | None) -> None:
-    if label is not None and label not in project.scheme.label_names:
+    known = project.scheme.label_names
+    if label is not None and not known:
         raise DataError(
-            tr("There is no label {label!r}.", label=label),
-            advice=tr("Name one of {names}.", names=", ".join(project.scheme.label_names)),
+            tr("This project has no labels."), advice=tr("Annotate with a mask; labels are named with a new project.")
+        )
+    if label is not None and label not in known:
+        raise DataError(
+            tr("There is no label {label!r}.", label=label), advice=tr("Name one of {names}.", names=", ".join(known))
         )
 
 

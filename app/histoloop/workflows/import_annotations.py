@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import Counts
 from histoloop.errors import DataError, ProjectError
 from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
@@ -69,9 +68,8 @@ def import_file(project: Project, planned: PlannedImport, *, person: str) -> Wor
         regions = [region for region in planned.regions if not any(record.region.contains(region) for record in kept)]
         if not regions:
             raise _nothing_left(planned, kept)
-        counts = Counts.STROKES if planned.file.only_outlined else Counts.REGION
         masks = _masks(project, source, regions, kept)
-        adding = project.annotations.adding_masks(slide.id, masks, person=person, counts=counts)
+        adding = project.annotations.adding_masks(slide.id, masks, person=person, counts=planned.file.counts)
         try:
             while True:
                 try:

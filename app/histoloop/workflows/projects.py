@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +21,16 @@ from histoloop.store.cards import WEIGHTS, list_models, load_card, model_hash
 from histoloop.store.model_folder import copy_model
 from histoloop.store.project import DATABASE, MODELS, Project
 from histoloop.store.records import ModelStatus
-from histoloop.store.shipped import check_shipped, find_model
+from histoloop.store.shipped import check_shipped
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.slides import in_words, is_readable, save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
+from histoloop.workflows.starts import find_start, save_untaught, scheme_of_start
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from histoloop.annotations.records import LabelClass, MaskClass
     from histoloop.store.records import SlideRecord
 
 _log = logging.getLogger(__name__)
@@ -35,23 +38,42 @@ _log = logging.getLogger(__name__)
 THUMBNAIL_PX = 256
 
 
-def create_project(folder: Path, *, name: str, model: str | Path) -> Project:
-    """Create a project around a model, of which it keeps a copy; the model's classes become the project's.
+def create_project(
+    folder: Path,
+    *,
+    name: str,
+    start: str | Path,
+    classes: Sequence[MaskClass] | None = None,
+    labels: Sequence[LabelClass] | None = None,
+    encoder_only: bool = False,
+) -> Project:
+    """Create a project around a model or an encoder (see `find_start`), which it keeps.
 
-    ProjectError when the folder holds a project already or cannot be written; other files there stay. Whatever happens
-    meanwhile, there is a whole project afterwards or none.
+    Without `classes` and `labels` those of the model are the project's. Of a model that `encoder_only` is to be taken
+    of, and of an encoder, there is nothing to predict with before the first retraining (`Card.taught`).
+
+    ProjectError when the folder holds a project already or cannot be written; other files there stay. ClassError and
+    ModelError as for `scheme_of_start`, before anything is made. Whatever happens meanwhile, there is a whole project
+    afterwards or none.
     """
-    source = find_model(model)
-    card = load_card(source)
+    found = find_start(start, encoder_only=encoder_only)
+    scheme = scheme_of_start(found, classes, labels)
     if (folder / DATABASE).exists():  # which says so
-        return Project.create(folder, name=name, scheme=card.scheme)
-    return Project.create(folder, name=name, scheme=card.scheme, start_model=_place_model(source, folder / MODELS))
+        return Project.create(folder, name=name, scheme=scheme)
+    if found.folder is not None and not found.is_encoder:
+        return Project.create(folder, name=name, scheme=scheme, start_model=_place_model(found.folder, folder / MODELS))
+    place = folder / MODELS / f"start-{secrets.token_hex(4)}"
+    try:
+        return Project.create(folder, name=name, scheme=scheme, start_model=save_untaught(place, found, scheme))
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
-def create_or_open_project(folder: Path, *, name: str, model: str | Path) -> Project:
+def create_or_open_project(folder: Path, *, name: str, start: str | Path) -> Project:
     """Create a project, or open the one that another process has created meanwhile."""
     try:
-        return create_project(folder, name=name, model=model)
+        return create_project(folder, name=name, start=start)
     except ProjectError:
         if (folder / DATABASE).exists():
             return opened_project(folder)

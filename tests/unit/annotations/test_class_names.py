@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from histoloop.annotations.class_names import KNOWN, class_called, spoken_class, spoken_title
+from histoloop.annotations.palette import TEMPLATES
 from histoloop.language import ENGLISH, speak
 from histoloop.store.cards import load_card
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
@@ -22,10 +23,10 @@ def english() -> Iterator[None]:
     speak(ENGLISH.code)
 
 
-def test_classes_of_the_shipped_model_and_of_known_data_sets_are_translated() -> None:
+def test_classes_of_the_shipped_model_of_known_data_sets_and_of_templates_are_translated() -> None:
     schemes = (load_card(find_model(DEFAULT_MODEL)).scheme, EBHI_SCHEME, GLAS_SCHEME)
     names = {name for scheme in schemes for name in (*scheme.label_names, *scheme.mask_names)} | {FOREGROUND.name}
-    assert names == KNOWN
+    assert names | {each.name for template in TEMPLATES.values() for each in template} == KNOWN
 
 
 def test_a_class_is_shown_in_the_language_spoken() -> None:

@@ -98,15 +98,64 @@ def test_growing_keeps_everything_but_the_head_and_leaves_the_old_network_alone(
     assert all(torch.equal(tensor, kept[name]) for name, tensor in before.state_dict().items())
 
 
-def test_a_decoder_of_as_many_classes_is_taken_as_it_is_and_of_others_refused() -> None:
+def test_a_decoder_of_as_many_classes_is_taken_as_it_is() -> None:
     one = hybrid()
     assert with_mask_classes(one, 1) is one
     two = with_mask_classes(one, 2)
     assert with_mask_classes(two, 2) is two
-    with pytest.raises(ValueError, match="of 2 mask classes cannot become one of 3"):
-        with_mask_classes(two, 3)
+    assert with_mask_classes(two, 2, kept=(1, 0)) is not two
+
+
+def test_classes_that_go_on_keep_their_evidence_and_others_begin_anew() -> None:
+    before = with_mask_classes(hybrid(), 3)
+    with torch.no_grad():
+        before.decoder.head.bias.copy_(torch.tensor([0.5, 1.0, 2.0, 3.0]))
+        before.decoder.context.weight += torch.arange(3.0)[:, None, None, None] + 1
+    after = with_mask_classes(before, 4, kept=(2, None, 0, None))
+    own, grown = before.decoder, after.decoder
+    assert grown.head.bias.tolist() == [0.5, 3.0, 0.0, 1.0, 0.0]
+    assert torch.equal(grown.head.weight[[0, 1, 3]], own.head.weight[[0, 3, 1]])
+    assert grown.context.weight[:, 0, 0, 0].tolist() == [3.0, 0.0, 1.0, 0.0]
+    assert torch.equal(grown.steps[0][0].weight, own.steps[0][0].weight)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_whatever_classes_go_on_the_foreground_begins_as_it_was(count: int) -> None:
+    before = with_mask_classes(hybrid(), 3)
+    after = with_mask_classes(before, count, kept=[2, None, 0, None, None][:count])
+    tile = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        foreground = mask_probabilities(before(tile).mask_logits_BLHW).sum(dim=1)
+        parts = mask_probabilities(after(tile).mask_logits_BLHW)
+    torch.testing.assert_close(parts if count == 1 else parts.sum(dim=1), foreground, rtol=1e-5, atol=1e-6)
+
+
+def test_a_decoder_without_labels_has_no_class_maps_and_no_scores() -> None:
+    network = build_network(NetworkConfig(0, backbone="mobilenet_v2", decoder_channels=(8,) * 5, mask_classes=2)).eval()
+    with torch.inference_mode():
+        scores, maps, logits = network(torch.randn(1, 3, 64, 96))
+        assert network.score(maps).shape == (1, 0)
+    assert (scores.shape, maps.shape, logits.shape) == ((1, 0), (1, 0, 2, 3), (1, 3, 64, 96))
+    assert network.label_bias() == ()
 
 
 def test_a_network_without_a_decoder_gets_one_of_classes() -> None:
     bare = build_network(NetworkConfig(2, backbone="mobilenet_v2", decoder_channels=()))
     assert with_mask_classes(bare, 3).config.mask_classes == 3
+
+
+@pytest.mark.parametrize("widths", [(6,), (6, 5), (6, 5, 4), (6, 5, 4, 3)])
+def test_a_decoder_of_fewer_widths_stops_coarser_and_needs_no_finer_stages(widths: tuple[int, ...]) -> None:
+    channels = (2, 3, 4, 5)
+    torch.manual_seed(0)
+    stages = tuple(torch.randn(1, width, 32 >> n, 32 >> n) for n, width in enumerate(channels, start=1))
+    decoder = Decoder(channels, widths, mask_classes=2).eval()
+    logits = decoder(stages)
+    assert logits.shape == (1, 3, 32, 32)
+    assert torch.equal(logits, decoder(stages[-len(widths) - 1 :]))
+
+
+def test_a_decoder_of_no_widths_or_too_many_is_refused() -> None:
+    for widths in ((), (3, 3, 3)):
+        with pytest.raises(ValueError, match="widths"):
+            Decoder((2, 2), widths)

@@ -34,6 +34,7 @@ def whole(project, slide, start):
     project.queries.add([NewQuery(slide.id, Region(0, 0, 9, 9), "entropy", 0.5, 1, {"share": 0.5}, "benign")])
     project.rounds.add(model.id, None, {"dice": 0.5}, 1)
     project.settings.set("brush", 3)
+    project.classes.recolour(1, "#00aa00")
     return project
 
 
@@ -49,15 +50,20 @@ def read_everything(folder):
         project.queries.all()
         project.rounds.all()
         project.settings.get("brush")
+        project.classes.changes()
 
 
 NOT_TEXT = b"caf\xe9"
 DAMAGE = [
     ("project", "name", NOT_TEXT),
-    ("project", "scheme", "{"),
-    ("project", "scheme", "null"),
-    ("project", "scheme", '{"labels": [{"x": 1}], "masks": []}'),
-    ("project", "scheme", "[" * 100_000),
+    ("class", "name", NOT_TEXT),
+    ("class", "name", "a\0b"),
+    ("class", "colour", "red"),
+    ("class", "merged_into", 1),
+    ("class", "removed", 1),
+    ("label_class", "class_id", 77),
+    ("class_change", "detail", "{"),
+    ("class_change", "kind", "paint"),
     ("setting", "value", "nothing"),
     ("slide", "path", "a\0b.svs"),
     ("slide", "path", NOT_TEXT),

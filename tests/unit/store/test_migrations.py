@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sqlite3
 import zlib
 from contextlib import closing
@@ -16,7 +18,6 @@ from histoloop.geometry import Region
 from histoloop.store.planes import write_plane
 from histoloop.store.project import DATABASE, Project
 from histoloop.store.project_database import Database
-from histoloop.store.rows import scheme_to_json
 from histoloop.store.schema import APPLICATION_ID, MIGRATIONS
 
 WHEN = "2026-01-02T03:04:05.678+00:00"
@@ -44,7 +45,7 @@ def add_annotation(database, masks, number, mask, **values):
 
 
 def add_rest(database, tmp_path, scheme):
-    insert(database, "project", id=1, name="Colon", scheme=scheme_to_json(scheme), created=WHEN)
+    insert(database, "project", id=1, name="Colon", scheme=json.dumps(dataclasses.asdict(scheme)), created=WHEN)
     for number, label in ((1, "malignant"), (2, None)):
         insert(
             database, "slide", id=number, path=str(tmp_path / f"{number}.svs"), name=f"{number}.svs", fingerprint="6-x",

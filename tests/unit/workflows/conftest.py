@@ -66,7 +66,7 @@ def make_model(scheme: ClassScheme) -> Callable[..., Path]:
 @pytest.fixture
 def project(tmp_path: Path, make_model: Callable[..., Path]) -> Iterator[Project]:
     model = make_model(tmp_path / "given" / "tiny")
-    with create_project(tmp_path / "project", name="Colon", model=model) as project:
+    with create_project(tmp_path / "project", name="Colon", start=model) as project:
         yield project
 
 

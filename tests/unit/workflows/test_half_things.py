@@ -55,13 +55,13 @@ def test_a_project_whose_making_was_broken_off_is_not_there_or_whole(
     folder = tmp_path / "project"
 
     def create() -> None:
-        create_project(folder, name="Colon", model=model).close()
+        create_project(folder, name="Colon", start=model).close()
 
     moments, there = 0, []
     for _at in numbers(killed, create, lambda: shutil.rmtree(folder, ignore_errors=True), every=3):
         moments += 1
         there.append((folder / DATABASE).exists())
-        with create_or_open_project(folder, name="Colon", model=model) as project:
+        with create_or_open_project(folder, name="Colon", start=model) as project:
             assert project.models.current().folder == folder / "models" / "tiny"
             assert (project.models.current().folder / WEIGHTS).read_bytes() == b"weights"
             assert [record.status for record in project.models.all()] == [ModelStatus.CURRENT]
@@ -80,11 +80,11 @@ def test_two_that_make_a_project_at_once_make_one_with_one_model(
 
     def other_is_faster(source: Path, target: Path) -> None:
         monkeypatch.setattr(os, "link", link)
-        others.append(create_project(folder, name="Colon", model=model))
+        others.append(create_project(folder, name="Colon", start=model))
         link(source, target)
 
     monkeypatch.setattr(os, "link", other_is_faster)
-    with create_or_open_project(folder, name="Colon", model=model) as project, others[0]:
+    with create_or_open_project(folder, name="Colon", start=model) as project, others[0]:
         assert len(project.models.all()) == 1
         assert [path.name for path in project.models.folder.iterdir()] == ["tiny"]
         project.settings.set("brush", 3)
@@ -92,10 +92,11 @@ def test_two_that_make_a_project_at_once_make_one_with_one_model(
 
 
 def test_a_project_that_an_older_version_left_without_its_model_is_completed(tmp_path: Path, project: Project) -> None:
+    scheme = project.scheme
     project.close()
     half = tmp_path / "half"
     shutil.copytree(project.folder / "models", half / "models")
-    Project.create(half, name="Colon", scheme=project.scheme).close()
+    Project.create(half, name="Colon", scheme=scheme).close()
     with opened_project(half) as completed:
         assert completed.models.current().folder == half / "models" / "tiny"
         assert completed.models.current().parent is None
@@ -104,10 +105,11 @@ def test_a_project_that_an_older_version_left_without_its_model_is_completed(tmp
 def test_a_project_that_an_older_version_left_with_a_model_that_is_not_current_is_completed(
     tmp_path: Path, project: Project
 ) -> None:
+    scheme = project.scheme
     project.close()
     half = tmp_path / "half"
     shutil.copytree(project.folder / "models", half / "models")
-    with Project.create(half, name="Colon", scheme=project.scheme) as made:
+    with Project.create(half, name="Colon", scheme=scheme) as made:
         made.models.add("tiny", hash="h", parent=None, round=0)
     with opened_project(half) as completed:
         assert [record.status for record in completed.models.all()] == [ModelStatus.CURRENT]

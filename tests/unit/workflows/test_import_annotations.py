@@ -65,9 +65,7 @@ def planned(preview: FilePreview, chosen: Mapping[str, str] | None = None, **opt
     seen = frozenset(record.id for record in preview.earlier)
     kept, remember = options.pop("kept", frozenset()), options.pop("remember", {})
     file = MaskFile(preview.path, chosen={names: own for names, own in of_classes.items() if own}, **options)
-    regions = regions_of(
-        preview, [of_classes[each.names] for each in preview.classes], only_outlined=file.only_outlined
-    )
+    regions = regions_of(preview, [of_classes[each.names] for each in preview.classes], counts=file.counts)
     is_there = preview.slide_is_there
     return PlannedImport(file, preview.stamp, preview.slide_id, tuple(regions), is_there, seen, kept, remember)
 
@@ -155,7 +153,7 @@ def test_regions_of_a_large_slide_go_by_what_is_chosen(
     left = {Region(x, y, 32, 32) for x in (0, 32) for y in (0, 32)}
     assert set(regions_of(found, ["tumour"])) == left | {Region(128, 0, 32, 32)}
     assert set(regions_of(found, ["background"])) == left
-    assert regions_of(found, ["tumour"], only_outlined=True) == [Region(128, 0, 32, 32)]
+    assert regions_of(found, ["tumour"], counts=Counts.STROKES) == [Region(128, 0, 32, 32)]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +202,7 @@ def test_only_what_is_outlined_counts_where_that_was_chosen(
     project: Project, slide: SlideRecord, tmp_path: Path
 ) -> None:
     file = geojson(tmp_path / "a.geojson", feature(SQUARE, "tumour"), feature(Region(60, 10, 10, 10), "background"))
-    done = imported(project, planned(looked_at(project, slide, file), only_outlined=True))
+    done = imported(project, planned(looked_at(project, slide, file), counts=Counts.STROKES))
     origin = project.annotations.load_mask(done.record.id)[1]
     assert np.count_nonzero(origin == Origin.HUMAN) == 1300
     assert np.count_nonzero(origin == Origin.LEFT_OUT) == 160 * 96 - 1300

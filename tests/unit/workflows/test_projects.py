@@ -42,7 +42,7 @@ def imported(project: Project, *paths: Path, mpp: float | None = None) -> Import
 def test_a_new_project_takes_the_classes_of_its_model(
     tmp_path: Path, make_model: Callable[..., Path], scheme: ClassScheme
 ) -> None:
-    with create_project(tmp_path / "p", name="Colon", model=make_model(tmp_path / "tiny")) as project:
+    with create_project(tmp_path / "p", name="Colon", start=make_model(tmp_path / "tiny")) as project:
         assert project.scheme == scheme
         assert project.name == "Colon"
         assert project.slides.all() == []
@@ -50,7 +50,7 @@ def test_a_new_project_takes_the_classes_of_its_model(
 
 def test_a_project_keeps_its_own_copy_of_the_model(tmp_path: Path, make_model: Callable[..., Path]) -> None:
     source = make_model(tmp_path / "tiny", weights=b"some weights")
-    with create_project(tmp_path / "p", name="Colon", model=source) as project:
+    with create_project(tmp_path / "p", name="Colon", start=source) as project:
         digest = model_hash(source)
         shutil.rmtree(source)
         model = project.models.current()
@@ -67,14 +67,14 @@ def test_the_model_of_a_new_project_is_current_and_the_base_of_retraining(projec
 
 def test_a_project_is_not_made_over_another(project: Project, make_model: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="a project in"):
-        create_project(project.folder, name="Other", model=make_model(tmp_path / "other"))
+        create_project(project.folder, name="Other", start=make_model(tmp_path / "other"))
     assert [model.folder.name for model in project.models.all()] == ["tiny"]
     assert [folder.name for folder in project.models.folder.iterdir()] == ["tiny"]
 
 
 def test_without_a_model_no_project_is_begun(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        create_project(tmp_path / "p", name="Colon", model=tmp_path / "absent")
+        create_project(tmp_path / "p", name="Colon", start=tmp_path / "absent")
     assert not (tmp_path / "p").exists()
 
 
@@ -82,7 +82,7 @@ def test_a_model_without_weights_begins_no_project(tmp_path: Path, make_model: C
     source = make_model(tmp_path / "tiny")
     (source / "weights.safetensors").unlink()
     with pytest.raises(ModelError, match="weights"):
-        create_project(tmp_path / "p", name="Colon", model=source)
+        create_project(tmp_path / "p", name="Colon", start=source)
     assert not (tmp_path / "p").exists()
 
 

@@ -33,12 +33,12 @@ class FilledOutlines:
         found = (left < region.right) & (right > region.x) & (top < region.bottom) & (bottom > region.y)
         return [self.areas[index] for index in np.flatnonzero(found)]
 
-    def read(self, region: Region, *, ground: int = 0) -> Mask:
-        """Values (height, width) of a level-0 region; a pixel counts when its centre is inside.
+    def read(self, region: Region, *, beneath: int = 0) -> Mask:
+        """Values (height, width) of a level-0 region, `beneath` where nothing is.
 
-        `ground` is the value where nothing is.
+        A pixel counts when its centre is inside.
         """
-        values = np.full((region.height, region.width), ground, dtype=np.uint8)
+        values = np.full((region.height, region.width), beneath, dtype=np.uint8)
         for area in self.near(region):
             fill_polygon(values, [ring - (region.x, region.y) for ring in area.rings], area.value)
         return values

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Mask, rgb
+from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, ForegroundClasses, Mask, rgb
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
@@ -20,17 +20,18 @@ from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.network_config import NetworkConfig
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
-from histoloop.store.cards import load_card
-from histoloop.store.maps import SlideMap, open_map
+from histoloop.store.maps import SlideMap
 from histoloop.store.project import Project
-from histoloop.workflows.contents.mask_choices import scheme_in_project
+from histoloop.workflows.contents.live_masks import LiveMap
 from histoloop.workflows.contents.masks import (
     MapMethod,
     MapView,
     choose_method,
     covered_view,
     lay_over,
+    map_in_project,
     painted_regions,
+    view_classes,
     view_map,
 )
 from histoloop.workflows.contents.slides import open_project_slide
@@ -168,7 +169,7 @@ class SceneMap:
     """
 
     slide_map: SlideMap
-    scheme: ClassScheme
+    scheme: ForegroundClasses
     network: NetworkConfig
     probabilities: Mapping[str, float]
     _methods: dict[tuple[str, str | None], MapMethod | None] = field(default_factory=dict)
@@ -207,6 +208,20 @@ class SceneMap:
         return style.method if style.method in offered else offered[0]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveScene:
+    """The live masks of a slide as they are now; more of them may come at any time."""
+
+    live: LiveMap
+
+    def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
+        """Mask and heatmap of a region as a style wants them."""
+        drawn = view_classes(self.live, place, size=size, threshold=style.threshold)
+        if drawn.classes is not None and style.heat_of in self.live.mask_classes:
+            return MapView(drawn.classes[self.live.mask_classes.index(style.heat_of)], drawn.mask, drawn.classes)
+        return drawn
+
+
 @dataclass(slots=True, eq=False)
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
@@ -216,7 +231,7 @@ class SlideScene:
 
     pyramid: TilePyramid
     scheme: ClassScheme | None = None
-    predicted: SceneMap | None = None
+    predicted: SceneMap | LiveScene | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
 
@@ -278,9 +293,12 @@ class SlideScene:
         self.slide.close()
 
 
-def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None) -> SlideScene:
+def open_scene(
+    project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None
+) -> SlideScene:
     """Open a project's slide with the maps of a model (the current one) and its finished annotations.
 
+    With `live` its live masks are shown in place of a model's.
     SlideError when its file is gone, another one or broken; ProjectError when the project has it no longer.
     """
     with Project.connect(project_folder) as project:
@@ -292,7 +310,12 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
             )
         slide = open_project_slide(record)
         try:
-            predicted, no_maps = _scene_map(project, slide_id, model_id)
+            predicted: SceneMap | LiveScene | None = None
+            no_maps = ""
+            if live is None:
+                predicted, no_maps = _scene_map(project, slide_id, model_id)
+            else:
+                predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
             return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, no_maps)
         except BaseException:
@@ -303,12 +326,11 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
 def _scene_map(project: Project, slide_id: int, model_id: int | None) -> tuple[SceneMap | None, str]:
     """The maps of a slide, None where there are none; and why they cannot be read where they cannot."""
     model = project.models.current() if model_id is None else project.models.get(model_id)
-    folder = project.maps.find(slide_id, model.id)
-    if folder is None:
-        return None, ""
     try:
-        card = load_card(model.folder)
-        scheme, maps = scheme_in_project(card, project.scheme), open_map(folder)
+        found = map_in_project(project, slide_id, model.id)
     except HistoLoopError as error:
         return None, str(error)
-    return SceneMap(maps, scheme, card.network, project.predictions.find(slide_id, model.id) or {}), ""
+    if found is None:
+        return None, ""
+    predicted = project.predictions.find(slide_id, model.id) or {}
+    return SceneMap(found.slide_map, found.classes, found.card.network, predicted), ""

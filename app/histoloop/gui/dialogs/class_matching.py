@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QInputDialog,
+    QMessageBox,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -17,7 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop.annotations.class_names import folded, spoken_class
-from histoloop.annotations.records import LEFT_OUT_NAME, ClassScheme
+from histoloop.annotations.records import LEFT_OUT_NAME, ClassScheme, MaskClass
+from histoloop.errors import ClassError
 from histoloop.exchange.mask_values import OBJECTS
 from histoloop.exchange.outlines.classes import BACKGROUND, NOTHING
 from histoloop.gui.kit.widgets import (
@@ -32,9 +34,12 @@ from histoloop.gui.kit.widgets import (
     visible_name,
 )
 from histoloop.language import tr, tr_plural
+from histoloop.workflows.classes import checked_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from PySide6.QtGui import QIcon
 
     from histoloop.workflows.contents.import_preview import FilePreview, ForeignClass
 
@@ -85,12 +90,12 @@ class ClassMatching(QWidget):
     def __init__(self, scheme: ClassScheme) -> None:
         super().__init__()
         self._scheme = scheme
+        self._icons = _icons(scheme)
         self._keys: list[ClassKey] = []
         self._foreign: dict[ClassKey, list[tuple[FilePreview, ForeignClass]]] = {}
         self._chosen: dict[ClassKey, str] = {}
         self._by_hand: set[ClassKey] = set()
         self._new: dict[str, NewClass] = {}
-        self._icons = [plain_icon(swatch(mask.colour)) for mask in scheme.masks]
         self.table = QTableWidget(0, 4)
         self.table.setHorizontalHeaderLabels([tr("In the file"), tr("Outlines"), tr("Area"), tr("In this project")])
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -115,6 +120,13 @@ class ClassMatching(QWidget):
         layout.addWidget(self.table)
         layout.addWidget(self.leave_out, 0, Qt.AlignmentFlag.AlignRight)
         layout.addWidget(self.note)
+
+    def set_scheme(self, scheme: ClassScheme) -> None:
+        """Offer other classes; what was chosen of those that are gone is to be chosen anew."""
+        self._scheme, self._icons = scheme, _icons(scheme)
+        known = {*scheme.mask_names, *self._new, BACKGROUND, LEFT_OUT_NAME, NOTHING}
+        self._new = {name: new for name, new in self._new.items() if name not in scheme.mask_names}
+        self._chosen = {key: own for key, own in self._chosen.items() if own in known}
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -227,9 +239,16 @@ class ClassMatching(QWidget):
             return None
         known = (*self._scheme.mask_names, *self._new)
         same = next((own for own in known if own.casefold() == name.casefold()), None)
-        if same is None:
-            self._new[name] = NewClass(name, self._foreign[key][0][1].colour)
-        return same or name
+        if same is not None:
+            return same
+        others = [*self._scheme.masks, *(MaskClass(new.name, new.colour) for new in self._new.values())]
+        try:
+            made = checked_class(MaskClass(name, self._foreign[key][0][1].colour), others)
+        except ClassError as error:
+            QMessageBox.warning(self, tr("A new class"), f"{error.message} {error.advice}")
+            return None
+        self._new[made.name] = NewClass(made.name, made.colour)
+        return made.name
 
     def undecided(self) -> list[str]:
         """The classes that nobody has decided on, by what they are called."""
@@ -278,6 +297,10 @@ class ClassMatching(QWidget):
         self.leave_out.setVisible(len(waiting) > 1)
         self.note.setText(" ".join(sentences))
         self.note.setVisible(bool(sentences))
+
+
+def _icons(scheme: ClassScheme) -> list[QIcon]:
+    return [plain_icon(swatch(mask.colour)) for mask in scheme.masks]
 
 
 NAMELESS_KEY = folded("unclassified")

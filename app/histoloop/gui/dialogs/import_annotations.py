@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from histoloop.annotations.records import Counts
 from histoloop.exchange.outlines.classes import NOTHING
 from histoloop.exchange.outlines.placing import Frame
 from histoloop.exchange.outlines.read import OUTLINE_SUFFIXES, holds_outlines
@@ -227,8 +228,8 @@ class ImportAnnotationsDialog(QDialog):
     def _make_buttons(self) -> None:
         self.outside = NarrowBox()
         leave_wheel_to_panel(self.outside)
-        self.outside.addItem(tr("It is background: the whole region is right"), False)
-        self.outside.addItem(tr("It is left out: only what is outlined counts"), True)
+        self.outside.addItem(tr("It is background: the whole region is right"), Counts.REGION)
+        self.outside.addItem(tr("It is left out: only what is outlined counts"), Counts.STROKES)
         self.outside.activated.connect(lambda _index: self._show_choices())
         self.why = label(role="muted", wrap=True)
         self.import_button = button(tr("Import"), primary=True)
@@ -298,6 +299,11 @@ class ImportAnnotationsDialog(QDialog):
                 entry.slide_id = self._slide_of(entry.path)
                 self._look(entry)
         self._fill_files()
+
+    def show_scheme(self, scheme: ClassScheme) -> None:
+        """The classes of the project are others."""
+        self.classes.set_scheme(scheme)
+        self._show_found()
 
     def _slide_of(self, path: Path) -> int | None:
         """The slide that a file is named after, by id; None where none or several are."""
@@ -480,8 +486,7 @@ class ImportAnnotationsDialog(QDialog):
     # --- work that is there -------------------------------------------------------------------------------------------
 
     def _regions(self, preview: FilePreview) -> list[Region]:
-        only = bool(self.outside.currentData())
-        return regions_of(preview, self.classes.chosen_of(preview), only_outlined=only)
+        return regions_of(preview, self.classes.chosen_of(preview), counts=Counts(self.outside.currentData()))
 
     def _earlier_of(self, preview: FilePreview) -> list[AnnotationRecord]:
         """The finished annotations in the regions that a file would become."""
@@ -617,7 +622,7 @@ class ImportAnnotationsDialog(QDialog):
             units_um=entry.units_um,
             chosen=chosen,
             corner=entry.corner,
-            only_outlined=bool(self.outside.currentData()),
+            counts=Counts(self.outside.currentData()),
         )
         seen = frozenset(record.id for record in preview.earlier)
         kept = frozenset(number for number in seen if self._kept.get(number, True))

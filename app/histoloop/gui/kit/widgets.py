@@ -6,15 +6,17 @@ import html
 import unicodedata
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QIcon, QImageReader, QPixmap
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSlider,
     QStyle,
     QStyleOptionComboBox,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from PySide6.QtGui import QPaintEvent
+    from PySide6.QtGui import QPaintEvent, QResizeEvent
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _HARMLESS = frozenset("\n\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
@@ -218,6 +220,32 @@ class NarrowBox(QComboBox):
         painter.end()
 
 
+class NarrowCheck(QCheckBox):
+    """A box with a name that is shortened where there is no room for it; its tip then has it whole."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = visible_name(name)
+        self.setAccessibleName(self._name)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setText(menu_text(self._name))
+
+    def minimumSizeHint(self) -> QSize:
+        """Wide enough for the box and a few letters."""
+        return QSize(NARROW_CHARACTERS * self.fontMetrics().averageCharWidth() + 24, super().minimumSizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        """As wide as there is room, no more than the name needs."""
+        return QSize(self.fontMetrics().horizontalAdvance(self._name) + 28, super().sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Shorten the name to the room there is."""
+        super().resizeEvent(event)
+        shown = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, self.width() - 26)
+        self.setText(menu_text(shown))
+        self.setToolTip(plain_tip(self._name) if shown != self._name else "")
+
+
 def row(*widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:
     """Widgets beside each other; `stretch` is the index of the one that takes the room."""
     made = QHBoxLayout()
@@ -267,6 +295,8 @@ def scrolling(widget: QWidget) -> QScrollArea:
 
 def picture_of(file: Path) -> QPixmap:
     """A picture that the program made (PNG); empty where it is missing, too large, or anything else."""
+    if not file.is_file():
+        return QPixmap()
     reader = QImageReader(str(file), QByteArray(b"png"))
     reader.setAutoDetectImageFormat(False)
     size = reader.size()

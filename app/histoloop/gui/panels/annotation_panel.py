@@ -6,34 +6,37 @@ import functools
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QButtonGroup, QComboBox
+from PySide6.QtWidgets import QComboBox, QWidget
 
-from histoloop.annotations.class_names import spoken_class, spoken_title
+from histoloop.annotations.class_names import spoken_class
+from histoloop.annotations.painting import PAINTED_BACKGROUND
+from histoloop.annotations.records import Counts
 from histoloop.gui.kit.widgets import (
     Panel,
     action_button,
-    button,
     label,
     leave_wheel_to_panel,
     line,
-    menu_text,
-    plain_tip,
     row,
     set_role,
     slider,
-    swatch,
     visible_name,
 )
+from histoloop.gui.panels.class_buttons import ClassButtons
+from histoloop.gui.panels.counts_choice import CountsChoice
 from histoloop.gui.panels.size_picker import SizePicker
 from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from histoloop.annotations.records import ClassScheme
     from histoloop.gui.kit.actions import Actions
 
 BRUSH_PX = (2, 300)
 BRUSH_STEP = 1.25
+CLASSES_NAMED = 4
+"""A sentence names so many classes at most."""
 NOT_GIVEN = mark("Not said")
 TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
 
@@ -42,11 +45,13 @@ class AnnotationPanel(Panel):
     """Emits brush, class, label and size as the user chooses them; the buttons are the actions of the menu.
 
     `assessed` is emitted with the label and the size (0..1) as they are after a change; None: not given.
+    `counts_changed` comes with a `Counts`.
     """
 
     brush_changed = Signal(int)
     class_changed = Signal(int)
     assessed = Signal(object, object)
+    counts_changed = Signal(object)
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
@@ -61,13 +66,20 @@ class AnnotationPanel(Panel):
         self.brush_text.setMinimumWidth(52)
         self.brush_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.brush.valueChanged.connect(self._on_brush)
-        self._classes = QButtonGroup(self)
-        self._classes.idClicked.connect(self.class_changed)
-        self._class_row = row()
+        self.classes = ClassButtons()
+        self.classes.chosen.connect(self.class_changed)
+        self.counting = CountsChoice()
+        self.counting.counts_chosen.connect(self.counts_changed)
+        self.counting.background_chosen.connect(lambda: self.choose_class(PAINTED_BACKGROUND))
+        self.class_changed.connect(self.counting.show_class)
         self.diagnosis = QComboBox()
         self.diagnosis.setToolTip(tr("What this region is as a whole, if you can say (next label: L)"))
         self.diagnosis.currentIndexChanged.connect(self._on_assessed)
         leave_wheel_to_panel(self.diagnosis)
+        self._label_row = QWidget()
+        label_row = row(label(tr("The region is")), self.diagnosis, stretch=1)
+        label_row.setContentsMargins(0, 0, 0, 0)
+        self._label_row.setLayout(label_row)
         self.question = label(wrap=True)
         self.size_picker = SizePicker()
         self.size_picker.size_chosen.connect(self._on_assessed)
@@ -89,13 +101,8 @@ class AnnotationPanel(Panel):
         self.title.setText(title)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
-        self._show_classes(scheme)
-        self.question.setText(
-            tr(
-                "How much of this region is {classes}?",
-                classes=functools.reduce(_either, map(spoken_class, scheme.mask_names)),
-            )
-        )
+        self.show_classes(scheme)
+        self._label_row.setVisible(bool(scheme.label_names))
         self.diagnosis.blockSignals(True)
         self.diagnosis.clear()
         self.diagnosis.addItem(tr(NOT_GIVEN), None)
@@ -105,6 +112,11 @@ class AnnotationPanel(Panel):
         self.show_assessment(None, None)
         self.show_painted(None)
         self.choose_class(value)
+
+    def show_classes(self, scheme: ClassScheme) -> None:
+        """The classes of a project to paint with; none is taken yet."""
+        self.classes.show_classes(scheme.masks)
+        self.question.setText(_how_much(scheme.mask_names))
 
     def assessment(self) -> tuple[str | None, float | None]:
         """Label and size (0..1) that the user gave the region."""
@@ -130,16 +142,23 @@ class AnnotationPanel(Panel):
         """Take a number that is being typed."""
         self.size_picker.commit()
 
+    def show_counts(self, counts: Counts) -> None:
+        """Show what of the region counts, without emitting it; background is painted only where strokes do."""
+        self.counting.show_counts(counts)
+        if counts is Counts.REGION and self.counting.background.isChecked():
+            self.choose_class(1)
+
     def choose_class(self, value: int) -> None:
-        """Take a class (mask value) to paint with."""
-        chosen = self._classes.button(value)
-        if chosen is not None:
-            chosen.setChecked(True)
+        """Take a class (mask value) to paint with, or `PAINTED_BACKGROUND`."""
+        if value == PAINTED_BACKGROUND:
+            self.classes.choose_none()
+            self.class_changed.emit(value)
+        elif self.classes.choose(value):
             self.class_changed.emit(value)
 
     def next_class(self) -> None:
         """Take the class after the chosen one."""
-        self.choose_class(self._classes.checkedId() % max(1, len(self._classes.buttons())) + 1)
+        self.choose_class(self.classes.value % max(1, self.classes.count) + 1)
 
     def scale_brush(self, *, larger: bool) -> None:
         """One step of the brush size."""
@@ -164,22 +183,6 @@ class AnnotationPanel(Panel):
         self.brush_text.setText(tr("{pixels} px", pixels=size))
         self.brush_changed.emit(size)
 
-    def _show_classes(self, scheme: ClassScheme) -> None:
-        for old in self._classes.buttons():
-            self._classes.removeButton(old)
-            self._class_row.removeWidget(old)
-            old.hide()  # at once: the deletion waits for the event loop
-            old.deleteLater()
-        for value, mask_class in enumerate(scheme.masks, start=1):
-            made = button(
-                f" {menu_text(spoken_title(mask_class.name))}",
-                tip=plain_tip(tr("Paint {name} (next class: C)", name=spoken_class(mask_class.name))),
-            )
-            made.setIcon(QIcon(swatch(mask_class.colour)))
-            made.setCheckable(True)
-            self._classes.addButton(made, value)
-            self._class_row.addWidget(made, 1)
-
     def _arrange(self) -> None:
         column = self.column
         column.addLayout(row(self.title, self.saved, stretch=0))
@@ -187,10 +190,11 @@ class AnnotationPanel(Panel):
         column.addWidget(line())
         column.addLayout(row(*self.tools.values()))
         column.addLayout(row(label(tr("Brush")), self.brush, self.brush_text, stretch=1))
-        column.addLayout(self._class_row)
+        column.addWidget(self.classes)
+        column.addWidget(self.counting)
         column.addLayout(row(self.undo, self.redo, self.clear))
         column.addWidget(line())
-        column.addLayout(row(label(tr("The region is")), self.diagnosis, stretch=1))
+        column.addWidget(self._label_row)
         column.addWidget(self.question)
         column.addWidget(self.size_picker)
         column.addWidget(line())
@@ -199,6 +203,15 @@ class AnnotationPanel(Panel):
         column.addLayout(row(self.accept, self.leave))
         column.addLayout(row(self.skip, self.cannot_tell))
         column.addStretch(1)
+
+
+def _how_much(names: Sequence[str]) -> str:
+    if len(names) > CLASSES_NAMED:
+        return tr("How much of this region is of one of the classes?")
+    return tr(
+        "How much of this region is {classes}?",
+        classes=visible_name(functools.reduce(_either, map(spoken_class, names))),
+    )
 
 
 def _either(first: str, second: str) -> str:

@@ -14,17 +14,20 @@ from histoloop.annotations.class_names import spoken_class, spoken_title
 from histoloop.gui.canvas.mask_chooser import MaskChooser, in_words
 from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle
 from histoloop.gui.kit.widgets import (
+    NarrowBox,
+    NarrowCheck,
     Panel,
     Switch,
     action_button,
     button,
     label,
+    leave_wheel_to_panel,
     line,
-    menu_text,
     plain_tip,
     row,
     slider,
     swatch,
+    visible_name,
     visible_text,
 )
 from histoloop.language import mark, tr
@@ -36,18 +39,22 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_source import MaskSource
 
 
-HEATMAP_TIP = mark("The model's probability of gland or tumour, or whatever else draws the masks")
+HEATMAP_TIP = mark("The model's probability of the classes, or whatever else draws the masks")
 EVIDENCE = (
-    (mark("Mask"), mark("What is called gland or tumour at the threshold")),
+    (mark("Mask"), mark("What is called foreground at the threshold")),
     (mark("For"), mark("How much each place speaks for the class of the slide: bright speaks for it")),
     (mark("Against"), mark("The places without evidence for the class of the slide: bright speaks against it")),
 )
 
 
 class OverlayPanel(Panel):
-    """Holds the style that the user chose and emits each change of it."""
+    """Holds the style that the user chose and emits each change of it.
+
+    `colour_chosen` is emitted with the number of a class and the colour that the user gave it.
+    """
 
     style_changed = Signal(object)
+    colour_chosen = Signal(int, str)
 
     def __init__(self, source: MaskSource, add_model: QAction) -> None:
         super().__init__()
@@ -75,6 +82,15 @@ class OverlayPanel(Panel):
         self.opacity = slider(0, 100, 35)
         self.heatmap.setToolTip(tr(HEATMAP_TIP))
         self.heat_opacity = slider(0, 100, 50)
+        self.heat_of = NarrowBox()
+        self.heat_of.setToolTip(tr("Whose probability the heatmap shows"))
+        leave_wheel_to_panel(self.heat_of)
+        self.heat_row = QWidget()
+        heat = row(label(tr("Heatmap of")), self.heat_of, stretch=1)
+        heat.setContentsMargins(0, 0, 0, 0)
+        self.heat_row.setLayout(heat)
+        self.heat_row.setVisible(False)
+        self.heat_of.activated.connect(lambda _index: self._show_heat_of(self.heat_of.currentData()))
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(6)
         self._grid.setColumnStretch(0, 1)
@@ -92,6 +108,7 @@ class OverlayPanel(Panel):
         self.column.addLayout(row(label(tr("Opacity")), self.opacity, stretch=1))
         self.column.addLayout(self._grid)
         self.column.addLayout(row(self.heatmap, self.heat_opacity, stretch=1))
+        self.column.addWidget(self.heat_row)
         self.column.addStretch(1)
 
     @property
@@ -105,13 +122,33 @@ class OverlayPanel(Panel):
         if not offered and self._style.against:
             self._change(against=False)
 
+    def offer_classes(self, offered: bool) -> None:
+        """Whether there is a probability of each class, so that the heatmap can show that of one."""
+        self.heat_row.setVisible(offered)
+        if not offered and self._style.heat_of is not None:
+            self.heat_of.setCurrentIndex(0)
+            self._change(heat_of=None)
+
     def set_scheme(self, scheme: ClassScheme) -> None:
-        """Start from the colours of a project's classes."""
+        """The classes of a project in their colours; one that was there before is seen, and filled, as it was."""
+        before = dict(zip(self._names, self._style.classes, strict=True))
         self._names = scheme.mask_names
-        filled = not self.outlines.isChecked()
-        classes = tuple(ClassStyle(mask.colour, filled=filled) for mask in scheme.masks)
+        new = ClassStyle("", filled=not self.outlines.isChecked())
+        classes = tuple(dataclasses.replace(before.get(mask.name, new), colour=mask.colour) for mask in scheme.masks)
         self._fill_grid(classes)
-        self._change(classes=classes)
+        heat_of = self._style.heat_of if self._style.heat_of in self._names else None
+        self.heat_of.clear()
+        self.heat_of.addItem(tr("All classes"), None)
+        for mask in scheme.masks:
+            self.heat_of.addItem(QIcon(swatch(mask.colour)), visible_name(spoken_title(mask.name)), mask.name)
+        self.heat_of.setCurrentIndex(max(0, self.heat_of.findData(heat_of)))
+        self._change(classes=classes, heat_of=heat_of)
+
+    def _show_heat_of(self, name: str | None) -> None:
+        """The probability of one class, or of all together."""
+        self._style = dataclasses.replace(self._style, heat_of=name)
+        self.heatmap.setChecked(True)
+        self._change()
 
     def _change(self, **changes: object) -> None:
         self._style = dataclasses.replace(self._style, **changes)  # type: ignore[arg-type]
@@ -136,6 +173,11 @@ class OverlayPanel(Panel):
         if other and choice is not None and in_use is not None:
             used = in_words(own_choice(in_use))
             note = escape(tr("To look at only: questions, painting and export use {masks}.", masks=used))
+            if choice.model.is_live:
+                text = tr(
+                    "Not measured: questions and export use {masks}. Regions begin with the live masks.", masks=used
+                )
+                note = escape(text)
             if not choice.is_own:
                 back = tr("Show the masks of {model} itself", model=choice.model.name)
                 note = f"{note} <a href='own'>{escape(back)}</a>"
@@ -157,7 +199,7 @@ class OverlayPanel(Panel):
                 widget.hide()  # at once: the deletion waits for the event loop
                 widget.deleteLater()
         for index, (name, style) in enumerate(zip(self._names, classes, strict=True)):
-            shown = QCheckBox(menu_text(spoken_title(name)))
+            shown = NarrowCheck(spoken_title(name))
             shown.setChecked(style.visible)
             shown.toggled.connect(lambda on, index=index: self._change_class(index, visible=on))
             filled = QCheckBox(tr("Filled"))
@@ -177,3 +219,4 @@ class OverlayPanel(Panel):
         if chosen.isValid():
             made.setIcon(QIcon(swatch(chosen.name())))
             self._change_class(index, colour=chosen.name())
+            self.colour_chosen.emit(index, chosen.name())

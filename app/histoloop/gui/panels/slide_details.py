@@ -28,6 +28,7 @@ class SlideDetails(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._predicts = True
         self.predicted = label(wrap=True)
         self.predicted.setToolTip(tr("What the model makes of the whole slide, and its probability"))
         self.note = label(role="muted", wrap=True)
@@ -45,8 +46,11 @@ class SlideDetails(QWidget):
         column.addWidget(self.note)
         column.addLayout(row(self.who, self.picker, stretch=1))
 
-    def set_labels(self, labels: Sequence[str]) -> None:
-        """The labels a slide can have."""
+    def set_labels(self, labels: Sequence[str], *, predicts: bool = True) -> None:
+        """The labels a slide can have, and whether a model predicts them."""
+        self._predicts = predicts
+        for each in (self.who, self.picker):
+            each.setVisible(bool(labels))
         self.picker.clear()
         self.picker.addItem(tr(NOT_GIVEN), None)
         for name in labels:
@@ -60,6 +64,7 @@ class SlideDetails(QWidget):
         if not slides:
             return
         self.predicted.setText(_predicted(slides))
+        self.predicted.setVisible(self._predicts or len(slides) > 1)
         labels = {slide.label for slide in slides}
         self.picker.setPlaceholderText(tr(SEVERAL))
         self.picker.setCurrentIndex(-1 if len(labels) > 1 else self.picker.findData(slides[0].label))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ class ImportControl(QObject):
         super().__init__(parent)
         self._parent, self._session, self._settings, self._opener = parent, session, settings, pane.opener
         self._choose_slide, self._drop_others = choose_slide, drop_others
-        self.imports = AnnotationImports(session, then=session.annotating.refresh)
+        self.imports = AnnotationImports(session)
         self.preview = OutlinePreview(pane.viewer)
         self.dialog: ImportAnnotationsDialog | None = None
         self._previewed: Previewed | None = None
@@ -60,6 +59,7 @@ class ImportControl(QObject):
         """Begin to listen."""
         self._session.project_changed.connect(self._end)
         self._session.slides_changed.connect(self._show_slides)
+        self._session.classes.changed.connect(self._show_scheme)
         self._opener.changed.connect(self._draw)
 
     def ask(self) -> None:
@@ -131,6 +131,10 @@ class ImportControl(QObject):
         if self.dialog is not None:
             self.dialog.show_slides(self._session.slides())
 
+    def _show_scheme(self) -> None:
+        if self.dialog is not None and self._session.project is not None:
+            self.dialog.show_scheme(self._session.project.scheme)
+
     def _draw(self) -> None:
         """What is looked at is drawn over its own slide alone."""
         previewed = self._previewed
@@ -138,12 +142,7 @@ class ImportControl(QObject):
         self.preview.show_previewed(previewed if shown else None)
 
     def _import(self, planned: list[PlannedImport], new: list[NewClass]) -> None:
-        if new:
-            self._session.add_classes(
-                [(each.name, each.colour) for each in new], then=functools.partial(self.imports.start, planned)
-            )
-        else:
-            self.imports.start(planned)
+        self.imports.start(planned, new=[(each.name, each.colour) for each in new])
 
     def _on_finished(self, _result: int) -> None:
         self.dialog = None

@@ -10,6 +10,7 @@ from histoloop.gui.canvas.viewer import SlideViewer
 from histoloop.gui.panels.annotation_panel import AnnotationPanel
 from histoloop.gui.panels.overlay_panel import OverlayPanel
 from histoloop.gui.panels.queue_panel import QueuePanel
+from histoloop.gui.window.class_control import ClassControl
 from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.history import History
 from histoloop.gui.window.import_control import ImportControl
@@ -29,6 +30,7 @@ class Targets:
 
     session: Session
     projects: ProjectCommands
+    classes: ClassControl
     imports: ImportControl
     slides: SlideControl
     questions: QuestionControl
@@ -43,4 +45,5 @@ class Targets:
     queue: QueuePanel
     annotation: AnnotationPanel
     history: Callable[[], History | PaintControl]
+    show_annotations: Callable[[], object]
     quit: Callable[[], object]

@@ -49,7 +49,7 @@ class Welcome(QWidget):
         column.addWidget(
             label(
                 tr(
-                    "Find glands and tumour on histology slides, answer the few questions that help most, and retrain "
+                    "Say what you look for on histology slides, answer the few questions that help most, and retrain "
                     "with one click. Everything stays on this machine."
                 ),
                 wrap=True,

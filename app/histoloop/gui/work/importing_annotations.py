@@ -12,16 +12,18 @@ from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job, JobRunner, Outcome
 from histoloop.gui.work.report import Report, sections
 from histoloop.language import tr, tr_plural
+from histoloop.workflows.classes import add_class
 from histoloop.workflows.import_annotations import PlannedImport
 from histoloop.workflows.reports import ImportedAnnotation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from histoloop.gui.work.failure import Failure
-    from histoloop.gui.work.project_desk import ProjectDesk
+    from histoloop.gui.work.session import Session
     from histoloop.progress import Progress
+    from histoloop.store.project import Project
     from histoloop.workflows.contents.import_preview import FilePreview
     from histoloop.workflows.contents.mask_files import MaskFile
 
@@ -107,16 +109,20 @@ class _Run:
 
 
 class AnnotationImports(QObject):
-    """Imports files, each as a job of its own, all of it or nothing; then calls `then` and reports on all of them."""
+    """Imports files, each as a job of its own, all of it or nothing; then reports on all of them together."""
 
-    def __init__(self, session: ProjectDesk, *, then: Callable[[], object]) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._session, self._then = session, then
+        self._session = session
         self._runs: list[_Run] = []
         session.jobs.ended.connect(self._on_ended)
 
-    def start(self, planned: Sequence[PlannedImport]) -> None:
-        """Import files after the jobs before them."""
+    def start(self, planned: Sequence[PlannedImport], *, new: Sequence[tuple[str, str]] = ()) -> None:
+        """Import files after the jobs before them; classes that are `new` (name, colour) are made before."""
+        if new:
+            done = functools.partial(self._on_classes_made, planned)
+            self._session.write(functools.partial(_add_classes, tuple(new)), on_done=done)
+            return
         run = _Run(list(planned))
         self._runs.append(run)
         for each in planned:
@@ -131,6 +137,10 @@ class AnnotationImports(QObject):
                 self._runs.remove(run)
                 return
             run.jobs.append(job)
+
+    def _on_classes_made(self, planned: Sequence[PlannedImport], _made: None) -> None:
+        self._session.classes.changed.emit()
+        self.start(planned)
 
     def _on_done(self, run: _Run, planned: PlannedImport, imported: ImportedAnnotation) -> None:
         run.done.append((planned, imported))
@@ -152,8 +162,13 @@ class AnnotationImports(QObject):
         session.slides_changed.emit()
         session.queries_changed.emit()
         session.maps_changed.emit()
-        self._then()
+        session.annotating.refresh()
         session.reported.emit(report_of(run.waiting, run.done, run.failed))
+
+
+def _add_classes(new: Sequence[tuple[str, str]], project: Project) -> None:
+    for name, colour in new:
+        add_class(project, name, colour=colour or None)
 
 
 def report_of(

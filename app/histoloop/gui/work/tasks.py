@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from histoloop.geometry import Region
     from histoloop.progress import Work
+    from histoloop.store.encoders import AddedEncoder
     from histoloop.workflows.contents.import_preview import FilePreview
+    from histoloop.workflows.contents.live_masks import LiveReport
     from histoloop.workflows.contents.mask_files import MaskFile
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
     from histoloop.workflows.doctor import Finding
@@ -68,6 +71,13 @@ def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "au
         return (yield from predict_slide(slide, open_model(model, device=device)))
 
 
+def add_encoder(*, source: Path) -> Work[AddedEncoder]:
+    """Keep a file of weights as the encoder that it is of."""
+    from histoloop.workflows.retraining.encoders import add_encoder as add
+
+    return (yield from add(source))
+
+
 def ask(
     folder: Path, *, strategy: str, count: int, seed: int, region_map_px: int, random_share: float, device: str
 ) -> Work[AskReport]:
@@ -96,6 +106,15 @@ def retrain(
 
     with opened_project(folder) as project:
         return (yield from train(project, how=how, device=device, seed=seed, epochs=epochs))
+
+
+def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh: bool) -> Work[LiveReport]:
+    """Learn from what was painted, and make the live masks of a slide; what was learned stays in this process."""
+    from histoloop.workflows.live.learner import learner_of
+
+    with opened_project(folder, read_only=True) as project:
+        learner = learner_of(str(folder), device)
+        return (yield from learner.update(project, slide_id=slide_id, view=view, afresh=afresh))
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
-    from histoloop.annotations.records import ClassScheme, Patch
+    from histoloop.annotations.records import Patch
     from histoloop.geometry import Region
+    from histoloop.store.parts.classes import Classes
     from histoloop.store.parts.finish_order import FinishOrder
     from histoloop.store.parts.journal import Journal
     from histoloop.store.parts.queries import Queries
@@ -39,7 +40,7 @@ class Annotations:
         folder: Path,
         database: Database,
         *,
-        scheme: ClassScheme,
+        classes: Classes,
         slides: Slides,
         queries: Queries,
         journal: Journal,
@@ -47,7 +48,7 @@ class Annotations:
         steps: Steps,
     ) -> None:
         self.folder = folder
-        self._database, self._scheme = database, scheme
+        self._database, self._classes = database, classes
         self._slides, self._queries, self._journal, self._order = slides, queries, journal, order
         self._steps = steps
 
@@ -84,33 +85,51 @@ class Annotations:
     def load_mask(self, annotation_id: int, *, painted: bool = False) -> tuple[Mask, Mask]:
         """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
 
-        ValueError for one that was done without a mask, unless what was `painted` in it, and not used, is wanted.
+        One of a class that was removed is LEFT_OUT. ValueError for one that was done without a mask, unless what was
+        `painted` in it, and not used, is wanted.
         """
+        if self._row(annotation_id)["status"] == AnnotationStatus.DRAFT:
+            self._classes.note_values()
+        values = self._classes.values()
+        ids, origin = self.load_ids(annotation_id, painted=painted)
+        with rows.damage_explained():
+            return values.planes_of(ids, origin)
+
+    def load_ids(self, annotation_id: int, *, painted: bool = False) -> tuple[Mask, Mask]:
+        """As `load_mask`, but with the permanent ids of the classes, and the origins as they were kept."""
         row = self._row(annotation_id)
         if row["mask_file"] is not None:
-            mask = read_plane(self.folder / row["mask_file"])
-            with rows.damage_explained():
-                check_mask(mask, self._scheme)
-            return mask, read_plane(self.folder / row["origin_file"])
+            ids = read_plane(self.folder / row["mask_file"])
+            return ids, read_plane(self.folder / row["origin_file"])
         if row["base_mask_file"] is None or (row["status"] == AnnotationStatus.DONE and not painted):
             raise ValueError(f"annotation {annotation_id} was done without a mask")
-        return self.load_painted(annotation_id)
+        return self.load_painted_ids(annotation_id)
 
     def load_painted(self, annotation_id: int) -> tuple[Mask, Mask]:
         """Mask and origin, both (H, W), as they were painted: the journal replayed, whatever was kept of it.
 
         What was not made by painting is as it was kept.
         """
+        with rows.damage_explained():
+            return self._classes.values().planes_of(*self.load_painted_ids(annotation_id))
+
+    def load_painted_ids(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """As `load_painted`, but with the permanent ids of the classes, and the origins as they were kept."""
         if self._row(annotation_id)["base_mask_file"] is None:
-            return self.load_mask(annotation_id)
-        mask, origin = self.load_base(annotation_id)
+            return self.load_ids(annotation_id)
+        ids, origin = self.load_base_ids(annotation_id)
         for patch in self._journal.patches(annotation_id):
             with rows.damage_explained():
-                paint(mask, origin, patch)
-        return mask, origin
+                paint(ids, origin, patch)
+        return ids, origin
 
     def load_base(self, annotation_id: int) -> tuple[Mask, Mask]:
-        """Mask and origin (H, W) that the painting of an annotation began with."""
+        """Mask and origin, both (H, W), that painting an annotation began with."""
+        with rows.damage_explained():
+            return self._classes.values().planes_of(*self.load_base_ids(annotation_id))
+
+    def load_base_ids(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """As `load_base`, but with the permanent ids of the classes, and the origins as they were kept."""
         row = self._row(annotation_id)
         return read_plane(self.folder / row["base_mask_file"]), read_plane(self.folder / row["base_origin_file"])
 
@@ -133,7 +152,7 @@ class Annotations:
         A mask that the region was given before stays its mask. With a new mask an annotation begins as a draft.
         """
         self._slides.get(slide_id)
-        check_assessment(label, size, self._scheme)
+        check_assessment(label, size, self._classes.scheme)
         now = timestamp()
         with self._database.transaction():
             annotation_id = self._database.insert(
@@ -192,17 +211,20 @@ class Annotations:
         """The same step by step: gives how many masks are written, and nothing stays of them when it is closed."""
         self._database.check_writable()
         self._slides.get(slide_id)
-        check_assessment(label, size, self._scheme, needed=False)
+        check_assessment(label, size, self._classes.scheme, needed=False)
         planes = PlaneWriter(self.folder)
         try:
             files = []
+            revision, values, scheme = self._classes.revision(), self._classes.values(), self._classes.scheme
             for region, mask, origin in masks:
-                check_mask(mask, self._scheme)
+                check_mask(mask, scheme)
                 stem = stem_of(slide_id, region)
                 with written_to(self.folder):
-                    files.append((region, planes.write(mask, stem), planes.write(origin, f"{stem}-origin")))
+                    ids_file = planes.write(values.ids_of(mask), stem)
+                    files.append((region, ids_file, planes.write(origin, f"{stem}-origin")))
                 yield len(files)
             with self._database.transaction():
+                self._classes.check_revision(revision)
                 ids = [
                     self._insert_done(slide_id, *of_region, person=person, query_id=query_id, counts=counts)
                     for of_region in files

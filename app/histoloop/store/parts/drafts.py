@@ -22,9 +22,10 @@ from histoloop.store.schema import SELECT_ANNOTATIONS, SELECT_DRAFTS_OF_REGION, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from histoloop.annotations.records import ClassScheme
     from histoloop.geometry import Region
+    from histoloop.store.class_values import ClassValues
     from histoloop.store.parts.annotations import Annotations
+    from histoloop.store.parts.classes import Classes
     from histoloop.store.parts.finish_order import FinishOrder
     from histoloop.store.parts.journal import Journal
     from histoloop.store.parts.queries import Queries
@@ -47,7 +48,7 @@ class Drafts:
         self,
         database: Database,
         *,
-        scheme: ClassScheme,
+        classes: Classes,
         slides: Slides,
         queries: Queries,
         annotations: Annotations,
@@ -55,7 +56,7 @@ class Drafts:
         order: FinishOrder,
         steps: Steps,
     ) -> None:
-        self._database, self._scheme = database, scheme
+        self._database, self._classes = database, classes
         self._slides, self._queries, self._annotations = slides, queries, annotations
         self._journal, self._order, self._steps = journal, order, steps
 
@@ -79,9 +80,10 @@ class Drafts:
         size the draft begins with; one with a mask is reopened instead.
         """
         self._slides.get(slide_id)
+        check_mask(mask, self._classes.scheme)
         plane = np.full(mask.shape, origin, dtype=np.uint8)
         return self._insert(
-            mask,
+            self._classes.values().ids_of(mask),
             plane,
             continues,
             slide_id=slide_id,
@@ -105,11 +107,11 @@ class Drafts:
         if old.status is AnnotationStatus.DRAFT and person == old.person:
             raise ValueError(f"annotation {annotation_id} is a draft; it needs no reopening")
         if old.counts is Counts.STROKES:
-            mask, origin = self._annotations.load_painted(annotation_id)
+            ids, origin = self._annotations.load_painted_ids(annotation_id)
         else:
-            mask, origin = self._annotations.load_mask(annotation_id, painted=self.has_strokes(annotation_id))
+            ids, origin = self._annotations.load_ids(annotation_id, painted=self.has_strokes(annotation_id))
         return self._insert(
-            mask,
+            ids,
             origin,
             old,
             slide_id=old.slide_id,
@@ -148,24 +150,26 @@ class Drafts:
 
     def steps(self, annotation_id: int) -> DraftSteps:
         """What was done in a draft and can be taken back, and what was taken back and can be done again."""
-        planes = self._annotations.load_base(annotation_id)
+        ids, origin = self._annotations.load_base_ids(annotation_id)
         done: list[StepInDraft] = []
         undone: list[StepInDraft] = []
+        values = self._classes.values()
         for row in self._steps.in_draft(annotation_id):
-            (done if row["undone"] is None else undone).append(self._step_in_draft(row, *planes))
+            (done if row["undone"] is None else undone).append(self._step_in_draft(row, ids, origin, values))
         return DraftSteps(tuple(done), tuple(undone))
 
-    def _step_in_draft(self, row: rows.Row, mask: Mask, origin: Mask) -> StepInDraft:
-        """A step; one that painted is made on the mask and its origins."""
+    def _step_in_draft(self, row: rows.Row, ids: Mask, origin: Mask, values: ClassValues) -> StepInDraft:
+        """A step; one that painted is made on the mask, which has the permanent ids of the classes, and its origins."""
         detail = json.loads(row["detail"])
         if row["kind"] == StepKind.ASSESSED:
             return AssessedStep(*(tuple(detail[when]) for when in ("before", "after")))
         if row["kind"] == StepKind.COUNTED:
             return CountedStep(Counts(detail["before"]), Counts(detail["after"]))
         patch = self._journal.patch(row["patch_id"])
-        before = _cut(mask, origin, patch)
-        paint(mask, origin, patch)
-        return PaintedStep(before, _cut(mask, origin, patch))
+        with rows.damage_explained():
+            before = _cut(ids, origin, patch, values)
+            paint(ids, origin, patch)
+            return PaintedStep(before, _cut(ids, origin, patch, values))
 
     def attach(self, annotation_id: int, query_id: int) -> AnnotationRecord:
         """Let a draft answer a query, which leaves the queue with it."""
@@ -180,7 +184,7 @@ class Drafts:
         draft = self._draft(annotation_id)
         self._check_patch(draft, patch)
         with self._database.transaction():
-            patch_id = self._journal.append_patch(annotation_id, patch)
+            patch_id = self._journal.append_patch(annotation_id, self._patch_of_ids(draft, patch))
             self._note(StepKind.PAINTED, draft, patch_id=patch_id)
 
     def assess(self, annotation_id: int, *, label: str | None, size: float | None, person: str | None = None) -> None:
@@ -189,7 +193,7 @@ class Drafts:
         On disk when this returns, whatever happens to the process; what was given before is kept.
         """
         draft = self._draft(annotation_id)
-        check_assessment(label, size, self._scheme, needed=False)
+        check_assessment(label, size, self._classes.scheme, needed=False)
         with self._database.transaction():
             self._journal.assess(
                 annotation_id, label=label, size=size, person=draft.person if person is None else person
@@ -236,9 +240,10 @@ class Drafts:
         label = draft.label if label is None else label
         size = draft.size if size is None else size
         done = status is AnnotationStatus.DONE
-        check_assessment(label, size, self._scheme, needed=done and not with_mask)
+        check_assessment(label, size, self._classes.scheme, needed=done and not with_mask)
         if last_patch is not None:
             self._check_patch(draft, last_patch)
+            last_patch = self._patch_of_ids(draft, last_patch)
         counts = draft.counts if counts is None else counts
         finals = self._final_planes(draft, last_patch, counts, done and with_mask)
         with finals as files, self._database.transaction():
@@ -335,7 +340,6 @@ class Drafts:
     ) -> AnnotationRecord:
         self._database.check_writable()
         downsample = _mask_downsample(region, mask)
-        check_mask(mask, self._scheme)
         stem = stem_of(slide_id, region)
         mask_file = write_plane(self._annotations.folder, mask, stem=f"{stem}-start")
         origin_file = write_plane(self._annotations.folder, origin, stem=f"{stem}-start-origin")
@@ -363,11 +367,14 @@ class Drafts:
     def _final_planes(
         self, draft: AnnotationRecord, last_patch: Patch | None, counts: Counts, wanted: bool
     ) -> Iterator[dict[str, str]]:
-        """The files of a draft's mask and origins, by column; they are removed when the draft cannot be finished."""
+        """The files of a draft's mask and origins, by column; they are removed when the draft cannot be finished.
+
+        `last_patch` has the permanent ids of the classes.
+        """
         if not wanted:
             yield {}
             return
-        mask, origin = self._annotations.load_mask(draft.id)
+        mask, origin = self._annotations.load_ids(draft.id)
         if last_patch is not None:
             paint(mask, origin, last_patch)
         if counts is Counts.STROKES:
@@ -392,14 +399,37 @@ class Drafts:
         bottom, right = _mask_shape(draft.region, draft.mask_downsample)
         if min(patch.x, patch.y) < 0 or patch.x + width > right or patch.y + height > bottom:
             raise ValueError(f"a patch of {width} x {height} at ({patch.x}, {patch.y}) reaches past the mask")
-        check_mask(patch.values, self._scheme)
+        check_mask(patch.values, self._classes.scheme)
+
+    def _patch_of_ids(self, draft: AnnotationRecord, patch: Patch) -> Patch:
+        """A change in the permanent ids of the classes; ProjectError where values mean others than when it was made.
+
+        A pixel that it does not change keeps its id, though several ids may look alike.
+        """
+        self._classes.check_noted()
+        values = self._classes.values()
+        ids, origins = values.ids_of(patch.values), patch.origins
+        if values.loses:
+            all_ids, all_origins = self._annotations.load_ids(draft.id)
+            before, origin_before = all_ids[_part(patch)], all_origins[_part(patch)]
+            shown, shown_origin = values.planes_of(before, origin_before)
+            same = shown == patch.values
+            if origins is not None:
+                same &= shown_origin == origins
+                origins = np.where(same, origin_before, origins)
+            ids = np.where(same, before, ids)
+        return Patch(patch.x, patch.y, ids, origins)
 
 
-def _cut(mask: Mask, origin: Mask, place: Patch) -> Patch:
-    """What mask and origin, both (H, W), are where a change is."""
-    height, width = place.values.shape
-    part = np.s_[place.y : place.y + height, place.x : place.x + width]
-    return Patch(place.x, place.y, mask[part].copy(), origin[part].copy())
+def _cut(ids: Mask, origin: Mask, place: Patch, values: ClassValues) -> Patch:
+    """What mask (in ids of classes) and origin, both (H, W), are where a change is, in mask values."""
+    part = _part(place)
+    return Patch(place.x, place.y, *values.planes_of(ids[part], origin[part].copy()))
+
+
+def _part(patch: Patch) -> tuple[slice, slice]:
+    height, width = patch.values.shape
+    return slice(patch.y, patch.y + height), slice(patch.x, patch.x + width)
 
 
 def _leave_out_unpainted(mask: Mask, origin: Mask) -> None:

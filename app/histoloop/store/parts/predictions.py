@@ -13,7 +13,7 @@ from histoloop.store.records import ModelStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from histoloop.annotations.records import ClassScheme
+    from histoloop.store.parts.classes import Classes
     from histoloop.store.parts.models import Models
     from histoloop.store.project_database import Database
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Predictions:
     """Predictions by slide and model."""
 
-    def __init__(self, database: Database, *, scheme: ClassScheme, models: Models) -> None:
-        self._database, self._scheme, self._models = database, scheme, models
+    def __init__(self, database: Database, *, classes: Classes, models: Models) -> None:
+        self._database, self._classes, self._models = database, classes, models
 
     def add(self, slide_id: int, model_id: int, probabilities: Mapping[str, float]) -> None:
         """Keep the probability per label that a model gave a slide; the newest of a model counts.
@@ -32,7 +32,7 @@ class Predictions:
         """
         if self._models.get(model_id).status is ModelStatus.CURRENT:
             for name in probabilities:
-                check_label(name, self._scheme)
+                check_label(name, self._classes.scheme)
         text = json.dumps({name: float(value) for name, value in probabilities.items()}, allow_nan=False)
         with self._database.transaction():
             self._database.insert(

@@ -22,7 +22,7 @@ from histoloop.store.schema import SELECT_SLIDES
 from histoloop.store.slide_names import unique_names
 
 if TYPE_CHECKING:
-    from histoloop.annotations.records import ClassScheme
+    from histoloop.store.parts.classes import Classes
     from histoloop.store.parts.maps import Maps
     from histoloop.store.parts.predictions import Predictions
     from histoloop.store.project_database import Database
@@ -34,9 +34,9 @@ class Slides:
     """Slides, by reference to their files, which are opened only where a method states it."""
 
     def __init__(
-        self, project_folder: Path, database: Database, *, scheme: ClassScheme, maps: Maps, predictions: Predictions
+        self, project_folder: Path, database: Database, *, classes: Classes, maps: Maps, predictions: Predictions
     ) -> None:
-        self._project_folder, self._database, self._scheme = project_folder, database, scheme
+        self._project_folder, self._database, self._classes = project_folder, database, classes
         self._maps, self._predictions = maps, predictions
 
     def add(self, path: Path, *, width: int, height: int, mpp: float | None, vendor: str) -> SlideRecord:
@@ -140,7 +140,7 @@ class Slides:
 
     def set_label(self, slide_id: int, label: str | None, *, person: str) -> None:
         """Label the whole slide, in the words of the scheme; None takes it back. Labels given before are kept."""
-        check_label(label, self._scheme)
+        check_label(label, self._classes.scheme)
         self.get(slide_id)
         with self._database.transaction():
             self._database.insert("slide_label", slide_id=slide_id, label=label, person=person, created=timestamp())

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from histoloop.annotations.palette import GLAND, TUMOUR
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-GLAND = MaskClass("gland", "#2a9d8f")
-TUMOUR = MaskClass("tumour", "#d1495b")
 FOREGROUND = MaskClass("foreground", "#e9a03b")
 
 GLAS_SCHEME = ClassScheme(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoloop.annotations.class_names import folded
-from histoloop.annotations.records import LEFT_OUT_NAME, LEFT_OUT_VALUE
+from histoloop.annotations.records import LEFT_OUT_NAME, LEFT_OUT_VALUE, Counts
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.mask_values import meaning_of_chosen, values_of_picture
 from histoloop.exchange.outlines.classes import BACKGROUND, NAMELESS, NOTHING, value_of
@@ -127,10 +127,11 @@ def stamp_of(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def regions_of(preview: FilePreview, chosen: Sequence[str | None], *, only_outlined: bool = False) -> list[Region]:
+def regions_of(preview: FilePreview, chosen: Sequence[str | None], *, counts: Counts = Counts.REGION) -> list[Region]:
     """The regions that a file would become with what was chosen for its classes (None: not yet, counts as a class)."""
     if preview.is_one_region:
         return [part.region for part in preview.parts]
+    only_outlined = counts is Counts.STROKES
     passed = {NOTHING} if only_outlined else {NOTHING, BACKGROUND}
     return [
         part.region

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from histoloop.annotations.class_names import spoken_class
-from histoloop.annotations.records import ClassScheme
+from histoloop.annotations.class_names import class_called, spoken_class
 from histoloop.errors import ModelError
 from histoloop.language import tr
-from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
+from histoloop.localisation.methods import DECODER, localisation_methods, takes_label, weighs_both_sides
 from histoloop.network_config import NetworkConfig
 from histoloop.store.cards import Card, load_card
 from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.live_masks import LIVE_MODEL_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,10 @@ OWN_RULE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LocalisationModel:
-    """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks."""
+    """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks.
+
+    One that is not `taught` draws nothing.
+    """
 
     id: int
     name: str
@@ -39,11 +42,17 @@ class LocalisationModel:
     network: NetworkConfig
     labels: tuple[str, ...]
     threshold: float
+    taught: bool = True
+
+    @property
+    def is_live(self) -> bool:
+        """Whether these are the live masks, which no model of the project draws."""
+        return self.id == LIVE_MODEL_ID
 
     @property
     def methods(self) -> tuple[str, ...]:
         """What it can draw by; the first is its own."""
-        return localisation_methods(self.network)
+        return (DECODER,) if self.is_live else localisation_methods(self.network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,11 @@ class MaskChoice:
     def weighs_both_sides(self) -> bool:
         """Whether there is evidence against, too."""
         return weighs_both_sides(self.method)
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether there is a probability of each mask class."""
+        return self.model.taught and self.method == DECODER and self.model.network.decodes_classes
 
     @property
     def is_own(self) -> bool:
@@ -94,11 +108,23 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         except ModelError:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
-        labels = card.scheme.label_names
+        name = name if card.taught else tr("Nothing learned yet")
+        network, labels = card.network, card.scheme.label_names
+        if not card.knows_labels:
+            network, labels = dataclasses.replace(network, labels=0), ()
         found.append(
-            LocalisationModel(record.id, name, card.title, record.status, card.network, labels, card.threshold)
+            LocalisationModel(
+                record.id, name, card.title, record.status, network, labels, card.threshold, taught=card.taught
+            )
         )
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)
+
+
+def live_masks(mask_classes: int) -> LocalisationModel:
+    """The live masks, as an entry among the models."""
+    title = tr("What was learned while you painted: not measured, not exported")
+    network = NetworkConfig(1, mask_classes=mask_classes)
+    return LocalisationModel(LIVE_MODEL_ID, tr("Live masks"), title, ModelStatus.KEPT, network, (), OWN_RULE)
 
 
 def choice_to_compare(
@@ -133,17 +159,36 @@ def to_remember(setting: Any, choice: MaskChoice) -> dict[str, Any]:
     return before | {str(choice.model.id): {"drawing": choice.method, "label": choice.label}}
 
 
-def scheme_in_project(card: Card, scheme: ClassScheme) -> ClassScheme:
-    """The labels of a model with the mask classes of a project; ModelError when the model draws a class it lacks."""
-    absent = sorted({label.mask for label in card.scheme.labels} - set(scheme.mask_names))
+@dataclass(frozen=True, slots=True)
+class ModelClasses:
+    """What the classes of a model are in a project now.
+
+    `values` are the mask values of its own mask classes in their order, `foreground_values` those that its foreground
+    takes by its labels (see `ForegroundClasses`); 0 for a class that the project has not, or not any more.
+    """
+
+    values: tuple[int, ...]
+    foreground_values: tuple[int, ...]
+
+
+def classes_of_model(project: Project, model_id: int, card: Card) -> ModelClasses:
+    """What the classes of a model of a project are there, whatever they were called when it learned them."""
+    values = project.classes.values_of_model(model_id, card.scheme.mask_names)
+    shown = (0, *values)
+    return ModelClasses(values, tuple(shown[own] for own in card.foreground_values))
+
+
+def check_has_classes(project: Project, card: Card) -> None:
+    """Raise ModelError when a model, not yet in a project, draws a class that it has not."""
+    known = project.scheme.mask_names
+    absent = sorted(name for name in card.scheme.mask_names if class_called(name, known) is None)
     if absent:
         raise ModelError(
             tr(
                 "{model} draws {classes}, this project knows {known}.",
                 model=card.name,
                 classes=", ".join(map(spoken_class, absent)),
-                known=", ".join(map(spoken_class, scheme.mask_names)),
+                known=", ".join(map(spoken_class, known)),
             ),
             advice=tr("Choose a model with the mask classes of the project, or start a new project from this one."),
         )
-    return ClassScheme(card.scheme.labels, scheme.masks)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from histoloop.annotations.records import LEFT_OUT_NAME, LEFT_OUT_VALUE, Mask, Origin
+from histoloop.annotations.records import LEFT_OUT_NAME, LEFT_OUT_VALUE, Counts, Mask, Origin
 from histoloop.errors import DataError, SlideError
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.mask_placing import PlacedPicture, place_picture
@@ -57,8 +57,8 @@ class MaskFile:
 
     `chosen` settles every class of the file instead, by its names (of a picture, the one name of a value): a class of
     the project, 'background', 'Ignore*' or '-'. `corner` is where a picture begins that does not cover its place,
-    level-0 x and y; without `units_um` its pixels are the slide's then. With `only_outlined` what is neither outlined
-    nor of a value above 0 is left out, instead of being background.
+    level-0 x and y; without `units_um` its pixels are the slide's then. `counts`: what is neither outlined nor of a
+    value above 0 is background (REGION), or left out (STROKES).
     """
 
     path: Path
@@ -66,9 +66,9 @@ class MaskFile:
     class_map: Mapping[str, str] | None = None
     frame: Frame = "auto"
     units_um: float | None = None
+    counts: Counts = Counts.REGION
     chosen: Mapping[tuple[str, ...], str] | None = None
     corner: tuple[int, int] | None = None
-    only_outlined: bool = False
 
 
 class MaskSource(Protocol):
@@ -103,11 +103,24 @@ def source_of(file: MaskFile, project: Project, slide: SlideRecord, place: Regio
         placed = placed_picture(picture, file, ground, place)
         if file.chosen is not None:
             values = _values_chosen(file.chosen, project.scheme)
-            meaning = meaning_of_chosen(picture, values, ground=IGNORED if file.only_outlined else 0)
-            yield _PictureSource(placed, meaning, place, "", only_marked=file.only_outlined)
+            meaning = meaning_of_chosen(picture, values, ground=0 if file.counts is Counts.REGION else IGNORED)
+            yield _PictureSource(placed, meaning, place, "")
             return
         taken = _taken_for(picture, project.scheme) if value is None else ""
-        yield _PictureSource(placed, meaning_of(picture, project.scheme, foreground=value), place, taken)
+        meaning = meaning_of(picture, project.scheme, foreground=value)
+        if file.counts is Counts.STROKES:
+            meaning = _of_strokes(meaning)
+        yield _PictureSource(placed, meaning, place, taken)
+
+
+def _of_strokes(meaning: Meaning) -> Meaning:
+    """What the values of a picture mean where the strokes alone count: background is what nobody painted."""
+
+    def meant(pixels: Mask) -> Mask:
+        values = meaning(pixels)
+        return np.where(values == 0, np.uint8(LEFT_OUT_VALUE), values)
+
+    return meant
 
 
 def placed_picture(picture: MaskPicture, file: MaskFile, ground: Ground, place: Region) -> PlacedPicture:
@@ -165,6 +178,13 @@ def remember_classes(project: Project, class_map: Mapping[str, str]) -> None:
         project.settings.set(CLASS_MAP, {**remembered_classes(project), **class_map})
 
 
+def rename_remembered(project: Project, old: str, new: str) -> None:
+    """Let foreign classes that were the class `old` here be `new`."""
+    kept = project.settings.get(CLASS_MAP)
+    if isinstance(kept, dict) and old in kept.values():
+        project.settings.set(CLASS_MAP, {foreign: new if own == old else own for foreign, own in kept.items()})
+
+
 def remembered_classes(project: Project) -> dict[str, str]:
     """The foreign classes that were mapped before, and what each is here; those of classes that are gone left out."""
     kept = project.settings.get(CLASS_MAP)
@@ -196,7 +216,7 @@ class _OutlineSource:
         self, file: MaskFile, project: Project, slide: SlideRecord, ground: Ground, place: Region, value: int | None
     ) -> None:
         self.place = place
-        self._only_outlined = file.only_outlined
+        self._beneath = 0 if file.counts is Counts.REGION else LEFT_OUT_VALUE
         self.class_map: Mapping[str, str] = {}
         if file.chosen is None:
             outlines, assigned, placed = self._by_name(file, project, ground, value)
@@ -231,10 +251,10 @@ class _OutlineSource:
         )
 
     def has_foreground(self, region: Region) -> bool:
-        return any(self._only_outlined or area.value != 0 for area in self._filled.near(region))
+        return any(area.value != 0 for area in self._filled.near(region))
 
     def planes(self, region: Region) -> tuple[Region, Mask, Mask]:
-        return region, *_planes(self._filled.read(region, ground=IGNORED if self._only_outlined else 0))
+        return region, *_planes(self._filled.read(region, beneath=self._beneath))
 
     def _notes(self, outlines: Outlines, *, is_known: bool) -> Iterator[str]:
         if not is_known:
@@ -319,10 +339,8 @@ class _PictureSource:
 
     left_out: tuple[str, ...] = ()
 
-    def __init__(
-        self, placed: PlacedPicture, meaning: Meaning, place: Region, taken: str, *, only_marked: bool = False
-    ) -> None:
-        self._placed, self._meaning, self._only_marked = placed, meaning, only_marked
+    def __init__(self, placed: PlacedPicture, meaning: Meaning, place: Region, taken: str) -> None:
+        self._placed, self._meaning = placed, meaning
         self.class_map: Mapping[str, str] = {}
         inside = placed.region.intersection(place)
         assert inside is not None
@@ -335,8 +353,7 @@ class _PictureSource:
         self.notes = tuple(filter(None, notes))
 
     def has_foreground(self, region: Region) -> bool:
-        _region, mask, origin = self.planes(region)
-        return bool(mask.any() or (self._only_marked and (origin != Origin.LEFT_OUT).any()))
+        return bool(self.planes(region)[1].any())
 
     def planes(self, region: Region) -> tuple[Region, Mask, Mask]:
         return region, *_planes(self._meaning(self._placed.read(region)))

@@ -1,20 +1,29 @@
-"""Masks of regions and slides out of the maps of a model and the annotations of people."""
+"""Masks of regions and slides out of the maps of a model and the annotations of people.
+
+Glass is background: whatever a model makes of it, its masks and maps are 0 outside of the specimen that is kept with
+the maps. What people painted there stays.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Mask, is_known
+from histoloop.annotations.records import LEFT_OUT_VALUE, ForegroundClasses, Mask, is_known
+from histoloop.errors import SlideError
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 from histoloop.network_config import NetworkConfig
+from histoloop.slides.tissue import TissueMask, survey
+from histoloop.store.cards import Card, load_card
 from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
+from histoloop.workflows.contents.mask_choices import ModelClasses, classes_of_model
+from histoloop.workflows.contents.slides import open_project_slide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,24 +106,25 @@ def choose_method(
 
 
 def covered_view(slide_map: SlideMap, region: Region, *, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where in a region something was predicted, (height, width) for a size (width, height)."""
+    """Where in a region something was predicted, (height, width) for a size (width, height); never on glass."""
     covered = np.asarray(slide_map.covered, np.bool_)
     cell = slide_map.stride_px * slide_map.downsample
     columns = np.floor((region.x + (np.arange(size[0]) + 0.5) * region.width / size[0]) / cell).astype(np.intp)
     rows = np.floor((region.y + (np.arange(size[1]) + 0.5) * region.height / size[1]) / cell).astype(np.intp)
     padded = np.pad(covered, 1)  # what lies past the map is not covered
     rows, columns = (np.clip(cells, -1, count) + 1 for cells, count in zip((rows, columns), covered.shape, strict=True))
-    return padded[np.ix_(rows, columns)]
+    inside: NDArray[np.bool_] = padded[np.ix_(rows, columns)]
+    return inside & slide_map.on_specimen(region, height=size[1], width=size[0])
 
 
-def predicted_mask(slide_map: SlideMap, scheme: ClassScheme, region: Region, *, threshold: float) -> Mask:
+def predicted_mask(slide_map: SlideMap, scheme: ForegroundClasses, region: Region, *, threshold: float) -> Mask:
     """The model's mask of a region at level-0 resolution, (region.height, region.width)."""
     return view_map(slide_map, scheme, region, size=(region.width, region.height), threshold=threshold).mask
 
 
 def view_map(
     slide_map: SlideMap,
-    scheme: ClassScheme,
+    scheme: ForegroundClasses,
     region: Region,
     *,
     size: tuple[int, int],
@@ -124,28 +134,38 @@ def view_map(
     """The maps of a region at a size (width, height), from the coarsest level that is fine enough.
 
     The foreground is the stored one, or made of the class maps. Probabilities, not masks, are resampled
-    (bilinearly), so that edges are smooth.
+    (bilinearly), so that edges are smooth. All are 0 on glass.
     """
-    wanted = region.width / size[0]
-    level = max((n for n, own in enumerate(slide_map.level_downsamples) if own <= wanted), default=0)
+    found = _view_map(slide_map, scheme, region, size=size, threshold=threshold, method=method)
+    inside = slide_map.on_specimen(region, height=size[1], width=size[0])
+    classes = None if found.classes is None else np.where(inside, found.classes, np.float32(0))
+    foreground = np.where(inside, found.foreground, np.float32(0))
+    return MapView(foreground, np.where(inside, found.mask, np.uint8(0)), classes)
+
+
+def _view_map(
+    slide_map: SlideMap,
+    scheme: ForegroundClasses,
+    region: Region,
+    *,
+    size: tuple[int, int],
+    threshold: float,
+    method: MapMethod | None,
+) -> MapView:
+    level, window, box = _source_of(region, size, slide_map.level_downsamples)
     pixel = slide_map.level_downsamples[level]
-    window = region.grown(round(2 * pixel) + 1)
     left, top = math.floor(window.x / pixel), math.floor(window.y / pixel)
     right, bottom = math.ceil(window.right / pixel), math.ceil(window.bottom / pixel)
     stride = slide_map.stride_px / 2**level
-    x, y = region.x / pixel - left, region.y / pixel - top
-    box = (x, y, x + region.width / pixel, y + region.height / pixel)
     if method is None and slide_map.mask_classes:
-        planes = [Image.fromarray(plane) for plane in slide_map.read_masks(window, level=level)]
-        shown = np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR, box=box)) for plane in planes])
-        return MapView(foreground_of(shown), mask_of_classes(shown, threshold=threshold), shown)
+        return view_classes(slide_map, region, size=size, threshold=threshold)
     if method is None:
         near = slide_map.read_foreground(window, level=level)
     else:
         near = method.window(stride_px=stride, x=left, y=top, width=right - left, height=bottom - top)
     foreground = np.asarray(Image.fromarray(near).resize(size, Image.Resampling.BILINEAR, box=box))
     if method is not None and method.label is not None:
-        value = scheme.mask_value_of_label(method.label)
+        value = scheme.foreground_values[method.label]
         return MapView(foreground, np.where(foreground > threshold, value, 0).astype(np.uint8))
     classes = mask_from_maps(
         np.ones(near.shape, np.float32),
@@ -160,17 +180,93 @@ def view_map(
     return MapView(foreground, np.where(foreground > threshold, nearest, 0).astype(np.uint8))
 
 
+class ClassMaps(Protocol):
+    """Probabilities of mask classes over a slide, in levels: those of a model, or live ones."""
+
+    @property
+    def level_downsamples(self) -> tuple[float, ...]:
+        """Level-0 pixels per pixel of each level, the finest first."""
+        ...
+
+    def read_masks(self, region: Region, *, level: int = 0) -> NDArray[np.float32]:
+        """Probabilities (K, h, w) at the pixels of a level that touch a level-0 region; else 0."""
+        ...
+
+
+def view_classes(maps: ClassMaps, region: Region, *, size: tuple[int, int], threshold: float) -> MapView:
+    """As `view_map`, of mask classes that are told apart."""
+    level, window, box = _source_of(region, size, maps.level_downsamples)
+    planes = [Image.fromarray(plane) for plane in maps.read_masks(window, level=level)]
+    shown = np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR, box=box)) for plane in planes])
+    return MapView(foreground_of(shown), mask_of_classes(shown, threshold=threshold), shown)
+
+
+def _source_of(
+    region: Region, size: tuple[int, int], level_downsamples: tuple[float, ...]
+) -> tuple[int, Region, tuple[float, float, float, float]]:
+    """The coarsest level that is fine enough, what to read of it (level-0), and where in that the region is."""
+    wanted = region.width / size[0]
+    level = max((n for n, own in enumerate(level_downsamples) if own <= wanted), default=0)
+    pixel = level_downsamples[level]
+    window = region.grown(round(2 * pixel) + 1)
+    x = region.x / pixel - math.floor(window.x / pixel)
+    y = region.y / pixel - math.floor(window.y / pixel)
+    return level, window, (x, y, x + region.width / pixel, y + region.height / pixel)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProjectMap:
+    """The maps of a slide by a model, in the classes of the project now; the model's card, and what its classes are."""
+
+    slide_map: SlideMap
+    card: Card
+    classes: ModelClasses
+
+
+def map_in_project(project: Project, slide_id: int, model_id: int | None = None) -> ProjectMap | None:
+    """The maps of a slide by a model (None: the current one); None where there are none.
+
+    ProjectError when they are damaged, ModelError when the card of the model is.
+    """
+    folder = project.maps.find(slide_id, model_id)
+    if folder is None:
+        return None
+    model = project.models.current() if model_id is None else project.models.get(model_id)
+    card = load_card(model.folder)
+    classes = classes_of_model(project, model.id, card)
+    slide_map = open_map(folder).in_classes(project.scheme.mask_names, classes.values)
+    if slide_map.tissue is None and (specimen := _specimen(project, slide_id)) is not None:
+        slide_map = slide_map.with_tissue(specimen)
+    return ProjectMap(slide_map, card, classes)
+
+
+_specimens: dict[tuple[str, float | None], TissueMask] = {}
+"""Of slides by fingerprint and resolution, where maps of earlier versions did not keep it."""
+
+
+def _specimen(project: Project, slide_id: int) -> TissueMask | None:
+    """The specimen of a slide that is found anew; None where its file cannot be read: masks lie on glass too then."""
+    record = project.slides.get(slide_id)
+    key = (record.fingerprint, record.mpp)
+    if key not in _specimens:
+        try:
+            with open_project_slide(record) as slide:
+                _specimens[key] = survey(slide, sampled=True).specimen
+        except SlideError:
+            return None
+    return _specimens[key]
+
+
 def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     """The current model's mask of a slide with what people painted on top; None before the first prediction.
 
     What they left out (QuPath's Ignore*) has the value `LEFT_OUT_VALUE`.
     """
-    folder = project.maps.find(slide_id)
-    if folder is None:
+    found = map_in_project(project, slide_id)
+    if found is None:
         return None
-    slide_map = open_map(folder)
-    threshold = project.models.current_card().threshold
-    mask = mask_of_map(slide_map, project.scheme, threshold=threshold)
+    slide_map = found.slide_map
+    mask = mask_of_map(slide_map, found.classes, threshold=found.card.threshold)
     for record in _painted(project, slide_id):
         lay_over(mask, said_mask(project, record), record.region, downsample=slide_map.downsample)
     return SlideMask(mask, slide_map.downsample)
@@ -195,8 +291,8 @@ def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:
     return [record for record in project.annotations.with_mask() if record.slide_id == slide_id]
 
 
-def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -> Mask:
-    """The model's mask of a whole slide at map resolution, without the padding of its last cells.
+def mask_of_map(slide_map: SlideMap, scheme: ForegroundClasses, *, threshold: float) -> Mask:
+    """The model's mask of a whole slide at map resolution, without the padding of its last cells; 0 on glass.
 
     It takes one byte a pixel; the maps are read and enlarged block by block.
     """
@@ -205,6 +301,7 @@ def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -
     masks, labels = slide_map.masks(0), slide_map.labels
     height, width = min(max(1, height), masks.shape[-2]), min(max(1, width), masks.shape[-1])
     mask = np.zeros((height, width), np.uint8)
+    rows_y, columns_x = ((np.arange(count) + 0.5) * slide_map.downsample for count in (height, width))
     for y in range(0, height, CHUNK_PX):
         band = np.asarray(masks[..., y : min(y + CHUNK_PX, height), :width], np.float32)
         for x in range(0, width, CHUNK_PX):
@@ -215,6 +312,8 @@ def mask_of_map(slide_map: SlideMap, scheme: ClassScheme, *, threshold: float) -
                 found = mask_from_maps(
                     block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y
                 )
+            if slide_map.tissue is not None:
+                found[~slide_map.tissue.at(rows_y[y : y + CHUNK_PX], columns_x[x : x + CHUNK_PX])] = 0
             mask[y : y + CHUNK_PX, x : x + CHUNK_PX] = found
     return mask
 

@@ -8,22 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from histoloop.errors import DeviceError, ModelError
+from histoloop.inference.likeness import TrainingStatistics
 from histoloop.inference.model import Model
 from histoloop.language import tr
 from histoloop.localisation.stitcher import mask_from_maps, mask_of_classes
 from histoloop.networks.arrays import to_tensors
 from histoloop.networks.build import build_network
 from histoloop.networks.colours import Colours
+from histoloop.progress import finish
 from histoloop.store.cards import Card, load_card, model_hash
-from histoloop.store.model_folder import load_earlier, load_weights
+from histoloop.store.encoders import weights_of_encoder
+from histoloop.store.model_folder import BACKBONE, STATISTICS, load_earlier, load_statistics, load_weights
 from histoloop.store.shipped import DEFAULT_MODEL, check_shipped, find_model
+from histoloop.training.pretrained import start_backbone
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from histoloop.annotations.records import Mask
     from histoloop.networks.network import SlideNetwork
@@ -36,11 +41,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel(Model):
-    """A model with its card, in evaluation mode on its device; `hash` identifies the weights in its folder."""
+    """A model with its card, in evaluation mode on its device; `hash` identifies the weights in its folder.
+
+    `shown_as` are the mask values that its classes, in their order, count as; its own where it is empty.
+    `statistics` are of the tiles that it was taught on; None where its folder does not keep them.
+    """
 
     folder: Path
     card: Card
     hash: str
+    shown_as: tuple[int, ...] = ()
+    statistics: TrainingStatistics | None = None
 
     def predict_mask(self, pixels: Pixels) -> NDArray[np.bool_]:
         """The foreground (H, W) of a tile at the card's threshold."""
@@ -48,17 +59,21 @@ class LoadedModel(Model):
         return mask
 
     def predict_classes(self, pixels: Pixels) -> Mask:
-        """The mask (H, W) of a tile in the card's mask classes.
+        """The mask (H, W) of a tile in the card's mask classes, or as these are shown.
 
         A decoder's that tells them apart; else of the foreground, with the classes of the class maps.
         """
+        mask = self._own_classes(pixels)
+        return np.array((0, *self.shown_as), np.uint8)[mask] if self.shown_as else mask
+
+    def _own_classes(self, pixels: Pixels) -> Mask:
         output, config = self.predict_tile(pixels), self.network.config
         if config.decodes_classes and output.decoded is not None:
             return mask_of_classes(output.decoded, threshold=self.card.threshold)
         return mask_from_maps(
             output.foreground(),
             output.maps[: config.labels],
-            self.card.scheme,
+            self.card,
             threshold=self.card.threshold,
             stride_px=config.stride,
         )
@@ -111,21 +126,82 @@ def load_model(folder: Path, device: torch.device, *, expected: str | None = Non
             tr("The weights in {folder} are not those that the project keeps: they were changed.", folder=folder),
             advice=tr("Restore this folder from a backup, or choose another model."),
         )
-    network = build_network(card.network)
-    try:
-        network.load_state_dict(to_tensors(load_weights(folder)))
-    except RuntimeError as error:
-        raise ModelError(
-            tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
-            advice=tr("Copy the model folder again, whole, or choose another model."),
-        ) from error
+    network = _filled(card, folder, to_tensors(load_weights(folder)))
     colours = Colours(card.mean, card.std)
     _log.info("model %s on %s", digest[:12], device)
-    return LoadedModel(network.eval().to(device), colours, device, folder=folder, card=card, hash=digest)
+    statistics = _statistics(folder, network)
+    return LoadedModel(
+        network.eval().to(device), colours, device, folder=folder, card=card, hash=digest, statistics=statistics
+    )
+
+
+def _statistics(folder: Path, network: SlideNetwork) -> TrainingStatistics | None:
+    """Those in a model's folder; ModelError when they are broken or of another network."""
+    arrays = load_statistics(folder)
+    if arrays is None:
+        return None
+    try:
+        found = TrainingStatistics.of_arrays(arrays)
+        widths = tuple(depth.middles.shape[1] for depth in found.depths[1:])
+        if widths != tuple(network.backbone.channels):
+            raise ValueError(f"depths of {widths} channels")
+    except (KeyError, ValueError, IndexError) as error:
+        raise ModelError(
+            tr("{path} is broken, or not of the weights beside it.", path=folder / STATISTICS),
+            advice=tr("Copy the model folder again, whole."),
+        ) from error
+    return found
 
 
 def one_epoch_earlier(model: LoadedModel) -> LoadedModel:
     """The model as it was an epoch before it was kept; ModelError where its folder does not keep that."""
-    network = build_network(model.card.network)
-    network.load_state_dict(to_tensors(load_earlier(model.folder)))
+    network = _filled(model.card, model.folder, to_tensors(load_earlier(model.folder)))
     return dataclasses.replace(model, network=network.eval().to(model.device))
+
+
+def check_taught(card: Card) -> None:
+    """Raise ModelError for a model that nobody has taught: what it would predict means nothing."""
+    if not card.taught:
+        raise ModelError(
+            tr("{title} predicts nothing.", title=card.title),
+            advice=tr(
+                "Ask for regions, annotate what is asked, and retrain: the first model that has learned predicts."
+            ),
+        )
+
+
+def _filled(card: Card, folder: Path, tensors: dict[str, Tensor]) -> SlideNetwork:
+    """The network of a card with these weights; ModelError when they do not fit.
+
+    The backbone may come from an encoder's file. Of a model that is not taught the rest is random, the same each time.
+    """
+    network = build_network(card.network) if card.taught else _untaught(card)
+    if card.encoder is not None:
+        path = weights_of_encoder(card.encoder)
+        finish(start_backbone(network.backbone, card.network.backbone, str(path)))
+    try:
+        fitted = network.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise _unfit(folder) from error
+    lacking = [name for name in fitted.missing_keys if not _may_lack(card, name)]
+    if lacking or fitted.unexpected_keys:
+        raise _unfit(folder)
+    return network
+
+
+def _may_lack(card: Card, name: str) -> bool:
+    """Whether the weights of a model may be without a tensor, which comes from elsewhere."""
+    return card.encoder is not None if name.startswith(BACKBONE) else not card.taught
+
+
+def _untaught(card: Card) -> SlideNetwork:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        return build_network(card.network)
+
+
+def _unfit(folder: Path) -> ModelError:
+    return ModelError(
+        tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
+        advice=tr("Copy the model folder again, whole, or choose another model."),
+    )

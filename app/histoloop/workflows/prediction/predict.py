@@ -11,11 +11,12 @@ from histoloop.language import tr
 from histoloop.log import operation
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.slides.tissue import TissueMask, survey
+from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter, open_map
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.slides import check_slide, open_project_slide
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def predict_project(
 
     A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
     place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction.
-    PlaceError where the project cannot be written.
+    PlaceError where the project cannot be written, ModelError for a model that nobody has taught.
     """
     project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
+    check_taught(load_card(record.folder))
     model = load_project_model(record, choose_device(device))
     wanted = [slide for slide in project.slides.all() if slide_ids is None or slide.id in slide_ids]
     _log.info("predicting %d slides", len(wanted))
@@ -77,12 +79,12 @@ def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, mode
     with open_project_slide(record) as slide, operation(_log, f"slide {record.id}", pixels=slide.extent.area):
         check_brightfield(slide)
         folder = project.maps.new_folder(record.id, model_id)
-        tissue = find_tissue(slide)
-        with map_writer(folder, slide, model) as writer:
-            prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
+        found = survey(slide)
+        with map_writer(folder, slide, model, specimen=found.specimen) as writer:
+            prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
         with project.transaction():
             project.maps.add(record.id, model_id, folder.name)
-            project.slides.set_tissue(record.id, tissue.area_level0_px)
+            project.slides.set_tissue(record.id, found.tissue.area_level0_px)
             project.predictions.add(record.id, model_id, probabilities(prediction, model))
 
 
@@ -96,7 +98,7 @@ def check_brightfield(slide: Slide) -> None:
         )
 
 
-def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:
+def map_writer(folder: Path, slide: Slide, model: LoadedModel, *, specimen: TissueMask) -> MapWriter:
     """Where the maps of a slide go."""
     return MapWriter(
         folder,
@@ -109,25 +111,27 @@ def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:
         mask_classes=model.card.scheme.mask_names if model.card.network.decodes_classes else (),
         stride_px=model.network.stride_px,
         model_hash=model.hash,
+        tissue=specimen,
     )
 
 
-def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, tissue: TissueMask) -> Work[SlidePrediction]:
-    """Run a model over the tissue of a slide, at the model's resolution, into a sink."""
+def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, specimen: TissueMask) -> Work[SlidePrediction]:
+    """Run a model over the specimen of a slide, at the model's resolution, into a sink."""
     return (
         yield from predict_slide(
             slide,
             model,
             downsample=working_downsample(slide.mpp, model.card.mpp),
             settings=PredictorSettings(),
-            tissue=tissue,
+            tissue=specimen,
             sink=sink,
+            statistics=model.statistics,
         )
     )
 
 
 def probabilities(prediction: SlidePrediction, model: LoadedModel) -> dict[str, float]:
-    """Probability per label class by name; empty where no tissue was found."""
-    if prediction.probabilities is None:
+    """Probability per label class by name; empty where no tissue was found, and by a model that knows no labels."""
+    if prediction.probabilities is None or not (model.card.scheme.labels and model.card.knows_labels):
         return {}
     return dict(zip(model.card.scheme.label_names, map(float, prediction.probabilities), strict=True))

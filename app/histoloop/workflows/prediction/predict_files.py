@@ -14,7 +14,7 @@ from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
 from histoloop.store.temporary import place_for_temporary_files
 from histoloop.workflows.boundary import prepare_folder, results_folder, why_it_failed
-from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def predict_files(
     be written.
     """
     loaded = open_model(model, device=device)
+    check_taught(loaded.card)
     search = search_slides(paths)
     if not search.slides and not any(each.is_failure for each in search.passed_over):
         raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")

@@ -9,10 +9,11 @@ from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.mask_pictures import write_mask_png
 from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.localisation.contours import polygons_of_mask
-from histoloop.slides.tissue import find_tissue
+from histoloop.slides.tissue import survey
 from histoloop.store.maps import open_map
 from histoloop.store.temporary import temporary_folder
 from histoloop.workflows.contents.masks import mask_of_map
+from histoloop.workflows.prediction.loaded_model import check_taught
 from histoloop.workflows.prediction.predict import check_brightfield, map_writer, predict_maps, probabilities
 from histoloop.workflows.reports import PredictedSlide
 
@@ -31,22 +32,23 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
     """Run a model over the tissue of a slide; where its resolution is unknown, its pixels are taken as they are.
 
     The maps wait in a temporary folder; the mask of the whole slide is held in memory. SlideError when the slide
-    cannot be read or is not a brightfield picture.
+    cannot be read or is not a brightfield picture, ModelError for a model that nobody has taught.
     """
+    check_taught(model.card)
     check_brightfield(slide)
     scheme = model.card.scheme
-    tissue = find_tissue(slide)
+    found = survey(slide)
     with temporary_folder("histoloop-maps") as scratch:
-        with map_writer(scratch / "maps", slide, model) as writer:
-            prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
+        with map_writer(scratch / "maps", slide, model, specimen=found.specimen) as writer:
+            prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
         slide_map = open_map(scratch / "maps")
-        mask = mask_of_map(slide_map, scheme, threshold=model.card.threshold)
+        mask = mask_of_map(slide_map, model.card, threshold=model.card.threshold)
     return PredictedSlide(
         mask=mask,
         downsample=slide_map.downsample,
         scheme=scheme,
         probabilities=probabilities(prediction, model),
-        tissue_area_px=tissue.area_level0_px,
+        tissue_area_px=found.tissue.area_level0_px,
         mpp=slide.mpp,
         model=model.card.name,
         model_mpp=model.card.mpp,

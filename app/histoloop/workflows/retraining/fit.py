@@ -24,10 +24,11 @@ from histoloop.training.features import FeatureTile
 from histoloop.training.loop import FitResult
 from histoloop.training.metrics import class_figures, judged
 from histoloop.training.recipe import Recipe
-from histoloop.training.samples import foreground, values_of
-from histoloop.training.segment import segmentation_figures, train_decoder
+from histoloop.training.samples import foreground
+from histoloop.training.segment import train_decoder
 from histoloop.workflows.contents.rounds import HowToLearn, LearnFrom
 from histoloop.workflows.prediction.loaded_model import LoadedModel
+from histoloop.workflows.prediction.present_classes import PresentClasses
 from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
 from histoloop.workflows.retraining.training_set import TrainingSet
 
@@ -53,7 +54,8 @@ QUICK_VIEWS = 4
 class LearningSetup:
     """What a retraining consists of.
 
-    It goes from `start` (theta_0) by the `recipe`. `current` is the model that makes the pseudo-masks at first. The
+    It goes from `start` (theta_0, `to_go_on_from`) by the `recipe`. `current` is the model that makes the pseudo-masks
+    at first (`to_compare_with`), `classes` those of the project when the training set was read. The
     regions are read by `reader`, which keeps the features of theta_0's frozen classifier; `reader.network` is theta_0's
     with a decoder to start from, of as many mask classes as are learned. `backbone` has weights to start from in place
     of theta_0's, where the backbone is to learn.
@@ -65,6 +67,7 @@ class LearningSetup:
     recipe: Recipe
     reader: RegionReader
     training_set: TrainingSet
+    classes: PresentClasses
     seed: int
     backbone: Mapping[str, torch.Tensor] | None = None
 
@@ -102,20 +105,19 @@ def fit_model(setup: LearningSetup) -> Work[FittedModel]:
     return (yield from _fit_backbone(setup))
 
 
-def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile]) -> dict[str, float]:
-    """Figures on tiles with masks; none without tiles.
+def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile], *, mask_classes: int) -> dict[str, float]:
+    """Figures of a model's masks, as they are shown, on tiles with masks; none without tiles.
 
-    `dice` is the mean Dice of the foreground. Where the masks tell classes, `class_dice` is the mean of the classes'
-    Dice, however the model tells them apart.
+    `dice` is the mean Dice of the foreground. Where the tiles' masks tell classes, `class_dice` is the mean of the
+    classes' Dice, however the model tells them apart; there are `mask_classes` of them.
     """
     masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
     if not masked:
         return {}
-    figures = {"dice": segmentation_figures(model, tiles, threshold=model.card.threshold)["dice"]}
-    if masked[0][1].dtype == np.uint8:
-        pairs = [judged(model.predict_classes(tile.pixels), values_of(mask), tile.known) for tile, mask in masked]
-        figures["class_dice"] = class_figures(pairs, mask_classes=len(model.card.scheme.masks))["class_dice"]
-    return figures
+    pairs = [judged(model.predict_classes(tile.pixels), mask.astype(np.uint8), tile.known) for tile, mask in masked]
+    figures = class_figures(pairs, mask_classes=mask_classes)
+    tells_classes = masked[0][1].dtype == np.uint8
+    return {name: figures[name] for name in (("dice", "class_dice") if tells_classes else ("dice",))}
 
 
 # --- on augmented tiles -----------------------------------------------------------------------------------------------

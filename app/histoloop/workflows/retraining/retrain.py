@@ -18,10 +18,10 @@ from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import with_mask_classes
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.files import written_to
-from histoloop.store.model_folder import save_model
+from histoloop.store.model_folder import BACKBONE, save_model
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
+from histoloop.training.statistics import with_annotated
 from histoloop.workflows.contents.estimates import extent_figures
-from histoloop.workflows.contents.mask_choices import scheme_in_project
 from histoloop.workflows.contents.rounds import (
     CONSISTENCY_RECIPE,
     CandidateModel,
@@ -31,18 +31,21 @@ from histoloop.workflows.contents.rounds import (
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.prediction.predict import predict_project
+from histoloop.workflows.prediction.present_classes import present_classes, to_compare_with, to_go_on_from
 from histoloop.workflows.prediction.robustness import robustness_of, with_robustness
 from histoloop.workflows.regions.regions import RegionReader
 from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, dice_of, fit_model
 from histoloop.workflows.retraining.pretrain import pretrain_base
 from histoloop.workflows.retraining.recipes import recipe_text
-from histoloop.workflows.retraining.training_set import gather_training_set, painted_classes
+from histoloop.workflows.retraining.training_set import gather_training_set, painted_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from histoloop.inference.likeness import TrainingStatistics
     from histoloop.network_config import NetworkConfig
     from histoloop.progress import Work
+    from histoloop.store.model_folder import Weights
     from histoloop.store.project import Project
     from histoloop.store.records import RoundRecord
 
@@ -65,9 +68,13 @@ def retrain(
     and a classifier. A region without a label of its own counts with its slide's, else with the one that theta_0
     predicts.
 
+    The decoder tells the project's classes of today apart: what theta_0 knows of those that it was taught goes on.
+
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
-    candidate, which is on disk and on offer by then, predicts the slides that have maps. ProjectError when there is
-    nothing of that kind to learn from, PlaceError when something cannot be written.
+    candidate, which is on disk and on offer by then, predicts the slides that have maps. Where nobody has taught the
+    current model there is nothing to compare with: the candidate becomes the current one, and predicts the slides that
+    are annotated. ProjectError when there is nothing of that kind to learn from, or the classes were changed meanwhile;
+    PlaceError when something cannot be written.
     """
     project.check_writable()
     how, started = how or HowToLearn(), time.monotonic()
@@ -76,7 +83,11 @@ def retrain(
     figures = _measured(setup, fitted)
     figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
     candidate = candidate_model_of(_save_candidate(project, setup, fitted, figures))
-    mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
+    if setup.current.card.taught:
+        mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
+    else:
+        project.models.make_current(candidate.model_id)
+        mapped = sorted({record.slide_id for record in project.annotations.finished()})
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=candidate.model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1)}
     project.rounds.set_figures(candidate.round, figures)
@@ -88,32 +99,36 @@ def retrain(
 
 def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs: int | None) -> Work[LearningSetup]:
     """Models, training set and recipe; ProjectError when there is nothing of the kind to learn from."""
-    place = choose_device(device)
-    start, current = (
-        load_project_model(record, place) for record in (project.models.first(), project.models.current())
-    )
+    place, classes = choose_device(device), present_classes(project)
+    theta_0, newest = project.models.first(), project.models.current()
+    start = to_go_on_from(project, load_project_model(theta_0, place), theta_0, classes)
+    current = to_compare_with(project, load_project_model(newest, place), newest)
     torch.manual_seed(seed)
     network = with_mask_classes(start.network, _mask_classes(project, how, start))
     reader = RegionReader(project, start, network.to(place))
     training_set = yield from gather_training_set(project, how, reader, seed=seed)
+    project.classes.check_revision(classes.revision)
     backbone = None
     if how.pace == "self-supervised":
         backbone = yield from _self_supervised(project, start, epochs=epochs, device=device, seed=seed)
     recipe = _recipe(how, epochs, start)
     _log.info("recipe %s, seed %d, %d annotations", recipe.name, seed, training_set.annotations)
-    return LearningSetup(start, current, how, recipe, reader, training_set, seed, backbone)
+    return LearningSetup(start, current, how, recipe, reader, training_set, classes, seed, backbone)
 
 
 def _mask_classes(project: Project, how: HowToLearn, start: LoadedModel) -> int:
     """How many mask classes the decoder tells apart; 1 is one foreground.
 
-    All of the project's once two of them are painted: where one is, there is nothing yet to tell it from, and the class
-    maps go on to name the classes. A model that tells classes apart stays one.
+    All of the project's once two of them are painted, or one that no label of the start model names: as long as one is
+    painted, there is nothing yet to tell it from, and the class maps go on to name the classes. A model that tells
+    classes apart stays one.
     """
-    known = start.network.config.mask_classes
-    if known > 1 or not how.classes or len(project.scheme.masks) == 1 or painted_classes(project) < 2:
-        return known
-    return len(project.scheme.masks)
+    count = len(project.scheme.masks)
+    if start.network.config.decodes_classes or count == 1 or not how.classes:
+        return start.network.config.mask_classes
+    painted = painted_values(project)
+    named = set(start.card.foreground_values) if start.card.knows_labels else set()
+    return 1 if len(painted) < 2 and painted <= named else count
 
 
 def _self_supervised(
@@ -163,7 +178,9 @@ def _measured(setup: LearningSetup, fitted: FittedModel) -> dict[str, float]:
     """Figures of a round; on the held-out annotations, where there are any, Dice before and after."""
     held_out = setup.training_set.held_out
     figures = {"loss": float(fitted.result.figures["loss"]), "held_out": float(len(held_out))}
-    before, after = dice_of(setup.current, held_out), dice_of(fitted.model, held_out)
+    count = len(setup.classes.scheme.masks)
+    before = dice_of(setup.current, held_out, mask_classes=count) if setup.current.card.taught else {}
+    after = dice_of(fitted.model, held_out, mask_classes=count)
     figures |= {f"{name}_before": value for name, value in before.items()} | after
     if setup.how.propagation:
         figures |= {"pseudo": float(len(setup.training_set.unlabelled.pseudo))}
@@ -177,20 +194,49 @@ def _save_candidate(
     number = project.rounds.next_number()
     folder = project.models.new_folder(number)
     card = _card(project, setup, fitted, figures, name=folder.name, number=number)
-    weights, way_back = to_arrays(fitted.model.network.state_dict()), to_arrays(fitted.result.way_back())
-    save_model(folder, card, weights, recipe=recipe_text(setup.recipe), half=True, way_back=way_back)
-    record = project.rounds.add_candidate(
-        project.models,
-        folder.name,
-        hash=model_hash(folder),
-        parent=project.models.current().id,
-        figures=figures,
-        annotations=setup.training_set.annotations,
+    weights, way_back = (_own(card, of) for of in (fitted.model.network.state_dict(), fitted.result.way_back()))
+    statistics = _statistics(setup)
+    save_model(
+        folder,
+        card,
+        weights,
+        recipe=recipe_text(setup.recipe),
+        half=True,
+        way_back=way_back,
+        statistics=None if statistics is None else statistics.as_arrays(),
     )
+    with project.transaction():
+        record = project.rounds.add_candidate(
+            project.models,
+            folder.name,
+            hash=model_hash(folder),
+            parent=project.models.current().id,
+            figures=figures,
+            annotations=setup.training_set.annotations,
+        )
+        project.classes.bind(record.model_id, setup.classes.ids)
     if setup.training_set.unlabelled.pseudo:
         with written_to(project.folder / "pseudo"):
             setup.training_set.unlabelled.keep_pictures(project, number, fitted.pseudo_masks)
     return record
+
+
+def _own(card: Card, tensors: Mapping[str, torch.Tensor]) -> Weights:
+    """The arrays that a model keeps itself: not those of an encoder that lies elsewhere."""
+    kept = {name: tensor for name, tensor in tensors.items() if card.encoder is None or not name.startswith(BACKBONE)}
+    return to_arrays(kept)
+
+
+def _statistics(setup: LearningSetup) -> TrainingStatistics | None:
+    """What the tiles are like that the candidate was taught on: the first model's, and those annotated since.
+
+    Nothing is known where the first model's folder does not say, and where its backbone has learned: the tiles that it
+    was made with are not here.
+    """
+    start = setup.start.statistics
+    if start is None or setup.learn_from != "masks" or setup.backbone is not None:
+        return None
+    return with_annotated(start, setup.start, setup.training_set.masked)
 
 
 def _card(
@@ -205,7 +251,6 @@ def _card(
     own, annotations = fitted.model.card, setup.training_set.annotations
     card = dataclasses.replace(
         own,
-        scheme=scheme_in_project(own, project.scheme) if own.network.decodes_classes else own.scheme,
         name=name,
         title=f"{project.name}, round {number}",
         description=f"{_learned(setup, project)} Research use only: not a diagnostic device.\n\n{own.attribution}\n",
@@ -213,6 +258,9 @@ def _card(
         figures=dict(figures),
         parent=setup.current.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        taught=True,
+        knows_labels=own.knows_labels or setup.how.needs_labels,
+        encoder=own.encoder if setup.learn_from == "masks" else None,
     )
     return _with_robustness(card, setup.start.card, changed=setup.learn_from != "masks")
 
@@ -228,9 +276,8 @@ def _learned(setup: LearningSetup, project: Project) -> str:
     if how.pace == "quick":
         learned += " It learned quickly, on kept features in turned and flipped views."
     if setup.mask_classes > 1:
-        learned += (
-            f" Its decoder tells {', '.join(project.scheme.mask_names)} and background apart, as they were painted."
-        )
+        names = ", ".join(setup.classes.scheme.mask_names)
+        learned += f" Its decoder tells {names} and background apart, as they were painted."
     if how.propagation:
         learned += f" {len(unlabelled.pseudo)} regions near to those in colour taught too, with the model's own masks."
     if unlabelled.consistent:
@@ -245,6 +292,8 @@ def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
     A classifier that has learned is not attacked anew: that would cost time in every round, and the labels that a
     project has are often the model's own. Its card states that nothing is known.
     """
+    if not card.knows_labels:
+        return card
     if _classifier_config(card) == _classifier_config(base) and not changed:
         where = f"when {base.name} was made, whose classifier this is"
         return with_robustness(card, robustness_of(base), measured_on=where)

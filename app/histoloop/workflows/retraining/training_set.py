@@ -49,6 +49,11 @@ def gather_training_set(project: Project, how: HowToLearn, reader: RegionReader,
 
     ProjectError when there is nothing of that kind to learn from.
     """
+    if how.needs_labels and not project.scheme.labels:
+        raise ProjectError(
+            tr("This project has no labels to learn from."),
+            advice=tr("Learn from painted masks, or make a new project with labels of its own."),
+        )
     classes = reader.network.config.decodes_classes
     found, held_out = yield from annotated_tiles(project, reader.model, classes=classes)
     tiles = _of_kind(found, how.learn_from, reader.model, project)
@@ -56,18 +61,18 @@ def gather_training_set(project: Project, how: HowToLearn, reader: RegionReader,
     unlabelled = yield from find_unlabelled(project, how, reader, painted, seed=seed)
     if how.pace == "self-supervised":
         more = yield from _unlabelled_tiles(project, reader.model, seed)
-        tiles = [_labelled(tile, reader.model) for tile in (*tiles, *more)]
+        tiles = _all_labelled([*tiles, *more], reader.model)
         _check_classes(tiles)
     return TrainingSet(tiles, annotations, held_out, painted, unlabelled)
 
 
-def painted_classes(project: Project) -> int:
-    """How many mask classes are painted in the masks that are not held out."""
+def painted_values(project: Project) -> frozenset[int]:
+    """The values of the mask classes that are painted in the masks that are not held out."""
     found: set[int] = set()
     for record in project.annotations.finished():
         if record.has_mask and not record.held_out:
             found.update(np.unique(project.annotations.load_mask(record.id)[0]).tolist())
-    return len(found - {0})
+    return frozenset(found - {0})
 
 
 def _unlabelled_tiles(project: Project, model: LoadedModel, seed: int) -> Work[list[TrainingTile]]:
@@ -100,7 +105,7 @@ def _of_kind(
                 tr("No region has a size to learn from."),
                 advice=tr("Say how much of some regions is foreground, or paint them."),
             )
-        return [_labelled(tile, model) for tile in sized]
+        return _all_labelled(sized, model)
     labelled = [tile for tile in tiles if tile.label is not None]
     if len({tile.label for tile in labelled}) < 2:
         raise ProjectError(
@@ -108,6 +113,22 @@ def _of_kind(
             advice=tr("Label some slides (Slides panel) or regions (as you annotate them) of another class."),
         )
     return labelled
+
+
+def _all_labelled(tiles: Sequence[TrainingTile], model: LoadedModel) -> list[TrainingTile]:
+    """The tiles, each with a label: its own, or the one that the model predicts, where that was taught to.
+
+    Without such a model those with labels of their own are left; ProjectError where there is none.
+    """
+    if model.card.knows_labels:
+        return [_labelled(tile, model) for tile in tiles]
+    own = [tile for tile in tiles if tile.label is not None]
+    if not own:
+        raise ProjectError(
+            tr("No region to learn from has a label, and no model of the project can predict one yet."),
+            advice=tr("Label slides (Slides panel) or regions first, or learn from painted masks."),
+        )
+    return own
 
 
 def _labelled(tile: TrainingTile, model: LoadedModel) -> TrainingTile:

@@ -11,13 +11,21 @@ from histoloop.errors import ModelError
 from histoloop.network_config import MinMaxConfig, NetworkConfig
 from histoloop.store.cards import load_card
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.add_model import add_model, check_new_model
+from histoloop.workflows.add_model import add_model
+from histoloop.workflows.classes import (
+    merge_classes,
+    remove_class,
+    rename_class,
+    reorder_classes,
+    undo_class_change,
+)
 from histoloop.workflows.contents.mask_choices import (
+    ModelClasses,
     choice_to_compare,
+    classes_of_model,
     localisation_models,
     own_choice,
     remembered,
-    scheme_in_project,
     to_remember,
 )
 
@@ -89,9 +97,22 @@ def test_a_model_with_fewer_classes_and_other_labels_takes_the_values_of_the_pro
     tmp_path: Path, project: Project, make_model: Callable[..., Path]
 ) -> None:
     scheme = ClassScheme((LabelClass("low", "tumour"), LabelClass("high", "tumour")), (_mask("tumour"),))
-    card = check_new_model(project, make_model(tmp_path / "given" / "grades", scheme=scheme))
-    drawn = scheme_in_project(card, project.scheme)
-    assert [drawn.mask_value_of_label(index) for index in range(2)] == [2, 2]
+    record = add_model(project, make_model(tmp_path / "given" / "grades", scheme=scheme))
+    assert classes_of_model(project, record.id, load_card(record.folder)) == ModelClasses((2,), (2, 2))
+
+
+def test_what_a_model_draws_is_shown_as_what_its_class_is_called_and_has_become(project: Project) -> None:
+    record = project.models.first()
+    card = load_card(record.folder)
+    assert classes_of_model(project, record.id, card) == ModelClasses((1, 2), (1, 2))
+    rename_class(project, "gland", "crypt")
+    reorder_classes(project, ("tumour", "crypt"))
+    assert classes_of_model(project, record.id, card) == ModelClasses((2, 1), (2, 1))
+    remove_class(project, "crypt")
+    assert classes_of_model(project, record.id, card) == ModelClasses((0, 1), (0, 1))
+    undo_class_change(project)
+    merge_classes(project, "crypt", into="tumour")
+    assert classes_of_model(project, record.id, card) == ModelClasses((1, 1), (1, 1))
 
 
 def test_a_model_is_not_added_twice(project: Project, minmax: Path) -> None:

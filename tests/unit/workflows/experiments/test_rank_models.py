@@ -58,7 +58,7 @@ def models(trained: Path, tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def project(trained: Path, tmp_path: Path, paint_tissue: Callable[..., Path]) -> Iterator[Project]:
-    with create_project(tmp_path / "project", name="Colon", model=trained) as project:
+    with create_project(tmp_path / "project", name="Colon", start=trained) as project:
         for number in range(3):
             path = paint_tissue(tmp_path / "slides" / f"{number}.png", width=64, height=64, seed=number)
             project.slides.add(path, width=64, height=64, mpp=1.0, vendor="picture")

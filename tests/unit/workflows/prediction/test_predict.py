@@ -40,7 +40,7 @@ def predicting(tmp_path: Path, make_model: Callable[..., Path], paint_tissue: Ca
     card = load_card(make_model(tmp_path / "card", network=CONFIG))
     weights = to_arrays(build_network(CONFIG).state_dict())
     model = save_model(tmp_path / "given", card, weights, recipe="", half=True)
-    with create_project(tmp_path / "project", name="Colon", model=model) as project:
+    with create_project(tmp_path / "project", name="Colon", start=model) as project:
         for number in range(2):
             path = paint_tissue(tmp_path / "slides" / f"{number}.png", width=64, height=64, seed=number)
             project.slides.add(path, width=64, height=64, mpp=1.0, vendor="picture")

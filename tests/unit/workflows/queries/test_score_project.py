@@ -60,7 +60,7 @@ def start(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             pixels[..., 1] //= 2
             paths.append(tmp_path / f"slide{number}.png")
             Image.fromarray(pixels).save(paths[-1])
-        project = create_project(tmp_path / "project", name="Test", model=models / kind)
+        project = create_project(tmp_path / "project", name="Test", start=models / kind)
         opened.append(project)
         finish(import_slides(project, paths))
         finish(predict_project(project, device="cpu"))

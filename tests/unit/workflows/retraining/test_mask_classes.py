@@ -44,7 +44,7 @@ def project(tmp_path: Path, make_model: Callable[..., Path], paint_tissue: Calla
     torch.manual_seed(0)
     card = read_card((make_model(tmp_path / "tiny", network=CONFIG) / CARD).read_text(encoding="utf-8"), source="tiny")
     model = save_model(tmp_path / "given", card, to_arrays(build_network(CONFIG).state_dict()), recipe="", half=True)
-    with create_project(tmp_path / "project", name="Colon", model=model) as made:
+    with create_project(tmp_path / "project", name="Colon", start=model) as made:
         for number in range(4):
             path = paint_tissue(tmp_path / "slides" / f"{number}.png", width=SIDE, height=SIDE, seed=number)
             made.slides.add(path, width=SIDE, height=SIDE, mpp=1.0, vendor="picture")

@@ -49,7 +49,7 @@ def start(tmp_path: Path, scheme: ClassScheme, paint_tissue: Callable[..., Path]
         torch.manual_seed(0)
         weights = build_network(config).state_dict()
         model = save_model(tmp_path / "given", _card(config, scheme, figures), to_arrays(weights), recipe="", half=True)
-        project = create_project(tmp_path / "project", name="Colon", model=model)
+        project = create_project(tmp_path / "project", name="Colon", start=model)
         opened.append(project)
         for number in range(4):
             path = paint_tissue(tmp_path / "slides" / f"{number}.png", width=64, height=64, seed=number)

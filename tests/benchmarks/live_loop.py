@@ -1,0 +1,244 @@
+"""How fast and how well the live loop learns: light decoders on kept features of GlaS, and the window's own times.
+
+    python tests/benchmarks/live_loop.py RESULTS [--data FOLDER] [--only NAME ...] [--write]
+
+A decoder learns on the kept features of pictures of GlaS' training part, painted as in pixel_classes.py, and is
+measured on every third picture of test A: Dice pooled over pixels, of the foreground and of the classes in the mean,
+against the processor's seconds (of two threads) that the learning took. RESULTS is a folder with a file for each
+trial; what is there already is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pixel_classes
+import torch
+
+from histoloop.inference.features import decode, probability
+from histoloop.localisation.stitcher import hard_mask
+from histoloop.networks.unet import Decoder
+from histoloop.progress import finish
+from histoloop.store.files import write_beside
+from histoloop.training.cached import CachedSettings, train_on_features
+from histoloop.training.features import FeatureTile
+from histoloop.training.loop import LoopSettings
+from histoloop.training.metrics import class_figures
+from histoloop.training.samples import foreground, values_of
+from histoloop.workflows.live.tile_features import coarse
+from histoloop.workflows.regions.kept_features import KeptFeatures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from histoloop.training.samples import TrainingTile
+
+HERE = Path(__file__).resolve().parent
+THREADS = 1
+WINDOW_REGIONS = (8, 50)
+CPU = torch.device("cpu")
+STAGES = (64, 64, 128, 256, 512)
+EVERY = 3
+"""Every third picture of test A measures."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A decoder's widths, how it learns, and from how many regions.
+
+    `grown` are numbers of regions after each of which it learned so many steps before, from the last (a warm start).
+    `model` masks of so many other pictures are learned from too, with a weight.
+    """
+
+    name: str
+    widths: tuple[int, ...] = (48, 32, 24)
+    crop: int = 256
+    batch: int = 4
+    rate: float = 3e-3
+    steps: int = 120
+    regions: int = 8
+    views: int = 2
+    seed: int = 0
+    classes: int = 2
+    precision: str = "float32"
+    loss: str = "bce+dice"
+    grown: tuple[int, ...] = ()
+    newest: int = 0
+    taught: int = 0
+    taught_steps: int = 0
+    weight: float = 0.0
+
+
+BEST = {"widths": (32, 24, 16), "crop": 128, "batch": 8, "steps": 60}
+COUNTS = (1, 2, 4, 8, 16, 50)
+
+SEARCH = [
+    Trial("as chosen", **BEST),
+    Trial("stride 4, wider", **BEST | {"widths": (48, 32, 24)}),
+    Trial("stride 2", **BEST | {"widths": (32, 24, 16, 12)}),
+    Trial("stride 8", **BEST | {"widths": (32, 24)}),
+    Trial("batches of 4", **BEST | {"batch": 4}),
+    Trial("crops of 256, batches of 4", **BEST | {"crop": 256, "batch": 4}),
+    Trial("30 steps", **BEST | {"steps": 30}),
+    Trial("120 steps", **BEST | {"steps": 120}),
+    Trial("360 steps", **BEST | {"steps": 360}),
+    Trial("rate 0.01", **BEST | {"rate": 1e-2}),
+    Trial("one view", **BEST | {"views": 1}),
+    Trial("four views", **BEST | {"views": 4}),
+]
+COLD = [Trial(f"cold {count}", **BEST | {"regions": count}) for count in COUNTS]
+WARM = [
+    Trial("warm 50", **BEST | {"regions": 50, "steps": 60}, grown=(1, 2, 4, 8, 16), newest=3),
+    Trial("taught 8", **BEST | {"regions": 8}, grown=(1, 2, 4), newest=3, taught=24, taught_steps=180),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("HISTOLOOP_DATA", pixel_classes.ROOT.parent / "shared/data"))
+    )
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--window", action="store_true", help="measure the window's times, and nothing else")
+    options = parser.parse_args()
+    if options.window:
+        window(options.results, options.data / "slides" / "CMU-1-Small-Region.svs")
+        return
+    torch.set_num_threads(THREADS)
+    options.results.mkdir(parents=True, exist_ok=True)
+    learn(
+        options.results,
+        options.data,
+        [trial for trial in (*SEARCH, *COLD, *WARM) if not options.only or trial.name in options.only],
+    )
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+
+def learn(results: Path, data: Path, trials: Sequence[Trial]) -> None:
+    """Each trial that is not there yet, a file each."""
+    wanted = [trial for trial in trials if not (results / f"{trial.name.replace(' ', '-')}.json").exists()]
+    if not wanted:
+        return
+    bench = pixel_classes.prepare(results, data / "glas")
+    kept = KeptFeatures(bench.start, bench.cache, key=bench.start.hash)
+    numbers = {tile.name: number for number, tile in enumerate(bench.pool)}
+    test = [
+        (kept.of(tile.name, lambda tile=tile: tile, seed=number), values_of(tile.mask))
+        for number, tile in enumerate(bench.test)
+        if number % EVERY == 0 and tile.mask is not None
+    ]
+
+    def views(tiles: Sequence[TrainingTile], trial: Trial) -> list[list[FeatureTile]]:
+        stages = len(trial.widths) + 1
+        found = [
+            [
+                replace(one, features=coarse(one.features, stages))
+                for one in kept.views(tile.name, tile, seed=numbers[tile.name], count=trial.views, stain=0.06)
+            ]
+            for tile in tiles
+        ]
+        if trial.classes > 1:
+            return found
+        return [[FeatureTile(one.features, foreground(one.mask), known=one.known) for one in tile] for tile in found]
+
+    for trial in wanted:
+        torch.manual_seed(trial.seed)
+        decoder = Decoder(STAGES, trial.widths, mask_classes=trial.classes)
+        pseudo: list[FeatureTile] = []
+        if trial.taught:
+            others = bench.pool[:: max(1, len(bench.pool) // trial.taught)][: trial.taught]
+            for tile in others:
+                mask = bench.start.predict_classes(tile.pixels)
+                features = kept.of(tile.name, lambda tile=tile: tile, seed=numbers[tile.name])
+                features = coarse(features, len(trial.widths) + 1)
+                pseudo.append(FeatureTile(features, mask if trial.classes > 1 else mask > 0))
+            if trial.taught_steps:
+                seconds = run(decoder, [[one] for one in pseudo], [], trial, trial.taught_steps)
+                report(results, f"{trial.name}-taught", decoder, test, seconds, trial)
+        for number, count in enumerate((*trial.grown, trial.regions)):
+            tiles = bench.regions(trial.seed, count) if count else []
+            annotated = views(tiles, trial)
+            annotated += annotated[-1:] * trial.newest
+            seconds = run(decoder, annotated, pseudo if trial.weight else [], trial, trial.steps, seed=number)
+            last = number == len(trial.grown)
+            report(results, trial.name if last else f"{trial.name}-at-{count}", decoder, test, seconds, trial)
+
+
+def run(decoder, annotated, pseudo, trial: Trial, steps: int, *, seed: int = 0) -> tuple[float, float]:
+    """Learn so many steps; seconds on the wall and of the processor."""
+    settings = CachedSettings(
+        loop=LoopSettings(
+            epochs=1, batch_size=trial.batch, learning_rate=trial.rate, warmup_epochs=0, precision=trial.precision
+        ),
+        steps_per_epoch=steps,
+        loss=trial.loss,
+        crop_px=trial.crop,
+        views=trial.views,
+        pseudo_weight=trial.weight * len(annotated) / max(1, len(pseudo)),
+    )
+    wall, cpu = time.monotonic(), time.process_time()
+    finish(
+        train_on_features(
+            decoder, annotated=annotated, pseudo=pseudo, settings=settings, device=CPU, seed=trial.seed + seed
+        )
+    )
+    return time.monotonic() - wall, time.process_time() - cpu
+
+
+def report(results: Path, name: str, decoder: Decoder, test, seconds: tuple[float, float], trial: Trial) -> None:
+    decoder.eval()
+    started = time.process_time()
+    pairs = []
+    for features, mask in test:
+        found = hard_mask(probability(decode(decoder, features, device=CPU)), threshold=0.5)
+        pairs.append(
+            (
+                found if decoder.mask_classes > 1 else found.astype(np.uint8),
+                mask if decoder.mask_classes > 1 else (mask > 0).astype(np.uint8),
+            )
+        )
+    figures = class_figures(pairs, mask_classes=decoder.mask_classes)
+    row = asdict(trial) | {
+        "name": name,
+        "foreground": figures["pooled_dice"],
+        "macro": figures["class_dice"],
+        "wall": seconds[0],
+        "cpu": seconds[1],
+        "decode_cpu": (time.process_time() - started) / len(test),
+        "parameters": sum(tensor.numel() for tensor in decoder.parameters()),
+    }
+    write_beside(results / f"{name.replace(' ', '-')}.json", json.dumps(row, indent=1) + "\n")
+    dice = f"foreground {100 * row['foreground']:.1f} mean {100 * row['macro']:.1f}"
+    print(f"{name:28s} {dice} cpu {row['cpu']:.1f} s, a picture {row['decode_cpu']:.3f} s", flush=True)
+
+
+# --- the window -------------------------------------------------------------------------------------------------------
+
+
+def window(results: Path, slide: Path) -> None:
+    """From Done to new masks in view, with 8 and with 50 annotated regions; the last of them is finished in the window.
+
+    In a process of its own, which loads no torch (it would not go together with a software OpenGL).
+    """
+    for regions in WINDOW_REGIONS:
+        path = results / f"window-{regions}.json"
+        if not path.exists():
+            command = [sys.executable, str(HERE / "live_loop_window.py"), str(slide), str(regions), str(path)]
+            subprocess.run(command, check=True)
+        print(path.read_text(encoding="utf-8"), flush=True)
+
+
+if __name__ == "__main__":
+    main()
