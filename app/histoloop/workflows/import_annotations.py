@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def import_file(project: Project, planned: PlannedImport, *, person: str) -> Wor
             raise _nothing_left(planned, kept)
         masks = _masks(project, source, regions, kept)
         adding = project.annotations.adding_masks(slide.id, masks, person=person, counts=planned.file.counts)
-        try:
+        with closing(adding):
             while True:
                 try:
                     done = next(adding)
@@ -78,8 +79,6 @@ def import_file(project: Project, planned: PlannedImport, *, person: str) -> Wor
                     records = stop.value
                     break
                 yield Progress(stage, done, len(regions))
-        finally:
-            adding.close()
     remember_classes(project, planned.remember)
     return ImportedAnnotation(tuple(records), source.notes, source.left_out)
 

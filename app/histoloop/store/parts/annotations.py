@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -190,12 +191,13 @@ class Annotations:
         adding = self.adding_masks(
             slide_id, masks, label=label, size=size, person=person, query_id=query_id, counts=counts
         )
-        while True:
-            try:
-                next(adding)
-            except StopIteration as stop:
-                records: list[AnnotationRecord] = stop.value
-                return records
+        with closing(adding):
+            while True:
+                try:
+                    next(adding)
+                except StopIteration as stop:
+                    records: list[AnnotationRecord] = stop.value
+                    return records
 
     def adding_masks(
         self,
