@@ -177,7 +177,7 @@ class ClassChangeRecord:
 class StepKind(StrEnum):
     """What a person does: PAINTED, ASSESSED and said what COUNTED in a draft, ENDED a draft, DELETED annotations.
 
-    LEFT_OUT is a query that was not opened.
+    LEFT_OUT is a query that was not opened, IMPORTED are annotations that came from elsewhere.
     """
 
     PAINTED = "painted"
@@ -186,6 +186,7 @@ class StepKind(StrEnum):
     ENDED = "ended"
     LEFT_OUT = "left out"
     DELETED = "deleted"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)

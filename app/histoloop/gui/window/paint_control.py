@@ -289,6 +289,13 @@ class PaintControl(QObject):
     def _sentence(self, step: Step, *, redone: bool) -> str:
         project = self._session.project
         slide = "" if project is None else project.slides.get(step.slide_id).name
+        if step.kind is StepKind.IMPORTED:
+            text = (
+                tr("Done again on {slide}: the import.", slide=slide)
+                if redone
+                else tr("Taken back on {slide}: the import. What was there before counts again.", slide=slide)
+            )
+            return text
         what = _what(step)
         if redone and step.kind is StepKind.DELETED:
             return tr("Done again: the annotations are deleted.")
