@@ -8,8 +8,8 @@ answer them, four a round, and each round learns from them as the window does (a
 judge). After 4, 8 and 16 regions the current model is measured on six fields of tissue that no project ever sees: Dice
 of a class is pooled over all their pixels, and the mean of the four stands beside them.
 
-RESULTS is a folder; the run of a seed that is whole there is not made again, of another its rounds so far are shown. With --write the part between the marks of
-docs/results.md is made anew from what is there.
+RESULTS is a folder; the run of a seed that is whole there is not made again, of another its rounds so far are shown.
+With --write the part between the marks of docs/results.md is made anew from what is there.
 """
 
 from __future__ import annotations
