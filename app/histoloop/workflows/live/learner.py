@@ -65,7 +65,7 @@ AHEAD = 16
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """How the live decoder is built and learns; the figures behind the defaults are in docs/performance.md.
+    """How the live decoder is built and learns; the figures behind the defaults are in docs/results.md.
 
     `widths` are of a decoder that stops at stride 4. A first time takes `first_steps`, each later one `steps` from
     where the decoder is, so few that they end within `seconds` (but no fewer than `fewest_steps`). Once the view has
