@@ -146,6 +146,9 @@ def slide_of(row: Row, *, name: str) -> SlideRecord:
         given_label=given,
         predicted=None if row["predicted"] is None else numbers_of(row["predicted"]),
         tissue_px=row["tissue_px"],
+        unlike=row["unlike"],
+        mpp_from=row["mpp_from"],
+        objective=row["objective"],
     )
 
 

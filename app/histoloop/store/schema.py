@@ -292,16 +292,25 @@ ALTER TABLE project DROP COLUMN scheme
 `model_class` says which of them a model means by each of its own; models that have none are asked by their cards.
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+_VERSION_7 = """
+ALTER TABLE prediction ADD COLUMN unlike REAL CHECK (unlike >= 0);
+ALTER TABLE slide ADD COLUMN mpp_from TEXT NOT NULL DEFAULT '' CHECK (mpp_from IN ('', 'stated', 'given', 'objective'));
+ALTER TABLE slide ADD COLUMN objective REAL CHECK (objective > 0)
+"""
+"""A prediction keeps how far its slide is from the training data (above 1: unlike), a slide where its resolution is
+from. Of earlier predictions and slides that is not known. `objective` is the power that the file states.
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_7)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """
-    SELECT slide.*, given.label, given.person, given.created, (
-        SELECT probabilities FROM prediction JOIN model ON model.id = prediction.model_id
-        WHERE prediction.slide_id = slide.id AND model.status = 'current' ORDER BY prediction.id DESC LIMIT 1
-    ) AS predicted
+    SELECT slide.*, given.label, given.person, given.created, newest.probabilities AS predicted, newest.unlike
     FROM slide LEFT JOIN slide_label AS given ON given.id = (
         SELECT MAX(latest.id) FROM slide_label AS latest WHERE latest.slide_id = slide.id
+    ) LEFT JOIN prediction AS newest ON newest.id = (
+        SELECT MAX(own.id) FROM prediction AS own JOIN model ON model.id = own.model_id
+        WHERE own.slide_id = slide.id AND model.status = 'current'
     ) WHERE slide.removed IS NULL"""
 """Slides that were not removed, with the label given last and their newest prediction by the current model."""
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from histoloop.store.parts.maps import Maps
     from histoloop.store.parts.predictions import Predictions
     from histoloop.store.project_database import Database
-    from histoloop.store.records import SlideLabel, SlideRecord
+    from histoloop.store.records import MppFrom, SlideLabel, SlideRecord
     from histoloop.store.rows import Row
 
 
@@ -39,7 +39,17 @@ class Slides:
         self._project_folder, self._database, self._classes = project_folder, database, classes
         self._maps, self._predictions = maps, predictions
 
-    def add(self, path: Path, *, width: int, height: int, mpp: float | None, vendor: str) -> SlideRecord:
+    def add(
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        mpp: float | None,
+        vendor: str,
+        mpp_from: MppFrom = "",
+        objective: float | None = None,
+    ) -> SlideRecord:
         """Refer to a slide file; one that is here already is returned as it is, one that was removed comes back.
 
         A slide is its content: where its own file is not in its place any more, another file of that content is where
@@ -70,6 +80,8 @@ class Slides:
                     height=height,
                     mpp=mpp,
                     vendor=vendor,
+                    mpp_from=mpp_from if mpp is not None else "",
+                    objective=objective,
                     added=timestamp(),
                 )
         return self.get(slide_id)
@@ -120,8 +132,8 @@ class Slides:
         """Take a slide out of the project with its annotations and queries; adding its file again brings them back."""
         self._set(slide_id, removed=timestamp())
 
-    def set_mpp(self, slide_id: int, mpp: float) -> None:
-        """Set how many micrometres a level-0 pixel of the slide is wide.
+    def set_mpp(self, slide_id: int, mpp: float, *, mpp_from: MppFrom = "given") -> None:
+        """Set how many micrometres a level-0 pixel of the slide is wide, and where that is from.
 
         Maps and predictions that were made at another resolution no longer count.
         """
@@ -129,7 +141,7 @@ class Slides:
             raise ValueError(f"mpp must be positive, not {mpp}")
         before = self.get(slide_id).mpp
         with self._database.transaction():
-            self._set(slide_id, mpp=mpp)
+            self._set(slide_id, mpp=mpp, mpp_from=mpp_from)
             if before != mpp:
                 self._maps.forget(slide_id)
                 self._predictions.forget(slide_id)
