@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from histoloop.annotations.records import AnnotationStatus, Patch, QueryStatus
 from histoloop.geometry import Region
@@ -22,8 +22,13 @@ class ModelStatus(StrEnum):
     ROLLED_BACK = "rolled back"
 
 
-MppFrom = Literal["", "stated", "given", "objective"]
-"""Where a resolution is from: the file states it, a person gave it, the objective suggests it; '' : that was not kept."""
+class MppFrom(StrEnum):
+    """Where a resolution is from: its file STATED it, a person has GIVEN it, or it is estimated by the OBJECTIVE."""
+
+    NOT_KEPT = ""
+    STATED = "stated"
+    GIVEN = "given"
+    OBJECTIVE = "objective"
 
 
 def is_unlike(distance: float | None) -> bool:
@@ -69,7 +74,7 @@ class SlideRecord:
     predicted: Mapping[str, float] | None
     tissue_px: float | None
     unlike: float | None = None
-    mpp_from: MppFrom = ""
+    mpp_from: MppFrom = MppFrom.NOT_KEPT
     objective: float | None = None
 
     @property

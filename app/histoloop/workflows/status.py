@@ -37,7 +37,7 @@ class SlideState:
     predicted_class: str
     label: str
     mpp: float | None
-    mpp_from: MppFrom = ""
+    mpp_from: MppFrom = MppFrom.NOT_KEPT
     unlike: float | None = None
 
 

@@ -18,6 +18,7 @@ from histoloop.store.fingerprint import (
 )
 from histoloop.store.parts.checks import check_label
 from histoloop.store.project_database import timestamp
+from histoloop.store.records import MppFrom
 from histoloop.store.schema import SELECT_SLIDES
 from histoloop.store.slide_names import unique_names
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from histoloop.store.parts.maps import Maps
     from histoloop.store.parts.predictions import Predictions
     from histoloop.store.project_database import Database
-    from histoloop.store.records import MppFrom, SlideLabel, SlideRecord
+    from histoloop.store.records import SlideLabel, SlideRecord
     from histoloop.store.rows import Row
 
 
@@ -47,7 +48,7 @@ class Slides:
         height: int,
         mpp: float | None,
         vendor: str,
-        mpp_from: MppFrom = "",
+        mpp_from: MppFrom = MppFrom.NOT_KEPT,
         objective: float | None = None,
     ) -> SlideRecord:
         """Refer to a slide file; one that is here already is returned as it is, one that was removed comes back.
@@ -80,7 +81,7 @@ class Slides:
                     height=height,
                     mpp=mpp,
                     vendor=vendor,
-                    mpp_from=mpp_from if mpp is not None else "",
+                    mpp_from=mpp_from if mpp is not None else MppFrom.NOT_KEPT,
                     objective=objective,
                     added=timestamp(),
                 )
@@ -132,7 +133,7 @@ class Slides:
         """Take a slide out of the project with its annotations and queries; adding its file again brings them back."""
         self._set(slide_id, removed=timestamp())
 
-    def set_mpp(self, slide_id: int, mpp: float, *, mpp_from: MppFrom = "given") -> None:
+    def set_mpp(self, slide_id: int, mpp: float, *, mpp_from: MppFrom = MppFrom.GIVEN) -> None:
         """Set how many micrometres a level-0 pixel of the slide is wide, and where that is from.
 
         Maps and predictions that were made at another resolution no longer count.

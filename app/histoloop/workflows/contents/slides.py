@@ -58,10 +58,10 @@ class Resolution:
 def resolution_of(slide: Slide, *, given: float | None, from_objective: bool) -> Resolution:
     """What a slide states; else, where that is wanted, the estimate by its objective; else what was given."""
     if slide.mpp is not None:
-        return Resolution(slide.mpp, "stated")
+        return Resolution(slide.mpp, MppFrom.STATED)
     if from_objective and slide.objective is not None:
-        return Resolution(mpp_of_objective(slide.objective), "objective")
-    return Resolution(given, "" if given is None else "given")
+        return Resolution(mpp_of_objective(slide.objective), MppFrom.OBJECTIVE)
+    return Resolution(given, MppFrom.NOT_KEPT if given is None else MppFrom.GIVEN)
 
 
 def in_words(slide: Slide) -> str:
