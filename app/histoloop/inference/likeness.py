@@ -52,8 +52,8 @@ class Depth:
         whitening = self.whitening.astype(np.float64)  # far from all middles, float32 would lose what is between
         features, middles = features_NC @ whitening, self.middles @ whitening
         squares = (features**2).sum(axis=1)[:, None] + (middles**2).sum(axis=1) - 2 * features @ middles.T
-        distances = np.sqrt(np.maximum(squares, 0) / self.whitening.shape[1]) / self.scale
-        return distances.astype(np.float32)
+        distances: Floats = (np.sqrt(np.maximum(squares, 0) / self.whitening.shape[1]) / self.scale).astype(np.float32)
+        return distances
 
 
 @dataclass(frozen=True, slots=True, eq=False)
