@@ -477,7 +477,6 @@ class ImportAnnotationsDialog(QDialog):
             part.setVisible(bool(self._previews()))
         self._show_details(self._current())
         self._show_placing(self._current())
-        self._show_earlier()
         self._show_choices()
 
     def _show_details(self, entry: _Entry | None) -> None:
@@ -527,20 +526,21 @@ class ImportAnnotationsDialog(QDialog):
             self.earlier.blockSignals(True)
             _show_kept(item, kept=kept)
             self.earlier.blockSignals(False)
+            self._show_choices()
 
     def _settle_all(self, *, keep: bool) -> None:
         self._kept = dict.fromkeys(self._kept, keep)
         self._listed = []
-        self._show_earlier()
+        self._show_choices()
 
     # --- what is chosen -----------------------------------------------------------------------------------------------
 
     def _show_choices(self) -> None:
         """Say what is still to be decided, and show what is chosen on the slide."""
+        self._show_earlier()
         why = self._why_not_yet()
         self.import_button.setEnabled(not why)
         self.why.setText(why or self._what_comes())
-        self._show_earlier()
         self._show_preview()
 
     def _why_not_yet(self) -> str:
@@ -579,6 +579,8 @@ class ImportAnnotationsDialog(QDialog):
             not preview.is_picture for preview in self._previews()
         ):
             return tr("No outline is to be imported: choose a class for one.")
+        if not any(self._coming(preview) for preview in self._previews()):
+            return tr("All of it lies in regions that stay as they are: let the file replace one.")
         return ""
 
     def _meant_twice(self) -> tuple[FilePreview, FilePreview] | None:
@@ -588,8 +590,18 @@ class ImportAnnotationsDialog(QDialog):
                 return one, other
         return None
 
+    def _coming(self, preview: FilePreview) -> list[Region]:
+        """The regions of a file but for those that are left to what stays there."""
+        stays = [record.region for record in preview.earlier if self._kept.get(record.id, True)]
+        same = set(stays)
+        return [
+            region
+            for region in self._regions(preview)
+            if region not in same and not any(other.contains(region) for other in stays)
+        ]
+
     def _what_comes(self) -> str:
-        regions = sum(len(self._regions(preview)) for preview in self._previews())
+        regions = sum(len(self._coming(preview)) for preview in self._previews())
         return tr_plural("{count} region will be annotated.", "{count} regions will be annotated.", regions)
 
     def _show_preview(self) -> None:
