@@ -69,8 +69,9 @@ class LiveSettings:
 
     `widths` are of a decoder that stops at stride 4. Each time takes `steps` from where the decoder is, so few that
     they end within `seconds` (but no fewer than `fewest_steps`, which are those of the first time, when nobody knows
-    how long a step takes). Once the view has its masks, `rounds` more times follow in it while nothing new is painted. Besides those that are new, which count
-    `newest` times, at most `regions` are learned from at a time, other ones each time.
+    how long a step takes). Once the view has its masks, `rounds` more times follow in it while nothing new is painted.
+    Besides those that are new, which count `newest` times, at most `regions` are learned from at a time, other ones
+    each time.
     """
 
     widths: tuple[int, ...] = (32, 24, 16)
