@@ -40,15 +40,26 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """`--json`, for an outcome."""
+def add_json(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
+    """`--json`, for an outcome; of what a command can do (`inner`) it may stand behind that too."""
     parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
+        default=argparse.SUPPRESS if inner else None,
         help="also write what was done, what failed and the exit code as JSON ('-': to standard output)",
     )
     parser.set_defaults(has_outcome=True)
+
+
+def add_mpp_from_objective(parser: argparse.ArgumentParser) -> None:
+    """`--mpp-from-objective`."""
+    parser.add_argument(
+        "--mpp-from-objective",
+        action="store_true",
+        help="of slides that state no resolution but their objective, estimate it: 10 um / power, 0.25 for 40x "
+        "(before --mpp; marked as estimated)",
+    )
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

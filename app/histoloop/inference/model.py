@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from histoloop.errors import ModelError
 from histoloop.inference.features import CELL_PX, Features
+from histoloop.inference.likeness import BLOCK_PX, pooled_blocks
 from histoloop.inference.tile_output import TileOutput
 from histoloop.language import tr
 from histoloop.networks.colours import Colours
@@ -97,6 +98,13 @@ class Model:
         # copies outside of inference mode, so that training may use them, and laid out as a file would give them back
         kept = tuple(torch.empty(planes.shape[1:], dtype=torch.half).copy_(planes[0]) for planes in stages)
         return Features(kept, scores_1C[0].float().cpu().clone(), height, width)
+
+    def block_features(self, pixels: Pixels, *, step_px: int = BLOCK_PX) -> list[Floats]:
+        """Features (N, C) depth by depth of the blocks of a tile: see `histoloop.inference.likeness`."""
+        tile_BCHW, _valid_BHW = self.padded(pixels, multiple_px=CELL_PX)
+        with torch.inference_mode():
+            stages = self.network.backbone(tile_BCHW)
+        return pooled_blocks(pixels, stages, step_px=step_px)[0]
 
     def grad_cam(self, pixels: Pixels, *, layer: str, label: int) -> Floats:
         """Grad-CAM (H, W) of a tile at the layer of a dotted name, scaled to [0, 1] and enlarged to the pixels.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from histoloop.inference.likeness import pooled_blocks
 from histoloop.language import tr
 from histoloop.localisation.methods import Summary, localisation_methods, localise, posterior_of, summarise
 from histoloop.localisation.stitcher import upsample
@@ -28,10 +29,17 @@ from histoloop.slides.tiling import Tile, TileGrid, Window, tile_grid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import Tensor, nn
+
+    from histoloop.inference.likeness import TrainingStatistics
     from histoloop.inference.model import Model
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.reader import Slide
     from histoloop.slides.tissue import TissueMask
+
+
+MIN_TISSUE = 0.5
+"""Blocks of a slide with less tissue do not say how unlike the training tiles it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +57,17 @@ class PredictorSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlidePrediction:
-    """What a model predicts of a slide: `scores` and `probabilities` per label, None with a `reason` without tissue."""
+    """What a model predicts of a slide: `scores` and `probabilities` per label, None with a `reason` without tissue.
+
+    `unlike` is how far the slide is from the training tiles, above 1 unlike them; None where nothing is known of these.
+    """
 
     scores: NDArray[np.float32] | None
     probabilities: NDArray[np.float32] | None
     reason: str
     tiles: int
     seconds: float
+    unlike: float | None = None
 
 
 class MapSink(Protocol):
@@ -78,12 +90,14 @@ def predict_slide(
     settings: PredictorSettings,
     tissue: TissueMask | None,
     sink: MapSink,
+    statistics: TrainingStatistics | None = None,
 ) -> Work[SlidePrediction]:
     """Predict the maps of a slide at `downsample` level-0 pixels per network pixel, and its label.
 
     The slide's scores are the network's own pooling over all predicted cells of the stitched maps. A network without a
     decoder gets its foreground from the stitched maps afterwards, by the method it was made for. Closing the
-    generator stops the reading threads; an error of a reader (SlideError) ends it.
+    generator stops the reading threads; an error of a reader (SlideError) ends it. With the `statistics` of the
+    training tiles the features of the same forward passes say how unlike them the slide is.
     """
     started, network = time.monotonic(), model.network
     grid = slide_grid(slide, network, downsample=downsample, settings=settings, tissue=tissue)
@@ -91,12 +105,20 @@ def predict_slide(
     names = network.config.map_names(("",) * network.config.labels)
     maps = np.zeros((len(names), grid.height // stride, grid.width // stride), np.float32)
     covered = np.zeros(maps.shape[1:], np.bool_)
+    distances: list[NDArray[np.float32]] = []
     stage = tr("Predicting {slide}", slide=slide.path.name)
     yield Progress(stage, 0, len(grid.tiles))
-    with evaluating(network), _decoded(slide, grid, readers=settings.readers) as windows:
+    with (
+        evaluating(network),
+        _watched(network, on=statistics is not None) as seen,
+        _decoded(slide, grid, readers=settings.readers) as windows,
+    ):
         for number, (tile, pixels) in enumerate(windows, start=1):
             masks, maps_KHW = model.predict_window(pixels)
             inner = _within(tile.core, tile.window)
+            if statistics is not None:
+                distances.append(_distances(statistics, seen, pixels, tile, downsample=downsample, tissue=tissue))
+                seen.clear()
             cells, core_cells = _cells(inner, stride), _core_cells(tile.core, stride)
             maps[:, *core_cells] = maps_KHW[:, *cells]
             covered[core_cells] = True
@@ -115,7 +137,43 @@ def predict_slide(
         for tile in grid.tiles:
             sink.write(tile.core, _drawn(tile.core, maps, summary, network), maps[:, *_core_cells(tile.core, stride)])
             yield Progress(stage, count, count, tr("drawing the masks"))
-    return SlidePrediction(scores, posterior, "", count, time.monotonic() - started)
+    unlike = float(np.median(np.concatenate(distances))) if distances else None
+    return SlidePrediction(scores, posterior, "", count, time.monotonic() - started, unlike)
+
+
+@contextmanager
+def _watched(network: SlideNetwork, *, on: bool) -> Iterator[list[Tensor]]:
+    """A list that holds the stages of the backbone's last forward pass; an empty one where it is not on."""
+    seen: list[Tensor] = []
+
+    def keep(_module: nn.Module, _tiles: object, stages: tuple[Tensor, ...]) -> None:
+        if on:
+            seen[:] = stages
+
+    hook = network.backbone.register_forward_hook(keep)
+    try:
+        yield seen
+    finally:
+        hook.remove()
+
+
+def _distances(
+    statistics: TrainingStatistics,
+    stages: list[Tensor],
+    pixels: NDArray[np.uint8],
+    tile: Tile,
+    *,
+    downsample: float,
+    tissue: TissueMask | None,
+) -> NDArray[np.float32]:
+    """(N,) of the blocks of a tile's core with tissue in half of them; of all where no block has so much."""
+    features, places = pooled_blocks(pixels, stages, inner=_within(tile.core, tile.window))
+    distances = statistics.distances(features)
+    if tissue is None:
+        return distances
+    blocks = [Window(tile.window.x + left, tile.window.y + top, width, height) for top, left, height, width in places]
+    shares = np.array([tissue.fraction(block.level0(downsample)) for block in blocks])
+    return distances[shares >= MIN_TISSUE] if (shares >= MIN_TISSUE).any() else distances[shares == shares.max()]
 
 
 def _drawn(core: Window, maps: NDArray[np.float32], summary: Summary, network: SlideNetwork) -> NDArray[np.float32]:

@@ -25,6 +25,26 @@ _DARK = 0.1
 _SMALLEST_FRACTION = 2e-4
 """Specks and holes below this share of the slide are removed."""
 
+_ABOVE_PALEST = 0.035
+_MOST_SATURATED_GLASS = 0.165
+"""What is more saturated than the palest twentieth of the bright pixels by so much is stained. Where there is glass
+these are of it, whatever the tint of the lamp, up to this saturation."""
+
+_BRIGHT = 0.6
+
+GLASS_RADIUS_UM = 125.0
+"""Glass is where a disc of this radius touches nothing stained: lumens, fat cells, mucin and cracks are narrower. With
+it no annotated pixel of GlaS and EBHI-Seg is on glass (docs/results.md)."""
+
+_EDGE_UM = 3.0
+"""Glass ends so far from what is stained."""
+
+_SPECK_UM = 50.0
+"""What is stained and not larger than a square of this side is dust."""
+
+_UNKNOWN_MPP = 0.5
+"""Of slides that state no resolution: lengths are taken as at 20x."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TissueMask:
@@ -48,9 +68,15 @@ class TissueMask:
 
     def within(self, region: Region, *, height: int, width: int) -> NDArray[np.bool_]:
         """The mask over a level-0 region as (height, width) pixels, by the nearest; outside the slide there is none."""
-        rows = np.floor((region.y + (np.arange(height) + 0.5) * region.height / height) / self.downsample).astype(int)
-        columns = np.floor((region.x + (np.arange(width) + 0.5) * region.width / width) / self.downsample).astype(int)
-        inside = np.zeros((height, width), bool)
+        rows_y = region.y + (np.arange(height) + 0.5) * region.height / height
+        columns_x = region.x + (np.arange(width) + 0.5) * region.width / width
+        return self.at(rows_y, columns_x)
+
+    def at(self, rows_y: NDArray[np.floating], columns_x: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """The mask (h, w) at level-0 coordinates of rows and columns; outside the slide there is none."""
+        rows = np.floor(rows_y / self.downsample).astype(int)
+        columns = np.floor(columns_x / self.downsample).astype(int)
+        inside = np.zeros((len(rows), len(columns)), bool)
         there_h = (rows >= 0) & (rows < self.mask.shape[0])
         there_w = (columns >= 0) & (columns < self.mask.shape[1])
         inside[np.ix_(there_h, there_w)] = self.mask[np.ix_(rows[there_h], columns[there_w])]
@@ -62,6 +88,18 @@ class TissueMask:
         return float(self.mask.sum()) * self.downsample**2
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What is on a slide: `tissue` is what is stained well, `specimen` is all but glass.
+
+    The specimen has what is pale too, and what belongs to the tissue without being stained, as lumens and fat do: masks
+    may lie there and nowhere else.
+    """
+
+    tissue: TissueMask
+    specimen: TissueMask
+
+
 def find_tissue(slide: Slide, *, max_size_px: int = 1024) -> TissueMask:
     """Tissue by Otsu's threshold on saturation (Otsu 1979) of a thumbnail, with guards for full and blank fields."""
     downsample = max(1.0, max(slide.width, slide.height) / max_size_px)
@@ -69,14 +107,55 @@ def find_tissue(slide: Slide, *, max_size_px: int = 1024) -> TissueMask:
     return TissueMask(tissue_of(slide.read_scaled(0, 0, width, height, downsample=downsample)), downsample)
 
 
+def survey(slide: Slide, *, max_size_px: int = 1024, sampled: bool = False) -> Survey:
+    """Tissue as `find_tissue` has it, and the specimen, of one thumbnail.
+
+    With `sampled` a large slide without a pyramid is not read whole (`Slide.read_overview`).
+    """
+    downsample = max(1.0, max(slide.width, slide.height) / max_size_px)
+    width, height = math.ceil(slide.width / downsample), math.ceil(slide.height / downsample)
+    read = slide.read_overview if sampled else slide.read_scaled
+    pixels = read(0, 0, width, height, downsample=downsample)
+    pixel_um = (slide.mpp or _UNKNOWN_MPP) * downsample
+    specimen = TissueMask(specimen_of(pixels, pixel_um=pixel_um), downsample)
+    return Survey(TissueMask(tissue_of(pixels), downsample), specimen)
+
+
+def specimen_of(pixels_HW3: NDArray[np.uint8], *, pixel_um: float) -> NDArray[np.bool_]:
+    """All but glass (h, w) of RGB pixels that are `pixel_um` wide.
+
+    Glass is the opening of what is not stained by a disc of `GLASS_RADIUS_UM`, less a margin; what lies beyond the
+    picture is unknown, so that lumens that it cuts are no glass either. Where nothing is stained all is glass.
+    """
+    saturation, brightest = _saturation(pixels_HW3)
+    bright = saturation[brightest > _BRIGHT]
+    palest = float(np.quantile(bright, 0.05)) if bright.size else 0.0
+    threshold = max(_LEAST_SATURATION, min(palest, _MOST_SATURATED_GLASS) + _ABOVE_PALEST)
+    stained = (saturation > threshold) & (brightest > _DARK)
+    stained &= ~_small_parts(stained, max(4, int((_SPECK_UM / pixel_um) ** 2)))
+    if not stained.any():
+        return stained
+    radius, edge = GLASS_RADIUS_UM / pixel_um, max(1.0, _EDGE_UM / pixel_um)
+    middles = ndimage.distance_transform_edt(~stained) > radius
+    if not middles.any():
+        return np.ones_like(stained)
+    specimen: NDArray[np.bool_] = ndimage.distance_transform_edt(~middles) > max(0.0, radius - edge)
+    return specimen
+
+
 def tissue_of(pixels_HW3: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tissue mask (h, w) of RGB pixels."""
-    pixels = pixels_HW3.astype(np.float32) / 255
-    brightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
-    saturation = ndimage.gaussian_filter((brightest - darkest) / np.maximum(brightest, 1e-3), sigma=1)
+    saturation, brightest = _saturation(pixels_HW3)
     threshold = float(np.clip(_otsu(saturation), _LEAST_SATURATION, _MOST_SATURATION))
     tissue = (saturation > threshold) & (brightest > _DARK)
     return _tidied(tissue)
+
+
+def _saturation(pixels_HW3: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Saturation, blurred by a pixel, and the brightest colour, (h, w) each in [0, 1]."""
+    pixels = pixels_HW3.astype(np.float32) / 255
+    brightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
+    return ndimage.gaussian_filter((brightest - darkest) / np.maximum(brightest, 1e-3), sigma=1), brightest
 
 
 def _otsu(values: NDArray[np.float32]) -> float:

@@ -1,7 +1,8 @@
 """Predicted maps of a whole slide, as Zarr: probabilities of masks in a pyramid, label maps, cells covered.
 
 Format 1 keeps one foreground as `foreground/LEVEL` (h, w). Format 2 keeps a decoder's mask classes as `classes/LEVEL`
-(K, h, w), without the background, so that its pyramid takes K times the space before compression.
+(K, h, w), without the background, so that its pyramid takes K times the space before compression. `tissue` (h, w) is
+where the specimen is, at a resolution of its own: masks lie nowhere else. Maps of earlier versions lack it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -22,6 +24,7 @@ import histoloop
 from histoloop.errors import ProjectError
 from histoloop.language import tr
 from histoloop.localisation.stitcher import foreground_of
+from histoloop.slides.tissue import TissueMask
 from histoloop.store.files import folder_beside, written_to
 from histoloop.store.parts.maps import DAMAGED
 
@@ -49,6 +52,7 @@ _KINDS = {
     "classes": (np.dtype(np.float16), 3, CHUNK_PX),
     "labels": (np.dtype(np.float32), 3, CHUNK_CELLS),
     "covered": (np.dtype(np.bool_), 2, CHUNK_CELLS),
+    "tissue": (np.dtype(np.bool_), 2, CHUNK_PX),
 }
 """Of each array: type, number of axes, and the longest side of a chunk."""
 
@@ -63,7 +67,7 @@ class MapWriter:
 
     `maps` names the network's class maps when there are more than the `labels`, which then come first; `label_bias` is
     what the network's head adds to the map of each label. `mask_classes` names what a decoder tells apart; none for one
-    foreground.
+    foreground. `tissue` is where the specimen is; None where that is not known.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class MapWriter:
         maps: tuple[str, ...] = (),
         label_bias: tuple[float, ...] = (),
         mask_classes: tuple[str, ...] = (),
+        tissue: TissueMask | None = None,
     ) -> None:
         if not downsample > 0 or stride_px < 1:
             raise ValueError(f"downsample and stride must be positive, not {downsample} and {stride_px}")
@@ -104,7 +109,10 @@ class MapWriter:
         }
         if mask_classes:
             self._attributes["mask_classes"] = list(mask_classes)
+        if tissue is not None:
+            self._attributes["tissue_downsample"] = tissue.downsample
         self._mask_classes = mask_classes
+        self._tissue = tissue
         self._names = maps or labels
         self._room = folder_beside(folder)
         self._chunks: set[tuple[int, int]] = set()
@@ -120,6 +128,9 @@ class MapWriter:
                 self._masks = _create(self._group, f"{_pyramid(self._mask_classes)}/0", masks, np.float16, CHUNK_PX)
                 self._class_maps = _create(self._group, "labels", (len(self._names), *cells), np.float32, CHUNK_CELLS)
                 self._covered = _create(self._group, "covered", cells, np.bool_, CHUNK_CELLS)
+                if self._tissue is not None:
+                    kept = _create(self._group, "tissue", self._tissue.mask.shape, np.bool_, CHUNK_PX)
+                    kept[...] = self._tissue.mask
             except BaseException as failure:
                 self._room.__exit__(type(failure), failure, failure.__traceback__)
                 raise
@@ -185,6 +196,26 @@ class SlideMap:
     mask_classes: tuple[str, ...]
     program: str
     _levels: tuple[MaskPlanes, ...]
+    _tissue: MapArray | None = None
+    _tissue_downsample: float = 1.0
+    _tissue_found: TissueMask | None = None
+
+    @cached_property
+    def tissue(self) -> TissueMask | None:
+        """Where the specimen is; None in maps of earlier versions, which did not keep it."""
+        if self._tissue is None:
+            return self._tissue_found
+        return TissueMask(np.asarray(self._tissue, np.bool_), self._tissue_downsample)
+
+    def with_tissue(self, tissue: TissueMask) -> SlideMap:
+        """The same maps, with the specimen that was found on their slide since."""
+        return dataclasses.replace(self, _tissue_found=tissue)
+
+    def on_specimen(self, region: Region, *, height: int, width: int) -> NDArray[np.bool_]:
+        """Where in a level-0 region masks may lie, as (height, width) pixels; everywhere where that is not known."""
+        if self.tissue is None:
+            return np.ones((height, width), np.bool_)
+        return self.tissue.within(region, height=height, width=width)
 
     def in_classes(self, names: tuple[str, ...], values: Sequence[int]) -> SlideMap:
         """The same with its masks in other classes: each of its own classes counts as the one with this mask value.
@@ -283,6 +314,8 @@ def open_map(folder: Path) -> SlideMap:
             mask_classes=mask_classes,
             program=str(attributes.get("program", "")),
             _levels=tuple(MapArray(folder, level) for level in levels),
+            _tissue=MapArray(folder, _array(group, "tissue")) if "tissue" in group else None,
+            _tissue_downsample=float(attributes.get("tissue_downsample", 1)),
         )
         _check_whole(found, attributes.get("chunks"))
     except ProjectError:
@@ -295,7 +328,8 @@ def open_map(folder: Path) -> SlideMap:
 def check_map(folder: Path) -> None:
     """Read all of the maps in a folder, a band at a time; ProjectError when anything is damaged or no number."""
     found = open_map(folder)
-    for array in (found.maps, found.covered, *found._levels):
+    tissue = () if found._tissue is None else (found._tissue,)
+    for array in (found.maps, found.covered, *tissue, *found._levels):
         for row in range(0, array.shape[-2], CHUNK_PX):
             if not np.isfinite(array[..., row : row + CHUNK_PX, :]).all():
                 raise _unreadable(folder, tr("it holds values that are no numbers"))
@@ -325,6 +359,10 @@ def _check_whole(found: SlideMap, chunks: Any) -> None:
         if level.shape != (*classes, *size):
             raise ValueError(f"a level of shape {level.shape} in place of {(*classes, *size)}")
         size = (-(-size[0] // 2), -(-size[1] // 2))
+    if not 0 < found._tissue_downsample < math.inf or (
+        found._tissue is not None and math.prod(found._tissue.shape) > MOST_CELLS
+    ):
+        raise ValueError(f"tissue at {found._tissue_downsample}")
     if found.label_bias and len(found.label_bias) != len(found.label_names):
         raise ValueError(f"{len(found.label_bias)} biases of {len(found.label_names)} labels")
     if chunks is None or found.folder in _counted:  # older maps do not say how many they have

@@ -30,7 +30,9 @@ EARLIER = "earlier.safetensors"
 """The way back to the state one epoch before: what to add to the weights, for those tensors that it changes. Half
 precision holds a small difference as exactly as a large one; two states stored apart would differ by their rounding,
 which is of the order of what a last epoch of a low learning rate changes."""
-FILES = (CARD, RECIPE, METRICS, WEIGHTS, EARLIER)
+STATISTICS = "statistics.safetensors"
+"""What the features of the training tiles are like (inference/likeness.py); models of earlier versions have none."""
+FILES = (CARD, RECIPE, METRICS, WEIGHTS, EARLIER, STATISTICS)
 _DIGEST = "digest"
 
 
@@ -42,13 +44,14 @@ def save_model(
     recipe: str,
     half: bool,
     way_back: Weights | None = None,
+    statistics: Weights | None = None,
 ) -> Path:
     """Write a model folder, which appears whole or not at all, and return it.
 
     `recipe` is the TOML text that made the model. With `half`, floating-point weights are stored as float16
     (ValueError for one out of its range). `way_back`, where it is given, is what to add to the weights to get the state
-    one epoch earlier; it is always stored in half precision. Raises ModelError when `folder` exists, ModelPlaceError
-    when it cannot be written.
+    one epoch earlier; it is always stored in half precision. `statistics` are of the training tiles. Raises ModelError
+    when `folder` exists, ModelPlaceError when it cannot be written.
     """
     arrays = {name: _storable(name, array, half=half) for name, array in weights.items()}
     back = None if way_back is None else {name: _storable(name, array, half=True) for name, array in way_back.items()}
@@ -59,6 +62,8 @@ def save_model(
             metrics = json.dumps(dict(card.figures), indent=2) + "\n"
             (partial / METRICS).write_text(metrics, encoding="utf-8", newline="\n")
             save_file(arrays, partial / WEIGHTS, metadata={"format": "pt"})
+            if statistics is not None:
+                save_statistics(partial, statistics)
             if back is not None:
                 save_file(back, partial / EARLIER, metadata={_DIGEST: _digest(model_hash(partial), back)})
     except FileExistsError as error:
@@ -71,6 +76,29 @@ def save_model(
             tr("The model cannot be written to {folder}: {reason}.", folder=folder, reason=error), advice=advice
         ) from error
     return folder
+
+
+def save_statistics(folder: Path, statistics: Weights) -> None:
+    """Write what the features of the training tiles of a model are like into its folder, in half precision."""
+    save_file({name: _storable(name, array, half=True) for name, array in statistics.items()}, folder / STATISTICS)
+
+
+def load_statistics(folder: Path) -> dict[str, NDArray[np.generic]] | None:
+    """What the features of a model's training tiles are like; None where its folder does not say.
+
+    ModelError when it is broken.
+    """
+    path = folder / STATISTICS
+    if not path.is_file():
+        return None
+    try:
+        found: dict[str, NDArray[np.generic]] = load_file(path)
+    except (OSError, SafetensorError, TypeError) as error:
+        raise unreadable(path, error) from error
+    for name, array in found.items():
+        if not (_is_float(array) and np.isfinite(array).all()):
+            raise unreadable(path, tr("{name} holds values that are not numbers (NaN or infinite)", name=name))
+    return found
 
 
 def copy_model(source: Path, folder: Path) -> str:

@@ -73,10 +73,9 @@ class ClassButtons(QWidget):
             self._group.addButton(made, value)
             self._grid.addWidget(made, (value - 1) // COLUMNS, (value - 1) % COLUMNS)
         rows = -(-len(classes) // COLUMNS)
-        height = ClassButton.height_px(self)
-        self.area.setFixedHeight(
-            min(rows, ROWS_SHOWN) * (height + SPACING_PX) - SPACING_PX + (height // 2 if rows > ROWS_SHOWN else 0)
-        )
+        height = max((made.sizeHint().height() for made in self._group.buttons()), default=0)
+        shown = min(rows, ROWS_SHOWN) * (height + SPACING_PX) - SPACING_PX
+        self.area.setFixedHeight(shown + (height // 2 if rows > ROWS_SHOWN else 0))
 
     @property
     def value(self) -> int:
@@ -92,6 +91,13 @@ class ClassButtons(QWidget):
         """The button of a mask value."""
         found = self._group.button(value)
         return found if isinstance(found, ClassButton) else None
+
+    def choose_none(self) -> None:
+        """Let no class be the one in hand."""
+        self._group.setExclusive(False)
+        for each in self._group.buttons():
+            each.setChecked(False)
+        self._group.setExclusive(True)
 
     def choose(self, value: int) -> bool:
         """Take a class to paint with, and bring its button into sight; whether there is such a class."""
@@ -119,13 +125,9 @@ class ClassButton(QPushButton):
         tip = tr("Paint {name} (key {key}, next class: C)", name=name, key=key)
         self.setToolTip(plain_tip(tip if key else tr("Paint {name} (next class: C)", name=name)))
 
-    @staticmethod
-    def height_px(widget: QWidget) -> int:
-        """How high a button is in the style of a widget."""
-        return QPushButton("X", widget).sizeHint().height()
-
     def sizeHint(self) -> QSize:
         """As wide as the name wants, however little there is room for."""
+        self.ensurePolished()
         return QSize(self.fontMetrics().horizontalAdvance(self._name) + 60, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:

@@ -14,7 +14,8 @@ from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.localisation.stitcher import foreground_of
 from histoloop.progress import Progress, Work
-from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.slides.tiling import working_downsample
+from histoloop.slides.tissue import TissueMask, survey
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.workflows.boundary import why_it_failed
@@ -24,6 +25,7 @@ from histoloop.workflows.contents.slides import is_readable, open_project_slide
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from histoloop.store.cards import Card
     from histoloop.store.project import Project
 
 REGION_MAP_PX = 384
@@ -38,13 +40,13 @@ MAX_REGION_PX = 2048
 class CandidateRegion:
     """A region that nobody annotated, skipped or could not tell; `class_name` is what its slide is, or seems to be.
 
-    `tissue` is that of its slide, with all that it encloses; None where nobody looked for it.
+    `specimen` is all of its slide but glass; None where nobody looked for it.
     """
 
     slide: SlideRecord
     region: Region
     class_name: str
-    tissue: TissueMask | None = None
+    specimen: TissueMask | None = None
 
     def foreground(self, project: Project) -> NDArray[np.float32]:
         """(h, w) the current model's foreground probability, as its map has it; 0 on glass: there is nothing to ask."""
@@ -56,10 +58,10 @@ class CandidateRegion:
         if found is None:
             raise ValueError(f"{self.slide.name} has no map")
         masks = found.slide_map.read_masks(self.region)
-        if self.tissue is None:
+        if self.specimen is None:
             return masks
         height, width = masks.shape[-2:]
-        return np.where(self.tissue.within(self.region, height=height, width=width), masks, np.float32(0))
+        return np.where(self.specimen.within(self.region, height=height, width=width), masks, np.float32(0))
 
     def overlaps(self, other: CandidateRegion) -> bool:
         """Whether both share a pixel."""
@@ -75,39 +77,42 @@ class FoundRegions:
 
 
 def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Work[FoundRegions]:
-    """All regions, row by row, of the slides that the current model has maps of.
+    """All regions, row by row, of the slides that the current model has maps of; of all slides before it was taught.
 
     `region_map_px` is their side in pixels of the maps (as the model sees them), ValueError where that is out of range.
     """
     _check_side(region_map_px)
     slides = [slide for slide in project.slides.all() if is_readable(slide)]
+    card = project.models.current_card()
     found: list[CandidateRegion] = []
     failed: list[tuple[str, str]] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)
         try:
-            found += _candidates_of(project, record, region_map_px)
+            found += _candidates_of(project, record, region_map_px, card)
         except Exception as error:
             failed.append((record.name, why_it_failed(error, writing_to=())))
     return FoundRegions(tuple(found), tuple(failed))
 
 
-def _candidates_of(project: Project, record: SlideRecord, region_map_px: int) -> list[CandidateRegion]:
+def _candidates_of(project: Project, record: SlideRecord, region_map_px: int, card: Card) -> list[CandidateRegion]:
     folder = project.maps.find(record.id)
-    if folder is None:
+    if folder is not None:
+        side = region_side_px(open_map(folder).downsample, region_map_px)
+    elif not card.taught:
+        side = region_side_px(working_downsample(record.mpp, card.mpp), region_map_px)
+    else:
         return []
-    side = region_side_px(open_map(folder).downsample, region_map_px)
     with open_project_slide(record) as slide:
-        tissue = find_tissue(slide)
+        found = survey(slide)
     regions = candidate_regions(
         width=record.width,
         height=record.height,
         region_px=side,
-        tissue=tissue,
+        tissue=found.tissue,
         excluded=settled_regions(project, record.id),
     )
-    enclosed = tissue.without_holes()
-    return [CandidateRegion(record, region, class_of(record), enclosed) for region in regions]
+    return [CandidateRegion(record, region, class_of(record), found.specimen) for region in regions]
 
 
 def region_side_px(downsample: float, region_map_px: int = REGION_MAP_PX) -> int:
@@ -137,10 +142,12 @@ def about_how_many(project: Project, *, region_map_px: int = REGION_MAP_PX) -> i
 
 
 def class_of(record: SlideRecord) -> str:
-    """The label that a person gave to the slide, else the predicted one."""
+    """The label that a person gave to the slide, else the predicted one; '' where that means nothing."""
     if record.label is not None:
         return record.label
-    return max(record.predicted, key=record.predicted.__getitem__) if record.predicted else ""
+    if record.is_unlike or not record.predicted:
+        return ""
+    return max(record.predicted, key=record.predicted.__getitem__)
 
 
 def settled_regions(project: Project, slide_id: int) -> list[Region]:

@@ -1,4 +1,8 @@
-"""Masks of regions and slides out of the maps of a model and the annotations of people."""
+"""Masks of regions and slides out of the maps of a model and the annotations of people.
+
+Glass is background: whatever a model makes of it, its masks and maps are 0 outside of the specimen that is kept with
+the maps. What people painted there stays.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histoloop.annotations.records import LEFT_OUT_VALUE, ForegroundClasses, Mask, is_known
+from histoloop.errors import SlideError
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 from histoloop.network_config import NetworkConfig
+from histoloop.slides.tissue import TissueMask, survey
 from histoloop.store.cards import Card, load_card
 from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
 from histoloop.workflows.contents.mask_choices import ModelClasses, classes_of_model
+from histoloop.workflows.contents.slides import open_project_slide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,14 +106,15 @@ def choose_method(
 
 
 def covered_view(slide_map: SlideMap, region: Region, *, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where in a region something was predicted, (height, width) for a size (width, height)."""
+    """Where in a region something was predicted, (height, width) for a size (width, height); never on glass."""
     covered = np.asarray(slide_map.covered, np.bool_)
     cell = slide_map.stride_px * slide_map.downsample
     columns = np.floor((region.x + (np.arange(size[0]) + 0.5) * region.width / size[0]) / cell).astype(np.intp)
     rows = np.floor((region.y + (np.arange(size[1]) + 0.5) * region.height / size[1]) / cell).astype(np.intp)
     padded = np.pad(covered, 1)  # what lies past the map is not covered
     rows, columns = (np.clip(cells, -1, count) + 1 for cells, count in zip((rows, columns), covered.shape, strict=True))
-    return padded[np.ix_(rows, columns)]
+    inside: NDArray[np.bool_] = padded[np.ix_(rows, columns)]
+    return inside & slide_map.on_specimen(region, height=size[1], width=size[0])
 
 
 def predicted_mask(slide_map: SlideMap, scheme: ForegroundClasses, region: Region, *, threshold: float) -> Mask:
@@ -126,8 +134,24 @@ def view_map(
     """The maps of a region at a size (width, height), from the coarsest level that is fine enough.
 
     The foreground is the stored one, or made of the class maps. Probabilities, not masks, are resampled
-    (bilinearly), so that edges are smooth.
+    (bilinearly), so that edges are smooth. All are 0 on glass.
     """
+    found = _view_map(slide_map, scheme, region, size=size, threshold=threshold, method=method)
+    inside = slide_map.on_specimen(region, height=size[1], width=size[0])
+    classes = None if found.classes is None else np.where(inside, found.classes, np.float32(0))
+    foreground = np.where(inside, found.foreground, np.float32(0))
+    return MapView(foreground, np.where(inside, found.mask, np.uint8(0)), classes)
+
+
+def _view_map(
+    slide_map: SlideMap,
+    scheme: ForegroundClasses,
+    region: Region,
+    *,
+    size: tuple[int, int],
+    threshold: float,
+    method: MapMethod | None,
+) -> MapView:
     level, window, box = _source_of(region, size, slide_map.level_downsamples)
     pixel = slide_map.level_downsamples[level]
     left, top = math.floor(window.x / pixel), math.floor(window.y / pixel)
@@ -211,7 +235,26 @@ def map_in_project(project: Project, slide_id: int, model_id: int | None = None)
     card = load_card(model.folder)
     classes = classes_of_model(project, model.id, card)
     slide_map = open_map(folder).in_classes(project.scheme.mask_names, classes.values)
+    if slide_map.tissue is None and (specimen := _specimen(project, slide_id)) is not None:
+        slide_map = slide_map.with_tissue(specimen)
     return ProjectMap(slide_map, card, classes)
+
+
+_specimens: dict[tuple[str, float | None], TissueMask] = {}
+"""Of slides by fingerprint and resolution, where maps of earlier versions did not keep it."""
+
+
+def _specimen(project: Project, slide_id: int) -> TissueMask | None:
+    """The specimen of a slide that is found anew; None where its file cannot be read: masks lie on glass too then."""
+    record = project.slides.get(slide_id)
+    key = (record.fingerprint, record.mpp)
+    if key not in _specimens:
+        try:
+            with open_project_slide(record) as slide:
+                _specimens[key] = survey(slide, sampled=True).specimen
+        except SlideError:
+            return None
+    return _specimens[key]
 
 
 def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
@@ -225,16 +268,23 @@ def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     slide_map = found.slide_map
     mask = mask_of_map(slide_map, found.classes, threshold=found.card.threshold)
     for record in _painted(project, slide_id):
-        painted, origin = project.annotations.load_mask(record.id)
-        painted[~is_known(origin)] = LEFT_OUT_VALUE
-        lay_over(mask, painted, record.region, downsample=slide_map.downsample)
+        lay_over(mask, said_mask(project, record), record.region, downsample=slide_map.downsample)
     return SlideMask(mask, slide_map.downsample)
 
 
 def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
-    """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top."""
-    done = _painted(project, slide_id)
-    return [(record.region, project.annotations.load_mask(record.id)[0]) for record in done]
+    """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top.
+
+    What they left out, or did not paint where the strokes alone count, has the value `LEFT_OUT_VALUE`.
+    """
+    return [(record.region, said_mask(project, record)) for record in _painted(project, slide_id)]
+
+
+def said_mask(project: Project, record: AnnotationRecord) -> Mask:
+    """The mask (H, W) of an annotation that has one, `LEFT_OUT_VALUE` where nobody says anything."""
+    painted, origin = project.annotations.load_mask(record.id)
+    painted[~is_known(origin)] = LEFT_OUT_VALUE
+    return painted
 
 
 def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:
@@ -242,7 +292,7 @@ def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:
 
 
 def mask_of_map(slide_map: SlideMap, scheme: ForegroundClasses, *, threshold: float) -> Mask:
-    """The model's mask of a whole slide at map resolution, without the padding of its last cells.
+    """The model's mask of a whole slide at map resolution, without the padding of its last cells; 0 on glass.
 
     It takes one byte a pixel; the maps are read and enlarged block by block.
     """
@@ -251,6 +301,7 @@ def mask_of_map(slide_map: SlideMap, scheme: ForegroundClasses, *, threshold: fl
     masks, labels = slide_map.masks(0), slide_map.labels
     height, width = min(max(1, height), masks.shape[-2]), min(max(1, width), masks.shape[-1])
     mask = np.zeros((height, width), np.uint8)
+    rows_y, columns_x = ((np.arange(count) + 0.5) * slide_map.downsample for count in (height, width))
     for y in range(0, height, CHUNK_PX):
         band = np.asarray(masks[..., y : min(y + CHUNK_PX, height), :width], np.float32)
         for x in range(0, width, CHUNK_PX):
@@ -261,6 +312,8 @@ def mask_of_map(slide_map: SlideMap, scheme: ForegroundClasses, *, threshold: fl
                 found = mask_from_maps(
                     block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y
                 )
+            if slide_map.tissue is not None:
+                found[~slide_map.tissue.at(rows_y[y : y + CHUNK_PX], columns_x[x : x + CHUNK_PX])] = 0
             mask[y : y + CHUNK_PX, x : x + CHUNK_PX] = found
     return mask
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import time
@@ -37,6 +38,7 @@ from histoloop.training.pretrained import IMAGENET, RANDOM
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.samples import have_several_labels, multi_hot
 from histoloop.training.segment import segmentation_figures, train_decoder
+from histoloop.training.statistics import learn_statistics, statistics_figures
 from histoloop.workflows.prediction.loaded_model import choose_device
 from histoloop.workflows.prediction.robustness import attack_figures, with_robustness
 from histoloop.workflows.retraining.recipes import recipe_text
@@ -107,10 +109,21 @@ def train_model(
     several = have_several_labels((*dataset.training, *dataset.validation))
     figures = validation_figures(model, dataset.validation, dataset.scheme, several_labels=several)
     card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
+    statistics = yield from learn_statistics(model, dataset.training, plan.augment, seed=seed)
+    if statistics is not None:
+        card = dataclasses.replace(card, figures={**card.figures, **statistics_figures(statistics)})
     weights, way_back = to_arrays(network.state_dict()), to_arrays(fitted.way_back())
     with suppress(OSError):
         clear_partial(out.absolute().parent, of=f"{out.stem}.")
-    save_model(out, card, weights, recipe=recipe_text(plan), half=True, way_back=way_back)
+    save_model(
+        out,
+        card,
+        weights,
+        recipe=recipe_text(plan),
+        half=True,
+        way_back=way_back,
+        statistics=None if statistics is None else statistics.as_arrays(),
+    )
     discard(state, *STAGES)
     return out
 

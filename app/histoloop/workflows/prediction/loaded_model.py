@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from histoloop.errors import DeviceError, ModelError
+from histoloop.inference.likeness import TrainingStatistics
 from histoloop.inference.model import Model
 from histoloop.language import tr
 from histoloop.localisation.stitcher import mask_from_maps, mask_of_classes
@@ -21,7 +22,7 @@ from histoloop.networks.colours import Colours
 from histoloop.progress import finish
 from histoloop.store.cards import Card, load_card, model_hash
 from histoloop.store.encoders import weights_of_encoder
-from histoloop.store.model_folder import BACKBONE, load_earlier, load_weights
+from histoloop.store.model_folder import BACKBONE, STATISTICS, load_earlier, load_statistics, load_weights
 from histoloop.store.shipped import DEFAULT_MODEL, check_shipped, find_model
 from histoloop.training.pretrained import start_backbone
 
@@ -43,12 +44,14 @@ class LoadedModel(Model):
     """A model with its card, in evaluation mode on its device; `hash` identifies the weights in its folder.
 
     `shown_as` are the mask values that its classes, in their order, count as; its own where it is empty.
+    `statistics` are of the tiles that it was taught on; None where its folder does not keep them.
     """
 
     folder: Path
     card: Card
     hash: str
     shown_as: tuple[int, ...] = ()
+    statistics: TrainingStatistics | None = None
 
     def predict_mask(self, pixels: Pixels) -> NDArray[np.bool_]:
         """The foreground (H, W) of a tile at the card's threshold."""
@@ -126,7 +129,28 @@ def load_model(folder: Path, device: torch.device, *, expected: str | None = Non
     network = _filled(card, folder, to_tensors(load_weights(folder)))
     colours = Colours(card.mean, card.std)
     _log.info("model %s on %s", digest[:12], device)
-    return LoadedModel(network.eval().to(device), colours, device, folder=folder, card=card, hash=digest)
+    statistics = _statistics(folder, network)
+    return LoadedModel(
+        network.eval().to(device), colours, device, folder=folder, card=card, hash=digest, statistics=statistics
+    )
+
+
+def _statistics(folder: Path, network: SlideNetwork) -> TrainingStatistics | None:
+    """Those in a model's folder; ModelError when they are broken or of another network."""
+    arrays = load_statistics(folder)
+    if arrays is None:
+        return None
+    try:
+        found = TrainingStatistics.of_arrays(arrays)
+        widths = tuple(depth.middles.shape[1] for depth in found.depths[1:])
+        if widths != tuple(network.backbone.channels):
+            raise ValueError(f"depths of {widths} channels")
+    except (KeyError, ValueError, IndexError) as error:
+        raise ModelError(
+            tr("{path} is broken, or not of the weights beside it.", path=folder / STATISTICS),
+            advice=tr("Copy the model folder again, whole."),
+        ) from error
+    return found
 
 
 def one_epoch_earlier(model: LoadedModel) -> LoadedModel:

@@ -11,7 +11,7 @@ from histoloop.language import tr
 from histoloop.log import operation
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.slides.tissue import TissueMask, survey
 from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter, open_map
 from histoloop.workflows.boundary import why_it_failed
@@ -79,13 +79,13 @@ def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, mode
     with open_project_slide(record) as slide, operation(_log, f"slide {record.id}", pixels=slide.extent.area):
         check_brightfield(slide)
         folder = project.maps.new_folder(record.id, model_id)
-        tissue = find_tissue(slide)
-        with map_writer(folder, slide, model) as writer:
-            prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
+        found = survey(slide)
+        with map_writer(folder, slide, model, specimen=found.specimen) as writer:
+            prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
         with project.transaction():
             project.maps.add(record.id, model_id, folder.name)
-            project.slides.set_tissue(record.id, tissue.area_level0_px)
-            project.predictions.add(record.id, model_id, probabilities(prediction, model))
+            project.slides.set_tissue(record.id, found.tissue.area_level0_px)
+            project.predictions.add(record.id, model_id, probabilities(prediction, model), unlike=prediction.unlike)
 
 
 def check_brightfield(slide: Slide) -> None:
@@ -98,7 +98,7 @@ def check_brightfield(slide: Slide) -> None:
         )
 
 
-def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:
+def map_writer(folder: Path, slide: Slide, model: LoadedModel, *, specimen: TissueMask) -> MapWriter:
     """Where the maps of a slide go."""
     return MapWriter(
         folder,
@@ -111,25 +111,27 @@ def map_writer(folder: Path, slide: Slide, model: LoadedModel) -> MapWriter:
         mask_classes=model.card.scheme.mask_names if model.card.network.decodes_classes else (),
         stride_px=model.network.stride_px,
         model_hash=model.hash,
+        tissue=specimen,
     )
 
 
-def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, tissue: TissueMask) -> Work[SlidePrediction]:
-    """Run a model over the tissue of a slide, at the model's resolution, into a sink."""
+def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, specimen: TissueMask) -> Work[SlidePrediction]:
+    """Run a model over the specimen of a slide, at the model's resolution, into a sink."""
     return (
         yield from predict_slide(
             slide,
             model,
             downsample=working_downsample(slide.mpp, model.card.mpp),
             settings=PredictorSettings(),
-            tissue=tissue,
+            tissue=specimen,
             sink=sink,
+            statistics=model.statistics,
         )
     )
 
 
 def probabilities(prediction: SlidePrediction, model: LoadedModel) -> dict[str, float]:
-    """Probability per label class by name; empty where no tissue was found."""
-    if prediction.probabilities is None or not model.card.scheme.labels:
+    """Probability per label class by name; empty where no tissue was found, and by a model that knows no labels."""
+    if prediction.probabilities is None or not (model.card.scheme.labels and model.card.knows_labels):
         return {}
     return dict(zip(model.card.scheme.label_names, map(float, prediction.probabilities), strict=True))

@@ -9,7 +9,7 @@ from histoloop.exchange.geojson import write_geojson
 from histoloop.exchange.mask_pictures import write_mask_png
 from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.localisation.contours import polygons_of_mask
-from histoloop.slides.tissue import find_tissue
+from histoloop.slides.tissue import survey
 from histoloop.store.maps import open_map
 from histoloop.store.temporary import temporary_folder
 from histoloop.workflows.contents.masks import mask_of_map
@@ -37,10 +37,10 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
     check_taught(model.card)
     check_brightfield(slide)
     scheme = model.card.scheme
-    tissue = find_tissue(slide)
+    found = survey(slide)
     with temporary_folder("histoloop-maps") as scratch:
-        with map_writer(scratch / "maps", slide, model) as writer:
-            prediction = yield from predict_maps(slide, model, sink=writer, tissue=tissue)
+        with map_writer(scratch / "maps", slide, model, specimen=found.specimen) as writer:
+            prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
         slide_map = open_map(scratch / "maps")
         mask = mask_of_map(slide_map, model.card, threshold=model.card.threshold)
     return PredictedSlide(
@@ -48,12 +48,13 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
         downsample=slide_map.downsample,
         scheme=scheme,
         probabilities=probabilities(prediction, model),
-        tissue_area_px=tissue.area_level0_px,
+        tissue_area_px=found.tissue.area_level0_px,
         mpp=slide.mpp,
         model=model.card.name,
         model_mpp=model.card.mpp,
         note="; ".join(filter(None, (slide.note, prediction.reason))),
         bounds=bounds_of(slide.properties, slide.extent),
+        unlike=prediction.unlike,
     )
 
 
@@ -70,4 +71,6 @@ def write_polygons(path: str | Path, predicted: PredictedSlide) -> None:
         min_area_px=MIN_POLYGON_UM2 / predicted.model_mpp**2,
         simplify_px=SIMPLIFY_PX,
     )
-    write_geojson(Path(path), polygons, predicted.scheme, mpp=predicted.mpp, bounds=predicted.bounds)
+    write_geojson(
+        Path(path), polygons, predicted.scheme, mpp=predicted.mpp, bounds=predicted.bounds, unlike=predicted.unlike
+    )
