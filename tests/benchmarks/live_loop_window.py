@@ -87,6 +87,7 @@ def measure(scratch: Path, folder: Path, places: list[Region]) -> dict[str, Any]
     seen: list[float] = []
     window.session.live.view_is_new.connect(lambda _slide_id: seen.append(time.monotonic()))
     started = time.monotonic()
+    window.session.live.told.connect(lambda line: print(f"{time.monotonic() - started:.1f} {line}", flush=True))
     window.session.open_project(folder)
     wait(lambda: bool(seen))
     first = seen[0] - started
