@@ -100,9 +100,9 @@ def test_renaming_while_a_region_is_painted_keeps_strokes_and_the_class_in_hand(
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("tumour", "There is a class tumour already."),
-        ("TUMOUR", "There is a class tumour already."),
-        ("  ", "A class without a name"),
+        ("tumour", "There is tumour already."),
+        ("TUMOUR", "There is tumour already."),
+        ("  ", "A class or label without a name"),
         ("background", "has a meaning of its own"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_class_that_is_added_can_be_painted_at_once(painting: MainWindow, qtbo
 def test_a_row_without_a_name_adds_no_class_and_is_gone_with_the_dialog(opened: MainWindow, qtbot) -> None:
     dialog = editor(opened, qtbot)
     qtbot.mouseClick(dialog.table.add, Qt.MouseButton.LeftButton)
-    assert "A class without a name" in dialog.state.text()
+    assert "A class or label without a name" in dialog.state.text()
     dialog.close()
     QApplication.processEvents()
     assert len(editor(opened, qtbot).table.rows) == 2

@@ -91,10 +91,10 @@ def test_own_classes_are_typed_one_after_the_other_with_return(dialog: NewProjec
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (["tumour", "tumour"], "There is a class tumour already."),
-        (["tumour", "Tumour"], "There is a class tumour already."),
-        (["tumour", ""], "A class without a name"),
-        (["x" * 61], "cannot be the name of a class"),
+        (["tumour", "tumour"], "There is tumour already."),
+        (["tumour", "Tumour"], "There is tumour already."),
+        (["tumour", ""], "A class or label without a name"),
+        (["x" * 61], "cannot be a name"),
     ],
 )
 def test_what_is_wrong_with_the_classes_is_told_while_they_are_typed(
@@ -150,7 +150,7 @@ def test_labels_are_named_with_commas_and_only_where_the_model_has_none(dialog: 
     qtbot.keyClicks(dialog.labels, "benign, malignant,")
     assert dialog.own_labels() == (LabelClass("benign"), LabelClass("malignant"))
     qtbot.keyClicks(dialog.labels, " benign")
-    assert "There is a label benign already." in dialog.problem.text()
+    assert "There is benign already." in dialog.problem.text()
     assert not ok(dialog).isEnabled()
 
 
