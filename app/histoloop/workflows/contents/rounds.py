@@ -103,7 +103,8 @@ class CandidateModel:
 class TrainingCounts:
     """How many annotations there are to learn from, by kind, those held out apart; regions and slides count alike.
 
-    `sizes` counts masks too, since a mask has a size, unless it is of strokes; `label_classes` are how many labels occur.
+    `sizes` counts masks too, since a mask has a size, but not those of strokes; `label_classes` are how many labels
+    occur.
     """
 
     masks: int
