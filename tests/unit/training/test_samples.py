@@ -68,7 +68,7 @@ def test_sizes_reach_the_batch_and_are_nan_where_unknown() -> None:
 def test_strokes_are_a_mask_without_a_size() -> None:
     mask, known = np.ones((4, 6), np.bool_), np.zeros((4, 6), np.bool_)
     whole, strokes = tile(4, 6, mask=mask), tile(4, 6, mask=mask, known=known, states_size=False)
-    assert collate([whole, strokes, tile(4, 6)], multiple_px=2).masked_B.tolist() == [True, False, False]
+    assert collate([whole, strokes, tile(4, 6, mask=None)], multiple_px=2).masked_B.tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("size", [-0.1, 1.5, float("nan")])
