@@ -18,7 +18,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pixel_classes
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from histoloop.training.samples import TrainingTile
 
 HERE = Path(__file__).resolve().parent
+PAGE = HERE.parents[1] / "docs" / "results.md"
+START, END = "<!-- live loop: made by tests/benchmarks/live_loop.py -->", "<!-- end of live loop -->"
 THREADS = 1
 WINDOW_REGIONS = (8, 50)
 CPU = torch.device("cpu")
@@ -109,8 +111,12 @@ def main() -> None:
         "--data", type=Path, default=Path(os.environ.get("HISTOLOOP_DATA", pixel_classes.ROOT.parent / "shared/data"))
     )
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--write", action="store_true", help="make the part of docs/results.md anew")
     parser.add_argument("--window", action="store_true", help="measure the window's times, and nothing else")
     options = parser.parse_args()
+    if options.write:
+        write(options.results)
+        return
     if options.window:
         window(options.results, options.data / "slides" / "CMU-1-Small-Region.svs")
         return
@@ -238,6 +244,49 @@ def window(results: Path, slide: Path) -> None:
             command = [sys.executable, str(HERE / "live_loop_window.py"), str(slide), str(regions), str(path)]
             subprocess.run(command, check=True)
         print(path.read_text(encoding="utf-8"), flush=True)
+
+
+# --- the tables -------------------------------------------------------------------------------------------------------
+
+
+def write(results: Path) -> None:
+    """The part between the marks, of what is there."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
+    learned = {row["name"]: row for row in found if "foreground" in row}
+    lines = ["| regions | begun | foreground | mean of classes | s to learn |", "|---|---|---|---|---|"]
+    for count in COUNTS:
+        warm = "warm 50" if count == COUNTS[-1] else f"warm 50-at-{count}"
+        cold = "as chosen" if count == 8 else f"cold {count}"
+        lines += [line(learned[name], count, how) for name, how in ((cold, "anew"), (warm, "warm")) if name in learned]
+    lines += ["", "| 8 regions | foreground | mean of classes | s to learn | s a picture |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['name']} | {percent(row)} | {row['cpu']:.1f} | {row['decode_cpu']:.3f} |"
+        for trial in SEARCH
+        if (row := learned.get(trial.name))
+    ]
+    windows = [row for row in found if "runs" in row]
+    if windows:
+        lines += [
+            "",
+            "| window, regions | Done to new masks, s | s of the processor | memory of the child, MiB | load |",
+        ]
+        lines += ["|---|---|---|---|---|"]
+    for row in sorted(windows, key=lambda row: row["regions"]):
+        walls, cpus = ([str(run[key]) for run in row["runs"]] for key in ("wall_s", "cpu_s"))
+        cells = (row["regions"], ", ".join(walls), ", ".join(cpus), row["child_mib"], f"{row['load']:.0f}")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(START, 1)
+    _old, after = rest.split(END, 1)
+    PAGE.write_text(f"{before}{START}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
+
+
+def line(row: dict[str, Any], count: int, how: str) -> str:
+    return f"| {count} | {how} | {percent(row)} | {row['cpu']:.1f} |"
+
+
+def percent(row: dict[str, Any]) -> str:
+    return f"{100 * row['foreground']:.1f} | {100 * row['macro']:.1f}"
 
 
 if __name__ == "__main__":

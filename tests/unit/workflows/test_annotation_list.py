@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from histoloop.annotations.records import AnnotationStatus, Counts, Origin, Patc
 from histoloop.cli import main
 from histoloop.errors import DataError
 from histoloop.geometry import Region
+from histoloop.progress import finish
 from histoloop.workflows.annotate import import_annotation
 from histoloop.workflows.annotations import (
     annotated_mask,
@@ -23,6 +25,7 @@ from histoloop.workflows.annotations import (
     thumbnail,
 )
 from histoloop.workflows.contents.masks import mask_of_slide, painted_regions
+from histoloop.workflows.export import export_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +107,22 @@ def test_what_nobody_painted_is_left_out_of_exports_and_shows_as_such(
     ((region, shown),) = painted_regions(project, slide.id)
     assert region == REGION
     assert np.array_equal(shown, inside)
+
+
+def test_the_exported_table_says_what_counts_and_strokes_have_no_size_of_their_mask(
+    project: Project, add_slide, add_map, done, tmp_path: Path
+) -> None:
+    slide = add_slide(mpp=1.0)
+    add_map(slide, 1.0)
+    done(slide)
+    done(slide, Region(60, 10, 40, 20), counts=Counts.REGION)
+    finish(export_project(project, tmp_path / "out"))
+    with (tmp_path / "out" / "annotations.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [[row[name] for name in ("counts", "size", "size_from")] for row in rows] == [
+        ["strokes", "", ""],
+        ["region", "0.9375", "mask"],
+    ]
 
 
 def test_what_is_not_in_the_list_is_not_deleted_and_named(project: Project, add_slide, done) -> None:

@@ -204,6 +204,7 @@ class ClassRow:
         self.colour.clicked.connect(self._choose_colour)
         for place, widget in enumerate((self.key, self.colour, self.name)):
             grid.addWidget(widget, number, place)
+            widget.show()  # at once, so that the cursor can be put into a new name
         self.set_may_change(table.may_change)
 
     def show_class(self, mask_class: MaskClass) -> None:

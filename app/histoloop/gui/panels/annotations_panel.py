@@ -21,13 +21,15 @@ from PySide6.QtGui import QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QComboBox, QLineEdit, QListView
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import NarrowBox, Panel, button, label, plain_tip, row, visible_name
+from histoloop.gui.kit.widgets import NarrowBox, Panel, action_button, button, label, plain_tip, row, visible_name
 from histoloop.gui.panels.counts_choice import COUNTS_TEXTS
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.annotations import BACKGROUND, STATES, areas_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from PySide6.QtGui import QAction
 
     from histoloop.gui.work.annotation_details import AnnotationDetails
     from histoloop.workflows.annotations import ListedAnnotation
@@ -47,7 +49,7 @@ class AnnotationsPanel(Panel):
     delete_requested = Signal(list)
     shown = Signal()
 
-    def __init__(self, details: AnnotationDetails) -> None:
+    def __init__(self, details: AnnotationDetails, annotate_here: QAction) -> None:
         super().__init__()
         self._model = _Annotations(details, self)
         self._filter = _Filter(self._model)
@@ -75,6 +77,8 @@ class AnnotationsPanel(Panel):
         self.column.addLayout(row(self.state_filter, self.person_filter))
         self.column.addWidget(self.class_filter)
         self.column.addWidget(self.summary)
+        self.here = action_button(annotate_here)
+        self.column.addWidget(self.here)
         self.column.addWidget(self.list, 1)
         self.column.addLayout(row(self.go_to, self.reopen, self.delete))
         self._read_only = ""
@@ -92,7 +96,7 @@ class AnnotationsPanel(Panel):
         states = [state for state in STATES if any(each.state == state for each in annotations)]
         _refill(self.state_filter, tr("All states"), [(tr(STATES[state]), state) for state in states])
         _refill(self.person_filter, tr("All persons"), [(name or tr("Someone"), name) for name in persons])
-        named = [(spoken_class(name), name) for name in (*classes, BACKGROUND)]
+        named = [(_spoken(name), name) for name in (*classes, BACKGROUND)]
         _refill(self.class_filter, tr("All classes"), named)
         self._select(chosen)
         self._on_filtered()
@@ -163,6 +167,7 @@ class AnnotationsPanel(Panel):
             widget.setVisible(total > 0)
         for each in (self.go_to, self.reopen, self.delete):
             each.setVisible(total > 0)
+        self.here.setVisible(total == 0)
         if total == 0:
             text = tr("Nothing is annotated yet. Answer a question, or choose 'Annotate here' and drag on the slide.")
         elif shown == 0:
@@ -263,7 +268,7 @@ class _Annotations(QAbstractListModel):
             said.append("…")
         else:
             areas = areas_in_words(known.areas, mpp=listed.slide.mpp)
-            said += [f"{spoken_class(name)} {area}" for name, area in areas]
+            said += [f"{_spoken(name)} {area}" for name, area in areas]
         state = [tr(STATES[listed.state])]
         if known is None or known.areas:
             state.append(tr(COUNTS_TEXTS[record.counts][0]))
@@ -320,7 +325,7 @@ class _Filter(QSortFilterProxyModel):
         label_name = listed.record.label or ""
         names = (*self._model.classes(number), label_name)
         return " ".join(
-            (listed.slide.name, listed.record.person, *names, *(spoken_class(name) for name in names if name))
+            (listed.slide.name, listed.record.person, *names, *(_spoken(name) for name in names if name))
         ).casefold()
 
 
@@ -343,6 +348,10 @@ class _List(QListView):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, 160)
+
+
+def _spoken(name: str) -> str:
+    return tr(BACKGROUND) if name == BACKGROUND else spoken_class(name)
 
 
 def _joined(parts: Sequence[str]) -> str:

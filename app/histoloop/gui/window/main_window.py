@@ -118,7 +118,7 @@ class MainWindow(QMainWindow):
         self.job_bar = JobBar()
         self.live_line = label(role="muted")
         self.details = AnnotationDetails(self)
-        self.annotations_panel = AnnotationsPanel(self.details)
+        self.annotations_panel = AnnotationsPanel(self.details, self.actions_["annotate_here"])
         self.work = WorkTabs(
             queue=self.queue_panel,
             annotation=self.annotation_panel,
@@ -252,6 +252,8 @@ class MainWindow(QMainWindow):
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         for name in TOOLBAR:
             bar.addAction(self.actions_[name])
+        here_button = bar.widgetForAction(self.actions_["annotate_here"])
+        here_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)  # type: ignore[attr-defined]
         bar.addSeparator()
         for name in TOOLBAR_VIEW:
             bar.addAction(self.actions_[name])

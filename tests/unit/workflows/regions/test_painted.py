@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from histoloop.annotations.records import AnnotationStatus, Counts, Origin, Patch
 from histoloop.geometry import Region
+from histoloop.inference.features import Features
+from histoloop.store.array_cache import ArrayCache
+from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.weak_annotations import size_of, weak_annotations
+from histoloop.workflows.regions.kept_features import KeptFeatures
 from histoloop.workflows.regions.tiles import painted_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from histoloop.annotations.records import Mask
     from histoloop.store.project import Project
@@ -144,3 +152,29 @@ def test_the_region_before_the_strokes_were_done_anew_is_not_learned_from(
     mask, _known = painted_mask(project, newest.id, PIXELS[:, :15], classes=True)
     assert mask is not None
     assert mask[:, 0].tolist() == [2] * 2 + [0] * 18  # of the pixel painted in both, neither more
+
+
+def test_features_that_were_kept_come_with_the_strokes_of_today(
+    project: Project, stroke: Callable[..., AnnotationRecord], tmp_path: Path
+) -> None:
+    kept = KeptFeatures(_Counted(), ArrayCache(tmp_path), key="k")  # type: ignore[arg-type]
+    shown = []
+    for rows in (slice(10, 20), slice(20, 26)):
+        mask, known = painted_mask(project, stroke(rows).id, PIXELS, classes=True)
+        tile = TrainingTile(PIXELS, None, mask, "a", known=known)
+        (found,) = kept.views("a", tile, seed=0, count=1, stain=0.0)
+        assert found.mask is not None
+        shown.append(np.flatnonzero(found.mask[:, 0] == 2).tolist())
+    assert shown == [[5, 6, 7, 8, 9], [10, 11, 12]]
+    assert _Counted.passes == 1
+
+
+class _Counted:
+    """A model that counts how often it looks."""
+
+    passes = 0
+
+    def features(self, pixels: NDArray[np.uint8]) -> Features:
+        _Counted.passes += 1
+        stages = tuple(torch.zeros(2, side, side, dtype=torch.half) for side in (16, 8, 4, 2))
+        return Features(stages, torch.zeros(2), pixels.shape[0], pixels.shape[1])
