@@ -11,11 +11,12 @@ trial; what is there already is not measured again.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
+import subprocess
+import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ import numpy as np
 import pixel_classes
 import torch
 
-from histoloop.inference.features import Features, decode, probability
-from histoloop.localisation.stitcher import foreground_of, hard_mask
+from histoloop.inference.features import decode, probability
+from histoloop.localisation.stitcher import hard_mask
 from histoloop.networks.unet import Decoder
 from histoloop.progress import finish
 from histoloop.store.files import write_beside
@@ -33,6 +34,7 @@ from histoloop.training.features import FeatureTile
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import class_figures
 from histoloop.training.samples import foreground, values_of
+from histoloop.workflows.live.tile_features import coarse
 from histoloop.workflows.regions.kept_features import KeptFeatures
 
 if TYPE_CHECKING:
@@ -40,7 +42,11 @@ if TYPE_CHECKING:
 
     from histoloop.training.samples import TrainingTile
 
-THREADS = 2
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parents[1] / "docs" / "results.md"
+START, END = "<!-- live loop: made by tests/benchmarks/live_loop.py -->", "<!-- end of live loop -->"
+THREADS = 1
+WINDOW_REGIONS = (8, 50)
 CPU = torch.device("cpu")
 STAGES = (64, 64, 128, 256, 512)
 EVERY = 3
@@ -72,20 +78,29 @@ class Trial:
     taught: int = 0
     taught_steps: int = 0
     weight: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
 
+
+BEST = {"widths": (32, 24, 16), "crop": 128, "batch": 8, "steps": 60}
+COUNTS = (1, 2, 4, 8, 16, 50)
 
 SEARCH = [
-    Trial("stride-4", steps=60),
-    Trial("narrower", widths=(32, 24, 16), steps=60),
-    Trial("narrower-128x8", widths=(32, 24, 16), crop=128, batch=8, steps=60),
-    Trial("narrower-128x4", widths=(32, 24, 16), crop=128, steps=60),
-    Trial("narrower-128x4-120", widths=(32, 24, 16), crop=128, steps=120),
-    Trial("narrower-128x8-fast", widths=(32, 24, 16), crop=128, batch=8, steps=60, rate=1e-2),
-    Trial("narrower-128x8-one-view", widths=(32, 24, 16), crop=128, batch=8, steps=60, views=1),
-    Trial("narrower-128x8-half", widths=(32, 24, 16), crop=128, batch=8, steps=60, precision="bfloat16"),
-    Trial("narrower-128x8-20", widths=(32, 24, 16), crop=128, batch=8, steps=20, rate=1e-2),
-    Trial("stride-8-128x8", widths=(32, 24), crop=128, batch=8, steps=60),
+    Trial("as chosen", **BEST),
+    Trial("stride 4, wider", **BEST | {"widths": (48, 32, 24)}),
+    Trial("stride 2", **BEST | {"widths": (32, 24, 16, 12)}),
+    Trial("stride 8", **BEST | {"widths": (32, 24)}),
+    Trial("batches of 4", **BEST | {"batch": 4}),
+    Trial("crops of 256, batches of 4", **BEST | {"crop": 256, "batch": 4}),
+    Trial("30 steps", **BEST | {"steps": 30}),
+    Trial("120 steps", **BEST | {"steps": 120}),
+    Trial("360 steps", **BEST | {"steps": 360}),
+    Trial("rate 0.01", **BEST | {"rate": 1e-2}),
+    Trial("one view", **BEST | {"views": 1}),
+    Trial("four views", **BEST | {"views": 4}),
+]
+COLD = [Trial(f"cold {count}", **BEST | {"regions": count}) for count in COUNTS]
+WARM = [
+    Trial("warm 50", **BEST | {"regions": 50, "steps": 60}, grown=(1, 2, 4, 8, 16), newest=3),
+    Trial("taught 8", **BEST | {"regions": 8}, grown=(1, 2, 4), newest=3, taught=24, taught_steps=180),
 ]
 
 
@@ -96,10 +111,22 @@ def main() -> None:
         "--data", type=Path, default=Path(os.environ.get("HISTOLOOP_DATA", pixel_classes.ROOT.parent / "shared/data"))
     )
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--write", action="store_true", help="make the part of docs/results.md anew")
+    parser.add_argument("--window", action="store_true", help="measure the window's times, and nothing else")
     options = parser.parse_args()
+    if options.write:
+        write(options.results)
+        return
+    if options.window:
+        window(options.results, options.data / "slides" / "CMU-1-Small-Region.svs")
+        return
     torch.set_num_threads(THREADS)
     options.results.mkdir(parents=True, exist_ok=True)
-    learn(options.results, options.data, [trial for trial in SEARCH if not options.only or trial.name in options.only])
+    learn(
+        options.results,
+        options.data,
+        [trial for trial in (*SEARCH, *COLD, *WARM) if not options.only or trial.name in options.only],
+    )
 
 
 # --- learning ---------------------------------------------------------------------------------------------------------
@@ -107,7 +134,7 @@ def main() -> None:
 
 def learn(results: Path, data: Path, trials: Sequence[Trial]) -> None:
     """Each trial that is not there yet, a file each."""
-    wanted = [trial for trial in trials if not (results / f"{trial.name}.json").exists()]
+    wanted = [trial for trial in trials if not (results / f"{trial.name.replace(' ', '-')}.json").exists()]
     if not wanted:
         return
     bench = pixel_classes.prepare(results, data / "glas")
@@ -120,13 +147,19 @@ def learn(results: Path, data: Path, trials: Sequence[Trial]) -> None:
     ]
 
     def views(tiles: Sequence[TrainingTile], trial: Trial) -> list[list[FeatureTile]]:
-        found = [kept.views(tile.name, tile, seed=numbers[tile.name], count=trial.views, stain=0.06) for tile in tiles]
+        stages = len(trial.widths) + 1
+        found = [
+            [
+                replace(one, features=coarse(one.features, stages))
+                for one in kept.views(tile.name, tile, seed=numbers[tile.name], count=trial.views, stain=0.06)
+            ]
+            for tile in tiles
+        ]
         if trial.classes > 1:
             return found
         return [[FeatureTile(one.features, foreground(one.mask), known=one.known) for one in tile] for tile in found]
 
     for trial in wanted:
-        decoder, row = None, {"regions": 0}
         torch.manual_seed(trial.seed)
         decoder = Decoder(STAGES, trial.widths, mask_classes=trial.classes)
         pseudo: list[FeatureTile] = []
@@ -135,6 +168,7 @@ def learn(results: Path, data: Path, trials: Sequence[Trial]) -> None:
             for tile in others:
                 mask = bench.start.predict_classes(tile.pixels)
                 features = kept.of(tile.name, lambda tile=tile: tile, seed=numbers[tile.name])
+                features = coarse(features, len(trial.widths) + 1)
                 pseudo.append(FeatureTile(features, mask if trial.classes > 1 else mask > 0))
             if trial.taught_steps:
                 seconds = run(decoder, [[one] for one in pseudo], [], trial, trial.taught_steps)
@@ -175,7 +209,12 @@ def report(results: Path, name: str, decoder: Decoder, test, seconds: tuple[floa
     pairs = []
     for features, mask in test:
         found = hard_mask(probability(decode(decoder, features, device=CPU)), threshold=0.5)
-        pairs.append((found if decoder.mask_classes > 1 else found.astype(np.uint8), mask if decoder.mask_classes > 1 else (mask > 0).astype(np.uint8)))
+        pairs.append(
+            (
+                found if decoder.mask_classes > 1 else found.astype(np.uint8),
+                mask if decoder.mask_classes > 1 else (mask > 0).astype(np.uint8),
+            )
+        )
     figures = class_figures(pairs, mask_classes=decoder.mask_classes)
     row = asdict(trial) | {
         "name": name,
@@ -186,8 +225,68 @@ def report(results: Path, name: str, decoder: Decoder, test, seconds: tuple[floa
         "decode_cpu": (time.process_time() - started) / len(test),
         "parameters": sum(tensor.numel() for tensor in decoder.parameters()),
     }
-    write_beside(results / f"{name}.json", json.dumps(row, indent=1) + "\n")
-    print(f"{name:32s} foreground {100 * row['foreground']:.1f} macro {100 * row['macro']:.1f} wall {row['wall']:.1f} cpu {row['cpu']:.1f} decode {row['decode_cpu']:.3f}", flush=True)
+    write_beside(results / f"{name.replace(' ', '-')}.json", json.dumps(row, indent=1) + "\n")
+    dice = f"foreground {100 * row['foreground']:.1f} mean {100 * row['macro']:.1f}"
+    print(f"{name:28s} {dice} cpu {row['cpu']:.1f} s, a picture {row['decode_cpu']:.3f} s", flush=True)
+
+
+# --- the window -------------------------------------------------------------------------------------------------------
+
+
+def window(results: Path, slide: Path) -> None:
+    """From Done to new masks in view, with 8 and with 50 annotated regions; the last of them is finished in the window.
+
+    In a process of its own, which loads no torch (it would not go together with a software OpenGL).
+    """
+    for regions in WINDOW_REGIONS:
+        path = results / f"window-{regions}.json"
+        if not path.exists():
+            command = [sys.executable, str(HERE / "live_loop_window.py"), str(slide), str(regions), str(path)]
+            subprocess.run(command, check=True)
+        print(path.read_text(encoding="utf-8"), flush=True)
+
+
+# --- the tables -------------------------------------------------------------------------------------------------------
+
+
+def write(results: Path) -> None:
+    """The part between the marks, of what is there."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
+    learned = {row["name"]: row for row in found if "foreground" in row}
+    lines = ["| regions | begun | foreground | mean of classes | s to learn |", "|---|---|---|---|---|"]
+    for count in COUNTS:
+        warm = "warm 50" if count == COUNTS[-1] else f"warm 50-at-{count}"
+        cold = "as chosen" if count == 8 else f"cold {count}"
+        lines += [line(learned[name], count, how) for name, how in ((cold, "anew"), (warm, "warm")) if name in learned]
+    lines += ["", "| 8 regions | foreground | mean of classes | s to learn | s a picture |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['name']} | {percent(row)} | {row['cpu']:.1f} | {row['decode_cpu']:.3f} |"
+        for trial in SEARCH
+        if (row := learned.get(trial.name))
+    ]
+    windows = [row for row in found if "runs" in row]
+    if windows:
+        lines += [
+            "",
+            "| window, regions | Done to new masks, s | s of the processor | memory of the child, MiB | load |",
+        ]
+        lines += ["|---|---|---|---|---|"]
+    for row in sorted(windows, key=lambda row: row["regions"]):
+        walls, cpus = ([str(run[key]) for run in row["runs"]] for key in ("wall_s", "cpu_s"))
+        cells = (row["regions"], ", ".join(walls), ", ".join(cpus), row["child_mib"], f"{row['load']:.0f}")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(START, 1)
+    _old, after = rest.split(END, 1)
+    PAGE.write_text(f"{before}{START}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
+
+
+def line(row: dict[str, Any], count: int, how: str) -> str:
+    return f"| {count} | {how} | {percent(row)} | {row['cpu']:.1f} |"
+
+
+def percent(row: dict[str, Any]) -> str:
+    return f"{100 * row['foreground']:.1f} | {100 * row['macro']:.1f}"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from histoloop.workflows.contents.masks import view_classes
 if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow
 
-LIVE_MS = 240_000
+LIVE_MS = 120_000
 SCREENSHOTS = os.environ.get("HISTOLOOP_SCREENSHOTS", "")
 
 
@@ -104,12 +104,11 @@ def test_a_child_that_dies_is_reported_in_words_and_another_takes_its_place(pain
     window = painting
     switch_on(window)
     live = window.session.live
-    qtbot.waitUntil(lambda: live.jobs.current is not None or live.jobs._worker is not None, timeout=LIVE_MS)
     told: list[str] = []
     live.told.connect(told.append)
     paint_and_finish(window, qtbot)
     qtbot.waitUntil(lambda: live.jobs.current is not None, timeout=LIVE_MS)
-    os.kill(live.jobs._worker.process_id, signal.SIGKILL)
+    os.kill(live.jobs.process_id, signal.SIGKILL)
     qtbot.waitUntil(lambda: any("stopped" in line for line in told), timeout=LIVE_MS)
     assert window.session.jobs.current is None
     with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
@@ -122,9 +121,14 @@ def test_it_waits_while_something_else_runs(painting: MainWindow, qtbot) -> None
     live = window.session.live
     with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
         paint_and_finish(window, qtbot)
+    told: list[str] = []
+    live.told.connect(told.append)
     window.session.jobs.submit(Job("Examining", tasks.examine, {}))
+    live._want()
+    qtbot.waitUntil(lambda: any("goes on after" in line for line in told), timeout=LIVE_MS)
     qtbot.waitUntil(lambda: live.jobs.current is None or window.session.jobs.current is None, timeout=LIVE_MS)
-    qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=LIVE_MS)
+    with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
+        qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=LIVE_MS)
     shot(window, "live-after-pause")
 
 
@@ -137,5 +141,5 @@ def test_switched_off_there_are_no_live_masks_and_no_child(painting: MainWindow,
     window.training_panel.live.box.click()
     qtbot.waitUntil(lambda: not shows_live(window))
     assert window.session.live.map is None
-    assert window.session.live.jobs._worker is None
+    assert window.session.live.jobs.process_id is None
     assert not window.actions_["learn_live"].isChecked()

@@ -8,8 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from histoloop.annotations.records import AnnotationStatus, Patch, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Counts, Patch, QueryStatus
 from histoloop.geometry import Region
+from histoloop.slides.objective import mpp_of_objective
 
 
 class ModelStatus(StrEnum):
@@ -19,6 +20,20 @@ class ModelStatus(StrEnum):
     CURRENT = "current"
     KEPT = "kept"
     ROLLED_BACK = "rolled back"
+
+
+class MppFrom(StrEnum):
+    """Where a resolution is from: its file STATED it, a person has GIVEN it, or it is estimated by the OBJECTIVE."""
+
+    NOT_KEPT = ""
+    STATED = "stated"
+    GIVEN = "given"
+    OBJECTIVE = "objective"
+
+
+def is_unlike(distance: float | None) -> bool:
+    """Whether a distance from the training data, in units of its threshold, is too far; not where it is not known."""
+    return distance is not None and distance > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,8 @@ class SlideRecord:
     `width` and `height` are level-0 pixels, `mpp` micrometres per level-0 pixel (None: unknown), `given_label` the
     label that a person gave the whole slide (None: none, or taken back), `predicted` the probability per label by the
     current model (None: not predicted by it), `tissue_px` its tissue in level-0 pixels (None: not measured).
+    `unlike` is how far it is from what that model was taught on, above 1 unlike it (None: not known); `mpp_from` is
+    where its resolution is from ('' : not kept), `objective` the power of the objective that its file states.
     """
 
     id: int
@@ -56,6 +73,19 @@ class SlideRecord:
     given_label: SlideLabel | None
     predicted: Mapping[str, float] | None
     tissue_px: float | None
+    unlike: float | None = None
+    mpp_from: MppFrom = MppFrom.NOT_KEPT
+    objective: float | None = None
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether it is unlike what the current model was taught on, so that what that predicts means nothing."""
+        return is_unlike(self.unlike)
+
+    @property
+    def estimated_mpp(self) -> float | None:
+        """The resolution that the objective suggests, um per pixel; None where the file states none."""
+        return None if self.objective is None else mpp_of_objective(self.objective)
 
     @property
     def extent(self) -> Region:
@@ -109,7 +139,7 @@ class AnnotationRecord:
     `has_mask` says whether it was done with a mask (a draft has none yet), `mask_downsample` is level-0 pixels per
     pixel of the mask or of the draft (None: neither). `held_out` says whether the mask judges models instead of
     training them (settled when the region is first done with a mask), `model_hash` is the model whose prediction the
-    mask started from, `continues` the annotation that was reopened.
+    mask started from, `continues` the annotation that was reopened. `counts` says what of the mask counts.
     """
 
     id: int
@@ -127,6 +157,7 @@ class AnnotationRecord:
     model_hash: str | None
     query_id: int | None
     continues: int | None
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +205,18 @@ class ClassChangeRecord:
 
 
 class StepKind(StrEnum):
-    """What a person does: PAINTED and ASSESSED in a draft, ENDED a draft, LEFT_OUT a query without opening it."""
+    """What a person does: PAINTED, ASSESSED and said what COUNTED in a draft, ENDED a draft, DELETED annotations.
+
+    LEFT_OUT is a query that was not opened, IMPORTED are annotations that came from elsewhere.
+    """
 
     PAINTED = "painted"
     ASSESSED = "assessed"
+    COUNTED = "counted"
     ENDED = "ended"
     LEFT_OUT = "left out"
+    DELETED = "deleted"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +238,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaintedStep:
-    """A stroke of a draft: the rectangle that it changed, as it was before and after."""
+    """A stroke of a draft: the rectangle that it changed, as it was before and after, both with their origins."""
 
     before: Patch
     after: Patch
@@ -215,12 +252,23 @@ class AssessedStep:
     after: tuple[str | None, float | None]
 
 
+@dataclass(frozen=True, slots=True)
+class CountedStep:
+    """What counted in a draft before and after that was changed."""
+
+    before: Counts
+    after: Counts
+
+
+StepInDraft = PaintedStep | AssessedStep | CountedStep
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DraftSteps:
     """What was done in a draft, oldest first, and what was taken back of it, in the order to do it again."""
 
-    done: tuple[PaintedStep | AssessedStep, ...]
-    undone: tuple[PaintedStep | AssessedStep, ...]
+    done: tuple[StepInDraft, ...]
+    undone: tuple[StepInDraft, ...]
 
 
 @dataclass(frozen=True, slots=True)

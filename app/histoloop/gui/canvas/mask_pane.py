@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from histoloop.gui.canvas.canvas_words import EmptyCanvas, ReadTrouble
+from histoloop.gui.canvas.canvas_words import CanvasHint, EmptyCanvas, ReadTrouble
 from histoloop.gui.canvas.mask_chooser import MaskChooser
 from histoloop.gui.canvas.mask_source import MaskSource
 from histoloop.gui.canvas.rendering import OverlayStyle
@@ -40,6 +40,7 @@ class MaskPane(QWidget):
         self.source = MaskSource(self)
         self.viewer = SlideViewer()
         self.opener = SceneOpener(self.viewer, self)
+        self.hint = CanvasHint(self.viewer)
         self.empty = EmptyCanvas(self.viewer)
         self.trouble = ReadTrouble(self.viewer)
         self.header = MaskChooser(self.source, across=True, corner=corner)

@@ -123,6 +123,11 @@ class ClassTable(QWidget):
         self._show_current()
         self.current_changed.emit(number)
 
+    def finish(self) -> None:
+        """Emit the names that were typed and not emitted yet."""
+        for shown in self.rows:
+            shown.finish()
+
     def edit(self, number: int) -> None:
         """Put the cursor into the name of a row, all of it selected."""
         self.choose(number)
@@ -168,12 +173,11 @@ class ClassTable(QWidget):
         return True
 
     def _go(self, number: int, step: int, *, adds: bool) -> None:
+        self.rows[number].finish()
         if 0 <= number + step < len(self.rows):
             self.edit(number + step)
-        elif adds:
-            self.rows[number].finish()
-            if self.rows[number].name.text().strip() and self.add.isEnabled():
-                self.row_wanted.emit()
+        elif adds and self.rows[number].name.text().strip() and self.add.isEnabled():
+            self.row_wanted.emit()
 
 
 class ClassRow:
@@ -200,6 +204,7 @@ class ClassRow:
         self.colour.clicked.connect(self._choose_colour)
         for place, widget in enumerate((self.key, self.colour, self.name)):
             grid.addWidget(widget, number, place)
+            widget.show()  # at once, so that the cursor can be put into a new name
         self.set_may_change(table.may_change)
 
     def show_class(self, mask_class: MaskClass) -> None:
@@ -223,6 +228,10 @@ class ClassRow:
         if name not in (self._shown.name, self._emitted):
             self._emitted = name
             self._table.renamed.emit(self._number, name)
+
+    def keep_for_later(self) -> None:
+        """The name that was emitted was not taken: emit it again when the user is done once more."""
+        self._emitted = ""
 
     def set_current(self, current: bool) -> None:
         """Whether the buttons beside the table are about this row."""

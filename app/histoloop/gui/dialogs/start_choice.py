@@ -96,7 +96,7 @@ class StartChoice(QWidget):
         self.take_classes.setVisible(card is not None and {one.name for one in own} != set(shown))
         if card is None:
             return self._tell(
-                tr("Nothing is taught: the first questions cover the tissue, then it learns your classes.")
+                tr("It starts from nothing: the first questions cover the tissue, then it learns your classes.")
             )
         drawn = _listed([one.name for one in own])
         if scheme is None:

@@ -73,10 +73,9 @@ class ClassButtons(QWidget):
             self._group.addButton(made, value)
             self._grid.addWidget(made, (value - 1) // COLUMNS, (value - 1) % COLUMNS)
         rows = -(-len(classes) // COLUMNS)
-        height = ClassButton.height_px(self)
-        self.area.setFixedHeight(
-            min(rows, ROWS_SHOWN) * (height + SPACING_PX) - SPACING_PX + (height // 2 if rows > ROWS_SHOWN else 0)
-        )
+        height = max((made.sizeHint().height() for made in self._group.buttons()), default=0)
+        shown = min(rows, ROWS_SHOWN) * (height + SPACING_PX) - SPACING_PX
+        self.area.setFixedHeight(shown + (height // 2 if rows > ROWS_SHOWN else 0))
 
     @property
     def value(self) -> int:
@@ -93,6 +92,13 @@ class ClassButtons(QWidget):
         found = self._group.button(value)
         return found if isinstance(found, ClassButton) else None
 
+    def choose_none(self) -> None:
+        """Let no class be the one in hand."""
+        self._group.setExclusive(False)
+        for each in self._group.buttons():
+            each.setChecked(False)
+        self._group.setExclusive(True)
+
     def choose(self, value: int) -> bool:
         """Take a class to paint with, and bring its button into sight; whether there is such a class."""
         found = self.button(value)
@@ -104,7 +110,7 @@ class ClassButtons(QWidget):
 
 
 class ClassButton(QPushButton):
-    """Colour and name of a class from the left, shortened where there is no room, and its key at the right."""
+    """Colour and name of a class from the left, shortened in the middle where room is lacking; its key at the right."""
 
     def __init__(self, mask_class: MaskClass, *, key: str) -> None:
         super().__init__()
@@ -119,13 +125,9 @@ class ClassButton(QPushButton):
         tip = tr("Paint {name} (key {key}, next class: C)", name=name, key=key)
         self.setToolTip(plain_tip(tip if key else tr("Paint {name} (next class: C)", name=name)))
 
-    @staticmethod
-    def height_px(widget: QWidget) -> int:
-        """How high a button is in the style of a widget."""
-        return QPushButton("X", widget).sizeHint().height()
-
     def sizeHint(self) -> QSize:
         """As wide as the name wants, however little there is room for."""
+        self.ensurePolished()
         return QSize(self.fontMetrics().horizontalAdvance(self._name) + 60, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
@@ -144,7 +146,7 @@ class ClassButton(QPushButton):
         square.setSize(QSize(side, side))
         self.icon().paint(painter, square)
         text = inside.adjusted(side + 7, 0, -_KEY_PX if self.key else 0, 0)
-        shown = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, text.width())
+        shown = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, text.width())
         painter.setPen(self.palette().color(QPalette.ColorRole.ButtonText))
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
         painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))

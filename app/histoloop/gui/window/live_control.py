@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
+from histoloop.language import tr
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.live_masks import LIVE_MODEL_ID
 from histoloop.workflows.contents.masks import view_classes
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import Mask
     from histoloop.geometry import Region
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
+    from histoloop.gui.kit.settings import Settings
     from histoloop.gui.panels.live_switch import LiveSwitch
     from histoloop.gui.window.mask_control import MaskControl
     from histoloop.gui.work.session import Session
@@ -36,11 +38,18 @@ class LiveControl(QObject):
     """
 
     def __init__(
-        self, *, split: SplitView, session: Session, masks: MaskControl, switch: LiveSwitch, line: QLabel
+        self,
+        *,
+        split: SplitView,
+        session: Session,
+        masks: MaskControl,
+        switch: LiveSwitch,
+        line: QLabel,
+        settings: Settings,
     ) -> None:
         super().__init__(split)
         self._split, self._session, self._masks = split, session, masks
-        self._switch, self._line = switch, line
+        self._switch, self._line, self._settings = switch, line, settings
         self._viewer, self._opener, self._source = split.first.viewer, split.first.opener, split.first.source
         self._follows = True
         self._refresh = QTimer(self, singleShot=True, interval=REFRESH_MS)
@@ -88,6 +97,18 @@ class LiveControl(QObject):
         choice = self._source.choice
         if self._follows and choice is not None and choice.model.status is ModelStatus.CURRENT and choice.is_own:
             self._source.choose_model(LIVE_MODEL_ID)
+            self._explain()
+
+    def _explain(self) -> None:
+        """Once: why the masks on the slide are others now."""
+        if not self._settings.flag("live masks explained", default=False):
+            self._settings.set("live masks explained", True)
+            self._session.notice.emit(
+                tr(
+                    "The masks on the slide come from what you paint now (Live masks). To stop that, switch off "
+                    "'Learn while I paint' in the Training tab."
+                )
+            )
 
     def _on_there_changed(self) -> None:
         self._masks.show_models()

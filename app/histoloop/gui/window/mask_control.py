@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QSignalBlocker, Signal
 
 from histoloop.gui.canvas.mask_chooser import describe
 from histoloop.gui.kit.widgets import menu_text
-from histoloop.language import tr
+from histoloop.language import mark, tr
 from histoloop.localisation.methods import title
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_compare, live_masks, localisation_models
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.overlay_panel import OverlayPanel
     from histoloop.gui.work.session import Session
+    from histoloop.workflows.contents.mask_choices import LocalisationModel
+
+UNTAUGHT = mark(
+    "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any place; "
+    "then retrain."
+)
 
 
 class MaskControl(QObject):
@@ -115,6 +121,7 @@ class MaskControl(QObject):
     def _on_choice_changed(self) -> None:
         choices = [pane.source.choice for pane in self._split.panes()]
         self._panel.offer_evidence(any(choice is not None and choice.weighs_both_sides for choice in choices))
+        self._panel.offer_classes(any(choice is not None and choice.tells_classes for choice in choices))
         self.show_missing_masks()
 
     def _on_model_added(self, model_id: int) -> None:
@@ -125,6 +132,9 @@ class MaskControl(QObject):
         """Run the model chosen on the slide that is shown, where it did not yet, or on all slides."""
         project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.current
         if project is None or choice is None or slide_id is None or choice.model.is_live:
+            return
+        if not choice.model.taught:
+            self.show_missing_masks()
             return
         if all_slides:
             self._session.predict(model_id=choice.model.id)
@@ -138,10 +148,16 @@ class MaskControl(QObject):
         for pane in self._split.panes():
             choice, slide_id, state = pane.source.choice, pane.opener.current, ""
             if choice is not None and not choice.model.is_live and slide_id is not None and pane.has_maps() is False:
-                state = "coming" if self._session.will_predict(slide_id, choice.model.id) else "missing"
+                state = self._why_missing(slide_id, choice.model)
             pane.header.show_missing(state)
+            pane.hint.show_hint(tr(UNTAUGHT) if state == "untaught" and pane.viewer.annotating is None else "")
             if pane is self._split.first:
                 self._panel.chooser.show_missing(state)
+
+    def _why_missing(self, slide_id: int, model: LocalisationModel) -> str:
+        if not model.taught:
+            return "untaught"
+        return "coming" if self._session.will_predict(slide_id, model.id) else "missing"
 
     def _fill_model_menu(self) -> None:
         menu, choice = self._actions.submenus["model"], self._source.choice

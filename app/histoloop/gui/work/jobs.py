@@ -155,6 +155,11 @@ class JobRunner(QObject):
         """The job that runs now and those that come after it."""
         return self.waiting if self._current is None else (self._current, *self._waiting)
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the child process, while there is one."""
+        return None if self._worker is None else self._worker.process_id
+
     def submit(self, job: Job) -> None:
         """Run a job after those before it."""
         self._waiting.append(job)

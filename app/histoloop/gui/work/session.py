@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import LabelClass, MaskClass
     from histoloop.gui.work.annotating import ActiveAnnotation
     from histoloop.gui.work.failure import Failure
+    from histoloop.store.cards import Card
     from histoloop.store.encoders import AddedEncoder
     from histoloop.store.project import Project
-    from histoloop.store.records import QueryRecord, SlideRecord
+    from histoloop.store.records import MppFrom, QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
     from histoloop.workflows.reports import AskReport, ExportReport
 
@@ -93,6 +94,27 @@ class Session(ProjectDesk):
                 self.annotating.leave()  # what somebody began stays theirs
             self._person = name
             self.annotating.refresh()
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether the model in use has learned something that it can predict; reads its card."""
+        card = self._card()
+        return card is None or card.taught
+
+    @property
+    def knows_labels(self) -> bool:
+        """Whether the model in use says what a slide is as a whole; reads its card."""
+        card = self._card()
+        return card is None or (card.taught and card.knows_labels and bool(card.scheme.labels))
+
+    def _card(self) -> Card | None:
+        """The card of the model in use; None without a project, and where it cannot be read."""
+        if self._project is None:
+            return None
+        try:
+            return self._project.models.current_card()
+        except HistoLoopError:
+            return None
 
     def create_project(
         self,
@@ -326,12 +348,19 @@ class Session(ProjectDesk):
             for prediction in self._predictions
         )
 
-    def set_mpp(self, slide_ids: Sequence[int], mpp: float) -> None:
-        """State the resolution of slides; their maps were made at another one and are made again."""
-        if self._do_each(slide_ids, lambda project, slide_id: project.slides.set_mpp(slide_id, mpp)):
+    def set_resolutions(self, resolutions: Mapping[int, tuple[float, MppFrom]]) -> None:
+        """Set um per pixel of slides (by id), and where that is from; their maps are made again at it."""
+        slide_ids = list(resolutions)
+
+        def set_one(project: Project, slide_id: int) -> None:
+            mpp, source = resolutions[slide_id]
+            project.slides.set_mpp(slide_id, mpp, mpp_from=source)
+
+        if self._do_each(slide_ids, set_one):
             self.slides_changed.emit()
             self.maps_changed.emit()
-            self.predict(slide_ids)
+            if self.is_taught:
+                self.predict(slide_ids)
 
     def set_slide_labels(self, labels: Mapping[int, str | None]) -> None:
         """Say what slides (by id) are as a whole, as the person who sits here; None takes it back."""
@@ -428,7 +457,7 @@ class Session(ProjectDesk):
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
     def _predict_added(self, slide_ids: Sequence[int]) -> None:
-        if self.predict_added:
+        if self.predict_added and self.is_taught:
             self.predict(slide_ids)
 
     def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
@@ -463,6 +492,11 @@ class Session(ProjectDesk):
     def _on_retrained(self, _candidate: CandidateModel) -> None:
         self.models_changed.emit()
         self.maps_changed.emit()
+        if self.candidate() is None:  # the first model that learned anything is in use at once
+            self.slides_changed.emit()
+            self.notice.emit(tr("The first model has learned from your annotations, and is in use."))
+            if self.predict_added:
+                self.predict()
 
     def _on_model_added(self, model_id: int) -> None:
         self.models_changed.emit()

@@ -30,7 +30,10 @@ OWN_RULE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LocalisationModel:
-    """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks."""
+    """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks.
+
+    One that is not `taught` draws nothing.
+    """
 
     id: int
     name: str
@@ -39,6 +42,7 @@ class LocalisationModel:
     network: NetworkConfig
     labels: tuple[str, ...]
     threshold: float
+    taught: bool = True
 
     @property
     def is_live(self) -> bool:
@@ -71,6 +75,11 @@ class MaskChoice:
         return weighs_both_sides(self.method)
 
     @property
+    def tells_classes(self) -> bool:
+        """Whether there is a probability of each mask class."""
+        return self.model.taught and self.method == DECODER and self.model.network.decodes_classes
+
+    @property
     def is_own(self) -> bool:
         """Whether these are the model's own masks, those that are exported and asked about when it is in use."""
         own = own_choice(self.model)
@@ -99,10 +108,15 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         except ModelError:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
+        name = name if card.taught else tr("Nothing learned yet")
         network, labels = card.network, card.scheme.label_names
         if not card.knows_labels:
             network, labels = dataclasses.replace(network, labels=0), ()
-        found.append(LocalisationModel(record.id, name, card.title, record.status, network, labels, card.threshold))
+        found.append(
+            LocalisationModel(
+                record.id, name, card.title, record.status, network, labels, card.threshold, taught=card.taught
+            )
+        )
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)
 
 

@@ -268,16 +268,23 @@ def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     slide_map = found.slide_map
     mask = mask_of_map(slide_map, found.classes, threshold=found.card.threshold)
     for record in _painted(project, slide_id):
-        painted, origin = project.annotations.load_mask(record.id)
-        painted[~is_known(origin)] = LEFT_OUT_VALUE
-        lay_over(mask, painted, record.region, downsample=slide_map.downsample)
+        lay_over(mask, said_mask(project, record), record.region, downsample=slide_map.downsample)
     return SlideMask(mask, slide_map.downsample)
 
 
 def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
-    """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top."""
-    done = _painted(project, slide_id)
-    return [(record.region, project.annotations.load_mask(record.id)[0]) for record in done]
+    """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top.
+
+    What they left out, or did not paint where the strokes alone count, has the value `LEFT_OUT_VALUE`.
+    """
+    return [(record.region, said_mask(project, record)) for record in _painted(project, slide_id)]
+
+
+def said_mask(project: Project, record: AnnotationRecord) -> Mask:
+    """The mask (H, W) of an annotation that has one, `LEFT_OUT_VALUE` where nobody says anything."""
+    painted, origin = project.annotations.load_mask(record.id)
+    painted[~is_known(origin)] = LEFT_OUT_VALUE
+    return painted
 
 
 def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:

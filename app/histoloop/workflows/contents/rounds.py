@@ -83,7 +83,8 @@ class CandidateModel:
     """A retrained model, not yet kept.
 
     Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
-    `pseudo` regions were learned from with the model's own masks.
+    Class Dice is the mean over the mask classes, where the annotations tell several. `pseudo` regions were learned
+    from with the model's own masks.
     """
 
     model_id: int
@@ -93,6 +94,8 @@ class CandidateModel:
     held_out: int
     annotations: int
     pseudo: int = 0
+    old_class_dice: float | None = None
+    new_class_dice: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ def candidate_model_of(record: RoundRecord) -> CandidateModel:
         int(figures.get("held_out", 0)),
         record.annotations,
         int(figures.get("pseudo", 0)),
+        figures.get("class_dice_before"),
+        figures.get("class_dice"),
     )
 
 

@@ -99,7 +99,7 @@ def _of_kind(
             raise nothing_to_learn_from(project)
         return masked
     if learn_from == "sizes":
-        sized = [tile for tile in tiles if tile.size is not None or tile.mask is not None]
+        sized = [tile for tile in tiles if tile.size is not None or (tile.mask is not None and tile.states_size)]
         if not sized:
             raise ProjectError(
                 tr("No region has a size to learn from."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +19,9 @@ from histoloop.slides.reader import open_slide
 from histoloop.slides.tiling import tile_grid
 from histoloop.store.array_cache import ArrayCache
 from histoloop.workflows.live.tile_features import FeatureMemory, TileFeatures, live_grid, nearest_first
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def features(megabytes: int) -> Features:
