@@ -70,13 +70,12 @@ def test_the_list_and_the_details_mark_a_slide_that_is_unlike_the_training_data(
         "High-grade IN 97% \N{MIDDLE DOT} resolution unknown",
     ]
     panel, slides = cohort.slides_panel, cohort.session.slides()
-    assert not panel.details.unlike.isVisible()
     panel.choose(slides[1].id)
     assert panel.details.predicted.text() == "Unlike the training data: no label is given"
-    assert panel.details.unlike.isVisible()
-    assert "97" not in panel.details.unlike.text()
+    assert "annotate regions of such slides and retrain" in panel.details.predicted.toolTip().replace("\n", " ")
     panel.choose(slides[0].id)
     assert panel.details.predicted.text() == "Predicted: High-grade IN (0.97)"
+    assert "retrain" not in panel.details.predicted.toolTip()
 
 
 def test_the_dialog_offers_the_objective_and_the_slide_is_marked_as_estimated(cohort: MainWindow, qtbot) -> None:

@@ -157,10 +157,8 @@ def test_work_that_is_there_stays_unless_somebody_says_otherwise(
     dialog = read(second)
     assert dialog.earlier_part.isVisibleTo(dialog)
     assert dialog.earlier.item(0, 0).text() == "benign.tiff: 0, 0, 1800 \N{MULTIPLICATION SIGN} 1000"
-    assert "nothing of it" not in bring(dialog)
-    assert finished(project_folder) == [("Ada", [WHOLE_PX - 10_000, 10_000, 0])]
-
-    dialog = read(second)
+    assert dialog.why.text() == "All of it lies in regions that stay as they are: let the file replace one."
+    assert not dialog.import_button.isEnabled()
     dialog.replace_all.click()
     bring(dialog)
     assert finished(project_folder) == [("Ada", [WHOLE_PX - 10_000, 0, 10_000])]

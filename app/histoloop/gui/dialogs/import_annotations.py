@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ from histoloop.gui.kit.widgets import (
 from histoloop.gui.work.importing_annotations import AnnotationReader
 from histoloop.language import tr, tr_plural
 from histoloop.slides.find import PICTURE_SUFFIXES
-from histoloop.workflows.contents.import_preview import FilePreview, regions_of
+from histoloop.workflows.contents.import_preview import FilePreview, regions_of, which_overlap
 from histoloop.workflows.contents.mask_files import MaskFile
 from histoloop.workflows.contents.slides_of_files import slides_of_file
 from histoloop.workflows.import_annotations import PlannedImport
@@ -123,6 +122,7 @@ class ImportAnnotationsDialog(QDialog):
         self._place, self._why_not = place, why_not
         self._entries: list[_Entry] = []
         self._kept: dict[int, bool] = {}  # finished annotations by id: whether they stay
+        self._listed: list[int] = []  # those that are listed, row by row
         self._numbers = 0
         self._reader = AnnotationReader(folder, self)
         self._reader.read.connect(self._on_read)
@@ -135,6 +135,7 @@ class ImportAnnotationsDialog(QDialog):
         self._make_earlier()
         self._make_buttons()
         self._arrange()
+        self.earlier_part.setVisible(False)
         self._show_choices()
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -216,6 +217,7 @@ class ImportAnnotationsDialog(QDialog):
         self.earlier.horizontalHeader().setSectionResizeMode(_REGION, QHeaderView.ResizeMode.Stretch)
         self.earlier.horizontalHeader().setSectionResizeMode(_BY, QHeaderView.ResizeMode.ResizeToContents)
         self.earlier.setColumnWidth(_COUNTS, 210)
+        self.earlier.itemChanged.connect(self._on_settled)
         self.keep_all, self.replace_all = button(tr("Keep all that is there")), button(tr("Replace all"))
         self.keep_all.clicked.connect(lambda: self._settle_all(keep=True))
         self.replace_all.clicked.connect(lambda: self._settle_all(keep=False))
@@ -475,7 +477,6 @@ class ImportAnnotationsDialog(QDialog):
             part.setVisible(bool(self._previews()))
         self._show_details(self._current())
         self._show_placing(self._current())
-        self._show_earlier()
         self._show_choices()
 
     def _show_details(self, entry: _Entry | None) -> None:
@@ -490,50 +491,56 @@ class ImportAnnotationsDialog(QDialog):
 
     def _earlier_of(self, preview: FilePreview) -> list[AnnotationRecord]:
         """The finished annotations in the regions that a file would become."""
-        regions = self._regions(preview)
-        return [record for record in preview.earlier if any(record.region.overlaps(region) for region in regions)]
+        touched = which_overlap([record.region for record in preview.earlier], self._regions(preview))
+        return [record for record, is_touched in zip(preview.earlier, touched, strict=True) if is_touched]
 
     def _show_earlier(self) -> None:
         found = {record.id: record for preview in self._previews() for record in self._earlier_of(preview)}
+        if list(found) == self._listed:
+            return
+        self._listed = list(found)
         self.earlier_part.setVisible(bool(found))
+        self.earlier.blockSignals(True)
         self.earlier.setRowCount(len(found))
         for number, record in enumerate(found.values()):
-            slide = self._slides[record.slide_id].name
             region = record.region
             place = f"{region.x}, {region.y}, {region.width} \N{MULTIPLICATION SIGN} {region.height}"
             by = tr("{person}, {day}", person=record.person or tr("someone"), day=record.updated[:10])
-            for column, text in ((_REGION, f"{slide}: {place}"), (_BY, by)):
+            for column, text in ((_REGION, f"{self._slides[record.slide_id].name}: {place}"), (_BY, by)):
                 item = QTableWidgetItem(visible_name(text))
+                item.setFlags(Qt.ItemFlag.ItemIsEnabled)
                 item.setToolTip(plain_tip(text))
                 self.earlier.setItem(number, column, item)
-            self.earlier.setCellWidget(number, _COUNTS, self._counts_box(record))
+            counts = QTableWidgetItem()
+            counts.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            _show_kept(counts, kept=self._kept.setdefault(record.id, True))
+            self.earlier.setItem(number, _COUNTS, counts)
+        self.earlier.blockSignals(False)
         _fit_height(self.earlier, len(found), _REGIONS_IN_SIGHT)
 
-    def _counts_box(self, record: AnnotationRecord) -> NarrowBox:
-        box = NarrowBox()
-        leave_wheel_to_panel(box)
-        box.addItem(tr("What is there stays"), True)
-        box.addItem(tr("The file replaces it"), False)
-        box.setCurrentIndex(box.findData(self._kept.setdefault(record.id, True)))
-        box.activated.connect(functools.partial(self._settle, record.id, box))
-        return box
-
-    def _settle(self, annotation_id: int, box: NarrowBox, _index: int) -> None:
-        self._kept[annotation_id] = bool(box.currentData())
+    def _on_settled(self, item: QTableWidgetItem) -> None:
+        """A person said of a region whether it stays."""
+        if item.column() == _COUNTS:
+            kept = item.checkState() is Qt.CheckState.Checked
+            self._kept[self._listed[item.row()]] = kept
+            self.earlier.blockSignals(True)
+            _show_kept(item, kept=kept)
+            self.earlier.blockSignals(False)
+            self._show_choices()
 
     def _settle_all(self, *, keep: bool) -> None:
-        for number in self._kept:
-            self._kept[number] = keep
-        self._show_earlier()
+        self._kept = dict.fromkeys(self._kept, keep)
+        self._listed = []
+        self._show_choices()
 
     # --- what is chosen -----------------------------------------------------------------------------------------------
 
     def _show_choices(self) -> None:
         """Say what is still to be decided, and show what is chosen on the slide."""
+        self._show_earlier()
         why = self._why_not_yet()
         self.import_button.setEnabled(not why)
         self.why.setText(why or self._what_comes())
-        self._show_earlier()
         self._show_preview()
 
     def _why_not_yet(self) -> str:
@@ -572,19 +579,29 @@ class ImportAnnotationsDialog(QDialog):
             not preview.is_picture for preview in self._previews()
         ):
             return tr("No outline is to be imported: choose a class for one.")
+        if not any(self._coming(preview) for preview in self._previews()):
+            return tr("All of it lies in regions that stay as they are: let the file replace one.")
         return ""
 
     def _meant_twice(self) -> tuple[FilePreview, FilePreview] | None:
         """Two files of which one would replace what the other brings."""
         for one, other in itertools.combinations(self._previews(), 2):
-            if one.slide_id == other.slide_id:
-                theirs = self._regions(other)
-                if any(region.overlaps(their) for region in self._regions(one) for their in theirs):
-                    return one, other
+            if one.slide_id == other.slide_id and any(which_overlap(self._regions(one), self._regions(other))):
+                return one, other
         return None
 
+    def _coming(self, preview: FilePreview) -> list[Region]:
+        """The regions of a file but for those that are left to what stays there."""
+        stays = [record.region for record in preview.earlier if self._kept.get(record.id, True)]
+        same = set(stays)
+        return [
+            region
+            for region in self._regions(preview)
+            if region not in same and not any(other.contains(region) for other in stays)
+        ]
+
     def _what_comes(self) -> str:
-        regions = sum(len(self._regions(preview)) for preview in self._previews())
+        regions = sum(len(self._coming(preview)) for preview in self._previews())
         return tr_plural("{count} region will be annotated.", "{count} regions will be annotated.", regions)
 
     def _show_preview(self) -> None:
@@ -671,6 +688,11 @@ def _table(headings: Sequence[str]) -> QTableWidget:
 def _fit_height(table: QTableWidget, rows: int, most: int) -> None:
     shown = min(max(rows, 1), most)
     table.setFixedHeight(shown * _ROW_PX + table.horizontalHeader().sizeHint().height() + 4)
+
+
+def _show_kept(item: QTableWidgetItem, *, kept: bool) -> None:
+    item.setText(tr("What is there stays") if kept else tr("The file replaces it"))
+    item.setCheckState(Qt.CheckState.Checked if kept else Qt.CheckState.Unchecked)
 
 
 def _state(entry: _Entry) -> str:

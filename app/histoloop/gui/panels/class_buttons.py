@@ -110,7 +110,7 @@ class ClassButtons(QWidget):
 
 
 class ClassButton(QPushButton):
-    """Colour and name of a class from the left, shortened where there is no room, and its key at the right."""
+    """Colour and name of a class from the left, shortened in the middle where room is lacking; its key at the right."""
 
     def __init__(self, mask_class: MaskClass, *, key: str) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class ClassButton(QPushButton):
         square.setSize(QSize(side, side))
         self.icon().paint(painter, square)
         text = inside.adjusted(side + 7, 0, -_KEY_PX if self.key else 0, 0)
-        shown = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, text.width())
+        shown = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, text.width())
         painter.setPen(self.palette().color(QPalette.ColorRole.ButtonText))
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
         painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NOT_GIVEN = mark("Not said")
 SEVERAL = mark("Different labels")
+WHAT_IT_MAKES_OF_IT = mark("What the model makes of the whole slide, and its probability")
 UNLIKE = mark("Unlike the training data: no label is given")
 WHY_UNLIKE = mark(
     "The slide is unlike all that the model was taught on: another stain, organ or scanner, perhaps, or no tissue. Its "
@@ -35,11 +36,8 @@ class SlideDetails(QWidget):
         super().__init__()
         self._predicts = True
         self.predicted = label(wrap=True)
-        self.predicted.setToolTip(tr("What the model makes of the whole slide, and its probability"))
         self.note = label(role="muted", wrap=True)
         self.note.setVisible(False)
-        self.unlike = label(role="notice", wrap=True)
-        self.unlike.setVisible(False)
         self.resolution = label(role="muted", wrap=True)
         self.who = label()
         self.picker = QComboBox()
@@ -51,7 +49,6 @@ class SlideDetails(QWidget):
         column.setSpacing(6)
         column.addWidget(line())
         column.addWidget(self.predicted)
-        column.addWidget(self.unlike)
         column.addWidget(self.resolution)
         column.addWidget(self.note)
         column.addLayout(row(self.who, self.picker, stretch=1))
@@ -76,8 +73,8 @@ class SlideDetails(QWidget):
         self.predicted.setText(_predicted(slides))
         self.predicted.setVisible(self._predicts or len(slides) > 1)
         only_one = slides[0] if len(slides) == 1 else None
-        self.unlike.setVisible(only_one is not None and only_one.is_unlike)
-        self.unlike.setText(tr(WHY_UNLIKE))
+        unlike = only_one is not None and only_one.is_unlike
+        self.predicted.setToolTip(plain_tip(tr(WHY_UNLIKE if unlike else WHAT_IT_MAKES_OF_IT)))
         estimated = only_one is not None and only_one.mpp_from is MppFrom.OBJECTIVE
         self.resolution.setVisible(estimated)
         self.resolution.setText("" if only_one is None else resolution_in_words(only_one))

@@ -194,7 +194,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="painting"),
         _row("brush_larger", mark("&Larger brush"), lambda on: on.annotation.scale_brush(larger=True), keys="]",
              needs="painting"),
-        SubmenuSpec("paint_class", mark("Pai&nt with")),
+        SubmenuSpec("paint_class", mark("Paint &with")),
         _row("next_class", mark("Next &class"), lambda on: on.annotation.next_class(), keys="C", needs="painting"),
         _row("paint_background", mark("Paint bac&kground"),
              lambda on: on.annotation.choose_class(PAINTED_BACKGROUND), keys="0", needs="painting strokes",

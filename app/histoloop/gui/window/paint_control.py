@@ -352,7 +352,7 @@ class PaintControl(QObject):
             project.scheme,
             title=project.slides.get(record.slide_id).name,
             reason=reason_of(query) if query else tr("A region of your own choice."),
-            value=self._class_to_go_on_with(active, project) or _likeliest_class(active),
+            value=self._class_to_go_on_with(active, project) or _likeliest_class(active, len(project.scheme.masks)),
         )
         self._panel.show_counts(record.counts)
         self._history.fill(map(self._change_of, active.steps.done), map(self._change_of, active.steps.undone))
@@ -401,9 +401,9 @@ class PaintControl(QObject):
             self._panel.show_painted(np.count_nonzero(mask) / mask.size if own else None)
 
 
-def _likeliest_class(active: ActiveAnnotation) -> int:
-    """The class that covers most of the mask; the first where there is none."""
-    counts = np.bincount(active.mask.ravel(), minlength=2)[1:]
+def _likeliest_class(active: ActiveAnnotation, classes: int) -> int:
+    """The class that covers most of the mask, the first where there is none; pixels left out are of no class."""
+    counts = np.bincount(active.mask.ravel(), minlength=classes + 1)[1 : classes + 1]
     return int(counts.argmax()) + 1
 
 

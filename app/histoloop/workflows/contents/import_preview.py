@@ -140,6 +140,18 @@ def regions_of(preview: FilePreview, chosen: Sequence[str | None], *, counts: Co
     ]
 
 
+def which_overlap(regions: Sequence[Region], others: Sequence[Region]) -> list[bool]:
+    """Whether each of some regions shares a pixel with one of the others."""
+    known = set(others)
+    boxes_N4 = np.array([(other.x, other.y, other.right, other.bottom) for other in others]).reshape(-1, 4)
+    left, top, right, bottom = boxes_N4.T
+    return [
+        region in known
+        or bool(((left < region.right) & (right > region.x) & (top < region.bottom) & (bottom > region.y)).any())
+        for region in regions
+    ]
+
+
 def look_at_file(project: Project, file: MaskFile, slide: SlideRecord) -> Work[FilePreview]:
     """Read a file and find out what it would become on a slide; DataError for what cannot be read or does not fit."""
     stage = tr("Reading {name}", name=file.path.name)
