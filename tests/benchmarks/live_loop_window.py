@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SIDE = 300
 TIMES = 3
-PATIENCE_S = 150.0
+PATIENCE_S = 600.0
 
 
 def main() -> None:

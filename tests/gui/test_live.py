@@ -20,7 +20,7 @@ from histoloop.workflows.contents.masks import view_classes
 if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow
 
-LIVE_MS = 120_000
+LIVE_MS = 240_000
 SCREENSHOTS = os.environ.get("HISTOLOOP_SCREENSHOTS", "")
 
 

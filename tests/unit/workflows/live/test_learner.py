@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from histoloop.annotations.records import AnnotationStatus, Origin
+from histoloop.annotations.records import AnnotationStatus, MaskClass, Origin
 from histoloop.geometry import Region
 from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.arrays import to_arrays
@@ -49,11 +49,17 @@ def network(*, seed: int) -> torch.nn.Module:
 
 
 @pytest.fixture
-def project(tmp_path: Path, make_model: Callable[..., Path]) -> Iterator[Project]:
-    """Of four slides that are dark on the left and light on the right, with a first model of random weights."""
+def project(tmp_path: Path, make_model: Callable[..., Path], request: pytest.FixtureRequest) -> Iterator[Project]:
+    """Of four slides that are dark on the left and light on the right, with a first model of random weights.
+
+    With the parameter 'untaught' only its encoder is taken, for classes of the project's own.
+    """
+    untaught = getattr(request, "param", "") == "untaught"
+    classes = [MaskClass("tumour", "#d01020"), MaskClass("stroma", "#00a0ff"), MaskClass("necrosis", "#444444")]
     card = read_card((make_model(tmp_path / "tiny", network=CONFIG) / CARD).read_text(encoding="utf-8"), source="tiny")
     model = save_model(tmp_path / "given", card, to_arrays(network(seed=0).state_dict()), recipe="", half=True)
-    with create_project(tmp_path / "project", name="Colon", start=model) as made:
+    options: dict[str, Any] = {"encoder_only": True, "classes": classes, "labels": []} if untaught else {}
+    with create_project(tmp_path / "project", name="Colon", start=model, **options) as made:
         for number in range(4):
             noise = np.random.default_rng(number).integers(-12, 13, (SIDE, SIDE, 3))
             pixels = np.array((225, 150, 195)) + noise
@@ -121,6 +127,17 @@ def test_classes_are_learned_as_they_are_painted(project: Project) -> None:
     gland, tumour = live.read_masks(WHOLE)
     assert gland[:, RIGHT].mean() > 0.6 > 0.4 > gland[:, LEFT].mean()
     assert tumour[:, LEFT].mean() > 0.6 > 0.4 > tumour[:, RIGHT].mean()
+
+
+@pytest.mark.parametrize("project", ["untaught"], indirect=True)
+def test_a_project_whose_model_was_never_taught_gets_its_first_masks_so(project: Project) -> None:
+    assert project.scheme.labels == ()
+    paint(project, 0, left=3, right=0)
+    _report, live = update(LiveLearner(settings=QUICK, device="cpu"), project)
+    assert live is not None
+    assert live.mask_classes == ("tumour", "stroma", "necrosis")
+    necrosis = live.read_masks(WHOLE)[2]
+    assert necrosis[:, LEFT].mean() > necrosis[:, RIGHT].mean() + 0.4
 
 
 def test_a_held_out_region_is_never_learned_from(project: Project) -> None:
