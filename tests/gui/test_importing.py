@@ -176,7 +176,7 @@ def test_a_mask_picture_whose_values_could_be_any_class_asks(
     pixels[:50, :50] = 255
     Image.fromarray(pixels).save(tmp_path / "benign_mask.png")
     dialog = read(tmp_path / "benign_mask.png")
-    assert dialog.why.text() == "Say what this class is here: value 255."
+    assert dialog.why.text() == "1 class has no class of the project yet: value 255."
     (value,) = dialog.classes.keys
     choose(dialog.classes.box(value), "tumour")
     bring(dialog)

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from histoloop.inference.likeness import ACCEPTED, BLOCK_PX, TrainingStatistics, fit_statistics
+from histoloop.language import tr
 from histoloop.networks.network import evaluating
 from histoloop.progress import Progress
 from histoloop.training.augment import vary_stain
@@ -49,7 +50,7 @@ def learn_statistics(
     owners: list[int] = []
     with evaluating(model.network):
         for number, tile in enumerate(tiles):
-            yield Progress("Measuring what the training tiles are like", number, len(tiles))
+            yield Progress(tr("Measuring what the training tiles are like"), number, len(tiles))
             views = [tile.pixels, *(_view(tile.pixels, augmentation, generator) for _ in range(VIEWS))]
             for view in views:
                 features.append(model.block_features(view))

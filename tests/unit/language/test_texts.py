@@ -33,7 +33,7 @@ WITHOUT_TEXTS = ("gui.tour", "gui.arguments")
 LOGGING = {"debug", "info", "warning", "error", "exception", "Formatter"}
 NO_TEXTS = {
     "last slide", "first steps", "how to ask", "how to learn", "add slides", "close {}", "histoloop slide",
-    "text-align: left;", "Python {}, Qt {}, OpenSlide {}",
+    "text-align: left;", "Python {}, Qt {}, OpenSlide {}", "live masks explained",
     "Belharbi et al. 2020", "Zolfaghari Bengar et al. 2021", "Huang et al. 2022",
 }  # fmt: skip
 """What has the look of a text and is none: keys, styles, names."""

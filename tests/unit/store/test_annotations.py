@@ -78,7 +78,7 @@ def test_patches_are_replayed_and_only_what_changed_is_human(project, start):
     assert np.array_equal(origin == Origin.HUMAN, expected == 2)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_journal_gives_the_mask_that_was_painted(project, start, data):
     draft = start()

@@ -570,8 +570,8 @@ class ImportAnnotationsDialog(QDialog):
         undecided = self.classes.undecided()
         if undecided:
             return tr_plural(
-                "Say what this class is here: {names}.",
-                "Say what these {count} classes are here: {names}.",
+                "{count} class has no class of the project yet: {names}.",
+                "{count} classes have no class of the project yet: {names}.",
                 len(undecided),
                 names=", ".join(map(visible_name, undecided[:3])) + (", …" if len(undecided) > 3 else ""),
             )
@@ -719,8 +719,8 @@ def _details(entry: _Entry) -> str:
     if preview.outlines is not None and preview.outlines.left_out:
         sentences.append(
             tr_plural(
-                "The smallest outline is not drawn here; it is imported all the same.",
-                "The {count} smallest outlines are not drawn here; they are imported all the same.",
+                "{count} small outline is not drawn here; it is imported all the same.",
+                "{count} small outlines are not drawn here; they are imported all the same.",
                 preview.outlines.left_out,
             )
         )

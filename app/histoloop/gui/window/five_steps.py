@@ -69,20 +69,20 @@ STEPS = (
 )
 
 
-UNTAUGHT: Mapping[str, str] = {
-    "Look": mark(
+UNTAUGHT: Mapping[int, str] = {
+    0: mark(
         "Nobody has taught a model here yet, so there are no masks. Look around: the wheel zooms, and dragging moves "
         "the slide."
     ),
-    "Get asked": mark(
+    1: mark(
         "The first questions cover the tissue, each unlike the others; the list on the right has them. You can also "
         "paint any place in sight, without being asked."
     ),
-    "Paint": mark(
+    2: mark(
         "Open a question, choose a class (keys 1 to 9) and paint what is of it; every stroke is saved. Return means "
         "done and opens the next one. Three or four are enough to try."
     ),
-    "Decide": mark(
+    4: mark(
         "The first model that has learned is in use at once, and predicts your slides. From the next round on, old and "
         "new masks stand side by side, to keep or to roll back."
     ),
@@ -132,7 +132,7 @@ class FiveSteps(QFrame):
 
     def _show_text(self) -> None:
         step = STEPS[self.number]
-        self.text.setText(tr(step.text if self._is_taught else UNTAUGHT.get(step.title, step.text)))
+        self.text.setText(tr(step.text if self._is_taught else UNTAUGHT.get(self.number, step.text)))
 
     def _go(self, number: int) -> None:
         if number >= len(STEPS):

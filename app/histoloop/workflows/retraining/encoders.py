@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from histoloop.encoders import encoder_named, known_encoders
 from histoloop.errors import ModelError
+from histoloop.language import tr
 from histoloop.network_config import ENCODER, OWN_BACKBONES, check_backbone
 from histoloop.networks.backbones import build_backbone
 from histoloop.networks.published_names import timm_names
@@ -46,11 +47,11 @@ def add_encoder(source: Path, *, name: str | None = None) -> Work[AddedEncoder]:
     if source.suffix != ".safetensors":
         target = source.with_suffix(".safetensors")
         raise ModelError(
-            f"{source} is no .safetensors file.",
-            advice=f"Convert it once: {_CONVERT.format(source=source, target=target)}",
+            tr("{source} is no .safetensors file.", source=source),
+            advice=tr("Convert it once: {command}", command=_CONVERT.format(source=source, target=target)),
         )
     shapes = _shapes(source)
-    yield Progress("Comparing", 0, 1, source.name)
+    yield Progress(tr("Comparing"), 0, 1, source.name)
     if (name is None or name not in known_encoders()) and (own := _own_backbone(source, shapes)) is not None:
         yield from _check_finite(source, shapes)
         return keep_encoder(_own_name(source, name), source, about={"backbone": own, **_colours(source)})
@@ -67,15 +68,24 @@ def add_encoder(source: Path, *, name: str | None = None) -> Work[AddedEncoder]:
 def _undecided(source: Path, named: Encoder | None, fitting: list[Encoder]) -> ModelError:
     if fitting:
         names = ", ".join(encoder.name for encoder in fitting)
-        return ModelError(f"{source} may be of {names}: they are made alike.", advice="Say which it is by --name.")
+        return ModelError(
+            tr("{source} may be of {names}: they are made alike.", source=source, names=names),
+            advice=tr("Say which it is by --name."),
+        )
     if named:
         return ModelError(
-            f"{source} does not hold the weights of {named.title}: tensors are lacking, or of other shapes.",
-            advice=f"Get {named.file} from {named.source}.",
+            tr(
+                "{source} does not hold the weights of {encoder}: tensors are lacking, or of other shapes.",
+                source=source,
+                encoder=named.title,
+            ),
+            advice=tr("Get {file} from {place}.", file=named.file, place=named.source),
         )
     return ModelError(
-        f"{source} is of none of the encoders that are known here.",
-        advice="A recipe can take it as `weights` all the same, with its architecture as backbone, as timm/resnet50.",
+        tr("{source} is of none of the encoders that are known here.", source=source),
+        advice=tr(
+            "A recipe can take it as `weights` all the same, with its architecture as backbone, as timm/resnet50."
+        ),
     )
 
 
@@ -105,7 +115,8 @@ def _own_name(source: Path, name: str | None) -> str:
     wanted = re.sub(r"[^A-Za-z0-9_-]+", "-", source.stem if name is None else name).strip("-")
     if not wanted or wanted in known_encoders():
         raise ModelError(
-            f"{source} is not of the encoder {wanted!r}, and needs another name.", advice="Give it one with --name."
+            tr("{source} is not of the encoder {name!r}, and needs another name.", source=source, name=wanted),
+            advice=tr("Give it one with --name."),
         )
     return wanted
 
@@ -120,7 +131,10 @@ def _shapes(source: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(source, framework="pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{source} cannot be read: {error}.", advice="Copy or download it again, whole.") from error
+        raise ModelError(
+            tr("{source} cannot be read: {reason}.", source=source, reason=error),
+            advice=tr("Copy or download it again, whole."),
+        ) from error
 
 
 def _fits(encoder: Encoder, shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -138,10 +152,12 @@ def _fits(encoder: Encoder, shapes: Mapping[str, tuple[int, ...]]) -> bool:
 def _check_finite(source: Path, shapes: Mapping[str, tuple[int, ...]]) -> Work[None]:
     with safe_open(source, framework="pt") as file:
         for number, name in enumerate(shapes):
-            yield Progress("Looking through the weights", number, len(shapes))
+            yield Progress(tr("Looking through the weights"), number, len(shapes))
             tensor = file.get_tensor(name)
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise ModelError(
-                    f"{source} is damaged: {name} holds values that are no finite numbers.",
-                    advice="Copy or download it again, whole.",
+                    tr(
+                        "{source} is damaged: {name} holds values that are no finite numbers.", source=source, name=name
+                    ),
+                    advice=tr("Copy or download it again, whole."),
                 )
