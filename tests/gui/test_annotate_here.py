@@ -141,7 +141,7 @@ def test_where_there_is_work_the_window_asks_as_ever(opened: MainWindow, qtbot) 
 def test_before_any_prediction_the_region_is_empty(
     window: MainWindow, slides: dict[str, Path], tmp_path, qtbot
 ) -> None:
-    with create_project(tmp_path / "new", name="new", model=DEFAULT_MODEL) as project:
+    with create_project(tmp_path / "new", name="new", start=DEFAULT_MODEL) as project:
         project.slides.add(slides["benign"], width=1800, height=1000, mpp=0.5, vendor="generic-tiff")
     window.session.predict_added = False
     assert window.session.open_project(tmp_path / "new")
