@@ -13,37 +13,50 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pixel_classes
 import torch
 
+from histoloop.annotations.records import AnnotationStatus, Origin
+from histoloop.geometry import Region
 from histoloop.inference.features import decode, probability
 from histoloop.localisation.stitcher import hard_mask
 from histoloop.networks.unet import Decoder
 from histoloop.progress import finish
 from histoloop.store.files import write_beside
+from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import class_figures
 from histoloop.training.samples import foreground, values_of
+from histoloop.workflows.contents.live_masks import LiveProgress
+from histoloop.workflows.live.learner import LiveLearner
 from histoloop.workflows.live.tile_features import coarse
+from histoloop.workflows.projects import create_project, import_slides
 from histoloop.workflows.regions.kept_features import KeptFeatures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from histoloop.progress import Progress
+    from histoloop.store.project import Project
     from histoloop.training.samples import TrainingTile
 
 HERE = Path(__file__).resolve().parent
+PAGE = HERE.parents[1] / "docs" / "results.md"
+START, END = "<!-- live loop: made by tests/benchmarks/live_loop.py -->", "<!-- end of live loop -->"
 THREADS = 1
+SIDE = 300
 WINDOW_REGIONS = (8, 50)
 CPU = torch.device("cpu")
 STAGES = (64, 64, 128, 256, 512)
@@ -109,8 +122,17 @@ def main() -> None:
         "--data", type=Path, default=Path(os.environ.get("HISTOLOOP_DATA", pixel_classes.ROOT.parent / "shared/data"))
     )
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--write", action="store_true", help="make the part of docs/results.md anew")
+    parser.add_argument("--updates", action="store_true", help="measure updates on a real slide, and nothing else")
     parser.add_argument("--window", action="store_true", help="measure the window's times, and nothing else")
     options = parser.parse_args()
+    if options.write:
+        write(options.results)
+        return
+    if options.updates:
+        torch.set_num_threads(THREADS)
+        updates(options.results, options.data / "slides" / "CMU-1-Small-Region.svs")
+        return
     if options.window:
         window(options.results, options.data / "slides" / "CMU-1-Small-Region.svs")
         return
@@ -224,6 +246,53 @@ def report(results: Path, name: str, decoder: Decoder, test, seconds: tuple[floa
     print(f"{name:28s} {dice} cpu {row['cpu']:.1f} s, a picture {row['decode_cpu']:.3f} s", flush=True)
 
 
+# --- from Done to new masks -------------------------------------------------------------------------------------------
+
+
+def updates(results: Path, slide: Path) -> None:
+    """What an update costs on a real slide, from what is finished to new masks in a view of 900 x 700 pixels."""
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        project = create_project(Path(scratch) / "project", name="Live", start=DEFAULT_MODEL)
+        finish(import_slides(project, [slide]))
+        learner, painted = LiveLearner(device="cpu"), 0
+        for count in WINDOW_REGIONS:
+            while painted < count:
+                if painted == count - 1:
+                    update(learner, project)
+                paint(project, painted)
+                painted += 1
+            row = update(learner, project) | {"annotated": painted}
+            rows.append(row | {"mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024})
+            print(rows[-1], flush=True)
+        project.close()
+    write_beside(results / "updates.json", json.dumps({"updates": rows}, indent=1) + "\n")
+
+
+def update(learner: LiveLearner, project: Project) -> dict[str, float]:
+    """Seconds on the wall and of the processor until the view is new, and the load of the machine."""
+    wall, cpu, found = time.monotonic(), time.process_time(), {}
+
+    def note(step: Progress) -> None:
+        if isinstance(step, LiveProgress) and step.in_view and not found:
+            found.update(wall=time.monotonic() - wall, cpu=time.process_time() - cpu)
+
+    slide_id = project.slides.all()[0].id
+    report = finish(learner.update(project, slide_id=slide_id, view=Region(300, 300, 900, 700)), note)
+    return found | {"learned": report.regions, "load": os.getloadavg()[0]}
+
+
+def paint(project: Project, number: int) -> None:
+    """A disc of one of two classes in the square of a number."""
+    columns = project.slides.all()[0].width // SIDE
+    place = Region(number % columns * SIDE, number // columns * SIDE, SIDE, SIDE)
+    rows, across = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    mask = np.where(rows**2 + across**2 < (0.37 * SIDE) ** 2, 1 + number % 2, 0).astype(np.uint8)
+    slide_id = project.slides.all()[0].id
+    draft = project.drafts.start(slide_id, place, mask=mask, origin_model=None, person="b", origin=Origin.HUMAN)
+    project.drafts.finish(draft.id, AnnotationStatus.DONE)
+
+
 # --- the window -------------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +307,56 @@ def window(results: Path, slide: Path) -> None:
             command = [sys.executable, str(HERE / "live_loop_window.py"), str(slide), str(regions), str(path)]
             subprocess.run(command, check=True)
         print(path.read_text(encoding="utf-8"), flush=True)
+
+
+# --- the tables -------------------------------------------------------------------------------------------------------
+
+
+def write(results: Path) -> None:
+    """The part between the marks, of what is there."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
+    learned = {row["name"]: row for row in found if "foreground" in row}
+    lines = ["| regions | begun | foreground | mean of classes | s to learn |", "|---|---|---|---|---|"]
+    for count in COUNTS:
+        warm = "warm 50" if count == COUNTS[-1] else f"warm 50-at-{count}"
+        cold = "as chosen" if count == 8 else f"cold {count}"
+        lines += [line(learned[name], count, how) for name, how in ((cold, "anew"), (warm, "warm")) if name in learned]
+    lines += ["", "| 8 regions | foreground | mean of classes | s to learn | s a picture |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['name']} | {percent(row)} | {row['cpu']:.1f} | {row['decode_cpu']:.3f} |"
+        for trial in SEARCH
+        if (row := learned.get(trial.name))
+    ]
+    of_updates = [row for one in found for row in one.get("updates", ())]
+    if of_updates:
+        lines += ["", "| annotated regions | learned from | Done to new masks, s | s of one core | MiB | load |"]
+        lines += ["|---|---|---|---|---|---|"]
+    for row in of_updates:
+        cells = (row["annotated"], row["learned"], f"{row['wall']:.1f}", f"{row['cpu']:.1f}", row["mib"])
+        lines.append(f"| {' | '.join(map(str, cells))} | {row['load']:.0f} |")
+    windows = [row for row in found if "runs" in row]
+    if windows:
+        lines += [
+            "",
+            "| window, regions | Done to new masks, s | s of the processor | memory of the child, MiB | load |",
+        ]
+        lines += ["|---|---|---|---|---|"]
+    for row in sorted(windows, key=lambda row: row["regions"]):
+        walls, cpus = ([str(run[key]) for run in row["runs"]] for key in ("wall_s", "cpu_s"))
+        cells = (row["regions"], ", ".join(walls), ", ".join(cpus), row["child_mib"], f"{row['load']:.0f}")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(START, 1)
+    _old, after = rest.split(END, 1)
+    PAGE.write_text(f"{before}{START}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
+
+
+def line(row: dict[str, Any], count: int, how: str) -> str:
+    return f"| {count} | {how} | {percent(row)} | {row['cpu']:.1f} |"
+
+
+def percent(row: dict[str, Any]) -> str:
+    return f"{100 * row['foreground']:.1f} | {100 * row['macro']:.1f}"
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SIDE = 300
 TIMES = 3
-PATIENCE_S = 400.0
+PATIENCE_S = 600.0
 
 
 def main() -> None:
@@ -87,6 +87,7 @@ def measure(scratch: Path, folder: Path, places: list[Region]) -> dict[str, Any]
     seen: list[float] = []
     window.session.live.view_is_new.connect(lambda _slide_id: seen.append(time.monotonic()))
     started = time.monotonic()
+    window.session.live.told.connect(lambda line: print(f"{time.monotonic() - started:.1f} {line}", flush=True))
     window.session.open_project(folder)
     wait(lambda: bool(seen))
     first = seen[0] - started

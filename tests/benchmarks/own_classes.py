@@ -8,8 +8,8 @@ answer them, four a round, and each round learns from them as the window does (a
 judge). After 4, 8 and 16 regions the current model is measured on six fields of tissue that no project ever sees: Dice
 of a class is pooled over all their pixels, and the mean of the four stands beside them.
 
-RESULTS is a folder; the run of a seed that is there is not made again. With --write the part between the marks of
-docs/results.md is made anew from what is there.
+RESULTS is a folder; the run of a seed that is whole there is not made again, of another its rounds so far are shown.
+With --write the part between the marks of docs/results.md is made anew from what is there.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ from histoloop.workflows.queries.ask import ask
 from histoloop.workflows.retraining.retrain import retrain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from histoloop.slides.reader import Pixels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,9 +75,8 @@ def four_classes(pixels: Pixels, glands: Mask) -> Mask:
     return np.where(glands > 0, inside, np.where(glass, 0, STROMA)).astype(np.uint8)
 
 
-def run(seed: int, pace: str, encoder: str, device: str) -> list[dict[str, Any]]:
-    """The table of one seed: after each round the annotated regions, the Dice of each class and their mean."""
-    table = []
+def run(seed: int, pace: str, encoder: str, device: str) -> Iterator[dict[str, Any]]:
+    """The rows of one seed: after each round the annotated regions, the Dice of each class and their mean."""
     with temporary_folder("histoloop-own-classes") as scratch:
         slides = scratch / "slides"
         finish(create_demo_slides(slides, seed=seed))
@@ -99,16 +100,13 @@ def run(seed: int, pace: str, encoder: str, device: str) -> list[dict[str, Any]]
                     keep(project, result.model_id)
                 model = load_model(project.models.current().folder, choose_device(device))
                 dice = measure(model, tests)
-                row = {
+                yield {
                     "regions": len(project.annotations.with_mask()),
                     "strategies": sorted({query.strategy for query in asked.queries}),
                     "dice": dict(zip(NAMES, dice, strict=True)),
                     "macro": statistics.fmean(dice),
                     "seconds": round(time.monotonic() - started, 1),
                 }
-                table.append(row)
-                print(seed, pace, row, flush=True)
-    return table
 
 
 def test_fields(seed: int) -> list[tuple[Pixels, Mask]]:
@@ -141,8 +139,10 @@ def page_part(results: Path) -> str:
     ]
     for pace in ("quick", "full"):
         runs = [json.loads(path.read_text("utf-8")) for path in sorted(results.glob(f"own-{pace}-*.json"))]
-        for regions in REPORTED if runs else ():
+        for regions in REPORTED:
             rows = [row for table in runs for row in table if row["regions"] == regions]
+            if not rows:
+                continue
             of_class = [f"{100 * statistics.fmean(row['dice'][name] for row in rows):.1f}" for name in NAMES]
             mean = f"{100 * statistics.fmean(row['macro'] for row in rows):.1f}"
             lines.append(f"| {pace} | {regions} | {' | '.join(of_class)} | {mean} | {len(rows)} |")
@@ -163,8 +163,13 @@ def main() -> None:
     torch.manual_seed(0)
     for seed in range(options.seeds):
         path = options.results / f"own-{options.pace}-{seed}.json"
-        if not path.exists():
-            write_beside(path, json.dumps(run(seed, options.pace, options.encoder, options.device), indent=1) + "\n")
+        if path.exists() and len(json.loads(path.read_text("utf-8"))) == ROUNDS:
+            continue
+        table: list[dict[str, Any]] = []
+        for row in run(seed, options.pace, options.encoder, options.device):
+            table.append(row)
+            print(seed, options.pace, row, flush=True)
+            write_beside(path, json.dumps(table, indent=1) + "\n")
     part = page_part(options.results)
     print(part)
     if options.write:

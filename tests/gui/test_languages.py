@@ -203,7 +203,7 @@ def test_nothing_in_the_dialogs_is_left_in_english(bracketed: None, opened: Main
         NewProjectDialog(opened, place=tmp_path),
         OpenSlidesDialog(opened, slides=slides, projects=[project.folder]),
         AddModelDialog(opened, project=project, place=place),
-        ResolutionDialog(opened, names=["a.tiff", "b.tiff"], mpp=None),
+        ResolutionDialog(opened, slides=opened.session.slides()),
         SimilarDialog(opened, regions=[], names={}),
     ):
         assert in_english(dialog, known) == [], type(dialog)

@@ -21,7 +21,7 @@ from histoloop.network_config import NetworkConfig
 from histoloop.progress import Progress
 from histoloop.slides.tiling import Window
 from histoloop.store.maps import MapWriter, open_map
-from histoloop.store.records import SlideRecord
+from histoloop.store.records import MppFrom, SlideRecord
 
 WHITE = np.full((20, 20, 3), 255, np.uint8)
 
@@ -113,6 +113,25 @@ def test_the_list_of_shortcuts_names_every_one() -> None:
 )
 def test_all_labels_that_are_likelier_than_not_are_told(predicted: dict[str, float], told: str) -> None:
     slide = SlideRecord(1, Path("a.png"), "a.png", "f", 8, 8, 0.5, "picture", None, predicted, None)
+    assert describe(slide) == f"a.png\n{told}"
+
+
+@pytest.mark.parametrize(
+    ("unlike", "mpp_from", "told"),
+    [
+        (0.99, MppFrom.STATED, "benign 90%"),
+        (None, MppFrom.NOT_KEPT, "benign 90%"),
+        (1.01, MppFrom.STATED, "Unlike the training data"),
+        (1.01, MppFrom.OBJECTIVE, "Unlike the training data \N{MIDDLE DOT} resolution estimated"),
+        (0.5, MppFrom.OBJECTIVE, "benign 90% \N{MIDDLE DOT} resolution estimated"),
+    ],
+)
+def test_the_list_says_unlike_the_training_data_in_place_of_a_label(
+    unlike: float | None, mpp_from: MppFrom, told: str
+) -> None:
+    slide = SlideRecord(
+        1, Path("a.png"), "a.png", "f", 8, 8, 0.5, "picture", None, {"benign": 0.9}, None, unlike, mpp_from
+    )
     assert describe(slide) == f"a.png\n{told}"
 
 

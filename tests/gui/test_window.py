@@ -20,7 +20,7 @@ from histoloop.gui.window.menus import MENUS, specs
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job, Place
 from histoloop.store.project import Project
-from histoloop.store.records import ModelStatus
+from histoloop.store.records import ModelStatus, MppFrom
 
 if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow
@@ -168,7 +168,7 @@ def test_dropped_slides_get_a_project_are_added_and_predicted_past_a_broken_one(
     assert "%" in texts(window)[0]
     assert texts(window)[1].endswith("No tissue found \N{MIDDLE DOT} resolution unknown")
     assert window.slides_panel.mpp_note.isVisible()
-    window.session.set_mpp([window.session.slides()[1].id], 0.5)
+    window.session.set_resolutions({window.session.slides()[1].id: (0.5, MppFrom.GIVEN)})
     qtbot.waitUntil(lambda: idle(window), timeout=JOB_MS)
     assert not window.slides_panel.mpp_note.isVisible()
     assert texts(window)[1] == "field.png\nNo tissue found"

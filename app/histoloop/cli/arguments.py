@@ -52,6 +52,16 @@ def add_json(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
     parser.set_defaults(has_outcome=True)
 
 
+def add_mpp_from_objective(parser: argparse.ArgumentParser) -> None:
+    """`--mpp-from-objective`."""
+    parser.add_argument(
+        "--mpp-from-objective",
+        action="store_true",
+        help="of slides that state no resolution but their objective, estimate it: 10 um / power, 0.25 for 40x "
+        "(before --mpp; marked as estimated)",
+    )
+
+
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """`--seed`."""
     parser.add_argument("--seed", type=seed, default=0)

@@ -77,12 +77,19 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _in_lines(status: ProjectStatus) -> Iterator[str]:
+    from histoloop.store.records import is_unlike
+
     yield f"{status.name}, in {status.folder}"
     yield f"slides\t{len(status.slides)}"
     for slide in status.slides:
         mpp = "resolution unknown" if slide.mpp is None else f"{slide.mpp:.4g} um/px"
+        mpp += f" ({'estimated by the ' if slide.mpp_from == 'objective' else ''}{slide.mpp_from})" * bool(
+            slide.mpp_from
+        )
         said = f"labelled {slide.label}" if slide.label else ""
         found = f"{slide.prediction} {slide.predicted_class}".rstrip()
+        if is_unlike(slide.unlike):
+            found += ", unlike the training data"
         yield "\t".join(("", slide.name.replace("\t", " "), f"file {slide.file}", found, mpp, said)).rstrip()
     yield f"annotations\t{_counts(status.annotations)}"
     yield f"questions\t{_counts(status.questions)}"

@@ -9,6 +9,7 @@ from histoloop.cli.arguments import (
     add_command,
     add_device,
     add_json,
+    add_mpp_from_objective,
     add_seed,
     count,
     fraction,
@@ -49,6 +50,7 @@ def add_commands(commands: Commands) -> None:
     imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     imported.add_argument("--model", help="model a new project starts from (name or folder)")
     imported.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
+    add_mpp_from_objective(imported)
     add_json(imported)
 
     predicted = add_command(commands, "predict", _predict, "predict masks and classes of slides, pictures and folders")
@@ -56,6 +58,7 @@ def add_commands(commands: Commands) -> None:
     predicted.add_argument("--out", type=Path, required=True, help="folder for the results")
     predicted.add_argument("--model", help="name of a shipped model, or a model folder")
     predicted.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
+    add_mpp_from_objective(predicted)
     add_json(predicted)
     add_device(predicted)
 
@@ -184,7 +187,9 @@ def _import(options: argparse.Namespace) -> int | Outcome:
         if there
         else create_or_open_project(options.project, name=name, start=model) as project
     ):
-        report = run(import_slides(project, options.paths, mpp=options.mpp))
+        report = run(
+            import_slides(project, options.paths, mpp=options.mpp, mpp_from_objective=options.mpp_from_objective)
+        )
         added = [project.slides.get(slide_id) for slide_id in report.added]
     done = [{"slide": slide.name, "path": str(slide.path), "id": slide.id, "state": "added"} for slide in added]
     done += [{"slide": path.name, "path": str(path), "state": "known before"} for path in report.known]
@@ -195,25 +200,55 @@ def _import(options: argparse.Namespace) -> int | Outcome:
         passed_over=[(str(path), reason) for path, reason in report.passed_over],
         notes=[
             *(f"{path}: {what}" for path, what in (*report.recognised, *report.notes)),
-            *(f"{slide.name}: {UNKNOWN_MPP}" for slide in added if slide.mpp is None),
+            *(f"{slide.name}: {_unknown(slide.objective)}" for slide in added if slide.mpp is None),
+            *(
+                f"{slide.name}: {slide.mpp:.4g} um per pixel is estimated by its objective"
+                for slide in added
+                if slide.mpp_from == "objective"
+            ),
         ],
     )
 
 
+def _unknown(objective: float | None) -> str:
+    """That a slide states no resolution, and what its objective suggests."""
+    from histoloop.slides.objective import mpp_of_objective
+
+    estimate = None if objective is None else mpp_of_objective(objective)
+    if estimate is None:
+        return UNKNOWN_MPP
+    hint = f"its objective of {objective:g}x suggests {estimate:.4g} um per pixel (--mpp-from-objective)"
+    return f"{UNKNOWN_MPP}; {hint}"
+
+
 def _predict(options: argparse.Namespace) -> Outcome:
+    from histoloop.store.records import is_unlike
     from histoloop.store.shipped import DEFAULT_MODEL
     from histoloop.workflows.prediction.predict_files import predict_files
 
     report = run(
         predict_files(
-            options.paths, out=options.out, model=options.model or DEFAULT_MODEL, device=options.device, mpp=options.mpp
+            options.paths,
+            out=options.out,
+            model=options.model or DEFAULT_MODEL,
+            device=options.device,
+            mpp=options.mpp,
+            mpp_from_objective=options.mpp_from_objective,
         )
     )
     predicted = [row for row in report.rows if row.status == "predicted"]
     return Outcome(
         [f"{report.predicted} predicted, {len(report.failed)} failed; see {report.summary}"],
         done=[
-            {"slide": row.slide, "class": row.predicted_class, "probabilities": dict(row.probabilities or {})}
+            {
+                "slide": row.slide,
+                "class": row.predicted_class,
+                "probabilities": {} if is_unlike(row.unlike) else dict(row.probabilities or {}),
+                "unlike_training_data": None if row.unlike is None else is_unlike(row.unlike),
+                "distance_from_training_data": row.unlike,
+                "mpp": row.mpp,
+                "mpp_from": row.mpp_from,
+            }
             for row in predicted
         ],
         failed=report.failed,

@@ -14,6 +14,7 @@ from histoloop.exchange.outlines.geojson import ORIGIN, SAID_OF
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
 from histoloop.store.files import write_beside
+from histoloop.store.records import is_unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _NAMESPACE = uuid.UUID("6f1f4c54-8a5e-4f0b-9a43-0d3c1b6d7a10")
 
 
+UNLIKE = "unlike the training data"
+"""Of a collection whether its slide is, and in the metadata of its polygons that it is: QuPath shows those."""
+
+
 def write_geojson(
     path: Path,
     polygons: Sequence[Polygon],
@@ -34,18 +39,22 @@ def write_geojson(
     mpp: float | None,
     assessments: Sequence[AssessmentRow] = (),
     bounds: Region | None = None,
+    unlike: float | None = None,
 ) -> None:
     """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known.
 
     Regions and slides with a label or a size (`assessments`) are rectangles without a class. Where OpenSlide states
     `bounds` of the slide, QuPath shows nothing else and counts from their corner: coordinates do so too, what lies
     outside is cut off, and the collection says where its (0, 0) lies. The same polygons give the same file, ids
-    included. Raises ExportError when it cannot be written.
+    included. Where `unlike`, the distance from the training data, is above 1, the collection and each polygon say that
+    the slide is unlike them. Raises ExportError when it cannot be written.
     """
     shown = polygons if bounds is None else list(_cut(polygons, bounds))
-    features = [_feature(polygon, scheme, mpp=mpp) for polygon in shown]
+    features = [_feature(polygon, scheme, mpp=mpp, unlike=unlike) for polygon in shown]
     features += [_region_feature(one, place) for one in assessments if (place := _seen(one.region, bounds)) is not None]
     collection: dict[str, Any] = {"type": "FeatureCollection"}
+    if unlike is not None:
+        collection[UNLIKE] = is_unlike(unlike)
     if bounds is not None:
         collection[ORIGIN] = [bounds.x, bounds.y]
     collection["features"] = features
@@ -103,7 +112,7 @@ def _seen(region: Region, bounds: Region | None) -> Region | None:
     return None if inside is None else Region(inside.x - bounds.x, inside.y - bounds.y, inside.width, inside.height)
 
 
-def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dict[str, Any]:
+def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None, unlike: float | None) -> dict[str, Any]:
     mask_class = scheme.shown_as(polygon.value)
     rings = [_coordinates(ring) for ring in (polygon.exterior, *polygon.holes)]
     measurements = {"Area px^2": round(polygon.area_px, 3)}
@@ -117,6 +126,7 @@ def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None) -> dic
             "objectType": "annotation",
             "classification": {"name": mask_class.name, "color": list(rgb(mask_class.colour))},
             "isLocked": False,
+            **({"metadata": {UNLIKE: "yes"}} if is_unlike(unlike) else {}),
             "measurements": measurements,
         },
     }

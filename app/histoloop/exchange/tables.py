@@ -20,7 +20,7 @@ from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
 from histoloop.localisation.contours import values_of_mask
 from histoloop.store.files import write_beside
-from histoloop.store.records import predicted_names
+from histoloop.store.records import is_unlike, predicted_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,12 +30,18 @@ if TYPE_CHECKING:
     from histoloop.localisation.contours import Polygon
 
 
+UNLIKE = "it is unlike the training data of the model: what was predicted means nothing for it, and no label is given"
+"""For the message of such a slide."""
+
+
 @dataclass(frozen=True, slots=True)
 class SlideSummary:
     """A slide's row. Areas are level-0 pixels; `mpp` None leaves the columns in square micrometres empty.
 
     `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
-    without, `files` the names of the files that were written of it, `model_hash` the SHA-256 of the model's weights.
+    without, `files` the names of the files that were written of it, `model_hash` the SHA-256 of the model's weights,
+    `unlike` how far it is from the training data (above 1: unlike it, and label and probabilities are withheld),
+    `mpp_from` where its resolution is from.
     """
 
     slide: str
@@ -50,10 +56,14 @@ class SlideSummary:
     path: str = ""
     files: tuple[str, ...] = ()
     model_hash: str = ""
+    unlike: float | None = None
+    mpp_from: str = ""
 
     @property
     def predicted_class(self) -> str:
-        """The predicted label, or labels with semicolons between; empty without a prediction."""
+        """The predicted label, or labels with semicolons between; empty without a prediction that means something."""
+        if is_unlike(self.unlike):
+            return ""
         return ";".join(predicted_names(self.probabilities or {}))
 
 
@@ -164,11 +174,14 @@ def _summary_header(scheme: ClassScheme) -> list[str]:
         "files",
         "model_sha256",
         "program",
+        "unlike_training_data",
+        "distance_from_training_data",
+        "mpp_from",
     ]
 
 
 def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
-    shares = row.probabilities or {}
+    shares = {} if is_unlike(row.unlike) else row.probabilities or {}
     areas = row.mask_area_px or {}
     pixels = [row.tissue_area_px, *(areas.get(name) for name in scheme.mask_names)]
     return [
@@ -186,6 +199,9 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         ";".join(row.files),
         row.model_hash,
         f"HistoLoop {histoloop.__version__}" if row.model_hash else "",
+        "" if row.unlike is None else "yes" if is_unlike(row.unlike) else "no",
+        _number(row.unlike, 3),
+        row.mpp_from,
     ]
 
 

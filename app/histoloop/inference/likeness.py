@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 BLOCK_PX = 256
 """Side of what features are pooled over, in pixels that the network reads; less where a tile is smaller."""
 
-ACCEPTED = 0.99
+ACCEPTED = 0.97
 """Share of the held-out training tiles that are not unlike the others."""
 
 _LEAST_COLOUR = 0.01
@@ -49,9 +49,10 @@ class Depth:
 
     def distances(self, features_NC: Floats) -> Floats:
         """(N, M) Mahalanobis distances to the middles, per dimension and in units of the scale."""
-        features, middles = features_NC @ self.whitening, self.middles @ self.whitening
+        whitening = self.whitening.astype(np.float64)  # far from all middles, float32 would lose what is between
+        features, middles = features_NC @ whitening, self.middles @ whitening
         squares = (features**2).sum(axis=1)[:, None] + (middles**2).sum(axis=1) - 2 * features @ middles.T
-        distances: Floats = np.sqrt(np.maximum(squares, 0) / self.whitening.shape[1]) / self.scale
+        distances: Floats = (np.sqrt(np.maximum(squares, 0) / self.whitening.shape[1]) / self.scale).astype(np.float32)
         return distances
 
 

@@ -18,6 +18,7 @@ from histoloop.errors import SlideError
 from histoloop.geometry import PLAUSIBLE_MPP, Region
 from histoloop.language import tr
 from histoloop.slides.find import slide_name, slide_of
+from histoloop.slides.objective import objective_power
 from histoloop.slides.overview import SAMPLED_PX, sampled_overview
 from histoloop.slides.reading import note_reading
 from histoloop.slides.sources.opening import open_source
@@ -38,6 +39,7 @@ class Slide:
     """An open slide; a context manager. Threads may read at the same time.
 
     `width`, `height` are level-0 pixels; `mpp` micrometres per level-0 pixel, None when the file does not say;
+    `objective` is the power of the objective that the file states (None: none), which no resolution is taken from here;
     `level_sizes` (width, height) and `level_downsamples` per level, level 0 first.
     `channels` names the planes that are shown. Whoever predicts looks at `is_brightfield`: where it is False,
     a model for stained tissue has nothing to say. `note` says in sentences what is unusual, empty where nothing is.
@@ -54,6 +56,7 @@ class Slide:
             (self.width / width + self.height / height) / 2 for width, height in source.level_sizes
         )
         self.mpp = mpp if mpp is not None else source.mpp
+        self.objective = objective_power(source.properties)
         self.channels = source.content.channels
         self.is_brightfield = source.content.is_brightfield
         self.note = " ".join(part for part in (source.content.note, _flat_note(source)) if part)

@@ -74,6 +74,7 @@ class Project:
             queries=self.queries,
             journal=journal,
             order=order,
+            steps=steps,
         )
         self.drafts = Drafts(
             database,

@@ -10,6 +10,7 @@ from typing import Any
 
 from histoloop.annotations.records import AnnotationStatus, Counts, Patch, QueryStatus
 from histoloop.geometry import Region
+from histoloop.slides.objective import mpp_of_objective
 
 
 class ModelStatus(StrEnum):
@@ -19,6 +20,20 @@ class ModelStatus(StrEnum):
     CURRENT = "current"
     KEPT = "kept"
     ROLLED_BACK = "rolled back"
+
+
+class MppFrom(StrEnum):
+    """Where a resolution is from: its file STATED it, a person has GIVEN it, or it is estimated by the OBJECTIVE."""
+
+    NOT_KEPT = ""
+    STATED = "stated"
+    GIVEN = "given"
+    OBJECTIVE = "objective"
+
+
+def is_unlike(distance: float | None) -> bool:
+    """Whether a distance from the training data, in units of its threshold, is too far; not where it is not known."""
+    return distance is not None and distance > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,8 @@ class SlideRecord:
     `width` and `height` are level-0 pixels, `mpp` micrometres per level-0 pixel (None: unknown), `given_label` the
     label that a person gave the whole slide (None: none, or taken back), `predicted` the probability per label by the
     current model (None: not predicted by it), `tissue_px` its tissue in level-0 pixels (None: not measured).
+    `unlike` is how far it is from what that model was taught on, above 1 unlike it (None: not known); `mpp_from` is
+    where its resolution is from ('' : not kept), `objective` the power of the objective that its file states.
     """
 
     id: int
@@ -56,6 +73,19 @@ class SlideRecord:
     given_label: SlideLabel | None
     predicted: Mapping[str, float] | None
     tissue_px: float | None
+    unlike: float | None = None
+    mpp_from: MppFrom = MppFrom.NOT_KEPT
+    objective: float | None = None
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether it is unlike what the current model was taught on, so that what that predicts means nothing."""
+        return is_unlike(self.unlike)
+
+    @property
+    def estimated_mpp(self) -> float | None:
+        """The resolution that the objective suggests, um per pixel; None where the file states none."""
+        return None if self.objective is None else mpp_of_objective(self.objective)
 
     @property
     def extent(self) -> Region:
@@ -177,7 +207,7 @@ class ClassChangeRecord:
 class StepKind(StrEnum):
     """What a person does: PAINTED, ASSESSED and said what COUNTED in a draft, ENDED a draft, DELETED annotations.
 
-    LEFT_OUT is a query that was not opened.
+    LEFT_OUT is a query that was not opened, IMPORTED are annotations that came from elsewhere.
     """
 
     PAINTED = "painted"
@@ -186,6 +216,7 @@ class StepKind(StrEnum):
     ENDED = "ended"
     LEFT_OUT = "left out"
     DELETED = "deleted"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)

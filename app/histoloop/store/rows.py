@@ -28,6 +28,7 @@ from histoloop.store.records import (
     ClassRecord,
     ModelRecord,
     ModelStatus,
+    MppFrom,
     QueryRecord,
     RoundRecord,
     SlideLabel,
@@ -146,6 +147,9 @@ def slide_of(row: Row, *, name: str) -> SlideRecord:
         given_label=given,
         predicted=None if row["predicted"] is None else numbers_of(row["predicted"]),
         tissue_px=row["tissue_px"],
+        unlike=row["unlike"],
+        mpp_from=MppFrom(row["mpp_from"]),
+        objective=row["objective"],
     )
 
 

@@ -321,16 +321,59 @@ CREATE INDEX step_of_person ON step (person, id)
 All that was painted before counts as it did. A change of the mask keeps the origins that it gave its pixels.
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
+_VERSION_7 = """
+ALTER TABLE prediction ADD COLUMN unlike REAL CHECK (unlike >= 0);
+ALTER TABLE slide ADD COLUMN mpp_from TEXT NOT NULL DEFAULT '' CHECK (mpp_from IN ('', 'stated', 'given', 'objective'));
+ALTER TABLE slide ADD COLUMN objective REAL CHECK (objective > 0)
+"""
+"""A prediction keeps how far its slide is from the training data (above 1: unlike), a slide where its resolution is
+from. Of earlier predictions and slides that is not known. `objective` is the power that the file states.
+"""
+
+_VERSION_8 = """
+CREATE TABLE step_of_version_8 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (
+        kind IN ('painted', 'assessed', 'counted', 'ended', 'left out', 'deleted', 'imported')
+    ),
+    slide_id INTEGER NOT NULL REFERENCES slide (id),
+    annotation_id INTEGER REFERENCES annotation (id),
+    query_id INTEGER REFERENCES query (id),
+    patch_id INTEGER UNIQUE REFERENCES patch (id),
+    person TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    created TEXT NOT NULL,
+    undone TEXT
+);
+INSERT INTO step_of_version_8 (
+    id, kind, slide_id, annotation_id, query_id, patch_id, person, detail, created, undone
+) SELECT id, kind, slide_id, annotation_id, query_id, patch_id, person, detail, created, undone FROM step;
+DROP TABLE step;
+ALTER TABLE step_of_version_8 RENAME TO step;
+CREATE INDEX step_of_annotation ON step (annotation_id, id);
+CREATE INDEX step_of_person ON step (person, id)
+"""
+"""Annotations that come from elsewhere are a step, which can be taken back. What came before version 8 is none."""
+
+MIGRATIONS: tuple[str, ...] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+    _VERSION_6,
+    _VERSION_7,
+    _VERSION_8,
+)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """
-    SELECT slide.*, given.label, given.person, given.created, (
-        SELECT probabilities FROM prediction JOIN model ON model.id = prediction.model_id
-        WHERE prediction.slide_id = slide.id AND model.status = 'current' ORDER BY prediction.id DESC LIMIT 1
-    ) AS predicted
+    SELECT slide.*, given.label, given.person, given.created, newest.probabilities AS predicted, newest.unlike
     FROM slide LEFT JOIN slide_label AS given ON given.id = (
         SELECT MAX(latest.id) FROM slide_label AS latest WHERE latest.slide_id = slide.id
+    ) LEFT JOIN prediction AS newest ON newest.id = (
+        SELECT MAX(own.id) FROM prediction AS own JOIN model ON model.id = own.model_id
+        WHERE own.slide_id = slide.id AND model.status = 'current'
     ) WHERE slide.removed IS NULL"""
 """Slides that were not removed, with the label given last and their newest prediction by the current model."""
 
@@ -392,11 +435,13 @@ _CAN_BE_UNDONE = """step.undone IS NULL AND slide.removed IS NULL AND CASE step.
     WHEN 'ended' THEN annotation.deleted IS NULL AND annotation.status = json_extract(step.detail, '$.status')
     WHEN 'left out' THEN query.status = json_extract(step.detail, '$.after')
     WHEN 'deleted' THEN annotation.deleted IS NOT NULL
+    WHEN 'imported' THEN annotation.deleted IS NULL
     ELSE annotation.deleted IS NULL AND annotation.status = 'draft' END"""
 
 _CAN_BE_REDONE = """step.undone IS NOT NULL AND slide.removed IS NULL AND CASE step.kind
     WHEN 'left out' THEN query.status = json_extract(step.detail, '$.before')
     WHEN 'deleted' THEN annotation.deleted IS NULL
+    WHEN 'imported' THEN annotation.deleted IS NOT NULL
     ELSE annotation.deleted IS NULL AND annotation.status = 'draft' END"""
 
 _SELECT_STEPS = """

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Patch, QueryStatus, is_known
 from histoloop.errors import DataError, ProjectError
-from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
-from histoloop.slides.tissue import find_tissue
 from histoloop.workflows.contents.earlier_work import is_of_another, painted_by, replaced_by_import
+from histoloop.workflows.contents.import_regions import (
+    ONE_REGION_PX,
+    has_tissue,
+    is_one_region,
+    parts_of,
+    tissue_of,
+)
 from histoloop.workflows.contents.live_masks import LIVE_ORIGIN
 from histoloop.workflows.contents.mask_files import MaskFile, MaskSource, remember_classes, source_of
 from histoloop.workflows.contents.masks import map_in_project, predicted_mask
@@ -24,14 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.exchange.outlines.placing import Frame
+    from histoloop.geometry import Region
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord, SlideRecord
-
-ONE_REGION_PX = 4096
-"""Side of what is kept as one region, at most, in level-0 pixels."""
-
-PART_PX = 2048
-"""Side of the regions that a larger place becomes, at most."""
 
 
 def begin(
@@ -194,7 +193,7 @@ def import_annotation(
         return ImportedAnnotation((record,), _unlike_training(slide))
     file = MaskFile(mask_file, mask_class, class_map or {}, frame, units_um, counts)
     with source_of(file, project, slide, place) as source:
-        if max(place.width, place.height) > ONE_REGION_PX:
+        if not is_one_region(place):
             _check_assessment_of_parts(place, slide, label, size)
             regions = [part for part in _parts(source, slide) if counts is Counts.REGION or _is_painted(source, part)]
             if not regions:
@@ -273,19 +272,9 @@ def _check_assessment_of_parts(place: Region, slide: SlideRecord, label: str | N
 
 
 def _parts(source: MaskSource, slide: SlideRecord) -> Iterator[Region]:
-    """The parts of a place that have tissue or foreground, row by row, alike in size."""
-    place = source.place
-    columns, rows = math.ceil(place.width / PART_PX), math.ceil(place.height / PART_PX)
-    tissue = None
-    if slide.exists():
-        with open_project_slide(slide) as opened:
-            tissue = find_tissue(opened)
-    for row, column in np.ndindex(rows, columns):
-        left, right = (place.x + place.width * edge // columns for edge in (column, column + 1))
-        top, bottom = (place.y + place.height * edge // rows for edge in (row, row + 1))
-        part = Region(left, top, right - left, bottom - top)
-        if source.has_foreground(part) or tissue is None or tissue.fraction(part) > 0:
-            yield part
+    """The parts of a place that have tissue or foreground."""
+    tissue = tissue_of(slide)
+    return (part for part in parts_of(source.place) if source.has_foreground(part) or has_tissue(tissue, part))
 
 
 def _is_painted(source: MaskSource, part: Region) -> bool:

@@ -10,6 +10,7 @@ from histoloop.exchange.mask_pictures import write_mask_png, write_mask_tiff
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.exchange.tables import (
+    UNLIKE,
     AreasTable,
     AssessmentRow,
     AssessmentsTable,
@@ -40,6 +41,8 @@ MIN_POLYGON_PX = 64
 """Mask pixels below which a part is left out of polygons; it stays in the mask."""
 
 SIMPLIFY_PX = 0.7
+
+NO_MPP = "its resolution is unknown"
 
 _WITH_BOUNDS = frozenset({"mirax", "leica", "ventana"})
 """Makers whose slides state bounds: docs/how-to/export-to-qupath.md."""
@@ -125,7 +128,15 @@ def _write_slide(
     map_mpp = None if record.mpp is None else record.mpp * found.downsample
     written: list[Path] = []
     try:
-        write_geojson(paths[0], polygons, scheme, mpp=record.mpp, assessments=from_people, bounds=_bounds_of(record))
+        write_geojson(
+            paths[0],
+            polygons,
+            scheme,
+            mpp=record.mpp,
+            assessments=from_people,
+            bounds=_bounds_of(record),
+            unlike=record.unlike,
+        )
         written.append(paths[0])
         write_mask_png(paths[1], found.mask, scheme)
         written.append(paths[1])
@@ -189,7 +200,7 @@ def _row(project: Project, record: SlideRecord, found: SlideMask, written: Seque
     return SlideSummary(
         slide=record.name,
         status="predicted",
-        message="" if record.mpp else "its resolution is unknown",
+        message="; ".join(filter(None, (UNLIKE if record.is_unlike else "", "" if record.mpp else NO_MPP))),
         model=project.models.current_card().name,
         mpp=record.mpp,
         probabilities=record.predicted,
@@ -199,6 +210,8 @@ def _row(project: Project, record: SlideRecord, found: SlideMask, written: Seque
         path=str(record.path),
         files=tuple(path.name for path in written),
         model_hash=project.models.current().hash,
+        unlike=record.unlike,
+        mpp_from=record.mpp_from,
     )
 
 

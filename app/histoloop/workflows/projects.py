@@ -23,7 +23,7 @@ from histoloop.store.project import DATABASE, MODELS, Project
 from histoloop.store.records import ModelStatus
 from histoloop.store.shipped import check_shipped
 from histoloop.workflows.boundary import why_it_failed
-from histoloop.workflows.contents.slides import in_words, is_readable, save_thumbnail, thumbnail_path
+from histoloop.workflows.contents.slides import in_words, is_readable, resolution_of, save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
 from histoloop.workflows.starts import find_start, save_untaught, scheme_of_start
 
@@ -99,13 +99,19 @@ def _place_model(source: Path, models: Path) -> tuple[str, str]:
 
 
 def import_slides(
-    project: Project, paths: Sequence[Path], *, mpp: float | None = None, without: Collection[Path] = ()
+    project: Project,
+    paths: Sequence[Path],
+    *,
+    mpp: float | None = None,
+    mpp_from_objective: bool = False,
+    without: Collection[Path] = (),
 ) -> Work[ImportReport]:
     """Add slides, pictures and folders of them by reference; a file that fails is reported and the rest goes on.
 
     A link to a slide of the project is that slide, and so is a copy of a DICOM series; a copy of another file is a
     slide of its own, and told. A slide whose file was not in its place is found again by its content. `mpp` is used for
-    slides that do not state their resolution. Files `without` which (absolute paths) it is to be done are left out.
+    slides that do not state their resolution; with `mpp_from_objective` the estimate by their objective comes before.
+    Files `without` which (absolute paths) it is to be done are left out.
     """
     project.check_writable()
     search = search_slides(paths)
@@ -114,7 +120,7 @@ def import_slides(
     for number, file in enumerate(files):
         yield Progress(tr("Importing"), number, len(files), slide_name(file))
         try:
-            _take(project, file, mpp, taken)
+            _take(project, file, mpp, taken, from_objective=mpp_from_objective)
         except Exception as error:
             taken.failed.append((file, why_it_failed(error, writing_to=[project.folder])))
     taken.failed += [(each.path, each.reason) for each in search.passed_over if each.is_failure]
@@ -144,13 +150,13 @@ class _Taken:
     notes: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def _take(project: Project, file: Path, mpp: float | None, taken: _Taken) -> None:
+def _take(project: Project, file: Path, mpp: float | None, taken: _Taken, *, from_objective: bool) -> None:
     """Add a slide, or find out which slide of the project it is."""
     path = _as_named(file)
     _check_name(path)
     known = project.slides.find(path) if path.is_file() else None
     if known is None:
-        record, note = _add(project, path, mpp)
+        record, note = _add(project, path, mpp, from_objective=from_objective)
         taken.added.append(record.id)
         if copies := project.slides.copies_of(record.id):
             note = " ".join(filter(None, (note, tr("It has the same content as {name}.", name=copies[0].name))))
@@ -174,14 +180,21 @@ def _as_named(file: Path) -> Path:
     return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
-def _add(project: Project, path: Path, mpp: float | None) -> tuple[SlideRecord, str]:
+def _add(project: Project, path: Path, mpp: float | None, *, from_objective: bool) -> tuple[SlideRecord, str]:
     """A new slide, and what is unusual about it."""
     with open_slide(path) as slide:
         thumbnail = slide.thumbnail(THUMBNAIL_PX)  # also proves that pixels can be decoded
         note = in_words(slide)
         with project.transaction():  # no slide without its thumbnail
+            resolved = resolution_of(slide, given=mpp, from_objective=from_objective)
             record = project.slides.add(
-                path, width=slide.width, height=slide.height, mpp=slide.mpp or mpp, vendor=slide.vendor
+                path,
+                width=slide.width,
+                height=slide.height,
+                mpp=resolved.mpp,
+                vendor=slide.vendor,
+                mpp_from=resolved.source,
+                objective=slide.objective,
             )
             save_thumbnail(thumbnail_path(project, record.id), Image.fromarray(thumbnail))
     return record, note

@@ -101,7 +101,7 @@ class PredictedSlide:
     `mask` (h, w) holds mask values of `scheme`, each pixel `downsample` level-0 pixels wide. `probabilities` are per
     label, empty where no tissue was found, which `note` then states. `mpp` is um per level-0 pixel, None if unknown;
     `model_mpp` is what the model was made for, um per mask pixel; `bounds` is the part of the slide that QuPath shows
-    where OpenSlide states one.
+    where OpenSlide states one; `unlike` is how far it is from the training data, above 1 unlike it (None: not known).
     """
 
     mask: Mask
@@ -114,3 +114,4 @@ class PredictedSlide:
     model_mpp: float
     note: str
     bounds: Region | None = None
+    unlike: float | None = None

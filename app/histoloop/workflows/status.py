@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.errors import HistoLoopError, ProjectError, ReplacedSlideError, SlideError
 from histoloop.progress import Progress, Work
-from histoloop.store.records import predicted_names
+from histoloop.store.records import MppFrom, predicted_names
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.rounds import open_candidate
 from histoloop.workflows.contents.slides import check_slide
@@ -25,7 +25,8 @@ class SlideState:
     """A slide: its file, and what is known of it.
 
     `mpp` is um per level-0 pixel, None where it is unknown; `prediction` is that of the current model; `label` that of
-    a person, '' without; `predicted_class` '' without a prediction or tissue.
+    a person, '' without; `predicted_class` '' without a prediction or tissue, and where the slide is unlike the
+    training data (`unlike` above 1). `mpp_from` is where the resolution is from, '' where that was not kept.
     """
 
     id: int
@@ -36,6 +37,8 @@ class SlideState:
     predicted_class: str
     label: str
     mpp: float | None
+    mpp_from: MppFrom = MppFrom.NOT_KEPT
+    unlike: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +124,11 @@ def _state_of(slide: SlideRecord) -> SlideState:
         str(slide.path),
         file,
         prediction,
-        ";".join(predicted_names(slide.predicted or {})),
+        "" if slide.is_unlike else ";".join(predicted_names(slide.predicted or {})),
         slide.label or "",
         slide.mpp,
+        slide.mpp_from,
+        slide.unlike,
     )
 
 

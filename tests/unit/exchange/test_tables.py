@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ SUMMARY_COLUMNS = [
     "slide", "predicted_class", "p_Normal", "p_Polyp", "p_Cancer",
     "tissue_area_um2", "area_gland_um2", "area_tumour_um2", "tissue_area_px", "area_gland_px", "area_tumour_px",
     "mpp", "model", "status", "message", "label", "path", "files",
-    "model_sha256", "program",
+    "model_sha256", "program", "unlike_training_data", "distance_from_training_data", "mpp_from",
 ]  # fmt: skip
 
 PATHS = {"a.svs": "/scans/a.svs", "b.png": "/scans/b.png"}
@@ -41,6 +42,8 @@ KNOWN = SlideSummary(
     path="/scans/a.svs",
     files=("a.geojson", "a-mask.png"),
     model_hash="5e55",
+    unlike=0.75,
+    mpp_from="objective",
 )
 
 
@@ -84,7 +87,25 @@ def test_a_row_tells_class_probabilities_and_areas_of_a_slide(tmp_path: Path, sc
         "mpp": "0.500000", "model": "colon", "status": "predicted", "message": "", "label": "",
         "path": "/scans/a.svs", "files": "a.geojson;a-mask.png",
         "model_sha256": "5e55", "program": f"HistoLoop {histoloop.__version__}",
+        "unlike_training_data": "no", "distance_from_training_data": "0.750", "mpp_from": "objective",
     }  # fmt: skip
+
+
+def test_a_slide_unlike_the_training_data_has_its_areas_and_neither_label_nor_probabilities(
+    tmp_path: Path, scheme: ClassScheme
+) -> None:
+    write_summary(tmp_path / "summary.csv", [replace(KNOWN, unlike=1.25)], scheme)
+    (row,) = rows_of(tmp_path / "summary.csv")
+    assert (row["unlike_training_data"], row["distance_from_training_data"]) == ("yes", "1.250")
+    assert [row[name] for name in ("predicted_class", "p_Normal", "p_Polyp", "p_Cancer")] == [""] * 4
+    assert row["area_gland_px"] == "400"
+
+
+def test_where_nothing_is_known_of_the_training_data_nothing_is_said(tmp_path: Path, scheme: ClassScheme) -> None:
+    write_summary(tmp_path / "summary.csv", [replace(KNOWN, unlike=None)], scheme)
+    (row,) = rows_of(tmp_path / "summary.csv")
+    assert (row["unlike_training_data"], row["distance_from_training_data"]) == ("", "")
+    assert row["predicted_class"] == "Polyp"
 
 
 def test_all_labels_that_are_likelier_than_not_are_told_the_likeliest_first() -> None:

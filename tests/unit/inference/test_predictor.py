@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from histoloop.errors import SlideError
+from histoloop.inference.likeness import Depth, TrainingStatistics
 from histoloop.inference.model import Model
 from histoloop.inference.predictor import PredictorSettings, SlidePrediction, predict_slide
 from histoloop.localisation.methods import localisation_methods, localise, posterior_of, summarise
@@ -263,3 +264,52 @@ def test_an_error_while_reading_keeps_its_kind(slide: Slide, network: Hybrid, mo
     with pytest.raises(SlideError, match="broken"):
         predict(slide, network, TILED)
     assert not reader_threads()
+
+
+# --- how unlike the training tiles ------------------------------------------------------------------------------------
+
+
+def statistics_at(features: list[np.ndarray]) -> TrainingStatistics:
+    """Around the first of some blocks' features."""
+    depths = [Depth(own[:1], np.eye(own.shape[1], dtype=np.float32), 1.0) for own in features]
+    return TrainingStatistics(tuple(depths), 1.0)
+
+
+def test_a_slide_is_as_unlike_as_the_median_of_its_blocks_and_the_network_runs_once(
+    slide: Slide, network: Hybrid
+) -> None:
+    model, maps = Model(network, COLOURS, CPU), Maps(1216, 896, 3)
+    features = model.block_features(slide.read_region(slide.extent))
+    statistics = statistics_at(features)
+    passes: list[object] = []
+    hook = network.backbone.register_forward_hook(lambda *_args: passes.append(None))
+    found = finish(
+        predict_slide(slide, model, downsample=1.0, settings=WHOLE, tissue=None, sink=maps, statistics=statistics)
+    )
+    hook.remove()
+    assert len(passes) == found.tiles == 1
+    assert found.unlike == pytest.approx(float(np.median(statistics.distances(features))), rel=1e-3)
+    assert found.unlike > 0
+
+
+def test_blocks_on_glass_do_not_say_how_unlike_a_slide_is(slide: Slide, network: Hybrid) -> None:
+    model, maps = Model(network, COLOURS, CPU), Maps(1216, 896, 3)
+    statistics = statistics_at(model.block_features(slide.read_region(slide.extent)))
+    corner = np.zeros((90, 119), bool)
+    corner[:26, :26] = True
+    found = finish(
+        predict_slide(
+            slide,
+            model,
+            downsample=1.0,
+            settings=WHOLE,
+            tissue=TissueMask(corner, 10.0),
+            sink=maps,
+            statistics=statistics,
+        )
+    )
+    assert found.unlike == pytest.approx(0, abs=1e-2)
+
+
+def test_without_statistics_nothing_is_said(in_tiles: tuple[SlidePrediction, Maps]) -> None:
+    assert in_tiles[0].unlike is None

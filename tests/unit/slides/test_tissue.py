@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from histoloop.geometry import Region
 from histoloop.slides.reader import open_slide
 from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue
-from histoloop.slides.tissue import TissueMask, find_tissue, tissue_of
+from histoloop.slides.tissue import TissueMask, find_tissue, specimen_of, survey, tissue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,3 +246,77 @@ def test_tissue_of_a_real_slide_is_neither_all_nor_nothing(real_data: Path) -> N
     assert 0.1 < tissue.mask.mean() < 0.95
     assert found.mean() < left.mean() - 20  # glass is brighter
     assert tissue.area_level0_px == pytest.approx(tissue.mask.mean() * 2220 * 2967, rel=0.01)
+
+
+# --- the specimen -----------------------------------------------------------------------------------------------------
+
+
+def on_glass(height: int = 500, width: int = 700) -> np.ndarray:
+    """Tissue over columns 0 to 299, glass from there on."""
+    pixels = glass(width, height)
+    pixels[:, :300] = PINK
+    return pixels
+
+
+def test_glass_beside_tissue_is_no_part_of_the_specimen_to_a_pixel_or_two() -> None:
+    found = specimen_of(on_glass(), pixel_um=1.0)
+    assert found[:, :300].all()
+    assert not found[:, 306:].any()
+
+
+@pytest.mark.parametrize("radius", [40, 110])
+def test_a_lumen_narrower_than_glass_is_part_of_the_specimen_also_at_the_border(radius: int) -> None:
+    rows, columns = np.ogrid[:500, :700]
+    for row, column in ((250, 350), (0, 350)):
+        pixels = np.full((500, 700, 3), PINK, np.uint8)
+        pixels[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = 245
+        assert specimen_of(pixels, pixel_um=1.0).all()
+
+
+def test_a_wide_hole_is_glass_though_tissue_encloses_it() -> None:
+    rows, columns = np.ogrid[:800, :800]
+    hole = (rows - 400) ** 2 + (columns - 400) ** 2 <= 300**2
+    found = specimen_of(np.where(hole[..., None], 245, PINK).astype(np.uint8), pixel_um=1.0)
+    assert found[~hole].all()
+    assert not found[400, 120:680].any()
+
+
+def test_pale_tissue_is_part_of_the_specimen_where_it_is_none_of_the_tissue() -> None:
+    pixels = on_glass()
+    pixels[:, 300:500] = (238, 226, 232)  # mucin: 5 % saturation
+    assert not tissue_of(pixels)[:, 310:490].any()
+    found = specimen_of(pixels, pixel_um=1.0)
+    assert found[:, :500].all()
+    assert not found[:, 506:].any()
+
+
+@pytest.mark.parametrize("tint", [(255, 247, 237), (255, 242, 224), (237, 245, 255), (255, 237, 242)])
+def test_glass_in_the_tint_of_the_lamp_is_glass(tint: tuple[int, int, int]) -> None:
+    pixels = (on_glass() * (np.array(tint) / 255)).astype(np.uint8)
+    found = specimen_of(pixels, pixel_um=1.0)
+    assert found[:, :300].all()
+    assert not found[:, 306:].any()
+
+
+def test_dust_on_glass_is_no_specimen_and_a_small_biopsy_is() -> None:
+    pixels = glass(900, 600)
+    pixels[100:112, 100:116] = PURPLE  # 12 x 16 um
+    pixels[300:380, 500:600] = PINK  # 80 x 100 um
+    found = specimen_of(pixels, pixel_um=1.0)
+    assert not found[50:170, 50:180].any()
+    assert found[300:380, 500:600].all()
+
+
+def test_blank_glass_has_no_specimen_and_a_field_of_tissue_is_one_all_over() -> None:
+    assert not specimen_of(glass(300, 200), pixel_um=1.0).any()
+    assert specimen_of(np.full((200, 300, 3), PINK, np.uint8), pixel_um=1.0).all()
+
+
+def test_a_survey_has_tissue_and_specimen_at_one_resolution(tmp_path: Path) -> None:
+    Image.fromarray(on_glass(1500, 2100)).save(tmp_path / "a.png", compress_level=1)
+    with open_slide(tmp_path / "a.png", mpp=1.0) as slide:
+        found, alone = survey(slide), find_tissue(slide)
+    np.testing.assert_array_equal(found.tissue.mask, alone.mask)
+    assert found.specimen.downsample == found.tissue.downsample == pytest.approx(2100 / 1024)
+    assert found.specimen.fraction(Region(0, 0, 290, 1500)) == 1
+    assert found.specimen.fraction(Region(320, 0, 1700, 1500)) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from histoloop import paths
 from histoloop.errors import ModelError
 from histoloop.store.cards import load_card
-from histoloop.store.shipped import DEFAULT_MODEL, find_model
+from histoloop.store.shipped import DEFAULT_MODEL, SUMS, find_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,3 +74,12 @@ def test_without_shipped_models_the_advice_asks_for_a_folder(tmp_path: Path, mon
 
 def test_the_model_that_new_projects_begin_with_is_shipped() -> None:
     assert load_card(find_model(DEFAULT_MODEL)).name == DEFAULT_MODEL
+
+
+def test_the_sums_of_the_shipped_models_are_those_of_their_weights_and_statistics() -> None:
+    lines = (paths.shipped_models() / SUMS).read_text(encoding="utf-8").splitlines()
+    stated = {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+    there = sorted(paths.shipped_models().glob("*/*.safetensors"))
+    assert stated == {
+        f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in there
+    }

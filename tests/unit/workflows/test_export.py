@@ -20,6 +20,7 @@ from histoloop.exchange.outlines.classes import assign_classes
 from histoloop.exchange.outlines.filling import FilledOutlines
 from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.exchange.outlines.read import read_outlines
+from histoloop.exchange.tables import UNLIKE
 from histoloop.geometry import Region
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import open_slide
@@ -169,6 +170,19 @@ def test_files_of_an_earlier_export_are_replaced_and_others_stay(project: Projec
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_slide_unlike_the_training_data_is_marked_in_the_table_and_in_its_outlines(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    project.predictions.add(slide.id, project.models.current().id, {"benign": 0.9, "malignant": 0.1}, unlike=1.5)
+    exported(project, tmp_path)
+    (row,) = rows_of(tmp_path / "summary.csv")
+    assert (row["predicted_class"], row["p_benign"], row["unlike_training_data"]) == ("", "", "yes")
+    assert row["message"] == UNLIKE
+    collection = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
+    assert collection["unlike the training data"] is True
+    assert [one["properties"]["metadata"] for one in collection["features"]] == [{"unlike the training data": "yes"}]
+
+
 def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
     project.predictions.add(slide.id, project.models.current().id, {"benign": 0.75, "malignant": 0.25})
     project.slides.set_tissue(slide.id, 10_000.0)
@@ -181,6 +195,7 @@ def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideR
             "mpp": "0.500000", "model": "tiny", "status": "predicted", "message": "", "label": "",
             "path": str(slide.path), "files": "a.geojson;a-mask.png;a-mask.tiff",
             "model_sha256": project.models.current().hash, "program": f"HistoLoop {histoloop.__version__}",
+                "unlike_training_data": "", "distance_from_training_data": "", "mpp_from": "",
         }
     ]  # fmt: skip
 

@@ -11,11 +11,13 @@ from safetensors.numpy import load_file, save_file
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import ClassError, ModelError
 from histoloop.network_config import MinMaxConfig, NetworkConfig
+from histoloop.progress import finish
 from histoloop.store.cards import WEIGHTS, load_card
 from histoloop.store.encoders import keep_encoder
 from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.workflows.projects import create_project
 from histoloop.workflows.starts import find_start, not_drawn
+from histoloop.workflows.status import project_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,3 +147,15 @@ def test_the_untaught_model_of_another_project_is_an_encoder(
     with create_project(tmp_path / "second", name="B", start=folder, classes=masks("b", "c")) as second:
         assert not load_card(second.models.current().folder).taught
         assert second.scheme.mask_names == ("b", "c")
+
+
+def test_a_project_says_when_its_encoder_is_not_on_this_machine(tmp_path: Path, create: Callable[..., Project]) -> None:
+    source = tmp_path / "mine.safetensors"
+    save_file({"a": np.full(3, 2, np.float32)}, source)
+    added = keep_encoder("mine", source, about={"backbone": "resnet18"})
+    with create("mine", classes=masks("a")) as project:
+        assert finish(project_status(project)).broken == ()
+        added.path.unlink()
+        (trouble,) = finish(project_status(project)).broken
+    assert "not on this machine" in trouble.reason
+    assert "histoloop encoders add" in trouble.advice

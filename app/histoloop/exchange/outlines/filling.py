@@ -22,7 +22,9 @@ class FilledOutlines:
     """Areas in level-0 pixels. Smaller ones lie on larger ones, whatever their order in the file."""
 
     def __init__(self, areas: Sequence[Area]) -> None:
-        self.areas = sorted(areas, key=lambda area: -_size(area.rings[0]))  # those alike in size stay in their order
+        self.areas = sorted(
+            areas, key=lambda area: -ring_area(area.rings[0])
+        )  # those alike in size stay in their order
         self.boxes_N4 = boxes_of(self.areas)
 
     def near(self, region: Region) -> list[Area]:
@@ -42,7 +44,7 @@ class FilledOutlines:
         return values
 
 
-def _size(ring: Ring) -> float:
-    """Area in square pixels, by the shoelace formula about the first corner."""
+def ring_area(ring: Ring) -> float:
+    """Area that a ring encloses in square pixels, by the shoelace formula about the first corner."""
     x, y = (ring - ring[0]).T
     return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2

@@ -12,34 +12,73 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop.gui.kit.number_box import NumberBox
-from histoloop.gui.kit.widgets import label
+from histoloop.gui.kit.widgets import button, label
 from histoloop.language import mark, tr, tr_plural
+from histoloop.store.records import MppFrom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from histoloop.store.records import SlideRecord
 
 
 MPP_CHOICES = mark("A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel.")
 
 
+ESTIMATE = mark(
+    "The file states the objective, not the resolution. Scanners sample about 10 \N{MICRO SIGN}m divided by its power; "
+    "cameras and exported pictures do not. The slides are marked as estimated."
+)
+
+
 class ResolutionDialog(QDialog):
     """Micrometres per pixel of slides that do not state it, or state it wrongly."""
 
-    def __init__(self, parent: QWidget | None, *, names: Sequence[str], mpp: float | None) -> None:
+    def __init__(self, parent: QWidget | None, *, slides: Sequence[SlideRecord]) -> None:
         super().__init__(parent)
+        names, mpp = [slide.name for slide in slides], slides[0].mpp
+        self._estimates = {slide.id: slide.estimated_mpp for slide in slides}
         self.setWindowTitle(tr("Resolution"))
         self.setMinimumWidth(420)
         self.mpp = NumberBox(decimals=4, minimum=0.01, maximum=50, singleStep=0.05, value=mpp or 0.5)
         self.mpp.setSuffix(tr(" \N{MICRO SIGN}m per pixel"))
+        self.by_objective = button(_offer(slides))
+        self.by_objective.setVisible(None not in self._estimates.values())
+        self.by_objective.clicked.connect(self._take_estimates)
+        self.estimated = label(tr(ESTIMATE), role="muted", wrap=True)
+        self.estimated.setVisible(self.by_objective.isVisibleTo(self))
+        self._is_estimated = False
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.addWidget(label(_how_wide(names), role="heading", wrap=True))
         layout.addWidget(self.mpp)
+        layout.addWidget(self.by_objective)
+        layout.addWidget(self.estimated)
         layout.addWidget(label(tr(MPP_CHOICES), role="muted", wrap=True))
         layout.addWidget(label(tr("The slides are predicted anew at this resolution."), role="muted", wrap=True))
         layout.addWidget(buttons)
+
+    def resolutions(self) -> dict[int, tuple[float, MppFrom]]:
+        """Um per pixel of each slide by its id, and where that is from."""
+        estimates = {slide_id: mpp for slide_id, mpp in self._estimates.items() if mpp is not None}
+        if self._is_estimated:
+            return {slide_id: (mpp, MppFrom.OBJECTIVE) for slide_id, mpp in estimates.items()}
+        return dict.fromkeys(self._estimates, (self.mpp.value(), MppFrom.GIVEN))
+
+    def _take_estimates(self) -> None:
+        self._is_estimated = True
+        self.accept()
+
+
+def _offer(slides: Sequence[SlideRecord]) -> str:
+    """The estimates by the objectives, on a button."""
+    found = sorted({(slide.objective or 0.0, slide.estimated_mpp or 0.0) for slide in slides})
+    words = ", ".join(
+        tr("{power:g}x: {mpp:.4g} \N{MICRO SIGN}m per pixel", power=power, mpp=mpp) for power, mpp in found
+    )
+    return tr("Estimate by the objective ({estimates})", estimates=words)
 
 
 def _how_wide(names: Sequence[str]) -> str:

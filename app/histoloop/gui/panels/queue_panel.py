@@ -217,8 +217,8 @@ class _List(QListWidget):
 def _summary(shown: int, total: int, *, is_taught: bool) -> str:
     if total == 0 and not is_taught:
         return tr(
-            "Nobody has taught a model yet. 'Ask me' chooses regions that cover the tissue; or paint any place in "
-            "sight (R). Then retrain."
+            "Nobody has taught a model yet. 'Ask me' chooses regions that cover the tissue; with 'Annotate here' you "
+            "paint any place. Then retrain."
         )
     if total == 0:
         return tr("No open questions. 'Ask me' chooses regions on the predicted slides.")

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import label, leave_wheel_to_panel, line, plain_tip, row, visible_name
 from histoloop.language import mark, tr, tr_plural
-from histoloop.store.records import predicted_names
+from histoloop.store.records import MppFrom, predicted_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 NOT_GIVEN = mark("Not said")
 SEVERAL = mark("Different labels")
+WHAT_IT_MAKES_OF_IT = mark("What the model makes of the whole slide, and its probability")
+UNLIKE = mark("Unlike the training data: no label is given")
+WHY_UNLIKE = mark(
+    "The slide is unlike all that the model was taught on: another stain, organ or scanner, perhaps, or no tissue. Its "
+    "masks and probabilities mean nothing until you annotate regions of such slides and retrain."
+)
 
 
 class SlideDetails(QWidget):
@@ -30,9 +36,9 @@ class SlideDetails(QWidget):
         super().__init__()
         self._predicts = True
         self.predicted = label(wrap=True)
-        self.predicted.setToolTip(tr("What the model makes of the whole slide, and its probability"))
         self.note = label(role="muted", wrap=True)
         self.note.setVisible(False)
+        self.resolution = label(role="muted", wrap=True)
         self.who = label()
         self.picker = QComboBox()
         self.picker.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -43,6 +49,7 @@ class SlideDetails(QWidget):
         column.setSpacing(6)
         column.addWidget(line())
         column.addWidget(self.predicted)
+        column.addWidget(self.resolution)
         column.addWidget(self.note)
         column.addLayout(row(self.who, self.picker, stretch=1))
 
@@ -65,6 +72,12 @@ class SlideDetails(QWidget):
             return
         self.predicted.setText(_predicted(slides))
         self.predicted.setVisible(self._predicts or len(slides) > 1)
+        only_one = slides[0] if len(slides) == 1 else None
+        unlike = only_one is not None and only_one.is_unlike
+        self.predicted.setToolTip(plain_tip(tr(WHY_UNLIKE if unlike else WHAT_IT_MAKES_OF_IT)))
+        estimated = only_one is not None and only_one.mpp_from is MppFrom.OBJECTIVE
+        self.resolution.setVisible(estimated)
+        self.resolution.setText("" if only_one is None else resolution_in_words(only_one))
         labels = {slide.label for slide in slides}
         self.picker.setPlaceholderText(tr(SEVERAL))
         self.picker.setCurrentIndex(-1 if len(labels) > 1 else self.picker.findData(slides[0].label))
@@ -76,6 +89,8 @@ class SlideDetails(QWidget):
 def _predicted(slides: Sequence[SlideRecord]) -> str:
     if len(slides) > 1:
         return tr_plural("{count} slide is selected.", "{count} slides are selected.", len(slides))
+    if slides[0].is_unlike:
+        return tr(UNLIKE)
     shares = slides[0].predicted
     if not shares:
         return tr("Predicted: nothing yet") if shares is None else tr("Predicted: no tissue found")
@@ -83,6 +98,15 @@ def _predicted(slides: Sequence[SlideRecord]) -> str:
         tr("{label} ({share:.2f})", label=spoken_class(name), share=shares[name]) for name in predicted_names(shares)
     ]
     return tr("Predicted: {labels}", labels=", ".join(likeliest))
+
+
+def resolution_in_words(slide: SlideRecord) -> str:
+    """How wide a pixel of a slide is, and that it is an estimate where it is one."""
+    if slide.mpp is None:
+        return tr("resolution unknown")
+    if slide.mpp_from is MppFrom.OBJECTIVE:
+        return tr("{mpp:.4g} \N{MICRO SIGN}m per pixel, estimated by the objective", mpp=slide.mpp)
+    return tr("{mpp:.4g} \N{MICRO SIGN}m per pixel", mpp=slide.mpp)
 
 
 def _who(said: SlideLabel | None, you: str) -> str:

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, Q
 
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import Panel, button, label, picture_of, plain_icon, plain_tip, row, visible_name
-from histoloop.gui.panels.slide_details import SlideDetails
+from histoloop.gui.panels.slide_details import WHY_UNLIKE, SlideDetails, resolution_in_words
 from histoloop.language import mark, tr, tr_plural
-from histoloop.store.records import predicted_names
+from histoloop.store.records import MppFrom, predicted_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 THUMBNAIL_PX = 64
 FILE_NOT_FOUND = mark("File not found")
+UNLIKE = mark("Unlike the training data")
 ANOTHER_FILE = mark("Another file is in its place")
 _ID = Qt.ItemDataRole.UserRole
 
@@ -235,9 +236,11 @@ def describe(slide: SlideRecord, *, gone: str = "", predicts: bool = True) -> st
 def _state(slide: SlideRecord, *, gone: str, predicts: bool) -> str:
     if gone:
         return tr(gone)
-    known = [_prediction(slide.predicted)] if predicts else []
+    known = [tr(UNLIKE)] if slide.is_unlike else [_prediction(slide.predicted)] if predicts else []
     if slide.mpp is None:
         known.append(tr("resolution unknown"))
+    elif slide.mpp_from is MppFrom.OBJECTIVE:
+        known.append(tr("resolution estimated"))
     return " \N{MIDDLE DOT} ".join(known)
 
 
@@ -252,13 +255,15 @@ def _prediction(predicted: Mapping[str, float] | None) -> str:
 
 def _details(slide: SlideRecord) -> str:
     size = tr("{width} x {height} pixels", width=slide.width, height=slide.height)
-    mpp = tr("resolution unknown") if slide.mpp is None else tr("{mpp:.4g} µm per pixel", mpp=slide.mpp)
     ranked = sorted((slide.predicted or {}).items(), key=lambda entry: -entry[1])
     shares = [
         tr("{label}: {percent:.1f}%", label=spoken_class(name), percent=100 * probability)
         for name, probability in ranked
     ]
-    return "\n".join([str(slide.path), ", ".join((size, mpp, tr(slide.vendor))), *shares])
+    lines = [str(slide.path), ", ".join((size, resolution_in_words(slide), tr(slide.vendor)))]
+    if slide.is_unlike:
+        lines.append(tr(WHY_UNLIKE))
+    return "\n".join([*lines, *shares])
 
 
 def _thumbnail(path: Path, *, found: bool) -> QIcon:

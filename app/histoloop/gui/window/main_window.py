@@ -34,6 +34,7 @@ from histoloop.gui.window.banner import Banner
 from histoloop.gui.window.class_control import ClassControl
 from histoloop.gui.window.five_steps import FiveSteps
 from histoloop.gui.window.help_commands import HelpCommands
+from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.live_control import LiveControl
 from histoloop.gui.window.loop_control import LoopControl
@@ -186,6 +187,14 @@ class MainWindow(QMainWindow):
             show_problem=show_problem,
         )
         self.project_commands = ProjectCommands(parent=self, session=session, settings=settings, opening=self.opening)
+        self.import_control = ImportControl(
+            parent=self,
+            session=session,
+            settings=settings,
+            pane=self.split.first,
+            choose_slide=self.slides_panel.choose,
+            drop_others=self.opening.dropped,
+        )
         self.help_commands = HelpCommands(
             parent=self,
             session=session,
@@ -265,6 +274,7 @@ class MainWindow(QMainWindow):
                 session=self.session,
                 projects=self.project_commands,
                 classes=self.class_control,
+                imports=self.import_control,
                 slides=self.slide_control,
                 questions=self.question_control,
                 painting=self.paint_control,
@@ -296,7 +306,7 @@ class MainWindow(QMainWindow):
         self.banner.list_requested.connect(lambda report: ReportDialog(self, report=report).show())
 
     def _connect_panels(self) -> None:
-        self.slides_panel.paths_dropped.connect(self.opening.dropped)
+        self.slides_panel.paths_dropped.connect(self.import_control.dropped)
         self.slides_panel.add_requested.connect(self.project_commands.add_slides)
         self.queue_panel.query_selected.connect(lambda _query_id: self._update_actions())
         self.slides_panel.find_requested.connect(self.project_commands.find_moved)
@@ -341,6 +351,7 @@ class MainWindow(QMainWindow):
             self.mask_control,
             self.loop_control,
             self.annotations_control,
+            self.import_control,
         ):
             each.connect_all()
 
@@ -461,7 +472,7 @@ class MainWindow(QMainWindow):
 
     def _show_taken_back(self, taken: TakenBack) -> None:
         """Bring into sight what was taken back or done again, unless something is painted."""
-        if taken.step.kind is StepKind.DELETED:
+        if taken.step.kind in (StepKind.DELETED, StepKind.IMPORTED):
             self.annotations_control.show()
             self.slide_control.refresh()
         if taken.active is None and self.session.active is None:
@@ -535,7 +546,7 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        self.opening.dropped(dropped_paths(event.mimeData()))
+        self.import_control.dropped(dropped_paths(event.mimeData()))
         event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -553,6 +564,7 @@ class MainWindow(QMainWindow):
         self.preferences.keep()
         self.project_watch.shut_down()
         self.details.shut_down()
+        self.import_control.shut_down()
         self.session.shut_down()
         self.split.close_second()
         self.split.first.shut_down()

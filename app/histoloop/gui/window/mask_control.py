@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.mask_choices import LocalisationModel
 
 UNTAUGHT = mark(
-    "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or paint any place in sight (R); then "
-    "retrain."
+    "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any place; "
+    "then retrain."
 )
 
 

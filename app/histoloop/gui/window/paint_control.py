@@ -15,8 +15,8 @@ from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
+from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import menu_text, swatch
-from histoloop.gui.panels.class_buttons import KEYS
 from histoloop.gui.window.history import Change, History
 from histoloop.language import tr
 from histoloop.store.records import AssessedStep, CountedStep, PaintedStep, StepKind
@@ -108,7 +108,7 @@ class PaintControl(QObject):
             )
             action.setCheckable(True)
             action.setData(value)
-            if value <= KEYS:
+            if value <= CLASS_KEYS:
                 action.setShortcut(QKeySequence(str(value)))
 
     def _tick_class(self) -> None:
@@ -289,6 +289,13 @@ class PaintControl(QObject):
     def _sentence(self, step: Step, *, redone: bool) -> str:
         project = self._session.project
         slide = "" if project is None else project.slides.get(step.slide_id).name
+        if step.kind is StepKind.IMPORTED:
+            text = (
+                tr("Done again on {slide}: the import.", slide=slide)
+                if redone
+                else tr("Taken back on {slide}: the import. What was there before counts again.", slide=slide)
+            )
+            return text
         what = _what(step)
         if redone and step.kind is StepKind.DELETED:
             return tr("Done again: the annotations are deleted.")
@@ -345,7 +352,7 @@ class PaintControl(QObject):
             project.scheme,
             title=project.slides.get(record.slide_id).name,
             reason=reason_of(query) if query else tr("A region of your own choice."),
-            value=self._class_to_go_on_with(active, project) or _likeliest_class(active),
+            value=self._class_to_go_on_with(active, project) or _likeliest_class(active, len(project.scheme.masks)),
         )
         self._panel.show_counts(record.counts)
         self._history.fill(map(self._change_of, active.steps.done), map(self._change_of, active.steps.undone))
@@ -394,9 +401,9 @@ class PaintControl(QObject):
             self._panel.show_painted(np.count_nonzero(mask) / mask.size if own else None)
 
 
-def _likeliest_class(active: ActiveAnnotation) -> int:
-    """The class that covers most of the mask; the first where there is none."""
-    counts = np.bincount(active.mask.ravel(), minlength=2)[1:]
+def _likeliest_class(active: ActiveAnnotation, classes: int) -> int:
+    """The class that covers most of the mask, the first where there is none; pixels left out are of no class."""
+    counts = np.bincount(active.mask.ravel(), minlength=classes + 1)[1 : classes + 1]
     return int(counts.argmax()) + 1
 
 

@@ -214,7 +214,6 @@ class SlideControl(QObject):
     def _ask_for_mpp(self, slides: list[SlideRecord]) -> None:
         if not slides:
             return
-        names = [slide.name for slide in slides]
-        dialog = ResolutionDialog(self._panel.window(), names=names, mpp=slides[0].mpp)
+        dialog = ResolutionDialog(self._panel.window(), slides=slides)
         if dialog.exec():
-            self._session.set_mpp([slide.id for slide in slides], dialog.mpp.value())
+            self._session.set_resolutions(dialog.resolutions())

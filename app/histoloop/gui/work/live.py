@@ -60,6 +60,7 @@ class LiveLoop(QObject):
         self._began = 0.0
         self._learning = False
         self._failures = 0
+        self._sentence = ""
         self._again = False
         self._asked: tuple[int, Region] | None = None  # the view that the child's work goes by
         self._begin = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -116,7 +117,7 @@ class LiveLoop(QObject):
         self.jobs.cancel()
         self._painted = frozenset()
         self._drop_masks()
-        self.told.emit("")
+        self._tell("")
         self.wake()
 
     def shut_down(self) -> None:
@@ -145,7 +146,7 @@ class LiveLoop(QObject):
         elif not self._painted:
             self.jobs.cancel()
             self._drop_masks()
-            self.told.emit("")
+            self._tell("")
 
     def _start(self) -> None:
         project = self._session.project
@@ -154,7 +155,7 @@ class LiveLoop(QObject):
         if self._failures >= MOST_FAILURES:
             return
         if self._session.jobs.current is not None:
-            self.told.emit(tr("Learning while you paint goes on after what runs now."))
+            self._tell(tr("Learning while you paint goes on after what runs now."))
             return
         if self.jobs.current is not None:
             self.jobs.cancel()  # what waits to begin is begun when it has ended
@@ -179,7 +180,7 @@ class LiveLoop(QObject):
         if step.regions and self._learning:
             seconds = round(time.monotonic() - self._began)
             what = tr_plural("Learning from {count} region…", "Learning from {count} regions…", step.regions)
-            self.told.emit(tr("{what} {seconds} s", what=what, seconds=seconds))
+            self._tell(tr("{what} {seconds} s", what=what, seconds=seconds))
         if step.grid is None or step.grid.slide_id != self._shown[0]:
             return
         if step.tile is not None:
@@ -191,7 +192,7 @@ class LiveLoop(QObject):
                 self.there_changed.emit()
             self.masks_came.emit(step.grid.slide_id)
         if step.in_view and self.map is not None:
-            self.told.emit(tr("Masks in view are new"))
+            self._tell(tr("Masks in view are new"))
             self.view_is_new.emit(step.grid.slide_id)
         if self._asked != self._shown:
             self._asked = self._shown
@@ -200,21 +201,21 @@ class LiveLoop(QObject):
     def _on_done(self, report: LiveReport) -> None:
         self._failures = 0
         if report.trouble:
-            self.told.emit(tr("A region was not learned from: {reason}", reason=report.trouble))
+            self._tell(tr("A region was not learned from: {reason}", reason=report.trouble))
         elif not report.regions:
             self._drop_masks()
-            self.told.emit("")
+            self._tell("")
         else:
             count = report.regions
-            self.told.emit(tr_plural("Learned from {count} region", "Learned from {count} regions", count))
+            self._tell(tr_plural("Learned from {count} region", "Learned from {count} regions", count))
 
     def _on_failed(self, failure: Failure) -> None:
         self._failures += 1
         _log.warning("the live loop failed: %s", failure)
         if self._failures < MOST_FAILURES:
-            self.told.emit(tr("Learning while you paint stopped: {reason}", reason=failure.message))
+            self._tell(tr("Learning while you paint stopped: {reason}", reason=failure.message))
         else:
-            self.told.emit(tr("Learning while you paint is off after several failures."))
+            self._tell(tr("Learning while you paint is off after several failures."))
             self._session.problem.emit(
                 tr("Learning while you paint stopped: {reason}", reason=failure.message),
                 tr("What you paint is saved. Retrain learns from it; switching it off and on tries again."),
@@ -231,9 +232,14 @@ class LiveLoop(QObject):
             if self.jobs.current is not None:
                 self._again = True
                 self.jobs.cancel()
-                self.told.emit(tr("Learning while you paint goes on after what runs now."))
+                self._tell(tr("Learning while you paint goes on after what runs now."))
         elif self._painted:
             self._want()
+
+    def _tell(self, sentence: str) -> None:
+        if sentence != self._sentence:
+            self._sentence = sentence
+            self.told.emit(sentence)
 
     def _drop_masks(self) -> None:
         if self.map is not None:

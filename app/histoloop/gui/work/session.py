@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from histoloop.store.cards import Card
     from histoloop.store.encoders import AddedEncoder
     from histoloop.store.project import Project
-    from histoloop.store.records import QueryRecord, SlideRecord
+    from histoloop.store.records import MppFrom, QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
     from histoloop.workflows.reports import AskReport, ExportReport
 
@@ -274,6 +274,7 @@ class Session(ProjectDesk):
             self._beat.start()
             self.remember(WINDOW, signature(self.person))
         self.annotating.refresh()
+        self.classes.begin()
         self.project_changed.emit()
         return True
 
@@ -281,6 +282,7 @@ class Session(ProjectDesk):
         """Look again at what there is, where another program has changed the project since it was last looked at."""
         if self._project is not None and (version := self._project.data_version()) != self._version:
             self._version = version
+            self.classes.refresh()
             self.slides_changed.emit()
             self.queries_changed.emit()
             self.models_changed.emit()
@@ -348,9 +350,15 @@ class Session(ProjectDesk):
             for prediction in self._predictions
         )
 
-    def set_mpp(self, slide_ids: Sequence[int], mpp: float) -> None:
-        """State the resolution of slides; their maps were made at another one and are made again."""
-        if self._do_each(slide_ids, lambda project, slide_id: project.slides.set_mpp(slide_id, mpp)):
+    def set_resolutions(self, resolutions: Mapping[int, tuple[float, MppFrom]]) -> None:
+        """Set um per pixel of slides (by id), and where that is from; their maps are made again at it."""
+        slide_ids = list(resolutions)
+
+        def set_one(project: Project, slide_id: int) -> None:
+            mpp, source = resolutions[slide_id]
+            project.slides.set_mpp(slide_id, mpp, mpp_from=source)
+
+        if self._do_each(slide_ids, set_one):
             self.slides_changed.emit()
             self.maps_changed.emit()
             if self.is_taught:

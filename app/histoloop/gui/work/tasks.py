@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.language import tr
+from histoloop.workflows.contents.import_preview import look_at_file
 from histoloop.workflows.demo_project import create_demo_project
+from histoloop.workflows.import_annotations import import_file
 from histoloop.workflows.projects import import_slides, opened_project
 
 if TYPE_CHECKING:
@@ -15,16 +17,38 @@ if TYPE_CHECKING:
     from histoloop.geometry import Region
     from histoloop.progress import Work
     from histoloop.store.encoders import AddedEncoder
+    from histoloop.workflows.contents.import_preview import FilePreview
     from histoloop.workflows.contents.live_masks import LiveReport
+    from histoloop.workflows.contents.mask_files import MaskFile
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
     from histoloop.workflows.doctor import Finding
-    from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictedSlide, PredictReport
+    from histoloop.workflows.import_annotations import PlannedImport
+    from histoloop.workflows.reports import (
+        AskReport,
+        ExportReport,
+        ImportedAnnotation,
+        ImportReport,
+        PredictedSlide,
+        PredictReport,
+    )
 
 
 def add_slides(folder: Path, *, paths: Sequence[Path], without: Sequence[Path] = ()) -> Work[ImportReport]:
     """Bring slides and folders into the project, but for files `without` which it is to be done."""
     with opened_project(folder) as project:
         return (yield from import_slides(project, paths, without=frozenset(without)))
+
+
+def look_at_annotations(folder: Path, *, file: MaskFile, slide_id: int) -> Work[FilePreview]:
+    """Find out what a file of annotations would become on a slide; nothing in the project is changed."""
+    with opened_project(folder, read_only=True) as project:
+        return (yield from look_at_file(project, file, project.slides.get(slide_id)))
+
+
+def import_annotations(folder: Path, *, planned: PlannedImport, person: str) -> Work[ImportedAnnotation]:
+    """Take a file of annotations as it was looked at."""
+    with opened_project(folder) as project:
+        return (yield from import_file(project, planned, person=person))
 
 
 def predict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +14,11 @@ from histoloop.store.files import written_to
 from histoloop.store.parts.checks import check_assessment, check_mask
 from histoloop.store.planes import PlaneWriter, read_plane, stem_of
 from histoloop.store.project_database import timestamp
+from histoloop.store.records import StepKind
 from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION, SELECT_LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
     from histoloop.annotations.records import Patch
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from histoloop.store.parts.journal import Journal
     from histoloop.store.parts.queries import Queries
     from histoloop.store.parts.slides import Slides
+    from histoloop.store.parts.steps import Steps
     from histoloop.store.project_database import Database
     from histoloop.store.records import AnnotationRecord, Assessment
 
@@ -43,10 +46,12 @@ class Annotations:
         queries: Queries,
         journal: Journal,
         order: FinishOrder,
+        steps: Steps,
     ) -> None:
         self.folder = folder
         self._database, self._classes = database, classes
         self._slides, self._queries, self._journal, self._order = slides, queries, journal, order
+        self._steps = steps
 
     def all(self, *, status: AnnotationStatus | None = None, slide_id: int | None = None) -> list[AnnotationRecord]:
         """All annotations ever begun (of a status, of a slide), oldest first."""
@@ -183,6 +188,29 @@ class Annotations:
         `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
         Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectPlaceError when a file cannot be written.
         """
+        adding = self.adding_masks(
+            slide_id, masks, label=label, size=size, person=person, query_id=query_id, counts=counts
+        )
+        with closing(adding):
+            while True:
+                try:
+                    next(adding)
+                except StopIteration as stop:
+                    records: list[AnnotationRecord] = stop.value
+                    return records
+
+    def adding_masks(
+        self,
+        slide_id: int,
+        masks: Iterable[tuple[Region, Mask, Mask]],
+        *,
+        label: str | None = None,
+        size: float | None = None,
+        person: str,
+        query_id: int | None = None,
+        counts: Counts = Counts.REGION,
+    ) -> Generator[int, None, list[AnnotationRecord]]:
+        """The same step by step: gives how many masks are written, and nothing stays of them when it is closed."""
         self._database.check_writable()
         self._slides.get(slide_id)
         check_assessment(label, size, self._classes.scheme, needed=False)
@@ -196,6 +224,7 @@ class Annotations:
                 with written_to(self.folder):
                     ids_file = planes.write(values.ids_of(mask), stem)
                     files.append((region, ids_file, planes.write(origin, f"{stem}-origin")))
+                yield len(files)
             with self._database.transaction():
                 self._classes.check_revision(revision)
                 ids = [
@@ -204,12 +233,25 @@ class Annotations:
                 ]
                 for annotation_id in ids if (label, size) != (None, None) else ():
                     self._journal.assess(annotation_id, label=label, size=size, person=person)
+                self._note_imported(slide_id, ids, person=person, query_id=query_id)
                 if query_id is not None:
                     self._queries.set_status(query_id, QueryStatus.ANNOTATED)
         except BaseException:  # which may have come after the rows were kept
             planes.remove(but=self.kept_files())
             raise
         return [self.get(annotation_id) for annotation_id in ids]
+
+    def _note_imported(self, slide_id: int, ids: Sequence[int], *, person: str, query_id: int | None) -> None:
+        """Note that annotations came from elsewhere, so that it can be taken back as one step."""
+        before = None if query_id is None else self._queries.get(query_id).status
+        self._steps.add(
+            StepKind.IMPORTED,
+            slide_id=slide_id,
+            annotation_id=ids[0],
+            query_id=query_id,
+            person=person,
+            detail={"ids": list(ids), "query_before": before},
+        )
 
     def kept_files(self) -> frozenset[str]:
         """The names of the files of masks and origins that annotations are of."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from histoloop.annotations.records import Counts, QueryStatus
 from histoloop.store import rows
 from histoloop.store.records import StepKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from histoloop.store.parts.deletions import Deletions
     from histoloop.store.parts.drafts import Drafts
     from histoloop.store.parts.journal import Journal
@@ -86,6 +88,8 @@ class History:
             self._drafts.count_again(row["annotation_id"], Counts(detail["before"]))
         elif kind == StepKind.DELETED:
             self._deletions.bring_back(detail)
+        elif kind == StepKind.IMPORTED:
+            self._set_imported(row, detail, there=False)
         elif kind == StepKind.LEFT_OUT:
             self._queries.set_status(row["query_id"], QueryStatus(detail["before"]))
         elif kind == StepKind.ENDED:
@@ -101,11 +105,21 @@ class History:
             self._drafts.count_again(row["annotation_id"], Counts(detail["after"]))
         elif kind == StepKind.DELETED:
             self._deletions.delete_again(detail)
+        elif kind == StepKind.IMPORTED:
+            self._set_imported(row, detail, there=True)
         elif kind == StepKind.LEFT_OUT:
             self._queries.set_status(row["query_id"], QueryStatus(detail["after"]))
         elif kind == StepKind.ENDED:
             self._drafts.finish_again(row["annotation_id"], detail)
         return dataclasses.replace(rows.step_of(row), undone=False)
+
+    def _set_imported(self, row: rows.Row, detail: Mapping[str, Any], *, there: bool) -> None:
+        """Let annotations that came from elsewhere count, or what counted before them."""
+        change = self._deletions.bring_back if there else self._deletions.delete_again
+        change({"ids": detail["ids"], "queries": []})
+        if row["query_id"] is not None:
+            status = QueryStatus.ANNOTATED if there else QueryStatus(detail["query_before"])
+            self._queries.set_status(row["query_id"], status)
 
     def _assess(self, row: rows.Row, values: list[str | float | None]) -> None:
         label, size = values

@@ -24,11 +24,14 @@ class Predictions:
     def __init__(self, database: Database, *, classes: Classes, models: Models) -> None:
         self._database, self._classes, self._models = database, classes, models
 
-    def add(self, slide_id: int, model_id: int, probabilities: Mapping[str, float]) -> None:
+    def add(
+        self, slide_id: int, model_id: int, probabilities: Mapping[str, float], *, unlike: float | None = None
+    ) -> None:
         """Keep the probability per label that a model gave a slide; the newest of a model counts.
 
         The labels of the current model are the project's (ValueError otherwise); a model brought in to compare with
-        may have labels of its own.
+        may have labels of its own. `unlike` is how far the slide is from what the model was taught on, above 1
+        unlike it; None where that is not known.
         """
         if self._models.get(model_id).status is ModelStatus.CURRENT:
             for name in probabilities:
@@ -36,7 +39,12 @@ class Predictions:
         text = json.dumps({name: float(value) for name, value in probabilities.items()}, allow_nan=False)
         with self._database.transaction():
             self._database.insert(
-                "prediction", slide_id=slide_id, model_id=model_id, probabilities=text, created=timestamp()
+                "prediction",
+                slide_id=slide_id,
+                model_id=model_id,
+                probabilities=text,
+                unlike=unlike,
+                created=timestamp(),
             )
 
     def find(self, slide_id: int, model_id: int) -> dict[str, float] | None:

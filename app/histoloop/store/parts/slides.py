@@ -18,6 +18,7 @@ from histoloop.store.fingerprint import (
 )
 from histoloop.store.parts.checks import check_label
 from histoloop.store.project_database import timestamp
+from histoloop.store.records import MppFrom
 from histoloop.store.schema import SELECT_SLIDES
 from histoloop.store.slide_names import unique_names
 
@@ -39,7 +40,17 @@ class Slides:
         self._project_folder, self._database, self._classes = project_folder, database, classes
         self._maps, self._predictions = maps, predictions
 
-    def add(self, path: Path, *, width: int, height: int, mpp: float | None, vendor: str) -> SlideRecord:
+    def add(
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        mpp: float | None,
+        vendor: str,
+        mpp_from: MppFrom = MppFrom.NOT_KEPT,
+        objective: float | None = None,
+    ) -> SlideRecord:
         """Refer to a slide file; one that is here already is returned as it is, one that was removed comes back.
 
         A slide is its content: where its own file is not in its place any more, another file of that content is where
@@ -70,6 +81,8 @@ class Slides:
                     height=height,
                     mpp=mpp,
                     vendor=vendor,
+                    mpp_from=mpp_from if mpp is not None else MppFrom.NOT_KEPT,
+                    objective=objective,
                     added=timestamp(),
                 )
         return self.get(slide_id)
@@ -120,8 +133,8 @@ class Slides:
         """Take a slide out of the project with its annotations and queries; adding its file again brings them back."""
         self._set(slide_id, removed=timestamp())
 
-    def set_mpp(self, slide_id: int, mpp: float) -> None:
-        """Set how many micrometres a level-0 pixel of the slide is wide.
+    def set_mpp(self, slide_id: int, mpp: float, *, mpp_from: MppFrom = MppFrom.GIVEN) -> None:
+        """Set how many micrometres a level-0 pixel of the slide is wide, and where that is from.
 
         Maps and predictions that were made at another resolution no longer count.
         """
@@ -129,7 +142,7 @@ class Slides:
             raise ValueError(f"mpp must be positive, not {mpp}")
         before = self.get(slide_id).mpp
         with self._database.transaction():
-            self._set(slide_id, mpp=mpp)
+            self._set(slide_id, mpp=mpp, mpp_from=mpp_from)
             if before != mpp:
                 self._maps.forget(slide_id)
                 self._predictions.forget(slide_id)

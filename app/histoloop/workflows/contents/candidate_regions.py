@@ -142,10 +142,12 @@ def about_how_many(project: Project, *, region_map_px: int = REGION_MAP_PX) -> i
 
 
 def class_of(record: SlideRecord) -> str:
-    """The label that a person gave to the slide, else the predicted one."""
+    """The label that a person gave to the slide, else the predicted one; '' where that means nothing."""
     if record.label is not None:
         return record.label
-    return max(record.predicted, key=record.predicted.__getitem__) if record.predicted else ""
+    if record.is_unlike or not record.predicted:
+        return ""
+    return max(record.predicted, key=record.predicted.__getitem__)
 
 
 def settled_regions(project: Project, slide_id: int) -> list[Region]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ProjectError, ReplacedSlideError, SlideError
 from histoloop.language import tr, tr_plural
 from histoloop.slides.find import slide_of
+from histoloop.slides.objective import mpp_of_objective
 from histoloop.slides.reader import Slide, open_slide
 from histoloop.store.files import file_beside, make_folder, written_to
 from histoloop.store.fingerprint import has_content
+from histoloop.store.records import MppFrom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +45,23 @@ def open_project_slide(record: SlideRecord) -> Slide:
     """The pixels of a project's slide, at the resolution the project knows; SlideError as `check_slide` has it."""
     check_slide(record)
     return open_slide(record.path, mpp=record.mpp)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """um per level-0 pixel, None where it is unknown, and where that is from."""
+
+    mpp: float | None
+    source: MppFrom
+
+
+def resolution_of(slide: Slide, *, given: float | None, from_objective: bool) -> Resolution:
+    """What a slide states; else, where that is wanted, the estimate by its objective; else what was given."""
+    if slide.mpp is not None:
+        return Resolution(slide.mpp, MppFrom.STATED)
+    if from_objective and slide.objective is not None:
+        return Resolution(mpp_of_objective(slide.objective), MppFrom.OBJECTIVE)
+    return Resolution(given, MppFrom.NOT_KEPT if given is None else MppFrom.GIVEN)
 
 
 def in_words(slide: Slide) -> str:

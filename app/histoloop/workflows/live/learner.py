@@ -65,12 +65,13 @@ AHEAD = 16
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """How the live decoder is built and learns; the figures behind the defaults are in docs/performance.md.
+    """How the live decoder is built and learns; the figures behind the defaults are in docs/results.md.
 
-    `widths` are of a decoder that stops at stride 4. A first time takes `first_steps`, each later one `steps` from
-    where the decoder is, so few that they end within `seconds` (but no fewer than `fewest_steps`). Once the view has
-    its masks, `rounds` more times follow in it while nothing new is painted. Besides those that are new, which count
-    `newest` times, at most `regions` are learned from at a time, other ones each time.
+    `widths` are of a decoder that stops at stride 4. Each time takes `steps` from where the decoder is, so few that
+    they end within `seconds` (but no fewer than `fewest_steps`, which are those of the first time, when nobody knows
+    how long a step takes). Once the view has its masks, `rounds` more times follow in it while nothing new is painted.
+    Besides those that are new, which count `newest` times, at most `regions` are learned from at a time, other ones
+    each time.
     """
 
     widths: tuple[int, ...] = (32, 24, 16)
@@ -79,11 +80,10 @@ class LiveSettings:
     crop_px: int = 128
     batch_size: int = 8
     learning_rate: float = 3e-3
-    first_steps: int = 100
     steps: int = 60
-    fewest_steps: int = 20
-    seconds: float = 6.0
-    rounds: int = 2
+    fewest_steps: int = 30
+    seconds: float = 4.0
+    rounds: int = 3
     newest: int = 4
     regions: int = 48
 
@@ -243,7 +243,7 @@ class LiveLearner:
                 break
         if not annotated:
             return trouble
-        steps = self._steps(first=first)
+        steps = self._steps()
         started, decoder = time.monotonic(), copy.deepcopy(warm.decoder)  # stopped on the way, it is as it was
         work = train_on_features(
             decoder,
@@ -263,12 +263,11 @@ class LiveLearner:
         )
         return trouble
 
-    def _steps(self, *, first: bool) -> int:
+    def _steps(self) -> int:
         """How many steps there is time for, as fast as they were the last time."""
         settings = self.settings
-        wanted = settings.first_steps if first else settings.steps
-        seconds = settings.seconds * (settings.first_steps / settings.steps if first else 1)
-        return max(settings.fewest_steps, min(wanted, round(seconds / self._step_s) if self._step_s else wanted))
+        there_is_time_for = round(settings.seconds / self._step_s) if self._step_s else 0
+        return max(settings.fewest_steps, min(settings.steps, there_is_time_for))
 
     def _cached(self, steps: int) -> CachedSettings:
         settings = self.settings

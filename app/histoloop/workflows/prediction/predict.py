@@ -85,7 +85,7 @@ def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, mode
         with project.transaction():
             project.maps.add(record.id, model_id, folder.name)
             project.slides.set_tissue(record.id, found.tissue.area_level0_px)
-            project.predictions.add(record.id, model_id, probabilities(prediction, model))
+            project.predictions.add(record.id, model_id, probabilities(prediction, model), unlike=prediction.unlike)
 
 
 def check_brightfield(slide: Slide) -> None:

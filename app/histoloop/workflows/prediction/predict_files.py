@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import DataError
 from histoloop.exchange.naming import unique_stems
-from histoloop.exchange.tables import EarlierSummary, SlideSummary, SummaryTable, earlier_summary, mask_areas
+from histoloop.exchange.tables import UNLIKE, EarlierSummary, SlideSummary, SummaryTable, earlier_summary, mask_areas
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
+from histoloop.store.records import is_unlike
 from histoloop.store.temporary import place_for_temporary_files
 from histoloop.workflows.boundary import prepare_folder, results_folder, why_it_failed
+from histoloop.workflows.contents.slides import resolution_of
 from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, open_model
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
 
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
     from histoloop.slides.find import Search
 
 UNKNOWN_MPP = "it states no resolution that a microscope can have (see --mpp): predicted with its pixels as they are"
+
+
+ESTIMATED_MPP = "its resolution of {mpp:.4g} um per pixel is estimated by its objective"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The resolution of slides that state none."""
+
+    mpp: float | None
+    from_objective: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +55,22 @@ class FilesReport:
 
 
 def predict_files(
-    paths: Sequence[Path], *, out: Path, model: str | Path, device: str = "auto", mpp: float | None = None
+    paths: Sequence[Path],
+    *,
+    out: Path,
+    model: str | Path,
+    device: str = "auto",
+    mpp: float | None = None,
+    mpp_from_objective: bool = False,
 ) -> Work[FilesReport]:
     """Write `<stem>.geojson` and `<stem>-mask.png` per slide and one `summary.csv` into `out`.
 
     A slide that fails has its row and reason in the summary, and the rest goes on. Each row is on the disk when its
     slide is done. The rows of other slides from an earlier run stay in the summary, and so do their files; a
     summary with other classes is set aside under another name. `mpp` is used for slides that do not state their
-    resolution. Files of one stem from several folders get their folder's name in front, and names too long for
-    results are shortened, which the row states. PlaceError where `out`, or the folder for temporary files, cannot
-    be written.
+    resolution; with `mpp_from_objective` the estimate by their objective comes before. Files of one stem from several
+    folders get their folder's name in front, and names too long for results are shortened, which the row states.
+    PlaceError where `out`, or the folder for temporary files, cannot be written.
     """
     loaded = open_model(model, device=device)
     check_taught(loaded.card)
@@ -61,11 +80,11 @@ def predict_files(
     scratch = place_for_temporary_files()
     with results_folder(out):
         prepare_folder(scratch)
-        return (yield from _predict_into(out, search, loaded, mpp, (out, scratch)))
+        return (yield from _predict_into(out, search, loaded, _Given(mpp, mpp_from_objective), (out, scratch)))
 
 
 def _predict_into(
-    out: Path, search: Search, loaded: LoadedModel, mpp: float | None, places: Sequence[Path]
+    out: Path, search: Search, loaded: LoadedModel, given: _Given, places: Sequence[Path]
 ) -> Work[FilesReport]:
     files, scheme = search.slides, loaded.card.scheme
     not_understood = [each for each in search.passed_over if each.is_failure]
@@ -78,7 +97,7 @@ def _predict_into(
         for number, (file, stem) in enumerate(stems.items()):
             yield Progress(f"Predicting {file.name}", number, len(files))
             try:
-                row = yield from staged(_predict_file(file, out / stem, loaded, mpp), number=number, of=len(files))
+                row = yield from staged(_predict_file(file, out / stem, loaded, given), number=number, of=len(files))
             except Exception as error:
                 row = SlideSummary(str(file), "failed", why_it_failed(error, writing_to=places), loaded.card.name)
             table.add(row)
@@ -106,8 +125,10 @@ def _keep_earlier(summary: Path, earlier: EarlierSummary | None) -> tuple[str, .
     return (f"{summary} was of a model with other classes: it is kept as {aside}.",)
 
 
-def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | None) -> Work[SlideSummary]:
-    with open_slide(file) as stated, open_slide(file, mpp=stated.mpp or mpp) as slide:
+def _predict_file(file: Path, target: Path, model: LoadedModel, given: _Given) -> Work[SlideSummary]:
+    with open_slide(file) as stated:
+        resolved = resolution_of(stated, given=given.mpp, from_objective=given.from_objective)
+    with open_slide(file, mpp=resolved.mpp) as slide:
         predicted = yield from predict_slide(slide, model)
     mask, polygons = target.with_name(f"{target.name}-mask.png"), target.with_name(f"{target.name}.geojson")
     write_polygons(polygons, predicted)
@@ -116,7 +137,12 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
     except BaseException:
         polygons.unlink(missing_ok=True)
         raise
-    notes = [predicted.note, UNKNOWN_MPP if predicted.mpp is None else ""]
+    notes = [
+        UNLIKE if is_unlike(predicted.unlike) else "",
+        predicted.note,
+        UNKNOWN_MPP if predicted.mpp is None else "",
+        ESTIMATED_MPP.format(mpp=predicted.mpp) if resolved.source == "objective" else "",
+    ]
     return SlideSummary(
         slide=str(file),
         status="predicted",
@@ -128,4 +154,6 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, mpp: float | Non
         mask_area_px=mask_areas(predicted.mask, predicted.scheme, downsample=predicted.downsample),
         files=(f"{target.name}.geojson", f"{target.name}-mask.png"),
         model_hash=model.hash,
+        unlike=predicted.unlike,
+        mpp_from=resolved.source,
     )

@@ -54,6 +54,7 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
         model_mpp=model.card.mpp,
         note="; ".join(filter(None, (slide.note, prediction.reason))),
         bounds=bounds_of(slide.properties, slide.extent),
+        unlike=prediction.unlike,
     )
 
 
@@ -70,4 +71,6 @@ def write_polygons(path: str | Path, predicted: PredictedSlide) -> None:
         min_area_px=MIN_POLYGON_UM2 / predicted.model_mpp**2,
         simplify_px=SIMPLIFY_PX,
     )
-    write_geojson(Path(path), polygons, predicted.scheme, mpp=predicted.mpp, bounds=predicted.bounds)
+    write_geojson(
+        Path(path), polygons, predicted.scheme, mpp=predicted.mpp, bounds=predicted.bounds, unlike=predicted.unlike
+    )

@@ -86,7 +86,6 @@ def retrain(
     if setup.current.card.taught:
         mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
     else:
-        project.models.make_current(candidate.model_id)
         mapped = sorted({record.slide_id for record in project.annotations.finished()})
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=candidate.model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1)}
@@ -215,6 +214,8 @@ def _save_candidate(
             annotations=setup.training_set.annotations,
         )
         project.classes.bind(record.model_id, setup.classes.ids)
+        if not setup.current.card.taught:
+            project.models.make_current(record.model_id)
     if setup.training_set.unlabelled.pseudo:
         with written_to(project.folder / "pseudo"):
             setup.training_set.unlabelled.keep_pictures(project, number, fitted.pseudo_masks)

@@ -17,12 +17,14 @@ from histoloop.localisation.contours import polygons_of_mask
 from histoloop.localisation.stitcher import mask_from_maps
 from histoloop.network_config import NetworkConfig
 from histoloop.slides.tiling import Window
-from histoloop.store.maps import MapWriter, SlideMap, open_map
+from histoloop.slides.tissue import TissueMask
+from histoloop.store.maps import MapWriter, SlideMap, check_map, open_map
 from histoloop.workflows.contents import masks
 from histoloop.workflows.contents.masks import (
     choose_method,
     covered_view,
     lay_over,
+    map_in_project,
     mask_of_map,
     mask_of_slide,
     predicted_mask,
@@ -494,3 +496,77 @@ def test_a_higher_threshold_leaves_more_to_the_background(class_map: SlideMap, s
     sizes = [int((mask_of_map(class_map, scheme, threshold=t) > 0).sum()) for t in (0.5, 0.93, 0.99)]
     assert sizes[0] == 64 * 160
     assert sizes[0] > sizes[1] > sizes[2] == 0
+
+
+# --- glass ------------------------------------------------------------------------------------------------------------
+
+WIDE = {"width": 1200, "height": 300, "until": 400}
+"""Tissue over columns 0 to 399, glass from there on."""
+
+
+def test_a_mask_never_lies_on_glass_and_window_and_export_agree_to_the_pixel(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    slide = add_slide("wide.png", **WIDE)
+    add_map(slide, 0.9, labels="malignant", downsample=2.0)
+    whole = mask_of_slide(project, slide.id)
+    found = map_in_project(project, slide.id)
+    assert whole is not None
+    assert found is not None
+    assert (whole.mask[:, :200] == 2).all()
+    assert not whole.mask[:, 206:].any()
+    shown = view_map(found.slide_map, found.classes, slide.extent, size=(600, 150), threshold=0.5)
+    np.testing.assert_array_equal(shown.mask, whole.mask)
+    np.testing.assert_array_equal(shown.foreground > 0, whole.mask > 0)
+    level0 = predicted_mask(found.slide_map, found.classes, slide.extent, threshold=0.5)
+    assert (level0[:, :400] == 2).all()
+    assert not level0[:, 412:].any()
+    assert not covered_view(found.slide_map, slide.extent, size=(600, 150))[:, 206:].any()
+
+
+def test_what_people_painted_on_glass_stays_as_it_is_painted(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    slide = add_slide("wide.png", **WIDE)
+    add_map(slide, 0.9)
+    draft = project.drafts.start(
+        slide.id, Region(1000, 100, 20, 10), mask=np.full((10, 20), 2, np.uint8), origin_model=None, person="Ada"
+    )
+    project.drafts.finish(draft.id, AnnotationStatus.DONE)
+    found = mask_of_slide(project, slide.id)
+    assert found is not None
+    assert (found.mask[100:110, 1000:1020] == 2).all()
+    assert found.mask[:, 420:].sum() == 2 * 200
+
+
+def test_the_specimen_that_is_kept_with_a_map_counts_whatever_became_of_the_file(
+    project: Project, add_slide: Callable[..., SlideRecord], tmp_path: Path, scheme: ClassScheme
+) -> None:
+    slide = add_slide("a.png")
+    tissue = TissueMask(np.arange(16).reshape(1, 16) < 4, 10.0)
+    with MapWriter(
+        tmp_path / "map",
+        slide_width=slide.width,
+        slide_height=slide.height,
+        downsample=1.0,
+        labels=scheme.label_names,
+        stride_px=32,
+        model_hash="aa",
+        tissue=tissue,
+    ) as writer:
+        writer.write(Window(0, 0, 160, 96), np.ones((96, 160), np.float32), np.zeros((2, 3, 5), np.float32))
+    mask = mask_of_map(open_map(tmp_path / "map"), scheme, threshold=0.5)
+    assert mask[:10, :40].all()
+    assert not mask[:, 40:].any()
+    check_map(tmp_path / "map")
+
+
+def test_masks_of_a_slide_whose_file_is_gone_lie_where_an_earlier_version_had_them(
+    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
+) -> None:
+    slide = add_slide("gone.png", **{**WIDE, "until": 350})
+    add_map(slide, 0.9)
+    slide.path.unlink()
+    found = mask_of_slide(project, slide.id)
+    assert found is not None
+    assert found.mask.all()

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ModelError, ProjectError, ProjectPlaceError
 from histoloop.geometry import Region
+from histoloop.inference.likeness import Depth, TrainingStatistics
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
 from histoloop.progress import Progress, Work, finish
 from histoloop.store.cards import WEIGHTS, Card, load_card, model_hash
-from histoloop.store.model_folder import load_earlier, load_weights, save_model
+from histoloop.store.model_folder import load_earlier, load_statistics, load_weights, save_model, save_statistics
 from histoloop.workflows import propagate
 from histoloop.workflows.contents.rounds import HowToLearn, open_candidate, training_counts
+from histoloop.workflows.contents.slides import open_project_slide
+from histoloop.workflows.decisions import keep
+from histoloop.workflows.prediction.loaded_model import load_model
+from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.prediction.robustness import robustness_of
 from histoloop.workflows.projects import create_project, opened_project
 from histoloop.workflows.propagate import pseudo_regions
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
 
     from histoloop.annotations.records import ClassScheme
     from histoloop.store.project import Project
+    from histoloop.workflows.prediction.loaded_model import LoadedModel
 
 TILE = Region(0, 0, 64, 64)
 AVERAGE = PoolingConfig(name="average", modalities=1)
@@ -445,3 +452,49 @@ def test_a_model_whose_weights_were_changed_is_not_retrained_from(start: Callabl
     with pytest.raises(ModelError, match="not those that the project keeps") as caught:
         finish(retrain(project, device="cpu", epochs=1))
     assert "backup" in caught.value.advice
+
+
+# --- unlike the training data -----------------------------------------------------------------------------------------
+
+
+def test_a_slide_that_was_unlike_the_training_data_is_not_once_the_model_has_learned_from_it(
+    start: Callable[..., Project], tmp_path: Path
+) -> None:
+    project = start()
+    blue = np.random.default_rng(9).integers(-12, 13, (64, 64, 3)) + np.array((90, 120, 200))
+    Image.fromarray(blue.astype(np.uint8)).save(tmp_path / "slides" / "blue.png")
+    path = tmp_path / "slides" / "blue.png"
+    strange = project.slides.add(path, width=64, height=64, mpp=1.0, vendor="picture").id
+    known, *others = _slide_ids(project)[:4]
+    folder = project.models.first().folder
+    model = load_model(folder, torch.device("cpu"))
+    features = {number: _features_of(project, model, number) for number in (known, strange)}
+    depths = tuple(Depth(own, np.eye(own.shape[1], dtype=np.float32), 1.0) for own in features[known])
+    threshold = 0.5 * float(TrainingStatistics(depths, 1.0).distances(features[strange])[0])
+    save_statistics(folder, TrainingStatistics(depths, threshold).as_arrays())
+
+    assert finish(predict_project(project, device="cpu")).failed == ()
+    assert {slide.id: slide.is_unlike for slide in project.slides.all()} == {
+        **dict.fromkeys([known, *others], False),
+        strange: True,
+    }
+    _paint(project, known)
+    _paint(project, strange)
+    candidate = finish(retrain(project, how=HowToLearn("masks", "quick"), device="cpu", epochs=1))
+    keep(project, candidate.model_id)
+    assert not any(slide.is_unlike for slide in project.slides.all())
+    assert all(slide.unlike is not None for slide in project.slides.all())
+
+
+def test_a_model_that_does_not_know_its_training_data_says_nothing_of_it(start: Callable[..., Project]) -> None:
+    project = start()
+    finish(predict_project(project, device="cpu"))
+    assert {slide.unlike for slide in project.slides.all()} == {None}
+    _paint(project, _slide_ids(project)[0])
+    candidate = finish(retrain(project, how=HowToLearn("masks", "quick"), device="cpu", epochs=1))
+    assert load_statistics(project.models.get(candidate.model_id).folder) is None
+
+
+def _features_of(project: Project, model: LoadedModel, slide_id: int) -> list[np.ndarray]:
+    with open_project_slide(project.slides.get(slide_id)) as slide:
+        return model.block_features(slide.read_region(slide.extent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -41,26 +41,27 @@ class Stated:
     """What a file states of one picture; `channels` are (name, colour) in their order, empty where it says nothing.
 
     `mpp` is um/px; `bits` how many bits of a value are used; `has_wavelengths` says that light of chosen wavelengths
-    was recorded.
+    was recorded; `objective` is the power of the objective.
     """
 
     mpp: float | None = None
     channels: tuple[tuple[str, Colour | None], ...] = ()
     has_wavelengths: bool = False
     bits: int | None = None
+    objective: float | None = None
 
 
 def stated(tiff: Any, series: Any) -> Stated:
     """What the file states about one of its series."""
     page = series.keyframe
     if (image := _ome_image(tiff, series)) is not None:
-        return _of_ome(image, page)
+        return replace(_of_ome(image, page), objective=_ome_objective(tiff, image))
     imagej = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
     if imagej:
         return Stated(mpp=_of_unit(page, str(imagej.get("unit", ""))) or tag_mpp(page), channels=_of_imagej(imagej))
     if tiff.is_qpi:
         return Stated(mpp=tag_mpp(page), channels=tuple(_of_qpi(series)))
-    return Stated(mpp=tag_mpp(page))
+    return Stated(mpp=tag_mpp(page), objective=_aperio_objective(page))
 
 
 def tag_mpp(page: Any) -> float | None:
@@ -149,6 +150,34 @@ def _ome_mpp(pixels: ElementTree.Element) -> float | None:
         except ValueError:
             return None
     return plausible_mpp(sizes[0], sizes[1])
+
+
+def _ome_objective(tiff: Any, image: ElementTree.Element) -> float | None:
+    """The NominalMagnification of the objective that an image was taken with, or of the only one there is."""
+    root = ElementTree.fromstring(tiff.ome_metadata)
+    found = {
+        element.get("ID", ""): element.get("NominalMagnification")
+        for instrument in root
+        if _tag(instrument) == "Instrument"
+        for element in instrument
+        if _tag(element) == "Objective"
+    }
+    used = next((element.get("ID", "") for element in image if _tag(element) == "ObjectiveSettings"), None)
+    powers = [found.get(used)] if used is not None else list(found.values())
+    return _power(powers[0]) if len(powers) == 1 else None
+
+
+def _aperio_objective(page: Any) -> float | None:
+    """AppMag of a description as Aperio writes it."""
+    found = re.search(r"\|\s*AppMag\s*=\s*([0-9.]+)", str(getattr(page, "description", "")))
+    return _power(found[1]) if found else None
+
+
+def _power(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
 
 
 def _ome_colour(text: str | None) -> Colour | None:

@@ -13,6 +13,7 @@ import tifffile
 
 from histoloop.errors import SlideError
 from histoloop.language import mark, tr, tr_plural
+from histoloop.slides.objective import OBJECTIVE
 from histoloop.slides.sources.orientation import Orientation
 from histoloop.slides.sources.protocol import Content, broken
 from histoloop.slides.sources.tiff.appearance import MOST_CHANNELS, appearance_of, rendering_like
@@ -72,7 +73,8 @@ class TiffSource:
         self.block_px = self._orientation.size(*pages[0].block_px)
         self.mpp = said.mpp
         self.vendor = _vendor(tiff, main, len(pages))
-        self.properties: Mapping[str, str] = appearance.windows
+        objective = {} if said.objective is None else {OBJECTIVE: f"{said.objective:g}"}
+        self.properties: Mapping[str, str] = {**appearance.windows, **objective}
         self.content = _with_note(appearance.content, layout.others)
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
