@@ -14,6 +14,7 @@ from histoloop.geometry import Region
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.mouse import click, drag
 from histoloop.store.shipped import DEFAULT_MODEL
+from histoloop.workflows.projects import create_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,9 +141,10 @@ def test_where_there_is_work_the_window_asks_as_ever(opened: MainWindow, qtbot) 
 def test_before_any_prediction_the_region_is_empty(
     window: MainWindow, slides: dict[str, Path], tmp_path, qtbot
 ) -> None:
-    assert window.session.create_project(tmp_path / "new", name="new", model=DEFAULT_MODEL)
+    with create_project(tmp_path / "new", name="new", start=DEFAULT_MODEL) as project:
+        project.slides.add(slides["benign"], width=1800, height=1000, mpp=0.5, vendor="generic-tiff")
     window.session.predict_added = False
-    window.session.add_slides([slides["benign"]])
+    assert window.session.open_project(tmp_path / "new")
     qtbot.waitUntil(lambda: window.opener.current is not None, timeout=30_000)
     assert window.viewer.wait_until_loaded()
     begin(window, qtbot)

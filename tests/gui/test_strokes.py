@@ -125,6 +125,7 @@ def test_a_stroke_stays_when_the_whole_region_counts_and_what_was_erased_is_as_t
     assert np.count_nonzero(mask != active.predicted) > 0
     key(strokes, qtbot, Qt.Key.Key_T)
     strokes.actions_["tool_eraser"].trigger()
+    strokes.annotation_panel.brush.setValue(3 * BRUSH_PX)
     stroke(strokes, qtbot)
     assert not strokes.viewer.painted_mask.any()
     key(strokes, qtbot, Qt.Key.Key_T)
