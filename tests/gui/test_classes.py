@@ -14,6 +14,8 @@ from PySide6.QtWidgets import QApplication, QColorDialog
 from histoloop.annotations.records import LEFT_OUT_VALUE
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.mouse import drag
+from histoloop.store.project import Project
+from histoloop.workflows.classes import rename_class, reorder_classes
 from histoloop.workflows.projects import opened_project
 
 if TYPE_CHECKING:
@@ -98,9 +100,9 @@ def test_renaming_while_a_region_is_painted_keeps_strokes_and_the_class_in_hand(
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("tumour", "There is a class tumour already."),
-        ("TUMOUR", "There is a class tumour already."),
-        ("  ", "A class without a name"),
+        ("tumour", "There is tumour already."),
+        ("TUMOUR", "There is tumour already."),
+        ("  ", "A class or label without a name"),
         ("background", "has a meaning of its own"),
     ],
 )
@@ -131,7 +133,7 @@ def test_a_class_that_is_added_can_be_painted_at_once(painting: MainWindow, qtbo
 def test_a_row_without_a_name_adds_no_class_and_is_gone_with_the_dialog(opened: MainWindow, qtbot) -> None:
     dialog = editor(opened, qtbot)
     qtbot.mouseClick(dialog.table.add, Qt.MouseButton.LeftButton)
-    assert "A class without a name" in dialog.state.text()
+    assert "A class or label without a name" in dialog.state.text()
     dialog.close()
     QApplication.processEvents()
     assert len(editor(opened, qtbot).table.rows) == 2
@@ -245,3 +247,18 @@ def test_the_dialog_goes_with_its_project(opened: MainWindow, qtbot) -> None:
     editor(opened, qtbot)
     opened.session.close_project()
     assert opened.class_control.dialog is None
+
+
+def test_classes_that_another_program_changed_are_shown_and_the_region_in_hand_goes_on(
+    painting: MainWindow, project_folder: Path, qtbot
+) -> None:
+    paint(painting, 2, qtbot)
+    before, record = painting.viewer.painted_mask == 2, painting.session.active.record
+    with Project.connect(project_folder) as other:
+        rename_class(other, "tumour", "carcinoma")
+        reorder_classes(other, ["carcinoma", "gland"])
+    painting.session.refresh_if_changed()
+    qtbot.waitUntil(lambda: painting.overlay_panel._names == ("carcinoma", "gland"), timeout=MS)
+    qtbot.waitUntil(lambda: painting.viewer.annotating is not None, timeout=MS)
+    assert painting.session.active.record.id == record.id
+    assert np.array_equal(painting.viewer.painted_mask == 1, before)

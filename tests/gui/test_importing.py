@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QInputDialog
 
 from histoloop.store.project import Project
 
@@ -181,6 +182,30 @@ def test_a_mask_picture_whose_values_could_be_any_class_asks(
     bring(dialog)
     ((_person, counts),) = finished(project_folder)
     assert counts == [WHOLE_PX - 10_000, 0, 10_000]
+
+
+def test_a_class_that_the_project_has_not_is_made_with_the_import(
+    opened: MainWindow,
+    project_folder: Path,
+    tmp_path: Path,
+    read: Callable[..., ImportAnnotationsDialog],
+    bring: Callable[[ImportAnnotationsDialog], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        QInputDialog, "getText", lambda *_arguments, text, **_options: asked.append(text) or (text, True)
+    )
+    dialog = read(outlines(tmp_path / "benign.geojson", "gland", "Stroma"))
+    stroma = dialog.classes.keys[1]
+    choose(dialog.classes.box(stroma), "new")
+    assert asked == ["Stroma"]
+    assert dialog.classes.box(stroma).currentText() == "Stroma (new)"
+    bring(dialog)
+    assert opened.session.project is not None
+    assert opened.session.project.scheme.mask_names[-1] == "Stroma"
+    ((_person, counts),) = finished(project_folder)
+    assert counts == [WHOLE_PX - 20_000, 10_000, 0, 10_000]
 
 
 def test_a_file_that_cannot_be_taken_says_why_and_holds_the_others_back(

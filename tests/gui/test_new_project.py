@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from keyboard import bring_up
+from keyboard import bring_up, press
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QColorDialog, QDialogButtonBox
 
 from histoloop.annotations.records import LabelClass
 from histoloop.gui.dialogs.new_project import NewProjectDialog
+from histoloop.gui.mouse import drag
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
 from histoloop.workflows.projects import create_project
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow
 
 MS = 30_000
+JOB_MS = 180_000
 
 
 @pytest.fixture
@@ -88,10 +91,10 @@ def test_own_classes_are_typed_one_after_the_other_with_return(dialog: NewProjec
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (["tumour", "tumour"], "There is a class tumour already."),
-        (["tumour", "Tumour"], "There is a class tumour already."),
-        (["tumour", ""], "A class without a name"),
-        (["x" * 61], "cannot be the name of a class"),
+        (["tumour", "tumour"], "There is tumour already."),
+        (["tumour", "Tumour"], "There is tumour already."),
+        (["tumour", ""], "A class or label without a name"),
+        (["x" * 61], "cannot be a name"),
     ],
 )
 def test_what_is_wrong_with_the_classes_is_told_while_they_are_typed(
@@ -147,7 +150,7 @@ def test_labels_are_named_with_commas_and_only_where_the_model_has_none(dialog: 
     qtbot.keyClicks(dialog.labels, "benign, malignant,")
     assert dialog.own_labels() == (LabelClass("benign"), LabelClass("malignant"))
     qtbot.keyClicks(dialog.labels, " benign")
-    assert "There is a label benign already." in dialog.problem.text()
+    assert "There is benign already." in dialog.problem.text()
     assert not ok(dialog).isEnabled()
 
 
@@ -257,3 +260,29 @@ def test_in_a_project_of_own_classes_any_place_is_painted_by_keys_and_the_hint_i
     ]
     window.session.annotating.leave()
     qtbot.waitUntil(window.split.first.hint.isVisible, timeout=MS)
+
+
+def test_the_first_questions_of_own_classes_are_answered_with_keys(
+    window: MainWindow, tmp_path: Path, slides: dict[str, Path], qtbot
+) -> None:
+    make_own(window, tmp_path, qtbot)
+    window.session.add_slides([slides["malignant"]])
+    qtbot.waitUntil(lambda: window.opener.current is not None, timeout=4 * MS)
+    qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=4 * MS)
+    window.queue_panel.options.count.setValue(2)
+    window.actions_["ask"].trigger()
+    qtbot.waitUntil(lambda: len(window.queue_panel.shown_ids()) == 2, timeout=JOB_MS)
+    assert not window.banner.isVisible()
+    window.actions_["next_question"].trigger()
+    qtbot.waitUntil(lambda: window.viewer.annotating is not None, timeout=MS)
+    assert window.viewer.wait_until_loaded()
+    region = window.viewer.annotating
+    for value, row in ((3, region.y + region.height // 4), (1, region.y + region.height // 2)):
+        press(window, Qt.Key(Qt.Key.Key_0 + value))
+        drag(window.viewer.canvas, [window.viewer.to_canvas(region.x + region.width * n // 8, row) for n in (2, 4, 6)])
+        qtbot.waitUntil(lambda value=value: (window.viewer.painted_mask == value).any(), timeout=MS)
+    press(window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: len(window.session.project.annotations.finished()) == 1, timeout=MS)
+    done = window.session.project.annotations.finished()[0]
+    assert set(np.unique(window.session.project.annotations.load_mask(done.id)[0])) == {0, 1, 3}
+    qtbot.waitUntil(lambda: window.actions_["retrain"].isEnabled(), timeout=MS)

@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 BLOCK_PX = 256
 """Side of what features are pooled over, in pixels that the network reads; less where a tile is smaller."""
 
-ACCEPTED = 0.99
+ACCEPTED = 0.97
 """Share of the held-out training tiles that are not unlike the others."""
 
 _LEAST_COLOUR = 0.01

@@ -39,7 +39,7 @@ it no annotated pixel of GlaS and EBHI-Seg is on glass (docs/results.md)."""
 _EDGE_UM = 3.0
 """Glass ends so far from what is stained."""
 
-_SPECK_UM = 50.0
+_SPECK_UM = 25.0
 """What is stained and not larger than a square of this side is dust."""
 
 _UNKNOWN_MPP = 0.5

@@ -29,7 +29,7 @@ def statistics() -> TrainingStatistics:
 
 def test_as_many_tiles_as_stated_are_accepted(statistics: TrainingStatistics) -> None:
     distances = statistics.distances([gaussian(5000), gaussian(5000, width=3)])
-    assert np.mean(distances <= 1) == pytest.approx(0.99, abs=0.006)
+    assert np.mean(distances <= 1) == pytest.approx(0.97, abs=0.01)
 
 
 @pytest.mark.parametrize("depth", [0, 1])

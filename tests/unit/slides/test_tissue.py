@@ -300,7 +300,7 @@ def test_glass_in_the_tint_of_the_lamp_is_glass(tint: tuple[int, int, int]) -> N
 
 def test_dust_on_glass_is_no_specimen_and_a_small_biopsy_is() -> None:
     pixels = glass(900, 600)
-    pixels[100:120, 100:130] = PURPLE  # 20 x 30 um
+    pixels[100:112, 100:116] = PURPLE  # 12 x 16 um
     pixels[300:380, 500:600] = PINK  # 80 x 100 um
     found = specimen_of(pixels, pixel_um=1.0)
     assert not found[50:170, 50:180].any()

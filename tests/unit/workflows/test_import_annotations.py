@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from histoloop.annotations.records import Counts, Origin
@@ -18,7 +20,13 @@ from histoloop.progress import finish
 from histoloop.store.project import Project
 from histoloop.workflows.annotate import import_annotation
 from histoloop.workflows.contents import import_regions
-from histoloop.workflows.contents.import_preview import FilePreview, look_at_file, regions_of
+from histoloop.workflows.contents.import_preview import (
+    FilePreview,
+    look_at_file,
+    regions_of,
+    which_lie_in,
+    which_overlap,
+)
 from histoloop.workflows.contents.mask_files import MaskFile, remembered_classes
 from histoloop.workflows.contents.slides_of_files import slides_of_file
 from histoloop.workflows.import_annotations import PlannedImport, import_file
@@ -31,6 +39,9 @@ if TYPE_CHECKING:
     from histoloop.workflows.reports import ImportedAnnotation
 
 SQUARE = Region(10, 20, 30, 40)
+
+edges = st.tuples(*[st.integers(0, 8)] * 2, *[st.integers(1, 6)] * 2)
+regions = edges.map(lambda numbers: Region(*numbers))
 
 
 @pytest.fixture
@@ -65,9 +76,9 @@ def planned(preview: FilePreview, chosen: Mapping[str, str] | None = None, **opt
     seen = frozenset(record.id for record in preview.earlier)
     kept, remember = options.pop("kept", frozenset()), options.pop("remember", {})
     file = MaskFile(preview.path, chosen={names: own for names, own in of_classes.items() if own}, **options)
-    regions = regions_of(preview, [of_classes[each.names] for each in preview.classes], counts=file.counts)
+    becomes = regions_of(preview, [of_classes[each.names] for each in preview.classes], counts=file.counts)
     is_there = preview.slide_is_there
-    return PlannedImport(file, preview.stamp, preview.slide_id, tuple(regions), is_there, seen, kept, remember)
+    return PlannedImport(file, preview.stamp, preview.slide_id, tuple(becomes), is_there, seen, kept, remember)
 
 
 def imported(project: Project, plan: PlannedImport, *, person: str = "Ada") -> ImportedAnnotation:
@@ -176,6 +187,12 @@ def test_a_file_belongs_to_the_slide_that_it_is_named_after(
         for number, each in enumerate(("b.svs", "b.png"), start=1)
     ]
     assert [slide.name for slide in slides_of_file(tmp_path / name, [first, *others])] == slides
+
+
+@given(st.lists(regions, max_size=6), st.lists(regions, max_size=6))
+def test_regions_are_compared_with_many_others_at_once(ones: list[Region], others: list[Region]) -> None:
+    assert which_overlap(ones, others) == [any(one.overlaps(other) for other in others) for one in ones]
+    assert which_lie_in(ones, others) == [any(other.contains(one) for other in others) for one in ones]
 
 
 # --- importing --------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ SETTLE_MS = 40
 MARGIN = 0.2
 """Share of the visible width and height that is drawn around it."""
 
-_FILL_ALPHA, _PICTURE_ALPHA = 70, 120
+_FILL_ALPHA, _PICTURE_ALPHA = 70, 150
 _DOT_PX = 2.0
 _SMALL_PX = 1.5
 _POINT_PX = 1.0

@@ -110,7 +110,7 @@ class ClassMatching(QWidget):
         for column in (_COUNT, _AREA):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_MEANS, QHeaderView.ResizeMode.Fixed)
-        self.table.setColumnWidth(_MEANS, 210)
+        self.table.setColumnWidth(_MEANS, 180)
         self.note = label(role="muted", wrap=True)
         self.leave_out = button(tr("Do not import what is undecided"))
         self.leave_out.clicked.connect(self._leave_out_undecided)
@@ -320,7 +320,7 @@ def _title(key: ClassKey, found: Iterable[tuple[FilePreview, ForeignClass]], *, 
         what = tr("colour {colour}", colour=foreign.names[0])
     else:
         what = tr("value {value}", value=foreign.names[0])
-    return f"{preview.path.name}: {what}" if several else what
+    return f"{what} ({preview.path.name})" if several else what
 
 
 def _differ(names: tuple[str, ...]) -> bool:

@@ -20,14 +20,13 @@ from PySide6.QtWidgets import (
 from histoloop.annotations.class_names import spoken_class
 from histoloop.annotations.palette import MAX_CLASSES
 from histoloop.annotations.records import MaskClass
+from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import button, label, plain_tip, scrolling, set_role, swatch
 from histoloop.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KEYS = 9
-"""So many classes, the first ones, have a key of their own (gui/panels/class_buttons.py)."""
 ROWS_SHOWN = 5
 NAME_PX = 260
 
@@ -45,7 +44,6 @@ class ClassTable(QWidget):
     moved = Signal(int, int)
     removal_wanted = Signal(int)
     row_wanted = Signal()
-    current_changed = Signal(int)
 
     def __init__(self, *extra: QPushButton) -> None:
         """`extra` buttons stand between moving and removing."""
@@ -121,7 +119,6 @@ class ClassTable(QWidget):
         """Make a row the current one."""
         self._current = number
         self._show_current()
-        self.current_changed.emit(number)
 
     def finish(self) -> None:
         """Emit the names that were typed and not emitted yet."""
@@ -190,7 +187,7 @@ class ClassRow:
         self.key = label(role="muted")
         self.key.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.key.setMinimumWidth(18)
-        if number < KEYS:
+        if number < CLASS_KEYS:
             self.key.setText(str(number + 1))
             self.key.setToolTip(tr("The key that chooses this class while you paint"))
         self.colour = button("")

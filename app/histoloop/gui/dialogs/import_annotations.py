@@ -46,7 +46,7 @@ from histoloop.gui.kit.widgets import (
 from histoloop.gui.work.importing_annotations import AnnotationReader
 from histoloop.language import tr, tr_plural
 from histoloop.slides.find import PICTURE_SUFFIXES
-from histoloop.workflows.contents.import_preview import FilePreview, regions_of, which_overlap
+from histoloop.workflows.contents.import_preview import FilePreview, regions_of, which_lie_in, which_overlap
 from histoloop.workflows.contents.mask_files import MaskFile
 from histoloop.workflows.contents.slides_of_files import slides_of_file
 from histoloop.workflows.import_annotations import PlannedImport
@@ -593,12 +593,8 @@ class ImportAnnotationsDialog(QDialog):
     def _coming(self, preview: FilePreview) -> list[Region]:
         """The regions of a file but for those that are left to what stays there."""
         stays = [record.region for record in preview.earlier if self._kept.get(record.id, True)]
-        same = set(stays)
-        return [
-            region
-            for region in self._regions(preview)
-            if region not in same and not any(other.contains(region) for other in stays)
-        ]
+        regions = self._regions(preview)
+        return [region for region, lies in zip(regions, which_lie_in(regions, stays), strict=True) if not lies]
 
     def _what_comes(self) -> str:
         regions = sum(len(self._coming(preview)) for preview in self._previews())

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop.annotations.class_names import spoken_class, spoken_title
+from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import menu_text, plain_tip, scrolling, swatch, visible_name
 from histoloop.language import tr
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 COLUMNS = 2
 ROWS_SHOWN = 6
 """More rows scroll."""
-KEYS = 9
-"""So many classes, the first ones, have a key of their own: 1 to 9."""
 SPACING_PX = 6
 _PADDING_PX, _KEY_PX, _MIN_PX = 12, 12, 72
 
@@ -69,7 +68,7 @@ class ClassButtons(QWidget):
             old.hide()  # at once: the deletion waits for the event loop
             old.deleteLater()
         for value, mask_class in enumerate(classes, start=1):
-            made = ClassButton(mask_class, key=str(value) if value <= KEYS else "")
+            made = ClassButton(mask_class, key=str(value) if value <= CLASS_KEYS else "")
             self._group.addButton(made, value)
             self._grid.addWidget(made, (value - 1) // COLUMNS, (value - 1) % COLUMNS)
         rows = -(-len(classes) // COLUMNS)

@@ -15,8 +15,8 @@ from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
+from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import menu_text, swatch
-from histoloop.gui.panels.class_buttons import KEYS
 from histoloop.gui.window.history import Change, History
 from histoloop.language import tr
 from histoloop.store.records import AssessedStep, CountedStep, PaintedStep, StepKind
@@ -108,7 +108,7 @@ class PaintControl(QObject):
             )
             action.setCheckable(True)
             action.setData(value)
-            if value <= KEYS:
+            if value <= CLASS_KEYS:
                 action.setShortcut(QKeySequence(str(value)))
 
     def _tick_class(self) -> None:

@@ -274,6 +274,7 @@ class Session(ProjectDesk):
             self._beat.start()
             self.remember(WINDOW, signature(self.person))
         self.annotating.refresh()
+        self.classes.begin()
         self.project_changed.emit()
         return True
 
@@ -281,6 +282,7 @@ class Session(ProjectDesk):
         """Look again at what there is, where another program has changed the project since it was last looked at."""
         if self._project is not None and (version := self._project.data_version()) != self._version:
             self._version = version
+            self.classes.refresh()
             self.slides_changed.emit()
             self.queries_changed.emit()
             self.models_changed.emit()

@@ -142,14 +142,25 @@ def regions_of(preview: FilePreview, chosen: Sequence[str | None], *, counts: Co
 
 def which_overlap(regions: Sequence[Region], others: Sequence[Region]) -> list[bool]:
     """Whether each of some regions shares a pixel with one of the others."""
-    known = set(others)
-    boxes_N4 = np.array([(other.x, other.y, other.right, other.bottom) for other in others]).reshape(-1, 4)
-    left, top, right, bottom = boxes_N4.T
+    left, top, right, bottom = _edges(others)
     return [
-        region in known
-        or bool(((left < region.right) & (right > region.x) & (top < region.bottom) & (bottom > region.y)).any())
-        for region in regions
+        bool(((left < one.right) & (right > one.x) & (top < one.bottom) & (bottom > one.y)).any()) for one in regions
     ]
+
+
+def which_lie_in(regions: Sequence[Region], others: Sequence[Region]) -> list[bool]:
+    """Whether each of some regions lies wholly in one of the others."""
+    left, top, right, bottom = _edges(others)
+    return [
+        bool(((left <= one.x) & (right >= one.right) & (top <= one.y) & (bottom >= one.bottom)).any())
+        for one in regions
+    ]
+
+
+def _edges(regions: Sequence[Region]) -> NDArray[np.int64]:
+    """(4, N) left, top, right and bottom."""
+    edges = [(region.x, region.y, region.right, region.bottom) for region in regions]
+    return np.array(edges, np.int64).reshape(-1, 4).T
 
 
 def look_at_file(project: Project, file: MaskFile, slide: SlideRecord) -> Work[FilePreview]:

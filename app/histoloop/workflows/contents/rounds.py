@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from histoloop.annotations.records import Counts
 from histoloop.errors import ProjectError
 from histoloop.language import tr, tr_plural
 from histoloop.store.records import ModelStatus, RoundRecord
@@ -102,7 +103,8 @@ class CandidateModel:
 class TrainingCounts:
     """How many annotations there are to learn from, by kind, those held out apart; regions and slides count alike.
 
-    `sizes` counts masks too, since a mask has a size; `label_classes` are how many labels occur.
+    `sizes` counts masks too, since a mask has a size, but not those of strokes; `label_classes` are how many labels
+    occur.
     """
 
     masks: int
@@ -129,7 +131,9 @@ def training_counts(project: Project) -> TrainingCounts:
     labels += [label for slide_id, label in of_slide.items() if label is not None and slide_id not in whole]
     return TrainingCounts(
         masks=sum(record.has_mask for record in teaching),
-        sizes=sum(record.has_mask or record.size is not None for record in teaching),
+        sizes=sum(
+            record.size is not None or (record.has_mask and record.counts is Counts.REGION) for record in teaching
+        ),
         labels=len(labels),
         label_classes=len(set(labels)),
         held_out=len(finished) - len(teaching),

@@ -13,6 +13,7 @@ from histoloop.geometry import Region
 from histoloop.inference.features import Features
 from histoloop.store.array_cache import ArrayCache
 from histoloop.training.samples import TrainingTile
+from histoloop.workflows.contents.rounds import training_counts
 from histoloop.workflows.contents.weak_annotations import size_of, weak_annotations
 from histoloop.workflows.regions.kept_features import KeptFeatures
 from histoloop.workflows.regions.tiles import painted_mask
@@ -141,6 +142,17 @@ def test_strokes_state_no_size_unless_somebody_gave_one(
 ) -> None:
     assert size_of(project, stroke()) is None
     assert size_of(project, stroke(size=0.25)) == 0.25
+
+
+def test_strokes_are_a_mask_to_learn_from_and_no_size(
+    project: Project, stroke: Callable[..., AnnotationRecord]
+) -> None:
+    stroke()
+    there = training_counts(project)
+    assert (there.masks, there.sizes) == (1, 0)
+    stroke(size=0.25)
+    there = training_counts(project)
+    assert (there.masks, there.sizes) == (1, 1)
 
 
 def test_the_region_before_the_strokes_were_done_anew_is_not_learned_from(
