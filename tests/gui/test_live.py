@@ -12,8 +12,6 @@ import pytest
 
 from histoloop.geometry import Region
 from histoloop.gui.mouse import drag
-from histoloop.gui.work import tasks
-from histoloop.gui.work.jobs import Job
 from histoloop.workflows.contents.live_masks import LIVE_MODEL_ID, LIVE_ORIGIN
 from histoloop.workflows.contents.masks import view_classes
 
@@ -113,23 +111,6 @@ def test_a_child_that_dies_is_reported_in_words_and_another_takes_its_place(pain
     assert window.session.jobs.current is None
     with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
         live._want()
-
-
-def test_it_waits_while_something_else_runs(painting: MainWindow, qtbot) -> None:
-    window = painting
-    switch_on(window)
-    live = window.session.live
-    with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
-        paint_and_finish(window, qtbot)
-    told: list[str] = []
-    live.told.connect(told.append)
-    window.session.jobs.submit(Job("Examining", tasks.examine, {}))
-    live._want()
-    qtbot.waitUntil(lambda: any("goes on after" in line for line in told), timeout=LIVE_MS)
-    qtbot.waitUntil(lambda: live.jobs.current is None or window.session.jobs.current is None, timeout=LIVE_MS)
-    with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
-        qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=LIVE_MS)
-    shot(window, "live-after-pause")
 
 
 def test_switched_off_there_are_no_live_masks_and_no_child(painting: MainWindow, qtbot) -> None:

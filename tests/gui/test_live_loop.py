@@ -163,6 +163,28 @@ def test_a_move_of_the_view_stops_no_learning_but_what_is_predicted(live: LiveLo
     assert not live.jobs.begun[1].arguments["afresh"]
 
 
+def test_what_is_learned_is_shown_on_the_slide_that_is_on_the_screen_by_then(live: LiveLoop, desk: Desk, qtbot) -> None:
+    """Done opens the next question, which is often about another slide."""
+    desk.paint()
+    qtbot.waitUntil(lambda: live.jobs.current is not None)
+    live.jobs.step(regions=1)
+    live.look(None, None)
+    live.look(2, THERE)
+    live.jobs.step(grid=GRID, tile=TILE, regions=1)
+    assert live.map is None
+    qtbot.waitUntil(lambda: begun(live) == [HERE, THERE])
+    assert live.jobs.begun[1].arguments["slide_id"] == 2
+
+
+def test_a_slide_that_came_as_the_last_one_was_done_has_its_turn(live: LiveLoop, desk: Desk, qtbot) -> None:
+    desk.paint()
+    qtbot.waitUntil(lambda: live.jobs.current is not None)
+    live.jobs.step(regions=1)
+    live.look(2, THERE)
+    live.jobs.done(LiveReport(1, 1, 0, 0))
+    qtbot.waitUntil(lambda: begun(live) == [HERE, THERE])
+
+
 def test_masks_come_tile_by_tile_and_it_is_told_when_the_view_is_new(live: LiveLoop, desk: Desk, qtbot) -> None:
     lines = told_by(live)
     desk.paint()

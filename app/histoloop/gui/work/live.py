@@ -174,13 +174,18 @@ class LiveLoop(QObject):
         self.jobs.submit(job)
 
     def _on_progressed(self, _job: Job, step: Progress) -> None:
-        if not isinstance(step, LiveProgress) or self._shown is None:
+        if not isinstance(step, LiveProgress):
             return
         self._learning = step.tile is None and not step.in_view
+        if self._shown is None:
+            return
         if step.regions and self._learning:
             seconds = round(time.monotonic() - self._began)
             what = tr_plural("Learning from {count} region…", "Learning from {count} regions…", step.regions)
             self._tell(tr("{what} {seconds} s", what=what, seconds=seconds))
+        if step.grid is not None and self._asked != self._shown:  # what was learned, for what is on the screen now
+            self._asked = self._shown
+            self._want()
         if step.grid is None or step.grid.slide_id != self._shown[0]:
             return
         if step.tile is not None:
@@ -194,9 +199,6 @@ class LiveLoop(QObject):
         if step.in_view and self.map is not None:
             self._tell(tr("Masks in view are new"))
             self.view_is_new.emit(step.grid.slide_id)
-        if self._asked != self._shown:
-            self._asked = self._shown
-            self._want()
 
     def _on_done(self, report: LiveReport) -> None:
         self._failures = 0
@@ -223,8 +225,12 @@ class LiveLoop(QObject):
 
     def _on_ended(self, _job: Job, outcome: Outcome) -> None:
         self._learning = False
-        if self._again and outcome is not Outcome.FAILED:
+        if outcome is Outcome.FAILED:
+            return
+        if self._again:
             QTimer.singleShot(0, self._start)
+        elif outcome is Outcome.DONE and self._painted and self._asked != self._shown:
+            self._want()
 
     def _on_busy(self, busy: bool) -> None:
         """What the user asked for has the processor to itself."""

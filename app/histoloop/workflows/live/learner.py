@@ -25,7 +25,7 @@ from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.unet import Decoder
 from histoloop.progress import mapped
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import TissueMask, find_tissue
+from histoloop.slides.tissue import TissueMask, survey
 from histoloop.store.array_cache import ArrayCache
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.features import FeatureTile
@@ -110,13 +110,13 @@ class _Warm:
     views: dict[int, list[FeatureTile]] = field(default_factory=dict)
     """Of each region that was learned from, its views; those that came first make room."""
 
-    seen_tissue: tuple[str, TissueMask] | None = None
+    seen_specimen: tuple[str, TissueMask] | None = None
 
-    def tissue(self, record: SlideRecord, slide: Slide) -> TissueMask:
-        """The tissue of a slide, found once as long as it is the same one."""
-        if self.seen_tissue is None or self.seen_tissue[0] != record.fingerprint:
-            self.seen_tissue = record.fingerprint, find_tissue(slide)
-        return self.seen_tissue[1]
+    def specimen(self, record: SlideRecord, slide: Slide) -> TissueMask:
+        """What of a slide is no glass, found once as long as it is the same slide."""
+        if self.seen_specimen is None or self.seen_specimen[0] != record.fingerprint:
+            self.seen_specimen = record.fingerprint, survey(slide).specimen
+        return self.seen_specimen[1]
 
 
 class LiveLearner:
@@ -310,7 +310,7 @@ class LiveLearner:
             about = LiveGrid(
                 record.id, record.width, record.height, grid.downsample, warm.basis.mask_classes, warm.version
             )
-            tissue = warm.tissue(record, slide)
+            specimen = warm.specimen(record, slide)
             saw_view = False
             for number, (tile, in_view) in enumerate(nearest_first(grid, view)):
                 core = tile.core
@@ -321,12 +321,14 @@ class LiveLearner:
                     break
                 if warm.shown.get((record.id, core.x, core.y)) == warm.version:
                     continue
-                if tissue.fraction(core.level0(grid.downsample)) > 0:
+                if specimen.fraction(core.level0(grid.downsample)) > 0:
                     features, place = warm.tiles.of(slide, record.fingerprint, grid, core)
                     found = probability(decode(warm.decoder, features, device=warm.model.device))
                     planes = found[None] if found.ndim == 2 else found
                     top, left = core.y - place.y, core.x - place.x
-                    masks = planes[:, top : top + core.height, left : left + core.width]
+                    place0 = core.level0(grid.downsample)
+                    there_HW = specimen.within(place0, height=core.height, width=core.width)
+                    masks = planes[:, top : top + core.height, left : left + core.width] * there_HW
                 else:
                     masks = np.zeros((len(warm.basis.mask_classes), core.height, core.width), np.float32)
                 made = LiveTile.of(core, masks)
@@ -342,11 +344,11 @@ class LiveLearner:
         """Before anything is learned: the features of what is in view, at most of `AHEAD` tiles."""
         with open_project_slide(record) as slide:
             grid = live_grid(slide, downsample=working_downsample(record.mpp, warm.model.card.mpp))
-            tissue = warm.tissue(record, slide)
+            specimen = warm.specimen(record, slide)
             near = [tile.core for tile, in_view in nearest_first(grid, view) if in_view][:AHEAD]
             for number, core in enumerate(near):
                 yield LiveProgress(tr("Looking at what is in view"), number, len(near))
-                if tissue.fraction(core.level0(grid.downsample)) > 0:
+                if specimen.fraction(core.level0(grid.downsample)) > 0:
                     warm.tiles.of(slide, record.fingerprint, grid, core)
 
     def _view_is_new(self, warm: _Warm, grid: LiveGrid) -> Progress:

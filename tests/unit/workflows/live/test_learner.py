@@ -237,3 +237,18 @@ def test_stopped_while_it_learns_it_is_as_it_was(project: Project) -> None:
     assert (learner.version, learner.learned_from) == (0, ())
     report, _live = update(learner, project)
     assert (report.new, report.regions) == (1, 1)
+
+
+def test_glass_carries_no_live_mask(project: Project, tmp_path: Path) -> None:
+    """A slide like the others, but for a wide margin of glass; all of the dark is one class."""
+    paint(project, 0, left=1, right=1)
+    pixels = np.full((SIDE, 1200, 3), 245)
+    pixels[:, :SIDE] = np.array((115, 60, 135)) + np.random.default_rng(9).integers(-12, 13, (SIDE, SIDE, 3))
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "glass.png")
+    project.slides.add(tmp_path / "glass.png", width=1200, height=SIDE, mpp=1.0, vendor="picture")
+    _report, live = update(LiveLearner(settings=QUICK, device="cpu"), project, 4, view=Region(0, 0, 1200, SIDE))
+    assert live is not None
+    assert live.covers(Region(0, 0, 1200, SIDE))
+    found = live.read_masks(Region(0, 0, 1200, SIDE))[0]
+    assert found[:, 8 : SIDE - 8].mean() > 0.5
+    assert not found[:, SIDE + 200 :].any()
