@@ -28,6 +28,11 @@ class Progress:
         """Share done, in [0, 1]; 0 when the total is not known yet."""
         return min(1.0, self.done / self.total) if self.total > 0 else 0.0
 
+    @property
+    def must_arrive(self) -> bool:
+        """Whether it carries news: others may be dropped when many come at once."""
+        return bool(self.figures)
+
 
 Work = Generator[Progress, None, Result]
 

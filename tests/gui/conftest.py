@@ -103,7 +103,9 @@ def window(qtbot, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path / "home"))
     make_application()
-    window = MainWindow(Settings(tmp_path / "settings.ini"))
+    settings = Settings(tmp_path / "settings.ini")
+    settings.set("learn_live", False)  # a child process that loads torch: for tests that want it
+    window = MainWindow(settings)
     window.show()
     qtbot.waitExposed(window)
     yield window

@@ -38,17 +38,15 @@ def named(window: MainWindow, project_folder: Path, tmp_path: Path, qtbot) -> Ma
         project.slides.set_label(first.id, "Normal", person=EVIL)
     database = project_folder / "project.db"
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE project SET name = ?, scheme = replace(scheme, 'Polyp', ?)", (EVIL, _json(EVIL)))
+        connection.execute("UPDATE project SET name = ?", (EVIL,))
+        connection.execute("UPDATE label_class SET name = ? WHERE name = 'Polyp'", (EVIL,))
+        connection.execute("UPDATE class SET name = ? WHERE name = 'gland'", (EVIL,))
         connection.execute("UPDATE slide_label SET label = ?", (EVIL,))
         connection.execute("UPDATE query SET class_name = ?", (EVIL,))
     window.session.person = EVIL
     assert window.session.open_project(project_folder)
     qtbot.waitUntil(lambda: window.opener.current is not None, timeout=MS)
     return window
-
-
-def _json(text: str) -> str:
-    return text.replace(CONTROL, "\\u0007").replace(OVERRIDE, "\\u202e")
 
 
 def texts(widget: QWidget) -> list[str]:

@@ -36,6 +36,7 @@ WRITING = (
     "ask",
     "next_question",
     "annotate_visible",
+    "annotate_here",
     "retrain",
     "skip",
     "cannot_tell",

@@ -108,6 +108,7 @@ def test_without_a_slide_on_the_canvas_nothing_can_be_annotated_and_the_keys_act
     choose_missing(there, qtbot)
     disabled = (
         "annotate_visible",
+        "annotate_here",
         "fit",
         "zoom_in",
         "full_resolution",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from keyboard import press
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QPushButton
 
 from histoloop.annotations.records import AnnotationStatus, Mask, QueryStatus
 from histoloop.geometry import Region
@@ -46,17 +46,6 @@ def unasked(window: MainWindow, project_folder: Path, qtbot) -> MainWindow:
 
 
 # --- what a person does -----------------------------------------------------------------------------------------------
-
-
-def press(window: MainWindow, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-    """Press a key on the slide, as the window takes it: a shortcut of a menu."""
-    for _turn in range(100):  # without a window manager a window is not active again when its dialog is closed
-        if QApplication.activeWindow() is window:
-            break
-        window.activateWindow()
-        QTest.qWait(20)
-    window.viewer.canvas.setFocus()
-    QTest.keyClick(window.viewer.canvas, key, modifier)
 
 
 def undo(window: MainWindow) -> None:

@@ -19,6 +19,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 RUN_NETWORKS = {
     "networks", "losses", "training", "inference",
     "workflows.prediction", "workflows.regions", "workflows.queries", "workflows.retraining", "workflows.experiments",
+    "workflows.live",
 }  # fmt: skip
 """The places that may import torch."""
 

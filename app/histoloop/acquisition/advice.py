@@ -67,6 +67,9 @@ _WITHOUT_SELF_SUPERVISION = {
     ),
 }
 
+FIRST = "k-center"
+"""The strategy to ask by before a model has learned anything: by coverage of the tissue."""
+
 
 def advice(annotated: int, candidates: int, self_supervised: bool) -> str:
     """What the papers advise with `annotated` regions done and `candidates` still unlabelled: text, figures, source.

@@ -50,6 +50,11 @@ class Needs:
     two_classes: bool = False
 
     @property
+    def predictions(self) -> bool:
+        """Whether a model has to have learned something: what one that has not predicts means nothing."""
+        return self.inputs in ("probabilities", "passes", "earlier model", "losses") or self.decoder
+
+    @property
     def network(self) -> bool:
         """Whether a network has to run; without, the maps of a project are enough."""
         return self.inputs not in ("nothing", "probabilities")

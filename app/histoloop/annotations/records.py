@@ -114,6 +114,13 @@ def is_known(origin: Mask) -> NDArray[np.bool_]:
     return known
 
 
+class Counts(StrEnum):
+    """What of a region's mask counts: all of the REGION, or only the STROKES (`Origin.HUMAN`) that a person painted."""
+
+    REGION = "region"
+    STROKES = "strokes"
+
+
 class AnnotationStatus(StrEnum):
     """Where an annotation stands."""
 
@@ -138,11 +145,13 @@ class Patch:
     """A changed rectangle of a region's mask: the unit of the journal.
 
     `x`, `y` are pixel offsets inside the mask (not the slide); `values` is (H, W) uint8, the new mask values.
+    `origins` (H, W) are the new values of `Origin`; None: what has another value now is HUMAN, the rest is as it was.
     """
 
     x: int
     y: int
     values: Mask
+    origins: Mask | None = None
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

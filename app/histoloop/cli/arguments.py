@@ -40,12 +40,13 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """`--json`, for an outcome."""
+def add_json(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
+    """`--json`, for an outcome; of what a command can do (`inner`) it may stand behind that too."""
     parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
+        default=argparse.SUPPRESS if inner else None,
         help="also write what was done, what failed and the exit code as JSON ('-': to standard output)",
     )
     parser.set_defaults(has_outcome=True)

@@ -33,9 +33,12 @@ def _list(_options: argparse.Namespace) -> int:
     from histoloop.store.encoders import added_encoders
 
     here = added_encoders()
+    own = [added for added in here.values() if added.name not in known_encoders()]
     for encoder in known_encoders().values():
         state = "added" if encoder.name in here else "not here"
         print(f"{encoder.name:16} {encoder.parameters / 1e6:6.0f} M  {state:9} {encoder.title}; {encoder.licence}")
+    for added in own:
+        print(f"{added.name:16} {'':8} added     {added.backbone}, from a file of yours")
     return OK
 
 

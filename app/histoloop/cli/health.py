@@ -94,7 +94,11 @@ def _in_lines(status: ProjectStatus) -> Iterator[str]:
     yield f"annotations\t{_counts(status.annotations)}"
     yield f"questions\t{_counts(status.questions)}"
     yield f"rounds\t{status.rounds}"
-    yield f"current model\t{status.current_model or 'none'}"
+    yield f"classes\t{', '.join(status.classes)}"
+    if status.labels:
+        yield f"labels\t{', '.join(status.labels)}"
+    taught = "" if status.taught else "\tnot taught yet: annotate regions and retrain"
+    yield f"current model\t{status.current_model or 'none'}{taught}"
     if status.candidate:
         yield f"waits for a decision\t{status.candidate}\thistoloop decide PROJECT keep, or roll-back"
     yield f"broken\t{len(status.broken)}"

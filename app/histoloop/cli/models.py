@@ -165,12 +165,19 @@ def _train(options: argparse.Namespace) -> int | Outcome:
     if options.project is None or any(data_set):
         print_error("give a PROJECT, or --recipe, --data and --out together", command="train")
         return WRONG
+    from histoloop.errors import ProjectError
     from histoloop.workflows.contents.rounds import HowToLearn
     from histoloop.workflows.decisions import Decision, decide_by_figures, keep, roll_back
     from histoloop.workflows.projects import opened_project
     from histoloop.workflows.retraining.retrain import retrain
 
     with opened_project(options.project) as project:
+        first = not project.models.current_card().taught
+        if first and options.roll_back:
+            raise ProjectError(
+                "There is no model to go back to: nobody has taught this project's model yet.",
+                advice="Leave --roll-back out: the first model that has learned something is kept.",
+            )
         result = run(
             retrain(
                 project,
@@ -184,7 +191,7 @@ def _train(options: argparse.Namespace) -> int | Outcome:
         if options.roll_back:
             roll_back(project, result.model_id)
             decision = "rolled back"
-        elif options.keep:
+        elif options.keep and not first:
             keep(project, result.model_id)
             decision = "kept"
         else:

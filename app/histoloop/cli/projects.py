@@ -66,9 +66,9 @@ def add_commands(commands: Commands) -> None:
     asked.add_argument("project", type=Path)
     asked.add_argument(
         "--strategy",
-        default="entropy",
         help="entropy (default), random, least-confidence, margin, ratio, mc-dropout, k-center, vaal, svm-margin, "
-        "learned-loss, cod or cod-softmax; see docs/active-learning.md",
+        "learned-loss, cod or cod-softmax; see docs/active-learning.md. Before the first retraining of a project that "
+        "begins with an encoder: k-center (default) or random",
     )
     asked.add_argument("--count", type=count, default=6, help="how many regions (default: 6)")
     asked.add_argument(
@@ -121,6 +121,12 @@ def add_commands(commands: Commands) -> None:
         type=mask_resolution,
         metavar="UM",
         help="micrometres per pixel of the mask, or per unit of outlines",
+    )
+    annotated.add_argument(
+        "--counts",
+        choices=("region", "strokes"),
+        help="what of the mask counts: the whole region (the default), or only what has a class, and background where "
+        "outlines are mapped to it",
     )
     annotated.add_argument("--label", help="label class of the region, or of the slide")
     annotated.add_argument(
@@ -254,7 +260,7 @@ def _predict(options: argparse.Namespace) -> Outcome:
 def _query(options: argparse.Namespace) -> int | Outcome:
     from histoloop.acquisition.strategies import STRATEGIES, reason_of
 
-    if options.strategy not in STRATEGIES:
+    if options.strategy not in (None, *STRATEGIES):
         print_error(
             f"there is no strategy {options.strategy!r}{suggestion(options.strategy, STRATEGIES)}; "
             f"choose one of {', '.join(STRATEGIES)}",
@@ -266,9 +272,12 @@ def _query(options: argparse.Namespace) -> int | Outcome:
     from histoloop.workflows.queries.ask import ask
 
     with opened_project(options.project) as project:
-        predicted = run(predict_project(project, device=options.device))
-        if not predicted.predicted:
-            report_failures(predicted.failed)  # why there will be nothing to ask about
+        failed: tuple[tuple[str, str], ...] = ()
+        if project.models.current_card().taught:
+            predicted = run(predict_project(project, device=options.device))
+            failed = predicted.failed
+            if not predicted.predicted:
+                report_failures(failed)  # why there will be nothing to ask about
         asked = run(
             ask(
                 project,
@@ -302,16 +311,19 @@ def _query(options: argparse.Namespace) -> int | Outcome:
     return Outcome(
         ["\t".join(cell.replace("\t", " ") for cell in line) for line in lines],
         done=rows,
-        failed=tuple(dict.fromkeys((*predicted.failed, *asked.failed))),
+        failed=tuple(dict.fromkeys((*failed, *asked.failed))),
     )
 
 
 def _annotate(options: argparse.Namespace) -> int | Outcome:
-    of_mask = options.mask_class or options.map_class or options.mask_mpp or options.frame != "auto"
+    of_mask = options.mask_class or options.map_class or options.mask_mpp or options.frame != "auto" or options.counts
     if options.mask is None and (of_mask or (options.label is None and options.size is None)):
-        message = "give --mask, --label or --size; --mask-class, --map-class, --frame and --mask-mpp go with --mask"
+        message = (
+            "give --mask, --label or --size; --mask-class, --map-class, --frame, --mask-mpp and --counts go with --mask"
+        )
         print_error(message, command="annotate")
         return WRONG
+    from histoloop.annotations.records import Counts
     from histoloop.geometry import Region
     from histoloop.workflows.annotate import import_annotation, label_slide
     from histoloop.workflows.projects import opened_project
@@ -336,6 +348,7 @@ def _annotate(options: argparse.Namespace) -> int | Outcome:
             size=options.size,
             person=options.person,
             replace=options.replace,
+            counts=Counts(options.counts or Counts.REGION),
         )
         names = {slide.id: slide.name for slide in project.slides.all()}
     return Outcome(
@@ -356,6 +369,7 @@ def _annotation_as_json(record: AnnotationRecord) -> dict[str, Any]:
         "label": record.label,
         "size": record.size,
         "mask": record.has_mask,
+        "counts": str(record.counts),
         "held_out": record.held_out,
     }
 

@@ -88,6 +88,7 @@ class MaskPicture:
         self.stated = stated or Stated()
         self._pixels = pixels
         self._values: NDArray[Any] | None = None
+        self._counts: NDArray[np.int64] | None = None
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """The pixels of a part, as they are; DataError when the file is damaged there."""
@@ -103,17 +104,37 @@ class MaskPicture:
     def values(self) -> NDArray[Any]:
         """All values that occur, sorted; colours as one number each (`colours.packed`). Read once."""
         if self._values is None:
-            found: NDArray[Any] = np.empty(0, np.uint32)
-            for band in self.bands():
-                found = np.union1d(found, _distinct(packed(band) if self.is_colour else band))
-            self._values = found
+            self._count()
+        assert self._values is not None
         return self._values
 
+    def counts(self) -> NDArray[np.int64]:
+        """How many pixels have each of `values`. Read once."""
+        if self._counts is None:
+            self._count()
+        assert self._counts is not None
+        return self._counts
 
-def _distinct(values: NDArray[Any]) -> NDArray[Any]:
+    def _count(self) -> None:
+        values: NDArray[Any] = np.empty(0, np.uint32)
+        counts = np.empty(0, np.int64)
+        for band in self.bands():
+            found, often = _distinct(packed(band) if self.is_colour else band)
+            both = np.union1d(values, found)
+            total = np.zeros(len(both), np.int64)
+            total[np.searchsorted(both, values)] += counts
+            total[np.searchsorted(both, found)] += often
+            values, counts = both, total
+        self._values, self._counts = values, counts
+
+
+def _distinct(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The values there are, sorted, and how often each is."""
     if values.dtype == np.uint8 or values.dtype == np.uint16:
-        return np.flatnonzero(np.bincount(values.ravel()))
-    return np.unique(values)
+        often = np.bincount(values.ravel())
+        found = np.flatnonzero(often)
+        return found, often[found]
+    return np.unique(values, return_counts=True)
 
 
 @contextmanager

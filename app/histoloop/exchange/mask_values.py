@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,12 @@ Meaning = Callable[[NDArray[Any]], "Mask"]
 
 COLOUR_TOLERANCE = 24
 """Colours this near to a class's in each of red, green and blue, and much nearer than to any other, are that class."""
+
+MOST_VALUES = 64
+"""Of a picture that may each be a class; one with more has a number for each object."""
+
+OBJECTS = "*"
+"""How all values above 0 of a picture with a number for each object are called together."""
 
 _MANY = 6
 
@@ -60,6 +66,86 @@ def meaning_of(picture: MaskPicture, scheme: ClassScheme, *, foreground: int | N
     if len(scheme.masks) == 1 and is_two_valued(values):
         return lambda pixels: (pixels != 0).astype(np.uint8)
     raise _too_high(picture, values, choices)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignValue:
+    """What a picture holds besides 0 and black: a value ('3'), a colour ('#d01020'), or `OBJECTS`.
+
+    `colour` is how the picture shows it, '#rrggbb' or empty; `count` pixels have it. `means` is the mask value that it
+    surely has in a scheme (0: background, 255: left out), None where it could be several things.
+    """
+
+    name: str
+    colour: str
+    count: int
+    means: int | None
+
+
+def values_of_picture(picture: MaskPicture, scheme: ClassScheme) -> tuple[ForeignValue, ...]:
+    """The values or colours of a picture, rarest last, with what they mean in a scheme; DataError for what is no mask.
+
+    Nothing is guessed: black and white is the one class that there is, and where there are several it means none.
+    """
+    values = picture.values()
+    colours = _colours_of(picture) if picture.is_colour else None
+    if colours is None:
+        values = _whole_values(picture, _Choices(scheme.mask_names))
+    counts = picture.counts()
+    shown = values != 0
+    if colours is None and np.count_nonzero(shown) > MOST_VALUES:
+        return (ForeignValue(OBJECTS, "", int(counts[shown].sum()), None),)
+    meant = _surely_meant(picture, scheme, values)
+    found = [
+        ForeignValue(_value_called(picture, value), _shown_as(picture, value), int(count), means)
+        for value, count, means in zip(values.tolist(), counts.tolist(), meant, strict=True)
+        if value != 0
+    ]
+    return tuple(sorted(found, key=lambda one: -one.count))
+
+
+def meaning_of_chosen(picture: MaskPicture, chosen: Mapping[str, int], *, ground: int = 0) -> Meaning:
+    """What turns pixels into the mask values that were chosen for what a picture holds (by `ForeignValue.name`).
+
+    What nothing was chosen for, 0 and black, has the value `ground`.
+    """
+    if OBJECTS in chosen:
+        return lambda pixels: np.where(pixels != 0, np.uint8(chosen[OBJECTS]), np.uint8(ground))
+    values = picture.values()
+    meant = np.array([chosen.get(_value_called(picture, value), ground) for value in values.tolist()], np.uint8)
+    if picture.is_colour:
+        return _by_table(unpacked(values), meant)
+
+    def meaning(pixels: NDArray[Any]) -> Mask:
+        place: NDArray[Any] = np.searchsorted(values, pixels).clip(max=len(values) - 1)
+        result: Mask = np.where(values[place] == pixels, meant[place], np.uint8(0))
+        return result
+
+    return meaning
+
+
+def _surely_meant(picture: MaskPicture, scheme: ClassScheme, values: NDArray[Any]) -> list[int | None]:
+    """What each value of a picture means, where that is told by the values themselves."""
+    if picture.has_one_bit and len(scheme.masks) > 1:
+        return [0 if value == 0 else None for value in values.tolist()]
+    try:
+        meaning = meaning_of(picture, scheme)
+    except DataError:
+        return [None] * len(values)
+    meant: list[int | None] = [*meaning(unpacked(values) if picture.is_colour else values).tolist()]
+    return meant
+
+
+def _value_called(picture: MaskPicture, value: float) -> str:
+    return f"#{int(value):06x}" if picture.is_colour else f"{value:g}" if value < 1e6 else f"{int(value)}"
+
+
+def _shown_as(picture: MaskPicture, value: float) -> str:
+    if picture.is_colour:
+        return f"#{int(value):06x}"
+    if picture.palette is None:
+        return ""
+    return "#{:02x}{:02x}{:02x}".format(*picture.palette[int(value)])
 
 
 def is_two_valued(values: NDArray[Any]) -> bool:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+_MASK_ENDINGS = ("_mask", "-mask", "_anno")
+_PACKED, _IN_PACKED = (".gz", ".zip"), (".geojson", ".json", ".xml")
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
 LONGEST_BYTES = 200
@@ -40,6 +42,27 @@ def unique_stems(
         used.add(stem.casefold())
         stems[file] = stem
     return stems
+
+
+def stem_of_slide(mask: Path) -> str:
+    """The name, in lower case, of the slide that a mask's file is named after: NAME_mask.png, NAME.geojson.gz."""
+    stem = mask.stem.casefold()
+    if mask.suffix.lower() in _PACKED:
+        for ending in _IN_PACKED:
+            stem = stem.removesuffix(ending)
+    return without_mask_ending(stem)
+
+
+def without_mask_ending(stem: str) -> str:
+    """A name in lower case without what says that it is of a mask: 'a' of 'a_mask', 'a-mask' and 'a_anno'."""
+    for ending in _MASK_ENDINGS:
+        stem = stem.removesuffix(ending)
+    return stem
+
+
+def is_named_mask(path: Path) -> bool:
+    """Whether the name of a picture says that it is a mask: NAME_mask.png."""
+    return path.stem.casefold().endswith(_MASK_ENDINGS)
 
 
 def _plain(name: str) -> str:

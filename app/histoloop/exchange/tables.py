@@ -209,7 +209,8 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
 class AssessmentRow:
     """What a person stated of a region, or of a whole slide (`of` is 'region' or 'slide'): label and size, and a mask.
 
-    `path` is the file of the slide, `size` the foreground fraction, `size_from` 'person' or 'mask' (empty without one).
+    `path` is the file of the slide, `size` the foreground fraction, `size_from` 'person' or 'mask' (empty without one);
+    `counts` is 'region' or 'strokes', what of the mask counts.
     """
 
     slide: str
@@ -223,6 +224,7 @@ class AssessmentRow:
     person: str
     time: str
     path: str
+    counts: str = "region"
 
 
 class AssessmentsTable(_Table):
@@ -230,7 +232,9 @@ class AssessmentsTable(_Table):
 
     def __init__(self, path: Path) -> None:
         header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
-        super().__init__(path, [*header, "label", "size", "size_from", "mask", "held_out", "person", "time", "path"])
+        super().__init__(
+            path, [*header, "label", "size", "size_from", "mask", "counts", "held_out", "person", "time", "path"]
+        )
 
     def add(self, rows: Iterable[AssessmentRow]) -> None:
         """Append the rows of a slide."""
@@ -247,6 +251,7 @@ def _assessment_row(row: AssessmentRow) -> list[object]:
         _number(row.size, 4),
         row.size_from,
         "yes" if row.has_mask else "no",
+        row.counts if row.has_mask else "",
         "yes" if row.held_out else "no",
         row.person,
         row.time,

@@ -19,6 +19,7 @@ from scipy import ndimage
 from histoloop.gui.application import make_application
 from histoloop.gui.dialogs.about import AboutDialog
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
+from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.translation import speak_as_chosen
@@ -132,7 +133,7 @@ class _Tour:
         self._truth = {name: SyntheticTissue(spec) for name, spec in specifications(SEED).items()}
 
     def run(self) -> None:
-        """Open, predict, query, paint, retrain, keep, export, say, compare, two more rounds; what a newcomer sees."""
+        """Open, predict, query, paint, retrain, keep, export, say, compare, more rounds; for newcomers; classes."""
         window = self.window
         window.resize(*SIZE_PX)
         window.preferences.set_theme("light")
@@ -149,6 +150,7 @@ class _Tour:
         self._learn_from_similar_regions()
         self._show_the_learning_curve()
         self._begin_as_a_newcomer()
+        self._look_at_the_classes()
 
     def _open_and_predict(self) -> None:
         window, jobs = self.window, self.window.session.jobs
@@ -378,6 +380,21 @@ class _Tour:
         self.wait(about.list.rowCount, "the list of licences")
         self.picture("about", "Versions and licences", of=about)
         about.close()
+
+    def _look_at_the_classes(self) -> None:
+        """What a new project asks, and the classes of this one."""
+        asked = NewProjectDialog(self.window, place=self.out)
+        asked.show()
+        self.settle()
+        self.picture("new-project", "A new project asks what is to be found and how to begin", of=asked)
+        asked.close()
+        self.window.actions_["classes"].trigger()
+        dialog = self.window.class_control.dialog
+        if dialog is None:
+            raise TourError("the classes do not show")
+        self.settle()
+        self.picture("classes", "The classes of a project, to add to, rename, merge or remove", of=dialog)
+        dialog.close()
 
     def _another_round(self, *, propagation: bool) -> CandidateModel:
         """Answer what is asked and retrain quickly."""

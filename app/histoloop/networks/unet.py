@@ -25,7 +25,8 @@ class Decoder(nn.Module):
 
     Each step doubles the resolution by nearest neighbour (its reach stays inside the parent cell, which keeps the
     halo of tiles small), joins the stage of that resolution where there is one, and convolves twice.
-    `channels` are the widths from stride 16 down to stride 1.
+    `channels` are the widths from stride 16 down to stride 1; fewer of them stop at a coarser stride, whose head is
+    enlarged bilinearly and which needs no finer stages.
 
     With `mask_classes` K of 1 there is one foreground logit z. From 2 on there are K + 1, background first: 0, and
     z + log softmax(e)_c of class c, so that their softmax is sigmoid(-z) of the background and sigmoid(z) softmax(e)_c
@@ -37,9 +38,10 @@ class Decoder(nn.Module):
     def __init__(self, stage_channels: tuple[int, ...], channels: tuple[int, ...], *, mask_classes: int = 1) -> None:
         super().__init__()
         self.mask_classes = mask_classes
-        if len(channels) != len(stage_channels):
-            raise ValueError(f"{len(stage_channels)} stages need as many decoder widths, not {len(channels)}")
-        skips = (*reversed(stage_channels[:-1]), 0)
+        self.enlarged = 2 ** (len(stage_channels) - len(channels))
+        if not 1 <= len(channels) <= len(stage_channels):
+            raise ValueError(f"{len(stage_channels)} stages need as many decoder widths at most, not {len(channels)}")
+        skips = (*reversed(stage_channels[:-1]), 0)[: len(channels)]
         inputs = (stage_channels[-1], *channels[:-1])
         self.steps = nn.ModuleList(
             _Step(below + skip, width) for below, skip, width in zip(inputs, skips, channels, strict=True)
@@ -54,13 +56,16 @@ class Decoder(nn.Module):
         asks for it there, and batch norms must not notice.
         """
         below = features[-1]
-        skips: list[Tensor | None] = [*reversed(features[:-1]), None]
+        skips: list[Tensor | None] = [*reversed(features[:-1]), None][: len(self.steps)]
         for step, skip in zip(self.steps, skips, strict=True):
             below = functional.interpolate(below, scale_factor=2.0, mode="nearest")
             below = step(below if skip is None else torch.cat([below, skip], dim=1))
             if dropout:
                 below = functional.dropout(below, dropout)
         head_BLHW: Tensor = self.head(below)
+        if self.enlarged > 1:
+            scale = float(self.enlarged)
+            head_BLHW = functional.interpolate(head_BLHW, scale_factor=scale, mode="bilinear", align_corners=False)
         if self.context is None:
             return head_BLHW
         deepest = functional.dropout(features[-1], dropout) if dropout else features[-1]

@@ -38,7 +38,8 @@ class Card:
     pixel; `mean` and `std` are its RGB normalisation in [0, 1]. `threshold` turns foreground probability into mask.
     `parent` is the hash of the model it was retrained from; `created` an ISO-8601 UTC time.
 
-    A model that is not `taught` is an encoder to begin with: what it would predict means nothing. `encoder` is the
+    A model that is not `taught` is an encoder to begin with: what it would predict means nothing. One that does not
+    know its labels (`knows_labels`) has learned masks alone, and what it says of labels means nothing. `encoder` is the
     SHA-256 of the file that its backbone's weights are in, where they are not among its own (store/encoders.py).
     """
 
@@ -58,6 +59,7 @@ class Card:
     created: str
     threshold: float = 0.5
     taught: bool = True
+    knows_labels: bool = True
     encoder: str | None = None
 
     def __post_init__(self) -> None:
@@ -87,8 +89,9 @@ def card_text(card: Card) -> str:
     head = {key: value for key, value in _without_none(dataclasses.asdict(card)).items() if key != "description"}
     if not card.network.decodes_classes:
         del head["network"]["mask_classes"]  # as cards were before decoders of classes: earlier versions read them
-    if card.taught:
-        del head["taught"]  # likewise
+    for name in ("taught", "knows_labels"):
+        if head[name]:
+            del head[name]  # likewise
     return f"{FENCE}\n{dump_toml(head)}{FENCE}\n\n# {card.title}\n\n{card.description.strip()}\n"
 
 

@@ -27,7 +27,7 @@ _VERSION = "2"
 _SETTLED_NS = 2_000_000_000
 """A file may change again within a tick of its file system's clock, which shows no change."""
 
-OWN_FOLDERS = frozenset({"cache", "maps", "masks", "models", "pretrained", "pseudo", "thumbnails"})
+OWN_FOLDERS = frozenset({"cache", "live", "maps", "masks", "models", "pretrained", "pseudo", "thumbnails"})
 """Folders in a project's folder that hold what the program makes."""
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 import zarr
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from histoloop.geometry import Region
     from histoloop.slides.tiling import Window
+
+Float = TypeVar("Float", np.float16, np.float32)
 
 FORMAT = 2
 """The newest that is read; written are 1 for one foreground, which earlier versions read too, and 2 for classes."""
@@ -443,18 +445,18 @@ def _build_pyramid(group: zarr.Group, pyramid: str, chunks: set[tuple[int, int]]
         for row, column in sorted(chunks):
             top, left = row * CHUNK_PX, column * CHUNK_PX
             block = np.asarray(fine[..., 2 * top : 2 * (top + CHUNK_PX), 2 * left : 2 * (left + CHUNK_PX)])
-            coarse[..., top : top + CHUNK_PX, left : left + CHUNK_PX] = _halved(block)
+            coarse[..., top : top + CHUNK_PX, left : left + CHUNK_PX] = halved(block)
         fine = coarse
 
 
-def _halved(block: NDArray[np.float16]) -> NDArray[np.float16]:
+def halved(block: NDArray[Float]) -> NDArray[Float]:
     """Means of 2 x 2 pixels of the last two axes; a last odd row or column stands for its missing neighbour too."""
     height, width = block.shape[-2:]
     around = [*[(0, 0)] * (block.ndim - 2), (0, height % 2), (0, width % 2)]
     even = np.pad(block, around, mode="edge").astype(np.float32)
     pairs = even.reshape(*block.shape[:-2], -(-height // 2), 2, -(-width // 2), 2)
     means: NDArray[np.float32] = pairs.mean(axis=(-3, -1))
-    return means.astype(np.float16)
+    return means.astype(block.dtype)
 
 
 def _read(array: MaskPlanes, region: Region, pixel: float) -> NDArray[Any]:

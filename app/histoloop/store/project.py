@@ -10,6 +10,7 @@ from histoloop.language import tr
 from histoloop.store.files import file_beside, make_folder
 from histoloop.store.parts.annotations import Annotations
 from histoloop.store.parts.classes import Classes
+from histoloop.store.parts.deletions import Deletions
 from histoloop.store.parts.drafts import Drafts
 from histoloop.store.parts.finish_order import FinishOrder
 from histoloop.store.parts.history import History
@@ -73,6 +74,7 @@ class Project:
             queries=self.queries,
             journal=journal,
             order=order,
+            steps=steps,
         )
         self.drafts = Drafts(
             database,
@@ -84,7 +86,15 @@ class Project:
             order=order,
             steps=steps,
         )
-        self.history = History(database, queries=self.queries, drafts=self.drafts, journal=journal, steps=steps)
+        self.deletions = Deletions(database, annotations=self.annotations, queries=self.queries, steps=steps)
+        self.history = History(
+            database,
+            queries=self.queries,
+            drafts=self.drafts,
+            deletions=self.deletions,
+            journal=journal,
+            steps=steps,
+        )
         self.rounds = Rounds(database)
 
     @classmethod

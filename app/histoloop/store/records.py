@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from histoloop.annotations.records import AnnotationStatus, Patch, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Counts, Patch, QueryStatus
 from histoloop.geometry import Region
 from histoloop.slides.objective import mpp_of_objective
 
@@ -139,7 +139,7 @@ class AnnotationRecord:
     `has_mask` says whether it was done with a mask (a draft has none yet), `mask_downsample` is level-0 pixels per
     pixel of the mask or of the draft (None: neither). `held_out` says whether the mask judges models instead of
     training them (settled when the region is first done with a mask), `model_hash` is the model whose prediction the
-    mask started from, `continues` the annotation that was reopened.
+    mask started from, `continues` the annotation that was reopened. `counts` says what of the mask counts.
     """
 
     id: int
@@ -157,6 +157,7 @@ class AnnotationRecord:
     model_hash: str | None
     query_id: int | None
     continues: int | None
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +205,18 @@ class ClassChangeRecord:
 
 
 class StepKind(StrEnum):
-    """What a person does: PAINTED and ASSESSED in a draft, ENDED a draft, LEFT_OUT a query without opening it."""
+    """What a person does: PAINTED, ASSESSED and said what COUNTED in a draft, ENDED a draft, DELETED annotations.
+
+    LEFT_OUT is a query that was not opened, IMPORTED are annotations that came from elsewhere.
+    """
 
     PAINTED = "painted"
     ASSESSED = "assessed"
+    COUNTED = "counted"
     ENDED = "ended"
     LEFT_OUT = "left out"
+    DELETED = "deleted"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +238,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaintedStep:
-    """A stroke of a draft: the rectangle that it changed, as it was before and after."""
+    """A stroke of a draft: the rectangle that it changed, as it was before and after, both with their origins."""
 
     before: Patch
     after: Patch
@@ -245,12 +252,23 @@ class AssessedStep:
     after: tuple[str | None, float | None]
 
 
+@dataclass(frozen=True, slots=True)
+class CountedStep:
+    """What counted in a draft before and after that was changed."""
+
+    before: Counts
+    after: Counts
+
+
+StepInDraft = PaintedStep | AssessedStep | CountedStep
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DraftSteps:
     """What was done in a draft, oldest first, and what was taken back of it, in the order to do it again."""
 
-    done: tuple[PaintedStep | AssessedStep, ...]
-    undone: tuple[PaintedStep | AssessedStep, ...]
+    done: tuple[StepInDraft, ...]
+    undone: tuple[StepInDraft, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from histoloop.annotations.records import AnnotationStatus, Patch, QueryStatus, rgb
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Origin, Patch, QueryStatus, rgb
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
 from histoloop.language import tr
@@ -198,6 +198,7 @@ def annotation_of(row: Row) -> AnnotationRecord:
         model_hash=row["model_hash"],
         query_id=row["query_id"],
         continues=row["continues"],
+        counts=Counts(row["counts"]),
     )
 
 
@@ -254,15 +255,27 @@ def patch_of(row: Row) -> Patch:
     with damage_explained():
         region = region_of(row)
         _check_values(region)
-        reader = zlib.decompressobj()
-        try:
-            content = reader.decompress(row["payload"], region.area + 1)
-        except zlib.error as error:
-            raise ValueError(str(error)) from error
-        if len(content) != region.area or not reader.eof:
-            raise ValueError(f"a change of {region.width} x {region.height} pixels has others")
-        values = np.frombuffer(content, dtype=np.uint8).reshape(region.height, region.width)
-        return Patch(region.x, region.y, values)
+        values = _plane_of(row["payload"], region)
+        origins = None if row["origins"] is None else _plane_of(row["origins"], region)
+        if origins is not None and origins.max() > max(Origin):
+            raise ValueError(f"a pixel has the origin {origins.max()}")
+        return Patch(region.x, region.y, values, origins)
+
+
+def _plane_of(packed: bytes, region: Region) -> Mask:
+    reader = zlib.decompressobj()
+    try:
+        content = reader.decompress(packed, region.area + 1)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if len(content) != region.area or not reader.eof:
+        raise ValueError(f"a change of {region.width} x {region.height} pixels has others")
+    return np.frombuffer(content, dtype=np.uint8).reshape(region.height, region.width)
+
+
+def packed_plane(plane: Mask) -> bytes:
+    """A (H, W) plane of a change, as the journal keeps it."""
+    return zlib.compress(np.ascontiguousarray(plane).tobytes())
 
 
 @_checked

@@ -292,6 +292,35 @@ ALTER TABLE project DROP COLUMN scheme
 `model_class` says which of them a model means by each of its own; models that have none are asked by their cards.
 """
 
+_VERSION_6 = """
+ALTER TABLE annotation ADD COLUMN counts TEXT NOT NULL DEFAULT 'region' CHECK (counts IN ('region', 'strokes'));
+ALTER TABLE annotation ADD COLUMN deleted TEXT;
+ALTER TABLE patch ADD COLUMN origins BLOB;
+CREATE TABLE step_of_version_6 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('painted', 'assessed', 'counted', 'ended', 'left out', 'deleted')),
+    slide_id INTEGER NOT NULL REFERENCES slide (id),
+    annotation_id INTEGER REFERENCES annotation (id),
+    query_id INTEGER REFERENCES query (id),
+    patch_id INTEGER UNIQUE REFERENCES patch (id),
+    person TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    created TEXT NOT NULL,
+    undone TEXT
+);
+INSERT INTO step_of_version_6 (
+    id, kind, slide_id, annotation_id, query_id, patch_id, person, detail, created, undone
+) SELECT id, kind, slide_id, annotation_id, query_id, patch_id, person, detail, created, undone FROM step;
+DROP TABLE step;
+ALTER TABLE step_of_version_6 RENAME TO step;
+CREATE INDEX step_of_annotation ON step (annotation_id, id);
+CREATE INDEX step_of_person ON step (person, id)
+"""
+"""What of a mask counts, all of it or the strokes alone; and when an annotation was deleted, whose rows and files stay.
+
+All that was painted before counts as it did. A change of the mask keeps the origins that it gave its pixels.
+"""
+
 _VERSION_7 = """
 ALTER TABLE prediction ADD COLUMN unlike REAL CHECK (unlike >= 0);
 ALTER TABLE slide ADD COLUMN mpp_from TEXT NOT NULL DEFAULT '' CHECK (mpp_from IN ('', 'stated', 'given', 'objective'));
@@ -301,7 +330,41 @@ ALTER TABLE slide ADD COLUMN objective REAL CHECK (objective > 0)
 from. Of earlier predictions and slides that is not known. `objective` is the power that the file states.
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_7)
+_VERSION_8 = """
+CREATE TABLE step_of_version_8 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (
+        kind IN ('painted', 'assessed', 'counted', 'ended', 'left out', 'deleted', 'imported')
+    ),
+    slide_id INTEGER NOT NULL REFERENCES slide (id),
+    annotation_id INTEGER REFERENCES annotation (id),
+    query_id INTEGER REFERENCES query (id),
+    patch_id INTEGER UNIQUE REFERENCES patch (id),
+    person TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    created TEXT NOT NULL,
+    undone TEXT
+);
+INSERT INTO step_of_version_8 (
+    id, kind, slide_id, annotation_id, query_id, patch_id, person, detail, created, undone
+) SELECT id, kind, slide_id, annotation_id, query_id, patch_id, person, detail, created, undone FROM step;
+DROP TABLE step;
+ALTER TABLE step_of_version_8 RENAME TO step;
+CREATE INDEX step_of_annotation ON step (annotation_id, id);
+CREATE INDEX step_of_person ON step (person, id)
+"""
+"""Annotations that come from elsewhere are a step, which can be taken back. What came before version 8 is none."""
+
+MIGRATIONS: tuple[str, ...] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+    _VERSION_6,
+    _VERSION_7,
+    _VERSION_8,
+)
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """
@@ -321,15 +384,16 @@ SELECT_EVERY_ANNOTATION = """
 """Annotations with the label and size given last."""
 
 SELECT_ANNOTATIONS = (
-    f"{SELECT_EVERY_ANNOTATION} JOIN slide ON slide.id = annotation.slide_id WHERE slide.removed IS NULL"
+    f"{SELECT_EVERY_ANNOTATION} JOIN slide ON slide.id = annotation.slide_id"
+    " WHERE slide.removed IS NULL AND annotation.deleted IS NULL"
 )
-"""Those of slides that were not removed."""
+"""Those that were not deleted, of slides that were not removed."""
 
 SELECT_QUERIES = "SELECT query.* FROM query JOIN slide ON slide.id = query.slide_id WHERE slide.removed IS NULL"
 
 NEWEST_DONE = """annotation.status = 'done' AND NOT EXISTS (
     SELECT 1 FROM annotation AS newer
-    WHERE newer.status = 'done' AND newer.slide_id = annotation.slide_id
+    WHERE newer.status = 'done' AND newer.deleted IS NULL AND newer.slide_id = annotation.slide_id
     AND newer.x = annotation.x AND newer.y = annotation.y
     AND newer.width = annotation.width AND newer.height = annotation.height
     AND newer.finish_order > annotation.finish_order
@@ -343,15 +407,16 @@ SELECT_EARLIEST_OVERLAP = """
         WHERE own.id = :slide_id
     )
     AND x < :x + :width AND :x < x + width AND y < :y + :height AND :y < y + height
-    ORDER BY finish_order IS NULL, finish_order LIMIT 1"""
+    ORDER BY finish_order IS NULL OR deleted IS NOT NULL, finish_order LIMIT 1"""
 """The annotation done with a mask first of those that share a pixel with a region, on its slide or a copy of that.
 
-One taken back counts, last.
+One taken back counts, last, and so does one that was deleted: either may come back.
 """
 
 SELECT_MASK_OF_REGION = """
-    SELECT mask_file, origin_file, mask_downsample, model_hash FROM annotation
+    SELECT mask_file, origin_file, mask_downsample, model_hash, counts FROM annotation
     WHERE slide_id = :slide_id AND x = :x AND y = :y AND width = :width AND height = :height AND mask_file IS NOT NULL
+    AND deleted IS NULL
     ORDER BY finish_order DESC LIMIT 1"""
 """The mask that a region was given last."""
 
@@ -367,13 +432,17 @@ COUNT_SAMPLED_DONE = f"""
 """The regions done with a mask that answered such queries; those taken back count."""
 
 _CAN_BE_UNDONE = """step.undone IS NULL AND slide.removed IS NULL AND CASE step.kind
-    WHEN 'ended' THEN annotation.status = json_extract(step.detail, '$.status')
+    WHEN 'ended' THEN annotation.deleted IS NULL AND annotation.status = json_extract(step.detail, '$.status')
     WHEN 'left out' THEN query.status = json_extract(step.detail, '$.after')
-    ELSE annotation.status = 'draft' END"""
+    WHEN 'deleted' THEN annotation.deleted IS NOT NULL
+    WHEN 'imported' THEN annotation.deleted IS NULL
+    ELSE annotation.deleted IS NULL AND annotation.status = 'draft' END"""
 
 _CAN_BE_REDONE = """step.undone IS NOT NULL AND slide.removed IS NULL AND CASE step.kind
     WHEN 'left out' THEN query.status = json_extract(step.detail, '$.before')
-    ELSE annotation.status = 'draft' END"""
+    WHEN 'deleted' THEN annotation.deleted IS NULL
+    WHEN 'imported' THEN annotation.deleted IS NOT NULL
+    ELSE annotation.deleted IS NULL AND annotation.status = 'draft' END"""
 
 _SELECT_STEPS = """
     SELECT step.* FROM step JOIN slide ON slide.id = step.slide_id
@@ -386,17 +455,17 @@ SELECT_STEP_TO_UNDO = f"""{_SELECT_STEPS}
 
 SELECT_STEP_TO_REDO = f"""{_SELECT_STEPS}
     WHERE {_CAN_BE_REDONE} AND step.person = ?1
-    AND NOT (step.annotation_id IS ?2 AND step.kind IN ('painted', 'assessed'))
+    AND NOT (step.annotation_id IS ?2 AND step.kind IN ('painted', 'assessed', 'counted'))
     AND step.id > (SELECT COALESCE(MAX(id), 0) FROM step AS done WHERE done.person = ?1 AND done.undone IS NULL)
     ORDER BY step.id LIMIT 1"""
-"""What a person took back last, but the strokes, labels and sizes of one draft, unless something was done since."""
+"""What a person took back last, but what was done in one draft, unless something was done since."""
 
 SELECT_STEPS_IN_HAND = """
-    SELECT * FROM step WHERE annotation_id = ?1 AND kind IN ('painted', 'assessed') AND (
+    SELECT * FROM step WHERE annotation_id = ?1 AND kind IN ('painted', 'assessed', 'counted') AND (
         undone IS NULL
         OR id > (SELECT COALESCE(MAX(id), 0) FROM step AS done WHERE done.annotation_id = ?1 AND done.undone IS NULL)
     ) ORDER BY id"""
-"""The strokes, labels and sizes of a draft that can be taken back, then those that can be made again."""
+"""What was done in a draft and can be taken back (strokes, labels, sizes, what counts), then what can be done again."""
 
 SELECT_DRAFTS_OF_REGION = f"""{SELECT_ANNOTATIONS} AND status = 'draft' AND slide_id = ?1
     AND annotation.x = ?2 AND annotation.y = ?3 AND annotation.width = ?4 AND annotation.height = ?5
@@ -409,3 +478,15 @@ WORK_WAS_DONE = """EXISTS (
     AND step.kind IN ('painted', 'assessed')
 )"""
 """An annotation in which somebody painted, or gave a label or a size."""
+
+SELECT_LISTED = f"""{SELECT_ANNOTATIONS} AND CASE status
+    WHEN 'draft' THEN {WORK_WAS_DONE}
+    WHEN 'done' THEN {NEWEST_DONE}
+    ELSE NOT EXISTS (
+        SELECT 1 FROM annotation AS newer WHERE newer.slide_id = annotation.slide_id AND newer.id > annotation.id
+        AND newer.x = annotation.x AND newer.y = annotation.y
+        AND newer.width = annotation.width AND newer.height = annotation.height
+        AND newer.status <> 'draft' AND newer.deleted IS NULL
+    ) END
+    ORDER BY annotation.updated DESC, annotation.id DESC"""
+"""What a person would call the annotations, newest first: drafts with work in them, and of each region how it ended."""

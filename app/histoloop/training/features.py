@@ -111,7 +111,7 @@ def collate_features(
     valid = torch.zeros(len(tiles), crop_px, crop_px, dtype=torch.bool)
     for row, tile in enumerate(tiles):
         features = tile.features
-        top, left = (_start(int(cells), side, generator) for cells in features.stages[-1].shape[-2:])
+        top, left = _corner(tile, side, generator)
         for number, planes in enumerate(features.stages):
             scale = 1 << (depth - 1 - number)
             crop = planes[:, top * scale : (top + side) * scale, left * scale : (left + side) * scale].float()
@@ -125,6 +125,21 @@ def collate_features(
             masks[row, :height, :width] = torch.from_numpy(tile.mask[part]).to(kind)
     stages = tuple(torch.stack(planes).contiguous(memory_format=torch.channels_last) for planes in rows)
     return FeatureBatch(stages, masks, valid, torch.tensor([tile.weight for tile in tiles]))
+
+
+CROPS_TRIED = 16
+"""So often a crop is sampled anew that shows nothing known: strokes may be few in a large region."""
+
+
+def _corner(tile: FeatureTile, side: int, generator: torch.Generator | None) -> tuple[int, int]:
+    """The first row and column of cells of a crop, of one with known pixels where such are found."""
+    rows, columns = (int(cells) for cells in tile.features.stages[-1].shape[-2:])
+    for _ in range(CROPS_TRIED):
+        top, left = _start(rows, side, generator), _start(columns, side, generator)
+        shown = np.s_[top * CELL_PX : (top + side) * CELL_PX, left * CELL_PX : (left + side) * CELL_PX]
+        if tile.known is None or tile.known[shown].any():
+            break
+    return top, left
 
 
 def _start(cells: int, side: int, generator: torch.Generator | None) -> int:

@@ -42,7 +42,8 @@ class TrainingTile:
     are `other_labels`; `mask` (H, W) foreground of any of its labels, or values of mask classes; `weight` is 1 for
     annotated tiles and lambda for pseudo-labelled ones; `name` is where it comes from, `case` whose tissue it is;
     `size` is the foreground fraction that somebody estimated, in [0, 1] (the mask is not asked for it); `known` (H, W)
-    bool, where the mask is known, None where it is everywhere.
+    bool, where the mask is known, None where it is everywhere; `states_size` says whether the mask's foreground is a
+    size of the tile, which strokes are not.
     """
 
     pixels: NDArray[np.uint8]
@@ -54,6 +55,7 @@ class TrainingTile:
     size: float | None = None
     other_labels: tuple[int, ...] = ()
     known: NDArray[np.bool_] | None = None
+    states_size: bool = True
 
     def __post_init__(self) -> None:
         if len(set(self.labels)) < len(self.labels) or (self.other_labels and self.label is None):
@@ -84,7 +86,8 @@ class Batch:
     on padding; `known_BHW` bool, False there and where the mask is unknown; `labels_B` long, -1 where unknown, of
     several the first; `targets_BK` float 0 or 1, whether a tile has the label k, for the K labels up to the highest one
     of the batch, 0 where unknown; `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole
-    tile whatever a crop shows of it, NaN where unknown; `masked_B` bool, whether there is a mask.
+    tile whatever a crop shows of it, NaN where unknown; `masked_B` bool, whether there is a mask
+    that states a size.
     """
 
     tiles_BCHW: Tensor
@@ -143,7 +146,7 @@ def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
         labels_B=torch.tensor([-1 if tile.label is None else tile.label for tile in tiles]),
         targets_BK=torch.from_numpy(multi_hot([tile.labels for tile in tiles]).astype(np.float32)),
         weights_B=torch.tensor([tile.weight for tile in tiles], dtype=torch.float32),
-        masked_B=torch.tensor([tile.mask is not None for tile in tiles]),
+        masked_B=torch.tensor([tile.mask is not None and tile.states_size for tile in tiles]),
         sizes_B=torch.tensor([math.nan if tile.size is None else tile.size for tile in tiles], dtype=torch.float32),
     )
 

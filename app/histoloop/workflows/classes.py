@@ -58,13 +58,13 @@ def own_scheme(classes: Sequence[MaskClass], labels: Sequence[LabelClass] = ()) 
     in whatever case.
     """
     if not classes:
-        raise ClassError(tr("A project needs at least one class."), advice=tr("Name what you want to find: tumour."))
+        raise ClassError(tr("A project needs at least one class."), advice=tr("Name what you want to find."))
     masks: list[MaskClass] = []
     for one in classes:
         masks.append(checked_class(one, masks))
     named: list[LabelClass] = []
     for label in labels:
-        name = checked_name(label.name, [other.name for other in named], what=tr("label"))
+        name = checked_name(label.name, [other.name for other in named])
         named.append(LabelClass(name, _painted_by(label, masks)))
     return ClassScheme(tuple(named), tuple(masks))
 
@@ -94,28 +94,25 @@ def checked_class(one: MaskClass, others: Sequence[MaskClass | ClassRecord]) -> 
     return MaskClass(name, colour)
 
 
-def checked_name(name: str, others: Sequence[str], *, what: str | None = None) -> str:
+def checked_name(name: str, others: Sequence[str]) -> str:
     """A name, trimmed; ClassError for an empty, too long, reserved or taken one."""
-    what = tr("class") if what is None else what
     plain = " ".join(unicodedata.normalize("NFC", name).split())
     if not plain:
-        raise ClassError(
-            tr("A {what} without a name cannot be told from others.", what=what), advice=tr("Give it a name.")
-        )
+        raise ClassError(tr("A class or label without a name cannot be told from others."), advice=tr("Give a name."))
     if len(plain) > LONGEST_NAME or any(unicodedata.category(sign) in _UNSEEN for sign in plain):
         raise ClassError(
-            tr("{name!r} cannot be the name of a {what}.", name=plain[:LONGEST_NAME], what=what),
+            tr("{name!r} cannot be a name.", name=plain[:LONGEST_NAME]),
             advice=tr("Give a name of at most {count} letters, on one line.", count=LONGEST_NAME),
         )
     if _folded(plain) in _RESERVED or _folded(plain).startswith("ignore"):
         raise ClassError(
             tr("{name} has a meaning of its own: what is of no class, or is left out.", name=plain),
-            advice=tr("Give the {what} another name.", what=what),
+            advice=tr("Give another name."),
         )
     if (taken := next((other for other in others if _folded(other) == _folded(plain)), None)) is not None:
         raise ClassError(
-            tr("There is a {what} {name} already.", what=what, name=taken),
-            advice=tr("Give it another name; upper and lower case make no difference."),
+            tr("There is {name} already.", name=taken),
+            advice=tr("Give another name; upper and lower case make no difference."),
         )
     return plain
 
@@ -263,27 +260,50 @@ def _called(classes: Sequence[ClassRecord], name: str) -> ClassRecord:
 
 def use_of_class(project: Project, name: str) -> ClassUse:
     """What of a project is of a class; reads all masks. ClassError when there is no such class."""
-    own = _called(project.classes.all(), name)
-    value = project.scheme.mask_value(own.name)
-    mpps = {slide.id: slide.mpp for slide in project.slides.all()}
-    finished = drafts = 0
-    pixels = square_um = 0.0
-    known = True
+    return use_of_classes(project)[_called(project.classes.all(), name).name]
+
+
+def use_of_classes(project: Project) -> dict[str, ClassUse]:
+    """The same of each class, by name."""
+    scheme, mpps = project.scheme, {slide.id: slide.mpp for slide in project.slides.all()}
+    counts = [_Count() for _ in scheme.masks]
     begun = [record for slide_id in mpps for record in project.drafts.begun(slide_id)]
     for record in (*project.annotations.with_mask(), *begun):
         mask, _origin = project.annotations.load_mask(record.id)
-        count = int(np.count_nonzero(mask == value))
-        if not count:
-            continue
-        finished, drafts = finished + record.has_mask, drafts + (not record.has_mask)
-        area_px = count * (record.mask_downsample or 1.0) ** 2
-        mpp = mpps[record.slide_id]
-        pixels, known = pixels + area_px, known and mpp is not None
-        square_um += area_px * (mpp or 0.0) ** 2
-    paint = {own.name, *(label.name for label in project.scheme.labels if label.mask == own.name)}
-    queries = sum(query.class_name in paint for query in project.queries.open())
-    area, unit = (square_um / 1e6, "mm2") if known else (pixels, "px")
-    return ClassUse(finished, drafts, area, unit, queries)
+        found = np.bincount(mask.ravel(), minlength=len(counts) + 1)[1:]
+        pixel_px = (record.mask_downsample or 1.0) ** 2
+        for count, pixels in zip(counts, found.tolist(), strict=True):
+            if pixels:
+                count.add(pixels * pixel_px, mpps[record.slide_id], is_draft=not record.has_mask)
+    asked = [query.class_name for query in project.queries.open()]
+    painted_by = {mask.name: {mask.name} for mask in scheme.masks}
+    for label in scheme.labels:
+        if label.mask is not None:
+            painted_by[label.mask].add(label.name)
+    return {
+        mask.name: count.use(queries=sum(name in painted_by[mask.name] for name in asked))
+        for mask, count in zip(scheme.masks, counts, strict=True)
+    }
+
+
+@dataclass(slots=True)
+class _Count:
+    """What is painted of a class so far; square micrometres hold while `known`."""
+
+    finished: int = 0
+    drafts: int = 0
+    pixels: float = 0.0
+    square_um: float = 0.0
+    known: bool = True
+
+    def add(self, pixels: float, mpp: float | None, *, is_draft: bool) -> None:
+        self.finished, self.drafts = self.finished + (not is_draft), self.drafts + is_draft
+        self.pixels, self.known = self.pixels + pixels, self.known and mpp is not None
+        self.square_um += pixels * (mpp or 0.0) ** 2
+
+    def use(self, *, queries: int) -> ClassUse:
+        area, unit = (self.square_um / 1e6, "mm2") if self.known else (self.pixels, "px")
+        return ClassUse(self.finished, self.drafts, area, unit, queries)
 
 
 def use_in_words(use: ClassUse) -> str:

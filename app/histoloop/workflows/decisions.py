@@ -30,8 +30,11 @@ def roll_back(project: Project, model_id: int) -> None:
 def decide_by_figures(project: Project, candidate: CandidateModel) -> Decision:
     """Keep a candidate that is not worse on the held-out regions, and roll back one that is.
 
-    One that could not be measured, for want of held-out regions, waits for a person to decide; the current model stays.
+    The first model that has learned anything is in use already. One that could not be measured, for want of held-out
+    regions, waits for a person to decide; the current model stays.
     """
+    if project.models.get(candidate.model_id).status is ModelStatus.CURRENT:
+        return "kept"
     if candidate.old_dice is None or candidate.new_dice is None:
         return "waits"
     if candidate.new_dice >= candidate.old_dice:

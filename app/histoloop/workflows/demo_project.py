@@ -44,9 +44,14 @@ def create_demo_project(folder: Path, *, seed: int = 0) -> Work[Path]:
             advice=tr("Choose another folder for the demo."),
         )
     slides = folder / "slides"
-    slides.mkdir(parents=True, exist_ok=True)
-    for name, spec in specifications(seed).items():
-        yield from write_synthetic_slide(slides / name, spec)
+    yield from create_demo_slides(slides, seed=seed)
     with create_project(folder, name="Demo", start=DEFAULT_MODEL) as project:
         yield from import_slides(project, [slides])
     return folder
+
+
+def create_demo_slides(folder: Path, *, seed: int) -> Work[None]:
+    """Write the slides of the demo project into a folder, made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, spec in specifications(seed).items():
+        yield from write_synthetic_slide(folder / name, spec)

@@ -80,7 +80,7 @@ def _export_into(project: Project, out: Path) -> Work[ExportReport]:
                 of_slide = _assessments_of(project, record)
                 assessments.add(of_slide)
                 if (found := mask_of_slide(project, record.id)) is None:
-                    failed.append((record.name, tr("it is not predicted yet; predict it, then export again")))
+                    failed.append((record.name, _not_predicted(project)))
                     summary.add(_row_of_none(record, "not predicted"))
                     continue
                 polygons = polygons_of_mask(
@@ -105,6 +105,12 @@ def _export_into(project: Project, out: Path) -> Work[ExportReport]:
         tables = (summary.path, areas.path, assessments.path)
     yield Progress(tr("Exporting"), len(slides), len(slides))
     return ExportReport((*files, *tables), tuple(failed), tuple(exported))
+
+
+def _not_predicted(project: Project) -> str:
+    if project.models.current_card().taught:
+        return tr("it is not predicted yet; predict it, then export again")
+    return tr("no model has learned anything yet; annotate regions and retrain, then export again")
 
 
 def _write_slide(
@@ -159,13 +165,14 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
             of="region",
             region=record.region,
             label=record.label,
-            size=size_of(project, record),
-            size_from="person" if record.size is not None else "mask" if record.has_mask else "",
+            size=(size := size_of(project, record)),
+            size_from="person" if record.size is not None else "" if size is None else "mask",
             has_mask=record.has_mask,
             held_out=record.held_out,
             person=record.person,
             time=record.updated,
             path=str(slide.path),
+            counts=str(record.counts),
         )
         for record in project.annotations.finished()
         if record.slide_id == slide.id

@@ -17,6 +17,7 @@ from PIL import Image
 from histoloop import paths
 from histoloop.errors import HistoLoopError, ProjectError, ReplacedSlideError, SlideError
 from histoloop.store.cards import list_models, load_card, model_hash
+from histoloop.store.encoders import weights_of_encoder
 from histoloop.store.files import folder_beside
 from histoloop.store.maps import check_map
 from histoloop.store.model_folder import load_weights
@@ -100,6 +101,19 @@ def _changed_models(project: Project) -> Iterator[Trouble]:
         if digest != model.hash:
             reason = "its weights are not those that the project knows"
             yield Trouble(what, reason, advice, model_id=model.id, path=model.folder)
+
+
+def _missing_encoders(project: Project) -> Iterator[Trouble]:
+    for model in project.models.all():
+        try:
+            encoder = load_card(model.folder).encoder
+        except HistoLoopError:
+            continue  # found by another check
+        try:
+            if encoder is not None:
+                weights_of_encoder(encoder)
+        except HistoLoopError as error:
+            yield Trouble(f"model {model.folder.name}", error.message, error.advice, model_id=model.id)
 
 
 def _copy_shipped_models(project: Project, found: Sequence[Trouble], _look_in: Sequence[Path]) -> None:
@@ -318,6 +332,7 @@ def _older_than_work(folder: Path, pattern: str) -> Iterator[Path]:
 CHECKS: tuple[Check, ...] = (
     Check("current model", _no_current_model, _make_first_current),
     Check("models", _changed_models, _copy_shipped_models),
+    Check("encoders", _missing_encoders),
     Check("trainings", _trainings_not_offered, _offer_trainings),
     Check("slide files", _missing_slides, _find_moved_slides),
     Check("replaced slides", _replaced_slides, _find_moved_slides),

@@ -74,9 +74,7 @@ def scheme_of_start(
     """
     if start.folder is None or start.is_encoder:
         if classes is None:
-            raise ClassError(
-                tr("An encoder knows no classes."), advice=tr("Say what you want to find: --classes tumour,stroma.")
-            )
+            raise ClassError(tr("An encoder knows no classes."), advice=tr("Name what you want to find."))
         return own_scheme(classes, labels or ())
     card = load_card(start.folder)
     if classes is None and labels is None:
@@ -89,7 +87,7 @@ def scheme_of_start(
     if labels is not None and {label.name for label in labels} != {label.name for label in known}:
         raise ModelError(
             tr("{model} knows other labels: {names}.", model=card.name, names=", ".join(card.scheme.label_names)),
-            advice=tr("Leave the labels out, or begin from its encoder alone: --encoder {model}.", model=card.name),
+            advice=tr("Leave the labels out, or begin from its encoder alone (--encoder {model}).", model=card.name),
         )
     return ClassScheme(known, scheme.masks)
 
@@ -110,7 +108,7 @@ def _nothing_fits(card: Card, scheme: ClassScheme) -> ModelError:
             classes=", ".join(map(spoken_class, card.scheme.mask_names)),
             known=", ".join(map(spoken_class, scheme.mask_names)),
         ),
-        advice=tr("Begin from its encoder alone, which learns your classes: --encoder {model}.", model=card.name),
+        advice=tr("Begin from its encoder alone, which learns your classes (--encoder {model}).", model=card.name),
     )
 
 
@@ -195,5 +193,6 @@ def _card(
         parent=None,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         taught=False,
+        knows_labels=False,
         encoder=encoder,
     )

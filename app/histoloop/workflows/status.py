@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
-from histoloop.errors import ProjectError, ReplacedSlideError, SlideError
+from histoloop.errors import HistoLoopError, ProjectError, ReplacedSlideError, SlideError
 from histoloop.progress import Progress, Work
 from histoloop.store.records import MppFrom, predicted_names
 from histoloop.workflows.boundary import why_it_failed
@@ -45,7 +45,8 @@ class SlideState:
 class ProjectStatus:
     """A project as it is; annotations and questions are counted by what became of them.
 
-    `current_model` and `candidate` (a retrained model that waits for a decision) are names of folders, '' for none.
+    `current_model` and `candidate` (a retrained model that waits for a decision) are names of folders, '' for none;
+    `taught` says whether the current one has learned anything.
     """
 
     folder: str
@@ -55,7 +56,10 @@ class ProjectStatus:
     questions: Mapping[str, int]
     rounds: int
     current_model: str
+    taught: bool
     candidate: str
+    classes: tuple[str, ...]
+    labels: tuple[str, ...]
     broken: tuple[Trouble, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -86,7 +90,10 @@ def project_status(project: Project) -> Work[ProjectStatus]:
         questions={str(status): len(project.queries.all(status=status)) for status in QueryStatus},
         rounds=len(project.rounds.all()),
         current_model=_current_model(project),
+        taught=_is_taught(project),
         candidate="" if candidate is None else project.models.get(candidate.model_id).folder.name,
+        classes=project.scheme.mask_names,
+        labels=project.scheme.label_names,
         broken=tuple(broken),
     )
 
@@ -110,7 +117,7 @@ def _state_of(slide: SlideRecord) -> SlideState:
         file = "missing"
     prediction: Literal["predicted", "not predicted", "no tissue"] = "not predicted"
     if slide.predicted is not None:
-        prediction = "predicted" if slide.predicted else "no tissue"
+        prediction = "predicted" if slide.predicted or slide.tissue_px else "no tissue"
     return SlideState(
         slide.id,
         slide.name,
@@ -123,6 +130,13 @@ def _state_of(slide: SlideRecord) -> SlideState:
         slide.mpp_from,
         slide.unlike,
     )
+
+
+def _is_taught(project: Project) -> bool:
+    try:
+        return project.models.current_card().taught
+    except HistoLoopError:
+        return False
 
 
 def _current_model(project: Project) -> str:

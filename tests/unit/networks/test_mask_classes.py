@@ -142,3 +142,20 @@ def test_a_decoder_without_labels_has_no_class_maps_and_no_scores() -> None:
 def test_a_network_without_a_decoder_gets_one_of_classes() -> None:
     bare = build_network(NetworkConfig(2, backbone="mobilenet_v2", decoder_channels=()))
     assert with_mask_classes(bare, 3).config.mask_classes == 3
+
+
+@pytest.mark.parametrize("widths", [(6,), (6, 5), (6, 5, 4), (6, 5, 4, 3)])
+def test_a_decoder_of_fewer_widths_stops_coarser_and_needs_no_finer_stages(widths: tuple[int, ...]) -> None:
+    channels = (2, 3, 4, 5)
+    torch.manual_seed(0)
+    stages = tuple(torch.randn(1, width, 32 >> n, 32 >> n) for n, width in enumerate(channels, start=1))
+    decoder = Decoder(channels, widths, mask_classes=2).eval()
+    logits = decoder(stages)
+    assert logits.shape == (1, 3, 32, 32)
+    assert torch.equal(logits, decoder(stages[-len(widths) - 1 :]))
+
+
+def test_a_decoder_of_no_widths_or_too_many_is_refused() -> None:
+    for widths in ((), (3, 3, 3)):
+        with pytest.raises(ValueError, match="widths"):
+            Decoder((2, 2), widths)

@@ -64,8 +64,8 @@ def test_it_then_has_the_tables_of_a_new_project(version: int, tmp_path: Path, s
         assert old.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
 
 
-def test_of_slides_and_predictions_before_version_6_it_is_not_known_where_they_are_from(tmp_path: Path) -> None:
-    with Project.open(project_of(5, tmp_path / "old")) as project:
+def test_of_slides_and_predictions_before_version_7_it_is_not_known_where_they_are_from(tmp_path: Path) -> None:
+    with Project.open(project_of(6, tmp_path / "old")) as project:
         (slide,) = project.slides.all()
         assert (slide.unlike, slide.is_unlike, slide.mpp_from, slide.objective) == (None, False, "", None)
         project.slides.set_mpp(slide.id, 0.25, mpp_from=MppFrom.OBJECTIVE)

@@ -79,7 +79,7 @@ def test_the_model_that_new_projects_begin_with_is_shipped() -> None:
 def test_the_sums_of_the_shipped_models_are_those_of_their_weights_and_statistics() -> None:
     lines = (paths.shipped_models() / SUMS).read_text(encoding="utf-8").splitlines()
     stated = {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
-    there = [path for path in sorted(paths.shipped_models().glob("*/*.safetensors"))]
+    there = sorted(paths.shipped_models().glob("*/*.safetensors"))
     assert stated == {
         f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in there
     }

@@ -147,3 +147,13 @@ def test_what_a_mask_leaves_out_is_not_valid_in_a_batch_and_turns_with_the_views
     assert batch.valid_BHW[0, :70, 40:96].all()
     turned = view_of(one, 1, stain=0, seed=0)
     assert np.array_equal(turned.known, np.rot90(known))
+
+
+def test_crops_show_some_of_few_strokes() -> None:
+    known = np.zeros((512, 512), np.bool_)
+    known[100:200, 100:200] = True
+    stages = tuple(torch.zeros(2, side, side) for side in (128, 64, 32, 16))
+    features = Features(stages, torch.zeros(2), 512, 512)
+    tiles = [FeatureTile(features, np.zeros((512, 512), np.bool_), known=known)] * 40
+    batch = collate_features(tiles, crop_px=256, generator=torch.Generator().manual_seed(0))
+    assert bool(batch.valid_BHW.flatten(1).any(dim=1).all())

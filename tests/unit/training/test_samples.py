@@ -65,6 +65,12 @@ def test_sizes_reach_the_batch_and_are_nan_where_unknown() -> None:
     assert batch.to(torch.device("cpu")).sizes_B.tolist() == pytest.approx([0.25, float("nan")], nan_ok=True)
 
 
+def test_strokes_are_a_mask_without_a_size() -> None:
+    mask, known = np.ones((4, 6), np.bool_), np.zeros((4, 6), np.bool_)
+    whole, strokes = tile(4, 6, mask=mask), tile(4, 6, mask=mask, known=known, states_size=False)
+    assert collate([whole, strokes, tile(4, 6, mask=None)], multiple_px=2).masked_B.tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("size", [-0.1, 1.5, float("nan")])
 def test_a_size_that_is_no_fraction_is_refused_by_name(size: float) -> None:
     with pytest.raises(ValueError, match="field-3"):

@@ -754,8 +754,8 @@ def test_outlines_and_masks_of_a_slide_with_bounds_lie_where_qupath_shows_them(
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("histoloop.workflows.annotate.ONE_REGION_PX", 64)
-    monkeypatch.setattr("histoloop.workflows.annotate.PART_PX", 40)
+    monkeypatch.setattr("histoloop.workflows.contents.import_regions.ONE_REGION_PX", 64)
+    monkeypatch.setattr("histoloop.workflows.contents.import_regions.PART_PX", 40)
 
 
 def assembled(project: Project, found: ImportedAnnotation) -> Mask:

@@ -89,7 +89,7 @@ def beside_most_alike(inputs: Inputs, index: int) -> Evidence:
 def reason_by_nearest(facts: Facts) -> str:
     """Of `beside_most_alike`."""
     if "beside" not in facts:
-        return tr("It is the most typical region: nothing is annotated yet to compare with.")
+        return tr("Nothing is annotated yet: the questions together cover how the tissue looks.")
     return tr("It looks unlike all that is annotated; a region of {slide} comes nearest.", slide=facts["beside"])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from histoloop.exchange.outlines.records import LINES, POINTS, Collector, Outlines
@@ -11,6 +13,7 @@ ROOT = "ASAP_Annotations"
 
 _AREAS = frozenset({"Polygon", "Spline", "Rectangle"})
 _POINTS = frozenset({"Dot", "PointSet"})
+_COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 
 def read_asap(content: bytes) -> Outlines:
@@ -20,7 +23,8 @@ def read_asap(content: bytes) -> Outlines:
     found = Collector()
     for kind, group, points in reader.annotations:
         if kind in _AREAS:
-            found.add(reader.names(group), [np.array([place for _, place in sorted(points)]).reshape(-1, 2)])
+            ring = np.array([place for _, place in sorted(points)]).reshape(-1, 2)
+            found.add(reader.names(group), [ring], colour=reader.colours.get(group, ""))
         else:
             found.skip(POINTS if kind in _POINTS else LINES)
     return found.outlines(cropped=False)
@@ -29,6 +33,7 @@ def read_asap(content: bytes) -> Outlines:
 class _Reader:
     def __init__(self) -> None:
         self.annotations: list[tuple[str, str, list[tuple[float, tuple[float, float]]]]] = []
+        self.colours: dict[str, str] = {}
         self._parents: dict[str, str] = {}
 
     def start(self, name: str, given: dict[str, str]) -> None:
@@ -40,6 +45,8 @@ class _Reader:
             points.append((number(given.get("Order", str(len(points)))), place))
         elif name == "Group":
             self._parents[given.get("Name", "")] = given.get("PartOfGroup", "")
+            if _COLOUR.fullmatch(given.get("Color", "")):
+                self.colours[given.get("Name", "")] = given["Color"].lower()
 
     def end(self, name: str) -> None:
         """Nothing ends that matters."""

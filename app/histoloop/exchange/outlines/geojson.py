@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histoloop.exchange.outlines.records import LINES, POINTS, SHAPELESS, Collector, Outlines, Ring
+from histoloop.exchange.outlines.records import (
+    LINES,
+    POINTS,
+    SHAPELESS,
+    Collector,
+    Outlines,
+    Ring,
+    colour_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,7 +103,7 @@ def _refuse(constant: str) -> float:
 
 def _collect(feature: Mapping[str, Any], found: Collector) -> None:
     if feature["type"] in _GEOMETRIES:
-        _collect_geometry(feature, (), found)
+        _collect_geometry(feature, (), "", found)
         return
     if feature["type"] == "FeatureCollection":
         for inner in feature["features"]:
@@ -103,7 +111,8 @@ def _collect(feature: Mapping[str, Any], found: Collector) -> None:
         return
     properties = feature.get("properties") or {}
     if SAID_OF not in (properties.get("metadata") or {}):
-        _collect_geometry(feature.get("geometry"), _names(properties.get("classification")), found)
+        classification = properties.get("classification")
+        _collect_geometry(feature.get("geometry"), _names(classification), _colour(classification), found)
     for child in feature.get("children") or ():
         _collect(child, found)
 
@@ -120,18 +129,33 @@ def _names(classification: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys((whole.strip(), whole.split(":")[0].strip())))
 
 
-def _collect_geometry(geometry: Mapping[str, Any] | None, names: tuple[str, ...], found: Collector) -> None:
+def _colour(classification: Any) -> str:
+    """The colour of a class, as three numbers or, in older files, as one; empty where it is none that can be read."""
+    if not isinstance(classification, dict):
+        return ""
+    given = classification.get("color", classification.get("colorRGB"))
+    if isinstance(given, int):
+        return colour_of(given >> 16 & 255, given >> 8 & 255, given & 255)
+    if isinstance(given, list) and len(given) >= 3 and all(isinstance(part, (int, float)) for part in given):
+        red, green, blue = given[:3]
+        return colour_of(red, green, blue)
+    return ""
+
+
+def _collect_geometry(
+    geometry: Mapping[str, Any] | None, names: tuple[str, ...], colour: str, found: Collector
+) -> None:
     kind = None if geometry is None else geometry["type"]
     if geometry is None or kind not in _GEOMETRIES:
         found.skip(SHAPELESS)
     elif kind == "GeometryCollection":
         for part in geometry["geometries"]:
-            _collect_geometry(part, names, found)
+            _collect_geometry(part, names, colour, found)
     elif kind == "Polygon":
-        found.add(names, [_ring(ring) for ring in geometry["coordinates"]])
+        found.add(names, [_ring(ring) for ring in geometry["coordinates"]], colour=colour)
     elif kind == "MultiPolygon":
         for rings in geometry["coordinates"]:
-            found.add(names, [_ring(ring) for ring in rings])
+            found.add(names, [_ring(ring) for ring in rings], colour=colour)
     else:
         found.skip(POINTS if kind in ("Point", "MultiPoint") else LINES)
 

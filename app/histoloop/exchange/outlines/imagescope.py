@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from histoloop.exchange.outlines.records import LINES, TOO_SMALL, Collector, Outlines, Ring, ellipse, rectangle
+from histoloop.exchange.outlines.records import (
+    LINES,
+    TOO_SMALL,
+    Collector,
+    Outlines,
+    Ring,
+    colour_of,
+    ellipse,
+    rectangle,
+)
 from histoloop.exchange.outlines.xml import number, parse
 
 ROOT = "Annotations"
@@ -26,6 +35,7 @@ class _Reader:
     def __init__(self) -> None:
         self.found = Collector()
         self._layer: list[str] = []
+        self._colour = ""
         self._positive: list[tuple[str, Ring]] = []
         self._negative: list[Ring] = []
         self._region: dict[str, str] = {}
@@ -34,6 +44,7 @@ class _Reader:
     def start(self, name: str, given: dict[str, str]) -> None:
         if name == "Annotation":
             self._layer = [given.get("Name", "")]
+            self._colour = _colour(given.get("LineColor", ""))
             self._positive, self._negative = [], []
         elif name == "Attribute" and not self._region:
             self._layer += [given.get("Value", ""), given.get("Name", "")]
@@ -49,7 +60,7 @@ class _Reader:
         elif name == "Annotation":
             for text, ring in self._positive:
                 holes = [hole for hole in self._negative if _near(hole, ring)]
-                self.found.add([self._layer[0], text, *self._layer[1:]], [ring, *holes])
+                self.found.add([self._layer[0], text, *self._layer[1:]], [ring, *holes], colour=self._colour)
             self._positive = []
 
     def _end_region(self) -> None:
@@ -71,6 +82,14 @@ class _Reader:
             self._negative.append(ring)
         else:
             self._positive.append((self._region.get("Text", ""), ring))
+
+
+def _colour(text: str) -> str:
+    """'#rrggbb' of a number with red in its lowest byte; empty for what is none."""
+    if not (text.isascii() and text.isdigit()):
+        return ""
+    number = int(text)
+    return colour_of(number & 255, number >> 8 & 255, number >> 16 & 255)
 
 
 def _near(one: Ring, other: Ring) -> bool:

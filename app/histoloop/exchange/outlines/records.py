@@ -51,7 +51,8 @@ class Outlines:
     `skipped` counts what was left out by its reason, `repaired` the shapes with a ring that crosses itself (of the
     first `MAX_CHECKED_POINTS` points). `origin` is where (0, 0) of the file lies on the slide, level-0 x and y, None
     where the file does not say. `cropped` says whether the program that writes such files shows slides without what
-    lies outside of their bounds, as QuPath does.
+    lies outside of their bounds, as QuPath does. `colours` are those that the file gives classes (by their names),
+    '#rrggbb'.
     """
 
     shapes: tuple[Shape, ...]
@@ -59,6 +60,7 @@ class Outlines:
     repaired: int
     origin: tuple[float, float] | None
     cropped: bool
+    colours: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Collector:
 
     shapes: list[Shape] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    colours: dict[tuple[str, ...], str] = field(default_factory=dict)
     _points: int = 0
     _repaired: int = 0
 
@@ -74,8 +77,11 @@ class Collector:
         """Leave one object out."""
         self.skipped[reason] += 1
 
-    def add(self, names: Sequence[str], rings: Sequence[Ring]) -> None:
-        """Take a polygon; ValueError when a coordinate is no plausible pixel, or there is more than can be held."""
+    def add(self, names: Sequence[str], rings: Sequence[Ring], *, colour: str = "") -> None:
+        """Take a polygon; ValueError when a coordinate is no plausible pixel, or there is more than can be held.
+
+        `colour` is that of its class in the file, '#rrggbb' or empty.
+        """
         rings = [_checked(ring) for ring in rings]
         if not rings or len(rings[0]) < 3:
             self.skip(TOO_SMALL)
@@ -86,11 +92,19 @@ class Collector:
         kept = tuple(ring for ring in rings if len(ring) >= 3)
         if self._points <= MAX_CHECKED_POINTS:
             self._repaired += any(map(crosses_itself, kept))
-        self.shapes.append(Shape(tuple(name for name in names if name), kept))
+        given = tuple(name for name in names if name)
+        if colour:
+            self.colours.setdefault(given, colour)
+        self.shapes.append(Shape(given, kept))
 
     def outlines(self, *, cropped: bool, origin: tuple[float, float] | None = None) -> Outlines:
         """All of it."""
-        return Outlines(tuple(self.shapes), dict(self.skipped), self._repaired, origin, cropped)
+        return Outlines(tuple(self.shapes), dict(self.skipped), self._repaired, origin, cropped, dict(self.colours))
+
+
+def colour_of(red: float, green: float, blue: float) -> str:
+    """'#rrggbb' of three numbers from 0 to 255, cut off where they are beyond."""
+    return "#" + "".join(f"{min(255, max(0, round(part))):02x}" for part in (red, green, blue))
 
 
 def ellipse(corners: Ring) -> Ring:

@@ -63,6 +63,7 @@ class CanvasOverlay(QWidget):
         self.mpp: float | None = None
         self.boxes: Sequence[QueryBox] = ()
         self.spotlight: Region | None = None
+        self.rubber_band: QRectF | None = None
         self.has_slide = False
 
     def to_screen(self, region: Region) -> QRectF:
@@ -83,6 +84,8 @@ class CanvasOverlay(QWidget):
         else:
             for box in self.boxes:
                 self._draw_box(painter, box)
+        if self.rubber_band is not None:
+            self._draw_rubber_band(painter, self.rubber_band)
         self._draw_scale_bar(painter)
         painter.end()
 
@@ -93,6 +96,14 @@ class CanvasOverlay(QWidget):
         painter.fillPath(path, QColor(0, 0, 0, 110))
         painter.setPen(QPen(QColor("#ffffff"), 1.5))
         painter.drawRect(region)
+
+    def _draw_rubber_band(self, painter: QPainter, box: QRectF) -> None:
+        painter.setBrush(QColor(255, 255, 255, 40))
+        painter.setPen(QPen(QColor(0, 0, 0, 160), 3))
+        painter.drawRect(box)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor("#ffffff"), 1.5, Qt.PenStyle.DashLine))
+        painter.drawRect(box)
 
     def _draw_box(self, painter: QPainter, box: QueryBox) -> None:
         outline = self.to_screen(box.region)

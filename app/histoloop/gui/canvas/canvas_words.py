@@ -121,6 +121,31 @@ class ReadTrouble(QWidget):
         self.setVisible(bool(self._pixels or self._masks))
 
 
+class CanvasHint(QWidget):
+    """A line at the top of a canvas: what can be done with it now."""
+
+    def __init__(self, canvas: QWidget) -> None:
+        super().__init__(canvas)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.text = label(role="notice", wrap=True)
+        self.text.setMaximumWidth(WIDTH_PX)
+        middle = QHBoxLayout()
+        middle.addStretch(1)
+        middle.addWidget(self.text, 8)
+        middle.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
+        column.addLayout(middle)
+        column.addStretch(1)
+        self._follow = _Follower(canvas, self)
+        self.setVisible(False)
+
+    def show_hint(self, text: str) -> None:
+        """Show a sentence; empty: none."""
+        self.text.setText(text)
+        self.setVisible(bool(text))
+
+
 class _Follower(QObject):
     """Keeps a widget as large as the one it lies on."""
 

@@ -44,11 +44,16 @@ HINTS = {
 }
 """What each localisation method shows, in plain words."""
 
-HINTS = {
+MISSING = {
     "missing": mark("This model has not predicted the slide yet."),
     "coming": mark("This model is being run on the slide; its masks then appear."),
+    "untaught": mark("Nobody has taught this model yet: it draws no masks."),
 }
-SHORT_TITLES = {"missing": mark("Not predicted yet"), "coming": mark("Being predicted…")}
+SHORT_TITLES = {
+    "missing": mark("Not predicted yet"),
+    "coming": mark("Being predicted…"),
+    "untaught": mark("Not taught yet"),
+}
 THRESHOLD_TIP = mark(
     "How sure the model must be before a pixel is masked. On the screen only: export keeps the model's own."
 )
@@ -90,7 +95,7 @@ class MaskChooser(QWidget):
         self._show_choice()
 
     def show_missing(self, state: str) -> None:
-        """Whether the slide has masks of this model: '' (it has, or there is no slide), 'missing' or 'coming'."""
+        """Why there are no masks of this model: 'missing', 'coming', 'untaught'; '' for masks, or no slide."""
         self.missing.show_state(state)
         self._cut.setCurrentIndex(1 if state else 0)
 
@@ -213,7 +218,7 @@ class _Missing(QWidget):
 
     def __init__(self, *, across: bool) -> None:
         super().__init__()
-        self._texts = SHORT_TITLES if across else HINTS
+        self._texts = SHORT_TITLES if across else MISSING
         self.text = label(role="muted", wrap=not across)
         self.this_slide = button(tr("Predict slide"), tip=tr("Predict the slide on the screen with this model"))
         self.all_slides = button(tr("Predict all"), tip=tr("Predict every slide of the project with this model"))

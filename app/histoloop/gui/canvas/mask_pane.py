@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from histoloop.gui.canvas.canvas_words import EmptyCanvas, ReadTrouble
+from histoloop.gui.canvas.canvas_words import CanvasHint, EmptyCanvas, ReadTrouble
 from histoloop.gui.canvas.mask_chooser import MaskChooser
 from histoloop.gui.canvas.mask_source import MaskSource
 from histoloop.gui.canvas.rendering import OverlayStyle
@@ -18,10 +18,12 @@ from histoloop.gui.kit.widgets import button
 from histoloop.language import tr
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from histoloop.gui.canvas.rendering import View
     from histoloop.gui.work.failure import Failure
+    from histoloop.workflows.contents.live_masks import LiveMap
 
 MIN_WIDTH_PX = 220
 
@@ -38,10 +40,13 @@ class MaskPane(QWidget):
         self.source = MaskSource(self)
         self.viewer = SlideViewer()
         self.opener = SceneOpener(self.viewer, self)
+        self.hint = CanvasHint(self.viewer)
         self.empty = EmptyCanvas(self.viewer)
         self.trouble = ReadTrouble(self.viewer)
         self.header = MaskChooser(self.source, across=True, corner=corner)
         self.name = ""
+        self.live: Callable[[int], LiveMap | None] = _none
+        """The live masks of a slide."""
         self.may_change = True
         self.setMinimumWidth(MIN_WIDTH_PX)
         self._style = OverlayStyle()
@@ -52,7 +57,7 @@ class MaskPane(QWidget):
         self.opener.failed.connect(self._on_failed)
         self.viewer.rendered.connect(self._on_rendered)
         self.viewer.render_failed.connect(self.trouble.show_pixels)
-        self.empty.retry_requested.connect(self._show_again)
+        self.empty.retry_requested.connect(self.show_again)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -62,8 +67,13 @@ class MaskPane(QWidget):
     def show_slide(self, folder: Path, slide_id: int, name: str) -> None:
         """Show a slide of a project, or show it again because its maps or annotations changed."""
         self._folder, self.name = folder, name
-        self._model_id = None if self.source.choice is None else self.source.choice.model.id
-        self.opener.show(folder, slide_id, self._model_id)
+        choice = self.source.choice
+        self._model_id = None if choice is None else choice.model.id
+        if choice is not None and choice.model.is_live:
+            live = self.live(slide_id)
+            self.opener.show(folder, slide_id, None, live=live)
+        else:
+            self.opener.show(folder, slide_id, self._model_id)
 
     def set_may_change(self, may: bool) -> None:
         """Whether the project can be changed."""
@@ -92,9 +102,10 @@ class MaskPane(QWidget):
         self.set_style(self._style)
         choice = self.source.choice
         if choice is not None and choice.model.id != self._model_id:
-            self._show_again()
+            self.show_again()
 
-    def _show_again(self) -> None:
+    def show_again(self) -> None:
+        """Show the slide anew that is on the screen, if one is."""
         if self._folder is not None and self.opener.wanted is not None:
             self.show_slide(self._folder, self.opener.wanted, self.name)
 
@@ -120,6 +131,10 @@ class MaskPane(QWidget):
     def _on_rendered(self, view: View) -> None:
         self.trouble.show_pixels("")
         self.trouble.show_masks(view.no_masks)
+
+
+def _none(_slide_id: int) -> LiveMap | None:
+    return None
 
 
 class SplitView(QSplitter):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from histoloop.annotations.records import ClassScheme, ForegroundClasses, Mask, rgb
+from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, ForegroundClasses, Mask, rgb
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
@@ -22,6 +22,7 @@ from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
 from histoloop.store.maps import SlideMap
 from histoloop.store.project import Project
+from histoloop.workflows.contents.live_masks import LiveMap
 from histoloop.workflows.contents.masks import (
     MapMethod,
     MapView,
@@ -30,6 +31,7 @@ from histoloop.workflows.contents.masks import (
     lay_over,
     map_in_project,
     painted_regions,
+    view_classes,
     view_map,
 )
 from histoloop.workflows.contents.slides import open_project_slide
@@ -44,6 +46,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 OUTLINE_PX = 2
+HATCH_PX, HATCH_COLOUR, HATCH_OPACITY = 9, (60, 66, 74), 0.45
+"""Of the lines over what nobody painted in a finished region: their distance, colour and opacity."""
+
+_NOTHING_DONE = LEFT_OUT_VALUE - 1
+"""A mask value that no class has: where nobody finished a region."""
+
 EVERYWHERE = -1.0
 """A threshold below every probability: the mask is then the class that each pixel would have."""
 
@@ -63,7 +71,8 @@ class OverlayStyle:
 
     `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
     does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
-    such; with `heat_of` the probability of that mask class, where the model tells classes apart.
+    such; with `heat_of` the probability of that mask class, where the model tells classes apart. `hatched` lets what
+    people left out of the regions they finished be seen, beside the masks.
     """
 
     classes: tuple[ClassStyle, ...] = ()
@@ -76,12 +85,23 @@ class OverlayStyle:
     label: str | None = None
     against: bool = False
     heat_of: str | None = None
+    hatched: bool = True
 
 
 def compose(
-    pixels: Pixels, style: OverlayStyle, *, mask: Mask | None, foreground: NDArray[np.float32] | None
+    pixels: Pixels,
+    style: OverlayStyle,
+    *,
+    mask: Mask | None,
+    foreground: NDArray[np.float32] | None,
+    left_out: NDArray[np.bool_] | None = None,
+    corner: tuple[int, int] = (0, 0),
 ) -> Pixels:
-    """Slide pixels (H, W, 3) with the heatmap of a probability and the classes of a mask (H, W) laid over."""
+    """Slide pixels (H, W, 3) with the heatmap of a probability and the classes of a mask (H, W) laid over.
+
+    `left_out` (H, W) is hatched: what people left out, or did not paint where their strokes alone count. `corner` is
+    where on the slide the first pixel is (x, y, in pixels of this size): the hatch stands still when the view moves.
+    """
     if not style.masks and not style.heatmap:
         return pixels
     shown = pixels.astype(np.float32)
@@ -91,6 +111,8 @@ def compose(
         for value, class_style in enumerate(style.classes, start=1):
             if class_style.visible:
                 _tint(shown, mask == value, class_style, style.opacity)
+    if style.masks and style.hatched and left_out is not None:
+        _hatch(shown, left_out, corner)
     composed: Pixels = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
     return composed
 
@@ -103,6 +125,14 @@ def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle
         shown[part] += opacity * (colour - shown[part])
     edge = part & ~ndimage.binary_erosion(part, iterations=OUTLINE_PX, border_value=1)
     shown[edge] = colour
+
+
+def _hatch(shown: NDArray[np.float32], part: NDArray[np.bool_], corner: tuple[int, int]) -> None:
+    if not part.any():
+        return
+    rows, columns = np.ogrid[corner[1] : corner[1] + part.shape[0], corner[0] : corner[0] + part.shape[1]]
+    lines = part & ((rows + columns) % HATCH_PX < 1)
+    shown[lines] += HATCH_OPACITY * (np.array(HATCH_COLOUR, np.float32) - shown[lines])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +208,20 @@ class SceneMap:
         return style.method if style.method in offered else offered[0]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveScene:
+    """The live masks of a slide as they are now; more of them may come at any time."""
+
+    live: LiveMap
+
+    def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
+        """Mask and heatmap of a region as a style wants them."""
+        drawn = view_classes(self.live, place, size=size, threshold=style.threshold)
+        if drawn.classes is not None and style.heat_of in self.live.mask_classes:
+            return MapView(drawn.classes[self.live.mask_classes.index(style.heat_of)], drawn.mask, drawn.classes)
+        return drawn
+
+
 @dataclass(slots=True, eq=False)
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
@@ -187,7 +231,7 @@ class SlideScene:
 
     pyramid: TilePyramid
     scheme: ClassScheme | None = None
-    predicted: SceneMap | None = None
+    predicted: SceneMap | LiveScene | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
 
@@ -209,41 +253,52 @@ class SlideScene:
         width, height = int(-(-region.right // pixel)) - x, int(-(-region.bottom // pixel)) - y
         pixels = self.pyramid.read_window(level, x, y, width, height)
         place = Region(int(x * pixel), int(y * pixel), int(width * pixel), int(height * pixel))
-        mask, foreground, no_masks = self._masks(place, (width, height), style)
-        return View(compose(pixels, style, mask=mask, foreground=foreground), place.x, place.y, pixel, no_masks)
+        mask, foreground, left_out, no_masks = self._masks(place, (width, height), style)
+        shown = compose(pixels, style, mask=mask, foreground=foreground, left_out=left_out, corner=(x, y))
+        return View(shown, place.x, place.y, pixel, no_masks)
 
     def _masks(
         self, place: Region, size: tuple[int, int], style: OverlayStyle
-    ) -> tuple[Mask | None, NDArray[np.float32] | None, str]:
-        """Mask and heatmap, and why they are missing: a broken map takes no slide off the screen."""
+    ) -> tuple[Mask | None, NDArray[np.float32] | None, NDArray[np.bool_] | None, str]:
+        """Mask, heatmap, what is left out, and why they are missing: a broken map takes no slide off the screen."""
         try:
             return *self._maps(place, size, style), self.no_maps
         except Exception as error:  # what a damaged chunk raises depends on its codec
             _log.exception("maps cannot be read")
-            return None, None, str(error) if isinstance(error, HistoLoopError) else f"{type(error).__name__}: {error}."
+            return (
+                None,
+                None,
+                None,
+                str(error) if isinstance(error, HistoLoopError) else f"{type(error).__name__}: {error}.",
+            )
 
     def _maps(
         self, place: Region, size: tuple[int, int], style: OverlayStyle
-    ) -> tuple[Mask | None, NDArray[np.float32] | None]:
+    ) -> tuple[Mask | None, NDArray[np.float32] | None, NDArray[np.bool_] | None]:
         if self.scheme is None or not (style.masks or style.heatmap):
-            return None, None
+            return None, None, None
         mask, foreground = np.zeros((size[1], size[0]), np.uint8), None
         if self.predicted is not None:
             view = self.predicted.view(place, size, style)
             mask, foreground = view.mask, view.foreground
+        said = np.full_like(mask, _NOTHING_DONE)
         for region, painted in self.annotated:
             if region.overlaps(place):
-                lay_over(mask, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
-        return mask, foreground
+                lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
+        left_out = said == LEFT_OUT_VALUE
+        return np.where(left_out | (said == _NOTHING_DONE), mask, said), foreground, left_out
 
     def close(self) -> None:
         """Let go of the slide."""
         self.slide.close()
 
 
-def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None) -> SlideScene:
+def open_scene(
+    project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None
+) -> SlideScene:
     """Open a project's slide with the maps of a model (the current one) and its finished annotations.
 
+    With `live` its live masks are shown in place of a model's.
     SlideError when its file is gone, another one or broken; ProjectError when the project has it no longer.
     """
     with Project.connect(project_folder) as project:
@@ -255,7 +310,12 @@ def open_scene(project_folder: Path, slide_id: int, model_id: int | None = None)
             )
         slide = open_project_slide(record)
         try:
-            predicted, no_maps = _scene_map(project, slide_id, model_id)
+            predicted: SceneMap | LiveScene | None = None
+            no_maps = ""
+            if live is None:
+                predicted, no_maps = _scene_map(project, slide_id, model_id)
+            else:
+                predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
             return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, no_maps)
         except BaseException:

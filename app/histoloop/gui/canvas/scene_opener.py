@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.rendering import SlideScene
     from histoloop.gui.canvas.viewer import SlideViewer
     from histoloop.gui.work.failure import Failure
+    from histoloop.workflows.contents.live_masks import LiveMap
 
 
 class SceneOpener(QObject):
@@ -44,14 +45,17 @@ class SceneOpener(QObject):
         """Whether a slide is on its way."""
         return not self._worker.idle or (self.wanted != self.current and self.trouble is None)
 
-    def show(self, folder: Path, slide_id: int, model_id: int | None = None) -> None:
-        """Show a slide with the maps of a model (None: the current one); the slide shown already keeps its camera."""
+    def show(self, folder: Path, slide_id: int, model_id: int | None = None, *, live: LiveMap | None = None) -> None:
+        """Show a slide with the maps of a model (None: the current one), or its `live` masks.
+
+        The slide shown already keeps its camera.
+        """
         self._wish += 1
         if slide_id != self.wanted:
             self.wanted, self.trouble = slide_id, None
             self._empty()
         self._worker.request(
-            functools.partial(open_scene, folder, slide_id, model_id),
+            functools.partial(open_scene, folder, slide_id, model_id, live),
             on_done=functools.partial(self._on_opened, self._wish, slide_id),
             on_failed=functools.partial(self._on_failed, self._wish, slide_id),
             topic="open",

@@ -6,6 +6,7 @@ GUI thread only hands finished arrays to the canvas.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import time
@@ -18,12 +19,13 @@ from napari.layers import Image, Labels
 from napari.qt import QtViewer
 from napari.settings import get_settings
 from napari.utils.colormaps import DirectLabelColormap
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.raster import apply_patch, difference_patch
-from histoloop.annotations.records import ClassScheme, Mask, Patch, rgb
+from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Counts, Mask, Patch, rgb
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
 from histoloop.gui.canvas.rendering import OverlayStyle, SlideScene, View
@@ -42,6 +44,9 @@ MARGIN = 0.3
 
 SETTLE_MS = 40
 TOOLS = {"pan": "pan_zoom", "brush": "paint", "eraser": "erase", "polygon": "polygon", "fill": "fill"}
+NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.6), (0.45, 0.47, 0.5, 0.9)
+"""Colours over what nobody painted where the strokes alone count, and over what was left out."""
+
 BACKGROUNDS = {"light": "#e9edf0", "dark": "#15191d"}
 _FIT = 0.95
 
@@ -57,8 +62,9 @@ class SlideViewer(QWidget):
     """Shows one slide and lets a region of it be painted.
 
     `patch_painted` comes once per finished stroke, polygon and fill, with the rectangle that changed as it is and as it
-    was before; `apply` brings either back. `rendered` is emitted with each View that is shown, `render_failed` with the
-    reason when pixels cannot be read.
+    was before; `apply` brings either back. `menu_wanted` comes with a place on the screen and where that is on the
+    slide (x, y), when the user asks for a menu there and no region is painted. `rendered` is emitted with each View
+    that is shown, `render_failed` with the reason when pixels cannot be read.
     """
 
     camera_changed = Signal()
@@ -67,6 +73,7 @@ class SlideViewer(QWidget):
     tool_changed = Signal(str)
     rendered = Signal(object)
     render_failed = Signal(str)
+    menu_wanted = Signal(QPoint, float, float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -94,6 +101,8 @@ class SlideViewer(QWidget):
         self._shown: _Detail | None = None
         self._region: Region | None = None
         self._saved_mask: Mask | None = None
+        self._counts = Counts.REGION
+        self._scheme: ClassScheme | None = None  # of the region that is painted
         self._is_frozen = False
         self._tool = "pan"
         layout = QVBoxLayout(self)
@@ -211,6 +220,17 @@ class SlideViewer(QWidget):
         left = (x - camera.x) * camera.zoom + self._canvas.width() / 2
         return QPointF(left, (y - camera.y) * camera.zoom + self._canvas.height() / 2)
 
+    def to_slide(self, place: QPointF) -> tuple[float, float]:
+        """Which place of the slide (x, y in level-0 pixels) is at a place of the canvas."""
+        camera = self.camera()
+        x = camera.x + (place.x() - self._canvas.width() / 2) / camera.zoom
+        return x, camera.y + (place.y() - self._canvas.height() / 2) / camera.zoom
+
+    def show_rubber_band(self, box: QRectF | None) -> None:
+        """Draw a rectangle that is being dragged (canvas pixels); None: none."""
+        self._overlay.rubber_band = box
+        self._overlay.update()
+
     # --- queries ----------------------------------------------------------------------------------------------------
 
     def show_queries(self, boxes: Sequence[QueryBox]) -> None:
@@ -225,13 +245,14 @@ class SlideViewer(QWidget):
         """The region that is being painted."""
         return self._region
 
-    def begin_annotation(self, region: Region, mask: Mask, scheme: ClassScheme) -> None:
-        """Lay an editable mask (region.height, region.width) over a region and move there."""
-        self._region = region
-        self._saved_mask = mask.copy()
+    def begin_annotation(self, region: Region, mask: Mask, scheme: ClassScheme, counts: Counts = Counts.REGION) -> None:
+        """Lay an editable mask (region.height, region.width) over a region and move there.
+
+        The mask is a canvas plane of annotations/painting.py.
+        """
+        self._region, self._scheme = region, scheme
         self._is_frozen = False
-        self._labels.colormap = _colormap(scheme)
-        self._labels.data = mask.copy()
+        self._lay(mask, counts)
         self._labels.translate = (region.y, region.x)
         self._labels.selected_label = 1
         self._labels.visible = True
@@ -241,9 +262,21 @@ class SlideViewer(QWidget):
         self.set_tool("brush")
         self.refresh()
 
+    def show_counts(self, mask: Mask, counts: Counts) -> None:
+        """Show the region as it is where something else of it counts: another canvas plane; nothing is emitted."""
+        self._lay(mask, counts)
+        self.refresh()
+
     def show_colours(self, scheme: ClassScheme) -> None:
         """Paint and show the classes in their colours."""
-        self._labels.colormap = _colormap(scheme)
+        self._scheme = scheme
+        self._labels.colormap = _colormap(scheme, self._counts)
+
+    def _lay(self, mask: Mask, counts: Counts) -> None:
+        assert self._scheme is not None  # by begin_annotation
+        self._saved_mask, self._counts = mask.copy(), counts
+        self._labels.colormap = _colormap(self._scheme, counts)
+        self._labels.data = mask.copy()
 
     def end_annotation(self) -> None:
         """Leave the region; what was painted was emitted by `patch_painted`."""
@@ -292,10 +325,14 @@ class SlideViewer(QWidget):
             apply_patch(self._saved_mask, patch)
         self._labels.refresh()
 
-    def freeze(self) -> None:
-        """Let nothing more be painted in the region: it is being saved as it is, a polygon that was begun closed."""
+    def close_polygon(self) -> None:
+        """Fill a polygon that was begun."""
         self._labels._overlays["polygon"].add_polygon_to_labels(self._labels)
         self._commit()
+
+    def freeze(self) -> None:
+        """Let nothing more be painted in the region: it is being saved as it is, a polygon that was begun closed."""
+        self.close_polygon()
         self._is_frozen = True
         self.set_tool("pan")
 
@@ -330,8 +367,13 @@ class SlideViewer(QWidget):
         self.camera_changed.emit()
 
     def _effective_style(self) -> OverlayStyle:
-        """While a region is painted, its mask is the one that is painted."""
-        return self._style if self._region is None else OverlayStyle(masks=False)
+        """While a region is painted, its mask is the one that is painted; strokes have the model's outlines below."""
+        if self._region is None:
+            return self._style
+        if self._counts is Counts.REGION:
+            return OverlayStyle(masks=False)
+        outlines = tuple(dataclasses.replace(each, filled=False) for each in self._style.classes)
+        return dataclasses.replace(self._style, classes=outlines, heatmap=False, hatched=False)
 
     def _request_detail(self) -> None:
         if self._scene is None:
@@ -410,6 +452,8 @@ class SlideViewer(QWidget):
         if event.type() == QEvent.Type.Resize:
             self._overlay.resize(self._canvas.size())
             self._on_camera()
+        elif isinstance(event, QContextMenuEvent):
+            return self._on_menu(event)
         elif event.type() == QEvent.Type.MouseButtonRelease:
             self._catch_up(event)  # type: ignore[arg-type]
         elif event.type() == QEvent.Type.ShortcutOverride:
@@ -437,6 +481,11 @@ class SlideViewer(QWidget):
         QCoreApplication.sendEvent(self._canvas, move)
         if (taken := backend._vispy_mouse_data["last_event"]) is not None:
             self._qt_viewer.canvas._on_mouse_move(taken)
+
+    def _on_menu(self, event: QContextMenuEvent) -> bool:
+        if self._scene is not None and self._region is None:
+            self.menu_wanted.emit(event.globalPos(), *self.to_slide(QPointF(event.pos())))
+        return True
 
     def _drop_polygon(self, event: QKeyEvent) -> bool:
         """Esc drops a polygon that was begun, before it means anything else to the window."""
@@ -486,8 +535,10 @@ def _place(layer: Image, view: View) -> None:
     layer.affine = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
 
 
-def _colormap(scheme: ClassScheme) -> DirectLabelColormap:
-    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
+def _colormap(scheme: ClassScheme, counts: Counts) -> DirectLabelColormap:
+    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0), LEFT_OUT_VALUE: LEFT_OUT}
+    if counts is Counts.STROKES:
+        colours |= {0: NOT_PAINTED, PAINTED_BACKGROUND: (1, 1, 1, 1)}
     for value, mask_class in enumerate(scheme.masks, start=1):
         colours[value] = (*(part / 255 for part in rgb(mask_class.colour)), 1.0)
     return DirectLabelColormap(color_dict=colours)

@@ -20,14 +20,13 @@ from PySide6.QtWidgets import (
 from histoloop.annotations.class_names import spoken_class
 from histoloop.annotations.palette import MAX_CLASSES
 from histoloop.annotations.records import MaskClass
+from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import button, label, plain_tip, scrolling, set_role, swatch
 from histoloop.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KEYS = 9
-"""So many classes, the first ones, have a key of their own (gui/panels/class_buttons.py)."""
 ROWS_SHOWN = 5
 NAME_PX = 260
 
@@ -45,7 +44,6 @@ class ClassTable(QWidget):
     moved = Signal(int, int)
     removal_wanted = Signal(int)
     row_wanted = Signal()
-    current_changed = Signal(int)
 
     def __init__(self, *extra: QPushButton) -> None:
         """`extra` buttons stand between moving and removing."""
@@ -121,7 +119,11 @@ class ClassTable(QWidget):
         """Make a row the current one."""
         self._current = number
         self._show_current()
-        self.current_changed.emit(number)
+
+    def finish(self) -> None:
+        """Emit the names that were typed and not emitted yet."""
+        for shown in self.rows:
+            shown.finish()
 
     def edit(self, number: int) -> None:
         """Put the cursor into the name of a row, all of it selected."""
@@ -168,12 +170,11 @@ class ClassTable(QWidget):
         return True
 
     def _go(self, number: int, step: int, *, adds: bool) -> None:
+        self.rows[number].finish()
         if 0 <= number + step < len(self.rows):
             self.edit(number + step)
-        elif adds:
-            self.rows[number].finish()
-            if self.rows[number].name.text().strip() and self.add.isEnabled():
-                self.row_wanted.emit()
+        elif adds and self.rows[number].name.text().strip() and self.add.isEnabled():
+            self.row_wanted.emit()
 
 
 class ClassRow:
@@ -186,7 +187,7 @@ class ClassRow:
         self.key = label(role="muted")
         self.key.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.key.setMinimumWidth(18)
-        if number < KEYS:
+        if number < CLASS_KEYS:
             self.key.setText(str(number + 1))
             self.key.setToolTip(tr("The key that chooses this class while you paint"))
         self.colour = button("")
@@ -200,6 +201,7 @@ class ClassRow:
         self.colour.clicked.connect(self._choose_colour)
         for place, widget in enumerate((self.key, self.colour, self.name)):
             grid.addWidget(widget, number, place)
+            widget.show()  # at once, so that the cursor can be put into a new name
         self.set_may_change(table.may_change)
 
     def show_class(self, mask_class: MaskClass) -> None:
@@ -223,6 +225,10 @@ class ClassRow:
         if name not in (self._shown.name, self._emitted):
             self._emitted = name
             self._table.renamed.emit(self._number, name)
+
+    def keep_for_later(self) -> None:
+        """The name that was emitted was not taken: emit it again when the user is done once more."""
+        self._emitted = ""
 
     def set_current(self, current: bool) -> None:
         """Whether the buttons beside the table are about this row."""

@@ -57,6 +57,7 @@ class ClassesDialog(QDialog):
         close = self.buttons.button(QDialogButtonBox.StandardButton.Close)
         close.setAutoDefault(False)
         self.undo.setAutoDefault(False)
+        self.buttons.rejected.connect(self.table.finish)
         self.buttons.rejected.connect(self.reject)
         self.undo.clicked.connect(self.undo_wanted)
         self.merge.clicked.connect(self._choose_target)
@@ -112,6 +113,7 @@ class ClassesDialog(QDialog):
 
     def _on_renamed(self, number: int, name: str) -> None:
         if not self._check():
+            self.table.rows[number].keep_for_later()
             return
         if number < len(self._classes):
             self.renamed.emit(self._classes[number].name, name)

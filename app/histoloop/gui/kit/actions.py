@@ -73,6 +73,8 @@ class SubmenuSpec:
 
 
 SEPARATOR = None
+CLASS_KEYS = 9
+"""So many classes, the first ones, have a key of their own while one paints: 1 to 9."""
 Row = ActionSpec[Targets] | SubmenuSpec | None
 
 

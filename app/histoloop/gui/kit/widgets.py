@@ -295,6 +295,8 @@ def scrolling(widget: QWidget) -> QScrollArea:
 
 def picture_of(file: Path) -> QPixmap:
     """A picture that the program made (PNG); empty where it is missing, too large, or anything else."""
+    if not file.is_file():
+        return QPixmap()
     reader = QImageReader(str(file), QByteArray(b"png"))
     reader.setAutoDetectImageFormat(False)
     size = reader.size()

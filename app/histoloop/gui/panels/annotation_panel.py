@@ -9,6 +9,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
 from histoloop.annotations.class_names import spoken_class
+from histoloop.annotations.painting import PAINTED_BACKGROUND
+from histoloop.annotations.records import Counts
 from histoloop.gui.kit.widgets import (
     Panel,
     action_button,
@@ -21,6 +23,7 @@ from histoloop.gui.kit.widgets import (
     visible_name,
 )
 from histoloop.gui.panels.class_buttons import ClassButtons
+from histoloop.gui.panels.counts_choice import CountsChoice
 from histoloop.gui.panels.size_picker import SizePicker
 from histoloop.language import mark, tr
 
@@ -42,11 +45,13 @@ class AnnotationPanel(Panel):
     """Emits brush, class, label and size as the user chooses them; the buttons are the actions of the menu.
 
     `assessed` is emitted with the label and the size (0..1) as they are after a change; None: not given.
+    `counts_changed` comes with a `Counts`.
     """
 
     brush_changed = Signal(int)
     class_changed = Signal(int)
     assessed = Signal(object, object)
+    counts_changed = Signal(object)
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
@@ -63,6 +68,10 @@ class AnnotationPanel(Panel):
         self.brush.valueChanged.connect(self._on_brush)
         self.classes = ClassButtons()
         self.classes.chosen.connect(self.class_changed)
+        self.counting = CountsChoice()
+        self.counting.counts_chosen.connect(self.counts_changed)
+        self.counting.background_chosen.connect(lambda: self.choose_class(PAINTED_BACKGROUND))
+        self.class_changed.connect(self.counting.show_class)
         self.diagnosis = QComboBox()
         self.diagnosis.setToolTip(tr("What this region is as a whole, if you can say (next label: L)"))
         self.diagnosis.currentIndexChanged.connect(self._on_assessed)
@@ -133,9 +142,18 @@ class AnnotationPanel(Panel):
         """Take a number that is being typed."""
         self.size_picker.commit()
 
+    def show_counts(self, counts: Counts) -> None:
+        """Show what of the region counts, without emitting it; background is painted only where strokes do."""
+        self.counting.show_counts(counts)
+        if counts is Counts.REGION and self.counting.background.isChecked():
+            self.choose_class(1)
+
     def choose_class(self, value: int) -> None:
-        """Take a class (mask value) to paint with."""
-        if self.classes.choose(value):
+        """Take a class (mask value) to paint with, or `PAINTED_BACKGROUND`."""
+        if value == PAINTED_BACKGROUND:
+            self.classes.choose_none()
+            self.class_changed.emit(value)
+        elif self.classes.choose(value):
             self.class_changed.emit(value)
 
     def next_class(self) -> None:
@@ -173,6 +191,7 @@ class AnnotationPanel(Panel):
         column.addLayout(row(*self.tools.values()))
         column.addLayout(row(label(tr("Brush")), self.brush, self.brush_text, stretch=1))
         column.addWidget(self.classes)
+        column.addWidget(self.counting)
         column.addLayout(row(self.undo, self.redo, self.clear))
         column.addWidget(line())
         column.addWidget(self._label_row)

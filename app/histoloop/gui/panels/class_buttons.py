@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop.annotations.class_names import spoken_class, spoken_title
+from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import menu_text, plain_tip, scrolling, swatch, visible_name
 from histoloop.language import tr
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 COLUMNS = 2
 ROWS_SHOWN = 6
 """More rows scroll."""
-KEYS = 9
-"""So many classes, the first ones, have a key of their own: 1 to 9."""
 SPACING_PX = 6
 _PADDING_PX, _KEY_PX, _MIN_PX = 12, 12, 72
 
@@ -69,14 +68,13 @@ class ClassButtons(QWidget):
             old.hide()  # at once: the deletion waits for the event loop
             old.deleteLater()
         for value, mask_class in enumerate(classes, start=1):
-            made = ClassButton(mask_class, key=str(value) if value <= KEYS else "")
+            made = ClassButton(mask_class, key=str(value) if value <= CLASS_KEYS else "")
             self._group.addButton(made, value)
             self._grid.addWidget(made, (value - 1) // COLUMNS, (value - 1) % COLUMNS)
         rows = -(-len(classes) // COLUMNS)
-        height = ClassButton.height_px(self)
-        self.area.setFixedHeight(
-            min(rows, ROWS_SHOWN) * (height + SPACING_PX) - SPACING_PX + (height // 2 if rows > ROWS_SHOWN else 0)
-        )
+        height = max((made.sizeHint().height() for made in self._group.buttons()), default=0)
+        shown = min(rows, ROWS_SHOWN) * (height + SPACING_PX) - SPACING_PX
+        self.area.setFixedHeight(shown + (height // 2 if rows > ROWS_SHOWN else 0))
 
     @property
     def value(self) -> int:
@@ -93,6 +91,13 @@ class ClassButtons(QWidget):
         found = self._group.button(value)
         return found if isinstance(found, ClassButton) else None
 
+    def choose_none(self) -> None:
+        """Let no class be the one in hand."""
+        self._group.setExclusive(False)
+        for each in self._group.buttons():
+            each.setChecked(False)
+        self._group.setExclusive(True)
+
     def choose(self, value: int) -> bool:
         """Take a class to paint with, and bring its button into sight; whether there is such a class."""
         found = self.button(value)
@@ -104,7 +109,7 @@ class ClassButtons(QWidget):
 
 
 class ClassButton(QPushButton):
-    """Colour and name of a class from the left, shortened where there is no room, and its key at the right."""
+    """Colour and name of a class from the left, shortened in the middle where room is lacking; its key at the right."""
 
     def __init__(self, mask_class: MaskClass, *, key: str) -> None:
         super().__init__()
@@ -119,13 +124,9 @@ class ClassButton(QPushButton):
         tip = tr("Paint {name} (key {key}, next class: C)", name=name, key=key)
         self.setToolTip(plain_tip(tip if key else tr("Paint {name} (next class: C)", name=name)))
 
-    @staticmethod
-    def height_px(widget: QWidget) -> int:
-        """How high a button is in the style of a widget."""
-        return QPushButton("X", widget).sizeHint().height()
-
     def sizeHint(self) -> QSize:
         """As wide as the name wants, however little there is room for."""
+        self.ensurePolished()
         return QSize(self.fontMetrics().horizontalAdvance(self._name) + 60, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
@@ -144,7 +145,7 @@ class ClassButton(QPushButton):
         square.setSize(QSize(side, side))
         self.icon().paint(painter, square)
         text = inside.adjusted(side + 7, 0, -_KEY_PX if self.key else 0, 0)
-        shown = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, text.width())
+        shown = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, text.width())
         painter.setPen(self.palette().color(QPalette.ColorRole.ButtonText))
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
         painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))

@@ -14,17 +14,20 @@ from histoloop.annotations.class_names import spoken_class, spoken_title
 from histoloop.gui.canvas.mask_chooser import MaskChooser, in_words
 from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle
 from histoloop.gui.kit.widgets import (
+    NarrowBox,
     NarrowCheck,
     Panel,
     Switch,
     action_button,
     button,
     label,
+    leave_wheel_to_panel,
     line,
     plain_tip,
     row,
     slider,
     swatch,
+    visible_name,
     visible_text,
 )
 from histoloop.language import mark, tr
@@ -79,6 +82,15 @@ class OverlayPanel(Panel):
         self.opacity = slider(0, 100, 35)
         self.heatmap.setToolTip(tr(HEATMAP_TIP))
         self.heat_opacity = slider(0, 100, 50)
+        self.heat_of = NarrowBox()
+        self.heat_of.setToolTip(tr("Whose probability the heatmap shows"))
+        leave_wheel_to_panel(self.heat_of)
+        self.heat_row = QWidget()
+        heat = row(label(tr("Heatmap of")), self.heat_of, stretch=1)
+        heat.setContentsMargins(0, 0, 0, 0)
+        self.heat_row.setLayout(heat)
+        self.heat_row.setVisible(False)
+        self.heat_of.activated.connect(lambda _index: self._show_heat_of(self.heat_of.currentData()))
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(6)
         self._grid.setColumnStretch(0, 1)
@@ -96,6 +108,7 @@ class OverlayPanel(Panel):
         self.column.addLayout(row(label(tr("Opacity")), self.opacity, stretch=1))
         self.column.addLayout(self._grid)
         self.column.addLayout(row(self.heatmap, self.heat_opacity, stretch=1))
+        self.column.addWidget(self.heat_row)
         self.column.addStretch(1)
 
     @property
@@ -109,6 +122,13 @@ class OverlayPanel(Panel):
         if not offered and self._style.against:
             self._change(against=False)
 
+    def offer_classes(self, offered: bool) -> None:
+        """Whether there is a probability of each class, so that the heatmap can show that of one."""
+        self.heat_row.setVisible(offered)
+        if not offered and self._style.heat_of is not None:
+            self.heat_of.setCurrentIndex(0)
+            self._change(heat_of=None)
+
     def set_scheme(self, scheme: ClassScheme) -> None:
         """The classes of a project in their colours; one that was there before is seen, and filled, as it was."""
         before = dict(zip(self._names, self._style.classes, strict=True))
@@ -116,7 +136,19 @@ class OverlayPanel(Panel):
         new = ClassStyle("", filled=not self.outlines.isChecked())
         classes = tuple(dataclasses.replace(before.get(mask.name, new), colour=mask.colour) for mask in scheme.masks)
         self._fill_grid(classes)
-        self._change(classes=classes)
+        heat_of = self._style.heat_of if self._style.heat_of in self._names else None
+        self.heat_of.clear()
+        self.heat_of.addItem(tr("All classes"), None)
+        for mask in scheme.masks:
+            self.heat_of.addItem(QIcon(swatch(mask.colour)), visible_name(spoken_title(mask.name)), mask.name)
+        self.heat_of.setCurrentIndex(max(0, self.heat_of.findData(heat_of)))
+        self._change(classes=classes, heat_of=heat_of)
+
+    def _show_heat_of(self, name: str | None) -> None:
+        """The probability of one class, or of all together."""
+        self._style = dataclasses.replace(self._style, heat_of=name)
+        self.heatmap.setChecked(True)
+        self._change()
 
     def _change(self, **changes: object) -> None:
         self._style = dataclasses.replace(self._style, **changes)  # type: ignore[arg-type]
@@ -141,6 +173,11 @@ class OverlayPanel(Panel):
         if other and choice is not None and in_use is not None:
             used = in_words(own_choice(in_use))
             note = escape(tr("To look at only: questions, painting and export use {masks}.", masks=used))
+            if choice.model.is_live:
+                text = tr(
+                    "Not measured: questions and export use {masks}. Regions begin with the live masks.", masks=used
+                )
+                note = escape(text)
             if not choice.is_own:
                 back = tr("Show the masks of {model} itself", model=choice.model.name)
                 note = f"{note} <a href='own'>{escape(back)}</a>"

@@ -83,6 +83,7 @@ class QueuePanel(Panel):
         self.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
         self._read_only = ""
+        self._is_taught = True
         self._queries: Mapping[int, QueryRecord] = {}
         self._names: Mapping[int, str] = {}
         self._thumbnail: Callable[[int], Path] | None = None
@@ -100,6 +101,11 @@ class QueuePanel(Panel):
     def set_read_only(self, reason: str) -> None:
         """Let no question be opened or skipped, and say why; empty: it can be."""
         self._read_only = reason
+        self._fill()
+
+    def set_taught(self, is_taught: bool) -> None:
+        """Whether a model has learned anything yet."""
+        self._is_taught = is_taught
         self._fill()
 
     def show_queries(
@@ -161,7 +167,7 @@ class QueuePanel(Panel):
         for each, tip in ((self.open, tr(OPEN_TIP)), (self.skip, tr(SKIP_TIP))):
             each.setEnabled(some and not self._read_only)
             each.setToolTip(self._read_only or tip)
-        self.summary.setText(_summary(self.list.count(), len(self._queries)))
+        self.summary.setText(_summary(self.list.count(), len(self._queries), is_taught=self._is_taught))
         self._show_evidence()
 
     def _add(self, query: QueryRecord) -> None:
@@ -208,7 +214,12 @@ class _List(QListWidget):
         return QSize(0, LIST_PX)
 
 
-def _summary(shown: int, total: int) -> str:
+def _summary(shown: int, total: int, *, is_taught: bool) -> str:
+    if total == 0 and not is_taught:
+        return tr(
+            "Nobody has taught a model yet. 'Ask me' chooses regions that cover the tissue; with 'Annotate here' you "
+            "paint any place. Then retrain."
+        )
     if total == 0:
         return tr("No open questions. 'Ask me' chooses regions on the predicted slides.")
     if shown == total:

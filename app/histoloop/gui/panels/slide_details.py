@@ -34,6 +34,7 @@ class SlideDetails(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._predicts = True
         self.predicted = label(wrap=True)
         self.note = label(role="muted", wrap=True)
         self.note.setVisible(False)
@@ -52,8 +53,11 @@ class SlideDetails(QWidget):
         column.addWidget(self.note)
         column.addLayout(row(self.who, self.picker, stretch=1))
 
-    def set_labels(self, labels: Sequence[str]) -> None:
-        """The labels a slide can have."""
+    def set_labels(self, labels: Sequence[str], *, predicts: bool = True) -> None:
+        """The labels a slide can have, and whether a model predicts them."""
+        self._predicts = predicts
+        for each in (self.who, self.picker):
+            each.setVisible(bool(labels))
         self.picker.clear()
         self.picker.addItem(tr(NOT_GIVEN), None)
         for name in labels:
@@ -67,6 +71,7 @@ class SlideDetails(QWidget):
         if not slides:
             return
         self.predicted.setText(_predicted(slides))
+        self.predicted.setVisible(self._predicts or len(slides) > 1)
         only_one = slides[0] if len(slides) == 1 else None
         unlike = only_one is not None and only_one.is_unlike
         self.predicted.setToolTip(plain_tip(tr(WHY_UNLIKE if unlike else WHAT_IT_MAKES_OF_IT)))

@@ -93,22 +93,24 @@ class SlidesPanel(Panel):
         *,
         missing: Collection[int],
         replaced: Collection[int] = (),
+        predicts: bool = True,
         you: str,
     ) -> None:
         """List the slides; thumbnails are `slide-<id>.png` in a folder.
 
         `labels` is what a slide can be, `missing` the ids of slides whose files are gone, `replaced` of those in whose
-        place another file is, `you` the name of who sits here.
+        place another file is, `predicts` whether there is a model that says what a slide is as a whole, `you` the name
+        of who sits here.
         """
         self._slides, self._you = slides, you
-        self.details.set_labels(labels)
+        self.details.set_labels(labels, predicts=predicts)
         chosen, selected = self.current_id(), self.selected_ids()
         self.list.blockSignals(True)
         self.list.clear()
         for slide in slides:
             gone = FILE_NOT_FOUND if slide.id in missing else ANOTHER_FILE if slide.id in replaced else ""
             thumbnail = _thumbnail(thumbnails / f"slide-{slide.id}.png", found=not gone)
-            item = QListWidgetItem(thumbnail, describe(slide, gone=gone))
+            item = QListWidgetItem(thumbnail, describe(slide, gone=gone, predicts=predicts))
             item.setData(_ID, slide.id)
             item.setToolTip(plain_tip(_details(slide)))
             self.list.addItem(item)
@@ -195,7 +197,8 @@ class SlidesPanel(Panel):
         if not self.selected_ids() or self._read_only:
             return
         menu = QMenu(self)
-        menu.addMenu(self._label_menu)
+        if self._label_menu.menuAction().isVisible():
+            menu.addMenu(self._label_menu)
         menu.addAction(tr("Set resolution…"), self.mpp_requested.emit)
         menu.addAction(tr("Find moved slides…"), self.find_requested.emit)
         menu.addSeparator()
@@ -222,18 +225,18 @@ def dropped_paths(mime: QMimeData) -> list[Path]:
     return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
 
 
-def describe(slide: SlideRecord, *, gone: str = "") -> str:
-    """Two or three lines for the list: name, prediction (or how its file is gone) and label."""
-    lines = [visible_name(slide.name), _state(slide, gone=gone)]
+def describe(slide: SlideRecord, *, gone: str = "", predicts: bool = True) -> str:
+    """Up to three lines for the list: name, prediction (or how its file is gone) and label."""
+    lines = [visible_name(slide.name), *filter(None, [_state(slide, gone=gone, predicts=predicts)])]
     if slide.label:
         lines.append(tr("Said: {label}", label=visible_name(spoken_class(slide.label))))
     return "\n".join(lines)
 
 
-def _state(slide: SlideRecord, *, gone: str) -> str:
+def _state(slide: SlideRecord, *, gone: str, predicts: bool) -> str:
     if gone:
         return tr(gone)
-    known = [tr(UNLIKE) if slide.is_unlike else _prediction(slide.predicted)]
+    known = [tr(UNLIKE)] if slide.is_unlike else [_prediction(slide.predicted)] if predicts else []
     if slide.mpp is None:
         known.append(tr("resolution unknown"))
     elif slide.mpp_from is MppFrom.OBJECTIVE:

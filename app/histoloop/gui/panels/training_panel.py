@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QCheckBox, QWidget
 
 from histoloop.gui.kit.widgets import Panel, action_button, button, label, row, set_role
+from histoloop.gui.panels.live_switch import LiveSwitch
 from histoloop.gui.panels.rounds_curve import RoundsCurve
 from histoloop.gui.panels.training_curve import TrainingCurve
 from histoloop.gui.panels.training_options import TrainingOptions
@@ -24,6 +25,7 @@ class TrainingPanel(Panel):
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
+        self.live = LiveSwitch()
         self.options = TrainingOptions()
         self.retrain = action_button(actions["retrain"], primary=True)
         self.state = label(role="muted", wrap=True)
@@ -32,6 +34,7 @@ class TrainingPanel(Panel):
         self.estimate = label(role="muted", wrap=True)
         self.rounds = RoundsCurve()
         for widget in (
+            self.live,
             self.options,
             self.retrain,
             self.estimate,
@@ -150,13 +153,16 @@ class _Decision(QWidget):
         panel.column.setContentsMargins(0, 0, 0, 0)
         self.heading = label(role="heading", wrap=True)
         self.dice = label(role="figure")
+        self.dice.setToolTip(tr("How well the masks cover what was painted, whatever its class: 1 is exactly"))
+        self.class_dice = label(wrap=True)
+        self.class_dice.setToolTip(tr("How well each class covers what was painted of it: the mean over the classes"))
         self.verdict = label(wrap=True)
         self.similar = button("", tip=tr("Regions that were learned from with the model's own masks"))
         self.show_new = QCheckBox(tr("Show the new masks"))
         self.show_new.setChecked(True)
         self.keep = action_button(actions["keep"], text=tr("Keep"), primary=True)
         self.roll_back = action_button(actions["roll_back"], text=tr("Roll back"))
-        for widget in (self.heading, self.dice, self.verdict, self.similar, self.show_new):
+        for widget in (self.heading, self.dice, self.class_dice, self.verdict, self.similar, self.show_new):
             panel.column.addWidget(widget)
         panel.column.addLayout(row(self.keep, self.roll_back, stretch=0))
         self.setLayout(panel.column)
@@ -175,6 +181,7 @@ class _Decision(QWidget):
         self.similar.setText(
             tr_plural("Look at {count} similar region", "Look at {count} similar regions", candidate.pseudo)
         )
+        self._show_class_dice(candidate.old_class_dice, candidate.new_class_dice)
         old, new = candidate.old_dice, candidate.new_dice
         self.dice.setVisible(old is not None and new is not None)
         if old is None or new is None:
@@ -190,6 +197,14 @@ class _Decision(QWidget):
         change = new - old
         self.verdict.setText(_verdict(change, held_out=candidate.held_out))
         set_role(self.verdict, "good" if change > 0 else "bad")
+
+    def _show_class_dice(self, old: float | None, new: float | None) -> None:
+        """The mean over the classes, beside the Dice of all that is painted."""
+        self.class_dice.setVisible(new is not None)
+        if new is not None and old is not None:
+            self.class_dice.setText(tr("Dice of the classes, on average: {old:.3f} → {new:.3f}", old=old, new=new))
+        elif new is not None:
+            self.class_dice.setText(tr("Dice of the classes, on average: {new:.3f}", new=new))
 
 
 def _verdict(change: float, *, held_out: int) -> str:

@@ -12,6 +12,8 @@ from histoloop.gui.kit.widgets import action_button, button, label, row, set_rol
 from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from histoloop.gui.kit.actions import Actions
 
 
@@ -67,6 +69,27 @@ STEPS = (
 )
 
 
+UNTAUGHT: Mapping[str, str] = {
+    "Look": mark(
+        "Nobody has taught a model here yet, so there are no masks. Look around: the wheel zooms, and dragging moves "
+        "the slide."
+    ),
+    "Get asked": mark(
+        "The first questions cover the tissue, each unlike the others; the list on the right has them. You can also "
+        "paint any place in sight, without being asked."
+    ),
+    "Paint": mark(
+        "Open a question, choose a class (keys 1 to 9) and paint what is of it; every stroke is saved. Return means "
+        "done and opens the next one. Three or four are enough to try."
+    ),
+    "Decide": mark(
+        "The first model that has learned is in use at once, and predicts your slides. From the next round on, old and "
+        "new masks stand side by side, to keep or to roll back."
+    ),
+}
+"""What the steps are about while nobody has taught a model, where that is another."""
+
+
 class FiveSteps(QFrame):
     """Shows one step at a time; hidden until it is begun. The buttons follow the window's own actions."""
 
@@ -74,6 +97,7 @@ class FiveSteps(QFrame):
         super().__init__(parent)
         self.setObjectName("five_steps")
         self.number = 0
+        self._is_taught = True
         self.title = label(role="heading")
         self.text = label(wrap=True)
         self.text.setMinimumHeight(2 * self.text.fontMetrics().lineSpacing())
@@ -101,6 +125,15 @@ class FiveSteps(QFrame):
         self._go(0)
         self.setVisible(True)
 
+    def set_taught(self, is_taught: bool) -> None:
+        """Whether there is a model that has learned something."""
+        self._is_taught = is_taught
+        self._show_text()
+
+    def _show_text(self) -> None:
+        step = STEPS[self.number]
+        self.text.setText(tr(step.text if self._is_taught else UNTAUGHT.get(step.title, step.text)))
+
     def _go(self, number: int) -> None:
         if number >= len(STEPS):
             self.hide()
@@ -108,7 +141,7 @@ class FiveSteps(QFrame):
         self.number = number
         place = tr("{number} of {count}", number=number + 1, count=len(STEPS))
         self.title.setText(f"{place}   {tr(STEPS[number].title)}")
-        self.text.setText(tr(STEPS[number].text))
+        self._show_text()
         for step, several in enumerate(self._doing):
             for made in several:
                 made.setVisible(step == number)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from histoloop.acquisition.advice import FIRST
 from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.panels.ask_options import HowToAsk, how_to_ask
 from histoloop.gui.panels.training_options import how_to_learn
@@ -45,6 +46,8 @@ class LoopControl(QObject):
         self._going_to: tuple[int, Region] | None = None
         self.can_train = False
         """Whether there is enough to learn from in the chosen way, as of the last `refresh` or `show_training`."""
+        self.is_taught = True
+        """Whether the model in use has learned anything, as of then."""
         self.can_decide = False
         """Whether a candidate waits for a decision, as of then."""
 
@@ -62,12 +65,19 @@ class LoopControl(QObject):
         """Another project, or none: what was chosen in it before."""
         project = self._session.project
         self._going_to = None
-        ask = how_to_ask(None if project is None else project.settings.get(HOW_TO_ASK))
+        self.is_taught = self._session.is_taught
+        ask = self._how_to_ask()
         learn = how_to_learn(None if project is None else project.settings.get(HOW_TO_LEARN))
         self._queue.options.take(ask)
+        self._queue.set_taught(self.is_taught)
         self._training.options.take(learn)
         self._session.region_map_px, self._session.random_share = ask.region_map_px, ask.random_share
         self._session.how = learn
+
+    def _how_to_ask(self) -> HowToAsk:
+        """What was chosen in the project; where nothing was and nobody has taught a model, to cover the tissue."""
+        kept = None if self._session.project is None else self._session.project.settings.get(HOW_TO_ASK)
+        return how_to_ask(kept) if kept is not None or self.is_taught else HowToAsk(FIRST)
 
     def _ask_by(self, how: HowToAsk) -> None:
         larger = how.region_map_px != self._session.region_map_px
@@ -122,6 +132,11 @@ class LoopControl(QObject):
     def _note(self, there: TrainingCounts) -> None:
         self.can_train = there.suffice(self._session.how.learn_from)
         self.can_decide = self._session.candidate() is not None
+        is_taught = self._session.is_taught
+        if is_taught != self.is_taught:
+            self.is_taught = is_taught
+            self._queue.set_taught(is_taught)
+            self._queue.options.take(self._how_to_ask())
 
     # --- regions that were learned from -------------------------------------------------------------------------------
 

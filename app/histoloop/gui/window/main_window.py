@@ -16,23 +16,27 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from histoloop.annotations.records import AnnotationStatus
+from histoloop.annotations.records import AnnotationStatus, Counts
 from histoloop.gui.canvas.mask_pane import SplitView
 from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
 from histoloop.gui.kit.texts import NOTICE
 from histoloop.gui.kit.widgets import label, menu_text, scrolling, visible_name
 from histoloop.gui.panels.annotation_panel import AnnotationPanel
+from histoloop.gui.panels.annotations_panel import AnnotationsPanel
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.panels.overlay_panel import OverlayPanel
 from histoloop.gui.panels.queue_panel import QueuePanel
 from histoloop.gui.panels.slides_panel import SlidesPanel, dropped_paths
 from histoloop.gui.panels.training_panel import TrainingPanel
+from histoloop.gui.window.annotations_control import AnnotationsControl
 from histoloop.gui.window.banner import Banner
 from histoloop.gui.window.class_control import ClassControl
 from histoloop.gui.window.five_steps import FiveSteps
 from histoloop.gui.window.help_commands import HelpCommands
+from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
+from histoloop.gui.window.live_control import LiveControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
@@ -47,10 +51,12 @@ from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import Welcome
 from histoloop.gui.window.work_tabs import WorkTabs
+from histoloop.gui.work.annotation_details import AnnotationDetails
 from histoloop.gui.work.jobs import Place
 from histoloop.gui.work.project_watch import ProjectWatch
 from histoloop.gui.work.session import Session
 from histoloop.language import tr
+from histoloop.store.records import StepKind
 from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
@@ -68,7 +74,7 @@ SIZE_PX = (1480, 920)
 TOLD_MS = 8_000
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
-TOOLBAR = ("add_slides", "predict", "ask", "retrain")
+TOOLBAR = ("add_slides", "predict", "ask", "annotate_here", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap", "compare")
 
 
@@ -110,7 +116,15 @@ class MainWindow(QMainWindow):
         self.annotation_panel = AnnotationPanel(self.actions_)
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
-        self.work = WorkTabs(queue=self.queue_panel, annotation=self.annotation_panel, training=self.training_panel)
+        self.live_line = label(role="muted")
+        self.details = AnnotationDetails(self)
+        self.annotations_panel = AnnotationsPanel(self.details, self.actions_["annotate_here"])
+        self.work = WorkTabs(
+            queue=self.queue_panel,
+            annotation=self.annotation_panel,
+            training=self.training_panel,
+            annotations=self.annotations_panel,
+        )
 
     def _make_controls(self) -> None:
         session, split, actions = self.session, self.split, self.actions_
@@ -132,12 +146,23 @@ class MainWindow(QMainWindow):
             choose_slide=self.slides_panel.choose,
             show_problem=self.banner.show_problem,
         )
+        self.live_control = LiveControl(
+            split=split,
+            session=session,
+            masks=self.mask_control,
+            switch=self.training_panel.live,
+            line=self.live_line,
+            settings=self.settings,
+        )
         self.paint_control = PaintControl(
             pane=split.first, session=session, panel=self.annotation_panel, actions=actions
         )
         self.class_control = ClassControl(parent=self, session=session, overlay=self.overlay_panel)
         self.loop_control = LoopControl(
             session=session, pane=split.first, queue=self.queue_panel, training=self.training_panel
+        )
+        self.annotations_control = AnnotationsControl(
+            session=session, panel=self.annotations_panel, details=self.details, go_to=self.loop_control.go_to
         )
         self.job_control = JobControl(
             jobs=session.jobs, bar=self.job_bar, tabs=self.work, queue=self.queue_panel, training=self.training_panel
@@ -162,6 +187,14 @@ class MainWindow(QMainWindow):
             show_problem=show_problem,
         )
         self.project_commands = ProjectCommands(parent=self, session=session, settings=settings, opening=self.opening)
+        self.import_control = ImportControl(
+            parent=self,
+            session=session,
+            settings=settings,
+            pane=self.split.first,
+            choose_slide=self.slides_panel.choose,
+            drop_others=self.opening.dropped,
+        )
         self.help_commands = HelpCommands(
             parent=self,
             session=session,
@@ -201,6 +234,7 @@ class MainWindow(QMainWindow):
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")
+        self.statusBar().addPermanentWidget(self.live_line)
         self.statusBar().addPermanentWidget(label(f"{tr(NOTICE)}  ", role="muted"))
 
     def _dock(self, name: str, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
@@ -218,6 +252,8 @@ class MainWindow(QMainWindow):
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         for name in TOOLBAR:
             bar.addAction(self.actions_[name])
+        here_button = bar.widgetForAction(self.actions_["annotate_here"])
+        here_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)  # type: ignore[attr-defined]
         bar.addSeparator()
         for name in TOOLBAR_VIEW:
             bar.addAction(self.actions_[name])
@@ -238,6 +274,7 @@ class MainWindow(QMainWindow):
                 session=self.session,
                 projects=self.project_commands,
                 classes=self.class_control,
+                imports=self.import_control,
                 slides=self.slide_control,
                 questions=self.question_control,
                 painting=self.paint_control,
@@ -250,6 +287,7 @@ class MainWindow(QMainWindow):
                 overlay=self.overlay_panel,
                 queue=self.queue_panel,
                 annotation=self.annotation_panel,
+                show_annotations=self._show_annotations,
                 history=self._history,
                 quit=self.close,
             )
@@ -268,12 +306,14 @@ class MainWindow(QMainWindow):
         self.banner.list_requested.connect(lambda report: ReportDialog(self, report=report).show())
 
     def _connect_panels(self) -> None:
-        self.slides_panel.paths_dropped.connect(self.opening.dropped)
+        self.slides_panel.paths_dropped.connect(self.import_control.dropped)
         self.slides_panel.add_requested.connect(self.project_commands.add_slides)
         self.queue_panel.query_selected.connect(lambda _query_id: self._update_actions())
         self.slides_panel.find_requested.connect(self.project_commands.find_moved)
         self.overlay_panel.masks.toggled.connect(functools.partial(self.actions_.set_checked, "show_masks"))
         self.overlay_panel.outlines.toggled.connect(functools.partial(self.actions_.set_checked, "show_outlines"))
+        self.training_panel.live.box.toggled.connect(self.actions_["learn_live"].setChecked)
+        self.actions_["learn_live"].toggled.connect(self.training_panel.live.box.setChecked)
         self.overlay_panel.heatmap.toggled.connect(functools.partial(self.actions_.set_checked, "show_heatmap"))
         self.read_only_bar.writing_requested.connect(self.session.open_for_writing)
         self.welcome.new_requested.connect(self.project_commands.new)
@@ -293,6 +333,9 @@ class MainWindow(QMainWindow):
         self.class_control.reported.connect(self._tell)
         self.class_control.changed.connect(self._on_classes_changed)
         self.question_control.reported.connect(self._tell)
+        self.annotations_control.reported.connect(self._tell)
+        self.annotations_control.deleted.connect(self.slide_control.refresh)
+        self.question_control.placing.connect(functools.partial(self.actions_.set_checked, "annotate_here"))
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
         self.opener.changed.connect(self._update_actions)
         self.mask_control.pane_opened.connect(self._on_pane_opened)
@@ -304,8 +347,11 @@ class MainWindow(QMainWindow):
             self.class_control,
             self.question_control,
             self.paint_control,
+            self.live_control,
             self.mask_control,
             self.loop_control,
+            self.annotations_control,
+            self.import_control,
         ):
             each.connect_all()
 
@@ -331,9 +377,11 @@ class MainWindow(QMainWindow):
         for control in (
             self.paint_control,
             self.slide_control,
+            self.live_control,
             self.class_control,
             self.mask_control,
             self.loop_control,
+            self.annotations_control,
         ):
             control.begin()
         self.work.show_work(painting=False)
@@ -349,6 +397,9 @@ class MainWindow(QMainWindow):
             self.setWindowTitle(f"{name} \N{EM DASH} {TITLE}")
             self.settings.add_recent_project(project.folder)
             self.overlay_panel.set_scheme(project.scheme)
+            for name in ("next_slide_label", "next_label"):
+                self.actions_[name].setVisible(bool(project.scheme.label_names))
+            self.five_steps.set_taught(self.session.is_taught)
         self._show_recent()
         self.mask_control.show_models()
         self.slide_control.show()
@@ -366,12 +417,13 @@ class MainWindow(QMainWindow):
             self.slide_control.show()
             self.slide_control.refresh()
             self._show_queries()
+            self.annotations_control.read_again()
 
     def _show_whether_writable(self) -> None:
         """Say when the project can only be looked at, and offer nothing then that would change it."""
         reason = self.session.why_read_only()
         self.read_only_bar.show_reason(reason)
-        for part in (self.slides_panel, self.queue_panel):
+        for part in (self.slides_panel, self.queue_panel, self.annotations_panel):
             part.set_read_only(reason)
         for pane in self.split.panes():
             pane.set_may_change(not reason)
@@ -397,10 +449,12 @@ class MainWindow(QMainWindow):
 
     def _on_painting_begun(self) -> None:
         self.work.show_work(painting=True)
+        self.mask_control.show_missing_masks()
         self._update_actions()
 
     def _on_painting_ended(self, record: AnnotationRecord) -> None:
         self.work.show_work(painting=False)
+        self.mask_control.show_missing_masks()
         self._show_queries()
         self.slide_control.refresh()
         self._update_actions()
@@ -418,10 +472,17 @@ class MainWindow(QMainWindow):
 
     def _show_taken_back(self, taken: TakenBack) -> None:
         """Bring into sight what was taken back or done again, unless something is painted."""
+        if taken.step.kind in (StepKind.DELETED, StepKind.IMPORTED):
+            self.annotations_control.show()
+            self.slide_control.refresh()
         if taken.active is None and self.session.active is None:
             if taken.step.query_id is not None:
                 self.queue_panel.select(taken.step.query_id)
             self.loop_control.go_to(taken.step.slide_id, taken.region)
+
+    def _show_annotations(self) -> None:
+        self.work.setCurrentWidget(self.work.annotations)
+        self.annotations_panel.list.setFocus()
 
     def _tell(self, sentence: str) -> None:
         """Say what was done, in the line at the bottom."""
@@ -444,13 +505,21 @@ class MainWindow(QMainWindow):
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
+        strokes = painting and self.paint_control.counts is Counts.STROKES
+        there |= {"strokes"} if strokes else set()
+        self.actions_.set_checked("strokes_count", strokes)
         there |= {"work"} if jobs else set()
         there |= set() if self.session.read_only else {"writable"}
         there |= {"classes_changed"} if self.class_control.can_undo else set()
+        there |= {"taught"} if self.loop_control.is_taught else set()
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
-        self.actions_.update(there, reasons={"writable": tr("The project is read-only.")})
+        reasons = {
+            "writable": tr("The project is read-only."),
+            "taught": tr("Nobody has taught a model yet: paint something, then retrain."),
+        }
+        self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
         self.actions_.submenus["paint_class"].setEnabled(painting)
@@ -477,7 +546,7 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        self.opening.dropped(dropped_paths(event.mimeData()))
+        self.import_control.dropped(dropped_paths(event.mimeData()))
         event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -494,6 +563,8 @@ class MainWindow(QMainWindow):
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
         self.project_watch.shut_down()
+        self.details.shut_down()
+        self.import_control.shut_down()
         self.session.shut_down()
         self.split.close_second()
         self.split.first.shut_down()

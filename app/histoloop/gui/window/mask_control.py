@@ -9,10 +9,10 @@ from PySide6.QtCore import QObject, QSignalBlocker, Signal
 
 from histoloop.gui.canvas.mask_chooser import describe
 from histoloop.gui.kit.widgets import menu_text
-from histoloop.language import tr
+from histoloop.language import mark, tr
 from histoloop.localisation.methods import title
 from histoloop.store.records import ModelStatus
-from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_compare, localisation_models
+from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_compare, live_masks, localisation_models
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QCheckBox
@@ -23,16 +23,24 @@ if TYPE_CHECKING:
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.overlay_panel import OverlayPanel
     from histoloop.gui.work.session import Session
+    from histoloop.workflows.contents.mask_choices import LocalisationModel
+
+UNTAUGHT = mark(
+    "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any place; "
+    "then retrain."
+)
 
 
 class MaskControl(QObject):
     """Wires the canvases to the panel, the menus and the session.
 
-    `pane_opened` is emitted for each canvas, the first one when `connect_all` is called. `show_new` is the box by which
+    `pane_opened` is emitted for each canvas, the first one when `connect_all` is called; `model_chosen` with the model
+    that the user chose for the first one. `show_new` is the box by which
     the user asks for the masks of a candidate.
     """
 
     pane_opened = Signal(object)
+    model_chosen = Signal(int)
 
     def __init__(
         self, *, split: SplitView, session: Session, panel: OverlayPanel, show_new: QCheckBox, actions: Actions
@@ -72,6 +80,8 @@ class MaskControl(QObject):
 
     def _connect_chooser(self, chooser: MaskChooser, pane: MaskPane) -> None:
         chooser.model_chosen.connect(lambda _model_id: self._predict_missing(pane))
+        if pane is self._split.first:
+            chooser.model_chosen.connect(self.model_chosen)
         chooser.predict_requested.connect(lambda all_slides: self._predict_missing(pane, all_slides=all_slides))
 
     def set_style(self, style: OverlayStyle) -> None:
@@ -86,6 +96,8 @@ class MaskControl(QObject):
             self._source.show_models((), None)
             return
         models = localisation_models(project)
+        if self._session.live.map is not None:
+            models.append(live_masks(len(project.scheme.masks)))
         self._source.show_models(models, self._shown_model() or project.models.current().id)
         second = self._split.second
         if second is not None and second.source.choice is not None:
@@ -109,6 +121,7 @@ class MaskControl(QObject):
     def _on_choice_changed(self) -> None:
         choices = [pane.source.choice for pane in self._split.panes()]
         self._panel.offer_evidence(any(choice is not None and choice.weighs_both_sides for choice in choices))
+        self._panel.offer_classes(any(choice is not None and choice.tells_classes for choice in choices))
         self.show_missing_masks()
 
     def _on_model_added(self, model_id: int) -> None:
@@ -118,7 +131,10 @@ class MaskControl(QObject):
     def _predict_missing(self, pane: MaskPane, *, all_slides: bool = False) -> None:
         """Run the model chosen on the slide that is shown, where it did not yet, or on all slides."""
         project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.current
-        if project is None or choice is None or slide_id is None:
+        if project is None or choice is None or slide_id is None or choice.model.is_live:
+            return
+        if not choice.model.taught:
+            self.show_missing_masks()
             return
         if all_slides:
             self._session.predict(model_id=choice.model.id)
@@ -131,11 +147,17 @@ class MaskControl(QObject):
         """Say above each canvas, and in the panel, when its slide has no masks of its model."""
         for pane in self._split.panes():
             choice, slide_id, state = pane.source.choice, pane.opener.current, ""
-            if choice is not None and slide_id is not None and pane.has_maps() is False:
-                state = "coming" if self._session.will_predict(slide_id, choice.model.id) else "missing"
+            if choice is not None and not choice.model.is_live and slide_id is not None and pane.has_maps() is False:
+                state = self._why_missing(slide_id, choice.model)
             pane.header.show_missing(state)
+            pane.hint.show_hint(tr(UNTAUGHT) if state == "untaught" and pane.viewer.annotating is None else "")
             if pane is self._split.first:
                 self._panel.chooser.show_missing(state)
+
+    def _why_missing(self, slide_id: int, model: LocalisationModel) -> str:
+        if not model.taught:
+            return "untaught"
+        return "coming" if self._session.will_predict(slide_id, model.id) else "missing"
 
     def _fill_model_menu(self) -> None:
         menu, choice = self._actions.submenus["model"], self._source.choice
@@ -146,6 +168,7 @@ class MaskControl(QObject):
             action.setChecked(choice is not None and choice.model.id == model.id)
 
     def _choose_model(self, model_id: int) -> None:
+        self.model_chosen.emit(model_id)
         self._source.choose_model(model_id)
         self._predict_missing(self._split.first)
 

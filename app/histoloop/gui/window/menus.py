@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.translation import SYSTEM
+from histoloop.gui.panels.live_switch import LEARN_LIVE, LEARN_LIVE_TIP
 from histoloop.language import LANGUAGES, mark
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ def _row(
     """An action; `needs` are words for what must be there.
 
     They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
-    painting, question (in sight), candidate, work; classes_changed, since the project was made; writable, where it
-    can be changed.
+    painting, strokes (alone count), question (in sight), candidate, work; classes_changed, since the project was made;
+    taught, the model in use; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -70,6 +72,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("add_folder", mark("Add a &folder of slides…"), lambda on: on.projects.add_folder(), keys="Ctrl+Shift+I",
              needs="project writable"),
         SEPARATOR,
+        _row("import_annotations", mark("&Import annotations…"), lambda on: on.imports.ask(), keys="Ctrl+Shift+O",
+             needs="project slides writable",
+             tip=mark("Outlines of QuPath, ASAP and ImageScope, and mask pictures, looked at on the slide first")),
         _row("export", mark("&Export masks and tables…"), lambda on: on.projects.export(), keys="Ctrl+E",
              needs="project", icon="export"),
         _row("close_project", mark("&Close project"), lambda on: on.session.close_project(), keys="Ctrl+W",
@@ -85,7 +90,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     ),
     mark("&Slides"): (
         _row("predict", mark("&Predict all slides"), lambda on: on.session.predict(), keys="Ctrl+P",
-             needs="project slides writable", icon="predict", brief=mark("Predict"),
+             needs="project slides writable taught", icon="predict", brief=mark("Predict"),
              tip=mark("Find the classes of the project on every slide that is not predicted yet")),
         _switch("predict_added", mark("Predict new slides at once"),
                 lambda on, checked: on.preferences.set_predict_added(checked)),
@@ -147,10 +152,17 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              icon="next"),
         _row("annotate_visible", mark("Annotate the &visible region"), lambda on: on.questions.annotate_visible(),
              keys="R", needs="slide writable", tip=mark("Paint where you look, without being asked")),
+        _switch("annotate_here", mark("Annotate &here…"), lambda on, placing: on.questions.annotate_here(placing),
+                keys="W", needs="slide writable", icon="here", brief=mark("Annotate here"),
+                tip=mark("Drag a rectangle on the slide to paint in it, or click: any place, without being asked")),
+        _row("all_annotations", mark("All anno&tations"), lambda on: on.show_annotations(), keys="Ctrl+J",
+             needs="project", tip=mark("List what was annotated: go to it, reopen it, delete it")),
         SEPARATOR,
         _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R",
              needs="project annotated writable",
              icon="retrain", tip=mark("Learn from all annotations, in the background")),
+        _switch("learn_live", LEARN_LIVE, lambda on, checked: on.preferences.set_learn_live(checked),
+                tip=LEARN_LIVE_TIP),
         _row("keep", mark("&Keep the new model"), lambda on: on.session.keep(), keys="Ctrl+Shift+K",
              needs="candidate writable",
              icon="check"),
@@ -182,8 +194,14 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="painting"),
         _row("brush_larger", mark("&Larger brush"), lambda on: on.annotation.scale_brush(larger=True), keys="]",
              needs="painting"),
-        SubmenuSpec("paint_class", mark("Pai&nt with")),
+        SubmenuSpec("paint_class", mark("Paint &with")),
         _row("next_class", mark("Next &class"), lambda on: on.annotation.next_class(), keys="C", needs="painting"),
+        _row("paint_background", mark("Paint bac&kground"),
+             lambda on: on.annotation.choose_class(PAINTED_BACKGROUND), keys="0", needs="painting strokes",
+             tip=mark("Paint what is of no class, where only strokes count")),
+        _switch("strokes_count", mark("Onl&y my strokes count"), lambda on, alone: on.painting.count_strokes(alone),
+                keys="T", needs="painting",
+                tip=mark("What you do not paint in this region says nothing; off: the whole region is right")),
         SEPARATOR,
         _row("next_label", mark("Next label of the re&gion"), lambda on: on.annotation.next_label(), keys="L",
              needs="painting", tip=mark("Say what the region is as a whole")),
@@ -205,7 +223,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("save_without_mask", mark("Save label a&nd size"), lambda on: on.painting.finish(with_mask=False),
              keys="Shift+Return", needs="painting assessed",
              tip=mark("Save what you said of the region without a mask: what is painted is not used")),
-        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A", needs="painting",
+        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A", needs="painting taught",
              tip=mark("The model's mask is right: save it unchanged")),
         _row("skip", mark("S&kip"), lambda on: on.questions.skip(), keys="S", needs="question writable", icon="skip",
              tip=mark("Leave this one out; it is not asked again")),

@@ -93,4 +93,4 @@ class Opening:
         place, name = self._settings.projects, folder_name(chosen[0].stem)
         names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
         folder = next(place / free for free in names if not (place / free).exists())
-        return self._session.create_project(folder, name=folder.name, model=DEFAULT_MODEL)
+        return self._session.create_project(folder, name=folder.name, start=DEFAULT_MODEL)

@@ -11,14 +11,15 @@ from PySide6.QtGui import QIcon, QKeySequence
 
 from histoloop.acquisition.strategies import reason_of
 from histoloop.annotations.class_names import spoken_title
+from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
 from histoloop.annotations.raster import difference_patch
-from histoloop.annotations.records import AnnotationStatus
+from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
+from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import menu_text, swatch
-from histoloop.gui.panels.class_buttons import KEYS
 from histoloop.gui.window.history import Change, History
 from histoloop.language import tr
-from histoloop.store.records import AssessedStep, PaintedStep, StepKind
+from histoloop.store.records import AssessedStep, CountedStep, PaintedStep, StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from histoloop.gui.work.annotating import ActiveAnnotation, TakenBack
     from histoloop.gui.work.session import Session
     from histoloop.store.project import Project
-    from histoloop.store.records import AnnotationRecord, Step
+    from histoloop.store.records import AnnotationRecord, Step, StepInDraft
 
 
 class PaintControl(QObject):
@@ -55,6 +56,7 @@ class PaintControl(QObject):
         self._session, self._panel, self._actions = session, panel, actions
         self._class_menu = actions.submenus["paint_class"]
         self._pending: ActiveAnnotation | None = None
+        self._painted: PaintedRegion | None = None  # the region in hand
         self._painted_with: tuple[int, int] | None = None
         self._history = History(self)
         self.assessment: tuple[str | None, float | None] = (None, None)
@@ -77,12 +79,13 @@ class PaintControl(QObject):
         panel.brush_changed.connect(viewer.set_brush_size)
         panel.class_changed.connect(self._on_class)
         panel.assessed.connect(self._on_assessed)
+        panel.counts_changed.connect(self._on_counted)
         self._history.changed.connect(self.changed)
 
     def begin(self) -> None:
         """Another project, or none: nothing is painted."""
         self._viewer.end_annotation()
-        self._pending = self._painted_with = None
+        self._pending = self._painted = self._painted_with = None
         self._history.clear()
 
     def show_classes(self) -> None:
@@ -105,7 +108,7 @@ class PaintControl(QObject):
             )
             action.setCheckable(True)
             action.setData(value)
-            if value <= KEYS:
+            if value <= CLASS_KEYS:
                 action.setShortcut(QKeySequence(str(value)))
 
     def _tick_class(self) -> None:
@@ -115,13 +118,30 @@ class PaintControl(QObject):
     # --- what the user does with the region in hand -------------------------------------------------------------------
 
     def clear(self) -> None:
-        """Take all classes off the region."""
-        self._viewer.replace_mask(np.zeros_like(self._viewer.painted_mask))
+        """Take all classes off the region; what was left out stays so."""
+        shown = self._viewer.painted_mask
+        self._viewer.replace_mask(np.where(shown == LEFT_OUT_VALUE, shown, np.uint8(0)))
+
+    @property
+    def counts(self) -> Counts:
+        """What counts of the region in hand."""
+        return Counts.REGION if self._painted is None else self._painted.counts
+
+    def count_strokes(self, alone: bool) -> None:
+        """Let the strokes alone count in the region in hand, or all of it."""
+        self._on_counted(Counts.STROKES if alone else Counts.REGION)
 
     def finish(self, *, with_mask: bool = True) -> None:
         """Save the region as it is painted, or label and size alone; asks before something finished is replaced."""
         self._panel.commit()
         annotating = self._session.annotating
+        self._viewer.close_polygon()
+        if with_mask and self.counts is Counts.STROKES and self._painted is not None and not self._painted.has_strokes:
+            self._session.problem.emit(
+                tr("Nothing is painted in this region, and only what is painted counts."),
+                tr("Paint something, or let the whole region count."),
+            )
+            return
         if self._history.can_undo:
             self._unless_replacing(functools.partial(annotating.finish, with_mask=with_mask), with_mask=with_mask)
         else:
@@ -134,12 +154,12 @@ class PaintControl(QObject):
 
     def _accept(self) -> None:
         active = self._session.active
-        if active is None or self._viewer.annotating is None:
+        if active is None or self._painted is None or self._viewer.annotating is None:
             return
-        patch = difference_patch(self._viewer.painted_mask, active.predicted)
+        patch = difference_patch(self._painted.mask, active.predicted)
         if patch is not None:
-            self._viewer.apply(patch)
-        self._session.annotating.finish(last_patch=patch)
+            self._viewer.apply(self._painted.put(patch))
+        self._session.annotating.finish(last_patch=patch, counts=Counts.REGION)
 
     def _unless_replacing(self, deed: Callable[[], object], *, with_mask: bool = True) -> None:
         """Do it at once where nothing finished would be replaced; otherwise ask."""
@@ -195,8 +215,11 @@ class PaintControl(QObject):
 
     def _on_painted(self, after: Patch, before: Patch) -> None:
         """The user painted: keep it, as one step that can be undone."""
-        self._session.annotating.paint(after)
-        change = self._painting(PaintedStep(before, after))
+        if self._painted is None:
+            return
+        step = PaintedStep(*self._painted.take(after, before))
+        self._session.annotating.paint(step.after)
+        change = self._painting(step)
         self._history.add(undo=change.undo, redo=change.redo)
         self._show_painted()
 
@@ -204,7 +227,8 @@ class PaintControl(QObject):
         annotating = self._session.annotating
 
         def show(patch: Patch, keep: Callable[[], None], text: str) -> None:
-            self._viewer.apply(patch)
+            if self._painted is not None:
+                self._viewer.apply(self._painted.put(patch))
             keep()
             self._show_painted()
             self.reported.emit(text)
@@ -227,6 +251,37 @@ class PaintControl(QObject):
             lambda: show(step.after, annotating.redo_in_hand, tr("Done again: label or size of the region.")),
         )
 
+    def _counting(self, step: CountedStep) -> Change:
+        annotating = self._session.annotating
+
+        def show(counts: Counts, keep: Callable[[], None], text: str) -> None:
+            keep()
+            self._show_counts(counts)
+            self.reported.emit(text)
+
+        return Change(
+            lambda: show(step.before, annotating.undo_in_hand, tr("Taken back: what counts in the region.")),
+            lambda: show(step.after, annotating.redo_in_hand, tr("Done again: what counts in the region.")),
+        )
+
+    def _on_counted(self, counts: Counts) -> None:
+        """The user chose what of the region counts: keep it, as one step that can be undone."""
+        if self._painted is not None and self._painted.counts is not counts:
+            self._viewer.close_polygon()
+            before = self._painted.counts
+            self._session.annotating.count(counts)
+            change = self._counting(CountedStep(before, counts))
+            self._history.add(undo=change.undo, redo=change.redo)
+            self._show_counts(counts)
+
+    def _show_counts(self, counts: Counts) -> None:
+        if self._painted is not None:
+            self._painted.counts = counts
+            self._viewer.show_counts(self._painted.plane, counts)
+            self._panel.show_counts(counts)
+            self._show_painted()
+            self.changed.emit()
+
     def _on_taken_back(self, taken: TakenBack) -> None:
         self.reported.emit(self._sentence(taken.step, redone=taken.redone))
         self.went_back.emit(taken)
@@ -234,7 +289,16 @@ class PaintControl(QObject):
     def _sentence(self, step: Step, *, redone: bool) -> str:
         project = self._session.project
         slide = "" if project is None else project.slides.get(step.slide_id).name
+        if step.kind is StepKind.IMPORTED:
+            text = (
+                tr("Done again on {slide}: the import.", slide=slide)
+                if redone
+                else tr("Taken back on {slide}: the import. What was there before counts again.", slide=slide)
+            )
+            return text
         what = _what(step)
+        if redone and step.kind is StepKind.DELETED:
+            return tr("Done again: the annotations are deleted.")
         if redone:
             return tr("Done again on {slide}: {what}.", slide=slide, what=what)
         if step.kind is StepKind.ENDED:
@@ -243,6 +307,8 @@ class PaintControl(QObject):
                 slide=slide,
                 what=what,
             )
+        if step.kind is StepKind.DELETED:
+            return tr("Taken back: deleted annotations. They count again.")
         if step.kind is StepKind.LEFT_OUT:
             return tr("Taken back on {slide}: {what}. The question is open again.", slide=slide, what=what)
         return tr("Taken back on {slide}: {what}.", slide=slide, what=what)
@@ -276,16 +342,19 @@ class PaintControl(QObject):
             return
         self._pending = None
         record = active.record
+        painted = PaintedRegion(active.mask, active.origin, predicted=active.predicted, counts=record.counts)
+        self._painted = painted
         self._fill_class_menu(project.scheme)
-        self._viewer.begin_annotation(record.region, active.mask, project.scheme)
+        self._viewer.begin_annotation(record.region, painted.plane, project.scheme, record.counts)
         self._viewer.set_brush_size(self._panel.brush.value())
         query = None if record.query_id is None else project.queries.get(record.query_id)
         self._panel.begin(
             project.scheme,
             title=project.slides.get(record.slide_id).name,
             reason=reason_of(query) if query else tr("A region of your own choice."),
-            value=self._class_to_go_on_with(active, project) or _likeliest_class(active),
+            value=self._class_to_go_on_with(active, project) or _likeliest_class(active, len(project.scheme.masks)),
         )
+        self._panel.show_counts(record.counts)
         self._history.fill(map(self._change_of, active.steps.done), map(self._change_of, active.steps.undone))
         self._show_assessment(record.label, record.size)
         self._show_painted()
@@ -295,7 +364,7 @@ class PaintControl(QObject):
         """Paint with a class, and remember which it is, whatever becomes of its place and name."""
         self._viewer.set_class(value)
         project, active = self._session.project, self._session.active
-        if project is not None and active is not None:
+        if project is not None and active is not None and value != PAINTED_BACKGROUND:
             self._painted_with = (active.record.id, project.classes.all()[value - 1].id)
 
     def _class_to_go_on_with(self, active: ActiveAnnotation, project: Project) -> int:
@@ -305,11 +374,13 @@ class PaintControl(QObject):
         ids = [one.id for one in project.classes.all()]
         return ids.index(self._painted_with[1]) + 1 if self._painted_with[1] in ids else 0
 
-    def _change_of(self, step: PaintedStep | AssessedStep) -> Change:
+    def _change_of(self, step: StepInDraft) -> Change:
+        if isinstance(step, CountedStep):
+            return self._counting(step)
         return self._painting(step) if isinstance(step, PaintedStep) else self._assessing(step)
 
     def _on_ended(self, record: AnnotationRecord) -> None:
-        self._pending = None
+        self._pending = self._painted = None
         self._viewer.end_annotation()
         self._history.clear()
         self.ended.emit(record)
@@ -320,17 +391,19 @@ class PaintControl(QObject):
         self.changed.emit()
 
     def _show_painted(self) -> None:
-        """Show what share of the region is painted, once the mask is no longer the model's."""
+        """Show what share of the region is painted, once the mask is no longer the model's; strokes state none."""
         active = self._session.active
-        if active is not None and self._viewer.annotating is not None:
-            mask = self._viewer.painted_mask
+        if self.counts is Counts.STROKES:
+            self._panel.show_painted(None)
+        elif active is not None and self._painted is not None and self._viewer.annotating is not None:
+            mask = self._painted.mask
             own = not np.array_equal(mask, active.predicted)
             self._panel.show_painted(np.count_nonzero(mask) / mask.size if own else None)
 
 
-def _likeliest_class(active: ActiveAnnotation) -> int:
-    """The class that covers most of the mask; the first where there is none."""
-    counts = np.bincount(active.mask.ravel(), minlength=2)[1:]
+def _likeliest_class(active: ActiveAnnotation, classes: int) -> int:
+    """The class that covers most of the mask, the first where there is none; pixels left out are of no class."""
+    counts = np.bincount(active.mask.ravel(), minlength=classes + 1)[1 : classes + 1]
     return int(counts.argmax()) + 1
 
 
@@ -342,4 +415,8 @@ def _what(step: Step) -> str:
         return tr("Skip")
     if step.status is AnnotationStatus.CANNOT_TELL:
         return tr("Cannot tell")
+    if step.kind is StepKind.DELETED:
+        return tr("deleted annotations")
+    if step.kind is StepKind.COUNTED:
+        return tr("what counts")
     return tr("a change of the mask") if step.kind is StepKind.PAINTED else tr("label or size")

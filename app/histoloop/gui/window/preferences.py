@@ -56,6 +56,7 @@ class Preferences(QObject):
         actions[f"language_{language if language in LANGUAGE_CHOICES else SYSTEM}"].setChecked(True)
         self._brush.setValue(round(settings.number("brush_px", 24)))
         self._opacity.setValue(round(settings.number("opacity", 35)))
+        actions["learn_live"].setChecked(settings.flag("learn_live", default=True))
         self.set_theme(settings.text("theme", "system"))
 
     def keep(self) -> None:
@@ -88,6 +89,11 @@ class Preferences(QObject):
         """Whether slides are predicted as soon as they are added."""
         self._session.predict_added = on
         self._settings.set("predict_added", on)
+
+    def set_learn_live(self, on: bool) -> None:
+        """Whether the program learns while one paints."""
+        self._session.live.switch(on)
+        self._settings.set("learn_live", on)
 
     def ask_for_person(self) -> None:
         """Ask for the name that annotations are kept with."""

@@ -30,11 +30,24 @@ class ProjectCommands:
         self._parent, self._session, self._settings, self._opening = parent, session, settings, opening
 
     def new(self) -> None:
-        """Ask for name, place and model, and make the project."""
+        """Ask what is to be found, how to begin, for name and place, and make the project."""
         dialog = NewProjectDialog(self._parent, place=self._settings.projects)
-        if dialog.exec():
+        if not dialog.exec():
+            return
+        folder, name, beginning = dialog.folder(), dialog.name.text().strip(), dialog.beginning
+        classes, labels = dialog.classes(), dialog.own_labels()
+        if beginning.is_new:
+            self._session.create_with_new_encoder(
+                folder, name=name, weights=Path(beginning.start), classes=classes, labels=labels
+            )
+        else:
             self._session.create_project(
-                dialog.folder(), name=dialog.name.text().strip(), model=dialog.model.currentData()
+                folder,
+                name=name,
+                start=beginning.start,
+                classes=classes,
+                labels=labels,
+                encoder_only=beginning.encoder_only,
             )
 
     def open(self) -> None:

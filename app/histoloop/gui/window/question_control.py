@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QPoint, Qt, Signal
+from PySide6.QtWidgets import QMenu
 
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
+from histoloop.errors import DataError
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import QueryBox
+from histoloop.gui.canvas.place_tool import PlaceTool
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.contents.earlier_work import is_of_another
+from histoloop.workflows.contents.places import place_on_slide, usual_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +36,12 @@ class QuestionControl(QObject):
     """Wires the queue to the canvases and the session.
 
     `boxes` is checked while the questions are outlined; `choose_slide` shows a slide (by id); `show_problem` shows a
-    message with advice. `reported` is emitted with a sentence about what was opened.
+    message with advice. `reported` is emitted with a sentence about what was opened, `placing` when a place begins or
+    ends to be shown with the mouse.
     """
 
     reported = Signal(str)
+    placing = Signal(bool)
 
     def __init__(
         self,
@@ -51,12 +57,20 @@ class QuestionControl(QObject):
         self._split, self._session, self._queue, self._boxes = split, session, queue, boxes
         self._viewer, self._opener = split.first.viewer, split.first.opener
         self._choose_slide, self._show_problem = choose_slide, show_problem
+        self._place = PlaceTool(self._viewer)
+        self._placing_on: int | None = None  # the slide on which a place is being shown
 
     def connect_all(self) -> None:
         """Begin to listen."""
         self._queue.query_selected.connect(self._show_query)
         self._queue.query_opened.connect(self.open_query)
         self._queue.query_skipped.connect(self._session.annotating.skip_query)
+        self._place.dragged.connect(self._annotate_place)
+        self._place.clicked.connect(self.annotate_around)
+        self._place.ended.connect(lambda: self.placing.emit(False))
+        self._viewer.menu_wanted.connect(self._show_menu)
+        self._opener.changed.connect(self._end_on_other_slide)
+        self._session.annotating.started.connect(self._place.end)
 
     def connect_pane(self, pane: MaskPane) -> None:
         """Listen to a canvas that was opened."""
@@ -120,6 +134,58 @@ class QuestionControl(QObject):
         x, y = visible.x + (visible.width - width) // 2, visible.y + (visible.height - height) // 2
         self._session.annotating.leave()
         self._open_place(slide_id, Region(x, y, width, height))
+
+    def annotate_here(self, on: bool) -> None:
+        """Let the user show a place to annotate: a rectangle that is dragged, or a click for the usual size."""
+        if not on:
+            self._place.end()
+        elif self._viewer.scene is None or self._opener.current is None:
+            self.placing.emit(False)
+            self._show_problem(tr("No part of the slide is in sight."), tr("Move the slide into view first."))
+        else:
+            self._session.annotating.leave()
+            self._placing_on = self._opener.current
+            self._place.begin()
+            self.placing.emit(True)
+            self.reported.emit(tr("Drag a rectangle to annotate, or click for the usual size; Esc ends this."))
+
+    def _end_on_other_slide(self) -> None:
+        if self._opener.current != self._placing_on:
+            self._place.end()
+
+    def annotate_around(self, x: float, y: float) -> None:
+        """Paint a square of the usual size around a point of the slide on the screen (level-0 pixels)."""
+        project, slide_id = self._session.project, self._opener.current
+        if project is not None and slide_id is not None:
+            slide = project.slides.get(slide_id)
+            if not (0 <= x < slide.width and 0 <= y < slide.height):
+                self._annotate_place(Region(int(x), int(y), 1, 1))
+                return
+            self._annotate_place(usual_place(project, slide, x, y, region_map_px=self._session.region_map_px))
+
+    def _annotate_place(self, wanted: Region) -> None:
+        """Paint what of a rectangle lies on the slide on the screen; say why where that cannot be."""
+        project, slide_id = self._session.project, self._opener.current
+        if project is None or slide_id is None:
+            return
+        try:
+            place = place_on_slide(project.slides.get(slide_id), wanted)
+        except DataError as error:
+            self._show_problem(error.message, error.advice)
+            return
+        self._session.annotating.leave()
+        self._open_place(slide_id, place)
+
+    def _show_menu(self, place: QPoint, x: float, y: float) -> None:
+        """What can be done at a place of the slide."""
+        menu = QMenu(self._split)
+        menu.setObjectName("place")
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        here = menu.addAction(tr("Annotate here"), functools.partial(self.annotate_around, x, y))
+        drag = menu.addAction(tr("Annotate a rectangle…"), functools.partial(self.annotate_here, True))
+        for action in (here, drag):
+            action.setEnabled(not self._session.read_only)
+        menu.popup(place)
 
     def open_query(self, query_id: int) -> None:
         """Annotate the region of a question; one that was answered elsewhere meanwhile is reported."""

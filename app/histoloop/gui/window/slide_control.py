@@ -62,7 +62,9 @@ class SlideControl(QObject):
         """Another project, or none: its labels can be given, and none was."""
         self.history.clear()
         if self._session.project is not None:
-            self._fill_label_menu(self._session.project.scheme.label_names)
+            names = self._session.project.scheme.label_names
+            self._fill_label_menu(names)
+            self._label_menu.menuAction().setVisible(bool(names))
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -97,6 +99,7 @@ class SlideControl(QObject):
             project.scheme.label_names,
             missing=missing,
             replaced={slide.id for slide in slides if slide.has_other_size()},
+            predicts=self._session.knows_labels,
             you=self._session.person,
         )
         return [slide.id for slide in slides]

@@ -13,6 +13,7 @@ from histoloop.gui.panels.queue_panel import QueuePanel
 from histoloop.gui.window.class_control import ClassControl
 from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.history import History
+from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.paint_control import PaintControl
@@ -30,6 +31,7 @@ class Targets:
     session: Session
     projects: ProjectCommands
     classes: ClassControl
+    imports: ImportControl
     slides: SlideControl
     questions: QuestionControl
     painting: PaintControl
@@ -43,4 +45,5 @@ class Targets:
     queue: QueuePanel
     annotation: AnnotationPanel
     history: Callable[[], History | PaintControl]
+    show_annotations: Callable[[], object]
     quit: Callable[[], object]

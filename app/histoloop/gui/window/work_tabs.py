@@ -1,4 +1,4 @@
-"""The dock at the right: a tab of questions, or of the tools to answer one, and a tab of training."""
+"""The dock at the right: questions, or the tools to answer one; training; and all annotations; a tab each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from histoloop.language import tr
 class WorkTabs(QTabWidget):
     """Holds the panels of the loop's work."""
 
-    def __init__(self, *, queue: QWidget, annotation: QWidget, training: QWidget) -> None:
+    def __init__(self, *, queue: QWidget, annotation: QWidget, training: QWidget, annotations: QWidget) -> None:
         super().__init__()
         self.questions = QStackedWidget()
         self.questions.addWidget(scrolling(queue))
@@ -19,6 +19,8 @@ class WorkTabs(QTabWidget):
         self.training = scrolling(training)
         self.addTab(self.questions, tr("Questions"))
         self.addTab(self.training, tr("Training"))
+        self.annotations = scrolling(annotations)
+        self.addTab(self.annotations, tr("Annotations"))
 
     def show_work(self, *, painting: bool) -> None:
         """Questions, or the tools to answer one."""

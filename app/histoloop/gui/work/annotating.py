@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from histoloop.annotations.records import AnnotationStatus, Mask, Patch
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Patch
 from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
-from histoloop.store.records import AnnotationRecord, DraftSteps, Step
+from histoloop.store.records import AnnotationRecord, DraftSteps, Step, StepKind
 from histoloop.workflows import annotate
 from histoloop.workflows.contents.earlier_work import earlier_work, replaced_by
+from histoloop.workflows.contents.live_masks import LIVE_ORIGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from histoloop.gui.work.failure import Failure
     from histoloop.gui.work.project_desk import ProjectDesk
@@ -32,11 +33,13 @@ SETTLE_S = 2.0
 class ActiveAnnotation:
     """A region that is being painted: its draft, the mask to go on from, and the model's mask it began with.
 
-    `steps` are those of its strokes, labels and sizes that can be taken back or made again.
+    `origin` is where each pixel of the mask comes from (`Origin`). `steps` are those of its strokes, labels, sizes and
+    what counts that can be taken back or made again.
     """
 
     record: AnnotationRecord
     mask: Mask
+    origin: Mask
     predicted: Mask
     steps: DraftSteps
 
@@ -56,9 +59,11 @@ class _Deed(Enum):
 
     STROKE = auto()
     ASSESSMENT = auto()
+    COUNTS = auto()
     DONE = auto()
     LEFT_OUT = auto()
     UNDO = auto()
+    DELETION = auto()
 
 
 class Annotating(QObject):
@@ -67,6 +72,7 @@ class Annotating(QObject):
     `started` comes with the `ActiveAnnotation`, `ending` before it ends, while it can still be painted, `ended` with
     the record once it was ended or left, `taken_back` with a `TakenBack`. `saved` says whether everything painted and
     decided so far is on disk, `not_saved` why the oldest of it is not, although that was tried (empty: it is now).
+    `deleted` comes when annotations were.
     `reach_changed`: `can_undo` or `can_redo` is another. `loss_feared` comes with what was to be done when something
     would be lost by it.
     """
@@ -75,6 +81,7 @@ class Annotating(QObject):
     ending = Signal()
     ended = Signal(object)
     taken_back = Signal(object)
+    deleted = Signal()
     reach_changed = Signal()
     saved = Signal(bool)
     not_saved = Signal(str)
@@ -89,6 +96,8 @@ class Annotating(QObject):
         self._may_lose = False
         self.why = ""
         """Why the oldest of what waits to be written could not be, as of the last try; empty while nothing failed."""
+        self.live_mask: Callable[[int, Region], Callable[[], Mask] | None] = _no_mask
+        """What makes the live mask of a region of a slide; None where live masks are not what is shown there."""
         self.can_undo = False
         """Whether the person who sits here did something, beside the region in hand, that can be taken back."""
         self.can_redo = False
@@ -122,7 +131,8 @@ class Annotating(QObject):
 
     def begin_region(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
         """Start or resume the annotation of a region; `started` is emitted then."""
-        change = functools.partial(_begin, slide_id, region, query_id, self._session.person)
+        live = self.live_mask(slide_id, region)
+        change = functools.partial(_begin, slide_id, region, query_id, self._session.person, live)
         self._session.write(change, on_done=self._on_begun)
 
     def go_on(self, annotation_id: int, query_id: int | None = None) -> None:
@@ -140,6 +150,10 @@ class Annotating(QObject):
         """Journal label and size of the region as a whole; reported as saved like a stroke."""
         self._change(_Deed.ASSESSMENT, functools.partial(_assess, label, size, self._session.person))
 
+    def count(self, counts: Counts) -> None:
+        """Journal what of the region in hand counts; reported as saved like a stroke."""
+        self._change(_Deed.COUNTS, functools.partial(_count, counts))
+
     def undo_in_hand(self) -> None:
         """Take back the last stroke, label or size of the region in hand, which the caller has taken off the screen."""
         self._change(_Deed.UNDO, _undo_in)
@@ -154,12 +168,13 @@ class Annotating(QObject):
             change = functools.partial(_find_replaced, self._active.record, with_mask)
             self._session.write(change, on_done=then)
 
-    def finish(self, *, with_mask: bool = True, last_patch: Patch | None = None) -> None:
+    def finish(self, *, with_mask: bool = True, last_patch: Patch | None = None, counts: Counts | None = None) -> None:
         """Call the region done, with its label and size and, unless `with_mask` is off, its mask.
 
-        `last_patch` changes the mask once more, and is taken back together with the rest.
+        `last_patch` changes the mask once more, `counts` (None: nothing) what of it counts; both are taken back
+        together with the rest.
         """
-        self._end_as(AnnotationStatus.DONE, with_mask=with_mask, last_patch=last_patch)
+        self._end_as(AnnotationStatus.DONE, with_mask=with_mask, last_patch=last_patch, counts=counts)
 
     def skip(self) -> None:
         """Leave the region out: it is not asked again."""
@@ -186,13 +201,20 @@ class Annotating(QObject):
                 self.can_redo = False
             self._write(deed, record.slide_id, functools.partial(change, record.id))
 
-    def _end_as(self, status: AnnotationStatus, *, with_mask: bool = True, last_patch: Patch | None = None) -> None:
+    def _end_as(
+        self,
+        status: AnnotationStatus,
+        *,
+        with_mask: bool = True,
+        last_patch: Patch | None = None,
+        counts: Counts | None = None,
+    ) -> None:
         if self._active is None or self._is_ending:
             return
         self.ending.emit()
         self._is_ending = True
         record = self._active.record
-        change = functools.partial(_finish, record.id, status, with_mask, last_patch)
+        change = functools.partial(_finish, record.id, status, with_mask, last_patch, counts)
         deed = _Deed.DONE if status is AnnotationStatus.DONE else _Deed.LEFT_OUT
         self._write(deed, record.slide_id, change, self._on_finished)
 
@@ -211,6 +233,14 @@ class Annotating(QObject):
         if project is not None:
             change = functools.partial(_leave_out, query_id, how, self._session.person)
             self._write(_Deed.LEFT_OUT, project.queries.get(query_id).slide_id, change, self._on_left_out)
+
+    def delete(self, annotation_ids: Sequence[int]) -> None:
+        """Delete annotations, as one step that can be taken back; the region in hand is left when it is one of them."""
+        if self._session.project is not None and not self._is_ending:
+            if self._active is not None and self._active.record.id in annotation_ids:
+                self.leave()
+            change = functools.partial(_delete, tuple(annotation_ids), self._session.person)
+            self._write(_Deed.DELETION, None, change, self._on_deleted)
 
     def undo(self) -> None:
         """Take back what this person did last, in whichever region, even before the program was started."""
@@ -333,6 +363,11 @@ class Annotating(QObject):
         self.refresh()
         self._session.queries_changed.emit()
 
+    def _on_deleted(self, _nothing: None) -> None:
+        self.refresh()
+        self._session.queries_changed.emit()
+        self.deleted.emit()
+
     def _on_taken_back(self, taken: TakenBack | None) -> None:
         if taken is None:
             self.refresh()
@@ -363,8 +398,20 @@ def _find_replaced(record: AnnotationRecord, with_mask: bool, project: Project) 
     return replaced_by(project, record, with_mask=with_mask)
 
 
-def _begin(slide_id: int, region: Region, query_id: int | None, person: str, project: Project) -> ActiveAnnotation:
-    record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person)
+def _no_mask(_slide_id: int, _region: Region) -> Callable[[], Mask] | None:
+    return None
+
+
+def _begin(
+    slide_id: int,
+    region: Region,
+    query_id: int | None,
+    person: str,
+    live: Callable[[], Mask] | None,
+    project: Project,
+) -> ActiveAnnotation:
+    mask = None if live is None else live()
+    record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person, live=mask)
     return _active(project, record)
 
 
@@ -373,9 +420,12 @@ def _go_on(annotation_id: int, query_id: int | None, person: str, project: Proje
 
 
 def _active(project: Project, record: AnnotationRecord) -> ActiveAnnotation:
-    predicted, _model = annotate.starting_mask(project, record.slide_id, record.region)
-    mask, _origin = project.annotations.load_mask(record.id)
-    return ActiveAnnotation(record, mask, predicted, project.drafts.steps(record.id))
+    if record.model_hash == LIVE_ORIGIN:
+        predicted, _origin = project.annotations.load_base(record.id)
+    else:
+        predicted, _model = annotate.starting_mask(project, record.slide_id, record.region)
+    mask, origin = project.annotations.load_mask(record.id)
+    return ActiveAnnotation(record, mask, origin, predicted, project.drafts.steps(record.id))
 
 
 def _append(patch: Patch, annotation_id: int, project: Project) -> None:
@@ -384,6 +434,10 @@ def _append(patch: Patch, annotation_id: int, project: Project) -> None:
 
 def _assess(label: str | None, size: float | None, person: str, annotation_id: int, project: Project) -> None:
     project.drafts.assess(annotation_id, label=label, size=size, person=person)
+
+
+def _count(counts: Counts, annotation_id: int, project: Project) -> None:
+    project.drafts.count(annotation_id, counts)
 
 
 def _undo_in(annotation_id: int, project: Project) -> None:
@@ -395,15 +449,24 @@ def _redo_in(annotation_id: int, project: Project) -> None:
 
 
 def _finish(
-    annotation_id: int, status: AnnotationStatus, with_mask: bool, last_patch: Patch | None, project: Project
+    annotation_id: int,
+    status: AnnotationStatus,
+    with_mask: bool,
+    last_patch: Patch | None,
+    counts: Counts | None,
+    project: Project,
 ) -> AnnotationRecord:
     if status is AnnotationStatus.DONE:
-        return annotate.finish(project, annotation_id, with_mask=with_mask, last_patch=last_patch)
+        return annotate.finish(project, annotation_id, with_mask=with_mask, last_patch=last_patch, counts=counts)
     return project.drafts.finish(annotation_id, status)
 
 
 def _leave_out(query_id: int, how: Callable[..., None], person: str, project: Project) -> None:
     how(project, query_id, person=person)
+
+
+def _delete(annotation_ids: tuple[int, ...], person: str, project: Project) -> None:
+    project.deletions.delete(annotation_ids, person=person)
 
 
 def _take_back(person: str, project: Project) -> TakenBack | None:
@@ -421,7 +484,7 @@ def _taken_back(project: Project, step: Step | None, *, redone: bool) -> TakenBa
         assert step.query_id is not None
         return TakenBack(step, redone, project.queries.get(step.query_id).region, None)
     record = project.annotations.get(step.annotation_id)
-    is_draft = record.status is AnnotationStatus.DRAFT
+    is_draft = record.status is AnnotationStatus.DRAFT and step.kind is not StepKind.DELETED
     return TakenBack(step, redone, record.region, _active(project, record) if is_draft else None)
 
 
@@ -433,12 +496,16 @@ def _in_words(deeds: list[_Deed]) -> str:
         kinds.append(tr_plural("{count} stroke", "{count} strokes", count))
     if count := counts[_Deed.ASSESSMENT]:
         kinds.append(tr_plural("{count} change of label or size", "{count} changes of label or size", count))
+    if count := counts[_Deed.COUNTS]:
+        kinds.append(tr_plural("{count} change of what counts", "{count} changes of what counts", count))
     if count := counts[_Deed.UNDO]:
         kinds.append(
             tr_plural("{count} step taken back or done again", "{count} steps taken back or done again", count)
         )
     if counts[_Deed.LEFT_OUT]:
         kinds.append(tr("a region left out"))
+    if counts[_Deed.DELETION]:
+        kinds.append(tr("annotations that were deleted"))
     if counts[_Deed.DONE]:
         kinds.append(tr("a region that is done"))
     return ", ".join(kinds)

@@ -35,6 +35,20 @@ class ClassChanges(QObject):
     def __init__(self, session: ProjectDesk, *, annotating: Annotating) -> None:
         super().__init__(session)
         self._session, self._annotating = session, annotating
+        self._revision: int | None = None
+
+    def begin(self) -> None:
+        """Another project, or none: its classes are as they are."""
+        self._revision = self._revision_now()
+
+    def refresh(self) -> None:
+        """Find out whether another program has changed the classes; a region in hand is opened anew then."""
+        if self._revision_now() != self._revision:
+            self._change(_nothing, values=True)
+
+    def _revision_now(self) -> int | None:
+        project = self._session.project
+        return None if project is None else project.classes.revision()
 
     @property
     def can_undo(self) -> bool:
@@ -91,6 +105,7 @@ class ClassChanges(QObject):
                 self._annotating.go_on(active.record.id, active.record.query_id)
 
         def done(result: object) -> None:
+            self._revision = self._revision_now()
             self.changed.emit()
             then(result)
             settle()
@@ -107,6 +122,10 @@ class ClassChanges(QObject):
 
     def _on_refused(self, failure: Failure) -> None:
         self.refused.emit(str(failure))
+
+
+def _nothing(_project: Project) -> None:
+    """After what is being written."""
 
 
 def _add(name: str, colour: str, project: Project) -> None:

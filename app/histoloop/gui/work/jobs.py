@@ -155,6 +155,11 @@ class JobRunner(QObject):
         """The job that runs now and those that come after it."""
         return self.waiting if self._current is None else (self._current, *self._waiting)
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the child process, while there is one."""
+        return None if self._worker is None else self._worker.process_id
+
     def submit(self, job: Job) -> None:
         """Run a job after those before it."""
         self._waiting.append(job)
@@ -271,6 +276,7 @@ class _Worker:
         self._report = report
         self._stopping = False
         self.cancelling = False
+        self._patience: threading.Timer | None = None
         self._thread = threading.Thread(target=self._listen, name="histoloop-jobs", daemon=True)
         self._thread.start()
 
@@ -300,7 +306,9 @@ class _Worker:
             self._connection.send(_CANCEL)
         except OSError:
             return
-        threading.Timer(CANCEL_SECONDS, self._end_if_deaf).start()
+        self._patience = threading.Timer(CANCEL_SECONDS, self._end_if_deaf)
+        self._patience.daemon = True
+        self._patience.start()
 
     def stop(self) -> None:
         self._stopping = True
@@ -324,6 +332,8 @@ class _Worker:
                 break
             if not isinstance(message, (_Step, _Reading)):
                 self.cancelling = False
+                if self._patience is not None:  # it heard: a later wish to stop has a patience of its own
+                    self._patience.cancel()
             self._report(message)
         if not self._stopping:
             self._process.join(CANCEL_SECONDS)
@@ -383,7 +393,7 @@ def _run(connection: Connection, work: Work[Any]) -> _Finished:
             if connection.poll() and connection.recv() == _CANCEL:
                 raise _StopWork
             now = time.monotonic()
-            if step.figures or now - reported >= 1 / STEPS_PER_SECOND:
+            if step.must_arrive or now - reported >= 1 / STEPS_PER_SECOND:
                 connection.send(_Step(step))
                 reported = now
     finally:

@@ -79,12 +79,12 @@ class ProjectDesk(QObject):
         on_failed: Callable[[Failure], object] | None = None,
         place: Place = Place.NOWHERE,
         writes: bool = True,
-    ) -> None:
-        """Run a task on the project as a job."""
-        if (
-            job := self._job(title, task, arguments, on_done=on_done, on_failed=on_failed, place=place, writes=writes)
-        ) is not None:
+    ) -> Job | None:
+        """Run a task on the project as a job, which is given back; None where it cannot be."""
+        job = self._job(title, task, arguments, on_done=on_done, on_failed=on_failed, place=place, writes=writes)
+        if job is not None:
             self.jobs.submit(job)
+        return job
 
     def _job(
         self,

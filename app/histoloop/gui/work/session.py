@@ -14,6 +14,7 @@ from histoloop.gui.work.annotating import Annotating
 from histoloop.gui.work.class_changes import ClassChanges
 from histoloop.gui.work.importing import Importing
 from histoloop.gui.work.jobs import Job, Place
+from histoloop.gui.work.live import LiveLoop
 from histoloop.gui.work.project_desk import ProjectDesk
 from histoloop.gui.work.report import Report, sections
 from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from histoloop.annotations.records import LabelClass, MaskClass
     from histoloop.gui.work.annotating import ActiveAnnotation
     from histoloop.gui.work.failure import Failure
+    from histoloop.store.cards import Card
+    from histoloop.store.encoders import AddedEncoder
     from histoloop.store.project import Project
     from histoloop.store.records import MppFrom, QueryRecord, SlideRecord
     from histoloop.workflows.contents.rounds import CandidateModel
@@ -62,6 +66,7 @@ class Session(ProjectDesk):
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
         self.annotating = Annotating(self)
+        self.live = LiveLoop(self)
         self.classes = ClassChanges(self, annotating=self.annotating)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
@@ -90,9 +95,67 @@ class Session(ProjectDesk):
             self._person = name
             self.annotating.refresh()
 
-    def create_project(self, folder: Path, *, name: str, model: str) -> bool:
-        """Make and open a project; whether that was possible."""
-        return self._open(lambda: create_project(folder, name=name, start=model))
+    @property
+    def is_taught(self) -> bool:
+        """Whether the model in use has learned something that it can predict; reads its card."""
+        card = self._card()
+        return card is None or card.taught
+
+    @property
+    def knows_labels(self) -> bool:
+        """Whether the model in use says what a slide is as a whole; reads its card."""
+        card = self._card()
+        return card is None or (card.taught and card.knows_labels and bool(card.scheme.labels))
+
+    def _card(self) -> Card | None:
+        """The card of the model in use; None without a project, and where it cannot be read."""
+        if self._project is None:
+            return None
+        try:
+            return self._project.models.current_card()
+        except HistoLoopError:
+            return None
+
+    def create_project(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        start: str,
+        classes: Sequence[MaskClass] | None = None,
+        labels: Sequence[LabelClass] | None = None,
+        encoder_only: bool = False,
+    ) -> bool:
+        """Make and open a project, see `workflows.projects.create_project`; whether that was possible."""
+        return self._open(
+            lambda: create_project(
+                folder, name=name, start=start, classes=classes, labels=labels, encoder_only=encoder_only
+            )
+        )
+
+    def create_with_new_encoder(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        weights: Path,
+        classes: Sequence[MaskClass],
+        labels: Sequence[LabelClass] | None,
+    ) -> None:
+        """Add a file of weights to the encoders of this machine, then make and open a project that begins with it."""
+
+        def make(added: AddedEncoder) -> None:
+            self.create_project(folder, name=name, start=added.name, classes=classes, labels=labels, encoder_only=True)
+
+        self.jobs.submit(
+            Job(
+                tr("Adding the encoder"),
+                tasks.add_encoder,
+                {"source": weights},
+                on_done=make,
+                on_failed=self._show_failure,
+            )
+        )
 
     def open_project(self, folder: Path) -> bool:
         """Open a project; whether that was possible. The one before stays open when not."""
@@ -175,6 +238,7 @@ class Session(ProjectDesk):
             self._writer.request(self._written.close)
         self._writer.finish()
         self.jobs.shut_down()
+        self.live.shut_down()
         if self._project is not None:
             self._project.close()
             self._project = self._written = None
@@ -210,6 +274,7 @@ class Session(ProjectDesk):
             self._beat.start()
             self.remember(WINDOW, signature(self.person))
         self.annotating.refresh()
+        self.classes.begin()
         self.project_changed.emit()
         return True
 
@@ -217,6 +282,7 @@ class Session(ProjectDesk):
         """Look again at what there is, where another program has changed the project since it was last looked at."""
         if self._project is not None and (version := self._project.data_version()) != self._version:
             self._version = version
+            self.classes.refresh()
             self.slides_changed.emit()
             self.queries_changed.emit()
             self.models_changed.emit()
@@ -295,7 +361,8 @@ class Session(ProjectDesk):
         if self._do_each(slide_ids, set_one):
             self.slides_changed.emit()
             self.maps_changed.emit()
-            self.predict(slide_ids)
+            if self.is_taught:
+                self.predict(slide_ids)
 
     def set_slide_labels(self, labels: Mapping[int, str | None]) -> None:
         """Say what slides (by id) are as a whole, as the person who sits here; None takes it back."""
@@ -392,7 +459,7 @@ class Session(ProjectDesk):
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
     def _predict_added(self, slide_ids: Sequence[int]) -> None:
-        if self.predict_added:
+        if self.predict_added and self.is_taught:
             self.predict(slide_ids)
 
     def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
@@ -427,6 +494,11 @@ class Session(ProjectDesk):
     def _on_retrained(self, _candidate: CandidateModel) -> None:
         self.models_changed.emit()
         self.maps_changed.emit()
+        if self.candidate() is None:  # the first model that learned anything is in use at once
+            self.slides_changed.emit()
+            self.notice.emit(tr("The first model has learned from your annotations, and is in use."))
+            if self.predict_added:
+                self.predict()
 
     def _on_model_added(self, model_id: int) -> None:
         self.models_changed.emit()

@@ -5,23 +5,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.language import tr
+from histoloop.workflows.contents.import_preview import look_at_file
 from histoloop.workflows.demo_project import create_demo_project
+from histoloop.workflows.import_annotations import import_file
 from histoloop.workflows.projects import import_slides, opened_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from histoloop.geometry import Region
     from histoloop.progress import Work
+    from histoloop.store.encoders import AddedEncoder
+    from histoloop.workflows.contents.import_preview import FilePreview
+    from histoloop.workflows.contents.live_masks import LiveReport
+    from histoloop.workflows.contents.mask_files import MaskFile
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
     from histoloop.workflows.doctor import Finding
-    from histoloop.workflows.reports import AskReport, ExportReport, ImportReport, PredictedSlide, PredictReport
+    from histoloop.workflows.import_annotations import PlannedImport
+    from histoloop.workflows.reports import (
+        AskReport,
+        ExportReport,
+        ImportedAnnotation,
+        ImportReport,
+        PredictedSlide,
+        PredictReport,
+    )
 
 
 def add_slides(folder: Path, *, paths: Sequence[Path], without: Sequence[Path] = ()) -> Work[ImportReport]:
     """Bring slides and folders into the project, but for files `without` which it is to be done."""
     with opened_project(folder) as project:
         return (yield from import_slides(project, paths, without=frozenset(without)))
+
+
+def look_at_annotations(folder: Path, *, file: MaskFile, slide_id: int) -> Work[FilePreview]:
+    """Find out what a file of annotations would become on a slide; nothing in the project is changed."""
+    with opened_project(folder, read_only=True) as project:
+        return (yield from look_at_file(project, file, project.slides.get(slide_id)))
+
+
+def import_annotations(folder: Path, *, planned: PlannedImport, person: str) -> Work[ImportedAnnotation]:
+    """Take a file of annotations as it was looked at."""
+    with opened_project(folder) as project:
+        return (yield from import_file(project, planned, person=person))
 
 
 def predict(
@@ -42,6 +69,13 @@ def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "au
 
     with open_slide(file, mpp=mpp) as slide:
         return (yield from predict_slide(slide, open_model(model, device=device)))
+
+
+def add_encoder(*, source: Path) -> Work[AddedEncoder]:
+    """Keep a file of weights as the encoder that it is of."""
+    from histoloop.workflows.retraining.encoders import add_encoder as add
+
+    return (yield from add(source))
 
 
 def ask(
@@ -72,6 +106,15 @@ def retrain(
 
     with opened_project(folder) as project:
         return (yield from train(project, how=how, device=device, seed=seed, epochs=epochs))
+
+
+def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh: bool) -> Work[LiveReport]:
+    """Learn from what was painted, and make the live masks of a slide; what was learned stays in this process."""
+    from histoloop.workflows.live.learner import learner_of
+
+    with opened_project(folder, read_only=True) as project:
+        learner = learner_of(str(folder), device)
+        return (yield from learner.update(project, slide_id=slide_id, view=view, afresh=afresh))
 
 
 def export(folder: Path, *, out: Path) -> Work[ExportReport]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from histoloop.annotations.raster import apply_patch
-from histoloop.annotations.records import AnnotationStatus, Mask, Origin, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Origin, QueryStatus
 from histoloop.store import rows
 from histoloop.store.files import written_to
 from histoloop.store.parts.checks import check_assessment, check_mask
 from histoloop.store.planes import PlaneWriter, read_plane, stem_of
 from histoloop.store.project_database import timestamp
-from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION
+from histoloop.store.records import StepKind
+from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION, SELECT_LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
     from histoloop.annotations.records import Patch
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from histoloop.store.parts.journal import Journal
     from histoloop.store.parts.queries import Queries
     from histoloop.store.parts.slides import Slides
+    from histoloop.store.parts.steps import Steps
     from histoloop.store.project_database import Database
     from histoloop.store.records import AnnotationRecord, Assessment
 
@@ -41,10 +46,12 @@ class Annotations:
         queries: Queries,
         journal: Journal,
         order: FinishOrder,
+        steps: Steps,
     ) -> None:
         self.folder = folder
         self._database, self._classes = database, classes
         self._slides, self._queries, self._journal, self._order = slides, queries, journal, order
+        self._steps = steps
 
     def all(self, *, status: AnnotationStatus | None = None, slide_id: int | None = None) -> list[AnnotationRecord]:
         """All annotations ever begun (of a status, of a slide), oldest first."""
@@ -65,6 +72,13 @@ class Annotations:
         found = self._database.all(f"{SELECT_ANNOTATIONS} AND {NEWEST_DONE} ORDER BY finish_order")
         return [rows.annotation_of(row) for row in found]
 
+    def listed(self) -> list[AnnotationRecord]:
+        """What a person would call the annotations, the newest first.
+
+        They are the drafts with work in them, and of each region the newest that was done, or how it was left out.
+        """
+        return [rows.annotation_of(row) for row in self._database.all(SELECT_LISTED)]
+
     def with_mask(self) -> list[AnnotationRecord]:
         """Those of them that have a mask; held-out ones too."""
         return [record for record in self.finished() if record.has_mask]
@@ -72,8 +86,8 @@ class Annotations:
     def load_mask(self, annotation_id: int, *, painted: bool = False) -> tuple[Mask, Mask]:
         """Mask and origin (values of `Origin`) of an annotation, both (H, W): for a draft its journal replayed.
 
-        A pixel whose value a patch changed is of HUMAN origin, one of a class that was removed is LEFT_OUT. ValueError
-        for one that was done without a mask, unless what was `painted` in it, and not used, is wanted.
+        One of a class that was removed is LEFT_OUT. ValueError for one that was done without a mask, unless what was
+        `painted` in it, and not used, is wanted.
         """
         if self._row(annotation_id)["status"] == AnnotationStatus.DRAFT:
             self._classes.note_values()
@@ -90,21 +104,35 @@ class Annotations:
             return ids, read_plane(self.folder / row["origin_file"])
         if row["base_mask_file"] is None or (row["status"] == AnnotationStatus.DONE and not painted):
             raise ValueError(f"annotation {annotation_id} was done without a mask")
-        ids = self.load_base_ids(annotation_id)
-        origin = read_plane(self.folder / row["base_origin_file"])
+        return self.load_painted_ids(annotation_id)
+
+    def load_painted(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """Mask and origin, both (H, W), as they were painted: the journal replayed, whatever was kept of it.
+
+        What was not made by painting is as it was kept.
+        """
+        with rows.damage_explained():
+            return self._classes.values().planes_of(*self.load_painted_ids(annotation_id))
+
+    def load_painted_ids(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """As `load_painted`, but with the permanent ids of the classes, and the origins as they were kept."""
+        if self._row(annotation_id)["base_mask_file"] is None:
+            return self.load_ids(annotation_id)
+        ids, origin = self.load_base_ids(annotation_id)
         for patch in self._journal.patches(annotation_id):
             with rows.damage_explained():
                 paint(ids, origin, patch)
         return ids, origin
 
-    def load_base_mask(self, annotation_id: int) -> Mask:
-        """The mask (H, W) that the painting of an annotation began with."""
+    def load_base(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """Mask and origin, both (H, W), that painting an annotation began with."""
         with rows.damage_explained():
-            return self._classes.values().values_of(self.load_base_ids(annotation_id))
+            return self._classes.values().planes_of(*self.load_base_ids(annotation_id))
 
-    def load_base_ids(self, annotation_id: int) -> Mask:
-        """As `load_base_mask`, but with the permanent ids of the classes."""
-        return read_plane(self.folder / self._row(annotation_id)["base_mask_file"])
+    def load_base_ids(self, annotation_id: int) -> tuple[Mask, Mask]:
+        """As `load_base`, but with the permanent ids of the classes, and the origins as they were kept."""
+        row = self._row(annotation_id)
+        return read_plane(self.folder / row["base_mask_file"]), read_plane(self.folder / row["base_origin_file"])
 
     def assessments(self, annotation_id: int) -> list[Assessment]:
         """Every label and size that was ever given to an annotation, oldest first; the last one counts."""
@@ -153,12 +181,36 @@ class Annotations:
         size: float | None = None,
         person: str,
         query_id: int | None = None,
+        counts: Counts = Counts.REGION,
     ) -> list[AnnotationRecord]:
         """Keep masks that were made elsewhere as finished annotations, all of them or none; closes their query.
 
         `masks` are (region, mask, origin) with level-0 planes (region.height, region.width), taken one at a time.
         Origins stay as they are: UNTOUCHED is what nobody annotated. ProjectPlaceError when a file cannot be written.
         """
+        adding = self.adding_masks(
+            slide_id, masks, label=label, size=size, person=person, query_id=query_id, counts=counts
+        )
+        with closing(adding):
+            while True:
+                try:
+                    next(adding)
+                except StopIteration as stop:
+                    records: list[AnnotationRecord] = stop.value
+                    return records
+
+    def adding_masks(
+        self,
+        slide_id: int,
+        masks: Iterable[tuple[Region, Mask, Mask]],
+        *,
+        label: str | None = None,
+        size: float | None = None,
+        person: str,
+        query_id: int | None = None,
+        counts: Counts = Counts.REGION,
+    ) -> Generator[int, None, list[AnnotationRecord]]:
+        """The same step by step: gives how many masks are written, and nothing stays of them when it is closed."""
         self._database.check_writable()
         self._slides.get(slide_id)
         check_assessment(label, size, self._classes.scheme, needed=False)
@@ -172,11 +224,16 @@ class Annotations:
                 with written_to(self.folder):
                     ids_file = planes.write(values.ids_of(mask), stem)
                     files.append((region, ids_file, planes.write(origin, f"{stem}-origin")))
+                yield len(files)
             with self._database.transaction():
                 self._classes.check_revision(revision)
-                ids = [self._insert_done(slide_id, *of_region, person=person, query_id=query_id) for of_region in files]
+                ids = [
+                    self._insert_done(slide_id, *of_region, person=person, query_id=query_id, counts=counts)
+                    for of_region in files
+                ]
                 for annotation_id in ids if (label, size) != (None, None) else ():
                     self._journal.assess(annotation_id, label=label, size=size, person=person)
+                self._note_imported(slide_id, ids, person=person, query_id=query_id)
                 if query_id is not None:
                     self._queries.set_status(query_id, QueryStatus.ANNOTATED)
         except BaseException:  # which may have come after the rows were kept
@@ -184,13 +241,33 @@ class Annotations:
             raise
         return [self.get(annotation_id) for annotation_id in ids]
 
+    def _note_imported(self, slide_id: int, ids: Sequence[int], *, person: str, query_id: int | None) -> None:
+        """Note that annotations came from elsewhere, so that it can be taken back as one step."""
+        before = None if query_id is None else self._queries.get(query_id).status
+        self._steps.add(
+            StepKind.IMPORTED,
+            slide_id=slide_id,
+            annotation_id=ids[0],
+            query_id=query_id,
+            person=person,
+            detail={"ids": list(ids), "query_before": before},
+        )
+
     def kept_files(self) -> frozenset[str]:
         """The names of the files of masks and origins that annotations are of."""
         found = self._database.all("SELECT mask_file, origin_file FROM annotation WHERE mask_file IS NOT NULL")
         return frozenset(name for row in found for name in row)
 
     def _insert_done(
-        self, slide_id: int, region: Region, mask_file: str, origin_file: str, *, person: str, query_id: int | None
+        self,
+        slide_id: int,
+        region: Region,
+        mask_file: str,
+        origin_file: str,
+        *,
+        person: str,
+        query_id: int | None,
+        counts: Counts,
     ) -> int:
         now = timestamp()
         return self._database.insert(
@@ -204,6 +281,7 @@ class Annotations:
             origin_file=origin_file,
             person=person,
             query_id=query_id,
+            counts=counts,
             created=now,
             updated=now,
         )
@@ -213,8 +291,15 @@ class Annotations:
 
 
 def paint(mask: Mask, origin: Mask, patch: Patch) -> None:
-    """Make a person's change to a mask and its origins (values of `Origin`), both (H, W), in place."""
+    """Make a person's change to a mask and its origins (values of `Origin`), both (H, W), in place.
+
+    A pixel of another value is of HUMAN origin then, unless the change has origins of its own.
+    """
     height, width = patch.values.shape
-    changed = mask[patch.y : patch.y + height, patch.x : patch.x + width] != patch.values
+    place = np.s_[patch.y : patch.y + height, patch.x : patch.x + width]
+    changed = mask[place] != patch.values
     apply_patch(mask, patch)
-    origin[patch.y : patch.y + height, patch.x : patch.x + width][changed] = Origin.HUMAN
+    if patch.origins is None:
+        origin[place][changed] = Origin.HUMAN
+    else:
+        origin[place] = patch.origins

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histoloop.annotations.raster import apply_patch
-from histoloop.annotations.records import AnnotationStatus, Mask, Origin, Patch, QueryStatus
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Origin, Patch, QueryStatus
+from histoloop.errors import ProjectError
+from histoloop.language import tr
 from histoloop.store import rows
 from histoloop.store.parts.annotations import paint
 from histoloop.store.parts.checks import check_assessment, check_mask
 from histoloop.store.planes import PlaneWriter, stem_of, write_plane
 from histoloop.store.project_database import timestamp
-from histoloop.store.records import AssessedStep, DraftSteps, PaintedStep, StepKind
+from histoloop.store.records import AssessedStep, CountedStep, DraftSteps, PaintedStep, StepInDraft, StepKind
 from histoloop.store.schema import SELECT_ANNOTATIONS, SELECT_DRAFTS_OF_REGION, WORK_WAS_DONE
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Drafts:
         query_id: int | None = None,
         origin: Origin = Origin.UNTOUCHED,
         continues: AnnotationRecord | None = None,
+        counts: Counts = Counts.REGION,
     ) -> AnnotationRecord:
         """Begin a draft that starts from `mask` ((region.height, region.width), or both divided by one downsample).
 
@@ -89,6 +91,7 @@ class Drafts:
             model_hash=origin_model,
             person=person,
             query_id=query_id,
+            counts=counts,
         )
 
     def reopen(self, annotation_id: int, *, person: str | None = None, query_id: int | None = None) -> AnnotationRecord:
@@ -96,13 +99,17 @@ class Drafts:
 
         It is by the same person unless another is given, and answers the same query. The one before stays as it is; a
         finished one counts until the draft is done: the newest done of a region wins. One that was done without its
-        mask, or left out, goes on from what was painted in it.
+        mask, or left out, goes on from what was painted in it, and one of which the strokes alone counted from these
+        and from what lay beneath them.
         """
         old = self._annotations.get(annotation_id)
         person = old.person if person is None else person
         if old.status is AnnotationStatus.DRAFT and person == old.person:
             raise ValueError(f"annotation {annotation_id} is a draft; it needs no reopening")
-        ids, origin = self._annotations.load_ids(annotation_id, painted=self.has_strokes(annotation_id))
+        if old.counts is Counts.STROKES:
+            ids, origin = self._annotations.load_painted_ids(annotation_id)
+        else:
+            ids, origin = self._annotations.load_ids(annotation_id, painted=self.has_strokes(annotation_id))
         return self._insert(
             ids,
             origin,
@@ -113,6 +120,7 @@ class Drafts:
             person=person,
             query_id=old.query_id if query_id is None else query_id,
             held_out=old.held_out,
+            counts=old.counts,
         )
 
     def find(self, slide_id: int, region: Region, *, person: str | None = None) -> AnnotationRecord | None:
@@ -142,24 +150,26 @@ class Drafts:
 
     def steps(self, annotation_id: int) -> DraftSteps:
         """What was done in a draft and can be taken back, and what was taken back and can be done again."""
-        mask = self._annotations.load_base_ids(annotation_id)
-        done: list[PaintedStep | AssessedStep] = []
-        undone: list[PaintedStep | AssessedStep] = []
+        ids, origin = self._annotations.load_base_ids(annotation_id)
+        done: list[StepInDraft] = []
+        undone: list[StepInDraft] = []
         values = self._classes.values()
         for row in self._steps.in_draft(annotation_id):
-            (done if row["undone"] is None else undone).append(self._step_in_draft(row, mask, values))
+            (done if row["undone"] is None else undone).append(self._step_in_draft(row, ids, origin, values))
         return DraftSteps(tuple(done), tuple(undone))
 
-    def _step_in_draft(self, row: rows.Row, mask: Mask, values: ClassValues) -> PaintedStep | AssessedStep:
-        """A step; one that painted is made on the mask, which has the permanent ids of the classes."""
+    def _step_in_draft(self, row: rows.Row, ids: Mask, origin: Mask, values: ClassValues) -> StepInDraft:
+        """A step; one that painted is made on the mask, which has the permanent ids of the classes, and its origins."""
+        detail = json.loads(row["detail"])
         if row["kind"] == StepKind.ASSESSED:
-            return AssessedStep(*(tuple(json.loads(row["detail"])[when]) for when in ("before", "after")))
-        after = self._journal.patch(row["patch_id"])
-        height, width = after.values.shape
+            return AssessedStep(*(tuple(detail[when]) for when in ("before", "after")))
+        if row["kind"] == StepKind.COUNTED:
+            return CountedStep(Counts(detail["before"]), Counts(detail["after"]))
+        patch = self._journal.patch(row["patch_id"])
         with rows.damage_explained():
-            before = values.values_of(mask[after.y : after.y + height, after.x : after.x + width])
-            apply_patch(mask, after)
-            return PaintedStep(Patch(after.x, after.y, before), Patch(after.x, after.y, values.values_of(after.values)))
+            before = _cut(ids, origin, patch, values)
+            paint(ids, origin, patch)
+            return PaintedStep(before, _cut(ids, origin, patch, values))
 
     def attach(self, annotation_id: int, query_id: int) -> AnnotationRecord:
         """Let a draft answer a query, which leaves the queue with it."""
@@ -191,6 +201,17 @@ class Drafts:
             before_after = {"before": [draft.label, draft.size], "after": [label, size]}
             self._note(StepKind.ASSESSED, draft, detail=before_after)
 
+    def count(self, annotation_id: int, counts: Counts) -> None:
+        """Say what of a draft's mask counts; a step that can be taken back."""
+        draft = self._draft(annotation_id)
+        with self._database.transaction():
+            self._note(StepKind.COUNTED, draft, detail={"before": draft.counts, "after": counts})
+            self.count_again(annotation_id, counts)
+
+    def count_again(self, annotation_id: int, counts: Counts) -> None:
+        """Let something of a draft's mask count, within the transaction of `count` or `History`."""
+        self._database.update("annotation", annotation_id, counts=counts)
+
     def finish(
         self,
         annotation_id: int,
@@ -200,14 +221,17 @@ class Drafts:
         size: float | None = None,
         with_mask: bool = True,
         last_patch: Patch | None = None,
+        counts: Counts | None = None,
     ) -> AnnotationRecord:
         """Close a draft, and its query with it. A label or size that is None leaves what was given before.
 
-        DONE writes the mask and its origins to files of their own, pixels nobody touched as ACCEPTED, and settles
-        whether the region is held out (`is_held_out`): a region done before, or overlapping such a one, goes where
-        that one went, so that no pixel both trains and judges. Without `with_mask` the draft's mask is set aside and
-        only label and size are done; a mask that the region was given before stays its mask. `last_patch` changes the
-        mask first, and is taken back together with the rest: `History` makes a draft of it again, with all its strokes.
+        DONE writes the mask and its origins to files of their own and settles whether the region is held out
+        (`is_held_out`): a region done before, or overlapping such a one, goes where that one went, so that no pixel
+        both trains and judges. Pixels that nobody touched are ACCEPTED, or LEFT_OUT where the strokes alone count:
+        ProjectError when there are none. `counts` says what counts from now on, None leaves that as it is. Without
+        `with_mask` the draft's mask is set aside and only label and size are done; a mask that the region was given
+        before stays its mask. `last_patch` changes the mask first, and is taken back together with the rest: `History`
+        makes a draft of it again, with all its strokes.
         """
         if status not in _QUERY_STATUS_AFTER:
             raise ValueError(f"an annotation is finished as done, skipped or cannot tell, not {status}")
@@ -220,7 +244,9 @@ class Drafts:
         if last_patch is not None:
             self._check_patch(draft, last_patch)
             last_patch = self._patch_of_ids(draft, last_patch)
-        with self._final_planes(draft, last_patch, done and with_mask) as files, self._database.transaction():
+        counts = draft.counts if counts is None else counts
+        finals = self._final_planes(draft, last_patch, counts, done and with_mask)
+        with finals as files, self._database.transaction():
             self._draft(annotation_id)
             if (label, size) != (draft.label, draft.size):
                 self.assess(annotation_id, label=label, size=size)
@@ -235,9 +261,10 @@ class Drafts:
                     "query_before": None if query is None else query.status,
                     "mask_downsample": draft.mask_downsample,
                     "model_hash": draft.model_hash,
+                    "counts": [draft.counts, counts],
                 },
             )
-            self._close(draft, status, with_mask=with_mask, files=files)
+            self._close(draft, status, with_mask=with_mask, files={"counts": counts, **files})
         return self._annotations.get(annotation_id)
 
     def make_again(self, annotation_id: int, detail: Mapping[str, Any]) -> None:
@@ -255,6 +282,7 @@ class Drafts:
             finish_order=None,
             mask_downsample=detail["mask_downsample"],
             model_hash=detail["model_hash"],
+            counts=_counts_of(detail)[0],
         )
         query_id = self._annotations.get(annotation_id).query_id
         if query_id is not None and detail["query_before"] is not None:
@@ -264,8 +292,9 @@ class Drafts:
         """Finish anew what `make_again` made a draft of, within the transaction of `History`."""
         draft, status = self._draft(annotation_id), AnnotationStatus(detail["status"])
         with_mask = bool(detail["with_mask"])
-        with self._final_planes(draft, None, status is AnnotationStatus.DONE and with_mask) as files:
-            self._close(draft, status, with_mask=with_mask, files=files)
+        counts = _counts_of(detail)[1]
+        with self._final_planes(draft, None, counts, status is AnnotationStatus.DONE and with_mask) as files:
+            self._close(draft, status, with_mask=with_mask, files={"counts": counts, **files})
 
     def _close(
         self, draft: AnnotationRecord, status: AnnotationStatus, *, with_mask: bool, files: Mapping[str, str]
@@ -274,7 +303,7 @@ class Drafts:
         if status is AnnotationStatus.DONE:
             placed = self._order.with_mask if with_mask else self._order.without_mask
             place = placed(draft.slide_id, draft.region, draft.query_id)
-        self._database.update("annotation", draft.id, status=status, updated=timestamp(), **files, **place)
+        self._database.update("annotation", draft.id, status=status, updated=timestamp(), **{**files, **place})
         if draft.query_id is not None:
             self._queries.set_status(draft.query_id, _QUERY_STATUS_AFTER[status])
 
@@ -336,7 +365,7 @@ class Drafts:
 
     @contextmanager
     def _final_planes(
-        self, draft: AnnotationRecord, last_patch: Patch | None, wanted: bool
+        self, draft: AnnotationRecord, last_patch: Patch | None, counts: Counts, wanted: bool
     ) -> Iterator[dict[str, str]]:
         """The files of a draft's mask and origins, by column; they are removed when the draft cannot be finished.
 
@@ -348,6 +377,8 @@ class Drafts:
         mask, origin = self._annotations.load_ids(draft.id)
         if last_patch is not None:
             paint(mask, origin, last_patch)
+        if counts is Counts.STROKES:
+            _leave_out_unpainted(mask, origin)
         origin[origin == Origin.UNTOUCHED] = Origin.ACCEPTED
         planes, stem = PlaneWriter(self._annotations.folder), stem_of(draft.slide_id, draft.region)
         try:
@@ -377,13 +408,45 @@ class Drafts:
         """
         self._classes.check_noted()
         values = self._classes.values()
-        ids = values.ids_of(patch.values)
+        ids, origins = values.ids_of(patch.values), patch.origins
         if values.loses:
-            height, width = ids.shape
-            all_ids, _origin = self._annotations.load_ids(draft.id)
-            before = all_ids[patch.y : patch.y + height, patch.x : patch.x + width]
-            ids = np.where(values.values_of(before) == patch.values, before, ids)
-        return Patch(patch.x, patch.y, ids)
+            all_ids, all_origins = self._annotations.load_ids(draft.id)
+            before, origin_before = all_ids[_part(patch)], all_origins[_part(patch)]
+            shown, shown_origin = values.planes_of(before, origin_before)
+            same = shown == patch.values
+            if origins is not None:
+                same &= shown_origin == origins
+                origins = np.where(same, origin_before, origins)
+            ids = np.where(same, before, ids)
+        return Patch(patch.x, patch.y, ids, origins)
+
+
+def _cut(ids: Mask, origin: Mask, place: Patch, values: ClassValues) -> Patch:
+    """What mask (in ids of classes) and origin, both (H, W), are where a change is, in mask values."""
+    part = _part(place)
+    return Patch(place.x, place.y, *values.planes_of(ids[part], origin[part].copy()))
+
+
+def _part(patch: Patch) -> tuple[slice, slice]:
+    height, width = patch.values.shape
+    return slice(patch.y, patch.y + height), slice(patch.x, patch.x + width)
+
+
+def _leave_out_unpainted(mask: Mask, origin: Mask) -> None:
+    """Leave out, in place, what no person painted; ProjectError where that is everything."""
+    painted = origin == Origin.HUMAN
+    if not painted.any():
+        raise ProjectError(
+            tr("Nothing is painted in this region, and only what is painted counts."),
+            advice=tr("Paint something, or let the whole region count."),
+        )
+    mask[~painted] = 0
+    origin[~painted] = Origin.LEFT_OUT
+
+
+def _counts_of(detail: Mapping[str, Any]) -> list[Counts]:
+    """What counted before a draft was finished, and then; before version 6 the whole region always did."""
+    return [Counts(counts) for counts in detail.get("counts", (Counts.REGION, Counts.REGION))]
 
 
 def _mask_shape(region: Region, downsample: float) -> tuple[int, int]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from histoloop.store import rows
 from histoloop.store.project_database import timestamp
@@ -35,7 +32,8 @@ class Journal:
                 y=patch.y,
                 width=width,
                 height=height,
-                payload=zlib.compress(np.ascontiguousarray(patch.values).tobytes()),
+                payload=rows.packed_plane(patch.values),
+                origins=None if patch.origins is None else rows.packed_plane(patch.origins),
                 created=timestamp(),
             )
 

@@ -57,5 +57,5 @@ class Steps:
         return self._database.first(SELECT_STEP_TO_REDO, person, beside)
 
     def in_draft(self, annotation_id: int) -> list[Any]:
-        """The strokes, labels and sizes of a draft, oldest first: those done, and those that can be done again."""
+        """What was done in a draft, oldest first: strokes, labels, sizes, what counts; and what can be done again."""
         return self._database.all(SELECT_STEPS_IN_HAND, annotation_id)

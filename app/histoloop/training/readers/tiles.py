@@ -126,17 +126,29 @@ def shrink_foreground(mask_HW: NDArray[np.bool_], *, height: int, width: int) ->
     """A mask at another resolution: a pixel is foreground when more than half of its area is."""
     if mask_HW.shape == (height, width):
         return mask_HW
-    share = Image.fromarray(mask_HW.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    return np.asarray(share) > 0.5
+    return _share_of(mask_HW, height=height, width=width) > 0.5
 
 
-def shrink_classes(mask_HW: Mask, *, height: int, width: int) -> Mask:
-    """A mask of values at another resolution: a pixel has the value of most of its area, of equals the lowest."""
+def shrink_strokes(mask_HW: NDArray[np.bool_], *, height: int, width: int) -> NDArray[np.bool_]:
+    """Where somebody painted at another resolution: a pixel is painted when any of its area is."""
+    return _share_of(mask_HW, height=height, width=width) > 0
+
+
+def _share_of(mask_HW: NDArray[np.bool_], *, height: int, width: int) -> NDArray[np.float32]:
+    """How much of the area of each pixel at another resolution is of the mask, (height, width)."""
+    return np.asarray(Image.fromarray(mask_HW.astype(np.float32)).resize((width, height), Image.Resampling.BOX))
+
+
+def shrink_classes(mask_HW: Mask, *, height: int, width: int, known_HW: NDArray[np.bool_] | None = None) -> Mask:
+    """A mask of values at another resolution: a pixel has the value of most of its area, of equals the lowest.
+
+    Of the area that part counts which is known, (H, W).
+    """
     if mask_HW.shape == (height, width):
         return mask_HW
     values = np.unique(mask_HW)
     shares = [
-        np.asarray(Image.fromarray((mask_HW == value).astype(np.float32)).resize((width, height), Image.Resampling.BOX))
+        _share_of(mask_HW == value if known_HW is None else (mask_HW == value) & known_HW, height=height, width=width)
         for value in values
     ]
     shrunk: Mask = values[np.argmax(shares, axis=0)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from histoloop.acquisition.advice import advice, advised_strategy
+from histoloop.acquisition.advice import FIRST, advice, advised_strategy
+from histoloop.language import tr
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, about_how_many
 from histoloop.workflows.contents.estimates import kind_figure
 from histoloop.workflows.contents.rounds import HowToLearn
@@ -26,9 +27,13 @@ class Advised:
 def advised(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Advised | None:
     """The papers' advice for the next questions; None while no slide is predicted, so nothing can be asked.
 
-    The regions left are counted by the area of tissue: about as many as asking would find.
+    Before anybody has taught the model it is to cover the tissue. The regions left are counted by the area of tissue:
+    about as many as asking would find.
     """
     annotated = len(project.annotations.finished())
+    if not project.models.current_card().taught:
+        text = tr("No model has learned anything yet: the first questions cover the tissue, by how it looks.")
+        return Advised(FIRST, 0.0, text)
     candidates = about_how_many(project, region_map_px=region_map_px)
     if not candidates:
         return None

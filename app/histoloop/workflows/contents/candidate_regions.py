@@ -14,6 +14,7 @@ from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.localisation.stitcher import foreground_of
 from histoloop.progress import Progress, Work
+from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, survey
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
@@ -24,6 +25,7 @@ from histoloop.workflows.contents.slides import is_readable, open_project_slide
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from histoloop.store.cards import Card
     from histoloop.store.project import Project
 
 REGION_MAP_PX = 384
@@ -75,28 +77,32 @@ class FoundRegions:
 
 
 def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Work[FoundRegions]:
-    """All regions, row by row, of the slides that the current model has maps of.
+    """All regions, row by row, of the slides that the current model has maps of; of all slides before it was taught.
 
     `region_map_px` is their side in pixels of the maps (as the model sees them), ValueError where that is out of range.
     """
     _check_side(region_map_px)
     slides = [slide for slide in project.slides.all() if is_readable(slide)]
+    card = project.models.current_card()
     found: list[CandidateRegion] = []
     failed: list[tuple[str, str]] = []
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)
         try:
-            found += _candidates_of(project, record, region_map_px)
+            found += _candidates_of(project, record, region_map_px, card)
         except Exception as error:
             failed.append((record.name, why_it_failed(error, writing_to=())))
     return FoundRegions(tuple(found), tuple(failed))
 
 
-def _candidates_of(project: Project, record: SlideRecord, region_map_px: int) -> list[CandidateRegion]:
+def _candidates_of(project: Project, record: SlideRecord, region_map_px: int, card: Card) -> list[CandidateRegion]:
     folder = project.maps.find(record.id)
-    if folder is None:
+    if folder is not None:
+        side = region_side_px(open_map(folder).downsample, region_map_px)
+    elif not card.taught:
+        side = region_side_px(working_downsample(record.mpp, card.mpp), region_map_px)
+    else:
         return []
-    side = region_side_px(open_map(folder).downsample, region_map_px)
     with open_project_slide(record) as slide:
         found = survey(slide)
     regions = candidate_regions(

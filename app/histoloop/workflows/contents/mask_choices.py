@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from histoloop.annotations.class_names import class_called, spoken_class
 from histoloop.errors import ModelError
 from histoloop.language import tr
-from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
+from histoloop.localisation.methods import DECODER, localisation_methods, takes_label, weighs_both_sides
 from histoloop.network_config import NetworkConfig
 from histoloop.store.cards import Card, load_card
 from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.live_masks import LIVE_MODEL_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +30,10 @@ OWN_RULE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LocalisationModel:
-    """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks."""
+    """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks.
+
+    One that is not `taught` draws nothing.
+    """
 
     id: int
     name: str
@@ -38,11 +42,17 @@ class LocalisationModel:
     network: NetworkConfig
     labels: tuple[str, ...]
     threshold: float
+    taught: bool = True
+
+    @property
+    def is_live(self) -> bool:
+        """Whether these are the live masks, which no model of the project draws."""
+        return self.id == LIVE_MODEL_ID
 
     @property
     def methods(self) -> tuple[str, ...]:
         """What it can draw by; the first is its own."""
-        return localisation_methods(self.network)
+        return (DECODER,) if self.is_live else localisation_methods(self.network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,11 @@ class MaskChoice:
     def weighs_both_sides(self) -> bool:
         """Whether there is evidence against, too."""
         return weighs_both_sides(self.method)
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether there is a probability of each mask class."""
+        return self.model.taught and self.method == DECODER and self.model.network.decodes_classes
 
     @property
     def is_own(self) -> bool:
@@ -93,11 +108,23 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         except ModelError:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
-        labels = card.scheme.label_names
+        name = name if card.taught else tr("Nothing learned yet")
+        network, labels = card.network, card.scheme.label_names
+        if not card.knows_labels:
+            network, labels = dataclasses.replace(network, labels=0), ()
         found.append(
-            LocalisationModel(record.id, name, card.title, record.status, card.network, labels, card.threshold)
+            LocalisationModel(
+                record.id, name, card.title, record.status, network, labels, card.threshold, taught=card.taught
+            )
         )
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)
+
+
+def live_masks(mask_classes: int) -> LocalisationModel:
+    """The live masks, as an entry among the models."""
+    title = tr("What was learned while you painted: not measured, not exported")
+    network = NetworkConfig(1, mask_classes=mask_classes)
+    return LocalisationModel(LIVE_MODEL_ID, tr("Live masks"), title, ModelStatus.KEPT, network, (), OWN_RULE)
 
 
 def choice_to_compare(

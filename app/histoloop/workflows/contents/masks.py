@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,19 +152,13 @@ def _view_map(
     threshold: float,
     method: MapMethod | None,
 ) -> MapView:
-    wanted = region.width / size[0]
-    level = max((n for n, own in enumerate(slide_map.level_downsamples) if own <= wanted), default=0)
+    level, window, box = _source_of(region, size, slide_map.level_downsamples)
     pixel = slide_map.level_downsamples[level]
-    window = region.grown(round(2 * pixel) + 1)
     left, top = math.floor(window.x / pixel), math.floor(window.y / pixel)
     right, bottom = math.ceil(window.right / pixel), math.ceil(window.bottom / pixel)
     stride = slide_map.stride_px / 2**level
-    x, y = region.x / pixel - left, region.y / pixel - top
-    box = (x, y, x + region.width / pixel, y + region.height / pixel)
     if method is None and slide_map.mask_classes:
-        planes = [Image.fromarray(plane) for plane in slide_map.read_masks(window, level=level)]
-        shown = np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR, box=box)) for plane in planes])
-        return MapView(foreground_of(shown), mask_of_classes(shown, threshold=threshold), shown)
+        return view_classes(slide_map, region, size=size, threshold=threshold)
     if method is None:
         near = slide_map.read_foreground(window, level=level)
     else:
@@ -184,6 +178,40 @@ def _view_map(
     )
     nearest = np.asarray(Image.fromarray(classes).resize(size, Image.Resampling.NEAREST, box=box))
     return MapView(foreground, np.where(foreground > threshold, nearest, 0).astype(np.uint8))
+
+
+class ClassMaps(Protocol):
+    """Probabilities of mask classes over a slide, in levels: those of a model, or live ones."""
+
+    @property
+    def level_downsamples(self) -> tuple[float, ...]:
+        """Level-0 pixels per pixel of each level, the finest first."""
+        ...
+
+    def read_masks(self, region: Region, *, level: int = 0) -> NDArray[np.float32]:
+        """Probabilities (K, h, w) at the pixels of a level that touch a level-0 region; else 0."""
+        ...
+
+
+def view_classes(maps: ClassMaps, region: Region, *, size: tuple[int, int], threshold: float) -> MapView:
+    """As `view_map`, of mask classes that are told apart."""
+    level, window, box = _source_of(region, size, maps.level_downsamples)
+    planes = [Image.fromarray(plane) for plane in maps.read_masks(window, level=level)]
+    shown = np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR, box=box)) for plane in planes])
+    return MapView(foreground_of(shown), mask_of_classes(shown, threshold=threshold), shown)
+
+
+def _source_of(
+    region: Region, size: tuple[int, int], level_downsamples: tuple[float, ...]
+) -> tuple[int, Region, tuple[float, float, float, float]]:
+    """The coarsest level that is fine enough, what to read of it (level-0), and where in that the region is."""
+    wanted = region.width / size[0]
+    level = max((n for n, own in enumerate(level_downsamples) if own <= wanted), default=0)
+    pixel = level_downsamples[level]
+    window = region.grown(round(2 * pixel) + 1)
+    x = region.x / pixel - math.floor(window.x / pixel)
+    y = region.y / pixel - math.floor(window.y / pixel)
+    return level, window, (x, y, x + region.width / pixel, y + region.height / pixel)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,16 +268,23 @@ def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     slide_map = found.slide_map
     mask = mask_of_map(slide_map, found.classes, threshold=found.card.threshold)
     for record in _painted(project, slide_id):
-        painted, origin = project.annotations.load_mask(record.id)
-        painted[~is_known(origin)] = LEFT_OUT_VALUE
-        lay_over(mask, painted, record.region, downsample=slide_map.downsample)
+        lay_over(mask, said_mask(project, record), record.region, downsample=slide_map.downsample)
     return SlideMask(mask, slide_map.downsample)
 
 
 def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
-    """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top."""
-    done = _painted(project, slide_id)
-    return [(record.region, project.annotations.load_mask(record.id)[0]) for record in done]
+    """What people finished on a slide, level-0 masks in the order of finishing: later ones lie on top.
+
+    What they left out, or did not paint where the strokes alone count, has the value `LEFT_OUT_VALUE`.
+    """
+    return [(record.region, said_mask(project, record)) for record in _painted(project, slide_id)]
+
+
+def said_mask(project: Project, record: AnnotationRecord) -> Mask:
+    """The mask (H, W) of an annotation that has one, `LEFT_OUT_VALUE` where nobody says anything."""
+    painted, origin = project.annotations.load_mask(record.id)
+    painted[~is_known(origin)] = LEFT_OUT_VALUE
+    return painted
 
 
 def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:

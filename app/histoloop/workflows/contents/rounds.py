@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from histoloop.annotations.records import Counts
 from histoloop.errors import ProjectError
 from histoloop.language import tr, tr_plural
 from histoloop.store.records import ModelStatus, RoundRecord
@@ -83,7 +84,8 @@ class CandidateModel:
     """A retrained model, not yet kept.
 
     Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
-    `pseudo` regions were learned from with the model's own masks.
+    Class Dice is the mean over the mask classes, where the annotations tell several. `pseudo` regions were learned
+    from with the model's own masks.
     """
 
     model_id: int
@@ -93,13 +95,16 @@ class CandidateModel:
     held_out: int
     annotations: int
     pseudo: int = 0
+    old_class_dice: float | None = None
+    new_class_dice: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingCounts:
     """How many annotations there are to learn from, by kind, those held out apart; regions and slides count alike.
 
-    `sizes` counts masks too, since a mask has a size; `label_classes` are how many labels occur.
+    `sizes` counts masks too, since a mask has a size, but not those of strokes; `label_classes` are how many labels
+    occur.
     """
 
     masks: int
@@ -126,7 +131,9 @@ def training_counts(project: Project) -> TrainingCounts:
     labels += [label for slide_id, label in of_slide.items() if label is not None and slide_id not in whole]
     return TrainingCounts(
         masks=sum(record.has_mask for record in teaching),
-        sizes=sum(record.has_mask or record.size is not None for record in teaching),
+        sizes=sum(
+            record.size is not None or (record.has_mask and record.counts is Counts.REGION) for record in teaching
+        ),
         labels=len(labels),
         label_classes=len(set(labels)),
         held_out=len(finished) - len(teaching),
@@ -144,6 +151,8 @@ def candidate_model_of(record: RoundRecord) -> CandidateModel:
         int(figures.get("held_out", 0)),
         record.annotations,
         int(figures.get("pseudo", 0)),
+        figures.get("class_dice_before"),
+        figures.get("class_dice"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import is_known
+from histoloop.annotations.records import Counts, is_known
 from histoloop.geometry import Region
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class WeakAnnotation:
 
     `label` is an index into the labels of the project's scheme and `size` the foreground fraction of the region, 0..1;
     at least one of them is known. `mask_id` is the annotation whose mask `Project.load_mask` reads, None without one.
-    `held_out` ones must not be trained on: they hold pixels that judge models.
+    `held_out` ones must not be trained on: they hold pixels that judge models. `counts` says what of the mask counts:
+    strokes state no size of the region.
     """
 
     slide_id: int
@@ -32,12 +33,14 @@ class WeakAnnotation:
     size: float | None
     mask_id: int | None
     held_out: bool
+    counts: Counts = Counts.REGION
 
 
 def weak_annotations(project: Project) -> Sequence[WeakAnnotation]:
     """All labels and sizes that people gave to regions, in the order of finishing, then of whole slides.
 
-    The size of a region with a mask and no size of its own is the foreground fraction of the mask. A region or slide
+    The size of a region with a mask and no size of its own is the foreground fraction of the mask, unless the strokes
+    alone count. A region or slide
     without a mask is held out when it shares a pixel with a mask that is held out; training always starts again from
     the project's first model, so a region may become held out later. A slide whose whole extent was annotated counts
     once, with the slide's label where the annotation has none.
@@ -54,9 +57,9 @@ def weak_annotations(project: Project) -> Sequence[WeakAnnotation]:
 def size_of(project: Project, record: AnnotationRecord) -> float | None:
     """The foreground fraction of an annotated region as it was given, else that of its mask; None without either.
 
-    Of a mask those pixels count that were not left out.
+    Of a mask those pixels count that were not left out; one of strokes states no size.
     """
-    if record.size is not None or not record.has_mask:
+    if record.size is not None or not record.has_mask or record.counts is Counts.STROKES:
         return record.size
     mask, origin = project.annotations.load_mask(record.id)
     known = is_known(origin)
@@ -74,6 +77,7 @@ def _of_region(
         size=size_of(project, record),
         mask_id=record.id if record.has_mask else None,
         held_out=record.held_out if record.has_mask else _touches(slide.id, record.region, judging),
+        counts=record.counts,
     )
 
 

@@ -24,7 +24,7 @@ from histoloop.training.figures import MaskTally, label_figures, multi_label_fig
 from histoloop.training.samples import foreground, have_several_labels, multi_hot
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_model
 from histoloop.workflows.prediction.robustness import attack_figures
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def evaluate_model(
     or several labels a tile where the model takes them to exclude each other, and where no picture is left.
     """
     loaded = load_model(model, choose_device(device))
+    check_taught(loaded.card)
     if settings.layer is not None:
         layer_named(loaded.network, settings.layer)
     dataset = yield from read_dataset(

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from histoloop.errors import DataError, ExportError, SlideError, suggestion
-from histoloop.exchange.naming import unique_stems
+from histoloop.exchange.naming import stem_of_slide, unique_stems, without_mask_ending
 from histoloop.exchange.plain_text import plain_path, plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
@@ -46,7 +46,6 @@ _PARTS: tuple[Part, ...] = ("train", "val", "test")
 _COLUMNS = (
     "slide", "x", "y", "width", "height", "label", "mask", "tumour_fraction", "tissue_fraction", "split", "case",
 )  # fmt: skip
-_MASK_ENDINGS = ("_mask", "-mask", "_anno")
 _LOWEST_DOWNSAMPLE = 64
 _CELLS_PER_PATCH = 8
 
@@ -191,9 +190,9 @@ def _pair(slides: Path, masks: Path) -> list[_Specimen]:
             problems.add(slide_name(file), f"{other} has the same name", advice="Give every slide a name of its own.")
     paired: dict[Path, Path] = {}
     for mask in _mask_files(masks, set(files)):
-        slide = by_stem.get(_slide_stem(mask))
+        slide = by_stem.get(stem_of_slide(mask))
         if slide is None:
-            near = suggestion(_slide_stem(mask), by_stem)
+            near = suggestion(stem_of_slide(mask), by_stem)
             problems.add(mask.name, f"no slide has its name{near}", advice="Name masks like their slides.")
         elif slide in paired:
             what = f"{slide_name(slide)} has another mask, {paired[slide].name}"
@@ -240,7 +239,7 @@ def _unread_files(masks: Path, specimens: list[_Specimen]) -> dict[_Specimen, Pa
         if file in taken or file.name.startswith(".") or not file.is_file():
             continue
         parts = file.name.casefold().split(".")
-        stems = (_without_ending(".".join(parts[:count])) for count in range(len(parts) - 1, 0, -1))
+        stems = (without_mask_ending(".".join(parts[:count])) for count in range(len(parts) - 1, 0, -1))
         specimen = next((by_stem[stem] for stem in stems if stem in by_stem), None)
         if specimen is not None:
             unread.setdefault(specimen, file)
@@ -259,20 +258,6 @@ def _stem(slide: Path) -> str:
     """What the mask of a slide is called: its name without the ending, and of a DICOM series, which has none, all."""
     name = slide_name(slide)
     return slide.stem if name == slide.name else name
-
-
-def _slide_stem(mask: Path) -> str:
-    """The name of the slide that a mask belongs to, without case: 'NAME' of NAME_mask.png, NAME.geojson.gz."""
-    stem = mask.stem.casefold()
-    if mask.suffix.lower() in (".gz", ".zip"):
-        stem = stem.removesuffix(".geojson").removesuffix(".json").removesuffix(".xml")
-    return _without_ending(stem)
-
-
-def _without_ending(stem: str) -> str:
-    for ending in _MASK_ENDINGS:
-        stem = stem.removesuffix(ending)
-    return stem
 
 
 def _with_cases(specimens: list[_Specimen], path: Path | None) -> tuple[list[_Specimen], bool]:

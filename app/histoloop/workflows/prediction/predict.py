@@ -131,7 +131,7 @@ def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, specimen:
 
 
 def probabilities(prediction: SlidePrediction, model: LoadedModel) -> dict[str, float]:
-    """Probability per label class by name; empty where no tissue was found."""
-    if prediction.probabilities is None or not model.card.scheme.labels:
+    """Probability per label class by name; empty where no tissue was found, and by a model that knows no labels."""
+    if prediction.probabilities is None or not (model.card.scheme.labels and model.card.knows_labels):
         return {}
     return dict(zip(model.card.scheme.label_names, map(float, prediction.probabilities), strict=True))

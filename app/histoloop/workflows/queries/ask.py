@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from histoloop.acquisition.advice import FIRST
 from histoloop.acquisition.selection import mix_random, select_setwise
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import RANDOM
@@ -40,6 +41,9 @@ _log = logging.getLogger(__name__)
 THUMBNAIL_PX = 192
 EVIDENCE_PX = 384
 
+USUAL = "entropy"
+"""The strategy to ask a model by that has learned, where none is named."""
+
 MOST_SCORED = 400
 """So many candidates, sampled at random, a strategy that runs the network scores: a slide may have thousands."""
 
@@ -57,7 +61,7 @@ class _Chosen:
 def ask(
     project: Project,
     *,
-    strategy: str = "entropy",
+    strategy: str | None = None,
     count: int = 6,
     seed: int = 0,
     region_map_px: int = REGION_MAP_PX,
@@ -66,16 +70,26 @@ def ask(
 ) -> Work[AskReport]:
     """Replace the open queries by the `count` best regions of a strategy, in equal numbers from each class.
 
+    Without a `strategy` it is `USUAL` or, while nobody has taught the current model, `FIRST`: by coverage of the
+    tissue, in equal numbers from each slide, without any prediction.
+
     `region_map_px` is the side of a region in pixels that the model sees. `random_share` of the questions, [0, 1], are
     sampled at random among the others, so that the held-out ones stand for all tissue. Regions that were annotated,
     skipped or marked 'cannot tell' are not asked about again. A slide that cannot be read is reported, and the others
     are asked about; maps that were found damaged count no more, so that predicting makes new ones. ProjectError when no
     slide is predicted yet, when nothing is left to ask about, and when the strategy needs more than the project has.
     """
+    taught = project.models.current_card().taught
+    strategy = strategy or (USUAL if taught else FIRST)
     if strategy not in STRATEGIES:
         raise ProjectError(
             tr("There is no strategy {strategy!r}.", strategy=strategy),
             advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
+        )
+    if STRATEGIES[strategy].needs.predictions and not taught:
+        raise ProjectError(
+            tr("'{title}' needs a model that has learned something.", title=tr(STRATEGIES[strategy].title)),
+            advice=tr("Ask by coverage of the tissue (k-center) or at random, annotate what is asked, and retrain."),
         )
     project.check_writable()
     found = yield from find_candidate_regions(project, region_map_px=region_map_px)
@@ -114,6 +128,9 @@ def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], 
         try:
             if isinstance(error, SlideError) and error.path == slide.path:
                 raise error
+            if not project.models.current_card().taught:
+                with open_project_slide(slide):
+                    continue  # without maps there is nothing else to read
             if (folder := project.maps.find(slide.id)) is None:  # found damaged, and marked so, when it was read
                 found[slide.id] = tr("Its maps are damaged. Predict the slide again.")
             else:
@@ -138,7 +155,10 @@ def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> Projec
             tr("There is no region to ask about: no slide is where it was."),
             advice=tr("Connect their disk, or use 'Find moved slides' and point to the folder they are in now."),
         )
-    if not any(project.maps.find(slide.id) is not None for slide in readable):
+    if not slides:
+        return ProjectError(tr("There is no slide to ask about."), advice=tr("Import slides first."))
+    predicted = not project.models.current_card().taught or any(project.maps.find(each.id) for each in readable)
+    if not predicted:
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries.all(status=status)) for status in settled)
@@ -165,7 +185,7 @@ def _choose(
     scores_after = yield from inputs.score(strategy)
     picks = select_setwise(
         scores_after,
-        [candidate.class_name for candidate in candidates],
+        [_kind_of(project, candidate) for candidate in candidates],
         count=count,
         overlap=lambda one, other: candidates[one].overlaps(candidates[other]),
     )
@@ -176,6 +196,11 @@ def _choose(
         evidence = inputs.evidence(strategy, pick.index)
         chosen.append(_Chosen(candidates[pick.index], strategy, pick.score, evidence))
     return chosen
+
+
+def _kind_of(project: Project, candidate: CandidateRegion) -> str:
+    """Of what there are to be equally many questions: of classes, or of slides while nothing is known of classes."""
+    return candidate.class_name or f"slide {candidate.slide.id}"
 
 
 def _sample(candidates: Sequence[CandidateRegion], seed: int) -> Sequence[CandidateRegion]:

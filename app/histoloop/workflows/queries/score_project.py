@@ -16,6 +16,7 @@ from histoloop.localisation.stitcher import foreground_of
 from histoloop.networks.build import with_decoder, with_mask_classes
 from histoloop.networks.hybrid import Hybrid
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
+from histoloop.workflows.prediction.present_classes import present_classes, to_go_on_from
 from histoloop.workflows.queries.score_regions import EarlierModel, NetworkInputs, Networks, ScoringSettings
 from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
 
@@ -66,7 +67,8 @@ def project_inputs(
     if not strategy.needs.network:
         return MapInputs(project, candidates, seed=seed)
     place = choose_device(device)
-    model = load_project_model(project.models.current(), place)
+    record, classes = project.models.current(), present_classes(project)
+    model = to_go_on_from(project, load_project_model(record, place), record, classes)
     network = _with_masks(model, strategy)
     reader = RegionReader(project, model, network)
     annotated = _annotated(reader, strategy)
@@ -122,9 +124,10 @@ def _earlier(project: Project, reader: RegionReader, decoder: Decoder, seed: int
     parent = project.models.current().parent
     if parent is None:
         return EarlierModel(_untrained(decoder, seed, place))
-    before = load_project_model(project.models.get(parent), place)
+    record = project.models.get(parent)
+    before = to_go_on_from(project, load_project_model(record, place), record, present_classes(project))
     config = before.network.config
-    if not config.decoder_channels or config.mask_classes not in (1, decoder.mask_classes):
+    if not before.card.taught or not config.decoder_channels or config.mask_classes not in (1, decoder.mask_classes):
         return EarlierModel(_untrained(decoder, seed, place))
     grown = with_mask_classes(before.network, decoder.mask_classes).to(place)
     other = RegionReader(project, before, grown)

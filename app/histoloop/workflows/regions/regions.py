@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.annotations.records import Counts
 from histoloop.geometry import Region
 from histoloop.inference.model import Model
 from histoloop.language import tr
@@ -55,8 +56,9 @@ class RegionReader:
 
     def annotated(self, record: AnnotationRecord, slide: SlideRecord) -> ProjectRegion:
         """A region that a person annotated."""
+        mask_id = record.id if record.has_mask else None
         return ProjectRegion(
-            self, slide, record.region, record.label or class_of(slide), record.id if record.has_mask else None
+            self, slide, record.region, record.label or class_of(slide), mask_id, whole=record.counts is Counts.REGION
         )
 
     def all_annotated(self) -> list[ProjectRegion]:
@@ -74,7 +76,7 @@ class RegionReader:
         with open_project_slide(region.slide) as slide:
             pixels = slide.read_region_scaled(region.region, downsample=downsample)
         mask, known = self._painted(region.mask_id, pixels)
-        return TrainingTile(pixels, None, mask, region.name, region.slide.name, known=known)
+        return TrainingTile(pixels, None, mask, region.name, region.slide.name, known=known, states_size=region.whole)
 
     def _painted(
         self, annotation_id: int | None, pixels: NDArray[np.uint8]
@@ -92,13 +94,17 @@ class RegionReader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProjectRegion:
-    """A region as `workflows.queries.score_regions` and quick rounds take it; read when it is asked for."""
+    """A region as `workflows.queries.score_regions` and quick rounds take it; read when it is asked for.
+
+    `whole` says whether all of its mask counts, and not the strokes alone.
+    """
 
     reader: RegionReader
     slide: SlideRecord
     region: Region
     class_name: str
     mask_id: int | None
+    whole: bool = True
 
     @property
     def name(self) -> str:

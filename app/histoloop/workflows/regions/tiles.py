@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.acquisition.grid import candidate_regions
-from histoloop.annotations.records import is_known
+from histoloop.annotations.records import Counts, is_known
 from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import find_tissue
-from histoloop.training.readers.tiles import shrink_classes, shrink_foreground
+from histoloop.training.readers.tiles import shrink_classes, shrink_foreground, shrink_strokes
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import region_side_px, settled_regions
 from histoloop.workflows.contents.slides import is_readable, open_project_slide
@@ -81,7 +81,16 @@ def _read(
         pixels = slide.read_region_scaled(region, downsample=downsample)
     mask, known = painted_mask(project, annotation.mask_id, pixels, classes=classes)
     name = _name(record, region)
-    yield TrainingTile(pixels, annotation.label, mask, name, record.name, size=annotation.size, known=known)
+    yield TrainingTile(
+        pixels,
+        annotation.label,
+        mask,
+        name,
+        record.name,
+        size=annotation.size,
+        known=known,
+        states_size=annotation.counts is Counts.REGION,
+    )
 
 
 def painted_mask(
@@ -90,19 +99,22 @@ def painted_mask(
     """What a person painted in a region, and where that is known, (H, W) each at the size of its pixels (H, W, 3).
 
     The foreground, or with `classes` the mask values. Without an annotation, and where all of it was left out, there is
-    no mask; None where all of it is known.
+    no mask; None where all of it is known. A pixel is known when more than half of its area is, or any of it where the
+    strokes alone count.
     """
     if annotation_id is None:
         return None, None
     painted, origin = project.annotations.load_mask(annotation_id)
     height, width = pixels.shape[:2]
-    mask: TileMask = shrink_foreground(painted > 0, height=height, width=width)
-    if classes:
-        mask = shrink_classes(painted, height=height, width=width)
+    values = painted if classes else (painted > 0).astype(np.uint8)
     if (all_known := is_known(origin)).all():
-        return mask, None
-    known = shrink_foreground(all_known, height=height, width=width)
-    return (mask, known) if known.any() else (None, None)
+        if classes:
+            return shrink_classes(values, height=height, width=width), None
+        return shrink_foreground(painted > 0, height=height, width=width), None
+    mask = shrink_classes(values, height=height, width=width, known_HW=all_known)
+    shrink = shrink_strokes if project.annotations.get(annotation_id).counts is Counts.STROKES else shrink_foreground
+    known = shrink(all_known, height=height, width=width)
+    return (mask if classes else mask > 0, known) if known.any() else (None, None)
 
 
 def _name(record: SlideRecord, region: Region) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,11 +11,12 @@ from safetensors import SafetensorError, safe_open
 
 from histoloop.encoders import encoder_named, known_encoders
 from histoloop.errors import ModelError
-from histoloop.network_config import ENCODER
+from histoloop.network_config import ENCODER, OWN_BACKBONES, check_backbone
 from histoloop.networks.backbones import build_backbone
 from histoloop.networks.published_names import timm_names
 from histoloop.progress import Progress, Work
 from histoloop.store.encoders import AddedEncoder, keep_encoder
+from histoloop.training.pretrained import colours_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +31,14 @@ _CONVERT = (
     's.save_file({{k: v.contiguous().clone() for k, v in t.items()}}, sys.argv[2])" {source} {target}'
 )
 
+_COUNTER = "num_batches_tracked"
+
 
 def add_encoder(source: Path, *, name: str | None = None) -> Work[AddedEncoder]:
     """Keep a .safetensors file as the weights of an encoder: of `name`, or of the one known encoder that it fits.
+
+    A file that fits none may be of one of the program's own backbones: the one that it states, as those that were
+    pretrained here do, or the one whose shapes it has. It is kept under the `name`, or that of the file.
 
     Tensors are read one at a time. ModelError for another kind of file, for one that no encoder or several fit (the
     message has their names), for one that does not fit `name`, and for weights that are not finite numbers.
@@ -43,8 +50,11 @@ def add_encoder(source: Path, *, name: str | None = None) -> Work[AddedEncoder]:
             advice=f"Convert it once: {_CONVERT.format(source=source, target=target)}",
         )
     shapes = _shapes(source)
-    named = None if name is None else encoder_named(name)
     yield Progress("Comparing", 0, 1, source.name)
+    if (name is None or name not in known_encoders()) and (own := _own_backbone(source, shapes)) is not None:
+        yield from _check_finite(source, shapes)
+        return keep_encoder(_own_name(source, name), source, about={"backbone": own, **_colours(source)})
+    named = None if name is None else encoder_named(name)
     fitting = [encoder for encoder in ([named] if named else known_encoders().values()) if _fits(encoder, shapes)]
     if len(fitting) != 1:
         raise _undecided(source, named, fitting)
@@ -67,6 +77,42 @@ def _undecided(source: Path, named: Encoder | None, fitting: list[Encoder]) -> M
         f"{source} is of none of the encoders that are known here.",
         advice="A recipe can take it as `weights` all the same, with its architecture as backbone, as timm/resnet50.",
     )
+
+
+def _own_backbone(source: Path, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """The backbone that a file states it is of, or the program's own one whose shapes it has; None for neither."""
+    with safe_open(source, framework="pt") as file:
+        stated = (file.metadata() or {}).get("backbone")
+    if stated is not None:
+        try:
+            check_backbone(stated)
+        except ValueError:
+            stated = None
+    candidates = OWN_BACKBONES if stated is None else (stated,)
+    return next((name for name in candidates if _has_shapes_of(name, shapes)), None)
+
+
+def _has_shapes_of(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    with torch.device("meta"):
+        backbone = build_backbone(name)
+    own = {each: tensor.shape for each, tensor in backbone.state_dict().items() if not each.endswith(_COUNTER)}
+    bare = {each: shape for key, shape in shapes.items() for each in (key, key.removeprefix("classifier.backbone."))}
+    return all(bare.get(each, bare.get(backbone.published_name(each))) == tuple(shape) for each, shape in own.items())
+
+
+def _own_name(source: Path, name: str | None) -> str:
+    """What an encoder without an entry is called; ModelError for nothing, and for the name of one with an entry."""
+    wanted = re.sub(r"[^A-Za-z0-9_-]+", "-", source.stem if name is None else name).strip("-")
+    if not wanted or wanted in known_encoders():
+        raise ModelError(
+            f"{source} is not of the encoder {wanted!r}, and needs another name.", advice="Give it one with --name."
+        )
+    return wanted
+
+
+def _colours(source: Path) -> dict[str, object]:
+    colours = colours_of(str(source))
+    return {} if colours is None else {"mean": list(colours.mean), "std": list(colours.std)}
 
 
 def _shapes(source: Path) -> dict[str, tuple[int, ...]]:

@@ -24,12 +24,12 @@ from histoloop.training.features import FeatureTile
 from histoloop.training.loop import FitResult
 from histoloop.training.metrics import class_figures, judged
 from histoloop.training.recipe import Recipe
-from histoloop.training.samples import foreground, values_of
-from histoloop.training.segment import segmentation_figures, train_decoder
+from histoloop.training.samples import foreground
+from histoloop.training.segment import train_decoder
 from histoloop.workflows.contents.rounds import HowToLearn, LearnFrom
 from histoloop.workflows.prediction.loaded_model import LoadedModel
+from histoloop.workflows.prediction.present_classes import PresentClasses
 from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
-from histoloop.workflows.retraining.present_classes import PresentClasses
 from histoloop.workflows.retraining.training_set import TrainingSet
 
 if TYPE_CHECKING:
@@ -106,19 +106,18 @@ def fit_model(setup: LearningSetup) -> Work[FittedModel]:
 
 
 def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile], *, mask_classes: int) -> dict[str, float]:
-    """Figures on tiles with masks; none without tiles.
+    """Figures of a model's masks, as they are shown, on tiles with masks; none without tiles.
 
-    `dice` is the mean Dice of the foreground. Where the masks tell classes, `class_dice` is the mean of the classes'
-    Dice, however the model tells them apart; there are `mask_classes` of them.
+    `dice` is the mean Dice of the foreground. Where the tiles' masks tell classes, `class_dice` is the mean of the
+    classes' Dice, however the model tells them apart; there are `mask_classes` of them.
     """
     masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
     if not masked:
         return {}
-    figures = {"dice": segmentation_figures(model, tiles, threshold=model.card.threshold)["dice"]}
-    if masked[0][1].dtype == np.uint8:
-        pairs = [judged(model.predict_classes(tile.pixels), values_of(mask), tile.known) for tile, mask in masked]
-        figures["class_dice"] = class_figures(pairs, mask_classes=mask_classes)["class_dice"]
-    return figures
+    pairs = [judged(model.predict_classes(tile.pixels), mask.astype(np.uint8), tile.known) for tile, mask in masked]
+    figures = class_figures(pairs, mask_classes=mask_classes)
+    tells_classes = masked[0][1].dtype == np.uint8
+    return {name: figures[name] for name in (("dice", "class_dice") if tells_classes else ("dice",))}
 
 
 # --- on augmented tiles -----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from histoloop.errors import ModelError, ModelPlaceError, RecipeError
 from histoloop.language import tr
 from histoloop.networks.backbones import build_backbone
 from histoloop.store.cards import WEIGHTS, load_card
+from histoloop.store.encoders import weights_of_encoder
 from histoloop.store.files import file_beside
 from histoloop.training.checkpoint import Checkpoint, discard
 from histoloop.training.datasets import read_unlabelled
@@ -106,7 +107,8 @@ def pretrain_base(
     It goes on from that model's weights and keeps that model's colours. The rest as for `pretrain_on_project`.
     """
     card = load_card(base)
-    plan = _plan(BASE_RECIPE, out=out, start=str(base / WEIGHTS), epochs=epochs)
+    weights = base / WEIGHTS if card.encoder is None else weights_of_encoder(card.encoder)
+    plan = _plan(BASE_RECIPE, out=out, start=str(weights), epochs=epochs)
     network = dataclasses.replace(
         plan.network,
         backbone=card.network.backbone,

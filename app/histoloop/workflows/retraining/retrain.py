@@ -31,10 +31,10 @@ from histoloop.workflows.contents.rounds import (
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.prediction.predict import predict_project
+from histoloop.workflows.prediction.present_classes import present_classes, to_compare_with, to_go_on_from
 from histoloop.workflows.prediction.robustness import robustness_of, with_robustness
 from histoloop.workflows.regions.regions import RegionReader
 from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, dice_of, fit_model
-from histoloop.workflows.retraining.present_classes import present_classes, to_compare_with, to_go_on_from
 from histoloop.workflows.retraining.pretrain import pretrain_base
 from histoloop.workflows.retraining.recipes import recipe_text
 from histoloop.workflows.retraining.training_set import gather_training_set, painted_values
@@ -86,7 +86,6 @@ def retrain(
     if setup.current.card.taught:
         mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
     else:
-        project.models.make_current(candidate.model_id)
         mapped = sorted({record.slide_id for record in project.annotations.finished()})
     yield from predict_project(project, slide_ids=mapped, device=device, model_id=candidate.model_id)
     figures |= {"seconds": round(time.monotonic() - started, 1)}
@@ -127,7 +126,8 @@ def _mask_classes(project: Project, how: HowToLearn, start: LoadedModel) -> int:
     if start.network.config.decodes_classes or count == 1 or not how.classes:
         return start.network.config.mask_classes
     painted = painted_values(project)
-    return 1 if len(painted) < 2 and painted <= set(start.card.foreground_values) else count
+    named = set(start.card.foreground_values) if start.card.knows_labels else set()
+    return 1 if len(painted) < 2 and painted <= named else count
 
 
 def _self_supervised(
@@ -214,6 +214,8 @@ def _save_candidate(
             annotations=setup.training_set.annotations,
         )
         project.classes.bind(record.model_id, setup.classes.ids)
+        if not setup.current.card.taught:
+            project.models.make_current(record.model_id)
     if setup.training_set.unlabelled.pseudo:
         with written_to(project.folder / "pseudo"):
             setup.training_set.unlabelled.keep_pictures(project, number, fitted.pseudo_masks)
@@ -258,6 +260,7 @@ def _card(
         parent=setup.current.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         taught=True,
+        knows_labels=own.knows_labels or setup.how.needs_labels,
         encoder=own.encoder if setup.learn_from == "masks" else None,
     )
     return _with_robustness(card, setup.start.card, changed=setup.learn_from != "masks")
@@ -290,6 +293,8 @@ def _with_robustness(card: Card, base: Card, *, changed: bool) -> Card:
     A classifier that has learned is not attacked anew: that would cost time in every round, and the labels that a
     project has are often the model's own. Its card states that nothing is known.
     """
+    if not card.knows_labels:
+        return card
     if _classifier_config(card) == _classifier_config(base) and not changed:
         where = f"when {base.name} was made, whose classifier this is"
         return with_robustness(card, robustness_of(base), measured_on=where)

@@ -99,7 +99,7 @@ def _of_kind(
             raise nothing_to_learn_from(project)
         return masked
     if learn_from == "sizes":
-        sized = [tile for tile in tiles if tile.size is not None or tile.mask is not None]
+        sized = [tile for tile in tiles if tile.size is not None or (tile.mask is not None and tile.states_size)]
         if not sized:
             raise ProjectError(
                 tr("No region has a size to learn from."),
@@ -120,7 +120,7 @@ def _all_labelled(tiles: Sequence[TrainingTile], model: LoadedModel) -> list[Tra
 
     Without such a model those with labels of their own are left; ProjectError where there is none.
     """
-    if model.card.taught:
+    if model.card.knows_labels:
         return [_labelled(tile, model) for tile in tiles]
     own = [tile for tile in tiles if tile.label is not None]
     if not own:

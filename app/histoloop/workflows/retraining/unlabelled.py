@@ -53,7 +53,8 @@ def find_unlabelled(
 ) -> Work[UnlabelledRegions]:
     """The unlabelled regions that a way of learning takes; none where it goes by people's masks alone.
 
-    Regions for consistency are sampled at random, those for propagation are the near ones among some sampled at random.
+    Regions for consistency are sampled at random, those for propagation are the near ones among some sampled at random:
+    near to regions of which all counts, since strokes vouch for themselves alone.
     """
     if not (how.propagation or how.consistency):
         return UnlabelledRegions()
@@ -61,14 +62,15 @@ def find_unlabelled(
     pool = [CandidateRegion(record, region, class_of(record)) for record, region in places]
     regions = [reader.candidate(candidate) for candidate in pool]
     pseudo: list[PseudoLabelled] = []
-    if how.propagation:
+    whole = [region for region in annotated if region.whole]
+    if how.propagation and whole:
         near = yield from neighbours(
             pool,
-            [region.class_name for region in annotated],
+            [region.class_name for region in whole],
             lambda index: regions[index].pixels(),
-            lambda index: annotated[index].pixels(),
+            lambda index: whole[index].pixels(),
         )
         pseudo = [
-            PseudoLabelled(pool[one.candidate], regions[one.candidate], annotated[one.annotated].name) for one in near
+            PseudoLabelled(pool[one.candidate], regions[one.candidate], whole[one.annotated].name) for one in near
         ]
     return UnlabelledRegions(pseudo, regions[:UNLABELLED_REGIONS] if how.consistency else ())

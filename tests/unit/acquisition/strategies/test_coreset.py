@@ -130,4 +130,4 @@ def test_before_the_first_annotation_it_is_the_most_typical_region() -> None:
     (strategy,) = STRATEGIES
     evidence = strategy.evidence(Embedded(0), 1)
     assert (evidence.facts, evidence.beside) == ({}, None)
-    assert strategy.reason({}) == "It is the most typical region: nothing is annotated yet to compare with."
+    assert strategy.reason({}) == "Nothing is annotated yet: the questions together cover how the tissue looks."

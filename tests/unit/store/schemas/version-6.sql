@@ -22,10 +22,10 @@ CREATE TABLE "annotation" (
     origin_file TEXT,
     finish_order INTEGER UNIQUE,
     region_number INTEGER,
-    held_out INTEGER NOT NULL DEFAULT 0,
+    held_out INTEGER NOT NULL DEFAULT 0, counts TEXT NOT NULL DEFAULT 'region' CHECK (counts IN ('region', 'strokes')), deleted TEXT,
     CHECK (status <> 'draft' OR base_mask_file IS NOT NULL)
 );
-INSERT INTO "annotation" VALUES(1,1,20,0,12,9,1.0,'done','Ada','2026-01-02T03:04:05.678+00:00','2026-01-02T03:04:05.678+00:00','abc',5,NULL,'b.png','o.png','m.png','n.png',1,1,0);
+INSERT INTO "annotation" VALUES(1,1,20,0,12,9,1.0,'done','Ada','2026-01-02T03:04:05.678+00:00','2026-01-02T03:04:05.678+00:00','abc',5,NULL,'b.png','o.png','m.png','n.png',1,1,0,'region',NULL);
 CREATE TABLE assessment (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     annotation_id INTEGER NOT NULL REFERENCES annotation (id),
@@ -96,16 +96,16 @@ CREATE TABLE patch (
     height INTEGER NOT NULL,
     payload BLOB NOT NULL,
     created TEXT NOT NULL
-);
-INSERT INTO "patch" VALUES(1,1,1,2,1,1,X'78','2026-01-02T03:04:05.678+00:00');
+, origins BLOB);
+INSERT INTO "patch" VALUES(1,1,1,2,1,1,X'78','2026-01-02T03:04:05.678+00:00',NULL);
 CREATE TABLE prediction (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     slide_id INTEGER NOT NULL REFERENCES slide (id),
     model_id INTEGER NOT NULL REFERENCES model (id),
     probabilities TEXT NOT NULL,
     created TEXT NOT NULL
-, unlike REAL CHECK (unlike >= 0));
-INSERT INTO "prediction" VALUES(1,1,1,'{"benign": 0.25, "malignant": 0.75}','2026-01-02T03:04:05.678+00:00',0.5);
+);
+INSERT INTO "prediction" VALUES(1,1,1,'{"benign": 0.25, "malignant": 0.75}','2026-01-02T03:04:05.678+00:00');
 CREATE TABLE project (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     name TEXT NOT NULL,
@@ -156,8 +156,8 @@ CREATE TABLE slide (
     tissue_px REAL,
     added TEXT NOT NULL,
     removed TEXT
-, mpp_from TEXT NOT NULL DEFAULT '' CHECK (mpp_from IN ('', 'stated', 'given', 'objective')), objective REAL CHECK (objective > 0));
-INSERT INTO "slide" VALUES(1,'/slides/a.svs','a.svs','a.svs','6-x',1000,800,0.5,'aperio',7.0,'2026-01-02T03:04:05.678+00:00',NULL,'stated',20.0);
+);
+INSERT INTO "slide" VALUES(1,'/slides/a.svs','a.svs','a.svs','6-x',1000,800,0.5,'aperio',7.0,'2026-01-02T03:04:05.678+00:00',NULL);
 CREATE TABLE slide_label (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     slide_id INTEGER NOT NULL REFERENCES slide (id),
@@ -166,9 +166,9 @@ CREATE TABLE slide_label (
     created TEXT NOT NULL
 );
 INSERT INTO "slide_label" VALUES(1,1,'malignant','Ada','2026-01-02T03:04:05.678+00:00');
-CREATE TABLE step (
+CREATE TABLE "step" (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL CHECK (kind IN ('painted', 'assessed', 'ended', 'left out')),
+    kind TEXT NOT NULL CHECK (kind IN ('painted', 'assessed', 'counted', 'ended', 'left out', 'deleted')),
     slide_id INTEGER NOT NULL REFERENCES slide (id),
     annotation_id INTEGER REFERENCES annotation (id),
     query_id INTEGER REFERENCES query (id),
@@ -188,7 +188,8 @@ CREATE INDEX assessment_of_annotation ON assessment (annotation_id, id);
 CREATE INDEX annotation_of_slide ON annotation (slide_id, status)
 ;
 CREATE INDEX step_of_annotation ON step (annotation_id, id);
-CREATE INDEX step_of_person ON step (person, id);
+CREATE INDEX step_of_person ON step (person, id)
+;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('slide_label',1);
 INSERT INTO "sqlite_sequence" VALUES('assessment',1);
@@ -201,4 +202,5 @@ INSERT INTO "sqlite_sequence" VALUES('query',5);
 INSERT INTO "sqlite_sequence" VALUES('patch',1);
 INSERT INTO "sqlite_sequence" VALUES('round',1);
 INSERT INTO "sqlite_sequence" VALUES('class_change',1);
+INSERT INTO "sqlite_sequence" VALUES('step',0);
 COMMIT;

@@ -42,6 +42,14 @@ def test_the_candidate_of_the_last_round_waits_for_a_decision_with_its_figures(p
     )
 
 
+def test_the_dice_of_classes_comes_with_the_candidate_where_it_was_measured(project: Project) -> None:
+    figures = {"dice_before": 0.61, "dice": 0.74, "class_dice_before": 0.4, "class_dice": 0.7, "held_out": 2}
+    retrained(project, figures)
+    candidate = open_candidate(project)
+    assert candidate is not None
+    assert (candidate.old_class_dice, candidate.new_class_dice) == (0.4, 0.7)
+
+
 def test_without_held_out_annotations_there_is_no_dice(project: Project) -> None:
     retrained(project, {"loss": 0.3}, annotations=2)
     candidate = open_candidate(project)

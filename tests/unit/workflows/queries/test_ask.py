@@ -293,7 +293,8 @@ def test_before_a_prediction_there_is_nothing_to_ask_and_the_advice_is_to_predic
 
 
 def test_maps_of_a_model_that_is_not_current_ask_nothing(project: Project, wide: SlideRecord) -> None:
-    other = project.models.add("other", hash="other", parent=None, round=1)
+    same = project.models.current().folder.name
+    other = project.models.add(same, hash="other", parent=None, round=1)
     project.models.make_current(other.id)
     assert wide.exists()
     with pytest.raises(ProjectError, match="no region to ask about yet"):

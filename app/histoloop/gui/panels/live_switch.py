@@ -1,0 +1,35 @@
+"""The switch of the live loop, and what it is doing."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+
+from histoloop.gui.kit.widgets import label
+from histoloop.language import mark, tr
+
+LEARN_LIVE = mark("Learn while I paint")
+LEARN_LIVE_TIP = mark(
+    "Each region that is done teaches a light decoder in the background, and the live masks on the slide change. "
+    "They are not measured and not exported; Retrain makes a model that is."
+)
+
+
+class LiveSwitch(QWidget):
+    """On or off, and a line about what goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box = QCheckBox(tr(LEARN_LIVE))
+        self.box.setToolTip(tr(LEARN_LIVE_TIP))
+        self.line = label(role="muted", wrap=True)
+        self.line.setVisible(False)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.box)
+        column.addWidget(self.line)
+
+    def tell(self, sentence: str) -> None:
+        """What the live loop does; empty: nothing."""
+        self.line.setText(sentence)
+        self.line.setVisible(bool(sentence))

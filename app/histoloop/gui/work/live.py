@@ -1,0 +1,251 @@
+"""Learn while one paints: a child process of its own that stays warm, and the live masks that it sends.
+
+It never waits for anything that the user does, and nothing waits for it: what else runs goes first.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from histoloop.gui.work import tasks
+from histoloop.gui.work.jobs import Job, JobRunner, Outcome
+from histoloop.language import tr, tr_plural
+from histoloop.workflows.contents.live_masks import LiveMap, LiveProgress
+
+if TYPE_CHECKING:
+    from histoloop.geometry import Region
+    from histoloop.gui.work.failure import Failure
+    from histoloop.gui.work.project_desk import ProjectDesk
+    from histoloop.progress import Progress
+    from histoloop.workflows.contents.live_masks import LiveReport
+
+_log = logging.getLogger(__name__)
+
+SETTLE_MS = 250
+"""Several changes within this time are one."""
+
+_MODEL = -1
+"""In place of an annotation's id."""
+
+MOST_FAILURES = 3
+"""So often in a row the child may fail before it is not tried again."""
+
+
+class LiveLoop(QObject):
+    """Keeps live masks of the slide on the screen up to date with what is painted.
+
+    `told` is emitted with a short sentence about what it does, empty while there is nothing to tell; `masks_came` with
+    the slide whose masks changed; `view_is_new` with it, when all in view is by what was learned last; `there_changed`
+    when there are live masks now, or no longer.
+    """
+
+    told = Signal(str)
+    masks_came = Signal(int)
+    view_is_new = Signal(int)
+    there_changed = Signal()
+
+    def __init__(self, session: ProjectDesk) -> None:
+        super().__init__(session)
+        self._session = session
+        self.jobs = JobRunner(self)
+        self.is_on = False
+        self.map: LiveMap | None = None
+        """The live masks of the slide on the screen."""
+        self._shown: tuple[int, Region] | None = None  # slide and view
+        self._painted: frozenset[tuple[int, str]] = frozenset()
+        self._began = 0.0
+        self._learning = False
+        self._failures = 0
+        self._sentence = ""
+        self._again = False
+        self._asked: tuple[int, Region] | None = None  # the view that the child's work goes by
+        self._begin = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._begin.timeout.connect(self._start)
+        self.jobs.progressed.connect(self._on_progressed)
+        self.jobs.ended.connect(self._on_ended)
+        session.project_changed.connect(self.forget)
+        session.jobs.busy_changed.connect(self._on_busy)
+        for signal in (session.queries_changed, session.slides_changed, session.models_changed):
+            signal.connect(self.wake)
+
+    # --- what the window says -----------------------------------------------------------------------------------------
+
+    def switch(self, on: bool) -> None:
+        """Learn while one paints, or not; without it there are no live masks."""
+        if on != self.is_on:
+            self.is_on = on
+            self._failures = 0
+            if on:
+                self.wake()
+            else:
+                self.forget()
+                self.jobs.shut_down()
+
+    def look(self, slide_id: int | None, view: Region | None) -> None:
+        """What is on the screen now; the masks nearest to it come first."""
+        shown = None if slide_id is None or view is None else (slide_id, view)
+        if shown == self._shown:
+            return
+        other_slide = (shown and shown[0]) != (self._shown and self._shown[0])
+        self._shown = shown
+        if other_slide:
+            self._drop_masks()
+        if not self._learning:  # what is learned is for any view
+            self._want()
+
+    def wake(self) -> None:
+        """Something was finished, reopened, deleted or decided: look whether that changes what is learned."""
+        painted = self._now_painted()
+        if _models_in(painted) != _models_in(self._painted):
+            self._drop_masks()
+        if painted != self._painted:
+            self._painted = painted
+            self._want()
+
+    def prepare(self) -> None:
+        """A region is being painted: load the model, and look at what is in view, before it is done."""
+        if not self._painted and self.jobs.current is None:
+            self._want(anyhow=True)
+
+    def forget(self) -> None:
+        """Another project, or none, or another model: there are no live masks."""
+        self._begin.stop()
+        self.jobs.cancel()
+        self._painted = frozenset()
+        self._drop_masks()
+        self._tell("")
+        self.wake()
+
+    def shut_down(self) -> None:
+        """End the child process."""
+        self._begin.stop()
+        self.jobs.shut_down()
+
+    # --- the child's work ---------------------------------------------------------------------------------------------
+
+    def _now_painted(self) -> frozenset[tuple[int, str]]:
+        """What there is to learn from, by which model and of which classes: another set is another state."""
+        project = self._session.project
+        if project is None or not self.is_on:
+            return frozenset()
+        there = {(record.id, record.updated) for record in project.annotations.with_mask()}
+        if not there:
+            return frozenset()
+        classes = ",".join(project.scheme.mask_names)
+        return frozenset(there | {(_MODEL, f"{project.models.current().hash} {classes}")})
+
+    def _want(self, *, anyhow: bool = False) -> None:
+        """Let the child begin anew, soon, if it may."""
+        self._again = anyhow or bool(self._painted)
+        if self._again and self.is_on:
+            self._begin.start()
+        elif not self._painted:
+            self.jobs.cancel()
+            self._drop_masks()
+            self._tell("")
+
+    def _start(self) -> None:
+        project = self._session.project
+        if project is None or self._shown is None or self._session.read_only or not self.is_on:
+            return
+        if self._failures >= MOST_FAILURES:
+            return
+        if self._session.jobs.current is not None:
+            self._tell(tr("Learning while you paint goes on after what runs now."))
+            return
+        if self.jobs.current is not None:
+            self.jobs.cancel()  # what waits to begin is begun when it has ended
+            return
+        self._again = False
+        slide_id, view = self._asked = self._shown
+        self._began, self._learning = time.monotonic(), True
+        arguments = {
+            "folder": project.folder,
+            "slide_id": slide_id,
+            "view": view,
+            "device": getattr(self._session, "device", "auto"),
+            "afresh": self.map is None,
+        }
+        job = Job(tr("Learning while you paint"), tasks.learn_live, arguments, self._on_done, self._on_failed)
+        self.jobs.submit(job)
+
+    def _on_progressed(self, _job: Job, step: Progress) -> None:
+        if not isinstance(step, LiveProgress) or self._shown is None:
+            return
+        self._learning = step.tile is None and not step.in_view
+        if step.regions and self._learning:
+            seconds = round(time.monotonic() - self._began)
+            what = tr_plural("Learning from {count} region…", "Learning from {count} regions…", step.regions)
+            self._tell(tr("{what} {seconds} s", what=what, seconds=seconds))
+        if step.grid is None or step.grid.slide_id != self._shown[0]:
+            return
+        if step.tile is not None:
+            is_first = self.map is None
+            if self.map is None:
+                self.map = LiveMap(step.grid)
+            self.map.add(step.grid, step.tile)
+            if is_first:
+                self.there_changed.emit()
+            self.masks_came.emit(step.grid.slide_id)
+        if step.in_view and self.map is not None:
+            self._tell(tr("Masks in view are new"))
+            self.view_is_new.emit(step.grid.slide_id)
+        if self._asked != self._shown:
+            self._asked = self._shown
+            self._want()
+
+    def _on_done(self, report: LiveReport) -> None:
+        self._failures = 0
+        if report.trouble:
+            self._tell(tr("A region was not learned from: {reason}", reason=report.trouble))
+        elif not report.regions:
+            self._drop_masks()
+            self._tell("")
+        else:
+            count = report.regions
+            self._tell(tr_plural("Learned from {count} region", "Learned from {count} regions", count))
+
+    def _on_failed(self, failure: Failure) -> None:
+        self._failures += 1
+        _log.warning("the live loop failed: %s", failure)
+        if self._failures < MOST_FAILURES:
+            self._tell(tr("Learning while you paint stopped: {reason}", reason=failure.message))
+        else:
+            self._tell(tr("Learning while you paint is off after several failures."))
+            self._session.problem.emit(
+                tr("Learning while you paint stopped: {reason}", reason=failure.message),
+                tr("What you paint is saved. Retrain learns from it; switching it off and on tries again."),
+            )
+
+    def _on_ended(self, _job: Job, outcome: Outcome) -> None:
+        self._learning = False
+        if self._again and outcome is not Outcome.FAILED:
+            QTimer.singleShot(0, self._start)
+
+    def _on_busy(self, busy: bool) -> None:
+        """What the user asked for has the processor to itself."""
+        if busy:
+            if self.jobs.current is not None:
+                self._again = True
+                self.jobs.cancel()
+                self._tell(tr("Learning while you paint goes on after what runs now."))
+        elif self._painted:
+            self._want()
+
+    def _tell(self, sentence: str) -> None:
+        if sentence != self._sentence:
+            self._sentence = sentence
+            self.told.emit(sentence)
+
+    def _drop_masks(self) -> None:
+        if self.map is not None:
+            self.map = None
+            self.there_changed.emit()
+
+
+def _models_in(painted: frozenset[tuple[int, str]]) -> set[str]:
+    return {text for number, text in painted if number == _MODEL}

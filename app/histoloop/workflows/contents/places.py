@@ -1,0 +1,64 @@
+"""Places that somebody wants to annotate without being asked: clipped to the slide, refused where that cannot be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histoloop.errors import DataError, HistoLoopError
+from histoloop.geometry import Region
+from histoloop.language import tr
+from histoloop.slides.tiling import working_downsample
+from histoloop.workflows.contents.candidate_regions import region_side_px
+
+if TYPE_CHECKING:
+    from histoloop.store.project import Project
+    from histoloop.store.records import SlideRecord
+
+SMALLEST_PX = 32
+"""Shortest side of a region, in level-0 pixels: a cell of a class map, below which a network sees nothing of it."""
+
+LARGEST_PX = 4096
+"""Longest side of a region, in level-0 pixels: all of it is in memory at once when it is painted and learned from.
+
+At a model's own resolution a ResNet-18 takes 0.6 GB for a region of 2048 x 2048 pixels, and four times that for this.
+"""
+
+
+def place_on_slide(slide: SlideRecord, wanted: Region) -> Region:
+    """The part of a rectangle that lies on a slide; DataError where that is nothing, too small or too large."""
+    place = wanted.intersection(slide.extent)
+    if place is None:
+        raise DataError(
+            tr("This place lies outside of {slide}.", slide=slide.name), advice=tr("Choose one on the slide.")
+        )
+    smallest = min(SMALLEST_PX, slide.width, slide.height)
+    if min(place.width, place.height) < smallest:
+        raise DataError(
+            tr("{width} x {height} pixels are too few to annotate.", width=place.width, height=place.height),
+            advice=tr("Choose a place of at least {side} x {side} pixels, or click for the usual size.", side=smallest),
+        )
+    if max(place.width, place.height) > LARGEST_PX:
+        raise DataError(
+            tr("{width} x {height} pixels are too many for one region.", width=place.width, height=place.height),
+            advice=tr(
+                "All of a region is in memory at once: choose places of at most {side} x {side} pixels.",
+                side=LARGEST_PX,
+            ),
+        )
+    return place
+
+
+def usual_place(project: Project, slide: SlideRecord, x: float, y: float, *, region_map_px: int) -> Region:
+    """A square of the size that is asked about, around a point (level-0 pixels), moved so that it is on the slide.
+
+    `region_map_px` is its side in pixels that the model sees; at level 0 where no model says how large these are.
+    """
+    try:
+        downsample = working_downsample(slide.mpp, project.models.current_card().mpp)
+    except (HistoLoopError, ValueError):
+        downsample = 1.0
+    side = region_side_px(downsample, region_map_px)
+    width, height = min(side, slide.width), min(side, slide.height)
+    left = min(max(0, round(x - width / 2)), slide.width - width)
+    top = min(max(0, round(y - height / 2)), slide.height - height)
+    return Region(left, top, width, height)

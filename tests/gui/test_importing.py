@@ -1,0 +1,245 @@
+"""Annotations of other programs in the window: dropped or chosen, drawn over the slide, matched, imported."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QInputDialog
+
+from histoloop.store.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from histoloop.gui.dialogs.import_annotations import ImportAnnotationsDialog
+    from histoloop.gui.kit.widgets import NarrowBox
+    from histoloop.gui.window.main_window import MainWindow
+
+JOB_MS = 120_000
+WHOLE_PX = 1800 * 1000
+
+
+def outlines(path: Path, *classes: str | None) -> Path:
+    """A file with a square of 100 x 100 pixels of each class, beside each other."""
+    features = []
+    for number, name in enumerate(classes):
+        x = 200 * number
+        ring = [[x, 50], [x + 100, 50], [x + 100, 150], [x, 150], [x, 50]]
+        kind = {} if name is None else {"classification": {"name": name, "color": [200, 0, 0]}}
+        geometry = {"type": "Polygon", "coordinates": [ring]}
+        features.append({"type": "Feature", "geometry": geometry, "properties": kind})
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def drop(window: MainWindow, *paths: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    window.dropEvent(
+        QDropEvent(
+            QPointF(50, 50), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        )
+    )
+
+
+def dialog_of(window: MainWindow) -> ImportAnnotationsDialog:
+    dialog = window.import_control.dialog
+    assert dialog is not None
+    return dialog
+
+
+def choose(box: NarrowBox, data: object) -> None:
+    """What a person does with the keyboard: take an entry of a box."""
+    box.setCurrentIndex(box.findData(data))
+    box.activated.emit(box.currentIndex())
+
+
+@pytest.fixture
+def read(opened: MainWindow, qtbot) -> Callable[..., ImportAnnotationsDialog]:
+    """Drop files on the window and wait until they were looked at."""
+
+    def look(*paths: Path) -> ImportAnnotationsDialog:
+        drop(opened, *paths)
+        dialog = dialog_of(opened)
+        qtbot.waitUntil(lambda: not dialog.reading.isVisibleTo(dialog), timeout=JOB_MS)
+        return dialog
+
+    return look
+
+
+@pytest.fixture
+def bring(opened: MainWindow, qtbot) -> Callable[[ImportAnnotationsDialog], str]:
+    """Press *Import* and wait for the report."""
+
+    def press(dialog: ImportAnnotationsDialog) -> str:
+        with qtbot.waitSignal(opened.session.reported, timeout=JOB_MS) as reported:
+            qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+        return str(reported.args[0])
+
+    return press
+
+
+def finished(folder: Path) -> list[tuple[str, list[int]]]:
+    """The finished annotations that count: person, and pixels of background, gland and tumour."""
+    with Project.open(folder, read_only=True) as project:
+        records = project.annotations.finished()
+        masks = [project.annotations.load_mask(record.id)[0] for record in records]
+    return [
+        (record.person, np.bincount(mask.ravel(), minlength=3).tolist())
+        for record, mask in zip(records, masks, strict=True)
+    ]
+
+
+def test_a_dropped_file_is_drawn_over_its_slide_and_comes_once_its_classes_are_said(
+    opened: MainWindow,
+    project_folder: Path,
+    tmp_path: Path,
+    read: Callable[..., ImportAnnotationsDialog],
+    bring: Callable[[ImportAnnotationsDialog], str],
+    qtbot,
+) -> None:
+    opened.session.person = "Ada"
+    dialog = read(outlines(tmp_path / "malignant.geojson", "Tumor", "Stroma", None))
+    malignant = next(slide for slide in opened.session.slides() if slide.name == "malignant.tiff")
+    qtbot.waitUntil(lambda: opened.opener.current == malignant.id, timeout=JOB_MS)
+    preview = opened.import_control.preview
+    qtbot.waitUntil(lambda: preview.isVisible() and preview.is_sharp, timeout=JOB_MS)
+    assert preview.shown is not None
+    assert preview.shown.slide_id == malignant.id
+    assert preview.shown.looks[0].colour == "#c80000"
+
+    assert not dialog.import_button.isEnabled()
+    assert dialog.why.text() == "Say what these 2 classes are here: Stroma, Without a class."
+    stroma, nameless = dialog.classes.keys[1:]
+    choose(dialog.classes.box(stroma), "gland")
+    choose(dialog.classes.box(nameless), "-")
+    assert dialog.why.text() == "1 region will be annotated."
+    report = bring(dialog)
+    assert "1 file was imported: 1 region." in report
+    assert finished(project_folder) == [("Ada", [WHOLE_PX - 20_000, 10_000, 10_000])]
+    assert not preview.isVisible()
+    assert opened.import_control.dialog is None
+
+    qtbot.waitUntil(lambda: opened.actions_["undo"].isEnabled(), timeout=JOB_MS)
+    opened.actions_["undo"].trigger()
+    qtbot.waitUntil(lambda: finished(project_folder) == [], timeout=JOB_MS)
+    opened.actions_["redo"].trigger()
+    qtbot.waitUntil(lambda: len(finished(project_folder)) == 1, timeout=JOB_MS)
+
+
+def test_cancel_takes_the_preview_off_and_changes_nothing(
+    opened: MainWindow, project_folder: Path, tmp_path: Path, read: Callable[..., ImportAnnotationsDialog], qtbot
+) -> None:
+    dialog = read(outlines(tmp_path / "benign.geojson", "gland"))
+    qtbot.waitUntil(opened.import_control.preview.isVisible, timeout=JOB_MS)
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not opened.import_control.preview.isVisible()
+    assert opened.import_control.dialog is None
+    assert finished(project_folder) == []
+
+
+def test_work_that_is_there_stays_unless_somebody_says_otherwise(
+    opened: MainWindow,
+    project_folder: Path,
+    tmp_path: Path,
+    read: Callable[..., ImportAnnotationsDialog],
+    bring: Callable[[ImportAnnotationsDialog], str],
+) -> None:
+    opened.session.person = "Ada"
+    bring(read(outlines(tmp_path / "benign.geojson", "gland")))
+    second = outlines(tmp_path / "benign.json", "tumour")
+    dialog = read(second)
+    assert dialog.earlier_part.isVisibleTo(dialog)
+    assert dialog.earlier.item(0, 0).text() == "benign.tiff: 0, 0, 1800 \N{MULTIPLICATION SIGN} 1000"
+    assert dialog.why.text() == "All of it lies in regions that stay as they are: let the file replace one."
+    assert not dialog.import_button.isEnabled()
+    dialog.replace_all.click()
+    bring(dialog)
+    assert finished(project_folder) == [("Ada", [WHOLE_PX - 10_000, 0, 10_000])]
+
+
+def test_a_mask_picture_whose_values_could_be_any_class_asks(
+    opened: MainWindow,
+    project_folder: Path,
+    tmp_path: Path,
+    read: Callable[..., ImportAnnotationsDialog],
+    bring: Callable[[ImportAnnotationsDialog], str],
+) -> None:
+    pixels = np.zeros((500, 900), np.uint8)
+    pixels[:50, :50] = 255
+    Image.fromarray(pixels).save(tmp_path / "benign_mask.png")
+    dialog = read(tmp_path / "benign_mask.png")
+    assert dialog.why.text() == "Say what this class is here: value 255."
+    (value,) = dialog.classes.keys
+    choose(dialog.classes.box(value), "tumour")
+    bring(dialog)
+    ((_person, counts),) = finished(project_folder)
+    assert counts == [WHOLE_PX - 10_000, 0, 10_000]
+
+
+def test_a_class_that_the_project_has_not_is_made_with_the_import(
+    opened: MainWindow,
+    project_folder: Path,
+    tmp_path: Path,
+    read: Callable[..., ImportAnnotationsDialog],
+    bring: Callable[[ImportAnnotationsDialog], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        QInputDialog, "getText", lambda *_arguments, text, **_options: asked.append(text) or (text, True)
+    )
+    dialog = read(outlines(tmp_path / "benign.geojson", "gland", "Stroma"))
+    stroma = dialog.classes.keys[1]
+    choose(dialog.classes.box(stroma), "new")
+    assert asked == ["Stroma"]
+    assert dialog.classes.box(stroma).currentText() == "Stroma (new)"
+    bring(dialog)
+    assert opened.session.project is not None
+    assert opened.session.project.scheme.mask_names[-1] == "Stroma"
+    ((_person, counts),) = finished(project_folder)
+    assert counts == [WHOLE_PX - 20_000, 10_000, 0, 10_000]
+
+
+def test_a_file_that_cannot_be_taken_says_why_and_holds_the_others_back(
+    opened: MainWindow, tmp_path: Path, read: Callable[..., ImportAnnotationsDialog]
+) -> None:
+    (tmp_path / "malignant.geojson").write_bytes(b"")
+    dialog = read(outlines(tmp_path / "benign.geojson", "gland"), tmp_path / "malignant.geojson")
+    assert [dialog.files.item(row, 2).text() for row in range(2)] == ["1 outline", "Cannot be taken"]
+    dialog.files.selectRow(1)
+    assert "cannot be read as outlines" in dialog.details.text()
+    assert "--" not in dialog.details.text()
+    assert not dialog.import_button.isEnabled()
+    dialog.drop.click()
+    assert dialog.import_button.isEnabled()
+
+
+def names_of(slides: Sequence[Any]) -> list[str]:
+    return [slide.name for slide in slides]
+
+
+def test_slides_and_annotations_that_are_dropped_together_go_where_they_belong(
+    opened: MainWindow, slides: dict[str, Path], tmp_path: Path, qtbot
+) -> None:
+    new = tmp_path / "new.png"
+    Image.fromarray(np.full((300, 300, 3), (215, 140, 185), np.uint8)).save(new)
+    opened.session.predict_added = False
+    drop(opened, new, outlines(tmp_path / "unknown.geojson", "gland"))
+    dialog = dialog_of(opened)
+    assert dialog.why.text() == "Choose the slide of unknown.geojson."
+    qtbot.waitUntil(lambda: "new.png" in names_of(opened.session.slides()), timeout=JOB_MS)
+
+
+def test_the_window_closes_while_a_file_is_read(opened: MainWindow, tmp_path: Path, qtbot) -> None:
+    drop(opened, outlines(tmp_path / "benign.geojson", "gland"))
+    assert dialog_of(opened).reading.isVisibleTo(dialog_of(opened))
+    opened.close()
+    assert opened.import_control.dialog is None
