@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from histoloop.store.project import DATABASE, Project
+from histoloop.store.records import MppFrom
 from histoloop.store.schema import MIGRATIONS
 
 DUMPS = sorted((Path(__file__).parent / "schemas").glob("version-*.sql"))
@@ -61,3 +62,13 @@ def test_it_then_has_the_tables_of_a_new_project(version: int, tmp_path: Path, s
     ):
         assert tables(old) == tables(new)
         assert old.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+def test_of_slides_and_predictions_before_version_7_it_is_not_known_where_they_are_from(tmp_path: Path) -> None:
+    with Project.open(project_of(6, tmp_path / "old")) as project:
+        (slide,) = project.slides.all()
+        assert (slide.unlike, slide.is_unlike, slide.mpp_from, slide.objective) == (None, False, "", None)
+        project.slides.set_mpp(slide.id, 0.25, mpp_from=MppFrom.OBJECTIVE)
+        project.predictions.add(slide.id, project.models.current().id, {"benign": 1.0}, unlike=1.5)
+        (slide,) = project.slides.all()
+        assert (slide.mpp, slide.mpp_from, slide.is_unlike) == (0.25, "objective", True)

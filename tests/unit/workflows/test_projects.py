@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from slide_writers import write_dicom
 
@@ -404,3 +405,22 @@ def test_an_error_that_nobody_expects_fails_one_slide_and_the_rest_is_added(
             "There is not enough memory for it. Close other programs, or use a computer with more memory.",
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "mpp", "source"),
+    [
+        ({}, None, ""),
+        ({"mpp": 0.3}, 0.3, "given"),
+        ({"mpp_from_objective": True}, 0.25, "objective"),
+        ({"mpp": 0.3, "mpp_from_objective": True}, 0.25, "objective"),
+    ],
+)
+def test_no_resolution_is_taken_from_the_objective_unless_that_is_asked_for(
+    project: Project, tmp_path: Path, options: dict[str, Any], mpp: float | None, source: str
+) -> None:
+    pixels, description = np.full((40, 50, 3), 200, np.uint8), "Aperio Image Library |AppMag = 40|"
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", description=description, metadata=None)
+    finish(import_slides(project, [tmp_path / "a.tif"], **options))
+    (slide,) = project.slides.all()
+    assert (slide.mpp, slide.mpp_from, slide.objective, slide.estimated_mpp) == (mpp, source, 40.0, 0.25)
