@@ -18,14 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
-from PySide6.QtCore import QCoreApplication
 
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.geometry import Region
-from histoloop.gui.application import make_application
-from histoloop.gui.kit.settings import Settings
-from histoloop.gui.mouse import drag
-from histoloop.gui.window.main_window import MainWindow
 from histoloop.progress import finish
 from histoloop.store.files import write_beside
 from histoloop.store.shipped import DEFAULT_MODEL
@@ -77,6 +72,11 @@ def paint(project: Project, place: Region, *, value: int) -> None:
 
 
 def measure(scratch: Path, folder: Path, places: list[Region]) -> dict[str, Any]:
+    from histoloop.gui.application import make_application
+    from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.mouse import drag
+    from histoloop.gui.window.main_window import MainWindow
+
     make_application()
     settings = Settings(scratch / "settings.ini")
     settings.set("learn_live", True)
@@ -116,6 +116,8 @@ def measure(scratch: Path, folder: Path, places: list[Region]) -> dict[str, Any]
 
 
 def wait(until: Callable[[], bool]) -> None:
+    from PySide6.QtCore import QCoreApplication
+
     end = time.monotonic() + PATIENCE_S
     while not until():
         if time.monotonic() > end:

@@ -26,7 +26,11 @@ def test_generated_pages_are_current(docs: Path) -> None:
 
 
 def test_every_table_of_the_database_is_described(docs: Path) -> None:
-    made = set(re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS))) - {"annotation_of_version_2"}
+    made = {
+        name
+        for name in re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS))
+        if "_of_version_" not in name  # made to take another's place
+    }
     text = (docs / "reference" / "project.md").read_text(encoding="utf-8")
     described = set(re.findall(r"^\| `(\w+)` \|", text.partition("## The database")[2], flags=re.MULTILINE))
     assert described == made

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.records import MaskClass
-from histoloop.language import mark
+from histoloop.annotations.template_names import TEMPLATE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -47,10 +47,16 @@ def _coloured(*names: str) -> tuple[MaskClass, ...]:
 
 
 TEMPLATES: Mapping[str, tuple[MaskClass, ...]] = MappingProxyType(
-    {
-        mark("gland and tumour"): (GLAND, TUMOUR),
-        mark("tumour, stroma, necrosis, inflammation"): _coloured("tumour", "stroma", "necrosis", "inflammation"),
-        mark("metastasis and lymphoid tissue"): _coloured("metastasis", "lymphoid tissue"),
-    }
+    dict(
+        zip(
+            TEMPLATE_NAMES,
+            (
+                (GLAND, TUMOUR),
+                _coloured("tumour", "stroma", "necrosis", "inflammation"),
+                _coloured("metastasis", "lymphoid tissue"),
+            ),
+            strict=True,
+        )
+    )
 )
 """Classes that a project may begin with, by what they are called together."""

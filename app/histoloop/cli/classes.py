@@ -7,8 +7,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histoloop.annotations.palette import TEMPLATES
-from histoloop.annotations.records import LabelClass, MaskClass
+from histoloop.annotations.template_names import TEMPLATE_NAMES
 from histoloop.cli.arguments import add_command, add_json
 from histoloop.cli.checks import WrongUsageError
 from histoloop.cli.outcome import Outcome
@@ -18,7 +17,7 @@ from histoloop.errors import ClassError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from histoloop.annotations.records import ClassScheme
+    from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
     from histoloop.cli.arguments import Commands
     from histoloop.store.project import Project
 
@@ -35,7 +34,7 @@ def add_commands(commands: Commands) -> None:
         help='what to find, with commas between; each may have a colour: "tumour,stroma=#0072b2"',
     )
     what.add_argument(
-        "--template", type=_template, metavar="NAME", help=f"classes to begin with: {'; '.join(TEMPLATES)}"
+        "--template", type=_template, metavar="NAME", help=f"classes to begin with: {'; '.join(TEMPLATE_NAMES)}"
     )
     made.add_argument(
         "--labels",
@@ -99,6 +98,8 @@ def _names(text: str) -> list[str]:
 
 
 def _classes(text: str) -> tuple[MaskClass, ...]:
+    from histoloop.annotations.records import MaskClass
+
     found = []
     for each in _names(text):
         name, sign, colour = each.rpartition("=")
@@ -107,6 +108,8 @@ def _classes(text: str) -> tuple[MaskClass, ...]:
 
 
 def _labels(text: str) -> tuple[LabelClass, ...]:
+    from histoloop.annotations.records import LabelClass
+
     found = []
     for each in _names(text):
         name, sign, mask = each.rpartition("=")
@@ -115,9 +118,11 @@ def _labels(text: str) -> tuple[LabelClass, ...]:
 
 
 def _template(text: str) -> tuple[MaskClass, ...]:
-    begun = [name for name in TEMPLATES if name.casefold().startswith(text.strip().casefold())]
+    from histoloop.annotations.palette import TEMPLATES
+
+    begun = [name for name in TEMPLATE_NAMES if name.casefold().startswith(text.strip().casefold())]
     if len(begun) != 1:
-        raise argparse.ArgumentTypeError(f"{text} is none of the templates: {'; '.join(TEMPLATES)}")
+        raise argparse.ArgumentTypeError(f"{text} is none of the templates: {'; '.join(TEMPLATE_NAMES)}")
     return TEMPLATES[begun[0]]
 
 

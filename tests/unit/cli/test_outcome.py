@@ -200,7 +200,7 @@ def test_status_says_what_is_broken_and_doctor_mends_it(made: Path, capsys: pyte
     assert main(["status", str(project)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"p, in {project}"
-    assert "\ta.png\tfile there\tnot predicted\t0.5 um/px" in lines
+    assert "\ta.png\tfile there\tnot predicted\t0.5 um/px (given)" in lines
     for picture in (project / "thumbnails").glob("slide-1.png"):
         picture.unlink()
     assert main(["status", str(project), "--json", "-"]) == 3

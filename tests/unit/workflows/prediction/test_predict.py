@@ -63,7 +63,7 @@ def is_whole(project: Project, slide_id: int) -> bool:
 def test_a_map_is_kept_together_with_its_prediction_or_not_at_all(
     predicting: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Predictions, "add", fail)
