@@ -12,9 +12,11 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QColorDialog
 
 from histoloop.annotations.records import LEFT_OUT_VALUE
+from histoloop.geometry import Region
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.mouse import drag
 from histoloop.store.project import Project
+from histoloop.store.records import NewQuery
 from histoloop.workflows.classes import rename_class, reorder_classes
 from histoloop.workflows.projects import opened_project
 
@@ -221,6 +223,13 @@ def test_a_merge_names_both_classes_and_counts_and_the_menu_takes_it_back(painti
 
 
 def test_a_class_that_a_question_waits_for_is_removed_and_the_question_stays(opened: MainWindow, qtbot) -> None:
+    asked_before = opened.queue_panel.shown_ids()
+    with Project.connect(opened.session.project.folder) as project:
+        label = next(label.name for label in project.scheme.labels if label.mask == "tumour")
+        slide = project.slides.all()[0]
+        project.queries.add([NewQuery(slide.id, Region(8, 8, 64, 64), "random", 9.0, 1, {}, label)])
+    opened.session.open_project(opened.session.project.folder)
+    qtbot.waitUntil(lambda: len(opened.queue_panel.shown_ids()) == len(asked_before) + 1, timeout=MS)
     waiting = opened.queue_panel.shown_ids()
     dialog = editor(opened, qtbot)
     dialog.table.choose(1)

@@ -116,7 +116,7 @@ def test_a_dropped_file_is_drawn_over_its_slide_and_comes_once_its_classes_are_s
     assert preview.shown.looks[0].colour == "#c80000"
 
     assert not dialog.import_button.isEnabled()
-    assert dialog.why.text() == "Say what these 2 classes are here: Stroma, Without a class."
+    assert dialog.why.text() == "2 classes have no class of the project yet: Stroma, Without a class."
     stroma, nameless = dialog.classes.keys[1:]
     choose(dialog.classes.box(stroma), "gland")
     choose(dialog.classes.box(nameless), "-")
@@ -130,6 +130,7 @@ def test_a_dropped_file_is_drawn_over_its_slide_and_comes_once_its_classes_are_s
     qtbot.waitUntil(lambda: opened.actions_["undo"].isEnabled(), timeout=JOB_MS)
     opened.actions_["undo"].trigger()
     qtbot.waitUntil(lambda: finished(project_folder) == [], timeout=JOB_MS)
+    qtbot.waitUntil(lambda: opened.actions_["redo"].isEnabled(), timeout=JOB_MS)
     opened.actions_["redo"].trigger()
     qtbot.waitUntil(lambda: len(finished(project_folder)) == 1, timeout=JOB_MS)
 

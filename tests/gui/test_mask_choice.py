@@ -244,7 +244,8 @@ def test_min_max_models_show_the_evidence_for_and_against(
         """Brightness left and right."""
         scene = window.viewer.scene
         view = scene.predicted.view(scene.slide.extent, (90, 50), window.viewer.overlay_style)
-        return float(view.foreground[:, 5:35].mean()), float(view.foreground[:, 55:85].mean())
+        left, right = view.foreground[:, 5:35], view.foreground[:, 55:85]
+        return float(np.median(left)), float(np.median(right))  # some of it is glass
 
     qtbot.mouseClick(panel.evidence.buttons[1], Qt.MouseButton.LeftButton)
     assert panel.heatmap.isChecked()

@@ -51,12 +51,12 @@ class ChoiceDialog(QDialog):
         buttons.addButton(self.cancel, QDialogButtonBox.ButtonRole.RejectRole)
         buttons.rejected.connect(self.reject)
         first = self.cancel if default is None else self.answers[default]
-        first.setDefault(True)
-        first.setFocus()
         layout = QVBoxLayout(self)
         layout.addWidget(self.text)
         layout.addWidget(self.detail)
         layout.addWidget(buttons)
+        first.setDefault(True)
+        first.setFocus()  # once it is in the dialog: whatever has the focus is what Return presses
 
     def _add(self, buttons: QDialogButtonBox, answer: QPushButton, deed: Callable[[], object]) -> None:
         def choose() -> None:
