@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,8 @@ from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus, MppFrom
 
 if TYPE_CHECKING:
-    from histoloop.gui.window.main_window import MainWindow
+    from histoloop.gui.panels.slides_panel import describe
+from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 240_000
 
@@ -76,13 +78,15 @@ def test_no_two_actions_share_a_shortcut() -> None:
     assert len(set(shortcuts)) == len(shortcuts)
     for name in ("finish", "accept", "skip", "next_question", "undo", "tool_brush", "retrain"):
         assert next(spec for spec in specs() if spec.name == name).shortcut
-    assert set(MENUS) == {"&File", "&Slides", "&View", "&Loop", "&Annotate", "&Help"}
+    assert set(MENUS) == {"&File", "&Project", "&Slides", "&View", "&Loop", "&Annotate", "&Help"}
 
 
-def test_slides_show_their_likeliest_class_and_its_probability(opened: MainWindow) -> None:
+def test_slides_show_their_likeliest_class_and_its_probability_or_that_they_are_unlike(opened: MainWindow) -> None:
     for text, slide in zip(texts(opened), opened.session.slides(), strict=True):
+        assert text == f"{slide.name}\nUnlike the training data"  # made-up slides are
         name = max(slide.predicted, key=slide.predicted.__getitem__)
-        assert text == f"{slide.name}\n{name} {slide.predicted[name]:.0%}"
+        like = dataclasses.replace(slide, unlike=0.5)
+        assert describe(like) == f"{slide.name}\n{name} {slide.predicted[name]:.0%}"
 
 
 def test_masks_are_laid_over_the_slide_and_can_be_switched_off(opened: MainWindow) -> None:
@@ -165,7 +169,7 @@ def test_dropped_slides_get_a_project_are_added_and_predicted_past_a_broken_one(
     qtbot.waitUntil(lambda: idle(window), timeout=JOB_MS)
     assert "broken.svs" in window.banner.text.text()
     assert [text.splitlines()[0] for text in texts(window)] == ["benign.tiff", "field.png"]
-    assert "%" in texts(window)[0]
+    assert "Unlike the training data" in texts(window)[0]
     assert texts(window)[1].endswith("No tissue found \N{MIDDLE DOT} resolution unknown")
     assert window.slides_panel.mpp_note.isVisible()
     window.session.set_resolutions({window.session.slides()[1].id: (0.5, MppFrom.GIVEN)})
