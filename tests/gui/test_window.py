@@ -17,6 +17,7 @@ from PySide6.QtGui import QDesktopServices, QDropEvent, QImage
 from histoloop.gui.dialogs.text_dialog import GuideDialog
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.mouse import click
+from histoloop.gui.panels.slides_panel import describe
 from histoloop.gui.window.menus import MENUS, specs
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job, Place
@@ -24,8 +25,7 @@ from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus, MppFrom
 
 if TYPE_CHECKING:
-    from histoloop.gui.panels.slides_panel import describe
-from histoloop.gui.window.main_window import MainWindow
+    from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 240_000
 
