@@ -172,6 +172,7 @@ class LiveLoop(QObject):
         }
         job = Job(tr("Learning while you paint"), tasks.learn_live, arguments, self._on_done, self._on_failed)
         self.jobs.submit(job)
+        self._tell(tr("Getting ready to learn while you paint…"))
 
     def _on_progressed(self, _job: Job, step: Progress) -> None:
         if not isinstance(step, LiveProgress):
