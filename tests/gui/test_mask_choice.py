@@ -13,7 +13,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from histoloop import paths
-from histoloop.gui.canvas.mask_chooser import LIKELIEST
+from histoloop.gui.canvas.mask_chooser import LIKELIEST, MaskChooser
+from histoloop.gui.canvas.mask_source import MaskSource
 from histoloop.gui.dialogs.add_model import AddModelDialog
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.slides.tiling import Window
@@ -23,6 +24,7 @@ from histoloop.store.project import Project
 from histoloop.store.records import ModelStatus
 from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.workflows.add_model import add_model
+from histoloop.workflows.contents.mask_choices import live_masks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,6 +210,18 @@ def test_the_threshold_cuts_the_masks_live_and_each_drawing_keeps_its_own(opened
     assert chooser.figure.text() == "0.50"
     pick(chooser.method, "Grad-CAM")
     assert chooser.figure.text() == "0.90"
+
+
+def test_a_list_of_models_that_changes_still_shows_the_one_that_is_chosen(qtbot) -> None:
+    source = MaskSource()
+    chooser = MaskChooser(source)
+    qtbot.addWidget(chooser)
+    live = live_masks(2)
+    first, chosen = (dataclasses.replace(live, id=number, name=name) for number, name in ((1, "start"), (2, "round 1")))
+    source.show_models([first, chosen], chosen.id)
+    for models in ([first, chosen, live], [first, chosen]):
+        source.show_models(models, chosen.id)
+        assert chooser.model.currentData() == source.choice.model.id == chosen.id
 
 
 def test_the_mask_that_an_annotation_starts_with_stays_the_models_own(opened: MainWindow, qtbot) -> None:

@@ -148,6 +148,8 @@ class MaskChooser(QWidget):
 
     def _show_models(self) -> None:
         self.model.offer([(describe(model), model.id, model.title) for model in self._source.models])
+        if self._source.choice is not None:
+            self.model.take(self._source.choice.model.id)
 
     def _show_choice(self) -> None:
         choice = self._source.choice
