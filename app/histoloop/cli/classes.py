@@ -154,7 +154,7 @@ def _new(options: argparse.Namespace) -> Outcome:
 def _start(options: argparse.Namespace, classes: Sequence[MaskClass] | None) -> tuple[str, bool]:
     """What a project begins with, and whether with its encoder alone.
 
-    Where nothing is said: with the shipped model where that draws all the classes, else with its encoder.
+    Unless one is named: with the shipped model if it has all the classes, else with its encoder.
     """
     from histoloop.store.shipped import DEFAULT_MODEL
     from histoloop.workflows.classes import own_scheme
@@ -242,7 +242,7 @@ def _changed(
 def _add(options: argparse.Namespace) -> Outcome:
     from histoloop.workflows.classes import add_class
 
-    note = "it is drawn once it was painted and the project was retrained."
+    note = "it is predicted once it has been painted and the project retrained."
     return _changed(
         options, lambda project: add_class(project, options.class_name, colour=options.colour), lambda _project: [note]
     )

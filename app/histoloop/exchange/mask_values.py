@@ -125,7 +125,7 @@ def meaning_of_chosen(picture: MaskPicture, chosen: Mapping[str, int], *, ground
 
 
 def _surely_meant(picture: MaskPicture, scheme: ClassScheme, values: NDArray[Any]) -> list[int | None]:
-    """What each value of a picture means, where that is told by the values themselves."""
+    """What each value of a picture means, where the values alone show it."""
     if picture.has_one_bit and len(scheme.masks) > 1:
         return [0 if value == 0 else None for value in values.tolist()]
     try:

@@ -31,6 +31,7 @@ from histoloop.workflows.contents.import_regions import has_tissue, is_one_regio
 from histoloop.workflows.contents.mask_files import (
     check_inside,
     ground_of,
+    notes_on_reading,
     placed_outlines,
     placed_picture,
     remembered_classes,
@@ -216,7 +217,7 @@ def _of_outlines(
         parts,
         is_one,
         _earlier(project, slide, parts),
-        tuple(filter(None, (assumed, *_notes(outlines, slide)))),
+        tuple(filter(None, (assumed, *notes_on_reading(outlines, slide_is_there=slide.exists())))),
         (*skipped_in_words(outlines.skipped), *_outside(boxes_N4, ground)),
         ground.bounds is not None,
         slide.exists(),
@@ -256,17 +257,6 @@ def _classes_near(boxes_N4: NDArray[np.float64], class_of: NDArray[np.int32], re
     left, top, right, bottom = boxes_N4.T
     near = (left < region.right) & (right > region.x) & (top < region.bottom) & (bottom > region.y)
     return frozenset(np.unique(class_of[near]).tolist())
-
-
-def _notes(outlines: Outlines, slide: SlideRecord) -> Iterable[str]:
-    if not slide.exists():
-        yield tr("The slide's file is not there: whether it has bounds, from which QuPath counts, is not known.")
-    if outlines.repaired:
-        yield tr_plural(
-            "{count} outline crosses itself: what it encloses an even number of times was cut out.",
-            "{count} outlines cross themselves: what they enclose an even number of times was cut out.",
-            outlines.repaired,
-        )
 
 
 def _outside(boxes_N4: NDArray[np.float64], ground: Ground) -> Iterable[str]:

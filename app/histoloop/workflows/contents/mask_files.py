@@ -257,14 +257,7 @@ class _OutlineSource:
         return region, *_planes(self._filled.read(region, beneath=self._beneath))
 
     def _notes(self, outlines: Outlines, *, is_known: bool) -> Iterator[str]:
-        if not is_known:
-            yield tr("The slide's file is not there: whether it has bounds, from which QuPath counts, is not known.")
-        if outlines.repaired:
-            yield tr_plural(
-                "{count} outline crosses itself: what it encloses an even number of times was cut out.",
-                "{count} outlines cross themselves: what they enclose an even number of times was cut out.",
-                outlines.repaired,
-            )
+        yield from notes_on_reading(outlines, slide_is_there=is_known)
         ignored = sum(area.value == IGNORED for area in self._filled.areas)
         if ignored:
             yield tr_plural(
@@ -397,3 +390,15 @@ def _nothing_in(path: Path, left_out: tuple[str, ...], *, ignored: bool) -> Data
 
 def _in_words(place: Region) -> str:
     return box_in_words(np.array([(place.x, place.y, place.right, place.bottom)], dtype=np.float64))
+
+
+def notes_on_reading(outlines: Outlines, *, slide_is_there: bool) -> Iterator[str]:
+    """What is to be known of how outlines were read, in sentences."""
+    if not slide_is_there:
+        yield tr("The slide's file is not there: whether it has bounds, from which QuPath counts, is not known.")
+    if outlines.repaired:
+        yield tr_plural(
+            "{count} outline crosses itself: what it encloses an even number of times was cut out.",
+            "{count} outlines cross themselves: what they enclose an even number of times was cut out.",
+            outlines.repaired,
+        )
