@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QInputDialog,
     QMessageBox,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 from histoloop.annotations.class_names import folded, spoken_class
+from histoloop.annotations.palette import MAX_CLASSES
 from histoloop.annotations.records import LEFT_OUT_NAME, ClassScheme, MaskClass
 from histoloop.errors import ClassError
 from histoloop.exchange.mask_values import OBJECTS
 from histoloop.exchange.outlines.classes import BACKGROUND, NOTHING
+from histoloop.gui.kit.tables import fit_height, plain_table
 from histoloop.gui.kit.widgets import (
     NarrowBox,
     button,
@@ -34,7 +36,7 @@ from histoloop.gui.kit.widgets import (
     visible_name,
 )
 from histoloop.language import tr, tr_plural
-from histoloop.workflows.classes import checked_class
+from histoloop.workflows.classes import LONGEST_NAME, checked_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,8 +49,9 @@ COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#c
 """For classes that their file gives no colour: told apart by colour-blind people too."""
 
 _NEW = "new"
-_ROW_PX = 34
 _MOST_ROWS_IN_SIGHT = 6
+_MEASURED_ROWS = 20
+"""So many rows say how wide the columns of numbers are."""
 _NAME, _COUNT, _AREA, _MEANS = range(4)
 
 
@@ -74,6 +77,7 @@ def key_of(preview: FilePreview, foreign: ForeignClass) -> ClassKey:
     return ClassKey(names, str(preview.path) if preview.is_picture else "")
 
 
+@lru_cache(maxsize=4096)
 def _spelled_alike(name: str) -> str:
     """A name without what makes no difference; a star at its end does, and so does a question mark."""
     return folded(name) + "".join(sign for sign in name if sign in "*?") if folded(name) else name
@@ -83,6 +87,7 @@ class ClassMatching(QWidget):
     """A row for each class, with a box of what it may be here; `changed` when something was chosen.
 
     What is sure by its spelling, or was said before, is chosen already; everything else waits for somebody to say it.
+    A file may have hundreds of classes: boxes are made for the rows in sight, and share what they offer.
     """
 
     changed = Signal()
@@ -90,27 +95,25 @@ class ClassMatching(QWidget):
     def __init__(self, scheme: ClassScheme) -> None:
         super().__init__()
         self._scheme = scheme
-        self._icons = _icons(scheme)
-        self._keys: list[ClassKey] = []
+        self._rows: dict[ClassKey, int] = {}
         self._foreign: dict[ClassKey, list[tuple[FilePreview, ForeignClass]]] = {}
         self._chosen: dict[ClassKey, str] = {}
         self._by_hand: set[ClassKey] = set()
         self._new: dict[str, NewClass] = {}
-        self.table = QTableWidget(0, 4)
-        self.table.setHorizontalHeaderLabels([tr("In the file"), tr("Outlines"), tr("Area"), tr("In this project")])
+        self._offers: dict[bool, NarrowBox] = {}
+        self._filled: list[tuple[ClassKey, str, str, str, str, str]] = []
+        self.table = plain_table([tr("In the file"), tr("Outlines"), tr("Area"), tr("In this project")])
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.table.verticalHeader().setVisible(False)
-        self.table.verticalHeader().setDefaultSectionSize(_ROW_PX)
-        self.table.setShowGrid(False)
         header = self.table.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         for column in (_COUNT, _AREA):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_MEANS, QHeaderView.ResizeMode.Fixed)
-        self.table.setColumnWidth(_MEANS, 180)
+        header.setResizeContentsPrecision(_MEASURED_ROWS)
+        self.table.setColumnWidth(_MEANS, 160)
+        self.table.verticalScrollBar().valueChanged.connect(lambda _value: self._make_boxes())
+        self.table.viewport().installEventFilter(self)
         self.note = label(role="muted", wrap=True)
         self.leave_out = button(tr("Do not import what is undecided"))
         self.leave_out.clicked.connect(self._leave_out_undecided)
@@ -123,10 +126,11 @@ class ClassMatching(QWidget):
 
     def set_scheme(self, scheme: ClassScheme) -> None:
         """Offer other classes; what was chosen of those that are gone is to be chosen anew."""
-        self._scheme, self._icons = scheme, _icons(scheme)
+        self._scheme = scheme
         known = {*scheme.mask_names, *self._new, BACKGROUND, LEFT_OUT_NAME, NOTHING}
         self._new = {name: new for name, new in self._new.items() if name not in scheme.mask_names}
         self._chosen = {key: own for key, own in self._chosen.items() if own in known}
+        self._offer_anew()
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -136,51 +140,125 @@ class ClassMatching(QWidget):
         for preview in previews:
             for foreign in preview.classes:
                 self._foreign.setdefault(key_of(preview, foreign), []).append((preview, foreign))
-        self._keys = list(self._foreign)
+        self._rows = {key: row for row, key in enumerate(self._foreign)}
         for key, found in self._foreign.items():
             means = {foreign.means for _preview, foreign in found}
             if key not in self._chosen and len(means) == 1 and None not in means:
                 self._chosen[key] = str(means.pop())
-        self.table.setRowCount(len(self._keys))
-        for row, key in enumerate(self._keys):
-            self._fill(row, key, mpps)
-        rows = min(max(len(self._keys), 1), _MOST_ROWS_IN_SIGHT)
-        self.table.setFixedHeight(rows * _ROW_PX + self.table.horizontalHeader().sizeHint().height() + 4)
+        self._show_rows(mpps)
+        fit_height(self.table, len(self._rows), most=_MOST_ROWS_IN_SIGHT)
+        self._make_boxes()
         self._show_note()
 
-    def _fill(self, row: int, key: ClassKey, mpps: Mapping[int, float | None]) -> None:
-        found = self._foreign[key]
-        several = len({preview.path for each in self._foreign.values() for preview, _foreign in each}) > 1
-        name = QTableWidgetItem(plain_icon(swatch(self.colour(key))), visible_name(_title(key, found, several=several)))
-        name.setToolTip(plain_tip("\n".join(preview.path.name for preview, _foreign in found)))
-        count = sum(foreign.count for _preview, foreign in found)
-        outlines = QTableWidgetItem("" if key.picture else f"{count}")
-        area = QTableWidgetItem(_area(found, mpps))
-        for item in (outlines, area):
-            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for column, item in ((_NAME, name), (_COUNT, outlines), (_AREA, area)):
-            self.table.setItem(row, column, item)
-        self.table.setCellWidget(row, _MEANS, self._box(key))
+    def _show_rows(self, mpps: Mapping[int, float | None]) -> None:
+        """Fill the table, where its rows are others than those that it shows."""
+        several = len({preview.path for found in self._foreign.values() for preview, _foreign in found}) > 1
+        rows = [self._row(key, found, mpps, several=several) for key, found in self._foreign.items()]
+        if rows == self._filled:
+            for key, row in self._rows.items():
+                box = self.table.cellWidget(row, _MEANS)
+                if isinstance(box, NarrowBox):
+                    self._select(box, key)
+            return
+        self._filled = rows
+        icons: dict[str, QIcon] = {}
+        self.table.setUpdatesEnabled(False)
+        self.table.setRowCount(0)  # the boxes go with their rows
+        self.table.setRowCount(len(rows))
+        for number, (_key, title, tip, colour, *figures) in enumerate(rows):
+            if colour not in icons:
+                icons[colour] = plain_icon(swatch(colour))
+            name = QTableWidgetItem(icons[colour], visible_name(title))
+            name.setToolTip(plain_tip(tip))
+            self.table.setItem(number, _NAME, name)
+            for column, text in zip((_COUNT, _AREA), figures, strict=True):
+                item = QTableWidgetItem(text)
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.table.setItem(number, column, item)
+        self.table.setUpdatesEnabled(True)
 
-    def _box(self, key: ClassKey) -> NarrowBox:
-        """What a class may be here."""
+    def _row(
+        self,
+        key: ClassKey,
+        found: Sequence[tuple[FilePreview, ForeignClass]],
+        mpps: Mapping[int, float | None],
+        *,
+        several: bool,
+    ) -> tuple[ClassKey, str, str, str, str, str]:
+        """What a row shows: its class, title, tip, colour, number of outlines and area."""
+        tip = "\n".join((_title(key, found), *(preview.path.name for preview, _foreign in found)))
+        count = "" if key.picture else str(sum(foreign.count for _preview, foreign in found))
+        return key, _title(key, found, several=several), tip, self.colour(key), count, _area(found, mpps)
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        """Make the boxes that come into sight where the table is shown or gets larger."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
+            self._make_boxes()
+        return False
+
+    def _make_boxes(self) -> None:
+        """Make the boxes of the rows in sight that have none."""
+        if self.table.rowCount() != len(self._rows):  # it is being filled
+            return
+        first = max(0, self.table.rowAt(0))
+        for key in list(self._rows)[first : first + _MOST_ROWS_IN_SIGHT + 1]:
+            self.box(key)
+
+    def _take_boxes_off(self) -> None:
+        for row in range(self.table.rowCount()):
+            if self.table.cellWidget(row, _MEANS) is not None:
+                self.table.removeCellWidget(row, _MEANS)
+
+    def _offer_anew(self) -> None:
+        """The boxes offer other classes now."""
+        self._offers = {}
+        self._take_boxes_off()
+        self._make_boxes()
+
+    def box(self, key: ClassKey) -> NarrowBox:
+        """The box of a class, which is made where it was not in sight yet."""
+        row = self._rows[key]
+        box = self.table.cellWidget(row, _MEANS)
+        if not isinstance(box, NarrowBox):
+            box = self._made_box(key)
+            self.table.setCellWidget(row, _MEANS, box)
+        return box
+
+    def _made_box(self, key: ClassKey) -> NarrowBox:
         box = NarrowBox()
         leave_wheel_to_panel(box)
-        box.setAccessibleName(tr("What {name} is here", name=_title(key, self._foreign[key], several=False)))
-        box.addItem(tr("Choose…"), None)
-        for icon, mask in zip(self._icons, self._scheme.masks, strict=True):
-            box.addItem(icon, visible_name(spoken_class(mask.name)), mask.name)
-        for new in self._new.values():
-            box.addItem(plain_icon(swatch(new.colour or "#808080")), tr("{name} (new)", name=new.name), new.name)
-        box.insertSeparator(box.count())
-        box.addItem(tr("Background"), BACKGROUND)
-        box.addItem(tr("Ignore* (nothing is learned from it)"), LEFT_OUT_NAME)
-        if not key.picture:
-            box.addItem(tr("Do not import it"), NOTHING)
-        box.addItem(tr("A new class…"), _NEW)
+        box.setAccessibleName(tr("What {name} is here", name=_title(key, self._foreign[key])))
+        box.setModel(self._offer(is_picture=bool(key.picture)).model())
         self._select(box, key)
         box.activated.connect(lambda _index: self._on_chosen(key, box))
         return box
+
+    def _offer(self, *, is_picture: bool) -> NarrowBox:
+        """A box of what a class may be here, whose entries others share."""
+        if is_picture in self._offers:
+            return self._offers[is_picture]
+        offer = NarrowBox()
+        offer.setParent(self)
+        offer.hide()
+        offer.addItem(tr("Choose…"), None)
+        for mask in self._scheme.masks:
+            offer.addItem(plain_icon(swatch(mask.colour)), visible_name(spoken_class(mask.name)), mask.name)
+        for new in self._new.values():
+            offer.addItem(plain_icon(swatch(new.colour or "#808080")), tr("{name} (new)", name=new.name), new.name)
+        offer.insertSeparator(offer.count())
+        offer.addItem(tr("Background"), BACKGROUND)
+        offer.addItem(tr("Ignore* (nothing is learned from it)"), LEFT_OUT_NAME)
+        if not is_picture:
+            offer.addItem(tr("Do not import it"), NOTHING)
+        if self._free:
+            offer.addItem(tr("A new class…"), _NEW)
+        self._offers[is_picture] = offer
+        return offer
+
+    @property
+    def _free(self) -> int:
+        """How many classes more the project can have."""
+        return max(0, MAX_CLASSES - len(self._scheme.masks) - len(self._new))
 
     def _select(self, box: NarrowBox, key: ClassKey) -> None:
         box.setCurrentIndex(max(0, box.findData(self._chosen.get(key))))
@@ -199,40 +277,38 @@ class ClassMatching(QWidget):
 
     def choose(self, key: ClassKey, own: str | None) -> None:
         """Say what a class is here; None: not decided."""
+        self._choose(key, own)
+        self._show_note()
+        self.changed.emit()
+
+    def _choose(self, key: ClassKey, own: str | None) -> None:
         self._by_hand.add(key)
         if own is None:
             self._chosen.pop(key, None)
         else:
             self._chosen[key] = own
-        box = self.box(key)
-        if own in self._new and box.findData(own) < 0:
-            for row, each in enumerate(self._keys):
-                self.table.setCellWidget(row, _MEANS, self._box(each))
-        else:
+        box = self.table.cellWidget(self._rows[key], _MEANS)
+        if isinstance(box, NarrowBox):
             self._select(box, key)
-        self._show_note()
-        self.changed.emit()
-
-    def box(self, key: ClassKey) -> NarrowBox:
-        """The box of a class."""
-        found = self.table.cellWidget(self._keys.index(key), _MEANS)
-        assert isinstance(found, NarrowBox)
-        return found
 
     @property
     def keys(self) -> list[ClassKey]:
         """The classes, row by row."""
-        return list(self._keys)
+        return list(self._rows)
 
     def _leave_out_undecided(self) -> None:
-        for key in [key for key in self._keys if key not in self._chosen and not key.picture]:
-            self.choose(key, NOTHING)
+        for key in self._rows:
+            if key not in self._chosen and not key.picture:
+                self._choose(key, NOTHING)
+        self._show_note()
+        self.changed.emit()
 
     def _ask_for_class(self, key: ClassKey) -> str | None:
         """The name of a class to be made, or of the one that is called so already; None when nobody gave one."""
-        proposed = "" if key.picture else self._foreign[key][0][1].names[-1:] and self._foreign[key][0][1].names[-1]
+        names = () if key.picture else self._foreign[key][0][1].names
+        proposed = names[-1][:LONGEST_NAME] if names else ""
         name, given = QInputDialog.getText(
-            self, tr("A new class"), tr("What shall the class be called?"), text=proposed or ""
+            self, tr("A new class"), tr("What shall the class be called?"), text=proposed
         )
         name = " ".join(name.split())
         if not given or not name:
@@ -248,11 +324,12 @@ class ClassMatching(QWidget):
             QMessageBox.warning(self, tr("A new class"), f"{error.message} {error.advice}")
             return None
         self._new[made.name] = NewClass(made.name, made.colour)
+        self._offer_anew()
         return made.name
 
     def undecided(self) -> list[str]:
         """The classes that nobody has decided on, by what they are called."""
-        return [_title(key, self._foreign[key], several=False) for key in self._keys if key not in self._chosen]
+        return [_title(key, found) for key, found in self._foreign.items() if key not in self._chosen]
 
     def chosen_of(self, preview: FilePreview) -> list[str | None]:
         """What each class of a file is here, in their order; None while that is not decided."""
@@ -268,13 +345,13 @@ class ClassMatching(QWidget):
 
     def new_classes(self) -> list[NewClass]:
         """The classes to be made: those that a class of the files is."""
-        used = {self._chosen[key] for key in self._keys if key in self._chosen}
+        used = {self._chosen[key] for key in self._rows if key in self._chosen}
         return [new for name, new in self._new.items() if name in used]
 
     def colour(self, key: ClassKey) -> str:
         """How a class is drawn: as its file has it, else in a colour that goes by its row."""
         given = next((foreign.colour for _preview, foreign in self._foreign[key] if foreign.colour), "")
-        return given or COLOURS[self._keys.index(key) % len(COLOURS)]
+        return given or COLOURS[self._rows[key] % len(COLOURS)]
 
     def _show_note(self) -> None:
         sentences = []
@@ -282,7 +359,7 @@ class ClassMatching(QWidget):
             sentences.append(tr("In pictures 0, black and what is transparent count as background."))
         remembered = [
             key
-            for key in self._keys
+            for key in self._rows
             if key not in self._by_hand and any(foreign.is_remembered for _preview, foreign in self._foreign[key])
         ]
         if remembered:
@@ -293,20 +370,24 @@ class ClassMatching(QWidget):
                     len(remembered),
                 )
             )
-        waiting = [key for key in self._keys if key not in self._chosen and not key.picture]
+        waiting = [key for key in self._rows if key not in self._chosen and not key.picture]
+        if len(waiting) > self._free:
+            sentences.append(
+                tr(
+                    "A project has at most {most} classes at a time: {count} more can be made here.",
+                    most=MAX_CLASSES,
+                    count=self._free,
+                )
+            )
         self.leave_out.setVisible(len(waiting) > 1)
         self.note.setText(" ".join(sentences))
         self.note.setVisible(bool(sentences))
 
 
-def _icons(scheme: ClassScheme) -> list[QIcon]:
-    return [plain_icon(swatch(mask.colour)) for mask in scheme.masks]
-
-
 NAMELESS_KEY = folded("unclassified")
 
 
-def _title(key: ClassKey, found: Iterable[tuple[FilePreview, ForeignClass]], *, several: bool) -> str:
+def _title(key: ClassKey, found: Iterable[tuple[FilePreview, ForeignClass]], *, several: bool = False) -> str:
     preview, foreign = next(iter(found))
     if not key.picture:
         return (

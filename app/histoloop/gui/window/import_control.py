@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QPoint, QRect
 from PySide6.QtWidgets import QFileDialog
 
 from histoloop.exchange.naming import is_named_mask
 from histoloop.exchange.outlines.read import holds_outlines
 from histoloop.gui.canvas.outline_preview import OutlinePreview
-from histoloop.gui.dialogs.import_annotations import ImportAnnotationsDialog, file_kinds
+from histoloop.gui.dialogs.import_annotations import ImportAnnotationsDialog
+from histoloop.gui.dialogs.import_files import file_kinds
+from histoloop.gui.kit.beside import place_beside
 from histoloop.gui.window.project_commands import LAST_FOLDER
 from histoloop.gui.work.importing_annotations import AnnotationImports
 from histoloop.language import tr
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.work.session import Session
     from histoloop.workflows.import_annotations import PlannedImport
-
-EDGE_PX = 24
 
 
 class ImportControl(QObject):
@@ -49,6 +49,7 @@ class ImportControl(QObject):
     ) -> None:
         super().__init__(parent)
         self._parent, self._session, self._settings, self._opener = parent, session, settings, pane.opener
+        self._canvas = pane.viewer.canvas
         self._choose_slide, self._drop_others = choose_slide, drop_others
         self.imports = AnnotationImports(session)
         self.preview = OutlinePreview(pane.viewer)
@@ -117,11 +118,13 @@ class ImportControl(QObject):
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _put_beside(self, dialog: ImportAnnotationsDialog) -> None:
-        """At the right edge of the window, so that the slide can be seen beside it."""
-        window = self._parent.frameGeometry()
-        height = min(dialog.height(), max(400, window.height() - 4 * EDGE_PX))
-        dialog.resize(min(dialog.width(), max(440, window.width() * 2 // 5)), height)
-        dialog.move(window.right() - dialog.width() - EDGE_PX, window.top() + 3 * EDGE_PX)
+        """Where it hides as little as can be of the canvas, on which the files are drawn."""
+        canvas = self._canvas
+        shown = QRect(canvas.mapToGlobal(QPoint(0, 0)), canvas.size())
+        screen = self._parent.screen().availableGeometry()
+        dialog.setGeometry(
+            place_beside(dialog.size(), window=self._parent.frameGeometry(), canvas=shown, screen=screen)
+        )
 
     def _show(self, previewed: Previewed | None) -> None:
         self._previewed = previewed
