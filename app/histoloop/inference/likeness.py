@@ -106,11 +106,15 @@ class TrainingStatistics:
 
 def fit_statistics(
     features: Sequence[Floats], groups: NDArray[np.intp], *, held_out: Sequence[Floats], accepted: float = ACCEPTED
-) -> TrainingStatistics:
+) -> TrainingStatistics | None:
     """Statistics of training tiles: features (N, C) depth by depth, `groups` (N,) whose means are the middles.
 
-    The threshold lets the share `accepted` of the `held_out` tiles pass, of which none took part in the means.
+    The threshold lets the share `accepted` of the `held_out` tiles pass, of which none took part in the means. None
+    where features of a depth are no finite numbers, or alike in all tiles, as those of a network that has hardly
+    learned from random weights may be: they tell no tile from another.
     """
+    if not all(np.isfinite(each).all() for each in (*features, *held_out)):
+        return None
     depths = []
     for own, apart in zip(features, held_out, strict=True):
         middles = np.stack([own[groups == group].mean(axis=0) for group in np.unique(groups)])
@@ -122,9 +126,12 @@ def fit_statistics(
         whitening = (vectors / np.sqrt(values)).astype(np.float32)
         unscaled = Depth(middles.astype(np.float32), whitening, 1.0)
         scale = float(np.quantile(unscaled.distances(apart).min(axis=1), _SCALED_TO))
+        if not (spread > 0).any() or not 0 < scale < np.inf:
+            return None
         depths.append(Depth(unscaled.middles, whitening, scale))
     raw = TrainingStatistics(tuple(depths), 1.0)
-    return TrainingStatistics(raw.depths, float(np.quantile(raw.distances(held_out), accepted)))
+    threshold = float(np.quantile(raw.distances(held_out), accepted))
+    return TrainingStatistics(raw.depths, threshold) if 0 < threshold < np.inf else None
 
 
 def pooled_blocks(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from histoloop.errors import ModelError, RecipeError
 from histoloop.language import tr
 from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.figures import multi_label_figures
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 
 MEAN_PRECISION = "mean_average_precision"
+CHECKED_TILES = 4
+"""So many training tiles are predicted once a training has ended, to see that it gives numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ def train_classifier(
     """Train by the objective of the settings; the epoch of the best balanced accuracy, or the last, is kept.
 
     Tiles need labels. Where tiles have several, the mean average precision stands for the accuracy; DataError when the
-    objective is of one label each.
+    objective is of one label each, RecipeError when the loss stops being a number, or the network that has learned
+    predicts none: in evaluation mode batch norms go by the statistics of the training, which are of its last steps.
     """
     check_labels(settings, (*training, *validation))
     several = have_several_labels((*training, *validation))
@@ -92,22 +96,22 @@ def train_classifier(
     for module in objective.learned:
         module.to(model.device)
 
-    return (
-        yield from fit(
-            model.network,
-            stage=tr("Training the classifier"),
-            epoch_batches=epoch_batches,
-            batches_per_epoch=steps,
-            objective=objective,
-            validate=lambda: _figures(model, validation, several=several),
-            rank_by=None if settings.keep == "last" else MEAN_PRECISION if several else "balanced_accuracy",
-            settings=settings.loop,
-            device=model.device,
-            seed=seed,
-            learned=objective.learned,
-            checkpoint=checkpoint,
-        )
+    result = yield from fit(
+        model.network,
+        stage=tr("Training the classifier"),
+        epoch_batches=epoch_batches,
+        batches_per_epoch=steps,
+        objective=objective,
+        validate=lambda: _figures(model, validation, several=several),
+        rank_by=None if settings.keep == "last" else MEAN_PRECISION if several else "balanced_accuracy",
+        settings=settings.loop,
+        device=model.device,
+        seed=seed,
+        learned=objective.learned,
+        checkpoint=checkpoint,
     )
+    _check_numbers(model, training[:CHECKED_TILES])
+    return result
 
 
 def _labels(tile: TrainingTile) -> tuple[int, ...]:
@@ -117,13 +121,34 @@ def _labels(tile: TrainingTile) -> tuple[int, ...]:
 
 
 def _figures(model: Model, tiles: Sequence[TrainingTile], *, several: bool) -> dict[str, float]:
-    """Of tiles with labels; none without tiles."""
+    """Of tiles with labels; none without tiles, nor of an epoch that predicts values which are no numbers.
+
+    In the first epochs from random weights the statistics of batch norms may be so far off.
+    """
     if not tiles:
         return {}
-    scores_NC, labels = classify(model, tiles), [_labels(tile) for tile in tiles]
+    labels = [_labels(tile) for tile in tiles]
+    try:
+        scores_NC = classify(model, tiles)
+    except ModelError:
+        return {}
     if several:
         return several_labels_figures(scores_NC, labels)
     return classification_figures(scores_NC, [own[0] for own in labels])
+
+
+def _check_numbers(model: Model, tiles: Sequence[TrainingTile]) -> None:
+    """RecipeError where what was learned predicts values of tiles that are no numbers."""
+    try:
+        classify(model, tiles)
+    except ModelError as error:
+        raise RecipeError(
+            tr("{stage}: what it learned predicts values that are no numbers.", stage=tr("Training the classifier")),
+            advice=tr(
+                "Lower learning_rate in the recipe, train longer, or begin from weights that have learned; nothing was "
+                "saved or changed."
+            ),
+        ) from error
 
 
 def classify(model: Model, tiles: Sequence[TrainingTile]) -> Tensor:

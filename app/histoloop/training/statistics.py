@@ -39,7 +39,9 @@ _CELL_PX = 32
 def learn_statistics(
     model: Model, tiles: Sequence[TrainingTile], augmentation: AugmentSettings, *, seed: int
 ) -> Work[TrainingStatistics | None]:
-    """Statistics of the training tiles of a model, in the views that it learned from; None of too few tiles.
+    """Statistics of the training tiles of a model, in the views that it learned from.
+
+    None of too few tiles, and where its features tell no tile from another (see `fit_statistics`).
 
     A fifth of the tiles, whole cases where they have one, is held out to set the threshold.
     """

@@ -24,7 +24,18 @@ def statistics() -> TrainingStatistics:
     apart = np.arange(1000) % 2
     train = [gaussian(2000) + 50 * groups[:, None], gaussian(2000, width=3)]
     held_out = [gaussian(1000) + 50 * apart[:, None], gaussian(1000, width=3)]
-    return fit_statistics([each.astype(np.float32) for each in train], groups, held_out=held_out)
+    fitted = fit_statistics([each.astype(np.float32) for each in train], groups, held_out=held_out)
+    assert fitted is not None
+    return fitted
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, np.nan, np.inf])
+def test_of_features_that_are_alike_in_all_tiles_or_no_numbers_nothing_is_stated(value: float) -> None:
+    """As those of a network from random weights that has hardly learned."""
+    features, alike = gaussian(200), np.full((200, 3), value, np.float32)
+    groups = np.arange(200) % 2
+    assert fit_statistics([features, alike], groups, held_out=[gaussian(50), alike[:50]]) is None
+    assert fit_statistics([features, gaussian(200)], groups, held_out=[gaussian(50), gaussian(50)]) is not None
 
 
 def test_as_many_tiles_as_stated_are_accepted(statistics: TrainingStatistics) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -11,10 +11,11 @@ import torch
 
 from histoloop.errors import DataError, RecipeError
 from histoloop.inference.model import Model
-from histoloop.network_config import NetworkConfig, PoolingConfig
+from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.build import with_mask_classes
 from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
+from histoloop.networks.minmax import MinMax
 from histoloop.progress import Progress, finish
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.checkpoint import Checkpoint
@@ -25,7 +26,10 @@ from histoloop.training.segment import SegmentSettings, segmentation_figures, tr
 from histoloop.training.teacher import ConsistencySettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from histoloop.networks.network import SlideNetwork
 
 CPU = torch.device("cpu")
 COLOURS = Colours((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -67,6 +71,61 @@ def test_the_classifier_learns_labels_and_reports_its_figures() -> None:
     assert result.figures["balanced_accuracy"] == 1.0
     assert steps[-1].fraction == 1.0
     assert {"loss", "balanced_accuracy"} <= set(steps[-1].figures)
+
+
+def min_max() -> MinMax:
+    torch.manual_seed(0)
+    pooling = PoolingConfig(name="average", modalities=1)
+    return MinMax(
+        NetworkConfig(2, backbone="mobilenet_v3_small", pooling=pooling, decoder_channels=(), minmax=MinMaxConfig())
+    )
+
+
+def min_max_trained(
+    network: MinMax, *, epochs: int, supervision: Literal["labels", "min-max"] = "min-max"
+) -> FitResult:
+    loop = LoopSettings(epochs=epochs, batch_size=4, learning_rate=1e-3)
+    work = train_classifier(
+        Model(network, COLOURS, CPU), training=tiles(8, 0), validation=tiles(4, 1),
+        settings=ClassifySettings(loop=loop, supervision=supervision), augmentation=GENTLE, seed=0,
+    )  # fmt: skip
+    return finish(work)
+
+
+def overflowing(network: SlideNetwork, *, until: float) -> None:
+    """In evaluation the features overflow, as long as the network was evaluated fewer than `until` times."""
+    seen = 0
+
+    def overflow(module: torch.nn.Module, _tiles: object, stages: Sequence[torch.Tensor]) -> list[torch.Tensor] | None:
+        nonlocal seen
+        if module.training:
+            return None
+        seen += 1
+        return [stage * torch.inf for stage in stages] if seen <= until else None
+
+    network.backbone.register_forward_hook(overflow)
+
+
+def test_min_max_from_random_weights_ends_with_figures_that_are_numbers() -> None:
+    figures = min_max_trained(min_max(), epochs=2).figures
+    assert all(np.isfinite(list(figures.values())))
+    assert "balanced_accuracy" in figures
+
+
+def test_a_training_that_ends_with_predictions_that_are_no_numbers_says_what_to_do() -> None:
+    network = min_max()
+    overflowing(network, until=np.inf)
+    with pytest.raises(RecipeError, match=r"no numbers\. Lower learning_rate") as refused:
+        min_max_trained(network, epochs=1)
+    assert "nothing was saved or changed" in refused.value.advice
+
+
+def test_an_epoch_whose_predictions_are_no_numbers_yet_is_not_the_best() -> None:
+    network = min_max()
+    overflowing(network, until=1)  # the first tile of the first epoch's validation, which ends there
+    result = min_max_trained(network, epochs=2)
+    assert "balanced_accuracy" not in result.history[0]
+    assert result.figures["epoch"] == 2
 
 
 def test_the_decoder_learns_masks_over_a_trained_classifier() -> None:
