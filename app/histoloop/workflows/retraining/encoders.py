@@ -33,6 +33,8 @@ _CONVERT = (
 )
 
 _COUNTER = "num_batches_tracked"
+_OF_PYTORCH = (b"PK", b"\x80")
+"""What PyTorch's archives and pickles begin with."""
 
 
 def add_encoder(source: Path, *, name: str | None = None) -> Work[AddedEncoder]:
@@ -44,12 +46,7 @@ def add_encoder(source: Path, *, name: str | None = None) -> Work[AddedEncoder]:
     Tensors are read one at a time. ModelError for another kind of file, for one that no encoder or several fit (the
     message has their names), for one that does not fit `name`, and for weights that are not finite numbers.
     """
-    if source.suffix != ".safetensors":
-        target = source.with_suffix(".safetensors")
-        raise ModelError(
-            tr("{source} is no .safetensors file.", source=source),
-            advice=tr("Convert it once: {command}", command=_CONVERT.format(source=source, target=target)),
-        )
+    _check_kind(source)
     shapes = _shapes(source)
     yield Progress(tr("Comparing"), 0, 1, source.name)
     if (name is None or name not in known_encoders()) and (own := _own_backbone(source, shapes)) is not None:
@@ -63,6 +60,35 @@ def add_encoder(source: Path, *, name: str | None = None) -> Work[AddedEncoder]:
     kept = keep_encoder(fitting[0].name, source)
     _log.info("encoder %s is kept, %d tensors", kept.name, len(shapes))
     return kept
+
+
+def _check_kind(source: Path) -> None:
+    """ModelError where there is no file, or one of another kind; nothing of it is run or loaded to find that out."""
+    try:
+        with source.open("rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise ModelError(
+            tr("{source} cannot be read: {reason}.", source=source, reason=error.strerror or error),
+            advice=tr("Name a .safetensors file that is there and can be read."),
+        ) from error
+    target = source.with_suffix(".safetensors")
+    if source.suffix != ".safetensors":
+        raise ModelError(
+            tr("{source} is no .safetensors file.", source=source),
+            advice=tr("Convert it once: {command}", command=_CONVERT.format(source=source, target=target)),
+        )
+    if start.startswith(_OF_PYTORCH):
+        raise ModelError(
+            tr(
+                "{source} is a file of PyTorch by its content: it may hold programs, so it is not opened.",
+                source=source,
+            ),
+            advice=tr(
+                "Convert it once: {command}",
+                command=_CONVERT.format(source=source, target=source.with_stem(f"{source.stem}-converted")),
+            ),
+        )
 
 
 def _undecided(source: Path, named: Encoder | None, fitting: list[Encoder]) -> ModelError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,7 @@ from histoloop.workflows.retraining.starting_weights import start_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
 
 MEAN, STD = (0.7, 0.6, 0.7), (0.2, 0.25, 0.2)
 
@@ -124,14 +126,56 @@ def test_weights_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, ba
     assert not added_encoders()
 
 
+class _Harmful:
+    """What a pickle may hold: it makes a file where it is loaded."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (self.mark,)  # type: ignore[return-value]
+
+
 @pytest.mark.parametrize(
-    ("name", "words"), [("pytorch_model.bin", "Convert it once: python -c"), ("x.safetensors", "cannot be read")]
+    ("name", "content", "words"),
+    [
+        ("pytorch_model.bin", b"PK\x03\x04 not weights", "Convert it once: python -c"),
+        ("x.safetensors", b"PK\x03\x04 not weights", "file of PyTorch by its content.*x-converted.safetensors"),
+        ("x.safetensors", b"", "cannot be read: .*Copy or download it again, whole"),
+        ("x.safetensors", b"\x20" + bytes(7) + b'{"a": 1', "cannot be read: .*Copy or download it again, whole"),
+    ],
+    ids=["pt", "zip", "empty", "truncated"],
 )
-def test_other_files_are_refused_with_the_way_on(tmp_path: Path, name: str, words: str) -> None:
+def test_other_files_are_refused_with_the_way_on(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     path = tmp_path / name
-    path.write_bytes(b"PK\x03\x04 not weights")
+    path.write_bytes(content)
     with pytest.raises(ModelError, match=words):
         finish(add_encoder(path))
+    assert not added_encoders()
+
+
+def test_a_pickle_with_another_ending_is_refused_and_never_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(pickle.dumps({"weight": _Harmful(tmp_path / "harm")}))
+    with pytest.raises(ModelError, match="may hold programs, so it is not opened"):
+        finish(add_encoder(path))
+    assert not (tmp_path / "harm").exists()
+    assert not added_encoders()
+
+
+@pytest.mark.parametrize("name", [".", "nothing.safetensors", "folder.safetensors"])
+def test_what_is_no_file_is_refused_in_words(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(ModelError, match=r"cannot be read: .* Name a .safetensors file that is there"):
+        finish(add_encoder(tmp_path / name))
+
+
+def test_a_file_that_was_cut_off_is_refused_and_not_kept(tmp_path: Path) -> None:
+    path = weights(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="Copy or download it again, whole"):
+        finish(add_encoder(path))
+    assert not added_encoders()
 
 
 def test_an_encoder_that_was_not_added_says_how_to_bring_it() -> None:
