@@ -22,6 +22,22 @@ UNITS_UM = (0.001, 1000.0, 10_000.0)
 """Nanometre, millimetre, centimetre; the micrometre is among the resolutions."""
 
 
+class Once(argparse.Action):
+    """An argument that is wrong usage when it is given twice: the second would replace the first without a word."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the value, the first time."""
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"argument {option_string}: give it once, with commas between the names")
+        setattr(namespace, self.dest, values)
+
+
 def add_command(
     commands: Commands,
     name: str,

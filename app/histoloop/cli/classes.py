@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histoloop.annotations.template_names import TEMPLATE_NAMES
-from histoloop.cli.arguments import add_command, add_json
+from histoloop.cli.arguments import Once, add_command, add_json
 from histoloop.cli.checks import WrongUsageError
 from histoloop.cli.outcome import Outcome
 from histoloop.cli.terminal import run
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
 
 
+_WEIGHTS = (".safetensors", ".bin", ".ckpt", ".pt", ".pth")
+"""Endings of files of weights; those that are not .safetensors are refused with how to convert them."""
+
+
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     made = add_command(commands, "new", _new, "make a project with classes of its own, or with those of a model")
@@ -29,15 +33,21 @@ def add_commands(commands: Commands) -> None:
     what = made.add_mutually_exclusive_group()
     what.add_argument(
         "--classes",
+        action=Once,
         type=_classes,
         metavar="NAMES",
         help='what to find, with commas between; each may have a colour: "tumour,stroma=#0072b2"',
     )
     what.add_argument(
-        "--template", type=_template, metavar="NAME", help=f"classes to begin with: {'; '.join(TEMPLATE_NAMES)}"
+        "--template",
+        action=Once,
+        type=_template,
+        metavar="NAME",
+        help=f"classes to begin with: {'; '.join(TEMPLATE_NAMES)}",
     )
     made.add_argument(
         "--labels",
+        action=Once,
         type=_labels,
         metavar="NAMES",
         help='diagnoses of slides, with commas between; each may name the class it paints: "benign,malignant=tumour"',
@@ -173,7 +183,7 @@ def _start(options: argparse.Namespace, classes: Sequence[MaskClass] | None) -> 
 
 def _bring(path: Path) -> None:
     """Add a file of weights to the encoders of this machine, unless it was added before."""
-    if path.suffix != ".safetensors" or not path.is_file():
+    if not path.is_file() or path.suffix not in _WEIGHTS:
         return
     from histoloop.errors import ModelError
     from histoloop.store.encoders import encoder_of_file
@@ -282,7 +292,10 @@ def _remove(options: argparse.Namespace) -> Outcome:
     return _changed(
         options,
         lambda project: remove_class(project, options.class_name),
-        lambda project: _use(project, options.class_name, "counts as left out from now on"),
+        lambda project: [
+            *_use(project, options.class_name, "counts as left out from now on"),
+            *_unpainted(project, options.class_name),
+        ],
     )
 
 
@@ -290,8 +303,18 @@ def _use(project: Project, name: str, becomes: str) -> list[str]:
     from histoloop.workflows.classes import use_in_words, use_of_class
 
     use = use_of_class(project, name)
-    waiting = f" {use.queries} open questions are about slides of it, and stay." if use.queries else ""
+    waiting = ""
+    if use.queries:
+        waiting = " 1 open question is about it, and stays." if use.queries == 1 else ""
+        waiting = waiting or f" {use.queries} open questions are about it, and stay."
     return [f"{name}: {use_in_words(use)} That {becomes}; `histoloop classes PROJECT undo` takes it back.{waiting}"]
+
+
+def _unpainted(project: Project, name: str) -> list[str]:
+    """That labels which paint a class paint nothing once it is removed."""
+    from histoloop.workflows.classes import labels_that_paint
+
+    return [f"The label {label} paints no class any more." for label in labels_that_paint(project, name)]
 
 
 def _undo(options: argparse.Namespace) -> Outcome:

@@ -263,6 +263,12 @@ def use_of_class(project: Project, name: str) -> ClassUse:
     return use_of_classes(project)[_called(project.classes.all(), name).name]
 
 
+def labels_that_paint(project: Project, name: str) -> tuple[str, ...]:
+    """The slide labels that paint a class; ClassError when there is no such class."""
+    own = _called(project.classes.all(), name).name
+    return tuple(label.name for label in project.scheme.labels if label.mask == own)
+
+
 def use_of_classes(project: Project) -> dict[str, ClassUse]:
     """The same of each class, by name."""
     scheme, mpps = project.scheme, {slide.id: slide.mpp for slide in project.slides.all()}
