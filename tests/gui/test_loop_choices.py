@@ -12,14 +12,17 @@ import pytest
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
+from histoloop.acquisition.advice import FIRST
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.kit.theme import DARK, LIGHT
+from histoloop.gui.panels.ask_options import AskOptions, HowToAsk
 from histoloop.gui.panels.evidence import EvidenceView
 from histoloop.gui.panels.rounds_curve import RoundsCurve
 from histoloop.gui.panels.training_curve import TrainingCurve
 from histoloop.gui.panels.training_options import PACES, SOURCES, how_to_learn
 from histoloop.store.project import Project
+from histoloop.workflows.contents.budget import Advised
 from histoloop.workflows.contents.candidate_regions import CandidateRegion
 from histoloop.workflows.contents.questions import query_evidence_path
 from histoloop.workflows.contents.rounds import HowToLearn, Measured
@@ -255,3 +258,14 @@ def test_the_similar_regions_of_a_round_can_be_looked_at_on_their_slides(
     assert seen.intersection(region) == region
     assert seen.area < 40 * region.area
     dialog.close()
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("advised", [FIRST, "random", "entropy"])
+def test_any_strategy_can_be_chosen_whatever_is_advised(strategy: str, advised: str, qtbot) -> None:
+    options = AskOptions(ask_tip="")
+    qtbot.addWidget(options)
+    options.show_advice(Advised(advised, 0.0, "why"))
+    options.take(HowToAsk(strategy))
+    assert options.advice.text()
+    assert options.how().strategy == strategy

@@ -211,8 +211,10 @@ class ClassMatching(QWidget):
 
     def _offer_anew(self) -> None:
         """The boxes offer other classes now."""
-        self._offers = {}
+        before, self._offers = list(self._offers.values()), {}
         self._take_boxes_off()
+        for offer in before:
+            offer.deleteLater()
         self._make_boxes()
 
     def box(self, key: ClassKey) -> NarrowBox:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
+from histoloop.acquisition.advice import FIRST
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.gui.kit.widgets import Fold, NarrowBox, button, label, row
 from histoloop.language import mark, tr
@@ -35,6 +36,7 @@ SHARES = ((mark("None"), 0.0), (mark("A quarter"), 0.25), (mark("Half"), 0.5))
 ADVICE: Mapping[str, str] = {
     "random": mark("The papers would, with {share} annotated, ask at random."),
     "entropy": mark("The papers would, with {share} annotated, ask where the model is unsure."),
+    FIRST: mark("While no model has learned anything, covering the tissue is the better choice."),
 }
 """What the papers would do, by the strategies that acquisition/advice.py names."""
 
