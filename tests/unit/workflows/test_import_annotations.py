@@ -116,6 +116,15 @@ def test_classes_are_found_by_their_spelling_and_others_wait_for_somebody_to_say
     assert project.annotations.all() == []
 
 
+def test_an_outline_that_crosses_itself_has_the_area_that_it_fills(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    bow = feature(SQUARE, "Tumour")
+    bow["geometry"]["coordinates"] = [[[10, 10], [90, 90], [90, 10], [10, 90], [10, 10]]]
+    found = looked_at(project, slide, geojson(tmp_path / "a.geojson", bow, feature(SQUARE, "Tumour")))
+    assert found.classes[0].area_px == pytest.approx(3200 + 1200, rel=0.03)
+
+
 def test_what_was_said_of_a_class_before_is_offered_again(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
     file = geojson(tmp_path / "a.geojson", feature(SQUARE, "Stroma"))
     imported(project, planned(looked_at(project, slide, file), {"Stroma": "gland"}, remember={"stroma": "gland"}))

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histoloop.annotations.class_names import folded
+from histoloop.annotations.raster import crosses_itself
 from histoloop.annotations.records import LEFT_OUT_NAME, LEFT_OUT_VALUE, Counts
 from histoloop.exchange.mask_pictures import open_mask_picture
 from histoloop.exchange.mask_values import meaning_of_chosen, values_of_picture
-from histoloop.exchange.outlines.classes import BACKGROUND, NAMELESS, NOTHING, value_of
+from histoloop.exchange.outlines.classes import BACKGROUND, NAMELESS, NOTHING, Area, value_of
 from histoloop.exchange.outlines.filling import FilledOutlines, ring_area
 from histoloop.exchange.outlines.placing import boxes_of
 from histoloop.exchange.outlines.read import holds_outlines
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from histoloop.exchange.mask_pictures import MaskPicture
     from histoloop.exchange.mask_placing import PlacedPicture
     from histoloop.exchange.mask_values import ForeignValue, Meaning
-    from histoloop.exchange.outlines.classes import Area
     from histoloop.exchange.outlines.placing import Ground
     from histoloop.exchange.outlines.records import Outlines
     from histoloop.progress import Work
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
     from histoloop.workflows.contents.mask_files import MaskFile
+
+MEASURED_PX = 4_000_000
+"""An outline that crosses itself is filled in so many pixels at most to measure it."""
 
 PICTURE_PX = 1600
 """Side of the picture of a mask that is looked at, at most."""
@@ -236,7 +239,8 @@ def _foreign_classes(
     own = {0: BACKGROUND, LEFT_OUT_VALUE: LEFT_OUT_NAME, **{value: name for name, value in values.items()}}
     remembered = remembered_classes(project)
     counts = np.bincount(class_of, minlength=len(names))
-    sizes = np.bincount(class_of, weights=[_area(area) for area in areas], minlength=len(names))
+    measured = _measured if outlines.repaired else _area
+    sizes = np.bincount(class_of, weights=[measured(area) for area in areas], minlength=len(names))
     for number, each in enumerate(names):
         value = value_of(each, values, remembered)
         means = own[value] if isinstance(value, int) else None if value is None or not each else NOTHING
@@ -251,6 +255,17 @@ def _foreign_classes(
 def _area(area: Area) -> float:
     exterior, *holes = map(ring_area, area.rings)
     return max(0.0, exterior - sum(holes))
+
+
+def _measured(area: Area) -> float:
+    """The same of an outline that may cross itself: the pixels that filling it gives, whose signed areas cancel."""
+    if not crosses_itself(area.rings[0]):
+        return _area(area)
+    (left, top), (right, bottom) = np.floor(area.rings[0].min(axis=0)), np.ceil(area.rings[0].max(axis=0))
+    step = max(1.0, math.sqrt((right - left) * (bottom - top) / MEASURED_PX))
+    small = Area(1, tuple((ring - (left, top)) / step for ring in area.rings))
+    place = Region(0, 0, math.ceil((right - left) / step), math.ceil((bottom - top) / step))
+    return float(np.count_nonzero(FilledOutlines([small]).read(place))) * step**2
 
 
 def _classes_near(boxes_N4: NDArray[np.float64], class_of: NDArray[np.int32], region: Region) -> frozenset[int]:
