@@ -10,10 +10,10 @@ turned and flipped views. Dice is the mean over the pictures of the part that me
 EBHI-Seg, every second one of test A of GlaS. Beside it, the accuracy of a linear head on the pooled features that has
 all labels of the training part, on all of the part that measures.
 
-Measured are the encoder of the shipped model, MobileNetV2 with ImageNet weights, MobileNetV2 with random ones (what the
-decoder learns without any help), and the encoder of each MODEL, a folder. RESULTS is a folder; what was stopped goes on
-there. FOLDER holds `glas/`, `ebhi-seg/` and `weights/mobilenet_v2-imagenet.safetensors` (default: HISTOLOOP_DATA, else
-../shared/data). With --write the part between the marks of docs/results.md is made anew from what is there.
+Measured are the encoders of the two shipped models, MobileNetV2 with random weights (what the decoder learns without
+any help), and the encoder of each MODEL, a folder. RESULTS is a folder; what was stopped goes on there. FOLDER holds
+`glas/` and `ebhi-seg/` (default: HISTOLOOP_DATA, else ../shared/data). With --write the part between the marks of
+docs/results.md is made anew from what is there.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from histoloop.progress import finish
 from histoloop.store.array_cache import ArrayCache
 from histoloop.store.cards import model_hash
 from histoloop.store.files import write_beside
-from histoloop.store.shipped import DEFAULT_MODEL, find_model
+from histoloop.store.shipped import DEFAULT_ENCODER, DEFAULT_MODEL, find_model
 from histoloop.training.cached import CachedSettings, dice_figures, train_on_features
 from histoloop.training.datasets import DataSet, measured_colours, read_dataset
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import accuracy, balanced_accuracy
-from histoloop.training.pretrained import RANDOM, colours_of, is_folded, start_backbone, unfold
+from histoloop.training.pretrained import unfold
 from histoloop.training.samples import TrainingTile, foreground
 from histoloop.workflows.live.learner import LiveSettings
 from histoloop.workflows.live.tile_features import coarse
@@ -114,11 +114,10 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
-    imagenet = options.data / "weights" / "mobilenet_v2-imagenet.safetensors"
     encoders: dict[str, Callable[[DataSet], tuple[Model, str]]] = {
         "colon ResNet-18 (shipped)": lambda _dataset: of_model(find_model(DEFAULT_MODEL)),
-        "ImageNet MobileNetV2": lambda dataset: of_weights(str(imagenet), dataset),
-        "random MobileNetV2": lambda dataset: of_weights(RANDOM, dataset),
+        "general MobileNetV2, ImageNet (shipped)": lambda _dataset: of_model(find_model(DEFAULT_ENCODER)),
+        "MobileNetV2, random": random_encoder,
     }
     for given in options.encoder:
         name, _, folder = given.partition("=")
@@ -139,22 +138,17 @@ def of_model(folder: Path) -> tuple[Model, str]:
     return loaded, model_hash(folder)
 
 
-def of_weights(weights: str, dataset: DataSet) -> tuple[Model, str]:
-    """A MobileNetV2 with the weights of a file, or random ones whose batch norms know the training tiles."""
+def random_encoder(dataset: DataSet) -> tuple[Model, str]:
+    """A MobileNetV2 with random weights, whose batch norms know the training tiles."""
     torch.manual_seed(0)
-    network = Hybrid(NetworkConfig(labels=len(dataset.scheme.labels), backbone="mobilenet_v2"))
-    finish(start_backbone(network.backbone, "mobilenet_v2", weights))
-    colours = colours_of(weights) if weights != RANDOM else None
-    if colours is None:
-        colours = measured_colours([tile.pixels for tile in dataset.training])
-    if is_folded(network.backbone):
-        some = dataset.training[:: max(1, len(dataset.training) // 32)]
-        unfold(
-            network.backbone,
-            (colours.normalise(torch.from_numpy(tile.pixels).permute(2, 0, 1)[None].float() / 255) for tile in some),
-        )
-    key = f"mobilenet_v2 {Path(weights).name} {dataset.scheme.label_names}"
-    return Model(network.eval(), colours, choose_device("auto")), key
+    network = Hybrid(NetworkConfig(labels=0, backbone="mobilenet_v2"))
+    colours = measured_colours([tile.pixels for tile in dataset.training])
+    some = dataset.training[:: max(1, len(dataset.training) // 32)]
+    unfold(
+        network.backbone,
+        (colours.normalise(torch.from_numpy(tile.pixels).permute(2, 0, 1)[None].float() / 255) for tile in some),
+    )
+    return Model(network.eval(), colours, choose_device("auto")), f"random mobilenet_v2 {dataset.scheme.label_names}"
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
