@@ -95,6 +95,25 @@ def test_cancel_stops_what_runs_and_forgets_what_waits(runner: JobRunner, tmp_pa
     assert looked(runner, qtbot)
 
 
+def test_a_job_that_is_dropped_ends_as_cancelled_and_those_behind_it_go_on(
+    runner: JobRunner, tmp_path: Path, qtbot
+) -> None:
+    ended = []
+    runner.ended.connect(lambda job, outcome: ended.append((job, outcome)))
+    steps = []
+    runner.progressed.connect(lambda _job, step: steps.append(step))
+    runs, waits, last = demo(tmp_path / "project"), looking(), looking()
+    for job in (runs, waits, last):
+        runner.submit(job)
+    qtbot.waitUntil(lambda: len(steps) > 2, timeout=JOB_MS)
+    runner.drop(waits)
+    runner.drop(runs)
+    qtbot.waitUntil(lambda: runner.current is None, timeout=JOB_MS)
+    assert ended == [(waits, Outcome.CANCELLED), (runs, Outcome.CANCELLED), (last, Outcome.DONE)]
+    runner.drop(last)
+    assert looked(runner, qtbot)
+
+
 def test_a_child_that_is_killed_fails_its_job_and_a_new_one_takes_the_next(
     runner: JobRunner, tmp_path: Path, qtbot
 ) -> None:

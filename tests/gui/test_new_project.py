@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QColorDialog, QDialogButtonBox
 from histoloop.annotations.records import LabelClass
 from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.gui.mouse import drag
-from histoloop.store.shipped import DEFAULT_MODEL, find_model
+from histoloop.store.shipped import DEFAULT_ENCODER, DEFAULT_MODEL, find_model
 from histoloop.workflows.projects import create_project
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def test_classes_that_no_model_draws_begin_from_nothing(dialog: NewProjectDialog
     choose_template(dialog, "tumour, stroma, necrosis, inflammation")
     assert names(dialog) == ["tumour", "stroma", "necrosis", "inflammation"]
     assert dialog.beginning.encoder_only
+    assert dialog.beginning.title == DEFAULT_ENCODER
     assert "starts from nothing" in dialog.start.note.text()
     assert ok(dialog).isEnabled()
     choose_template(dialog, "gland and tumour")

@@ -223,6 +223,30 @@ def test_retraining_shows_curves_then_old_against_new_dice_and_waits_for_a_decis
         assert all(slide.predicted for slide in project.slides.all())
 
 
+def test_old_and_new_are_on_offer_before_the_slides_are_predicted_the_one_on_the_screen_first(
+    painting: MainWindow, qtbot
+) -> None:
+    session = painting.session
+    first = session.active.record.id
+    painting.actions_["finish"].trigger()
+    qtbot.waitUntil(lambda: session.active is not None and session.active.record.id != first, timeout=20_000)
+    painting.actions_["leave"].trigger()
+    shown = painting.opener.current
+    (other,) = (slide.id for slide in session.slides() if slide.id != shown)
+    session.retrain(epochs=1)
+    qtbot.waitUntil(lambda: session.candidate() is not None and session.jobs.current is not None, timeout=JOB_MS)
+    candidate = session.candidate().model_id
+    qtbot.waitUntil(lambda: painting.training_panel.decision.isVisible(), timeout=JOB_MS)
+    assert session.project.maps.find(other, candidate) is None
+    assert session.will_predict(other, candidate)
+    qtbot.waitUntil(lambda: session.project.maps.find(shown, candidate) is not None, timeout=JOB_MS)
+    assert session.project.maps.find(other, candidate) is None
+    painting.actions_["roll_back"].trigger()
+    qtbot.waitUntil(lambda: idle(painting), timeout=JOB_MS)
+    assert session.project.maps.find(other, candidate) is None
+    assert session.project.models.get(candidate).status is ModelStatus.ROLLED_BACK
+
+
 def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, delete_window, tmp_path: Path) -> None:
     from histoloop.gui.window.main_window import MainWindow
 

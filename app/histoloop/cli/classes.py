@@ -164,9 +164,9 @@ def _new(options: argparse.Namespace) -> Outcome:
 def _start(options: argparse.Namespace, classes: Sequence[MaskClass] | None) -> tuple[str, bool]:
     """What a project begins with, and whether with its encoder alone.
 
-    Unless one is named: with the shipped model if it has all the classes, else with its encoder.
+    Unless one is named: with the shipped model if it has all the classes, else with the general encoder.
     """
-    from histoloop.store.shipped import DEFAULT_MODEL
+    from histoloop.store.shipped import DEFAULT_ENCODER, DEFAULT_MODEL
     from histoloop.workflows.classes import own_scheme
     from histoloop.workflows.starts import find_start, not_drawn
 
@@ -178,7 +178,7 @@ def _start(options: argparse.Namespace, classes: Sequence[MaskClass] | None) -> 
     if classes is None:
         return DEFAULT_MODEL, False
     fits = not not_drawn(find_start(DEFAULT_MODEL), own_scheme(classes)) and options.labels is None
-    return DEFAULT_MODEL, not fits
+    return (DEFAULT_MODEL, False) if fits else (DEFAULT_ENCODER, True)
 
 
 def _bring(path: Path) -> None:

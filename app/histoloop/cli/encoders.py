@@ -10,6 +10,7 @@ from histoloop.cli.terminal import OK, run
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from histoloop.cli.arguments import Commands
 
@@ -31,21 +32,39 @@ def add_commands(commands: Commands) -> None:
 def _list(_options: argparse.Namespace) -> int:
     from histoloop.encoders import known_encoders
     from histoloop.store.encoders import added_encoders
+    from histoloop.store.shipped import shipped_cards
 
     here = added_encoders()
+    for _folder, card in shipped_cards():
+        print(f"{card.name:22} {'':8} shipped   {card.title}; {card.licence}")
     own = [added for added in here.values() if added.name not in known_encoders()]
     for encoder in known_encoders().values():
         state = "added" if encoder.name in here else "not here"
-        print(f"{encoder.name:16} {encoder.parameters / 1e6:6.0f} M  {state:9} {encoder.title}; {encoder.licence}")
+        print(f"{encoder.name:22} {encoder.parameters / 1e6:6.0f} M  {state:9} {encoder.title}; {encoder.licence}")
     for added in own:
-        print(f"{added.name:16} {'':8} added     {added.backbone}, from a file of yours")
+        print(f"{added.name:22} {'':8} added     {added.backbone}, from a file of yours")
     return OK
 
 
 def _show(options: argparse.Namespace) -> int:
     from histoloop.encoders import encoder_named
     from histoloop.store.encoders import added_encoders
+    from histoloop.store.shipped import shipped_cards
 
+    for folder, card in shipped_cards():
+        if card.name == options.name:
+            _say(
+                {
+                    "encoder": card.title,
+                    "architecture": card.network.backbone,
+                    "compared at": f"{card.mpp:g} um per pixel",
+                    "licence": card.licence,
+                    "from": card.attribution,
+                    "here": str(folder),
+                    "in a project": f'histoloop new PROJECT --classes "..." --encoder {card.name}',
+                }
+            )
+            return OK
     encoder, here = encoder_named(options.name), added_encoders().get(options.name)
     rows = {
         "encoder": encoder.title,
@@ -57,9 +76,13 @@ def _show(options: argparse.Namespace) -> int:
         "here": "no; get the file, then: histoloop encoders add FILE" if here is None else f"{here.path}",
         "in a recipe": f'[network] backbone = "encoder/{encoder.name}", weights = "added"',
     }
+    _say(rows)
+    return OK
+
+
+def _say(rows: Mapping[str, str]) -> None:
     for key, value in rows.items():
         print(f"{key + ':':16}{value}")
-    return OK
 
 
 def _add(options: argparse.Namespace) -> int:

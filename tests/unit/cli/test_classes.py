@@ -11,6 +11,7 @@ from PIL import Image
 
 from histoloop.cli import main
 from histoloop.store.project import Project
+from histoloop.store.shipped import DEFAULT_ENCODER
 
 
 @pytest.fixture
@@ -52,7 +53,10 @@ def test_a_project_begins_with_the_model_where_that_draws_its_classes_else_with_
 ) -> None:
     assert main(["new", str(tmp_path / "p"), *arguments]) == 0
     with Project.open(tmp_path / "p") as project:
-        assert (project.models.current_card().taught, project.scheme.mask_names) == (taught, names)
+        card = project.models.current_card()
+        assert (card.taught, project.scheme.mask_names) == (taught, names)
+        if not taught:
+            assert card.training["encoder"] == (arguments[3] if "--encoder" in arguments else DEFAULT_ENCODER)
 
 
 @pytest.mark.parametrize(

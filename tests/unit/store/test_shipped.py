@@ -10,7 +10,7 @@ import pytest
 from histoloop import paths
 from histoloop.errors import ModelError
 from histoloop.store.cards import load_card
-from histoloop.store.shipped import DEFAULT_MODEL, SUMS, find_model
+from histoloop.store.shipped import DEFAULT_ENCODER, DEFAULT_MODEL, SUMS, find_model, shipped_cards, taught_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +74,18 @@ def test_without_shipped_models_the_advice_asks_for_a_folder(tmp_path: Path, mon
 
 def test_the_model_that_new_projects_begin_with_is_shipped() -> None:
     assert load_card(find_model(DEFAULT_MODEL)).name == DEFAULT_MODEL
+
+
+def test_the_encoder_that_projects_of_other_classes_begin_with_is_shipped_and_predicts_nothing() -> None:
+    card = load_card(find_model(DEFAULT_ENCODER))
+    assert (card.name, card.taught, card.network.backbone) == (DEFAULT_ENCODER, False, "mobilenet_v2")
+    assert [card.name for _folder, card in shipped_cards()] == [DEFAULT_ENCODER, DEFAULT_MODEL]
+    assert [card.name for _folder, card in taught_models()] == [DEFAULT_MODEL]
+
+
+def test_what_is_shipped_is_small() -> None:
+    files = [path for path in paths.shipped_models().rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 60e6
 
 
 def test_the_sums_of_the_shipped_models_are_those_of_their_weights_and_statistics() -> None:

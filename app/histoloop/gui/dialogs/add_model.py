@@ -16,12 +16,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from histoloop import paths
 from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
 from histoloop.gui.kit.widgets import button, label, row, set_role
 from histoloop.language import tr
-from histoloop.store.cards import list_models, load_card
+from histoloop.store.shipped import taught_models
 from histoloop.workflows.add_model import check_new_model
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ class AddModelDialog(QDialog):
         self._project = project
         self._place = place
         self.model = QComboBox()
-        for folder in list_models(paths.shipped_models()):
-            self.model.addItem(load_card(folder).title, str(folder))
+        for folder, card in taught_models():
+            self.model.addItem(card.title, str(folder))
         browse = button(tr("From a folder…"))
         browse.clicked.connect(self._browse)
         self.note = label(role="muted", wrap=True)

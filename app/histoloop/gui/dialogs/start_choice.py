@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from histoloop import paths
 from histoloop.annotations.class_names import spoken_class
 from histoloop.encoders import known_encoders
 from histoloop.errors import HistoLoopError
 from histoloop.gui.kit.widgets import NarrowBox, button, label, row, set_role, visible_name
 from histoloop.language import tr
-from histoloop.store.cards import Card, list_models, load_card
+from histoloop.store.cards import Card, load_card
 from histoloop.store.encoders import added_encoders
+from histoloop.store.shipped import shipped_cards, taught_models
 from histoloop.workflows.starts import Start, not_drawn
 
 if TYPE_CHECKING:
@@ -176,10 +176,9 @@ class StartChoice(QWidget):
 
 
 def shipped_and_added() -> Sequence[Beginning]:
-    """The models that come with the program, their encoders, and those that were added on this machine."""
-    cards = [(folder, load_card(folder)) for folder in list_models(paths.shipped_models())]
-    models = [Beginning(str(folder), card.title, card) for folder, card in cards if card.taught]
-    encoders = [Beginning(str(folder), card.name) for folder, card in cards]
+    """Models and encoders that come with the program, the general encoder first, and those added on this machine."""
+    models = [Beginning(str(folder), card.title, card) for folder, card in taught_models()]
+    encoders = [Beginning(str(folder), card.name) for folder, card in shipped_cards()]
     known = known_encoders()
     added = [Beginning(name, known[name].title if name in known else name) for name in added_encoders()]
     return [*models, *encoders, *added]

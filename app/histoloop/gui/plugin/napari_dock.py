@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QProcess
 from PySide6.QtWidgets import QFileDialog, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from histoloop import paths
 from histoloop.gui.kit.widgets import NarrowBox, button, label, row
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.plugin.napari_plugin import SLIDE
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job, JobRunner, Outcome
 from histoloop.language import tr
-from histoloop.store.cards import list_models, load_card
+from histoloop.store.shipped import taught_models
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +44,8 @@ class MaskDock(QWidget):
         self._slides: list[Any] = []
         self.slide = NarrowBox()
         self.model = NarrowBox()
-        for folder in list_models(paths.shipped_models()):
-            self.model.addItem(load_card(folder).title, str(folder))
+        for folder, card in taught_models():
+            self.model.addItem(card.title, str(folder))
         browse = button("…", tip=tr("A model from a folder"))
         self.predict = button(tr("Predict masks"), primary=True)
         self.annotate = button(

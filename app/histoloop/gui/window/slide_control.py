@@ -47,7 +47,7 @@ class SlideControl(QObject):
         """Begin to listen."""
         self._session.slides_changed.connect(self.show)
         self._session.maps_changed.connect(self.refresh)
-        self._opener.shown.connect(functools.partial(self._session.remember, LAST_SLIDE))
+        self._opener.shown.connect(self._on_shown)
         self._panel.slide_chosen.connect(self._show_slide)
         self._panel.mpp_requested.connect(self.ask_for_mpp)
         self._panel.unknown_mpp_requested.connect(self._ask_for_unknown_mpp)
@@ -61,6 +61,7 @@ class SlideControl(QObject):
     def begin(self) -> None:
         """Another project, or none: its labels can be given, and none was."""
         self.history.clear()
+        self._session.on_screen = None
         if self._session.project is not None:
             names = self._session.project.scheme.label_names
             self._fill_label_menu(names)
@@ -114,6 +115,10 @@ class SlideControl(QObject):
             self._session.annotating.leave()
         for pane in self._split.panes():
             pane.show_slide(project.folder, slide_id, self._panel.name_of(slide_id))
+
+    def _on_shown(self, slide_id: int) -> None:
+        self._session.on_screen = slide_id
+        self._session.remember(LAST_SLIDE, slide_id)
 
     def refresh(self) -> None:
         """Show the slide on the screen anew: its maps or annotations have changed."""

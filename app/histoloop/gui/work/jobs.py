@@ -172,6 +172,15 @@ class JobRunner(QObject):
         if self._current is not None and self._worker is not None:
             self._worker.ask_to_cancel()
 
+    def drop(self, job: Job) -> None:
+        """Stop a job at its next step, or forget it where it waits; nothing where it is done."""
+        if job is self._current:
+            if self._worker is not None:
+                self._worker.ask_to_cancel()
+        elif job in self._waiting:
+            self._waiting.remove(job)
+            self.ended.emit(job, Outcome.CANCELLED)
+
     def shut_down(self) -> None:
         """End the child process; no signal comes any more."""
         self._waiting.clear()

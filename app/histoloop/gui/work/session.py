@@ -65,6 +65,8 @@ class Session(ProjectDesk):
         self.how = HowToLearn()
         self.region_map_px = REGION_MAP_PX
         self.random_share = 0.0
+        self.on_screen: int | None = None
+        """The slide that is shown: what a retraining gave is seen there first."""
         self.annotating = Annotating(self)
         self.live = LiveLoop(self)
         self.classes = ClassChanges(self, annotating=self.annotating)
@@ -444,6 +446,9 @@ class Session(ProjectDesk):
         """Set the candidate aside."""
         candidate = self.candidate()
         if candidate is not None and self._do(lambda project: decisions.roll_back(project, candidate.model_id)):
+            for prediction in self._predictions:
+                if prediction.model_id == candidate.model_id:
+                    self.jobs.drop(prediction.job)
             self.models_changed.emit()
             self.maps_changed.emit()
 
@@ -491,14 +496,23 @@ class Session(ProjectDesk):
         what = tr_plural("{count} slide was not asked about.", "{count} slides were not asked about.", count)
         self._show_failures(what, tr("Not asked about"), report.failed)
 
-    def _on_retrained(self, _candidate: CandidateModel) -> None:
+    def _on_retrained(self, candidate: CandidateModel) -> None:
+        """Offer the candidate, and let it predict: what is on the screen first, the rest while the user decides."""
         self.models_changed.emit()
         self.maps_changed.emit()
-        if self.candidate() is None:  # the first model that learned anything is in use at once
+        if self._project is None:
+            return
+        slides = rounds.slides_to_predict(self._project, on_screen=self.on_screen)
+        is_first = self.candidate() is None  # the first model that learned anything is in use at once
+        if is_first:
             self.slides_changed.emit()
             self.notice.emit(tr("The first model has learned from your annotations, and is in use."))
             if self.predict_added:
-                self.predict()
+                others = [slide.id for slide in self.slides() if slide.id not in slides]
+                slides += others
+        for some in (slides[:1], slides[1:]):
+            if some:
+                self.predict(some, model_id=candidate.model_id)
 
     def _on_model_added(self, model_id: int) -> None:
         self.models_changed.emit()

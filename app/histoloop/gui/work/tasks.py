@@ -101,11 +101,11 @@ def ask(
 def retrain(
     folder: Path, *, device: str, seed: int, epochs: int | None = None, how: HowToLearn | None = None
 ) -> Work[CandidateModel]:
-    """Retrain on all annotations and predict the slides with the candidate; `epochs` other than the recipe's."""
-    from histoloop.workflows.retraining.retrain import retrain as train
+    """Retrain on all annotations; `epochs` other than the recipe's. The candidate has predicted nothing yet."""
+    from histoloop.workflows.retraining.retrain import learn
 
     with opened_project(folder) as project:
-        return (yield from train(project, how=how, device=device, seed=seed, epochs=epochs))
+        return (yield from learn(project, how=how, device=device, seed=seed, epochs=epochs))
 
 
 def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh: bool) -> Work[LiveReport]:

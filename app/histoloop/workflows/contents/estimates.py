@@ -26,9 +26,6 @@ SECONDS: Mapping[tuple[str, str], float] = {
 SECONDS_PER_REGION = 1.5
 """For a quick round: the backbone runs over each annotated region in four views the first time."""
 
-SECONDS_PER_MEGAPIXEL = 2.5
-"""To predict the mapped slides anew, per million pixels of their maps, on two CPU cores."""
-
 MOST_PSEUDO_LONGER = 6
 CONSISTENCY_LONGER = 1.8
 
@@ -43,7 +40,7 @@ class Estimate:
 
 
 def estimate(project: Project, how: HowToLearn) -> Estimate:
-    """About how long a retraining takes that begins now.
+    """About how long a retraining takes that begins now, until the new model is on offer.
 
     The last round of the same kind in this project tells; else what it took on two CPU cores, which is said. A
     self-supervised start that has been made before is not made again, and costs no more than learning from labels.
@@ -57,7 +54,7 @@ def estimate(project: Project, how: HowToLearn) -> Estimate:
             return Estimate(scaled, True, tr("{time}, as the last such round", time=in_words(scaled)))
     there = how.pace == "self-supervised" and any((project.folder / "pretrained").glob("*.safetensors"))
     seconds = SECONDS["labels", "full"] if there else SECONDS[how.learn_from, how.pace]
-    seconds = seconds * longer + _predicting(project)
+    seconds = seconds * longer
     if how.pace == "quick":
         seconds += SECONDS_PER_REGION * training_counts(project).masks
     return Estimate(seconds, False, tr("{time} on two processor cores, less on a GPU", time=in_words(seconds)))
@@ -85,15 +82,6 @@ def _factor(propagation: bool, consistency: bool, *, quick: bool) -> float:
     """Pseudo-labelled tiles: twice the passes of up to three times the steps, or of twice the batch."""
     factor = (4 if quick else MOST_PSEUDO_LONGER) if propagation else 1.0
     return factor * (CONSISTENCY_LONGER if consistency else 1.0)
-
-
-def _predicting(project: Project) -> float:
-    mpp, pixels = project.models.current_card().mpp, 0.0
-    for slide in project.slides.all():
-        if project.maps.find(slide.id) is not None:
-            downsample = 1.0 if slide.mpp is None else mpp / slide.mpp
-            pixels += slide.extent.area / downsample**2
-    return SECONDS_PER_MEGAPIXEL * pixels / 1e6
 
 
 def in_words(seconds: float) -> str:

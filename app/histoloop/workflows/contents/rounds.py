@@ -183,6 +183,18 @@ def open_candidate(project: Project) -> CandidateModel | None:
     return candidate_model_of(rounds[-1])
 
 
+def slides_to_predict(project: Project, *, on_screen: int | None = None) -> list[int]:
+    """The slides that show what a retraining gave, the most telling first.
+
+    The one on the screen, then the annotated ones, then the others that have maps. So old and new can be compared, and
+    decided about, before all are predicted.
+    """
+    annotated = {record.slide_id for record in project.annotations.finished()}
+    slides = [slide.id for slide in project.slides.all()]
+    shown = [slide_id for slide_id in slides if slide_id in annotated or project.maps.find(slide_id) is not None]
+    return sorted(shown, key=lambda slide_id: (slide_id != on_screen, slide_id not in annotated))
+
+
 def nothing_to_learn_from(project: Project) -> ProjectError:
     """Why a retraining cannot begin: nothing is annotated, or only labels and sizes, or all masks are held out."""
     finished = project.annotations.finished()

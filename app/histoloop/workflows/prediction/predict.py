@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 def predict_project(
     project: Project, *, slide_ids: Sequence[int] | None = None, device: str = "auto", model_id: int | None = None
 ) -> Work[PredictReport]:
-    """Predict slides (all, when none are named) with a model of the project (the current one).
+    """Predict slides (all, or those named, in that order) with a model of the project (the current one).
 
     A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
     place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction.
@@ -44,7 +44,8 @@ def predict_project(
     record = project.models.current() if model_id is None else project.models.get(model_id)
     check_taught(load_card(record.folder))
     model = load_project_model(record, choose_device(device))
-    wanted = [slide for slide in project.slides.all() if slide_ids is None or slide.id in slide_ids]
+    slides = {slide.id: slide for slide in project.slides.all()}
+    wanted = [slides[one] for one in (slides if slide_ids is None else dict.fromkeys(slide_ids)) if one in slides]
     _log.info("predicting %d slides", len(wanted))
     predicted: list[int] = []
     failed: list[tuple[str, str]] = []

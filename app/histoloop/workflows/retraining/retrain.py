@@ -28,6 +28,7 @@ from histoloop.workflows.contents.rounds import (
     HowToLearn,
     LearnFrom,
     candidate_model_of,
+    slides_to_predict,
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.prediction.predict import predict_project
@@ -61,6 +62,22 @@ def retrain(
     seed: int = 0,
     epochs: int | None = None,
 ) -> Work[CandidateModel]:
+    """As `learn`; afterwards the candidate predicts the slides that have maps, or are annotated."""
+    candidate = yield from learn(project, how=how, device=device, seed=seed, epochs=epochs)
+    yield from predict_project(
+        project, slide_ids=slides_to_predict(project), device=device, model_id=candidate.model_id
+    )
+    return candidate
+
+
+def learn(
+    project: Project,
+    *,
+    how: HowToLearn | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    epochs: int | None = None,
+) -> Work[CandidateModel]:
     """Train on all annotations that are not held out, always from the project's first model (theta_0).
 
     From 'masks' (and without `how`) the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the
@@ -70,11 +87,10 @@ def retrain(
 
     The decoder tells the project's classes of today apart: what theta_0 knows of those that it was taught goes on.
 
-    The last epoch is kept, not the one that is best on the held-out annotations: those only measure. Afterwards the
-    candidate, which is on disk and on offer by then, predicts the slides that have maps. Where nobody has taught the
-    current model there is nothing to compare with: the candidate becomes the current one, and predicts the slides that
-    are annotated. ProjectError when there is nothing of that kind to learn from, or the classes were changed meanwhile;
-    PlaceError when something cannot be written.
+    The last epoch is kept, not the one that is best on the held-out annotations: those only measure. The candidate is
+    on disk and on offer then, and has predicted nothing. Where nobody has taught the current model there is nothing to
+    compare with: the candidate becomes the current one. ProjectError when there is nothing of that kind to learn from,
+    or the classes were changed meanwhile; PlaceError when something cannot be written.
     """
     project.check_writable()
     how, started = how or HowToLearn(), time.monotonic()
@@ -82,15 +98,7 @@ def retrain(
     fitted = yield from fit_model(setup)
     figures = _measured(setup, fitted)
     figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
-    candidate = candidate_model_of(_save_candidate(project, setup, fitted, figures))
-    if setup.current.card.taught:
-        mapped = [slide.id for slide in project.slides.all() if project.maps.find(slide.id) is not None]
-    else:
-        mapped = sorted({record.slide_id for record in project.annotations.finished()})
-    yield from predict_project(project, slide_ids=mapped, device=device, model_id=candidate.model_id)
-    figures |= {"seconds": round(time.monotonic() - started, 1)}
-    project.rounds.set_figures(candidate.round, figures)
-    return candidate
+    return candidate_model_of(_save_candidate(project, setup, fitted, figures))
 
 
 # --- the learning setup -----------------------------------------------------------------------------------------------

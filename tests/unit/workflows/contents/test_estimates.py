@@ -6,15 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from histoloop.workflows.contents.estimates import SECONDS, SECONDS_PER_MEGAPIXEL, estimate, extent_figures, in_words
+from histoloop.workflows.contents.estimates import SECONDS, estimate, extent_figures, in_words
 from histoloop.workflows.contents.rounds import HowToLearn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from histoloop.store.project import Project
-    from histoloop.store.records import SlideRecord
 
 
 def test_without_a_round_it_is_what_two_cores_took_and_says_so(project: Project) -> None:
@@ -29,15 +25,6 @@ def test_a_quick_round_is_shorter_and_a_self_supervised_start_far_longer(project
         estimate(project, HowToLearn(pace=pace)).seconds for pace in ("quick", "full", "self-supervised")
     )
     assert quick < full < first / 10
-
-
-def test_slides_that_are_predicted_anew_take_their_time(
-    project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path]
-) -> None:
-    before = estimate(project, HowToLearn()).seconds
-    add_map(add_slide(width=1000, height=2000, mpp=1.0), 0.5)
-    found = estimate(project, HowToLearn()).seconds
-    assert found == pytest.approx(before + 2 * SECONDS_PER_MEGAPIXEL)
 
 
 def test_the_last_round_of_the_same_kind_tells(project: Project) -> None:

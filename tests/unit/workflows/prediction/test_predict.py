@@ -160,3 +160,8 @@ def test_a_model_that_predicts_no_numbers_is_refused_and_nothing_is_kept(predict
     assert "not numbers" in report.failed[0][1]
     assert not is_whole(predicting, 1)
     assert list(predicting.maps.folder.iterdir()) == []
+
+
+def test_slides_are_predicted_in_the_order_they_are_named(predicting: Project) -> None:
+    report = finish(predict_project(predicting, slide_ids=[2, 99, 1, 2], device="cpu"))
+    assert report.predicted == (2, 1)

@@ -21,7 +21,7 @@ from histoloop.progress import Progress, Work, finish
 from histoloop.store.cards import WEIGHTS, Card, load_card, model_hash
 from histoloop.store.model_folder import load_earlier, load_statistics, load_weights, save_model, save_statistics
 from histoloop.workflows import propagate
-from histoloop.workflows.contents.rounds import HowToLearn, open_candidate, training_counts
+from histoloop.workflows.contents.rounds import HowToLearn, open_candidate, slides_to_predict, training_counts
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.decisions import keep
 from histoloop.workflows.prediction.loaded_model import load_model
@@ -32,7 +32,7 @@ from histoloop.workflows.propagate import pseudo_regions
 from histoloop.workflows.regions.regions import CACHE
 from histoloop.workflows.regions.tiles import unlabelled_regions
 from histoloop.workflows.retraining import retrain as module
-from histoloop.workflows.retraining.retrain import retrain
+from histoloop.workflows.retraining.retrain import learn, retrain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -408,6 +408,19 @@ def test_a_self_supervised_start_needs_two_labels(start: Callable[..., Project])
     with pytest.raises(ProjectError, match="two labels"):
         finish(retrain(project, how=HowToLearn(pace="self-supervised"), device="cpu", epochs=1))
     assert not (project.folder / "pretrained").exists()
+
+
+def test_what_was_learned_is_on_offer_before_any_slide_is_predicted_with_it(start: Callable[..., Project]) -> None:
+    project = start()
+    first, second, third, fourth = _slide_ids(project)
+    finish(predict_project(project, slide_ids=[third, second], device="cpu"))
+    _paint(project, third)
+    candidate = finish(learn(project, device="cpu", epochs=1))
+    assert open_candidate(project) == candidate
+    assert [project.maps.find(one, candidate.model_id) for one in (first, second, third, fourth)] == [None] * 4
+    assert slides_to_predict(project) == [third, second]
+    assert slides_to_predict(project, on_screen=second) == [second, third]
+    assert slides_to_predict(project, on_screen=fourth) == [third, second]
 
 
 @pytest.mark.parametrize(
