@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 SIDE = 300
 TIMES = 3
-PATIENCE_S = 600.0
+PATIENCE_S = 1800.0
+"""For each step, on a machine that has much else to do."""
 
 
 def main() -> None:
@@ -76,7 +77,6 @@ def paint(project: Project, place: Region, *, value: int) -> None:
 def measure(scratch: Path, folder: Path, places: list[Region]) -> dict[str, Any]:
     from histoloop.gui.application import make_application
     from histoloop.gui.kit.settings import Settings
-    from histoloop.gui.mouse import drag
     from histoloop.gui.window.main_window import MainWindow
 
     make_application()
@@ -85,6 +85,15 @@ def measure(scratch: Path, folder: Path, places: list[Region]) -> dict[str, Any]
     settings.set("predict_added", False)
     settings.set("first steps", True)
     window = MainWindow(settings)
+    try:
+        return run(window, folder, places)
+    finally:  # its children write into the project, which is deleted next
+        window.close()
+
+
+def run(window: MainWindow, folder: Path, places: list[Region]) -> dict[str, Any]:
+    from histoloop.gui.mouse import drag
+
     window.show()
     started = time.monotonic()
     drawn = Drawn(window)
@@ -112,7 +121,6 @@ def measure(scratch: Path, folder: Path, places: list[Region]) -> dict[str, Any]
         print(run, flush=True)
         runs.append(run)
     memory = processes[1].memory_info().rss / 2**20
-    window.close()
     return {"first_s": round(first, 1), "runs": runs, "child_mib": round(memory)}
 
 
@@ -130,7 +138,7 @@ class Drawn:
         self._announced = None
 
     def wait(self) -> float:
-        """Turn the event loop until then; the time by the clock. What is announced is drawn at most REFRESH_MS later."""
+        """Turn the event loop until then, REFRESH_MS at most after it was announced; the time by the clock."""
         from histoloop.gui.window.live_control import REFRESH_MS
 
         wait(lambda: self._announced is not None)
