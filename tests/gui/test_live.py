@@ -135,8 +135,8 @@ def test_it_pauses_while_the_user_retrains_and_goes_on_after(painting: MainWindo
     qtbot.waitUntil(window.training_panel.retrain.isEnabled)
     qtbot.mouseClick(window.training_panel.retrain, Qt.MouseButton.LeftButton)
     assert jobs.current is not None
-    assert window.live_line.text().strip() == "Live masks wait for what runs now"
-    assert window.training_panel.live.line.text() == "Live masks wait for what runs now"
+    assert window.live_line.text().strip() == "Live masks are paused until the current work is done"
+    assert window.training_panel.live.line.text() == "Live masks are paused until the current work is done"
     qtbot.waitUntil(lambda: live.jobs.current is None, timeout=LIVE_MS)
     shot(window, "live-paused")
     with qtbot.waitSignal(live.view_is_new, timeout=2 * LIVE_MS):

@@ -219,7 +219,7 @@ def test_it_stops_for_what_the_user_asked_for_and_goes_on_afterwards(live: LiveL
     desk.paint()
     qtbot.wait(20)
     assert live.jobs.current is None
-    assert lines[-1] == "Live masks wait for what runs now"
+    assert lines[-1] == "Live masks are paused until the current work is done"
     desk.jobs.cancel()
     qtbot.waitUntil(lambda: live.jobs.current is not None)
 
@@ -278,12 +278,12 @@ def test_it_says_what_it_waits_for_learns_from_or_is_paused_by(live: LiveLoop, d
     live.switch(False)
     assert (live.state, lines[-1]) == (LiveState.OFF, "")
     live.switch(True)
-    assert (live.state, lines[-1]) == (LiveState.WAITING, "Live masks come with the first region that is done")
+    assert (live.state, lines[-1]) == (LiveState.WAITING, "Live masks appear after the first region is done")
     desk.paint()
     qtbot.waitUntil(lambda: live.jobs.current is not None)
     assert live.state is LiveState.LEARNING
     desk.jobs.submit(Job("Retraining", lambda: iter(())))  # type: ignore[arg-type, return-value]
-    assert (live.state, lines[-1]) == (LiveState.PAUSED, "Live masks wait for what runs now")
+    assert (live.state, lines[-1]) == (LiveState.PAUSED, "Live masks are paused until the current work is done")
     desk.jobs.cancel()
     qtbot.waitUntil(lambda: live.jobs.current is not None)
     live.jobs.done(LiveReport(1, 1, 1, 1))
@@ -303,7 +303,7 @@ def test_where_all_that_is_painted_measures_it_says_that_more_is_needed(live: Li
     desk.paint()
     qtbot.waitUntil(lambda: live.jobs.current is not None)
     live.jobs.done(LiveReport(0, 0, 0, 0))
-    assert (live.state, "live masks come with more" in lines[-1]) == (LiveState.WAITING, True)
+    assert (live.state, "live masks appear after the next region" in lines[-1]) == (LiveState.WAITING, True)
 
 
 def test_switched_off_nothing_is_left(live: LiveLoop, desk: Desk, qtbot) -> None:

@@ -251,9 +251,9 @@ def test_what_is_said_instead_of_masks_goes_by_whether_the_program_learns_while_
     assert hint.text.text().endswith("then retrain.")
     assert switch.line.text() == "Off: what you paint changes the masks once you retrain."
     window.actions_["learn_live"].trigger()
-    assert hint.text.text().endswith("live masks appear when the first region is done.")
+    assert hint.text.text().endswith("live masks appear after the first region is done.")
     assert switch.line.text() == window.live_line.text().strip()
-    assert switch.line.text() == "Live masks come with the first region that is done"
+    assert switch.line.text() == "Live masks appear after the first region is done"
     window.actions_["learn_live"].trigger()
     assert hint.text.text().endswith("then retrain.")
     assert window.live_line.text() == ""

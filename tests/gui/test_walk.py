@@ -140,22 +140,18 @@ def project_of_own_classes(walk: Walk) -> None:
         walk.picture("new-project", dialog)
         walk.click(dialog.buttons.button(QDialogButtonBox.StandardButton.Ok))
 
+    bring_up(window)
+    window.welcome.setFocus()
     QTimer.singleShot(0, fill)
-    press_on(window.welcome, window, Qt.Key.Key_N)
+    QTest.keyClick(window.welcome, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
     assert window.session.project is not None
     assert window.session.project.name == "Breast"
     assert window.session.project.scheme.mask_names == CLASSES
     walk.tab("Training")
-    walk.click(window.training_panel.live.box)
+    box = window.training_panel.live.box
+    walk.qtbot.mouseClick(box, LEFT, pos=QPoint(8, box.height() // 2))
     assert window.session.live.is_on
     walk.picture("project")
-
-
-def press_on(widget: QWidget, window: MainWindow, key: Qt.Key) -> None:
-    """Ctrl and a key, before there is a slide."""
-    bring_up(window)
-    widget.setFocus()
-    QTest.keyClick(widget, key, Qt.KeyboardModifier.ControlModifier)
 
 
 def no_prediction_is_shown_before_anything_is_taught(walk: Walk) -> None:
@@ -173,8 +169,8 @@ def no_prediction_is_shown_before_anything_is_taught(walk: Walk) -> None:
     hint = window.split.first.hint
     walk.wait(hint.isVisible)
     assert "nobody has taught a model here" in hint.text.text()
-    assert hint.text.text().endswith("live masks appear when the first region is done.")
-    assert window.live_line.text().strip() == "Live masks come with the first region that is done"
+    assert hint.text.text().endswith("live masks appear after the first region is done.")
+    assert window.live_line.text().strip() == "Live masks appear after the first region is done"
     walk.picture("nothing-taught")
 
 

@@ -33,11 +33,13 @@ UNTAUGHT = mark(
 UNTAUGHT_WHILE = {
     LiveState.WAITING: mark(
         "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any "
-        "place; live masks appear when the first region is done."
+        "place; live masks appear after the first region is done."
     ),
     LiveState.LEARNING: mark("The program is learning from what you painted: live masks appear in a moment."),
-    LiveState.PAUSED: mark("There are no masks yet. Live masks appear when what runs now is done."),
-    LiveState.UP_TO_DATE: mark("Nobody has taught this model. What you painted is learned by 'Live masks': choose it."),
+    LiveState.PAUSED: mark("There are no masks yet. Live masks appear when the current work is done."),
+    LiveState.UP_TO_DATE: mark(
+        "Nobody has taught this model. Choose 'Live masks' to see what the program learned from what you painted."
+    ),
 }
 """What takes the place of `UNTAUGHT` while the program learns."""
 

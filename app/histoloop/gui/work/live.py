@@ -281,13 +281,13 @@ class LiveLoop(QObject):
         elif self._session.project is None or self._session.read_only:
             self._tell(LiveState.WAITING, "")
         elif self._painted:
-            sentence = tr("What is painted so far is kept for measuring or left out: live masks come with more")
+            sentence = tr("What you painted so far is held out or left out: live masks appear after the next region")
             self._tell(LiveState.WAITING, sentence)
         else:
-            self._tell(LiveState.WAITING, tr("Live masks come with the first region that is done"))
+            self._tell(LiveState.WAITING, tr("Live masks appear after the first region is done"))
 
     def _tell_paused(self) -> None:
-        self._tell(LiveState.PAUSED, tr("Live masks wait for what runs now"))
+        self._tell(LiveState.PAUSED, tr("Live masks are paused until the current work is done"))
 
     def _drop_masks(self) -> None:
         if self.map is not None:
