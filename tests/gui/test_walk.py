@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from histoloop.gui.window.main_window import MainWindow
 
-MS, JOB_MS = 120_000, 900_000
+MS, JOB_MS = 600_000, 900_000
 SCREENSHOTS = os.environ.get("HISTOLOOP_SCREENSHOTS", "")
 DATA = os.environ.get("HISTOLOOP_DATA", "")
 SLIDE = Path(DATA) / "slides" / "CMU-1-Small-Region.svs"
@@ -177,8 +177,16 @@ def no_prediction_is_shown_before_anything_is_taught(walk: Walk) -> None:
 def first_questions_cover_the_tissue(walk: Walk) -> None:
     window = walk.window
     walk.tab("Questions")
-    window.queue_panel.options.count.setValue(4)
-    walk.click(window.queue_panel.options.ask)
+    options = window.queue_panel.options
+    options.count.setValue(4)
+    walk.click(options.ask)
+    walk.wait(window.banner.isVisible, JOB_MS)  # the slide is small, and so are the places on it
+    assert "instead of 4. No other place with enough tissue is left." in window.banner.text.text()
+    walk.picture("fewer-questions")
+    walk.click(window.banner.close_button)
+    walk.idle()
+    options.side.setCurrentIndex(options.side.findData(256))
+    walk.click(options.ask)
     walk.wait(lambda: len(window.queue_panel.shown_ids()) == 4, JOB_MS)
     asked = window.session.queries()
     assert {query.strategy for query in asked} == {"k-center"}
@@ -200,7 +208,7 @@ def strokes_alone_bring_live_masks(walk: Walk) -> None:
         walk.done()
     walk.wait(lambda: window.source.choice.model.id == LIVE_MODEL_ID)
     assert window.overlay_panel.note.text().startswith("Learned from what you painted, not measured.")
-    assert "Nothing learned yet" not in window.overlay_panel.note.text()
+    assert "Not taught yet" not in window.overlay_panel.note.text()
     first = window.session.project.annotations.finished()[0]
     assert first.counts is Counts.STROKES
     for _question in range(2):  # the next ones come by themselves
