@@ -207,7 +207,7 @@ def strokes_alone_bring_live_masks(walk: Walk) -> None:
     with walk.qtbot.waitSignal(window.session.live.view_is_new, timeout=JOB_MS):
         walk.done()
     walk.wait(lambda: window.source.choice.model.id == LIVE_MODEL_ID)
-    assert window.overlay_panel.note.text().startswith("Learned from what you painted, not measured.")
+    assert window.overlay_panel.note.text().startswith("Learned while you paint, not measured.")
     assert "Not taught yet" not in window.overlay_panel.note.text()
     first = window.session.project.annotations.finished()[0]
     assert first.counts is Counts.STROKES

@@ -219,13 +219,9 @@ class OverlayPanel(Panel):
 
 def _about_live(in_use: LocalisationModel) -> str:
     if not in_use.taught:
-        return tr(
-            "Learned from what you painted, not measured. Regions begin with these masks. Until you retrain, questions "
-            "are spread over the tissue, and no masks can be exported."
-        )
+        return tr("Learned while you paint, not measured. Regions begin with these masks; to export masks, retrain.")
     return tr(
-        "Learned from what you painted, not measured. Regions begin with these masks; questions and exports use "
-        "{masks}.",
+        "Learned while you paint, not measured. Regions begin with these masks; questions and exports use {masks}.",
         masks=in_words(own_choice(in_use)),
     )
 

@@ -134,12 +134,11 @@ def _learned_from(counts: TrainingCounts, learn_from: LearnFrom) -> str:
 
 def _unused(counts: TrainingCounts, learn_from: LearnFrom) -> str:
     """What goes unused when this is learned from."""
-    only_sized = counts.sizes - counts.masks
-    if learn_from == "masks" and only_sized:
+    if learn_from == "masks" and counts.only_sized:
         return tr_plural(
             "{count} region with a size alone: learn from sizes to use it.",
             "{count} regions with a size alone: learn from sizes to use them.",
-            only_sized,
+            counts.only_sized,
         )
     return ""
 
