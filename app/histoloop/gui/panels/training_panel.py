@@ -207,6 +207,7 @@ class _Decision(QWidget):
 
 
 def _verdict(change: float, *, held_out: int) -> str:
+    change = round(change, 3) + 0.0  # as it is shown; no minus before a zero
     if change > 0:
         return tr_plural(
             "Better on {count} held-out region ({change:+.3f}).",
