@@ -113,6 +113,32 @@ def window(qtbot, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
+def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Enter is pressed in each New project dialog that opens; what its heading said."""
+    from keyboard import bring_up
+    from PySide6.QtCore import Qt, QTimer
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QApplication
+
+    from histoloop.gui.dialogs.new_project import NewProjectDialog
+
+    headings: list[str] = []
+    execute = NewProjectDialog.exec
+
+    def executed(dialog: NewProjectDialog) -> int:
+        def press() -> None:
+            bring_up(dialog)
+            headings.append(dialog.slides.text())
+            QTest.keyClick(QApplication.focusWidget() or dialog, Qt.Key.Key_Return)
+
+        QTimer.singleShot(0, press)
+        return execute(dialog)
+
+    monkeypatch.setattr(NewProjectDialog, "exec", executed)
+    return headings
+
+
+@pytest.fixture
 def opened(window: MainWindow, project_folder: Path, qtbot) -> MainWindow:
     """The window with the project open and its first slide on the screen."""
     assert window.session.open_project(project_folder)

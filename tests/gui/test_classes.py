@@ -122,6 +122,14 @@ def test_a_name_that_cannot_be_is_told_while_it_is_typed_and_changes_nothing(
     assert dialog.state.text() == ""
 
 
+def test_return_in_the_last_name_renames_it_and_asks_for_no_other_class(opened: MainWindow, qtbot) -> None:
+    dialog = editor(opened, qtbot)
+    type_name(dialog, 1, "carcinoma", qtbot)
+    qtbot.waitUntil(lambda: names_of(opened) == ("gland", "carcinoma"), timeout=MS)
+    assert len(dialog.table.rows) == 2
+    assert dialog.state.text() == ""
+
+
 def test_a_class_that_is_added_can_be_painted_at_once(painting: MainWindow, qtbot) -> None:
     dialog = editor(painting, qtbot)
     add_class(painting, dialog, "necrosis", qtbot)

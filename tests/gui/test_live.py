@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QPoint, Qt
 
 from histoloop.geometry import Region
 from histoloop.gui.mouse import drag
@@ -73,7 +74,7 @@ def test_a_finished_region_brings_live_masks_into_view_and_the_next_region_begin
     qtbot.waitUntil(lambda: shows_live(window))
     shot(window, "live-after-first")
     assert any(line.startswith("Learning from 1 region") for line in told)
-    assert "Masks in view are new" in told
+    assert "The masks in view are new" in told
     live = window.session.live.map
     assert live is not None
     assert live.mask_classes == window.session.project.scheme.mask_names
@@ -81,7 +82,7 @@ def test_a_finished_region_brings_live_masks_into_view_and_the_next_region_begin
         window.overlay_panel.chooser.model.itemText(row) for row in range(window.overlay_panel.chooser.model.count())
     ]
     assert names[-1] == "Live masks"
-    assert "Not measured" in window.overlay_panel.note.text()
+    assert window.overlay_panel.note.text().startswith("Learned while you paint, not measured.")
     active = window.session.active
     if active is not None:  # the next question was opened before the masks came: it stays as it began
         assert active.record.model_hash != LIVE_ORIGIN
@@ -111,6 +112,74 @@ def test_a_child_that_dies_is_reported_in_words_and_another_takes_its_place(pain
     assert window.session.jobs.current is None
     with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
         live._want()
+
+
+def learning(window: MainWindow, qtbot) -> None:
+    """A region is done, and the child learns from it."""
+    paint_and_finish(window, qtbot)
+    qtbot.waitUntil(lambda: window.live_line.text().startswith("Learning from 1 region"), timeout=LIVE_MS)
+
+
+def test_it_pauses_while_the_user_retrains_and_goes_on_after(painting: MainWindow, qtbot) -> None:
+    window = painting
+    live, jobs = window.session.live, window.session.jobs
+    switch_on(window)
+    learning(window, qtbot)
+    window.session.annotating.leave()
+    both_at_work: list[bool] = []
+    jobs.progressed.connect(lambda _job, _step: both_at_work.append(live.jobs.current is not None))
+    pace = window.training_panel.options.pace
+    pace.setCurrentIndex(pace.findData("quick"))
+    pace.activated.emit(pace.currentIndex())
+    window.work.setCurrentWidget(window.work.training)
+    qtbot.waitUntil(window.training_panel.retrain.isEnabled)
+    qtbot.mouseClick(window.training_panel.retrain, Qt.MouseButton.LeftButton)
+    assert jobs.current is not None
+    assert window.live_line.text().strip() == "Live masks are paused until the current work is done"
+    assert window.training_panel.live.line.text() == "Live masks are paused until the current work is done"
+    qtbot.waitUntil(lambda: live.jobs.current is None, timeout=LIVE_MS)
+    shot(window, "live-paused")
+    with qtbot.waitSignal(live.view_is_new, timeout=2 * LIVE_MS):
+        qtbot.waitUntil(lambda: jobs.current is None, timeout=2 * LIVE_MS)
+        assert live.map is None  # nothing was learned to its end before
+    assert not any(both_at_work[len(both_at_work) // 2 :])
+    qtbot.waitUntil(lambda: live.jobs.current is None, timeout=LIVE_MS)
+    assert window.live_line.text().strip() == "Live masks are up to date: learned from 1 region"
+    assert window.session.candidate() is not None
+
+
+def test_switched_off_while_it_learns_it_stops_at_once_and_switched_on_it_goes_on(painting: MainWindow, qtbot) -> None:
+    window = painting
+    live, box = window.session.live, window.training_panel.live.box
+    switch_on(window)
+    learning(window, qtbot)
+    window.session.annotating.leave()
+    window.work.setCurrentWidget(window.work.training)
+    qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+    assert not live.is_on
+    assert (live.map, live.jobs.current, live.jobs.process_id) == (None, None, None)
+    assert window.live_line.text() == ""
+    assert window.training_panel.live.line.text().startswith("Off:")
+    with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
+        qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+    assert live.map is not None
+
+
+def test_it_ends_with_its_project_and_goes_on_when_that_is_opened_again(painting: MainWindow, qtbot) -> None:
+    window = painting
+    live, folder = window.session.live, window.session.project.folder
+    switch_on(window)
+    learning(window, qtbot)
+    window.session.annotating.leave()
+    window.actions_["close_project"].trigger()
+    assert window.session.project is None
+    assert window.live_line.text() == ""
+    qtbot.waitUntil(lambda: live.jobs.current is None, timeout=LIVE_MS)
+    assert live.map is None
+    with qtbot.waitSignal(live.view_is_new, timeout=LIVE_MS):
+        assert window.session.open_project(folder)
+    qtbot.waitUntil(lambda: shows_live(window))
+    assert live.map.grid.slide_id == window.opener.current
 
 
 def test_switched_off_there_are_no_live_masks_and_no_child(painting: MainWindow, qtbot) -> None:

@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from histoloop.geometry import Region
 from histoloop.gui.work.failure import Failure
 from histoloop.gui.work.jobs import Job, Outcome
-from histoloop.gui.work.live import MOST_FAILURES, LiveLoop
+from histoloop.gui.work.live import MOST_FAILURES, LiveLoop, LiveState
 from histoloop.slides.tiling import Window
 from histoloop.workflows.contents.live_masks import LiveGrid, LiveProgress, LiveReport, LiveTile
 
@@ -195,9 +195,9 @@ def test_masks_come_tile_by_tile_and_it_is_told_when_the_view_is_new(live: LiveL
         live.jobs.step(grid=GRID, tile=TILE, regions=1)
     with qtbot.waitSignal(live.view_is_new):
         live.jobs.step(grid=GRID, in_view=True, regions=1)
-    assert lines[-1] == "Masks in view are new"
+    assert lines[-1] == "The masks in view are new"
     live.jobs.done(LiveReport(1, 1, 1, 1))
-    assert lines[-1] == "Learned from 1 region"
+    assert lines[-1] == "Live masks are up to date: learned from 1 region"
     assert live.map is not None
     assert len(live.map) == 1
 
@@ -219,9 +219,19 @@ def test_it_stops_for_what_the_user_asked_for_and_goes_on_afterwards(live: LiveL
     desk.paint()
     qtbot.wait(20)
     assert live.jobs.current is None
-    assert lines[-1] == "Learning while you paint goes on after what runs now."
+    assert lines[-1] == "Live masks are paused until the current work is done"
     desk.jobs.cancel()
     qtbot.waitUntil(lambda: live.jobs.current is not None)
+
+
+def test_it_goes_on_after_something_so_short_that_it_had_not_stopped_yet(live: LiveLoop, desk: Desk, qtbot) -> None:
+    desk.paint()
+    qtbot.waitUntil(lambda: live.jobs.current is not None)
+    desk.jobs.submit(Job("Examining", lambda: iter(())))  # type: ignore[arg-type, return-value]
+    desk.jobs.cancel()
+    qtbot.waitUntil(lambda: live.jobs.current is not None)
+    qtbot.wait(20)
+    assert live.jobs.current is not None
 
 
 def test_another_model_in_use_or_the_last_region_taken_back_ends_the_live_masks(
@@ -260,6 +270,40 @@ def test_a_child_that_fails_is_reported_and_tried_again_with_the_next_region(liv
     live.switch(False)
     live.switch(True)
     qtbot.waitUntil(lambda: live.jobs.current is not None)
+
+
+def test_it_says_what_it_waits_for_learns_from_or_is_paused_by(live: LiveLoop, desk: Desk, qtbot) -> None:
+    lines, states = told_by(live), []
+    live.state_changed.connect(lambda: states.append(live.state))
+    live.switch(False)
+    assert (live.state, lines[-1]) == (LiveState.OFF, "")
+    live.switch(True)
+    assert (live.state, lines[-1]) == (LiveState.WAITING, "Live masks appear after the first region is done")
+    desk.paint()
+    qtbot.waitUntil(lambda: live.jobs.current is not None)
+    assert live.state is LiveState.LEARNING
+    desk.jobs.submit(Job("Retraining", lambda: iter(())))  # type: ignore[arg-type, return-value]
+    assert (live.state, lines[-1]) == (LiveState.PAUSED, "Live masks are paused until the current work is done")
+    desk.jobs.cancel()
+    qtbot.waitUntil(lambda: live.jobs.current is not None)
+    live.jobs.done(LiveReport(1, 1, 1, 1))
+    assert live.state is LiveState.UP_TO_DATE
+    assert states == [
+        LiveState.OFF,
+        LiveState.WAITING,
+        LiveState.LEARNING,
+        LiveState.PAUSED,
+        LiveState.LEARNING,
+        LiveState.UP_TO_DATE,
+    ]
+
+
+def test_where_all_that_is_painted_measures_it_says_that_more_is_needed(live: LiveLoop, desk: Desk, qtbot) -> None:
+    lines = told_by(live)
+    desk.paint()
+    qtbot.waitUntil(lambda: live.jobs.current is not None)
+    live.jobs.done(LiveReport(0, 0, 0, 0))
+    assert (live.state, "live masks appear after the next region" in lines[-1]) == (LiveState.WAITING, True)
 
 
 def test_switched_off_nothing_is_left(live: LiveLoop, desk: Desk, qtbot) -> None:

@@ -241,6 +241,25 @@ def test_a_project_of_own_classes_says_that_nobody_has_taught_it_and_predicts_no
     assert "Nobody has taught a model here yet" in window.five_steps.text.text()
 
 
+def test_what_is_said_instead_of_masks_goes_by_whether_the_program_learns_while_one_paints(
+    window: MainWindow, tmp_path: Path, slides: dict[str, Path], qtbot
+) -> None:
+    make_own(window, tmp_path, qtbot)
+    window.session.add_slides([slides["benign"]])
+    qtbot.waitUntil(lambda: window.opener.current is not None, timeout=4 * MS)
+    hint, switch = window.split.first.hint, window.training_panel.live
+    qtbot.waitUntil(hint.isVisible, timeout=MS)
+    assert hint.text.text().endswith("then retrain.")
+    assert switch.line.text() == "Off: what you paint changes the masks once you retrain."
+    window.actions_["learn_live"].trigger()
+    assert hint.text.text().endswith("live masks appear after the first region is done.")
+    assert switch.line.text() == window.live_line.text().strip()
+    assert switch.line.text() == "Live masks appear after the first region is done"
+    window.actions_["learn_live"].trigger()
+    assert hint.text.text().endswith("then retrain.")
+    assert window.live_line.text() == ""
+
+
 def test_in_a_project_of_own_classes_any_place_is_painted_by_keys_and_the_hint_is_out_of_the_way(
     window: MainWindow, tmp_path: Path, slides: dict[str, Path], qtbot
 ) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication, QDialog
 
+from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.gui.dialogs.open_slides import OpenSlidesDialog
 
 if TYPE_CHECKING:
@@ -52,12 +53,42 @@ def test_a_file_that_stands_alone_is_explained(window: MainWindow, tmp_path: Pat
     assert window.session.project is None
 
 
-def test_a_slide_goes_into_a_new_project_when_the_user_says_so(
-    window: MainWindow, slides: dict[str, Path], answer, qtbot
+def test_slides_that_come_while_there_is_no_project_are_asked_about_and_one_enter_brings_them_in(
+    window: MainWindow, slides: dict[str, Path], entered: list[str], qtbot
 ) -> None:
     window.session.predict_added = False
+    window.opening.dropped([slides["benign"]])
+    assert window.session.project is None  # nothing is made unasked
+    qtbot.waitUntil(lambda: [slide.name for slide in window.session.slides()] == ["benign.tiff"], timeout=JOB_MS)
+    assert entered == ["A new project for benign.tiff"]
+    assert window.session.project.name == "benign"
+    qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
+    window.session.close_project()
+    window.opening.dropped([slides["benign"]])
+    qtbot.waitUntil(lambda: len(window.session.slides()) == 1, timeout=JOB_MS)
+    assert window.session.project.name == "benign 2"  # the other one is not touched
+    qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
+
+
+def test_a_slide_opened_from_outside_goes_at_once_into_what_is_asked_for_it(
+    window: MainWindow, slides: dict[str, Path], entered: list[str], qtbot
+) -> None:
+    window.session.predict_added = False
+    window.opening.named([slides["benign"]])
+    assert [slide.name for slide in window.session.slides()] == []
+    assert entered == ["A new project for benign.tiff"]
+    qtbot.waitUntil(lambda: [slide.name for slide in window.session.slides()] == ["benign.tiff"], timeout=JOB_MS)
+    qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
+
+
+def test_a_slide_goes_into_a_new_project_beside_those_used_before_when_the_user_says_so(
+    window: MainWindow, slides: dict[str, Path], project_folder: Path, entered: list[str], answer, qtbot
+) -> None:
+    window.session.predict_added = False
+    window.settings.add_recent_project(project_folder)
     answer(lambda dialog: dialog.places.setCurrentIndex(0))
     window.opening.named([slides["benign"]])
+    assert entered == ["A new project for benign.tiff"]
     qtbot.waitUntil(lambda: [slide.name for slide in window.session.slides()] == ["benign.tiff"], timeout=JOB_MS)
     qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
     assert window.session.project.name == "benign"
@@ -67,6 +98,7 @@ def test_a_slide_that_its_project_has_already_is_shown(
     window: MainWindow, slides: dict[str, Path], project_folder: Path, answer, qtbot
 ) -> None:
     window.session.predict_added = False
+    window.settings.add_recent_project(project_folder)
     answer(lambda dialog: dialog.choose(project_folder))
     window.opening.named([slides["malignant"]])
     qtbot.waitUntil(lambda: window.session.jobs.current is None, timeout=JOB_MS)
@@ -75,7 +107,13 @@ def test_a_slide_that_its_project_has_already_is_shown(
     assert len(window.session.slides()) == 2
 
 
-def test_nothing_happens_when_the_user_cancels(window: MainWindow, slides: dict[str, Path], answer) -> None:
+def test_nothing_happens_when_the_user_cancels(
+    window: MainWindow, slides: dict[str, Path], project_folder: Path, answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NewProjectDialog, "exec", lambda _dialog: int(QDialog.DialogCode.Rejected))
+    window.opening.named([slides["benign"]])
+    assert window.session.project is None
+    window.settings.add_recent_project(project_folder)
     answer(None)
     window.opening.named([slides["benign"]])
     assert window.session.project is None

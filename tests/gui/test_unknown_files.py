@@ -47,6 +47,7 @@ def shown_list(window: MainWindow) -> ReportDialog:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a process ends by a signal on POSIX only")
+@pytest.mark.usefixtures("entered")
 def test_a_file_that_makes_its_reader_crash_is_named_and_the_import_goes_on(
     window: MainWindow, crashing_reader: None, slides: dict[str, Path], tmp_path: Path, qtbot
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_file_that_makes_its_reader_crash_is_named_and_the_import_goes_on(
     for name in ("a.tiff", "crash-1.tiff", "killed.tiff", "z.tiff"):
         (folder / name).write_bytes(slides["benign"].read_bytes() + name.encode())
     window.opening.dropped([folder])
+    qtbot.waitUntil(lambda: window.session.project is not None)
     wait_for_jobs(window, qtbot)
     assert [slide.name for slide in window.session.slides()] == ["a.tiff", "z.tiff"]
     said = window.banner.text.text()
@@ -82,6 +84,7 @@ def test_a_slide_that_makes_its_reader_crash_is_left_out_of_a_prediction(
     assert "crash.tiff made the reader crash" in said
 
 
+@pytest.mark.usefixtures("entered")
 def test_adding_and_opening_decode_no_file_in_the_windows_process_that_no_job_has_opened(
     window: MainWindow, slides: dict[str, Path], tmp_path: Path, qtbot
 ) -> None:
@@ -91,6 +94,7 @@ def test_adding_and_opening_decode_no_file_in_the_windows_process_that_no_job_ha
     broken = tmp_path / "broken.svs"
     broken.write_bytes(b"II*\0 this is no slide")
     window.opening.dropped([broken, slides["benign"]])
+    qtbot.waitUntil(lambda: window.session.project is not None)
     wait_for_jobs(window, qtbot)
     qtbot.waitUntil(lambda: window.opener.current is not None, timeout=JOB_MS)
     assert set(read) == {slides["benign"]}
@@ -102,6 +106,7 @@ def test_adding_and_opening_decode_no_file_in_the_windows_process_that_no_job_ha
     assert broken not in read
 
 
+@pytest.mark.usefixtures("entered")
 def test_what_was_passed_over_and_what_is_unusual_is_a_list_to_read_and_copy(
     window: MainWindow, slides: dict[str, Path], tmp_path: Path, qtbot
 ) -> None:
@@ -115,6 +120,7 @@ def test_what_was_passed_over_and_what_is_unusual_is_a_list_to_read_and_copy(
     names = [f"Marker {number}" for number in range(4)]
     tifffile.imwrite(folder / "fluorescence.ome.tif", planes, metadata={"axes": "CYX", "Channel": {"Name": names}})
     window.opening.dropped([folder])
+    qtbot.waitUntil(lambda: window.session.project is not None)
     wait_for_jobs(window, qtbot)
     assert "2 slides were added. 1 slide was not added. 1 file was passed over." in window.banner.text.text()
     dialog = shown_list(window)

@@ -157,14 +157,15 @@ def test_training_comes_up_when_it_begins_but_not_over_a_region_being_painted(op
 
 
 def test_dropped_slides_get_a_project_are_added_and_predicted_past_a_broken_one(
-    window: MainWindow, slides: dict[str, Path], tmp_path: Path, qtbot
+    window: MainWindow, slides: dict[str, Path], tmp_path: Path, entered: list[str], qtbot
 ) -> None:
     broken = tmp_path / "broken.svs"
     broken.write_bytes(b"this is no slide")
     field = tmp_path / "field.png"
     Image.new("RGB", (300, 200), "white").save(field)
     drop(window, slides["benign"], broken, field)
-    assert window.session.project is not None
+    qtbot.waitUntil(lambda: window.session.project is not None)
+    assert entered == ["A new project for 3 slides and folders"]
     qtbot.waitUntil(lambda: len(window.session.slides()) == 2, timeout=JOB_MS)
     qtbot.waitUntil(lambda: idle(window), timeout=JOB_MS)
     assert "broken.svs" in window.banner.text.text()

@@ -312,6 +312,7 @@ def _query(options: argparse.Namespace) -> int | Outcome:
         ["\t".join(cell.replace("\t", " ") for cell in line) for line in lines],
         done=rows,
         failed=tuple(dict.fromkeys((*failed, *asked.failed))),
+        notes=[asked.why_fewer] if asked.why_fewer else [],
     )
 
 

@@ -38,10 +38,14 @@ class PredictReport:
 
 @dataclass(frozen=True, slots=True)
 class AskReport:
-    """The regions that are asked about, the best first, and (slide, reason) of slides that none could be taken from."""
+    """The regions that are asked about, the best first, and (slide, reason) of slides that none could be taken from.
+
+    `why_fewer` are sentences about why there are not as many as were asked for; empty: there are.
+    """
 
     queries: tuple[QueryRecord, ...]
     failed: tuple[tuple[str, str], ...] = ()
+    why_fewer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

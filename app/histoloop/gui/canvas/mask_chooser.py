@@ -247,7 +247,7 @@ class _Missing(QWidget):
 
 def describe(model: LocalisationModel) -> str:
     """A model in a list: its name and where it stands."""
-    return tr(STATES[model.status], model=model.name)
+    return tr(STATES[model.status], model=model.name) if model.taught else model.name
 
 
 def in_words(choice: MaskChoice) -> str:

@@ -51,6 +51,8 @@ class ClassTable(QWidget):
         self.rows: list[ClassRow] = []
         self._current = -1
         self.may_change = True
+        self.known = 0
+        """So many rows were classes before: Return in one of them renames it, and does not ask for another one."""
         self.add = button(tr("Add a class"))
         self.up = button(tr("Move up"), tip=tr("The class gets the key of the one above it"))
         self.down = button(tr("Move down"), tip=tr("The class gets the key of the one below it"))
@@ -173,7 +175,7 @@ class ClassTable(QWidget):
         self.rows[number].finish()
         if 0 <= number + step < len(self.rows):
             self.edit(number + step)
-        elif adds and self.rows[number].name.text().strip() and self.add.isEnabled():
+        elif adds and number >= self.known and self.rows[number].name.text().strip() and self.add.isEnabled():
             self.row_wanted.emit()
 
 

@@ -84,6 +84,7 @@ class ClassesDialog(QDialog):
         pending = self.table.classes()[len(self._classes) :]
         new = {mask_class.name for mask_class in classes}
         self._classes = tuple(classes)
+        self.table.known = len(self._classes)
         self.table.show_classes([*classes, *(one for one in pending if one.name not in new)])
         self.undo.setEnabled(can_undo)
         self._check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from histoloop.errors import ClassError
 from histoloop.gui.dialogs.class_table import ClassTable
 from histoloop.gui.dialogs.start_choice import StartChoice
 from histoloop.gui.kit.widgets import NarrowBox, button, label, line, row, visible_name
-from histoloop.language import mark, tr
+from histoloop.language import mark, tr, tr_plural
 from histoloop.workflows.classes import own_scheme
 
 if TYPE_CHECKING:
@@ -36,13 +37,18 @@ OWN = mark("Classes of your own")
 
 
 class NewProjectDialog(QDialog):
-    """What is to be found, how to begin, name and place of a new project; says in words what is wrong with it."""
+    """What is to be found, how to begin, name and place of a new project; says in words what is wrong with it.
 
-    def __init__(self, parent: QWidget | None, *, place: Path) -> None:
+    With `slides` it is the project for these (files or folders), and named after the first.
+    """
+
+    def __init__(self, parent: QWidget | None, *, place: Path, slides: Sequence[Path] = ()) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("New project"))
         self.setMinimumWidth(WIDTH_PX)
-        self.name = QLineEdit(tr("Project"))
+        self.slides = label(_what_comes(slides), role="heading", wrap=True)
+        self.slides.setVisible(bool(slides))
+        self.name = QLineEdit(free_name(folder_name(slides[0].stem), place=place) if slides else tr("Project"))
         self.place = QLineEdit(str(place))
         browse = button(tr("Browse…"))
         browse.clicked.connect(self._browse)
@@ -79,6 +85,7 @@ class NewProjectDialog(QDialog):
         labels = QFormLayout()
         labels.addRow(tr("Labels of slides"), self.labels)
         layout = QVBoxLayout(self)
+        layout.addWidget(self.slides)
         layout.addLayout(form)
         layout.addWidget(line())
         layout.addLayout(row(label(tr("What do you want to find?"), role="heading"), self.template, stretch=1))
@@ -200,6 +207,18 @@ class NewProjectDialog(QDialog):
         elif card is None and self._typed_labels:
             typed, self._typed_labels = self._typed_labels, ""
             self.labels.setText(typed)
+
+
+def _what_comes(slides: Sequence[Path]) -> str:
+    if len(slides) == 1:
+        return tr("A new project for {slide}", slide=visible_name(slides[0].name))
+    return tr_plural("A new project for {count} slide", "A new project for {count} slides and folders", len(slides))
+
+
+def free_name(name: str, *, place: Path) -> str:
+    """A name, with a number behind it where there is such a folder in a place."""
+    names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
+    return next(free for free in names if not (place / free).exists())
 
 
 def folder_name(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -208,11 +207,6 @@ class AnnotationPanel(Panel):
 def _how_much(names: Sequence[str]) -> str:
     if len(names) > CLASSES_NAMED:
         return tr("How much of this region is of one of the classes?")
-    return tr(
-        "How much of this region is {classes}?",
-        classes=visible_name(functools.reduce(_either, map(spoken_class, names))),
-    )
-
-
-def _either(first: str, second: str) -> str:
-    return tr("{first} or {second}", first=first, second=second)
+    *others, last = map(spoken_class, names)
+    listed = tr("{first} or {second}", first=", ".join(others), second=last) if others else last
+    return tr("How much of this region is {classes}?", classes=visible_name(listed))

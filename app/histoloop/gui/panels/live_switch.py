@@ -12,6 +12,7 @@ LEARN_LIVE_TIP = mark(
     "Each region that is done teaches a light decoder in the background, and the live masks on the slide change. "
     "They are not measured and not exported; Retrain makes a model that is."
 )
+OFF = mark("Off: what you paint changes the masks once you retrain.")
 
 
 class LiveSwitch(QWidget):
@@ -22,7 +23,8 @@ class LiveSwitch(QWidget):
         self.box = QCheckBox(tr(LEARN_LIVE))
         self.box.setToolTip(tr(LEARN_LIVE_TIP))
         self.line = label(role="muted", wrap=True)
-        self.line.setVisible(False)
+        self.tell("")
+        self.box.toggled.connect(lambda _on: self.tell(self._sentence))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -31,5 +33,7 @@ class LiveSwitch(QWidget):
 
     def tell(self, sentence: str) -> None:
         """What the live loop does; empty: nothing."""
-        self.line.setText(sentence)
-        self.line.setVisible(bool(sentence))
+        self._sentence = sentence
+        shown = sentence if self.box.isChecked() else tr(OFF)
+        self.line.setText(shown)
+        self.line.setVisible(bool(shown))

@@ -37,6 +37,7 @@ from histoloop.workflows.contents.mask_choices import own_choice
 if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme
     from histoloop.gui.canvas.mask_source import MaskSource
+    from histoloop.workflows.contents.mask_choices import LocalisationModel
 
 
 HEATMAP_TIP = mark("The model's probability of the classes, or whatever else draws the masks")
@@ -171,13 +172,7 @@ class OverlayPanel(Panel):
         other = choice is not None and in_use is not None and not (choice.is_own and choice.model.id == in_use.id)
         self.note.setVisible(other)
         if other and choice is not None and in_use is not None:
-            used = in_words(own_choice(in_use))
-            note = escape(tr("To look at only: questions, painting and export use {masks}.", masks=used))
-            if choice.model.is_live:
-                text = tr(
-                    "Not measured: questions and export use {masks}. Regions begin with the live masks.", masks=used
-                )
-                note = escape(text)
+            note = escape(_about_live(in_use) if choice.model.is_live else _about_other(in_use))
             if not choice.is_own:
                 back = tr("Show the masks of {model} itself", model=choice.model.name)
                 note = f"{note} <a href='own'>{escape(back)}</a>"
@@ -220,3 +215,18 @@ class OverlayPanel(Panel):
             made.setIcon(QIcon(swatch(chosen.name())))
             self._change_class(index, colour=chosen.name())
             self.colour_chosen.emit(index, chosen.name())
+
+
+def _about_live(in_use: LocalisationModel) -> str:
+    if not in_use.taught:
+        return tr("Learned while you paint, not measured. Regions begin with these masks; to export masks, retrain.")
+    return tr(
+        "Learned while you paint, not measured. Regions begin with these masks; questions and exports use {masks}.",
+        masks=in_words(own_choice(in_use)),
+    )
+
+
+def _about_other(in_use: LocalisationModel) -> str:
+    if not in_use.taught:
+        return tr("To look at only: the model in use has learned nothing yet.")
+    return tr("To look at only: questions, painting and export use {masks}.", masks=in_words(own_choice(in_use)))

@@ -134,12 +134,11 @@ def _learned_from(counts: TrainingCounts, learn_from: LearnFrom) -> str:
 
 def _unused(counts: TrainingCounts, learn_from: LearnFrom) -> str:
     """What goes unused when this is learned from."""
-    only_sized = counts.sizes - counts.masks
-    if learn_from == "masks" and only_sized:
+    if learn_from == "masks" and counts.only_sized:
         return tr_plural(
             "{count} region with a size alone: learn from sizes to use it.",
             "{count} regions with a size alone: learn from sizes to use them.",
-            only_sized,
+            counts.only_sized,
         )
     return ""
 
@@ -208,6 +207,7 @@ class _Decision(QWidget):
 
 
 def _verdict(change: float, *, held_out: int) -> str:
+    change = round(change, 3) + 0.0  # as it is shown; no minus before a zero
     if change > 0:
         return tr_plural(
             "Better on {count} held-out region ({change:+.3f}).",

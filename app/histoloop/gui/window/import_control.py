@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 class ImportControl(QObject):
     """One dialog at a time over `parent`.
 
-    `choose_slide` shows a slide (by id), `drop_others` takes what is dropped and is no annotation.
+    `choose_slide` shows a slide (by id), `drop_others` takes what is dropped and is no annotation, and
+    calls back once that is on its way into a project.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class ImportControl(QObject):
         settings: Settings,
         pane: MaskPane,
         choose_slide: Callable[[int], object],
-        drop_others: Callable[[list[Path]], object],
+        drop_others: Callable[[list[Path], Callable[[], object]], object],
     ) -> None:
         super().__init__(parent)
         self._parent, self._session, self._settings, self._opener = parent, session, settings, pane.opener
@@ -82,14 +84,14 @@ class ImportControl(QObject):
             )
             return
         if others:
-            self._drop_others(others)
-        if annotations and self._session.project is not None:
+            self._drop_others(others, functools.partial(self.open, annotations))
+        else:
             self.open(annotations)
 
     def open(self, paths: Sequence[Path]) -> None:
         """Look at files in the dialog, together with those that are in it."""
         project = self._session.project
-        if project is None:
+        if project is None or not paths:
             return
         if self.dialog is None:
             self._session.annotating.leave()  # what is being painted stays as its draft

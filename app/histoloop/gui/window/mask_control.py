@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QSignalBlocker, Signal
 
 from histoloop.gui.canvas.mask_chooser import describe
 from histoloop.gui.kit.widgets import menu_text
+from histoloop.gui.work.live import LiveState
 from histoloop.language import mark, tr
 from histoloop.localisation.methods import title
 from histoloop.store.records import ModelStatus
@@ -29,6 +30,18 @@ UNTAUGHT = mark(
     "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any place; "
     "then retrain."
 )
+UNTAUGHT_WHILE = {
+    LiveState.WAITING: mark(
+        "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any "
+        "place; live masks appear after the first region is done."
+    ),
+    LiveState.LEARNING: mark("The program is learning from what you painted: live masks appear in a moment."),
+    LiveState.PAUSED: mark("There are no masks yet. Live masks appear when the current work is done."),
+    LiveState.UP_TO_DATE: mark(
+        "Nobody has taught this model. Choose 'Live masks' to see what the program learned from what you painted."
+    ),
+}
+"""What takes the place of `UNTAUGHT` while the program learns."""
 
 
 class MaskControl(QObject):
@@ -63,6 +76,7 @@ class MaskControl(QObject):
         self._panel.style_changed.connect(self.set_style)
         self._show_new.toggled.connect(lambda _on: self.show_models())
         self._session.models_changed.connect(self.show_models)
+        self._session.live.state_changed.connect(self.show_missing_masks)
         self._session.model_added.connect(self._on_model_added)
 
     def begin(self) -> None:
@@ -150,7 +164,8 @@ class MaskControl(QObject):
             if choice is not None and not choice.model.is_live and slide_id is not None and pane.has_maps() is False:
                 state = self._why_missing(slide_id, choice.model)
             pane.header.show_missing(state)
-            pane.hint.show_hint(tr(UNTAUGHT) if state == "untaught" and pane.viewer.annotating is None else "")
+            shows_hint = state == "untaught" and pane.viewer.annotating is None
+            pane.hint.show_hint(tr(UNTAUGHT_WHILE.get(self._session.live.state, UNTAUGHT)) if shows_hint else "")
             if pane is self._split.first:
                 self._panel.chooser.show_missing(state)
 

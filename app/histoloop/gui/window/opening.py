@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 from typing import TYPE_CHECKING
 
-from histoloop.gui.dialogs.new_project import folder_name
+from PySide6.QtCore import QTimer
+
 from histoloop.gui.dialogs.open_slides import OpenSlidesDialog
+from histoloop.gui.window.new_project import ask_for_project
 from histoloop.language import tr
 from histoloop.store.project_file import project_folder
-from histoloop.store.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +47,18 @@ class Opening:
         else:
             self._session.make_demo(folder)
 
-    def dropped(self, chosen: list[Path]) -> None:
-        """A project is opened; slides go into the open one, and get a project of their own when none is open."""
-        if not self._settle(chosen) and (self._session.project or self._make_project_for(chosen)):
+    def dropped(self, chosen: list[Path], then: Callable[[], object] = lambda: None) -> None:
+        """A project is opened; slides go into the open one, or a new one that is asked about when none is open.
+
+        `then` is called once they are on their way into a project.
+        """
+        if self._settle(chosen):
+            then()
+        elif self._session.project is None:  # asked when the program that they were dragged from is let go
+            QTimer.singleShot(0, functools.partial(self._make_project_for, chosen, then))
+        else:
             self._add(chosen)
+            then()
 
     def named(self, chosen: list[Path]) -> None:
         """What was named at the start or double-clicked: a project at once, slides after asking where they go."""
@@ -58,15 +67,16 @@ class Opening:
         project = self._session.project
         open_first = [] if project is None else [project.folder]
         others = [folder for folder in self._settings.recent_projects() if folder not in open_first]
+        if not open_first and not others:
+            self._make_project_for(chosen)
+            return
         dialog = OpenSlidesDialog(self._parent, slides=chosen, projects=[*open_first, *others])
         if not dialog.exec():
             return
         folder = dialog.project()
         if folder is None:
-            ready = self._make_project_for(chosen)
-        else:
-            ready = folder in open_first or self._session.open_project(folder)
-        if ready:
+            self._make_project_for(chosen)
+        elif folder in open_first or self._session.open_project(folder):
             self._add(chosen)
 
     def _settle(self, chosen: list[Path]) -> bool:
@@ -88,9 +98,11 @@ class Opening:
             self._choose_slide(there[0])
         self._session.add_slides(chosen)
 
-    def _make_project_for(self, chosen: list[Path]) -> bool:
-        """Make and open a project named after the first of some slides; whether that was possible."""
-        place, name = self._settings.projects, folder_name(chosen[0].stem)
-        names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
-        folder = next(place / free for free in names if not (place / free).exists())
-        return self._session.create_project(folder, name=folder.name, start=DEFAULT_MODEL)
+    def _make_project_for(self, chosen: list[Path], then: Callable[[], object] = lambda: None) -> None:
+        """Ask what is to be found in some slides, make and open a project for them, and bring them in."""
+
+        def go_on() -> None:
+            self._add(chosen)
+            then()
+
+        ask_for_project(self._parent, self._session, self._settings, slides=chosen, then=go_on)

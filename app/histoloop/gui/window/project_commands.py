@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from histoloop.gui.dialogs.add_model import AddModelDialog
-from histoloop.gui.dialogs.new_project import NewProjectDialog
+from histoloop.gui.window.new_project import ask_for_project
 from histoloop.language import tr
 from histoloop.slides.find import SLIDE_SUFFIXES
 
@@ -31,24 +31,7 @@ class ProjectCommands:
 
     def new(self) -> None:
         """Ask what is to be found, how to begin, for name and place, and make the project."""
-        dialog = NewProjectDialog(self._parent, place=self._settings.projects)
-        if not dialog.exec():
-            return
-        folder, name, beginning = dialog.folder(), dialog.name.text().strip(), dialog.beginning
-        classes, labels = dialog.classes(), dialog.own_labels()
-        if beginning.is_new:
-            self._session.create_with_new_encoder(
-                folder, name=name, weights=Path(beginning.start), classes=classes, labels=labels
-            )
-        else:
-            self._session.create_project(
-                folder,
-                name=name,
-                start=beginning.start,
-                classes=classes,
-                labels=labels,
-                encoder_only=beginning.encoder_only,
-            )
+        ask_for_project(self._parent, self._session, self._settings)
 
     def open(self) -> None:
         """Ask for the folder of a project and open it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -35,15 +36,28 @@ MOST_FAILURES = 3
 """So often in a row the child may fail before it is not tried again."""
 
 
+class LiveState(Enum):
+    """What the live loop does: `WAITING` for something to learn from, `PAUSED` for what else runs."""
+
+    OFF = auto()
+    WAITING = auto()
+    LEARNING = auto()
+    UP_TO_DATE = auto()
+    PAUSED = auto()
+    FAILED = auto()
+
+
 class LiveLoop(QObject):
     """Keeps live masks of the slide on the screen up to date with what is painted.
 
-    `told` is emitted with a short sentence about what it does, empty while there is nothing to tell; `masks_came` with
+    `told` is emitted with a short sentence about what it does, empty while there is nothing to tell; `state_changed`
+    when `state` is another one; `masks_came` with
     the slide whose masks changed; `view_is_new` with it, when all in view is by what was learned last; `there_changed`
     when there are live masks now, or no longer.
     """
 
     told = Signal(str)
+    state_changed = Signal()
     masks_came = Signal(int)
     view_is_new = Signal(int)
     there_changed = Signal()
@@ -55,6 +69,7 @@ class LiveLoop(QObject):
         self.is_on = False
         self.map: LiveMap | None = None
         """The live masks of the slide on the screen."""
+        self.state = LiveState.OFF
         self._shown: tuple[int, Region] | None = None  # slide and view
         self._painted: frozenset[tuple[int, str]] = frozenset()
         self._began = 0.0
@@ -80,10 +95,12 @@ class LiveLoop(QObject):
             self.is_on = on
             self._failures = 0
             if on:
+                self._tell_waiting()
                 self.wake()
             else:
                 self.forget()
                 self.jobs.shut_down()
+                self._again = self._learning = False
 
     def look(self, slide_id: int | None, view: Region | None) -> None:
         """What is on the screen now; the masks nearest to it come first."""
@@ -117,7 +134,7 @@ class LiveLoop(QObject):
         self.jobs.cancel()
         self._painted = frozenset()
         self._drop_masks()
-        self._tell("")
+        self._tell_waiting()
         self.wake()
 
     def shut_down(self) -> None:
@@ -146,7 +163,7 @@ class LiveLoop(QObject):
         elif not self._painted:
             self.jobs.cancel()
             self._drop_masks()
-            self._tell("")
+            self._tell_waiting()
 
     def _start(self) -> None:
         project = self._session.project
@@ -155,12 +172,14 @@ class LiveLoop(QObject):
         if self._failures >= MOST_FAILURES:
             return
         if self._session.jobs.current is not None:
-            self._tell(tr("Learning while you paint goes on after what runs now."))
+            self._tell_paused()
             return
         if self.jobs.current is not None:
+            self._again = True
             self.jobs.cancel()  # what waits to begin is begun when it has ended
             return
         self._again = False
+        self._begin.stop()
         slide_id, view = self._asked = self._shown
         self._began, self._learning = time.monotonic(), True
         arguments = {
@@ -172,7 +191,7 @@ class LiveLoop(QObject):
         }
         job = Job(tr("Learning while you paint"), tasks.learn_live, arguments, self._on_done, self._on_failed)
         self.jobs.submit(job)
-        self._tell(tr("Getting ready to learn while you paint…"))
+        self._tell(LiveState.LEARNING if self._painted else LiveState.WAITING, tr("Getting ready to learn…"))
 
     def _on_progressed(self, _job: Job, step: Progress) -> None:
         if not isinstance(step, LiveProgress):
@@ -183,7 +202,7 @@ class LiveLoop(QObject):
         if step.regions and self._learning:
             seconds = round(time.monotonic() - self._began)
             what = tr_plural("Learning from {count} region…", "Learning from {count} regions…", step.regions)
-            self._tell(tr("{what} {seconds} s", what=what, seconds=seconds))
+            self._tell(LiveState.LEARNING, tr("{what} {seconds} s", what=what, seconds=seconds))
         if step.grid is not None and self._asked != self._shown:  # what was learned, for what is on the screen now
             self._asked = self._shown
             self._want()
@@ -198,27 +217,31 @@ class LiveLoop(QObject):
                 self.there_changed.emit()
             self.masks_came.emit(step.grid.slide_id)
         if step.in_view and self.map is not None:
-            self._tell(tr("Masks in view are new"))
+            self._tell(LiveState.UP_TO_DATE, tr("The masks in view are new"))
             self.view_is_new.emit(step.grid.slide_id)
 
     def _on_done(self, report: LiveReport) -> None:
         self._failures = 0
         if report.trouble:
-            self._tell(tr("A region was not learned from: {reason}", reason=report.trouble))
+            self._tell(LiveState.FAILED, tr("A region was not learned from: {reason}", reason=report.trouble))
         elif not report.regions:
             self._drop_masks()
-            self._tell("")
+            self._tell_waiting()
         else:
-            count = report.regions
-            self._tell(tr_plural("Learned from {count} region", "Learned from {count} regions", count))
+            there = tr_plural(
+                "Live masks are up to date: learned from {count} region",
+                "Live masks are up to date: learned from {count} regions",
+                report.regions,
+            )
+            self._tell(LiveState.UP_TO_DATE, there)
 
     def _on_failed(self, failure: Failure) -> None:
         self._failures += 1
         _log.warning("the live loop failed: %s", failure)
         if self._failures < MOST_FAILURES:
-            self._tell(tr("Learning while you paint stopped: {reason}", reason=failure.message))
+            self._tell(LiveState.FAILED, tr("Learning while you paint stopped: {reason}", reason=failure.message))
         else:
-            self._tell(tr("Learning while you paint is off after several failures."))
+            self._tell(LiveState.FAILED, tr("Learning while you paint is off after several failures."))
             self._session.problem.emit(
                 tr("Learning while you paint stopped: {reason}", reason=failure.message),
                 tr("What you paint is saved. Retrain learns from it; switching it off and on tries again."),
@@ -239,14 +262,32 @@ class LiveLoop(QObject):
             if self.jobs.current is not None:
                 self._again = True
                 self.jobs.cancel()
-                self._tell(tr("Learning while you paint goes on after what runs now."))
+                self._tell_paused()
         elif self._painted:
             self._want()
 
-    def _tell(self, sentence: str) -> None:
+    def _tell(self, state: LiveState, sentence: str) -> None:
+        before, self.state = self.state, state
         if sentence != self._sentence:
             self._sentence = sentence
             self.told.emit(sentence)
+        if state is not before:
+            self.state_changed.emit()
+
+    def _tell_waiting(self) -> None:
+        """There is nothing to learn from yet, or nobody is to learn."""
+        if not self.is_on:
+            self._tell(LiveState.OFF, "")
+        elif self._session.project is None or self._session.read_only:
+            self._tell(LiveState.WAITING, "")
+        elif self._painted:
+            sentence = tr("What you painted so far is held out or left out: live masks appear after the next region")
+            self._tell(LiveState.WAITING, sentence)
+        else:
+            self._tell(LiveState.WAITING, tr("Live masks appear after the first region is done"))
+
+    def _tell_paused(self) -> None:
+        self._tell(LiveState.PAUSED, tr("Live masks are paused until the current work is done"))
 
     def _drop_masks(self) -> None:
         if self.map is not None:

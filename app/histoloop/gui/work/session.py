@@ -143,11 +143,18 @@ class Session(ProjectDesk):
         weights: Path,
         classes: Sequence[MaskClass],
         labels: Sequence[LabelClass] | None,
+        then: Callable[[], object] = lambda: None,
     ) -> None:
-        """Add a file of weights to the encoders of this machine, then make and open a project that begins with it."""
+        """Add a file of weights to the encoders of this machine, then make and open a project that begins with it.
+
+        `then` is called once that is open.
+        """
 
         def make(added: AddedEncoder) -> None:
-            self.create_project(folder, name=name, start=added.name, classes=classes, labels=labels, encoder_only=True)
+            if self.create_project(
+                folder, name=name, start=added.name, classes=classes, labels=labels, encoder_only=True
+            ):
+                then()
 
         self.jobs.submit(
             Job(
@@ -494,6 +501,9 @@ class Session(ProjectDesk):
         self.queries_changed.emit()
         count = len(report.failed)
         what = tr_plural("{count} slide was not asked about.", "{count} slides were not asked about.", count)
+        if report.why_fewer and not report.failed:
+            self.notice.emit(report.why_fewer)
+        what = f"{what} {report.why_fewer}".strip()
         self._show_failures(what, tr("Not asked about"), report.failed)
 
     def _on_retrained(self, candidate: CandidateModel) -> None:

@@ -108,7 +108,7 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         except ModelError:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
-        name = name if card.taught else tr("Nothing learned yet")
+        name = name if card.taught else tr("Not taught yet")
         network, labels = card.network, card.scheme.label_names
         if not card.knows_labels:
             network, labels = dataclasses.replace(network, labels=0), ()

@@ -103,8 +103,8 @@ class CandidateModel:
 class TrainingCounts:
     """How many annotations there are to learn from, by kind, those held out apart; regions and slides count alike.
 
-    `sizes` counts masks too, since a mask has a size, but not those of strokes; `label_classes` are how many labels
-    occur.
+    `sizes` counts masks too, since a mask has a size, but not those of strokes; `only_sized` those without a mask;
+    `label_classes` are how many labels occur.
     """
 
     masks: int
@@ -112,6 +112,7 @@ class TrainingCounts:
     labels: int
     label_classes: int
     held_out: int
+    only_sized: int
 
     def suffice(self, learn_from: LearnFrom) -> bool:
         """Whether a retraining of this kind can begin."""
@@ -137,6 +138,7 @@ def training_counts(project: Project) -> TrainingCounts:
         labels=len(labels),
         label_classes=len(set(labels)),
         held_out=len(finished) - len(teaching),
+        only_sized=sum(record.size is not None and not record.has_mask for record in teaching),
     )
 
 

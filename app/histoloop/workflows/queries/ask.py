@@ -26,6 +26,7 @@ from histoloop.workflows.contents.questions import query_evidence_path, query_th
 from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
+from histoloop.workflows.queries.shortage import why_fewer
 from histoloop.workflows.reports import AskReport
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def ask(
     `region_map_px` is the side of a region in pixels that the model sees. `random_share` of the questions, [0, 1], are
     sampled at random among the others, so that the held-out ones stand for all tissue. Regions that were annotated,
     skipped or marked 'cannot tell' are not asked about again. A slide that cannot be read is reported, and the others
-    are asked about; maps that were found damaged count no more, so that predicting makes new ones. ProjectError when no
+    are asked about; maps that were found damaged count no more, so that predicting makes new ones. Where there are
+    fewer regions than `count`, the report says why. ProjectError when no
     slide is predicted yet, when nothing is left to ask about, and when the strategy needs more than the project has.
     """
     taught = project.models.current_card().taught
@@ -118,7 +120,8 @@ def ask(
             _save_pictures(project, record, one.evidence)
         except Exception as error:
             failed.append((one.candidate.slide.name, why_it_failed(error, writing_to=[project.folder])))
-    return AskReport(tuple(records), tuple(dict.fromkeys(failed)))
+    why = why_fewer(project, wanted=count, asked=len(records), considered=_considered(strategy, candidates))
+    return AskReport(tuple(records), tuple(dict.fromkeys(failed)), why)
 
 
 def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], error: Exception) -> dict[int, str]:
@@ -196,6 +199,11 @@ def _choose(
         evidence = inputs.evidence(strategy, pick.index)
         chosen.append(_Chosen(candidates[pick.index], strategy, pick.score, evidence))
     return chosen
+
+
+def _considered(strategy: str, candidates: Sequence[CandidateRegion]) -> int | None:
+    """How many candidates a strategy looks at where these are not all; None: it looks at all of them."""
+    return MOST_SCORED if STRATEGIES[strategy].needs.network and len(candidates) > MOST_SCORED else None
 
 
 def _kind_of(project: Project, candidate: CandidateRegion) -> str:

@@ -20,6 +20,7 @@ from histoloop.workflows.annotate import finish as finish_annotation
 from histoloop.workflows.contents.candidate_regions import MAX_REGION_PX, REGION_MAP_PX, region_side_px
 from histoloop.workflows.contents.questions import query_thumbnail_path
 from histoloop.workflows.queries.ask import THUMBNAIL_PX, ask
+from histoloop.workflows.queries.shortage import why_fewer as why_there_are_fewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +147,45 @@ def test_a_region_covers_what_the_model_sees_up_to_what_can_be_painted(downsampl
 @pytest.mark.usefixtures("wide")
 def test_there_are_fewer_questions_where_there_are_fewer_regions(project: Project) -> None:
     assert len(asked(project, count=50)) == 3
+
+
+def why_fewer(project: Project, *, strategy: str = "entropy", count: int) -> str:
+    return finish(ask(project, strategy=strategy, count=count)).why_fewer
+
+
+@pytest.mark.usefixtures("wide")
+def test_where_there_are_fewer_questions_it_says_why(project: Project) -> None:
+    assert why_fewer(project, count=3) == ""
+    assert why_fewer(project, count=6) == (
+        "3 questions instead of 6. No other place with enough tissue is left. "
+        "Smaller regions or more slides give more questions."
+    )
+
+
+def test_what_is_settled_and_the_slides_that_cannot_be_asked_about_are_among_the_reasons(
+    project: Project, wide: SlideRecord, add_slide: Callable[..., SlideRecord]
+) -> None:
+    add_slide("unpredicted.png", **WIDE)
+    add_slide("lost.png", **WIDE).path.unlink()
+    first, second, _third = asked(project, count=3)
+    finish_annotation(
+        project, begin(project, slide_id=wide.id, region=first.region, query_id=first.id, person="Ada").id
+    )
+    skip(project, second.id, person="Ada")
+    why = why_fewer(project, count=6)
+    assert why.startswith("1 question instead of 6.")
+    for reason in (
+        "1 region is annotated already.",
+        "1 region was skipped or could not be told.",
+        "1 slide is not where it was.",
+        "1 slide is not predicted yet.",
+    ):
+        assert reason in why
+
+
+def test_a_strategy_that_looks_at_some_of_the_regions_says_so(project: Project) -> None:
+    why = why_there_are_fewer(project, wanted=500, asked=400, considered=400)
+    assert why == "400 questions instead of 500. This way of asking looks at 400 regions at a time, sampled at random."
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------

@@ -149,10 +149,10 @@ def test_strokes_are_a_mask_to_learn_from_and_no_size(
 ) -> None:
     stroke()
     there = training_counts(project)
-    assert (there.masks, there.sizes) == (1, 0)
+    assert (there.masks, there.sizes, there.only_sized) == (1, 0, 0)
     stroke(size=0.25)
     there = training_counts(project)
-    assert (there.masks, there.sizes) == (1, 1)
+    assert (there.masks, there.sizes, there.only_sized) == (1, 1, 0)
 
 
 def test_the_region_before_the_strokes_were_done_anew_is_not_learned_from(
