@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import openslide
 
 from histoloop.language import mark, tr
+from histoloop.slides.sources.blocks import machine_cache_bytes
 from histoloop.slides.sources.picture import on_white
 from histoloop.slides.sources.protocol import (
     Content,
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from histoloop.slides.sources.protocol import Pixels
 
 _BLOCK_PX = 256
+
+
+@cache
+def _shared_cache() -> openslide.OpenSlideCache:
+    """Decoded tiles of all slides of this process."""
+    return openslide.OpenSlideCache(machine_cache_bytes())
 
 
 def openslide_version() -> str:
@@ -61,6 +69,7 @@ class OpenSlideSource:
             self.properties: Mapping[str, str] = dict(self._slide.properties)
         except (openslide.OpenSlideError, OSError, KeyError) as error:
             raise refused(file, str(error)) from error
+        self._slide.set_cache(_shared_cache())
         self.vendor = self.properties.get(openslide.PROPERTY_NAME_VENDOR, mark("unknown"))
         self.level_sizes = tuple(self._slide.level_dimensions)
         self._downsamples = tuple(self._slide.level_downsamples)
@@ -95,6 +104,10 @@ class OpenSlideSource:
                 row, column = max(0, top - y), max(0, left - x)
                 window[row : row + block.shape[0], column : column + block.shape[1]] = block
         return window
+
+    def exact_px(self, level: int) -> int:
+        """How far from the first pixel of a level OpenSlide does not interpolate."""
+        return max(self.level_sizes[level]) if self._downsamples[level].is_integer() else _BLOCK_PX
 
     def _read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         origin = (round(x * self._downsamples[level]), round(y * self._downsamples[level]))
