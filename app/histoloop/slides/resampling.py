@@ -68,12 +68,12 @@ def resample(source_HW3: Pixels, columns: Sequence[Span], rows: Sequence[Span]) 
     narrow = Image.new("RGB", (width, source_HW3.shape[0]))
     for span in columns:
         part = Image.fromarray(source_HW3[:, span.begin - columns[0].begin : span.end - columns[0].begin])
-        box = (span.low - span.begin, 0, span.high - span.begin, part.height)
-        narrow.paste(part.resize((span.count, part.height), _FILTER, box=box), (span.first - columns[0].first, 0))
+        across = (span.low - span.begin, 0.0, span.high - span.begin, float(part.height))
+        narrow.paste(part.resize((span.count, part.height), _FILTER, box=across), (span.first - columns[0].first, 0))
     result = np.empty((height, width, 3), np.uint8)
     for span in rows:
         part = narrow.crop((0, span.begin - rows[0].begin, width, span.end - rows[0].begin))
-        box = (0, span.low - span.begin, width, span.high - span.begin)
+        down = (0.0, span.low - span.begin, float(width), span.high - span.begin)
         at = span.first - rows[0].first
-        result[at : at + span.count] = part.resize((width, span.count), _FILTER, box=box)
+        result[at : at + span.count] = np.asarray(part.resize((width, span.count), _FILTER, box=down))
     return result

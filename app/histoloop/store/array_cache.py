@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+CACHE = "cache"
+"""Folder in a project's folder for what can be made again."""
+
 GIB = 1024**3
 _KEY = re.compile(r"[0-9a-f]{32}")
 
