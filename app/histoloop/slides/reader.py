@@ -43,6 +43,7 @@ class Slide:
     `level_sizes` (width, height) and `level_downsamples` per level, level 0 first.
     `channels` names the planes that are shown. Whoever predicts looks at `is_brightfield`: where it is False,
     a model for stained tissue has nothing to say. `note` says in sentences what is unusual, empty where nothing is.
+    `icc_profile` is the file's own, None without: it changes no pixels that are read here.
     """
 
     def __init__(self, path: Path, source: Source, *, mpp: float | None) -> None:
@@ -59,6 +60,7 @@ class Slide:
         self.objective = objective_power(source.properties)
         self.channels = source.content.channels
         self.is_brightfield = source.content.is_brightfield
+        self.icc_profile = source.content.icc_profile
         self.note = " ".join(part for part in (source.content.note, _flat_note(source)) if part)
 
     def __enter__(self) -> Self:

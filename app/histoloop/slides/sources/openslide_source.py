@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import openslide
+from PIL import ImageCms
 
 from histoloop.language import mark, tr
 from histoloop.slides.sources.blocks import machine_cache_bytes
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from histoloop.slides.sources.protocol import Pixels
 
 _BLOCK_PX = 256
+_ICC_SIZE = "openslide.icc-size"
 
 
 @cache
@@ -60,8 +62,6 @@ def refused(file: Path, reason: str) -> SlideError:
 class OpenSlideSource:
     """A slide that the OpenSlide library reads."""
 
-    content = Content()
-
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
@@ -73,8 +73,18 @@ class OpenSlideSource:
         self.vendor = self.properties.get(openslide.PROPERTY_NAME_VENDOR, mark("unknown"))
         self.level_sizes = tuple(self._slide.level_dimensions)
         self._downsamples = tuple(self._slide.level_downsamples)
+        self.content = Content(icc_profile=self._icc_profile())
         self.mpp = self._mpp()
         self.block_px = self._block()
+
+    def _icc_profile(self) -> bytes | None:
+        if _ICC_SIZE not in self.properties:
+            return None
+        try:
+            profile = self._slide.color_profile
+            return None if profile is None else bytes(profile.tobytes())
+        except (openslide.OpenSlideError, ImageCms.PyCMSError, OSError):  # the pixels may be whole all the same
+            return None
 
     def _mpp(self) -> float | None:
         try:

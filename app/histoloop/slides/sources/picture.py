@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,8 @@ class PictureSource:
             self._top = _top(opened)
         self.level_sizes: tuple[tuple[int, int], ...] = (self._orientation.size(*opened.size),)
         self.properties: Mapping[str, str] = _window(self._top)
-        self.content = _content(opened.mode, transparent_note() if is_transparent else "")
+        content = _content(opened.mode, transparent_note() if is_transparent else "")
+        self.content = replace(content, icc_profile=opened.info.get("icc_profile"))
         self.block_px = (_BLOCK_PX, _BLOCK_PX)
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:

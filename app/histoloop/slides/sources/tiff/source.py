@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from histoloop.language import mark, tr, tr_plural
 from histoloop.slides.objective import OBJECTIVE
 from histoloop.slides.sources.blocks import SlideBlocks
 from histoloop.slides.sources.orientation import Orientation
-from histoloop.slides.sources.protocol import Content, broken
+from histoloop.slides.sources.protocol import broken
 from histoloop.slides.sources.tiff.appearance import MOST_CHANNELS, appearance_of, rendering_like
 from histoloop.slides.sources.tiff.layout import layout_of, planes_at, shown_planes
 from histoloop.slides.sources.tiff.metadata import stated
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histoloop.slides.sources.protocol import Pixels
+    from histoloop.slides.sources.protocol import Content, Pixels
     from histoloop.slides.sources.tiff.colours import Rendering
 
 _SAMPLED_BLOCKS, _SAMPLED_VALUES = 64, 1_000_000
-_ORIENTATION_TAG = 274
+_ORIENTATION_TAG, _ICC_TAG = 274, 34675
 _KINDS = ("ome", "imagej", "shaped", "lsm", "mmstack", "qpi", "svs", "scn", "ndpi", "bif", "philips", "stk")
 """Kinds of files whose metadata say how pages belong together."""
 
@@ -71,7 +72,9 @@ class TiffSource:
         self.vendor = _vendor(tiff, main, len(pages))
         objective = {} if said.objective is None else {OBJECTIVE: f"{said.objective:g}"}
         self.properties: Mapping[str, str] = {**appearance.windows, **objective}
-        self.content = _with_note(appearance.content, layout.others)
+        profile = main.keyframe.tags.valueof(_ICC_TAG)
+        content = replace(appearance.content, icc_profile=profile if isinstance(profile, bytes) else None)
+        self.content = _with_note(content, layout.others)
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         """RGB of a window of a level."""
@@ -183,4 +186,4 @@ def _with_note(content: Content, others: int) -> Content:
         others,
     )
     note = " ".join(part for part in (content.note, said) if part)
-    return Content(content.channels, content.is_brightfield, note)
+    return replace(content, note=note)
