@@ -61,6 +61,12 @@ class BlockCache:
             for key in [key for key in self._held if key[0] == slide]:
                 self.held_bytes -= self._held.pop(key).nbytes
 
+    def clear(self) -> None:
+        """Let all blocks go."""
+        with self._lock:
+            self._held.clear()
+            self.held_bytes = 0
+
 
 _numbers = itertools.count()
 
