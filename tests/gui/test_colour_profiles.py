@@ -14,6 +14,7 @@ from PySide6.QtGui import QImage
 from histoloop.progress import finish
 from histoloop.slides.colour_profile import ColourProfile
 from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue
+from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.workflows.projects import create_project, import_slides
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def profiled(window: MainWindow, tmp_path: Path, qtbot) -> MainWindow:
     pixels, _mask = tissue.read(tissue.extent)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     Image.fromarray(pixels).save(tmp_path / "b.png", icc_profile=PROFILE)
-    with create_project(tmp_path / "project", name="Colours") as project:
+    with create_project(tmp_path / "project", name="Colours", start=DEFAULT_MODEL) as project:
         finish(import_slides(project, [tmp_path / "a.png", tmp_path / "b.png"], mpp=0.5))
     assert window.session.open_project(tmp_path / "project")
     show(window, "a.png", qtbot)

@@ -14,7 +14,7 @@ import numpy as np
 
 import histoloop
 from histoloop.slides.tissue import RULE, Survey, TissueMask, find_tissue, survey
-from histoloop.store.array_cache import CACHE, ArrayCache
+from histoloop.store.array_cache import CACHE, ArrayCache, leads_elsewhere
 from histoloop.workflows.contents.slides import check_slide, open_project_slide
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideRecord
 
     _Masks = dict[str, TissueMask]
+
+LIMIT_BYTES = 256_000_000
+"""Of all masks of a project together; those of a slide take some kilobytes."""
 
 
 def tissue_of_slide(project: Project, record: SlideRecord, *, slide: Slide | None = None) -> TissueMask:
@@ -64,18 +67,20 @@ def _kept(
         else:
             with open_project_slide(record) as opened:
                 masks = look(opened)
-        if not project.read_only:
+        if not project.read_only and not leads_elsewhere(project.folder / CACHE):
             _cache(project).put(_key(record, kind), _packed(masks))
     return masks
 
 
 def _load(project: Project, record: SlideRecord, kind: str) -> _Masks | None:
+    if leads_elsewhere(project.folder / CACHE):
+        return None
     arrays = _cache(project).get(_key(record, kind))
     return None if arrays is None else _unpacked(arrays)
 
 
 def _cache(project: Project) -> ArrayCache:
-    return ArrayCache(project.folder / CACHE)
+    return ArrayCache(project.folder / CACHE / "tissue", limit_bytes=LIMIT_BYTES)
 
 
 def _key(record: SlideRecord, kind: str) -> str:

@@ -114,7 +114,7 @@ def test_what_is_damaged_is_as_if_it_had_not_been_kept(
 ) -> None:
     record = add_slide()
     first = tissue_of_slide(project, record)
-    (path,) = (project.folder / CACHE).iterdir()
+    (path,) = (project.folder / CACHE / "tissue").iterdir()
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-9])
     elif damage == "foreign":
@@ -138,6 +138,18 @@ def test_a_slide_that_is_gone_or_replaced_is_refused_though_its_masks_are_kept(
     record.path.unlink()
     with pytest.raises(SlideError):
         survey_of_slide(project, record)
+
+
+def test_nothing_is_kept_in_a_folder_that_is_a_link(
+    project: Project, add_slide: Callable[..., SlideRecord], looked: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (project.folder / CACHE).symlink_to(tmp_path / "elsewhere")
+    record = add_slide()
+    for _time in range(2):
+        survey_of_slide(project, record)
+    assert looked == ["survey", "survey"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_project_that_is_only_looked_at_is_left_as_it_is(
