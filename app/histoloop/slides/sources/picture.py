@@ -73,7 +73,7 @@ class PictureSource:
 def on_white(picture: Image.Image) -> Pixels:
     """RGB over white, whatever the mode."""
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
+        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         if rgba.getchannel("A").getextrema() == (255, 255):
             return np.array(rgba.convert("RGB"))
         ground = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
