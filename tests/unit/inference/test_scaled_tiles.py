@@ -36,9 +36,9 @@ class Foreground:
 
 @pytest.fixture(scope="module")
 def slide(tmp_path_factory: pytest.TempPathFactory) -> Slide:
-    coarse = np.random.default_rng(1).integers(0, 256, (40, 240, 3), np.uint8)
+    coarse = np.random.default_rng(1).integers(0, 256, (20, 190, 3), np.uint8)
     path: Path = tmp_path_factory.mktemp("slide") / "strip.png"
-    Image.fromarray(coarse).resize((2400, 400), Image.Resampling.BICUBIC).save(path)
+    Image.fromarray(coarse).resize((1900, 200), Image.Resampling.BICUBIC).save(path)
     return open_slide(path)
 
 
