@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from PIL import Image
 
 from histoloop.errors import SlideError
 from histoloop.geometry import PLAUSIBLE_MPP, Region
@@ -21,6 +20,7 @@ from histoloop.slides.find import slide_name, slide_of
 from histoloop.slides.objective import objective_power
 from histoloop.slides.overview import SAMPLED_PX, sampled_overview
 from histoloop.slides.reading import note_reading
+from histoloop.slides.resampling import resample, spans
 from histoloop.slides.sources.opening import open_source
 from histoloop.slides.sources.openslide_source import detected_vendor, openslide_version
 from histoloop.slides.sources.protocol import Pixels
@@ -43,6 +43,7 @@ class Slide:
     `level_sizes` (width, height) and `level_downsamples` per level, level 0 first.
     `channels` names the planes that are shown. Whoever predicts looks at `is_brightfield`: where it is False,
     a model for stained tissue has nothing to say. `note` says in sentences what is unusual, empty where nothing is.
+    `icc_profile` is the file's own, None without: it changes no pixels that are read here.
     """
 
     def __init__(self, path: Path, source: Source, *, mpp: float | None) -> None:
@@ -59,6 +60,7 @@ class Slide:
         self.objective = objective_power(source.properties)
         self.channels = source.content.channels
         self.is_brightfield = source.content.is_brightfield
+        self.icc_profile = source.content.icc_profile
         self.note = " ".join(part for part in (source.content.note, _flat_note(source)) if part)
 
     def __enter__(self) -> Self:
@@ -96,7 +98,7 @@ class Slide:
     def read_scaled(self, x: int, y: int, width: int, height: int, *, downsample: float) -> Pixels:
         """RGB pixels of a window, in pixels of the slide downsampled by `downsample` (any positive factor).
 
-        A pixel has the same value whichever window it is read through, to one grey level; antialiased.
+        A pixel has the same value whichever window it is read through; antialiased.
         """
         if downsample <= 0 or width < 1 or height < 1:
             raise ValueError(f"a window needs positive sizes and factor, not {width} x {height} at {downsample}")
@@ -171,13 +173,10 @@ class Slide:
         return max(fine_enough, default=0)
 
     def _resample(self, x: int, y: int, width: int, height: int, *, level: int, ratio: float) -> Pixels:
-        margin = math.ceil(max(ratio, 1.0)) + 2
-        left, top = math.floor(x * ratio) - margin, math.floor(y * ratio) - margin
-        right, bottom = math.ceil((x + width) * ratio) + margin, math.ceil((y + height) * ratio) + margin
-        source = self._read_padded(left, top, right - left, bottom - top, level=level)
-        box = (x * ratio - left, y * ratio - top, (x + width) * ratio - left, (y + height) * ratio - top)
-        picture = Image.fromarray(source).resize((width, height), Image.Resampling.BILINEAR, box=box)
-        return np.array(picture)
+        columns, rows = spans(x, width, ratio=ratio), spans(y, height, ratio=ratio)
+        left, top = columns[0].begin, rows[0].begin
+        source = self._read_padded(left, top, columns[-1].end - left, rows[-1].end - top, level=level)
+        return resample(source, columns, rows)
 
     def _read_padded(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         """A window in a level's pixels; white outside the slide."""

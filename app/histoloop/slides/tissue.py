@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from histoloop.geometry import Region
     from histoloop.slides.reader import Slide
 
+RULE = 1
+"""Goes up with every change of what is found: masks by another rule are not taken for these."""
+
 _LEAST_SATURATION, _MOST_SATURATION = 0.04, 0.12
 """Otsu's threshold is kept between these: on a field full of tissue it would split tissue from tissue, on blank glass
 noise from noise."""

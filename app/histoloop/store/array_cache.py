@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+CACHE = "cache"
+"""Folder in a project's folder for what can be made again."""
+
 GIB = 1024**3
 _KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -54,7 +57,7 @@ class ArrayCache:
     def put(self, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Keep arrays under a key, whole or not at all; older ones make room."""
         path = self._path(key)
-        if _leads_elsewhere(self.folder):
+        if leads_elsewhere(self.folder):
             return
         partial = beside(path)
         try:
@@ -78,7 +81,7 @@ class ArrayCache:
     def _is_own(self, path: Path) -> bool:
         """Whether a file is one that this cache wrote, or may have: no link, and no name of somebody's choosing."""
         is_named = _KEY.fullmatch(path.stem) is not None
-        return is_named and not path.is_symlink() and not _leads_elsewhere(self.folder)
+        return is_named and not path.is_symlink() and not leads_elsewhere(self.folder)
 
     def _measure(self) -> int:
         return sum(path.stat().st_size for path in self._own_files())
@@ -96,6 +99,6 @@ class ArrayCache:
         self._size = size
 
 
-def _leads_elsewhere(folder: Path) -> bool:
+def leads_elsewhere(folder: Path) -> bool:
     """Whether a folder is a link (or, on Windows, a junction) to another place; what is there is not the cache's."""
     return folder.resolve() != folder.parent.resolve() / folder.name

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -20,6 +21,7 @@ from histoloop.geometry import Region
 from histoloop.slides import reader
 from histoloop.slides.find import find_slides
 from histoloop.slides.reader import Slide, open_slide, openslide_version
+from histoloop.slides.resampling import spans
 from histoloop.slides.sources import protocol
 
 if TYPE_CHECKING:
@@ -277,23 +279,68 @@ def test_a_window_shows_the_places_it_covers(ramp: Slide, downsample: float) -> 
     np.testing.assert_allclose(pixels[..., 1], np.broadcast_to(rows[:, None] / 2, (height, width)), atol=1.01)
 
 
-@pytest.mark.parametrize("name", ["picture", "pyramid"])
-@settings(deadline=None)
+@pytest.mark.parametrize("kind", ["picture", "pyramid", "aperio", "jpeg", "channels", "dicom"])
+@settings(deadline=None, max_examples=60)
 @given(
     x=st.integers(-10, 60),
     y=st.integers(-10, 50),
-    width=st.integers(1, 60),
-    height=st.integers(1, 60),
-    downsample=st.sampled_from([0.7, 1.5, 2.0, 3.1, 4.0, 6.3]),
+    width=st.integers(1, 70),
+    height=st.integers(1, 70),
+    downsample=st.one_of(st.sampled_from([0.7, 1.15, 2.0, 2.3, 4.6, 97.3]), st.floats(0.3, 9.0)),
 )
 def test_a_pixel_is_the_same_through_every_window(
-    request: pytest.FixtureRequest, name: str, x: int, y: int, width: int, height: int, downsample: float
+    kinds: dict[str, Slide], kind: str, x: int, y: int, width: int, height: int, downsample: float
 ) -> None:
-    slide = request.getfixturevalue(name)
-    wide = slide.read_scaled(-10, -10, 130, 120, downsample=downsample)
-    pixels = slide.read_scaled(x, y, width, height, downsample=downsample)
-    expected = wide[y + 10 : y + 10 + height, x + 10 : x + 10 + width]
-    assert np.abs(pixels.astype(int) - expected).max() <= 1
+    wide = kinds[kind].read_scaled(-10, -10, 140, 130, downsample=downsample)
+    pixels = kinds[kind].read_scaled(x, y, width, height, downsample=downsample)
+    np.testing.assert_array_equal(pixels, wide[y + 10 : y + 10 + height, x + 10 : x + 10 + width])
+
+
+@pytest.fixture(scope="module")
+def kinds(
+    tmp_path_factory: pytest.TempPathFactory,
+    files: dict[str, Path],
+    pattern: np.ndarray,
+    save_dicom: Callable[..., Path],
+) -> Iterator[dict[str, Slide]]:
+    """The pattern through every source of pixels."""
+    folder = tmp_path_factory.mktemp("kinds")
+    options = {"tile": (64, 64), "metadata": None}
+    tifffile.imwrite(folder / "jpeg.tif", pattern, compression="jpeg", photometric="rgb", **options)
+    tifffile.imwrite(folder / "channels.tif", np.moveaxis(pattern, 2, 0), photometric="minisblack", **options)
+    paths = {name: folder / f"{name}.tif" for name in ("jpeg", "channels")} | files
+    paths["dicom"] = save_dicom(folder / "a.dcm", pattern)
+    with contextlib.ExitStack() as opened:
+        yield {name: opened.enter_context(open_slide(path)) for name, path in paths.items()}
+
+
+@settings(deadline=None)
+@given(
+    first=st.integers(-100_000, 300_000),
+    count=st.integers(1, 100),
+    part=st.tuples(st.integers(0, 99), st.integers(1, 100)),
+    ratio=st.floats(0.05, 300.0),
+)
+def test_pixels_are_placed_alike_in_single_precision_whatever_is_read(
+    first: int, count: int, part: tuple[int, int], ratio: float
+) -> None:
+    def placed(first: int, count: int) -> dict[int, tuple[float, float]]:
+        """Begin and width of each pixel as Pillow finds them, in pixels of the source."""
+        found = {}
+        for span in spans(first, count, ratio=ratio):
+            low, high = np.float32(span.low - span.begin), np.float32(span.high - span.begin)
+            width = float(high - low) / span.count
+            for number in range(span.count):
+                found[span.first + number] = (span.begin + float(low) + number * width, width)
+        return found
+
+    whole = placed(first, count)
+    assert sorted(whole) == list(range(first, first + count))
+    for number, (begin, width) in whole.items():
+        assert begin == pytest.approx(number * ratio, abs=2e-4 * max(1.0, ratio))
+        assert width == pytest.approx(ratio, abs=2e-5 * max(1.0, ratio))
+    inside = min(part[0], count - 1)
+    assert placed(first + inside, min(part[1], count - inside)).items() <= whole.items()
 
 
 @pytest.mark.parametrize("downsample", [None, 5.0])
@@ -303,9 +350,11 @@ def test_a_pixel_is_the_same_through_every_window_of_a_pyramid_of_odd_size(
     path = save_pyramid(tmp_path / "odd.tif", [blocks(301, 403), blocks(150, 201, seed=1)])
     with open_slide(path) as slide:
         scale = downsample or slide.level_downsamples[1]
-        wide = slide.read_scaled(0, 0, 60, 80, downsample=scale).astype(int)
+        wide = slide.read_scaled(0, 0, 60, 80, downsample=scale)
         for x, y in ((3, 5), (17, 20), (40, 33), (21, 70)):
-            assert np.abs(slide.read_scaled(x, y, 20, 10, downsample=scale) - wide[y : y + 10, x : x + 20]).max() <= 1
+            np.testing.assert_array_equal(
+                slide.read_scaled(x, y, 20, 10, downsample=scale), wide[y : y + 10, x : x + 20]
+            )
 
 
 def test_a_window_that_is_read_in_strips_has_no_seams(
@@ -315,7 +364,7 @@ def test_a_window_that_is_read_in_strips_has_no_seams(
         wide = slide.read_scaled(-2900, 0, 3000, 300, downsample=3.0)  # 24 million pixels of level 0
         narrow = np.vstack([slide.read_scaled(0, y, 100, 30, downsample=3.0) for y in range(0, 300, 30)])
     assert wide.shape == (300, 3000, 3)
-    assert np.abs(wide[:, 2900:].astype(int) - narrow).max() <= 1
+    np.testing.assert_array_equal(wide[:, 2900:], narrow)
 
 
 def test_reduction_is_antialiased(tmp_path: Path, save_picture: Callable[..., Path]) -> None:

@@ -18,6 +18,7 @@ from histoloop.language import tr
 from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
 from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.network_config import NetworkConfig
+from histoloop.slides.colour_profile import ColourProfile, profile_of
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
 from histoloop.store.maps import SlideMap
@@ -72,7 +73,8 @@ class OverlayStyle:
     `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
     does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
     such; with `heat_of` the probability of that mask class, where the model tells classes apart. `hatched` lets what
-    people left out of the regions they finished be seen, beside the masks.
+    people left out of the regions they finished be seen, beside the masks. With `corrected` the slide's own colours are
+    those that its colour profile means.
     """
 
     classes: tuple[ClassStyle, ...] = ()
@@ -86,6 +88,7 @@ class OverlayStyle:
     against: bool = False
     heat_of: str | None = None
     hatched: bool = True
+    corrected: bool = False
 
 
 def compose(
@@ -226,7 +229,8 @@ class LiveScene:
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
 
-    `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none.
+    `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
+    colour profile, None without one that can be used.
     """
 
     pyramid: TilePyramid
@@ -234,15 +238,19 @@ class SlideScene:
     predicted: SceneMap | LiveScene | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
+    profile: ColourProfile | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.profile = profile_of(self.slide.icc_profile)
 
     @property
     def slide(self) -> Slide:
         """The open slide."""
         return self.pyramid.slide
 
-    def overview(self, max_size_px: int) -> View:
-        """The whole slide, small."""
-        pixels = self.slide.thumbnail(max_size_px)
+    def overview(self, max_size_px: int, *, corrected: bool = False) -> View:
+        """The whole slide, small; in the colours of its profile with `corrected`."""
+        pixels = self._seen(self.slide.thumbnail(max_size_px), corrected)
         return View(pixels, 0, 0, max(self.slide.width / pixels.shape[1], self.slide.height / pixels.shape[0]))
 
     def render(self, region: Region, downsample: float, style: OverlayStyle) -> View:
@@ -251,11 +259,14 @@ class SlideScene:
         pixel = self.pyramid.levels[level].downsample
         x, y = int(region.x // pixel), int(region.y // pixel)
         width, height = int(-(-region.right // pixel)) - x, int(-(-region.bottom // pixel)) - y
-        pixels = self.pyramid.read_window(level, x, y, width, height)
+        pixels = self._seen(self.pyramid.read_window(level, x, y, width, height), style.corrected)
         place = Region(int(x * pixel), int(y * pixel), int(width * pixel), int(height * pixel))
         mask, foreground, left_out, no_masks = self._masks(place, (width, height), style)
         shown = compose(pixels, style, mask=mask, foreground=foreground, left_out=left_out, corner=(x, y))
         return View(shown, place.x, place.y, pixel, no_masks)
+
+    def _seen(self, pixels: Pixels, corrected: bool) -> Pixels:
+        return self.profile.to_srgb(pixels) if corrected and self.profile is not None else pixels
 
     def _masks(
         self, place: Region, size: tuple[int, int], style: OverlayStyle

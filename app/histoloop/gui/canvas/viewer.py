@@ -127,12 +127,7 @@ class SlideViewer(QWidget):
         if scene is None:
             self._overlay.update()
             return
-        self._worker.request(
-            functools.partial(scene.overview, OVERVIEW_PX),
-            on_done=functools.partial(self._show_overview, scene),
-            on_failed=functools.partial(self._on_render_failed, scene),
-            topic="overview",
-        )
+        self._request_overview(scene)
         self.fit()
         self._on_camera()
 
@@ -160,7 +155,10 @@ class SlideViewer(QWidget):
 
     def set_style(self, style: OverlayStyle) -> None:
         """Change how masks and maps are laid over; nothing is predicted again."""
+        recoloured = style.corrected != self._style.corrected
         self._style = style
+        if recoloured and self._scene is not None:
+            self._request_overview(self._scene)
         self._request_detail()
 
     def set_theme(self, theme: str) -> None:
@@ -371,9 +369,17 @@ class SlideViewer(QWidget):
         if self._region is None:
             return self._style
         if self._counts is Counts.REGION:
-            return OverlayStyle(masks=False)
+            return OverlayStyle(masks=False, corrected=self._style.corrected)
         outlines = tuple(dataclasses.replace(each, filled=False) for each in self._style.classes)
         return dataclasses.replace(self._style, classes=outlines, heatmap=False, hatched=False)
+
+    def _request_overview(self, scene: SlideScene) -> None:
+        self._worker.request(
+            functools.partial(scene.overview, OVERVIEW_PX, corrected=self._style.corrected),
+            on_done=functools.partial(self._show_overview, scene),
+            on_failed=functools.partial(self._on_render_failed, scene),
+            topic="overview",
+        )
 
     def _request_detail(self) -> None:
         if self._scene is None:

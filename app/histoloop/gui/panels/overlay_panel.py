@@ -117,6 +117,10 @@ class OverlayPanel(Panel):
         """The style chosen."""
         return self._style
 
+    def correct_colours(self, on: bool) -> None:
+        """Whether slides are seen in the colours that their profiles mean."""
+        self._change(corrected=on)
+
     def offer_evidence(self, offered: bool) -> None:
         """Whether there is evidence for and against, so that one can switch between them."""
         self.evidence_row.setVisible(offered)

@@ -503,6 +503,7 @@ class MainWindow(QMainWindow):
             there |= {"chosen"} if self.slides_panel.current_id() is not None else set()
             there |= {"question"} if painting or self._sees_question() else set()
         there |= {"slide"} if self.opener.current is not None else set()
+        there |= {"profile"} if self.viewer.scene is not None and self.viewer.scene.profile is not None else set()
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
         strokes = painting and self.paint_control.counts is Counts.STROKES
@@ -519,6 +520,8 @@ class MainWindow(QMainWindow):
             "writable": tr("The project is read-only."),
             "taught": tr("Nobody has taught a model yet: paint something, then retrain."),
         }
+        if "slide" in there:
+            reasons["profile"] = tr("The file of this slide contains no colour profile that can be used.")
         self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)

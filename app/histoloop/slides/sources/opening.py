@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from histoloop.errors import SlideError
 from histoloop.language import tr
 from histoloop.slides.find import PICTURE_SUFFIXES, has_huge_frames
+from histoloop.slides.sources.direct import DIRECT_VENDORS, DirectSource
 from histoloop.slides.sources.openslide_source import OpenSlideSource, detected_vendor
 from histoloop.slides.sources.picture import PictureSource
 from histoloop.slides.sources.protocol import UnsupportedError, broken
@@ -36,7 +37,8 @@ def open_source(file: Path) -> Source:
     if is_tiff and vendor == "generic-tiff" and not is_simple_pyramid(file):
         return TiffSource(file)
     try:
-        return OpenSlideSource(file)
+        slide = OpenSlideSource(file)
+        return DirectSource(file, slide) if is_tiff and vendor in DIRECT_VENDORS else slide
     except UnsupportedError:  # a compression that libtiff lacks
         if is_tiff:
             return TiffSource(file)

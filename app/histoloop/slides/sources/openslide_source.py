@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import openslide
+from PIL import ImageCms
 
 from histoloop.language import mark, tr
+from histoloop.slides.sources.blocks import machine_cache_bytes
 from histoloop.slides.sources.picture import on_white
 from histoloop.slides.sources.protocol import (
     Content,
@@ -26,6 +29,13 @@ if TYPE_CHECKING:
     from histoloop.slides.sources.protocol import Pixels
 
 _BLOCK_PX = 256
+_ICC_SIZE = "openslide.icc-size"
+
+
+@cache
+def _shared_cache() -> openslide.OpenSlideCache:
+    """Decoded tiles of all slides of this process."""
+    return openslide.OpenSlideCache(machine_cache_bytes())
 
 
 def openslide_version() -> str:
@@ -52,8 +62,6 @@ def refused(file: Path, reason: str) -> SlideError:
 class OpenSlideSource:
     """A slide that the OpenSlide library reads."""
 
-    content = Content()
-
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
@@ -61,11 +69,22 @@ class OpenSlideSource:
             self.properties: Mapping[str, str] = dict(self._slide.properties)
         except (openslide.OpenSlideError, OSError, KeyError) as error:
             raise refused(file, str(error)) from error
+        self._slide.set_cache(_shared_cache())
         self.vendor = self.properties.get(openslide.PROPERTY_NAME_VENDOR, mark("unknown"))
         self.level_sizes = tuple(self._slide.level_dimensions)
         self._downsamples = tuple(self._slide.level_downsamples)
+        self.content = Content(icc_profile=self._icc_profile())
         self.mpp = self._mpp()
         self.block_px = self._block()
+
+    def _icc_profile(self) -> bytes | None:
+        if _ICC_SIZE not in self.properties:
+            return None
+        try:
+            profile = self._slide.color_profile
+            return None if profile is None else bytes(profile.tobytes())
+        except (openslide.OpenSlideError, ImageCms.PyCMSError, OSError):  # the pixels may be whole all the same
+            return None
 
     def _mpp(self) -> float | None:
         try:
@@ -95,6 +114,10 @@ class OpenSlideSource:
                 row, column = max(0, top - y), max(0, left - x)
                 window[row : row + block.shape[0], column : column + block.shape[1]] = block
         return window
+
+    def exact_px(self, level: int) -> int:
+        """How far from the first pixel of a level OpenSlide does not interpolate."""
+        return max(self.level_sizes[level]) if self._downsamples[level].is_integer() else _BLOCK_PX
 
     def _read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         origin = (round(x * self._downsamples[level]), round(y * self._downsamples[level]))

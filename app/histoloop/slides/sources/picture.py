@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,8 @@ class PictureSource:
             self._top = _top(opened)
         self.level_sizes: tuple[tuple[int, int], ...] = (self._orientation.size(*opened.size),)
         self.properties: Mapping[str, str] = _window(self._top)
-        self.content = _content(opened.mode, transparent_note() if is_transparent else "")
+        content = _content(opened.mode, transparent_note() if is_transparent else "")
+        self.content = replace(content, icc_profile=opened.info.get("icc_profile"))
         self.block_px = (_BLOCK_PX, _BLOCK_PX)
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
@@ -71,7 +73,9 @@ class PictureSource:
 def on_white(picture: Image.Image) -> Pixels:
     """RGB over white, whatever the mode."""
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
+        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        if rgba.getchannel("A").getextrema() == (255, 255):
+            return np.array(rgba.convert("RGB"))
         ground = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return np.array(Image.alpha_composite(ground, rgba).convert("RGB"))
     return np.array(picture.convert("RGB"))

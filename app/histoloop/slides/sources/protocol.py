@@ -35,12 +35,14 @@ class Content:
     """What a slide's pixels show.
 
     `channels` are the names of its planes; `is_brightfield` says whether they are the colours of light through stained
-    tissue; `note` holds sentences for the user about what is shown and what is not, empty for an ordinary slide.
+    tissue; `note` holds sentences for the user about what is shown and what is not, empty for an ordinary slide;
+    `icc_profile` is the colour profile that the file contains, which is not applied to the pixels.
     """
 
     channels: tuple[str, ...] = ("red", "green", "blue")
     is_brightfield: bool = True
     note: str = ""
+    icc_profile: bytes | None = None
 
 
 class Source(Protocol):

@@ -15,12 +15,13 @@ from histoloop.language import tr
 from histoloop.localisation.stitcher import foreground_of
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import TissueMask, survey
+from histoloop.slides.tissue import TissueMask
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.kept_tissue import survey_of_slide
 from histoloop.workflows.contents.masks import map_in_project
-from histoloop.workflows.contents.slides import is_readable, open_project_slide
+from histoloop.workflows.contents.slides import is_readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,8 +104,7 @@ def _candidates_of(project: Project, record: SlideRecord, region_map_px: int, ca
         side = region_side_px(working_downsample(record.mpp, card.mpp), region_map_px)
     else:
         return []
-    with open_project_slide(record) as slide:
-        found = survey(slide)
+    found = survey_of_slide(project, record)
     regions = candidate_regions(
         width=record.width,
         height=record.height,

@@ -19,16 +19,16 @@ from histoloop.errors import SlideError
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 from histoloop.network_config import NetworkConfig
-from histoloop.slides.tissue import TissueMask, survey
 from histoloop.store.cards import Card, load_card
 from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
+from histoloop.workflows.contents.kept_tissue import survey_of_slide
 from histoloop.workflows.contents.mask_choices import ModelClasses, classes_of_model
-from histoloop.workflows.contents.slides import open_project_slide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from histoloop.geometry import Region
+    from histoloop.slides.tissue import TissueMask
     from histoloop.store.project import Project
     from histoloop.store.records import AnnotationRecord
 
@@ -250,8 +250,7 @@ def _specimen(project: Project, slide_id: int) -> TissueMask | None:
     key = (record.fingerprint, record.mpp)
     if key not in _specimens:
         try:
-            with open_project_slide(record) as slide:
-                _specimens[key] = survey(slide, sampled=True).specimen
+            _specimens[key] = survey_of_slide(project, record, sampled=True).specimen
         except SlideError:
             return None
     return _specimens[key]

@@ -26,7 +26,7 @@ from histoloop.networks.unet import Decoder
 from histoloop.progress import mapped
 from histoloop.slides.tiling import working_downsample
 from histoloop.slides.tissue import TissueMask, survey
-from histoloop.store.array_cache import ArrayCache
+from histoloop.store.array_cache import CACHE, ArrayCache
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import LoopSettings
@@ -44,7 +44,7 @@ from histoloop.workflows.live.tile_features import (
     nearest_first,
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
-from histoloop.workflows.regions.regions import CACHE, RegionReader
+from histoloop.workflows.regions.regions import RegionReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,10 +11,10 @@ from histoloop.language import tr
 from histoloop.log import operation
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import TissueMask, survey
 from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter, open_map
 from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.kept_tissue import survey_of_slide
 from histoloop.workflows.contents.slides import check_slide, open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.slides.reader import Slide
+    from histoloop.slides.tissue import TissueMask
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
 
@@ -80,7 +81,7 @@ def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, mode
     with open_project_slide(record) as slide, operation(_log, f"slide {record.id}", pixels=slide.extent.area):
         check_brightfield(slide)
         folder = project.maps.new_folder(record.id, model_id)
-        found = survey(slide)
+        found = survey_of_slide(project, record, slide=slide)
         with map_writer(folder, slide, model, specimen=found.specimen) as writer:
             prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
         with project.transaction():

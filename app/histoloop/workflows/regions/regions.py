@@ -13,7 +13,7 @@ from histoloop.geometry import Region
 from histoloop.inference.model import Model
 from histoloop.language import tr
 from histoloop.slides.tiling import working_downsample
-from histoloop.store.array_cache import ArrayCache
+from histoloop.store.array_cache import CACHE, ArrayCache
 from histoloop.store.records import SlideRecord
 from histoloop.training.features import FeatureTile
 from histoloop.training.samples import TrainingTile
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from histoloop.training.samples import TileMask
     from histoloop.workflows.prediction.loaded_model import LoadedModel
 
-CACHE = "cache"
 """Folder in a project; safe to delete."""
 
 

@@ -13,10 +13,10 @@ from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import find_tissue
 from histoloop.training.readers.tiles import shrink_classes, shrink_foreground, shrink_strokes
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.contents.candidate_regions import region_side_px, settled_regions
+from histoloop.workflows.contents.kept_tissue import tissue_of_slide
 from histoloop.workflows.contents.slides import is_readable, open_project_slide
 from histoloop.workflows.contents.weak_annotations import WeakAnnotation, weak_annotations
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histoloop.slides.reader import Pixels, Slide
+    from histoloop.slides.reader import Pixels
+    from histoloop.slides.tissue import TissueMask
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
     from histoloop.training.samples import TileMask
@@ -72,7 +73,7 @@ def _read(
     region = annotation.region
     with open_project_slide(record) as slide:
         if annotation.mask_id is None and max(region.width, region.height) > WHOLE_PX * downsample:
-            for number, part in enumerate(_parts(slide, region, downsample)):
+            for number, part in enumerate(_parts(tissue_of_slide(project, record, slide=slide), region, downsample)):
                 name = f"{record.name}, part {number + 1}"
                 yield TrainingTile(
                     slide.read_region_scaled(part, downsample=downsample), annotation.label, None, name, record.name
@@ -121,9 +122,8 @@ def _name(record: SlideRecord, region: Region) -> str:
     return f"{record.name}, {region.width} x {region.height} at {region.x}, {region.y}"
 
 
-def _parts(slide: Slide, region: Region, downsample: float) -> list[Region]:
+def _parts(tissue: TissueMask, region: Region, downsample: float) -> list[Region]:
     """Up to `PARTS` squares of a region with tissue in them, spread evenly; the same ones each time."""
-    tissue = find_tissue(slide)
     side = round(PART_PX * downsample)
     columns, rows = max(1, region.width // side), max(1, region.height // side)
     squares = [
@@ -151,8 +151,7 @@ def unlabelled_regions(project: Project, *, mpp: float, count: int, seed: int) -
     for number, record in enumerate(slides):
         yield Progress(tr("Looking for regions"), number, len(slides), record.name)
         asked = settled_regions(project, record.id)
-        with open_project_slide(record) as slide:
-            tissue = find_tissue(slide)
+        tissue = tissue_of_slide(project, record)
         side = region_side_px(working_downsample(record.mpp, mpp))
         regions = candidate_regions(width=record.width, height=record.height, region_px=side, tissue=tissue)
         own = [region for region in regions if not any(region.overlaps(other) for other in asked)]

@@ -13,14 +13,14 @@ from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.slides.reader import Pixels
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import find_tissue
 from histoloop.store.cards import load_card
+from histoloop.workflows.contents.kept_tissue import tissue_of_slide
 from histoloop.workflows.contents.slides import open_project_slide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from histoloop.slides.reader import Slide
+    from histoloop.slides.tissue import TissueMask
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
 
@@ -51,8 +51,8 @@ def read_project_tissue(project: Project, *, count: int, crop_px: int, scale: fl
     for number, record in enumerate(records):
         yield Progress(tr("Looking for tissue"), number, len(records), record.name)
         try:
-            with open_project_slide(record) as slide:
-                squares.append((record, _squares(slide, round(side_px * working_downsample(record.mpp, mpp)))))
+            side = round(side_px * working_downsample(record.mpp, mpp))
+            squares.append((record, _squares(record, tissue_of_slide(project, record), side)))
         except SlideError as error:
             warnings.append(tr("{slide} was left out: {reason}", slide=record.name, reason=error))
     if not squares:
@@ -68,9 +68,8 @@ def read_project_tissue(project: Project, *, count: int, crop_px: int, scale: fl
     return ProjectTissue(tuple(tiles), tuple(warnings))
 
 
-def _squares(slide: Slide, side: int) -> list[Region]:
+def _squares(slide: SlideRecord, tissue: TissueMask, side: int) -> list[Region]:
     """Squares of a slide, in level-0 pixels, with tissue in them; all of it where it is smaller or has no tissue."""
-    tissue = find_tissue(slide)
     width, height = min(side, slide.width), min(side, slide.height)
     found = [
         Region(left, top, width, height)

@@ -13,6 +13,7 @@ from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
 from histoloop.progress import finish
+from histoloop.store.array_cache import CACHE
 from histoloop.workflows.contents.questions import query_evidence_path
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.decisions import keep
@@ -21,7 +22,6 @@ from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.projects import create_project, import_slides
 from histoloop.workflows.queries import score_project
 from histoloop.workflows.queries.ask import ask
-from histoloop.workflows.regions.regions import CACHE
 from histoloop.workflows.retraining.retrain import retrain
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def test_features_are_kept_with_the_project_and_can_be_deleted(
 ) -> None:
     project = start("hybrid")
     first = [query.region for query in questions(ask(project, strategy="k-center", count=2, region_map_px=SIDE))]
-    kept = list((project.folder / CACHE).iterdir())
+    kept = list((project.folder / CACHE).glob("*.safetensors"))
     assert len(kept) == 8
     with monkeypatch.context() as patch:
         patch.setattr("histoloop.inference.model.Model.features", None)  # no forward pass is made again

@@ -23,6 +23,14 @@ _DEPTHS = (8, 10, 12, 14, 16, 20, 24, 32)
 _FLOAT_TOPS = ((1.5, 1.0), (300.0, 255.0), (70_000.0, 65_535.0))
 """Up to the first, floating-point values are taken to end at the second."""
 
+_CHROMA = np.arange(256) - 128
+_HALF = 1 << 15
+_RED_OF = ((91_881 * _CHROMA + _HALF) >> 16).astype(np.int16)
+_BLUE_OF = ((116_130 * _CHROMA + _HALF) >> 16).astype(np.int16)
+_RED_IN_GREEN = np.round(-0.71414 * 65_536 * _CHROMA).astype(np.int32)
+_BLUE_IN_GREEN = np.round(-0.34414 * 65_536 * _CHROMA).astype(np.int32) + _HALF
+"""What chroma of 0 to 255 adds to a colour; the parts of green in 65,536ths."""
+
 Kind = Literal["grey", "rgb", "palette", "cmyk", "lab", "ycbcr", "channels"]
 
 
@@ -138,6 +146,15 @@ def _composite(scaled: Pixels, colours: Sequence[tuple[int, int, int]]) -> Pixel
 def _of_cmyk(inks: Pixels) -> Pixels:
     left = 255 - inks.astype(np.uint16)
     return ((left[..., :3] * left[..., 3:] + 127) // 255).astype(np.uint8)
+
+
+def rgb_of_ycbcr(values: Pixels) -> Pixels:
+    """RGB of (h, w, 3) full-range YCbCr (ITU-R BT.601) in whole numbers, as OpenSlide computes it."""
+    luma = values[..., 0].astype(np.int16)
+    blue, red = values[..., 1], values[..., 2]
+    green = ((_BLUE_IN_GREEN[blue] + _RED_IN_GREEN[red]) >> 16).astype(np.int16)
+    planes = (luma + _RED_OF[red], luma + green, luma + _BLUE_OF[blue])
+    return np.clip(np.stack(planes, axis=2), 0, 255).astype(np.uint8)
 
 
 def _of_ycbcr(values: Pixels) -> Pixels:

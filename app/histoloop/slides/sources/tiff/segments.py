@@ -26,6 +26,8 @@ _JPEG2000 = frozenset({33003, 33004, 33005, 34712})
 _BYTES = frozenset({1, 5, 8, 32773, 32946, 34925, 34926, 50000})
 """Compressions of bytes; all others are of pictures."""
 
+_JPEG_END = b"\xff\xd9"
+
 _PROGRESSIVE = 2
 """The last of the lossy processes of JPEG that are read: baseline, extended and progressive."""
 
@@ -81,10 +83,15 @@ class FileBytes:
 
 
 class PageLevel:
-    """Planes of one size, read together in blocks: their values (h, w, n), n samples of all planes in order."""
+    """Planes of one size, read together in blocks: their values (h, w, n), n samples of all planes in order.
 
-    def __init__(self, data: FileBytes, planes: Sequence[Plane]) -> None:
+    With `strict`, pieces that some decoders read and others do not are refused too: pictures that are not of the
+    block's size, and JPEG streams without an end.
+    """
+
+    def __init__(self, data: FileBytes, planes: Sequence[Plane], *, strict: bool = False) -> None:
         self._data = data
+        self._strict = strict
         self._planes = tuple(planes)
         key = planes[0].page.keyframe
         self.page = key
@@ -213,8 +220,12 @@ class PageLevel:
         encoded = self._data.read(offset, count)
         if compression in JPEG:
             self._check_process(encoded)
-        if claimed_pixels(encoded, compression) > 4 * pixels + 65_536:
+        claimed = claimed_pixels(encoded, compression)
+        if claimed > 4 * pixels + 65_536:
             raise broken(self._data.file, tr("a tile is too large"))
+        if self._strict and compression in JPEG | _JPEG2000:
+            if claimed != pixels or (compression in JPEG and not encoded.rstrip(b"\0").endswith(_JPEG_END)):
+                raise broken(self._data.file, tr("a tile is too small"))
         return encoded
 
     def _check_process(self, encoded: bytes) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
-import threading
-from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +13,9 @@ import tifffile
 from histoloop.errors import SlideError
 from histoloop.language import mark, tr, tr_plural
 from histoloop.slides.objective import OBJECTIVE
+from histoloop.slides.sources.blocks import SlideBlocks
 from histoloop.slides.sources.orientation import Orientation
-from histoloop.slides.sources.protocol import Content, broken
+from histoloop.slides.sources.protocol import broken
 from histoloop.slides.sources.tiff.appearance import MOST_CHANNELS, appearance_of, rendering_like
 from histoloop.slides.sources.tiff.layout import layout_of, planes_at, shown_planes
 from histoloop.slides.sources.tiff.metadata import stated
@@ -28,14 +28,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histoloop.slides.sources.protocol import Pixels
+    from histoloop.slides.sources.protocol import Content, Pixels
     from histoloop.slides.sources.tiff.colours import Rendering
 
-CACHE_BYTES = 128_000_000
-"""Decoded blocks of a slide that are kept in memory."""
-
 _SAMPLED_BLOCKS, _SAMPLED_VALUES = 64, 1_000_000
-_ORIENTATION_TAG = 274
+_ORIENTATION_TAG, _ICC_TAG = 274, 34675
 _KINDS = ("ome", "imagej", "shaped", "lsm", "mmstack", "qpi", "svs", "scn", "ndpi", "bif", "philips", "stk")
 """Kinds of files whose metadata say how pages belong together."""
 
@@ -46,6 +43,7 @@ class TiffSource:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._data, self._handle = FileBytes(file), file.open("rb")
+        self._blocks = SlideBlocks()
         try:
             self._set_up(opened(self._handle))
         except SlideError:
@@ -66,7 +64,6 @@ class TiffSource:
         said = stated(tiff, main)
         appearance = appearance_of(main.keyframe, said, shown, sampled_values(pages[-1]))
         self._levels = [_Level(page, rendering_like(page.page, appearance.rendering)) for page in pages]
-        self._cache = _Blocks(CACHE_BYTES)
         self._orientation = Orientation.of_tag(main.keyframe.tags.valueof(_ORIENTATION_TAG, 1))
         sizes = [self._orientation.size(page.width, page.height) for page in pages]
         self.level_sizes: tuple[tuple[int, int], ...] = tuple(sizes)
@@ -75,7 +72,9 @@ class TiffSource:
         self.vendor = _vendor(tiff, main, len(pages))
         objective = {} if said.objective is None else {OBJECTIVE: f"{said.objective:g}"}
         self.properties: Mapping[str, str] = {**appearance.windows, **objective}
-        self.content = _with_note(appearance.content, layout.others)
+        profile = main.keyframe.tags.valueof(_ICC_TAG)
+        content = replace(appearance.content, icc_profile=profile if isinstance(profile, bytes) else None)
+        self.content = _with_note(content, layout.others)
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> Pixels:
         """RGB of a window of a level."""
@@ -94,12 +93,12 @@ class TiffSource:
 
     def close(self) -> None:
         """Let go of the file."""
+        self._blocks.forget()
         self._handle.close()
         self._data.close()
 
     def _block(self, level: int, row: int, column: int) -> Pixels:
-        key = (level, row, column)
-        block = self._cache.get(key)
+        block = self._blocks.get(level, row, column)
         if block is None:
             try:
                 block = self._levels[level].rgb(row, column)
@@ -107,7 +106,7 @@ class TiffSource:
                 raise
             except Exception as error:
                 raise broken(self._file, str(error) or type(error).__name__) from error
-            self._cache.put(key, block)
+            self._blocks.put(level, row, column, block)
         return block
 
 
@@ -170,31 +169,6 @@ def _rgb(page: PageLevel, rendering: Rendering, row: int, column: int) -> Pixels
     return rendering.rgb(values)
 
 
-class _Blocks:
-    """The blocks that were used last, up to a number of bytes; at least one."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._held: OrderedDict[tuple[int, int, int], Pixels] = OrderedDict()
-        self._held_bytes = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[int, int, int]) -> Pixels | None:
-        with self._lock:
-            if key not in self._held:
-                return None
-            self._held.move_to_end(key)
-            return self._held[key]
-
-    def put(self, key: tuple[int, int, int], block: Pixels) -> None:
-        with self._lock:
-            if key not in self._held:
-                self._held[key] = block
-                self._held_bytes += block.nbytes
-            while self._held_bytes > self._most_bytes and len(self._held) > 1:
-                self._held_bytes -= self._held.popitem(last=False)[1].nbytes
-
-
 def _vendor(tiff: Any, main: Any, levels: int) -> str:
     if main.kind in ("ome", "imagej", "qpi"):
         return {"ome": "ome-tiff", "imagej": "imagej-tiff", "qpi": "qptiff"}[main.kind]
@@ -212,4 +186,4 @@ def _with_note(content: Content, others: int) -> Content:
         others,
     )
     note = " ".join(part for part in (content.note, said) if part)
-    return Content(content.channels, content.is_brightfield, note)
+    return replace(content, note=note)
