@@ -178,6 +178,9 @@ def add_commands(commands: Commands) -> None:
 
 
 def _open(options: argparse.Namespace) -> int:
+    from histoloop.gui.start import check_window
+
+    check_window()
     from histoloop.gui.application import main
 
     return main([str(path) for path in options.paths] + (["--demo"] if options.demo else []))
@@ -449,6 +452,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _tour(options: argparse.Namespace) -> int:
+    from histoloop.gui.start import check_window
+
+    check_window()
     from histoloop.gui.tour import run_tour
 
     return run_tour(options.out, options.language)
