@@ -25,6 +25,7 @@ from histoloop.store.encoders import weights_of_encoder
 from histoloop.store.model_folder import BACKBONE, STATISTICS, load_earlier, load_statistics, load_weights
 from histoloop.store.shipped import DEFAULT_MODEL, check_shipped, find_model
 from histoloop.training.pretrained import start_backbone
+from histoloop.workflows.cluster.processes import own_place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,6 +121,14 @@ def nth_device(name: str, number: int) -> str:
     if name not in ("auto", "cuda") or not torch.cuda.is_available():
         return name
     return f"cuda:{number % torch.cuda.device_count()}"
+
+
+def device_of_worker(name: str) -> str:
+    """The device for this process among those beside it, which also gets its share of the threads."""
+    if (place := own_place()) is None:
+        return name
+    torch.set_num_threads(place.threads)
+    return nth_device(name, place.number)
 
 
 def open_model(name_or_folder: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> LoadedModel:

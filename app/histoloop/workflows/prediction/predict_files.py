@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from histoloop.errors import ClusterError, DataError
 from histoloop.exchange.tables import UNLIKE, EarlierRow, SlideSummary, SummaryTable, mask_areas
 from histoloop.inference.predictor import PredictorSettings
@@ -25,7 +23,6 @@ from histoloop.store.records import is_unlike
 from histoloop.store.shipped import find_model
 from histoloop.store.temporary import place_for_temporary_files
 from histoloop.workflows.boundary import prepare_folder, why_it_failed
-from histoloop.workflows.cluster.processes import own_place
 from histoloop.workflows.cluster.spread import HERE, Spread, spread_over
 from histoloop.workflows.contents.slides import resolution_of
 from histoloop.workflows.prediction.cohort import (
@@ -47,8 +44,8 @@ from histoloop.workflows.prediction.loaded_model import (
     LoadedModel,
     check_taught,
     choose_device,
+    device_of_worker,
     load_model,
-    nth_device,
     open_model,
 )
 from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
@@ -292,11 +289,7 @@ _ONE_SLIDE = threading.Lock()
 @functools.lru_cache(maxsize=1)
 def _model_of(name: str, expected: str, device: str) -> LoadedModel:
     """The model of a task, loaded once in a process; ModelError where this machine has another one of the name."""
-    place = own_place()
-    if place is not None:
-        torch.set_num_threads(place.threads)
-        device = nth_device(device, place.number)
-    return load_model(find_model(name), choose_device(device), expected=expected)
+    return load_model(find_model(name), choose_device(device_of_worker(device)), expected=expected)
 
 
 def _known_row(task: _SlideTask) -> SlideSummary | None:
