@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -68,7 +69,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def wait_for(table: Path, count: int, running: threading.Thread) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while len(rows(table)) < count and running.is_alive() and time.monotonic() < deadline:
         time.sleep(0.05)
 
@@ -84,7 +85,7 @@ def test_a_worker_is_killed_half_way_and_every_slide_has_one_row(cohort: Path, c
     begun = [line.split() for line in (tmp_path / "begun").read_text(encoding="utf-8").splitlines()]
     victim = int(begun[-1][1])
     os.kill(victim, signal.SIGKILL)
-    running.join(300)
+    running.join(900)
     assert codes == [0]
     table = rows(out / "summary.csv")
     names = sorted(f"case-{number:02}.png" for number in range(SLIDES))
@@ -103,24 +104,22 @@ def test_a_worker_is_killed_half_way_and_every_slide_has_one_row(cohort: Path, c
 
 
 def test_a_command_that_is_terminated_leaves_a_whole_table_and_the_next_goes_on(cohort: Path, tmp_path: Path) -> None:
-    import subprocess
-
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "histoloop", "predict", str(cohort / "slides"), "--out", str(out)]
+    out, slides = tmp_path / "out", [str(path) for path in sorted((cohort / "slides").iterdir())[:12]]
+    command = [sys.executable, "-m", "histoloop", "predict", *slides, "--out", str(out)]
     command += ["--model", str(cohort / "tiny"), "--mpp", "1", "--device", "cpu", "--jobs", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 300
-        while len(rows(out / "summary.csv")) < 5 and process.poll() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + 600
+        while len(rows(out / "summary.csv")) < 2 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         _out, error = process.communicate(timeout=120)
     assert process.returncode == 143, error
     assert "Traceback" not in error
     kept = rows(out / "summary.csv")
-    assert 5 <= len(kept) < SLIDES
+    assert 2 <= len(kept) < len(slides)
     assert list(out.glob("**/*partial*")) == []
-    arguments = ["predict", str(cohort / "slides"), "--out", str(out), "--model", str(cohort / "tiny"), "--mpp", "1"]
+    arguments = ["predict", *slides, "--out", str(out), "--model", str(cohort / "tiny"), "--mpp", "1"]
     assert main([*arguments, "--device", "cpu"]) == 0
     table = rows(out / "summary.csv")
     assert table[: len(kept)] == kept
-    assert len({row["path"] for row in table}) == len(table) == SLIDES
+    assert sorted(row["path"] for row in table) == slides

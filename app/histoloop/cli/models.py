@@ -17,7 +17,7 @@ from histoloop.cli.arguments import (
     spread_of,
 )
 from histoloop.cli.outcome import Outcome
-from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report_failures, run, write_json
+from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report_failures, run, speaks, write_json
 
 if TYPE_CHECKING:
     import argparse
@@ -173,6 +173,8 @@ def _train(options: argparse.Namespace) -> int | Outcome:
                 warn=print_warning,
             )
         )
+        if not speaks():
+            return OK
         return Outcome([f"model written to {folder}"], done=[{"model": str(folder)}])
     if options.project is None or any(data_set):
         print_error("give a PROJECT, or --recipe, --data and --out together", command="train")
