@@ -44,7 +44,7 @@ keep = "last"
 epochs = 1
 batch_size = BATCH
 optimiser = "sgd"
-learning_rate = 0.01
+learning_rate = 0.05
 
 [segment]
 freeze = false
@@ -54,7 +54,7 @@ keep = "last"
 epochs = 1
 batch_size = BATCH
 optimiser = "sgd"
-learning_rate = 0.01
+learning_rate = 0.05
 
 [robustness]
 tiles = 0
@@ -97,7 +97,7 @@ def test_two_processes_learn_what_one_does_from_batches_twice_as_large(data: Pat
     own, other = load_weights(tmp_path / "one"), load_weights(tmp_path / "two")
     assert own.keys() == other.keys()
     for name, tensor in own.items():
-        np.testing.assert_allclose(other[name], tensor, rtol=2e-3, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(other[name], tensor, rtol=2e-3, atol=5e-4, err_msg=name)
     moved = [name for name in own if "running_mean" in name and np.abs(own[name]).max() > 1e-3]
     assert moved  # the statistics of batches are learned too
     figures = [load_card(tmp_path / name).figures for name in ("one", "two")]

@@ -22,7 +22,7 @@ def check_window() -> None:
         if importlib.util.find_spec(library) is None:
             raise HistoLoopError(
                 tr("The window of HistoLoop is not installed: there is no {library}.", library=library),
-                advice=tr("Install it: {command}", command=INSTALL),
+                advice=tr("Install the window: {command}", command=INSTALL),
             )
 
 

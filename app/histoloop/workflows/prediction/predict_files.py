@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import socket
 import threading
 from contextlib import closing
@@ -15,6 +16,7 @@ from histoloop.errors import ClusterError, DataError
 from histoloop.exchange.tables import UNLIKE, EarlierRow, SlideSummary, SummaryTable, mask_areas
 from histoloop.inference.predictor import PredictorSettings
 from histoloop.language import tr
+from histoloop.log import operation
 from histoloop.progress import Progress, Work, finish, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from histoloop.store.cards import Card
 
     _News = Generator[Progress | tuple["_SlideTask", SlideSummary], None, None]
+
+_log = logging.getLogger(__name__)
 
 UNKNOWN_MPP = "it states no resolution that a microscope can have (see --mpp): predicted with its pixels as they are"
 
@@ -306,7 +310,7 @@ def _predict_file(task: _SlideTask, model: LoadedModel) -> Work[SlideSummary]:
     drop_row(task.out, task.stem)  # it may be of another slide of the name
     with open_slide(file) as stated:
         resolved = resolution_of(stated, given=given.mpp, from_objective=given.from_objective)
-    with open_slide(file, mpp=resolved.mpp) as slide:
+    with open_slide(file, mpp=resolved.mpp) as slide, operation(_log, "a slide", pixels=slide.extent.area):
         predicted = yield from predict_slide(slide, model)
     mask, polygons = target.with_name(f"{target.name}-mask.png"), target.with_name(f"{target.name}.geojson")
     write_polygons(polygons, predicted)
