@@ -84,5 +84,5 @@ if [ ! -x .venv/bin/python ]; then
 fi
 say "Installing HistoLoop and its tools into .venv (a few minutes the first time)"
 .venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-.venv/bin/python -m pip install --quiet --editable . --group dev --group docs --group bundle
+.venv/bin/python -m pip install --quiet --editable '.[gui,cluster]' --group dev --group docs --group bundle
 touch .venv/installed

@@ -99,6 +99,10 @@ class DeviceError(HistoLoopError):
     """A compute device that was asked for and is not there."""
 
 
+class ClusterError(HistoLoopError):
+    """Processes or machines that work was to be spread over, and that are not there or ended."""
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """' (did you mean ...?)', for the end of a sentence about `word`, when something known is close; else nothing."""
     originals = {name.casefold(): name for name in known}

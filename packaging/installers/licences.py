@@ -33,10 +33,11 @@ class Component:
 
 
 def dependencies(repository: Path = REPOSITORY) -> list[str]:
-    """What the program requires, as pyproject.toml says it."""
+    """What the program with its window requires, as pyproject.toml says it."""
     stated = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
     required: list[str] = stated["project"]["dependencies"]
-    return required
+    window: list[str] = stated["project"]["optional-dependencies"]["gui"]
+    return [*required, *window]
 
 
 def components(required: Iterable[str]) -> list[Component]:

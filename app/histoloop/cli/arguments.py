@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from histoloop.cli.outcome import Outcome
+    from histoloop.workflows.cluster.spread import Spread
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -53,7 +54,41 @@ def add_command(
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """`--device`."""
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--device", type=device, metavar="{auto,cpu,cuda,cuda:N}", default="auto",
+        help="cuda:1 is the second GPU (default: a GPU if there is one)",
+    )  # fmt: skip
+
+
+def add_spread(parser: argparse.ArgumentParser, *, of: str, jobs: bool = True) -> None:
+    """`--jobs` and `--dask`; `of` is what is done side by side."""
+    if jobs:
+        parser.add_argument("--jobs", type=count, help=f"{of} side by side, each in a process of its own (default: 1)")
+    parser.add_argument(
+        "--dask",
+        metavar="{ADDRESS,local,slurm}",
+        default="",
+        help=f"{of} as tasks on a Dask cluster: address of its scheduler, local for --jobs workers on this machine, "
+        "or slurm for --jobs jobs of a SLURM queue (needs the extra histoloop[cluster])",
+    )
+
+
+def spread_of(options: argparse.Namespace) -> Spread:
+    """What `add_spread` was given."""
+    from histoloop.workflows.cluster.spread import Spread
+
+    return Spread(jobs=options.jobs, dask=options.dask)
+
+
+def add_shard(parser: argparse.ArgumentParser) -> None:
+    """`--shard`."""
+    parser.add_argument(
+        "--shard",
+        type=shard,
+        default=(1, 1),
+        metavar="I/N",
+        help="only every N-th slide, from the I-th on; a run without it joins the tables of the parts",
+    )
 
 
 def add_json(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
@@ -129,6 +164,26 @@ def count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return value
+
+
+def device(text: str) -> str:
+    """auto, cpu, cuda, or one GPU of several."""
+    number = text.removeprefix("cuda:")
+    if text in ("auto", "cpu", "cuda") or (number != text and number.isascii() and number.isdigit()):
+        return text
+    raise argparse.ArgumentTypeError(f"{text} is not auto, cpu, cuda, or cuda:0 and so on")
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Which of how many parts, from 1."""
+    number, _, of = text.partition("/")
+    try:
+        found = int(number), int(of)
+    except ValueError:
+        found = 0, 0
+    if not 1 <= found[0] <= found[1]:
+        raise argparse.ArgumentTypeError(f"{text} is not I/N, such as 2/8: which of how many parts, from 1")
+    return found
 
 
 def seed(text: str) -> int:

@@ -16,8 +16,15 @@ class WrongUsageError(HistoLoopError):
 
 
 def check_before_work(options: argparse.Namespace) -> None:
-    """WrongUsageError where `--device` names one that is not there, PlaceError where `--json` cannot be written."""
-    if getattr(options, "device", None) == "cuda":  # the others are always there, and asking loads torch
+    """WrongUsageError where `--device` names one that is not there, PlaceError where `--json` cannot be written.
+
+    ClusterError where `--dask` needs what is not installed. The GPUs of a cluster are those of its workers.
+    """
+    if dask := getattr(options, "dask", ""):
+        from histoloop.workflows.cluster.dask_workers import check_installed
+
+        check_installed(dask)
+    if getattr(options, "device", "").startswith("cuda") and dask in ("", "local"):  # asking loads torch
         _check_device(options.device)
     if isinstance(file := getattr(options, "json", None), Path) and file != Path("-"):
         from histoloop.workflows.boundary import prepare_folder

@@ -5,9 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_device, add_json, add_seed, add_split, count, resolution
+from histoloop.cli.arguments import (
+    add_command,
+    add_device,
+    add_json,
+    add_seed,
+    add_split,
+    add_spread,
+    count,
+    resolution,
+    spread_of,
+)
 from histoloop.cli.outcome import Outcome
-from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report_failures, run, write_json
+from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report_failures, run, speaks, write_json
 
 if TYPE_CHECKING:
     import argparse
@@ -100,6 +110,7 @@ def add_commands(commands: Commands) -> None:
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
     measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
     add_split(measured)
+    add_spread(measured, of="pictures")
     add_device(measured)
 
     ranked = add_command(commands, "rank", _rank, "rank saved models for your slides without labels, the best first")
@@ -126,6 +137,7 @@ def add_commands(commands: Commands) -> None:
     sampled.add_argument("--patch", type=count, default=512, help="side in level-0 pixels (default: 512)")
     sampled.add_argument("--table", type=Path, metavar="CSV", help="case (patient) and split of each slide")
     sampled.add_argument("--mask-value", type=int, help="value of tumour in mask pictures (default: all but 0)")
+    add_spread(sampled, of="slides")
     add_seed(sampled)
 
 
@@ -161,6 +173,8 @@ def _train(options: argparse.Namespace) -> int | Outcome:
                 warn=print_warning,
             )
         )
+        if not speaks():
+            return OK
         return Outcome([f"model written to {folder}"], done=[{"model": str(folder)}])
     if options.project is None or any(data_set):
         print_error("give a PROJECT, or --recipe, --data and --out together", command="train")
@@ -299,6 +313,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             mpp=options.mpp,
             json=options.json,
             pictures=options.pictures,
+            spread=spread_of(options),
         )
     )
     print(table_text(found.table), end="")
@@ -352,6 +367,7 @@ def _patches(options: argparse.Namespace) -> int:
             table=options.table,
             mask_value=options.mask_value,
             seed=options.seed,
+            spread=spread_of(options),
         )
     )
     for part, (metastatic, normal) in report.patches.items():

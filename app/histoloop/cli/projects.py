@@ -11,6 +11,8 @@ from histoloop.cli.arguments import (
     add_json,
     add_mpp_from_objective,
     add_seed,
+    add_shard,
+    add_spread,
     count,
     fraction,
     mapping,
@@ -18,6 +20,7 @@ from histoloop.cli.arguments import (
     rectangle,
     resolution,
     side,
+    spread_of,
 )
 from histoloop.cli.outcome import Outcome
 from histoloop.cli.terminal import OK, WRONG, print_error, report_failures, run, write_json
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from histoloop.cli.arguments import Commands
     from histoloop.store.records import AnnotationRecord
+    from histoloop.workflows.prediction.predict_files import FilesReport
     from histoloop.workflows.reports import ImportedAnnotation
 
 
@@ -59,6 +63,13 @@ def add_commands(commands: Commands) -> None:
     predicted.add_argument("--model", help="name of a shipped model, or a model folder")
     predicted.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
     add_mpp_from_objective(predicted)
+    predicted.add_argument(
+        "--again",
+        action="store_true",
+        help="predict all, also what the same model with the same settings predicted before (default: left as it is)",
+    )
+    add_spread(predicted, of="slides")
+    add_shard(predicted)
     add_json(predicted)
     add_device(predicted)
 
@@ -167,6 +178,9 @@ def add_commands(commands: Commands) -> None:
 
 
 def _open(options: argparse.Namespace) -> int:
+    from histoloop.gui.start import check_window
+
+    check_window()
     from histoloop.gui.application import main
 
     return main([str(path) for path in options.paths] + (["--demo"] if options.demo else []))
@@ -224,6 +238,7 @@ def _unknown(objective: float | None) -> str:
 def _predict(options: argparse.Namespace) -> Outcome:
     from histoloop.store.records import is_unlike
     from histoloop.store.shipped import DEFAULT_MODEL
+    from histoloop.workflows.prediction.cohort import Shard
     from histoloop.workflows.prediction.predict_files import predict_files
 
     report = run(
@@ -234,27 +249,41 @@ def _predict(options: argparse.Namespace) -> Outcome:
             device=options.device,
             mpp=options.mpp,
             mpp_from_objective=options.mpp_from_objective,
+            again=options.again,
+            shard=Shard(*options.shard),
+            spread=spread_of(options),
         )
     )
     predicted = [row for row in report.rows if row.status == "predicted"]
     return Outcome(
-        [f"{report.predicted} predicted, {len(report.failed)} failed; see {report.summary}"],
+        [_predicted(report)],
         done=[
-            {
-                "slide": row.slide,
-                "class": row.predicted_class,
-                "probabilities": {} if is_unlike(row.unlike) else dict(row.probabilities or {}),
-                "unlike_training_data": None if row.unlike is None else is_unlike(row.unlike),
-                "distance_from_training_data": row.unlike,
-                "mpp": row.mpp,
-                "mpp_from": row.mpp_from,
-            }
-            for row in predicted
+            *({"slide": row.cell("slide"), "state": "predicted before"} for row in report.done_before),
+            *(
+                {
+                    "state": "predicted",
+                    "slide": row.slide,
+                    "class": row.predicted_class,
+                    "probabilities": {} if is_unlike(row.unlike) else dict(row.probabilities or {}),
+                    "unlike_training_data": None if row.unlike is None else is_unlike(row.unlike),
+                    "distance_from_training_data": row.unlike,
+                    "mpp": row.mpp,
+                    "mpp_from": row.mpp_from,
+                }
+                for row in predicted
+            ),
         ],
         failed=report.failed,
         passed_over=report.passed_over,
         notes=[*report.notes, *(f"{row.slide}: {row.message}" for row in predicted if row.message)],
     )
+
+
+def _predicted(report: FilesReport) -> str:
+    """What became of a cohort, in a line."""
+    before = f", {len(report.done_before)} predicted before (--again predicts them once more)"
+    counts = f"{report.predicted} predicted, {len(report.failed)} failed{before if report.done_before else ''}"
+    return f"{counts}; see {report.summary}"
 
 
 def _query(options: argparse.Namespace) -> int | Outcome:
@@ -424,6 +453,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _tour(options: argparse.Namespace) -> int:
+    from histoloop.gui.start import check_window
+
+    check_window()
     from histoloop.gui.tour import run_tour
 
     return run_tour(options.out, options.language)

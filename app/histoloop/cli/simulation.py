@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_device, add_split, count
+from histoloop.cli.arguments import add_command, add_device, add_split, add_spread, count, spread_of
 from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, run
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def add_commands(commands: Commands) -> None:
         help="learn to tell mask classes apart, each mask being of the class that its label has (gland, tumour)",
     )
     simulated.add_argument("--jobs", type=count, help="sessions side by side (default: as cores and memory allow)")
+    add_spread(simulated, of="sessions", jobs=False)
     add_split(simulated)
     add_device(simulated)
 
@@ -80,7 +81,7 @@ def _simulate(options: argparse.Namespace) -> int:
             split=options.by,
             mpp=options.mpp,
             device=options.device,
-            jobs=options.jobs,
+            spread=spread_of(options),
             classes=options.classes,
         )
     )

@@ -7,6 +7,7 @@ escapes (`\x1b`), so that a name never moves the cursor, recolours a line or rea
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from pathlib import Path
@@ -74,10 +75,15 @@ def run(work: Work[Result]) -> Result:
 
     bar = _ProgressBar()
     try:
-        return finish(work, bar)
+        return finish(work, bar if speaks() else None)
     finally:
         work.close()
         bar.close()
+
+
+def speaks() -> bool:
+    """Whether this process tells what is done: of those that torchrun started, the first does."""
+    return os.environ.get("RANK", "0") == "0" or "WORLD_SIZE" not in os.environ
 
 
 def shown(text: str) -> str:

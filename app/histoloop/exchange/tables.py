@@ -41,7 +41,8 @@ class SlideSummary:
     `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
     without, `files` the names of the files that were written of it, `model_hash` the SHA-256 of the model's weights,
     `unlike` how far it is from the training data (above 1: unlike it, and label and probabilities are withheld),
-    `mpp_from` where its resolution is from.
+    `mpp_from` where its resolution is from, `fingerprint` the content of the slide that was predicted, `settings` with
+    which, `time` when that began (ISO-8601, UTC).
     """
 
     slide: str
@@ -58,6 +59,9 @@ class SlideSummary:
     model_hash: str = ""
     unlike: float | None = None
     mpp_from: str = ""
+    fingerprint: str = ""
+    settings: str = ""
+    time: str = ""
 
     @property
     def predicted_class(self) -> str:
@@ -111,12 +115,12 @@ class _Table:
 class SummaryTable(_Table):
     """One row per slide: class, probability per label, areas of tissue and of each mask class, label a person gave.
 
-    The column `path` is of no other slide; `files` are the files written of it, with semicolons between.
+    The column `path` is of no other slide; `files` are the files written of it, with semicolons between. `earlier` are
+    rows of an earlier table of the same columns, which stay.
     """
 
-    def __init__(self, path: Path, scheme: ClassScheme, *, earlier: EarlierSummary | None = None) -> None:
-        rows = earlier.rows if earlier is not None and earlier.fits else ()
-        super().__init__(path, _summary_header(scheme), rows)
+    def __init__(self, path: Path, scheme: ClassScheme, *, earlier: Iterable[EarlierRow] = ()) -> None:
+        super().__init__(path, _summary_header(scheme), [row.cells for row in earlier])
         self._scheme = scheme
 
     def add(self, row: SlideSummary) -> None:
@@ -125,35 +129,69 @@ class SummaryTable(_Table):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierRow:
+    """A row of a summary that is there already, as its cells."""
+
+    cells: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of the columns."""
+
+    def cell(self, column: str) -> str:
+        """What stands in a column, without the apostrophe that keeps it from being a formula; empty without it."""
+        return self.cells[self.names.index(column)].lstrip("'") if column in self.names else ""
+
+    @property
+    def path(self) -> Path:
+        """The file of the slide."""
+        return Path(self.cell("path") or self.cell("slide")).absolute()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that were written of the slide."""
+        return tuple(filter(None, self.cell("files").split(";")))
+
+    @property
+    def stem(self) -> str:
+        """What those names begin with; empty where nothing was written."""
+        return self.files[0].removesuffix(".geojson") if self.files else ""
+
+
+@dataclass(frozen=True, slots=True)
 class EarlierSummary:
-    """The rows of other slides in the summary of an earlier run, and the `stems` of their files.
+    """The rows of a summary that is there already. `fits`: with the columns of this run, so that rows can stay."""
 
-    `fits`: it has the columns of this run, so that the rows can stay.
-    """
-
-    rows: tuple[tuple[str, ...], ...]
-    stems: frozenset[str]
+    rows: tuple[EarlierRow, ...]
     fits: bool
 
 
-def earlier_summary(path: Path, scheme: ClassScheme, *, but: Iterable[Path]) -> EarlierSummary | None:
-    """The summary that is at `path`, without the rows of the slides `but`; None where nothing of others is there."""
+def earlier_summary(path: Path, scheme: ClassScheme) -> EarlierSummary | None:
+    """The summary that is at `path`; None where there is none, or no row in it.
+
+    A last row that was not written whole is left out. A table of an earlier version, without the last columns, fits.
+    """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = csv.reader(file)
+        text = path.read_text(encoding="utf-8-sig")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
     except (OSError, ValueError, csv.Error):
         return None
-    own = {file.absolute() for file in but}
-    places = [header.index(name) if name in header else None for name in ("path", "files")]
-    others = [
-        tuple(row)
-        for row in rows
-        if places[0] is None or len(row) != len(header) or Path(row[places[0]].lstrip("'")).absolute() not in own
-    ]
-    named = [row[places[1]] for row in others if places[1] is not None and len(row) == len(header)]
-    stems = {name.lstrip("'").removesuffix(".geojson") for row in named for name in row.split(";") if name}
-    fits = header == _summary_header(scheme) and all(len(row) == len(header) for row in others)
-    return EarlierSummary(tuple(others), frozenset(stems), fits) if others else None
+    if rows and (not text.endswith("\n") or len(rows[-1]) < len(header)):
+        rows.pop()
+    wanted = _summary_header(scheme)
+    known = header == wanted[: len(header)] and len(header) >= len(wanted) - _ADDED
+    fits = known and all(len(row) == len(header) for row in rows)
+    names = tuple(wanted if fits else header)
+    cells = [(*row, *[""] * (len(names) - len(row))) for row in rows]
+    return EarlierSummary(tuple(EarlierRow(row, names) for row in cells), fits) if rows else None
+
+
+def row_as_cells(row: SlideSummary, scheme: ClassScheme) -> EarlierRow:
+    """A row as it would stand in a summary."""
+    (cells,) = csv.reader(io.StringIO(_as_text([_summary_row(row, scheme)]).decode("utf-8"), newline=""))
+    return EarlierRow(tuple(cells), tuple(_summary_header(scheme)))
+
+
+_ADDED = 3
+"""So many of the last columns are missing in tables of the version before."""
 
 
 def _summary_header(scheme: ClassScheme) -> list[str]:
@@ -177,6 +215,9 @@ def _summary_header(scheme: ClassScheme) -> list[str]:
         "unlike_training_data",
         "distance_from_training_data",
         "mpp_from",
+        "fingerprint",
+        "settings",
+        "time",
     ]
 
 
@@ -202,6 +243,9 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         "" if row.unlike is None else "yes" if is_unlike(row.unlike) else "no",
         _number(row.unlike, 3),
         row.mpp_from,
+        row.fingerprint,
+        row.settings,
+        row.time,
     ]
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 
-from histoloop.training.samples import Batch, batches
+from histoloop.training.ranks import ALONE, Ranks
+from histoloop.training.samples import Batch, collate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,16 +53,41 @@ class AugmentSettings:
             )
 
 
-def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator, *, multiple_px: int) -> Batch:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Which tiles of a step a batch has: those from `first` on, of `count`. Each is varied as in a batch of all."""
+
+    first: int
+    count: int
+
+    def of(self, drawn: Tensor, tiles: int) -> Tensor:
+        """What was drawn for the tiles of the batch, of what was drawn for all."""
+        return drawn[self.first : self.first + tiles]
+
+    def has(self, place: int, tiles: int) -> bool:
+        """Whether the batch has the tile at a place of the step."""
+        return self.first <= place < self.first + tiles
+
+
+def augment(
+    batch: Batch,
+    settings: AugmentSettings,
+    generator: torch.Generator,
+    *,
+    multiple_px: int,
+    places: Places | None = None,
+) -> Batch:
     """A varied copy of the batch: one scale and turn per batch, crops and colours per tile; on the CPU."""
-    tiles = jitter(vary_stain(batch.tiles_BCHW, settings, generator), settings, generator)
+    places = places or Places(0, len(batch.tiles_BCHW))
+    tiles = vary_stain(batch.tiles_BCHW, settings, generator, places)
+    tiles = jitter(tiles, settings, generator, places)
     masks = _MaskPlanes.of(batch.masks_BHW)
     where = [plane[:, None].float() for plane in (batch.valid_BHW, batch.known_BHW)]
     planes = torch.cat([tiles, *where, masks.planes_BMHW], dim=1)
     planes = _rescale(planes, settings, generator)
-    planes = _crop(planes, settings.crop_px, generator)
+    planes = _crop(planes, settings.crop_px, generator, places)
     if settings.flips_and_turns:
-        planes = _flip_and_turn(planes, generator)
+        planes = _flip_and_turn(planes, generator, places)
     planes = _pad(planes, multiple_px)
     return Batch(
         tiles_BCHW=planes[:, :3].contiguous(),
@@ -73,6 +99,7 @@ def augment(batch: Batch, settings: AugmentSettings, generator: torch.Generator,
         weights_B=batch.weights_B,
         sizes_B=batch.sizes_B,
         masked_B=batch.masked_B,
+        share=batch.share,
     )
 
 
@@ -105,35 +132,53 @@ def augmented_batches(
     *,
     batch_size: int,
     multiple_px: int,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Batch]:
-    """Batches of tiles in the given order, each varied anew; the last may be smaller."""
-    for batch in batches(tiles, order, batch_size=batch_size, multiple_px=multiple_px):
-        yield augment(batch, settings, generator, multiple_px=multiple_px)
+    """Batches of tiles in the given order, each varied anew; the last may be smaller.
+
+    Of several processes each gets its part of every batch, varied as it would be in the whole; one that has no part of
+    a small last batch gets its first tile, with a share of nothing.
+    """
+    for start in range(0, len(order), batch_size):
+        whole = [tiles[index] for index in order[start : start + batch_size]]
+        part = ranks.part(len(whole))
+        own = whole[part] or whole[:1]
+        places = Places(part.start if whole[part] else 0, len(whole))
+        batch = collate(own, multiple_px=multiple_px, among=whole, share=ranks.share(len(whole)))
+        yield augment(batch, settings, generator, multiple_px=multiple_px, places=places)
 
 
-def vary_stain(tiles_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+def vary_stain(
+    tiles_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator, places: Places | None = None
+) -> Tensor:
     """Mix each tile's optical densities by a random matrix near the identity; white (density 0) stays white."""
     if settings.stain == 0 and settings.brightness == 0:
         return tiles_BCHW
     density = -torch.log(tiles_BCHW.clamp(min=_OPAQUE))
-    count = len(tiles_BCHW)
-    mix = torch.eye(3) + settings.stain * torch.randn(count, 3, 3, generator=generator)
-    strength = torch.exp(settings.brightness * torch.randn(count, 1, 1, generator=generator))
-    varied = torch.einsum("bij,bjhw->bihw", mix * strength, density)
+    places = places or Places(0, len(tiles_BCHW))
+    mix = torch.eye(3) + settings.stain * torch.randn(places.count, 3, 3, generator=generator)
+    strength = torch.exp(settings.brightness * torch.randn(places.count, 1, 1, generator=generator))
+    varied = torch.einsum("bij,bjhw->bihw", places.of(mix * strength, len(tiles_BCHW)), density)
     return torch.exp(-varied.clamp(min=0))
 
 
-def jitter(tiles_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+def jitter(
+    tiles_BCHW: Tensor, settings: AugmentSettings, generator: torch.Generator, places: Places | None = None
+) -> Tensor:
     """Each tile with a brightness, contrast, saturation and hue of its own, in [0, 1]."""
     if settings.colour_jitter == 0 and settings.hue == 0:
         return tiles_BCHW
     low, high = 1 - settings.colour_jitter, 1 + settings.colour_jitter
+    places = places or Places(0, len(tiles_BCHW))
     jittered = []
-    for tile in tiles_BCHW:
-        tile = adjust_brightness(tile, _uniform(generator, low, high))
-        tile = adjust_contrast(tile, _uniform(generator, low, high))
-        tile = adjust_saturation(tile, _uniform(generator, low, high))
-        jittered.append(adjust_hue(tile, _uniform(generator, -settings.hue, settings.hue)))
+    for place in range(places.count):
+        brightness, contrast, saturation = (_uniform(generator, low, high) for _ in range(3))
+        hue = _uniform(generator, -settings.hue, settings.hue)
+        if not places.has(place, len(tiles_BCHW)):
+            continue
+        tile = adjust_brightness(tiles_BCHW[place - places.first], brightness)
+        tile = adjust_saturation(adjust_contrast(tile, contrast), saturation)
+        jittered.append(adjust_hue(tile, hue))
     return torch.stack(jittered)
 
 
@@ -152,22 +197,23 @@ def _rescale(planes: Tensor, settings: AugmentSettings, generator: torch.Generat
     )
 
 
-def _crop(planes: Tensor, crop_px: int, generator: torch.Generator) -> Tensor:
+def _crop(planes: Tensor, crop_px: int, generator: torch.Generator, places: Places) -> Tensor:
     height, width = planes.shape[-2:]
     if crop_px == 0 or (height <= crop_px and width <= crop_px):
         return planes
     rows, columns = min(crop_px, height), min(crop_px, width)
     crops = []
-    for plane in planes:
+    for place in range(places.count):
         top = int(torch.randint(0, height - rows + 1, (), generator=generator))
         left = int(torch.randint(0, width - columns + 1, (), generator=generator))
-        crops.append(plane[:, top : top + rows, left : left + columns])
+        if places.has(place, len(planes)):
+            crops.append(planes[place - places.first, :, top : top + rows, left : left + columns])
     return torch.stack(crops)
 
 
-def _flip_and_turn(planes: Tensor, generator: torch.Generator) -> Tensor:
+def _flip_and_turn(planes: Tensor, generator: torch.Generator, places: Places) -> Tensor:
     turned = torch.rot90(planes, int(torch.randint(0, 4, (), generator=generator)), dims=(-2, -1)).clone()
-    flipped = torch.rand(len(planes), generator=generator) < 0.5
+    flipped = places.of(torch.rand(places.count, generator=generator) < 0.5, len(planes))
     turned[flipped] = turned[flipped].flip(-1)
     return turned
 

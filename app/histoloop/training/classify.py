@@ -16,6 +16,7 @@ from histoloop.training.figures import multi_label_figures
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.metrics import accuracy, balanced_accuracy
 from histoloop.training.objectives import Objective, ObjectiveSettings, check_labels
+from histoloop.training.ranks import current_ranks
 from histoloop.training.samples import (
     Batch,
     TrainingTile,
@@ -81,7 +82,8 @@ def train_classifier(
     check_labels(settings, (*training, *validation))
     several = have_several_labels((*training, *validation))
     labels = [_labels(tile) for tile in training]
-    stride, size = model.network.stride_px, settings.loop.batch_size
+    ranks = current_ranks()
+    stride, size = model.network.stride_px, settings.loop.batch_size * ranks.size
     steps = settings.steps_per_epoch or -(-len(training) // size)
     length = steps * size if settings.steps_per_epoch else len(training)
 
@@ -89,7 +91,9 @@ def train_classifier(
         rng = np.random.default_rng(epoch_seed(seed, epoch))
         orders = [balanced_order(labels, rng, power=settings.balance) for _ in range(-(-length // len(labels)))]
         order, generator = np.concatenate(orders)[:length], torch.Generator().manual_seed(epoch_seed(seed, epoch))
-        return augmented_batches(training, order, augmentation, generator, batch_size=size, multiple_px=stride)
+        return augmented_batches(
+            training, order, augmentation, generator, batch_size=size, multiple_px=stride, ranks=ranks
+        )
 
     model.network.to(model.device)
     objective = Objective(model, settings)

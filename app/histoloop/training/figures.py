@@ -116,6 +116,13 @@ class MaskTally:
         self._tiles += 1
         return counts
 
+    def join(self, other: MaskTally) -> None:
+        """Take over the tiles of another tally."""
+        self._counts += other._counts
+        self._foreground += other._foreground
+        self._background += other._background
+        self._tiles += other._tiles
+
     def figures(self) -> MaskFigures:
         """Figures of the tiles so far; ValueError where there is none."""
         if not self._tiles:

@@ -14,10 +14,14 @@ from histoloop.errors import RecipeError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.training.checkpoint import Checkpoint, Saved
+from histoloop.training.ranks import Ranks, current_ranks
 
 
 class OnDevice(Protocol):
-    """What a step is made of: it can be brought to a device, and knows where it is."""
+    """What a step is made of: it can be brought to a device, and knows where it is.
+
+    Where several processes train together it has a `share` (Batch), else 1 is taken.
+    """
 
     @property
     def device(self) -> torch.device:
@@ -112,9 +116,14 @@ def fit(
     over all epochs. The last epoch is kept when `rank_by` is None or `validate` returns nothing to rank by. Leaves the
     best weights in the network. Each epoch draws its own random numbers, so that a training that goes on from a
     `checkpoint` ends as if it had never stopped. RecipeError when the loss stops being a number.
+
+    Of processes that train together (training/ranks.py) the first measures and keeps the checkpoint; all end with the
+    same weights.
     """
+    ranks = current_ranks()
     optimiser = _optimiser(network, learned, settings)
     saved = checkpoint.restore(network, optimiser, learned) if checkpoint else None
+    _check_alike(ranks, saved, network, learned)
     history = list(saved.history) if saved else []
     best = FitResult(saved.best, saved.figures, (), saved.earlier) if saved else None
     before = _copy(network)
@@ -125,21 +134,22 @@ def fit(
         losses: list[float] = []
         for batch in epoch_batches(epoch):
             rate = settings.rate(epoch * batches_per_epoch + len(losses), batches_per_epoch)
-            losses.append(_step(optimiser, objective, batch.to(device), rate=rate, settings=settings))
+            losses.append(_step(optimiser, objective, batch.to(device), rate=rate, settings=settings, ranks=ranks))
             _check(losses[-1], stage=stage, epoch=epoch)
             if after_step:
                 after_step(epoch * batches_per_epoch + len(losses))
             yield Progress(stage, epoch + len(losses) / batches_per_epoch, settings.epochs, message)
+        ranks.average_buffers(network)
         now = _copy(network)
         figures: dict[str, float] = {"epoch": epoch + 1, "loss": sum(losses) / len(losses)}
         if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
             network.eval()
             with torch.inference_mode():
-                figures |= validate()
+                figures |= ranks.of_the_first(validate() if ranks.is_first else {})
             history.append(figures)
             if best is None or _rank(figures, rank_by) >= _rank(best.figures, rank_by):
                 best = FitResult(now, figures, (), _differing(before, now))
-        if checkpoint and best and (epoch + 1 == settings.epochs or checkpoint.is_due()):
+        if checkpoint and best and ranks.is_first and (epoch + 1 == settings.epochs or checkpoint.is_due()):
             state = Saved(epoch + 1, best.weights, best.figures, tuple(history), best.earlier)
             checkpoint.save(state, network, optimiser, learned)
         before = now
@@ -162,8 +172,10 @@ def _step(
     *,
     rate: float,
     settings: LoopSettings,
+    ranks: Ranks,
 ) -> float:
-    """One step down the sum of the parts; returns it."""
+    """One step down the sum of the parts; returns it. Of several processes each has a share of it."""
+    share: float = getattr(batch, "share", 1.0)
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
@@ -173,10 +185,23 @@ def _step(
             part = next(parts, None)
         if part is None:
             break
-        part.backward()  # type: ignore[no-untyped-call]
-        total += float(part.detach())
+        (part if share == 1 else share * part).backward()  # type: ignore[no-untyped-call]
+        total += share * float(part.detach())
+    ranks.average_gradients([parameter for group in optimiser.param_groups for parameter in group["params"]])
     optimiser.step()
-    return total
+    return ranks.mean(total, batch.device)
+
+
+def _check_alike(ranks: Ranks, saved: Saved | None, network: nn.Module, learned: Sequence[nn.Module]) -> None:
+    """Have all processes begin at the same place; RecipeError where they cannot read one checkpoint."""
+    begun = saved.epochs if saved else 0
+    if ranks.of_the_first(begun) != begun:
+        raise RecipeError(
+            tr("The processes that train together do not find the same state to go on from."),
+            advice=tr("Give --out on a disk that all machines have."),
+        )
+    for module in (network, *learned):
+        ranks.start_alike(module)
 
 
 def _optimiser(network: nn.Module, learned: Sequence[nn.Module], settings: LoopSettings) -> torch.optim.Optimizer:

@@ -14,7 +14,7 @@ from torch import Tensor
 from histoloop.annotations.records import Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 
 TileMask = NDArray[np.bool_] | Mask
@@ -87,7 +87,8 @@ class Batch:
     several the first; `targets_BK` float 0 or 1, whether a tile has the label k, for the K labels up to the highest one
     of the batch, 0 where unknown; `weights_B` float; `sizes_B` float, the estimated foreground fraction of the whole
     tile whatever a crop shows of it, NaN where unknown; `masked_B` bool, whether there is a mask
-    that states a size.
+    that states a size. `share` is how much the loss of these tiles weighs where several processes have a part of the
+    step each (Ranks.share).
     """
 
     tiles_BCHW: Tensor
@@ -99,6 +100,7 @@ class Batch:
     weights_B: Tensor
     sizes_B: Tensor
     masked_B: Tensor
+    share: float = 1.0
 
     @property
     def device(self) -> torch.device:
@@ -117,16 +119,20 @@ class Batch:
             weights_B=self.weights_B.to(device),
             sizes_B=self.sizes_B.to(device),
             masked_B=self.masked_B.to(device),
+            share=self.share,
         )
 
 
-def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
+def collate(
+    tiles: Sequence[TrainingTile], *, multiple_px: int, among: Sequence[TrainingTile] = (), share: float = 1.0
+) -> Batch:
     """Stack tiles, padded with white at the right and bottom to the largest, a multiple of `multiple_px`.
 
+    The largest is that of all tiles of the step (`among`), where these are a part of them.
     ValueError where some masks are foregrounds and others values of classes.
     """
-    height = _round_up(max(tile.pixels.shape[0] for tile in tiles), multiple_px)
-    width = _round_up(max(tile.pixels.shape[1] for tile in tiles), multiple_px)
+    height = _round_up(max(tile.pixels.shape[0] for tile in (*tiles, *among)), multiple_px)
+    width = _round_up(max(tile.pixels.shape[1] for tile in (*tiles, *among)), multiple_px)
     pixels = np.full((len(tiles), height, width, 3), 255, np.uint8)
     masks = np.zeros((len(tiles), height, width), batch_masks_type([tile.mask for tile in tiles]))
     valid = np.zeros((len(tiles), height, width), np.bool_)
@@ -148,6 +154,7 @@ def collate(tiles: Sequence[TrainingTile], *, multiple_px: int) -> Batch:
         weights_B=torch.tensor([tile.weight for tile in tiles], dtype=torch.float32),
         masked_B=torch.tensor([tile.mask is not None and tile.states_size for tile in tiles]),
         sizes_B=torch.tensor([math.nan if tile.size is None else tile.size for tile in tiles], dtype=torch.float32),
+        share=share,
     )
 
 
@@ -195,11 +202,3 @@ def balanced_order(labels: Sequence[Sequence[int]], rng: np.random.Generator, *,
         rounds = -(-len(places) // len(members))
         order[places] = np.concatenate([rng.permutation(members) for _ in range(max(1, rounds))])[: len(places)]
     return order
-
-
-def batches(
-    tiles: Sequence[TrainingTile], order: NDArray[np.int64], *, batch_size: int, multiple_px: int
-) -> Iterator[Batch]:
-    """Batches in the given order; the last may be smaller."""
-    for start in range(0, len(order), batch_size):
-        yield collate([tiles[i] for i in order[start : start + batch_size]], multiple_px=multiple_px)

@@ -19,6 +19,7 @@ from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.mask_objective import MaskObjective
 from histoloop.training.metrics import class_figures, dice_figures_of, judged
 from histoloop.training.objectives import label_loss
+from histoloop.training.ranks import current_ranks
 from histoloop.training.samples import Batch, TrainingTile, foreground, repeated_order, values_of
 from histoloop.training.teacher import ConsistencySettings, Teacher
 
@@ -87,7 +88,8 @@ def train_decoder(
     consistency = None
     if settings.consistency.weight and unlabelled:
         consistency = _Consistency(model, unlabelled, settings, augmentation, seed=seed)
-    stride, size = network.stride_px, settings.loop.batch_size
+    ranks = current_ranks()
+    stride, size = network.stride_px, settings.loop.batch_size * ranks.size
     steps = settings.steps_per_epoch or -(-len(training) // size)
     length = steps * size if settings.steps_per_epoch else len(training)
 
@@ -96,7 +98,9 @@ def train_decoder(
             consistency.start(epoch)
         order = repeated_order(len(training), length, np.random.default_rng(epoch_seed(seed, epoch)))
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
-        return augmented_batches(training, order, augmentation, generator, batch_size=size, multiple_px=stride)
+        return augmented_batches(
+            training, order, augmentation, generator, batch_size=size, multiple_px=stride, ranks=ranks
+        )
 
     def objective(batch: Batch) -> Iterable[Tensor]:
         tiles_BCHW = model.colours.normalise(batch.tiles_BCHW)
@@ -176,10 +180,17 @@ class _Consistency:
         rng = np.random.default_rng((epoch_seed(self._seed, epoch), 1))  # not the one that draws the masked tiles
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         stride = self._model.network.stride_px
+        ranks = current_ranks()
         while True:
             order = repeated_order(len(self._tiles), len(self._tiles), rng)
             yield from augmented_batches(
-                self._tiles, order, self._augmentation, generator, batch_size=self._count, multiple_px=stride
+                self._tiles,
+                order,
+                self._augmentation,
+                generator,
+                batch_size=self._count * ranks.size,
+                multiple_px=stride,
+                ranks=ranks,
             )
 
     def loss(self) -> Tensor:

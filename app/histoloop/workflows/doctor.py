@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PACKAGES = ("torch", "torchvision", "napari", "PySide6", "openslide-python", "openslide-bin", "numpy", "zarr", "pillow")
+OF_THE_WINDOW = ("napari", "PySide6")
+WINDOW = "pip install 'histoloop[gui]'"
 PROBE_SECONDS = 60
 ENOUGH_DISK_GB = 5
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "microsoft basic render")
@@ -67,6 +70,8 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
+        if name in OF_THE_WINDOW:
+            return Finding(name, "note", tr("not installed"), tr("Only the window needs it: {command}", command=WINDOW))
         advice = tr("Install HistoLoop again (make setup, or the installer).")
         return Finding(name, "problem", tr("not installed"), advice)
 
@@ -147,6 +152,8 @@ def _opengl() -> Finding:
     advice = tr("Install or update the graphics driver (on Linux without a GPU: libgl1-mesa-dri); run it on a desktop.")
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return Finding("OpenGL", "note", tr("no display"), tr("The window needs a display; the command line does not."))
+    if importlib.util.find_spec("PySide6") is None:
+        return Finding("OpenGL", "note", tr("not looked at"), tr("Only the window needs it: {command}", command=WINDOW))
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False, creationflags=_NO_CONSOLE

@@ -102,3 +102,29 @@ def test_the_classifiers_name_the_pythons_that_it_runs_on(project):
     low, high = re.findall(r"3\.(\d+)", project["project"]["requires-python"])
     named = [text for text in project["project"]["classifiers"] if re.search(r"Python :: 3\.\d+$", text)]
     assert named == [f"Programming Language :: Python :: 3.{minor}" for minor in range(int(low), int(high))]
+
+
+# --- the command line alone -------------------------------------------------------------------------------------------
+
+
+def test_only_the_extra_gui_brings_qt(project):
+    extras = project["project"]["optional-dependencies"]
+    names = [re.match(r"[\w-]+", line)[0].lower() for line in project["project"]["dependencies"]]
+    assert not {"pyside6", "napari", "vispy", "qtpy", "superqt", "dask"} & set(names)
+    assert any(line.startswith("pyside6") for line in extras["gui"])
+    assert any(line.startswith("distributed") for line in extras["cluster"])
+
+
+def test_the_container_installs_the_command_line_without_the_window():
+    recipe = (REPOSITORY / "packaging" / "container" / "Containerfile").read_text("utf-8")
+    assert 'ENTRYPOINT ["histoloop"]' in recipe
+    assert "[cluster]" in recipe
+    assert "gui" not in recipe
+    copied = [source for line in re.findall(r"^COPY (?!--)(.*)", recipe, re.MULTILINE) for source in line.split()[:-1]]
+    allowed = {line[1:] for line in (REPOSITORY / ".dockerignore").read_text("utf-8").splitlines() if line[0] == "!"}
+    assert set(copied) == allowed
+    assert all((REPOSITORY / source).exists() for source in copied)
+
+
+def test_a_checkout_is_set_up_with_the_window():
+    assert "'.[gui,cluster]'" in (REPOSITORY / "packaging" / "setup.sh").read_text("utf-8")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import dataclasses
+import functools
+import threading
+from collections.abc import Mapping, Sequence, Set
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,19 +22,25 @@ from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
 from histoloop.localisation.methods import DECODER, localisation_methods, posterior_of
 from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.networks.gradcam import layer_named
-from histoloop.progress import Progress, Work
+from histoloop.progress import Progress, Work, finish
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
 from histoloop.training.samples import foreground, have_several_labels, multi_hot
 from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.cluster.spread import HERE, Spread, spread_over
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
-from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import (
+    LoadedModel,
+    check_taught,
+    choose_device,
+    device_of_worker,
+    load_model,
+)
 from histoloop.workflows.prediction.robustness import attack_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from histoloop.annotations.records import ClassScheme
     from histoloop.inference.tile_output import TileOutput
@@ -94,6 +105,7 @@ def evaluate_model(
     mpp: float | None = None,
     json: Path | None = None,
     pictures: Path | None = None,
+    spread: Spread = HERE,
 ) -> Work[Evaluation]:
     """Measure the model folder `model` on a part of the data set `data`, read at the model's own resolution.
 
@@ -102,17 +114,99 @@ def evaluate_model(
     foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
     of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
     out, with a warning. `json` and `pictures` name the file and the folder to write. A picture that fails, whatever the
-    reason, is left out and named. DataError when the part is empty, has neither masks nor a label that the model knows,
-    or several labels a tile where the model takes them to exclude each other, and where no picture is left.
+    reason, is left out and named. With `spread` pictures are measured side by side, by processes that read the data
+    set each; the figures are the same. DataError when the part is empty, has neither masks nor a label that the model
+    knows, or several labels a tile where the model takes them to exclude each other, and where no picture is left.
     """
-    loaded = load_model(model, choose_device(device))
+    question = _Question(model.absolute(), data.absolute(), settings, device, mpp)
+    subject = yield from _subject(dataclasses.replace(question, device="auto") if spread.is_elsewhere else question)
+    loaded, dataset, known = subject.loaded, subject.dataset, subject.known
+    warnings = [*dataset.warnings, *differences(loaded.card, known)]
+    tallies: dict[tuple[str, Rule], MaskTally] = {}
+    scores: list[NDArray[np.float32]] = []
+    rows: list[ComparisonRow] = []
+    failed, measured = list(dataset.failed), []
+    for one in sorted((yield from _all_measured(subject, question, spread)), key=lambda one: one.number):
+        tile = known[one.number].tile
+        if one.scores is None:
+            failed.append((tile.name, one.reason))
+            continue
+        measured.append(tile)
+        scores.append(one.scores)
+        for drawing, tally in one.tallies.items():
+            tallies.setdefault(drawing, MaskTally()).join(tally)
+        rows += [one.row] if one.row is not None else []
+    tiles = tuple(measured)
+    if not tiles:
+        named = "; ".join(": ".join(one) for one in failed[:MOST_NAMED])
+        raise DataError(
+            f"No picture of {dataset.name} could be measured: {named}",
+            advice="Mend or copy the pictures again.",
+        )
+    about = _about(loaded, data, settings, dataset, tiles)
+    labels = _several_labels(loaded, tiles, scores) if subject.several else _one_label(tiles, scores)
+    own_rows = _rows(loaded, tiles, labels.together, tallies, classes=subject.compared)
+    table = EvaluationTable((*own_rows, *labels.rows))
+    if settings.robustness and any(len(tile.labels) == 1 for tile in tiles):
+        table = yield from _with_robustness(table, loaded, tiles, settings.seed)
+    elif settings.robustness:
+        warnings.append(f"Robustness is not measured: no tile has a label that {loaded.card.name} knows.")
+    if pictures is not None:
+        write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
+    if json is not None:
+        write_evaluation_json(json, table, about=about)
+    return Evaluation(table, tuple(warnings), about, tuple(failed))
+
+
+# --- what is measured, tile by tile, here or elsewhere ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Which model is measured on what: plain values, for other processes."""
+
+    model: Path
+    data: Path
+    settings: EvaluationSettings
+    device: str
+    mpp: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Subject:
+    """Model and tiles. `compared`: masks by their classes; `several`: labels do not exclude each other."""
+
+    loaded: LoadedModel
+    dataset: DataSet
+    known: Sequence[KnownTile]
+    shown: Set[int]
+    compared: bool
+    several: bool
+    layer: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """What a tile came to; without `scores` the `reason` for which it could not be measured."""
+
+    number: int
+    scores: NDArray[np.float32] | None = None
+    tallies: Mapping[tuple[str, Rule], MaskTally] = field(default_factory=dict)
+    row: ComparisonRow | None = None
+    reason: str = ""
+
+
+def _subject(question: _Question) -> Work[_Subject]:
+    """Load the model and read the data set."""
+    settings = question.settings
+    loaded = load_model(question.model, choose_device(question.device))
     check_taught(loaded.card)
     if settings.layer is not None:
         layer_named(loaded.network, settings.layer)
     dataset = yield from read_dataset(
-        data,
+        question.data,
         split=settings.split,
-        mpp=mpp,
+        mpp=question.mpp,
         seed=settings.seed,
         model_mpp=loaded.card.mpp,
         default_scheme=loaded.card.scheme,
@@ -124,51 +218,74 @@ def evaluate_model(
         advice = "Choose another part (--split), or deal the tiles another way (--by)."
         raise DataError(f"{dataset.name} has no {settings.part} part.", advice=advice)
     known = in_words_of(loaded.card, tiles, dataset.scheme)
-    tiles, compared = tuple(one.tile for one in known), classes_compare(known)
-    warnings = [*dataset.warnings, *differences(loaded.card, known)]
-    _check_labels(loaded, tiles)
-    shown = _shown(tiles, settings.pictures)
+    own_tiles = tuple(one.tile for one in known)
+    _check_labels(loaded, own_tiles)
     independent = loaded.card.network.scores == "sigmoid"
     several = independent and have_several_labels((*dataset.training, *dataset.validation, *dataset.test))
+    shown = _shown(own_tiles, settings.pictures)
+    return _Subject(loaded, dataset, known, shown, classes_compare(known), several, settings.layer)
+
+
+def _measure(subject: _Subject, number: int) -> _Measured:
+    """One tile; what it stumbles over does not stop the others."""
+    loaded, one = subject.loaded, subject.known[number]
+    tile, is_shown = one.tile, number in subject.shown
     tallies: dict[tuple[str, Rule], MaskTally] = {}
-    scores: list[NDArray[np.float32]] = []
-    rows: list[ComparisonRow] = []
-    failed, measured = list(dataset.failed), []
-    for number, (one, tile) in enumerate(zip(known, tiles, strict=True)):
-        yield Progress(f"Measuring {loaded.card.name}", number, len(tiles))
-        try:
-            output = loaded.predict_tile(tile.pixels)
-            drawn = (
-                list(_draw(loaded, tile, output, settings.layer)) if tile.mask is not None or number in shown else []
-            )
-        except Exception as error:  # what one picture stumbles over does not stop the others
-            failed.append((tile.name, why_it_failed(error, writing_to=())))
-            continue
-        measured.append(tile)
-        scores.append(_comparable(output))
-        if tile.mask is not None:
-            _count(tallies, drawn, one, loaded.card.scheme, classes=compared)
-        if number in shown:
-            rows.append(_row(one, drawn, output, loaded.card.scheme, label_by_label=several))
-    tiles = tuple(measured)
-    if not tiles:
-        named = "; ".join(": ".join(one) for one in failed[:MOST_NAMED])
-        raise DataError(
-            f"No picture of {dataset.name} could be measured: {named}",
-            advice="Mend or copy the pictures again.",
-        )
-    about = _about(loaded, data, settings, dataset, tiles)
-    labels = _several_labels(loaded, tiles, scores) if several else _one_label(tiles, scores)
-    table = EvaluationTable((*_rows(loaded, tiles, labels.together, tallies, classes=compared), *labels.rows))
-    if settings.robustness and any(len(tile.labels) == 1 for tile in tiles):
-        table = yield from _with_robustness(table, loaded, tiles, settings.seed)
-    elif settings.robustness:
-        warnings.append(f"Robustness is not measured: no tile has a label that {loaded.card.name} knows.")
-    if pictures is not None:
-        write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
-    if json is not None:
-        write_evaluation_json(json, table, about=about)
-    return Evaluation(table, tuple(warnings), about, tuple(failed))
+    try:
+        output = loaded.predict_tile(tile.pixels)
+        drawn = list(_draw(loaded, tile, output, subject.layer)) if tile.mask is not None or is_shown else []
+    except Exception as error:
+        return _Measured(number, reason=why_it_failed(error, writing_to=()))
+    if tile.mask is not None:
+        _count(tallies, drawn, one, loaded.card.scheme, classes=subject.compared)
+    row = _row(one, drawn, output, loaded.card.scheme, label_by_label=subject.several) if is_shown else None
+    return _Measured(number, _comparable(output), tallies, row)
+
+
+def _all_measured(subject: _Subject, question: _Question, spread: Spread) -> Work[list[_Measured]]:
+    stage, total = f"Measuring {subject.loaded.card.name}", len(subject.known)
+    measured: list[_Measured] = []
+    if spread.is_here:
+        for number in range(total):
+            yield Progress(stage, number, total)
+            measured.append(_measure(subject, number))
+        return measured
+    numbers = range(total)
+    shares = [_Share(question, numbers[start : start + SHARE]) for start in range(0, total, SHARE)]
+    with closing(spread_over(spread, measure_elsewhere, shares)) as finished:
+        for one in finished:
+            measured += [] if one is None else one.result()
+            yield Progress(stage, len(measured), total)
+    return measured
+
+
+SHARE = 32
+"""So many tiles a process measures before it reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Tiles for another process, by their numbers."""
+
+    question: _Question
+    numbers: range
+
+
+_ONE_SHARE = threading.Lock()
+"""A worker with several threads has one model."""
+
+
+def measure_elsewhere(share: _Share) -> list[_Measured]:
+    """Measure some tiles in a process that is there for such."""
+    with _ONE_SHARE:
+        subject = _subject_here(share.question)
+        return [_measure(subject, number) for number in share.numbers]
+
+
+@functools.lru_cache(maxsize=1)
+def _subject_here(question: _Question) -> _Subject:
+    """Model and data set, once in a process."""
+    return finish(_subject(dataclasses.replace(question, device=device_of_worker(question.device))))
 
 
 def _check_labels(loaded: LoadedModel, tiles: Sequence[TrainingTile]) -> None:

@@ -9,9 +9,10 @@ import math
 import os
 import shutil
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,7 @@ from histoloop.exchange.naming import stem_of_slide, unique_stems, without_mask_
 from histoloop.exchange.plain_text import plain_path, plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
-from histoloop.progress import Progress, Work, staged
+from histoloop.progress import Progress, Work, finish, staged
 from histoloop.slides.find import find_slides, slide_name
 from histoloop.slides.reader import open_slide
 from histoloop.slides.tissue import TissueMask, find_tissue
@@ -31,14 +32,17 @@ from histoloop.training.datasets import deal_part
 from histoloop.training.readers.sources import PART_NAMES, Part, Problems
 from histoloop.training.readers.tables import Row, read_table, require_columns
 from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.cluster.spread import HERE, Finished, Spread, spread_over
 from histoloop.workflows.experiments.patch_grid import PatchSettings, calibrate, patch_grid, tissue_fraction
 from histoloop.workflows.experiments.searched_slides import FoundPatch, SearchedSlides
 from histoloop.workflows.experiments.tumour_masks import MASK_SUFFIXES, open_tumour_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from histoloop.slides.reader import Slide
+
+Result = TypeVar("Result")
 
 METASTATIC, NORMAL = "metastatic", "normal"
 
@@ -120,6 +124,7 @@ def sample_patches(
     validation_fraction: float = 0.2,
     test_fraction: float = 0.2,
     seed: int = 0,
+    spread: Spread = HERE,
 ) -> Work[PatchReport]:
     """Write `out`, a CSV of patches that `read_dataset` reads, and their masks into the folder `<out>-masks`.
 
@@ -131,7 +136,8 @@ def sample_patches(
     All metastatic patches of a grid are found, then calibrated, the test part by itself (thesis 2.1.2.3; its code
     starts each row at the edge of the tumour instead of on a grid). Each part gets as many normal patches, in equal
     numbers from its normal slides. A slide that fails, whatever the reason, is left out and named. What was searched
-    is kept beside `out` until all is written: after an interruption the same call goes on. Errors: DataError for what
+    is kept beside `out` until all is written: after an interruption the same call goes on. Slides are searched side by
+    side as `spread` says, which changes nothing of what is found. Errors: DataError for what
     does not fit and where no slide is left, ExportError for `out`.
     """
     plan = settings or PatchSettings()
@@ -148,7 +154,7 @@ def sample_patches(
     searched = SearchedSlides(
         out.with_name(f".{out.stem}-searched.jsonl"), {"plan": asdict(plan), "mask_value": mask_value}
     )
-    candidates = yield from _metastatic(specimens, plan, mask_value, found, searched)
+    candidates = yield from _metastatic(specimens, plan, mask_value, found, searched, spread)
     if not candidates:
         searched.remove()
         raise DataError(
@@ -159,7 +165,7 @@ def sample_patches(
         )
     kept = [patch for pool in _pools(candidates) for patch in _calibrated(pool, plan, seed=seed)]
     found.patches += kept
-    yield from _normal(specimens, plan, found, seed=seed)
+    yield from _normal(specimens, plan, found, seed=seed, spread=spread)
     yield from _write(out, folder, found, mask_value)
     searched.remove()
     left_out = {name for name, _reason in found.failed}
@@ -355,22 +361,90 @@ def _metastatic(
     mask_value: int | None,
     found: _Found,
     searched: SearchedSlides,
+    spread: Spread,
 ) -> Work[list[_Patch]]:
     """Every patch of the metastatic slides with enough tissue and enough tumour."""
-    candidates: list[_Patch] = []
-    positive = [(specimen, specimen.mask) for specimen in specimens if specimen.mask is not None]
-    for number, (specimen, path) in enumerate(positive):
+    by_slide: dict[_Specimen, Sequence[FoundPatch]] = {}
+    searches: dict[_Search, _Specimen] = {}
+    for specimen in specimens:
+        if specimen.mask is None:
+            continue
         try:
-            patches = searched.find(specimen.path, path)
-            if patches is None:
-                search = _tumour_patches(specimen.path, path, plan, mask_value)
-                patches = yield from staged(search, number=number, of=len(positive))
-                searched.add(specimen.path, path, patches)
+            known = searched.find(specimen.path, specimen.mask)
         except Exception as error:  # what one slide stumbles over does not stop the others
             found.leave_out(specimen, error)
             continue
-        candidates += [_Patch(specimen, patch.region, patch.tumour, patch.tissue) for patch in patches]
-    return candidates
+        if known is not None:
+            by_slide[specimen] = known
+        else:
+            searches[_Search(specimen.path.absolute(), specimen.mask.absolute(), plan, mask_value)] = specimen
+    results = _in_turn(list(searches)) if spread.is_here else _spread(search_elsewhere, list(searches), spread)
+    with closing(results):
+        for news in results:
+            if isinstance(news, Progress):
+                yield news
+                continue
+            specimen = searches[news.part]
+            try:
+                by_slide[specimen] = news.result()
+                assert specimen.mask is not None  # it was searched
+                searched.add(specimen.path, specimen.mask, by_slide[specimen])
+            except Exception as error:  # what one slide stumbles over does not stop the others
+                found.leave_out(specimen, error)
+                by_slide.pop(specimen, None)
+    return [
+        _Patch(specimen, patch.region, patch.tumour, patch.tissue)
+        for specimen in specimens
+        for patch in by_slide.get(specimen, ())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A slide to be searched, its mask, and for what; without a mask for normal tissue."""
+
+    slide: Path
+    mask: Path | None
+    plan: PatchSettings
+    mask_value: int | None = None
+
+
+def search_elsewhere(search: _Search) -> list[FoundPatch]:
+    """The metastatic patches of a slide, in a process that is there for such searches."""
+    assert search.mask is not None  # those without one are of `tissue_elsewhere`
+    return finish(_tumour_patches(search.slide, search.mask, search.plan, search.mask_value))
+
+
+def tissue_elsewhere(search: _Search) -> list[Region]:
+    """The places of a slide with enough tissue."""
+    with open_slide(search.slide) as slide:
+        return list(_with_tissue(slide, _low_tissue(slide, search.plan), search.plan))
+
+
+def _in_turn(searches: Sequence[_Search]) -> Generator[Progress | Finished[_Search, list[FoundPatch]], None, None]:
+    """One slide after the other, with the progress of each."""
+    for number, search in enumerate(searches):
+        assert search.mask is not None  # as in `search_elsewhere`
+        steps = _tumour_patches(search.slide, search.mask, search.plan, search.mask_value)
+        outcome: list[FoundPatch] | Exception
+        try:
+            outcome = yield from staged(steps, number=number, of=len(searches))
+        except Exception as error:
+            outcome = error
+        yield Finished(search, outcome)
+
+
+def _spread(
+    function: Callable[[_Search], Result], searches: Sequence[_Search], spread: Spread
+) -> Generator[Progress | Finished[_Search, Result], None, None]:
+    """Slides side by side elsewhere."""
+    done = 0
+    with closing(spread_over(spread, function, searches)) as finished:
+        for one in finished:
+            yield Progress("Searching slides", done, len(searches))
+            if one is not None:
+                done += 1
+                yield one
 
 
 def _tumour_patches(path: Path, mask_path: Path, plan: PatchSettings, mask_value: int | None) -> Work[list[FoundPatch]]:
@@ -411,7 +485,35 @@ def _calibrated(pool: Sequence[_Patch], plan: PatchSettings, *, seed: int) -> li
     return [pool[index] for index in calibrate([patch.tumour for patch in pool], plan, seed=seed)]
 
 
-def _normal(specimens: Sequence[_Specimen], plan: PatchSettings, found: _Found, *, seed: int) -> Work[None]:
+def _tissue_of(
+    normal: Sequence[_Specimen], plan: PatchSettings, found: _Found, spread: Spread
+) -> Work[list[tuple[_Specimen, list[Region]]]]:
+    """The places of normal slides with enough tissue, in the order of the slides."""
+    searches = {_Search(specimen.path.absolute(), None, plan): specimen for specimen in normal}
+    places: dict[_Specimen, list[Region]] = {}
+    if not spread.is_here:
+        with closing(_spread(tissue_elsewhere, list(searches), spread)) as results:
+            for news in results:
+                if isinstance(news, Progress):
+                    yield news
+                    continue
+                try:
+                    places[searches[news.part]] = news.result()
+                except Exception as error:  # what one slide stumbles over does not stop the others
+                    found.leave_out(searches[news.part], error)
+        return [(specimen, places[specimen]) for specimen in normal if specimen in places]
+    for number, (search, specimen) in enumerate(searches.items()):
+        yield Progress("Searching normal tissue", number, len(normal), message=specimen.path.name)
+        try:
+            places[specimen] = tissue_elsewhere(search)
+        except Exception as error:  # likewise
+            found.leave_out(specimen, error)
+    return list(places.items())
+
+
+def _normal(
+    specimens: Sequence[_Specimen], plan: PatchSettings, found: _Found, *, seed: int, spread: Spread
+) -> Work[None]:
     """As many normal patches in each part as it has metastatic ones, from its normal slides in equal numbers.
 
     Slides with the least tissue come first, so that what they lack is spread evenly over the others.
@@ -419,14 +521,7 @@ def _normal(specimens: Sequence[_Specimen], plan: PatchSettings, found: _Found, 
     wanted = Counter(patch.specimen.part for patch in found.patches)
     for part in _PARTS:
         normal = [specimen for specimen in specimens if specimen.mask is None and specimen.part == part]
-        supply: list[tuple[_Specimen, list[Region]]] = []
-        for number, specimen in enumerate(normal):
-            yield Progress("Searching normal tissue", number, len(normal), message=specimen.path.name)
-            try:
-                with open_slide(specimen.path) as slide:
-                    supply.append((specimen, list(_with_tissue(slide, _low_tissue(slide, plan), plan))))
-            except Exception as error:  # what one slide stumbles over does not stop the others
-                found.leave_out(specimen, error)
+        supply = yield from _tissue_of(normal, plan, found, spread)
         supply.sort(key=lambda item: len(item[1]))
         missing = wanted[part]
         rng = np.random.default_rng([seed, _PARTS.index(part)])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import multiprocessing
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,12 +30,12 @@ from histoloop.networks.build import with_decoder
 from histoloop.progress import Progress, Work, finish, mapped
 from histoloop.store.array_cache import GIB, ArrayCache
 from histoloop.store.files import file_beside, write_beside
-from histoloop.threads import wait_without_spinning
 from histoloop.training.cached import CachedSettings
 from histoloop.training.datasets import DataSet, Split, read_dataset, split_cases
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import class_figures, mean_dice
 from histoloop.training.samples import foreground, values_of
+from histoloop.workflows.cluster.spread import HERE, Spread, spread_over
 from histoloop.workflows.experiments.sessions import (
     Round,
     SessionSettings,
@@ -46,7 +46,7 @@ from histoloop.workflows.experiments.sessions import (
     first_state,
     full_supervision,
 )
-from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, device_of_worker, load_model
 from histoloop.workflows.queries.score_regions import ScoringSettings
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def simulate(
     split: Split = "official",
     mpp: float | None = None,
     device: str = "auto",
-    jobs: int | None = None,
+    spread: Spread = HERE,
     classes: bool = False,
 ) -> Work[Simulation]:
     """Run sessions of every strategy with `seeds` seeds on a data set, from the frozen classifier of `model`.
@@ -151,6 +151,9 @@ def simulate(
     in the folder `<json_file>.work`, which can be deleted afterwards). RecipeError when `json_file` holds another
     simulation.
 
+    Sessions run side by side as `spread` says, without `jobs` as many as cores and memory allow; on a cluster the
+    folder of `json_file` must be on a disk that all workers have.
+
     With `classes` a mask has the mask class of its tile's label, decoders learn to tell the classes apart, and the
     curves are of the mean of the classes' Dice; DataError for data of one mask class.
     """
@@ -159,8 +162,9 @@ def simulate(
     if rounds is not None:
         chosen = dataclasses.replace(chosen, session=dataclasses.replace(chosen.session, rounds=rounds))
     work = json_file.with_name(f"{json_file.name}.work")
-    plan = _Plan(model.resolve(), data.resolve(), split, mpp, device, chosen, work, classes)
-    setup, dataset, loaded = yield from _setup(plan)
+    plan = _Plan(model.resolve(), data.resolve(), split, mpp, device, chosen, work.absolute(), classes)
+    own = dataclasses.replace(plan, device="auto") if spread.is_elsewhere else plan
+    setup, dataset, loaded = yield from _setup(own)
     about = _about(plan, dataset, loaded, setup, preset)
     record = _Record.open(json_file, about)
     if record.lower is None:
@@ -171,8 +175,9 @@ def simulate(
     left = [(way, seed) for seed in range(seeds) for way in ways if not record.has(way, seed)]
     done = _Done(record, json_file, total=len(ways) * seeds, count=len(ways) * seeds - len(left))
     yield Progress("Simulating", done.count, done.total)
-    side_by_side = _jobs(jobs, len(left))
-    yield from _in_turn(plan, setup, left, done) if side_by_side == 1 else _together(plan, left, side_by_side, done)
+    if not spread.dask:
+        spread = Spread(_jobs(spread.jobs, len(left)))
+    yield from _in_turn(plan, setup, left, done) if spread.is_here else _together(plan, left, spread, done)
     curves = tuple(record.curve(way, seeds) for way in ways)
     record.write(json_file)
     rows = [row for way in ways for seed in range(seeds) for row in record.rows(way, seed)]
@@ -303,39 +308,41 @@ def _in_turn(plan: _Plan, setup: SimulationSetup, sessions: Sequence[tuple[Way, 
         yield report()
 
 
-def _together(plan: _Plan, sessions: Sequence[tuple[Way, int]], jobs: int, done: _Done) -> Work[None]:
-    """Sessions in processes of their own, with a report as they are done, and now and then while none is."""
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_set_up, initargs=(plan, threads))
-    try:
-        running: dict[Future[list[Round]], tuple[Way, int]] = {
-            executor.submit(_run_here, way, seed): (way, seed) for way, seed in sessions
-        }
-        while running:
-            finished, _others = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-            for future in finished:
-                way, seed = running.pop(future)
-                done.keep(way, seed, future.result())
-                yield done.progress(way, seed)
-            if not finished:
-                yield done.progress(*next(iter(running.values())))
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+def _together(plan: _Plan, sessions: Sequence[tuple[Way, int]], spread: Spread, done: _Done) -> Work[None]:
+    """Sessions elsewhere, with a report as they are done, and now and then while none is."""
+    parts = [_Session(plan, way, seed) for way, seed in sessions]
+    with closing(spread_over(spread, run_elsewhere, parts)) as finished:
+        for one in finished:
+            if one is None:
+                yield done.progress(*sessions[0])
+                continue
+            done.keep(one.part.way, one.part.seed, one.result())
+            yield done.progress(one.part.way, one.part.seed)
 
 
-_HERE: dict[str, Any] = {}
-"""Plan and setup of a worker process."""
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A session that another process runs."""
+
+    plan: _Plan
+    way: Way
+    seed: int
 
 
-def _set_up(plan: _Plan, threads: int) -> None:
-    wait_without_spinning()
-    torch.set_num_threads(threads)
-    _HERE["plan"], _HERE["bench"] = plan, finish(_setup(plan))[0]
+_ONE_SESSION = threading.Lock()
+"""A worker with several threads runs one session at a time."""
 
 
-def _run_here(way: Way, seed: int) -> list[Round]:
-    return finish(run_session(_HERE["plan"], _HERE["bench"], way, seed))
+def run_elsewhere(session: _Session) -> list[Round]:
+    """All rounds of a session, in a process that is there for such."""
+    with _ONE_SESSION:
+        return finish(run_session(session.plan, _setup_here(session.plan), session.way, session.seed))
+
+
+@functools.lru_cache(maxsize=1)
+def _setup_here(plan: _Plan) -> SimulationSetup:
+    """Tiles and classifier, once in a process."""
+    return finish(_setup(dataclasses.replace(plan, device=device_of_worker(plan.device))))[0]
 
 
 def run_session(plan: _Plan, setup: SimulationSetup, way: Way, seed: int) -> Work[list[Round]]:

@@ -35,11 +35,12 @@ from histoloop.training.figures import multi_label_figures
 from histoloop.training.metrics import accuracy
 from histoloop.training.objectives import check_labels
 from histoloop.training.pretrained import IMAGENET, RANDOM
+from histoloop.training.ranks import Ranks, stated_ranks, statistics_of_all, together
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.samples import have_several_labels, multi_hot
 from histoloop.training.segment import segmentation_figures, train_decoder
 from histoloop.training.statistics import learn_statistics, statistics_figures
-from histoloop.workflows.prediction.loaded_model import choose_device
+from histoloop.workflows.prediction.loaded_model import choose_device, nth_device
 from histoloop.workflows.prediction.robustness import attack_figures, with_robustness
 from histoloop.workflows.retraining.recipes import recipe_text
 from histoloop.workflows.retraining.starting_weights import start_from, starting_card
@@ -78,17 +79,34 @@ def train_model(
 
     A training that was stopped goes on where it was when the same command is given again: its state is kept in
     `<out>.training` until the model is written. The figures on the card are of the data set's validation part, measured
-    on the weights as stored. `warn` gets the warnings about the data set, which is on the card too, before the training
-    begins: some of it is better mended than trained on for hours.
+    on the weights as stored. Started by torchrun, several processes train together: batches are as many times larger as
+    there are processes, and the first writes (training/ranks.py). `warn` gets the warnings about the data set, which is
+    on the card too, before the training begins: some of it is better mended than trained on for hours.
     """
     if out.exists():
         raise ModelError(f"{out} exists already.", advice="Give a new folder: models are never overwritten.")
     plan = load_recipe(recipe_path(recipe)).with_epochs(epochs)
-    place = choose_device(device)
+    place = choose_device(nth_device(device, stated_ranks().local) if stated_ranks().size > 1 else device)
+    with together(place) as ranks:
+        return (yield from _train_together(plan, place, ranks, data, out, seed, split, mpp, warn))
+
+
+def _train_together(
+    plan: Recipe,
+    place: torch.device,
+    ranks: Ranks,
+    data: Path,
+    out: Path,
+    seed: int,
+    split: Split,
+    mpp: float | None,
+    warn: Callable[[str], object] | None,
+) -> Work[Path]:
+    """By this process and those beside it, of which the first writes the model."""
     started = time.monotonic()
     dataset = yield from read_dataset(data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale)
     check_labels(plan.classify, (*dataset.training, *dataset.validation))
-    if warn is not None:
+    if warn is not None and ranks.is_first:
         for warning in dataset.warnings:
             warn(warning)
     _log.info("recipe %s, seed %d, %d training tiles", plan.name, seed, len(dataset.training))
@@ -100,10 +118,14 @@ def train_model(
     setting = _Setting(model, plan, dataset, seed)
     state = out.with_name(f"{out.name}.training")
     try:
-        lent, fitted = yield from _train(setting, state, _key(setting, data, split))
+        with statistics_of_all(network, ranks):
+            lent, fitted = yield from _train(setting, state, _key(setting, data, split))
     except RecipeError:
-        discard(state, *STAGES)  # to go on from there would only fail again
+        if ranks.is_first:
+            discard(state, *STAGES)  # to go on from there would only fail again
         raise
+    if not ranks.is_first:
+        return out
     minutes = (time.monotonic() - started) / 60
     network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
     several = have_several_labels((*dataset.training, *dataset.validation))

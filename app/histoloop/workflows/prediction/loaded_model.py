@@ -25,6 +25,7 @@ from histoloop.store.encoders import weights_of_encoder
 from histoloop.store.model_folder import BACKBONE, STATISTICS, load_earlier, load_statistics, load_weights
 from histoloop.store.shipped import DEFAULT_MODEL, check_shipped, find_model
 from histoloop.training.pretrained import start_backbone
+from histoloop.workflows.cluster.processes import own_place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,14 +86,20 @@ class LoadedModel(Model):
 
 
 def choose_device(name: str) -> torch.device:
-    """'auto' takes a working CUDA GPU if there is one; DeviceError when 'cuda' is asked for and there is none."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise DeviceError(tr("There is no device {name!r}.", name=name), advice=tr("Choose auto, cpu or cuda."))
+    """'auto' takes a working CUDA GPU if there is one; 'cuda:1' is the second one.
+
+    DeviceError when 'cuda' is asked for and there is none, or none of that number.
+    """
+    number = name.removeprefix("cuda:")
+    if name not in ("auto", "cpu", "cuda") and (number == name or not (number.isascii() and number.isdigit())):
+        raise DeviceError(
+            tr("There is no device {name!r}.", name=name), advice=tr("Choose auto, cpu, cuda, or cuda:0 and so on.")
+        )
     if name == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
-        return torch.device("cuda")
-    if name == "cuda":
+        return torch.device("cuda") if number == name else _gpu(int(number))
+    if name != "auto":
         raise DeviceError(
             tr("No CUDA GPU can be used."),
             advice=tr("Run `histoloop doctor` to see why, or choose the device cpu or auto."),
@@ -100,8 +107,32 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cpu")
 
 
+def _gpu(number: int) -> torch.device:
+    if number >= (count := torch.cuda.device_count()):
+        raise DeviceError(
+            tr("There is no GPU number {number}.", number=number),
+            advice=tr("This machine has {count}, counted from 0.", count=count),
+        )
+    return torch.device("cuda", number)
+
+
+def nth_device(name: str, number: int) -> str:
+    """The device of the `number`-th of several processes beside each other: where any GPU will do they take turns."""
+    if name not in ("auto", "cuda") or not torch.cuda.is_available():
+        return name
+    return f"cuda:{number % torch.cuda.device_count()}"
+
+
+def device_of_worker(name: str) -> str:
+    """The device for this process among those beside it, which also gets its share of the threads."""
+    if (place := own_place()) is None:
+        return name
+    torch.set_num_threads(place.threads)
+    return nth_device(name, place.number)
+
+
 def open_model(name_or_folder: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> LoadedModel:
-    """A model by the name of a shipped one or by its folder, on 'auto', 'cpu' or 'cuda'.
+    """A model by the name of a shipped one or by its folder, on 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
     ModelError when there is none or it is broken, DeviceError when the device is not there.
     """

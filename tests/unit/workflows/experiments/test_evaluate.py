@@ -21,6 +21,7 @@ from histoloop.store.model_folder import save_model
 from histoloop.training.datasets import read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally
+from histoloop.workflows.cluster.spread import Spread
 from histoloop.workflows.experiments import evaluate
 from histoloop.workflows.experiments.evaluate import Evaluation, EvaluationSettings, evaluate_model
 from histoloop.workflows.experiments.train import train_model
@@ -117,6 +118,20 @@ def test_files_tell_what_the_table_tells(model_of: Callable[[str], Path], discs:
     with Image.open(page / "comparison.png") as sheet:
         assert sheet.width > sheet.height / 4
     assert len(list((page / "pictures").iterdir())) == 2 * (2 + 4)
+
+
+def test_pictures_measured_side_by_side_give_the_same_table_and_page(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("histoloop.workflows.experiments.evaluate.SHARE", 5)
+    model, options = model_of("labels"), {"data": discs, "settings": WHOLE, "device": "cpu", "mpp": 1.0}
+    here = finish(evaluate_model(model, **options, pictures=tmp_path / "here"))
+    there = finish(evaluate_model(model, **options, pictures=tmp_path / "there", spread=Spread(2)))
+    assert there.about == here.about
+    for own, other in zip(here.table.rows, there.table.rows, strict=True):
+        assert dict(other.figures) == pytest.approx(dict(own.figures), abs=1e-6)
+    names = [sorted(path.name for path in (tmp_path / which / "pictures").iterdir()) for which in ("here", "there")]
+    assert names[0] == names[1] != []
 
 
 def test_a_part_is_the_part_of_the_data_set(model_of: Callable[[str], Path], discs: Path) -> None:

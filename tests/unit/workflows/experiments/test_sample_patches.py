@@ -20,6 +20,7 @@ from histoloop.geometry import Region
 from histoloop.progress import finish
 from histoloop.slides.reader import open_slide
 from histoloop.training.datasets import read_dataset
+from histoloop.workflows.cluster.spread import Spread
 from histoloop.workflows.experiments import sample_patches as sample_patches_module
 from histoloop.workflows.experiments.patch_grid import PatchSettings
 from histoloop.workflows.experiments.sample_patches import PatchReport, sample_patches
@@ -102,6 +103,21 @@ def test_patches_of_all_kinds_of_masks_are_found_and_counted(folders: tuple[Path
     edge = [row for row in rows_of(report) if row["x"] == "64" and row["label"] == "metastatic"]
     assert Counter(row["tumour_fraction"] for row in edge) == {"0.3750": 12, "0.2812": 4}
     assert Counter(row["slide"] for row in edge) == {f"slides/tumor_{number}.png": 4 for number in range(4)}
+
+
+def test_slides_searched_side_by_side_give_the_same_patches(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    here = sampled(folders, tmp_path / "here.csv")
+    there = sampled(folders, tmp_path / "there.csv", spread=Spread(2))
+    assert (there.edge, there.abundant, there.kept, there.patches) == (
+        here.edge,
+        here.abundant,
+        here.kept,
+        here.patches,
+    )
+    own, other = (
+        [{**row, "mask": row["mask"].rsplit("/", 1)[-1]} for row in rows_of(report)] for report in (here, there)
+    )
+    assert own == other
 
 
 def test_copies_of_a_slide_are_one_slide_and_that_with_the_mask(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,6 +16,7 @@ from histoloop.errors import DataError, RecipeError
 from histoloop.progress import finish
 from histoloop.training.cached import CachedSettings
 from histoloop.training.loop import LoopSettings
+from histoloop.workflows.cluster.spread import Spread
 from histoloop.workflows.experiments import sessions
 from histoloop.workflows.experiments.sessions import SessionSettings, Way
 from histoloop.workflows.experiments.simulate import Simulation, SimulationSettings, simulate
@@ -57,12 +59,12 @@ def model(discs: Path, write_recipe: Callable[..., str], tmp_path_factory: pytes
 
 def run(
     discs: Path, model: Path, json_file: Path, *strategies: str, seeds: int = 1, rounds: int | None = None,
-    classes: bool = False,
+    classes: bool = False, spread: Spread | None = None,
 ) -> Simulation:  # fmt: skip
     return finish(
         simulate(
             data=discs, model=model, strategies=strategies, seeds=seeds, rounds=rounds, json_file=json_file,
-            settings=TINY, mpp=1.0, device="cpu", jobs=1, classes=classes,
+            settings=TINY, mpp=1.0, device="cpu", classes=classes, spread=spread or Spread(1),
         )
     )  # fmt: skip
 
@@ -116,7 +118,7 @@ def test_a_stopped_simulation_goes_on_to_the_same_figures(
     whole = run(discs, model, tmp_path / "whole.json", "cod", "random+propagation")
     work = simulate(
         data=discs, model=model, strategies=["cod", "random+propagation"], seeds=1,
-        json_file=tmp_path / "parts.json", settings=TINY, mpp=1.0, device="cpu", jobs=1,
+        json_file=tmp_path / "parts.json", settings=TINY, mpp=1.0, device="cpu", spread=Spread(1),
     )  # fmt: skip
     rounds, advance = [], sessions.advance
 
@@ -234,3 +236,11 @@ def test_a_session_of_one_foreground_has_no_figure_of_classes(discs: Path, model
     content = json.loads((tmp_path / "one.json").read_text(encoding="utf-8"))
     assert "mask_classes" not in content["about"]
     assert "class_dice" not in content["sessions"][0]["rounds"][0]
+
+
+def test_sessions_side_by_side_give_the_same_figures(discs: Path, model: Path, tmp_path: Path) -> None:
+    here = run(discs, model, tmp_path / "here.json", "random", "entropy", rounds=2)
+    there = run(discs, model, tmp_path / "there.json", "random", "entropy", rounds=2, spread=Spread(2))
+    assert [curve.name for curve in there.curves] == [curve.name for curve in here.curves]
+    for own, other in zip(here.curves, there.curves, strict=True):
+        np.testing.assert_allclose(own.dice, other.dice, atol=1e-4)

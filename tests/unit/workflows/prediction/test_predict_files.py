@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from histoloop.progress import finish
 from histoloop.store.presence import claimed
 from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.workflows.prediction import predict_files as module
+from histoloop.workflows.prediction.cohort import Shard, leave_row
 from histoloop.workflows.prediction.predict_files import FilesReport, predict_files
 from histoloop.workflows.reports import PredictedSlide
 
@@ -67,7 +70,7 @@ def predict(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Predict the pictures; `failing` are errors by name, raised as the slide is predicted."""
     loaded = module.open_model(DEFAULT_MODEL, device="cpu")
 
-    def run(failing: dict[str, BaseException] | None = None, *, slides: Path = pictures) -> FilesReport:
+    def run(failing: dict[str, BaseException] | None = None, *, slides: Path = pictures, **options: Any) -> FilesReport:
         def pretend(slide: Slide, _model: object) -> Work[PredictedSlide]:
             if error := (failing or {}).get(slide.path.name):
                 raise error
@@ -77,7 +80,7 @@ def predict(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
         monkeypatch.setattr(module, "open_model", lambda *_arguments, **_options: loaded)
         monkeypatch.setattr(module, "predict_slide", pretend)
-        return finish(predict_files([slides], out=tmp_path / "out", model="m"))
+        return finish(predict_files([slides], out=tmp_path / "out", model="m", **options))
 
     return run
 
@@ -113,7 +116,7 @@ def test_what_was_done_before_the_end_is_kept(
         predict({"b.png": error})
     assert rows(tmp_path / "out") == [("a.png", "predicted")]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-mask.png", "a.geojson", "summary.csv"]
-    assert len(predict().rows) == 3
+    assert len(predict().rows) == 2  # the others
     assert len(rows(tmp_path / "out")) == 3
 
 
@@ -165,11 +168,107 @@ def test_results_of_other_slides_in_the_folder_stay_and_slides_of_one_name_are_k
     assert "goes on with the 3 rows of other slides" in report.notes[0]
 
 
-def test_the_same_slides_once_more_replace_their_rows(predict: Callable[..., FilesReport], tmp_path: Path) -> None:
-    predict()
+def test_slides_are_not_predicted_again_by_the_same_model_and_settings(
+    predict: Callable[..., FilesReport], tmp_path: Path
+) -> None:
+    predict({"b.png": RuntimeError("a disk")})
+    before = (tmp_path / "out" / "a.geojson").stat().st_mtime_ns
     report = predict()
-    assert len(rows(tmp_path / "out")) == 3
+    assert [row.slide.rsplit("/", 1)[-1] for row in report.rows] == ["b.png"]
+    assert [row.path.name for row in report.done_before] == ["a.png", "c.png"]
+    assert (tmp_path / "out" / "a.geojson").stat().st_mtime_ns == before
+    assert sorted(rows(tmp_path / "out")) == [(f"{name}.png", "predicted") for name in "abc"]
     assert report.notes == ()
+
+
+def test_what_changed_since_is_predicted_again(
+    predict: Callable[..., FilesReport], pictures: Path, tmp_path: Path
+) -> None:
+    predict()
+    Image.new("RGB", (96, 64), (20, 120, 180)).save(pictures / "a.png")  # another slide of the name
+    os.utime(pictures / "b.png", (1, 1))  # older than what was predicted, and the same
+    (tmp_path / "out" / "c-mask.png").unlink()
+    names = [row.slide.rsplit("/", 1)[-1] for row in predict().rows]
+    assert names == ["a.png", "c.png"]
+    assert len(predict(mpp=0.5).rows) == 3
+    assert len(predict(mpp=0.5).rows) == 0
+    assert len(predict(mpp=0.5, again=True).rows) == 3
+    assert len(rows(tmp_path / "out")) == 3
+
+
+def test_a_row_that_was_not_written_whole_is_predicted_again(
+    predict: Callable[..., FilesReport], tmp_path: Path
+) -> None:
+    predict()
+    table = tmp_path / "out" / "summary.csv"
+    table.write_bytes(table.read_bytes()[:-9])
+    assert [row.slide.rsplit("/", 1)[-1] for row in predict().rows] == ["c.png"]
+    assert len(rows(tmp_path / "out")) == 3
+
+
+def test_a_table_of_the_version_before_goes_on(predict: Callable[..., FilesReport], tmp_path: Path) -> None:
+    predict()
+    table = tmp_path / "out" / "summary.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        kept = [row[:-3] for row in csv.reader(file)]
+    kept[1] = [cell.replace("a.png", "x.png").replace("a.geojson", "x.geojson") for cell in kept[1]]
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(kept)
+    report = predict()
+    assert len(report.rows) == 3  # nothing tells with which settings they were predicted
+    assert [name for name, _status in rows(tmp_path / "out")] == ["x.png", "a.png", "b.png", "c.png"]
+    assert "goes on with the 1 rows of other slides" in report.notes[0]
+
+
+# --- parts of a cohort ------------------------------------------------------------------------------------------------
+
+
+def test_parts_predict_all_slides_between_them_and_the_whole_run_joins_their_tables(
+    predict: Callable[..., FilesReport], pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "more").mkdir()
+    Image.new("RGB", (96, 64), (90, 120, 180)).save(pictures / "more" / "a.png")  # the name of a slide of another part
+    second = predict(shard=Shard(2, 2))
+    assert [row.slide.rsplit("/", 1)[-1] for row in second.rows] == ["b.png", "a.png"]
+    assert second.summary == tmp_path / "out" / "shards" / "2-of-2" / "summary.csv"
+    first = predict({"c.png": RuntimeError("a disk")}, shard=Shard(1, 2))
+    assert [(row.slide.rsplit("/", 1)[-1], row.status) for row in first.rows] == [
+        ("a.png", "predicted"),
+        ("c.png", "failed"),
+    ]
+    assert not (tmp_path / "out" / "summary.csv").exists()
+    joined = predict()
+    assert [row.slide.rsplit("/", 1)[-1] for row in joined.rows] == ["c.png"]
+    assert len(joined.done_before) == 3
+    assert sorted(rows(tmp_path / "out")) == [(f"{name}.png", "predicted") for name in "aabc"]
+    assert len(list((tmp_path / "out").glob("*.geojson"))) == 4
+    assert not (tmp_path / "out" / "shards").exists()
+
+
+def test_a_part_that_is_being_predicted_is_not_joined(predict: Callable[..., FilesReport], tmp_path: Path) -> None:
+    predict(shard=Shard(1, 2))
+    part = tmp_path / "out" / "shards" / "1-of-2"
+    with claimed(part) as granted:
+        assert granted
+        with pytest.raises(PlaceError, match="Another command is writing to"):
+            predict()
+    assert len(predict().rows) == 1
+
+
+# --- a worker that was done before whoever writes the table knew ------------------------------------------------------
+
+
+def test_a_slide_whose_row_was_left_is_not_predicted_again(predict: Callable[..., FilesReport], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (done, *_others) = predict().rows
+    (out / "summary.csv").unlink()
+    (out / "rows").mkdir()
+    leave_row(out, "a", done)
+    leave_row(out, "b", dataclasses.replace(done, settings="others"))
+    report = predict({"a.png": RuntimeError("is not predicted")})
+    assert report.failed == ()
+    assert sorted(rows(out)) == [(f"{name}.png", "predicted") for name in "abc"]
+    assert not (out / "rows").exists()
 
 
 def test_a_summary_of_a_model_with_other_classes_is_set_aside(
