@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
-def unique_names(slides: Sequence[tuple[Path, str]]) -> list[str]:
+def unique_names(slides: Sequence[tuple[str | Path, str]]) -> list[str]:
     """What each slide is called beside the others.
 
     Its own name, or with as few of its folders in front as tell it apart ('patient-1/slide.png'). Case does not count.
@@ -23,7 +22,9 @@ def unique_names(slides: Sequence[tuple[Path, str]]) -> list[str]:
         alike[name.casefold()].append(index)
     for group in alike.values():
         if len(group) > 1:
-            for index, name in zip(group, _told_apart([slides[index] for index in group]), strict=True):
+            for index, name in zip(
+                group, _told_apart([(Path(slides[index][0]), slides[index][1]) for index in group]), strict=True
+            ):
                 names[index] = name
     return names
 

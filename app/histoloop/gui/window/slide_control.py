@@ -14,6 +14,7 @@ from histoloop.gui.kit.widgets import menu_text
 from histoloop.gui.panels.slide_details import NOT_GIVEN
 from histoloop.gui.window.history import History
 from histoloop.language import tr
+from histoloop.store.records import SlideFile
 from histoloop.workflows.contents.slides import in_words
 
 if TYPE_CHECKING:
@@ -92,13 +93,13 @@ class SlideControl(QObject):
     def _list(self, project: Project) -> list[int]:
         """List the slides, and say which files are not there; their ids."""
         slides = project.slides.all()
-        missing = {slide.id for slide in slides if not slide.exists()}
+        files = {slide.id: slide.file() for slide in slides}
         self._panel.show_slides(
             slides,
             project.folder / "thumbnails",
             project.scheme.label_names,
-            missing=missing,
-            replaced={slide.id for slide in slides if slide.has_other_size()},
+            missing={slide for slide, file in files.items() if file is SlideFile.MISSING},
+            replaced={slide for slide, file in files.items() if file is SlideFile.REPLACED},
             predicts=self._session.knows_labels,
             you=self._session.person,
         )
