@@ -115,13 +115,19 @@ class SlideRecord:
 
         What is sure reads a part of the file: workflows/contents/slides.py.
         """
+        return self.look()[0]
+
+    def look(self) -> tuple[SlideFile, object]:
+        """As `file`, and what changes when that file goes, comes or is written anew."""
         try:
             found = self.path.stat()
         except (OSError, ValueError):
-            return SlideFile.MISSING
+            return SlideFile.MISSING, None
+        stamp = found.st_size, found.st_mtime_ns, found.st_ino
         if not stat.S_ISREG(found.st_mode):
-            return SlideFile.MISSING
-        return SlideFile.IN_PLACE if found.st_size == int(self.fingerprint.partition("-")[0]) else SlideFile.REPLACED
+            return SlideFile.MISSING, stamp
+        same_size = found.st_size == int(self.fingerprint.partition("-")[0])
+        return (SlideFile.IN_PLACE if same_size else SlideFile.REPLACED), stamp
 
 
 def predicted_names(probabilities: Mapping[str, float]) -> tuple[str, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_NUMBER = re.compile(r"(\d+)")
 
 
 def unique_names(slides: Sequence[tuple[str | Path, str]]) -> list[str]:
@@ -27,6 +30,11 @@ def unique_names(slides: Sequence[tuple[str | Path, str]]) -> list[str]:
             ):
                 names[index] = name
     return names
+
+
+def natural_key(name: str) -> tuple[str | int, ...]:
+    """To sort names as people count: 'slide 2' comes before 'Slide 10'."""
+    return tuple(int(part) if part.isdecimal() else part.casefold() for part in _NUMBER.split(name))
 
 
 def _told_apart(slides: Sequence[tuple[Path, str]]) -> list[str]:
