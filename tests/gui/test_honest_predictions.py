@@ -48,8 +48,7 @@ def cohort(window: MainWindow, tmp_path: Path, qtbot, monkeypatch: pytest.Monkey
 
 def listed(window: MainWindow) -> list[str]:
     """The second line of each slide in the list."""
-    panel = window.slides_panel.list
-    return [panel.item(row).text().splitlines()[1] for row in range(panel.count())]
+    return [text.splitlines()[1] for text in window.slides_panel.list.texts()]
 
 
 def in_dialog(act: Callable[[ResolutionDialog], None]) -> None:

@@ -319,7 +319,7 @@ def test_what_is_predicted_and_what_was_said_are_shown_apart(opened: MainWindow,
     pick(opened, qtbot, "Polyp")
     assert (details.predicted.text(), details.who.text()) == (predicted, "You said:")
     assert details.picker.currentText() == "Polyp"
-    assert opened.slides_panel.list.item(0).text().endswith("\nSaid: Polyp")
+    assert opened.slides_panel.list.texts()[0].endswith("\nSaid: Polyp")
     with Project.open(project_folder) as project:
         said = project.slides.get(slide.id).given_label
         assert (said.label, said.person) == ("Polyp", "Ada")

@@ -231,7 +231,7 @@ def test_a_project_of_own_classes_says_that_nobody_has_taught_it_and_predicts_no
     assert not window.actions_["predict"].isEnabled()
     assert "Nobody has taught a model yet" in window.actions_["predict"].toolTip()
     assert window.queue_panel.options.how().strategy == "k-center"
-    assert window.slides_panel.list.item(0).text() == slides["benign"].name
+    assert window.slides_panel.list.texts()[0] == slides["benign"].name
     assert not window.slides_panel.details.predicted.isVisible()
     # no labels either: what is about them is not there
     assert not window.actions_.submenus["label"].menuAction().isVisible()

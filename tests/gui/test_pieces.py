@@ -15,7 +15,7 @@ from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle, SceneMap, c
 from histoloop.gui.dialogs.new_project import folder_name
 from histoloop.gui.dialogs.text_dialog import shortcuts_html
 from histoloop.gui.panels.job_bar import TimeLeft, in_words
-from histoloop.gui.panels.slides_panel import describe
+from histoloop.gui.panels.slide_rows import describe
 from histoloop.gui.window.menus import MENUS
 from histoloop.network_config import NetworkConfig
 from histoloop.progress import Progress

@@ -48,8 +48,7 @@ def cohort(window: MainWindow, tmp_path: Path, qtbot) -> MainWindow:
 
 def listed(window: MainWindow) -> list[list[str]]:
     """The lines of each slide in the list."""
-    panel = window.slides_panel.list
-    return [panel.item(row).text().splitlines()[:2] for row in range(panel.count())]
+    return [text.splitlines()[:2] for text in window.slides_panel.list.texts()]
 
 
 def test_slides_of_one_name_are_told_apart_and_a_dicom_series_is_one_slide(cohort: MainWindow, qtbot) -> None:
@@ -73,7 +72,8 @@ def test_another_file_in_the_place_of_a_slide_is_told_and_not_shown(cohort: Main
     second = cohort.session.slides()[1]
     shutil.copy(paint(tmp_path / "new.png", seed=9, side=200), second.path)
     cohort.session.slides_changed.emit()
-    assert listed(cohort)[1] == ["patient-2/slide.png", "Another file is in its place"]
+    replaced = ["patient-2/slide.png", "Another file is in its place"]
+    qtbot.waitUntil(lambda: listed(cohort)[1] == replaced, timeout=30_000)
     cohort.slides_panel.choose(second.id)
     empty = cohort.split.first.empty
     qtbot.waitUntil(lambda: empty.isVisible() and empty.reason.text() != "", timeout=30_000)

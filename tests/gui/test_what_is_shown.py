@@ -55,8 +55,9 @@ def there(window: MainWindow, project_folder: Path, own_slides: dict[int, Path],
 
 def click_slide(window: MainWindow, slide_id: int, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier):
     panel = window.slides_panel
-    item = next(item for item in map(panel.list.item, range(panel.list.count())) if item.data(256) == slide_id)
-    place = panel.list.visualItemRect(item).center()
+    rows = panel.list.model()
+    row = next(index for index in (rows.index(n, 0) for n in range(rows.rowCount())) if index.data(256) == slide_id)
+    place = panel.list.visualRect(row).center()
     QTest.mouseClick(panel.list.viewport(), Qt.MouseButton.LeftButton, modifier, place)
 
 
@@ -97,7 +98,7 @@ def test_a_slide_whose_file_is_gone_leaves_an_empty_canvas_that_says_so(
     assert "malignant.tiff" in said
     assert "the file is not where it was" in said
     assert "Find moved slides" in said
-    assert there.slides_panel.list.item(1).text() == "malignant.tiff\nFile not found"
+    assert there.slides_panel.list.texts()[1] == "malignant.tiff\nFile not found"
     assert not there.banner.isVisible()
 
 
@@ -175,7 +176,7 @@ def test_a_project_whose_slide_is_gone_at_the_start_says_so_on_the_canvas(
     qtbot.waitUntil(lambda: window.opener.trouble is not None, timeout=MS)
     assert "benign.tiff" in words(window)
     assert window.slides_panel.current_id() == FIRST
-    assert "File not found" in window.slides_panel.list.item(0).text()
+    assert "File not found" in window.slides_panel.list.texts()[0]
 
 
 def test_a_file_that_is_deleted_while_it_is_shown_is_missed_when_the_window_is_looked_at_again(
@@ -185,7 +186,7 @@ def test_a_file_that_is_deleted_while_it_is_shown_is_missed_when_the_window_is_l
     there.project_watch.look()
     qtbot.waitUntil(lambda: there.opener.trouble is not None, timeout=MS)
     assert "benign.tiff" in words(there)
-    assert "File not found" in there.slides_panel.list.item(0).text()
+    assert "File not found" in there.slides_panel.list.texts()[0]
 
 
 def test_a_file_that_is_replaced_while_it_is_shown_is_not_shown_as_the_slide(

@@ -17,7 +17,7 @@ from PySide6.QtGui import QDesktopServices, QDropEvent, QImage
 from histoloop.gui.dialogs.text_dialog import GuideDialog
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.mouse import click
-from histoloop.gui.panels.slides_panel import describe
+from histoloop.gui.panels.slide_rows import describe
 from histoloop.gui.window.menus import MENUS, specs
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job, Place
@@ -52,8 +52,7 @@ def drop(window: MainWindow, *paths: Path) -> None:
 
 
 def texts(window: MainWindow) -> list[str]:
-    panel = window.slides_panel.list
-    return [panel.item(row).text() for row in range(panel.count())]
+    return window.slides_panel.list.texts()
 
 
 def test_the_windows_process_never_loads_torch() -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.acquisition.strategy import Estimates
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from histoloop.acquisition.strategy import ScoresAfter
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def select(
 
 
 def select_setwise(
-    scores_after: Callable[[Sequence[int]], NDArray[np.floating]],
+    scores_after: ScoresAfter,
     classes: Sequence[str],
     *,
     count: int,
@@ -62,14 +64,15 @@ def select_setwise(
     """The `count` best candidates, one after another, where each pick may change the scores of the others.
 
     `scores_after(picks)` gives one score per candidate once `picks` are taken; `CoverDistance` of
-    `strategies.coreset` is one. The next pick is the highest of the class that has the fewest picks; between such
+    `strategies.coreset` is one. Of `Estimates` those that may be the highest are scored exactly, so that the picks are
+    those of exact scores. The next pick is the highest of the class that has the fewest picks; between such
     classes the order of their best scores at the start decides. A class that is used up leaves its turns to the others.
     Ties go to the lowest index. What overlaps an earlier pick is passed over: nobody is asked twice about the same
     pixels. `protected` candidates (the pseudo-labelled ones) come only when all others are used up. Fewer than `count`
     when there are not as many. ValueError unless every candidate is scored exactly once, by a finite number.
     """
 
-    def scores_now() -> Floats:
+    def scores_now() -> Estimates:
         return _checked(scores_after([pick.index for pick in turns.picks]), len(classes))
 
     turns = _Turns(classes, overlap)
@@ -86,44 +89,63 @@ class _Turns:
     def __init__(self, classes: Sequence[str], overlap: Callable[[int, int], bool]) -> None:
         self.picks: list[Pick] = []
         self._overlap = overlap
-        self._classes = np.asarray(classes, dtype=object)
+        names = np.asarray(classes, dtype=object)
+        self._members = {name: names == name for name in dict.fromkeys(classes)}
         self._taken = dict.fromkeys(classes, 0)
         self._order: list[str] = []
         self._left = np.zeros(len(classes), bool)
 
-    def open_all_but(self, closed: Collection[int], scores_N: Floats) -> None:
+    def open_all_but(self, closed: Collection[int], scores: Estimates) -> None:
         """Let all be taken but the closed ones and the picks; the order of the classes follows their best scores."""
-        shut = {*closed, *(pick.index for pick in self.picks)}
-        self._left = np.array([index not in shut for index in range(len(self._classes))], bool)
-        best_first = np.argsort(-scores_N, kind="stable")
-        self._order = list(dict.fromkeys(self._classes[best_first[self._left[best_first]]]))
+        self._left[:] = True
+        self._left[[*closed, *(pick.index for pick in self.picks)]] = False
+        best = {name: pick for name in self._members if (pick := self._highest(scores, name)) is not None}
+        self._order = sorted(best, key=lambda name: (-best[name].score, best[name].index))
 
-    def take(self, scores_N: Floats) -> bool:
+    def take(self, scores: Estimates) -> bool:
         """Take the best candidate of the class whose turn it is; False when none is left in any class."""
         for name in sorted(self._order, key=self._taken.__getitem__):  # stable: among equals the order of the classes
-            index = self._best(scores_N, name)
-            if index is not None:
-                self.picks.append(Pick(index, float(scores_N[index])))
+            pick = self._best(scores, name)
+            if pick is not None:
+                self.picks.append(pick)
                 self._taken[name] += 1
                 return True
         return False
 
-    def _best(self, scores_N: Floats, name: str) -> int | None:
-        while (candidates := self._left & (self._classes == name)).any():
-            index = int(np.argmax(np.where(candidates, scores_N, -np.inf)))
-            self._left[index] = False
-            if not any(self._overlap(index, pick.index) for pick in self.picks):
-                return index
+    def _best(self, scores: Estimates, name: str) -> Pick | None:
+        """The highest of a class that is left and overlaps no pick."""
+        while (best := self._highest(scores, name)) is not None:
+            self._left[best.index] = False
+            if not any(self._overlap(best.index, pick.index) for pick in self.picks):
+                return best
         return None
 
+    def _highest(self, scores: Estimates, name: str) -> Pick | None:
+        """The highest of a class that is left; the first of several."""
+        candidates = np.flatnonzero(self._left & self._members[name])
+        if len(candidates) == 0:
+            return None
+        values = scores.values_N[candidates]
+        perhaps = candidates[values >= values.max() - 2 * scores.tolerance]
+        exact = scores.exact(perhaps)
+        first = int(np.argmax(exact))
+        return Pick(int(perhaps[first]), float(exact[first]))
 
-def _checked(scores: NDArray[np.floating], count: int) -> Floats:
+
+def _checked(scores: NDArray[np.floating] | Estimates, count: int) -> Estimates:
+    if isinstance(scores, Estimates):
+        _check_scores(scores.values_N, count)
+        return scores
     scores_N = np.asarray(scores, np.float64)
+    _check_scores(scores_N, count)
+    return Estimates(scores_N, 0.0, scores_N.__getitem__)
+
+
+def _check_scores(scores_N: NDArray[np.floating], count: int) -> None:
     if scores_N.shape != (count,):
         raise ValueError(f"every candidate is scored once: {count} candidates, scores of shape {scores_N.shape}")
     if not np.isfinite(scores_N).all():
         raise ValueError(f"candidate {int(np.flatnonzero(~np.isfinite(scores_N))[0])} has no finite score")
-    return scores_N
 
 
 def mix_random(

@@ -17,7 +17,21 @@ from histoloop.progress import Progress, Work
 
 Floats = NDArray[np.float64]
 
-ScoresAfter = Callable[[Sequence[int]], Floats]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """Scores of which it is quickly known which may be the highest: a million of them need not be exact.
+
+    `values_N` grow with the scores, each known to within `tolerance`, in whatever unit; `exact` gives the scores
+    themselves, of those whose indices it is given.
+    """
+
+    values_N: Floats | NDArray[np.float32]
+    tolerance: float
+    exact: Callable[[NDArray[np.intp]], Floats]
+
+
+ScoresAfter = Callable[[Sequence[int]], Floats | Estimates]
 """Scores (N,) of all candidates once some are picked; see `selection.select_setwise`."""
 
 Facts = Mapping[str, Any]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _END_BYTES = 1 << 20
 _SAMPLE_BYTES, _SAMPLES = 1 << 16, 32
 _WHOLE_BYTES = 16 << 20
-_VERSION = "2"
+FINGERPRINT_VERSION = "2"
 _SETTLED_NS = 2_000_000_000
 """A file may change again within a tick of its file system's clock, which shows no change."""
 
@@ -41,9 +41,14 @@ def fingerprint(path: Path) -> str:
     return _read(path, _sampled)
 
 
+def first_fingerprint(path: Path) -> str:
+    """The fingerprint of a file as the first version had it; SlideError when it cannot be read."""
+    return _read(path, _first_and_last)
+
+
 def has_content(path: Path, wanted: str) -> bool:
     """Whether a file has this fingerprint, of this version of them or the first; SlideError when it cannot be read."""
-    return _read(path, _sampled if f"-{_VERSION}-" in wanted else _first_and_last) == wanted
+    return _read(path, _sampled if f"-{FINGERPRINT_VERSION}-" in wanted else _first_and_last) == wanted
 
 
 def is_part_of_same_series(path: Path, other: Path) -> bool:
@@ -118,7 +123,7 @@ def _sampled(path: Path) -> str:
     if others:
         parts = sorted([content, *(_digest(file)[1] for file in others)])
         content = hashlib.sha256(b"".join(parts)).digest()
-    return f"{size}-{_VERSION}-{content.hex()}"
+    return f"{size}-{FINGERPRINT_VERSION}-{content.hex()}"
 
 
 def _digest(file: Path) -> tuple[int, bytes]:

@@ -105,7 +105,15 @@ class Database:
 
     def data_version(self) -> int:
         """Changes with every commit by another connection than this one (SQLite's PRAGMA data_version)."""
-        return self._pragma("data_version")
+        with self._explained():
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            return version
+
+    def version(self) -> tuple[int, int] | None:
+        """Changes with every commit by anybody, this connection included; None within a transaction."""
+        if self._connection.in_transaction:
+            return None
+        return self.data_version(), self._connection.total_changes
 
     def check_is_project(self) -> None:
         """Raise ProjectError for a database of something else."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,6 +47,14 @@ class SlideLabel:
     label: str | None
     person: str
     created: str
+
+
+class SlideFile(StrEnum):
+    """What is found at the path of a slide."""
+
+    IN_PLACE = "in place"
+    MISSING = "missing"
+    REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +110,24 @@ class SlideRecord:
         """Whether a file is at `path` now; asks the disk."""
         return self.path.is_file()
 
-    def has_other_size(self) -> bool:
-        """Whether a file of another size is at `path` now, so another slide; asks the disk, and reads nothing.
+    def file(self) -> SlideFile:
+        """What is at `path` now, by its size; asks the disk once, and reads nothing.
 
         What is sure reads a part of the file: workflows/contents/slides.py.
         """
-        return self.exists() and self.path.stat().st_size != int(self.fingerprint.partition("-")[0])
+        return self.look()[0]
+
+    def look(self) -> tuple[SlideFile, object]:
+        """As `file`, and what changes when that file goes, comes or is written anew."""
+        try:
+            found = self.path.stat()
+        except (OSError, ValueError):
+            return SlideFile.MISSING, None
+        stamp = found.st_size, found.st_mtime_ns, found.st_ino
+        if not stat.S_ISREG(found.st_mode):
+            return SlideFile.MISSING, stamp
+        same_size = found.st_size == int(self.fingerprint.partition("-")[0])
+        return (SlideFile.IN_PLACE if same_size else SlideFile.REPLACED), stamp
 
 
 def predicted_names(probabilities: Mapping[str, float]) -> tuple[str, ...]:

@@ -400,6 +400,10 @@ NEWEST_DONE = """annotation.status = 'done' AND NOT EXISTS (
 )"""
 """Of the annotations done of one region, the one finished last."""
 
+COUNT_FINISHED_BY_SLIDE = f"""
+    SELECT annotation.slide_id, COUNT(*) AS count FROM annotation JOIN slide ON slide.id = annotation.slide_id
+    WHERE slide.removed IS NULL AND annotation.deleted IS NULL AND {NEWEST_DONE} GROUP BY annotation.slide_id"""
+
 SELECT_EARLIEST_OVERLAP = """
     SELECT region_number, held_out FROM annotation
     WHERE region_number IS NOT NULL AND slide_id IN (

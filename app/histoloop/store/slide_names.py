@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+_NUMBER = re.compile(r"(\d+)")
 
 
-def unique_names(slides: Sequence[tuple[Path, str]]) -> list[str]:
+def unique_names(slides: Sequence[tuple[str | Path, str]]) -> list[str]:
     """What each slide is called beside the others.
 
     Its own name, or with as few of its folders in front as tell it apart ('patient-1/slide.png'). Case does not count.
@@ -23,9 +25,16 @@ def unique_names(slides: Sequence[tuple[Path, str]]) -> list[str]:
         alike[name.casefold()].append(index)
     for group in alike.values():
         if len(group) > 1:
-            for index, name in zip(group, _told_apart([slides[index] for index in group]), strict=True):
+            for index, name in zip(
+                group, _told_apart([(Path(slides[index][0]), slides[index][1]) for index in group]), strict=True
+            ):
                 names[index] = name
     return names
+
+
+def natural_key(name: str) -> tuple[str | int, ...]:
+    """To sort names as people count: 'slide 2' comes before 'Slide 10'."""
+    return tuple(int(part) if part.isdecimal() else part.casefold() for part in _NUMBER.split(name))
 
 
 def _told_apart(slides: Sequence[tuple[Path, str]]) -> list[str]:

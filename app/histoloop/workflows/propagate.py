@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from histoloop.acquisition.propagation import capped_k, colour_histograms, distance_matrix, nearest_annotated
+from histoloop.acquisition.propagation import capped_k, colour_histograms, nearest_annotated_by_colour
 from histoloop.geometry import Region
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
@@ -75,7 +75,7 @@ def neighbours(
     if not histograms:
         return []
     k = capped_k(Counter(classes), Counter(annotated_classes))
-    found = nearest_annotated(distance_matrix(np.stack(histograms), classes), classes, range(count), k=k)
+    found = nearest_annotated_by_colour(np.stack(histograms), classes, range(count), k=k)
     return [Neighbour(index - count, of) for index, of in found.items()]
 
 

@@ -15,6 +15,7 @@ from histoloop.acquisition.propagation import (
     colour_histograms,
     distance_matrix,
     nearest_annotated,
+    nearest_annotated_by_colour,
     neighbours_to_propagate,
     queryable,
 )
@@ -177,3 +178,49 @@ def test_the_pseudo_labelled_are_not_asked_about_while_enough_others_are_left() 
     assert queryable([], [2, 4], 1) == [2, 4]
     with pytest.raises(ValueError, match=r"\[2\] are both"):
         queryable([1, 2], [2], 1)
+
+
+@given(
+    counts=arrays(np.int64, st.tuples(st.integers(1, 12), st.just(3), st.just(4)), elements=st.integers(0, 3)),
+    data=st.data(),
+)
+@settings(deadline=None, max_examples=80)
+def test_without_the_matrix_of_distances_the_same_regions_come_in(
+    counts: NDArray[np.int64], data: st.DataObject
+) -> None:
+    counts[:, :, 0] += 1
+    histograms = counts / counts.sum(axis=2, keepdims=True)
+    classes = data.draw(st.lists(st.sampled_from("ab"), min_size=len(counts), max_size=len(counts)))
+    annotated = data.draw(st.sets(st.integers(0, len(counts) - 1)))
+    k = data.draw(st.integers(1, 12))
+    expected = nearest_annotated(distance_matrix(histograms, classes), classes, annotated, k=k)
+    assert nearest_annotated_by_colour(histograms, classes, annotated, k=k) == expected
+
+
+def test_many_regions_of_several_blocks_come_in_as_by_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histoloop.acquisition.propagation.ROWS", 64)
+    monkeypatch.setattr("histoloop.acquisition.propagation.EXACT_ROWS", 16)
+    rng = np.random.default_rng(0)
+    kinds = rng.dirichlet(np.full(256, 0.3), (9, 3))
+    histograms = np.stack([rng.multinomial(400, kinds[number % 9]) / 400 for number in range(500)])
+    classes = ["a" if number % 9 < 6 else "b" for number in range(500)]
+    expected = nearest_annotated(distance_matrix(histograms, classes), classes, range(40), k=7)
+    assert nearest_annotated_by_colour(histograms, classes, range(40), k=7) == expected
+    assert 0 < len(expected) < 460
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=50)
+def test_the_divergence_lies_between_its_bounds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = rng.dirichlet(np.full(256, 10.0 ** rng.uniform(-3, 1)), (2, 3))
+    hellinger = 3 - np.sqrt(one * other).sum()
+    assert np.log(2) * hellinger - 1e-12 <= colour_distance(one, other) <= hellinger + 1e-12
+
+
+def test_what_does_not_fit_together_is_refused_without_the_matrix_too() -> None:
+    histograms = np.full((3, 3, 4), 0.25)
+    with pytest.raises(ValueError, match="3 histograms and 2 classes"):
+        nearest_annotated_by_colour(histograms, ["a", "b"], [])
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        nearest_annotated_by_colour(histograms, ["a"] * 3, [0], k=0)

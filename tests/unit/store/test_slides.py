@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from histoloop.errors import ReplacedSlideError, SlideError
 from histoloop.geometry import Region
 from histoloop.store.fingerprint import fingerprint, has_content
 from histoloop.store.project import DATABASE, Project
+from histoloop.store.records import SlideFile
 
 
 def test_a_slide_is_kept_by_reference_with_what_is_known_of_it(project, slide, tmp_path):
@@ -372,3 +374,85 @@ def test_another_resolution_makes_maps_and_predictions_of_the_old_one_void(proje
     assert project.maps.find(slide.id) is None
     assert project.slides.get(slide.id).predicted is None
     assert folder.is_dir()  # nothing is deleted
+
+
+# --- thousands of slides ----------------------------------------------------------------------------------------------
+
+
+def test_slides_that_nobody_changed_are_not_asked_for_again(project, add_slide, request):
+    add_slide(project, "1.svs"), add_slide(project, "2.svs", b"other")
+    before = project.slides.all()
+    watched = request.getfixturevalue("watched")
+    assert project.slides.all() == before
+    assert watched["sql"] == []
+
+
+def test_what_another_connection_changes_is_seen_at_once(project, slide):
+    assert project.slides.all()[0].label is None
+    with Project.connect(project.folder) as other:
+        other.slides.set_label(slide.id, "malignant", person="Ada")
+        assert project.slides.all()[0].label == "malignant"
+        other.slides.remove(slide.id)
+    assert project.slides.all() == []
+
+
+def test_what_is_taken_back_with_a_transaction_was_never_so(project, slide):
+    assert [each.mpp for each in project.slides.all()] == [0.5]
+
+    def change_and_fail():
+        with project.transaction():
+            project.slides.set_mpp(slide.id, 0.25)
+            assert [each.mpp for each in project.slides.all()] == [0.25]
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        change_and_fail()
+    assert [each.mpp for each in project.slides.all()] == [0.5]
+
+
+def test_a_slide_whose_name_another_takes_is_called_anew(project, add_slide, tmp_path):
+    first = add_slide(project, "a.svs", folder=tmp_path / "one")
+    assert [slide.name for slide in project.slides.all()] == ["a.svs"]
+    add_slide(project, "a.svs", b"other", folder=tmp_path / "two")
+    assert [slide.name for slide in project.slides.all()] == ["one/a.svs", "two/a.svs"]
+    assert project.slides.get(first.id).name == "one/a.svs"
+
+
+@pytest.mark.parametrize(("one", "other"), [("É.svs", "é.svs"), ("straße.svs", "STRASSE.svs"), ("A.svs", "a.SVS")])
+def test_names_that_differ_in_case_alone_are_told_apart_in_any_script(project, add_slide, tmp_path, one, other):
+    slides = [add_slide(project, one, b"one", tmp_path / "1"), add_slide(project, other, b"other", tmp_path / "2")]
+    names = [f"1/{one}", f"2/{other}"]
+    assert [slide.name for slide in project.slides.all()] == names
+    assert [project.slides.get(slide.id).name for slide in slides] == names
+
+
+def test_adding_a_slide_opens_no_other_file_even_of_the_same_size(project, add_slide, tmp_path, monkeypatch):
+    for number in range(5):
+        add_slide(project, f"{number}.svs", b"pixel%d" % number)
+    (tmp_path / "new.svs").write_bytes(b"pixel9")
+    opened = []
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, *how, **named: opened.append(self) or real(self, *how, **named))
+    project.slides.add(tmp_path / "new.svs", width=10, height=10, mpp=None, vendor="none")
+    assert set(opened) == {tmp_path / "new.svs"}
+
+
+def test_a_slide_that_the_first_version_added_is_known_by_its_content(project, slide, tmp_path):
+    size = slide.path.stat().st_size
+    first = f"{size}-{hashlib.sha256(str(size).encode() + slide.path.read_bytes() * 2).hexdigest()}"
+    with project._database.transaction():
+        project._database.update("slide", slide.id, fingerprint=first)
+    moved = tmp_path / "elsewhere.svs"
+    slide.path.rename(moved)
+    assert project.slides.find(moved).id == slide.id
+
+
+def test_what_is_at_the_path_of_a_slide_is_told_by_one_look(project, slide):
+    assert slide.file() is SlideFile.IN_PLACE
+    slide.path.write_bytes(b"longer than before")
+    assert slide.file() is SlideFile.REPLACED
+    assert project.slides.missing() == [slide]
+    slide.path.unlink()
+    assert slide.file() is SlideFile.MISSING
+    slide.path.mkdir()
+    assert slide.file() is SlideFile.MISSING

@@ -74,6 +74,12 @@ def _palette(colours: Mapping[str, str]) -> QPalette:
     return palette
 
 
+def colours_of(palette: QPalette) -> Mapping[str, str]:
+    """The colours by name that go with a palette, for what is painted by hand."""
+    dark = palette.color(QPalette.ColorRole.Base).lightness() < palette.color(QPalette.ColorRole.Text).lightness()
+    return DARK if dark else LIGHT
+
+
 def _style_sheet(colours: Mapping[str, str]) -> str:
     sheet = (paths.resources() / "styles" / "histoloop.qss").read_text(encoding="utf-8")
     for name, colour in colours.items():

@@ -7,7 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QIcon, QImageReader, QPixmap
+from PySide6.QtGui import QAction, QIcon, QImage, QImageReader, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -295,14 +295,19 @@ def scrolling(widget: QWidget) -> QScrollArea:
 
 def picture_of(file: Path) -> QPixmap:
     """A picture that the program made (PNG); empty where it is missing, too large, or anything else."""
+    return QPixmap.fromImage(image_of(file))
+
+
+def image_of(file: Path) -> QImage:
+    """As `picture_of`, on any thread."""
     if not file.is_file():
-        return QPixmap()
+        return QImage()
     reader = QImageReader(str(file), QByteArray(b"png"))
     reader.setAutoDetectImageFormat(False)
     size = reader.size()
     if not size.isValid() or max(size.width(), size.height()) > MAX_PICTURE_PX:
-        return QPixmap()
-    return QPixmap.fromImage(reader.read())
+        return QImage()
+    return reader.read()
 
 
 def plain_icon(picture: QPixmap) -> QIcon:

@@ -5,35 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu
+from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, Signal
+from PySide6.QtWidgets import QMenu
 
-from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import Panel, button, label, picture_of, plain_icon, plain_tip, row, visible_name
-from histoloop.gui.panels.slide_details import WHY_UNLIKE, SlideDetails, resolution_in_words
-from histoloop.language import mark, tr, tr_plural
-from histoloop.store.records import MppFrom, predicted_names
+from histoloop.gui.kit.widgets import Panel, button, label, row
+from histoloop.gui.panels.slide_details import SlideDetails
+from histoloop.gui.panels.slide_list import THUMBNAIL_PX, SlideFilters, SlideList
+from histoloop.gui.panels.slide_rows import SLIDE_ID, SlideRows
+from histoloop.gui.work.thumbnails import Thumbnails
+from histoloop.language import tr, tr_plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from PySide6.QtCore import QMimeData
+    from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
 
-    from histoloop.store.records import SlideRecord
+    from histoloop.gui.panels.slide_rows import Choice
+    from histoloop.store.records import SlideFile, SlideRecord
 
-THUMBNAIL_PX = 64
-FILE_NOT_FOUND = mark("File not found")
-UNLIKE = mark("Unlike the training data")
-ANOTHER_FILE = mark("Another file is in its place")
-_ID = Qt.ItemDataRole.UserRole
+_ONLY = QItemSelectionModel.SelectionFlag.ClearAndSelect
 
 
 class SlidesPanel(Panel):
     """Tells what the user picks, drops and asks for; shows what it is given.
 
     One slide is the chosen one, and always among those that are selected: what is done to the selection is done to
-    what is on the canvas.
+    what is on the canvas. Where the list is narrowed down to others, the chosen one alone is selected until one of
+    those is.
     """
 
     slide_chosen = Signal(int)
@@ -49,16 +48,16 @@ class SlidesPanel(Panel):
         super().__init__()
         self._label_menu = label_menu
         self.setAcceptDrops(True)
-        self.list = QListWidget()
-        self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
-        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.list.setWordWrap(True)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
-        self.list.setSpacing(2)
-        self.list.currentItemChanged.connect(self._settle)
+        self.thumbnails = Thumbnails(2 * THUMBNAIL_PX, self)
+        self._rows = SlideRows(self.thumbnails, self)
+        self.filters = SlideFilters()
+        self.filters.setVisible(False)
+        self.filters.chosen.connect(self._on_filtered)
+        self.list = SlideList(self._rows)
         self.list.customContextMenuRequested.connect(self._on_menu)
+        selection = self.list.selectionModel()
+        selection.currentChanged.connect(self._settle)
+        selection.selectionChanged.connect(self._settle)
         self.empty = label(tr("Drop slides or folders here."), role="muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.add = button(tr("Add slides…"))
@@ -73,13 +72,16 @@ class SlidesPanel(Panel):
         self.details = SlideDetails()
         self.details.label_chosen.connect(self.label_chosen)
         self.details.setVisible(False)
+        self.column.addWidget(self.filters)
         self.column.addWidget(self.list, 1)
         self.column.addWidget(self.details)
         self.column.addWidget(self.mpp_note)
         self.column.addWidget(self.mpp_button)
-        self.list.itemSelectionChanged.connect(self._settle)
         self._chosen: int | None = None
-        self._slides: Sequence[SlideRecord] = ()
+        self._place = -1
+        """Where the chosen slide was in the list last."""
+        self._is_filling = False
+        self._by_id: dict[int, SlideRecord] = {}
         self._you = ""
         self._read_only = False
         self._noted: int | None = None
@@ -91,34 +93,24 @@ class SlidesPanel(Panel):
         thumbnails: Path,
         labels: Sequence[str],
         *,
-        missing: Collection[int],
-        replaced: Collection[int] = (),
+        files: Mapping[int, SlideFile],
+        annotated: Mapping[int, int],
         predicts: bool = True,
         you: str,
     ) -> None:
         """List the slides; thumbnails are `slide-<id>.png` in a folder.
 
-        `labels` is what a slide can be, `missing` the ids of slides whose files are gone, `replaced` of those in whose
-        place another file is, `predicts` whether there is a model that says what a slide is as a whole, `you` the name
-        of who sits here.
+        `labels` is what a slide can be, `files` what was found at the paths of slides (by id), in place where nobody
+        looked, `annotated` how many annotations of them count, `predicts` whether there is a model that says what a
+        slide is as a whole, `you` the name of who sits here.
         """
-        self._slides, self._you = slides, you
+        self._you = you
+        self._by_id = {slide.id: slide for slide in slides}
         self.details.set_labels(labels, predicts=predicts)
-        chosen, selected = self.current_id(), self.selected_ids()
-        self.list.blockSignals(True)
-        self.list.clear()
-        for slide in slides:
-            gone = FILE_NOT_FOUND if slide.id in missing else ANOTHER_FILE if slide.id in replaced else ""
-            thumbnail = _thumbnail(thumbnails / f"slide-{slide.id}.png", found=not gone)
-            item = QListWidgetItem(thumbnail, describe(slide, gone=gone, predicts=predicts))
-            item.setData(_ID, slide.id)
-            item.setToolTip(plain_tip(_details(slide)))
-            self.list.addItem(item)
-            if slide.id == chosen:
-                self.list.setCurrentItem(item)
-            item.setSelected(slide.id in selected)
-        self.list.blockSignals(False)
-        if chosen not in [slide.id for slide in slides]:
+        self._fill(
+            lambda: self._rows.take(slides, folder=thumbnails, files=files, annotated=annotated, predicts=predicts)
+        )
+        if self._chosen not in self._by_id:
             self._chosen = None
         self._show_details()
         self.empty.setVisible(not slides)
@@ -151,36 +143,80 @@ class SlidesPanel(Panel):
         self._show_details()
 
     def choose(self, slide_id: int) -> None:
-        """Make a slide the current one."""
-        for index in range(self.list.count()):
-            if self.list.item(index).data(_ID) == slide_id:
-                item, only = self.list.item(index), QItemSelectionModel.SelectionFlag.ClearAndSelect
-                self.list.setCurrentItem(item, only)
-                return
+        """Make a slide the current one; the list is narrowed down no more where it would not show it."""
+        if slide_id in self._by_id and self._rows.place_of(slide_id) is None:
+            self.filters.clear()
+        place = self._rows.place_of(slide_id)
+        if place is not None:
+            self.list.selectionModel().setCurrentIndex(self._rows.index(place, 0), _ONLY)
+
+    def step(self, by: int) -> None:
+        """Go on to the next slide of the list (1) or back to the one before (-1); at its ends nothing happens."""
+        count = self._rows.rowCount()
+        place = None if self._chosen is None else self._rows.place_of(self._chosen)
+        if place is None:  # it is not listed any more: what came into its place is the next one
+            place = self._place - 1 if by > 0 else self._place
+        wanted = place + by
+        if count and 0 <= wanted < count:
+            self.list.selectionModel().setCurrentIndex(self._rows.index(wanted, 0), _ONLY)
+            self.list.scrollTo(self._rows.index(wanted, 0))
 
     def current_id(self) -> int | None:
         """The slide that is chosen, to be shown."""
         return self._chosen
 
     def name_of(self, slide_id: int) -> str:
-        """What a slide is called here; empty for one that is not listed."""
-        return next((slide.name for slide in self._slides if slide.id == slide_id), "")
+        """What a slide is called here; empty for one that is not in the project."""
+        slide = self._by_id.get(slide_id)
+        return "" if slide is None else slide.name
+
+    @property
+    def total(self) -> int:
+        """How many slides there are, listed or not."""
+        return self._rows.total
 
     def selected_ids(self) -> list[int]:
-        """The slides that are selected."""
-        return [int(item.data(_ID)) for item in self.list.selectedItems()]
+        """The slides that are selected, in the order of the list."""
+        chosen = [] if self._chosen is None else [self._chosen]
+        return self._selected_rows() or chosen
+
+    def shut_down(self) -> None:
+        """End the thread that reads thumbnails."""
+        self.thumbnails.shut_down()
+
+    def _selected_rows(self) -> list[int]:
+        places = sorted(index.row() for index in self.list.selectionModel().selectedIndexes())
+        return [self._rows.id_at(place) for place in places]
+
+    def _on_filtered(self, choice: Choice) -> None:
+        self._fill(lambda: self._rows.choose(choice))
+        self._show_details()
+
+    def _fill(self, change: Callable[[], None]) -> None:
+        """Change the rows; what is selected stays so, and the chosen slide is selected where it is listed again."""
+        self._is_filling = True
+        change()
+        selection = self.list.selectionModel()
+        place = None if self._chosen is None else self._rows.place_of(self._chosen)
+        if place is not None and not selection.selectedIndexes():
+            selection.setCurrentIndex(self._rows.index(place, 0), _ONLY)
+        self._is_filling = False
+        if place is not None and place != self._place:
+            self._place = place
+            self.list.scrollTo(self._rows.index(place, 0))
+        self.filters.show_counts(self._rows.rowCount(), self._rows.total)
 
     def _settle(self) -> None:
         """Choose the current slide, or where that is not selected another one that is; one of them always is."""
-        selected = self.selected_ids()
-        if self.list.currentRow() < 0:
+        current = self.list.currentIndex()
+        if self._is_filling or not current.isValid():
             return
-        current = self.list.currentItem()
+        selected = self._selected_rows()
         if not selected:
-            current.setSelected(True)  # comes back here
+            self.list.selectionModel().select(current, QItemSelectionModel.SelectionFlag.Select)  # comes back here
             return
-        if current.isSelected():
-            chosen = int(current.data(_ID))
+        if self.list.selectionModel().isSelected(current):
+            chosen, self._place = int(current.data(SLIDE_ID)), current.row()
         else:
             chosen = self._chosen if self._chosen in selected else selected[-1]
         self._show_details()
@@ -191,7 +227,8 @@ class SlidesPanel(Panel):
     def _show_details(self) -> None:
         selected = self.selected_ids()
         note = self._note if selected == [self._noted] else ""
-        self.details.show_slides([slide for slide in self._slides if slide.id in selected], you=self._you, note=note)
+        there = [self._by_id[slide_id] for slide_id in selected if slide_id in self._by_id]
+        self.details.show_slides(there, you=self._you, note=note)
 
     def _on_menu(self, place: QPoint) -> None:
         if not self.selected_ids() or self._read_only:
@@ -223,60 +260,3 @@ class SlidesPanel(Panel):
 def dropped_paths(mime: QMimeData) -> list[Path]:
     """Local files and folders among what is dropped."""
     return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
-
-
-def describe(slide: SlideRecord, *, gone: str = "", predicts: bool = True) -> str:
-    """Up to three lines for the list: name, prediction (or how its file is gone) and label."""
-    lines = [visible_name(slide.name), *filter(None, [_state(slide, gone=gone, predicts=predicts)])]
-    if slide.label:
-        lines.append(tr("Said: {label}", label=visible_name(spoken_class(slide.label))))
-    return "\n".join(lines)
-
-
-def _state(slide: SlideRecord, *, gone: str, predicts: bool) -> str:
-    if gone:
-        return tr(gone)
-    known = [tr(UNLIKE)] if slide.is_unlike else [_prediction(slide.predicted)] if predicts else []
-    if slide.mpp is None:
-        known.append(tr("resolution unknown"))
-    elif slide.mpp_from is MppFrom.OBJECTIVE:
-        known.append(tr("resolution estimated"))
-    return " \N{MIDDLE DOT} ".join(known)
-
-
-def _prediction(predicted: Mapping[str, float] | None) -> str:
-    if not predicted:
-        return tr("Not predicted") if predicted is None else tr("No tissue found")
-    return ", ".join(
-        tr("{label} {percent:.0f}%", label=visible_name(spoken_class(name)), percent=100 * predicted[name])
-        for name in predicted_names(predicted)
-    )
-
-
-def _details(slide: SlideRecord) -> str:
-    size = tr("{width} x {height} pixels", width=slide.width, height=slide.height)
-    ranked = sorted((slide.predicted or {}).items(), key=lambda entry: -entry[1])
-    shares = [
-        tr("{label}: {percent:.1f}%", label=spoken_class(name), percent=100 * probability)
-        for name, probability in ranked
-    ]
-    lines = [str(slide.path), ", ".join((size, resolution_in_words(slide), tr(slide.vendor)))]
-    if slide.is_unlike:
-        lines.append(tr(WHY_UNLIKE))
-    return "\n".join([*lines, *shares])
-
-
-def _thumbnail(path: Path, *, found: bool) -> QIcon:
-    """The thumbnail on a square, so that all names start at one place."""
-    square = QPixmap(2 * THUMBNAIL_PX, 2 * THUMBNAIL_PX)
-    square.fill(QColor("#ffffff"))
-    picture = picture_of(path)
-    painter = QPainter(square)
-    if not picture.isNull():
-        fitted = picture.scaled(
-            square.size(), Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-        )
-        painter.setOpacity(1.0 if found else 0.3)
-        painter.drawPixmap((square.width() - fitted.width()) // 2, (square.height() - fitted.height()) // 2, fitted)
-    painter.end()
-    return plain_icon(square)

@@ -129,7 +129,11 @@ class MainWindow(QMainWindow):
     def _make_controls(self) -> None:
         session, split, actions = self.session, self.split, self.actions_
         self.slide_control = SlideControl(
-            split=split, session=session, panel=self.slides_panel, label_menu=actions.submenus["label"]
+            split=split,
+            session=session,
+            watch=self.project_watch,
+            panel=self.slides_panel,
+            label_menu=actions.submenus["label"],
         )
         self.mask_control = MaskControl(
             split=split,
@@ -495,7 +499,7 @@ class MainWindow(QMainWindow):
         jobs = self.session.jobs.unfinished
         at_work = {job.place for job in jobs}
         if self.session.project is not None:
-            slides = self.slides_panel.list.count() > 0
+            slides = self.slides_panel.total > 0
             there |= {"project"} | ({"slides"} if slides else set())
             if Place.TRAINING not in at_work:
                 there |= {"annotated"} if self.loop_control.can_train else set()
@@ -566,6 +570,7 @@ class MainWindow(QMainWindow):
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
         self.project_watch.shut_down()
+        self.slides_panel.shut_down()
         self.details.shut_down()
         self.import_control.shut_down()
         self.session.shut_down()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
     from histoloop.gui.panels.slides_panel import SlidesPanel
+    from histoloop.gui.work.project_watch import ProjectWatch
     from histoloop.gui.work.session import Session
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
@@ -36,16 +37,20 @@ class SlideControl(QObject):
 
     changed = Signal()
 
-    def __init__(self, *, split: SplitView, session: Session, panel: SlidesPanel, label_menu: QMenu) -> None:
+    def __init__(
+        self, *, split: SplitView, session: Session, watch: ProjectWatch, panel: SlidesPanel, label_menu: QMenu
+    ) -> None:
         super().__init__(split)
         self._split, self._opener, self._viewer = split, split.first.opener, split.first.viewer
-        self._session, self._panel, self._label_menu = session, panel, label_menu
+        self._session, self._watch, self._panel, self._label_menu = session, watch, panel, label_menu
         self.history = History(self)
         """The labels that were given to slides."""
 
     def connect_all(self) -> None:
         """Begin to listen."""
-        self._session.slides_changed.connect(self.show)
+        self._session.slides_changed.connect(self._on_slides_changed)
+        self._session.queries_changed.connect(self._list_again)
+        self._watch.looked.connect(self._list_again)
         self._session.maps_changed.connect(self.refresh)
         self._opener.shown.connect(self._on_shown)
         self._panel.slide_chosen.connect(self._show_slide)
@@ -91,19 +96,27 @@ class SlideControl(QObject):
         self.changed.emit()
 
     def _list(self, project: Project) -> list[int]:
-        """List the slides, and say which files are not there; their ids."""
+        """List the slides, and say which files were not there when somebody looked last; their ids."""
         slides = project.slides.all()
-        missing = {slide.id for slide in slides if not slide.exists()}
         self._panel.show_slides(
             slides,
             project.folder / "thumbnails",
             project.scheme.label_names,
-            missing=missing,
-            replaced={slide.id for slide in slides if slide.has_other_size()},
+            files=self._watch.found,
+            annotated=project.annotations.finished_by_slide(),
             predicts=self._session.knows_labels,
             you=self._session.person,
         )
         return [slide.id for slide in slides]
+
+    def _list_again(self) -> None:
+        """Something is to be said of the slides that are listed."""
+        if self._session.project is not None:
+            self._list(self._session.project)
+
+    def _on_slides_changed(self) -> None:
+        self.show()
+        self._watch.look_at_files()
 
     def _show_slide(self, slide_id: int) -> None:
         """Show a slide; what was painted on another one stays as its draft."""
@@ -140,11 +153,19 @@ class SlideControl(QObject):
 
     def _on_not_shown(self, slide_id: int) -> None:
         """The list says it too; a region that was to be painted on the slide stays for later."""
-        if self._session.project is not None and slide_id not in self._list(self._session.project):
+        slide = next((slide for slide in self._session.slides() if slide.id == slide_id), None)
+        if slide is not None:
+            self._watch.look_at(slide)
+            self._list_again()
+        elif self._session.project is not None:
             self._session.still_there([slide_id])  # which says that it is gone; another slide is shown then
         active = self._session.active
         if active is not None and active.record.slide_id == slide_id and self._viewer.annotating is None:
             self._session.annotating.leave()
+
+    def step(self, by: int) -> None:
+        """Show the next slide of the list (1), or the one before (-1)."""
+        self._panel.step(by)
 
     # --- labels -------------------------------------------------------------------------------------------------------
 
@@ -213,7 +234,7 @@ class SlideControl(QObject):
             self._session.remove_slides([self._opener.wanted])
 
     def _selected(self) -> list[SlideRecord]:
-        chosen = self._panel.selected_ids()
+        chosen = set(self._panel.selected_ids())
         return [slide for slide in self._session.slides() if slide.id in chosen]
 
     def _ask_for_mpp(self, slides: list[SlideRecord]) -> None:

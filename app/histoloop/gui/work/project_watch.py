@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.gui.work.background import Worker
+from histoloop.store.records import SlideFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,21 +24,31 @@ if TYPE_CHECKING:
 class _Looked:
     folder: Path
     files: Mapping[int, object]
+    found: Mapping[int, SlideFile]
 
 
 class ProjectWatch(QObject):
     """Looks when it is asked to: when the window is looked at again.
 
-    `files_changed` is emitted with the ids of slides whose files are not what they were when looked at before.
+    `files_changed` is emitted with the ids of slides whose files are not what they were when looked at before, `looked`
+    when `found` says something else of a slide than it did.
     """
 
     files_changed = Signal(object)
+    looked = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
         self._worker = Worker(self)
         self._before: _Looked | None = None
+        self._found: tuple[Path | None, Mapping[int, SlideFile]] = (None, {})
+
+    @property
+    def found(self) -> Mapping[int, SlideFile]:
+        """What was at the paths of the project's slides, by id, when somebody looked last."""
+        project, (folder, found) = self._session.project, self._found
+        return found if project is not None and project.folder == folder else {}
 
     def look(self) -> None:
         """Ask the database whether others changed it, at once, and the disk for the slides' files in the background."""
@@ -46,9 +57,22 @@ class ProjectWatch(QObject):
             self._before = None
             return
         self._session.refresh_if_changed()
+        self.look_at_files()
+
+    def look_at_files(self) -> None:
+        """Look for the slides' files, in the background."""
+        project = self._session.project
+        if project is None:
+            return
         self._worker.request(
             functools.partial(_look, project.folder, self._session.slides()), on_done=self._on_looked, topic="files"
         )
+
+    def look_at(self, slide: SlideRecord) -> None:
+        """Look for one slide's file at once."""
+        project = self._session.project
+        if project is not None:
+            self._found = project.folder, {**self.found, slide.id: slide.file()}
 
     def shut_down(self) -> None:
         """End the thread."""
@@ -59,6 +83,10 @@ class ProjectWatch(QObject):
         if project is None or project.folder != now.folder:
             return
         self._before = now
+        known = self.found
+        self._found = now.folder, now.found
+        if any(known.get(slide, SlideFile.IN_PLACE) is not file for slide, file in now.found.items()):
+            self.looked.emit()
         if before is None or before.folder != now.folder:
             return
         changed = {slide for slide, file in now.files.items() if slide in before.files and before.files[slide] != file}
@@ -67,13 +95,9 @@ class ProjectWatch(QObject):
 
 
 def _look(folder: Path, slides: Sequence[SlideRecord]) -> _Looked:
-    return _Looked(folder, {slide.id: _file(slide.path) for slide in slides})
-
-
-def _file(path: Path) -> object:
-    """What changes when a file goes, comes or is written anew."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    looks = {slide.id: slide.look() for slide in slides}
+    return _Looked(
+        folder,
+        {slide_id: stamp for slide_id, (_file, stamp) in looks.items()},
+        {slide_id: file for slide_id, (file, _stamp) in looks.items()},
+    )

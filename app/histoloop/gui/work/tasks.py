@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.language import tr
+from histoloop.store.project import Project
 from histoloop.workflows.contents.import_preview import look_at_file
 from histoloop.workflows.demo_project import create_demo_project
 from histoloop.workflows.import_annotations import import_file
@@ -112,7 +113,7 @@ def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh
     """Learn from what was painted, and make the live masks of a slide; what was learned stays in this process."""
     from histoloop.workflows.live.learner import learner_of
 
-    with opened_project(folder, read_only=True) as project:
+    with Project.connect(folder, read_only=True) as project:  # the window has it open, with what was moved found again
         learner = learner_of(str(folder), device)
         return (yield from learner.update(project, slide_id=slide_id, view=view, afresh=afresh))
 

@@ -15,7 +15,13 @@ from histoloop.store.parts.checks import check_assessment, check_mask
 from histoloop.store.planes import PlaneWriter, read_plane, stem_of
 from histoloop.store.project_database import timestamp
 from histoloop.store.records import StepKind
-from histoloop.store.schema import NEWEST_DONE, SELECT_ANNOTATIONS, SELECT_EVERY_ANNOTATION, SELECT_LISTED
+from histoloop.store.schema import (
+    COUNT_FINISHED_BY_SLIDE,
+    NEWEST_DONE,
+    SELECT_ANNOTATIONS,
+    SELECT_EVERY_ANNOTATION,
+    SELECT_LISTED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -71,6 +77,11 @@ class Annotations:
         """The annotations that count, in order of finishing: of each region the newest done, with a mask or without."""
         found = self._database.all(f"{SELECT_ANNOTATIONS} AND {NEWEST_DONE} ORDER BY finish_order")
         return [rows.annotation_of(row) for row in found]
+
+    def finished_by_slide(self) -> dict[int, int]:
+        """How many annotations count on each slide (by id) that has any."""
+        found = self._database.all(COUNT_FINISHED_BY_SLIDE)
+        return {row["slide_id"]: row["count"] for row in found}
 
     def listed(self) -> list[AnnotationRecord]:
         """What a person would call the annotations, the newest first.

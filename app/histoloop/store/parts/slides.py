@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ReplacedSlideError, SlideError
+from histoloop.slides.dicom import is_dicom
 from histoloop.slides.find import slide_name
 from histoloop.store import rows
 from histoloop.store.fingerprint import (
+    FINGERPRINT_VERSION,
     find_by_fingerprint,
     fingerprint,
+    first_fingerprint,
     has_content,
     is_part_of_same_series,
     is_same_slide,
 )
 from histoloop.store.parts.checks import check_label
 from histoloop.store.project_database import timestamp
-from histoloop.store.records import MppFrom
+from histoloop.store.records import MppFrom, SlideFile
 from histoloop.store.schema import SELECT_SLIDES
 from histoloop.store.slide_names import unique_names
 
@@ -31,6 +34,14 @@ if TYPE_CHECKING:
     from histoloop.store.rows import Row
 
 
+_PERHAPS_ALIKE = """SELECT id, path, name FROM slide WHERE removed IS NULL
+    AND (name = ? COLLATE NOCASE OR name GLOB '*[^ -~]*')"""
+"""Slides whose name may be this one, folded to small letters: SQLite folds those of ASCII alone."""
+
+_OF_EARLIER_VERSION = f"""SELECT 1 FROM slide WHERE fingerprint GLOB :size || '*'
+    AND NOT fingerprint GLOB :size || '{FINGERPRINT_VERSION}-*' LIMIT 1"""
+
+
 class Slides:
     """Slides, by reference to their files, which are opened only where a method states it."""
 
@@ -39,6 +50,9 @@ class Slides:
     ) -> None:
         self._project_folder, self._database, self._classes = project_folder, database, classes
         self._maps, self._predictions = maps, predictions
+        self._version: tuple[int, int] | None = None
+        self._known: dict[int, tuple[tuple[object, ...], SlideRecord]] = {}
+        """The slides as of that version of the database, each with the row it is of and its name."""
 
     def add(
         self,
@@ -112,19 +126,30 @@ class Slides:
     def all(self) -> list[SlideRecord]:
         """The slides, in the order they were added, with people's annotations and the current model's predictions.
 
-        Their names tell them apart: where several are alike, their folders are in front.
+        Their names tell them apart: where several are alike, their folders are in front. While nobody changes the
+        database it is asked once, and afterwards what is the same is not read again.
         """
-        found = self._database.all(f"{SELECT_SLIDES} ORDER BY slide.id")
-        names = unique_names([(Path(row["path"]), row["name"]) for row in found])
-        return [rows.slide_of(row, name=name) for row, name in zip(found, names, strict=True)]
+        version = self._database.version()
+        if version is None or version != self._version:
+            found = self._database.all(f"{SELECT_SLIDES} ORDER BY slide.id")
+            names = unique_names([(row["path"], row["name"]) for row in found])
+            self._known = {row["id"]: self._kept(row, name) for row, name in zip(found, names, strict=True)}
+            self._version = version
+        return [record for _values, record in self._known.values()]
+
+    def _kept(self, row: Row, name: str) -> tuple[tuple[object, ...], SlideRecord]:
+        values = (*row, name)
+        known = self._known.get(row["id"])
+        return known if known is not None and known[0] == values else (values, rows.slide_of(row, name=name))
 
     def get(self, slide_id: int) -> SlideRecord:
         """One slide, named as in `all`."""
         row = self._database.one(f"{SELECT_SLIDES} AND slide.id = ?", slide_id)
+        folded = row["name"].casefold()
         alike = [
-            (other["id"], Path(other["path"]), other["name"])
-            for other in self._database.all("SELECT id, path, name FROM slide WHERE removed IS NULL")
-            if other["name"].casefold() == row["name"].casefold()
+            (other["id"], other["path"], other["name"])
+            for other in self._database.all(_PERHAPS_ALIKE, folded)
+            if other["name"].casefold() == folded
         ]
         names = unique_names([(path, name) for _id, path, name in alike])
         return rows.slide_of(row, name=names[[own for own, _path, _name in alike].index(slide_id)])
@@ -168,7 +193,7 @@ class Slides:
 
     def missing(self) -> list[SlideRecord]:
         """The slides whose files are not where they were, or have another size now; looks for each of them."""
-        return [slide for slide in self.all() if not slide.exists() or slide.has_other_size()]
+        return [slide for slide in self.all() if slide.file() is not SlideFile.IN_PLACE]
 
     def relocate(self, slide_id: int, path: Path) -> SlideRecord:
         """Set where the file of a slide is now; SlideError when it has another content."""
@@ -197,12 +222,15 @@ class Slides:
 
         While the project is where it was, each slide is where it is as seen from there, and no file is opened.
         """
+        folder = str(self._project_folder)
         for row in self._database.all(
             "SELECT id, path, relative_path, fingerprint FROM slide WHERE removed IS NULL AND relative_path IS NOT NULL"
         ):
-            path = Path(os.path.normpath(self._project_folder / row["relative_path"]))
-            moved = path != Path(row["path"]) and not Path(row["path"]).is_file() and path.is_file()
-            if moved and has_content(path, row["fingerprint"]):
+            seen_from_here = os.path.normpath(os.path.join(folder, row["relative_path"]))
+            if seen_from_here == row["path"] or Path(row["path"]).is_file():
+                continue
+            path = Path(seen_from_here)
+            if path.is_file() and has_content(path, row["fingerprint"]):
                 self.relocate(row["id"], path)
 
     def _of_content(self, path: Path) -> Row | None:
@@ -211,19 +239,28 @@ class Slides:
         That is one that was removed, one whose own file is not in its place, and one whose file this is by another
         name. A DICOM slide also where the file is of a copy of the series, whether that lacks levels or has more.
         """
-        size = fingerprint(path).partition("-")[0]
-        found = self._database.all("SELECT * FROM slide WHERE fingerprint LIKE ? ORDER BY id", f"{size}-%")
-        same = [
-            row
-            for row in found
-            if has_content(path, row["fingerprint"]) or is_part_of_same_series(path, Path(row["path"]))
-        ]
         free = [
             row
-            for row in same
+            for row in self._of_same_content(path)
             if row["removed"] is not None or not _is_in_place(row) or is_same_slide(path, Path(row["path"]))
         ]
         return min(free, key=lambda row: (row["removed"] is not None, not _is_in_place(row)), default=None)
+
+    def _of_same_content(self, path: Path) -> list[Row]:
+        """The slides, removed ones too, of a file's content; of a DICOM file also those of copies of its series.
+
+        The database compares fingerprints; no other slide's file is opened, but those of DICOM slides of this size.
+        """
+        content = fingerprint(path)
+        size = content.partition("-")[0]
+        earlier = self._database.first(_OF_EARLIER_VERSION, size=f"{size}-") is not None
+        contents = (content, first_fingerprint(path)) if earlier else (content, content)
+        found = self._database.all("SELECT * FROM slide WHERE fingerprint IN (?, ?) ORDER BY id", *contents)
+        if not is_dicom(path):
+            return found
+        known = {row["id"] for row in found}
+        alike = self._database.all("SELECT * FROM slide WHERE fingerprint GLOB ? ORDER BY id", f"{size}-*")
+        return [row for row in alike if row["id"] in known or is_part_of_same_series(path, Path(row["path"]))]
 
     def _set(self, slide_id: int, **values: float | str) -> None:
         self.get(slide_id)

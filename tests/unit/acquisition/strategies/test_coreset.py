@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from histoloop.acquisition.selection import select_setwise
-from histoloop.acquisition.strategies.coreset import STRATEGIES, CoverDistance
+from histoloop.acquisition.strategies.coreset import (
+    ESTIMATED,
+    STRATEGIES,
+    CoverDistance,
+    LargeCoverDistance,
+    cover_distance,
+)
 from histoloop.acquisition.strategies.vaal import STRATEGIES as OF_VAAL
 from histoloop.acquisition.strategy import Inputs
 from histoloop.progress import finish
@@ -131,3 +137,47 @@ def test_before_the_first_annotation_it_is_the_most_typical_region() -> None:
     evidence = strategy.evidence(Embedded(0), 1)
     assert (evidence.facts, evidence.beside) == ({}, None)
     assert strategy.reason({}) == "Nothing is annotated yet: the questions together cover how the tissue looks."
+
+
+# --- large pools ------------------------------------------------------------------------------------------------------
+
+
+def picked(scores_after, classes: list[str], count: int) -> list[tuple[int, float]]:
+    return [(pick.index, pick.score) for pick in select_setwise(scores_after, classes, count=count)]
+
+
+@given(labelled=POOLS | st.just(NONE), pool=POOLS, data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_estimated_distances_lead_to_the_picks_of_the_exact_ones(
+    labelled: NDArray[np.float64], pool: NDArray[np.float64], data: st.DataObject
+) -> None:
+    classes = data.draw(st.lists(st.sampled_from("ab"), min_size=len(pool), max_size=len(pool)))
+    exact = picked(CoverDistance(labelled, pool), classes, len(pool))
+    assert picked(LargeCoverDistance(labelled, pool), classes, len(pool)) == exact
+
+
+@pytest.mark.parametrize("annotated", [0, 3, 70])
+def test_ties_of_a_large_pool_go_to_the_lowest_index(annotated: int) -> None:
+    rng = np.random.default_rng(0)
+    kinds = rng.standard_normal((60, 33)).astype(np.float32) * 3 + 40
+    pool, labelled = kinds[rng.integers(0, 60, 20_000)], kinds[rng.integers(0, 5, annotated)]
+    classes = [f"class {number % 3}" for number in range(len(pool))]
+    exact = picked(CoverDistance(labelled, pool), classes, 40)
+    assert picked(LargeCoverDistance(labelled, pool), classes, 40) == exact
+
+
+def test_points_that_differ_by_less_than_single_precision_are_told_apart() -> None:
+    pool = np.full((3000, 16), 1000.0)
+    pool[1234, 0] += 1e-9
+    assert [index for index, _score in picked(LargeCoverDistance(pool[:1], pool), ["a"] * 3000, 2)] == [1234, 0]
+
+
+def test_a_pool_is_estimated_when_it_is_large() -> None:
+    many = np.zeros((ESTIMATED // 8 + 1, 8), np.float32)
+    assert isinstance(cover_distance(many[:1], many), LargeCoverDistance)
+    assert isinstance(cover_distance(many[:1], many[:100]), CoverDistance)
+
+
+def test_spaces_of_a_large_pool_that_differ_are_refused() -> None:
+    with pytest.raises(ValueError, match="features"):
+        LargeCoverDistance(np.zeros((1, 3)), POINTS)
