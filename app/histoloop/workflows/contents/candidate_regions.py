@@ -15,7 +15,7 @@ from histoloop.language import tr
 from histoloop.localisation.stitcher import foreground_of
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import TissueMask, survey
+from histoloop.slides.tissue import Survey, TissueMask, find_tissue, survey
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.workflows.boundary import why_it_failed
@@ -97,14 +97,18 @@ def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_
 
 def _candidates_of(project: Project, record: SlideRecord, region_map_px: int, card: Card) -> list[CandidateRegion]:
     folder = project.maps.find(record.id)
-    if folder is not None:
-        side = region_side_px(open_map(folder).downsample, region_map_px)
+    slide_map = None if folder is None else open_map(folder)
+    if slide_map is not None:
+        side = region_side_px(slide_map.downsample, region_map_px)
     elif not card.taught:
         side = region_side_px(working_downsample(record.mpp, card.mpp), region_map_px)
     else:
         return []
     with open_project_slide(record) as slide:
-        found = survey(slide)
+        if slide_map is None or slide_map.tissue is None:
+            found = survey(slide)
+        else:
+            found = Survey(find_tissue(slide), slide_map.tissue)
     regions = candidate_regions(
         width=record.width,
         height=record.height,
