@@ -79,6 +79,7 @@ def _simulate(options: argparse.Namespace) -> int:
             preset=options.preset,
             split=options.by,
             mpp=options.mpp,
+            mpp_from_objective=options.mpp_from_objective,
             device=options.device,
             jobs=options.jobs,
             classes=options.classes,

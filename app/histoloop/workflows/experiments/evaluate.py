@@ -92,6 +92,7 @@ def evaluate_model(
     settings: EvaluationSettings,
     device: str = "auto",
     mpp: float | None = None,
+    mpp_from_objective: bool = False,
     json: Path | None = None,
     pictures: Path | None = None,
 ) -> Work[Evaluation]:
@@ -118,6 +119,7 @@ def evaluate_model(
         default_scheme=loaded.card.scheme,
         for_training=False,
         leave_out=True,
+        from_objective=mpp_from_objective,
     )
     tiles = {"train": dataset.training, "val": dataset.validation, "test": dataset.test}[settings.part]
     if not tiles:

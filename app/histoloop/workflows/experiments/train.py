@@ -72,6 +72,7 @@ def train_model(
     epochs: int | None = None,
     split: Split = "official",
     mpp: float | None = None,
+    mpp_from_objective: bool = False,
     warn: Callable[[str], object] | None = None,
 ) -> Work[Path]:
     """Train by a recipe on the data set `data` and write the model folder `out`; `epochs` shortens all stages.
@@ -86,7 +87,9 @@ def train_model(
     plan = load_recipe(recipe_path(recipe)).with_epochs(epochs)
     place = choose_device(device)
     started = time.monotonic()
-    dataset = yield from read_dataset(data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale)
+    dataset = yield from read_dataset(
+        data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale, from_objective=mpp_from_objective
+    )
     check_labels(plan.classify, (*dataset.training, *dataset.validation))
     if warn is not None:
         for warning in dataset.warnings:
