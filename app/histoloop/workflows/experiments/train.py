@@ -18,7 +18,7 @@ from torch import Tensor
 from histoloop.errors import DataError, ModelError, RecipeError
 from histoloop.inference.model import Model
 from histoloop.localisation.methods import localisation_methods, title
-from histoloop.networks.arrays import to_arrays
+from histoloop.networks.arrays import rounded_to_half, to_arrays
 from histoloop.networks.build import build_network
 from histoloop.store.cards import Card
 from histoloop.store.files import clear_partial
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
-    from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.training.datasets import Split
     from histoloop.training.loop import FitResult
@@ -108,13 +107,15 @@ def train_model(
         discard(state, *STAGES)  # to go on from there would only fail again
         raise
     minutes = (time.monotonic() - started) / 60
-    network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
+    network.load_state_dict(
+        rounded_to_half(network.state_dict())
+    )  # the figures are of the weights as they will be stored
     several = have_several_labels((*dataset.training, *dataset.validation))
     figures = validation_figures(model, dataset.validation, dataset.scheme, several_labels=several)
     card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
     statistics = yield from learn_statistics(model, dataset.training, plan.augment, seed=seed)
     if statistics is not None:
-        card = dataclasses.replace(card, figures={**card.figures, **statistics_figures(statistics)})
+        card = dataclasses.replace(card, figures={**card.figures, **statistics_figures()})
     weights, way_back = to_arrays(network.state_dict()), to_arrays(fitted.way_back())
     with suppress(OSError):
         clear_partial(out.absolute().parent, of=f"{out.stem}.")
@@ -189,13 +190,6 @@ def _check_sizes(dataset: DataSet) -> None:
             f"There is no size to learn from: none of the {len(dataset.training)} training tiles has one, nor a mask.",
             advice="Give a CSV file with a column 'size', or masks, or choose a recipe that learns from labels.",
         )
-
-
-def _halved(network: SlideNetwork) -> dict[str, Tensor]:
-    return {
-        name: tensor.half().float() if tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
-    }
 
 
 def validation_figures(
