@@ -135,7 +135,8 @@ def _reduced(pixels_HW3: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
         return pixels_HW3
     height, width = pixels_HW3.shape[0] // factor, pixels_HW3.shape[1] // factor
     squares = pixels_HW3.reshape(height, factor, width, factor, 3)
-    return squares.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
+    means: NDArray[np.uint8] = squares.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
+    return means
 
 
 def specimen_of(pixels_HW3: NDArray[np.uint8], *, pixel_um: float) -> NDArray[np.bool_]:
