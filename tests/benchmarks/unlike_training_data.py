@@ -1,9 +1,10 @@
 """Which slides a model takes to be unlike its training data: accepted and rejected shares, AUROC, cost.
 
-    python tests/benchmarks/unlike_training_data.py [--model NAME|FOLDER] [--data FOLDER] [--write]
+    python tests/benchmarks/unlike_training_data.py [--model NAME|FOLDER] [--data FOLDER] [--every N] [--write]
 
 FOLDER holds `ebhi-seg/`, `glas/` and `slides/` (default: HISTOLOOP_DATA, else ../shared/data). With --write the
-statistics of the EBHI-Seg training tiles are computed anew and kept in the model's folder. EBHI-Seg's validation cases
+statistics of the EBHI-Seg training tiles are computed anew and kept in the model's folder, and its sum in SHA256SUMS.
+With --every the known sets are thinned to every N-th picture. EBHI-Seg's validation cases
 and GlaS's test A are what should be accepted, all else what should not; photographs, fundus and the immunostain come
 with scikit-image, the others are made of GlaS's test A.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import time
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import skimage
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.color import hed2rgb, hsv2rgb, rgb2hed, rgb2hsv
@@ -28,15 +31,18 @@ from skimage.color import hed2rgb, hsv2rgb, rgb2hed, rgb2hsv
 from histoloop.progress import finish
 from histoloop.slides.reader import open_slide
 from histoloop.store.cards import CARD, card_text
-from histoloop.store.model_folder import METRICS, save_statistics
-from histoloop.store.shipped import DEFAULT_MODEL
+from histoloop.store.model_folder import METRICS, STATISTICS, save_statistics
+from histoloop.store.shipped import DEFAULT_MODEL, SUMS, is_shipped
 from histoloop.training.datasets import read_dataset
 from histoloop.training.recipe import load_recipe
 from histoloop.training.statistics import learn_statistics, statistics_figures
 from histoloop.workflows.prediction.loaded_model import LoadedModel, open_model
+from histoloop.workflows.prediction.predict_slide import predict_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from histoloop.inference.likeness import TrainingStatistics
 
 ROOT = Path(__file__).resolve().parents[2]
 Pixels = NDArray[np.uint8]
@@ -44,6 +50,7 @@ PHOTOGRAPHS = (
     *("astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "brick.png", "grass.png"),
     *("gravel.png", "coins.png", "page.png", "text.png", "hubble_deep_field.jpg", "color.png"),
 )
+SKIN = "CMU-1-Small-Region.svs (skin)"
 OTHERS = ("retina.jpg", "microaneurysms.png", "cell.png")
 
 
@@ -53,6 +60,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("HISTOLOOP_DATA", ROOT.parent / "shared/data"))
     )
+    parser.add_argument("--every", type=int, default=1, metavar="N")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     model = open_model(options.model, device="cpu")
@@ -61,15 +69,21 @@ def main() -> None:
         model = open_model(options.model, device="cpu")
     if model.statistics is None:
         raise SystemExit(f"{model.folder} has no statistics (--write)")
-    inside, outside = known_sets(model, options.data), unlike_sets(model, options.data)
-    measured = {name: np.array([distance(model, each) for each in found]) for name, found in (inside | outside).items()}
+    torch.set_num_threads(1)
+    inside = {name: found[:: options.every] for name, found in known_sets(model, options.data).items()}
+    outside = unlike_sets(model, options.data)
+    skin = options.data / "slides" / "CMU-1-Small-Region.svs"
+    measured = {name: np.array([distance(model, each) for each in found]) for name, found in inside.items()}
+    measured[SKIN] = np.array([predicted(model, skin)[0]])
+    measured |= {name: np.array([distance(model, each) for each in found]) for name, found in outside.items()}
     print("| pictures | number | called unlike, % | median distance |\n|---|---|---|---|")
     for name, values in measured.items():
         print(f"| {name} | {len(values)} | {100 * np.mean(values > 1):.0f} | {np.median(values):.2f} |")
     others = np.concatenate([measured[name] for name in outside])
     for name in inside:
         print(f"AUROC of {name} against all that is unlike: {auroc(measured[name], others):.3f}")
-    print(f"cost: {cost(model, next(iter(inside.values()))):.1%} of a tile's forward pass")
+    with_it, without = (predicted(each, skin)[1] for each in (model, dataclasses.replace(model, statistics=None)))
+    print(f"CPU seconds to predict {SKIN}: {with_it:.2f}, without telling how unlike it is {without:.2f}")
 
 
 def write_statistics(model: LoadedModel, data: Path) -> None:
@@ -78,11 +92,23 @@ def write_statistics(model: LoadedModel, data: Path) -> None:
     augmentation = load_recipe(model.folder / "recipe.toml").augment
     statistics = finish(learn_statistics(model, dataset.training, augmentation, seed=0))
     assert statistics is not None
+    keep_statistics(model, statistics)
+
+
+def keep_statistics(model: LoadedModel, statistics: TrainingStatistics) -> None:
+    """Write the file, the figures on the card, and the sum where the model is a shipped one."""
     save_statistics(model.folder, statistics.as_arrays())
-    card = dataclasses.replace(model.card, figures={**model.card.figures, **statistics_figures(statistics)})
+    figures = {name: value for name, value in model.card.figures.items() if not name.startswith("training_like")}
+    card = dataclasses.replace(model.card, figures={**figures, **statistics_figures()})
     (model.folder / CARD).write_text(card_text(card), encoding="utf-8", newline="\n")
-    figures = json.dumps(dict(card.figures), indent=2) + "\n"
-    (model.folder / METRICS).write_text(figures, encoding="utf-8", newline="\n")
+    metrics = json.dumps(dict(card.figures), indent=2) + "\n"
+    (model.folder / METRICS).write_text(metrics, encoding="utf-8", newline="\n")
+    sums = model.folder.parent / SUMS
+    if is_shipped(model.folder):
+        name = f"{model.folder.name}/{STATISTICS}"
+        kept = [line for line in sums.read_text(encoding="utf-8").splitlines() if not line.endswith(f"  {name}")]
+        digest = hashlib.sha256((model.folder / STATISTICS).read_bytes()).hexdigest()
+        sums.write_text("\n".join([*kept, f"{digest}  {name}"]) + "\n", encoding="utf-8", newline="\n")
 
 
 def distance(model: LoadedModel, pixels: Pixels) -> float:
@@ -102,12 +128,9 @@ def known_sets(model: LoadedModel, data: Path) -> dict[str, list[Pixels]]:
 
 
 def unlike_sets(model: LoadedModel, data: Path) -> dict[str, list[Pixels]]:
-    """Another organ, stains, fluorescence, photographs, noise, blank, and GlaS in other colours."""
+    """Other stains, fluorescence, photographs, noise, blank, and GlaS in other colours."""
     glas = known_sets(model, data)["GlaS, test A (another laboratory)"][::3]
     pictures = Path(skimage.__file__).parent / "data"
-    with open_slide(data / "slides" / "CMU-1-Small-Region.svs") as slide:
-        assert slide.mpp is not None
-        skin = slide.read_region_scaled(slide.extent, downsample=model.card.mpp / slide.mpp)
     grains = np.random.default_rng(0)
     made: Mapping[str, Callable[[Pixels], Pixels]] = {
         "GlaS as H-DAB": lambda pixels: stained(pixels, (0, 2), (0, 1)),
@@ -120,7 +143,6 @@ def unlike_sets(model: LoadedModel, data: Path) -> dict[str, list[Pixels]]:
         **{f"GlaS, hue turned by {turn}": functools.partial(hued, turn=turn) for turn in (0.1, 0.2, 0.33, 0.5)},
     }
     return {
-        "CMU-1-Small-Region.svs (skin)": [skin],
         "immunostain (scikit-image, ihc)": [rgb(pictures / "ihc.png")],
         "photographs": [rgb(pictures / name) for name in PHOTOGRAPHS],
         "retina, cell in phase contrast": [rgb(pictures / name) for name in OTHERS],
@@ -158,22 +180,12 @@ def auroc(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:
     return float((outside[:, None] > inside).mean() + 0.5 * (outside[:, None] == inside).mean())
 
 
-def cost(model: LoadedModel, tiles: list[Pixels]) -> float:
-    """Time of the distances, of the time of a forward pass with the decoder, on a window of 1024 pixels."""
-    from histoloop.inference.likeness import pooled_blocks
-
-    assert model.statistics is not None
-    window = np.concatenate([np.concatenate(tiles[row : row + 4], axis=1) for row in range(0, 16, 4)])
-    window = np.ascontiguousarray(window[:896, :896])
-    seen: list[object] = []
-    hook = model.network.backbone.register_forward_hook(lambda _module, _tiles, stages: seen.append(stages))
-    started = time.monotonic()
-    model.predict_window(window)
-    forward = time.monotonic() - started
-    hook.remove()
-    started = time.monotonic()
-    model.statistics.distances(pooled_blocks(window, seen[0])[0])  # type: ignore[arg-type]
-    return (time.monotonic() - started) / forward
+def predicted(model: LoadedModel, path: Path) -> tuple[float | None, float]:
+    """How unlike a slide is as `histoloop predict` has it, by its blocks with tissue, and CPU seconds."""
+    started = time.process_time()
+    with open_slide(path) as slide:
+        found = finish(predict_slide(slide, model))
+    return found.unlike, time.process_time() - started
 
 
 if __name__ == "__main__":

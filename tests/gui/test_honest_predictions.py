@@ -72,7 +72,11 @@ def test_the_list_and_the_details_mark_a_slide_that_is_unlike_the_training_data(
     panel.choose(slides[1].id)
     assert panel.details.predicted.text() == "Unlike the training data: no label is given"
     assert "annotate regions of such slides and retrain" in panel.details.predicted.toolTip().replace("\n", " ")
+    assert panel.details.meaning.isVisibleTo(panel.details)
+    assert "the mark goes away" in panel.details.meaning.text()
     panel.choose(slides[0].id)
+    assert not panel.details.meaning.isVisibleTo(panel.details)
+    assert "does not notice tissue of another organ" in panel.details.predicted.toolTip().replace("\n", " ")
     assert panel.details.predicted.text() == "Predicted: High-grade IN (0.97)"
     assert "retrain" not in panel.details.predicted.toolTip()
 

@@ -113,6 +113,15 @@ def add_mpp_from_objective(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_mpp_of_data(parser: argparse.ArgumentParser) -> None:
+    """`--mpp-from-objective` of commands that read data sets."""
+    parser.add_argument(
+        "--mpp-from-objective",
+        action="store_true",
+        help="of slides in the data set that state no resolution but their objective, estimate it: 10 um / power",
+    )
+
+
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """`--seed`."""
     parser.add_argument("--seed", type=seed, default=0)
@@ -127,6 +136,7 @@ def add_split(parser: argparse.ArgumentParser) -> None:
         help="parts as the data set states them (default), dealt by case, or all of it as test",
     )
     parser.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
+    add_mpp_of_data(parser)
 
 
 def resolution(text: str) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from histoloop.cli.arguments import Commands
+    from histoloop.store.records import SlideRecord
     from histoloop.workflows.project_checks import Trouble
     from histoloop.workflows.status import ProjectStatus
 
@@ -118,13 +119,34 @@ def _mend(options: argparse.Namespace) -> int:
 
     with opened_project(options.project) as project:
         report = run(mend_project(project, look_in=options.look_in))
+        slides = project.slides.all()
     if options.json:
-        found = {"mended": _rows(report.mended), "left": _rows(report.left)}
+        resolutions = [
+            {"slide": slide.name, "mpp": slide.mpp, "mpp_from": "assumed" if slide.mpp is None else slide.mpp_from}
+            for slide in slides
+        ]
+        found = {"mended": _rows(report.mended), "left": _rows(report.left), "resolutions": resolutions}
         print(json.dumps(found, indent=2))
     else:
+        print_lines(f"resolution: {slide.name}: {_resolution_of(slide)}" for slide in slides)
         print_lines(f"mended: {trouble.what}: {trouble.reason}" for trouble in report.mended)
         print_lines([f"{len(report.mended)} mended, {len(report.left)} left"])
     return report_failures([(one.what, f"{one.reason.rstrip('.')}. {one.advice}") for one in report.left])
+
+
+def _resolution_of(slide: SlideRecord) -> str:
+    """What it is, and where it is from."""
+    if slide.mpp is None:
+        estimate = slide.estimated_mpp
+        hint = "" if estimate is None else f"; its objective suggests {estimate:.4g} um/px"
+        return f"unknown; assumed to be the model's, pixel for pixel{hint}"
+    sources = {
+        "stated": "stated by the file",
+        "given": "typed by a person",
+        "objective": "estimated by the objective that the file states",
+    }
+    source = sources.get(slide.mpp_from, "stated or typed: the version that took it in did not keep which")
+    return f"{slide.mpp:.4g} um/px, {source}"
 
 
 def _rows(troubles: Sequence[Trouble]) -> list[dict[str, str]]:

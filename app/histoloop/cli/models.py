@@ -9,6 +9,7 @@ from histoloop.cli.arguments import (
     add_command,
     add_device,
     add_json,
+    add_mpp_of_data,
     add_seed,
     add_split,
     add_spread,
@@ -91,6 +92,7 @@ def add_commands(commands: Commands) -> None:
     learned.add_argument("--start", metavar="WEIGHTS", help="imagenet, random or a file (default: as the recipe says)")
     learned.add_argument("--part", choices=("all", "train"), default="all", help="of a data set (default: all)")
     learned.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
+    add_mpp_of_data(learned)
     learned.add_argument("--tiles", type=count, default=2000, help="how many, of a project (default: 2000)")
     learned.add_argument("--epochs", type=count, help="shorten or lengthen the training")
     add_seed(learned)
@@ -109,6 +111,12 @@ def add_commands(commands: Commands) -> None:
     measured.add_argument("--count", type=count, default=12, help="how many tiles to draw (default: 12)")
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
     measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
+    measured.add_argument(
+        "--statistics",
+        action="store_true",
+        help="in place of measuring: keep in the model's folder what the training part of the data set, on which it "
+        "was trained, looks like, so that slides unlike it are marked (for models that were made without)",
+    )
     add_split(measured)
     add_spread(measured, of="pictures")
     add_device(measured)
@@ -125,6 +133,7 @@ def add_commands(commands: Commands) -> None:
         help="tiles of a data set: all (default), or the test part as stated or dealt by case",
     )
     ranked.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
+    add_mpp_of_data(ranked)
     ranked.add_argument("--outputs", choices=("logit", "softmax"), default="logit", help="compared (default: logit)")
     ranked.add_argument("--regions", type=count, default=3, help="regions to list of each model (default: 3)")
     ranked.add_argument("--json", type=Path, metavar="FILE", help="write all as JSON ('-': to standard output)")
@@ -170,6 +179,7 @@ def _train(options: argparse.Namespace) -> int | Outcome:
                 epochs=options.epochs,
                 split=options.by,
                 mpp=options.mpp,
+                mpp_from_objective=options.mpp_from_objective,
                 warn=print_warning,
             )
         )
@@ -266,8 +276,9 @@ def _pretrain(options: argparse.Namespace) -> int:
     from histoloop.workflows.retraining.pretrain import pretrain_on_dataset, pretrain_on_project
 
     settings = {name: getattr(options, name) for name in ("out", "recipe", "start", "epochs", "device", "seed")}
+    of_data = {"mpp": options.mpp, "mpp_from_objective": options.mpp_from_objective}
     if options.data:
-        report = run(pretrain_on_dataset(options.data, part=options.part, mpp=options.mpp, **settings))
+        report = run(pretrain_on_dataset(options.data, part=options.part, **of_data, **settings))
     else:
         with opened_project(options.project) as project:
             report = run(pretrain_on_project(project, count=options.tiles, **settings))
@@ -292,6 +303,8 @@ def _recipes(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if options.statistics:
+        return _state_statistics(options)
     from histoloop.exchange.evaluation import table_text
     from histoloop.store.shipped import find_model
     from histoloop.workflows.experiments.evaluate import EvaluationSettings, evaluate_model
@@ -311,6 +324,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             settings=settings,
             device=options.device,
             mpp=options.mpp,
+            mpp_from_objective=options.mpp_from_objective,
             json=options.json,
             pictures=options.pictures,
             spread=spread_of(options),
@@ -322,6 +336,33 @@ def _evaluate(options: argparse.Namespace) -> int:
     return report_failures(found.failed)
 
 
+def _state_statistics(options: argparse.Namespace) -> int:
+    if options.by == "whole" or options.json or options.pictures or options.layer or options.robustness:
+        print_error(
+            "--statistics measures nothing: leave out --json, --pictures, --layer, --robustness, --by whole",
+            command="evaluate",
+        )
+        return WRONG
+    from histoloop.store.shipped import find_model
+    from histoloop.workflows.experiments.state_statistics import state_statistics
+
+    found = run(
+        state_statistics(
+            find_model(options.model),
+            data=options.data,
+            split=options.by,
+            seed=options.seed,
+            mpp=options.mpp,
+            mpp_from_objective=options.mpp_from_objective,
+            device=options.device,
+        )
+    )
+    for warning in found.warnings:
+        print_warning(warning)
+    print(f"what {found.tiles} training tiles are like is written to {found.path}")
+    return OK
+
+
 def _rank(options: argparse.Namespace) -> int:
     if options.data and not options.models:
         print_error("name the model folders to rank on a data set", command="rank")
@@ -331,8 +372,9 @@ def _rank(options: argparse.Namespace) -> int:
 
     models = [find_model(name) for name in options.models]
     settings = {"outputs": options.outputs, "device": options.device}
+    of_data = {"mpp": options.mpp, "mpp_from_objective": options.mpp_from_objective}
     if options.data:
-        ranking = run(rank_on_dataset(models, data=options.data, split=options.by, mpp=options.mpp, **settings))
+        ranking = run(rank_on_dataset(models, data=options.data, split=options.by, **of_data, **settings))
     else:
         from histoloop.workflows.projects import opened_project
 

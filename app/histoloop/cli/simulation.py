@@ -80,6 +80,7 @@ def _simulate(options: argparse.Namespace) -> int:
             preset=options.preset,
             split=options.by,
             mpp=options.mpp,
+            mpp_from_objective=options.mpp_from_objective,
             device=options.device,
             spread=spread_of(options),
             classes=options.classes,

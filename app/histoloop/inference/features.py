@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +14,6 @@ from histoloop.networks.unet import mask_probabilities
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from histoloop.networks.unet import Decoder
@@ -40,13 +40,18 @@ class Features:
         """(C,) mean of the last stage over the cells that the tile reaches into."""
         return self.pooled(-1)
 
-    def pooled(self, stage: int) -> NDArray[np.float32]:
-        """(C,) mean of a stage over the tile."""
+    def pooled(self, stage: int, *, inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """(C,) mean of a stage over the tile, or over its cells with a pixel of `inside` (height, width) if it has."""
         planes = self.stages[stage]
         stride = CELL_PX >> (len(self.stages) - 1 - stage % len(self.stages))
-        inside = planes[:, : -(-self.height // stride), : -(-self.width // stride)]
-        mean: NDArray[np.float32] = inside.float().mean(dim=(1, 2)).numpy()
-        return mean
+        planes = planes[:, : -(-self.height // stride), : -(-self.width // stride)].float()
+        if inside is None or inside.all() or not inside.any():
+            mean: NDArray[np.float32] = planes.mean(dim=(1, 2)).numpy()
+            return mean
+        rows, columns = (-side % stride for side in inside.shape)
+        cells = np.pad(inside, ((0, rows), (0, columns))).reshape(planes.shape[1], stride, planes.shape[2], stride)
+        within: NDArray[np.float32] = planes[:, torch.from_numpy(cells.any(axis=(1, 3)))].mean(dim=1).numpy()
+        return within
 
     def as_tensors(self) -> dict[str, Tensor]:
         """For a file of tensors."""

@@ -22,3 +22,11 @@ def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.generic]]:
 def to_tensors(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
     """The same shapes, types and values, on the CPU; the arrays must be writable and share their memory with them."""
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def rounded_to_half(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same, with the values that a file in half precision gives back."""
+    return {
+        name: tensor.half().to(tensor.dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }

@@ -36,11 +36,18 @@ these are of it, whatever the tint of the lamp, up to this saturation."""
 _BRIGHT = 0.6
 
 GLASS_RADIUS_UM = 125.0
-"""Glass is where a disc of this radius touches nothing stained: lumens, fat cells, mucin and cracks are narrower. With
-it no annotated pixel of GlaS and EBHI-Seg is on glass (docs/results.md)."""
+"""What holds a disc of this radius without touching anything stained is glass: lumens, fat cells and mucin are
+narrower. With these lengths no annotated pixel of GlaS and EBHI-Seg is on glass (docs/results.md)."""
 
-_EDGE_UM = 3.0
+BAY_RADIUS_UM = 40.0
+"""From there glass goes on wherever a disc of this radius can move: into bays and cracks of the tissue, but not through
+the mouths of crypts."""
+
+_EDGE_UM = 6.0
 """Glass ends so far from what is stained."""
+
+_FINEST_UM = 4.0
+"""Width of the pixels by which the border of glass is found, at least, where the slide is larger than the survey."""
 
 _SPECK_UM = 25.0
 """What is stained and not larger than a square of this side is dust."""
@@ -111,39 +118,63 @@ def find_tissue(slide: Slide, *, max_size_px: int = 1024) -> TissueMask:
 
 
 def survey(slide: Slide, *, max_size_px: int = 1024, sampled: bool = False) -> Survey:
-    """Tissue as `find_tissue` has it, and the specimen, of one thumbnail.
+    """Tissue as `find_tissue` has it, to a pixel at its border, and the specimen at up to twice that resolution.
 
-    With `sampled` a large slide without a pyramid is not read whole (`Slide.read_overview`).
+    One thumbnail is read; with `sampled` a large slide without a pyramid is not read whole (`Slide.read_overview`).
     """
     downsample = max(1.0, max(slide.width, slide.height) / max_size_px)
     width, height = math.ceil(slide.width / downsample), math.ceil(slide.height / downsample)
-    read = slide.read_overview if sampled else slide.read_scaled
-    pixels = read(0, 0, width, height, downsample=downsample)
     pixel_um = (slide.mpp or _UNKNOWN_MPP) * downsample
-    specimen = TissueMask(specimen_of(pixels, pixel_um=pixel_um), downsample)
-    return Survey(TissueMask(tissue_of(pixels), downsample), specimen)
+    finer = 2 if pixel_um / 2 >= _FINEST_UM and downsample >= 2 else 1
+    read = slide.read_overview if sampled else slide.read_scaled
+    fine = read(0, 0, finer * width, finer * height, downsample=downsample / finer)
+    specimen = TissueMask(specimen_of(fine, pixel_um=pixel_um / finer), downsample / finer)
+    return Survey(TissueMask(tissue_of(_reduced(fine, finer)), downsample), specimen)
+
+
+def _reduced(pixels_HW3: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """The means of squares of `factor` pixels."""
+    if factor == 1:
+        return pixels_HW3
+    height, width = pixels_HW3.shape[0] // factor, pixels_HW3.shape[1] // factor
+    squares = pixels_HW3.reshape(height, factor, width, factor, 3)
+    means: NDArray[np.uint8] = squares.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
+    return means
 
 
 def specimen_of(pixels_HW3: NDArray[np.uint8], *, pixel_um: float) -> NDArray[np.bool_]:
     """All but glass (h, w) of RGB pixels that are `pixel_um` wide.
 
-    Glass is the opening of what is not stained by a disc of `GLASS_RADIUS_UM`, less a margin; what lies beyond the
-    picture is unknown, so that lumens that it cuts are no glass either. Where nothing is stained all is glass.
+    Glass is the opening by reconstruction of what is not stained: where a disc of `GLASS_RADIUS_UM` fits, and on from
+    there as far as one of `BAY_RADIUS_UM` can move, less a margin. What lies beyond the picture is unknown, so that
+    lumens that it cuts are no glass either. Where nothing is stained all is glass.
     """
+    stained = _stained(pixels_HW3, pixel_um)
+    if not stained.any():
+        return stained
+    away = ndimage.distance_transform_edt(~stained)
+    radius = max(1.0, BAY_RADIUS_UM / pixel_um)
+    places, count = ndimage.label(away > radius, structure=np.ones((3, 3)))
+    wide = np.zeros(count + 1, np.bool_)
+    wide[np.unique(places[away > GLASS_RADIUS_UM / pixel_um])] = True
+    wide[0] = False
+    middles = wide[places]
+    if not middles.any():
+        return np.ones_like(stained)
+    edge = max(1.0, _EDGE_UM / pixel_um)
+    specimen: NDArray[np.bool_] = ndimage.distance_transform_edt(~middles) > max(0.0, radius - edge)
+    return specimen
+
+
+def _stained(pixels_HW3: NDArray[np.uint8], pixel_um: float) -> NDArray[np.bool_]:
+    """What has a colour that glass has not, also if it is pale, without dust."""
     saturation, brightest = _saturation(pixels_HW3)
     bright = saturation[brightest > _BRIGHT]
     palest = float(np.quantile(bright, 0.05)) if bright.size else 0.0
     threshold = max(_LEAST_SATURATION, min(palest, _MOST_SATURATED_GLASS) + _ABOVE_PALEST)
     stained = (saturation > threshold) & (brightest > _DARK)
     stained &= ~_small_parts(stained, max(4, int((_SPECK_UM / pixel_um) ** 2)))
-    if not stained.any():
-        return stained
-    radius, edge = GLASS_RADIUS_UM / pixel_um, max(1.0, _EDGE_UM / pixel_um)
-    middles = ndimage.distance_transform_edt(~stained) > radius
-    if not middles.any():
-        return np.ones_like(stained)
-    specimen: NDArray[np.bool_] = ndimage.distance_transform_edt(~middles) > max(0.0, radius - edge)
-    return specimen
+    return stained
 
 
 def tissue_of(pixels_HW3: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from histoloop.errors import ModelError, ModelPlaceError
 from histoloop.language import tr
 from histoloop.store.cards import CARD, WEIGHTS, Card, card_text, load_card, model_hash, unreadable
-from histoloop.store.files import folder_beside
+from histoloop.store.files import file_beside, folder_beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,8 +79,29 @@ def save_model(
 
 
 def save_statistics(folder: Path, statistics: Weights) -> None:
-    """Write what the features of the training tiles of a model are like into its folder, in half precision."""
-    save_file({name: _storable(name, array, half=True) for name, array in statistics.items()}, folder / STATISTICS)
+    """Write what the features of the training tiles of a model are like into its folder."""
+    save_file({name: _storable(name, array, half=False) for name, array in statistics.items()}, folder / STATISTICS)
+
+
+def add_statistics(folder: Path, statistics: Weights) -> Path:
+    """The same for a model that was made without them: the file, which appears whole or not at all.
+
+    ModelError when the model has such a file already, ModelPlaceError when it cannot be written.
+    """
+    path = folder / STATISTICS
+    try:
+        with file_beside(path, replace=False) as partial:
+            save_file({name: _storable(name, array, half=False) for name, array in statistics.items()}, partial)
+    except FileExistsError as error:
+        raise ModelError(
+            tr("{path} exists already.", path=path), advice=tr("To make it anew, delete it first.")
+        ) from error
+    except (OSError, SafetensorError) as error:
+        raise ModelPlaceError(
+            tr("The model cannot be written to {folder}: {reason}.", folder=folder, reason=error),
+            advice=tr("Check that the folder may be written to and that the disk is not full."),
+        ) from error
+    return path
 
 
 def load_statistics(folder: Path) -> dict[str, NDArray[np.generic]] | None:

@@ -52,14 +52,32 @@ def find_model(name_or_folder: str | Path) -> Path:
     raise ModelError(" ".join(said), advice=advice)
 
 
+def is_shipped(folder: Path) -> bool:
+    """Whether a model's folder is one of those that come with the program."""
+    return folder.resolve().parent == paths.shipped_models().resolve()
+
+
+def shipped_twin(digest: str) -> Path | None:
+    """The folder of the shipped model whose weights have this hash; None where there is none."""
+    shipped = paths.shipped_models()
+    if not (shipped / SUMS).is_file():
+        return None
+    found = (shipped / path for path, own in _sums(shipped).items() if own == digest)
+    return next((path.parent for path in found if path.name == WEIGHTS), None)
+
+
+def _sums(shipped: Path) -> dict[str, str]:
+    """Of files of shipped models by their path."""
+    lines = (shipped / SUMS).read_text(encoding="utf-8").splitlines()
+    return {path: own for own, _, path in (line.partition("  ") for line in lines)}
+
+
 def check_shipped(folder: Path, digest: str) -> None:
     """Raise ModelError for a shipped model whose weights, of this hash, are not those that were shipped."""
     shipped = paths.shipped_models()
     if folder.parent != shipped or not (shipped / SUMS).is_file():
         return
-    lines = (shipped / SUMS).read_text(encoding="utf-8").splitlines()
-    sums = {path: own for own, _, path in (line.partition("  ") for line in lines)}
-    if sums.get(f"{folder.name}/{WEIGHTS}", digest) != digest:
+    if _sums(shipped).get(f"{folder.name}/{WEIGHTS}", digest) != digest:
         raise ModelError(
             tr("The weights in {folder} are not those that came with the program: they were changed.", folder=folder),
             advice=tr("Install HistoLoop again, or choose another model."),

@@ -77,6 +77,7 @@ def read_dataset(
     default_scheme: ClassScheme | None = None,
     for_training: bool = True,
     leave_out: bool = False,
+    from_objective: bool = False,
 ) -> Work[DataSet]:
     """Read the folder of GlaS, of EBHI-Seg, a folder per class, or a CSV manifest: whichever `path` is.
 
@@ -89,7 +90,8 @@ def read_dataset(
     foreground when over half of its area is) and divides the resolution. `model_mpp`, in its place, reads the tiles at
     the resolution of a model; coarser ones stay as they are: to enlarge them would add nothing but time. The classes
     are those of the format, else the labels as found; `default_scheme` is for tiles without any label, which else are
-    refused. DataError names everything that does not fit; nothing is half read, but with `leave_out` pictures that
+    refused. Of slides that rectangles are cut from and that state no resolution, `from_objective` estimates it by the
+    objective. DataError names everything that does not fit; nothing is half read, but with `leave_out` pictures that
     cannot be read are left out and named.
     """
     _check_numbers(mpp=mpp, scale=scale, validation_fraction=validation_fraction, test_fraction=test_fraction)
@@ -104,12 +106,14 @@ def read_dataset(
     )
     if for_training and split != "whole":
         _check_trainable(listing)
-    own_mpp = mpp or listing.mpp or stated_mpp(listing)
+    own_mpp = mpp or listing.mpp or stated_mpp(listing, from_objective=from_objective)
+    if from_objective:
+        warnings.append("Of slides that state no resolution it is estimated by their objective.")
     if own_mpp is None:
         warnings.append(f"The resolution is unknown; {ASSUMED_MPP} um per pixel is assumed.")
     if model_mpp is not None:
         scale = _scale_to(model_mpp, own_mpp or ASSUMED_MPP)
-    read = yield from read_tiles(listing, classes, Resolution(own_mpp, scale), leave_out=leave_out)
+    read = yield from read_tiles(listing, classes, Resolution(own_mpp, scale, from_objective), leave_out=leave_out)
     warnings += [*_sharing(listing), *_empty_masks(read.tiles, classes)]
     return DataSet(
         name=listing.name,
@@ -133,7 +137,13 @@ def _scale_to(model_mpp: float, mpp: float) -> float:
 
 
 def read_unlabelled(
-    path: Path, *, part: Literal["all", "train"] = "all", mpp: float | None = None, seed: int = 0, scale: float = 1.0
+    path: Path,
+    *,
+    part: Literal["all", "train"] = "all",
+    mpp: float | None = None,
+    seed: int = 0,
+    scale: float = 1.0,
+    from_objective: bool = False,
 ) -> Work[list[Pixels]]:
     """Only the pixels (H, W, 3) of a data set, whatever is known of its tiles: neither labels nor masks are read.
 
@@ -148,7 +158,8 @@ def read_unlabelled(
         )
     kept = [source for source in listing.sources if part == "all" or source.part == part]
     bare = replace(listing, sources=tuple(replace(source, label=None, mask=None, size=None) for source in kept))
-    resolution = Resolution(mpp or listing.mpp or stated_mpp(listing), scale)
+    own_mpp = mpp or listing.mpp or stated_mpp(listing, from_objective=from_objective)
+    resolution = Resolution(own_mpp, scale, from_objective)
     read = yield from read_tiles(bare, scheme_of({"tissue"}), resolution)
     return [tile.pixels for tile in read.tiles]
 

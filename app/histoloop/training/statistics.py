@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from histoloop.inference.likeness import ACCEPTED, BLOCK_PX, TrainingStatistics, fit_statistics
+from histoloop.inference.likeness import ACCEPTED, BLOCK_PX, MARGIN, TrainingStatistics, fit_statistics
 from histoloop.language import tr
 from histoloop.networks.network import evaluating
 from histoloop.progress import Progress
@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from histoloop.training.augment import AugmentSettings
     from histoloop.training.samples import TrainingTile
 
-FEWEST_TILES = 100
-"""Of fewer training tiles nothing is stated."""
+FEWEST_TILES, FEWEST_CASES = 12, 5
+"""Of fewer training tiles, or of tiles of fewer cases, nothing is stated: how cases differ is not known."""
 
 VIEWS = 2
-"""Besides each tile as it is, so many in the stains and scales that the network was taught in."""
+"""Besides each tile as it is, at least so many in the stains and scales that the network was taught in."""
+
+FEWEST_VIEWS = 200
+"""Of few tiles there are more views each, so many of all of them."""
 
 HELD_OUT = 0.2
 _CELL_PX = 32
@@ -41,19 +44,20 @@ def learn_statistics(
 ) -> Work[TrainingStatistics | None]:
     """Statistics of the training tiles of a model, in the views that it learned from.
 
-    None of too few tiles, and where its features tell no tile from another (see `fit_statistics`).
+    None of too few tiles or cases, and where its features tell no tile from another (see `fit_statistics`).
 
     A fifth of the tiles, whole cases where they have one, is held out to set the threshold.
     """
-    if len(tiles) < FEWEST_TILES:
+    if len(tiles) < FEWEST_TILES or len(set(_cases(tiles))) < FEWEST_CASES:
         return None
+    count = max(VIEWS, math.ceil(FEWEST_VIEWS / len(tiles)))
     generator = torch.Generator().manual_seed(seed)
     features: list[list[NDArray[np.float32]]] = []
     owners: list[int] = []
     with evaluating(model.network):
         for number, tile in enumerate(tiles):
             yield Progress(tr("Measuring what the training tiles are like"), number, len(tiles))
-            views = [tile.pixels, *(_view(tile.pixels, augmentation, generator) for _ in range(VIEWS))]
+            views = [tile.pixels, *(_view(tile.pixels, augmentation, generator) for _ in range(count))]
             for view in views:
                 features.append(model.block_features(view))
                 owners += [number] * len(features[-1][0])
@@ -65,9 +69,9 @@ def learn_statistics(
     )
 
 
-def statistics_figures(statistics: TrainingStatistics) -> dict[str, float]:
-    """For the card: which share of held-out training tiles passes, at which distance."""
-    return {"training_like_accepted": ACCEPTED, "training_like_threshold": round(statistics.threshold, 4)}
+def statistics_figures() -> dict[str, float]:
+    """For the card: by which share of held-out training tiles, and with which margin, unlikeness is told."""
+    return {"training_like_accepted": ACCEPTED, "training_like_margin": MARGIN}
 
 
 def with_annotated(statistics: TrainingStatistics, model: Model, tiles: Sequence[TrainingTile]) -> TrainingStatistics:
@@ -79,11 +83,16 @@ def with_annotated(statistics: TrainingStatistics, model: Model, tiles: Sequence
 
 def _held_out(tiles: Sequence[TrainingTile], seed: int) -> NDArray[np.bool_]:
     """Which tiles are held out: whole cases, and each tile without one by itself."""
-    cases = [tile.case or f"tile {number}" for number, tile in enumerate(tiles)]
+    cases = _cases(tiles)
     order = sorted(set(cases))
     np.random.default_rng(seed).shuffle(order)
     chosen = set(order[: max(1, round(HELD_OUT * len(order)))])
     return np.array([case in chosen for case in cases])
+
+
+def _cases(tiles: Sequence[TrainingTile]) -> list[str]:
+    """The case of each tile; one of its own where it has none."""
+    return [tile.case or f"tile {number}" for number, tile in enumerate(tiles)]
 
 
 def _view(pixels: Pixels, augmentation: AugmentSettings, generator: torch.Generator) -> Pixels:

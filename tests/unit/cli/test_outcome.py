@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from histoloop import cli
@@ -208,7 +209,9 @@ def test_status_says_what_is_broken_and_doctor_mends_it(made: Path, capsys: pyte
     assert json.loads(out)["broken"][0]["reason"] == "it has no thumbnail"
     assert f"histoloop: a.png: it has no thumbnail. histoloop doctor {project} makes it again." in err
     assert main(["doctor", str(project)]) == 0
-    assert "mended: a.png: it has no thumbnail" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "mended: a.png: it has no thumbnail" in out
+    assert "resolution: a.png: 0.5 um/px, typed by a person" in out
     assert main(["status", str(project)]) == 0
     capsys.readouterr()
 
@@ -241,3 +244,26 @@ def test_an_interruption_before_a_command_begins_is_one_too(
     monkeypatch.setattr(cli, "settle_in", interrupted)
     assert cli.main(["status", "p"]) == 130
     assert capsys.readouterr().err == "histoloop: interrupted\n"
+
+
+def test_doctor_says_where_the_resolution_of_each_slide_is_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    per_cm = {"resolution": (1e4 / 0.3, 1e4 / 0.3), "resolutionunit": "CENTIMETER"}
+    aperio = {"description": "Aperio Image Library |AppMag = 40|", "metadata": None}
+    for grey, (name, stated) in enumerate({"file": per_cm, "power": aperio, "bare": {"metadata": None}}.items()):
+        pixels = np.full((40, 50, 3), 200 + grey, np.uint8)
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels, photometric="rgb", **stated)
+    project = str(tmp_path / "p")
+    assert main(["new", project]) == 0
+    assert main(["import", project, str(tmp_path / "file.tif"), str(tmp_path / "bare.tif")]) == 0
+    assert main(["import", project, str(tmp_path / "power.tif"), "--mpp-from-objective"]) == 0
+    capsys.readouterr()
+    assert main(["doctor", project]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "resolution: file.tif: 0.3 um/px, stated by the file" in lines
+    assert "resolution: power.tif: 0.25 um/px, estimated by the objective that the file states" in lines
+    assert "resolution: bare.tif: unknown; assumed to be the model's, pixel for pixel" in lines
+    assert main(["doctor", project, "--json"]) == 0
+    found = {row["slide"]: row["mpp_from"] for row in json.loads(capsys.readouterr().out)["resolutions"]}
+    assert found == {"file.tif": "stated", "power.tif": "objective", "bare.tif": "assumed"}

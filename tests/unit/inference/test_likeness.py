@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from histoloop.inference.likeness import BLOCK_PX, Depth, TrainingStatistics, fit_statistics, pooled_blocks
+from histoloop.inference.likeness import BLOCK_PX, MARGIN, Depth, TrainingStatistics, fit_statistics, pooled_blocks
 
 RNG = np.random.default_rng(0)
 
@@ -39,8 +39,24 @@ def test_of_features_that_are_alike_in_all_tiles_or_no_numbers_nothing_is_stated
 
 
 def test_as_many_tiles_as_stated_are_accepted(statistics: TrainingStatistics) -> None:
+    colours, textures = (
+        depth.distances(each).min(axis=1)
+        for depth, each in zip(statistics.depths, [gaussian(5000), gaussian(5000, width=3)], strict=True)
+    )
+    assert np.mean(colours <= 1) == pytest.approx(0.98, abs=0.01)
+    assert np.mean(MARGIN * textures <= 1) == pytest.approx(0.98, abs=0.01)
     distances = statistics.distances([gaussian(5000), gaussian(5000, width=3)])
-    assert np.mean(distances <= 1) == pytest.approx(0.97, abs=0.01)
+    assert 0.94 < np.mean(distances <= 1) < 0.98
+
+
+def test_features_that_never_vary_make_nothing_of_rounding() -> None:
+    flat = np.full((200, 4), 3.0, np.float32)
+    rounded = flat * np.float32(1.0003)
+    groups = np.arange(200) % 2
+    found = fit_statistics([flat, flat], groups, held_out=[rounded[:50], rounded[:50]])
+    assert np.isfinite(found.distances([rounded, flat])).all()
+    assert (found.distances([flat, flat]) < 1).all()
+    assert (found.distances([2 * flat, flat]) > 10).all()
 
 
 @pytest.mark.parametrize("depth", [0, 1])

@@ -258,10 +258,10 @@ def on_glass(height: int = 500, width: int = 700) -> np.ndarray:
     return pixels
 
 
-def test_glass_beside_tissue_is_no_part_of_the_specimen_to_a_pixel_or_two() -> None:
+def test_glass_beside_tissue_is_no_part_of_the_specimen_but_for_some_micrometres() -> None:
     found = specimen_of(on_glass(), pixel_um=1.0)
     assert found[:, :300].all()
-    assert not found[:, 306:].any()
+    assert not found[:, 310:].any()
 
 
 @pytest.mark.parametrize("radius", [40, 110])
@@ -281,13 +281,41 @@ def test_a_wide_hole_is_glass_though_tissue_encloses_it() -> None:
     assert not found[400, 120:680].any()
 
 
+def test_glass_goes_on_into_bays_and_gaps_that_are_narrower_than_where_it_begins() -> None:
+    pixels = np.full((700, 900, 3), PINK, np.uint8)
+    pixels[:, 500:] = 245
+    pixels[300:400, 200:] = 245  # a gap of 100 um
+    found = specimen_of(pixels, pixel_um=1.0)
+    assert not found[308:392, 250:].any()
+    assert found[:294, :494].all()
+    assert found[406:, :494].all()
+
+
+def test_glass_follows_a_corner_of_the_tissue() -> None:
+    pixels = np.full((700, 700, 3), 245, np.uint8)
+    pixels[:300], pixels[:, :300] = PINK, PINK
+    found = specimen_of(pixels, pixel_um=1.0)
+    assert not found[330:, 330:].any()
+    assert found[:294].all()
+
+
+def test_a_crypt_with_a_mouth_narrower_than_a_gap_is_part_of_the_specimen() -> None:
+    rows, columns = np.ogrid[:700, :900]
+    lumen = (rows - 350) ** 2 + (columns - 300) ** 2 <= 90**2
+    mouth = (abs(rows - 350) <= 25) & (columns >= 300)
+    pixels = np.where((lumen | mouth | (columns >= 500))[..., None], 245, PINK).astype(np.uint8)
+    found = specimen_of(pixels, pixel_um=1.0)
+    assert found[:, :494].all()
+    assert not found[:, 540:].any()
+
+
 def test_pale_tissue_is_part_of_the_specimen_where_it_is_none_of_the_tissue() -> None:
     pixels = on_glass()
     pixels[:, 300:500] = (238, 226, 232)  # mucin: 5 % saturation
     assert not tissue_of(pixels)[:, 310:490].any()
     found = specimen_of(pixels, pixel_um=1.0)
     assert found[:, :500].all()
-    assert not found[:, 506:].any()
+    assert not found[:, 510:].any()
 
 
 @pytest.mark.parametrize("tint", [(255, 247, 237), (255, 242, 224), (237, 245, 255), (255, 237, 242)])
@@ -295,7 +323,7 @@ def test_glass_in_the_tint_of_the_lamp_is_glass(tint: tuple[int, int, int]) -> N
     pixels = (on_glass() * (np.array(tint) / 255)).astype(np.uint8)
     found = specimen_of(pixels, pixel_um=1.0)
     assert found[:, :300].all()
-    assert not found[:, 306:].any()
+    assert not found[:, 310:].any()
 
 
 def test_dust_on_glass_is_no_specimen_and_a_small_biopsy_is() -> None:
@@ -312,7 +340,7 @@ def test_blank_glass_has_no_specimen_and_a_field_of_tissue_is_one_all_over() -> 
     assert specimen_of(np.full((200, 300, 3), PINK, np.uint8), pixel_um=1.0).all()
 
 
-def test_a_survey_has_tissue_and_specimen_at_one_resolution(tmp_path: Path) -> None:
+def test_a_survey_has_tissue_and_specimen_of_one_thumbnail(tmp_path: Path) -> None:
     Image.fromarray(on_glass(1500, 2100)).save(tmp_path / "a.png", compress_level=1)
     with open_slide(tmp_path / "a.png", mpp=1.0) as slide:
         found, alone = survey(slide), find_tissue(slide)
@@ -320,3 +348,15 @@ def test_a_survey_has_tissue_and_specimen_at_one_resolution(tmp_path: Path) -> N
     assert found.specimen.downsample == found.tissue.downsample == pytest.approx(2100 / 1024)
     assert found.specimen.fraction(Region(0, 0, 290, 1500)) == 1
     assert found.specimen.fraction(Region(320, 0, 1700, 1500)) == 0
+
+
+def test_the_specimen_of_a_large_slide_is_finer_than_its_tissue(tmp_path: Path) -> None:
+    Image.fromarray(on_glass(1500, 2100)).save(tmp_path / "a.png", compress_level=1)
+    with open_slide(tmp_path / "a.png", mpp=5.0) as slide:
+        found, alone = survey(slide), find_tissue(slide)
+    assert found.tissue.downsample == alone.downsample == pytest.approx(2100 / 1024)
+    assert found.specimen.downsample == pytest.approx(2100 / 2048)
+    assert found.specimen.mask.shape == (2 * alone.mask.shape[0], 2 * alone.mask.shape[1])
+    assert (found.tissue.mask != alone.mask).mean() < 0.002
+    assert found.specimen.fraction(Region(0, 0, 299, 1500)) == 1
+    assert found.specimen.fraction(Region(305, 0, 1700, 1500)) == 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -426,6 +427,26 @@ def test_rectangles_of_a_slide_are_read_at_one_resolution(tmp_path: Path) -> Non
     assert first.mask is not None
     assert first.mask.sum() == 64
     assert names(found.training) == ["slide.png at (8, 0)", "slide.png at (16, 0)"]
+
+
+def test_the_resolution_of_slides_that_state_none_is_estimated_by_their_objective_where_that_is_wanted(
+    tmp_path: Path,
+) -> None:
+    pixels, aperio = np.full((64, 64, 3), 200, np.uint8), "Aperio Image Library |AppMag = {}|"
+    for power in (20, 40):
+        path = tmp_path / f"{power}.tif"
+        tifffile.imwrite(path, pixels, photometric="rgb", description=aperio.format(power), metadata=None)
+    rows = [f"{power}.tif,0,0,32,32,{label},train,{power}" for power, label in ((20, "benign"), (40, "malignant"))]
+    path = tmp_path / "patches.csv"
+    path.write_text("\n".join(["slide,x,y,width,height,label,split,case", *rows]) + "\n")
+    plain = read(path, validation_fraction=0)
+    assert [tile.pixels.shape for tile in plain.training] == [(32, 32, 3), (32, 32, 3)]
+    assert any("resolution is unknown" in warning for warning in plain.warnings)
+    found = read(path, validation_fraction=0, from_objective=True)
+    assert found.mpp == pytest.approx(0.5)
+    assert [tile.pixels.shape for tile in found.training] == [(32, 32, 3), (16, 16, 3)]
+    assert found.warnings == ("Of slides that state no resolution it is estimated by their objective.",)
+    assert read(path, validation_fraction=0, from_objective=True, model_mpp=1.0).mpp == pytest.approx(1.0)
 
 
 def test_a_rectangle_past_its_slide_is_refused_by_line(tmp_path: Path) -> None:

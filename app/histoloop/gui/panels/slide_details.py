@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 NOT_GIVEN = mark("Not said")
 SEVERAL = mark("Different labels")
-WHAT_IT_MAKES_OF_IT = mark("What the model makes of the whole slide, and its probability")
+WHAT_IT_MAKES_OF_IT = mark(
+    "What the model makes of the whole slide, and its probability. It does not notice tissue of another organ in a "
+    "stain that it knows: look at the masks before you believe it."
+)
 UNLIKE = mark("Unlike the training data: no label is given")
+MEANS_UNLIKE = mark("Do not rely on its masks yet. Annotate regions of such slides and retrain: the mark goes away.")
 WHY_UNLIKE = mark(
-    "The slide is unlike all that the model was taught on: another stain, organ or scanner, perhaps, or no tissue. Its "
-    "masks and probabilities mean nothing until you annotate regions of such slides and retrain."
+    "The model has not learned from slides that look like this one: the stain, the scanner or the kind of picture is "
+    "another. Do not rely on its masks and probabilities until you annotate regions of such slides and retrain; the "
+    "mark goes away then. Slides of the demo are drawn and are marked so at first."
 )
 
 
@@ -36,6 +41,8 @@ class SlideDetails(QWidget):
         super().__init__()
         self._predicts = True
         self.predicted = label(wrap=True)
+        self.meaning = label(role="muted", wrap=True)
+        self.meaning.setVisible(False)
         self.note = label(role="muted", wrap=True)
         self.note.setVisible(False)
         self.resolution = label(role="muted", wrap=True)
@@ -49,6 +56,7 @@ class SlideDetails(QWidget):
         column.setSpacing(6)
         column.addWidget(line())
         column.addWidget(self.predicted)
+        column.addWidget(self.meaning)
         column.addWidget(self.resolution)
         column.addWidget(self.note)
         column.addLayout(row(self.who, self.picker, stretch=1))
@@ -68,12 +76,15 @@ class SlideDetails(QWidget):
         self.setVisible(bool(slides))
         self.note.setText(note)
         self.note.setVisible(bool(note) and len(slides) == 1)
+        self.meaning.setVisible(False)
         if not slides:
             return
         self.predicted.setText(_predicted(slides))
         self.predicted.setVisible(self._predicts or len(slides) > 1)
         only_one = slides[0] if len(slides) == 1 else None
         unlike = only_one is not None and only_one.is_unlike
+        self.meaning.setText(tr(MEANS_UNLIKE))
+        self.meaning.setVisible(unlike)
         self.predicted.setToolTip(plain_tip(tr(WHY_UNLIKE if unlike else WHAT_IT_MAKES_OF_IT)))
         estimated = only_one is not None and only_one.mpp_from is MppFrom.OBJECTIVE
         self.resolution.setVisible(estimated)

@@ -31,7 +31,8 @@ STEPS = (
         mark("Look"),
         mark(
             "A model runs over every slide that is new; the bar at the bottom shows how far it is. Its masks lie over "
-            "the tissue, and the list on the left says what it takes each slide for. The wheel zooms."
+            "the tissue, and the list on the left says what it takes each slide for, or that the slide is unlike its "
+            "training data: so are the drawn slides of the demo, until the model has learned from you. The wheel zooms."
         ),
         ("show_masks", "show_heatmap"),
     ),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from histoloop.errors import HistoLoopError, SlideError
 from histoloop.progress import Progress, Work
+from histoloop.slides.objective import mpp_of_objective
 from histoloop.slides.reader import Pixels, Slide, open_slide
 from histoloop.training.readers.classes import find_label
 from histoloop.training.readers.sources import Listing, Problems, TileSource
@@ -29,14 +30,19 @@ _NAMED_AT_MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`mpp`, um per pixel of the data set at full resolution, None where unknown; `scale` at most 1 reduces tiles."""
+    """`mpp`, um per pixel of the data set at full resolution, None where unknown; `scale` at most 1 reduces tiles.
+
+    `from_objective` estimates the resolution of slides that state none by their objective.
+    """
 
     mpp: float | None
     scale: float
+    from_objective: bool = False
 
     def downsample(self, source: TileSource, slide: Slide) -> float:
         """Level-0 pixels per tile pixel. Whole pictures are taken to be at the data set's resolution."""
-        stated = self.mpp / slide.mpp if source.region and self.mpp and slide.mpp else 1.0
+        own = slide_mpp(slide, from_objective=self.from_objective)
+        stated = self.mpp / own if source.region and self.mpp and own else 1.0
         return stated / self.scale
 
 
@@ -94,14 +100,24 @@ def _explained(error: Exception) -> tuple[str, str]:
     return f"it cannot be read ({type(error).__name__}: {error})", "Copy the picture again, or leave it out."
 
 
-def stated_mpp(listing: Listing) -> float | None:
-    """The resolution of the first slide, among those that rectangles are cut from, that states one."""
+def slide_mpp(slide: Slide, *, from_objective: bool) -> float | None:
+    """What a slide states; else, where that is wanted, the estimate by its objective."""
+    if slide.mpp is not None or not from_objective or slide.objective is None:
+        return slide.mpp
+    return mpp_of_objective(slide.objective)
+
+
+def stated_mpp(listing: Listing, *, from_objective: bool = False) -> float | None:
+    """The resolution of the first slide, among those that rectangles are cut from, that states one.
+
+    With `from_objective` those also count whose objective is known.
+    """
     slides = dict.fromkeys(source.picture for source in listing.sources if source.region)
     for path in slides:
         try:
             with open_slide(path) as slide:
-                if slide.mpp is not None:
-                    return slide.mpp
+                if (mpp := slide_mpp(slide, from_objective=from_objective)) is not None:
+                    return mpp
         except Exception:  # read_tiles names all files that cannot be read
             continue
     return None

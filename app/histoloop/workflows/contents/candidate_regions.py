@@ -15,7 +15,7 @@ from histoloop.language import tr
 from histoloop.localisation.stitcher import foreground_of
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import working_downsample
-from histoloop.slides.tissue import TissueMask
+from histoloop.slides.tissue import Survey, TissueMask
 from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.workflows.boundary import why_it_failed
@@ -98,13 +98,16 @@ def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_
 
 def _candidates_of(project: Project, record: SlideRecord, region_map_px: int, card: Card) -> list[CandidateRegion]:
     folder = project.maps.find(record.id)
-    if folder is not None:
-        side = region_side_px(open_map(folder).downsample, region_map_px)
+    slide_map = None if folder is None else open_map(folder)
+    if slide_map is not None:
+        side = region_side_px(slide_map.downsample, region_map_px)
     elif not card.taught:
         side = region_side_px(working_downsample(record.mpp, card.mpp), region_map_px)
     else:
         return []
     found = survey_of_slide(project, record)
+    if slide_map is not None and slide_map.tissue is not None:
+        found = Survey(found.tissue, slide_map.tissue)
     regions = candidate_regions(
         width=record.width,
         height=record.height,

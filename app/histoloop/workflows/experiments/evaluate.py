@@ -103,6 +103,7 @@ def evaluate_model(
     settings: EvaluationSettings,
     device: str = "auto",
     mpp: float | None = None,
+    mpp_from_objective: bool = False,
     json: Path | None = None,
     pictures: Path | None = None,
     spread: Spread = HERE,
@@ -118,7 +119,7 @@ def evaluate_model(
     set each; the figures are the same. DataError when the part is empty, has neither masks nor a label that the model
     knows, or several labels a tile where the model takes them to exclude each other, and where no picture is left.
     """
-    question = _Question(model.absolute(), data.absolute(), settings, device, mpp)
+    question = _Question(model.absolute(), data.absolute(), settings, device, mpp, mpp_from_objective)
     subject = yield from _subject(dataclasses.replace(question, device="auto") if spread.is_elsewhere else question)
     loaded, dataset, known = subject.loaded, subject.dataset, subject.known
     warnings = [*dataset.warnings, *differences(loaded.card, known)]
@@ -170,6 +171,7 @@ class _Question:
     settings: EvaluationSettings
     device: str
     mpp: float | None
+    mpp_from_objective: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,6 +214,7 @@ def _subject(question: _Question) -> Work[_Subject]:
         default_scheme=loaded.card.scheme,
         for_training=False,
         leave_out=True,
+        from_objective=question.mpp_from_objective,
     )
     tiles = {"train": dataset.training, "val": dataset.validation, "test": dataset.test}[settings.part]
     if not tiles:

@@ -93,6 +93,7 @@ def rank_on_dataset(
     data: Path,
     split: Split = "whole",
     mpp: float | None = None,
+    mpp_from_objective: bool = False,
     outputs: Outputs = "logit",
     device: str = "auto",
 ) -> Work[Ranking]:
@@ -114,6 +115,7 @@ def rank_on_dataset(
             default_scheme=card.scheme,
             for_training=False,
             leave_out=True,
+            from_objective=mpp_from_objective,
         )
         failed.update(dict.fromkeys(found.failed))
         if not found.test:

@@ -244,6 +244,9 @@ class _Item:
     def feature_tile(self) -> FeatureTile:
         return FeatureTile(self.features(), self.setup.pool[self.index].mask)
 
+    def glass(self, _height: int, _width: int) -> None:
+        """Nothing is known of any: the tiles of data sets are taken as full of tissue."""
+
 
 def first_state(setup: SimulationSetup, settings: SessionSettings, seed: int) -> State:
     """The first query: at random, the same for every strategy of a seed."""

@@ -125,6 +125,7 @@ class _Plan:
     settings: SimulationSettings
     work: Path
     classes: bool = False
+    from_objective: bool = False
 
 
 def simulate(
@@ -142,6 +143,7 @@ def simulate(
     device: str = "auto",
     spread: Spread = HERE,
     classes: bool = False,
+    mpp_from_objective: bool = False,
 ) -> Work[Simulation]:
     """Run sessions of every strategy with `seeds` seeds on a data set, from the frozen classifier of `model`.
 
@@ -162,7 +164,9 @@ def simulate(
     if rounds is not None:
         chosen = dataclasses.replace(chosen, session=dataclasses.replace(chosen.session, rounds=rounds))
     work = json_file.with_name(f"{json_file.name}.work")
-    plan = _Plan(model.resolve(), data.resolve(), split, mpp, device, chosen, work.absolute(), classes)
+    plan = _Plan(
+        model.resolve(), data.resolve(), split, mpp, device, chosen, work.absolute(), classes, mpp_from_objective
+    )
     own = dataclasses.replace(plan, device="auto") if spread.is_elsewhere else plan
     setup, dataset, loaded = yield from _setup(own)
     about = _about(plan, dataset, loaded, setup, preset)
@@ -193,7 +197,14 @@ def simulate(
 def _setup(plan: _Plan) -> Work[tuple[SimulationSetup, DataSet, LoadedModel]]:
     """Tiles and classifier; the parts are split the same way each time."""
     loaded = load_model(plan.model, choose_device(plan.device))
-    dataset = yield from read_dataset(plan.data, split=plan.split, mpp=plan.mpp, seed=0, model_mpp=loaded.card.mpp)
+    dataset = yield from read_dataset(
+        plan.data,
+        split=plan.split,
+        mpp=plan.mpp,
+        seed=0,
+        model_mpp=loaded.card.mpp,
+        from_objective=plan.from_objective,
+    )
     parts = _parts(dataset, plan.settings)
     scheme = dataset.scheme
     if plan.classes:

@@ -18,7 +18,7 @@ from torch import Tensor
 from histoloop.errors import DataError, ModelError, RecipeError
 from histoloop.inference.model import Model
 from histoloop.localisation.methods import localisation_methods, title
-from histoloop.networks.arrays import to_arrays
+from histoloop.networks.arrays import rounded_to_half, to_arrays
 from histoloop.networks.build import build_network
 from histoloop.store.cards import Card
 from histoloop.store.files import clear_partial
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
-    from histoloop.networks.network import SlideNetwork
     from histoloop.progress import Work
     from histoloop.training.datasets import Split
     from histoloop.training.loop import FitResult
@@ -73,6 +72,7 @@ def train_model(
     epochs: int | None = None,
     split: Split = "official",
     mpp: float | None = None,
+    mpp_from_objective: bool = False,
     warn: Callable[[str], object] | None = None,
 ) -> Work[Path]:
     """Train by a recipe on the data set `data` and write the model folder `out`; `epochs` shortens all stages.
@@ -88,7 +88,7 @@ def train_model(
     plan = load_recipe(recipe_path(recipe)).with_epochs(epochs)
     place = choose_device(nth_device(device, stated_ranks().local) if stated_ranks().size > 1 else device)
     with together(place) as ranks:
-        return (yield from _train_together(plan, place, ranks, data, out, seed, split, mpp, warn))
+        return (yield from _train_together(plan, place, ranks, data, out, seed, split, mpp, mpp_from_objective, warn))
 
 
 def _train_together(
@@ -100,11 +100,14 @@ def _train_together(
     seed: int,
     split: Split,
     mpp: float | None,
+    mpp_from_objective: bool,
     warn: Callable[[str], object] | None,
 ) -> Work[Path]:
     """By this process and those beside it, of which the first writes the model."""
     started = time.monotonic()
-    dataset = yield from read_dataset(data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale)
+    dataset = yield from read_dataset(
+        data, split=split, mpp=mpp, seed=seed, scale=plan.data.scale, from_objective=mpp_from_objective
+    )
     check_labels(plan.classify, (*dataset.training, *dataset.validation))
     if warn is not None and ranks.is_first:
         for warning in dataset.warnings:
@@ -127,13 +130,15 @@ def _train_together(
     if not ranks.is_first:
         return out
     minutes = (time.monotonic() - started) / 60
-    network.load_state_dict(_halved(network))  # the figures are of the weights as they will be stored
+    network.load_state_dict(
+        rounded_to_half(network.state_dict())
+    )  # the figures are of the weights as they will be stored
     several = have_several_labels((*dataset.training, *dataset.validation))
     figures = validation_figures(model, dataset.validation, dataset.scheme, several_labels=several)
     card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
     statistics = yield from learn_statistics(model, dataset.training, plan.augment, seed=seed)
     if statistics is not None:
-        card = dataclasses.replace(card, figures={**card.figures, **statistics_figures(statistics)})
+        card = dataclasses.replace(card, figures={**card.figures, **statistics_figures()})
     weights, way_back = to_arrays(network.state_dict()), to_arrays(fitted.way_back())
     with suppress(OSError):
         clear_partial(out.absolute().parent, of=f"{out.stem}.")
@@ -208,13 +213,6 @@ def _check_sizes(dataset: DataSet) -> None:
             f"There is no size to learn from: none of the {len(dataset.training)} training tiles has one, nor a mask.",
             advice="Give a CSV file with a column 'size', or masks, or choose a recipe that learns from labels.",
         )
-
-
-def _halved(network: SlideNetwork) -> dict[str, Tensor]:
-    return {
-        name: tensor.half().float() if tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
-    }
 
 
 def validation_figures(

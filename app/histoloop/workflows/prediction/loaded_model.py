@@ -23,7 +23,7 @@ from histoloop.progress import finish
 from histoloop.store.cards import Card, load_card, model_hash
 from histoloop.store.encoders import weights_of_encoder
 from histoloop.store.model_folder import BACKBONE, STATISTICS, load_earlier, load_statistics, load_weights
-from histoloop.store.shipped import DEFAULT_MODEL, check_shipped, find_model
+from histoloop.store.shipped import DEFAULT_MODEL, check_shipped, find_model, shipped_twin
 from histoloop.training.pretrained import start_backbone
 from histoloop.workflows.cluster.processes import own_place
 
@@ -160,15 +160,20 @@ def load_model(folder: Path, device: torch.device, *, expected: str | None = Non
     network = _filled(card, folder, to_tensors(load_weights(folder)))
     colours = Colours(card.mean, card.std)
     _log.info("model %s on %s", digest[:12], device)
-    statistics = _statistics(folder, network)
+    statistics = _statistics(folder, network, digest)
     return LoadedModel(
         network.eval().to(device), colours, device, folder=folder, card=card, hash=digest, statistics=statistics
     )
 
 
-def _statistics(folder: Path, network: SlideNetwork) -> TrainingStatistics | None:
-    """Those in a model's folder; ModelError when they are broken or of another network."""
+def _statistics(folder: Path, network: SlideNetwork, digest: str) -> TrainingStatistics | None:
+    """Those in a model's folder; ModelError when they are broken or of another network.
+
+    A copy of a shipped model that an earlier version made without has the shipped ones.
+    """
     arrays = load_statistics(folder)
+    if arrays is None and (twin := shipped_twin(digest)) is not None:
+        folder, arrays = twin, load_statistics(twin)
     if arrays is None:
         return None
     try:

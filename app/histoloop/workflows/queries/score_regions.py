@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 CPU = torch.device("cpu")
 VAAL_PX = 64
+WHITE = 255
+SURE_LOGIT = -60.0
+"""Of every mask class on glass, where all is background: its probability there vanishes."""
 
 
 class ScorableRegion(Protocol):
@@ -50,6 +53,9 @@ class ScorableRegion(Protocol):
 
     def feature_tile(self) -> FeatureTile:
         """Of the frozen backbone, with what a person painted, which a candidate has not."""
+
+    def glass(self, height: int, width: int) -> NDArray[np.bool_] | None:
+        """Which of (height, width) pixels are glass; None where nothing is known of any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,11 @@ class DecoderOutput:
 
 
 class NetworkInputs(Inputs):
-    """Provides all that strategies need, of candidate and annotated regions, by networks."""
+    """Provides all that strategies need, of candidate and annotated regions, by networks.
+
+    Glass is background that every model is sure of: it adds nothing to what is unsure or changed in a region, and
+    nothing to the features of one.
+    """
 
     def __init__(
         self,
@@ -128,25 +138,32 @@ class NetworkInputs(Inputs):
 
     def passes(self, index: int, count: int | None = None) -> Iterator[NDArray[np.float32]]:
         """Probabilities (H, W) or (L, H, W) of passes with dropout, as many as the settings say by default."""
-        features = self._candidates[index].features()
+        region, dropout = self._candidates[index], self.settings.dropout
+        features = region.features()
         for _ in range(self.settings.passes if count is None else count):
-            yield outcomes(decode(self._decoder, features, device=self.device, dropout=self.settings.dropout))
+            yield self._decoded(self._decoder, region, features, dropout=dropout).outcomes
 
     def output(self, index: int) -> DecoderOutput:
         """Of this round's decoder."""
-        return self._decoded(self._decoder, self._candidates[index].features())
+        region = self._candidates[index]
+        return self._decoded(self._decoder, region, region.features())
 
     def earlier_output(self, index: int) -> DecoderOutput:
         """Of the decoder of the round before."""
         region, earlier = self._candidates[index], self._earlier
-        return self._decoded(earlier.decoder, region.features() if earlier.read is None else earlier.read(region))
+        features = region.features() if earlier.read is None else earlier.read(region)
+        return self._decoded(earlier.decoder, region, features)
 
-    def _decoded(self, decoder: Decoder, features: Features) -> DecoderOutput:
-        return DecoderOutput(decode(decoder, features, device=self.device))
+    def _decoded(
+        self, decoder: Decoder, region: ScorableRegion, features: Features, *, dropout: float = 0.0
+    ) -> DecoderOutput:
+        logits = decode(decoder, features, device=self.device, dropout=dropout)
+        glass = region.glass(features.height, features.width)
+        return DecoderOutput(logits if glass is None else _background_on_glass(logits, glass))
 
     def embedding(self, index: int) -> NDArray[np.float32]:
         """Pooled features (C,) of the last stage."""
-        return self._candidates[index].features().embedding
+        return _embedding(self._candidates[index])
 
     def annotated_embeddings(self) -> NDArray[np.float32]:
         """Pooled features (M, C) of the last stage."""
@@ -154,7 +171,7 @@ class NetworkInputs(Inputs):
 
     @cached_property
     def _annotated_embeddings(self) -> NDArray[np.float32]:
-        found = [region.features().embedding for region in self._annotated]
+        found = [_embedding(region) for region in self._annotated]
         return np.stack(found) if found else np.zeros((0, len(self.embedding(0))), np.float32)
 
     def annotated_classes(self) -> list[str]:
@@ -172,7 +189,7 @@ class NetworkInputs(Inputs):
     def log_odds_unlabelled(self) -> Work[Floats]:
         """Log-odds (N,) by VAAL's discriminator."""
         regions = [*self._annotated, *self._candidates]
-        tiles_NCHW = torch.stack([_small(region.pixels()) for region in regions])
+        tiles_NCHW = torch.stack([_small(_tissue_pixels(region)) for region in regions])
         annotated_N = torch.arange(len(regions)) < len(self._annotated)
         return (
             yield from vaal_scores(
@@ -229,6 +246,33 @@ def score_regions(
     return (yield from inputs.score(strategy))
 
 
+def _background_on_glass(logits: NDArray[np.float32], glass_HW: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Logits (H, W) of one foreground, or (L, H, W) of background and mask classes, that are sure where glass is."""
+    if logits.ndim == 2:
+        return np.where(glass_HW, np.float32(SURE_LOGIT), logits)
+    sure_L11 = np.full((len(logits), 1, 1), SURE_LOGIT, np.float32)
+    sure_L11[0] = 0
+    return np.where(glass_HW, sure_L11, logits)
+
+
+def _embedding(region: ScorableRegion) -> NDArray[np.float32]:
+    """(C,) mean of the last stage over what is no glass."""
+    return _pooled(region, -1)
+
+
+def _pooled(region: ScorableRegion, stage: int) -> NDArray[np.float32]:
+    features = region.features()
+    glass = region.glass(features.height, features.width)
+    return features.pooled(stage, inside=None if glass is None else ~glass)
+
+
+def _tissue_pixels(region: ScorableRegion) -> NDArray[np.uint8]:
+    """(H, W, 3) with white glass."""
+    pixels = region.pixels()
+    glass = region.glass(*pixels.shape[:2])
+    return pixels if glass is None else np.where(glass[..., None], np.uint8(WHITE), pixels)
+
+
 def _small(pixels: NDArray[np.uint8]) -> torch.Tensor:
     planes = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
     return functional.interpolate(planes, size=(VAAL_PX, VAAL_PX), mode="bilinear", antialias=True)[0]
@@ -236,9 +280,8 @@ def _small(pixels: NDArray[np.uint8]) -> torch.Tensor:
 
 def _pooled_stages(regions: Sequence[ScorableRegion]) -> list[torch.Tensor]:
     """(N, C_s) per stage."""
-    all_features = [region.features() for region in regions]
-    depth = len(all_features[0].stages) if all_features else 0
-    return [torch.from_numpy(np.stack([features.pooled(stage) for features in all_features])) for stage in range(depth)]
+    depth = len(regions[0].features().stages) if regions else 0
+    return [torch.from_numpy(np.stack([_pooled(region, stage) for region in regions])) for stage in range(depth)]
 
 
 def mean_cross_entropy(decoder: Decoder, tile: FeatureTile, device: torch.device) -> float:

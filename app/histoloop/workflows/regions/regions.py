@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoloop.annotations.records import Counts
+from histoloop.errors import ProjectError
 from histoloop.geometry import Region
 from histoloop.inference.model import Model
 from histoloop.language import tr
 from histoloop.slides.tiling import working_downsample
+from histoloop.slides.tissue import TissueMask
 from histoloop.store.array_cache import CACHE, ArrayCache
+from histoloop.store.maps import open_map
 from histoloop.store.records import SlideRecord
 from histoloop.training.features import FeatureTile
 from histoloop.training.samples import TrainingTile
@@ -48,17 +51,35 @@ class RegionReader:
         """Which classifier it is: readers of the same one have the same features."""
         frozen = Model(self.network, model.colours, model.device)
         self._kept = KeptFeatures(frozen, ArrayCache(project.folder / CACHE), key=self.sees)
+        self._specimens: dict[int, TissueMask | None] = {}
 
     def candidate(self, candidate: CandidateRegion) -> ProjectRegion:
         """A region that may be asked about."""
-        return ProjectRegion(self, candidate.slide, candidate.region, candidate.class_name, None)
+        return ProjectRegion(
+            self, candidate.slide, candidate.region, candidate.class_name, None, specimen=candidate.specimen
+        )
 
     def annotated(self, record: AnnotationRecord, slide: SlideRecord) -> ProjectRegion:
         """A region that a person annotated."""
-        mask_id = record.id if record.has_mask else None
         return ProjectRegion(
-            self, slide, record.region, record.label or class_of(slide), mask_id, whole=record.counts is Counts.REGION
+            self,
+            slide,
+            record.region,
+            record.label or class_of(slide),
+            record.id if record.has_mask else None,
+            whole=record.counts is Counts.REGION,
+            specimen=self._specimen(slide),
         )
+
+    def _specimen(self, slide: SlideRecord) -> TissueMask | None:
+        """All of a slide but glass, as its maps keep it; None of a slide without, or where they are damaged."""
+        if slide.id not in self._specimens:
+            folder = self.project.maps.find(slide.id)
+            try:
+                self._specimens[slide.id] = None if folder is None else open_map(folder).tissue
+            except ProjectError:
+                self._specimens[slide.id] = None
+        return self._specimens[slide.id]
 
     def all_annotated(self) -> list[ProjectRegion]:
         """Regions with masks that are not held out, on slides that are found."""
@@ -95,7 +116,8 @@ class RegionReader:
 class ProjectRegion:
     """A region as `workflows.queries.score_regions` and quick rounds take it; read when it is asked for.
 
-    `whole` says whether all of its mask counts, and not the strokes alone.
+    `whole` says whether all of its mask counts, and not the strokes alone; `specimen` is all of its slide but glass,
+    where that is known.
     """
 
     reader: RegionReader
@@ -104,6 +126,7 @@ class ProjectRegion:
     class_name: str
     mask_id: int | None
     whole: bool = True
+    specimen: TissueMask | None = None
 
     @property
     def name(self) -> str:
@@ -149,6 +172,13 @@ class ProjectRegion:
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) at the model's resolution."""
         return self.tile().pixels
+
+    def glass(self, height: int, width: int) -> NDArray[np.bool_] | None:
+        """Which of (height, width) pixels are glass; None where nothing is known of any."""
+        if self.specimen is None:
+            return None
+        found: NDArray[np.bool_] = ~self.specimen.within(self.region, height=height, width=width)
+        return found if found.any() else None
 
     def feature_tile(self) -> FeatureTile:
         """Features, and the mask that a person painted, where one did."""

@@ -63,6 +63,7 @@ def pretrain_on_dataset(
     epochs: int | None = None,
     part: Literal["all", "train"] = "all",
     mpp: float | None = None,
+    mpp_from_objective: bool = False,
     device: str = "auto",
     seed: int = 0,
 ) -> Work[PretrainReport]:
@@ -73,7 +74,9 @@ def pretrain_on_dataset(
     pretraining that was stopped goes on where it was when it is asked for again: its state is kept in `<out>.training`.
     """
     plan = _plan(recipe, out=out, start=start, epochs=epochs)
-    tiles = yield from read_unlabelled(data, part=part, mpp=mpp, seed=seed, scale=plan.data.scale)
+    tiles = yield from read_unlabelled(
+        data, part=part, mpp=mpp, seed=seed, scale=plan.data.scale, from_objective=mpp_from_objective
+    )
     return (yield from _pretrain(plan, tiles, (), out=out, device=device, seed=seed))
 
 

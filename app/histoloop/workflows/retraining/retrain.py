@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import time
@@ -14,13 +15,13 @@ from safetensors.torch import load_file
 
 from histoloop.errors import ModelError
 from histoloop.language import tr
-from histoloop.networks.arrays import to_arrays
+from histoloop.networks.arrays import rounded_to_half, to_arrays
 from histoloop.networks.build import with_mask_classes
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.files import written_to
 from histoloop.store.model_folder import BACKBONE, save_model
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
-from histoloop.training.statistics import with_annotated
+from histoloop.training.statistics import learn_statistics, with_annotated
 from histoloop.workflows.contents.estimates import extent_figures
 from histoloop.workflows.contents.rounds import (
     CONSISTENCY_RECIPE,
@@ -98,7 +99,8 @@ def learn(
     fitted = yield from fit_model(setup)
     figures = _measured(setup, fitted)
     figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
-    return candidate_model_of(_save_candidate(project, setup, fitted, figures))
+    statistics = yield from _statistics(setup, fitted)
+    return candidate_model_of(_save_candidate(project, setup, fitted, figures, statistics))
 
 
 # --- the learning setup -----------------------------------------------------------------------------------------------
@@ -195,14 +197,17 @@ def _measured(setup: LearningSetup, fitted: FittedModel) -> dict[str, float]:
 
 
 def _save_candidate(
-    project: Project, setup: LearningSetup, fitted: FittedModel, figures: Mapping[str, float]
+    project: Project,
+    setup: LearningSetup,
+    fitted: FittedModel,
+    figures: Mapping[str, float],
+    statistics: TrainingStatistics | None,
 ) -> RoundRecord:
     """Write the model's folder and offer it; then the pictures of what it learned from beside annotations."""
     number = project.rounds.next_number()
     folder = project.models.new_folder(number)
     card = _card(project, setup, fitted, figures, name=folder.name, number=number)
     weights, way_back = (_own(card, of) for of in (fitted.model.network.state_dict(), fitted.result.way_back()))
-    statistics = _statistics(setup)
     save_model(
         folder,
         card,
@@ -236,16 +241,19 @@ def _own(card: Card, tensors: Mapping[str, torch.Tensor]) -> Weights:
     return to_arrays(kept)
 
 
-def _statistics(setup: LearningSetup) -> TrainingStatistics | None:
+def _statistics(setup: LearningSetup, fitted: FittedModel) -> Work[TrainingStatistics | None]:
     """What the tiles are like that the candidate was taught on: the first model's, and those annotated since.
 
-    Nothing is known where the first model's folder does not say, and where its backbone has learned: the tiles that it
-    was made with are not here.
+    Where the first model's folder does not say, and where its backbone has learned, they are those of the project
+    alone, as the candidate sees them; None where these are too few to say anything.
     """
-    start = setup.start.statistics
-    if start is None or setup.learn_from != "masks" or setup.backbone is not None:
-        return None
-    return with_annotated(start, setup.start, setup.training_set.masked)
+    start, frozen = setup.start.statistics, setup.learn_from == "masks" and setup.backbone is None
+    if start is not None and frozen:
+        return with_annotated(start, setup.start, setup.training_set.masked)
+    stored = copy.deepcopy(fitted.model.network)
+    stored.load_state_dict(rounded_to_half(stored.state_dict()))
+    model, tiles = fitted.model.with_network(stored), setup.training_set.tiles
+    return (yield from learn_statistics(model, tiles, setup.recipe.augment, seed=setup.seed))
 
 
 def _card(

