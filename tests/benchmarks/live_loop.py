@@ -342,7 +342,7 @@ def write(results: Path) -> None:
         lines += ["", "| window: annotated regions | Done to masks drawn, s | s of one core | child, MiB | load |"]
         lines += ["|---|---|---|---|---|"]
     for row in sorted(windows, key=lambda row: row["regions"]):
-        runs = row["runs"]
+        runs = [run for run in row["runs"] if not run["held_out"]]
         walls, loads = ([f"{run[key]:.1f}" for run in runs] for key in ("wall_s", "load"))
         cpus = [f"{run['window_cpu_s']:.1f} + {run['child_cpu_s']:.1f}" for run in runs]
         cells = (row["regions"], ", ".join(walls), ", ".join(cpus), row["child_mib"], ", ".join(loads))

@@ -118,6 +118,7 @@ def run(window: MainWindow, folder: Path, places: list[Region]) -> dict[str, Any
         run = {"wall_s": round(drawn.wait() - done, 1), "load": round(psutil.getloadavg()[0], 1)}
         for name, process, cpu in zip(("window_cpu_s", "child_cpu_s"), processes, before, strict=True):
             run[name] = round(seconds_of(process) - cpu, 1)
+        run["held_out"] = window.session.project.annotations.finished()[-1].held_out  # nothing is learned from it
         print(run, flush=True)
         runs.append(run)
     memory = processes[1].memory_info().rss / 2**20

@@ -157,7 +157,7 @@ def test_a_colour_is_that_of_the_class_in_masks_and_buttons_too(
     monkeypatch.setattr(QColorDialog, "getColor", lambda *_: QColor("#0072b2"))
     qtbot.mouseClick(dialog.table.rows[0].colour, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: painting.session.project.scheme.masks[0].colour == "#0072b2", timeout=MS)
-    assert painting.overlay_panel.overlay_style.classes[0].colour == "#0072b2"
+    qtbot.waitUntil(lambda: painting.overlay_panel.overlay_style.classes[0].colour == "#0072b2", timeout=MS)
     assert painting.viewer._labels.colormap.color_dict[1][2] == pytest.approx(0xB2 / 255)
 
 
