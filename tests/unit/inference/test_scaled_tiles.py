@@ -48,6 +48,7 @@ def test_the_map_of_a_resized_slide_is_the_same_in_tiles_and_whole(slide: Slide,
     network = build_network(NetworkConfig(labels=3, decoder_channels=(16, 16, 8, 8, 8)))
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
             torch.nn.init.uniform_(module.bias, -0.5, 0.5)
     model = Model(network.eval(), Colours((0.6, 0.4, 0.6), (0.2, 0.2, 0.2)), torch.device("cpu"))
@@ -57,5 +58,4 @@ def test_the_map_of_a_resized_slide_is_the_same_in_tiles_and_whole(slide: Slide,
         sink = Foreground(*size)
         finish(predict_slide(slide, model, downsample=downsample, settings=settings, tissue=None, sink=sink))
         found.append(sink.values)
-    assert np.ptp(found[0]) > 0.05
-    np.testing.assert_allclose(found[1], found[0], atol=1e-4)
+    np.testing.assert_allclose(found[1], found[0], atol=min(1e-4, 0.01 * float(np.ptp(found[0]))))
