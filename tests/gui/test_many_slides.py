@@ -15,6 +15,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
+import histoloop.gui.panels.slide_list as list_room
 import histoloop.gui.work.thumbnails as thumbnail_room
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.geometry import Region
@@ -131,6 +132,21 @@ def test_only_the_rows_in_sight_are_made(listed: Listed, monkeypatch: pytest.Mon
     listed.panel.list.viewport().repaint()
     assert COUNT - 1 in asked
     assert len(asked) < 60
+
+
+def test_the_lines_of_a_row_are_written_one_below_the_other(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[list[str]] = []
+    real = list_room._draw_lines
+    monkeypatch.setattr(
+        list_room, "_draw_lines", lambda painter, place, texts: written.append(texts) or real(painter, place, texts)
+    )
+    listed.panel.list.viewport().repaint()
+    assert ["slide-2.tiff", "Not predicted", "Said: Polyp"] in written
+
+
+def test_some_rows_are_seen_however_low_the_panel_is(listed: Listed) -> None:
+    listed.panel.resize(280, 300)
+    assert listed.panel.list.height() >= 2 * listed.panel.list.visualRect(listed.panel.list.currentIndex()).height()
 
 
 def test_thumbnails_are_read_for_what_is_in_sight_off_the_gui_thread_and_once(

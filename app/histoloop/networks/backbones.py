@@ -1,4 +1,4 @@
-"""Feature extractors by name: torchvision's, and those of timm. Weights start random."""
+"""Feature extractors by name: ResNets, torchvision's MobileNets, and those of timm. Weights start random."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torchvision.models
 from torch import nn
 
 from histoloop.encoders import encoder_named
 from histoloop.network_config import ENCODER, TIMM
 from histoloop.networks.backbone import STRIDES, Backbone
+from histoloop.networks.resnet import STEM_WIDTH, ResNet
 from histoloop.networks.timm_backbones import timm_backbone, timm_radius_px
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
-    from torchvision.models import MobileNetV2, MobileNetV3, ResNet
+    from torchvision.models import MobileNetV2, MobileNetV3
 
 
 class ResNetBackbone(Backbone):
@@ -82,7 +82,7 @@ class _Entry:
     radius_px: int
 
 
-def _resnet(make: Callable[..., ResNet], blocks: tuple[int, ...], *, wide: bool) -> _Entry:
+def _resnet(blocks: tuple[int, ...], *, wide: bool) -> _Entry:
     """A ResNet of so many blocks per stage: with two 3x3 convolutions each, or (`wide`) a bottleneck with one."""
     widths = (256, 512, 1024, 2048) if wide else (64, 128, 256, 512)
     radius, jump = 5, 4  # of the 7x7 convolution and the pooling before the stages
@@ -91,27 +91,27 @@ def _resnet(make: Callable[..., ResNet], blocks: tuple[int, ...], *, wide: bool)
             radius += jump
             jump *= 2 if stage > 0 and block == 0 else 1
             radius += 0 if wide else jump
-    return _Entry(lambda: ResNetBackbone(make(weights=None), (64, *widths)), radius)
+    return _Entry(lambda: ResNetBackbone(ResNet(blocks, wide=wide), (STEM_WIDTH, *widths)), radius)
 
 
-def _mobilenet(
-    make: Callable[..., MobileNetV2 | MobileNetV3], ends: tuple[int, ...], channels: tuple[int, ...], radius_px: int
-) -> _Entry:
-    return _Entry(lambda: MobileNetBackbone(make(weights=None), ends=ends, channels=channels), radius_px)
+def _mobilenet(name: str, ends: tuple[int, ...], channels: tuple[int, ...], radius_px: int) -> _Entry:
+    def make() -> Backbone:
+        import torchvision.models  # takes seconds, which nobody waits for who uses another backbone
+
+        made = getattr(torchvision.models, name)(weights=None)
+        return MobileNetBackbone(made, ends=ends, channels=channels)
+
+    return _Entry(make, radius_px)
 
 
 BACKBONES: Mapping[str, _Entry] = {
-    "resnet18": _resnet(torchvision.models.resnet18, (2, 2, 2, 2), wide=False),
-    "resnet34": _resnet(torchvision.models.resnet34, (3, 4, 6, 3), wide=False),
-    "resnet50": _resnet(torchvision.models.resnet50, (3, 4, 6, 3), wide=True),
-    "resnet101": _resnet(torchvision.models.resnet101, (3, 4, 23, 3), wide=True),
-    "mobilenet_v2": _mobilenet(torchvision.models.mobilenet_v2, (2, 4, 7, 14, 19), (16, 24, 32, 96, 1280), 245),
-    "mobilenet_v3_small": _mobilenet(
-        torchvision.models.mobilenet_v3_small, (1, 2, 4, 9, 13), (16, 16, 24, 48, 576), 512
-    ),
-    "mobilenet_v3_large": _mobilenet(
-        torchvision.models.mobilenet_v3_large, (2, 4, 7, 13, 17), (16, 24, 40, 112, 960), 512
-    ),
+    "resnet18": _resnet((2, 2, 2, 2), wide=False),
+    "resnet34": _resnet((3, 4, 6, 3), wide=False),
+    "resnet50": _resnet((3, 4, 6, 3), wide=True),
+    "resnet101": _resnet((3, 4, 23, 3), wide=True),
+    "mobilenet_v2": _mobilenet("mobilenet_v2", (2, 4, 7, 14, 19), (16, 24, 32, 96, 1280), 245),
+    "mobilenet_v3_small": _mobilenet("mobilenet_v3_small", (1, 2, 4, 9, 13), (16, 16, 24, 48, 576), 512),
+    "mobilenet_v3_large": _mobilenet("mobilenet_v3_large", (2, 4, 7, 13, 17), (16, 24, 40, 112, 960), 512),
 }
 """MobileNetV3 squeezes and excites by means over the whole tile, so that its radius is no bound: slides that need more
 than one tile show faint seams with it."""

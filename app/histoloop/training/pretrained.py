@@ -13,7 +13,6 @@ from urllib.error import HTTPError
 from urllib.parse import urlparse
 
 import torch
-import torchvision.models
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -174,6 +173,8 @@ def downloaded(name: str) -> Work[Path]:
     and each time only after its SHA-256 has been found to begin as its name states. One that has changed since it was
     fetched is fetched again.
     """
+    import torchvision.models  # takes seconds, and only a download asks it
+
     url: str = torchvision.models.get_model_weights(name).DEFAULT.url
     target = paths.user_data() / "weights" / Path(urlparse(url).path).name
     expected = target.stem.rsplit("-", 1)[-1]

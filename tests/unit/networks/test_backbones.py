@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torchvision.models
@@ -27,6 +30,34 @@ def test_the_weights_have_torchvisions_names(name: str) -> None:
     ours = build_backbone(name).state_dict()
     assert set(theirs) - set(ours) == {key for key in theirs if key.startswith(("fc.", "classifier."))}
     assert all(theirs[key].shape == value.shape for key, value in ours.items())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_a_resnet_of_a_seed_has_the_weights_and_gives_the_features_of_torchvisions(name: str) -> None:
+    torch.manual_seed(3)
+    theirs = getattr(torchvision.models, name)(weights=None).eval()
+    torch.manual_seed(3)
+    ours = build_backbone(name).eval()
+    weights = theirs.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in ours.state_dict().items())
+    tile = torch.randn(1, 3, 64, 96)
+    with torch.inference_mode():
+        found = ours(tile)
+        below = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(tile))))
+        for number, layer in enumerate((theirs.layer1, theirs.layer2, theirs.layer3, theirs.layer4), start=1):
+            below = layer(below)
+            assert torch.equal(found[number], below)
+
+
+def test_predicting_with_the_shipped_model_does_not_import_torchvision() -> None:
+    script = (
+        "import sys, histoloop.workflows.prediction.predict_files\n"
+        "from histoloop.networks.backbones import build_backbone\n"
+        "build_backbone('resnet18')\n"
+        "print([name for name in ('torchvision', 'napari', 'PySide6') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -23,7 +23,7 @@ from histoloop.language import tr, tr_plural
 from histoloop.store.records import SlideFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from histoloop.gui.panels.slide_rows import SlideRows
 
@@ -32,6 +32,7 @@ MARGIN_PX = 4
 SIGN_PX = 14
 COLUMN_PX = 26
 LINES = 4
+LOWEST_PX = 160
 FEWEST_FILTERED = 8
 """Fewer slides are seen at a glance: there is nothing to narrow down."""
 
@@ -55,6 +56,10 @@ class SlideList(QListView):
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setSpacing(2)
         self._rows = rows
+
+    def minimumSizeHint(self) -> QSize:
+        """Two rows are always seen, whatever else the panel shows."""
+        return QSize(0, LOWEST_PX)
 
     def count(self) -> int:
         """How many slides are listed now."""
@@ -80,7 +85,7 @@ class _RowPainter(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         """Draw a row."""
         self.initStyleOption(option, index)
-        style, text = option.widget.style(), option.text
+        style, lines = option.widget.style(), self._rows.text_at(index.row()).split("\n")
         option.text = ""
         style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
         listed: Row = index.data(SLIDE_STATE)
@@ -91,7 +96,7 @@ class _RowPainter(QStyledItemDelegate):
         painter.setPen(option.palette.color(role))
         painter.setFont(option.font)
         place = option.rect.adjusted(THUMBNAIL_PX + 3 * MARGIN_PX, 0, -COLUMN_PX, 0)
-        _draw_lines(painter, place, text)
+        _draw_lines(painter, place, lines)
         column = QRect(option.rect.right() - COLUMN_PX, option.rect.top(), COLUMN_PX, option.rect.height())
         colours = dict(colours_of(option.palette))
         if selected:
@@ -116,10 +121,10 @@ class _RowPainter(QStyledItemDelegate):
             painter.setOpacity(1.0)
 
 
-def _draw_lines(painter: QPainter, place: QRect, text: str) -> None:
+def _draw_lines(painter: QPainter, place: QRect, texts: Sequence[str]) -> None:
     """The lines in the middle of the row, the first on two lines where it is long, each shortened where it must be."""
     metrics, width = painter.fontMetrics(), place.width()
-    first, *others = text.split("\n")
+    first, *others = texts
     lines = [first]
     if metrics.horizontalAdvance(first) > width:
         end = next((n for n in range(len(first), 0, -1) if metrics.horizontalAdvance(first[:n]) <= width), 1)
