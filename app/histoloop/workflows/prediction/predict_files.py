@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import DataError
 from histoloop.exchange.naming import unique_stems
-from histoloop.exchange.tables import UNLIKE, EarlierSummary, SlideSummary, SummaryTable, earlier_summary, mask_areas
+from histoloop.exchange.tables import UNLIKE, EarlierSummary, SlideSummary, SummaryTable, earlier_summary
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
@@ -17,7 +17,7 @@ from histoloop.store.temporary import place_for_temporary_files
 from histoloop.workflows.boundary import prepare_folder, results_folder, why_it_failed
 from histoloop.workflows.contents.slides import resolution_of
 from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, open_model
-from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
+from histoloop.workflows.prediction.predict_slide import predict_to_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,31 +128,25 @@ def _keep_earlier(summary: Path, earlier: EarlierSummary | None) -> tuple[str, .
 def _predict_file(file: Path, target: Path, model: LoadedModel, given: _Given) -> Work[SlideSummary]:
     with open_slide(file) as stated:
         resolved = resolution_of(stated, given=given.mpp, from_objective=given.from_objective)
-    with open_slide(file, mpp=resolved.mpp) as slide:
-        predicted = yield from predict_slide(slide, model)
     mask, polygons = target.with_name(f"{target.name}-mask.png"), target.with_name(f"{target.name}.geojson")
-    write_polygons(polygons, predicted)
-    try:
-        write_mask(mask, predicted)
-    except BaseException:
-        polygons.unlink(missing_ok=True)
-        raise
+    with open_slide(file, mpp=resolved.mpp) as slide:
+        predicted = yield from predict_to_files(slide, model, polygons=polygons, mask=mask)
     notes = [
         UNLIKE if is_unlike(predicted.unlike) else "",
         predicted.note,
-        UNKNOWN_MPP if predicted.mpp is None else "",
-        ESTIMATED_MPP.format(mpp=predicted.mpp) if resolved.source == "objective" else "",
+        UNKNOWN_MPP if resolved.mpp is None else "",
+        ESTIMATED_MPP.format(mpp=resolved.mpp) if resolved.source == "objective" else "",
     ]
     return SlideSummary(
         slide=str(file),
         status="predicted",
         message="; ".join(filter(None, notes)),
-        model=predicted.model,
-        mpp=predicted.mpp,
+        model=model.card.name,
+        mpp=resolved.mpp,
         probabilities=predicted.probabilities,
         tissue_area_px=predicted.tissue_area_px,
-        mask_area_px=mask_areas(predicted.mask, predicted.scheme, downsample=predicted.downsample),
-        files=(f"{target.name}.geojson", f"{target.name}-mask.png"),
+        mask_area_px=predicted.mask_area_px,
+        files=(polygons.name, mask.name),
         model_hash=model.hash,
         unlike=predicted.unlike,
         mpp_from=resolved.source,
