@@ -87,14 +87,15 @@ class GeojsonFile:
             collection[UNLIKE] = is_unlike(unlike)
         if bounds is not None:
             collection[ORIGIN] = [bounds.x, bounds.y]
-        file.write(_text({**collection, "features": []}).removesuffix("]}").encode())
+        with export_to(path):
+            file.write(_text({**collection, "features": []}).removesuffix("]}").encode())
         self._between = b""
 
     def add(self, polygon: Polygon) -> None:
         """Write a polygon; in several where the bounds cut it into several, in none where it lies outside."""
         for part in [polygon] if self._bounds is None else cut_to_bounds(polygon, self._bounds):
-            for rings in _rounded(part):
-                self._write(_feature(part, rings, self._scheme, mpp=self._mpp, unlike=self._unlike))
+            for shape in _rounded(part):
+                self._write(_feature(part, shape, self._scheme, mpp=self._mpp, unlike=self._unlike))
 
     def add_all(self, polygons: Iterable[Polygon]) -> None:
         """Write polygons one after the other."""
@@ -104,16 +105,16 @@ class GeojsonFile:
     def add_assessment(self, assessment: AssessmentRow) -> None:
         """Write a region or slide as a rectangle without a class; not where it lies outside of the bounds."""
         if (place := _seen(assessment.region, self._bounds)) is not None:
-            self._write(_region_feature(assessment, place))
+            self._write(_text(_region_feature(assessment, place)))
 
     def finish(self) -> None:
         """Write what comes after the last feature."""
         with export_to(self._path):
             self._file.write(b"]}\n")
 
-    def _write(self, feature: dict[str, Any]) -> None:
+    def _write(self, feature: str) -> None:
         with export_to(self._path):
-            self._file.write(self._between + _text(feature).encode())
+            self._file.write(self._between + feature.encode())
         self._between = b", "
 
 
@@ -146,14 +147,14 @@ def _rings_of(polygon: shapely.Polygon) -> list[Ring]:
     return [shapely.get_coordinates(ring) for ring in (turned.exterior, *turned.interiors)]
 
 
-def _rounded(polygon: Polygon) -> list[list[list[list[float]]]]:
-    """The rings of a polygon to a hundredth of a pixel; of several polygons where only these are valid then."""
-    rings = [ring.round(2) for ring in (polygon.exterior, *polygon.holes)]
-    if not shapely.is_valid(shapely.Polygon(rings[0], rings[1:])):
-        exact = shapely.Polygon(polygon.exterior, polygon.holes)
-        valid = _areas(shapely.set_precision(exact, 0.01))
-        return [[ring.round(2).tolist() for ring in _rings_of(one)] for one in valid]
-    return [[ring.tolist() for ring in rings]]
+def _rounded(polygon: Polygon) -> list[shapely.Polygon]:
+    """A polygon to a hundredth of a pixel; where that is not valid, the valid ones that it becomes."""
+    exterior, *holes = (ring.round(2) for ring in (polygon.exterior, *polygon.holes))
+    rounded = shapely.Polygon(exterior, holes)
+    if shapely.is_valid(rounded):
+        return [rounded]
+    exact = shapely.Polygon(polygon.exterior, polygon.holes)
+    return [shapely.orient_polygons(part) for part in _areas(shapely.set_precision(exact, 0.01))]
 
 
 def _seen(region: Region, bounds: Region | None) -> Region | None:
@@ -165,24 +166,22 @@ def _seen(region: Region, bounds: Region | None) -> Region | None:
 
 
 def _feature(
-    polygon: Polygon, rings: list[list[list[float]]], scheme: ClassScheme, *, mpp: float | None, unlike: float | None
-) -> dict[str, Any]:
-    mask_class = scheme.shown_as(polygon.value)
+    polygon: Polygon, shape: shapely.Polygon, scheme: ClassScheme, *, mpp: float | None, unlike: float | None
+) -> str:
+    """The text of a polygon's feature; its shape is that of the polygon, rounded."""
+    mask_class, geometry = scheme.shown_as(polygon.value), shapely.to_geojson(shape)
     measurements = {"Area px^2": round(polygon.area_px, 3)}
     if mpp is not None:
         measurements["Area um^2"] = round(polygon.area_um2(mpp), 3)
-    return {
-        "type": "Feature",
-        "id": str(uuid.uuid5(_NAMESPACE, f"{mask_class.name} {rings[0]}")),
-        "geometry": {"type": "Polygon", "coordinates": rings},
-        "properties": {
-            "objectType": "annotation",
-            "classification": {"name": mask_class.name, "color": list(rgb(mask_class.colour))},
-            "isLocked": False,
-            **({"metadata": {UNLIKE: "yes"}} if is_unlike(unlike) else {}),
-            "measurements": measurements,
-        },
+    before = {"type": "Feature", "id": str(uuid.uuid5(_NAMESPACE, f"{mask_class.name} {geometry}"))}
+    properties = {
+        "objectType": "annotation",
+        "classification": {"name": mask_class.name, "color": list(rgb(mask_class.colour))},
+        "isLocked": False,
+        **({"metadata": {UNLIKE: "yes"}} if is_unlike(unlike) else {}),
+        "measurements": measurements,
     }
+    return f'{_text(before)[:-1]}, "geometry": {geometry}, "properties": {_text(properties)}}}'
 
 
 def _region_feature(assessment: AssessmentRow, place: Region) -> dict[str, Any]:

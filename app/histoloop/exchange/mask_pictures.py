@@ -206,7 +206,7 @@ class MaskPng:
         lines[:, 1:] = band
         lines[:, 1:] -= np.concatenate([self._above, band[:-1]])
         self._above, self._rows_left = np.array(band[-1:]), self._rows_left - len(band)
-        self._write(b"IDAT", self._deflate.compress(lines))
+        self._write(b"IDAT", self._deflate.compress(lines.tobytes()))
 
     def finish(self) -> None:
         """What comes after the last row."""

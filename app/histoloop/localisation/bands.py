@@ -30,8 +30,8 @@ class MaskBands:
 
 def in_bands(mask: Mask) -> MaskBands:
     """A mask that is held, in bands."""
-    tops = range(0, len(mask), BAND_ROWS)
-    return MaskBands(*mask.shape, lambda: (mask[top : top + BAND_ROWS] for top in tops))
+    tops, (height, width) = range(0, len(mask), BAND_ROWS), mask.shape
+    return MaskBands(height, width, lambda: (mask[top : top + BAND_ROWS] for top in tops))
 
 
 def whole_mask(bands: MaskBands) -> Mask:

@@ -103,7 +103,7 @@ class Outliner:
         areas = rings.areas()
         self._holes += [
             _Hole(rings.ring(number), int(rings.values[number]), -float(areas[number]))
-            for number in np.flatnonzero(areas < 0)
+            for number in np.flatnonzero(areas < 0).tolist()
         ]
         parts = [
             part
@@ -121,7 +121,7 @@ class Outliner:
         bottoms = np.maximum.reduceat(rings.points[:, 1], rings.starts[:-1])[exteriors]
         left, top = rings.points[rings.starts[exteriors]].T
         exteriors = exteriors[np.lexsort([left, top, rings.values[exteriors], bottoms])]
-        parts = [_Part(rings.ring(one), int(rings.values[one]), float(areas[one]), []) for one in exteriors]
+        parts = [_Part(rings.ring(one), int(rings.values[one]), float(areas[one]), []) for one in exteriors.tolist()]
         large = [part for part in parts if part.area >= _LEAST_WITH_HOLE]
         if not self._holes or not large:
             return parts
@@ -226,5 +226,7 @@ def _simplified_whole(rings: NDArray[Any], tolerance: float) -> NDArray[Any]:
     simple = shapely.simplify(shapely.polygons(rings[0], holes=rings[1:]), tolerance, preserve_topology=True)
     if simple.geom_type != "Polygon" or not shapely.is_valid(simple) or shapely.is_empty(simple):
         return rings
-    found = np.array([simple.exterior, *simple.interiors], dtype=object)
-    return found if len(found) == len(rings) and _keeps_its_side(found, rings).all() else rings
+    found: NDArray[Any] = np.array([simple.exterior, *simple.interiors], dtype=object)
+    if len(found) != len(rings) or not _keeps_its_side(found, rings).all():
+        return rings
+    return found

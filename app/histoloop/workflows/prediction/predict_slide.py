@@ -69,7 +69,7 @@ def predict_to_files(slide: Slide, model: LoadedModel, *, polygons: Path, mask: 
     with temporary_folder("histoloop-maps") as scratch:
         found = yield from _predicted(slide, model, scratch / "maps")
         bands, counts = found.bands, ValueCounts()
-        outliner = Outliner(bands.width, downsample=found.downsample, **_outlines(model.card.mpp))
+        outliner = _outliner(bands.width, downsample=found.downsample, model_mpp=model.card.mpp)
         bounds = bounds_of(slide.properties, slide.extent)
         try:
             with geojson_file(polygons, scheme, mpp=slide.mpp, bounds=bounds, unlike=found.unlike) as outlines:
@@ -134,8 +134,9 @@ def _predicted(slide: Slide, model: LoadedModel, maps: Path) -> Work[_Predicted]
     )
 
 
-def _outlines(model_mpp: float) -> dict[str, float]:
-    return {"min_area_px": MIN_POLYGON_UM2 / model_mpp**2, "simplify_px": SIMPLIFY_PX}
+def _outliner(width: int, *, downsample: float, model_mpp: float) -> Outliner:
+    smallest = MIN_POLYGON_UM2 / model_mpp**2
+    return Outliner(width, downsample=downsample, min_area_px=smallest, simplify_px=SIMPLIFY_PX)
 
 
 def write_mask(path: str | Path, predicted: PredictedSlide) -> None:
@@ -145,7 +146,8 @@ def write_mask(path: str | Path, predicted: PredictedSlide) -> None:
 
 def write_polygons(path: str | Path, predicted: PredictedSlide) -> None:
     """The outlines as GeoJSON for QuPath, in level-0 pixels; ExportError if it cannot be written."""
-    outliner = Outliner(predicted.mask.shape[1], downsample=predicted.downsample, **_outlines(predicted.model_mpp))
+    width = predicted.mask.shape[1]
+    outliner = _outliner(width, downsample=predicted.downsample, model_mpp=predicted.model_mpp)
     with geojson_file(
         Path(path), predicted.scheme, mpp=predicted.mpp, bounds=predicted.bounds, unlike=predicted.unlike
     ) as outlines:
