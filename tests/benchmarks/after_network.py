@@ -5,8 +5,8 @@
 Makes maps of slides of SIDE_PX squared pixels (default 4,096 to 32,768; 4.6 of them a map pixel, as a slide of 0.25 um
 per pixel has them for a model of 1.15) out of blobs with ragged edges and holes, all over the slide: no network runs.
 Of each, in a process of its own with one thread, it makes the mask, counts its areas, draws and simplifies the outlines
-and writes GeoJSON and PNG as `histoloop predict` does. Prints JSON: processor seconds a million map pixels by stage,
-and by how much the peak memory of the process grows over what it was before the first stage.
+and writes GeoJSON and PNG as `histoloop predict` does. Prints a line of JSON each: processor seconds a million map
+pixels by stage, and by how much the peak memory of the process grows over what it was before the first stage.
 
 `--classes`: the maps have a decoder's three classes instead of one foreground and five labels. `--before` runs an
 earlier commit of the program, checked out at CHECKOUT, on the same maps, in turn with this one.
@@ -53,16 +53,17 @@ class Foreground:
     foreground_values = (1, 2, 1, 2, 3)
 
 
-def main(sides_px: tuple[int, ...] = SIDES_PX, *, classes: bool = False, before: Path | None = None) -> dict[str, Any]:
+def main(
+    sides_px: tuple[int, ...] = SIDES_PX, *, classes: bool = False, before: Path | None = None
+) -> Iterator[dict[str, Any]]:
     """Of each side, what this program and the earlier one need."""
     programs = {"now": Path(__file__).parents[2] / "app"} | ({} if before is None else {"before": before / "app"})
-    found: dict[str, Any] = {}
     for side in sides_px:
         with tempfile.TemporaryDirectory() as scratch:
             maps = Path(scratch) / "maps"
             _run(programs["now"], "--make", str(maps), str(side), *(["--classes"] if classes else []))
-            found[str(side)] = {name: json.loads(_run(app, "--measure", str(maps))) for name, app in programs.items()}
-    return found
+            for name, app in programs.items():
+                yield {"side_px": side, "program": name, **json.loads(_run(app, "--measure", str(maps)))}
 
 
 def _run(app: Path, *arguments: str) -> str:
@@ -225,4 +226,5 @@ if __name__ == "__main__":
         print(json.dumps(measure(Path(given.sides_px[0]))))
     else:
         sides = tuple(map(int, given.sides_px)) or SIDES_PX
-        print(json.dumps(main(sides, classes=given.classes, before=given.before), indent=1))
+        for found in main(sides, classes=given.classes, before=given.before):
+            print(json.dumps(found), flush=True)
