@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 
 from histoloop.annotations.records import rgb
 from histoloop.exchange.outlines.geojson import ORIGIN, SAID_OF
-from histoloop.exchange.writing import export_to
+from histoloop.exchange.writing import export_to, exported_file
 from histoloop.geometry import Region
-from histoloop.store.files import write_beside
 from histoloop.store.records import is_unlike
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
@@ -33,75 +34,127 @@ UNLIKE = "unlike the training data"
 
 def write_geojson(
     path: Path,
-    polygons: Sequence[Polygon],
+    polygons: Iterable[Polygon],
     scheme: ClassScheme,
     *,
     mpp: float | None,
-    assessments: Sequence[AssessmentRow] = (),
+    assessments: Iterable[AssessmentRow] = (),
     bounds: Region | None = None,
     unlike: float | None = None,
 ) -> None:
-    """Write polygons as QuPath annotations, with their area in square micrometres where `mpp` is known.
+    """Write polygons, and regions and slides with a label or a size (`assessments`), as `geojson_file` has them."""
+    with geojson_file(path, scheme, mpp=mpp, bounds=bounds, unlike=unlike) as file:
+        file.add_all(polygons)
+        for assessment in assessments:
+            file.add_assessment(assessment)
 
-    Regions and slides with a label or a size (`assessments`) are rectangles without a class. Where OpenSlide states
-    `bounds` of the slide, QuPath shows nothing else and counts from their corner: coordinates do so too, what lies
-    outside is cut off, and the collection says where its (0, 0) lies. The same polygons give the same file, ids
-    included. Where `unlike`, the distance from the training data, is above 1, the collection and each polygon say that
-    the slide is unlike them. Raises ExportError when it cannot be written.
+
+@contextmanager
+def geojson_file(
+    path: Path, scheme: ClassScheme, *, mpp: float | None, bounds: Region | None = None, unlike: float | None = None
+) -> Iterator[GeojsonFile]:
+    """A file of QuPath annotations that is written one by one and at `path` when the block ends well.
+
+    Polygons have their area in square micrometres where `mpp` is known. Where OpenSlide states `bounds` of the slide,
+    QuPath shows nothing else and counts from their corner: coordinates do so too, what lies outside is cut off, and the
+    collection says where its (0, 0) lies. The same polygons give the same file, ids included. Where `unlike`, the
+    distance from the training data, is above 1, the collection and each polygon say that the slide is unlike them.
+    Raises ExportError when it cannot be written.
     """
-    shown = polygons if bounds is None else list(_cut(polygons, bounds))
-    features = [_feature(polygon, scheme, mpp=mpp, unlike=unlike) for polygon in shown]
-    features += [_region_feature(one, place) for one in assessments if (place := _seen(one.region, bounds)) is not None]
-    collection: dict[str, Any] = {"type": "FeatureCollection"}
-    if unlike is not None:
-        collection[UNLIKE] = is_unlike(unlike)
-    if bounds is not None:
-        collection[ORIGIN] = [bounds.x, bounds.y]
-    collection["features"] = features
-    with export_to(path):
-        write_beside(path, json.dumps(collection, allow_nan=False) + "\n")
+    with exported_file(path) as file:
+        written = GeojsonFile(path, file, scheme, mpp=mpp, bounds=bounds, unlike=unlike)
+        yield written
+        written.finish()
 
 
-def _cut(polygons: Sequence[Polygon], bounds: Region) -> Iterator[Polygon]:
-    """Polygons inside the bounds, counted from their corner."""
+class GeojsonFile:
+    """A FeatureCollection that grows: see `geojson_file`. All its polygons are valid in the sense of OGC."""
+
+    def __init__(
+        self,
+        path: Path,
+        file: IO[bytes],
+        scheme: ClassScheme,
+        *,
+        mpp: float | None,
+        bounds: Region | None,
+        unlike: float | None,
+    ) -> None:
+        self._path, self._file, self._scheme = path, file, scheme
+        self._mpp, self._bounds, self._unlike = mpp, bounds, unlike
+        collection: dict[str, Any] = {"type": "FeatureCollection"}
+        if unlike is not None:
+            collection[UNLIKE] = is_unlike(unlike)
+        if bounds is not None:
+            collection[ORIGIN] = [bounds.x, bounds.y]
+        with export_to(path):
+            file.write(_text({**collection, "features": []}).removesuffix("]}").encode())
+        self._between = b""
+
+    def add(self, polygon: Polygon) -> None:
+        """Write a polygon; in several where the bounds cut it into several, in none where it lies outside."""
+        for part in [polygon] if self._bounds is None else cut_to_bounds(polygon, self._bounds):
+            for shape in _rounded(part):
+                self._write(_feature(part, shape, self._scheme, mpp=self._mpp, unlike=self._unlike))
+
+    def add_all(self, polygons: Iterable[Polygon]) -> None:
+        """Write polygons one after the other."""
+        for polygon in polygons:
+            self.add(polygon)
+
+    def add_assessment(self, assessment: AssessmentRow) -> None:
+        """Write a region or slide as a rectangle without a class; not where it lies outside of the bounds."""
+        if (place := _seen(assessment.region, self._bounds)) is not None:
+            self._write(_text(_region_feature(assessment, place)))
+
+    def finish(self) -> None:
+        """Write what comes after the last feature."""
+        with export_to(self._path):
+            self._file.write(b"]}\n")
+
+    def _write(self, feature: str) -> None:
+        with export_to(self._path):
+            self._file.write(self._between + feature.encode())
+        self._between = b", "
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, allow_nan=False)
+
+
+def cut_to_bounds(polygon: Polygon, bounds: Region) -> list[Polygon]:
+    """The parts of a polygon inside of bounds, counted from their corner."""
     corner, size = np.array((bounds.x, bounds.y), dtype=np.float64), (bounds.width, bounds.height)
-    for polygon in polygons:
-        rings = [cut_to_box(ring - corner, size) for ring in (polygon.exterior, *polygon.holes)]
-        if len(rings[0]) >= 3:
-            holes = tuple(hole for hole in rings[1:] if len(hole) >= 3)
-            yield dataclasses.replace(polygon, exterior=rings[0], holes=holes)
+    exterior, *holes = (ring - corner for ring in (polygon.exterior, *polygon.holes))
+    if (exterior >= 0).all() and (exterior <= size).all():
+        return [dataclasses.replace(polygon, exterior=exterior, holes=tuple(holes))]
+    inside = shapely.intersection(shapely.Polygon(exterior, holes), shapely.box(0, 0, *size))
+    return [
+        dataclasses.replace(polygon, exterior=rings[0], holes=tuple(rings[1:]))
+        for rings in map(_rings_of, _areas(inside))
+    ]
 
 
-def cut_to_box(ring: Ring, size: tuple[int, int]) -> Ring:
-    """A closed ring (N, 2) without what lies outside of a box at (0, 0), closed; fewer than 3 points where nothing is.
-
-    Sutherland and Hodgman (Reentrant polygon clipping, CACM 1974): what falls apart stays joined along the box's edge.
-    """
-    if (ring >= 0).all() and (ring <= size).all():
-        return ring
-    for axis in (0, 1):
-        for sign, limit in ((1.0, 0.0), (-1.0, -float(size[axis]))):
-            ring = _cut_half(ring, axis, sign, limit)
-            if len(ring) < 3:
-                return ring
-    return np.concatenate([ring, ring[:1]])
+def _areas(geometry: shapely.Geometry) -> list[shapely.Polygon]:
+    """The polygons that a geometry is made of, without its lines and points."""
+    parts = shapely.get_parts(shapely.get_parts(geometry))  # a collection may hold several of several
+    return [part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty]
 
 
-def _cut_half(ring: Ring, axis: int, sign: float, limit: float) -> Ring:
-    """The part of a ring where sign * coordinate >= limit."""
-    points = ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring
-    before = np.roll(points, 1, axis=0)
-    here, there = sign * points[:, axis] >= limit, sign * before[:, axis] >= limit
-    kept: list[np.ndarray[Any, np.dtype[np.float64]]] = []
-    for point, last, inside, was_inside in zip(points, before, here, there, strict=True):
-        if inside != was_inside:
-            share = (sign * limit - last[axis]) / (point[axis] - last[axis])
-            crossing = last + share * (point - last)
-            crossing[axis] = sign * limit
-            kept.append(crossing)
-        if inside:
-            kept.append(point)
-    return np.array(kept, dtype=np.float64).reshape(-1, 2)
+def _rings_of(polygon: shapely.Polygon) -> list[Ring]:
+    """The exterior, clockwise on the screen, and the holes, counterclockwise."""
+    turned = shapely.orient_polygons(polygon)
+    return [shapely.get_coordinates(ring) for ring in (turned.exterior, *turned.interiors)]
+
+
+def _rounded(polygon: Polygon) -> list[shapely.Polygon]:
+    """A polygon to a hundredth of a pixel; where that is not valid, the valid ones that it becomes."""
+    exterior, *holes = (ring.round(2) for ring in (polygon.exterior, *polygon.holes))
+    rounded = shapely.Polygon(exterior, holes)
+    if shapely.is_valid(rounded):
+        return [rounded]
+    exact = shapely.Polygon(polygon.exterior, polygon.holes)
+    return [shapely.orient_polygons(part) for part in _areas(shapely.set_precision(exact, 0.01))]
 
 
 def _seen(region: Region, bounds: Region | None) -> Region | None:
@@ -112,24 +165,23 @@ def _seen(region: Region, bounds: Region | None) -> Region | None:
     return None if inside is None else Region(inside.x - bounds.x, inside.y - bounds.y, inside.width, inside.height)
 
 
-def _feature(polygon: Polygon, scheme: ClassScheme, *, mpp: float | None, unlike: float | None) -> dict[str, Any]:
-    mask_class = scheme.shown_as(polygon.value)
-    rings = [_coordinates(ring) for ring in (polygon.exterior, *polygon.holes)]
+def _feature(
+    polygon: Polygon, shape: shapely.Polygon, scheme: ClassScheme, *, mpp: float | None, unlike: float | None
+) -> str:
+    """The text of a polygon's feature; its shape is that of the polygon, rounded."""
+    mask_class, geometry = scheme.shown_as(polygon.value), shapely.to_geojson(shape)
     measurements = {"Area px^2": round(polygon.area_px, 3)}
     if mpp is not None:
         measurements["Area um^2"] = round(polygon.area_um2(mpp), 3)
-    return {
-        "type": "Feature",
-        "id": str(uuid.uuid5(_NAMESPACE, f"{mask_class.name} {rings[0]}")),
-        "geometry": {"type": "Polygon", "coordinates": rings},
-        "properties": {
-            "objectType": "annotation",
-            "classification": {"name": mask_class.name, "color": list(rgb(mask_class.colour))},
-            "isLocked": False,
-            **({"metadata": {UNLIKE: "yes"}} if is_unlike(unlike) else {}),
-            "measurements": measurements,
-        },
+    before = {"type": "Feature", "id": str(uuid.uuid5(_NAMESPACE, f"{mask_class.name} {geometry}"))}
+    properties = {
+        "objectType": "annotation",
+        "classification": {"name": mask_class.name, "color": list(rgb(mask_class.colour))},
+        "isLocked": False,
+        **({"metadata": {UNLIKE: "yes"}} if is_unlike(unlike) else {}),
+        "measurements": measurements,
     }
+    return f'{_text(before)[:-1]}, "geometry": {geometry}, "properties": {_text(properties)}}}'
 
 
 def _region_feature(assessment: AssessmentRow, place: Region) -> dict[str, Any]:
@@ -149,7 +201,3 @@ def _region_feature(assessment: AssessmentRow, place: Region) -> dict[str, Any]:
             "measurements": {} if assessment.size is None else {"Size": round(assessment.size, 4)},
         },
     }
-
-
-def _coordinates(ring: Ring) -> list[list[float]]:
-    return [[round(float(x), 2), round(float(y), 2)] for x, y in ring]

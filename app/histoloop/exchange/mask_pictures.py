@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import struct
 import warnings
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import tifffile
@@ -16,9 +18,9 @@ from PIL import Image
 from histoloop.annotations.records import LEFT_OUT_COLOUR, LEFT_OUT_VALUE, rgb
 from histoloop.errors import DataError
 from histoloop.exchange.colours import packed
-from histoloop.exchange.writing import export_to
+from histoloop.exchange.writing import export_to, exported_file
 from histoloop.language import tr
-from histoloop.localisation.contours import values_of_mask
+from histoloop.localisation.bands import BAND_ROWS, MaskBands, in_bands
 from histoloop.store.files import file_beside
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ _PLAUSIBLE_UM = (0.02, 200.0)
 _MAX_CHUNK_BYTES = 64_000_000
 _BAND_PX = 8_000_000
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_UP = 2
+"""The filter of a PNG's line that holds its differences to the line above."""
 _JPEG = b"\xff\xd8"
 _HELD_BYTES = {"RGB": 4, "RGBA": 4, "I": 4, "F": 4}
 _UNITS_UM = {
@@ -166,24 +171,97 @@ def open_mask_picture(path: Path) -> Iterator[MaskPicture]:
 
 def write_mask_png(path: Path, mask: Mask, scheme: ClassScheme) -> None:
     """An 8-bit palette PNG: values as in the mask, background black, classes in their colours, left out is grey."""
-    _write(path, mask, scheme, {"format": "PNG"})
+    height, width = mask.shape
+    with mask_png(path, scheme, height=height, width=width) as picture:
+        for band in in_bands(mask):
+            picture.add(band)
 
 
-def write_mask_tiff(path: Path, mask: Mask, scheme: ClassScheme, *, mpp: float | None) -> None:
-    """The same as a deflated TIFF; its resolution tags state the um per mask pixel where `mpp` is known."""
-    dpi = {} if mpp is None else {"dpi": (_UM_PER_INCH / mpp, _UM_PER_INCH / mpp)}
-    _write(path, mask, scheme, {"format": "TIFF", "compression": "tiff_adobe_deflate", **dpi})
+@contextmanager
+def mask_png(path: Path, scheme: ClassScheme, *, height: int, width: int) -> Iterator[MaskPng]:
+    """The same picture, to be written from top to bottom; at `path` when the block ends well.
+
+    ValueError where it was given other than `height` rows, ExportError when it cannot be written.
+    """
+    with exported_file(path) as file:
+        picture = MaskPng(path, file, _palette_of(scheme), height=height, width=width)
+        yield picture
+        picture.finish()
 
 
-def _write(path: Path, mask: Mask, scheme: ClassScheme, options: dict[str, Any]) -> None:
-    picture = Image.fromarray(mask)
-    colours = [0, 0, 0, *(part for mask_class in scheme.masks for part in rgb(mask_class.colour))]
-    colours += [0] * (768 - len(colours))
-    if LEFT_OUT_VALUE in values_of_mask(mask):
-        colours[3 * LEFT_OUT_VALUE :] = rgb(LEFT_OUT_COLOUR)
-    picture.putpalette(colours)
+class MaskPng:
+    """A PNG that is given its rows: each is kept as its difference to the one above, mostly zeros, and deflated."""
+
+    def __init__(self, path: Path, file: IO[bytes], palette: NDArray[np.uint8], *, height: int, width: int) -> None:
+        self._path, self._file, self._rows_left = path, file, height
+        self._above = np.zeros((1, width), np.uint8)
+        self._deflate = zlib.compressobj()
+        file.write(_PNG)
+        self._write(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0))
+        self._write(b"PLTE", palette.tobytes())
+
+    def add(self, band: Mask) -> None:
+        """The next rows (H, width)."""
+        lines = np.full((len(band), band.shape[1] + 1), _UP, np.uint8)
+        lines[:, 1:] = band
+        lines[:, 1:] -= np.concatenate([self._above, band[:-1]])
+        self._above, self._rows_left = np.array(band[-1:]), self._rows_left - len(band)
+        self._write(b"IDAT", self._deflate.compress(lines.tobytes()))
+
+    def finish(self) -> None:
+        """What comes after the last row."""
+        if self._rows_left:
+            raise ValueError(f"{self._path}: {self._rows_left} rows are missing")
+        self._write(b"IDAT", self._deflate.flush())
+        self._write(b"IEND", b"")
+
+    def _write(self, kind: bytes, content: bytes) -> None:
+        if content or kind == b"IEND":
+            length, checksum = struct.pack(">I", len(content)), zlib.crc32(content, zlib.crc32(kind))
+            with export_to(self._path):
+                self._file.write(length + kind + content + struct.pack(">I", checksum))
+
+
+def write_mask_tiff(path: Path, mask: Mask | MaskBands, scheme: ClassScheme, *, mpp: float | None) -> None:
+    """The same as a tiled, deflated TIFF; its resolution tags state the um per mask pixel where `mpp` is known.
+
+    Of a mask in bands one band is in memory. Raises ExportError when it cannot be written.
+    """
+    bands = mask if isinstance(mask, MaskBands) else in_bands(mask)
+    resolution = {} if mpp is None else {"resolution": (_UM_PER_INCH / mpp,) * 2, "resolutionunit": "INCH"}
     with export_to(path), file_beside(path) as partial:
-        picture.save(partial, **options)
+        tifffile.imwrite(
+            partial,
+            _tiles(bands),
+            shape=(bands.height, bands.width),
+            dtype=np.uint8,
+            photometric="palette",
+            colormap=_palette_of(scheme).T.astype(np.uint16) * 257,
+            compression="zlib",
+            tile=(BAND_ROWS, BAND_ROWS),
+            metadata=None,
+            software=False,
+            **resolution,
+        )
+
+
+def _tiles(bands: MaskBands) -> Iterator[NDArray[np.uint8]]:
+    """The tiles of a mask, row by row, each as wide as a band is high; past its borders they are 0."""
+    for band in bands:
+        for left in range(0, bands.width, BAND_ROWS):
+            tile = np.zeros((BAND_ROWS, BAND_ROWS), np.uint8)
+            part = band[:, left : left + BAND_ROWS]
+            tile[: part.shape[0], : part.shape[1]] = part
+            yield tile
+
+
+def _palette_of(scheme: ClassScheme) -> NDArray[np.uint8]:
+    """(256, 3) the colour of each mask value."""
+    palette = np.zeros((256, 3), np.uint8)
+    for value, mask_class in enumerate(scheme.masks, start=1):
+        palette[value] = rgb(mask_class.colour)
+    palette[LEFT_OUT_VALUE] = rgb(LEFT_OUT_COLOUR)
+    return palette
 
 
 @contextmanager

@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import histoloop
 from histoloop.exchange.plain_text import plain_text
 from histoloop.exchange.writing import export_to
 from histoloop.geometry import Region
-from histoloop.localisation.contours import values_of_mask
 from histoloop.store.files import write_beside
 from histoloop.store.records import is_unlike, predicted_names
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from histoloop.annotations.records import ClassScheme, Mask
+    from histoloop.annotations.records import ClassScheme
     from histoloop.localisation.contours import Polygon
 
 
@@ -71,9 +70,8 @@ class SlideSummary:
         return ";".join(predicted_names(self.probabilities or {}))
 
 
-def mask_areas(mask: Mask, scheme: ClassScheme, *, downsample: float) -> dict[str, float]:
-    """Level-0 pixels per mask class of a mask at `downsample` level-0 pixels per mask pixel."""
-    counts = values_of_mask(mask)
+def mask_areas(counts: Mapping[int, int], scheme: ClassScheme, *, downsample: float) -> dict[str, float]:
+    """Level-0 pixels per mask class of a mask with so many pixels per value, `downsample` level-0 pixels wide each."""
     return {name: float(counts.get(value, 0)) * downsample**2 for value, name in enumerate(scheme.mask_names, start=1)}
 
 
@@ -311,7 +309,7 @@ class AreasTable(_Table):
         super().__init__(path, header)
         self._scheme = scheme
 
-    def add(self, slide: str, polygons: Sequence[Polygon], *, mpp: float | None, path: str) -> None:
+    def add(self, slide: str, polygons: Iterable[PolygonRow], *, mpp: float | None, path: str) -> None:
         """Append the polygons of a slide, whose file is `path`; without `mpp` areas in um^2 stay empty."""
         self._append(
             [*_area_row(slide, number, polygon, self._scheme, mpp), path]
@@ -319,14 +317,28 @@ class AreasTable(_Table):
         )
 
 
-def _area_row(slide: str, number: int, polygon: Polygon, scheme: ClassScheme, mpp: float | None) -> list[object]:
-    centre = (polygon.exterior.min(axis=0) + polygon.exterior.max(axis=0)) / 2
+class PolygonRow(NamedTuple):
+    """What `areas.csv` says of a polygon: its mask value, the middle of its box and its area in level-0 pixels."""
+
+    value: int
+    centre_x: float
+    centre_y: float
+    area_px: float
+
+
+def polygon_row(polygon: Polygon) -> PolygonRow:
+    """The row of a polygon."""
+    x, y = (polygon.exterior.min(axis=0) + polygon.exterior.max(axis=0)) / 2
+    return PolygonRow(polygon.value, float(x), float(y), polygon.area_px)
+
+
+def _area_row(slide: str, number: int, polygon: PolygonRow, scheme: ClassScheme, mpp: float | None) -> list[object]:
     return [
         slide,
         number,
         scheme.shown_as(polygon.value).name,
-        _number(centre[0], 1),
-        _number(centre[1], 1),
+        _number(polygon.centre_x, 1),
+        _number(polygon.centre_y, 1),
         _number(_square_um(polygon.area_px, mpp), 1),
         _number(polygon.area_px, 1),
     ]

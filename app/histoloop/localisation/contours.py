@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from skimage.measure import approximate_polygon
+
+from histoloop.localisation.bands import in_bands
+from histoloop.localisation.tracing import Points, Rings, Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from histoloop.annotations.records import Mask
 
-BAND_ROWS = 512
-"""Rows of a mask that are worked on at a time: some thirty bytes a pixel, of the rest one."""
-
 Ring = NDArray[np.float64]
 """(N, 2) x and y, closed: the last point repeats the first."""
+
+_LEAST_WITH_HOLE = 8
+"""Pixels inside the outline of a part that has a hole, at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,162 +57,176 @@ def polygons_of_mask(
     min_area_px: float = 0.0,
     simplify_px: float = 0.0,
 ) -> list[Polygon]:
-    """Polygons of the 4-connected parts of every class of a mask, by class, then by place.
+    """Polygons of the 4-connected parts of every class of a mask, as `Outliner` has them, by class, then by place."""
+    outliner = Outliner(
+        mask.shape[1], downsample=downsample, origin=origin, min_area_px=min_area_px, simplify_px=simplify_px
+    )
+    polygons = [polygon for band in in_bands(mask) for polygon in outliner.add(band)] + outliner.close()
+    return sorted(polygons, key=lambda polygon: (polygon.value, *polygon.exterior[0, ::-1].tolist()))
+
+
+class Outliner:
+    """Makes polygons of the 4-connected parts of every class of a mask, whose rows it is given from top to bottom.
 
     A mask pixel is `downsample` level-0 pixels wide and its first one lies at `origin` (x, y level-0). Not simplified,
     a polygon's area is exactly that of its pixels; `simplify_px` (mask pixels) is the distance by which
-    Douglas-Peucker may move an outline. Parts smaller than `min_area_px` mask pixels are left out. Besides the mask,
-    a band of it and its outlines are held in memory.
+    Douglas-Peucker may move an outline. Parts smaller than `min_area_px` mask pixels are left out. All polygons are
+    valid in the sense of OGC: rings touch in points at most, and holes lie inside.
+
+    A polygon comes as soon as its last row is known: by last row, then by class, then by place, whatever the bands. In
+    memory are a band, and of parts that are not done yet their corners, 8 bytes each.
     """
-    return [
-        _placed(polygon, downsample, origin)
-        for value in values_of_mask(mask)
-        for polygon in _polygons_of_value(mask, value, min_area_px, simplify_px)
-    ]
 
+    def __init__(
+        self,
+        width: int,
+        *,
+        downsample: float = 1.0,
+        origin: tuple[float, float] = (0.0, 0.0),
+        min_area_px: float = 0.0,
+        simplify_px: float = 0.0,
+    ) -> None:
+        self._tracer = Tracer(width)
+        self._downsample, self._origin = downsample, np.array(origin, np.float64)
+        self._min_area_px, self._simplify_px = min_area_px, simplify_px
+        self._holes: list[_Hole] = []
 
-def values_of_mask(mask: Mask) -> dict[int, int]:
-    """How many pixels a mask has of each value, the lowest first; values that it has not, and 0, are left out."""
-    counts = np.zeros(256, np.int64)
-    for rows in _bands(len(mask)):
-        counts += np.bincount(mask[rows].ravel(), minlength=256)
-    return {int(value): int(counts[value]) for value in np.flatnonzero(counts) if value}
+    def add(self, band: Mask) -> list[Polygon]:
+        """Take the next rows (H, width); the polygons that end above the last of them."""
+        return self._polygons(self._tracer.add(band))
 
+    def close(self) -> list[Polygon]:
+        """The polygons that end with the last row."""
+        return self._polygons(self._tracer.close())
 
-def _bands(height: int) -> Iterator[slice]:
-    for top in range(0, height, BAND_ROWS):
-        yield slice(top, min(top + BAND_ROWS, height))
+    def _polygons(self, rings: Rings) -> list[Polygon]:
+        areas = rings.areas()
+        self._holes += [
+            _Hole(rings.ring(number), int(rings.values[number]), -float(areas[number]))
+            for number in np.flatnonzero(areas < 0).tolist()
+        ]
+        parts = [
+            part
+            for part in self._parts(rings, areas)
+            if part.area - sum(hole.area for hole in part.holes) >= self._min_area_px
+        ]
+        shapes = _simplified(parts, self._simplify_px)
+        return [self._placed(part.value, shape) for part, shape in zip(parts, shapes, strict=True)]
 
+    def _parts(self, rings: Rings, areas: NDArray[np.float64]) -> list[_Part]:
+        """Parts with their holes, which wait no longer then."""
+        exteriors = np.flatnonzero(areas > 0)
+        if len(exteriors) == 0:
+            return []
+        bottoms = np.maximum.reduceat(rings.points[:, 1], rings.starts[:-1])[exteriors]
+        left, top = rings.points[rings.starts[exteriors]].T
+        exteriors = exteriors[np.lexsort([left, top, rings.values[exteriors], bottoms])]
+        parts = [_Part(rings.ring(one), int(rings.values[one]), float(areas[one]), []) for one in exteriors.tolist()]
+        large = [part for part in parts if part.area >= _LEAST_WITH_HOLE]
+        if not self._holes or not large:
+            return parts
+        of_hole = _parts_around(large, self._holes)
+        for hole, number in zip(self._holes, of_hole, strict=True):
+            if number is not None:
+                large[number].holes.append(hole)
+        for part in large:
+            part.holes.sort(key=lambda hole: hole.points[0, ::-1].tolist())
+        self._holes = [hole for hole, number in zip(self._holes, of_hole, strict=True) if number is None]
+        return parts
 
-def _polygons_of_value(mask: Mask, value: int, min_area_px: float, simplify_px: float) -> Iterator[Polygon]:
-    exteriors: dict[int, Ring] = {}
-    holes: dict[int, list[Ring]] = {}
-    for part, ring in _rings(_edges(mask, value, min_area_px), width=mask.shape[1]):
-        if signed_area(ring) > 0:
-            exteriors[part] = _simplified(ring, simplify_px)
-        else:
-            holes.setdefault(part, []).append(_simplified(ring, simplify_px))
-    for part in sorted(exteriors):
-        inner = tuple(hole for hole in holes.get(part, ()) if signed_area(hole) != 0)
-        yield Polygon(exteriors[part], inner, value)
-
-
-_STEPS = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])
-"""x, y of the directions right, down, left, up: each a right turn from the one before."""
-
-_CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
-"""x, y of the corner of a pixel where its edge in each direction starts: its upper, right, lower and left one."""
+    def _placed(self, value: int, shape: Sequence[NDArray[np.float64]]) -> Polygon:
+        exterior, *holes = (ring * self._downsample + self._origin for ring in shape)
+        return Polygon(exterior, tuple(holes), value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Edges:
-    """Directed pixel edges (N) between a part and something else, the part to the right: start (N, 2) x and y."""
+class _Hole:
+    """The outline of a hole of a class, and its area in pixels."""
 
-    starts: NDArray[np.int32]
-    directions: NDArray[np.int8]
-    parts: NDArray[np.int32]
+    points: Points
+    value: int
+    area: float
 
 
-def _rings(edges: _Edges, *, width: int) -> Iterator[tuple[int, Ring]]:
-    """(part, closed outline) of 4-connected parts along pixel edges, corners only, the inside always to the right.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The outline of a part, the area inside it in pixels, and its holes."""
 
-    Exteriors run clockwise on the screen, holes counterclockwise. Where two pixels of one part touch by a corner only,
-    the outline turns left, so that rings touch but never cross themselves.
+    points: Points
+    value: int
+    area: float
+    holes: list[_Hole]
+
+
+def _parts_around(parts: Sequence[_Part], holes: Sequence[_Hole]) -> list[int | None]:
+    """For each hole the part that it is in, of several (one lies in a hole of the other) the first: it ends first."""
+    inside = np.array([hole.points[0] for hole in holes]) + 0.5  # the middle of the first pixel of the hole
+    tree = shapely.STRtree(shapely.points(inside))
+    part, hole = tree.query(shapely.polygons(_line_rings([one.points for one in parts])), predicate="contains")
+    same = np.array([one.value for one in parts])[part] == np.array([one.value for one in holes])[hole]
+    part, hole = part[same], hole[same]
+    order = np.lexsort([part, hole])
+    of, first = np.unique(hole[order], return_index=True)
+    found: list[int | None] = [None] * len(holes)
+    for number, one in zip(of.tolist(), part[order][first].tolist(), strict=True):
+        found[number] = one
+    return found
+
+
+def _line_rings(rings: Sequence[Points]) -> NDArray[Any]:
+    """Rings of shapely."""
+    indices = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    lines: NDArray[Any] = shapely.linearrings(np.concatenate(rings).astype(np.float64), indices=indices)
+    return lines
+
+
+def _simplified(parts: Sequence[_Part], tolerance: float) -> Iterator[list[Ring]]:
+    """The rings of each part, the exterior first: simplified, unless it would collapse, and the polygon valid.
+
+    Ring by ring by Douglas and Peucker; a polygon that this makes invalid is simplified as a whole, which is slower.
     """
-    following = _following(edges, width=width + 1).tolist()
-    seen = bytearray(len(following))
-    for first in range(len(following)):
-        if seen[first]:
-            continue
-        ring, edge = [], first
-        while not seen[edge]:
-            seen[edge] = 1
-            ring.append(edge)
-            edge = following[edge]
-        corners = np.array(ring)
-        turns = edges.directions[corners] != edges.directions[np.roll(corners, 1)]
-        points = edges.starts[corners[turns]].astype(np.float64)
-        yield int(edges.parts[first]), np.concatenate([points, points[:1]])
+    if not parts:
+        return
+    exact = _line_rings([ring for part in parts for ring in (part.points, *(hole.points for hole in part.holes))])
+    counts = np.array([1 + len(part.holes) for part in parts])
+    firsts = np.concatenate([[0], np.cumsum(counts)])
+    rings = exact
+    if tolerance > 0:
+        simple = shapely.simplify(exact, tolerance, preserve_topology=False)
+        rings = np.where(_keeps_its_side(simple, exact), simple, exact)
+        polygons = _assembled(rings, firsts)
+        for number in np.flatnonzero(~shapely.is_valid(polygons)):
+            of = slice(firsts[number], firsts[number + 1])
+            rings[of] = _simplified_whole(exact[of], tolerance)
+    coordinates, ring_of = shapely.get_coordinates(rings, return_index=True)
+    divided = np.split(coordinates, np.searchsorted(ring_of, np.arange(1, len(rings))))
+    for first, last in itertools.pairwise(firsts):
+        yield divided[first:last]
 
 
-def _edges(mask: Mask, value: int, min_area_px: float) -> _Edges:
-    """The edges of the parts of a value that have at least `min_area_px` pixels, by direction, then row by row.
-
-    Parts are numbered from 0 by their first pixels, row by row. The mask is labelled band by band, and what goes on in
-    the next band is joined afterwards.
-    """
-    starts: list[list[NDArray[np.int32]]] = [[], [], [], []]
-    parts: list[list[NDArray[np.int32]]] = [[], [], [], []]
-    sizes: list[NDArray[np.intp]] = []
-    touching: list[NDArray[np.int32]] = []
-    above = np.zeros(mask.shape[1], np.int32)
-    count = 0
-    for rows in _bands(len(mask)):
-        around = np.pad(mask[max(0, rows.start - 1) : rows.stop + 1] == value, 1)
-        around = around[rows.start > 0 :][: rows.stop - rows.start + 2]
-        inside = around[1:-1, 1:-1]
-        pieces, found = ndimage.label(inside)
-        labels = pieces.astype(np.int32, copy=False)
-        labels[inside] += count - 1
-        joined = inside[0] & around[0, 1:-1]
-        touching.append(np.unique(np.stack([above[joined], labels[0, joined]], axis=1), axis=0))
-        sizes.append(np.bincount(labels[inside] - count, minlength=found))
-        above, count = labels[-1].copy(), count + found
-        # above, right, below, left
-        neighbours = (around[:-2, 1:-1], around[1:-1, 2:], around[2:, 1:-1], around[1:-1, :-2])
-        for direction, neighbour in enumerate(neighbours):
-            y, x = np.nonzero(inside & ~neighbour)
-            parts[direction].append(labels[y, x])
-            corner = _CORNERS[direction]
-            starts[direction].append(np.stack([x + corner[0], y + rows.start + corner[1]], axis=1).astype(np.int32))
-    number = _joined(np.concatenate(touching), count)
-    size = np.bincount(number, weights=np.concatenate(sizes))
-    all_parts = number[np.concatenate(list(itertools.chain(*parts)))]
-    directions = np.repeat(np.arange(4, dtype=np.int8), [sum(map(len, of)) for of in parts])
-    wanted = size[all_parts] >= min_area_px
-    return _Edges(np.concatenate(list(itertools.chain(*starts)))[wanted], directions[wanted], all_parts[wanted])
+def _keeps_its_side(simple: NDArray[Any], exact: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether a simplified ring still has an inside, on the side on which it was."""
+    enough = shapely.get_num_coordinates(simple) >= 4
+    kept = np.zeros(len(exact), np.bool_)
+    turn = shapely.is_ccw(simple[enough]) == shapely.is_ccw(exact[enough])
+    kept[enough] = turn & (shapely.area(shapely.polygons(simple[enough])) > 0)
+    return kept
 
 
-def _joined(touching: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """The part of each of `count` pieces, of which pairs touch (N, 2); parts are numbered by their first pieces."""
-    pairs = (np.ones(len(touching), np.bool_), (touching[:, 0], touching[:, 1]))
-    _, part = connected_components(coo_array(pairs, shape=(count, count)), directed=False)
-    _, first = np.unique(part, return_index=True)
-    order = np.empty(len(first), np.int32)
-    order[np.argsort(first)] = np.arange(len(first))
-    numbers: NDArray[np.int32] = order[part]
-    return numbers
+def _assembled(rings: NDArray[Any], firsts: NDArray[np.intp]) -> NDArray[Any]:
+    """Polygons of rings, of which each begins with its exterior."""
+    polygons = shapely.polygons(rings[firsts[:-1]])
+    for number in np.flatnonzero(np.diff(firsts) > 1):
+        polygons[number] = shapely.polygons(rings[firsts[number]], holes=rings[firsts[number] + 1 : firsts[number + 1]])
+    return polygons
 
 
-def _following(edges: _Edges, *, width: int) -> NDArray[np.intp]:
-    """For every edge the next one of its outline."""
-    starts, directions = edges.starts.astype(np.int64), edges.directions
-    ends = starts + _STEPS[directions]
-    most = int(edges.parts.max(initial=0)) + 1
-    start_keys = (starts[:, 1] * width + starts[:, 0]) * most + edges.parts
-    end_keys = (ends[:, 1] * width + ends[:, 0]) * most + edges.parts
-    order = np.argsort(start_keys, kind="stable")
-    place = np.searchsorted(start_keys[order], end_keys, side="left")
-    following = order[place]
-    choice = np.searchsorted(start_keys[order], end_keys, side="right") - place == 2
-    other = order[np.minimum(place + 1, len(order) - 1)]
-    left_turn = (directions - 1) % 4
-    use_other = choice & (directions[other] == left_turn)
-    chosen: NDArray[np.intp] = np.where(use_other, other, following)
-    return chosen
-
-
-def _simplified(ring: Ring, tolerance: float) -> Ring:
-    """Douglas-Peucker; a ring that would collapse stays as it is."""
-    if tolerance <= 0 or len(ring) <= 5:
-        return ring
-    simple: Ring = approximate_polygon(ring, tolerance)
-    return simple if len(simple) >= 4 and signed_area(simple) * signed_area(ring) > 0 else ring
-
-
-def _placed(polygon: Polygon, downsample: float, origin: tuple[float, float]) -> Polygon:
-    return Polygon(
-        polygon.exterior * downsample + origin,
-        tuple(hole * downsample + origin for hole in polygon.holes),
-        polygon.value,
-    )
+def _simplified_whole(rings: NDArray[Any], tolerance: float) -> NDArray[Any]:
+    """The rings of a polygon that is simplified so that none of them crosses another; as they were where that fails."""
+    simple = shapely.simplify(shapely.polygons(rings[0], holes=rings[1:]), tolerance, preserve_topology=True)
+    if simple.geom_type != "Polygon" or not shapely.is_valid(simple) or shapely.is_empty(simple):
+        return rings
+    found: NDArray[Any] = np.array([simple.exterior, *simple.interiors], dtype=object)
+    if len(found) != len(rings) or not _keeps_its_side(found, rings).all():
+        return rings
+    return found

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from histoloop.annotations.records import ForegroundClasses, Mask
 
 Floats = NDArray[np.float32]
@@ -27,8 +29,20 @@ def mask_of_classes(classes_KHW: Floats, *, threshold: float) -> Mask:
     A pixel takes the likeliest class c (of equals the lowest) where (1 - t) p_c > t (1 - sum p): with the threshold
     t = 1/2 that is the argmax over classes and background, and with one class it is p > t.
     """
-    foreground = (1 - threshold) * classes_KHW.max(axis=0) > threshold * (1 - foreground_of(classes_KHW))
-    return np.where(foreground, classes_KHW.argmax(axis=0) + 1, 0).astype(np.uint8)
+    likeliest, probability = _likeliest(classes_KHW, range(1, len(classes_KHW) + 1))
+    foreground = (1 - threshold) * probability > threshold * (1 - foreground_of(classes_KHW))
+    return likeliest * foreground
+
+
+def _likeliest(classes: Iterable[Floats], values: Iterable[int]) -> tuple[Mask, Floats]:
+    """The value (H, W) of the highest of some planes, of equals the first one's, and the highest (H, W)."""
+    planes = iter(zip(classes, values, strict=True))
+    first, value = next(planes)
+    likeliest, highest = np.full(first.shape, value, np.uint8), first.copy()
+    for plane, value in planes:
+        np.copyto(likeliest, np.uint8(value), where=plane > highest)
+        np.maximum(highest, plane, out=highest)
+    return likeliest, highest
 
 
 def hard_mask(masks: Floats, *, threshold: float) -> NDArray[np.bool_] | Mask:
@@ -60,10 +74,19 @@ def mask_from_maps(
     if len(classes) == 1:
         return np.where(foreground, classes[0], 0).astype(np.uint8)
     logits = upsample(labels_CHW, stride_px=stride_px, x=x, y=y, width=foreground.shape[1], height=foreground.shape[0])
-    weights = np.exp(logits - logits.max(axis=0))
-    per_class = np.stack([weights[values == value].sum(axis=0) for value in classes])
-    likeliest = classes[per_class.argmax(axis=0)]
-    return np.where(foreground, likeliest, 0).astype(np.uint8)
+    logits -= logits.max(axis=0)
+    weights = np.exp(logits, out=logits)
+    likeliest, _weight = _likeliest((_sum(weights, values == value) for value in classes), classes.tolist())
+    return likeliest * foreground
+
+
+def _sum(planes: Floats, chosen: NDArray[np.bool_]) -> Floats:
+    """The sum (H, W) of some planes."""
+    first, *others = np.flatnonzero(chosen)
+    total: Floats = planes[first].copy() if others else planes[first]
+    for number in others:
+        total += planes[number]
+    return total
 
 
 def upsample(maps_CHW: Floats, *, stride_px: float, x: int, y: int, width: int, height: int) -> Floats:
@@ -74,8 +97,11 @@ def upsample(maps_CHW: Floats, *, stride_px: float, x: int, y: int, width: int, 
     columns = (columns[0] - columns[0][0], columns[1] - columns[0][0])
     top, bottom = maps_CHW[:, rows[0]], maps_CHW[:, rows[1]]
     along_rows = top + (bottom - top) * row_share[:, None]
-    left, right = along_rows[:, :, columns[0]], along_rows[:, :, columns[1]]
-    enlarged: Floats = left + (right - left) * column_share
+    left: Floats = np.take(along_rows, columns[0], axis=2)
+    enlarged: Floats = np.take(along_rows, columns[1], axis=2)
+    enlarged -= left
+    enlarged *= column_share
+    enlarged += left
     return enlarged
 
 

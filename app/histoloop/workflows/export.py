@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import SlideError
-from histoloop.exchange.geojson import write_geojson
-from histoloop.exchange.mask_pictures import write_mask_png, write_mask_tiff
+from histoloop.exchange.geojson import geojson_file
+from histoloop.exchange.mask_pictures import mask_png, write_mask_tiff
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.outlines.placing import bounds_of
 from histoloop.exchange.tables import (
@@ -14,12 +17,15 @@ from histoloop.exchange.tables import (
     AreasTable,
     AssessmentRow,
     AssessmentsTable,
+    PolygonRow,
     SlideSummary,
     SummaryTable,
     mask_areas,
+    polygon_row,
 )
 from histoloop.language import tr
-from histoloop.localisation.contours import polygons_of_mask
+from histoloop.localisation.bands import MaskBands, ValueCounts
+from histoloop.localisation.contours import Outliner
 from histoloop.progress import Progress, Work
 from histoloop.store.maps import check_map
 from histoloop.workflows.boundary import results_folder, why_it_failed
@@ -29,9 +35,9 @@ from histoloop.workflows.contents.weak_annotations import size_of
 from histoloop.workflows.reports import ExportReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
+    from histoloop.annotations.records import Mask
     from histoloop.geometry import Region
     from histoloop.localisation.contours import Polygon
     from histoloop.store.project import Project
@@ -83,24 +89,20 @@ def _export_into(project: Project, out: Path) -> Work[ExportReport]:
                     failed.append((record.name, _not_predicted(project)))
                     summary.add(_row_of_none(record, "not predicted"))
                     continue
-                polygons = polygons_of_mask(
-                    found.mask, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX
-                )
-                stem = stems[record.path]
-                written = _write_slide(out, stem, found, polygons, of_slide, project, record)
+                written = _write_slide(out, stems[record.path], found, of_slide, project, record)
             except Exception as error:
                 reason = why_it_failed(error, writing_to=[out])
                 failed.append((record.name, reason))
                 summary.add(_row_of_none(record, "failed", reason))
                 continue
-            files += written
+            files += written.paths
             if not record.exists() and record.vendor in _WITH_BOUNDS:
                 what = tr(
                     "its file is not there: its outlines count from the corner of the whole slide, QuPath's do not"
                 )
                 failed.append((record.name, what))
-            areas.add(record.name, polygons, mpp=record.mpp, path=str(record.path))
-            summary.add(_row(project, record, found, written))
+            areas.add(record.name, written.polygons, mpp=record.mpp, path=str(record.path))
+            summary.add(_row(project, record, written))
             exported.append(record.name)
         tables = (summary.path, areas.path, assessments.path)
     yield Progress(tr("Exporting"), len(slides), len(slides))
@@ -113,39 +115,61 @@ def _not_predicted(project: Project) -> str:
     return tr("no model has learned anything yet; annotate regions and retrain, then export again")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Written:
+    """The files of a slide, and what the tables say of it."""
+
+    paths: tuple[Path, ...]
+    polygons: Sequence[PolygonRow]
+    mask_area_px: Mapping[str, float]
+
+
 def _write_slide(
     out: Path,
     stem: str,
     found: SlideMask,
-    polygons: Sequence[Polygon],
     assessments: Sequence[AssessmentRow],
     project: Project,
     record: SlideRecord,
-) -> list[Path]:
-    scheme = project.scheme
-    paths = [out / f"{stem}.geojson", out / f"{stem}-mask.png", out / f"{stem}-mask.tiff"]
-    from_people = [one for one in assessments if one.label is not None or one.size_from == "person"]
+) -> _Written:
+    """Write the files of a slide, all or none, a band of its mask at a time."""
+    scheme, bands, counts = project.scheme, found.bands, ValueCounts()
+    outlines_path, *pictures = out / f"{stem}.geojson", out / f"{stem}-mask.png", out / f"{stem}-mask.tiff"
     map_mpp = None if record.mpp is None else record.mpp * found.downsample
-    written: list[Path] = []
+    outliner = Outliner(bands.width, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX)
+    rows: list[PolygonRow] = []
+    there: list[Path] = []
     try:
-        write_geojson(
-            paths[0],
-            polygons,
-            scheme,
-            mpp=record.mpp,
-            assessments=from_people,
-            bounds=_bounds_of(record),
-            unlike=record.unlike,
-        )
-        written.append(paths[0])
-        write_mask_png(paths[1], found.mask, scheme)
-        written.append(paths[1])
-        write_mask_tiff(paths[2], found.mask, scheme, mpp=map_mpp)
+        with geojson_file(
+            outlines_path, scheme, mpp=record.mpp, bounds=_bounds_of(record), unlike=record.unlike
+        ) as outlines:
+
+            def draw(polygons: Iterable[Polygon]) -> None:
+                for polygon in polygons:
+                    outlines.add(polygon)
+                    rows.append(polygon_row(polygon))
+
+            def drawn() -> Iterator[Mask]:
+                for band in bands:
+                    counts.add(band)
+                    picture.add(band)
+                    draw(outliner.add(band))
+                    yield band
+
+            with mask_png(pictures[0], scheme, height=bands.height, width=bands.width) as picture:
+                write_mask_tiff(pictures[1], MaskBands(bands.height, bands.width, drawn), scheme, mpp=map_mpp)
+                there.append(pictures[1])
+            there.append(pictures[0])
+            draw(outliner.close())
+            for one in assessments:
+                if one.label is not None or one.size_from == "person":
+                    outlines.add_assessment(one)
     except BaseException:
-        for path in written:
+        for path in there:
             path.unlink(missing_ok=True)
         raise
-    return paths
+    areas = mask_areas(counts.values(), scheme, downsample=found.downsample)
+    return _Written((outlines_path, *pictures), rows, areas)
 
 
 def _bounds_of(record: SlideRecord) -> Region | None:
@@ -196,7 +220,7 @@ def _assessments_of(project: Project, slide: SlideRecord) -> list[AssessmentRow]
     return [on_slide, *regions]
 
 
-def _row(project: Project, record: SlideRecord, found: SlideMask, written: Sequence[Path]) -> SlideSummary:
+def _row(project: Project, record: SlideRecord, written: _Written) -> SlideSummary:
     return SlideSummary(
         slide=record.name,
         status="predicted",
@@ -205,10 +229,10 @@ def _row(project: Project, record: SlideRecord, found: SlideMask, written: Seque
         mpp=record.mpp,
         probabilities=record.predicted,
         tissue_area_px=record.tissue_px,
-        mask_area_px=mask_areas(found.mask, project.scheme, downsample=found.downsample),
+        mask_area_px=written.mask_area_px,
         label=record.label or "",
         path=str(record.path),
-        files=tuple(path.name for path in written),
+        files=tuple(path.name for path in written.paths),
         model_hash=project.models.current().hash,
         unlike=record.unlike,
         mpp_from=record.mpp_from,

@@ -13,7 +13,8 @@ import pytest
 
 import histoloop
 from histoloop.errors import ExportError
-from histoloop.exchange.tables import AreasTable, SlideSummary, SummaryTable, mask_areas
+from histoloop.exchange.tables import AreasTable, SlideSummary, SummaryTable, mask_areas, polygon_row
+from histoloop.localisation.bands import values_of_mask
 from histoloop.localisation.contours import Polygon, polygons_of_mask
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def write_areas(path: Path, slides: Mapping[str, tuple[Sequence[Polygon], float 
                 *, paths: Mapping[str, str]) -> None:  # fmt: skip
     with AreasTable(path, scheme) as table:
         for slide, (shapes, mpp) in slides.items():
-            table.add(slide, shapes, mpp=mpp, path=paths[slide])
+            table.add(slide, map(polygon_row, shapes), mpp=mpp, path=paths[slide])
 
 
 # --- the summary ------------------------------------------------------------------------------------------------------
@@ -163,12 +164,12 @@ def test_bytes_of_a_name_that_are_not_utf_8_are_shown_as_escapes(tmp_path: Path,
 
 def test_areas_of_a_mask_are_level_0_pixels_per_class(scheme: ClassScheme) -> None:
     mask = np.array([[0, 1, 1], [1, 0, 2]], np.uint8)
-    assert mask_areas(mask, scheme, downsample=1.0) == {"gland": 3.0, "tumour": 1.0}
-    assert mask_areas(mask, scheme, downsample=2.5) == {"gland": 18.75, "tumour": 6.25}
+    assert mask_areas(values_of_mask(mask), scheme, downsample=1.0) == {"gland": 3.0, "tumour": 1.0}
+    assert mask_areas(values_of_mask(mask), scheme, downsample=2.5) == {"gland": 18.75, "tumour": 6.25}
 
 
 def test_a_class_that_does_not_occur_has_the_area_0(scheme: ClassScheme) -> None:
-    assert mask_areas(np.zeros((3, 3), np.uint8), scheme, downsample=4.0) == {"gland": 0.0, "tumour": 0.0}
+    assert mask_areas({}, scheme, downsample=4.0) == {"gland": 0.0, "tumour": 0.0}
 
 
 def test_every_polygon_has_a_row_with_class_centre_and_area(tmp_path: Path, scheme: ClassScheme) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from histoloop.annotations.records import LEFT_OUT_VALUE, ForegroundClasses, Mask, is_known
 from histoloop.errors import SlideError
+from histoloop.localisation.bands import BAND_ROWS, MaskBands, whole_mask
 from histoloop.localisation.methods import DECODER, Summary, localisation_methods, localise, summarise
 from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_of_classes, upsample
 from histoloop.network_config import NetworkConfig
@@ -25,7 +26,7 @@ from histoloop.workflows.contents.kept_tissue import survey_of_slide
 from histoloop.workflows.contents.mask_choices import ModelClasses, classes_of_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from histoloop.geometry import Region
     from histoloop.slides.tissue import TissueMask
@@ -35,10 +36,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlideMask:
-    """A mask of a whole slide: `mask` (h, w) at `downsample` level-0 pixels per mask pixel."""
+    """A mask of a whole slide in bands, at `downsample` level-0 pixels per mask pixel."""
 
-    mask: Mask
+    bands: MaskBands
     downsample: float
+
+    @property
+    def mask(self) -> Mask:
+        """All of it (h, w), one byte a pixel."""
+        return whole_mask(self.bands)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,10 +271,30 @@ def mask_of_slide(project: Project, slide_id: int) -> SlideMask | None:
     if found is None:
         return None
     slide_map = found.slide_map
-    mask = mask_of_map(slide_map, found.classes, threshold=found.card.threshold)
-    for record in _painted(project, slide_id):
-        lay_over(mask, said_mask(project, record), record.region, downsample=slide_map.downsample)
-    return SlideMask(mask, slide_map.downsample)
+    predicted = bands_of_map(slide_map, found.classes, threshold=found.card.threshold)
+    painted = _painted(project, slide_id)
+    bands = MaskBands(
+        predicted.height,
+        predicted.width,
+        lambda: _with_painted(predicted, project, painted, downsample=slide_map.downsample),
+    )
+    return SlideMask(bands, slide_map.downsample)
+
+
+def _with_painted(
+    bands: MaskBands, project: Project, painted: Sequence[AnnotationRecord], *, downsample: float
+) -> Iterator[Mask]:
+    """The bands with what people painted on top; its masks are read when a band reaches them, and forgotten below."""
+    read: dict[int, Mask] = {}
+    top = 0
+    for band in bands:
+        bottom = top + len(band)
+        here = [one for one in painted if one.region.y < bottom * downsample and one.region.bottom > top * downsample]
+        read = {one.id: read[one.id] if one.id in read else said_mask(project, one) for one in here}
+        for one in here:
+            lay_over(band, read[one.id], one.region, downsample=downsample, top=top)
+        yield band
+        top = bottom
 
 
 def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]]:
@@ -291,48 +317,67 @@ def _painted(project: Project, slide_id: int) -> list[AnnotationRecord]:
 
 
 def mask_of_map(slide_map: SlideMap, scheme: ForegroundClasses, *, threshold: float) -> Mask:
+    """`bands_of_map` in one: the mask (h, w) of a whole slide, one byte a pixel."""
+    return whole_mask(bands_of_map(slide_map, scheme, threshold=threshold))
+
+
+def bands_of_map(slide_map: SlideMap, scheme: ForegroundClasses, *, threshold: float) -> MaskBands:
     """The model's mask of a whole slide at map resolution, without the padding of its last cells; 0 on glass.
 
-    It takes one byte a pixel; the maps are read and enlarged block by block.
+    The maps are read and enlarged block by block, of all mask classes.
     """
     height = round(slide_map.slide_height / slide_map.downsample)
     width = round(slide_map.slide_width / slide_map.downsample)
+    shape = slide_map.masks(0).shape
+    height, width = min(max(1, height), shape[-2]), min(max(1, width), shape[-1])
+    return MaskBands(
+        height, width, lambda: _bands_of_map(slide_map, scheme, height=height, width=width, threshold=threshold)
+    )
+
+
+def _bands_of_map(
+    slide_map: SlideMap, scheme: ForegroundClasses, *, height: int, width: int, threshold: float
+) -> Iterator[Mask]:
     masks, labels = slide_map.masks(0), slide_map.labels
-    height, width = min(max(1, height), masks.shape[-2]), min(max(1, width), masks.shape[-1])
-    mask = np.zeros((height, width), np.uint8)
-    rows_y, columns_x = ((np.arange(count) + 0.5) * slide_map.downsample for count in (height, width))
-    for y in range(0, height, CHUNK_PX):
-        band = np.asarray(masks[..., y : min(y + CHUNK_PX, height), :width], np.float32)
+    columns_x = (np.arange(width) + 0.5) * slide_map.downsample
+    for y in range(0, height, BAND_ROWS):
+        rows = min(BAND_ROWS, height - y)
+        mask = np.empty((rows, width), np.uint8)
         for x in range(0, width, CHUNK_PX):
-            block = band[..., x : x + CHUNK_PX]
-            if slide_map.mask_classes:
-                found = mask_of_classes(block, threshold=threshold)
-            else:
-                found = mask_from_maps(
-                    block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y
-                )
-            if slide_map.tissue is not None:
-                found[~slide_map.tissue.at(rows_y[y : y + CHUNK_PX], columns_x[x : x + CHUNK_PX])] = 0
-            mask[y : y + CHUNK_PX, x : x + CHUNK_PX] = found
-    return mask
+            block = masks[..., y : y + rows, x : min(x + CHUNK_PX, width)].astype(np.float32)
+            mask[:, x : x + CHUNK_PX] = (
+                mask_of_classes(block, threshold=threshold)
+                if slide_map.mask_classes
+                else mask_from_maps(block, labels, scheme, threshold=threshold, stride_px=slide_map.stride_px, x=x, y=y)
+            )
+        if slide_map.tissue is not None:
+            mask *= slide_map.tissue.at((np.arange(y, y + rows) + 0.5) * slide_map.downsample, columns_x)
+        yield mask
 
 
 def lay_over(
-    mask: Mask, painted: Mask, region: Region, *, downsample: float, origin: tuple[float, float] = (0.0, 0.0)
+    mask: Mask,
+    painted: Mask,
+    region: Region,
+    *,
+    downsample: float,
+    origin: tuple[float, float] = (0.0, 0.0),
+    top: int = 0,
 ) -> None:
     """Write a region's level-0 mask into a coarser mask in place, nearest neighbour.
 
-    The mask's pixels are `downsample` level-0 pixels wide and its first one lies at `origin` (x, y level-0).
+    The mask's pixels are `downsample` level-0 pixels wide and its first one lies at `origin` (x, y level-0); what is
+    given of it begins at its row `top`.
     """
-    rows, source_rows = _inside(mask.shape[0], origin[1], downsample, start=region.y, length=region.height)
+    rows, source_rows = _inside(mask.shape[0], origin[1], downsample, start=region.y, length=region.height, first=top)
     columns, source_columns = _inside(mask.shape[1], origin[0], downsample, start=region.x, length=region.width)
     mask[np.ix_(rows, columns)] = painted[np.ix_(source_rows, source_columns)]
 
 
 def _inside(
-    count: int, origin: float, downsample: float, *, start: int, length: int
+    count: int, origin: float, downsample: float, *, start: int, length: int, first: int = 0
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Along one axis: pixels whose middle lies in a region, and the region's pixels there."""
-    source = np.floor(origin + (np.arange(count) + 0.5) * downsample).astype(np.intp) - start
+    """Along one axis: pixels whose middle lies in a region, and the region's pixels there; counted from `first`."""
+    source = np.floor(origin + (np.arange(first, first + count) + 0.5) * downsample).astype(np.intp) - start
     inside = np.flatnonzero((source >= 0) & (source < length))
     return inside, source[inside]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ClusterError, DataError
-from histoloop.exchange.tables import UNLIKE, EarlierRow, SlideSummary, SummaryTable, mask_areas
+from histoloop.exchange.tables import UNLIKE, EarlierRow, SlideSummary, SummaryTable
 from histoloop.inference.predictor import PredictorSettings
 from histoloop.language import tr
 from histoloop.log import operation
@@ -50,7 +50,7 @@ from histoloop.workflows.prediction.loaded_model import (
     load_model,
     open_model,
 )
-from histoloop.workflows.prediction.predict_slide import predict_slide, write_mask, write_polygons
+from histoloop.workflows.prediction.predict_slide import predict_to_files
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -310,31 +310,25 @@ def _predict_file(task: _SlideTask, model: LoadedModel) -> Work[SlideSummary]:
     drop_row(task.out, task.stem)  # it may be of another slide of the name
     with open_slide(file) as stated:
         resolved = resolution_of(stated, given=given.mpp, from_objective=given.from_objective)
-    with open_slide(file, mpp=resolved.mpp) as slide, operation(_log, "a slide", pixels=slide.extent.area):
-        predicted = yield from predict_slide(slide, model)
     mask, polygons = target.with_name(f"{target.name}-mask.png"), target.with_name(f"{target.name}.geojson")
-    write_polygons(polygons, predicted)
-    try:
-        write_mask(mask, predicted)
-    except BaseException:
-        polygons.unlink(missing_ok=True)
-        raise
+    with open_slide(file, mpp=resolved.mpp) as slide, operation(_log, "a slide", pixels=slide.extent.area):
+        predicted = yield from predict_to_files(slide, model, polygons=polygons, mask=mask)
     notes = [
         UNLIKE if is_unlike(predicted.unlike) else "",
         predicted.note,
-        UNKNOWN_MPP if predicted.mpp is None else "",
-        ESTIMATED_MPP.format(mpp=predicted.mpp) if resolved.source == "objective" else "",
+        UNKNOWN_MPP if resolved.mpp is None else "",
+        ESTIMATED_MPP.format(mpp=resolved.mpp) if resolved.source == "objective" else "",
     ]
     return SlideSummary(
         slide=str(file),
         status="predicted",
         message="; ".join(filter(None, notes)),
-        model=predicted.model,
-        mpp=predicted.mpp,
+        model=model.card.name,
+        mpp=resolved.mpp,
         probabilities=predicted.probabilities,
         tissue_area_px=predicted.tissue_area_px,
-        mask_area_px=mask_areas(predicted.mask, predicted.scheme, downsample=predicted.downsample),
-        files=(f"{target.name}.geojson", f"{target.name}-mask.png"),
+        mask_area_px=predicted.mask_area_px,
+        files=(polygons.name, mask.name),
         model_hash=model.hash,
         unlike=predicted.unlike,
         mpp_from=resolved.source,

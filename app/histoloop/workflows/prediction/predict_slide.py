@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.exchange.geojson import write_geojson
-from histoloop.exchange.mask_pictures import write_mask_png
+from histoloop.exchange.geojson import geojson_file
+from histoloop.exchange.mask_pictures import mask_png, write_mask_png
 from histoloop.exchange.outlines.placing import bounds_of
-from histoloop.localisation.contours import polygons_of_mask
+from histoloop.exchange.tables import mask_areas
+from histoloop.language import tr
+from histoloop.localisation.bands import MaskBands, ValueCounts, in_bands, whole_mask
+from histoloop.localisation.contours import Outliner
+from histoloop.progress import Progress
 from histoloop.slides.tissue import survey
 from histoloop.store.maps import open_map
 from histoloop.store.temporary import temporary_folder
-from histoloop.workflows.contents.masks import mask_of_map
+from histoloop.workflows.contents.masks import bands_of_map
 from histoloop.workflows.prediction.loaded_model import check_taught
 from histoloop.workflows.prediction.predict import check_brightfield, map_writer, predict_maps, probabilities
 from histoloop.workflows.reports import PredictedSlide
@@ -34,28 +40,103 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
     The maps wait in a temporary folder; the mask of the whole slide is held in memory. SlideError when the slide
     cannot be read or is not a brightfield picture, ModelError for a model that nobody has taught.
     """
-    check_taught(model.card)
-    check_brightfield(slide)
-    scheme = model.card.scheme
-    found = survey(slide)
     with temporary_folder("histoloop-maps") as scratch:
-        with map_writer(scratch / "maps", slide, model, specimen=found.specimen) as writer:
-            prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
-        slide_map = open_map(scratch / "maps")
-        mask = mask_of_map(slide_map, model.card, threshold=model.card.threshold)
+        found = yield from _predicted(slide, model, scratch / "maps")
+        mask = whole_mask(found.bands)
     return PredictedSlide(
         mask=mask,
-        downsample=slide_map.downsample,
-        scheme=scheme,
-        probabilities=probabilities(prediction, model),
-        tissue_area_px=found.tissue.area_level0_px,
+        downsample=found.downsample,
+        scheme=model.card.scheme,
+        probabilities=found.probabilities,
+        tissue_area_px=found.tissue_area_px,
         mpp=slide.mpp,
         model=model.card.name,
         model_mpp=model.card.mpp,
-        note="; ".join(filter(None, (slide.note, prediction.reason))),
+        note=found.note,
         bounds=bounds_of(slide.properties, slide.extent),
+        unlike=found.unlike,
+    )
+
+
+def predict_to_files(slide: Slide, model: LoadedModel, *, polygons: Path, mask: Path) -> Work[WrittenSlide]:
+    """As `predict_slide`, but write the outlines as GeoJSON and the mask as PNG; both or neither are there then.
+
+    Both are made a band of rows at a time: no mask of the whole slide is held in memory. ExportError where one cannot
+    be written.
+    """
+    stage, scheme = tr("Predicting {slide}", slide=slide.path.name), model.card.scheme
+    mask_is_there = False
+    with temporary_folder("histoloop-maps") as scratch:
+        found = yield from _predicted(slide, model, scratch / "maps")
+        bands, counts = found.bands, ValueCounts()
+        outliner = _outliner(bands.width, downsample=found.downsample, model_mpp=model.card.mpp)
+        bounds = bounds_of(slide.properties, slide.extent)
+        try:
+            with geojson_file(polygons, scheme, mpp=slide.mpp, bounds=bounds, unlike=found.unlike) as outlines:
+                with mask_png(mask, scheme, height=bands.height, width=bands.width) as picture:
+                    for band in bands:
+                        counts.add(band)
+                        picture.add(band)
+                        outlines.add_all(outliner.add(band))
+                        yield Progress(stage, 1, 1, tr("drawing the masks"))
+                    outlines.add_all(outliner.close())
+                mask_is_there = True
+        except BaseException:
+            if mask_is_there:
+                mask.unlink(missing_ok=True)
+            raise
+    return WrittenSlide(
+        mask_area_px=mask_areas(counts.values(), scheme, downsample=found.downsample),
+        probabilities=found.probabilities,
+        tissue_area_px=found.tissue_area_px,
+        note=found.note,
+        unlike=found.unlike,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WrittenSlide:
+    """What is known of a slide whose mask and outlines were written; areas in level-0 pixels, see `PredictedSlide`."""
+
+    mask_area_px: Mapping[str, float]
+    probabilities: Mapping[str, float]
+    tissue_area_px: float
+    note: str
+    unlike: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Predicted:
+    """What a model says of a slide; the `bands` of its mask as long as its maps are there."""
+
+    bands: MaskBands
+    downsample: float
+    probabilities: Mapping[str, float]
+    tissue_area_px: float
+    note: str
+    unlike: float | None
+
+
+def _predicted(slide: Slide, model: LoadedModel, maps: Path) -> Work[_Predicted]:
+    check_taught(model.card)
+    check_brightfield(slide)
+    found = survey(slide)
+    with map_writer(maps, slide, model, specimen=found.specimen) as writer:
+        prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
+    slide_map = open_map(maps)
+    return _Predicted(
+        bands=bands_of_map(slide_map, model.card, threshold=model.card.threshold),
+        downsample=slide_map.downsample,
+        probabilities=probabilities(prediction, model),
+        tissue_area_px=found.tissue.area_level0_px,
+        note="; ".join(filter(None, (slide.note, prediction.reason))),
         unlike=prediction.unlike,
     )
+
+
+def _outliner(width: int, *, downsample: float, model_mpp: float) -> Outliner:
+    smallest = MIN_POLYGON_UM2 / model_mpp**2
+    return Outliner(width, downsample=downsample, min_area_px=smallest, simplify_px=SIMPLIFY_PX)
 
 
 def write_mask(path: str | Path, predicted: PredictedSlide) -> None:
@@ -65,12 +146,11 @@ def write_mask(path: str | Path, predicted: PredictedSlide) -> None:
 
 def write_polygons(path: str | Path, predicted: PredictedSlide) -> None:
     """The outlines as GeoJSON for QuPath, in level-0 pixels; ExportError if it cannot be written."""
-    polygons = polygons_of_mask(
-        predicted.mask,
-        downsample=predicted.downsample,
-        min_area_px=MIN_POLYGON_UM2 / predicted.model_mpp**2,
-        simplify_px=SIMPLIFY_PX,
-    )
-    write_geojson(
-        Path(path), polygons, predicted.scheme, mpp=predicted.mpp, bounds=predicted.bounds, unlike=predicted.unlike
-    )
+    width = predicted.mask.shape[1]
+    outliner = _outliner(width, downsample=predicted.downsample, model_mpp=predicted.model_mpp)
+    with geojson_file(
+        Path(path), predicted.scheme, mpp=predicted.mpp, bounds=predicted.bounds, unlike=predicted.unlike
+    ) as outlines:
+        for band in in_bands(predicted.mask):
+            outlines.add_all(outliner.add(band))
+        outlines.add_all(outliner.close())

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import DataError
-from histoloop.exchange.geojson import cut_to_box, write_geojson
+from histoloop.exchange.geojson import cut_to_bounds, write_geojson
 from histoloop.exchange.outlines.classes import Area, assign_classes
 from histoloop.exchange.outlines.filling import FilledOutlines
 from histoloop.exchange.outlines.placing import Ground, Placed, bounds_of, place_areas
 from histoloop.exchange.outlines.read import read_outlines
 from histoloop.exchange.outlines.records import Outlines
 from histoloop.geometry import Region
-from histoloop.localisation.contours import polygons_of_mask, signed_area
+from histoloop.localisation.contours import Polygon, polygons_of_mask, signed_area
 
 if TYPE_CHECKING:
     from histoloop.exchange.outlines.placing import Frame
@@ -171,11 +173,26 @@ def test_what_lies_outside_of_the_bounds_is_cut_off(
     assert np.array_equal(FilledOutlines(assigned.areas).read(shown), whole.read(bounds))
 
 
-def test_a_ring_is_cut_along_the_edge_of_the_box() -> None:
+def test_a_polygon_is_cut_along_the_edge_of_the_bounds() -> None:
     ring = np.array([(-2.0, 1.0), (4.0, 1.0), (4.0, 9.0), (-2.0, 9.0), (-2.0, 1.0)])
-    cut = cut_to_box(ring, (3, 5))
-    assert abs(signed_area(cut)) == 3 * 4
-    assert (cut[0] == cut[-1]).all()
-    assert cut_to_box(ring, (30, 50)).min() == 0
-    assert len(cut_to_box(ring + 100, (3, 5))) < 3
-    assert cut_to_box(ring + 10, (30, 50)) is not ring
+    polygon = Polygon(ring, (), 2)
+    (cut,) = cut_to_bounds(polygon, Region(0, 0, 3, 5))
+    assert (cut.area_px, cut.value) == (3 * 4, 2)
+    assert (cut.exterior[0] == cut.exterior[-1]).all()
+    assert signed_area(cut.exterior) > 0
+    (whole,) = cut_to_bounds(polygon, Region(-10, -10, 30, 50))
+    assert np.array_equal(whole.exterior, ring + 10)
+    assert cut_to_bounds(polygon, Region(100, 100, 3, 5)) == []
+
+
+def test_a_polygon_that_the_bounds_cut_in_two_becomes_two_with_their_own_holes(tmp_path: Path) -> None:
+    mask = np.ones((9, 20), np.uint8)
+    mask[:5, 8:12] = 0
+    mask[2, 3] = mask[1:3, 15:17] = 0
+    bounds = Region(1, 0, 18, 5)
+    write_geojson(tmp_path / "a.geojson", polygons_of_mask(mask), SCHEME, mpp=None, bounds=bounds)
+    features = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+    shapes = [shapely.Polygon(rings[0], rings[1:]) for rings in (one["geometry"]["coordinates"] for one in features)]
+    assert sorted(shape.area for shape in shapes) == [5 * 7 - 4, 5 * 7 - 1]
+    assert all(shape.is_valid and len(shape.interiors) == 1 for shape in shapes)
+    assert len({one["id"] for one in features}) == 2

@@ -14,13 +14,17 @@ import tifffile
 from PIL import Image
 
 from histoloop.errors import DataError, PlaceError
+from histoloop.inference.predictor import SlidePrediction
+from histoloop.localisation import bands
 from histoloop.progress import finish
+from histoloop.slides.reader import open_slide
+from histoloop.slides.tiling import Window
 from histoloop.store.presence import claimed
 from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.workflows.prediction import predict_files as module
+from histoloop.workflows.prediction import predict_slide
 from histoloop.workflows.prediction.cohort import Shard, leave_row
 from histoloop.workflows.prediction.predict_files import FilesReport, predict_files
-from histoloop.workflows.reports import PredictedSlide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
     from histoloop.progress import Work
     from histoloop.slides.reader import Slide
+    from histoloop.slides.tissue import TissueMask
+    from histoloop.store.maps import MapWriter
 
 
 def test_fluorescence_is_refused_with_its_channels_and_the_rest_is_predicted(tmp_path: Path) -> None:
@@ -71,15 +77,18 @@ def predict(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     loaded = module.open_model(DEFAULT_MODEL, device="cpu")
 
     def run(failing: dict[str, BaseException] | None = None, *, slides: Path = pictures, **options: Any) -> FilesReport:
-        def pretend(slide: Slide, _model: object) -> Work[PredictedSlide]:
+        def pretend(slide: Slide, _model: object, *, sink: MapWriter, specimen: TissueMask) -> Work[SlidePrediction]:
             if error := (failing or {}).get(slide.path.name):
                 raise error
             yield module.Progress("Predicting", 0, 1)
-            scheme, mask = loaded.card.scheme, np.ones((32, 48), np.uint8)
-            return PredictedSlide(mask, 2.0, scheme, {"Normal": 1.0}, 1.0, None, "m", 1.0, "")
+            core = Window(0, 0, sink.columns * sink.stride_px, sink.rows * sink.stride_px)
+            labels = len(loaded.card.scheme.labels)
+            foreground = np.indices((core.height, core.width)).sum(axis=0) % 90 < 50
+            sink.write(core, foreground.astype(np.float32), np.zeros((labels, sink.rows, sink.columns)))
+            return SlidePrediction(None, np.eye(labels, dtype=np.float32)[0], "", 1, 0.0)
 
         monkeypatch.setattr(module, "open_model", lambda *_arguments, **_options: loaded)
-        monkeypatch.setattr(module, "predict_slide", pretend)
+        monkeypatch.setattr(predict_slide, "predict_maps", pretend)
         return finish(predict_files([slides], out=tmp_path / "out", model="m", **options))
 
     return run
@@ -127,6 +136,29 @@ def test_a_mask_that_cannot_be_written_leaves_no_outlines_either(
     ((_name, reason),) = predict().failed
     assert "b-mask.png cannot be written" in reason
     assert not (tmp_path / "out" / "b.geojson").exists()
+
+
+def test_files_made_in_bands_are_those_of_the_mask_that_is_held_whole(
+    predict: Callable[..., FilesReport], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = predict()
+    loaded = module.open_model(DEFAULT_MODEL, device="cpu")
+    with open_slide(pictures / "a.png") as slide:
+        predicted = finish(predict_slide.predict_slide(slide, loaded))
+    predict_slide.write_mask(tmp_path / "mask.png", predicted)
+    predict_slide.write_polygons(tmp_path / "a.geojson", predicted)
+    assert predicted.mask.any()
+    assert (tmp_path / "out" / "a-mask.png").read_bytes() == (tmp_path / "mask.png").read_bytes()
+    assert (tmp_path / "out" / "a.geojson").read_bytes() == (tmp_path / "a.geojson").read_bytes()
+    areas = report.rows[0].mask_area_px
+    assert areas is not None
+    assert sum(areas.values()) == (predicted.mask > 0).sum() * predicted.downsample**2
+    monkeypatch.setattr("histoloop.workflows.contents.masks.BAND_ROWS", 32)
+    monkeypatch.setattr(bands, "BAND_ROWS", 32)
+    predict()
+    assert (tmp_path / "out" / "a.geojson").read_bytes() == (tmp_path / "a.geojson").read_bytes()
+    with Image.open(tmp_path / "out" / "a-mask.png") as picture:
+        assert np.array_equal(np.asarray(picture), predicted.mask)
 
 
 def test_a_folder_with_nothing_to_predict_is_an_error_that_makes_no_folder(tmp_path: Path) -> None:
