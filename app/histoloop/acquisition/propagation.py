@@ -154,9 +154,10 @@ def _taken_in(
         if not len(left):
             break
     found = {}
-    for place in left:
+    for place in left.tolist():
         index, best = int(rows[place]), int(nearest[place])
-        if _fewer_nearer(histograms, index, (distance[place], best), in_doubt[place], reach - int(nearer[place])):
+        left_to_find = reach - int(nearer[place])
+        if _fewer_nearer(histograms, index, (float(distance[place]), best), in_doubt[place], left_to_find):
             found[index] = best
     return found
 
@@ -186,7 +187,8 @@ def _doubles(histograms: NDArray[np.floating]) -> Floats:
 
 def _roots(histograms_N3B: NDArray[np.floating]) -> NDArray[np.float32]:
     """Square roots (N, 3 B), whose products are the coefficients of Bhattacharyya."""
-    return np.sqrt(histograms_N3B, dtype=np.float64).astype(np.float32).reshape(len(histograms_N3B), -1)
+    roots: NDArray[np.float32] = np.sqrt(histograms_N3B, dtype=np.float64).astype(np.float32)
+    return roots.reshape(len(histograms_N3B), -1)
 
 
 def neighbours_to_propagate(

@@ -31,7 +31,7 @@ class Estimates:
     exact: Callable[[NDArray[np.intp]], Floats]
 
 
-ScoresAfter = Callable[[Sequence[int]], Floats | Estimates]
+ScoresAfter = Callable[[Sequence[int]], NDArray[np.floating] | Estimates]
 """Scores (N,) of all candidates once some are picked; see `selection.select_setwise`."""
 
 Facts = Mapping[str, Any]

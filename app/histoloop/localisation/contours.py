@@ -215,7 +215,7 @@ def _keeps_its_side(simple: NDArray[Any], exact: NDArray[Any]) -> NDArray[np.boo
 
 def _assembled(rings: NDArray[Any], firsts: NDArray[np.intp]) -> NDArray[Any]:
     """Polygons of rings, of which each begins with its exterior."""
-    polygons = shapely.polygons(rings[firsts[:-1]])
+    polygons: NDArray[Any] = shapely.polygons(rings[firsts[:-1]])
     for number in np.flatnonzero(np.diff(firsts) > 1):
         polygons[number] = shapely.polygons(rings[firsts[number]], holes=rings[firsts[number] + 1 : firsts[number + 1]])
     return polygons

@@ -120,6 +120,8 @@ class Row(Protocol):
 
     def __getitem__(self, column: str, /) -> Any: ...
 
+    def __iter__(self) -> Iterator[Any]: ...
+
 
 def region_of(row: Row) -> Region:
     """The region of a row with columns x, y, width, height."""

@@ -47,7 +47,7 @@ class Ranks:
     def share(self, count: int) -> float:
         """How much its mean over `part(count)` weighs in the mean over all processes."""
         part = self.part(count)
-        return (part.stop - part.start) * self.size / count
+        return float((part.stop - part.start) * self.size / count)
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Let the gradients be the means over all processes; of what no process has one there stays none."""
@@ -178,7 +178,7 @@ class _NormOfAll(nn.BatchNorm2d):
 
 
 def _sum_over_all(tensor: Tensor) -> Tensor:
-    found: Tensor = all_reduce(tensor)
+    found: Tensor = all_reduce(tensor)  # type: ignore[no-untyped-call]
     return found
 
 

@@ -26,6 +26,8 @@ from histoloop.store.schema import SELECT_SLIDES
 from histoloop.store.slide_names import unique_names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from histoloop.store.parts.classes import Classes
     from histoloop.store.parts.maps import Maps
     from histoloop.store.parts.predictions import Predictions
@@ -246,7 +248,7 @@ class Slides:
         ]
         return min(free, key=lambda row: (row["removed"] is not None, not _is_in_place(row)), default=None)
 
-    def _of_same_content(self, path: Path) -> list[Row]:
+    def _of_same_content(self, path: Path) -> Sequence[Row]:
         """The slides, removed ones too, of a file's content; of a DICOM file also those of copies of its series.
 
         The database compares fingerprints; no other slide's file is opened, but those of DICOM slides of this size.
