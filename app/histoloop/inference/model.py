@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from histoloop.allocator import keep_freed_memory
 from histoloop.errors import ModelError
 from histoloop.inference.features import CELL_PX, Features
 from histoloop.inference.likeness import BLOCK_PX, pooled_blocks
@@ -37,12 +38,15 @@ class Model:
 
     It predicts as the network stands: put that into evaluation mode first. ModelError when what it gives are no
     numbers. Tiles are pixels (H, W, 3) uint8 at the resolution the network was trained at, of any size: they are padded
-    with white at the right and bottom.
+    with white at the right and bottom. From the first one made on, the process keeps the memory that its layers free.
     """
 
     network: SlideNetwork
     colours: Colours
     device: torch.device
+
+    def __post_init__(self) -> None:
+        keep_freed_memory()
 
     def predict_tile(self, pixels: Pixels, *, decode: bool = True) -> TileOutput:
         """Scores, class maps and, with `decode`, the mask classes' probabilities of a decoder where there is one."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from histoloop.allocator import keep_freed_memory
 from histoloop.errors import RecipeError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
@@ -113,6 +114,7 @@ def fit(
     best weights in the network. Each epoch draws its own random numbers, so that a training that goes on from a
     `checkpoint` ends as if it had never stopped. RecipeError when the loss stops being a number.
     """
+    keep_freed_memory()
     optimiser = _optimiser(network, learned, settings)
     saved = checkpoint.restore(network, optimiser, learned) if checkpoint else None
     history = list(saved.history) if saved else []
