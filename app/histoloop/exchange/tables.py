@@ -41,7 +41,7 @@ class SlideSummary:
     `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
     without, `files` the names of the files that were written of it, `model_hash` the SHA-256 of the model's weights,
     `unlike` how far it is from the training data (above 1: unlike it, and label and probabilities are withheld),
-    `mpp_from` where its resolution is from.
+    `mpp_from` where its resolution is from, `numbers` what the network computed in.
     """
 
     slide: str
@@ -58,6 +58,7 @@ class SlideSummary:
     model_hash: str = ""
     unlike: float | None = None
     mpp_from: str = ""
+    numbers: str = ""
 
     @property
     def predicted_class(self) -> str:
@@ -177,6 +178,7 @@ def _summary_header(scheme: ClassScheme) -> list[str]:
         "unlike_training_data",
         "distance_from_training_data",
         "mpp_from",
+        "numbers",
     ]
 
 
@@ -202,6 +204,7 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         "" if row.unlike is None else "yes" if is_unlike(row.unlike) else "no",
         _number(row.unlike, 3),
         row.mpp_from,
+        row.numbers,
     ]
 
 

@@ -21,7 +21,7 @@ from histoloop.exchange.tables import (
 from histoloop.language import tr
 from histoloop.localisation.contours import polygons_of_mask
 from histoloop.progress import Progress, Work
-from histoloop.store.maps import check_map
+from histoloop.store.maps import check_map, open_map
 from histoloop.workflows.boundary import results_folder, why_it_failed
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
@@ -212,6 +212,7 @@ def _row(project: Project, record: SlideRecord, found: SlideMask, written: Seque
         model_hash=project.models.current().hash,
         unlike=record.unlike,
         mpp_from=record.mpp_from,
+        numbers="" if (maps := project.maps.find(record.id)) is None else open_map(maps).numbers,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from histoloop.errors import DataError
 from histoloop.exchange.naming import unique_stems
 from histoloop.exchange.tables import UNLIKE, EarlierSummary, SlideSummary, SummaryTable, earlier_summary, mask_areas
+from histoloop.inference.precision import Precision
 from histoloop.progress import Progress, Work, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
@@ -32,10 +33,11 @@ ESTIMATED_MPP = "its resolution of {mpp:.4g} um per pixel is estimated by its ob
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """The resolution of slides that state none."""
+    """The resolution of slides that state none, and how to predict."""
 
     mpp: float | None
     from_objective: bool
+    precision: Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def predict_files(
     device: str = "auto",
     mpp: float | None = None,
     mpp_from_objective: bool = False,
+    precision: Precision = "fast",
 ) -> Work[FilesReport]:
     """Write `<stem>.geojson` and `<stem>-mask.png` per slide and one `summary.csv` into `out`.
 
@@ -69,7 +72,8 @@ def predict_files(
     slide is done. The rows of other slides from an earlier run stay in the summary, and so do their files; a
     summary with other classes is set aside under another name. `mpp` is used for slides that do not state their
     resolution; with `mpp_from_objective` the estimate by their objective comes before. Files of one stem from several
-    folders get their folder's name in front, and names too long for results are shortened, which the row states.
+    folders get their folder's name in front, and names too long for results are shortened, which the row states. The
+    `precision` 'fast' takes half precision where the device has it; the rows state which numbers were computed in.
     PlaceError where `out`, or the folder for temporary files, cannot be written.
     """
     loaded = open_model(model, device=device)
@@ -80,7 +84,8 @@ def predict_files(
     scratch = place_for_temporary_files()
     with results_folder(out):
         prepare_folder(scratch)
-        return (yield from _predict_into(out, search, loaded, _Given(mpp, mpp_from_objective), (out, scratch)))
+        given = _Given(mpp, mpp_from_objective, precision)
+        return (yield from _predict_into(out, search, loaded, given, (out, scratch)))
 
 
 def _predict_into(
@@ -129,7 +134,7 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, given: _Given) -
     with open_slide(file) as stated:
         resolved = resolution_of(stated, given=given.mpp, from_objective=given.from_objective)
     with open_slide(file, mpp=resolved.mpp) as slide:
-        predicted = yield from predict_slide(slide, model)
+        predicted = yield from predict_slide(slide, model, precision=given.precision)
     mask, polygons = target.with_name(f"{target.name}-mask.png"), target.with_name(f"{target.name}.geojson")
     write_polygons(polygons, predicted)
     try:
@@ -156,4 +161,5 @@ def _predict_file(file: Path, target: Path, model: LoadedModel, given: _Given) -
         model_hash=model.hash,
         unlike=predicted.unlike,
         mpp_from=resolved.source,
+        numbers=predicted.numbers,
     )

@@ -18,6 +18,7 @@ from histoloop.workflows.prediction.predict import check_brightfield, map_writer
 from histoloop.workflows.reports import PredictedSlide
 
 if TYPE_CHECKING:
+    from histoloop.inference.precision import Precision
     from histoloop.progress import Work
     from histoloop.slides.reader import Slide
     from histoloop.workflows.prediction.loaded_model import LoadedModel
@@ -28,9 +29,10 @@ MIN_POLYGON_UM2 = 200.0
 SIMPLIFY_PX = 0.7
 
 
-def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
+def predict_slide(slide: Slide, model: LoadedModel, *, precision: Precision = "fast") -> Work[PredictedSlide]:
     """Run a model over the tissue of a slide; where its resolution is unknown, its pixels are taken as they are.
 
+    The `precision` 'fast' takes half precision where the device has it.
     The maps wait in a temporary folder; the mask of the whole slide is held in memory. SlideError when the slide
     cannot be read or is not a brightfield picture, ModelError for a model that nobody has taught.
     """
@@ -39,8 +41,10 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
     scheme = model.card.scheme
     found = survey(slide)
     with temporary_folder("histoloop-maps") as scratch:
-        with map_writer(scratch / "maps", slide, model, specimen=found.specimen) as writer:
-            prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
+        with map_writer(scratch / "maps", slide, model, specimen=found.specimen, precision=precision) as writer:
+            prediction = yield from predict_maps(
+                slide, model, sink=writer, specimen=found.specimen, precision=precision
+            )
         slide_map = open_map(scratch / "maps")
         mask = mask_of_map(slide_map, model.card, threshold=model.card.threshold)
     return PredictedSlide(
@@ -55,6 +59,7 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
         note="; ".join(filter(None, (slide.note, prediction.reason))),
         bounds=bounds_of(slide.properties, slide.extent),
         unlike=prediction.unlike,
+        numbers=slide_map.numbers,
     )
 
 

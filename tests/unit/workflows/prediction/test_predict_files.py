@@ -68,7 +68,7 @@ def predict(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     loaded = module.open_model(DEFAULT_MODEL, device="cpu")
 
     def run(failing: dict[str, BaseException] | None = None, *, slides: Path = pictures) -> FilesReport:
-        def pretend(slide: Slide, _model: object) -> Work[PredictedSlide]:
+        def pretend(slide: Slide, _model: object, **_options: object) -> Work[PredictedSlide]:
             if error := (failing or {}).get(slide.path.name):
                 raise error
             yield module.Progress("Predicting", 0, 1)
