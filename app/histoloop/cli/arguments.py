@@ -91,6 +91,17 @@ def add_shard(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """`--precision`."""
+    parser.add_argument(
+        "--precision",
+        choices=("exact", "fast"),
+        default="fast",
+        help="of the network's numbers: exact is single precision; fast (default) is half of it where the processor or "
+        "GPU is made for that, with a few pixels in a thousand at the edges of masks that differ",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
     """`--json`, for an outcome; of what a command can do (`inner`) it may stand behind that too."""
     parser.add_argument(

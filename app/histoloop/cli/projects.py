@@ -10,6 +10,7 @@ from histoloop.cli.arguments import (
     add_device,
     add_json,
     add_mpp_from_objective,
+    add_precision,
     add_seed,
     add_shard,
     add_spread,
@@ -70,6 +71,7 @@ def add_commands(commands: Commands) -> None:
     )
     add_spread(predicted, of="slides")
     add_shard(predicted)
+    add_precision(predicted)
     add_json(predicted)
     add_device(predicted)
 
@@ -94,6 +96,7 @@ def add_commands(commands: Commands) -> None:
     )
     add_seed(asked)
     add_json(asked)
+    add_precision(asked)
     add_device(asked)
 
     annotated = add_command(commands, "annotate", _annotate, "import a mask, a label or a size of a region or slide")
@@ -252,6 +255,7 @@ def _predict(options: argparse.Namespace) -> Outcome:
             again=options.again,
             shard=Shard(*options.shard),
             spread=spread_of(options),
+            precision=options.precision,
         )
     )
     predicted = [row for row in report.rows if row.status == "predicted"]
@@ -269,6 +273,7 @@ def _predict(options: argparse.Namespace) -> Outcome:
                     "distance_from_training_data": row.unlike,
                     "mpp": row.mpp,
                     "mpp_from": row.mpp_from,
+                    "numbers": row.numbers,
                 }
                 for row in predicted
             ),
@@ -303,7 +308,7 @@ def _query(options: argparse.Namespace) -> int | Outcome:
     with opened_project(options.project) as project:
         failed: tuple[tuple[str, str], ...] = ()
         if project.models.current_card().taught:
-            predicted = run(predict_project(project, device=options.device))
+            predicted = run(predict_project(project, device=options.device, precision=options.precision))
             failed = predicted.failed
             if not predicted.predicted:
                 report_failures(failed)  # why there will be nothing to ask about

@@ -40,8 +40,8 @@ class SlideSummary:
     `slide` is what it is called, `path` its file (empty: `slide` is), `label` the label that a person gave to it, empty
     without, `files` the names of the files that were written of it, `model_hash` the SHA-256 of the model's weights,
     `unlike` how far it is from the training data (above 1: unlike it, and label and probabilities are withheld),
-    `mpp_from` where its resolution is from, `fingerprint` the content of the slide that was predicted, `settings` with
-    which, `time` when that began (ISO-8601, UTC).
+    `mpp_from` where its resolution is from, `numbers` what the network computed in, `fingerprint` the content of the
+    slide that was predicted, `settings` with which, `time` when that began (ISO-8601, UTC).
     """
 
     slide: str
@@ -58,6 +58,7 @@ class SlideSummary:
     model_hash: str = ""
     unlike: float | None = None
     mpp_from: str = ""
+    numbers: str = ""
     fingerprint: str = ""
     settings: str = ""
     time: str = ""
@@ -213,6 +214,7 @@ def _summary_header(scheme: ClassScheme) -> list[str]:
         "unlike_training_data",
         "distance_from_training_data",
         "mpp_from",
+        "numbers",
         "fingerprint",
         "settings",
         "time",
@@ -241,6 +243,7 @@ def _summary_row(row: SlideSummary, scheme: ClassScheme) -> list[object]:
         "" if row.unlike is None else "yes" if is_unlike(row.unlike) else "no",
         _number(row.unlike, 3),
         row.mpp_from,
+        row.numbers,
         row.fingerprint,
         row.settings,
         row.time,

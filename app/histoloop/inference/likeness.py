@@ -143,20 +143,18 @@ def pooled_blocks(
     pixels: Pixels,
     stages: Sequence[Tensor],
     *,
-    inner: tuple[int, int, int, int] | None = None,
     step_px: int = BLOCK_PX,
 ) -> tuple[list[Floats], list[tuple[int, int, int, int]]]:
-    """Features (N, C) depth by depth of the blocks of a window, and where each is: top, left, height, width in pixels.
+    """Features (N, C) depth by depth of the blocks of a tile, and where each is: top, left, height, width in pixels.
 
     `stages` (1, C, h, w) are those of the backbone over `pixels` (H, W, 3), which may be padded at the right and
-    bottom; blocks lie in `inner` (top, left, height, width), all of the pixels by default, every `step_px`. A last
-    part of less than a block belongs to none, unless there is no other.
+    bottom; a block begins every `step_px`. A last part of less than a block belongs to none, unless there is no other.
     """
-    top, left, height, width = inner or (0, 0, *pixels.shape[:2])
+    height, width = pixels.shape[:2]
     places = [
         (row, column, min(BLOCK_PX, height), min(BLOCK_PX, width))
-        for row in range(top, top + max(1, height - BLOCK_PX + 1), step_px)
-        for column in range(left, left + max(1, width - BLOCK_PX + 1), step_px)
+        for row in range(0, max(1, height - BLOCK_PX + 1), step_px)
+        for column in range(0, max(1, width - BLOCK_PX + 1), step_px)
     ]
     colours = np.stack([_colour(pixels[y : y + h, x : x + w]) for y, x, h, w in places])
     finest = 2 * stages[0].shape[-1]

@@ -10,18 +10,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from histoloop.allocator import keep_freed_memory
 from histoloop.errors import ModelError
 from histoloop.inference.features import CELL_PX, Features
 from histoloop.inference.likeness import BLOCK_PX, pooled_blocks
+from histoloop.inference.precision import Numbers, Precision, computing_in, numbers_of
 from histoloop.inference.tile_output import TileOutput
 from histoloop.language import tr
 from histoloop.networks.colours import Colours
 from histoloop.networks.gradcam import grad_cam, layer_named, normalised
 from histoloop.networks.hybrid import Hybrid
+from histoloop.networks.needed import Box
 from histoloop.networks.network import SlideNetwork
 from histoloop.networks.unet import mask_probabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from histoloop.slides.reader import Pixels
@@ -32,17 +37,32 @@ WHITE = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CorePrediction:
+    """Of the core of a window: what a decoder gives (see `TileOutput`), raw maps (K, h, w), a cell per stride.
+
+    `stages` (1, C, h, w) are those of the backbone, finest first, on the device.
+    """
+
+    masks: Floats | None
+    maps: Floats
+    stages: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """A network on `device`, and the `colours` its tiles are normalised by.
 
     It predicts as the network stands: put that into evaluation mode first. ModelError when what it gives are no
     numbers. Tiles are pixels (H, W, 3) uint8 at the resolution the network was trained at, of any size: they are padded
-    with white at the right and bottom.
+    with white at the right and bottom. From the first one made on, the process keeps the memory that its layers free.
     """
 
     network: SlideNetwork
     colours: Colours
     device: torch.device
+
+    def __post_init__(self) -> None:
+        keep_freed_memory()
 
     def predict_tile(self, pixels: Pixels, *, decode: bool = True) -> TileOutput:
         """Scores, class maps and, with `decode`, the mask classes' probabilities of a decoder where there is one."""
@@ -70,16 +90,36 @@ class Model:
     def predict_window(self, pixels: Pixels) -> tuple[Floats | None, Floats]:
         """What a decoder gives (see `TileOutput`) and raw maps (K, H / stride, W / stride) of part of a slide.
 
-        Its sides are multiples of the stride. On a GPU in half precision.
+        Its sides are multiples of the stride.
         """
+        found = self.predict_cores([pixels], Box.of(0, 0, *pixels.shape[:2]))[0]
+        return found.masks, found.maps
+
+    def predict_cores(
+        self, windows: Sequence[Pixels], core: Box, *, precision: Precision = "exact"
+    ) -> list[CorePrediction]:
+        """Of each of some windows of one size what lies in its `core` (pixels), computed only where that needs it.
+
+        Sides of windows and the edges of the core are multiples of the stride. torch.OutOfMemoryError where a GPU has
+        not enough for so many at a time.
+        """
+        windows_BHW3 = windows[0][None] if len(windows) == 1 else np.stack(windows)
         with torch.inference_mode():
-            window_BCHW = self._normalised(pixels[None]).contiguous()  # the last digit of maps hangs on the layout
-            with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
-                output = self.network(window_BCHW)
-            maps = _numbers(output.maps_BKHW[0])
-            if output.mask_logits_BLHW is None:
-                return None, maps
-            return _numbers(mask_probabilities(output.mask_logits_BLHW)[0]), maps
+            windows_BCHW = self._normalised(windows_BHW3)
+            with computing_in(self.numbers(precision), self.device):
+                output = self.network.forward_core(windows_BCHW, core)
+            maps = _numbers(output.maps_BKHW)
+            logits_BLHW = output.mask_logits_BLHW
+            masks = None if logits_BLHW is None else _numbers(mask_probabilities(logits_BLHW))
+        stages = [tuple(stage[number : number + 1] for stage in output.stages) for number in range(len(windows))]
+        return [
+            CorePrediction(None if masks is None else masks[number], maps[number], own)
+            for number, own in enumerate(stages)
+        ]
+
+    def numbers(self, precision: Precision) -> Numbers:
+        """In which numbers it computes on its device."""
+        return numbers_of(precision, self.device)
 
     def score_maps(self, maps_KHW: Floats, valid_HW: NDArray[np.bool_]) -> Floats:
         """Scores (C,) of stitched maps over their valid cells, by the network's own pooling."""

@@ -1,9 +1,8 @@
 """Run a model over the tissue of a slide.
 
-Threads decode tiles while the network runs. A tile's window is its core and a halo as wide as the receptive field,
-clipped at the border of the slide, so that the maps equal those of one pass over the whole slide.
-
-Memory on the CPU is about 1.4 kB per window pixel for ResNet-18: 4 GB for a window of 1664 x 1664 (a core of 1024).
+Threads decode tiles while the network runs. A tile's window is its core and a halo as wide as what the network reads
+around it, clipped at the border of the slide, so that the maps equal those of one pass over the whole slide. Layers are
+computed only as far as the core needs them.
 """
 
 from __future__ import annotations
@@ -18,10 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from histoloop.inference.batches import BatchRunner
 from histoloop.inference.likeness import pooled_blocks
+from histoloop.inference.precision import Precision
 from histoloop.language import tr
 from histoloop.localisation.methods import Summary, localisation_methods, localise, posterior_of, summarise
 from histoloop.localisation.stitcher import upsample
+from histoloop.networks.needed import Box
 from histoloop.networks.network import evaluating
 from histoloop.progress import Progress, Work
 from histoloop.slides.tiling import Tile, TileGrid, Window, tile_grid
@@ -29,10 +31,8 @@ from histoloop.slides.tiling import Tile, TileGrid, Window, tile_grid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor, nn
-
     from histoloop.inference.likeness import TrainingStatistics
-    from histoloop.inference.model import Model
+    from histoloop.inference.model import CorePrediction, Model
     from histoloop.networks.network import SlideNetwork
     from histoloop.slides.reader import Slide
     from histoloop.slides.tissue import TissueMask
@@ -47,12 +47,14 @@ class PredictorSettings:
     """How to run, in working pixels.
 
     `core_px` per tile is a multiple of the stride; smaller cores need less memory and read more halo. A slide up to
-    `whole_px` is done in one tile. `readers` is the number of decoding threads.
+    `whole_px` is done in one tile. `readers` is the number of decoding threads. With the `precision` 'fast' half
+    precision is computed in where the device is faster so.
     """
 
     core_px: int = 1024
     whole_px: int = 1600
     readers: int = 2
+    precision: Precision = "exact"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,25 +109,27 @@ def predict_slide(
     covered = np.zeros(maps.shape[1:], np.bool_)
     distances: list[NDArray[np.float32]] = []
     stage = tr("Predicting {slide}", slide=slide.path.name)
-    yield Progress(stage, 0, len(grid.tiles))
+    runner = BatchRunner(model, precision=settings.precision)
+    done = 0
+    yield Progress(stage, 0, count)
     with (
         evaluating(network),
-        _watched(network, on=statistics is not None) as seen,
-        _decoded(slide, grid, readers=settings.readers) as windows,
+        _decoded(slide, grid, readers=settings.readers, ahead=runner.size - 1) as windows,
     ):
-        for number, (tile, pixels) in enumerate(windows, start=1):
-            masks, maps_KHW = model.predict_window(pixels)
-            inner = _within(tile.core, tile.window)
-            if statistics is not None:
-                distances.append(_distances(statistics, seen, pixels, tile, downsample=downsample, tissue=tissue))
-                seen.clear()
-            cells, core_cells = _cells(inner, stride), _core_cells(tile.core, stride)
-            maps[:, *core_cells] = maps_KHW[:, *cells]
-            covered[core_cells] = True
-            if masks is not None:
-                top, left, height, width = inner
-                sink.write(tile.core, masks[..., top : top + height, left : left + width], maps_KHW[:, *cells])
-            yield Progress(stage, number, count, tr("tile {number} of {count}", number=number, count=count))
+        for batch in _alike(windows, runner.size):
+            predicted = runner.run([pixels for _tile, pixels in batch], _within(batch[0][0]))
+            for (tile, pixels), found in zip(batch, predicted, strict=True):
+                if statistics is not None:
+                    own = _distances(statistics, found, pixels, tile, downsample=downsample, tissue=tissue)
+                    distances.append(own)
+                cells = _cells(tile.core, stride)
+                maps[:, *cells] = found.maps
+                covered[cells] = True
+                if found.masks is not None:
+                    sink.write(tile.core, found.masks, found.maps)
+                done += 1
+                yield Progress(stage, done, count, tr("tile {number} of {count}", number=done, count=count))
+            del predicted, found  # the next batch needs the memory of their stages
     if not grid.tiles:
         return SlidePrediction(None, None, tr("no tissue was found"), 0, time.monotonic() - started)
     scores = model.score_maps(maps, covered)
@@ -135,31 +139,29 @@ def predict_slide(
             localisation_methods(network.config)[0], maps[:, covered], network.config, posterior=posterior
         )
         for tile in grid.tiles:
-            sink.write(tile.core, _drawn(tile.core, maps, summary, network), maps[:, *_core_cells(tile.core, stride)])
+            sink.write(tile.core, _drawn(tile.core, maps, summary, network), maps[:, *_cells(tile.core, stride)])
             yield Progress(stage, count, count, tr("drawing the masks"))
     unlike = float(np.median(np.concatenate(distances))) if distances else None
     return SlidePrediction(scores, posterior, "", count, time.monotonic() - started, unlike)
 
 
-@contextmanager
-def _watched(network: SlideNetwork, *, on: bool) -> Iterator[list[Tensor]]:
-    """A list that holds the stages of the backbone's last forward pass; an empty one where it is not on."""
-    seen: list[Tensor] = []
-
-    def keep(_module: nn.Module, _tiles: object, stages: tuple[Tensor, ...]) -> None:
-        if on:
-            seen[:] = stages
-
-    hook = network.backbone.register_forward_hook(keep)
-    try:
-        yield seen
-    finally:
-        hook.remove()
+def _alike(
+    windows: Iterator[tuple[Tile, NDArray[np.uint8]]], size: int
+) -> Iterator[list[tuple[Tile, NDArray[np.uint8]]]]:
+    """At most `size` windows that follow each other, are of one size and have their core at the same place."""
+    batch: list[tuple[Tile, NDArray[np.uint8]]] = []
+    for tile, pixels in windows:
+        if batch and (len(batch) == size or pixels.shape != batch[0][1].shape or _within(tile) != _within(batch[0][0])):
+            yield batch
+            batch = []
+        batch.append((tile, pixels))
+    if batch:
+        yield batch
 
 
 def _distances(
     statistics: TrainingStatistics,
-    stages: list[Tensor],
+    found: CorePrediction,
     pixels: NDArray[np.uint8],
     tile: Tile,
     *,
@@ -167,11 +169,12 @@ def _distances(
     tissue: TissueMask | None,
 ) -> NDArray[np.float32]:
     """(N,) of the blocks of a tile's core with tissue in half of them; of all where no block has so much."""
-    features, places = pooled_blocks(pixels, stages, inner=_within(tile.core, tile.window))
+    rows, columns = (slice(*span) for span in _within(tile))
+    features, places = pooled_blocks(pixels[rows, columns], found.stages)
     distances = statistics.distances(features)
     if tissue is None:
         return distances
-    blocks = [Window(tile.window.x + left, tile.window.y + top, width, height) for top, left, height, width in places]
+    blocks = [Window(tile.core.x + left, tile.core.y + top, width, height) for top, left, height, width in places]
     shares = np.array([tissue.fraction(block.level0(downsample)) for block in blocks])
     return distances[shares >= MIN_TISSUE] if (shares >= MIN_TISSUE).any() else distances[shares == shares.max()]
 
@@ -195,46 +198,46 @@ def slide_grid(
         slide_height=slide.height,
         downsample=downsample,
         core_px=core_px,
-        halo_px=network.receptive_radius_px,
+        halo_px=network.halo.before_px,
+        halo_after_px=network.halo.after_px,
         stride_px=stride,
         tissue=tissue,
     )
 
 
 @contextmanager
-def _decoded(slide: Slide, grid: TileGrid, *, readers: int) -> Iterator[Iterator[tuple[Tile, NDArray[np.uint8]]]]:
-    """Tiles with their pixels in order, decoded ahead by threads that hold `readers` + 1 windows at most."""
+def _decoded(
+    slide: Slide, grid: TileGrid, *, readers: int, ahead: int
+) -> Iterator[Iterator[tuple[Tile, NDArray[np.uint8]]]]:
+    """Tiles with their pixels in order, by threads that hold `readers` + `ahead` + 1 windows at most."""
     pool = ThreadPoolExecutor(readers, thread_name_prefix="histoloop-reader")
 
     def read(tile: Tile) -> NDArray[np.uint8]:
         window = tile.window
         return slide.read_scaled(window.x, window.y, window.width, window.height, downsample=grid.downsample)
 
-    def ahead() -> Iterator[tuple[Tile, NDArray[np.uint8]]]:
+    def in_order() -> Iterator[tuple[Tile, NDArray[np.uint8]]]:
         waiting: deque[tuple[Tile, Future[NDArray[np.uint8]]]] = deque()
         for tile in grid.tiles:
             waiting.append((tile, pool.submit(read, tile)))
-            if len(waiting) > readers:
+            if len(waiting) > readers + ahead:
                 first, pixels = waiting.popleft()
                 yield first, pixels.result()
         for first, pixels in waiting:
             yield first, pixels.result()
 
     try:
-        yield ahead()
+        yield in_order()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _within(core: Window, window: Window) -> tuple[int, int, int, int]:
-    """Top, left, height, width of a core inside its window."""
-    return core.y - window.y, core.x - window.x, core.height, core.width
+def _within(tile: Tile) -> Box:
+    """The core of a tile inside its window."""
+    core, window = tile.core, tile.window
+    return Box.of(core.y - window.y, core.x - window.x, core.height, core.width)
 
 
-def _core_cells(core: Window, stride: int) -> tuple[slice, slice]:
-    return _cells((core.y, core.x, core.height, core.width), stride)
-
-
-def _cells(box: tuple[int, int, int, int], stride: int) -> tuple[slice, slice]:
-    top, left, height, width = (edge // stride for edge in box)
+def _cells(core: Window, stride: int) -> tuple[slice, slice]:
+    top, left, height, width = (edge // stride for edge in (core.y, core.x, core.height, core.width))
     return slice(top, top + height), slice(left, left + width)

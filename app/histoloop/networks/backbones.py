@@ -11,6 +11,7 @@ from torch import nn
 from histoloop.encoders import encoder_named
 from histoloop.network_config import ENCODER, TIMM
 from histoloop.networks.backbone import STRIDES, Backbone
+from histoloop.networks.needed import Link
 from histoloop.networks.resnet import STEM_WIDTH, ResNet
 from histoloop.networks.timm_backbones import timm_backbone, timm_radius_px
 
@@ -30,13 +31,20 @@ class ResNetBackbone(Backbone):
         self.layer1, self.layer2 = resnet.layer1, resnet.layer2
         self.layer3, self.layer4 = resnet.layer3, resnet.layer4
 
-    def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
+    def stages(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
         stem = self.relu(self.bn1(self.conv1(tiles_BCHW)))
         first = self.layer1(self.maxpool(stem))
         second = self.layer2(first)
         third = self.layer3(second)
         return stem, first, second, third, self.layer4(third)
+
+    def chain(self) -> tuple[Link, ...]:
+        """The stem, and block by block."""
+        links = [Link((self.conv1, self.bn1, self.relu), ends_stage=True), Link((self.maxpool,))]
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            links += [Link((block,), ends_stage=number == len(layer)) for number, block in enumerate(layer, start=1)]
+        return tuple(links)
 
     def last_strided(self) -> list[nn.Conv2d]:
         """Of the first block of layer4, and beside it."""
@@ -56,7 +64,7 @@ class MobileNetBackbone(Backbone):
         self.features = mobilenet.features
         self.ends = ends
 
-    def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
+    def stages(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
         stages, below = [], tiles_BCHW
         for number, block in enumerate(self.features, start=1):
@@ -64,6 +72,10 @@ class MobileNetBackbone(Backbone):
             if number in self.ends:
                 stages.append(below)
         return tuple(stages)
+
+    def chain(self) -> tuple[Link, ...]:
+        """Block by block."""
+        return tuple(Link((block,), ends_stage=n in self.ends) for n, block in enumerate(self.features, start=1))
 
     def last_strided(self) -> list[nn.Conv2d]:
         """The depthwise convolution of the first block of the last stage."""

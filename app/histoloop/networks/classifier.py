@@ -57,8 +57,12 @@ class Classifier(nn.Module):
         per_class = convolution.bias.detach().view(-1, self.pooling.modalities).mean(dim=1).tolist()
         return tuple(per_class[:-1] if self.background else per_class)
 
+    def maps(self, deepest_BFHW: Tensor) -> Tensor:
+        """Class maps (B, K, h, w) of the last stage, cell by cell."""
+        return deepest_BFHW[:, :0] if self.head is None else self.pooling.classwise(self.head(deepest_BFHW))
+
     def forward(self, tiles_BCHW: Tensor) -> ClassifierOutput:
         """Normalised tiles, sides a multiple of the stride."""
         features = self.backbone(tiles_BCHW)
-        maps_BKHW = features[-1][:, :0] if self.head is None else self.pooling.classwise(self.head(features[-1]))
+        maps_BKHW = self.maps(features[-1])
         return ClassifierOutput(self.score(maps_BKHW), maps_BKHW, features)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from histoloop.networks.classifier import Classifier
-from histoloop.networks.network import NetworkOutput, SlideNetwork, valid_cells
+from histoloop.networks.network import CoreOutput, NetworkOutput, SlideNetwork, valid_cells
 from histoloop.networks.unet import Decoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from histoloop.network_config import NetworkConfig
     from histoloop.networks.backbone import Backbone
+    from histoloop.networks.needed import Box
 
 
 class Hybrid(SlideNetwork):
@@ -73,3 +76,16 @@ class Hybrid(SlideNetwork):
         """Normalised tiles, sides a multiple of `stride_px`."""
         scores, maps, features = self.classifier(tiles_BCHW)
         return NetworkOutput(scores, maps, None if self.decoder is None else self.decoder(features))
+
+    def depends_on(self, core: Box, size: Sequence[int]) -> tuple[Box, ...]:
+        """Of each stage, finest first, the cells that a core (pixels) of a window of `size` depends on."""
+        return self.cells(core) if self.decoder is None else self.decoder.needed(core, size, even=False)
+
+    def forward_core(self, tiles_BCHW: Tensor, core: Box) -> CoreOutput:
+        """Maps, logits and stages of the core of normalised windows; both lie on multiples of the stride."""
+        size = tiles_BCHW.shape[-2:]
+        needed = self.cells(core) if self.decoder is None else self.decoder.needed(core, size)
+        features = self.backbone(tiles_BCHW, needed)
+        stages = self.core_stages(features, needed, core)
+        logits_BLHW = None if self.decoder is None else self.decoder.of_core(features, core, size)
+        return CoreOutput(self.classifier.maps(stages[-1]), logits_BLHW, stages)

@@ -10,12 +10,13 @@ from torch.nn import functional
 
 from histoloop.network_config import CONSTANT
 from histoloop.networks.backbones import build_backbone
-from histoloop.networks.network import NetworkOutput, SlideNetwork, valid_cells
+from histoloop.networks.network import CoreOutput, NetworkOutput, SlideNetwork, valid_cells
 from histoloop.networks.pooling import build_pooling
 
 if TYPE_CHECKING:
     from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
     from histoloop.networks.backbone import Backbone
+    from histoloop.networks.needed import Box
 
 
 class MinMaxOutput(NamedTuple):
@@ -45,10 +46,14 @@ class MapHead(nn.Module):
 
         `valid_BHW`, in pixels, is False on padding: cells of padding alone take no part in the scores.
         """
-        maps_BCHW = self.pooling.classwise(self.convolution(features_BKHW))
-        maps_BCHW = maps_BCHW.to(torch.promote_types(maps_BCHW.dtype, torch.float32))
+        maps_BCHW = self.maps(features_BKHW)
         cells_BHW = None if valid_BHW is None else valid_cells(valid_BHW, maps_BCHW)
         return self.pooling.pool_maps(maps_BCHW, cells_BHW), maps_BCHW
+
+    def maps(self, features_BKHW: Tensor) -> Tensor:
+        """(B, K, H, W) -> class maps (B, C, H, W), cell by cell, in float32 at least."""
+        maps_BCHW = self.pooling.classwise(self.convolution(features_BKHW))
+        return maps_BCHW.to(torch.promote_types(maps_BCHW.dtype, torch.float32))
 
     def bias(self) -> tuple[float, ...]:
         """What the convolution adds to the map of each class."""
@@ -126,6 +131,11 @@ class MinMax(SlideNetwork):
         """The localizer's scores and maps of normalised tiles; the mask comes from the maps."""
         scores_BC, maps_BCHW = self.localize(tiles_BCHW)
         return NetworkOutput(scores_BC, maps_BCHW, None)
+
+    def forward_core(self, tiles_BCHW: Tensor, core: Box) -> CoreOutput:
+        """The localizer's maps, and the stages, of the core of normalised windows."""
+        stages = self.backbone(tiles_BCHW, self.cells(core))
+        return CoreOutput(self.localizer.maps(stages[-1]), None, stages)
 
 
 def posterior_map(maps_BCHW: Tensor, scores_BC: Tensor) -> Tensor:

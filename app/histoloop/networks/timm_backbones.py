@@ -49,7 +49,7 @@ class PyramidBackbone(_OfTimm):
         self._indices = [place for place, stride in enumerate(_strides(model)) if stride in STRIDES]
         self._missing = len(STRIDES) - len(self._indices)
 
-    def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
+    def stages(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16, 32, finest first."""
         stages = _intermediates(self.model, tiles_BCHW, self._indices)
         coloured = [functional.avg_pool2d(tiles_BCHW, stride) for stride in STRIDES[: self._missing]]
@@ -80,7 +80,7 @@ class TokenBackbone(_OfTimm):
         """Leave the tokens of the last depth at a stride of 16."""
         self.keeps_last_resolution = True
 
-    def forward(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
+    def stages(self, tiles_BCHW: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16, 32 (16 for the last where that resolution is kept), finest first."""
         cells = (tiles_BCHW.shape[-2] // 16, tiles_BCHW.shape[-1] // 16)
         padded = _padded(tiles_BCHW, self.patch_px)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from histoloop.network_config import mask_logits
+from histoloop.networks.backbone import STRIDES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from histoloop.networks.needed import Box
+
+_DEEPEST = STRIDES[-1]
+_STEP_REACH = 2
+"""Cells that the two convolutions of a step read around a cell."""
 
 
 class _Step(nn.Sequential):
@@ -62,21 +74,69 @@ class Decoder(nn.Module):
             below = step(below if skip is None else torch.cat([below, skip], dim=1))
             if dropout:
                 below = functional.dropout(below, dropout)
-        head_BLHW: Tensor = self.head(below)
-        if self.enlarged > 1:
-            scale = float(self.enlarged)
-            head_BLHW = functional.interpolate(head_BLHW, scale_factor=scale, mode="bilinear", align_corners=False)
+        head_BLHW = _enlarged(self.head(below), self.enlarged)
         if self.context is None:
             return head_BLHW
         deepest = functional.dropout(features[-1], dropout) if dropout else features[-1]
-        return _class_logits(head_BLHW, self.context(deepest))
+        return _class_logits(head_BLHW, _enlarged(self.context(deepest), _DEEPEST))
+
+    def needed(self, core: Box, size: Sequence[int], *, even: bool = True) -> tuple[Box, ...]:
+        """Of each stage, finest first, the cells that the logits of a core (pixels) of a window of `size` come from.
+
+        At the least those of the core itself. Steps compute an `even` number of cells: what is enlarged begins there.
+        """
+        boxes = [core.outwards(stride) for stride in STRIDES]
+        if self.context is not None:
+            boxes[-1] = boxes[-1].grown(1, [length // _DEEPEST for length in size])
+        for stride, box in self._step_boxes(core, size, even=even):
+            if stride > 1:
+                place = STRIDES.index(stride)
+                boxes[place] = boxes[place].joined(box)
+            if stride == _DEEPEST // 2:
+                boxes[-1] = boxes[-1].joined(box.outwards(2))
+        return tuple(boxes)
+
+    def of_core(self, features: Sequence[Tensor], core: Box, size: Sequence[int]) -> Tensor:
+        """The logits of a core alone, from the boxes of the stages that `needed` names."""
+        given = self.needed(core, size)
+        below, have = features[-1], given[-1]
+        steps = reversed(list(self._step_boxes(core, size)))
+        for step, (stride, box) in zip(self.steps, steps, strict=True):
+            below = box.outwards(2).of_planes(below, within=have)
+            below = functional.interpolate(below, scale_factor=2.0, mode="nearest")
+            if stride > 1:
+                place = STRIDES.index(stride)
+                below = torch.cat([below, box.of_planes(features[place], within=given[place])], dim=1)
+            below, have = step(below), box
+        head_BLHW = core.of_planes(_enlarged(self.head(below), self.enlarged), within=have.times(self.enlarged))
+        if self.context is None:
+            return head_BLHW
+        context_BKHW = _enlarged(self.context(features[-1]), _DEEPEST)
+        return _class_logits(head_BLHW, core.of_planes(context_BKHW, within=given[-1].times(_DEEPEST)))
+
+    def _step_boxes(self, core: Box, size: Sequence[int], *, even: bool = True) -> list[tuple[int, Box]]:
+        """From the last step to the first: its stride, and the cells of it that are computed."""
+        found: list[tuple[int, Box]] = []
+        stride, box = self.enlarged, core.outwards(self.enlarged)
+        if stride > 1:
+            box = box.grown(1, [length // stride for length in size])  # bilinear
+        for _step in self.steps:
+            box = box.grown(_STEP_REACH, [length // stride for length in size])
+            box = box.outwards(2).times(2) if even else box
+            found.append((stride, box))
+            stride, box = 2 * stride, box.outwards(2)
+        return found
+
+
+def _enlarged(planes_BCHW: Tensor, factor: int) -> Tensor:
+    if factor == 1:
+        return planes_BCHW
+    return functional.interpolate(planes_BCHW, scale_factor=float(factor), mode="bilinear", align_corners=False)
 
 
 def _class_logits(head_BLHW: Tensor, context_BKHW: Tensor) -> Tensor:
     """0, and z + log softmax(e): z and a part of e from the head, the other part from the coarse context."""
-    size = (head_BLHW.shape[-2], head_BLHW.shape[-1])
-    enlarged = functional.interpolate(context_BKHW, size=size, mode="bilinear", align_corners=False)
-    foreground, evidence = head_BLHW[:, :1], head_BLHW[:, 1:] + enlarged
+    foreground, evidence = head_BLHW[:, :1], head_BLHW[:, 1:] + context_BKHW
     return torch.cat([torch.zeros_like(foreground), foreground + evidence.log_softmax(dim=1)], dim=1)
 
 

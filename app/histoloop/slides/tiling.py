@@ -37,10 +37,11 @@ class Window:
         """First row past the window."""
         return self.y + self.height
 
-    def grown(self, margin: int, *, within: TileGrid) -> Window:
-        """The window with a margin on every side, clipped to the grid."""
+    def grown(self, margin: int, *, within: TileGrid, after: int | None = None) -> Window:
+        """The window with a margin on every side (right and bottom one of `after`), clipped to the grid."""
+        past = margin if after is None else after
         x, y = max(0, self.x - margin), max(0, self.y - margin)
-        right, bottom = min(within.width, self.right + margin), min(within.height, self.bottom + margin)
+        right, bottom = min(within.width, self.right + past), min(within.height, self.bottom + past)
         return Window(x, y, right - x, bottom - y)
 
     def level0(self, downsample: float) -> Region:
@@ -76,26 +77,49 @@ def tile_grid(
     halo_px: int,
     stride_px: int,
     tissue: TissueMask | None = None,
+    halo_after_px: int | None = None,
 ) -> TileGrid:
     """Cores of at most `core_px` that partition the slide; with `tissue`, only those that hold some.
 
+    Of several cores each is then as small as its tissue allows: the rectangle around it, in whole strides.
     `slide_width`, `slide_height` are level-0 pixels; `core_px` and `halo_px` working pixels, multiples of the stride
-    (ValueError).
+    (ValueError). The halo right and bottom is `halo_after_px` where that is given.
     """
-    if downsample <= 0 or stride_px < 1 or core_px < 1 or halo_px < 0:
+    after_px = halo_px if halo_after_px is None else halo_after_px
+    if downsample <= 0 or stride_px < 1 or core_px < 1 or min(halo_px, after_px) < 0:
         raise ValueError("downsample, core_px and stride_px must be positive and halo_px not negative")
-    if core_px % stride_px or halo_px % stride_px:
-        raise ValueError(f"core ({core_px}) and halo ({halo_px}) must be multiples of the stride ({stride_px})")
+    if any(edge % stride_px for edge in (core_px, halo_px, after_px)):
+        halos = f"{halo_px}" if halo_px == after_px else f"{halo_px}, {after_px}"
+        raise ValueError(f"core ({core_px}) and halo ({halos}) must be multiples of the stride ({stride_px})")
     width, height = (
         math.ceil(math.ceil(size / downsample) / stride_px) * stride_px for size in (slide_width, slide_height)
     )
     empty = TileGrid(width, height, downsample)
-    tiles = tuple(
-        Tile(core, core.grown(halo_px, within=empty))
-        for core in _cores(width, height, core_px)
-        if tissue is None or tissue.fraction(core.level0(downsample)) > 0
-    )
+    cores = list(_cores(width, height, core_px))
+    if tissue is not None:
+        shrink = stride_px if len(cores) > 1 else core_px
+        around = (_around_tissue(core, tissue, downsample=downsample, step_px=shrink) for core in cores)
+        cores = [core for core in around if core is not None]
+    tiles = tuple(Tile(core, core.grown(halo_px, within=empty, after=after_px)) for core in cores)
     return TileGrid(width, height, downsample, tiles)
+
+
+def _around_tissue(core: Window, tissue: TissueMask, *, downsample: float, step_px: int) -> Window | None:
+    """The part of a core around its tissue, in whole steps from its corner on; None without any."""
+    extent = tissue.extent(core.level0(downsample))
+    if extent is None:
+        return None
+    left, top, right, bottom = (edge / downsample / step_px for edge in extent)
+    x, past_x = _steps(left, right, core.x, core.right, step_px)
+    y, past_y = _steps(top, bottom, core.y, core.bottom, step_px)
+    return Window(x, y, past_x - x, past_y - y)
+
+
+def _steps(start: float, stop: float, first_px: int, past_px: int, step_px: int) -> tuple[int, int]:
+    """Pixels from `start` to `stop` (steps), rounded outwards and kept between two edges; one step at the least."""
+    begin = min(max(first_px, math.floor(start) * step_px), past_px - min(step_px, past_px - first_px))
+    end = max(min(past_px, math.ceil(stop) * step_px), min(past_px, begin + step_px))
+    return begin, end
 
 
 def _cores(width: int, height: int, core_px: int) -> Iterator[Window]:

@@ -65,11 +65,29 @@ class TissueMask:
 
     def fraction(self, region: Region) -> float:
         """Share of a level-0 region that is tissue, in [0, 1]; outside the slide there is none."""
+        left, top, right, bottom = self._pixels(region)
+        inside = self.mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        return float(inside.sum()) / ((right - left) * (bottom - top))
+
+    def extent(self, region: Region) -> tuple[float, float, float, float] | None:
+        """Left, top, right, bottom in level-0 pixels of the tissue in a level-0 region; None without any.
+
+        By whole mask pixels, which may reach out of the region.
+        """
+        left, top, right, bottom = (max(0, edge) for edge in self._pixels(region))
+        rows, columns = (np.flatnonzero(self.mask[top:bottom, left:right].any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return None
+        edges = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
+        x, y, past_x, past_y = (float(edge) * self.downsample for edge in edges)
+        return x, y, past_x, past_y
+
+    def _pixels(self, region: Region) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the mask pixels that a level-0 region touches, one at the least."""
         left, top = math.floor(region.x / self.downsample), math.floor(region.y / self.downsample)
         right = max(left + 1, math.ceil(region.right / self.downsample))
         bottom = max(top + 1, math.ceil(region.bottom / self.downsample))
-        inside = self.mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-        return float(inside.sum()) / ((right - left) * (bottom - top))
+        return left, top, right, bottom
 
     def without_holes(self) -> TissueMask:
         """The tissue with all that it encloses: lumens belong to their glands, glass beside the tissue does not."""

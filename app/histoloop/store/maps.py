@@ -67,7 +67,8 @@ class MapWriter:
 
     `maps` names the network's class maps when there are more than the `labels`, which then come first; `label_bias` is
     what the network's head adds to the map of each label. `mask_classes` names what a decoder tells apart; none for one
-    foreground. `tissue` is where the specimen is; None where that is not known.
+    foreground. `tissue` is where the specimen is; None where that is not known. `numbers` are those that the network
+    computed in.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class MapWriter:
         label_bias: tuple[float, ...] = (),
         mask_classes: tuple[str, ...] = (),
         tissue: TissueMask | None = None,
+        numbers: str = "float32",
     ) -> None:
         if not downsample > 0 or stride_px < 1:
             raise ValueError(f"downsample and stride must be positive, not {downsample} and {stride_px}")
@@ -105,6 +107,7 @@ class MapWriter:
             "label_bias": list(label_bias),
             "stride_px": stride_px,
             "model_hash": model_hash,
+            "numbers": numbers,
             "program": histoloop.__version__,
         }
         if mask_classes:
@@ -179,7 +182,7 @@ class SlideMap:
     Level 0 of the masks is the slide downsampled by `downsample`; each further level halves it. Class maps, those
     of the labels first, and coverage have one cell per `stride_px` pixels of level 0. What is read raises ProjectError
     where it is damaged; the folder is marked then, so that the slide counts as not predicted. `program` is the version
-    that predicted it (empty in older maps).
+    that predicted it (empty in older maps), `numbers` what its network computed in.
     """
 
     folder: Path
@@ -195,6 +198,7 @@ class SlideMap:
     label_bias: tuple[float, ...]
     mask_classes: tuple[str, ...]
     program: str
+    numbers: str
     _levels: tuple[MaskPlanes, ...]
     _tissue: MapArray | None = None
     _tissue_downsample: float = 1.0
@@ -313,6 +317,7 @@ def open_map(folder: Path) -> SlideMap:
             label_bias=tuple(map(float, attributes.get("label_bias", ()))),
             mask_classes=mask_classes,
             program=str(attributes.get("program", "")),
+            numbers=str(attributes.get("numbers", "float32")),
             _levels=tuple(MapArray(folder, level) for level in levels),
             _tissue=MapArray(folder, _array(group, "tissue")) if "tissue" in group else None,
             _tissue_downsample=float(attributes.get("tissue_downsample", 1)),

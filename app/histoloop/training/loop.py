@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from histoloop.allocator import keep_freed_memory
 from histoloop.errors import RecipeError
 from histoloop.language import tr
 from histoloop.progress import Progress, Work
@@ -120,6 +121,7 @@ def fit(
     Of processes that train together (training/ranks.py) the first measures and keeps the checkpoint; all end with the
     same weights.
     """
+    keep_freed_memory()
     ranks = current_ranks()
     optimiser = _optimiser(network, learned, settings)
     saved = checkpoint.restore(network, optimiser, learned) if checkpoint else None

@@ -27,7 +27,7 @@ from histoloop.language import tr
 from histoloop.localisation.bands import MaskBands, ValueCounts
 from histoloop.localisation.contours import Outliner
 from histoloop.progress import Progress, Work
-from histoloop.store.maps import check_map
+from histoloop.store.maps import check_map, open_map
 from histoloop.workflows.boundary import results_folder, why_it_failed
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
@@ -236,6 +236,7 @@ def _row(project: Project, record: SlideRecord, written: _Written) -> SlideSumma
         model_hash=project.models.current().hash,
         unlike=record.unlike,
         mpp_from=record.mpp_from,
+        numbers="" if (maps := project.maps.find(record.id)) is None else open_map(maps).numbers,
     )
 
 

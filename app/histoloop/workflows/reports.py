@@ -105,7 +105,8 @@ class PredictedSlide:
     `mask` (h, w) holds mask values of `scheme`, each pixel `downsample` level-0 pixels wide. `probabilities` are per
     label, empty where no tissue was found, which `note` then states. `mpp` is um per level-0 pixel, None if unknown;
     `model_mpp` is what the model was made for, um per mask pixel; `bounds` is the part of the slide that QuPath shows
-    where OpenSlide states one; `unlike` is how far it is from the training data, above 1 unlike it (None: not known).
+    where OpenSlide states one; `unlike` is how far it is from the training data, above 1 unlike it (None: not known);
+    `numbers` are those that the network computed in.
     """
 
     mask: Mask
@@ -119,3 +120,4 @@ class PredictedSlide:
     note: str
     bounds: Region | None = None
     unlike: float | None = None
+    numbers: str = "float32"

@@ -27,7 +27,7 @@ SUMMARY_COLUMNS = [
     "slide", "predicted_class", "p_Normal", "p_Polyp", "p_Cancer",
     "tissue_area_um2", "area_gland_um2", "area_tumour_um2", "tissue_area_px", "area_gland_px", "area_tumour_px",
     "mpp", "model", "status", "message", "label", "path", "files",
-    "model_sha256", "program", "unlike_training_data", "distance_from_training_data", "mpp_from",
+    "model_sha256", "program", "unlike_training_data", "distance_from_training_data", "mpp_from", "numbers",
     "fingerprint", "settings", "time",
 ]  # fmt: skip
 
@@ -46,6 +46,7 @@ KNOWN = SlideSummary(
     model_hash="5e55",
     unlike=0.75,
     mpp_from="objective",
+    numbers="bfloat16",
 )
 
 
@@ -90,7 +91,7 @@ def test_a_row_tells_class_probabilities_and_areas_of_a_slide(tmp_path: Path, sc
         "path": "/scans/a.svs", "files": "a.geojson;a-mask.png",
         "model_sha256": "5e55", "program": f"HistoLoop {histoloop.__version__}",
         "unlike_training_data": "no", "distance_from_training_data": "0.750", "mpp_from": "objective",
-        "fingerprint": "", "settings": "", "time": "",
+        "numbers": "bfloat16", "fingerprint": "", "settings": "", "time": "",
     }  # fmt: skip
 
 

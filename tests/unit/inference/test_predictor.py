@@ -101,6 +101,20 @@ def test_the_map_predicted_in_tiles_equals_the_map_predicted_whole(
     np.testing.assert_allclose(tiled.scores, whole.scores, rtol=1e-3, atol=1e-3)
 
 
+def test_a_part_of_a_core_is_predicted_as_it_is_in_the_whole_slide(
+    slide: Slide, network: Hybrid, in_tiles: tuple[SlidePrediction, Maps]
+) -> None:
+    mask = np.zeros((90, 119), bool)
+    mask[40:46, 70:74] = True
+    prediction, maps = predict(slide, network, TILED, TissueMask(mask, 10.0))
+    assert prediction.tiles == 1
+    rows, columns = slice(384, 480), slice(672, 768)
+    assert np.isnan(maps.foreground).sum() == maps.foreground.size - 96 * 96
+    np.testing.assert_allclose(
+        maps.foreground[rows, columns], in_tiles[1].foreground[rows, columns], rtol=1e-5, atol=1e-5
+    )
+
+
 def test_the_label_of_a_slide_is_the_networks_own_pooling_over_the_whole_map(
     network: Hybrid, in_tiles: tuple[SlidePrediction, Maps]
 ) -> None:
@@ -111,14 +125,15 @@ def test_the_label_of_a_slide_is_the_networks_own_pooling_over_the_whole_map(
     assert float(prediction.probabilities.sum()) == pytest.approx(1)
 
 
-def test_only_tiles_with_tissue_are_predicted_and_pooled(slide: Slide, network: Hybrid) -> None:
+def test_only_what_is_around_tissue_is_predicted_and_pooled(slide: Slide, network: Hybrid) -> None:
     mask = np.zeros((90, 119), bool)
     mask[:20, :20] = True  # the first tile only
     prediction, maps = predict(slide, network, TILED, TissueMask(mask, 10.0))
     assert prediction.tiles == 1
-    assert not np.isnan(maps.foreground[:256, :256]).any()
-    assert np.isnan(maps.foreground[256:]).all()
-    first = torch.from_numpy(maps.labels[None, :, :8, :8])
+    assert not np.isnan(maps.foreground[:224, :224]).any()
+    assert np.isnan(maps.foreground[224:]).all()
+    assert np.isnan(maps.foreground[:, 224:]).all()
+    first = torch.from_numpy(maps.labels[None, :, :7, :7])
     np.testing.assert_allclose(prediction.scores, network.score(first)[0].detach(), rtol=1e-5)
 
 
@@ -211,7 +226,7 @@ def test_a_part_of_a_slide_is_drawn_from_the_cells_that_were_predicted(strip: Sl
     config = NetworkConfig(2, backbone="mobilenet_v2", pooling=pooling, decoder_channels=())
     made = calibrated(build_network(config))
     mask = np.zeros((31, 89), bool)
-    mask[:, :20] = True
+    mask[:, :32] = True
     maps = Maps(896, 320, 4)
     settings, tissue = PredictorSettings(whole_px=64, core_px=320), TissueMask(mask, 10.0)
     finish(predict_slide(strip, Model(made, COLOURS, CPU), downsample=1.0, settings=settings, tissue=tissue, sink=maps))

@@ -148,22 +148,38 @@ def test_tiles_cover_tissue_exactly_once(layout: dict[str, float], seed: int, ma
 
 @given(layouts(), st.integers(0, 2**32 - 1))
 @settings(deadline=None)
-def test_tiles_without_tissue_are_left_out_and_the_others_stay_as_they_are(layout: dict[str, float], seed: int) -> None:
+def test_tiles_without_tissue_are_left_out_and_the_others_lie_in_their_own_core(
+    layout: dict[str, float], seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     rows, columns = (math.ceil(layout[side] / 20) for side in ("slide_height", "slide_width"))
     tissue = TissueMask(rng.random((rows, columns)) < 0.003, 20.0)
     every, some = tile_grid(**layout), tile_grid(**layout, tissue=tissue)
     kept = [tile for tile in every.tiles if tissue.fraction(tile.core.level0(every.downsample)) > 0]
-    assert list(some.tiles) == kept
+    assert len(some.tiles) == len(kept)
+    for tile, whole in zip(some.tiles, kept, strict=True):
+        assert whole.core.x <= tile.core.x < tile.core.right <= whole.core.right
+        assert whole.core.y <= tile.core.y < tile.core.bottom <= whole.core.bottom
+        assert tile.window == tile.core.grown(layout["halo_px"], within=every)
+    if len(every.tiles) == 1:
+        assert list(some.tiles) == kept
     assert (some.width, some.height) == (every.width, every.height)
 
 
-def test_only_the_tile_that_holds_tissue_is_kept() -> None:
+def test_of_the_tile_that_holds_tissue_only_the_part_around_it_is_kept() -> None:
     mask = np.zeros((8, 12), bool)
     mask[5, 9] = True  # level-0 pixels 90 to 100 across, 50 to 60 down
     layout = {"slide_width": 120, "slide_height": 80, "downsample": 1.0, "core_px": 40, "halo_px": 8, "stride_px": 8}
     grid = tile_grid(**layout, tissue=TissueMask(mask, 10.0))
-    assert [tile.core for tile in grid.tiles] == [Window(80, 40, 40, 40)]
+    assert [tile.core for tile in grid.tiles] == [Window(88, 48, 16, 16)]
+
+
+def test_a_halo_can_be_wider_before_than_after() -> None:
+    layout = {"slide_width": 100, "slide_height": 60, "downsample": 1.0, "core_px": 32, "stride_px": 4}
+    grid = tile_grid(**layout, halo_px=12, halo_after_px=8)
+    assert grid.tiles[1] == Tile(Window(32, 0, 32, 32), Window(20, 0, 52, 40))
+    with pytest.raises(ValueError, match="multiples of the stride"):
+        tile_grid(**layout, halo_px=12, halo_after_px=6)
 
 
 def test_a_slide_without_tissue_has_no_tiles() -> None:

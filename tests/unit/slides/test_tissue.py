@@ -36,6 +36,16 @@ def chequered() -> TissueMask:
     return TissueMask(np.indices((4, 6)).sum(axis=0) % 2 == 0, 10.0)
 
 
+def test_the_extent_of_tissue_is_the_rectangle_around_its_pixels_in_a_region() -> None:
+    mask = np.zeros((4, 6), bool)
+    mask[1, 2] = mask[2, 4] = True
+    tissue = TissueMask(mask, 10.0)
+    assert tissue.extent(Region(0, 0, 60, 40)) == (20, 10, 50, 30)
+    assert tissue.extent(Region(35, 0, 25, 40)) == (40, 20, 50, 30)
+    assert tissue.extent(Region(0, 30, 60, 10)) is None
+    assert tissue.extent(Region(-20, -20, 15, 15)) is None
+
+
 def test_the_fraction_of_a_region_is_its_share_of_tissue() -> None:
     mask = np.zeros((4, 6), bool)
     mask[1, 2:4] = True

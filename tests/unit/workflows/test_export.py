@@ -195,7 +195,7 @@ def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideR
             "mpp": "0.500000", "model": "tiny", "status": "predicted", "message": "", "label": "",
             "path": str(slide.path), "files": "a.geojson;a-mask.png;a-mask.tiff",
             "model_sha256": project.models.current().hash, "program": f"HistoLoop {histoloop.__version__}",
-                "unlike_training_data": "", "distance_from_training_data": "", "mpp_from": "",
+                "unlike_training_data": "", "distance_from_training_data": "", "mpp_from": "", "numbers": "float32",
                 "fingerprint": "", "settings": "", "time": "",
         }
     ]  # fmt: skip

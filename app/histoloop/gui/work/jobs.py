@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from PySide6.QtCore import QObject, Signal
 
+from histoloop.allocator import give_back_memory
 from histoloop.errors import HistoLoopError
 from histoloop.gui.work.failure import Failure, ignore
 from histoloop.language import mark, speak, spoken, tr
@@ -370,6 +371,7 @@ def work_on_jobs(connection: Connection, language: str) -> None:
                 return
             if isinstance(message, _Order):
                 _do(connection, message)
+                give_back_memory()
 
 
 def _lower_priority() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from histoloop.inference.precision import Precision
     from histoloop.slides.reader import Slide
     from histoloop.slides.tissue import TissueMask
     from histoloop.store.project import Project
@@ -33,12 +34,18 @@ _log = logging.getLogger(__name__)
 
 
 def predict_project(
-    project: Project, *, slide_ids: Sequence[int] | None = None, device: str = "auto", model_id: int | None = None
+    project: Project,
+    *,
+    slide_ids: Sequence[int] | None = None,
+    device: str = "auto",
+    model_id: int | None = None,
+    precision: Precision = "fast",
 ) -> Work[PredictReport]:
     """Predict slides (all, or those named, in that order) with a model of the project (the current one).
 
     A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
-    place of. Maps that this model made before are not made again, unless they are damaged or lack their prediction.
+    place of. The `precision` 'fast' takes half precision where the device has it. Maps that this model made before are
+    not made again, unless they are damaged, lack their prediction, or are not exact where that is wanted.
     PlaceError where the project cannot be written, ModelError for a model that nobody has taught.
     """
     project.check_writable()
@@ -54,8 +61,9 @@ def predict_project(
         yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
         try:
             check_slide(slide)
-            if not _is_predicted(project, slide.id, record.id):
-                yield from staged(_predict_one(project, slide, model, record.id), number=number, of=len(wanted))
+            if not _is_predicted(project, slide.id, record.id, precision):
+                predicting = _predict_one(project, slide, model, record.id, precision)
+                yield from staged(predicting, number=number, of=len(wanted))
             predicted.append(slide.id)
         except Exception as error:
             _log.info("slide %d is not predicted", slide.id)
@@ -64,26 +72,30 @@ def predict_project(
     return PredictReport(tuple(predicted), tuple(failed))
 
 
-def _is_predicted(project: Project, slide_id: int, model_id: int) -> bool:
+def _is_predicted(project: Project, slide_id: int, model_id: int, precision: Precision) -> bool:
     """Whether there are both the maps and the probabilities of a slide by a model, the maps whole at first sight."""
     folder = project.maps.find(slide_id, model_id)
     if folder is None or project.predictions.find(slide_id, model_id) is None:
         return False
     try:
-        open_map(folder)
+        found = open_map(folder)
     except ProjectError as error:
         _log.info("slide %d is predicted again: %s", slide_id, error)
         return False
-    return True
+    return precision == "fast" or found.numbers == "float32"
 
 
-def _predict_one(project: Project, record: SlideRecord, model: LoadedModel, model_id: int) -> Work[None]:
+def _predict_one(
+    project: Project, record: SlideRecord, model: LoadedModel, model_id: int, precision: Precision
+) -> Work[None]:
     with open_project_slide(record) as slide, operation(_log, f"slide {record.id}", pixels=slide.extent.area):
         check_brightfield(slide)
         folder = project.maps.new_folder(record.id, model_id)
         found = survey_of_slide(project, record, slide=slide)
-        with map_writer(folder, slide, model, specimen=found.specimen) as writer:
-            prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
+        with map_writer(folder, slide, model, specimen=found.specimen, precision=precision) as writer:
+            prediction = yield from predict_maps(
+                slide, model, sink=writer, specimen=found.specimen, precision=precision
+            )
         with project.transaction():
             project.maps.add(record.id, model_id, folder.name)
             project.slides.set_tissue(record.id, found.tissue.area_level0_px)
@@ -100,7 +112,9 @@ def check_brightfield(slide: Slide) -> None:
         )
 
 
-def map_writer(folder: Path, slide: Slide, model: LoadedModel, *, specimen: TissueMask) -> MapWriter:
+def map_writer(
+    folder: Path, slide: Slide, model: LoadedModel, *, specimen: TissueMask, precision: Precision
+) -> MapWriter:
     """Where the maps of a slide go."""
     return MapWriter(
         folder,
@@ -114,17 +128,20 @@ def map_writer(folder: Path, slide: Slide, model: LoadedModel, *, specimen: Tiss
         stride_px=model.network.stride_px,
         model_hash=model.hash,
         tissue=specimen,
+        numbers=model.numbers(precision),
     )
 
 
-def predict_maps(slide: Slide, model: LoadedModel, *, sink: MapWriter, specimen: TissueMask) -> Work[SlidePrediction]:
+def predict_maps(
+    slide: Slide, model: LoadedModel, *, sink: MapWriter, specimen: TissueMask, precision: Precision
+) -> Work[SlidePrediction]:
     """Run a model over the specimen of a slide, at the model's resolution, into a sink."""
     return (
         yield from predict_slide(
             slide,
             model,
             downsample=working_downsample(slide.mpp, model.card.mpp),
-            settings=PredictorSettings(),
+            settings=PredictorSettings(precision=precision),
             tissue=specimen,
             sink=sink,
             statistics=model.statistics,

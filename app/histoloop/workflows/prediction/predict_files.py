@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.errors import ClusterError, DataError
 from histoloop.exchange.tables import UNLIKE, EarlierRow, SlideSummary, SummaryTable
+from histoloop.inference.precision import Precision
 from histoloop.inference.predictor import PredictorSettings
 from histoloop.language import tr
 from histoloop.log import operation
@@ -70,10 +71,11 @@ ESTIMATED_MPP = "its resolution of {mpp:.4g} um per pixel is estimated by its ob
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """The resolution of slides that state none."""
+    """The resolution of slides that state none, and how to predict."""
 
     mpp: float | None
     from_objective: bool
+    precision: Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def predict_files(
     again: bool = False,
     shard: Shard = WHOLE,
     spread: Spread = HERE,
+    precision: Precision = "fast",
 ) -> Work[FilesReport]:
     """Write `<stem>.geojson` and `<stem>-mask.png` per slide and one `summary.csv` into `out`.
 
@@ -127,7 +130,8 @@ def predict_files(
     rows of other slides stay in the summary, and so do their files; a summary with other classes is set aside under
     another name. `mpp` is used for slides that do not state their resolution; with `mpp_from_objective` the estimate by
     their objective comes before. Files of one stem from several folders get their folder's name in front, and names too
-    long for results are shortened, which the row states.
+    long for results are shortened, which the row states. The `precision` 'fast' takes half precision where the device
+    has it; the rows state which numbers were computed in.
 
     Of a `shard` only its slides are predicted; its table is `shards/I-of-N/summary.csv` until a run of the whole takes
     it over. With `spread` slides are predicted side by side, and rows come in the order in which they are done.
@@ -142,7 +146,8 @@ def predict_files(
     scratch = place_for_temporary_files()
     with claimed_table(out, shard) as table:
         prepare_folder(scratch)
-        run = _Run(out, loaded, str(model), device, _Given(mpp, mpp_from_objective), (out, scratch))
+        given = _Given(mpp, mpp_from_objective, precision)
+        run = _Run(out, loaded, str(model), device, given, (out, scratch))
         return (yield from run.predict(search, table, again=again, shard=shard, spread=spread))
 
 
@@ -256,8 +261,8 @@ def settings_text(card: Card, given: _Given, predictor: PredictorSettings | None
     """All that a prediction hangs on beside the slide and the weights, to be compared with that of another run."""
     how = dataclasses.asdict(predictor or PredictorSettings())
     how.pop("readers")  # changes the time alone
-    what = {"mpp": given.mpp, "mpp_from_objective": given.from_objective, "model_mpp": card.mpp}
-    what |= {"threshold": card.threshold, **how}
+    what: dict[str, object] = {"mpp": given.mpp, "mpp_from_objective": given.from_objective, "model_mpp": card.mpp}
+    what |= {"threshold": card.threshold, "precision": given.precision, **how}
     return ";".join(f"{name}={value}" for name, value in what.items())
 
 
@@ -312,7 +317,7 @@ def _predict_file(task: _SlideTask, model: LoadedModel) -> Work[SlideSummary]:
         resolved = resolution_of(stated, given=given.mpp, from_objective=given.from_objective)
     mask, polygons = target.with_name(f"{target.name}-mask.png"), target.with_name(f"{target.name}.geojson")
     with open_slide(file, mpp=resolved.mpp) as slide, operation(_log, "a slide", pixels=slide.extent.area):
-        predicted = yield from predict_to_files(slide, model, polygons=polygons, mask=mask)
+        predicted = yield from predict_to_files(slide, model, polygons=polygons, mask=mask, precision=given.precision)
     notes = [
         UNLIKE if is_unlike(predicted.unlike) else "",
         predicted.note,
@@ -336,4 +341,5 @@ def _predict_file(task: _SlideTask, model: LoadedModel) -> Work[SlideSummary]:
         fingerprint=content,
         settings=task.settings,
         time=begun,
+        numbers=predicted.numbers,
     )

@@ -24,6 +24,7 @@ from histoloop.workflows.prediction.predict import check_brightfield, map_writer
 from histoloop.workflows.reports import PredictedSlide
 
 if TYPE_CHECKING:
+    from histoloop.inference.precision import Precision
     from histoloop.progress import Work
     from histoloop.slides.reader import Slide
     from histoloop.workflows.prediction.loaded_model import LoadedModel
@@ -34,14 +35,15 @@ MIN_POLYGON_UM2 = 200.0
 SIMPLIFY_PX = 0.7
 
 
-def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
+def predict_slide(slide: Slide, model: LoadedModel, *, precision: Precision = "fast") -> Work[PredictedSlide]:
     """Run a model over the tissue of a slide; where its resolution is unknown, its pixels are taken as they are.
 
+    The `precision` 'fast' takes half precision where the device has it.
     The maps wait in a temporary folder; the mask of the whole slide is held in memory. SlideError when the slide
     cannot be read or is not a brightfield picture, ModelError for a model that nobody has taught.
     """
     with temporary_folder("histoloop-maps") as scratch:
-        found = yield from _predicted(slide, model, scratch / "maps")
+        found = yield from _predicted(slide, model, scratch / "maps", precision)
         mask = whole_mask(found.bands)
     return PredictedSlide(
         mask=mask,
@@ -55,10 +57,13 @@ def predict_slide(slide: Slide, model: LoadedModel) -> Work[PredictedSlide]:
         note=found.note,
         bounds=bounds_of(slide.properties, slide.extent),
         unlike=found.unlike,
+        numbers=found.numbers,
     )
 
 
-def predict_to_files(slide: Slide, model: LoadedModel, *, polygons: Path, mask: Path) -> Work[WrittenSlide]:
+def predict_to_files(
+    slide: Slide, model: LoadedModel, *, polygons: Path, mask: Path, precision: Precision = "fast"
+) -> Work[WrittenSlide]:
     """As `predict_slide`, but write the outlines as GeoJSON and the mask as PNG; both or neither are there then.
 
     Both are made a band of rows at a time: no mask of the whole slide is held in memory. ExportError where one cannot
@@ -67,7 +72,7 @@ def predict_to_files(slide: Slide, model: LoadedModel, *, polygons: Path, mask: 
     stage, scheme = tr("Predicting {slide}", slide=slide.path.name), model.card.scheme
     mask_is_there = False
     with temporary_folder("histoloop-maps") as scratch:
-        found = yield from _predicted(slide, model, scratch / "maps")
+        found = yield from _predicted(slide, model, scratch / "maps", precision)
         bands, counts = found.bands, ValueCounts()
         outliner = _outliner(bands.width, downsample=found.downsample, model_mpp=model.card.mpp)
         bounds = bounds_of(slide.properties, slide.extent)
@@ -91,6 +96,7 @@ def predict_to_files(slide: Slide, model: LoadedModel, *, polygons: Path, mask: 
         tissue_area_px=found.tissue_area_px,
         note=found.note,
         unlike=found.unlike,
+        numbers=found.numbers,
     )
 
 
@@ -103,6 +109,7 @@ class WrittenSlide:
     tissue_area_px: float
     note: str
     unlike: float | None
+    numbers: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,14 +122,15 @@ class _Predicted:
     tissue_area_px: float
     note: str
     unlike: float | None
+    numbers: str
 
 
-def _predicted(slide: Slide, model: LoadedModel, maps: Path) -> Work[_Predicted]:
+def _predicted(slide: Slide, model: LoadedModel, maps: Path, precision: Precision) -> Work[_Predicted]:
     check_taught(model.card)
     check_brightfield(slide)
     found = survey(slide)
-    with map_writer(maps, slide, model, specimen=found.specimen) as writer:
-        prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen)
+    with map_writer(maps, slide, model, specimen=found.specimen, precision=precision) as writer:
+        prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen, precision=precision)
     slide_map = open_map(maps)
     return _Predicted(
         bands=bands_of_map(slide_map, model.card, threshold=model.card.threshold),
@@ -131,6 +139,7 @@ def _predicted(slide: Slide, model: LoadedModel, maps: Path) -> Work[_Predicted]
         tissue_area_px=found.tissue.area_level0_px,
         note="; ".join(filter(None, (slide.note, prediction.reason))),
         unlike=prediction.unlike,
+        numbers=slide_map.numbers,
     )
 
 

@@ -189,7 +189,8 @@ def _train_decoder(
     unlabelled: Sequence[TrainingTile] = (),
     settings: SegmentSettings | None = None,
 ) -> Work[FitResult]:
-    return train_decoder(
+    model.network.to(memory_format=torch.channels_last)
+    result = yield from train_decoder(
         model,
         training=masked,
         validation=setup.training_set.held_out,
@@ -198,6 +199,8 @@ def _train_decoder(
         seed=setup.seed,
         unlabelled=unlabelled,
     )
+    model.network.to(memory_format=torch.contiguous_format)
+    return result
 
 
 # --- on kept features -------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from histoloop.errors import ModelError
+from histoloop.inference.precision import numbers_of
 from histoloop.language import tr
 from histoloop.networks.arrays import rounded_to_half, to_arrays
 from histoloop.networks.build import with_mask_classes
@@ -120,7 +121,7 @@ def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs
     backbone = None
     if how.pace == "self-supervised":
         backbone = yield from _self_supervised(project, start, epochs=epochs, device=device, seed=seed)
-    recipe = _recipe(how, epochs, start)
+    recipe = _recipe(how, epochs, start, place)
     _log.info("recipe %s, seed %d, %d annotations", recipe.name, seed, training_set.annotations)
     return LearningSetup(start, current, how, recipe, reader, training_set, classes, seed, backbone)
 
@@ -160,8 +161,11 @@ def _self_supervised(
     return weights
 
 
-def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel) -> Recipe:
-    """The shipped recipe of a way to learn; the quick one takes consistency from the other's."""
+def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel, device: torch.device) -> Recipe:
+    """The shipped recipe of a way to learn; the quick one takes consistency from the other's.
+
+    From masks it learns in bfloat16 where the processor is made for that.
+    """
     recipe = load_recipe(recipe_path(how.recipe)).with_epochs(epochs)
     if how.learn_from == "labels":  # a model whose labels do not exclude each other stays one
         scores = theta_0.card.network.scores
@@ -169,6 +173,9 @@ def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel) -> Recipe
     if how.pace == "quick" and how.consistency:
         consistency = load_recipe(recipe_path(CONSISTENCY_RECIPE)).segment.consistency
         recipe = dataclasses.replace(recipe, segment=dataclasses.replace(recipe.segment, consistency=consistency))
+    if how.learn_from == "masks" and numbers_of("fast", device) == "bfloat16":
+        loop = dataclasses.replace(recipe.segment.loop, precision="bfloat16")
+        recipe = dataclasses.replace(recipe, segment=dataclasses.replace(recipe.segment, loop=loop))
     return recipe
 
 

@@ -12,6 +12,7 @@ import torch
 
 import histoloop
 from histoloop.errors import ModelError, PlaceError
+from histoloop.inference import precision
 from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
@@ -88,6 +89,24 @@ def test_a_slide_that_has_a_map_but_no_prediction_is_predicted_by_the_next_run(p
     assert is_whole(predicting, 1)
     assert predicting.maps.find(1) != before[0]
     assert predicting.maps.find(2) == before[1]
+
+
+def test_maps_in_half_precision_are_made_again_where_exact_ones_are_wanted(
+    predicting: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def numbers() -> list[str]:
+        folders = (predicting.maps.find(slide_id) for slide_id in (1, 2))
+        return [open_map(folder).numbers for folder in folders if folder is not None]
+
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    predict(predicting)
+    assert numbers() == ["bfloat16"] * 2
+    predict(predicting, slide_ids=[1], precision="exact")
+    assert numbers() == ["float32", "bfloat16"]
+    before = predicting.maps.find(1)
+    predict(predicting)
+    assert numbers() == ["float32", "bfloat16"]
+    assert predicting.maps.find(1) == before
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])

@@ -77,7 +77,9 @@ def predict(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     loaded = module.open_model(DEFAULT_MODEL, device="cpu")
 
     def run(failing: dict[str, BaseException] | None = None, *, slides: Path = pictures, **options: Any) -> FilesReport:
-        def pretend(slide: Slide, _model: object, *, sink: MapWriter, specimen: TissueMask) -> Work[SlidePrediction]:
+        def pretend(
+            slide: Slide, _model: object, *, sink: MapWriter, specimen: TissueMask, precision: str
+        ) -> Work[SlidePrediction]:
             if error := (failing or {}).get(slide.path.name):
                 raise error
             yield module.Progress("Predicting", 0, 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import tomllib
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ModelError, ProjectError, ProjectPlaceError
 from histoloop.geometry import Region
+from histoloop.inference import precision
 from histoloop.inference.likeness import Depth, TrainingStatistics
 from histoloop.network_config import MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.arrays import to_arrays
@@ -281,6 +283,24 @@ def test_a_quick_round_leaves_the_classifier_as_it_is_and_keeps_what_it_saw(star
     assert changed == {"decoder"}
     assert load_card(project.models.get(candidate.model_id).folder).training["recipe"] == "retrain-quick"
     assert len(list((project.folder / CACHE).glob("*.safetensors"))) == 2 * 4  # four views each
+
+
+@pytest.mark.parametrize("pace", ["quick", "full"])
+@pytest.mark.parametrize(("able", "stated"), [(True, "bfloat16"), (False, "float32")])
+def test_masks_are_learned_in_the_half_precision_of_the_processor_and_the_recipe_says_so(
+    pace: Literal["quick", "full"],
+    able: bool,
+    stated: str,
+    start: Callable[..., Project],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: able)
+    project = start()
+    _paint(project, _slide_ids(project)[0])
+    candidate = finish(retrain(project, how=HowToLearn(pace=pace), device="cpu", epochs=1))
+    recipe = tomllib.loads((project.models.get(candidate.model_id).folder / "recipe.toml").read_text())
+    assert recipe["segment"]["loop"]["precision"] == stated
+    assert recipe["classify"]["loop"]["precision"] == "float32"
 
 
 def test_a_quick_round_gives_a_model_without_a_decoder_one(start: Callable[..., Project]) -> None:
