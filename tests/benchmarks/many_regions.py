@@ -66,8 +66,13 @@ def propagation(count: int, *, exact: bool) -> dict[str, object]:
     return found
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure what the command line asks for."""
     what, regions = {"k-center": k_center, "propagation": propagation}[sys.argv[1]], int(sys.argv[2])
     result = what(regions, exact="exact" in sys.argv[3:])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"regions": regions, **result, "peak_mb": round(peak)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -112,7 +112,12 @@ def window(folder: Path) -> dict[str, object]:
     return {"slides": len(slides), **found}
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Make or measure, as the command line asks."""
     what, where = sys.argv[1], Path(sys.argv[2]).absolute()
     os.environ["HISTOLOOP_HOME"] = str(where / "home")
     print(json.dumps(make(where, int(sys.argv[3])) if what == "make" else window(where)))
+
+
+if __name__ == "__main__":
+    main()

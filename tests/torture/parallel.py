@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from histoloop.store.records import SlideRecord
+
     from .checks import Problem
     from .scenes import Place
     from .trials import Bench, Result, Trial
 
 STROKES = 10
+SIDE = 120
 
 
 def at_once(bench: Bench, trial: Trial) -> Result:
@@ -71,13 +74,21 @@ def _writers(place: Place, rng: random.Random) -> Works:
         _run("annotate", project, "--slide", "b.png", "--label", "malignant", "--person", "Ada"),
         lambda: _paint(project, "Grace", 0, place.folder / "reported-0"),
         lambda: _paint(project, "Edith", 1, place.folder / "reported-1"),
-    ]
+    ]  # where nobody is asked: else one of them would have to say --replace
     rng.shuffle(works)
     return works
 
 
-def _region(number: int) -> Region:
-    return Region(10 + 150 * number, 20, 120, 120)
+def _region(project: Project, slide: SlideRecord, number: int) -> Region:
+    """One of the places on a slide that no question is about."""
+    asked = [query.region for query in project.queries.all() if query.slide_id == slide.id]
+    places = (
+        Region(x, y, SIDE, SIDE)
+        for y in range(20, slide.height - SIDE, SIDE + 5)
+        for x in range(10, slide.width - SIDE, SIDE + 5)
+    )
+    free = [place for place in places if not any(place.overlaps(other) for other in asked)]
+    return free[number]
 
 
 def _paint(project_folder: Path, person: str, number: int, reported: Path) -> int:
@@ -85,7 +96,7 @@ def _paint(project_folder: Path, person: str, number: int, reported: Path) -> in
     try:
         with Project.open(project_folder) as project:
             slide = next(slide for slide in project.slides.all() if slide.name == "a.tiff")
-            draft = begin(project, slide_id=slide.id, region=_region(number), person=person)
+            draft = begin(project, slide_id=slide.id, region=_region(project, slide, number), person=person)
             for count in range(STROKES):
                 values = np.full((8, 8), 1 + number, np.uint8)
                 project.drafts.append_patch(draft.id, Patch(10 * count, 5, values))

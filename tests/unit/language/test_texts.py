@@ -34,6 +34,7 @@ LOGGING = {"debug", "info", "warning", "error", "exception", "Formatter"}
 NO_TEXTS = {
     "last slide", "first steps", "how to ask", "how to learn", "add slides", "close {}", "histoloop slide",
     "text-align: left;", "Python {}, Qt {}, OpenSlide {}", "live masks explained",
+    "pip install 'histoloop[gui]'",
     "Belharbi et al. 2020", "Zolfaghari Bengar et al. 2021", "Huang et al. 2022",
 }  # fmt: skip
 """What has the look of a text and is none: keys, styles, names."""

@@ -69,7 +69,7 @@ ORDERS = {
     Order.LABEL: mark("By label"),
 }
 
-WITHOUT_LABEL = "without label"
+WITHOUT_LABEL = "without-label"
 
 
 @dataclass(frozen=True, slots=True)
