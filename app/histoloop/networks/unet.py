@@ -78,7 +78,8 @@ class Decoder(nn.Module):
         if self.context is None:
             return head_BLHW
         deepest = functional.dropout(features[-1], dropout) if dropout else features[-1]
-        return _class_logits(head_BLHW, _enlarged(self.context(deepest), _DEEPEST))
+        context_BKHW = self.context(deepest)
+        return _class_logits(head_BLHW, _enlarged(context_BKHW, head_BLHW.shape[-1] // context_BKHW.shape[-1]))
 
     def needed(self, core: Box, size: Sequence[int], *, even: bool = True) -> tuple[Box, ...]:
         """Of each stage, finest first, the cells that the logits of a core (pixels) of a window of `size` come from.

@@ -555,6 +555,7 @@ def test_a_backbone_that_has_learned_knows_what_the_tiles_of_the_project_are_lik
     finish(predict_project(project, device="cpu"))
     candidate = finish(retrain(project, how=HowToLearn(learn_from), device="cpu", epochs=1))
     keep(project, candidate.model_id)
+    finish(predict_project(project, device="cpu", precision="exact"))
     unlike = {slide.id: slide.unlike for slide in project.slides.all()}
     assert unlike[strange] > 1.5
     assert np.median([unlike[number] for number in known]) < 1
