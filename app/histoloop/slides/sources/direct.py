@@ -22,7 +22,6 @@ from histoloop.slides.sources.tiff.source import opened
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import BinaryIO
 
     from histoloop.slides.sources.openslide_source import OpenSlideSource
     from histoloop.slides.sources.protocol import Content, Pixels
@@ -101,26 +100,20 @@ class _Pages:
     """The pages of a file, and what is kept of their tiles."""
 
     def __init__(self, file: Path) -> None:
-        self._data = FileBytes(file)
-        self._handle: BinaryIO = file.open("rb")
+        self._file, self._data = file, FileBytes(file)
         self._blocks = SlideBlocks()
-        try:
-            self._tiff = opened(self._handle)
-        except BaseException:
-            self.close()
-            raise
 
     def tiles(self, level: int, size: tuple[int, int]) -> _Tiles:
         """The tiles of a level of this (width, height); ValueError where they are not of the usual kind."""
-        pages = [page.aspage() for page in self._tiff.pages]
-        fitting = [page for page in pages if page.is_tiled and (page.imagewidth, page.imagelength) == size]
-        if len(fitting) != 1:
-            raise ValueError(f"{len(fitting)} pages of {size[0]} x {size[1]} pixels")
-        return _Tiles(level, self._data, fitting[0], self._blocks)
+        with self._file.open("rb") as handle:
+            pages = [page.aspage() for page in opened(handle).pages]
+            fitting = [page for page in pages if page.is_tiled and (page.imagewidth, page.imagelength) == size]
+            if len(fitting) != 1:
+                raise ValueError(f"{len(fitting)} pages of {size[0]} x {size[1]} pixels")
+            return _Tiles(level, self._data, fitting[0], self._blocks)
 
     def close(self) -> None:
         self._blocks.forget()
-        self._handle.close()
         self._data.close()
 
 
