@@ -166,6 +166,8 @@ def data_of(window: MainWindow) -> set[str]:
         "Esc",
         "Alt",
         "Backspace",
+        "PgUp",
+        "PgDown",
     }
     own |= {"CUDA", "GPU", "Dice", "Grad-CAM", window.session.person}
     if project is not None:
@@ -211,7 +213,7 @@ def test_nothing_in_the_dialogs_is_left_in_english(bracketed: None, opened: Main
 
 
 def test_nothing_in_the_list_of_shortcuts_is_left_in_english(bracketed: None) -> None:
-    keys = {"Ctrl", "Shift", "Alt", "Return", "Esc", "Backspace"}
+    keys = {"Ctrl", "Shift", "Alt", "Return", "Esc", "Backspace", "PgUp", "PgDown"}
     words = re.findall(r"[^\W\d_]{2,}", untranslated(shortcuts_html(MENUS)))
     assert set(words) <= keys
 

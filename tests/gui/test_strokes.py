@@ -150,7 +150,8 @@ def test_done_strokes_are_reopened_and_the_newest_count(strokes: MainWindow, qtb
     strokes.annotation_panel.choose_class(2)
     stroke(strokes, qtbot)
     first = done(strokes, qtbot)
-    qtbot.waitUntil(lambda: strokes.viewer.annotating not in (None, first.region))  # the next question
+    qtbot.waitUntil(lambda: strokes.session.active is not None and strokes.session.active.record.id != first.id)
+    qtbot.waitUntil(lambda: strokes.viewer.annotating is not None)  # the next question
     strokes.session.annotating.leave()
     strokes.session.annotating.go_on(first.id)
     qtbot.waitUntil(lambda: strokes.session.active is not None and strokes.viewer.annotating == first.region)

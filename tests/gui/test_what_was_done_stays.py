@@ -72,6 +72,13 @@ def until_painting(window: MainWindow, qtbot, region: Region | None = None) -> N
     assert window.viewer.wait_until_loaded()
 
 
+def until_back(window: MainWindow, qtbot, record: AnnotationRecord) -> None:
+    """Until a region is painted again: other slides may have a region at the same place."""
+    until_painting(window, qtbot, record.region)
+    qtbot.waitUntil(lambda: window.session.active is not None and window.session.active.record.id == record.id)
+    until_painting(window, qtbot, record.region)
+
+
 def until_saved(window: MainWindow, qtbot) -> None:
     qtbot.waitUntil(lambda: window.annotation_panel.saved.text() == "Saved", timeout=20_000)
 
@@ -319,10 +326,10 @@ def test_a_decision_is_taken_back_with_all_strokes_and_done_again(
     mask = stroke(painting, qtbot)
     press(painting, key)
     qtbot.waitUntil(lambda: painting.session.active is not None and painting.session.active.record.id != record.id)
-    until_painting(painting, qtbot, painting.session.active.record.region)
+    until_back(painting, qtbot, painting.session.active.record)
     assert status_of(project_folder, record.id) is status
     undo(painting)
-    until_painting(painting, qtbot, record.region)
+    until_back(painting, qtbot, record)
     assert f"Taken back on {painting.session.slides()[0].name}" in told(painting) or word in told(painting)
     assert word in told(painting)
     assert np.array_equal(painting.viewer.painted_mask, mask)
@@ -348,7 +355,7 @@ def test_the_last_decision_is_taken_back_after_the_program_was_started_again(
     until_gone(painting, qtbot, record)
     reopened(painting, project_folder, qtbot)
     undo(painting)
-    until_painting(painting, qtbot, record.region)
+    until_back(painting, qtbot, record)
     assert np.array_equal(painting.viewer.painted_mask, mask)
     assert painting.annotation_panel.assessment() == given
     undo(painting)
@@ -369,14 +376,14 @@ def test_strokes_are_taken_back_after_leaving_and_coming_back_and_after_a_restar
     press(painting, Qt.Key.Key_Escape)
     reopened(painting, project_folder, qtbot)
     painting.session.annotating.begin_query(record.query_id)
-    until_painting(painting, qtbot, record.region)
+    until_back(painting, qtbot, record)
     assert np.array_equal(painting.viewer.painted_mask, second)
     undo(painting)
     assert np.array_equal(painting.viewer.painted_mask, first)
     until_saved(painting, qtbot)
     reopened(painting, project_folder, qtbot)
     painting.session.annotating.begin_query(record.query_id)
-    until_painting(painting, qtbot, record.region)
+    until_back(painting, qtbot, record)
     assert np.array_equal(painting.viewer.painted_mask, first)
     redo(painting)
     assert np.array_equal(painting.viewer.painted_mask, second)
@@ -387,9 +394,9 @@ def test_undo_goes_on_in_the_region_before_and_brings_it_into_sight(painting: Ma
     stroke(painting, qtbot)
     press(painting, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: painting.session.active is not None and painting.session.active.record.id != first.id)
-    until_painting(painting, qtbot, painting.session.active.record.region)
+    until_back(painting, qtbot, painting.session.active.record)
     undo(painting)
-    until_painting(painting, qtbot, first.region)
+    until_back(painting, qtbot, first)
     assert np.array_equal(painting.viewer.painted_mask, model)
     assert "a change of the mask" in told(painting)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import threading
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,11 +62,12 @@ class JpegFrame:
 
 
 class FileBytes:
-    """Reads of a file by position, from several threads."""
+    """Reads of a file by position, from several threads; let go of when it is closed or nobody has it any more."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._handle = file.open("rb")
+        self._closed = weakref.finalize(self, self._handle.close)
         self._lock = threading.Lock()
         self.size = self._handle.seek(0, 2)
 
@@ -79,7 +81,7 @@ class FileBytes:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._handle.close()
+        self._closed()
 
 
 class PageLevel:
