@@ -177,7 +177,8 @@ class Strategy:
     `order` is its place in lists. `title`, `sentence`, `source` and `caption` (what one sees in the picture of the
     evidence; '' without a picture) are marked: `tr` translates them where they are shown. The region with the highest
     score is asked about first. `evidence` is taken of the chosen candidates; `reason` makes one sentence in plain
-    words of its facts, which may be missing in queries of earlier versions.
+    words of its facts, which may be missing in queries of earlier versions. `shows_score` is off where a score says
+    nothing to a person.
     """
 
     name: str
@@ -190,6 +191,7 @@ class Strategy:
     reason: Callable[[Facts], str]
     evidence: Callable[[Inputs, int], Evidence] = no_evidence
     caption: str = ""
+    shows_score: bool = True
 
 
 def unchanging(scores_N: Floats) -> ScoresAfter:

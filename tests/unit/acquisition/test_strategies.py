@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import histoloop.acquisition
-from histoloop.acquisition.strategies import STRATEGIES, reason_of
+from histoloop.acquisition.strategies import STRATEGIES, reason_of, shows_score
 from histoloop.acquisition.strategies.at_random import RANDOM, random_scores
 from histoloop.acquisition.strategy import Facts, Inputs, Needed
 from histoloop.language import speak
@@ -108,6 +108,11 @@ def test_the_same_query_gives_its_reason_in_the_language_spoken(
 
 def test_a_query_of_a_strategy_that_is_not_here_has_no_reason() -> None:
     assert reason_of(Query("of a later version", {"share": 0.5})) == ""
+
+
+def test_scores_are_shown_but_of_chance_and_coverage_which_tell_a_person_nothing() -> None:
+    assert [name for name in STRATEGIES if not shows_score(Query(name))] == ["random", "k-center"]
+    assert not shows_score(Query("not here"))
 
 
 def test_random_scores_follow_their_seed() -> None:

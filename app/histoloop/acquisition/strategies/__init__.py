@@ -42,3 +42,9 @@ def reason_of(query: Query) -> str:
     """Why a region is asked about, in one sentence in the language spoken now; '' for a strategy not known here."""
     strategy = STRATEGIES.get(query.strategy)
     return "" if strategy is None else strategy.reason(query.evidence)
+
+
+def shows_score(query: Query) -> bool:
+    """Whether the score of a region is worth showing to a person; not of a strategy that is not known here."""
+    strategy = STRATEGIES.get(query.strategy)
+    return strategy is not None and strategy.shows_score

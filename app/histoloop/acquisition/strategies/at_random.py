@@ -38,6 +38,7 @@ RANDOM = Strategy(
     needs=Needs(),
     score=_score,
     reason=_reason,
+    shows_score=False,
 )
 
 STRATEGIES = (RANDOM,)

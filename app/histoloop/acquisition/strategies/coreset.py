@@ -183,5 +183,6 @@ STRATEGIES = (
         reason=reason_by_nearest,
         evidence=beside_most_alike,
         caption=NEAREST,
+        shows_score=False,
     ),
 )

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
-from histoloop.acquisition.strategies import reason_of
+from histoloop.acquisition.strategies import reason_of, shows_score
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import (
     NarrowBox,
@@ -172,7 +172,7 @@ class QueuePanel(Panel):
 
     def _add(self, query: QueryRecord) -> None:
         known = [visible_name(spoken_class(query.class_name))] if query.class_name else []
-        if query.strategy != "random":
+        if shows_score(query):
             known.append(tr("score {score:.2f}", score=query.score))
         about = f"{f' {MIDDLE_DOT} '.join(known)}\n" if known else ""
         text = f"{visible_name(self._names.get(query.slide_id, ''))}\n{about}{reason_of(query)}"
