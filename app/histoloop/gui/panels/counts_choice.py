@@ -19,7 +19,10 @@ COUNTS_TEXTS = {
     ),
     Counts.STROKES: (
         mark("Only my strokes"),
-        mark("Only what you paint counts, background too; what you do not paint says nothing. Any outlines are the model's."),
+        mark(
+            "Only what you paint counts, background too; what you do not paint says nothing. "
+            "Any outlines are the model's."
+        ),
     ),
 }
 
