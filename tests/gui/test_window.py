@@ -82,9 +82,10 @@ def test_no_two_actions_share_a_shortcut() -> None:
 
 def test_slides_show_their_likeliest_class_and_its_probability_or_that_they_are_unlike(opened: MainWindow) -> None:
     for text, slide in zip(texts(opened), opened.session.slides(), strict=True):
-        assert text == f"{slide.name}\nUnlike the training data"  # made-up slides are
+        assert text == describe(slide)
         name = max(slide.predicted, key=slide.predicted.__getitem__)
-        like = dataclasses.replace(slide, unlike=0.5)
+        unlike, like = dataclasses.replace(slide, unlike=1.5), dataclasses.replace(slide, unlike=0.5)
+        assert describe(unlike) == f"{slide.name}\nUnlike the training data"
         assert describe(like) == f"{slide.name}\n{name} {slide.predicted[name]:.0%}"
 
 
