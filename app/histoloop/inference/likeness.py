@@ -162,7 +162,8 @@ def pooled_blocks(
     for stage in stages:
         cell = finest / stage.shape[-1]
         means = [
-            stage[0, :, _cells(y, h, cell), _cells(x, w, cell)].float().mean(dim=(1, 2)).cpu() for y, x, h, w in places
+            stage[0, :, _cells(y, h, cell), _cells(x, w, cell)].permute(1, 2, 0).float().mean(dim=1).mean(dim=0).cpu()
+            for y, x, h, w in places  # row by row: channels lie side by side, and both at once is ten times slower
         ]
         pooled.append(torch.stack(means).numpy())
     return [colours, *pooled], places
