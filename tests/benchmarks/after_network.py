@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from measured import Kept, show, table
+from bench.measured import Kept, show, table
 from scipy import ndimage
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measured import show
+from bench.measured import show
 
 import histoloop.inference.model
 import histoloop.training.loop

@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from measured import Kept, run_measured, show, table
+from bench.measured import Kept, run_measured, show, table
 
 FEATURES, CLUSTERS, CLASSES = 512, 500, 5
 ANNOTATED, PICKS = 40, 20

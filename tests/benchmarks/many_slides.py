@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from measured import Kept, run_measured, show, table
+from bench.measured import Kept, run_measured, show, table
 from PIL import Image
 
 if TYPE_CHECKING:

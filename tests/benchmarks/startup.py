@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from measured import Kept, run_measured, show, table
+from bench.measured import Kept, run_measured, show, table
 
 RUNS = 5
 LONGEST = 6

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from measured import Kept, run_measured, show, table
-from slides_of_tissue import block_of_tissue, write_slide
+from bench.measured import Kept, run_measured, show, table
+from bench.slides_of_tissue import block_of_tissue, write_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

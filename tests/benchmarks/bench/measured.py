@@ -18,7 +18,7 @@ from histoloop.store.files import write_beside
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "build" / "benchmarks"
 
