@@ -52,8 +52,9 @@ docs-test: setup
 	$(PYTHON) -m pytest tests/docs/test_commands.py
 	$(WITH_DISPLAY) $(PYTHON) -m pytest tests/docs/test_tutorial_walk.py
 
+# An hour or more; goes on where it was. BENCHMARKS="growth stages" runs some parts; "--help" lists them.
 benchmarks: setup
-	$(WITH_DISPLAY) $(PYTHON) tests/benchmarks/run_all.py
+	$(WITH_DISPLAY) $(PYTHON) tests/benchmarks/run_all.py $(BENCHMARKS)
 
 # Kills, failing disks, power cuts, damaged inputs, parallel writers: an hour at most, and the same command goes on.
 # TORTURE="--write" puts the table into docs/reliability.md; "--help" lists the rest.

@@ -1,6 +1,6 @@
 """What comes after the network: masks, areas, outlines and their files out of the maps of a slide.
 
-    python tests/benchmarks/after_network.py [SIDE_PX ...] [--classes] [--before CHECKOUT]
+    python tests/benchmarks/after_network.py [SIDE_PX ...] [--classes] [--before CHECKOUT] [--write]
 
 Makes maps of slides of SIDE_PX squared pixels (default 4,096 to 32,768; 4.6 of them a map pixel, as a slide of 0.25 um
 per pixel has them for a model of 1.15) out of blobs with ragged edges and holes, all over the slide: no network runs.
@@ -9,7 +9,8 @@ and writes GeoJSON and PNG as `histoloop predict` does. Prints a line of JSON ea
 pixels by stage, and by how much the peak memory of the process grows over what it was before the first stage.
 
 `--classes`: the maps have a decoder's three classes instead of one foreground and five labels. `--before` runs an
-earlier commit of the program, checked out at CHECKOUT, on the same maps, in turn with this one.
+earlier commit of the program, checked out at CHECKOUT, on the same maps, in turn with this one. With `--write` the
+table goes into docs/performance.md: one foreground and classes, of the default sides.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from bench.measured import Kept, show, table
 from scipy import ndimage
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 SIDES_PX = (4096, 8192, 16384, 32768)
 DOWNSAMPLE, STRIDE_PX, CORE_PX = 4.6, 32, 1024
 MIN_AREA_PX, SIMPLIFY_PX = 151, 0.7
+STAGES = ("masks", "areas", "contours", "GeoJSON", "PNG", "all")
 CLASSES = ("gland", "tumour", "stroma")
 SCHEME = ClassScheme(
     tuple(LabelClass(name, mask) for name, mask in zip("ABCDE", [*CLASSES[:2], *CLASSES], strict=True)),
@@ -77,6 +80,19 @@ def noise(seed: int, sigma: float, *, period: int = CORE_PX) -> np.ndarray:
     field = np.random.default_rng(seed).standard_normal((period, period)).astype(np.float32)
     smooth = ndimage.gaussian_filter(field, sigma, mode="wrap")
     return smooth / smooth.std()
+
+
+def written_table(*, again: bool) -> str:
+    """Seconds a million map pixels by stage, and memory, of one foreground and of classes."""
+    kept, rows = Kept("after_network", again=again), []
+    for classes in (False, True):
+        for side in SIDES_PX:
+            name = f"{side} {'classes' if classes else 'one foreground'}"
+            found = kept.get(name, lambda side=side, classes=classes: next(main((side,), classes=classes)))
+            rows.append([f"{side:,}", "three classes" if classes else "one foreground", f"{found['polygons']:,}",
+                         *(f"{found['cpu_s_per_million_px'].get(stage, 0):.3f}" for stage in STAGES),
+                         f"{found['grown_MB']:,}", f"{found['peak_MB']:,}"])  # fmt: skip
+    return table(["side, px", "maps", "polygons", *STAGES, "grows by, MB", "peak MB"], rows)
 
 
 def make(folder: Path, side_px: int, *, classes: bool) -> None:
@@ -219,11 +235,15 @@ if __name__ == "__main__":
     parser.add_argument("--before", type=Path)
     parser.add_argument("--make", action="store_true", help="a step of the measurement")
     parser.add_argument("--measure", action="store_true", help="a step of the measurement")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--again", action="store_true", help="measure anew what is kept of --write")
     given = parser.parse_args()
     if given.make:
         make(Path(given.sides_px[0]), int(given.sides_px[1]), classes=given.classes)
     elif given.measure:
         print(json.dumps(measure(Path(given.sides_px[0]))))
+    elif given.write:
+        show("after the network", written_table(again=given.again), write=True)
     else:
         sides = tuple(map(int, given.sides_px)) or SIDES_PX
         for found in main(sides, classes=given.classes, before=given.before):

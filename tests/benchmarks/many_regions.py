@@ -2,10 +2,12 @@
 
     python tests/benchmarks/many_regions.py k-center REGIONS [exact]
     python tests/benchmarks/many_regions.py propagation REGIONS [exact]
+    python tests/benchmarks/many_regions.py table [--write] [--again]
 
 Regions are samples in clusters, with embeddings of 512 features or colour histograms; 40 of them are annotated, and 20
 are picked. With `exact` the distances of before are computed too (for propagation that is a matrix of REGIONS squared).
-Prints JSON.
+Prints JSON. `table` takes 5,000 regions with the exact ones beside, and 100,000; with `--write` it goes into
+docs/performance.md.
 """
 
 from __future__ import annotations
@@ -13,13 +15,17 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
+from bench.measured import Kept, run_measured, show, table
 
 FEATURES, CLUSTERS, CLASSES = 512, 500, 5
 ANNOTATED, PICKS = 40, 20
+FEW, MANY = 5_000, 100_000
 
 
 def k_center(count: int, *, exact: bool) -> dict[str, object]:
@@ -66,8 +72,33 @@ def propagation(count: int, *, exact: bool) -> dict[str, object]:
     return found
 
 
+def written_table(*, again: bool) -> str:
+    """CPU seconds and memory of both, for few and for many regions."""
+    kept, rows = Kept("many_regions", again=again), []
+    for what in ("k-center", "propagation"):
+        for regions, exact in ((FEW, True), (MANY, False)):
+            name = f"{what} {regions}"
+            found = kept.get(name, lambda given=(what, regions), exact=exact: measured(*given, exact=exact))
+            seconds = found["estimated_s" if what == "k-center" else "s"]
+            before = f"{found['exact_s']:.1f}" if exact else "-"
+            same = {True: "yes", False: "no"}[found["same"]] if exact else "-"
+            rows.append([what, f"{regions:,}", f"{seconds:.1f}", before, same, f"{found['peak_mb']:,}"])
+    return table(["what", "regions", "CPU s", "with all distances, CPU s", "the same", "peak MB"], rows)
+
+
+def measured(what: str, regions: int, *, exact: bool) -> dict[str, object]:
+    """One of them in a process of its own."""
+    with tempfile.TemporaryDirectory() as home:
+        spent = run_measured([__file__, what, str(regions), *(["exact"] if exact else [])], home=Path(home))
+    found: dict[str, object] = json.loads(spent.printed)
+    return found
+
+
 def main() -> None:
     """Measure what the command line asks for."""
+    if sys.argv[1] == "table":
+        show("many regions", written_table(again="--again" in sys.argv), write="--write" in sys.argv)
+        return
     what, regions = {"k-center": k_center, "propagation": propagation}[sys.argv[1]], int(sys.argv[2])
     result = what(regions, exact="exact" in sys.argv[3:])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

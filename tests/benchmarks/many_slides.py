@@ -2,6 +2,7 @@
 
     python tests/benchmarks/many_slides.py make FOLDER SLIDES
     python tests/benchmarks/many_slides.py window FOLDER
+    packaging/with_display.sh python tests/benchmarks/many_slides.py table [--write] [--again]
 
 `make` writes SLIDES tiny pictures into FOLDER/slides and imports them into FOLDER/project, a quarter at a time.
 `window` opens that project in the whole window. Both print JSON in CPU seconds of one process (`thread`: of the GUI
@@ -11,6 +12,8 @@ thread alone), which a machine that is busy with other work does not change much
 - label: a label that is given to a slide, and the list that says so; filtered, sorted: what is typed into the filter of
   the list, and another order of it, where there is one
 - last: the last slide is chosen from the list
+
+`table` does both for 10, 200 and 2,000 slides; with `--write` the table goes into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from bench.measured import Kept, run_measured, show, table
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 PARTS = 4
 SIZE_PX = (96, 72)
 EVENTS = 10
+SLIDES = (10, 200, 2000)
 
 
 def make(folder: Path, slides: int) -> dict[str, object]:
@@ -112,8 +117,32 @@ def window(folder: Path) -> dict[str, object]:
     return {"slides": len(slides), **found}
 
 
+def written_table(*, again: bool) -> str:
+    """Milliseconds of the GUI thread, by the number of slides."""
+    kept, found = Kept("many_slides", again=again), {}
+    for slides in SLIDES:
+        found[slides] = kept.get(f"{slides} slides", lambda slides=slides: made_and_measured(slides))
+    rows: list[list[object]] = [["import, ms a slide (first quarter, last quarter)"]]
+    rows[0] += [f"{one['import_ms_per_slide'][0]:.1f}, {one['import_ms_per_slide'][-1]:.1f}" for one in found.values()]
+    for what in (name for name, figures in found[SLIDES[0]].items() if isinstance(figures, dict)):
+        rows.append([what, *(f"{one[what]['thread_s'] * 1000:.0f}" for one in found.values())])
+    return table(["CPU ms of the GUI thread", *(f"{slides:,} slides" for slides in SLIDES)], rows)
+
+
+def made_and_measured(slides: int) -> dict[str, object]:
+    """A project of so many slides, made and then opened in another process."""
+    with tempfile.TemporaryDirectory() as scratch:
+        steps = (["make", scratch, str(slides)], ["window", scratch])
+        done = [run_measured([__file__, *step], home=Path(scratch) / "home").printed for step in steps]
+    made, shown = (json.loads(printed.strip().splitlines()[-1]) for printed in done)
+    return {**shown, **made}
+
+
 def main() -> None:
     """Make or measure, as the command line asks."""
+    if sys.argv[1] == "table":
+        show("thousands of slides", written_table(again="--again" in sys.argv), write="--write" in sys.argv)
+        return
     what, where = sys.argv[1], Path(sys.argv[2]).absolute()
     os.environ["HISTOLOOP_HOME"] = str(where / "home")
     print(json.dumps(make(where, int(sys.argv[3])) if what == "make" else window(where)))

@@ -162,7 +162,8 @@ def pooled_blocks(
     for stage in stages:
         cell = finest / stage.shape[-1]
         means = [
-            stage[0, :, _cells(y, h, cell), _cells(x, w, cell)].float().mean(dim=(1, 2)).cpu() for y, x, h, w in places
+            stage[0, :, _cells(y, h, cell), _cells(x, w, cell)].permute(1, 2, 0).float().mean(dim=1).mean(dim=0).cpu()
+            for y, x, h, w in places  # row by row: channels lie side by side, and both at once is ten times slower
         ]
         pooled.append(torch.stack(means).numpy())
     return [colours, *pooled], places
@@ -175,7 +176,14 @@ def _cells(start: int, length: int, cell: float) -> slice:
 
 def _colour(pixels_HW3: Pixels) -> Floats:
     """(10,) means and spreads of the optical densities of a block, and of their differences between the channels."""
-    density = _DENSITY[pixels_HW3.reshape(-1, 3)].T
-    between = density[:2] - density[1:]
-    spreads = [np.log(each.std(axis=1) + _LEAST_COLOUR) for each in (density, between)]
-    return np.concatenate([density.mean(axis=1), spreads[0], between.mean(axis=1), spreads[1]]).astype(np.float32)
+    density_N3 = np.take(_DENSITY, pixels_HW3.reshape(-1, 3))
+    first = density_N3[0].copy()
+    density_N3 -= first  # of a block of one colour nothing is left to be rounded
+    ones = np.ones(len(density_N3), np.float32)
+    offset = ones @ density_N3 / len(density_N3)
+    density_N3 -= offset
+    covariance = (density_N3.T @ density_N3).astype(np.float64) / len(density_N3)
+    mean, variances = first + offset, covariance.diagonal()
+    apart = variances[:2] + variances[1:] - 2 * covariance.diagonal(1)
+    spreads = [np.log(np.sqrt(np.maximum(squares, 0)) + _LEAST_COLOUR) for squares in (variances, apart)]
+    return np.concatenate([mean, spreads[0], mean[:2] - mean[1:], spreads[1]]).astype(np.float32)

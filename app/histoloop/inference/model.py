@@ -18,6 +18,7 @@ from histoloop.inference.precision import Numbers, Precision, computing_in, numb
 from histoloop.inference.tile_output import TileOutput
 from histoloop.language import tr
 from histoloop.networks.colours import Colours
+from histoloop.networks.folded import folded
 from histoloop.networks.gradcam import grad_cam, layer_named, normalised
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.needed import Box
@@ -63,6 +64,13 @@ class Model:
 
     def __post_init__(self) -> None:
         keep_freed_memory()
+
+    def folded(self) -> Model:
+        """One that predicts cores by fewer operations, up to rounding, and does not change when the network learns.
+
+        On a GPU, where that was never measured, the model itself.
+        """
+        return self if self.device.type != "cpu" else Model(folded(self.network), self.colours, self.device)
 
     def predict_tile(self, pixels: Pixels, *, decode: bool = True) -> TileOutput:
         """Scores, class maps and, with `decode`, the mask classes' probabilities of a decoder where there is one."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from histoloop.inference.batches import BatchRunner
 from histoloop.inference.likeness import pooled_blocks
 from histoloop.inference.precision import Precision
+from histoloop.inference.windows import SharedWindows
 from histoloop.language import tr
 from histoloop.localisation.methods import Summary, localisation_methods, localise, posterior_of, summarise
 from histoloop.localisation.stitcher import upsample
@@ -109,13 +110,12 @@ def predict_slide(
     covered = np.zeros(maps.shape[1:], np.bool_)
     distances: list[NDArray[np.float32]] = []
     stage = tr("Predicting {slide}", slide=slide.path.name)
-    runner = BatchRunner(model, precision=settings.precision)
     done = 0
     yield Progress(stage, 0, count)
-    with (
-        evaluating(network),
-        _decoded(slide, grid, readers=settings.readers, ahead=runner.size - 1) as windows,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(evaluating(network))
+        runner = BatchRunner(model.folded(), precision=settings.precision)
+        windows = stack.enter_context(_decoded(slide, grid, readers=settings.readers, ahead=runner.size - 1))
         for batch in _alike(windows, runner.size):
             predicted = runner.run([pixels for _tile, pixels in batch], _within(batch[0][0]))
             for (tile, pixels), found in zip(batch, predicted, strict=True):
@@ -211,15 +211,12 @@ def _decoded(
 ) -> Iterator[Iterator[tuple[Tile, NDArray[np.uint8]]]]:
     """Tiles with their pixels in order, by threads that hold `readers` + `ahead` + 1 windows at most."""
     pool = ThreadPoolExecutor(readers, thread_name_prefix="histoloop-reader")
-
-    def read(tile: Tile) -> NDArray[np.uint8]:
-        window = tile.window
-        return slide.read_scaled(window.x, window.y, window.width, window.height, downsample=grid.downsample)
+    shared = SharedWindows(slide, grid)
 
     def in_order() -> Iterator[tuple[Tile, NDArray[np.uint8]]]:
         waiting: deque[tuple[Tile, Future[NDArray[np.uint8]]]] = deque()
         for tile in grid.tiles:
-            waiting.append((tile, pool.submit(read, tile)))
+            waiting.append((tile, pool.submit(shared.read, tile.window)))
             if len(waiting) > readers + ahead:
                 first, pixels = waiting.popleft()
                 yield first, pixels.result()

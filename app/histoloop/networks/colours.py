@@ -19,4 +19,5 @@ class Colours:
     def normalise(self, tiles_BCHW: Tensor) -> Tensor:
         """(tile - mean) / std per colour plane; tiles in [0, 1]."""
         shape = (1, 3, 1, 1)
-        return (tiles_BCHW - tiles_BCHW.new_tensor(self.mean).view(shape)) / tiles_BCHW.new_tensor(self.std).view(shape)
+        centred_BCHW = tiles_BCHW - tiles_BCHW.new_tensor(self.mean).view(shape)
+        return centred_BCHW.div_(tiles_BCHW.new_tensor(self.std).view(shape))

@@ -21,11 +21,19 @@ _STEP_REACH = 2
 """Cells that the two convolutions of a step read around a cell."""
 
 
-class _Step(nn.Sequential):
-    """Twice: 3x3 convolution, batch norm, ReLU."""
+class Step(nn.Sequential):
+    """Doubles the resolution by nearest neighbour, joins a stage; then twice: 3x3 convolution, batch norm, ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(*_convolution(inputs, outputs), *_convolution(outputs, outputs))
+
+    def forward(self, below_BCHW: Tensor, beside_BCHW: Tensor | None = None) -> Tensor:
+        """Of twice the resolution of what is below, that of the stage beside."""
+        above = functional.interpolate(below_BCHW, scale_factor=2.0, mode="nearest")
+        above = above if beside_BCHW is None else torch.cat([above, beside_BCHW], dim=1)
+        for module in self:
+            above = module(above)
+        return above
 
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
@@ -56,7 +64,7 @@ class Decoder(nn.Module):
         skips = (*reversed(stage_channels[:-1]), 0)[: len(channels)]
         inputs = (stage_channels[-1], *channels[:-1])
         self.steps = nn.ModuleList(
-            _Step(below + skip, width) for below, skip, width in zip(inputs, skips, channels, strict=True)
+            Step(below + skip, width) for below, skip, width in zip(inputs, skips, channels, strict=True)
         )
         self.head = nn.Conv2d(channels[-1], mask_logits(mask_classes), kernel_size=1)
         self.context = nn.Conv2d(stage_channels[-1], mask_classes, 1, bias=False) if mask_classes > 1 else None
@@ -70,8 +78,7 @@ class Decoder(nn.Module):
         below = features[-1]
         skips: list[Tensor | None] = [*reversed(features[:-1]), None][: len(self.steps)]
         for step, skip in zip(self.steps, skips, strict=True):
-            below = functional.interpolate(below, scale_factor=2.0, mode="nearest")
-            below = step(below if skip is None else torch.cat([below, skip], dim=1))
+            below = step(below, skip)
             if dropout:
                 below = functional.dropout(below, dropout)
         head_BLHW = _enlarged(self.head(below), self.enlarged)
@@ -104,11 +111,9 @@ class Decoder(nn.Module):
         steps = reversed(list(self._step_boxes(core, size)))
         for step, (stride, box) in zip(self.steps, steps, strict=True):
             below = box.outwards(2).of_planes(below, within=have)
-            below = functional.interpolate(below, scale_factor=2.0, mode="nearest")
-            if stride > 1:
-                place = STRIDES.index(stride)
-                below = torch.cat([below, box.of_planes(features[place], within=given[place])], dim=1)
-            below, have = step(below), box
+            place = STRIDES.index(stride) if stride > 1 else None
+            beside = None if place is None else box.of_planes(features[place], within=given[place])
+            below, have = step(below, beside), box
         head_BLHW = core.of_planes(_enlarged(self.head(below), self.enlarged), within=have.times(self.enlarged))
         if self.context is None:
             return head_BLHW

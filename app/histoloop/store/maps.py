@@ -68,7 +68,7 @@ class MapWriter:
     `maps` names the network's class maps when there are more than the `labels`, which then come first; `label_bias` is
     what the network's head adds to the map of each label. `mask_classes` names what a decoder tells apart; none for one
     foreground. `tissue` is where the specimen is; None where that is not known. `numbers` are those that the network
-    computed in.
+    computed in. Without a `pyramid` there is its finest level alone: of maps that nobody looks at.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class MapWriter:
         mask_classes: tuple[str, ...] = (),
         tissue: TissueMask | None = None,
         numbers: str = "float32",
+        pyramid: bool = True,
     ) -> None:
         if not downsample > 0 or stride_px < 1:
             raise ValueError(f"downsample and stride must be positive, not {downsample} and {stride_px}")
@@ -116,6 +117,7 @@ class MapWriter:
             self._attributes["tissue_downsample"] = tissue.downsample
         self._mask_classes = mask_classes
         self._tissue = tissue
+        self._pyramid = pyramid
         self._names = maps or labels
         self._room = folder_beside(folder)
         self._chunks: set[tuple[int, int]] = set()
@@ -165,8 +167,9 @@ class MapWriter:
     ) -> None:
         with written_to(self.folder):
             try:
-                if error is None:
+                if error is None and self._pyramid:
                     _build_pyramid(self._group, _pyramid(self._mask_classes), self._chunks)
+                if error is None:
                     self._group.attrs["chunks"] = _count_chunks(self._partial)
             except BaseException as failure:
                 self._room.__exit__(type(failure), failure, failure.__traceback__)

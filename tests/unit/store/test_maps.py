@@ -153,6 +153,15 @@ def test_the_pyramid_of_classes_has_the_means_of_each(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.masks(1)[:], means, atol=1e-3)
 
 
+def test_without_a_pyramid_there_is_the_finest_level_alone(tmp_path: Path) -> None:
+    side = 544
+    with writer(tmp_path / "m", slide_width=side, slide_height=side, pyramid=False) as target:
+        target.write(Window(0, 0, side, side), some(side, side), some(2, 17, 17))
+    found = open_map(tmp_path / "m")
+    assert found.level_downsamples == (1.0,)
+    assert np.array_equal(found.masks()[:], some(side, side).astype(np.float16))
+
+
 def test_masks_of_another_number_of_classes_are_refused(tmp_path: Path) -> None:
     for masks in (some(64, 128), shares(64, 128)[:2]):
         with pytest.raises(ValueError, match="masks of shape"), writer(tmp_path / "m", mask_classes=THREE) as target:

@@ -113,9 +113,15 @@ def check_brightfield(slide: Slide) -> None:
 
 
 def map_writer(
-    folder: Path, slide: Slide, model: LoadedModel, *, specimen: TissueMask, precision: Precision
+    folder: Path,
+    slide: Slide,
+    model: LoadedModel,
+    *,
+    specimen: TissueMask,
+    precision: Precision,
+    pyramid: bool = True,
 ) -> MapWriter:
-    """Where the maps of a slide go."""
+    """Where the maps of a slide go; without a `pyramid` where nobody looks at them."""
     return MapWriter(
         folder,
         slide_width=slide.width,
@@ -129,6 +135,7 @@ def map_writer(
         model_hash=model.hash,
         tissue=specimen,
         numbers=model.numbers(precision),
+        pyramid=pyramid,
     )
 
 

@@ -261,8 +261,9 @@ def settings_text(card: Card, given: _Given, predictor: PredictorSettings | None
     """All that a prediction hangs on beside the slide and the weights, to be compared with that of another run."""
     how = dataclasses.asdict(predictor or PredictorSettings())
     how.pop("readers")  # changes the time alone
+    how["precision"] = given.precision
     what: dict[str, object] = {"mpp": given.mpp, "mpp_from_objective": given.from_objective, "model_mpp": card.mpp}
-    what |= {"threshold": card.threshold, "precision": given.precision, **how}
+    what |= {"threshold": card.threshold, **how}
     return ";".join(f"{name}={value}" for name, value in what.items())
 
 

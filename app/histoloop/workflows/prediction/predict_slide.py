@@ -129,7 +129,7 @@ def _predicted(slide: Slide, model: LoadedModel, maps: Path, precision: Precisio
     check_taught(model.card)
     check_brightfield(slide)
     found = survey(slide)
-    with map_writer(maps, slide, model, specimen=found.specimen, precision=precision) as writer:
+    with map_writer(maps, slide, model, specimen=found.specimen, precision=precision, pyramid=False) as writer:
         prediction = yield from predict_maps(slide, model, sink=writer, specimen=found.specimen, precision=precision)
     slide_map = open_map(maps)
     return _Predicted(

@@ -227,6 +227,8 @@ def test_what_changed_since_is_predicted_again(
     assert len(predict(mpp=0.5).rows) == 3
     assert len(predict(mpp=0.5).rows) == 0
     assert len(predict(mpp=0.5, again=True).rows) == 3
+    assert len(predict(mpp=0.5, precision="exact").rows) == 3  # those were in half precision
+    assert len(predict(mpp=0.5, precision="exact").rows) == 0
     assert len(rows(tmp_path / "out")) == 3
 
 
