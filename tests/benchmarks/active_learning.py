@@ -73,17 +73,23 @@ def main() -> None:
 
 
 def simulate(results: Path, data: Path, name: str, strategies: str, seeds: int, jobs: int | None) -> None:
+    field, start = FIELDS[name], start_model(results, data, name)
+    side_by_side = ["--jobs", jobs] if jobs else []
+    _histoloop(
+        "simulate", "--data", data / field.folder, "--model", start, "--strategies", strategies,
+        "--seeds", seeds, "--json", results / f"{name}.json", *side_by_side,
+    )  # fmt: skip
+
+
+def start_model(results: Path, data: Path, name: str) -> Path:
+    """The classifier that all sessions start from, made where it is not there."""
     field, start = FIELDS[name], results / f"{name}-start"
     if not start.exists():
         plan = results / "quick-wildcat.toml"
         plan.write_text(reduced_recipe("quick-wildcat", data), encoding="utf-8")
         epochs = ["--epochs", field.epochs] if field.epochs else []
         _histoloop("train", "--recipe", plan, "--data", data / field.folder, "--out", start, *epochs)
-    side_by_side = ["--jobs", jobs] if jobs else []
-    _histoloop(
-        "simulate", "--data", data / field.folder, "--model", start, "--strategies", strategies,
-        "--seeds", seeds, "--json", results / f"{name}.json", *side_by_side,
-    )  # fmt: skip
+    return start
 
 
 def _histoloop(*arguments: object) -> None:

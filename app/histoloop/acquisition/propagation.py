@@ -5,6 +5,7 @@ label-prop, section 3. D, L, U and P are the paper's sets: all regions, annotate
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,15 +192,23 @@ def _roots(histograms_N3B: NDArray[np.floating]) -> NDArray[np.float32]:
     return roots.reshape(len(histograms_N3B), -1)
 
 
-def neighbours_to_propagate(
-    distances_NN: NDArray[np.floating],
+def grown(
+    histograms_N3B: NDArray[np.floating],
     classes: Sequence[str],
     annotated: Collection[int],
+    pseudo: Collection[int],
     *,
-    k: int | Mapping[str, int] = NEIGHBOURS,
-) -> list[int]:
-    """U'' of this round, ascending: the unlabelled regions that `nearest_annotated` takes in."""
-    return list(nearest_annotated(distances_NN, classes, annotated, k=k))
+    k: int = NEIGHBOURS,
+    share: float = SHARE_BY_CHANCE,
+) -> dict[int, int | None]:
+    """P of the coming round, ascending: what was in it, and U'' with it, without what is annotated by now.
+
+    Label-prop, Algorithm 1, line 9. Each comes with the annotated region it is near to at the k of `capped_k`; None for
+    one of an earlier round that is near to none any more: P keeps what it took in.
+    """
+    reach = capped_k(Counter(classes), Counter(classes[index] for index in annotated), k=k, share=share)
+    near = nearest_annotated_by_colour(histograms_N3B, classes, annotated, k=reach)
+    return {index: near.get(index) for index in sorted((set(pseudo) | set(near)) - set(annotated))}
 
 
 def capped_k(

@@ -23,6 +23,7 @@ from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report
 if TYPE_CHECKING:
     import argparse
 
+    from histoloop.acquisition.model_selection import SelectionMeasures
     from histoloop.cli.arguments import Commands
 
 
@@ -134,7 +135,9 @@ def add_commands(commands: Commands) -> None:
     )
     ranked.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
     add_mpp_of_data(ranked)
-    ranked.add_argument("--outputs", choices=("logit", "softmax"), default="logit", help="compared (default: logit)")
+    ranked.add_argument(
+        "--outputs", choices=("logit", "softmax"), default="softmax", help="compared (default: softmax)"
+    )
     ranked.add_argument("--regions", type=count, default=3, help="regions to list of each model (default: 3)")
     ranked.add_argument("--json", type=Path, metavar="FILE", help="write all as JSON ('-': to standard output)")
     add_device(ranked)
@@ -387,9 +390,21 @@ def _rank(options: argparse.Namespace) -> int:
             print(f"{place}  {model.discrepancy:.4g}  {model.name}  {model.folder}")
             for region in model.regions[: options.regions]:
                 print(f"     {region.discrepancy:.4g}  {region.region}")
+        if measures := ranking.measures():
+            _print_measures(measures)
     for warning in ranking.warnings:
         print_warning(warning)
     return report_failures(ranking.failed)
+
+
+def _print_measures(measures: SelectionMeasures) -> None:
+    """What the choice is worth, by masks or labels that had no part in it."""
+    values = (measures.by_sample, measures.by_model, measures.mean, measures.best)
+    by_sample, by_model, mean, best = (f"{100 * value:.1f}" for value in values)
+    print(f"each region from the model that moved least there: {by_sample}; the first model: {by_model}")
+    print(f"the models: {mean} in the mean, {best} the best")
+    for first, hits in measures.hits:
+        print(f"of the first {first}, {hits} among the best {first}")
 
 
 def _figure(value: float | None) -> str:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 RECIPE = "recipe.toml"
 METRICS = "metrics.json"
 EARLIER = "earlier.safetensors"
-"""The way back to the state one epoch before: what to add to the weights, for those tensors that it changes. Half
+"""The way back to an earlier state of the training: what to add to the weights, for those tensors that it changes. Half
 precision holds a small difference as exactly as a large one; two states stored apart would differ by their rounding,
-which is of the order of what a last epoch of a low learning rate changes."""
+which is of the order of what an epoch of a low learning rate changes."""
 STATISTICS = "statistics.safetensors"
 """What the features of the training tiles are like (inference/likeness.py); models of earlier versions have none."""
 FILES = (CARD, RECIPE, METRICS, WEIGHTS, EARLIER, STATISTICS)
@@ -50,8 +50,8 @@ def save_model(
 
     `recipe` is the TOML text that made the model. With `half`, floating-point weights are stored as float16
     (ValueError for one out of its range). `way_back`, where it is given, is what to add to the weights to get the state
-    one epoch earlier; it is always stored in half precision. `statistics` are of the training tiles. Raises ModelError
-    when `folder` exists, ModelPlaceError when it cannot be written.
+    an epoch or more earlier; it is always stored in half precision. `statistics` are of the training tiles. Raises
+    ModelError when `folder` exists, ModelPlaceError when it cannot be written.
     """
     arrays = {name: _storable(name, array, half=half) for name, array in weights.items()}
     back = None if way_back is None else {name: _storable(name, array, half=True) for name, array in way_back.items()}
@@ -180,7 +180,7 @@ def backbone_of(folder: Path) -> Weights:
 
 
 def load_earlier(folder: Path) -> dict[str, NDArray[np.generic]]:
-    """The weights one epoch earlier, floating-point ones as float32.
+    """The weights of an earlier state, floating-point ones as float32.
 
     ModelError when the model keeps none, or when what is kept is broken or belongs to other weights.
     """

@@ -19,6 +19,7 @@ from histoloop.training.features import FeatureBatch, FeatureTile, collate_featu
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.mask_objective import MaskObjective
 from histoloop.training.metrics import class_figures, dice_figures_of, judged
+from histoloop.training.pseudo_labels import PSEUDO_WEIGHT, weight_of_pseudo
 from histoloop.training.samples import foreground, repeated_order, values_of
 from histoloop.training.teacher import ConsistencySettings, Teacher
 from histoloop.training.thresholds import BestThreshold, ThresholdSearch
@@ -44,7 +45,7 @@ class CachedSettings:
     loop: LoopSettings = field(default_factory=lambda: LoopSettings(epochs=4, batch_size=4, learning_rate=3e-3))
     steps_per_epoch: int = 20
     loss: MaskLoss = "bce"
-    pseudo_weight: float = 0.1
+    pseudo_weight: float = PSEUDO_WEIGHT
     dropout: float = 0.0
     views: int = 4
     stain: float = 0.06
@@ -74,13 +75,12 @@ def train_on_features(
     """Train a decoder; the epoch of the best mean Dice on `validation` is kept, without it the last.
 
     `annotated` has the views of each annotated tile; `pseudo` carries pseudo-masks, all of weight lambda. A step takes
-    a batch of each. So that they count as in eq 1, whose sums run over all tiles, the pseudo-labelled batch weighs
-    lambda |P| / |L|: the tiles are sampled, the sums are the same in the mean. On `unlabelled` tiles the decoder is
-    pulled towards its own moving average (tod eq 9).
+    a batch of each, that of pseudo-labelled ones with the weight of `weight_of_pseudo`. On `unlabelled` tiles the
+    decoder is pulled towards its own moving average (tod eq 9).
     """
     _check(annotated, pseudo)
     size, steps = settings.loop.batch_size, settings.steps_per_epoch
-    weight = settings.pseudo_weight * len(pseudo) / len(annotated)
+    weight = weight_of_pseudo(pseudo=len(pseudo), annotated=len(annotated), weight=settings.pseudo_weight)
     decoder.to(device).to(memory_format=torch.channels_last)
     teacher = Teacher(decoder, decay=settings.consistency.decay) if unlabelled and settings.consistency.weight else None
     painted = [(views[0].mask, views[0].known) for views in annotated if views[0].mask is not None]

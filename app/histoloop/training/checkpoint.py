@@ -26,7 +26,8 @@ Tensors = dict[str, Tensor]
 class Saved:
     """Where a training stood: epochs done, best weights so far with their figures, figures of every validated epoch.
 
-    `earlier` are those tensors of the state one epoch before the best that differ from it.
+    `earlier` are those tensors of the state before the best that differ from it (training/loop.py: FitResult), `before`
+    is the state that the next best one is compared with.
     """
 
     epochs: int
@@ -34,6 +35,7 @@ class Saved:
     figures: Mapping[str, float]
     history: tuple[Mapping[str, float], ...]
     earlier: Mapping[str, Tensor] = field(default_factory=dict)
+    before: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Checkpoint:
@@ -64,6 +66,7 @@ class Checkpoint:
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in saved.best.items()}
         tensors |= {f"earlier.{name}": tensor for name, tensor in saved.earlier.items()}
+        tensors |= {f"before.{name}": tensor for name, tensor in saved.before.items()}
         for number, module in enumerate(learned):
             tensors |= {f"learned.{number}.{name}": tensor for name, tensor in module.state_dict().items()}
         for index, state in optimiser.state_dict()["state"].items():
@@ -101,7 +104,8 @@ class Checkpoint:
         plain["state"] = _nested(_part(tensors, "optimiser."))
         optimiser.load_state_dict(plain)
         history = tuple(head["history"])
-        return Saved(head["epochs"], _part(tensors, "best."), head["figures"], history, _part(tensors, "earlier."))
+        best, earlier, before = (_part(tensors, f"{name}.") for name in ("best", "earlier", "before"))
+        return Saved(head["epochs"], best, head["figures"], history, earlier, before)
 
     def _read(self) -> tuple[dict[str, Any], Tensors]:
         advice = f"Delete {self.path} to start anew."

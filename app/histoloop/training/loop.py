@@ -17,6 +17,9 @@ from histoloop.progress import Progress, Work
 from histoloop.training.checkpoint import Checkpoint, Saved
 from histoloop.training.ranks import Ranks, current_ranks
 
+WELL_ABOVE_ZERO = 0.1
+"""Share of the highest learning rate down to which an epoch moves the weights enough to tell models apart by it."""
+
 
 class OnDevice(Protocol):
     """What a step is made of: it can be brought to a device, and knows where it is.
@@ -79,8 +82,10 @@ class LoopSettings:
 class FitResult:
     """The best state found, its figures, and the figures of every validated epoch.
 
-    `earlier` are those tensors of the state one epoch before the kept one that differ from it (tod section V: how far
-    the outputs moved in between tells models apart without labels).
+    `earlier` are the parameters, as far as they differ, of the newest state before the kept one to which a rate of at
+    least `WELL_ABOVE_ZERO` led: under a constant rate one epoch before, under a cosine, whose last epochs move nothing,
+    more (tod section V: how far the outputs moved in between tells models apart without labels). Buffers are those of
+    the kept state in both: batch norms' averages move however little is learned.
     """
 
     weights: Mapping[str, Tensor]
@@ -89,7 +94,7 @@ class FitResult:
     earlier: Mapping[str, Tensor] = field(default_factory=dict)
 
     def way_back(self) -> dict[str, Tensor]:
-        """What to add to `weights` to be one epoch earlier; tensors that it would leave as they are have no entry."""
+        """What to add to `weights` to be in the earlier state; what it would leave as it is has no entry."""
         return {name: tensor - self.weights[name] for name, tensor in self.earlier.items()}
 
 
@@ -128,7 +133,7 @@ def fit(
     _check_alike(ranks, saved, network, learned)
     history = list(saved.history) if saved else []
     best = FitResult(saved.best, saved.figures, (), saved.earlier) if saved else None
-    before = _copy(network)
+    before = dict(saved.before) if saved else _copy(network)
     for epoch in range(saved.epochs if saved else 0, settings.epochs):
         torch.manual_seed(epoch_seed(seed, epoch))
         network.train()
@@ -150,11 +155,13 @@ def fit(
                 figures |= ranks.of_the_first(validate() if ranks.is_first else {})
             history.append(figures)
             if best is None or _rank(figures, rank_by) >= _rank(best.figures, rank_by):
-                best = FitResult(now, figures, (), _differing(before, now))
+                best = FitResult(now, figures, (), _moved(network, before, now))
+        last_rate = settings.rate((epoch + 1) * batches_per_epoch - 1, batches_per_epoch)
+        if last_rate >= WELL_ABOVE_ZERO * settings.learning_rate:
+            before = now
         if checkpoint and best and ranks.is_first and (epoch + 1 == settings.epochs or checkpoint.is_due()):
-            state = Saved(epoch + 1, best.weights, best.figures, tuple(history), best.earlier)
+            state = Saved(epoch + 1, best.weights, best.figures, tuple(history), best.earlier, before)
             checkpoint.save(state, network, optimiser, learned)
-        before = now
         yield Progress(stage, epoch + 1, settings.epochs, message, figures)
     assert best is not None  # the last epoch is always validated
     network.load_state_dict(best.weights)
@@ -239,5 +246,7 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 
-def _differing(before: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in before.items() if not torch.equal(tensor, now[name])}
+def _moved(network: nn.Module, before: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parameters before, as far as they differ."""
+    names = [name for name, _parameter in network.named_parameters()]
+    return {name: before[name] for name in names if not torch.equal(before[name], now[name])}

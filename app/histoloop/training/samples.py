@@ -186,6 +186,14 @@ def repeated_order(count: int, length: int, rng: np.random.Generator) -> NDArray
     return np.concatenate([rng.permutation(count) for _ in range(-(-length // count))])[:length]
 
 
+def in_turns(one: NDArray[np.int64], other: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """`size` of the one, then `size` of the other, and so on; the one alone where there are none of the other."""
+    if not len(other):
+        return one
+    starts = range(0, len(one), size)
+    return np.concatenate([part[start : start + size] for start in starts for part in (one, other)])
+
+
 def balanced_order(labels: Sequence[Sequence[int]], rng: np.random.Generator, *, power: float) -> NDArray[np.int64]:
     """As many samples as tiles, a label class in proportion to its count ** `power` (1: as it comes, 0: evenly).
 

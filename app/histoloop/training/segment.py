@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,8 +19,9 @@ from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.mask_objective import MaskObjective
 from histoloop.training.metrics import class_figures, dice_figures_of, judged
 from histoloop.training.objectives import label_loss
+from histoloop.training.pseudo_labels import weight_of_pseudo
 from histoloop.training.ranks import current_ranks
-from histoloop.training.samples import Batch, TrainingTile, foreground, repeated_order, values_of
+from histoloop.training.samples import Batch, TrainingTile, foreground, in_turns, repeated_order, values_of
 from histoloop.training.teacher import ConsistencySettings, Teacher
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def train_decoder(
     settings: SegmentSettings,
     augmentation: AugmentSettings,
     seed: int,
+    pseudo: Sequence[TrainingTile] = (),
     unlabelled: Sequence[TrainingTile] = (),
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
@@ -77,10 +79,12 @@ def train_decoder(
 
     Without validation tiles, or where the settings ask for it, the last epoch is kept. Tiles need masks (ValueError),
     but for the `unlabelled` ones: where the settings weigh them, each step also pulls the network towards its own
-    average on some of them (tod eq 9). What is sampled for those changes nothing for the others.
+    average on some of them (tod eq 9). What is sampled for those changes nothing for the others. Each step takes as
+    many `pseudo` tiles, whose masks are a model's, as training ones, so that these are learned from as often as
+    without; they weigh by `weight_of_pseudo`.
     """
     network, decoder = _with_decoder(model)
-    _check_masks((*training, *validation))
+    _check_masks((*training, *validation, *pseudo))
     if settings.freeze:
         network.freeze_classifier()
     network.to(model.device)
@@ -90,16 +94,21 @@ def train_decoder(
         consistency = _Consistency(model, unlabelled, settings, augmentation, seed=seed)
     ranks = current_ranks()
     stride, size = network.stride_px, settings.loop.batch_size * ranks.size
+    weight = weight_of_pseudo(pseudo=len(pseudo), annotated=len(training))
+    tiles, kinds = (*training, *(replace(tile, weight=weight) for tile in pseudo)), 2 if pseudo else 1
     steps = settings.steps_per_epoch or -(-len(training) // size)
     length = steps * size if settings.steps_per_epoch else len(training)
 
     def epoch_batches(epoch: int) -> Iterable[Batch]:
         if consistency:
             consistency.start(epoch)
-        order = repeated_order(len(training), length, np.random.default_rng(epoch_seed(seed, epoch)))
+        rng = np.random.default_rng(epoch_seed(seed, epoch))
+        of_training = repeated_order(len(training), length, rng)
+        of_pseudo = len(training) + repeated_order(len(pseudo), length, rng)
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+        order = in_turns(of_training, of_pseudo, size)
         return augmented_batches(
-            training, order, augmentation, generator, batch_size=size, multiple_px=stride, ranks=ranks
+            tiles, order, augmentation, generator, batch_size=kinds * size, multiple_px=stride, ranks=ranks
         )
 
     def objective(batch: Batch) -> Iterable[Tensor]:
@@ -109,7 +118,8 @@ def train_decoder(
                 features = network.backbone(tiles_BCHW)
         else:
             scores_BC, _maps, features = network.classifier(tiles_BCHW)
-        loss = of_masks(decoder(features), batch.masks_BHW, valid_BHW=batch.known_BHW, weights_B=batch.weights_B)
+        weights_B = kinds * batch.weights_B  # losses divide by the batch, eq 1 by annotated tiles
+        loss = of_masks(decoder(features), batch.masks_BHW, valid_BHW=batch.known_BHW, weights_B=weights_B)
         if not settings.freeze and bool((batch.labels_B >= 0).any()):
             loss = loss + settings.label_weight * label_loss(scores_BC, batch, network.config.scores)
         yield loss

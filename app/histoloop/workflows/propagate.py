@@ -1,45 +1,33 @@
-"""Pseudo-labelled regions of a project: near to annotated ones in colour, masked by the model (label-prop)."""
+"""Pseudo-labelled regions of a project, P: near to annotated ones in colour, masked by the model (label-prop).
+
+A round keeps its P, so that the next one goes on from it, and queries leave it alone.
+"""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from histoloop.acquisition.propagation import capped_k, colour_histograms, nearest_annotated_by_colour
 from histoloop.geometry import Region
-from histoloop.language import tr
-from histoloop.progress import Progress, Work
 from histoloop.store.files import write_beside
 from histoloop.workflows.contents.slides import save_thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from histoloop.store.project import Project
     from histoloop.workflows.contents.candidate_regions import CandidateRegion
 
-MOST_CONSIDERED = 120
-"""So many regions without an annotation, sampled at random, are compared with the annotated ones."""
-
 PICTURE_PX = 256
 EDGE = (255, 220, 0)
 INDEX = "index.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A candidate that comes into P, and the annotated region it comes in for, by index."""
-
-    candidate: int
-    annotated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,67 +43,76 @@ class PseudoRegion:
     picture: Path
 
 
-def neighbours(
-    candidates: Sequence[CandidateRegion],
-    annotated_classes: Sequence[str],
-    pixels: Callable[[int], NDArray[np.uint8]],
-    annotated_pixels: Callable[[int], NDArray[np.uint8]],
-) -> Work[list[Neighbour]]:
-    """Candidates of which a near neighbour of the same class, by colour, is annotated (label-prop section 3).
+@dataclass(frozen=True, slots=True)
+class PoolRegion:
+    """A region of P, and the name of the annotated one that it was taken in for."""
 
-    Pixels (H, W, 3) are read by index when they are needed. The number of neighbours is capped so that it means
-    something (acquisition/propagation.py: capped_k).
-    """
-    count = len(annotated_classes)
-    classes = [*annotated_classes, *(candidate.class_name for candidate in candidates)]
-    histograms = []
-    for number in range(len(classes)):
-        yield Progress(tr("Comparing colours"), number, len(classes))
-        histograms.append(colour_histograms(annotated_pixels(number) if number < count else pixels(number - count)))
-    if not histograms:
-        return []
-    k = capped_k(Counter(classes), Counter(annotated_classes))
-    found = nearest_annotated_by_colour(np.stack(histograms), classes, range(count), k=k)
-    return [Neighbour(index - count, of) for index, of in found.items()]
-
-
-# --- kept for people ---------------------------------------------------------------------------------------------
+    slide_id: int
+    region: Region
+    nearest: str
 
 
 def keep_pseudo_regions(
     project: Project,
     round_number: int,
     found: Sequence[tuple[CandidateRegion, str, NDArray[np.uint8], NDArray[np.bool_]]],
+    others: Sequence[PoolRegion] = (),
 ) -> None:
-    """Keep for people what a round learned from: candidate, name of its annotated neighbour, pixels and mask."""
+    """Keep P: what a round learned from (candidate, name of its annotated neighbour, pixels and mask), and the others.
+
+    Of those that it learned from there are pictures for people.
+    """
     folder = _folder(project, round_number)
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for number, (candidate, nearest, pixels, mask) in enumerate(found):
         name = f"{number}.png"
         save_thumbnail(folder / name, _with_edge(pixels, mask))
-        place = candidate.region
-        entries.append(
-            {
-                "slide": candidate.slide.id,
-                "region": [place.x, place.y, place.width, place.height],
-                "nearest": nearest,
-                "picture": name,
-            }
-        )
+        entries.append({**_entry(PoolRegion(candidate.slide.id, candidate.region, nearest)), "picture": name})
+    entries += [_entry(one) for one in others]
     write_beside(folder / INDEX, json.dumps(entries, indent=1) + "\n")
 
 
 def pseudo_regions(project: Project, round_number: int) -> list[PseudoRegion]:
     """What a round learned from beside annotations; empty where it did not, or the pictures were deleted."""
     folder = _folder(project, round_number)
+    return [
+        PseudoRegion(one["slide"], Region(*one["region"]), one["nearest"], folder / one["picture"])
+        for one in _entries(project, round_number)
+        if "picture" in one
+    ]
+
+
+def earlier_pool(project: Project) -> list[PoolRegion]:
+    """P as the last round with propagation left it, whatever came of that round; empty before there was one."""
+    for record in reversed(project.rounds.all()):
+        if found := pool_of_round(project, record.number):
+            return found
+    return []
+
+
+def protected_pool(project: Project) -> list[PoolRegion]:
+    """P of the last round: what is not asked about while there is anything else (label-prop 3)."""
+    return pool_of_round(project, project.rounds.next_number() - 1)
+
+
+def pool_of_round(project: Project, round_number: int) -> list[PoolRegion]:
+    """P as a round left it; empty where it went without, or what it kept was deleted."""
+    entries = _entries(project, round_number)
+    return [PoolRegion(one["slide"], Region(*one["region"]), one["nearest"]) for one in entries]
+
+
+def _entries(project: Project, round_number: int) -> list[dict[str, Any]]:
     try:
-        entries = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        found: list[dict[str, Any]] = json.loads((_folder(project, round_number) / INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [
-        PseudoRegion(one["slide"], Region(*one["region"]), one["nearest"], folder / one["picture"]) for one in entries
-    ]
+    return found
+
+
+def _entry(one: PoolRegion) -> dict[str, Any]:
+    place = one.region
+    return {"slide": one.slide_id, "region": [place.x, place.y, place.width, place.height], "nearest": one.nearest}
 
 
 def _folder(project: Project, round_number: int) -> Path:

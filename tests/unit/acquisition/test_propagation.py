@@ -14,9 +14,9 @@ from histoloop.acquisition.propagation import (
     capped_k,
     colour_histograms,
     distance_matrix,
+    grown,
     nearest_annotated,
     nearest_annotated_by_colour,
-    neighbours_to_propagate,
     queryable,
 )
 
@@ -87,17 +87,16 @@ def test_distances_are_taken_within_a_class_alone() -> None:
 def test_an_unlabelled_region_comes_in_when_one_of_its_neighbours_is_annotated(k: int, pairs: dict[int, int]) -> None:
     classes = ["gland"] * 5
     assert nearest_annotated(DISTANCES, classes, [0], k=k) == pairs
-    assert neighbours_to_propagate(DISTANCES, classes, [0], k=k) == list(pairs)
 
 
 def test_neighbours_are_those_of_the_unlabelled_not_of_the_annotated() -> None:
-    assert neighbours_to_propagate(DISTANCES, ["gland"] * 5, [0], k=3) != [1, 2, 3]  # the other variant of Fig. 2
+    assert list(nearest_annotated(DISTANCES, ["gland"] * 5, [0], k=3)) != [1, 2, 3]  # the other variant of Fig. 2
 
 
 def test_another_class_is_never_a_neighbour_whatever_its_distance() -> None:
     classes = ["a", "b", "a", "b", "b"]
-    assert neighbours_to_propagate(np.zeros((5, 5)), classes, [0]) == [2]
-    assert neighbours_to_propagate(DISTANCES, classes, [0], k={"a": 1, "b": 4}) == [2]
+    assert list(nearest_annotated(np.zeros((5, 5)), classes, [0])) == [2]
+    assert list(nearest_annotated(DISTANCES, classes, [0], k={"a": 1, "b": 4})) == [2]
 
 
 def test_the_nearest_annotated_region_is_named() -> None:
@@ -111,27 +110,40 @@ def test_more_neighbours_never_take_in_less_and_no_annotated_region_comes_in(see
     half = draw.random((9, 9))
     distances, classes = half + half.T, [str(name) for name in draw.integers(0, 2, 9)]
     annotated = {0, 1}
-    fewer, more = (set(neighbours_to_propagate(distances, classes, annotated, k=reach)) for reach in (k, k + 1))
+    fewer, more = (set(nearest_annotated(distances, classes, annotated, k=reach)) for reach in (k, k + 1))
     assert fewer <= more
     assert not more & annotated
     assert {classes[index] for index in more} <= {classes[index] for index in annotated}
 
 
 def test_two_identical_regions_bring_each_other_in() -> None:
-    assert neighbours_to_propagate(np.zeros((2, 2)), ["a", "a"], [1], k=1) == [0]
+    assert list(nearest_annotated(np.zeros((2, 2)), ["a", "a"], [1], k=1)) == [0]
 
 
 def test_without_annotations_or_regions_nothing_comes_in() -> None:
-    assert neighbours_to_propagate(DISTANCES, ["a"] * 5, []) == []
-    assert neighbours_to_propagate(np.zeros((0, 0)), [], []) == []
-    assert neighbours_to_propagate(DISTANCES, ["a"] * 5, range(5)) == []
+    assert list(nearest_annotated(DISTANCES, ["a"] * 5, [])) == []
+    assert list(nearest_annotated(np.zeros((0, 0)), [], [])) == []
+    assert list(nearest_annotated(DISTANCES, ["a"] * 5, range(5))) == []
 
 
 def test_distances_that_do_not_fit_and_no_neighbours_are_refused() -> None:
     with pytest.raises(ValueError, match="4 regions"):
-        neighbours_to_propagate(DISTANCES, ["a"] * 4, [])
+        nearest_annotated(DISTANCES, ["a"] * 4, [])
     with pytest.raises(ValueError, match="k must be at least 1"):
-        neighbours_to_propagate(DISTANCES, ["a"] * 5, [], k=0)
+        nearest_annotated(DISTANCES, ["a"] * 5, [], k=0)
+
+
+# --- P over the rounds ------------------------------------------------------------------------------------------------
+
+
+def test_the_pool_keeps_what_earlier_rounds_took_in_and_loses_what_is_annotated() -> None:
+    near = np.zeros((4, 3, 256))
+    for index, place in enumerate((0, 1, 100, 101)):
+        near[index, :, place : place + 8] = 1 / 8
+    classes = ["a"] * 4
+    assert grown(near, classes, [0], [], k=1) == {1: 0}
+    assert grown(near, classes, [0], [3], k=1) == {1: 0, 3: None}
+    assert grown(near, classes, [0, 1], [1, 3], k=1) == {3: None}
 
 
 # --- the cap on k -----------------------------------------------------------------------------------------------------

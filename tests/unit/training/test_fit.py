@@ -16,12 +16,13 @@ from histoloop.networks.build import with_mask_classes
 from histoloop.networks.colours import Colours
 from histoloop.networks.hybrid import Hybrid
 from histoloop.networks.minmax import MinMax
-from histoloop.progress import Progress, finish
+from histoloop.progress import Progress, Work, finish
 from histoloop.training.augment import AugmentSettings
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import ClassifySettings, classify, train_classifier
 from histoloop.training.loop import FitResult, LoopSettings
-from histoloop.training.samples import TrainingTile
+from histoloop.training.pseudo_labels import learn_with_pseudo_labels, weight_of_pseudo
+from histoloop.training.samples import Batch, TrainingTile, collate
 from histoloop.training.segment import SegmentSettings, segmentation_figures, train_decoder
 from histoloop.training.teacher import ConsistencySettings
 
@@ -196,6 +197,54 @@ def test_scores_do_not_depend_on_batch_mates() -> None:
         together = classify(model, some)
         alone = classify(model, some[1:2])
     torch.testing.assert_close(together[1:2], alone)
+
+
+# --- learning from pseudo-masks ---------------------------------------------------------------------------------------
+
+
+def test_annotated_tiles_are_learned_from_as_often_however_many_are_pseudo_labelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[list[str]] = []
+
+    def watched(some: Sequence[TrainingTile], **how: Any) -> Batch:
+        seen.append([f"{tile.name} {tile.weight:.2f}" for tile in some])
+        return collate(some, **how)
+
+    monkeypatch.setattr("histoloop.training.augment.collate", watched)
+    annotated = [dataclasses.replace(tile, name="annotated") for tile in tiles(3, 0)]
+    pseudo = [dataclasses.replace(tile, name="pseudo") for tile in tiles(20, 1)]
+    settings = SegmentSettings(loop=LoopSettings(epochs=1, batch_size=2), steps_per_epoch=3)
+    finish(
+        train_decoder(
+            Model(network(), COLOURS, CPU), training=annotated, validation=[], pseudo=pseudo, settings=settings,
+            augmentation=GENTLE, seed=0,
+        )
+    )  # fmt: skip
+    weight = f"pseudo {0.1 * 20 / 3:.2f}"
+    assert seen == [["annotated 1.00"] * 2 + [weight] * 2] * 3
+
+
+def test_a_pool_of_hundreds_weighs_no_more_than_what_is_annotated() -> None:
+    assert weight_of_pseudo(pseudo=59, annotated=8) == pytest.approx(0.7375)
+    assert weight_of_pseudo(pseudo=600, annotated=6) == 1
+
+
+def test_a_round_learns_twice_and_labels_in_between() -> None:
+    heard: list[list[int]] = []
+
+    def fit(masks: Sequence[Any]) -> Work[int]:
+        heard.append([int(mask.sum()) for mask in masks])
+        yield Progress("fitting", 0, 1)
+        return len(heard)
+
+    def label(fitted: int) -> list[Any]:
+        return [np.ones((fitted, 1), bool)]
+
+    found, masks = finish(learn_with_pseudo_labels(fit, label, (), count=1))
+    assert (found, heard, masks[0].sum()) == (2, [[], [1]], 2)
+    heard.clear()
+    assert finish(learn_with_pseudo_labels(fit, label, (), count=0)) == (1, ())
 
 
 # --- learning from tiles without masks ----------------------------------------------------------------------------

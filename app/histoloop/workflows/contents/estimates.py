@@ -26,7 +26,7 @@ SECONDS: Mapping[tuple[str, str], float] = {
 SECONDS_PER_REGION = 1.5
 """For a quick round: the backbone runs over each annotated region in four views the first time."""
 
-MOST_PSEUDO_LONGER = 6
+PSEUDO_LONGER = 4
 CONSISTENCY_LONGER = 1.8
 
 
@@ -49,7 +49,7 @@ def estimate(project: Project, how: HowToLearn) -> Estimate:
     for record in reversed(project.rounds.all()):
         seconds = record.figures.get("seconds")
         if seconds is not None and record.figures.get(kind_figure(how)) is not None:
-            before = _longer_of(record.figures, how)
+            before = _longer_of(record.figures)
             scaled = seconds * longer / before
             return Estimate(scaled, True, tr("{time}, as the last such round", time=in_words(scaled)))
     there = how.pace == "self-supervised" and any((project.folder / "pretrained").glob("*.safetensors"))
@@ -71,16 +71,16 @@ def extent_figures(how: HowToLearn) -> dict[str, float]:
 
 
 def _longer(how: HowToLearn) -> float:
-    return _factor(how.propagation, how.consistency, quick=how.pace == "quick")
+    return _factor(how.propagation, how.consistency)
 
 
-def _longer_of(figures: Mapping[str, float], how: HowToLearn) -> float:
-    return _factor(bool(figures.get("propagation")), bool(figures.get("consistency")), quick=how.pace == "quick")
+def _longer_of(figures: Mapping[str, float]) -> float:
+    return _factor(bool(figures.get("propagation")), bool(figures.get("consistency")))
 
 
-def _factor(propagation: bool, consistency: bool, *, quick: bool) -> float:
-    """Pseudo-labelled tiles: twice the passes of up to three times the steps, or of twice the batch."""
-    factor = (4 if quick else MOST_PSEUDO_LONGER) if propagation else 1.0
+def _factor(propagation: bool, consistency: bool) -> float:
+    """Pseudo-labelled tiles: twice the passes of twice the batch."""
+    factor = PSEUDO_LONGER if propagation else 1.0
     return factor * (CONSISTENCY_LONGER if consistency else 1.0)
 
 

@@ -1,20 +1,24 @@
-"""Which saved model suits these slides best, without a label: how far each moved in its last epoch (tod section V)."""
+"""Which saved model suits these slides best, without a label: how far each moved in its last epochs (tod section V)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from histoloop.acquisition.model_selection import SelectionMeasures, selection_measures
 from histoloop.acquisition.strategies.discrepancy import Outputs, cod
 from histoloop.errors import DataError, ModelError, ProjectError
+from histoloop.inference.features import outcomes
 from histoloop.progress import Progress, Work
 from histoloop.store.cards import load_card
 from histoloop.store.model_folder import EARLIER
 from histoloop.training.datasets import read_dataset
+from histoloop.training.metrics import dice, judged
+from histoloop.training.samples import foreground
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model, one_epoch_earlier
 from histoloop.workflows.regions.tiles import unlabelled_regions, unlabelled_tiles
@@ -37,10 +41,14 @@ REGIONS = 64
 
 @dataclass(frozen=True, slots=True)
 class RegionDiscrepancy:
-    """How far the output of one model for a region moved in its last epoch: squared, per pixel."""
+    """How far the output of one model for a region moved since its earlier state: squared, per pixel.
+
+    `quality` is how good that output is where the data tells: Dice of the mask, or 1 for the right label and else 0.
+    """
 
     region: str
     discrepancy: float
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +77,21 @@ class Ranking:
         table = [(one.region, one.discrepancy, model.folder) for model in self.models for one in model.regions]
         return {region: folder for region, _value, folder in sorted(table, key=lambda row: row[1], reverse=True)}
 
+    def measures(self) -> SelectionMeasures | None:
+        """How good the choice is by what the data tells of every region; None where it does not, or of one model."""
+        rows = [sorted(model.regions, key=lambda one: one.region) for model in self.models]
+        names = [[one.region for one in row] for row in rows]
+        if len(rows) < 2 or any(name != names[0] for name in names):
+            return None
+        quality = [[one.quality for one in row if one.quality is not None] for row in rows]
+        if any(len(row) != len(names[0]) for row in quality):
+            return None
+        moved = [[one.discrepancy for one in row] for row in rows]
+        return selection_measures(np.array(moved), np.array(quality))
+
     def as_json(self) -> dict[str, object]:
         """All of it, for `json.dumps`."""
+        measures = self.measures()
         return {
             "models": [
                 {
@@ -82,6 +103,7 @@ class Ranking:
                 for model in self.models
             ],
             "best_of_regions": {region: str(folder) for region, folder in self.best_of_regions().items()},
+            "measures": None if measures is None else {**asdict(measures), "hits": dict(measures.hits)},
             "warnings": list(self.warnings),
             "failed": [{"name": name, "reason": reason} for name, reason in self.failed],
         }
@@ -94,11 +116,12 @@ def rank_on_dataset(
     split: Split = "whole",
     mpp: float | None = None,
     mpp_from_objective: bool = False,
-    outputs: Outputs = "logit",
+    outputs: Outputs = "softmax",
     device: str = "auto",
 ) -> Work[Ranking]:
-    """Rank model folders on the tiles of a data set, whose labels and masks take no part.
+    """Rank model folders on the tiles of a data set, whose labels and masks take no part in the order.
 
+    Where every tile has a mask (of models with a decoder), or a label, these measure how good the choice is.
     Its classes are to be the models' own, but nothing needs a label. All tiles count, or with the `split` 'official' or
     'case' those of the test part. Each model predicts them at its own resolution, as far as they are fine enough.
     A model or picture that fails is left out and named. DataError when there are none.
@@ -127,7 +150,7 @@ def rank_on_dataset(
 
 
 def rank_on_project(
-    project: Project, models: Sequence[Path] = (), *, outputs: Outputs = "logit", device: str = "auto", seed: int = 0
+    project: Project, models: Sequence[Path] = (), *, outputs: Outputs = "softmax", device: str = "auto", seed: int = 0
 ) -> Work[Ranking]:
     """Rank model folders on regions of a project's slides that nobody annotated.
 
@@ -141,9 +164,7 @@ def rank_on_project(
         raise ProjectError("Every region was asked about.", advice="Import more slides, or rank on a data set.")
     chosen = list(models) or [record.folder for record in project.models.all() if keeps_earlier(record.folder)]
     if not chosen:
-        raise ProjectError(
-            "No model of this project keeps its state of one epoch earlier.", advice="Retrain first, or name models."
-        )
+        raise ProjectError("No model of this project keeps an earlier state.", advice="Retrain first, or name models.")
 
     failed: dict[str, str] = {}
 
@@ -164,18 +185,32 @@ def rank_on_project(
 
 
 def discrepancies(
-    model: LoadedModel, earlier: LoadedModel, tiles: Sequence[TrainingTile], *, outputs: Outputs = "logit"
-) -> Work[list[float]]:
+    model: LoadedModel, earlier: LoadedModel, tiles: Sequence[TrainingTile], *, outputs: Outputs = "softmax"
+) -> Work[list[RegionDiscrepancy]]:
     """For each tile the squared distance between the outputs of two states of a model (the summand of tod eq 10).
 
-    The outputs are the decoder's logits, whose squared distance is divided by the number of pixels so that tiles of
-    any size compare; those of a network without a decoder are its scores.
+    The outputs are the decoder's probabilities (as the authors' code has it) or its logits, whose squared distance is
+    divided by the number of pixels so that tiles of any size compare; those of a network without a decoder are its
+    scores. With each comes how good the output is, where the tile tells.
     """
-    found: list[float] = []
+    found: list[RegionDiscrepancy] = []
     for number, tile in enumerate(tiles):
         yield Progress(f"Looking at {model.card.name}", number, len(tiles))
-        found.append(cod(output_of(earlier, tile), output_of(model, tile), outputs=outputs) ** 2)
+        now = output_of(model, tile)
+        moved = cod(output_of(earlier, tile), now, outputs=outputs) ** 2
+        found.append(RegionDiscrepancy(tile.name, moved, quality_of(model.card, now, tile)))
     return found
+
+
+def quality_of(card: Card, output: NDArray[np.float32], tile: TrainingTile) -> float | None:
+    """Dice of a decoder's foreground, or whether the label is right; None where the tile does not tell."""
+    if not _has_decoder(card):
+        return None if tile.label is None else float(np.argmax(output) == tile.label)
+    if tile.mask is None:
+        return None
+    found = outcomes(output)
+    mask = (found if found.ndim == 2 else 1 - found[0]) > card.threshold
+    return dice(*judged(mask, foreground(tile.mask), tile.known))
 
 
 def output_of(model: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
@@ -194,7 +229,7 @@ def output_of(model: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
 def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device: str) -> Work[Ranking]:
     if lacking := [str(folder) for folder in models if not keeps_earlier(folder)]:
         raise ModelError(
-            f"The state of one epoch earlier, which the ranking compares with, is not kept in {', '.join(lacking)}.",
+            f"The earlier state, which the ranking compares with, is not kept in {', '.join(lacking)}.",
             advice="Leave them out, or train them once more: `histoloop train` keeps it beside the weights.",
         )
     place = choose_device(device)
@@ -227,9 +262,9 @@ def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device:
         except Exception as error:  # nor one that cannot be computed with
             failed.append((str(folder), why_it_failed(error, writing_to=())))
             continue
-        regions = [RegionDiscrepancy(tile.name, value) for tile, value in zip(tiles, values, strict=True)]
-        regions.sort(key=lambda region: -region.discrepancy)
-        ranked.append(RankedModel(model.card.name, folder, float(np.mean(values)), tuple(regions)))
+        regions = sorted(values, key=lambda region: -region.discrepancy)
+        mean = float(np.mean([region.discrepancy for region in regions]))
+        ranked.append(RankedModel(model.card.name, folder, mean, tuple(regions)))
     if not ranked:
         raise ModelError(
             f"No model could be ranked: {'; '.join(': '.join(one) for one in failed)}", advice="Train them once more."
@@ -238,8 +273,9 @@ def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device:
 
 
 UNCERTAIN = (
-    "Measured on GlaS, this order did not agree with the true one (docs/active-learning.md): where anything is "
-    "annotated, go by the Dice on annotations that are held out."
+    "Measured on GlaS, the order of whole models says little (docs/active-learning.md): where anything is annotated, "
+    "go by the Dice on annotations that are held out; where nothing is, take each region from the model that moved "
+    "least there."
 )
 
 

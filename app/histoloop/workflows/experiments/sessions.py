@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from histoloop.acquisition.propagation import (
-    SHARE_BY_CHANCE,
-    capped_k,
-    colour_histograms,
-    distance_matrix,
-    neighbours_to_propagate,
-    queryable,
-)
+from histoloop.acquisition.propagation import SHARE_BY_CHANCE, colour_histograms, grown, queryable
 from histoloop.acquisition.selection import select, select_setwise
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import random_scores
@@ -29,6 +21,9 @@ from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
 from histoloop.training.features import FeatureTile
+from histoloop.training.metrics import mean_dice
+from histoloop.training.pseudo_labels import learn_with_pseudo_labels
+from histoloop.training.samples import foreground
 from histoloop.workflows.queries.score_regions import EarlierModel, Networks, ScoringSettings, score_regions
 from histoloop.workflows.regions.kept_features import KeptFeatures
 
@@ -39,7 +34,7 @@ if TYPE_CHECKING:
 
     from histoloop.inference.model import Model
     from histoloop.store.array_cache import ArrayCache
-    from histoloop.training.samples import TrainingTile
+    from histoloop.training.samples import TileMask, TrainingTile
 
 PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "consistency"
 
@@ -166,7 +161,7 @@ class SimulationSetup:
         self.classes = [label_names[tile.label] if tile.label is not None else "" for tile in pool]
         self._cache, self._cache_key = cache, cache_key
         self._kept = KeptFeatures(model, cache, key=cache_key, in_memory=True)
-        self._distances: NDArray[np.float64] | None = None
+        self._histograms: NDArray[np.float64] | None = None
 
     def features(self, tile: TrainingTile) -> Features:
         """Of a tile as it is."""
@@ -200,12 +195,11 @@ class SimulationSetup:
         return [FeatureTile(self.features(tile), tile.mask) for tile in self.test_tiles]
 
     @property
-    def distances(self) -> NDArray[np.float64]:
-        """(N, N) colour distances within the pool."""
-        if self._distances is None:
-            histograms = np.stack([colour_histograms(tile.pixels) for tile in self.pool])
-            self._distances = distance_matrix(histograms, self.classes)
-        return self._distances
+    def histograms(self) -> NDArray[np.float64]:
+        """(N, 3, 256) colours of the pool."""
+        if self._histograms is None:
+            self._histograms = np.stack([colour_histograms(tile.pixels) for tile in self.pool])
+        return self._histograms
 
     def fresh_decoder(self, settings: SessionSettings, seed: int) -> Decoder:
         """The decoder of theta_0: the same random one for a seed."""
@@ -264,18 +258,22 @@ def advance(
     pseudo-labelling run twice (label-prop 4.1: so that P is of use in its own round). The query follows once.
     """
     pseudo = _grown(setup, way, state, settings) if way.propagation else ()
-    decoder, threshold, seconds = state.decoder, state.threshold, 0.0
-    for _pass in range(2 if way.propagation else 1):
-        labelled = _pseudo_labelled(setup, pseudo, decoder, threshold) if decoder is not None else []
-        decoder, spent = yield from _learn(setup, way, state, labelled, settings, seed)
+    features = [setup.features(setup.pool[index]) for index in pseudo]
+    seconds = 0.0
+
+    def fit(masks: Sequence[TileMask]) -> Work[tuple[Decoder, float]]:
+        nonlocal seconds
+        tiles = [FeatureTile(of, mask) for of, mask in zip(features, masks, strict=False)]  # none in the first pass
+        decoder, spent = yield from _learn(setup, way, state, tiles, settings, seed)
         seconds += spent
-        if way.propagation:
-            threshold = (
-                best_threshold(decoder, setup.validation, device=setup.device).threshold
-                if setup.validation_tiles
-                else 0.5
-            )
-    assert decoder is not None
+        return decoder, _threshold(setup, decoder) if way.propagation else 0.5
+
+    def label(fitted: tuple[Decoder, float]) -> list[TileMask]:
+        return _pseudo_masks(setup, features, *fitted)
+
+    earlier = () if state.decoder is None else _pseudo_masks(setup, features, state.decoder, state.threshold)
+    fitted, masks = yield from learn_with_pseudo_labels(fit, label, earlier, count=len(pseudo))
+    decoder, threshold = fitted
     figures = dice_figures(decoder, setup.test, device=setup.device)
     started = time.monotonic()
     last = state.round + 1 == settings.rounds
@@ -286,7 +284,7 @@ def advance(
         pseudo=len(pseudo),
         dice=figures["dice"],
         pooled_dice=figures["pooled_dice"],
-        pseudo_dice=_pseudo_dice(setup, pseudo, decoder, threshold),
+        pseudo_dice=_pseudo_dice(setup, pseudo, masks),
         seconds_training=round(seconds, 2),
         seconds_asking=round(time.monotonic() - started, 2),
         asked=tuple(setup.pool[pick].name for pick in picks),
@@ -335,32 +333,34 @@ def _learn(
 
 def _grown(setup: SimulationSetup, way: Way, state: State, settings: SessionSettings) -> tuple[int, ...]:
     """P with the neighbours of what is annotated."""
-    known = Counter(setup.classes[index] for index in state.annotated)
     share = 1.0 if way.uncapped else SHARE_BY_CHANCE
-    k = capped_k(Counter(setup.classes), known, k=settings.neighbours, share=share)
-    found = neighbours_to_propagate(setup.distances, setup.classes, state.annotated, k=k)
-    return tuple(sorted((set(state.pseudo) | set(found)) - set(state.annotated)))
+    k = settings.neighbours
+    return tuple(grown(setup.histograms, setup.classes, state.annotated, state.pseudo, k=k, share=share))
 
 
-def _pseudo_labelled(
-    setup: SimulationSetup, pseudo: Sequence[int], decoder: Decoder, threshold: float
-) -> list[FeatureTile]:
-    """Hard pseudo-masks of P by a decoder."""
+def _threshold(setup: SimulationSetup, decoder: Decoder) -> float:
+    """Where pseudo-masks are cut: chosen on the tiles that choose, if there are any."""
+    if not setup.validation_tiles:
+        return 0.5
+    return best_threshold(decoder, setup.validation, device=setup.device).threshold
+
+
+def _pseudo_masks(
+    setup: SimulationSetup, features: Sequence[Features], decoder: Decoder, threshold: float
+) -> list[TileMask]:
+    """Hard masks by a decoder."""
     decoder.eval()
-    tiles = []
-    for index in pseudo:
-        features = setup.features(setup.pool[index])
-        found = probability(decode(decoder, features, device=setup.device))
-        tiles.append(FeatureTile(features, hard_mask(found, threshold=threshold)))
-    return tiles
+    found = (probability(decode(decoder, one, device=setup.device)) for one in features)
+    return [hard_mask(one, threshold=threshold) for one in found]
 
 
-def _pseudo_dice(setup: SimulationSetup, pseudo: Sequence[int], decoder: Decoder, threshold: float) -> float | None:
-    """How good pseudo-masks are (label-prop Fig. 6): only a simulation knows."""
+def _pseudo_dice(setup: SimulationSetup, pseudo: Sequence[int], masks: Sequence[TileMask]) -> float | None:
+    """How good pseudo-masks are (label-prop Fig. 6): only a simulation knows. Of classes, the Dice of their union."""
     if not pseudo:
         return None
-    tiles = [FeatureTile(setup.features(setup.pool[index]), setup.pool[index].mask) for index in pseudo]
-    return dice_figures(decoder, tiles, device=setup.device, threshold=threshold)["dice"]
+    truths = [setup.pool[index].mask for index in pseudo]
+    found = [(mask, truth) for mask, truth in zip(masks, truths, strict=True) if truth is not None]
+    return mean_dice((foreground(mask), foreground(truth)) for mask, truth in found)
 
 
 def _ask(

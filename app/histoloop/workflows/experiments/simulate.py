@@ -191,6 +191,18 @@ def simulate(
     return Simulation(curves, record.lower, tuple(record.upper[:seeds]), dataset.warnings, (json_file, *files))
 
 
+def simulation_setup(
+    *, data: Path, model: Path, work: Path, settings: SimulationSettings | None = None, device: str = "auto"
+) -> Work[SimulationSetup]:
+    """The tiles that sessions of `simulate` on a data set have, and the classifier, whose features are kept in `work`.
+
+    `settings` are those of the quick preset where none are given. DataError where there are no masks.
+    """
+    chosen = settings or PRESETS["quick"]
+    plan = _Plan(model.resolve(), data.resolve(), "official", None, device, chosen, work.absolute())
+    return (yield from _setup(plan))[0]
+
+
 # --- the setup --------------------------------------------------------------------------------------------------------
 
 

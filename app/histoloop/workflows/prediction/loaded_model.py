@@ -190,7 +190,7 @@ def _statistics(folder: Path, network: SlideNetwork, digest: str) -> TrainingSta
 
 
 def one_epoch_earlier(model: LoadedModel) -> LoadedModel:
-    """The model as it was an epoch before it was kept; ModelError where its folder does not keep that."""
+    """The model as it was an epoch or more before it was kept; ModelError where its folder does not keep that."""
     network = _filled(model.card, model.folder, to_tensors(load_earlier(model.folder)))
     return dataclasses.replace(model, network=network.eval().to(model.device))
 

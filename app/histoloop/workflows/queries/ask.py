@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from histoloop.acquisition.advice import FIRST
+from histoloop.acquisition.propagation import queryable
 from histoloop.acquisition.selection import mix_random, select_setwise
 from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import RANDOM
@@ -24,6 +25,7 @@ from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX, CandidateRegion, find_candidate_regions
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
 from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
+from histoloop.workflows.propagate import protected_pool
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import project_inputs
 from histoloop.workflows.queries.shortage import why_fewer
@@ -74,6 +76,9 @@ def ask(
     Without a `strategy` it is `USUAL` or, while nobody has taught the current model, `FIRST`: by coverage of the
     tissue, in equal numbers from each slide, without any prediction.
 
+    What the last round learned from with the model's own masks is asked about when nothing else is left (label-prop 3);
+    what is sampled at random stands for all tissue, and is not kept from it.
+
     `region_map_px` is the side of a region in pixels that the model sees. `random_share` of the questions, [0, 1], are
     sampled at random among the others, so that the held-out ones stand for all tissue. Regions that were annotated,
     skipped or marked 'cannot tell' are not asked about again. A slide that cannot be read is reported, and the others
@@ -102,7 +107,8 @@ def ask(
     _log.info("%s: %d of %d candidate regions, seed %d", strategy, count, len(candidates), own_seed)
     while True:
         try:
-            chosen = yield from _choose(project, STRATEGIES[strategy], candidates, count, own_seed, device)
+            free, protected = _queryable(project, candidates, count)
+            chosen = yield from _choose(project, STRATEGIES[strategy], free, protected, count, own_seed, device)
             break
         except Exception as error:
             unreadable = _unreadable_slides(project, candidates, error)
@@ -179,11 +185,33 @@ def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> Projec
 # --- choosing ---------------------------------------------------------------------------------------------------------
 
 
+def _queryable(
+    project: Project, candidates: Sequence[CandidateRegion], count: int
+) -> tuple[list[CandidateRegion], int]:
+    """What may be asked about, and how many at its end are protected: pseudo-labelled ones come when others run out."""
+    pool: dict[int, list[Region]] = {}
+    for one in protected_pool(project):
+        pool.setdefault(one.slide_id, []).append(one.region)
+    is_pseudo = [any(one.region.overlaps(other) for other in pool.get(one.slide.id, ())) for one in candidates]
+    unlabelled = [index for index, known in enumerate(is_pseudo) if not known]
+    pseudo = [index for index, known in enumerate(is_pseudo) if known]
+    free = queryable(unlabelled, pseudo, count)
+    return [candidates[index] for index in free], len(free) - len(unlabelled)
+
+
 def _choose(
-    project: Project, strategy: Strategy, candidates: Sequence[CandidateRegion], count: int, seed: int, device: str
+    project: Project,
+    strategy: Strategy,
+    candidates: Sequence[CandidateRegion],
+    protected: int,
+    count: int,
+    seed: int,
+    device: str,
 ) -> Work[list[_Chosen]]:
+    """The best of the candidates, the last `protected` ones of which come when the others run out."""
+    first = len(candidates) - protected
     if strategy.needs.network:
-        candidates = _sample(candidates, seed)
+        candidates = _sample(candidates, seed) if not protected else candidates[: max(first, MOST_SCORED)]
     inputs = project_inputs(project, strategy, candidates, device=device, seed=seed)
     scores_after = yield from inputs.score(strategy)
     picks = select_setwise(
@@ -191,6 +219,7 @@ def _choose(
         [_kind_of(project, candidate) for candidate in candidates],
         count=count,
         overlap=lambda one, other: candidates[one].overlaps(candidates[other]),
+        protected=range(first, len(candidates)),
     )
     chosen = []
     for number, pick in enumerate(picks):

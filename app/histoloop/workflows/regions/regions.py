@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.acquisition.propagation import colour_histograms
 from histoloop.annotations.records import Counts
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
@@ -50,7 +51,8 @@ class RegionReader:
         self.sees = _digest(network)
         """Which classifier it is: readers of the same one have the same features."""
         frozen = Model(self.network, model.colours, model.device)
-        self._kept = KeptFeatures(frozen, ArrayCache(project.folder / CACHE), key=self.sees)
+        self._cache = ArrayCache(project.folder / CACHE)
+        self._kept = KeptFeatures(frozen, self._cache, key=self.sees)
         self._specimens: dict[int, TissueMask | None] = {}
 
     def candidate(self, candidate: CandidateRegion) -> ProjectRegion:
@@ -106,6 +108,15 @@ class RegionReader:
     def features(self, region: ProjectRegion, *, view: int = 0, stain: float = 0.0) -> Features:
         """The features of a region, or of a view of it (training/features.py: view_of)."""
         return self._kept.of(region.key, lambda: self.tile(region), seed=region.seed, view=view, stain=stain)
+
+    def colours(self, region: ProjectRegion) -> NDArray[np.float64]:
+        """Colour histograms (3, 256) of a region at the model's resolution; they are kept."""
+        key = f"colours|{self.model.card.mpp}|{region.slide.mpp}|{region.key}"
+        if (kept := self._cache.get(key)) is not None:
+            return np.asarray(kept["histograms"], np.float64)
+        histograms = colour_histograms(self.tile(region).pixels)
+        self._cache.put(key, {"histograms": histograms})
+        return histograms
 
     def views(self, region: ProjectRegion, *, count: int, stain: float) -> list[FeatureTile]:
         """Features of a region as it is and of `count` - 1 views of it, each with its mask."""
@@ -164,6 +175,10 @@ class ProjectRegion:
     def views(self, *, count: int, stain: float) -> list[FeatureTile]:
         """Features of it as it is and of `count` - 1 views of it, each with its mask."""
         return self.reader.views(self, count=count, stain=stain)
+
+    def colours(self) -> NDArray[np.float64]:
+        """Colour histograms (3, 256)."""
+        return self.reader.colours(self)
 
     def tile(self) -> TrainingTile:
         """Pixels and mask at the model's resolution."""

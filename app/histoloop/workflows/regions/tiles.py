@@ -143,9 +143,8 @@ def unlabelled_regions(project: Project, *, mpp: float, count: int, seed: int) -
     """Up to `count` regions with tissue that share no pixel with one that was asked about, spread over the slides.
 
     Their size is that of queries to a model of resolution `mpp`. Slides take turns; which regions of a slide come
-    first is sampled with the seed.
+    first is sampled with the seed, and does not change as regions are annotated or slides come after.
     """
-    rng = np.random.default_rng(seed)
     slides = [slide for slide in project.slides.all() if is_readable(slide)]
     free: list[list[Place]] = []
     for number, record in enumerate(slides):
@@ -154,8 +153,9 @@ def unlabelled_regions(project: Project, *, mpp: float, count: int, seed: int) -
         tissue = tissue_of_slide(project, record)
         side = region_side_px(working_downsample(record.mpp, mpp))
         regions = candidate_regions(width=record.width, height=record.height, region_px=side, tissue=tissue)
-        own = [region for region in regions if not any(region.overlaps(other) for other in asked)]
-        free.append([(record, own[index]) for index in rng.permutation(len(own))])
+        order = np.random.default_rng((seed, record.id)).permutation(len(regions))
+        own = [regions[index] for index in order if not any(regions[index].overlaps(other) for other in asked)]
+        free.append([(record, region) for region in own])
     turns = itertools.zip_longest(*free)
     return [place for turn in turns for place in turn if place is not None][:count]
 

@@ -23,6 +23,7 @@ from histoloop.training.classify import train_classifier
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import FitResult
 from histoloop.training.metrics import class_figures, judged
+from histoloop.training.pseudo_labels import learn_with_pseudo_labels
 from histoloop.training.recipe import Recipe
 from histoloop.training.samples import foreground
 from histoloop.training.segment import train_decoder
@@ -34,18 +35,9 @@ from histoloop.workflows.retraining.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from histoloop.networks.network import SlideNetwork
+    from histoloop.networks.unet import Decoder
     from histoloop.progress import Work
     from histoloop.training.samples import TileMask, TrainingTile
-    from histoloop.training.segment import SegmentSettings
-
-PSEUDO_WEIGHT = 0.1
-"""Lambda of label-prop eq 1."""
-
-MOST_STEPS = 3
-"""Tiles with pseudo-masks lengthen an epoch in proportion to their number, but at most so many times."""
-
-PASSES = 2
-"""With pseudo-masks a round learns twice, so that they are those of its own decoder (label-prop 4.1)."""
 
 QUICK_VIEWS = 4
 
@@ -80,6 +72,10 @@ class LearningSetup:
         """A model's own masks of tiles (H, W, 3), of the kind that is learned from."""
         predict = model.predict_classes if self.mask_classes > 1 else model.predict_mask
         return [predict(tile) for tile in pixels]
+
+    def first_pseudo_masks(self, pixels: Iterable[NDArray[np.uint8]]) -> list[TileMask]:
+        """Masks of the current model; none where nobody has taught it."""
+        return self.pseudo_masks(self.current, pixels) if self.current.card.taught else []
 
     @property
     def learn_from(self) -> LearnFrom:
@@ -158,28 +154,23 @@ def _fresh_network(setup: LearningSetup, *, decoder: bool) -> SlideNetwork:
 
 
 def _fit_to_masks(setup: LearningSetup) -> Work[FittedModel]:
-    """The decoder alone; with pseudo-labelled tiles twice from theta_0 on, masked anew in between (Algorithm 1)."""
+    """The decoder alone; with pseudo-labelled tiles as `learn_with_pseudo_labels` has it."""
     start = setup.start.with_network(with_mask_classes(setup.start.network, setup.mask_classes))
     unlabelled = setup.training_set.unlabelled
     masked, tiles = setup.training_set.masked, [one.region.tile() for one in unlabelled.pseudo]
     consistent = [region.tile() for region in unlabelled.consistent]
-    if not tiles:
-        return FittedModel(start, (yield from _train_decoder(setup, start, masked, consistent)))
-    settings = _lengthened(setup.recipe.segment, masked=len(masked), pseudo=len(tiles))
-    masks = setup.pseudo_masks(setup.current, [tile.pixels for tile in tiles])
-    for _pass in range(PASSES):
-        pseudo = [
-            dataclasses.replace(tile, mask=mask, weight=PSEUDO_WEIGHT) for tile, mask in zip(tiles, masks, strict=True)
-        ]
+
+    def fit(masks: Sequence[TileMask]) -> Work[tuple[LoadedModel, FitResult]]:
+        pseudo = [dataclasses.replace(tile, mask=mask) for tile, mask in zip(tiles, masks, strict=False)]
         model = start.with_network(copy.deepcopy(start.network))
-        result = yield from _train_decoder(setup, model, [*masked, *pseudo], consistent, settings)
-        masks = setup.pseudo_masks(model, [tile.pixels for tile in tiles])
+        return model, (yield from _train_decoder(setup, model, masked, consistent, pseudo))
+
+    def label(fitted: tuple[LoadedModel, FitResult]) -> list[TileMask]:
+        return setup.pseudo_masks(fitted[0], [tile.pixels for tile in tiles])
+
+    earlier = setup.first_pseudo_masks([tile.pixels for tile in tiles])
+    (model, result), masks = yield from learn_with_pseudo_labels(fit, label, earlier, count=len(tiles))
     return FittedModel(model, result, [foreground(mask) for mask in masks])
-
-
-def _lengthened(settings: SegmentSettings, *, masked: int, pseudo: int) -> SegmentSettings:
-    longer = min(MOST_STEPS, (masked + pseudo) / masked)
-    return dataclasses.replace(settings, steps_per_epoch=round(longer * (settings.steps_per_epoch or masked)))
 
 
 def _train_decoder(
@@ -187,16 +178,17 @@ def _train_decoder(
     model: LoadedModel,
     masked: Sequence[TrainingTile],
     unlabelled: Sequence[TrainingTile] = (),
-    settings: SegmentSettings | None = None,
+    pseudo: Sequence[TrainingTile] = (),
 ) -> Work[FitResult]:
     model.network.to(memory_format=torch.channels_last)
     result = yield from train_decoder(
         model,
         training=masked,
         validation=setup.training_set.held_out,
-        settings=settings or setup.recipe.segment,
+        settings=setup.recipe.segment,
         augmentation=setup.recipe.augment,
         seed=setup.seed,
+        pseudo=pseudo,
         unlabelled=unlabelled,
     )
     model.network.to(memory_format=torch.contiguous_format)
@@ -216,22 +208,28 @@ def _fit_on_features(setup: LearningSetup) -> Work[FittedModel]:
     annotated = yield from _features_of_views(setup.training_set.painted, settings)
     pseudo = yield from _features([one.region for one in unlabelled.pseudo])
     consistent = yield from _features(unlabelled.consistent)
-    masks = setup.pseudo_masks(setup.current, (one.region.pixels() for one in unlabelled.pseudo))
     assert start.decoder is not None  # by LearningSetup
-    for _pass in range(PASSES if pseudo else 1):
-        decoder = copy.deepcopy(start.decoder)
+    first = start.decoder
+
+    def fit(masks: Sequence[TileMask]) -> Work[tuple[Decoder, FitResult]]:
+        decoder = copy.deepcopy(first)
         result = yield from train_on_features(
             decoder,
             annotated=annotated,
-            pseudo=[FeatureTile(features, mask) for features, mask in zip(pseudo, masks, strict=True)],
+            pseudo=[FeatureTile(features, mask) for features, mask in zip(pseudo, masks, strict=False)],
             unlabelled=[FeatureTile(features, None) for features in consistent],
             settings=settings,
             device=device,
             seed=setup.seed,
         )
-        threshold = setup.start.card.threshold
-        found = [probability(decode(decoder, features, device=device)) for features in pseudo]
-        masks = [hard_mask(one, threshold=threshold) for one in found]
+        return decoder, result
+
+    def label(fitted: tuple[Decoder, FitResult]) -> list[TileMask]:
+        found = (probability(decode(fitted[0], features, device=device)) for features in pseudo)
+        return [hard_mask(one, threshold=setup.start.card.threshold) for one in found]
+
+    earlier = setup.first_pseudo_masks(one.region.pixels() for one in unlabelled.pseudo)
+    (decoder, result), masks = yield from learn_with_pseudo_labels(fit, label, earlier, count=len(pseudo))
     network = copy.deepcopy(start)
     network.decoder = decoder.to(memory_format=torch.contiguous_format)
     pseudo_masks = [foreground(mask) for mask in masks]
@@ -245,7 +243,6 @@ def quick_settings(recipe: Recipe) -> CachedSettings:
         loop=segment.loop,
         steps_per_epoch=segment.steps_per_epoch or 6,
         loss=segment.loss,
-        pseudo_weight=PSEUDO_WEIGHT,
         views=QUICK_VIEWS,
         stain=augmentation.stain,
         crop_px=augmentation.crop_px or 256,

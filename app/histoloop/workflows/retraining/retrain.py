@@ -199,7 +199,8 @@ def _measured(setup: LearningSetup, fitted: FittedModel) -> dict[str, float]:
     after = dice_of(fitted.model, held_out, mask_classes=count)
     figures |= {f"{name}_before": value for name, value in before.items()} | after
     if setup.how.propagation:
-        figures |= {"pseudo": float(len(setup.training_set.unlabelled.pseudo))}
+        unlabelled = setup.training_set.unlabelled
+        figures |= {"pseudo": float(len(unlabelled.pseudo)), "pseudo_others": float(len(unlabelled.others))}
     return figures
 
 
@@ -238,7 +239,7 @@ def _save_candidate(
             project.models.make_current(record.model_id)
     if setup.training_set.unlabelled.pseudo:
         with written_to(project.folder / "pseudo"):
-            setup.training_set.unlabelled.keep_pictures(project, number, fitted.pseudo_masks)
+            setup.training_set.unlabelled.keep_pool(project, number, fitted.pseudo_masks)
     return record
 
 

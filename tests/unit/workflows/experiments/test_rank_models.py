@@ -95,6 +95,24 @@ def test_the_model_that_moved_least_comes_first_and_its_regions_by_discrepancy(m
     assert ranking.warnings == (UNCERTAIN,)
 
 
+def test_masks_of_the_data_measure_the_choice_and_take_no_part_in_it(
+    models: list[Path], discs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measures = finish(rank_on_dataset(models, data=discs, mpp=1.0, device="cpu")).measures()
+    assert measures is not None
+    assert 0 < measures.by_sample == pytest.approx(measures.mean)  # all ended with the same weights
+    assert measures.by_sample == pytest.approx(measures.by_model)
+    assert finish(rank_on_dataset(models[:1], data=discs, mpp=1.0, device="cpu")).measures() is None
+    assert main(["rank", "--data", str(discs), *map(str, models), "--mpp", "1", "--device", "cpu"]) == 0
+    assert f"moved least there: {100 * measures.by_sample:.1f}" in capsys.readouterr().out
+
+
+def test_probabilities_are_compared_where_nothing_else_is_said(models: list[Path], discs: Path) -> None:
+    plain = finish(rank_on_dataset(models[:1], data=discs, mpp=1.0, device="cpu"))
+    by_softmax = finish(rank_on_dataset(models[:1], data=discs, mpp=1.0, outputs="softmax", device="cpu"))
+    assert plain.models == by_softmax.models
+
+
 def test_probabilities_can_be_compared_in_place_of_logits(models: list[Path], discs: Path) -> None:
     by_logit, by_softmax = (
         finish(rank_on_dataset(models[:1], data=discs, mpp=1.0, outputs=outputs, device="cpu")).models[0].discrepancy

@@ -19,6 +19,7 @@ from histoloop.workflows.annotate import begin, cannot_tell, skip
 from histoloop.workflows.annotate import finish as finish_annotation
 from histoloop.workflows.contents.candidate_regions import MAX_REGION_PX, REGION_MAP_PX, region_side_px
 from histoloop.workflows.contents.questions import query_thumbnail_path
+from histoloop.workflows.propagate import PoolRegion, keep_pseudo_regions
 from histoloop.workflows.queries.ask import THUMBNAIL_PX, ask
 from histoloop.workflows.queries.shortage import why_fewer as why_there_are_fewer
 
@@ -61,6 +62,20 @@ def test_the_regions_of_which_the_model_is_least_sure_are_asked_first(project: P
     assert queries[0].score == pytest.approx(math.log(2), rel=1e-3)
     assert queries[0].score > queries[1].score
     assert project.queries.open() == list(queries)
+
+
+def test_a_pseudo_labelled_region_is_asked_about_when_the_others_are_used_up(
+    project: Project, wide: SlideRecord
+) -> None:
+    middle = Region(SIDE, 0, SIDE, SIDE)  # of which the model is least sure
+    parent = project.models.current().id
+    project.rounds.add(parent, None, {}, 1)
+    keep_pseudo_regions(project, 1, [], [PoolRegion(wide.id, middle, "a region")])
+    for strategy in ("entropy", "random"):
+        assert middle not in {query.region for query in asked(project, strategy=strategy, count=2)}
+        assert [query.region for query in asked(project, strategy=strategy, count=3)][-1] == middle
+    project.rounds.add(parent, None, {}, 1)  # a round that went without
+    assert asked(project, count=1)[0].region == middle
 
 
 @pytest.mark.usefixtures("wide")

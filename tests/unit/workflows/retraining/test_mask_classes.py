@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from histoloop.acquisition import propagation
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.geometry import Region
 from histoloop.network_config import NetworkConfig, PoolingConfig
@@ -17,7 +18,6 @@ from histoloop.progress import finish
 from histoloop.store.cards import CARD, Card, load_card, read_card
 from histoloop.store.maps import open_map
 from histoloop.store.model_folder import load_weights, save_model
-from histoloop.workflows import propagate
 from histoloop.workflows.contents.masks import mask_of_slide
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.decisions import keep
@@ -137,7 +137,7 @@ def test_held_out_regions_measure_the_classes_before_and_after(project: Project)
 def test_pseudo_masks_and_consistency_go_with_classes(
     pace: str, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(propagate, "capped_k", lambda sizes, _annotated: dict.fromkeys(sizes, 3))  # all of so few
+    monkeypatch.setattr(propagation, "capped_k", lambda sizes, _annotated, **_: dict.fromkeys(sizes, 3))
     paint(project, 0, 1, 2)
     how = HowToLearn(pace=pace, propagation=True, consistency=True)  # type: ignore[arg-type]
     candidate = finish(retrain(project, how=how, device="cpu", epochs=1))

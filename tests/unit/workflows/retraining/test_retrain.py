@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from histoloop.acquisition import propagation
 from histoloop.annotations.records import AnnotationStatus, Origin
 from histoloop.errors import ModelError, ProjectError, ProjectPlaceError
 from histoloop.geometry import Region
@@ -32,7 +33,6 @@ from histoloop.store.model_folder import (
     save_statistics,
 )
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
-from histoloop.workflows import propagate
 from histoloop.workflows.contents.rounds import HowToLearn, open_candidate, slides_to_predict, training_counts
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.decisions import keep
@@ -40,9 +40,10 @@ from histoloop.workflows.prediction.loaded_model import load_model
 from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.prediction.robustness import robustness_of
 from histoloop.workflows.projects import create_project, opened_project
-from histoloop.workflows.propagate import pseudo_regions
+from histoloop.workflows.propagate import earlier_pool, pseudo_regions
 from histoloop.workflows.regions.tiles import unlabelled_regions
 from histoloop.workflows.retraining import retrain as module
+from histoloop.workflows.retraining import unlabelled
 from histoloop.workflows.retraining.retrain import learn, retrain
 
 if TYPE_CHECKING:
@@ -314,7 +315,7 @@ def test_a_quick_round_gives_a_model_without_a_decoder_one(start: Callable[..., 
 def test_regions_near_in_colour_teach_with_the_models_own_masks_and_can_be_looked_at(
     pace: str, start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(propagate, "capped_k", lambda sizes, _annotated: dict.fromkeys(sizes, 3))  # all of so few
+    monkeypatch.setattr(propagation, "capped_k", lambda sizes, _annotated, **_: dict.fromkeys(sizes, 3))
     project = start()
     slides = _slide_ids(project)
     for slide_id in slides:
@@ -332,6 +333,33 @@ def test_regions_near_in_colour_teach_with_the_models_own_masks_and_can_be_looke
     plain = finish(retrain(project, how=HowToLearn(pace=pace), device="cpu", epochs=1))  # type: ignore[arg-type]
     assert plain.pseudo == 0
     assert pseudo_regions(project, plain.round) == []
+
+
+def test_pseudo_labelled_regions_stay_over_the_rounds_until_they_are_annotated(
+    start: Callable[..., Project], paint_tissue: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = start()
+    path = paint_tissue(tmp_path / "slides" / "large.png", width=1200, height=800, seed=9)
+    project.slides.add(path, width=1200, height=800, mpp=1.0, vendor="picture")
+    slides = _slide_ids(project)
+    for slide_id in slides:
+        project.slides.set_label(slide_id, "benign", person="test")
+    _paint(project, slides[0])
+    how = HowToLearn(pace="quick", propagation=True)
+    monkeypatch.setattr(propagation, "capped_k", lambda sizes, _annotated, **_: dict.fromkeys(sizes, 20))
+    monkeypatch.setattr(unlabelled, "MOST_PSEUDO", 3)
+    first = finish(retrain(project, how=how, device="cpu", epochs=1, seed=0))
+    everything = earlier_pool(project)
+    assert first.pseudo == 3 == len(pseudo_regions(project, first.round))  # of as many as there are it learns
+    assert len(everything) == 3 + 12
+    monkeypatch.setattr(propagation, "nearest_annotated_by_colour", lambda *_arguments, **_more: {})  # none comes in
+    _paint(project, slides[1])
+    finish(retrain(project, how=how, device="cpu", epochs=1, seed=1))
+    left = earlier_pool(project)
+    assert {(one.slide_id, one.region) for one in left} == {
+        (one.slide_id, one.region) for one in everything if one.slide_id != slides[1]
+    }
+    assert {one.nearest for one in left} == {one.nearest for one in everything}
 
 
 def test_regions_of_a_class_without_an_annotation_get_no_pseudo_masks(start: Callable[..., Project]) -> None:
