@@ -141,6 +141,8 @@ class NetworkConfig:
 
     `mask_classes` K of the decoder: 1 is one foreground, a logit and its sigmoid (label-prop); from 2 on K + 1 logits,
     background first, and their softmax.
+
+    Scores are divided by the `temperature` before they become probabilities (Guo et al. 2017); no label changes by it.
     """
 
     labels: int
@@ -152,6 +154,7 @@ class NetworkConfig:
     minmax: MinMaxConfig | None = None
     scores: ScoreKind = "softmax"
     mask_classes: int = 1
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if self.labels < 0 or (self.labels == 0 and (not self.decoder_channels or self.background)):
@@ -173,6 +176,10 @@ class NetworkConfig:
             raise ValueError(f"scores must be 'softmax' or 'sigmoid', not {self.scores!r}")
         if self.minmax is not None and self.scores == "sigmoid":
             raise ValueError("min-max entropy weighs its maps by a softmax over the labels: scores cannot be 'sigmoid'")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be a number above 0, not {self.temperature}")
+        if self.minmax is not None and self.temperature != 1:
+            raise ValueError("min-max entropy weighs its maps by the localizer's posterior as it is: no temperature")
 
     @property
     def decodes_classes(self) -> bool:

@@ -67,3 +67,14 @@ def test_a_decoder_gives_one_logit_for_one_foreground_and_one_more_than_classes_
 def test_mask_classes_need_a_decoder(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="mask_classes must be 1"):
         NetworkConfig(2, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_temperature_that_is_no_number_above_0_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match="temperature"):
+        NetworkConfig(2, temperature=temperature)
+
+
+def test_min_max_takes_no_temperature() -> None:
+    with pytest.raises(ValueError, match="no temperature"):
+        NetworkConfig(2, decoder_channels=(), minmax=MinMaxConfig(), temperature=2.0)

@@ -109,6 +109,12 @@ def add_commands(commands: Commands) -> None:
     add_seed(measured)
     measured.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
     measured.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a page of pictures")
+    measured.add_argument(
+        "--reliability",
+        type=Path,
+        metavar="PNG",
+        help="draw what the probabilities of labels are worth; the numbers go beside it as .csv",
+    )
     measured.add_argument("--count", type=count, default=12, help="how many tiles to draw (default: 12)")
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
     measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
@@ -330,6 +336,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             mpp_from_objective=options.mpp_from_objective,
             json=options.json,
             pictures=options.pictures,
+            reliability=options.reliability,
             spread=spread_of(options),
         )
     )
@@ -340,9 +347,12 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _state_statistics(options: argparse.Namespace) -> int:
-    if options.by == "whole" or options.json or options.pictures or options.layer or options.robustness:
+    if options.by == "whole" or any(
+        (options.json, options.pictures, options.reliability, options.layer, options.robustness)
+    ):
         print_error(
-            "--statistics measures nothing: leave out --json, --pictures, --layer, --robustness, --by whole",
+            "--statistics measures nothing: leave out --json, --pictures, --reliability, --layer, --robustness, "
+            "--by whole",
             command="evaluate",
         )
         return WRONG

@@ -247,10 +247,14 @@ METHODS: Mapping[str, LocalisationMethod] = {
 
 
 def posterior_of(scores_C: Floats, config: NetworkConfig) -> Floats:
-    """The probability of each label from scores (C,), as the network was trained: by softmax or by sigmoid."""
+    """The probability of each label from scores (C,), as the network was trained: by softmax or by sigmoid.
+
+    At the network's temperature.
+    """
     if not scores_C.size:
         return scores_C
-    posterior: Floats = expit(scores_C) if config.scores == "sigmoid" else softmax(scores_C)
+    scaled = scores_C / np.float32(config.temperature)
+    posterior: Floats = expit(scaled) if config.scores == "sigmoid" else softmax(scaled)
     return posterior
 
 

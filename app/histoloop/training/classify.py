@@ -48,12 +48,16 @@ class ClassifySettings(ObjectiveSettings):
 
     `keep` 'best' keeps the epoch of the best balanced accuracy. With labels that are soon learned and masks that are
     not, 'last' is the better choice: the accuracy does not measure the masks.
+
+    `temperature_scaling` fits a temperature to the validation tiles once the classifier has learned (Guo et al. 2017),
+    which the model keeps: its probabilities then mean what they say as nearly as one number can make them.
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
     balance: float = 0.5
     steps_per_epoch: int = 0
     keep: Literal["best", "last"] = "best"
+    temperature_scaling: bool = False
 
     def __post_init__(self) -> None:
         ObjectiveSettings.__post_init__(self)
@@ -61,6 +65,11 @@ class ClassifySettings(ObjectiveSettings):
             raise ValueError(f"balance must lie in [0, 1], not {self.balance}")
         if self.steps_per_epoch < 0:
             raise ValueError(f"steps_per_epoch must be 0 or more, not {self.steps_per_epoch}")
+        if self.temperature_scaling and self.supervision in ("min-max", "none"):
+            raise ValueError(
+                "temperature_scaling is of a classifier with one score a label, which supervision "
+                f"{self.supervision!r} has not: leave it out"
+            )
 
 
 def train_classifier(

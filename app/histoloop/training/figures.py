@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from histoloop.training.intervals import intervals_by_case
 from histoloop.training.metrics import (
     AveragePrecisions,
     average_precisions,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.annotations.records import Mask
+    from histoloop.training.intervals import Interval
     from histoloop.training.metrics import BoolMask
 
 # --- masks ------------------------------------------------------------------------------------------------------------
@@ -99,41 +101,60 @@ def count_mask(predicted: Mask | BoolMask, truth: Mask | BoolMask) -> MaskCounts
 
 
 class MaskTally:
-    """Figures of tiles that come one after the other; only counts are kept."""
+    """Figures of tiles that come one after the other; only counts are kept, and whose tissue they are of."""
 
     def __init__(self) -> None:
-        self._counts = MaskCounts()
-        self._foreground = 0.0
-        self._background = 0.0
-        self._tiles = 0
+        self._counts: list[MaskCounts] = []
+        self._cases: list[str] = []
 
-    def add(self, predicted: Mask | BoolMask, truth: Mask | BoolMask) -> MaskCounts:
+    def add(self, predicted: Mask | BoolMask, truth: Mask | BoolMask, *, case: str = "") -> MaskCounts:
         """Count one tile's mask against its truth (both (H, W)); its own counts come back, for its caption."""
         counts = count_mask(predicted, truth)
-        self._counts += counts
-        self._foreground += counts.dice_foreground
-        self._background += counts.dice_background
-        self._tiles += 1
+        self._counts.append(counts)
+        self._cases.append(case)
         return counts
 
     def join(self, other: MaskTally) -> None:
         """Take over the tiles of another tally."""
         self._counts += other._counts
-        self._foreground += other._foreground
-        self._background += other._background
-        self._tiles += other._tiles
+        self._cases += other._cases
 
     def figures(self) -> MaskFigures:
         """Figures of the tiles so far; ValueError where there is none."""
-        if not self._tiles:
+        if not self._counts:
             raise ValueError("figures of masks need at least one tile")
-        return MaskFigures(
-            f1_foreground=self._foreground / self._tiles,
-            f1_background=self._background / self._tiles,
-            dice_pooled=self._counts.dice_foreground,
-            dice_classes=self._counts.dice_classes,
-            tiles=self._tiles,
-        )
+        return _mask_figures(np.array([astuple(one) for one in self._counts], np.int64))
+
+    def intervals(self) -> dict[str, Interval]:
+        """Intervals of the figures by case; none of fewer than two cases."""
+        counts_N5 = np.array([astuple(one) for one in self._counts], np.int64)
+        names = ("f1_foreground", "f1_background", "dice_pooled", "dice_classes")
+
+        def figures_of(rows: NDArray[np.intp]) -> dict[str, float]:
+            figures = _mask_figures(counts_N5[rows])
+            return {name: getattr(figures, name) for name in names}
+
+        return intervals_by_case(figures_of, self._cases)
+
+
+def _mask_figures(counts_N5: NDArray[np.int64]) -> MaskFigures:
+    """Of tiles with the counts of `MaskCounts`, in its order."""
+    pixels_N, predicted_N, truth_N, agreed_N, _ = counts_N5.T
+    background_N = _dice(pixels_N - predicted_N - truth_N + agreed_N, 2 * pixels_N - predicted_N - truth_N)
+    together = MaskCounts(*counts_N5.sum(axis=0).tolist())
+    return MaskFigures(
+        f1_foreground=float(_dice(agreed_N, predicted_N + truth_N).mean()),
+        f1_background=float(background_N.mean()),
+        dice_pooled=together.dice_foreground,
+        dice_classes=together.dice_classes,
+        tiles=len(counts_N5),
+    )
+
+
+def _dice(agreed_N: NDArray[np.int64], total_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each tile, from the pixels in both masks and those of both masks together; 1 where both are empty."""
+    found: NDArray[np.float64] = np.where(total_N == 0, 1.0, 2 * agreed_N / np.maximum(total_N, 1))
+    return found
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------

@@ -46,10 +46,60 @@ def pooled_dice(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> float:
     return dice(np.concatenate([pair[0] for pair in flat]), np.concatenate([pair[1] for pair in flat]))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CountedMasks:
+    """Pixels of N tiles' masks: `pixels_N` in all, and of K mask classes, the foreground first, `counts_N3K`.
+
+    The counts are of pixels that are of the class in both, in the predicted mask, in the true one. K is 1 where
+    foreground alone is known.
+    """
+
+    pixels_N: NDArray[np.int64]
+    counts_N3K: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], *, mask_classes: int = 0) -> CountedMasks:
+        """Of (predicted, truth) pairs of foregrounds, or of values of `mask_classes`; ValueError without pairs."""
+        pixels, counts = zip(*(_counted(pair, mask_classes) for pair in _some(pairs)), strict=True)
+        return cls(np.array(pixels, np.int64), np.stack(counts))
+
+    def figures(self, rows: NDArray[np.intp] | None = None) -> dict[str, float]:
+        """Mean and pooled Dice of the foreground of all tiles, or of some rows.
+
+        Where there are classes also `class_dice`, the mean of the classes' Dice; 1 where the truth has no class.
+        """
+        counts_N3K = self.counts_N3K if rows is None else self.counts_N3K[rows]
+        together_3K = counts_N3K.sum(axis=0)
+        figures = {
+            "dice": float(np.mean([dice_of_counts(*tile.tolist()) for tile in counts_N3K[:, :, 0]])),
+            "pooled_dice": dice_of_counts(*together_3K[:, 0].tolist()),
+        }
+        if counts_N3K.shape[2] == 1:
+            return figures
+        macro = _class_dice(together_3K[:, 1:]).macro
+        return figures | {"class_dice": 1.0 if macro is None else macro}
+
+    def all_foreground(self, rows: NDArray[np.intp] | None = None) -> float:
+        """The mean Dice that calling every pixel foreground would give."""
+        chosen = slice(None) if rows is None else rows
+        truth_N, pixels_N = self.counts_N3K[chosen, 2, 0], self.pixels_N[chosen]
+        return float(np.mean(2 * truth_N / (truth_N + pixels_N)))
+
+
+def _counted(pair: tuple[NDArray[Any], NDArray[Any]], mask_classes: int) -> tuple[int, NDArray[np.int64]]:
+    """Pixels of a pair, and counts (3, 1 + `mask_classes`)."""
+    predicted, truth = pair
+    found, true = predicted != 0, truth != 0
+    counts = np.zeros((3, 1 + mask_classes), np.int64)
+    counts[:, 0] = [np.count_nonzero(mask) for mask in (found & true, found, true)]
+    if mask_classes:
+        counts[:, 1:] = _counts_of_values(predicted, truth)[:, 1 : mask_classes + 1]
+    return truth.size, counts
+
+
 def dice_figures_of(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> dict[str, float]:
     """Mean and pooled Dice of (predicted, truth) pairs; ValueError without pairs."""
-    listed = list(pairs)
-    return {"dice": mean_dice(listed), "pooled_dice": pooled_dice(listed)}
+    return CountedMasks.of(pairs).figures()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +119,18 @@ def class_dice(pairs: Iterable[tuple[Mask, Mask]], *, mask_classes: int) -> Clas
     """2 TP_c / (2 TP_c + FP_c + FN_c) of each mask class c, pooled over (predicted, truth) masks of values."""
     counts = np.zeros((3, 256), np.int64)
     for predicted, truth in pairs:
-        for row, values in enumerate((predicted[predicted == truth], predicted, truth)):
-            counts[row] += np.bincount(values.ravel(), minlength=256)
-    agreed, predicted_pixels, true_pixels = counts[:, 1 : mask_classes + 1].tolist()
+        counts += _counts_of_values(predicted, truth)
+    return _class_dice(counts[:, 1 : mask_classes + 1])
+
+
+def _counts_of_values(predicted: Mask, truth: Mask) -> NDArray[np.int64]:
+    """(3, 256) pixels of each value: in both masks, in the predicted one, in the true one."""
+    masks = (predicted[predicted == truth], predicted, truth)
+    return np.stack([np.bincount(values.ravel(), minlength=256) for values in masks])
+
+
+def _class_dice(counts_3K: NDArray[np.int64]) -> ClassDice:
+    agreed, predicted_pixels, true_pixels = counts_3K.tolist()
     return ClassDice(
         tuple(
             dice_of_counts(both, found, true) if true else None
@@ -85,14 +144,10 @@ def class_figures(pairs: Iterable[tuple[Mask, Mask]], *, mask_classes: int) -> d
 
     `class_dice` is 1 where the truth has no class. ValueError without pairs.
     """
-    listed = list(pairs)
-    macro = class_dice(listed, mask_classes=mask_classes).macro
-    return dice_figures_of([(found > 0, truth > 0) for found, truth in listed]) | {
-        "class_dice": 1.0 if macro is None else macro
-    }
+    return CountedMasks.of(pairs, mask_classes=mask_classes).figures()
 
 
-def _some(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> list[tuple[BoolMask, BoolMask]]:
+def _some(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     if not (listed := list(pairs)):
         raise ValueError("Dice needs at least one pair of masks")
     return listed

@@ -17,7 +17,7 @@ from histoloop.networks.hybrid import Hybrid
 from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.mask_objective import MaskObjective
-from histoloop.training.metrics import class_figures, dice_figures_of, judged
+from histoloop.training.metrics import CountedMasks, judged
 from histoloop.training.objectives import label_loss
 from histoloop.training.pseudo_labels import weight_of_pseudo
 from histoloop.training.ranks import current_ranks
@@ -236,9 +236,14 @@ def segmentation_figures(model: Model, tiles: Sequence[TrainingTile], *, thresho
 
     Of a decoder of classes, whose tiles have masks of values, also `class_dice`, the mean of the classes' Dice.
     """
+    return counted_masks(model, tiles, threshold=threshold).figures()
+
+
+def counted_masks(model: Model, tiles: Sequence[TrainingTile], *, threshold: float = 0.5) -> CountedMasks:
+    """The pixels of those masks, of the tiles that have one; ValueError where none has."""
     masked = ((model.predict_tile(tile.pixels), tile, tile.mask) for tile in tiles if tile.mask is not None)
     if not model.network.config.decodes_classes:
-        return dice_figures_of(
+        return CountedMasks.of(
             judged(output.foreground() > threshold, foreground(mask), tile.known) for output, tile, mask in masked
         )
     pairs = (
@@ -246,4 +251,4 @@ def segmentation_figures(model: Model, tiles: Sequence[TrainingTile], *, thresho
         for output, tile, mask in masked
         if output.decoded is not None
     )
-    return class_figures(pairs, mask_classes=model.network.config.mask_classes)
+    return CountedMasks.of(pairs, mask_classes=model.network.config.mask_classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from histoloop.annotations.records import ClassScheme, Mask
@@ -92,10 +92,14 @@ class TileRobustness:
 
 @dataclass(frozen=True, slots=True)
 class RobustnessReport:
-    """How far a model's labels can be trusted under small changes: per tile, and `figures` over all of them."""
+    """How far a model's labels can be trusted under small changes: per tile, and `figures` over all of them.
+
+    `intervals` are of those figures that other cases may change (training/intervals.py).
+    """
 
     tiles: tuple[TileRobustness, ...]
     figures: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

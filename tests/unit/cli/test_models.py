@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import tomllib
 from typing import TYPE_CHECKING
@@ -111,11 +112,26 @@ def test_evaluate_prints_a_table_and_writes_json_and_pictures(
     assert main(evaluate(folder, model, "--by", "whole", *files)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["method", "masks"]
-    assert [line.split("  ")[0] for line in lines[2:]] == [
+    assert [line.split("  ")[0] for line in lines[2:] if not line.startswith("  95 % of draws")] == [
         "all foreground", "model: cam", "model: cam", "model: grad-cam", "model: grad-cam",
     ]  # fmt: skip
     assert json.loads((tmp_path / "new" / "e.json").read_text(encoding="utf-8"))["about"]["tiles"] == 10
     assert (tmp_path / "page" / "index.html").is_file()
+
+
+def test_evaluate_draws_a_reliability_diagram_and_writes_its_numbers_beside_it(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--json", tmp_path / "e.json", "--reliability", tmp_path / "r.png", "--count", 1]
+    assert main(evaluate(folder, model, "--by", "whole", *files)) == 0
+    assert {"ECE", "NLL", "Brier"} <= set(capsys.readouterr().out.splitlines()[0].split())
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+    stated = json.loads((tmp_path / "e.json").read_text(encoding="utf-8"))["reliability"]
+    with (tmp_path / "r.csv").open(encoding="utf-8") as file:
+        rows = [{name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)]
+    assert rows == stated
+    assert sum(row["count"] for row in stated) == 10
+    assert main(evaluate(folder, model, "--statistics", "--reliability", tmp_path / "s.png")) == 2
 
 
 def test_evaluate_measures_the_part_that_is_asked_for(

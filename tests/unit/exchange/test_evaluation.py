@@ -79,6 +79,21 @@ def test_json_keeps_the_figures_as_computed_and_says_what_was_evaluated(tmp_path
         "method": "CAM",
         "rule": "predicted",
         "figures": {"f1_foreground": 0.68434, "dice_pooled": 0.7, "tiles": 80},
+        "intervals": {},
+    }
+
+
+def test_intervals_stand_below_their_row_and_in_json(tmp_path: Path) -> None:
+    rows = (
+        EvaluationRow("CAM", "", {"f1_foreground": 0.7, "tiles": 80}, {"f1_foreground": (0.65, 0.7512)}),
+        EvaluationRow("other", "", {"f1_foreground": 0.6, "tiles": 80}),
+    )
+    lines = table_text(EvaluationTable(rows)).splitlines()
+    assert lines[2].split() == ["CAM", "-", "70.00", "80"]
+    assert lines[3].split("cases")[1].split() == ["65.00-75.12"]
+    assert lines[4].split() == ["other", "-", "60.00", "80"]
+    assert written(tmp_path / "a.json", EvaluationTable(rows))["rows"][0]["intervals"] == {
+        "f1_foreground": [0.65, 0.7512]
     }
 
 

@@ -64,6 +64,26 @@ def test_labels_of_a_card_that_does_not_say_exclude_each_other() -> None:
     assert read_card(old, source="card.md").network == NetworkConfig(2, scores="softmax")
 
 
+def test_intervals_and_a_temperature_are_kept_and_left_out_where_there_are_none() -> None:
+    plain = card_text(card(NetworkConfig(2)))
+    assert "temperature" not in plain
+    assert "intervals" not in plain
+    measured = dataclasses.replace(
+        card(NetworkConfig(2, temperature=1.7)),
+        figures={"dice": 0.9, "recall benign": 0.5},
+        intervals={"dice": (0.85, 0.93), "recall benign": (0.0, 1.0)},
+    )
+    assert read_card(card_text(measured), source="card.md") == measured
+
+
+@pytest.mark.parametrize("interval", ["[0.1]", "[0.1, 0.2, 0.3]", '["a", "b"]', "0.5"])
+def test_an_interval_that_is_no_two_numbers_is_refused(interval: str) -> None:
+    measured = dataclasses.replace(card(NetworkConfig(2)), intervals={"dice": (0.25, 0.75)})
+    text = card_text(measured).replace("[0.25, 0.75]", interval)
+    with pytest.raises(ModelError, match="interval of dice"):
+        read_card(text, source="card.md")
+
+
 def test_scores_of_an_unknown_kind_are_refused() -> None:
     text = card_text(card(NetworkConfig(2, scores="sigmoid"))).replace('"sigmoid"', '"tanh"')
     with pytest.raises(ModelError, match="softmax, sigmoid"):

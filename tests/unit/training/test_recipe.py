@@ -129,6 +129,7 @@ def test_a_parent_that_is_none_is_refused(parent: str, words: str) -> None:
         ('[classify]\nsupervision = "none"', ["masks must teach all"]),
         ('[classify]\nsupervision = "label"', ["did you mean 'labels'?"]),
         ("[classify.sizes]\nweight = -1.0", ["weight"]),
+        ('[classify]\nsupervision = "min-max"\ntemperature_scaling = true', ["temperature_scaling", "min-max"]),
         ("[classify.erasing]\ndepth = -1", ["depth"]),
         ("[classify.adversarial]\nepsilon = -1.0", ["epsilon"]),
         ("[classify]\nlabel_smoothing = 1.0", ["label_smoothing"]),

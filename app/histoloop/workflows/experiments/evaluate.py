@@ -13,19 +13,24 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from histoloop.annotations.records import Mask
 from histoloop.errors import DataError
 from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
 from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
-from histoloop.localisation.methods import DECODER, localisation_methods, posterior_of
+from histoloop.exchange.reliability import ReliabilityBin, write_reliability
+from histoloop.localisation.methods import DECODER, localisation_methods
 from histoloop.localisation.stitcher import mask_of_classes
 from histoloop.networks.gradcam import layer_named
 from histoloop.progress import Progress, Work, finish
+from histoloop.training.calibration import Forecasts, forecasts, forecasts_of_several
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
+from histoloop.training.intervals import FiguresByCase, FiguresOf, figures_by_case
+from histoloop.training.metrics import average_precision
 from histoloop.training.samples import foreground, have_several_labels, multi_hot
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.cluster.spread import HERE, Spread, spread_over
@@ -77,12 +82,16 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The table, sentences to read with it, and what was measured; (picture, reason) of those that were left out."""
+    """The table, sentences to read with it, and what was measured; (picture, reason) of those that were left out.
+
+    `reliability` says what probabilities of labels came true; empty where no label is known.
+    """
 
     table: EvaluationTable
     warnings: tuple[str, ...]
     about: Mapping[str, str | int | float | None]
     failed: tuple[tuple[str, str], ...] = ()
+    reliability: tuple[ReliabilityBin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +115,7 @@ def evaluate_model(
     mpp_from_objective: bool = False,
     json: Path | None = None,
     pictures: Path | None = None,
+    reliability: Path | None = None,
     spread: Spread = HERE,
 ) -> Work[Evaluation]:
     """Measure the model folder `model` on a part of the data set `data`, read at the model's own resolution.
@@ -114,10 +124,12 @@ def evaluate_model(
     takes part, for the predicted and for the true label; of several labels each is found, and foreground is what is
     foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
     of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
-    out, with a warning. `json` and `pictures` name the file and the folder to write. A picture that fails, whatever the
-    reason, is left out and named. With `spread` pictures are measured side by side, by processes that read the data
-    set each; the figures are the same. DataError when the part is empty, has neither masks nor a label that the model
-    knows, or several labels a tile where the model takes them to exclude each other, and where no picture is left.
+    out, with a warning. `json` and `pictures` name the file and the folder to write, `reliability` the PNG of a
+    reliability diagram, with its numbers as CSV beside it. Figures have intervals by case (training/intervals.py). A
+    picture that fails, whatever the reason, is left out and named. With `spread` pictures are measured side by side, by
+    processes that read the data set each; the figures are the same. DataError when the part is empty, has neither masks
+    nor a label that the model knows, or several labels a tile where the model takes them to exclude each other, and
+    where no picture is left.
     """
     question = _Question(model.absolute(), data.absolute(), settings, device, mpp, mpp_from_objective)
     subject = yield from _subject(dataclasses.replace(question, device="auto") if spread.is_elsewhere else question)
@@ -145,8 +157,8 @@ def evaluate_model(
             advice="Mend or copy the pictures again.",
         )
     about = _about(loaded, data, settings, dataset, tiles)
-    labels = _several_labels(loaded, tiles, scores) if subject.several else _one_label(tiles, scores)
-    own_rows = _rows(loaded, tiles, labels.together, tallies, classes=subject.compared)
+    labels = _several_labels(loaded, tiles, scores) if subject.several else _one_label(loaded, tiles, scores)
+    own_rows = list(_rows(loaded, tiles, labels.together, tallies, classes=subject.compared))
     table = EvaluationTable((*own_rows, *labels.rows))
     if settings.robustness and any(len(tile.labels) == 1 for tile in tiles):
         table = yield from _with_robustness(table, loaded, tiles, settings.seed)
@@ -155,8 +167,14 @@ def evaluate_model(
     if pictures is not None:
         write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
     if json is not None:
-        write_evaluation_json(json, table, about=about)
-    return Evaluation(table, tuple(warnings), about, tuple(failed))
+        write_evaluation_json(json, table, about=about, reliability=labels.bins)
+    if reliability is not None and labels.bins:
+        error = labels.together.values["calibration_error"]
+        title = f"{loaded.card.name} on {dataset.name}, {settings.part}"
+        write_reliability(reliability, labels.bins, title=title, calibration_error=error)
+    elif reliability is not None:
+        warnings.append(f"There is no reliability diagram: no tile has a label that {loaded.card.name} knows.")
+    return Evaluation(table, tuple(warnings), about, tuple(failed), labels.bins)
 
 
 # --- what is measured, tile by tile, here or elsewhere ----------------------------------------------------------------
@@ -189,7 +207,7 @@ class _Subject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Measured:
-    """What a tile came to; without `scores` the `reason` for which it could not be measured."""
+    """What a tile came to; without `scores`, at the model's temperature, the `reason` why it could not be measured."""
 
     number: int
     scores: NDArray[np.float32] | None = None
@@ -242,7 +260,7 @@ def _measure(subject: _Subject, number: int) -> _Measured:
     if tile.mask is not None:
         _count(tallies, drawn, one, loaded.card.scheme, classes=subject.compared)
     row = _row(one, drawn, output, loaded.card.scheme, label_by_label=subject.several) if is_shown else None
-    return _Measured(number, _comparable(output), tallies, row)
+    return _Measured(number, output.scores / np.float32(output.config.temperature), tallies, row)
 
 
 def _all_measured(subject: _Subject, question: _Question, spread: Spread) -> Work[list[_Measured]]:
@@ -300,11 +318,6 @@ def _check_labels(loaded: LoadedModel, tiles: Sequence[TrainingTile]) -> None:
         )
 
 
-def _comparable(output: TileOutput) -> NDArray[np.float32]:
-    """What tiles are ranked by for each label: probabilities, or scores where these compare by themselves."""
-    return output.scores if output.config.scores == "sigmoid" else posterior_of(output.scores, output.config)
-
-
 def _about(
     loaded: LoadedModel, data: Path, settings: EvaluationSettings, dataset: DataSet, tiles: Sequence[TrainingTile]
 ) -> dict[str, str | int | float | None]:
@@ -316,6 +329,7 @@ def _about(
         "split": settings.split,
         "part": settings.part,
         "seed": settings.seed,
+        "temperature": loaded.card.network.temperature,
         "tiles": len(tiles),
         "cases": len({tile.case for tile in tiles if tile.case}),
         "mpp": dataset.mpp,
@@ -390,9 +404,11 @@ def _count(
     """Compare a tile's masks with its truth."""
     truth = known.truth(classes=classes)
     everywhere = np.full(truth.shape, max(1, int(truth.max())), np.uint8)
-    tallies.setdefault((ALL_FOREGROUND, ""), MaskTally()).add(everywhere, truth)
+    case = known.tile.case
+    tallies.setdefault((ALL_FOREGROUND, ""), MaskTally()).add(everywhere, truth, case=case)
     for one in drawn:
-        tallies.setdefault((one.method, one.rule), MaskTally()).add(_judged(one.mask, known.tile, scheme), truth)
+        found = _judged(one.mask, known.tile, scheme)
+        tallies.setdefault((one.method, one.rule), MaskTally()).add(found, truth, case=case)
 
 
 def _judged(mask: Mask, tile: TrainingTile, scheme: ClassScheme) -> Mask:
@@ -436,71 +452,102 @@ def _dice(tile: TrainingTile, drawn: _Localised) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _LabelRows:
-    """Figures of all labels together, for the rows of the masks, and the rows of each label where it has one."""
+    """Figures of all labels together, for the rows of the masks, and the rows of each label where it has one.
 
-    together: Mapping[str, float | None]
+    `bins` are of a reliability diagram.
+    """
+
+    together: FiguresByCase = field(default_factory=FiguresByCase)
     rows: tuple[EvaluationRow, ...] = ()
+    bins: tuple[ReliabilityBin, ...] = ()
 
 
-def _one_label(tiles: Sequence[TrainingTile], scores: Sequence[NDArray[np.float32]]) -> _LabelRows:
-    known = [(row, tile.label) for row, tile in zip(scores, tiles, strict=True) if tile.label is not None]
+def _one_label(loaded: LoadedModel, tiles: Sequence[TrainingTile], scores: Sequence[NDArray[np.float32]]) -> _LabelRows:
+    """Of tiles with one label each, whether or not the model takes labels to exclude each other."""
+    known = [(row, tile.label, tile.case) for row, tile in zip(scores, tiles, strict=True) if tile.label is not None]
     if not known:
-        return _LabelRows({})
-    found = label_figures(np.stack([row for row, _ in known]), [label for _, label in known])
-    return _LabelRows(
-        {
+        return _LabelRows()
+    rows, labels, cases = zip(*known, strict=True)
+    logits_NC, truth = np.stack(rows), np.array(labels)
+    if loaded.card.network.scores == "sigmoid":
+        ranked_NC, stated = logits_NC, forecasts_of_several(logits_NC, truth[:, None] == np.arange(logits_NC.shape[1]))
+    else:  # a logit means nothing without the others of its tile
+        ranked_NC, stated = softmax(logits_NC, axis=1), forecasts(logits_NC, labels)
+
+    def figures_of(chosen: NDArray[np.intp]) -> dict[str, float | None]:
+        found = label_figures(ranked_NC[chosen], truth[chosen].tolist())
+        return {
             "error": found.error,
             "balanced_accuracy": found.balanced_accuracy,
             "mean_average_precision": found.average_precision.mean,
+            **stated.figures(chosen),
         }
-    )
+
+    return _LabelRows(figures_by_case(figures_of, cases), bins=_bins(stated))
 
 
 def _several_labels(
     loaded: LoadedModel, tiles: Sequence[TrainingTile], scores: Sequence[NDArray[np.float32]]
 ) -> _LabelRows:
     """Each label by itself, over the tiles whose labels are known."""
-    known = [(row, tile.labels) for row, tile in zip(scores, tiles, strict=True) if tile.labels]
+    known = [(row, tile.labels, tile.case) for row, tile in zip(scores, tiles, strict=True) if tile.labels]
     if not known:
-        return _LabelRows({})
+        return _LabelRows()
+    logits, labels, cases = zip(*known, strict=True)
     names = loaded.card.scheme.label_names
-    truth = multi_hot([labels for _, labels in known], len(names))
-    found = multi_label_figures(np.stack([row for row, _ in known]), truth)
+    logits_NC, truth_NC = np.stack(logits), multi_hot(labels, len(names))
+    stated = forecasts_of_several(logits_NC, truth_NC)
+
+    def figures_of(chosen: NDArray[np.intp]) -> dict[str, float | None]:
+        found = multi_label_figures(logits_NC[chosen], truth_NC[chosen])
+        figures = {"label_error": found.error, "mean_average_precision": found.average_precision.mean}
+        return {**figures, **stated.figures(chosen)}
+
+    def figures_of_label(label: int) -> FiguresOf:
+        def figures(chosen: NDArray[np.intp]) -> dict[str, float | None]:
+            scores_N, truth_N = logits_NC[chosen, label], truth_NC[chosen, label]
+            precision = average_precision(scores_N, truth_N) if truth_N.any() else None
+            return {"label_error": float(np.mean((scores_N > 0) != truth_N)), "average_precision": precision}
+
+        return figures
+
+    own = [figures_by_case(figures_of_label(label), cases) for label in range(len(names))]
     rows = tuple(
         EvaluationRow(
             f"{loaded.card.name}: label {name}",
             "",
-            {
-                "label_error": error,
-                "average_precision": precision,
-                "tiles": found.tiles,
-                "tiles_with_label": int(count),
-            },
+            {"average_precision": None, **found.values, "tiles": len(known), "tiles_with_label": int(count)},
+            found.intervals,
         )
-        for name, error, precision, count in zip(
-            names, found.errors, found.average_precision.per_class, truth.sum(axis=0), strict=True
-        )
+        for name, found, count in zip(names, own, truth_NC.sum(axis=0), strict=True)
     )
-    return _LabelRows({"label_error": found.error, "mean_average_precision": found.average_precision.mean}, rows)
+    return _LabelRows(figures_by_case(figures_of, cases), rows, _bins(stated))
+
+
+def _bins(stated: Forecasts) -> tuple[ReliabilityBin, ...]:
+    return tuple(ReliabilityBin(**asdict(one)) for one in stated.bins())
 
 
 def _rows(
     loaded: LoadedModel,
     tiles: Sequence[TrainingTile],
-    labels: Mapping[str, float | None],
+    labels: FiguresByCase,
     tallies: Mapping[tuple[str, Rule], MaskTally],
     *,
     classes: bool,
 ) -> Iterator[EvaluationRow]:
     if not tallies:
-        yield EvaluationRow(loaded.card.name, "", {**labels, "tiles": len(tiles)})
+        yield EvaluationRow(loaded.card.name, "", {**labels.values, "tiles": len(tiles)}, labels.intervals)
     for (method, rule), tally in tallies.items():
-        own = labels if method != ALL_FOREGROUND else dict.fromkeys(labels)
+        is_model = method != ALL_FOREGROUND
+        own = labels.values if is_model else dict.fromkeys(labels.values)
         name = method if method == ALL_FOREGROUND else f"{loaded.card.name}: {method}"
         masks = asdict(tally.figures())
+        intervals = tally.intervals()
         if not classes:  # every pixel was counted as of one class
             del masks["dice_classes"]
-        yield EvaluationRow(name, rule, {**own, **masks})
+            intervals.pop("dice_classes", None)
+        yield EvaluationRow(name, rule, {**own, **masks}, {**(labels.intervals if is_model else {}), **intervals})
 
 
 def _with_robustness(
@@ -511,7 +558,11 @@ def _with_robustness(
         loaded, loaded.card, tiles, count=ROBUSTNESS_TILES, settings=DdnSettings(), seed=seed
     )
     rows = tuple(
-        row if row.method == ALL_FOREGROUND else EvaluationRow(row.method, row.rule, {**row.figures, **figures})
+        row
+        if row.method == ALL_FOREGROUND
+        else EvaluationRow(
+            row.method, row.rule, {**row.figures, **figures.values}, {**row.intervals, **figures.intervals}
+        )
         for row in table.rows
     )
     return EvaluationTable(rows)

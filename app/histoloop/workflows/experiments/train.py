@@ -23,6 +23,13 @@ from histoloop.networks.build import build_network
 from histoloop.store.cards import Card
 from histoloop.store.files import clear_partial
 from histoloop.store.model_folder import save_model
+from histoloop.training.calibration import (
+    Forecasts,
+    fitted_temperature,
+    fitted_temperature_of_several,
+    forecasts,
+    forecasts_of_several,
+)
 from histoloop.training.checkpoint import Checkpoint, discard
 from histoloop.training.classify import (
     classification_figures,
@@ -32,13 +39,14 @@ from histoloop.training.classify import (
 )
 from histoloop.training.datasets import DataSet, lend_masks, read_dataset
 from histoloop.training.figures import multi_label_figures
+from histoloop.training.intervals import INTERVALS, FiguresByCase, FiguresOf, figures_by_case, interval_text
 from histoloop.training.metrics import accuracy
 from histoloop.training.objectives import check_labels
 from histoloop.training.pretrained import IMAGENET, RANDOM
 from histoloop.training.ranks import Ranks, stated_ranks, statistics_of_all, together
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.samples import have_several_labels, multi_hot
-from histoloop.training.segment import segmentation_figures, train_decoder
+from histoloop.training.segment import counted_masks, train_decoder
 from histoloop.training.statistics import learn_statistics, statistics_figures
 from histoloop.workflows.prediction.loaded_model import choose_device, nth_device
 from histoloop.workflows.prediction.robustness import attack_figures, with_robustness
@@ -46,8 +54,10 @@ from histoloop.workflows.retraining.recipes import recipe_text
 from histoloop.workflows.retraining.starting_weights import start_from, starting_card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from histoloop.annotations.records import ClassScheme
     from histoloop.progress import Work
@@ -134,6 +144,8 @@ def _train_together(
         rounded_to_half(network.state_dict())
     )  # the figures are of the weights as they will be stored
     several = have_several_labels((*dataset.training, *dataset.validation))
+    if plan.classify.temperature_scaling:
+        _scale_temperature(model, dataset.validation, several_labels=several)
     figures = validation_figures(model, dataset.validation, dataset.scheme, several_labels=several)
     card = yield from _with_robustness(_card(out.name, setting, figures, lent, minutes), setting)
     statistics = yield from learn_statistics(model, dataset.training, plan.augment, seed=seed)
@@ -217,35 +229,78 @@ def _check_sizes(dataset: DataSet) -> None:
 
 def validation_figures(
     model: Model, tiles: Sequence[TrainingTile], scheme: ClassScheme, *, several_labels: bool = False
-) -> dict[str, float]:
+) -> FiguresByCase:
     """Classification over tiles with labels, recall per label class that occurs, Dice over tiles with masks.
 
     Where tiles may have several labels, the average precision and the error of each label stand for its recall.
     """
     model.network.eval()
-    figures = {"tiles": float(len(tiles)), "cases": float(len({tile.case for tile in tiles}))}
+    found = FiguresByCase({"tiles": float(len(tiles)), "cases": float(len({tile.case for tile in tiles}))})
     labelled = [tile for tile in tiles if tile.label is not None]
     if labelled:
-        scores_NC = classify(model, labelled)
-        if several_labels:
-            figures |= _figures_of_several(scores_NC, [tile.labels for tile in labelled], scheme)
-        else:
-            figures |= _figures_of_one(scores_NC, [tile.labels[0] for tile in labelled], scheme)
-    if any(tile.mask is not None for tile in tiles):
-        figures |= segmentation_figures(model, tiles)
-        everywhere = [float(2 * tile.mask.mean() / (1 + tile.mask.mean())) for tile in tiles if tile.mask is not None]
-        figures |= {"dice_all_foreground": float(np.mean(everywhere))}
+        scores_NC = classify(model, labelled) / model.network.config.temperature
+        figures_of = _figures_of_several if several_labels else _figures_of_one
+        labels = [tile.labels for tile in labelled]
+        found |= figures_by_case(figures_of(scores_NC, labels, scheme), [tile.case for tile in labelled])
+    masked = [tile for tile in tiles if tile.mask is not None]
+    if masked:
+        counted = counted_masks(model, masked)
+
+        def of_masks(rows: NDArray[np.intp]) -> dict[str, float]:
+            return counted.figures(rows) | {"dice_all_foreground": counted.all_foreground(rows)}
+
+        found |= figures_by_case(of_masks, [tile.case for tile in masked])
+    return found
+
+
+def _scale_temperature(model: Model, tiles: Sequence[TrainingTile], *, several_labels: bool) -> None:
+    """Give the network the temperature that fits tiles with labels best; 1 as before where there are none."""
+    labelled = [tile for tile in tiles if tile.labels]
+    if not labelled:
+        return
+    model.network.eval()
+    scores_NC = classify(model, labelled).numpy()
+    if several_labels:
+        truth_NC = multi_hot([tile.labels for tile in labelled], scores_NC.shape[1])
+        temperature = fitted_temperature_of_several(scores_NC, truth_NC)
+    else:
+        temperature = fitted_temperature(scores_NC, [tile.labels[0] for tile in labelled])
+    model.network.config = dataclasses.replace(model.network.config, temperature=round(temperature, 4))
+
+
+def _figures_of_one(scores_NC: Tensor, labels: Sequence[tuple[int, ...]], scheme: ClassScheme) -> FiguresOf:
+    """Figures of tiles of one label, given by their rows."""
+    first = np.array([own[0] for own in labels])
+    stated = forecasts(scores_NC.numpy(), first.tolist())
+
+    def figures(rows: NDArray[np.intp]) -> dict[str, float]:
+        scores, truth = scores_NC[torch.from_numpy(rows)], first[rows].tolist()
+        found = classification_figures(scores, truth) | _calibration(stated, rows)
+        if len(scheme.masks) == 2:
+            found |= {"gland_or_tumour_accuracy": _mask_class_accuracy(scores, truth, scheme)}
+        return found | _recalls(scores, truth, scheme)
+
     return figures
 
 
-def _figures_of_one(scores_NC: Tensor, labels: Sequence[int], scheme: ClassScheme) -> dict[str, float]:
-    figures = classification_figures(scores_NC, labels)
-    if len(scheme.masks) == 2:
-        figures |= {"gland_or_tumour_accuracy": _mask_class_accuracy(scores_NC, labels, scheme)}
-    return figures | _recalls(scores_NC, labels, scheme)
+def _figures_of_several(scores_NC: Tensor, labels: Sequence[tuple[int, ...]], scheme: ClassScheme) -> FiguresOf:
+    """Figures of tiles that may have several labels, given by their rows."""
+    stated = forecasts_of_several(scores_NC.numpy(), multi_hot(labels, len(scheme.labels)))
+
+    def figures(rows: NDArray[np.intp]) -> dict[str, float]:
+        scores, truth = scores_NC[torch.from_numpy(rows)], [labels[row] for row in rows]
+        return _of_each_label(scores, truth, scheme) | _calibration(stated, rows)
+
+    return figures
 
 
-def _figures_of_several(scores_NC: Tensor, labels: Sequence[tuple[int, ...]], scheme: ClassScheme) -> dict[str, float]:
+def _calibration(stated: Forecasts, rows: NDArray[np.intp]) -> dict[str, float]:
+    """Less the log loss, which is the cross-entropy."""
+    found = stated.figures(rows)
+    return {name: found[name] for name in ("calibration_error", "brier_score")}
+
+
+def _of_each_label(scores_NC: Tensor, labels: Sequence[tuple[int, ...]], scheme: ClassScheme) -> dict[str, float]:
     figures = several_labels_figures(scores_NC, labels)
     found = multi_label_figures(scores_NC.numpy(), multi_hot(labels, len(scheme.labels)))
     for name, precision, error in zip(scheme.label_names, found.average_precision.per_class, found.errors, strict=True):
@@ -271,11 +326,11 @@ def _recalls(scores_NC: Tensor, labels: Sequence[int], scheme: ClassScheme) -> d
     }
 
 
-def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent: int, minutes: float) -> Card:
+def _card(name: str, setting: _Setting, figures: FiguresByCase, masks_lent: int, minutes: float) -> Card:
     dataset, plan = setting.dataset, setting.plan
     red, green, blue = setting.model.colours.mean
     red_std, green_std, blue_std = setting.model.colours.std
-    rounded = {key: round(value, 4) for key, value in figures.items()}
+    rounded = figures.rounded(4)
     return Card(
         name=name,
         title=f"{name}: {', '.join(mask.name for mask in dataset.scheme.masks)} in {dataset.name} tissue",
@@ -294,7 +349,8 @@ def _card(name: str, setting: _Setting, figures: Mapping[str, float], masks_lent
             "masks": float(masks_lent),
             "minutes": round(minutes, 1),
         },
-        figures=rounded,
+        figures=rounded.values,
+        intervals=rounded.intervals,
         parent=None,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -318,7 +374,7 @@ def _with_robustness(card: Card, setting: _Setting) -> Work[Card]:
     return with_robustness(card, figures, measured_on=where)
 
 
-def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: int) -> str:
+def _description(setting: _Setting, figures: FiguresByCase, masks_lent: int) -> str:
     dataset, plan = setting.dataset, setting.plan
     count = len(dataset.training)
     start = starting_card(plan.network)
@@ -341,7 +397,7 @@ def _description(setting: _Setting, figures: Mapping[str, float], masks_lent: in
         " ".join((*learned, dataset.notes)).strip(),
         dataset.attribution,
         *(f"Mind: {warning}" for warning in dataset.warnings),
-        _figures_text(dataset, figures),
+        _figures_text(setting, figures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -355,18 +411,25 @@ _SUPERVISION = {
 _START = {RANDOM: "random", IMAGENET: "ImageNet"}
 
 
-def _figures_text(dataset: DataSet, figures: Mapping[str, float]) -> str:
+def _figures_text(setting: _Setting, figures: FiguresByCase) -> str:
+    dataset, temperature = setting.dataset, setting.model.network.config.temperature
     if not dataset.validation:
         return "It was not measured: the data set has no validation part."
     known = {label for tile in dataset.validation for label in tile.labels}
     absent = [name for index, name in enumerate(dataset.scheme.label_names) if index not in known]
     note = f"No validation tile is labelled {' or '.join(absent)}: nothing is known of those. " if absent else ""
-    if "label_error" in figures:
+    if "label_error" in figures.values:
         note += "A label is predicted where its sigmoid is above 0.5; `label_error` is the mean over the labels. "
-    table = "\n".join(f"| {key} | {value:.4g} |" for key, value in figures.items())
+    if temperature != 1:
+        note += f"Scores are divided by {temperature:.4g}, fitted on these tiles, before they become probabilities. "
+    table = "\n".join(
+        f"| {key} | {value:.4g} | {interval_text(figures.intervals.get(key))} |"
+        for key, value in figures.values.items()
+    )
     return (
         "## Figures on the validation part\n\n"
         f"The best epochs were chosen on these same tiles, so expect a little less on new tissue. {note}`dice` is the "
         "mean over tiles, `pooled_dice` over pixels; `dice_all_foreground` is what calling every pixel foreground "
-        f"would give (mean over tiles).\n\n| figure | value |\n|---|---|\n{table}"
+        f"would give (mean over tiles). `calibration_error` and `brier_score` say how far probabilities mean "
+        f"what they say (0 is best). {INTERVALS}\n\n| figure | value | 95 % |\n|---|---|---|\n{table}"
     )

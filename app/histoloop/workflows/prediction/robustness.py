@@ -16,11 +16,15 @@ from histoloop.inference.model import Model
 from histoloop.progress import Progress, Work, mapped
 from histoloop.store.cards import Card
 from histoloop.training.ddn import DdnSettings, ScoresOf, ddn_steps, robustness_figures
+from histoloop.training.intervals import FiguresByCase, figures_by_case
 from histoloop.training.samples import TrainingTile, collate
 from histoloop.workflows.reports import RobustnessReport, TileRobustness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
 
 
 BATCH = 4
@@ -37,33 +41,37 @@ def attack_figures(
     count: int,
     settings: DdnSettings,
     seed: int,
-) -> Work[dict[str, float]]:
+) -> Work[FiguresByCase]:
     """Figures named `attack_...` of an attack on `count` tiles of one label, sampled at random; none without any."""
     labelled = [tile for tile in tiles if len(tile.labels) == 1]
     if not labelled:
-        return {}
+        return FiguresByCase()
     chosen = sorted(np.random.default_rng(seed).permutation(len(labelled))[:count].tolist())
     report = yield from measure_robustness(
         model, card, [labelled[index] for index in chosen], settings=settings, seed=seed
     )
-    return {f"attack_{name}": value for name, value in report.figures.items()}
+    return FiguresByCase(report.figures, report.intervals).named("attack_{}")
 
 
-def with_robustness(card: Card, figures: Mapping[str, float], *, measured_on: str) -> Card:
+def with_robustness(card: Card, figures: FiguresByCase, *, measured_on: str) -> Card:
     """The card with the figures of an attack and a section that explains them; as it is without figures.
 
     `measured_on` completes 'tiles': 'of the validation part'.
     """
-    if not figures:
+    if not figures.values:
         return card
-    rounded = {name: round(float(value), 4) for name, value in figures.items()}
-    text = f"{card.description.rstrip()}\n\n{HEADING}\n\n{_in_words(rounded, measured_on)}\n"
-    return dataclasses.replace(card, figures={**card.figures, **rounded}, description=text)
+    found = FiguresByCase(card.figures, card.intervals) | figures.rounded(4)
+    text = f"{card.description.rstrip()}\n\n{HEADING}\n\n{_in_words(figures.rounded(4).values, measured_on)}\n"
+    return dataclasses.replace(card, figures=found.values, intervals=found.intervals, description=text)
 
 
-def robustness_of(card: Card) -> dict[str, float]:
-    """The figures of an attack that a card has."""
-    return {name: value for name, value in card.figures.items() if name.startswith("attack_")}
+def robustness_of(card: Card) -> FiguresByCase:
+    """The figures of an attack that a card has, with their intervals."""
+
+    def own(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in table.items() if name.startswith("attack_")}
+
+    return FiguresByCase(own(card.figures), own(card.intervals))
 
 
 def _in_words(figures: Mapping[str, float], measured_on: str) -> str:
@@ -117,9 +125,15 @@ def measure_robustness(
         outcomes = yield from mapped(attack, step_of)
         found |= dict(zip(chosen, outcomes, strict=True))
     report = tuple(found[index] for index in range(len(labelled)))
-    figures = robustness_figures([tile.norm_l2 for tile in report], [tile.broken for tile in report])
-    figures |= _median_grey_levels(report, labelled)
-    return RobustnessReport(report, {"tiles": len(report), "steps": settings.steps, **figures})
+
+    def figures_of(rows: NDArray[np.intp]) -> dict[str, float]:
+        chosen = [report[row] for row in rows]
+        figures = robustness_figures([tile.norm_l2 for tile in chosen], [tile.broken for tile in chosen])
+        return figures | _median_grey_levels(chosen, [labelled[row] for row in rows])
+
+    figures = figures_by_case(figures_of, [tile.case for tile in labelled])
+    extent = {"tiles": float(len(report)), "steps": float(settings.steps)}
+    return RobustnessReport(report, {**extent, **figures.values}, figures.intervals)
 
 
 def _median_grey_levels(report: Sequence[TileRobustness], tiles: Sequence[TrainingTile]) -> dict[str, float]:

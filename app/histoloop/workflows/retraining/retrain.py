@@ -21,6 +21,7 @@ from histoloop.networks.build import with_mask_classes
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.files import written_to
 from histoloop.store.model_folder import BACKBONE, save_model
+from histoloop.training.intervals import FiguresByCase
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.statistics import learn_statistics, with_annotated
 from histoloop.workflows.contents.estimates import extent_figures
@@ -99,7 +100,7 @@ def learn(
     setup = yield from _set_up(project, how, device=device, seed=seed, epochs=epochs)
     fitted = yield from fit_model(setup)
     figures = _measured(setup, fitted)
-    figures |= {"seconds": round(time.monotonic() - started, 1), **extent_figures(how)}
+    figures |= FiguresByCase({"seconds": round(time.monotonic() - started, 1), **extent_figures(how)})
     statistics = yield from _statistics(setup, fitted)
     return candidate_model_of(_save_candidate(project, setup, fitted, figures, statistics))
 
@@ -190,17 +191,18 @@ _LEARNED: Mapping[LearnFrom, str] = {
 }
 
 
-def _measured(setup: LearningSetup, fitted: FittedModel) -> dict[str, float]:
+def _measured(setup: LearningSetup, fitted: FittedModel) -> FiguresByCase:
     """Figures of a round; on the held-out annotations, where there are any, Dice before and after."""
     held_out = setup.training_set.held_out
-    figures = {"loss": float(fitted.result.figures["loss"]), "held_out": float(len(held_out))}
+    figures = FiguresByCase({"loss": float(fitted.result.figures["loss"]), "held_out": float(len(held_out))})
     count = len(setup.classes.scheme.masks)
-    before = dice_of(setup.current, held_out, mask_classes=count) if setup.current.card.taught else {}
-    after = dice_of(fitted.model, held_out, mask_classes=count)
-    figures |= {f"{name}_before": value for name, value in before.items()} | after
+    if setup.current.card.taught:
+        figures |= dice_of(setup.current, held_out, mask_classes=count).named("{}_before")
+    figures |= dice_of(fitted.model, held_out, mask_classes=count)
     if setup.how.propagation:
         unlabelled = setup.training_set.unlabelled
-        figures |= {"pseudo": float(len(unlabelled.pseudo)), "pseudo_others": float(len(unlabelled.others))}
+        found = {"pseudo": float(len(unlabelled.pseudo)), "pseudo_others": float(len(unlabelled.others))}
+        figures |= FiguresByCase(found)
     return figures
 
 
@@ -208,7 +210,7 @@ def _save_candidate(
     project: Project,
     setup: LearningSetup,
     fitted: FittedModel,
-    figures: Mapping[str, float],
+    figures: FiguresByCase,
     statistics: TrainingStatistics | None,
 ) -> RoundRecord:
     """Write the model's folder and offer it; then the pictures of what it learned from beside annotations."""
@@ -231,7 +233,7 @@ def _save_candidate(
             folder.name,
             hash=model_hash(folder),
             parent=project.models.current().id,
-            figures=figures,
+            figures=figures.values,
             annotations=setup.training_set.annotations,
         )
         project.classes.bind(record.model_id, setup.classes.ids)
@@ -268,7 +270,7 @@ def _card(
     project: Project,
     setup: LearningSetup,
     fitted: FittedModel,
-    figures: Mapping[str, float],
+    figures: FiguresByCase,
     *,
     name: str,
     number: int,
@@ -280,7 +282,8 @@ def _card(
         title=f"{project.name}, round {number}",
         description=f"{_learned(setup, project)} Research use only: not a diagnostic device.\n\n{own.attribution}\n",
         training={"recipe": setup.recipe.name, "regions": float(annotations), "round": float(number)},
-        figures=dict(figures),
+        figures=figures.values,
+        intervals=figures.intervals,
         parent=setup.current.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         taught=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.special import softmax
 
 from histoloop.cli import main
 from histoloop.errors import DataError, ModelError
+from histoloop.localisation.methods import posterior_of
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import with_mask_classes
 from histoloop.progress import finish
@@ -99,6 +102,52 @@ def test_figures_are_those_of_the_masks_one_by_one(model_of: Callable[[str], Pat
         assert figures[name] == pytest.approx(getattr(tally.figures(), name))
         assert baseline[name] == pytest.approx(getattr(everywhere.figures(), name))
     assert figures["error"] == pytest.approx(wrong / 16)
+
+
+def test_figures_have_intervals_by_case_but_for_counts(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "tiles.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "label", "mask", "case"])
+        for name in ("benign", "malignant"):
+            for number in range(8):
+                mask = discs / name / f"{number}_mask.png"
+                rows.writerow([discs / name / f"{number}.png", name, mask, f"{name} {number // 4}"])
+    settings = dataclasses.replace(WHOLE, pictures=1)
+    baseline, *own = evaluated(model_of("labels"), tmp_path / "tiles.csv", settings).table.rows
+    assert set(baseline.intervals) == {"f1_foreground", "f1_background", "dice_pooled", "dice_classes"}
+    for row in own:
+        assert set(row.figures) - set(row.intervals) <= {"tiles"}
+        for name, (low, high) in row.intervals.items():
+            assert low <= high
+            if name in ("f1_foreground", "error", "log_loss"):  # means lie among those of the draws
+                assert low - 1e-9 <= row.figures[name] <= high + 1e-9  # type: ignore[operator]
+    one_case = tmp_path / "one.csv"
+    one_case.write_text((tmp_path / "tiles.csv").read_text().replace("malignant 0", "x").replace("malignant 1", "x")
+                        .replace("benign 0", "x").replace("benign 1", "x"))  # fmt: skip
+    assert not any(row.intervals for row in evaluated(model_of("labels"), one_case, settings).table.rows)
+
+
+def test_a_temperature_changes_what_is_stated_and_no_label(
+    model_of: Callable[[str], Path], discs: Path, tmp_path: Path
+) -> None:
+    hot = tmp_path / "hot"
+    shutil.copytree(model_of("labels"), hot)
+    text = (hot / "card.md").read_text(encoding="utf-8")
+    (hot / "card.md").write_text(text.replace('scores = "softmax"', 'scores = "softmax"\ntemperature = 50.0'))
+    before = evaluated(model_of("labels"), discs).table.rows[1].figures
+    after = evaluated(hot, discs).table.rows[1].figures
+    assert after["error"] == before["error"]
+    assert after["log_loss"] == pytest.approx(np.log(2), abs=0.05)  # both labels are about as likely
+    tile = finish(read_dataset(discs, split="whole", mpp=1.0)).test[0]
+    stated = [
+        posterior_of(output.scores, output.config)
+        for output in (
+            load_model(path, torch.device("cpu")).predict_tile(tile.pixels) for path in (model_of("labels"), hot)
+        )
+    ]
+    assert stated[1] == pytest.approx(softmax(np.log(stated[0]) / 50), rel=1e-4)
 
 
 def test_files_tell_what_the_table_tells(model_of: Callable[[str], Path], discs: Path, tmp_path: Path) -> None:
@@ -206,7 +255,9 @@ def test_without_masks_there_is_one_row_of_labels(model_of: Callable[[str], Path
     shutil.copytree(discs, bare, ignore=shutil.ignore_patterns("*_mask.png"))
     (row,) = evaluated(model_of("labels"), bare, pictures=tmp_path / "page").table.rows
     assert (row.method, row.rule) == ("labels", "")
-    assert set(row.figures) == {"error", "balanced_accuracy", "mean_average_precision", "tiles"}
+    assert set(row.figures) == {
+        "error", "balanced_accuracy", "mean_average_precision", "calibration_error", "log_loss", "brier_score", "tiles",
+    }  # fmt: skip
     assert (tmp_path / "page" / "index.html").is_file()
 
 

@@ -11,12 +11,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from scipy.special import expit, softmax
 
 from histoloop.errors import DataError, ModelError, RecipeError
+from histoloop.localisation.methods import posterior_of
 from histoloop.progress import Progress, finish
 from histoloop.store.cards import load_card
 from histoloop.store.model_folder import EARLIER
 from histoloop.training.checkpoint import Checkpoint
+from histoloop.training.datasets import read_dataset
 from histoloop.training.recipe import load_recipe
 from histoloop.workflows.experiments.train import train_model
 from histoloop.workflows.prediction.loaded_model import load_model
@@ -256,7 +259,7 @@ def test_a_recipe_can_leave_the_robustness_figure_out(
     recipe = robust_recipe(tmp_path, write_recipe, tiles=0)
     finish(train_model(recipe=recipe, data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
     card = load_card(tmp_path / "m")
-    assert not robustness_of(card)
+    assert not robustness_of(card).values
     assert "Robustness" not in card.description
 
 
@@ -318,3 +321,49 @@ def test_a_backbone_out_of_a_model_keeps_the_colours_of_that_models_card(
     recipe = recipe_from(tmp_path / "w.safetensors", tmp_path, write_recipe)
     finish(train_model(recipe=recipe, data=dark, out=tmp_path / "c", device="cpu", mpp=1.0))
     assert max(load_card(tmp_path / "c").mean) < 0.6 * max(first.mean)
+
+
+# --- what probabilities are worth -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "loss"), [("labels", "cross_entropy"), ("several", "binary_cross_entropy")])
+def test_a_temperature_is_fitted_on_the_validation_part_and_kept_and_applied(
+    kind: str,
+    loss: str,
+    discs: Path,
+    discs_of_several: Path,
+    write_recipe: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    data = discs_of_several if kind == "several" else discs
+    recipe = Path(write_recipe(tmp_path, kind))
+    finish(train_model(recipe=str(recipe), data=data, out=tmp_path / "plain", device="cpu", mpp=1.0))
+    text = recipe.read_text(encoding="utf-8")
+    assert "[classify]\n" in text
+    recipe.write_text(text.replace("[classify]\n", "[classify]\ntemperature_scaling = true\n"), encoding="utf-8")
+    finish(train_model(recipe=str(recipe), data=data, out=tmp_path / "scaled", device="cpu", mpp=1.0))
+    plain, scaled = (load_model(tmp_path / name, torch.device("cpu")) for name in ("plain", "scaled"))
+    assert plain.hash == scaled.hash
+    temperature = scaled.card.network.temperature
+    assert temperature != plain.card.network.temperature == 1.0
+    assert scaled.card.figures[loss] < plain.card.figures[loss]
+    assert "fitted on these tiles" in scaled.card.description
+    tile = finish(read_dataset(data, mpp=1.0)).validation[0]
+    scores = plain.predict_tile(tile.pixels).scores
+    stated = expit(scores / temperature) if kind == "several" else softmax(scores / temperature)
+    output = scaled.predict_tile(tile.pixels)
+    assert output.scores == pytest.approx(scores)
+    assert posterior_of(output.scores, output.config) == pytest.approx(stated, rel=1e-5)
+
+
+def test_every_measured_figure_of_a_card_has_an_interval(
+    discs: Path, write_recipe: Callable[..., str], tmp_path: Path
+) -> None:
+    finish(train_model(recipe=write_recipe(tmp_path, "hybrid"), data=discs, out=tmp_path / "m", device="cpu", mpp=1.0))
+    card = load_card(tmp_path / "m")
+    assert {"calibration_error", "brier_score"} <= set(card.figures)
+    extent = {"tiles", "cases", "attack_tiles", "attack_steps"}
+    assert set(card.figures) - extent == set(card.intervals)
+    low, high = card.intervals["dice"]
+    assert low <= card.figures["dice"] <= high
+    assert f"| dice | {card.figures['dice']:.4g} | {low:.4g} to {high:.4g} |" in card.description

@@ -19,6 +19,7 @@ from histoloop.progress import Progress, finish
 from histoloop.store.cards import Card
 from histoloop.training.classify import classify
 from histoloop.training.ddn import DdnSettings
+from histoloop.training.intervals import FiguresByCase
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.prediction.loaded_model import LoadedModel
 from histoloop.workflows.prediction.robustness import attack_figures, measure_robustness, robustness_of, with_robustness
@@ -186,7 +187,7 @@ def test_a_batch_of_no_tile_is_refused(scheme: ClassScheme) -> None:
 # --- on the card ------------------------------------------------------------------------------------------------------
 
 
-def attacked(loaded: LoadedModel, tiles: list[TrainingTile], *, count: int, steps: int = 40) -> dict[str, float]:
+def attacked(loaded: LoadedModel, tiles: list[TrainingTile], *, count: int, steps: int = 40) -> FiguresByCase:
     work = attack_figures(loaded, loaded.card, tiles, count=count, settings=DdnSettings(steps=steps), seed=0)
     return finish(work)
 
@@ -195,11 +196,13 @@ def test_some_of_the_labelled_tiles_are_drawn_and_the_card_says_what_came_of_it(
     loaded = model(Brightness(), scheme)
     tiles = [grey(100, label=row % 2 or None) for row in range(4)] + [grey(90 + row, label=0) for row in range(8)]
     figures = attacked(loaded, tiles, count=6)
-    assert figures["attack_tiles"] == 6
+    assert figures.values["attack_tiles"] == 6
     assert attacked(loaded, tiles, count=6) == figures
     card = with_robustness(loaded.card, figures, measured_on="of this test")
-    assert robustness_of(card) == {name: round(value, 4) for name, value in figures.items()}
-    median = f"{figures['attack_median_l2']:.3g}, the L2 norm"
+    assert robustness_of(card) == figures.rounded(4)
+    low, high = card.intervals["attack_median_l2"]
+    assert low <= figures.rounded(4).values["attack_median_l2"] <= high
+    median = f"{figures.values['attack_median_l2']:.3g}, the L2 norm"
     for words in ("40 steps", "6 labelled tiles of this test", "100% were wrong or could be made so", median):
         assert words in card.description
 
@@ -207,7 +210,7 @@ def test_some_of_the_labelled_tiles_are_drawn_and_the_card_says_what_came_of_it(
 def test_a_model_that_withstood_every_attack_has_no_median_and_its_card_says_so(scheme: ClassScheme) -> None:
     loaded = model(Brightness(), scheme)
     figures = attacked(loaded, [grey(0, label=0, width=64)], count=4, steps=5)
-    assert "attack_median_l2" not in figures
+    assert "attack_median_l2" not in figures.values
     card = with_robustness(loaded.card, figures, measured_on="of this test")
     assert "1 labelled tile of this test" in card.description
     assert "0% were wrong or could be made so. A longer search" in card.description
@@ -216,5 +219,5 @@ def test_a_model_that_withstood_every_attack_has_no_median_and_its_card_says_so(
 def test_without_labelled_tiles_the_card_stays_as_it_is(scheme: ClassScheme) -> None:
     loaded = model(Brightness(), scheme)
     figures = attacked(loaded, [grey(0, label=None)], count=4)
-    assert figures == {}
+    assert figures == FiguresByCase()
     assert with_robustness(loaded.card, figures, measured_on="of this test") is loaded.card

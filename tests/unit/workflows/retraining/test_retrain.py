@@ -406,7 +406,7 @@ def test_masks_leave_the_classifier_and_its_robustness_as_they_are(start: Callab
     _paint(project, _slide_ids(project)[0])
     candidate = finish(retrain(project, device="cpu", epochs=1))
     card = load_card(project.models.get(candidate.model_id).folder)
-    assert robustness_of(card) == ATTACKED
+    assert robustness_of(card).values == ATTACKED
     assert "accuracy" not in card.figures
     assert "on 8 labelled tiles when tiny was made, whose classifier this is" in card.description
 
@@ -416,7 +416,7 @@ def test_a_base_model_without_a_robustness_figure_hands_none_on(start: Callable[
     _paint(project, _slide_ids(project)[0])
     candidate = finish(retrain(project, device="cpu", epochs=1))
     card = load_card(project.models.get(candidate.model_id).folder)
-    assert not robustness_of(card)
+    assert not robustness_of(card).values
     assert "obust" not in card.description
 
 
@@ -434,7 +434,7 @@ def test_a_classifier_that_changed_loses_the_figure_and_its_card_says_so(
     how = HowToLearn("sizes" if base == "a classifier" else "masks")
     candidate = finish(retrain(project, how=how, device="cpu", epochs=1))
     card = load_card(project.models.get(candidate.model_id).folder)
-    assert not robustness_of(card)
+    assert not robustness_of(card).values
     assert "how robust its labels are is not known" in card.description
 
 
