@@ -48,10 +48,10 @@ def save_model(
 ) -> Path:
     """Write a model folder, which appears whole or not at all, and return it.
 
-    `recipe` is the TOML text that made the model. With `half`, floating-point weights are stored as float16
-    (ValueError for one out of its range). `way_back`, where it is given, is what to add to the weights to get the state
-    an epoch or more earlier; it is always stored in half precision. `statistics` are of the training tiles. Raises
-    ModelError when `folder` exists, ModelPlaceError when it cannot be written.
+    `recipe` is the TOML text that made the model. With `half`, floating-point weights are stored as float16, and as
+    float32 where a value is out of its range. `way_back`, where it is given, is what to add to the weights to get the
+    state an epoch or more earlier, stored as with `half`. `statistics` are of the training tiles. Raises ValueError for
+    NaN and infinity, ModelError when `folder` exists, ModelPlaceError when it cannot be written.
     """
     arrays = {name: _storable(name, array, half=half) for name, array in weights.items()}
     back = None if way_back is None else {name: _storable(name, array, half=True) for name, array in way_back.items()}
@@ -204,9 +204,7 @@ def load_earlier(folder: Path) -> dict[str, NDArray[np.generic]]:
             tr("{path} is broken, or not of the weights beside it.", path=path),
             advice=tr("Copy the model folder again, whole."),
         )
-    return weights | {
-        name: np.asarray(weights[name] + array.astype(weights[name].dtype)) for name, array in back.items()
-    }
+    return weights | {name: np.asarray(weights[name] + array) for name, array in back.items()}
 
 
 def _digest(weights_hash: str, back: Weights) -> str:
@@ -224,14 +222,17 @@ def _fits(back: Weights, weights: Weights) -> bool:
 
 
 def _storable(name: str, array: NDArray[np.generic], *, half: bool) -> NDArray[np.generic]:
+    """In half precision where that is wanted and the range of all values allows it; ValueError for NaN and infinity."""
     whole = np.asarray(array, order="C")
     if not (half and _is_float(whole)):
         return whole
     with np.errstate(over="ignore"):
         halved = whole.astype(np.float32).astype(np.float16)
-    if not np.isfinite(halved).all():
-        raise ValueError(f"weight {name!r} has values beyond the range of half precision")
-    return halved
+    if np.isfinite(halved).all():
+        return halved
+    if not np.isfinite(whole).all():
+        raise ValueError(f"weight {name!r} has values that are no numbers")
+    return whole.astype(np.float32)
 
 
 def _is_float(array: NDArray[np.generic]) -> bool:

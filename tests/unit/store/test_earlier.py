@@ -89,8 +89,8 @@ def test_a_broken_one_is_refused(how: str, tmp_path: Path) -> None:
     assert "copy" in refused.value.advice.lower()
 
 
-@pytest.mark.parametrize("value", [65520.0, -1e6, np.inf, np.nan])
-def test_a_weight_beyond_half_precision_is_refused(value: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
+def test_a_weight_that_is_no_number_is_refused(value: float, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"head\.bias"):
         saved(tmp_path / "m", weights=WEIGHTS_OF | {"head.bias": np.array([value], np.float32)})
     assert not (tmp_path / "m").exists()
@@ -124,3 +124,14 @@ def test_the_files_are_those_of_every_version(tmp_path: Path) -> None:
         b"\x8b\x81D\x81\xfc\x80\xb4\x80l\x80$\x80$\x00l\x00\xb4\x00\xfc\x00D\x01\x8b\x01"
     )
     assert load_earlier(folder)["norm.count"] == 54
+
+
+@pytest.mark.parametrize("value", [65520.0, -1e6])
+def test_weights_beyond_the_range_of_half_precision_are_kept_in_single_precision(value: float, tmp_path: Path) -> None:
+    bias = np.array([1.0, value, 3.0], np.float32)
+    folder = saved(tmp_path / "m", weights=WEIGHTS_OF | {"head.bias": bias})
+    kept = load_weights(folder)
+    assert kept["head.weight"].dtype == np.float16
+    assert np.array_equal(kept["head.bias"], bias)
+    earlier = load_earlier(folder)
+    assert all(np.isfinite(array).all() for array in earlier.values())
