@@ -14,8 +14,10 @@ from histoloop.cli.arguments import (
     add_split,
     add_spread,
     count,
+    fraction,
     resolution,
     spread_of,
+    two_or_more,
 )
 from histoloop.cli.outcome import Outcome
 from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report_failures, run, speaks, write_json
@@ -119,6 +121,15 @@ def add_commands(commands: Commands) -> None:
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
     measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
     measured.add_argument(
+        "--quantise",
+        type=two_or_more,
+        metavar="LEVELS",
+        help="with --robustness: round changed tiles to so many values of a colour (256: what a picture can store)",
+    )
+    measured.add_argument(
+        "--target", metavar="LABEL", help="with --robustness: the smallest change to this label, of tiles of the others"
+    )
+    measured.add_argument(
         "--statistics",
         action="store_true",
         help="in place of measuring: keep in the model's folder what the training part of the data set, on which it "
@@ -153,6 +164,18 @@ def add_commands(commands: Commands) -> None:
     sampled.add_argument("--masks", type=Path, required=True, help="masks, GeoJSON or XML named as the slides")
     sampled.add_argument("--out", type=Path, required=True, metavar="CSV", help="coordinates; `train --data` reads it")
     sampled.add_argument("--patch", type=count, default=512, help="side in level-0 pixels (default: 512)")
+    protocol = (
+        ("--tissue-min", 0.10, "least share of tissue of a patch that is taken"),
+        ("--tumour-min", 0.20, "least share of tumour of a metastatic patch"),
+        ("--tumour-abundant", 0.50, "share of tumour above which a patch is abundant, of which few are kept"),
+        (
+            "--abundant-share",
+            0.01,
+            "abundant patches kept for each other metastatic one; 0.64 gives the thesis' counts",
+        ),
+    )
+    for option, default, meaning in protocol:
+        sampled.add_argument(option, type=fraction, default=default, help=f"{meaning} (default: {default:g})")
     sampled.add_argument("--table", type=Path, metavar="CSV", help="case (patient) and split of each slide")
     sampled.add_argument("--mask-value", type=int, help="value of tumour in mask pictures (default: all but 0)")
     add_spread(sampled, of="slides")
@@ -312,6 +335,9 @@ def _recipes(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if (options.quantise or options.target) and not options.robustness:
+        print_error("--quantise and --target are of an attack: give --robustness too", command="evaluate")
+        return WRONG
     if options.statistics:
         return _state_statistics(options)
     from histoloop.exchange.evaluation import table_text
@@ -325,6 +351,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         layer=options.layer,
         pictures=options.count,
         robustness=options.robustness,
+        quantise_levels=options.quantise,
+        target=options.target,
     )
     found = run(
         evaluate_model(
@@ -425,12 +453,21 @@ def _patches(options: argparse.Namespace) -> int:
     from histoloop.workflows.experiments.patch_grid import PatchSettings
     from histoloop.workflows.experiments.sample_patches import sample_patches
 
+    if not 0 < options.tumour_min <= options.tumour_abundant:
+        print_error("--tumour-min must be above 0 and at most --tumour-abundant", command="patches")
+        return WRONG
     report = run(
         sample_patches(
             options.slides,
             options.masks,
             options.out,
-            settings=PatchSettings(patch_px=options.patch),
+            settings=PatchSettings(
+                patch_px=options.patch,
+                tissue_min=options.tissue_min,
+                tumour_min=options.tumour_min,
+                tumour_abundant=options.tumour_abundant,
+                abundant_share=options.abundant_share,
+            ),
             table=options.table,
             mask_value=options.mask_value,
             seed=options.seed,

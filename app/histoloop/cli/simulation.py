@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_device, add_split, add_spread, count, spread_of
+from histoloop.cli.arguments import (
+    add_command,
+    add_device,
+    add_split,
+    add_spread,
+    count,
+    spread_of,
+    two_or_more,
+    weight,
+)
 from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, run
 
 if TYPE_CHECKING:
@@ -50,6 +59,26 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="learn to tell mask classes apart, each mask being of the class that its label has (gland, tumour)",
     )
+    simulated.add_argument(
+        "--passes",
+        type=two_or_more,
+        help="passes of Monte-Carlo dropout (default: as the preset says, 20 in quick; label-prop takes 50)",
+    )
+    simulated.add_argument(
+        "--neighbours", type=count, metavar="K", help="k of +propagation before its cap (default: 40, as in label-prop)"
+    )
+    simulated.add_argument(
+        "--pseudo-weight",
+        type=weight,
+        metavar="LAMBDA",
+        help="weight of the model's own masks in the loss (default: 0.1, lambda of label-prop eq 1)",
+    )
+    simulated.add_argument(
+        "--vaal",
+        choices=("quick", "paper"),
+        default="quick",
+        help="the networks of the strategy vaal: quick: seconds (default); paper: as its authors have them, for a GPU",
+    )
     simulated.add_argument("--jobs", type=count, help="sessions side by side (default: as cores and memory allow)")
     add_spread(simulated, of="sessions", jobs=False)
     add_split(simulated)
@@ -60,7 +89,7 @@ def _simulate(options: argparse.Namespace) -> int:
     from histoloop.errors import RecipeError
     from histoloop.store.shipped import DEFAULT_MODEL, find_model
     from histoloop.workflows.experiments.sessions import Way
-    from histoloop.workflows.experiments.simulate import simulate
+    from histoloop.workflows.experiments.simulate import PRESETS, adjusted, simulate
 
     try:
         for name in options.strategies.split(","):
@@ -78,6 +107,13 @@ def _simulate(options: argparse.Namespace) -> int:
             rounds=options.rounds,
             json_file=options.json,
             preset=options.preset,
+            settings=adjusted(
+                PRESETS[options.preset],
+                passes=options.passes,
+                neighbours=options.neighbours,
+                pseudo_weight=options.pseudo_weight,
+                paper_vaal=options.vaal == "paper",
+            ),
             split=options.by,
             mpp=options.mpp,
             mpp_from_objective=options.mpp_from_objective,

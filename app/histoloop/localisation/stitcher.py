@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,6 +16,13 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import ForegroundClasses, Mask
 
 Floats = NDArray[np.float32]
+
+NAMING_CELLS = 2.0
+"""Standard deviation, in cells of the class maps, over which these are averaged to name the class of a mask: measured
+(docs/methods.md). The cell at a pixel is unsure by itself; what a whole picture is named by is wrong where it holds two
+classes."""
+_TRUNCATED = 4.0
+"""A Gaussian ends at so many standard deviations."""
 
 
 def foreground_of(masks: Floats) -> Floats:
@@ -59,12 +69,15 @@ def mask_from_maps(
     stride_px: float,
     x: int = 0,
     y: int = 0,
+    average_cells: float = NAMING_CELLS,
 ) -> Mask:
-    """Mask (H, W) of a window at map pixels (x, y): 0, or the mask class likeliest there.
+    """Mask (H, W) of a window at map pixels (x, y): 0, or the mask class likeliest around there.
 
-    `labels_CHW` are the raw label maps of the whole slide, one cell per `stride_px` map pixels. They are upsampled
-    (bilinearly, the maps and never a mask), softmaxed over the labels and summed per mask class; ties go to the
-    lowest class. A window's mask equals the same part of the whole slide's mask.
+    `labels_CHW` are the raw label maps of the whole slide, one cell per `stride_px` map pixels. They are softmaxed over
+    the labels, summed per mask class and averaged around each cell by a Gaussian of `average_cells` standard deviation
+    (0: as they are), then upsampled (bilinearly, the maps and never a mask); ties go to the lowest class. Cells that
+    were not predicted, whose maps are all 0, say nothing. A window's mask equals the same part of the whole slide's
+    mask.
     """
     foreground = foreground_HW > threshold
     if not foreground.any():
@@ -73,42 +86,56 @@ def mask_from_maps(
     classes = np.unique(values)
     if len(classes) == 1:
         return np.where(foreground, classes[0], 0).astype(np.uint8)
-    logits = upsample(labels_CHW, stride_px=stride_px, x=x, y=y, width=foreground.shape[1], height=foreground.shape[0])
-    logits -= logits.max(axis=0)
-    weights = np.exp(logits, out=logits)
-    likeliest, _weight = _likeliest((_sum(weights, values == value) for value in classes), classes.tolist())
+    rows = _neighbours(y, foreground.shape[0], stride_px, labels_CHW.shape[1])
+    columns = _neighbours(x, foreground.shape[1], stride_px, labels_CHW.shape[2])
+    reach = round(_TRUNCATED * average_cells)
+    top, left = (max(0, int(along.first[0]) - reach) for along in (rows, columns))
+    bottom, right = (int(along.second[-1]) + reach + 1 for along in (rows, columns))
+    near_CHW = np.asarray(labels_CHW[:, top:bottom, left:right], np.float32)
+    weights_CHW = softmax(near_CHW, axis=0) * near_CHW.any(axis=0)
+    planes_KHW = np.stack([weights_CHW[values == value].sum(axis=0) for value in classes])
+    if average_cells:
+        sigmas = (0, average_cells, average_cells)
+        planes_KHW = ndimage.gaussian_filter(planes_KHW, sigmas, mode="constant", truncate=_TRUNCATED)
+    likeliest, _weight = _likeliest(_enlarged(planes_KHW, rows.less(top), columns.less(left)), classes.tolist())
     return likeliest * foreground
-
-
-def _sum(planes: Floats, chosen: NDArray[np.bool_]) -> Floats:
-    """The sum (H, W) of some planes."""
-    first, *others = np.flatnonzero(chosen)
-    total: Floats = planes[first].copy() if others else planes[first]
-    for number in others:
-        total += planes[number]
-    return total
 
 
 def upsample(maps_CHW: Floats, *, stride_px: float, x: int, y: int, width: int, height: int) -> Floats:
     """Window (C, height, width) at (x, y) of the maps enlarged by `stride_px`, bilinear, align_corners=False."""
-    rows, row_share = _neighbours(y, height, stride_px, maps_CHW.shape[1])
-    columns, column_share = _neighbours(x, width, stride_px, maps_CHW.shape[2])
-    maps_CHW = maps_CHW[:, :, columns[0][0] : columns[1][-1] + 1]
-    columns = (columns[0] - columns[0][0], columns[1] - columns[0][0])
-    top, bottom = maps_CHW[:, rows[0]], maps_CHW[:, rows[1]]
-    along_rows = top + (bottom - top) * row_share[:, None]
-    left: Floats = np.take(along_rows, columns[0], axis=2)
-    enlarged: Floats = np.take(along_rows, columns[1], axis=2)
-    enlarged -= left
-    enlarged *= column_share
-    enlarged += left
-    return enlarged
+    rows = _neighbours(y, height, stride_px, maps_CHW.shape[1])
+    columns = _neighbours(x, width, stride_px, maps_CHW.shape[2])
+    return _enlarged(maps_CHW, rows, columns)
 
 
-def _neighbours(
-    start: int, count: int, stride: float, cells: int
-) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], Floats]:
-    """The two cells around each pixel, and how far it is from the first to the second, in [0, 1]."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Neighbours:
+    """Along an axis: the two cells around each pixel, and how far it is from the first to the second, in [0, 1]."""
+
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    share: Floats
+
+    def less(self, cells: int) -> _Neighbours:
+        """In maps that begin so many cells later."""
+        return _Neighbours(self.first - cells, self.second - cells, self.share)
+
+
+def _neighbours(start: int, count: int, stride: float, cells: int) -> _Neighbours:
     position = np.clip((np.arange(start, start + count) + 0.5) / stride - 0.5, 0, cells - 1)
     first = np.floor(position).astype(np.intp)
-    return (first, np.minimum(first + 1, cells - 1)), (position - first).astype(np.float32)
+    return _Neighbours(first, np.minimum(first + 1, cells - 1), (position - first).astype(np.float32))
+
+
+def _enlarged(maps_CHW: Floats, rows: _Neighbours, columns: _Neighbours) -> Floats:
+    """Bilinear, (C, height, width)."""
+    maps_CHW = maps_CHW[:, :, columns.first[0] : columns.second[-1] + 1]
+    columns = columns.less(int(columns.first[0]))
+    top, bottom = maps_CHW[:, rows.first], maps_CHW[:, rows.second]
+    along_rows = top + (bottom - top) * rows.share[:, None]
+    left: Floats = np.take(along_rows, columns.first, axis=2)
+    enlarged: Floats = np.take(along_rows, columns.second, axis=2)
+    enlarged -= left
+    enlarged *= columns.share
+    enlarged += left
+    return enlarged

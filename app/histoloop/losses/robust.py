@@ -17,8 +17,6 @@ from torch.nn import functional
 
 ALPHA_LOW, ALPHA_HIGH = 0.001, 1.999
 SCALE_LOW = 1e-5
-# Beyond this, rho differs from its limits at alpha = -inf and +inf by about 1e-8 of itself.
-_ALPHA_LIMIT = 1e8
 _CELLS = 512
 
 
@@ -30,7 +28,8 @@ def barron_rho(residual: Tensor, alpha: Tensor | float, scale: Tensor | float) -
     arithmetic d rho / d alpha grows like log(1 / |alpha - 2|) next to 2; |alpha - 2| has a floor of a machine epsilon.
     """
     shape = torch.as_tensor(alpha, dtype=residual.dtype, device=residual.device)
-    shape = shape.clamp(min=-_ALPHA_LIMIT, max=_ALPHA_LIMIT)
+    limit = max(1e8, 1 / torch.finfo(shape.dtype).eps)  # beyond, rho differs from its limits by rounding alone
+    shape = shape.clamp(min=-limit, max=limit)
     squares = (residual / scale) ** 2
     # Each form sees only the alphas at which it is finite: an inf that the last torch.where drops has a nan gradient.
     # (Not clamp: it has no gradient at its bound, and alpha = 1 is where learning starts.)

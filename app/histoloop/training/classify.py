@@ -15,7 +15,7 @@ from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.figures import multi_label_figures
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.metrics import accuracy, balanced_accuracy
-from histoloop.training.objectives import Objective, ObjectiveSettings, check_labels
+from histoloop.training.objectives import Objective, ObjectiveSettings, check_labels, with_fixed_noise
 from histoloop.training.ranks import current_ranks
 from histoloop.training.samples import (
     Batch,
@@ -90,6 +90,8 @@ def train_classifier(
     """
     check_labels(settings, (*training, *validation))
     several = have_several_labels((*training, *validation))
+    if settings.supervision == "sizes":
+        training = with_fixed_noise(training, settings.sizes, seed=seed)
     labels = [_labels(tile) for tile in training]
     ranks = current_ranks()
     stride, size = model.network.stride_px, settings.loop.batch_size * ranks.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -53,13 +54,16 @@ class ErasingSettings:
 class SizeSettings:
     """Size supervision (thesis ch. 4): the size loss with its weight lambda_s, the entropy term's weight lambda_e.
 
-    `noise` is the standard deviation of what is added to each foreground size in each step (thesis 4.4.3).
+    `noise` is the standard deviation of what is added to each foreground size (thesis 4.4.3): anew in each step, as for
+    GlaS there, or with `noise_per` 'tile' once for the whole training, as for CAMELYON16. Then the size of a tile that
+    states none is that of its whole mask.
     """
 
     loss: Literal["adaptive", "kl", "l2", "jia"] = "adaptive"
     weight: float = 10.0
     entropy: float = 0.1
     noise: float = 0.0
+    noise_per: Literal["step", "tile"] = "step"
 
     def __post_init__(self) -> None:
         if min(self.weight, self.entropy, self.noise) < 0:
@@ -103,6 +107,28 @@ def check_labels(settings: ObjectiveSettings, tiles: Sequence[TrainingTile]) -> 
             f"{found}, but under scores = 'softmax' labels exclude each other.",
             advice='Set scores = "sigmoid" under [classify] in the recipe, or choose quick-multi-label-mil.',
         )
+
+
+def with_fixed_noise(tiles: Sequence[TrainingTile], settings: SizeSettings, *, seed: int) -> list[TrainingTile]:
+    """The tiles with sizes that err by a fixed amount; as they are where noise is drawn anew in each step."""
+    if not settings.noise or settings.noise_per == "step":
+        return list(tiles)
+    sizes = [_size_of(tile) for tile in tiles]
+    wrong_N = noisy_sizes(
+        torch.tensor([0.0 if size is None else size for size in sizes]),
+        settings.noise,
+        torch.Generator().manual_seed(seed),
+    ).tolist()
+    return [
+        tile if size is None else dataclasses.replace(tile, size=wrong)
+        for tile, size, wrong in zip(tiles, sizes, wrong_N, strict=True)
+    ]
+
+
+def _size_of(tile: TrainingTile) -> float | None:
+    if tile.size is not None or tile.mask is None or not tile.states_size:
+        return tile.size
+    return float((tile.mask > 0).mean() if tile.known is None else (tile.mask[tile.known] > 0).mean())
 
 
 def label_loss(scores_BC: Tensor, batch: Batch, kind: ScoreKind, *, smoothing: float = 0.0) -> Tensor:
@@ -204,6 +230,6 @@ class Objective:
         given_B = ~torch.isnan(batch.sizes_B)
         sizes_B = torch.where(given_B, batch.sizes_B, of_masks_B)
         known_B = given_B | batch.masked_B
-        if self.settings.sizes.noise:
+        if self.settings.sizes.noise and self.settings.sizes.noise_per == "step":
             sizes_B = noisy_sizes(sizes_B, self.settings.sizes.noise, torch.default_generator)
         return torch.where(known_B, sizes_B, torch.zeros_like(sizes_B)), known_B.to(sizes_B.dtype)

@@ -62,20 +62,24 @@ class DataRecipe:
 
 @dataclass(frozen=True, slots=True)
 class RobustnessRecipe:
-    """How the card's robustness figure is measured: DDN attacks so many `tiles` (0: none) in so many `steps`."""
+    """How the card's robustness figure is measured: DDN attacks so many `tiles` (0: none) in so many `steps`.
+
+    `quantise_levels` (256 for 8 bits; 0: not at all) rounds every changed tile to what a picture can store.
+    """
 
     tiles: int = 8
     steps: int = 50
+    quantise_levels: int = 0
 
     def __post_init__(self) -> None:
         if self.tiles < 0:
             raise ValueError(f"tiles must be 0 (no figure) or more, not {self.tiles}")
-        DdnSettings(steps=self.steps)  # refuses what it cannot do
+        self.attack  # noqa: B018  (refuses what it cannot do)
 
     @property
     def attack(self) -> DdnSettings:
         """The attack's own settings."""
-        return DdnSettings(steps=self.steps)
+        return DdnSettings(steps=self.steps, quantise_levels=self.quantise_levels or None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from histoloop.cli import main
+from histoloop.errors import DataError
 from histoloop.training.recipe import load_recipe, parse_recipe, recipe_path, shipped_recipes
 from histoloop.workflows.contents.rounds import CONSISTENCY_RECIPE, RECIPES
+from histoloop.workflows.experiments.patch_grid import PatchSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,3 +173,38 @@ def test_what_cannot_be_done_is_said_on_stderr_with_an_exit_code(
     for word in words:
         assert word in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["patches", "s", "--masks", "m", "--out", "o", "--tumour-min", "0.6"], "--tumour-abundant"),
+        (["patches", "s", "--masks", "m", "--out", "o", "--tissue-min", "2"], "--tissue-min"),
+        (["evaluate", "--model", "m", "--data", "d", "--target", "x"], "--robustness"),
+        (["evaluate", "--model", "m", "--data", "d", "--quantise", "1", "--robustness"], "not at least 2"),
+        (["simulate", "--data", "d", "--json", "j", "--passes", "1"], "not at least 2"),
+        (["simulate", "--data", "d", "--json", "j", "--pseudo-weight", "-1"], "no number from 0"),
+    ],
+)
+def test_numbers_that_cannot_be_are_wrong_usage(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = ended.code  # type: ignore[assignment]
+    assert code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_protocol_of_patches_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = []
+
+    def sample(*_: object, settings: PatchSettings, **__: object) -> NoReturn:
+        given.append(settings)
+        raise DataError("enough", advice="stop")
+
+    monkeypatch.setattr("histoloop.workflows.experiments.sample_patches.sample_patches", sample)
+    options = ["--tissue-min", "0.3", "--tumour-min", "0.25", "--tumour-abundant", "0.6", "--abundant-share", "0.64"]
+    assert main(["patches", str(tmp_path), "--masks", "m", "--out", "o", "--patch", "256", *options]) == 1
+    assert given == [PatchSettings(256, 0.3, 0.25, 0.6, 0.64)]

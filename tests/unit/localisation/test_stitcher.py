@@ -45,6 +45,27 @@ def test_labels_of_one_mask_class_add_up() -> None:
     assert (mask == 1).all()  # gland: 0.3 + 0.3 against tumour: 0.4
 
 
+def test_a_cell_is_named_by_those_around_it() -> None:
+    maps = np.zeros((3, 9, 9), np.float32)
+    maps[0] = 1.0
+    maps[:, 4, 4] = (0.0, 3.0, 0.0)  # one cell that is rather of b
+    everywhere = np.ones((72, 72), np.float32)
+    alone = mask_from_maps(everywhere, maps, SCHEME, threshold=0.5, stride_px=8, average_cells=0)
+    assert alone[36, 36] == 2
+    assert (mask_from_maps(everywhere, maps, SCHEME, threshold=0.5, stride_px=8) == 1).all()
+    maps[:, :, 5:] = np.array([0.0, 3.0, 0.0])[:, None, None]
+    sides = mask_from_maps(everywhere, maps, SCHEME, threshold=0.5, stride_px=8)
+    assert (sides[:, :24] == 1).all()  # a side that is of b throughout stays so
+    assert (sides[:, 56:] == 2).all()
+
+
+def test_cells_that_were_not_predicted_name_nothing() -> None:
+    maps = np.zeros((3, 6, 6), np.float32)
+    maps[:, 2, 2] = (0.0, 1.0, 0.0)  # b has 0.58 there; cells of nothing would have 2/3 for the two labels of gland
+    everywhere = np.ones((48, 48), np.float32)
+    assert (mask_from_maps(everywhere, maps, SCHEME, threshold=0.5, stride_px=8) == 2).all()
+
+
 def test_ties_go_to_the_lowest_class_and_background_stays_background() -> None:
     two = ClassScheme(labels=SCHEME.labels[:2], masks=SCHEME.masks)
     foreground = np.array([[0.9, 0.5]], np.float32)

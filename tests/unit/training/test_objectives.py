@@ -27,6 +27,7 @@ from histoloop.training.objectives import (
     SizeSettings,
     check_labels,
     label_loss,
+    with_fixed_noise,
 )
 from histoloop.training.samples import Batch, TrainingTile, collate
 
@@ -302,3 +303,32 @@ def test_min_max_needs_its_network() -> None:
 def test_settings_that_make_no_sense_are_refused(kind: type, changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         kind(**changes)
+
+
+def test_fixed_noise_is_one_amount_a_tile_and_comes_again_with_its_seed() -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    quarter = np.zeros((4, 4), bool)
+    quarter[:2, :2] = True
+    known = [
+        TrainingTile(pixels, 0, None, "stated", size=0.5),
+        TrainingTile(pixels, 0, quarter, "of its mask"),
+        TrainingTile(pixels, 0, quarter, "strokes", states_size=False),
+        TrainingTile(pixels, 0, None, "unknown"),
+    ]
+    fixed = SizeSettings(noise=0.1, noise_per="tile")
+    sizes = [tile.size for tile in with_fixed_noise(known, fixed, seed=3)]
+    assert sizes == [tile.size for tile in with_fixed_noise(known, fixed, seed=3)]
+    assert sizes != [tile.size for tile in with_fixed_noise(known, fixed, seed=4)]
+    assert sizes[0] not in (None, 0.5)
+    assert sizes[1] not in (None, 0.25)
+    assert sizes[2:] == [None, None]
+    for settings in (SizeSettings(noise=0.1), SizeSettings(noise_per="tile")):
+        assert [tile.size for tile in with_fixed_noise(known, settings, seed=3)] == [0.5, None, None, None]
+
+
+def test_fixed_noise_has_the_stated_spread_and_stays_a_fraction() -> None:
+    tiles = [TrainingTile(np.zeros((1, 1, 3), np.uint8), 0, None, f"{number}", size=0.5) for number in range(2000)]
+    sizes = np.array([tile.size for tile in with_fixed_noise(tiles, SizeSettings(noise=0.1, noise_per="tile"), seed=0)])
+    assert sizes.std() == pytest.approx(0.1, rel=0.1)
+    wide = np.array([tile.size for tile in with_fixed_noise(tiles, SizeSettings(noise=2.0, noise_per="tile"), seed=0)])
+    assert (wide.min(), wide.max()) == (0.0, 1.0)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from histoloop.annotations.records import Mask
-from histoloop.errors import DataError
+from histoloop.errors import DataError, suggestion
 from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
 from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
 from histoloop.exchange.reliability import ReliabilityBin, write_reliability
 from histoloop.localisation.methods import DECODER, localisation_methods
-from histoloop.localisation.stitcher import mask_of_classes
+from histoloop.localisation.stitcher import mask_from_maps, mask_of_classes
 from histoloop.networks.gradcam import layer_named
 from histoloop.progress import Progress, Work, finish
 from histoloop.training.calibration import Forecasts, forecasts, forecasts_of_several
@@ -69,7 +69,8 @@ class EvaluationSettings:
     """What is measured of which part of the data.
 
     `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are shown.
-    `robustness` attacks some tiles by DDN.
+    `robustness` attacks some tiles by DDN, whose changed values are rounded to `quantise_levels` where that is given;
+    with a `target`, a label's name, it looks for the smallest change to that label.
     """
 
     part: Part = "test"
@@ -78,6 +79,8 @@ class EvaluationSettings:
     layer: str | None = None
     pictures: int = 12
     robustness: bool = False
+    quantise_levels: int | None = None
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ def evaluate_model(
     own_rows = list(_rows(loaded, tiles, labels.together, tallies, classes=subject.compared))
     table = EvaluationTable((*own_rows, *labels.rows))
     if settings.robustness and any(len(tile.labels) == 1 for tile in tiles):
-        table = yield from _with_robustness(table, loaded, tiles, settings.seed)
+        table = yield from _with_robustness(table, loaded, tiles, settings)
     elif settings.robustness:
         warnings.append(f"Robustness is not measured: no tile has a label that {loaded.card.name} knows.")
     if pictures is not None:
@@ -223,6 +226,12 @@ def _subject(question: _Question) -> Work[_Subject]:
     check_taught(loaded.card)
     if settings.layer is not None:
         layer_named(loaded.network, settings.layer)
+    names = loaded.card.scheme.label_names
+    if settings.target is not None and settings.target not in names:
+        raise DataError(
+            f"{loaded.card.name} has no label {settings.target!r}{suggestion(settings.target, names)}.",
+            advice=f"Its labels: {', '.join(names)}.",
+        )
     dataset = yield from read_dataset(
         question.data,
         split=settings.split,
@@ -385,11 +394,14 @@ def _localised(
 def _classes(
     method: str, labels: Sequence[int], values_LHW: NDArray[np.floating], output: TileOutput, loaded: LoadedModel
 ) -> Mask:
-    """The mask class (H, W) that foreground has: of the strongest of the labels found, or of the likeliest of all."""
+    """The mask class (H, W) that foreground has: of the strongest of the labels found, or as predictions are named."""
     scheme = loaded.card.scheme
+    if method in LABEL_FREE:
+        maps, stride = output.maps[: output.config.labels], output.config.stride
+        everywhere = np.ones((output.height, output.width), np.float32)
+        return mask_from_maps(everywhere, maps, loaded.card, threshold=0.5, stride_px=stride)
     mask_values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))], np.uint8)
-    strongest = output.classes() if method in LABEL_FREE else np.asarray(labels)[values_LHW.argmax(axis=0)]
-    classes: Mask = mask_values[strongest]
+    classes: Mask = mask_values[np.asarray(labels)[values_LHW.argmax(axis=0)]]
     return classes
 
 
@@ -551,11 +563,18 @@ def _rows(
 
 
 def _with_robustness(
-    table: EvaluationTable, loaded: LoadedModel, tiles: Sequence[TrainingTile], seed: int
+    table: EvaluationTable, loaded: LoadedModel, tiles: Sequence[TrainingTile], settings: EvaluationSettings
 ) -> Work[EvaluationTable]:
     """The table with DDN's figures of some tiles, sampled at random, in the model's rows."""
+    names = loaded.card.scheme.label_names
     figures = yield from attack_figures(
-        loaded, loaded.card, tiles, count=ROBUSTNESS_TILES, settings=DdnSettings(), seed=seed
+        loaded,
+        loaded.card,
+        tiles,
+        count=ROBUSTNESS_TILES,
+        settings=dataclasses.replace(DdnSettings(), quantise_levels=settings.quantise_levels),
+        seed=settings.seed,
+        target=None if settings.target is None else names.index(settings.target),
     )
     rows = tuple(
         row

@@ -48,6 +48,7 @@ from histoloop.workflows.experiments.sessions import (
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, device_of_worker, load_model
 from histoloop.workflows.queries.score_regions import ScoringSettings
+from histoloop.workflows.queries.vaal_scores import PAPER_VAAL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,6 +101,28 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
         ),
     ),
 }
+
+
+def adjusted(
+    settings: SimulationSettings,
+    *,
+    passes: int | None = None,
+    neighbours: int | None = None,
+    pseudo_weight: float | None = None,
+    paper_vaal: bool = False,
+) -> SimulationSettings:
+    """Settings with other numbers for a strategy, where they are given: see `SessionSettings` and `ScoringSettings`."""
+    session = settings.session
+    score = session.score
+    if passes is not None:
+        score = dataclasses.replace(score, passes=passes)
+    if paper_vaal:
+        score = dataclasses.replace(score, vaal=PAPER_VAAL)
+    learn = session.learn
+    if pseudo_weight is not None:
+        learn = dataclasses.replace(learn, pseudo_weight=pseudo_weight)
+    k = session.neighbours if neighbours is None else neighbours
+    return dataclasses.replace(settings, session=dataclasses.replace(session, score=score, learn=learn, neighbours=k))
 
 
 @dataclass(frozen=True, slots=True)

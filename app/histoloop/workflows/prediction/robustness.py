@@ -41,14 +41,18 @@ def attack_figures(
     count: int,
     settings: DdnSettings,
     seed: int,
+    target: int | None = None,
 ) -> Work[FiguresByCase]:
-    """Figures named `attack_...` of an attack on `count` tiles of one label, sampled at random; none without any."""
-    labelled = [tile for tile in tiles if len(tile.labels) == 1]
+    """Figures named `attack_...` of an attack on `count` tiles of one label, sampled at random; none without any.
+
+    With a `target` the attack is to that label, and on tiles of others.
+    """
+    labelled = [tile for tile in tiles if len(tile.labels) == 1 and tile.label != target]
     if not labelled:
         return FiguresByCase()
     chosen = sorted(np.random.default_rng(seed).permutation(len(labelled))[:count].tolist())
     report = yield from measure_robustness(
-        model, card, [labelled[index] for index in chosen], settings=settings, seed=seed
+        model, card, [labelled[index] for index in chosen], settings=settings, seed=seed, target=target
     )
     return FiguresByCase(report.figures, report.intervals).named("attack_{}")
 
@@ -102,6 +106,7 @@ def measure_robustness(
     settings: DdnSettings,
     seed: int,
     batch_size: int = BATCH,
+    target: int | None = None,
 ) -> Work[RobustnessReport]:
     """Attack every tile that has one label by DDN; the report is in the order of the tiles.
 
@@ -111,7 +116,8 @@ def measure_robustness(
 
     Tiles are scored as in evaluation, padded to the stride only; the padding is not attacked and no tile sees its
     batch mates, so that `batch_size` matters for memory alone. `seed` is of the random steps where a network has no
-    gradient. DataError without such a tile, ModelError for a model that nothing can be measured of.
+    gradient. With a `target` the attack is to that label: a tile is broken where it is given this one, and there is no
+    `clean_accuracy`. DataError without such a tile, ModelError for a model that nothing can be measured of.
     """
     labelled = [tile for tile in tiles if len(tile.labels) == 1]
     _check(card, labelled)
@@ -120,7 +126,7 @@ def measure_robustness(
     found: dict[int, TileRobustness] = {}
     yield Progress(stage, 0, len(labelled))
     for chosen in _batches_of_one_size(labelled, batch_size=batch_size, stride_px=model.network.stride_px):
-        attack = attacked.attack([labelled[index] for index in chosen], settings, generator)
+        attack = attacked.attack([labelled[index] for index in chosen], settings, generator, target)
         step_of = functools.partial(_step, stage, done=len(found), size=len(chosen), total=len(labelled))
         outcomes = yield from mapped(attack, step_of)
         found |= dict(zip(chosen, outcomes, strict=True))
@@ -129,6 +135,8 @@ def measure_robustness(
     def figures_of(rows: NDArray[np.intp]) -> dict[str, float]:
         chosen = [report[row] for row in rows]
         figures = robustness_figures([tile.norm_l2 for tile in chosen], [tile.broken for tile in chosen])
+        if target is not None:
+            del figures["clean_accuracy"]  # a tile given the target as it stands is not one misclassified
         return figures | _median_grey_levels(chosen, [labelled[row] for row in rows])
 
     figures = figures_by_case(figures_of, [tile.case for tile in labelled])
@@ -174,7 +182,7 @@ class _Attacked:
         return scores
 
     def attack(
-        self, tiles: Sequence[TrainingTile], settings: DdnSettings, generator: torch.Generator
+        self, tiles: Sequence[TrainingTile], settings: DdnSettings, generator: torch.Generator, target: int | None
     ) -> Work[list[TileRobustness]]:
         """What becomes of a batch of tiles."""
         batch = collate(tiles, multiple_px=self.model.network.stride_px).to(self.model.device)
@@ -185,7 +193,13 @@ class _Attacked:
                     f"{self.card.name} gives scores that are not numbers.", advice="Choose or train another model."
                 )
         result = yield from ddn_steps(
-            scores_of, batch.tiles_BCHW, batch.labels_B, settings, valid_BHW=batch.valid_BHW, generator=generator
+            scores_of,
+            batch.tiles_BCHW,
+            batch.labels_B if target is None else torch.full_like(batch.labels_B, target),
+            settings,
+            targeted=target is not None,
+            valid_BHW=batch.valid_BHW,
+            generator=generator,
         )
         names = self.card.scheme.label_names
         rows = zip(tiles, batch.labels_B.tolist(), result.success_B.tolist(), result.norm_B.tolist(), strict=True)

@@ -64,6 +64,21 @@ class VaalSettings:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
 
 
+PAPER_VAAL = VaalSettings(
+    widths=(128, 256, 512, 1024),
+    discriminator_widths=(512, 512, 512, 512),
+    steps=1000,
+    batch_size=128,
+    vae_steps=2,
+    discriminator_steps=1,
+    learning_rate=5e-4,
+    beta=1.0,
+    adversarial_weight=1.0,
+)
+"""As the authors have it (Sinha et al. 2019, section 4 and their code), but for the length: their 100 epochs are 1,000
+steps of a pool of 1,280 tiles. For a GPU."""
+
+
 def vaal_scores(
     tiles_NCHW: Tensor, annotated_N: Tensor, *, settings: VaalSettings, device: torch.device, seed: int
 ) -> Work[NDArray[np.float64]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from histoloop.errors import DataError, RecipeError
@@ -19,11 +20,11 @@ from histoloop.training.loop import LoopSettings
 from histoloop.workflows.cluster.spread import Spread
 from histoloop.workflows.experiments import sessions
 from histoloop.workflows.experiments.sessions import SessionSettings, Way
-from histoloop.workflows.experiments.simulate import Simulation, SimulationSettings, simulate
+from histoloop.workflows.experiments.simulate import PRESETS, Simulation, SimulationSettings, adjusted, simulate
 from histoloop.workflows.experiments.train import train_model
 from histoloop.workflows.queries.learned_loss_scores import LearnedLossSettings
 from histoloop.workflows.queries.score_regions import ScoringSettings
-from histoloop.workflows.queries.vaal_scores import VaalSettings
+from histoloop.workflows.queries.vaal_scores import PAPER_VAAL, VaalSettings, vaal_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,3 +245,27 @@ def test_sessions_side_by_side_give_the_same_figures(discs: Path, model: Path, t
     assert [curve.name for curve in there.curves] == [curve.name for curve in here.curves]
     for own, other in zip(here.curves, there.curves, strict=True):
         np.testing.assert_allclose(own.dice, other.dice, atol=1e-4)
+
+
+def test_numbers_of_a_strategy_can_be_given_and_the_others_stay() -> None:
+    quick = PRESETS["quick"]
+    assert adjusted(quick) == quick
+    found = adjusted(quick, passes=50, neighbours=7, pseudo_weight=0.5, paper_vaal=True)
+    session = found.session
+    assert (session.score.passes, session.neighbours, session.learn.pseudo_weight) == (50, 7, 0.5)
+    assert session.score.vaal is PAPER_VAAL
+    assert (found.pool, session.rounds, session.learn.views) == (
+        quick.pool,
+        quick.session.rounds,
+        quick.session.learn.views,
+    )
+
+
+def test_vaal_as_its_authors_have_it_can_be_built_and_steps() -> None:
+    """Widths and weights of Sinha et al. 2019."""
+    assert (PAPER_VAAL.widths, PAPER_VAAL.discriminator_widths) == ((128, 256, 512, 1024), (512,) * 4)
+    assert (PAPER_VAAL.beta, PAPER_VAAL.adversarial_weight, PAPER_VAAL.learning_rate) == (1.0, 1.0, 5e-4)
+    settings = dataclasses.replace(PAPER_VAAL, steps=1, batch_size=2, side_px=16)
+    tiles, annotated = torch.rand(4, 3, 16, 16), torch.tensor([True, True, False, False])
+    work = vaal_scores(tiles, annotated, settings=settings, device=torch.device("cpu"), seed=0)
+    assert np.isfinite(finish(work)).all()
