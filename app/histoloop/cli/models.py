@@ -112,6 +112,11 @@ def add_commands(commands: Commands) -> None:
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
     measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
     measured.add_argument(
+        "--probe",
+        choices=("linear", "svm"),
+        help="also the labels by a linear head or a linear SVM on the frozen backbone, taught by the training part",
+    )
+    measured.add_argument(
         "--statistics",
         action="store_true",
         help="in place of measuring: keep in the model's folder what the training part of the data set, on which it "
@@ -316,6 +321,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         layer=options.layer,
         pictures=options.count,
         robustness=options.robustness,
+        probe=options.probe,
     )
     found = run(
         evaluate_model(
@@ -337,9 +343,10 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _state_statistics(options: argparse.Namespace) -> int:
-    if options.by == "whole" or options.json or options.pictures or options.layer or options.robustness:
+    measures = options.json or options.pictures or options.layer or options.robustness or options.probe
+    if options.by == "whole" or measures:
         print_error(
-            "--statistics measures nothing: leave out --json, --pictures, --layer, --robustness, --by whole",
+            "--statistics measures nothing: leave out --json, --pictures, --layer, --robustness, --probe, --by whole",
             command="evaluate",
         )
         return WRONG

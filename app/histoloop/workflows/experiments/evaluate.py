@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from histoloop.acquisition.linear_probe import ProbeKind
 from histoloop.annotations.records import Mask
 from histoloop.errors import DataError
 from histoloop.exchange.comparison import write_comparison
@@ -29,6 +30,7 @@ from histoloop.training.figures import MaskTally, label_figures, multi_label_fig
 from histoloop.training.samples import foreground, have_several_labels, multi_hot
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.cluster.spread import HERE, Spread, spread_over
+from histoloop.workflows.experiments.probe import check_probed, probe_row
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
 from histoloop.workflows.prediction.loaded_model import (
     LoadedModel,
@@ -64,7 +66,8 @@ class EvaluationSettings:
     """What is measured of which part of the data.
 
     `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are shown.
-    `robustness` attacks some tiles by DDN.
+    `robustness` attacks some tiles by DDN. `probe` adds what a linear head or SVM on the frozen backbone tells, taught
+    by the labels of the data set's training part.
     """
 
     part: Part = "test"
@@ -73,6 +76,7 @@ class EvaluationSettings:
     layer: str | None = None
     pictures: int = 12
     robustness: bool = False
+    probe: ProbeKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,10 @@ def evaluate_model(
         table = yield from _with_robustness(table, loaded, tiles, settings.seed)
     elif settings.robustness:
         warnings.append(f"Robustness is not measured: no tile has a label that {loaded.card.name} knows.")
+    if settings.probe is not None:
+        learned = in_words_of(loaded.card, dataset.training, dataset.scheme) if dataset.training else ()
+        row = yield from probe_row(loaded, [one.tile for one in learned], tiles, kind=settings.probe)
+        table = EvaluationTable((*table.rows, row))
     if pictures is not None:
         write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
     if json is not None:
@@ -203,6 +211,8 @@ def _subject(question: _Question) -> Work[_Subject]:
     settings = question.settings
     loaded = load_model(question.model, choose_device(question.device))
     check_taught(loaded.card)
+    if settings.probe is not None:
+        check_probed(loaded)
     if settings.layer is not None:
         layer_named(loaded.network, settings.layer)
     dataset = yield from read_dataset(
