@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 WHOLE = EvaluationSettings(split="whole", pictures=2)
 METHODS = {
     "labels": [("cam", "predicted"), ("cam", "true-label"), ("grad-cam", "predicted"), ("grad-cam", "true-label")],
-    "attention": [("attention", "predicted"), ("attention", "true-label"), ("cam", "predicted"), ("cam", "true-label")],
+    "attention": [("attention", "predicted"), ("attention", "true-label"), ("attention-half", "predicted"),
+                  ("attention-half", "true-label"), ("cam", "predicted"), ("cam", "true-label")],
     "sizes": [("size", "")],
     "min-max": [("min-max", ""), ("cam", "predicted"), ("cam", "true-label")],
     "hybrid": [("decoder", ""), ("cam", "predicted"), ("cam", "true-label"), ("grad-cam", "predicted"),
