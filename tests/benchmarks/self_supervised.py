@@ -7,7 +7,7 @@ FOLDER holds `ebhi-seg/` and `weights/mobilenet_v2-imagenet.safetensors` (defaul
 ../shared/data). With --write the table and the picture between the marks of docs/active-learning.md are made anew.
 
 The reduced protocol: ResNet-18, as in the paper, on tiles at half resolution (112 px). SimSiam learns from the training
-part without its labels, from random weights, in crops of 64 px, by the recipe quick-pretrain else. Then the backbone is
+part without its labels, from random weights, in crops of 96 px, by the recipe quick-pretrain. Then the backbone is
 frozen; its pooled features are brought to mean 0 and standard deviation 1 over the training part, which needs no label;
 and a linear head and a linear SVM (C = 5) learn from a share of the labels, drawn in every class alike, at least one of
 each. Random weights get the batch-norm statistics of the training part, so that they lose by their weights alone.
@@ -28,9 +28,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 
-from histoloop.acquisition.strategies.svm import fit_linear_svm
+from histoloop.acquisition.linear_probe import PROBES, LinearProbe
 from histoloop.networks.backbone import Backbone
 from histoloop.networks.backbones import build_backbone
 from histoloop.networks.colours import Colours
@@ -42,7 +41,7 @@ from histoloop.training.pretrained import colours_of, start_backbone
 from histoloop.workflows.retraining.pretrain import pretrain_on_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -66,7 +65,7 @@ HEADS = {"linear": "linear head", "svm": "linear SVM"}
 BUDGETS = (0.01, 0.02, 0.05, 0.1)
 BACKBONE, SCALE, CPU = "resnet18", 0.5, torch.device("cpu")
 REFERENCE = "mobilenet_v2"
-BATCH, WEIGHT_DECAY = 32, 1e-3
+BATCH = 32
 MIDDLE = (128 / 255,) * 3  # the ImageNet weights' input is (x - 128) / 128
 
 
@@ -99,8 +98,6 @@ def measure(start: str, dataset: DataSet, results: Path, data: Path, *, seeds: l
     backbone, colours, about = _backbone(start, dataset, results, data, epochs=epochs)
     tiles = [[tile.pixels for tile in part] for part in (dataset.training, dataset.validation)]
     known, unseen = (pooled_features(backbone, part, colours=colours, device=CPU) for part in tiles)
-    centre, width = known.mean(axis=0), known.std(axis=0) + 1e-6
-    known, unseen = (known - centre) / width, (unseen - centre) / width
     rows = [row for budget in BUDGETS for seed in seeds for row in _rows(dataset, known, unseen, budget, seed)]
     content = {"start": start, "minutes": (time.monotonic() - began) / 60, **about, "rows": rows}
     beside = done.with_suffix(".partial")
@@ -116,7 +113,7 @@ def _backbone(
     backbone = build_backbone(REFERENCE if start == "imagenet" else BACKBONE)
     colours = measured_colours([tile.pixels for tile in dataset.training])
     if start == "random":
-        _take_statistics(backbone, dataset, colours)
+        take_statistics(backbone, dataset, colours)
         return backbone, colours, {}
     if start == "imagenet":
         finish(start_backbone(backbone, REFERENCE, str(data / "weights" / "mobilenet_v2-imagenet.safetensors")))
@@ -136,8 +133,8 @@ def _backbone(
 
 
 def _reduced() -> str:
-    named = 'name = "reduced-pretrain"\ndescription = "quick-pretrain of a ResNet-18 with smaller crops"\n'
-    faster = '[pretrain.loop]\nprecision = "bfloat16"\n[pretrain.views]\ncrop_px = 64\n'
+    named = 'name = "reduced-pretrain"\ndescription = "quick-pretrain of a ResNet-18"\n'
+    faster = '[pretrain.loop]\nprecision = "bfloat16"\n'
     return f'extends = "quick-pretrain"\n{named}[network]\nbackbone = "{BACKBONE}"\n{faster}'
 
 
@@ -149,7 +146,7 @@ def _keep(step: Progress, log: Path) -> None:
 
 
 @torch.no_grad()
-def _take_statistics(backbone: Backbone, dataset: DataSet, colours: Colours) -> None:
+def take_statistics(backbone: Backbone, dataset: DataSet, colours: Colours) -> None:
     """Let the batch norms measure the training part; no weight changes."""
     for module in backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -166,12 +163,10 @@ def _rows(
 ) -> list[dict[str, object]]:
     labels, truth = ([tile.label for tile in part] for part in (dataset.training, dataset.validation))
     chosen = draw_labels(labels, budget, seed)
-    features, taught = known[chosen], [labels[index] for index in chosen]
-    weights, bias = fit_linear_head(features, taught, classes=len(dataset.scheme.labels))
-    svm = fit_linear_svm(features, [str(label) for label in taught])
+    taught = [labels[index] for index in chosen]
     predicted = {
-        "linear": (unseen @ weights.T + bias).argmax(axis=1).tolist(),
-        "svm": [int(label) for label in svm.predict(unseen)],
+        kind: LinearProbe.fit(known, chosen, taught, kind=kind, classes=len(dataset.scheme.labels)).predict(unseen)
+        for kind in PROBES
     }
     return [
         {
@@ -274,7 +269,7 @@ def draw(found: dict[str, dict], picture: Path) -> None:
     beside.replace(picture)
 
 
-# --- frozen features and a linear head on them (ssl-al section 4) -----------------------------------------------------
+# --- frozen features (ssl-al section 4) -------------------------------------------------------------------------------
 
 
 def pooled_features(
@@ -304,39 +299,6 @@ def _batches(tiles: Tiles) -> Iterator[list[NDArray[np.uint8]]]:
     for _shape, alike in itertools.groupby((tiles[number] for number in range(len(tiles))), key=np.shape):
         while batch := list(itertools.islice(alike, BATCH)):
             yield batch
-
-
-def fit_linear_head(
-    features_ND: NDArray[np.floating], labels_N: Sequence[int], *, classes: int, decay: float = WEIGHT_DECAY
-) -> tuple[Floats, Floats]:
-    """Weights (classes, D) and bias (classes,) of a softmax head: mean cross-entropy + decay / 2 * |weights|^2.
-
-    By L-BFGS from zero; the problem is convex, so that nothing is drawn. The paper descends without decay for 100
-    epochs: of few tiles, which a plane always parts, that has no end, and the decay is what stops here. The bias is
-    free. ValueError for labels outside 0 .. classes - 1, and where features and labels do not belong together.
-    """
-    features, labels = np.asarray(features_ND, np.float64), np.asarray(labels_N, np.int64)
-    if features.ndim != 2 or len(features) != len(labels) or not len(labels):
-        raise ValueError(f"features (N, D) and N labels, got shape {features.shape} and {len(labels)} labels")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"labels must lie in 0 .. {classes - 1}, not {labels.min()} .. {labels.max()}")
-    centre_D = features.mean(axis=0)  # changes no solution, but makes it far easier to find
-    centred_ND, truth_NC = features - centre_D, np.eye(classes)[labels]
-
-    def objective(parameters: Floats) -> tuple[float, Floats]:
-        weights_CD, bias_C = parameters[:-classes].reshape(classes, -1), parameters[-classes:]
-        scores_NC = centred_ND @ weights_CD.T + bias_C
-        logs_NC = scores_NC - np.logaddexp.reduce(scores_NC, axis=1, keepdims=True)
-        pull_NC = (np.exp(logs_NC) - truth_NC) / len(labels)
-        value = -(logs_NC * truth_NC).sum() / len(labels) + decay / 2 * (weights_CD**2).sum()
-        slope_CD = pull_NC.T @ centred_ND + decay * weights_CD
-        return float(value), np.concatenate([slope_CD.ravel(), pull_NC.sum(axis=0)])
-
-    start = np.zeros(classes * (features.shape[1] + 1))
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-7})
-    weights_CD: Floats = found.x[:-classes].reshape(classes, -1)
-    bias_C: Floats = found.x[-classes:] - weights_CD @ centre_D
-    return weights_CD, bias_C
 
 
 if __name__ == "__main__":

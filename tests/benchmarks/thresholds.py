@@ -38,7 +38,7 @@ def main() -> None:
     for tile in dataset.test:
         assert tile.mask is not None
         output = model.predict_tile(tile.pixels)
-        masks_THW = output.foreground(options.method, label=tile.label)[None] > THRESHOLDS[:, None, None]
+        masks_THW = output.foreground(options.drawing, label=tile.label)[None] > THRESHOLDS[:, None, None]
         hit += (masks_THW & tile.mask).sum(axis=(1, 2))
         called += masks_THW.sum(axis=(1, 2))
         foreground, pixels = foreground + int(tile.mask.sum()), pixels + tile.mask.size

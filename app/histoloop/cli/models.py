@@ -130,6 +130,11 @@ def add_commands(commands: Commands) -> None:
         "--target", metavar="LABEL", help="with --robustness: the smallest change to this label, of tiles of the others"
     )
     measured.add_argument(
+        "--probe",
+        choices=("linear", "svm"),
+        help="also the labels by a linear head or a linear SVM on the frozen backbone, taught by the training part",
+    )
+    measured.add_argument(
         "--statistics",
         action="store_true",
         help="in place of measuring: keep in the model's folder what the training part of the data set, on which it "
@@ -353,6 +358,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         robustness=options.robustness,
         quantise_levels=options.quantise,
         target=options.target,
+        probe=options.probe,
     )
     found = run(
         evaluate_model(
@@ -375,12 +381,11 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _state_statistics(options: argparse.Namespace) -> int:
-    if options.by == "whole" or any(
-        (options.json, options.pictures, options.reliability, options.layer, options.robustness)
-    ):
+    measures = (options.json, options.pictures, options.reliability, options.layer, options.robustness, options.probe)
+    if options.by == "whole" or any(measures):
         print_error(
             "--statistics measures nothing: leave out --json, --pictures, --reliability, --layer, --robustness, "
-            "--by whole",
+            "--probe, --by whole",
             command="evaluate",
         )
         return WRONG

@@ -32,16 +32,16 @@ class Summary:
     """What a method needs to know of the whole slide (or tile).
 
     `label` is the index of the label whose foreground is found, and `others` sum up further labels to find with it;
-    `posterior` (C,) of the labels; `low` and `high` the range of the quantity over the cells; `bias` what the
-    head adds to the label's map; `log_norm` the log of the sum of exp of the attention energies over the cells, less
-    the log of their number.
+    `posterior` (C,) of the labels; `low` and `high` the range of the quantity over the cells; `bias_C` what the head
+    adds to the labels' maps (empty: nothing); `log_norm` the log of the sum of exp of the attention energies over the
+    cells, less the log of their number.
     """
 
     label: int
     posterior: Floats
     low: float = 0.0
     high: float = 1.0
-    bias: float = 0.0
+    bias_C: tuple[float, ...] = ()
     log_norm: float = 0.0
     others: tuple[Summary, ...] = ()
 
@@ -68,7 +68,7 @@ def localisation_methods(config: NetworkConfig) -> tuple[str, ...]:
     if config.background:
         own: tuple[str, ...] = ("size",)
     elif config.attends:
-        own = ("attention", "cam")
+        own = ("attention", "attention-half", "cam")
     elif config.pooling.name == "generalised-mean":
         own = ("sigmoid", "cam", "grad-cam")
     elif config.pooling.name == "wildcat" and config.pooling.alpha == 1:
@@ -97,8 +97,7 @@ def summarise(
     method = _method(name)
 
     def of(label: int) -> Summary:
-        bias = bias_C[label] if len(bias_C) else 0.0
-        return method.summarise(maps_KN, Summary(label, posterior, bias=bias), config)
+        return method.summarise(maps_KN, Summary(label, posterior, bias_C=tuple(bias_C)), config)
 
     first, *others = labels or predicted_labels(posterior)
     return replace(of(first), others=tuple(map(of, others)) if method.of_label else ())
@@ -180,6 +179,11 @@ def _attention(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Flo
     return _values(maps_KHW[config.labels + summary.label] - summary.log_norm)
 
 
+def _attention_half(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
+    """2 a N / (1 + 2 a N): above 0.5 where a > 1 / (2 N), as in the code behind the thesis' figures (Tab. 2.7)."""
+    return _values(maps_KHW[config.labels + summary.label] - summary.log_norm + np.float32(np.log(2)))
+
+
 def _evidence(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
     """T, the maps weighed by the posterior (min-max eq 10)."""
     evidence: Floats = np.einsum("k,k...->...", summary.posterior, maps_KHW[: config.labels])
@@ -201,19 +205,22 @@ def _minmax(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats
     return _decided(config.minmax.omega * above, above >= 0)
 
 
-def _grad_cam_range(maps_KN: Floats, summary: Summary, _config: NetworkConfig) -> Summary:
-    positive = np.maximum(maps_KN[summary.label] - summary.bias, 0)
-    return replace(summary, low=float(positive.min()), high=float(positive.max()))
-
-
-def _grad_cam(maps_KHW: Floats, summary: Summary, _config: NetworkConfig) -> Floats:
-    """Grad-CAM of the last convolution, scaled to [0, 1] over the slide (thesis eq 1.15-1.16).
+def _grad_cam(maps_KHW: Floats, summary: Summary, config: NetworkConfig) -> Floats:
+    """Grad-CAM of the last convolution (thesis eq 1.15-1.16): the argmax over the labels' positive maps, as for CAM.
 
     The head is linear, and every pooling here raises the score when all cells rise together, so that the gradient's
-    mean weighs the features as the head does: the positive part of the class map, up to a factor that scaling removes.
-    Maps are enlarged before the negative part is cut off, as before every other decision.
+    mean weighs the features as the head does: the positive part of the class map without its bias, up to a factor that
+    all labels share (but for the generalised mean, whose factors are left out). Where a map has no bias this is CAM
+    (thesis 1.3), but that no label has what speaks for none. Maps are enlarged before the negative part is cut off, as
+    before every other decision.
     """
-    return _scaled(np.maximum(maps_KHW[summary.label] - summary.bias, 0), summary)
+    maps = maps_KHW[: config.labels]
+    if summary.bias_C:
+        maps = maps - np.array(summary.bias_C, np.float32)[:, None, None]
+    positive = np.maximum(maps, 0)
+    own = positive[summary.label]
+    rival = np.delete(positive, summary.label, axis=0).max(axis=0, initial=0)
+    return _decided(own - rival, (positive.argmax(axis=0) == summary.label) & (own > 0))
 
 
 def _values(logits: Floats) -> Floats:
@@ -238,8 +245,9 @@ def _scaled(values: Floats, summary: Summary) -> Floats:
 
 METHODS: Mapping[str, LocalisationMethod] = {
     "cam": LocalisationMethod(mark("Class activation map"), _as_it_is, _cam),
-    "grad-cam": LocalisationMethod("Grad-CAM", _grad_cam_range, _grad_cam),
+    "grad-cam": LocalisationMethod("Grad-CAM", _as_it_is, _grad_cam),
     "attention": LocalisationMethod(mark("Attention"), _attention_norm, _attention),
+    "attention-half": LocalisationMethod(mark("Attention above half of the average"), _attention_norm, _attention_half),
     "sigmoid": LocalisationMethod(mark("Class activation map, one against the rest"), _as_it_is, _sigmoid),
     "size": LocalisationMethod(mark("Class map against background"), _as_it_is, _size, of_label=False),
     MIN_MAX: LocalisationMethod(mark("Min-max evidence"), _evidence_range, _minmax, of_label=False),

@@ -61,6 +61,8 @@ class WildcatPooling(MapPooling):
     """Mean of the k+ highest cells + alpha * mean of the k- lowest (Durand et al. 2017; thesis eq 3.8).
 
     Variants: 'sum' as the equation says; 'half' halves the sum (Durand's code); 'top' leaves the lowest cells out.
+    While training, dropout takes chosen cells away just before their mean (min-max, appendix B.2): the score is, on
+    average, that of evaluation. Cells dropped before they are ranked and rescaled would raise it.
     """
 
     def __init__(self, config: PoolingConfig) -> None:
@@ -70,14 +72,16 @@ class WildcatPooling(MapPooling):
     def pool_cells(self, cells_BCN: Tensor) -> Tensor:
         """(B, C, N) cells -> (B, C) scores."""
         cells = cells_BCN.shape[-1]
-        if self.config.dropout and self.training:  # of what is pooled only: the maps stay whole
-            cells_BCN = functional.dropout(cells_BCN, self.config.dropout)
-        score = _mean_of_highest(cells_BCN, cell_count(self.config.kmax, cells))
+        score = self._mean_of_highest(cells_BCN, cell_count(self.config.kmax, cells))
         lowest = cell_count(self.config.kmin, cells)
         if self.config.variant == "top" or lowest == 0 or self.config.alpha == 0:
             return score
-        score = score - self.config.alpha * _mean_of_highest(-cells_BCN, lowest)
+        score = score - self.config.alpha * self._mean_of_highest(-cells_BCN, lowest)
         return score / 2 if self.config.variant == "half" else score
+
+    def _mean_of_highest(self, cells_BCN: Tensor, count: int) -> Tensor:
+        highest = cells_BCN.topk(count, dim=-1, sorted=False).values
+        return functional.dropout(highest, self.config.dropout, self.training).mean(dim=-1)
 
 
 class MaxPooling(MapPooling):
@@ -189,10 +193,6 @@ def cell_count(k: float, cells: int) -> int:
     if k == 0:
         return 0
     return max(1, round(k * cells)) if k < 1 else min(round(k), cells)
-
-
-def _mean_of_highest(cells_BCN: Tensor, count: int) -> Tensor:
-    return cells_BCN.topk(count, dim=-1, sorted=False).values.mean(dim=-1)
 
 
 def build_pooling(config: PoolingConfig) -> MapPooling:

@@ -69,18 +69,18 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The convolutional part: the stem, and four stages of so many blocks each."""
+    """The convolutional part: the stem, as wide as the first stage, and four stages of so many blocks each."""
 
-    def __init__(self, blocks: tuple[int, ...], *, wide: bool) -> None:
+    def __init__(self, blocks: tuple[int, ...], *, wide: bool, widths: tuple[int, ...] = STAGE_WIDTHS) -> None:
         super().__init__()
         kind = Bottleneck if wide else BasicBlock
-        self.conv1 = nn.Conv2d(3, STEM_WIDTH, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(STEM_WIDTH)
+        self.conv1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        inputs = STEM_WIDTH
+        inputs = widths[0]
         stages = []
-        for number, (count, width) in enumerate(zip(blocks, STAGE_WIDTHS, strict=True)):
+        for number, (count, width) in enumerate(zip(blocks, widths, strict=True)):
             stages.append(_stage(kind, inputs, width, count, stride=1 if number == 0 else 2))
             inputs = width * kind.expansion
         self.layer1, self.layer2, self.layer3, self.layer4 = stages

@@ -111,6 +111,7 @@ def fit(
     device: torch.device,
     seed: int = 0,
     learned: Sequence[nn.Module] = (),
+    steady: Mapping[nn.Module, float] | None = None,
     after_step: Callable[[int], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
@@ -118,7 +119,8 @@ def fit(
 
     The loss of a batch is the sum of the parts that `objective` gives. Each is propagated back before the next one is
     asked for, so that only one graph is in memory. `learned` modules belong to the objective: what can be trained of
-    them is, without weight decay, and the checkpoint keeps them. `after_step` is given how many steps have been taken,
+    them is, without weight decay, and the checkpoint keeps them. `steady` parts of the network learn at a rate that
+    stays what it is, the settings' times a factor. `after_step` is given how many steps have been taken,
     over all epochs. The last epoch is kept when `rank_by` is None or `validate` returns nothing to rank by. Leaves the
     best weights in the network. Each epoch draws its own random numbers, so that a training that goes on from a
     `checkpoint` ends as if it had never stopped. RecipeError when the loss stops being a number.
@@ -128,7 +130,7 @@ def fit(
     """
     keep_freed_memory()
     ranks = current_ranks()
-    optimiser = _optimiser(network, learned, settings)
+    optimiser = _optimiser(network, learned, settings, steady or {})
     saved = checkpoint.restore(network, optimiser, learned) if checkpoint else None
     _check_alike(ranks, saved, network, learned)
     history = list(saved.history) if saved else []
@@ -186,7 +188,7 @@ def _step(
     """One step down the sum of the parts; returns it. Of several processes each has a share of it."""
     share: float = getattr(batch, "share", 1.0)
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = group.get(_STEADY, rate)
     optimiser.zero_grad(set_to_none=True)
     total, parts = 0.0, iter(objective(batch))
     while True:
@@ -213,13 +215,21 @@ def _check_alike(ranks: Ranks, saved: Saved | None, network: nn.Module, learned:
         ranks.start_alike(module)
 
 
-def _optimiser(network: nn.Module, learned: Sequence[nn.Module], settings: LoopSettings) -> torch.optim.Optimizer:
+_STEADY = "steady_rate"
+"""Where a group of parameters has a rate that no schedule changes."""
+
+
+def _optimiser(
+    network: nn.Module, learned: Sequence[nn.Module], settings: LoopSettings, steady: Mapping[nn.Module, float]
+) -> torch.optim.Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    apart = {id(parameter) for module in steady for parameter in module.parameters()}
     groups: list[dict[str, Any]] = [
-        {"params": _trainable(network)},
+        {"params": [parameter for parameter in _trainable(network) if id(parameter) not in apart]},
         {"params": [parameter for module in learned for parameter in _trainable(module)], "weight_decay": 0.0},
+        *({"params": _trainable(module), _STEADY: rate * factor} for module, factor in steady.items()),
     ]
     groups = [group for group in groups if group["params"]]
-    rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
     return torch.optim.AdamW(groups, lr=rate, weight_decay=decay)

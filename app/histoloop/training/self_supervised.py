@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from histoloop.training.checkpoint import Checkpoint
 
 SPREAD, DIMENSIONS = "spread", "dimensions"
-COLLAPSED_SPREAD, COLLAPSED_DIMENSIONS = 0.1, 1.5
-"""Below either of them the projections hold next to nothing of the tile."""
+COLLAPSED_SPREAD, COLLAPSED_DIMENSIONS = 0.8, 4.0
+"""Below either of them the projections hold little of the tile: labels are then told hardly better than at random."""
+BATCH_OF_RATE = 256
+"""The batch that a recipe's learning rate is of (Chen & He 2021, section 4)."""
 
 
 class Tiles(Protocol):
@@ -51,11 +53,13 @@ class PretrainSettings:
     """How long, by which views, through which widths. The defaults are those of ssl-al section 4.
 
     `projection` and `bottleneck` are the widths of projector and predictor, which the paper does not state: those of
-    SimSiam.
+    SimSiam. The learning rate is of batches of 256 tiles, and grows and falls with the batch; the predictor's is
+    `predictor_rate` times as high and stays where the others' falls, as the authors of SimSiam keep it.
     """
 
     projection: int = 2048
     bottleneck: int = 512
+    predictor_rate: float = 1.0
     loop: LoopSettings = field(default_factory=_paper_loop)
     views: ViewSettings = field(default_factory=ViewSettings)
 
@@ -66,6 +70,8 @@ class PretrainSettings:
             )
         if self.loop.batch_size < 2:
             raise ValueError("batch_size must be at least 2: batch norms compare tiles")
+        if self.predictor_rate <= 0:
+            raise ValueError(f"predictor_rate must be above 0, not {self.predictor_rate}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,9 +139,10 @@ def pretrain(
             objective=objective,
             validate=objective.figures,
             rank_by=None,
-            settings=settings.loop,
+            settings=replace(settings.loop, learning_rate=settings.loop.learning_rate * size / BATCH_OF_RATE),
             device=device,
             seed=seed,
+            steady={network.predictor: settings.predictor_rate},
             checkpoint=checkpoint,
         )
     )
@@ -192,7 +199,8 @@ def collapse_warning(figures: Mapping[str, float]) -> str | None:
     if figures[SPREAD] >= COLLAPSED_SPREAD and figures[DIMENSIONS] >= COLLAPSED_DIMENSIONS:
         return None
     return (
-        "The pretraining collapsed: the projections of all tiles are nearly alike (spread "
+        "The pretraining collapsed: the projections of the tiles are too much alike (spread "
         f"{figures[SPREAD]:.2f}, which should be near 1, over {figures[DIMENSIONS]:.1f} dimensions). The weights are "
-        "of no use: lower learning_rate in the recipe, or give larger batches and more varied tiles."
+        "hardly better than random ones: in the recipe raise predictor_rate or area_min of the views, or lower "
+        "learning_rate, or give larger batches and more varied tiles."
     )

@@ -22,7 +22,7 @@ from histoloop.localisation.methods import (
 )
 from histoloop.network_config import POOLINGS, MinMaxConfig, NetworkConfig, PoolingConfig
 from histoloop.networks.classifier import Classifier
-from histoloop.networks.gradcam import grad_cam, normalised
+from histoloop.networks.gradcam import grad_cam
 from histoloop.networks.minmax import foreground_mask, posterior_map
 
 AVERAGE = PoolingConfig(name="average", modalities=1)
@@ -56,14 +56,17 @@ def drawn(
     [
         (config(), ("cam", "grad-cam")),
         (NetworkConfig(2, pooling=AVERAGE), ("decoder", "cam", "grad-cam")),
-        (config(pooling=PoolingConfig(name="gated-attention")), ("attention", "cam")),
+        (config(pooling=PoolingConfig(name="gated-attention")), ("attention", "attention-half", "cam")),
         (config(pooling=PoolingConfig(name="generalised-mean")), ("sigmoid", "cam", "grad-cam")),
         (config(pooling=PoolingConfig(name="wildcat", alpha=1.0)), ("cam",)),
         (config(background=True), ("size",)),
         (NetworkConfig(2, pooling=AVERAGE, background=True), ("decoder", "size")),
         (config(minmax=MinMaxConfig()), ("min-max", "cam")),
         (config(scores="sigmoid"), ("sigmoid", "cam", "grad-cam")),
-        (config(pooling=PoolingConfig(name="attention"), scores="sigmoid"), ("attention", "sigmoid", "cam")),
+        (
+            config(pooling=PoolingConfig(name="attention"), scores="sigmoid"),
+            ("attention", "attention-half", "sigmoid", "cam"),
+        ),
         (config(background=True, scores="sigmoid"), ("size",)),
     ],
 )
@@ -189,6 +192,15 @@ def test_attention_is_foreground_above_one_over_the_cells_of_the_labels_own_map(
     assert_allclose(values, attention * 15 / (1 + attention * 15), rtol=1e-5)
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_attention_above_half_of_the_average_is_what_the_code_of_the_thesis_cuts_at(label: int) -> None:
+    maps = 2 * noise(4, 3, 5)
+    attention = softmax(maps[2 + label])
+    values = drawn("attention-half", maps, ATTENDING, label=label)
+    assert np.array_equal(values > 0.5, attention > 1 / 30)
+    assert_allclose(values, attention * 30 / (1 + attention * 30), rtol=1e-5)
+
+
 @pytest.mark.parametrize("energy", [0.0, 3.7, -811.3])
 def test_attention_that_is_the_same_everywhere_has_no_foreground(energy: float) -> None:
     maps = np.full((4, 7, 9), energy, np.float32)
@@ -265,7 +277,9 @@ def test_evidence_that_differs_by_rounding_only_is_no_foreground_as_in_the_netwo
 # --- Grad-CAM -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pooling", [name for name in POOLINGS if "attention" not in name])
+@pytest.mark.parametrize(
+    "pooling", [name for name in POOLINGS if "attention" not in name and "generalised" not in name]
+)
 @pytest.mark.parametrize("modalities", [1, 3])
 def test_grad_cam_is_that_of_the_last_layer_of_the_classifier(pooling: str, modalities: int) -> None:
     torch.manual_seed(0)
@@ -275,15 +289,32 @@ def test_grad_cam_is_that_of_the_last_layer_of_the_classifier(pooling: str, moda
     with torch.no_grad():
         torch.nn.init.normal_(network.head.bias, std=3.0)  # type: ignore[union-attr, arg-type]
         maps = network(tiles).maps_BKHW[0].numpy()
-    labels = range(3)
-    for label in labels:
-        expected = grad_cam(lambda x: network(x).scores_BC, network.backbone.layer4, tiles, torch.tensor([label]))
+    layer = network.backbone.layer4
+    expected = np.concatenate(
+        [grad_cam(lambda x: network(x).scores_BC, layer, tiles, torch.tensor([label])) for label in range(3)]
+    )
+    for label in range(3):
         found = drawn("grad-cam", maps, config(3, pooling=own), label=label, bias_C=network.label_bias())
-        assert_allclose(found, normalised(expected)[0], atol=1e-4)
+        likeliest = (expected.argmax(axis=0) == label) & (expected[label] > 0)
+        assert np.array_equal(found > 0.5, likeliest)
+
+
+def test_grad_cam_is_the_class_activation_map_where_a_label_speaks_for_the_pixel() -> None:
+    maps = noise(3, 20, 30)
+    speaks = maps.max(axis=0) > 0
+    for label in range(3):
+        grad, cam = (drawn(name, maps, config(3), label=label) > 0.5 for name in ("grad-cam", "cam"))
+        assert np.array_equal(grad, cam & speaks)
+
+
+def test_one_outstanding_cell_takes_nothing_from_grad_cam_elsewhere() -> None:
+    maps = np.stack([np.full((4, 5), 1.0), np.full((4, 5), 0.5)]).astype(np.float32)
+    maps[0, 2, 2] = 100
+    assert (drawn("grad-cam", maps, config(), label=0) > 0.5).all()
 
 
 def test_a_map_without_evidence_has_no_grad_cam() -> None:
-    assert not drawn("grad-cam", np.full((2, 3, 3), -1.0, np.float32), config(), label=0).any()
+    assert not (drawn("grad-cam", np.full((2, 3, 3), -1.0, np.float32), config(), label=0) > 0.5).any()
 
 
 # --- all ----------------------------------------------------------------------------------------------------------

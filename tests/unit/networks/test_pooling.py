@@ -182,6 +182,23 @@ def test_wildcat_drops_cells_only_while_training() -> None:
     assert torch.equal(pooling.eval()(MAPS_BCHW), wildcat(kmax=9, kmin=0, alpha=0.0)(MAPS_BCHW))
 
 
+@pytest.mark.parametrize("variant", ["sum", "half", "top"])
+def test_dropout_leaves_the_average_score_of_wildcat_as_it_is_in_evaluation(variant: str) -> None:
+    pooling = wildcat(kmax=0.09, kmin=0.09, alpha=0.6, dropout=0.75, variant=variant)
+    maps = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    trained = torch.stack([pooling.train()(maps) for _ in range(1000)])
+    torch.testing.assert_close(trained.mean(), pooling.eval()(maps).mean(), rtol=0.02, atol=0.02)
+
+
+def test_dropout_chooses_among_the_highest_cells_and_lets_no_lower_one_in() -> None:
+    pooling = wildcat(kmax=2, kmin=0, alpha=0.0, dropout=0.5)
+    maps = torch.tensor([[[[8.0, 4.0, 1.0, -2.0]]]])
+    torch.manual_seed(0)
+    scores = {float(pooling.train()(maps)) for _ in range(50)}
+    assert scores == {0.0, 4.0, 8.0, 12.0}  # none, one or both of 8 and 4, each doubled, over two
+
+
 @pytest.mark.parametrize("name", POOLINGS)
 def test_every_pooling_is_over_the_valid_cells_alone(name: str) -> None:
     pooling = build_pooling(PoolingConfig(name=name, modalities=1)).eval()  # type: ignore[arg-type]

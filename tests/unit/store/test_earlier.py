@@ -131,7 +131,7 @@ def test_weights_beyond_the_range_of_half_precision_are_kept_in_single_precision
     bias = np.array([1.0, value, 3.0], np.float32)
     folder = saved(tmp_path / "m", weights=WEIGHTS_OF | {"head.bias": bias})
     kept = load_weights(folder)
-    assert kept["head.weight"].dtype == np.float16
+    assert np.array_equal(kept["head.weight"], WEIGHT.astype(np.float16))
     assert np.array_equal(kept["head.bias"], bias)
     earlier = load_earlier(folder)
     assert all(np.isfinite(array).all() for array in earlier.values())

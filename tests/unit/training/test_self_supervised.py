@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +16,7 @@ from histoloop.networks.colours import Colours
 from histoloop.progress import Progress, finish
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.loop import FitResult, LoopSettings
-from histoloop.training.recipe import load_recipe, recipe_path
+from histoloop.training.recipe import load_recipe, recipe_path, shipped_recipes
 from histoloop.training.self_supervised import (
     DIMENSIONS,
     SPREAD,
@@ -48,7 +50,7 @@ def tiles(count: int) -> list[np.ndarray]:
 
 
 def quick(epochs: int = 2, batch_size: int = 8) -> PretrainSettings:
-    loop = LoopSettings(epochs=epochs, batch_size=batch_size, learning_rate=0.1, optimiser="sgd", warmup_epochs=0)
+    loop = LoopSettings(epochs=epochs, batch_size=batch_size, learning_rate=1.6, optimiser="sgd", warmup_epochs=0)
     return PretrainSettings(projection=16, bottleneck=8, loop=loop, views=ViewSettings(crop_px=32, blurred=0))
 
 
@@ -136,7 +138,7 @@ def test_dimensions_count_the_directions_in_use() -> None:
 
 def test_a_collapse_is_told_with_a_way_on() -> None:
     assert collapse_warning({SPREAD: 0.9, DIMENSIONS: 20.0}) is None
-    for figures in ({SPREAD: 0.02, DIMENSIONS: 20.0}, {SPREAD: 0.99, DIMENSIONS: 1.0}):
+    for figures in ({SPREAD: 0.79, DIMENSIONS: 20.0}, {SPREAD: 0.99, DIMENSIONS: 3.9}, {SPREAD: 0.48, DIMENSIONS: 2.2}):
         told = collapse_warning(figures)
         assert told is not None
         assert "collapsed" in told
@@ -157,8 +159,42 @@ def test_the_shipped_recipe_has_the_values_of_the_paper() -> None:
     assert (views.brightness, views.contrast, views.saturation, views.hue) == (0.4, 0.4, 0.4, 0.1)
 
 
-def test_the_quick_recipe_changes_sizes_and_not_the_method() -> None:
-    plan = load_recipe(recipe_path("quick-pretrain"))
+@pytest.mark.parametrize("name", ["quick-pretrain", "retrain-pretrain"])
+def test_recipes_for_a_few_thousand_tiles_have_gentle_views_and_a_quick_predictor(name: str) -> None:
+    plan = load_recipe(recipe_path(name))
+    views = plan.pretrain.views
     assert plan.network.backbone == "mobilenet_v2"
-    assert 96 <= plan.pretrain.views.crop_px <= 128
+    assert 96 <= views.crop_px <= 128
+    assert (views.area_min, views.hue, views.grey, views.blurred) == (0.5, 0.03, 0.0, 0.2)
+    assert (views.brightness, views.contrast, views.saturation) == (0.2, 0.2, 0.2)
+    assert plan.pretrain.predictor_rate == 10
     assert plan.with_epochs(5).pretrain.loop.epochs == 5
+
+
+def test_the_rate_grows_with_the_batch_and_the_predictors_is_constant(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[list[float]] = []
+    step = torch.optim.SGD.step
+
+    def noted(optimiser: torch.optim.SGD, *given: object) -> object:
+        rates.append([group["lr"] for group in optimiser.param_groups])
+        return step(optimiser, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+    loop = LoopSettings(epochs=2, batch_size=8, learning_rate=0.032, optimiser="sgd", warmup_epochs=0)
+    pretrained(settings=replace(quick(), loop=loop, predictor_rate=10.0))
+    others, predictor = zip(*rates, strict=True)
+    assert others == pytest.approx([0.001 * (1 + math.cos(math.pi * number / 4)) / 2 for number in range(4)])
+    assert predictor == pytest.approx([0.01] * 4)
+    rates.clear()
+    pretrained(count=4, settings=replace(quick(), loop=loop))  # of fewer tiles than a batch
+    assert rates[0] == pytest.approx([0.0005, 0.0005])
+
+
+@pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
+def test_crops_of_every_recipe_are_three_cells_of_the_last_stage_at_least(path: Path) -> None:
+    assert load_recipe(path).pretrain.views.crop_px >= 96
+
+
+def test_a_predictor_that_stands_still_is_refused() -> None:
+    with pytest.raises(ValueError, match="predictor_rate"):
+        PretrainSettings(predictor_rate=0.0)

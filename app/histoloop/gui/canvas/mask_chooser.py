@@ -33,11 +33,9 @@ HINTS = {
         "Outlines in full detail, by the part of the model that learned from outlines; retraining improves it."
     ),
     "cam": mark("Where this class is likelier than every other class. Coarse, and often only the most telling part."),
-    "grad-cam": mark(
-        "Where the score of this class comes from, scaled to the slide: something always lights up, even on a "
-        "slide without this class."
-    ),
+    "grad-cam": mark("Where the score of this class comes from, and more of it than of every other class."),
     "attention": mark("Where the model looked to decide: above a half where it looked more than on average."),
+    "attention-half": mark("Where the model looked more than half as much as on average to decide."),
     "sigmoid": mark("Where this class is likelier than not, whatever the other classes say."),
     "size": mark("Where a class is likelier than the background, by a model that learned from sizes."),
     MIN_MAX: mark("Where the evidence for the class of the slide is; the rest is evidence against it."),

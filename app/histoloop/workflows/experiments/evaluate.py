@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from histoloop.acquisition.linear_probe import ProbeKind
 from histoloop.annotations.records import Mask
 from histoloop.errors import DataError, suggestion
 from histoloop.exchange.comparison import write_comparison
@@ -34,6 +35,7 @@ from histoloop.training.metrics import average_precision
 from histoloop.training.samples import foreground, have_several_labels, multi_hot
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.cluster.spread import HERE, Spread, spread_over
+from histoloop.workflows.experiments.probe import check_probed, probe_row
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
 from histoloop.workflows.prediction.loaded_model import (
     LoadedModel,
@@ -71,6 +73,8 @@ class EvaluationSettings:
     `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are shown.
     `robustness` attacks some tiles by DDN, whose changed values are rounded to `quantise_levels` where that is given;
     with a `target`, a label's name, it looks for the smallest change to that label.
+    `robustness` attacks some tiles by DDN. `probe` adds what a linear head or SVM on the frozen backbone tells, taught
+    by the labels of the data set's training part.
     """
 
     part: Part = "test"
@@ -81,6 +85,7 @@ class EvaluationSettings:
     robustness: bool = False
     quantise_levels: int | None = None
     target: str | None = None
+    probe: ProbeKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,10 @@ def evaluate_model(
         table = yield from _with_robustness(table, loaded, tiles, settings)
     elif settings.robustness:
         warnings.append(f"Robustness is not measured: no tile has a label that {loaded.card.name} knows.")
+    if settings.probe is not None:
+        learned = in_words_of(loaded.card, dataset.training, dataset.scheme) if dataset.training else ()
+        row = yield from probe_row(loaded, [one.tile for one in learned], tiles, kind=settings.probe)
+        table = EvaluationTable((*table.rows, row))
     if pictures is not None:
         write_comparison(pictures, rows, title=f"{loaded.card.name} on {dataset.name}, {settings.part}")
     if json is not None:
@@ -224,6 +233,8 @@ def _subject(question: _Question) -> Work[_Subject]:
     settings = question.settings
     loaded = load_model(question.model, choose_device(question.device))
     check_taught(loaded.card)
+    if settings.probe is not None:
+        check_probed(loaded)
     if settings.layer is not None:
         layer_named(loaded.network, settings.layer)
     names = loaded.card.scheme.label_names

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from scipy.special import softmax
 
+from histoloop.acquisition.linear_probe import LinearProbe
 from histoloop.cli import main
 from histoloop.errors import DataError, ModelError
 from histoloop.localisation.methods import posterior_of
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from histoloop.acquisition.linear_probe import ProbeKind
+
 WHOLE = EvaluationSettings(split="whole", pictures=2)
 METHODS = {
     "labels": [("cam", "predicted"), ("cam", "true-label"), ("grad-cam", "predicted"), ("grad-cam", "true-label")],
-    "attention": [("attention", "predicted"), ("attention", "true-label"), ("cam", "predicted"), ("cam", "true-label")],
+    "attention": [("attention", "predicted"), ("attention", "true-label"), ("attention-half", "predicted"),
+                  ("attention-half", "true-label"), ("cam", "predicted"), ("cam", "true-label")],
     "sizes": [("size", "")],
     "min-max": [("min-max", ""), ("cam", "predicted"), ("cam", "true-label")],
     "hybrid": [("decoder", ""), ("cam", "predicted"), ("cam", "true-label"), ("grad-cam", "predicted"),
@@ -507,3 +511,40 @@ def test_evaluate_ends_with_3_where_some_pictures_failed(
     assert "3.png" in told.err
     assert "5_mask.png" in told.err
     assert "decoder" in told.out
+
+
+# --- probes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["linear", "svm"])
+def test_a_probe_measures_the_labels_by_the_features_of_the_training_part(
+    kind: ProbeKind, model_of: Callable[[str], Path], discs: Path
+) -> None:
+    found = evaluated(model_of("labels"), discs, EvaluationSettings(split="case", pictures=0, probe=kind))
+    row = found.table.rows[-1]
+    assert row.method == f"labels: {kind} probe"
+    assert row.figures["tiles"] == found.about["tiles"]
+    loaded = load_model(model_of("labels"), torch.device("cpu"))
+    dataset = finish(read_dataset(discs, split="case", mpp=1.0))
+    known, unseen = (
+        np.stack([loaded.features(tile.pixels).embedding for tile in part]) for part in (dataset.training, dataset.test)
+    )
+    taught = [tile.labels[0] for tile in dataset.training]
+    probe = LinearProbe.fit(known, range(len(known)), taught, kind=kind, classes=2)
+    wrong = [label != tile.label for label, tile in zip(probe.predict(unseen), dataset.test, strict=True)]
+    assert row.figures["error"] == pytest.approx(np.mean(wrong))
+
+
+def test_a_probe_that_nothing_teaches_says_so(model_of: Callable[[str], Path], discs: Path) -> None:
+    with pytest.raises(DataError, match="training tiles of at least two labels"):
+        evaluated(model_of("labels"), discs, dataclasses.replace(WHOLE, probe="linear"))
+    with pytest.raises(ModelError, match="no features that a probe"):
+        evaluated(model_of("min-max"), discs, dataclasses.replace(WHOLE, probe="linear"))
+
+
+def test_the_command_line_has_the_probe(
+    model_of: Callable[[str], Path], discs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--model", str(model_of("labels")), "--data", str(discs), "--by", "case", "--mpp", "1.0"]
+    assert main(["evaluate", *given, "--probe", "svm", "--device", "cpu"]) == 0
+    assert "labels: svm probe" in capsys.readouterr().out
