@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from histoloop.geometry import Region
     from histoloop.slides.reader import Slide
 
-RULE = 1
+RULE = 2
 """Goes up with every change of what is found: masks by another rule are not taken for these."""
 
 _LEAST_SATURATION, _MOST_SATURATION = 0.04, 0.12
@@ -42,6 +42,9 @@ narrower. With these lengths no annotated pixel of GlaS and EBHI-Seg is on glass
 BAY_RADIUS_UM = 40.0
 """From there glass goes on wherever a disc of this radius can move: into bays and cracks of the tissue, but not through
 the mouths of crypts."""
+
+BESIDE_UM = 500.0
+"""No lumen is cut by the border of a picture over such a length: what is empty there is the glass around a section."""
 
 _EDGE_UM = 6.0
 """Glass ends so far from what is stained."""
@@ -165,7 +168,8 @@ def specimen_of(pixels_HW3: NDArray[np.uint8], *, pixel_um: float) -> NDArray[np
 
     Glass is the opening by reconstruction of what is not stained: where a disc of `GLASS_RADIUS_UM` fits, and on from
     there as far as one of `BAY_RADIUS_UM` can move, less a margin. What lies beyond the picture is unknown, so that
-    lumens that it cuts are no glass either. Where nothing is stained all is glass.
+    lumens that it cuts are no glass either, but what lies along `BESIDE_UM` of one side, wide enough for the smaller
+    disc, is. Where nothing is stained all is glass.
     """
     stained = _stained(pixels_HW3, pixel_um)
     if not stained.any():
@@ -175,6 +179,8 @@ def specimen_of(pixels_HW3: NDArray[np.uint8], *, pixel_um: float) -> NDArray[np
     places, count = ndimage.label(away > radius, structure=np.ones((3, 3)))
     wide = np.zeros(count + 1, np.bool_)
     wide[np.unique(places[away > GLASS_RADIUS_UM / pixel_um])] = True
+    for side in (places[0], places[-1], places[:, 0], places[:, -1]):
+        wide |= np.bincount(side, minlength=count + 1) > BESIDE_UM / pixel_um
     wide[0] = False
     middles = wide[places]
     if not middles.any():

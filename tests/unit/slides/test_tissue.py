@@ -283,6 +283,15 @@ def test_a_lumen_narrower_than_glass_is_part_of_the_specimen_also_at_the_border(
         assert specimen_of(pixels, pixel_um=1.0).all()
 
 
+def test_a_margin_of_glass_narrower_than_a_disc_is_glass_where_it_runs_along_the_border() -> None:
+    picture = glass(700, 400)
+    picture[:, 60:] = PINK  # 60 um of glass beside tissue
+    specimen = specimen_of(np.repeat(picture, 2, axis=0), pixel_um=1.0)  # along 800 um of the border
+    assert not specimen[:, :45].any()
+    assert specimen[:, 65:].all()
+    assert specimen_of(picture, pixel_um=1.0).all()  # along 400 um of it: a lumen may be cut
+
+
 def test_a_wide_hole_is_glass_though_tissue_encloses_it() -> None:
     rows, columns = np.ogrid[:800, :800]
     hole = (rows - 400) ** 2 + (columns - 400) ** 2 <= 300**2
