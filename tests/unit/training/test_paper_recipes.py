@@ -385,7 +385,7 @@ def value_of(row: Row) -> Any:
     return attrgetter(row.key)(recipe)
 
 
-@pytest.mark.parametrize("row", marked())
+@pytest.mark.parametrize("row", list(marked()))
 def test_a_recipe_has_the_papers_value_or_the_stated_one(row: Row) -> None:
     expected = row.shipped if row.reason else row.paper
     assert value_of(row) == (pytest.approx(expected) if isinstance(expected, float) else expected), row.source
