@@ -101,7 +101,9 @@ def ask(
             advice=tr("Ask by coverage of the tissue (k-center) or at random, annotate what is asked, and retrain."),
         )
     project.check_writable()
-    at_first = STRATEGIES[strategy].needs.inputs == "earlier model" and not has_earlier_model(project)
+    compares = STRATEGIES[strategy].needs.inputs == "earlier model"
+    has_masks = bool(project.models.current_card().network.decoder_channels)
+    at_first = compares and has_masks and not has_earlier_model(project)
     if at_first:
         strategy = RANDOM.name
     found = yield from find_candidate_regions(project, region_map_px=region_map_px)
