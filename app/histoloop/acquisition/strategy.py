@@ -116,7 +116,7 @@ class Inputs(Protocol):
         _not_provided("outputs")
 
     def earlier_output(self, index: int) -> Output:
-        """What the decoder of the round before gives, in the first round an untrained one."""
+        """What the decoder of the round before gives."""
         _not_provided("outputs of the earlier model")
 
     def embedding(self, index: int) -> NDArray[np.float32]:

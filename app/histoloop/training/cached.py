@@ -36,7 +36,10 @@ PAPER_CONSISTENCY = 0.05
 
 @dataclass(frozen=True, slots=True)
 class CachedSettings:
-    """An epoch is `steps_per_epoch` batches of annotated tiles, each with as many pseudo-labelled ones, if there are.
+    """How a decoder learns on kept features.
+
+    An epoch is `steps_per_epoch` batches of annotated tiles (0: as many as hold each once), each with as many
+    pseudo-labelled ones, if there are.
 
     `pseudo_weight` is lambda of eq 1. `views` of each annotated tile are learned from in turn: it, and it turned,
     flipped and with another `stain`. `crop_px` is a multiple of 32. `consistency` is of the tiles nobody annotated.
@@ -53,8 +56,8 @@ class CachedSettings:
     consistency: ConsistencySettings = field(default_factory=lambda: ConsistencySettings(weight=PAPER_CONSISTENCY))
 
     def __post_init__(self) -> None:
-        if self.steps_per_epoch < 1:
-            raise ValueError(f"steps_per_epoch must be at least 1, not {self.steps_per_epoch}")
+        if self.steps_per_epoch < 0:
+            raise ValueError(f"steps_per_epoch must be at least 0, not {self.steps_per_epoch}")
         if self.pseudo_weight < 0 or not 0 <= self.dropout < 1:
             raise ValueError("pseudo_weight must be at least 0 and dropout in [0, 1)")
         if not 1 <= self.views <= 8:
@@ -79,7 +82,8 @@ def train_on_features(
     decoder is pulled towards its own moving average (tod eq 9).
     """
     _check(annotated, pseudo)
-    size, steps = settings.loop.batch_size, settings.steps_per_epoch
+    size = settings.loop.batch_size
+    steps = settings.steps_per_epoch or -(-len(annotated) // size)
     weight = weight_of_pseudo(pseudo=len(pseudo), annotated=len(annotated), weight=settings.pseudo_weight)
     decoder.to(device).to(memory_format=torch.channels_last)
     teacher = Teacher(decoder, decay=settings.consistency.decay) if unlabelled and settings.consistency.weight else None

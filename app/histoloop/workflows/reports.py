@@ -40,7 +40,8 @@ class PredictReport:
 class AskReport:
     """The regions that are asked about, the best first, and (slide, reason) of slides that none could be taken from.
 
-    `why_fewer` are sentences about why there are not as many as were asked for; empty: there are.
+    `why_fewer` are sentences about why there are not as many as were asked for, or not in the way asked for; empty: all
+    is as asked for.
     """
 
     queries: tuple[QueryRecord, ...]

@@ -12,7 +12,7 @@ import torch
 from histoloop.acquisition.propagation import SHARE_BY_CHANCE, colour_histograms, grown, queryable
 from histoloop.acquisition.selection import select, select_setwise
 from histoloop.acquisition.strategies import STRATEGIES
-from histoloop.acquisition.strategies.at_random import random_scores
+from histoloop.acquisition.strategies.at_random import RANDOM, random_scores
 from histoloop.errors import RecipeError
 from histoloop.inference.features import Features, decode, probability
 from histoloop.localisation.stitcher import hard_mask
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from histoloop.training.samples import TileMask, TrainingTile
 
 PROPAGATION, UNCAPPED, CONSISTENCY = "propagation", "propagation-uncapped", "consistency"
+CONTINUED = "continued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +45,21 @@ class Way:
     """What a session does: an acquisition strategy, with label propagation and consistency or without.
 
     Written 'entropy', 'random+propagation', 'random+propagation+consistency'. 'propagation-uncapped' takes the paper's
-    k as it is, cut only to the neighbours there are (acquisition/propagation.py: capped_k).
+    k as it is, cut only to the neighbours there are (acquisition/propagation.py: capped_k). With 'continued' a round
+    goes on training the decoder of the round before (tod), in place of beginning at theta_0 (label-prop).
     """
 
     acquisition: str
     propagation: bool = False
     consistency: bool = False
     uncapped: bool = False
+    continued: bool = False
 
     @property
     def name(self) -> str:
         """As it is written."""
         propagation = UNCAPPED if self.uncapped else PROPAGATION
-        added = ((propagation, self.propagation), (CONSISTENCY, self.consistency))
+        added = ((propagation, self.propagation), (CONSISTENCY, self.consistency), (CONTINUED, self.continued))
         return "+".join([self.acquisition, *(word for word, wanted in added if wanted)])
 
     @staticmethod
@@ -65,13 +68,13 @@ class Way:
         acquisition, *added = text.strip().split("+")
         if acquisition not in STRATEGIES:
             raise RecipeError(f"There is no strategy {acquisition!r}.", advice=f"Strategies: {', '.join(STRATEGIES)}.")
-        if unknown := set(added) - {PROPAGATION, UNCAPPED, CONSISTENCY}:
+        if unknown := set(added) - {PROPAGATION, UNCAPPED, CONSISTENCY, CONTINUED}:
             raise RecipeError(
                 f"A strategy cannot be joined with {', '.join(sorted(unknown))}.",
-                advice=f"Join it with {PROPAGATION} or {CONSISTENCY}, as in random+{PROPAGATION}.",
+                advice=f"Join it with {PROPAGATION}, {CONSISTENCY} or {CONTINUED}, as in random+{PROPAGATION}.",
             )
         propagation = PROPAGATION in added or UNCAPPED in added
-        return Way(acquisition, propagation, CONSISTENCY in added, UNCAPPED in added)
+        return Way(acquisition, propagation, CONSISTENCY in added, UNCAPPED in added, CONTINUED in added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +308,11 @@ def _learn(
     key = f"{learn}|{settings.decoder_channels}|{annotated}|{seed}"
     if setup.mask_classes > 1:
         key += f"|{setup.mask_classes} classes"
-    plain = not pseudo and not way.consistency
+    goes_on = way.continued and state.decoder is not None
+    plain = not pseudo and not way.consistency and not goes_on
     decoder = setup.fresh_decoder(settings, seed)
+    if goes_on and state.decoder is not None:
+        decoder.load_state_dict(state.decoder.state_dict())
     if plain and (known := setup.recall(key)) is not None:
         decoder.load_state_dict(known[0])
         return decoder.eval(), known[1]
@@ -378,12 +384,14 @@ def _ask(
     free = queryable(unlabelled, pseudo, count)
     if not free:
         return []
-    earlier = state.decoder or setup.fresh_decoder(settings, seed)
+    earlier, strategy = state.decoder, STRATEGIES[way.acquisition]
+    if strategy.needs.inputs == "earlier model" and earlier is None:
+        strategy = RANDOM  # there is no round before to compare with
     scores_after = yield from score_regions(
-        STRATEGIES[way.acquisition],
+        strategy,
         [_Item(setup, index) for index in free],
         annotated=[_Item(setup, index) for index in state.annotated],
-        networks=Networks(decoder, lambda: EarlierModel(earlier), setup.device),
+        networks=Networks(decoder, lambda: EarlierModel(earlier or decoder), setup.device),
         settings=settings.score,
         seed=seed * 1009 + state.round + 1,
     )

@@ -77,7 +77,7 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
         SessionSettings(
             score=ScoringSettings(passes=20),
             learn=CachedSettings(
-                loop=LoopSettings(epochs=4, batch_size=4, learning_rate=4e-3, warmup_epochs=1),
+                loop=LoopSettings(epochs=16, batch_size=4, learning_rate=4e-3, warmup_epochs=1),
                 steps_per_epoch=15,
                 crop_px=192,
             ),
@@ -85,7 +85,7 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
         pool=240,
         test=240,
     ),
-    # label-prop Tab. 1 and 5: SGD in the paper; AdamW here, which needs no tuning to the decoder's size
+    # label-prop section 4 and Tab. 5; flips and turns are views of kept features
     "paper": SimulationSettings(
         SessionSettings(
             rounds=25,
@@ -93,8 +93,18 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
             per_class=1,
             decoder_channels=(96, 64, 48, 32, 16),
             learn=CachedSettings(
-                loop=LoopSettings(epochs=50, batch_size=20, learning_rate=1e-3, warmup_epochs=1, validate_every=2),
-                steps_per_epoch=20,
+                loop=LoopSettings(
+                    epochs=1000,
+                    batch_size=20,
+                    learning_rate=0.1,
+                    optimiser="sgd",
+                    schedule="steps",
+                    step_epochs=100,
+                    step_factor=0.9,
+                    warmup_epochs=0,
+                    validate_every=10,
+                ),
+                steps_per_epoch=0,
                 crop_px=416,
                 views=8,
             ),

@@ -27,7 +27,7 @@ from histoloop.workflows.contents.questions import query_evidence_path, query_th
 from histoloop.workflows.contents.slides import is_readable, open_project_slide, save_thumbnail
 from histoloop.workflows.propagate import protected_pool
 from histoloop.workflows.queries.pictures import picture
-from histoloop.workflows.queries.score_project import project_inputs
+from histoloop.workflows.queries.score_project import has_earlier_model, project_inputs
 from histoloop.workflows.queries.shortage import why_fewer
 from histoloop.workflows.reports import AskReport
 
@@ -76,6 +76,8 @@ def ask(
     Without a `strategy` it is `USUAL` or, while nobody has taught the current model, `FIRST`: by coverage of the
     tissue, in equal numbers from each slide, without any prediction.
 
+    A strategy that compares with the round before asks at random in the first one, and the report says so.
+
     What the last round learned from with the model's own masks is asked about when nothing else is left (label-prop 3);
     what is sampled at random stands for all tissue, and is not kept from it.
 
@@ -99,6 +101,11 @@ def ask(
             advice=tr("Ask by coverage of the tissue (k-center) or at random, annotate what is asked, and retrain."),
         )
     project.check_writable()
+    compares = STRATEGIES[strategy].needs.inputs == "earlier model"
+    has_masks = bool(project.models.current_card().network.decoder_channels)
+    at_first = compares and has_masks and not has_earlier_model(project)
+    if at_first:
+        strategy = RANDOM.name
     found = yield from find_candidate_regions(project, region_map_px=region_map_px)
     candidates, failed = found.regions, list(found.failed)
     if not candidates:
@@ -127,6 +134,9 @@ def ask(
         except Exception as error:
             failed.append((one.candidate.slide.name, why_it_failed(error, writing_to=[project.folder])))
     why = why_fewer(project, wanted=count, asked=len(records), considered=_considered(strategy, candidates))
+    if at_first:
+        word = tr("There is no earlier round to compare with yet: these regions were sampled at random.")
+        why = f"{word} {why}".strip()
     return AskReport(tuple(records), tuple(dict.fromkeys(failed)), why)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from histoloop.acquisition.strategy import Evidence, Inputs, ScoresAfter, Strategy
 from histoloop.errors import ProjectError
@@ -15,6 +12,7 @@ from histoloop.language import tr, tr_plural
 from histoloop.localisation.stitcher import foreground_of
 from histoloop.networks.build import with_decoder, with_mask_classes
 from histoloop.networks.hybrid import Hybrid
+from histoloop.store.cards import load_card
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
 from histoloop.workflows.prediction.present_classes import present_classes, to_go_on_from
 from histoloop.workflows.queries.score_regions import EarlierModel, NetworkInputs, Networks, ScoringSettings
@@ -23,6 +21,7 @@ from histoloop.workflows.regions.regions import ProjectRegion, RegionReader
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
     from numpy.typing import NDArray
 
     from histoloop.networks.unet import Decoder
@@ -77,7 +76,7 @@ def project_inputs(
     return NetworkInputs(
         [reader.candidate(candidate) for candidate in candidates],
         annotated=annotated,
-        networks=Networks(decoder, lambda: _earlier(project, reader, decoder, seed, place), place),
+        networks=Networks(decoder, lambda: _earlier(project, reader, decoder, place), place),
         settings=ScoringSettings(passes=PASSES),
         seed=seed,
     )
@@ -116,31 +115,30 @@ def _annotated(reader: RegionReader, strategy: Strategy) -> list[ProjectRegion]:
     return found
 
 
-def _earlier(project: Project, reader: RegionReader, decoder: Decoder, seed: int, place: torch.device) -> EarlierModel:
-    """The model of the round before; in the first round, or where its masks cannot be compared, an untrained one.
+def has_earlier_model(project: Project) -> bool:
+    """Whether there is a model of a round before, with masks, to compare the current one's masks with.
+
+    In the first round there is none: an untrained decoder in its place is surest of what it would ask about.
+    """
+    current = project.models.current()
+    if current.parent is None:
+        return False
+    before, now = load_card(project.models.get(current.parent).folder), load_card(current.folder)
+    has_masks = before.taught and bool(before.network.decoder_channels)
+    return has_masks and before.network.mask_classes in (1, now.network.mask_classes)
+
+
+def _earlier(project: Project, reader: RegionReader, decoder: Decoder, place: torch.device) -> EarlierModel:
+    """The model of the round before (`has_earlier_model`).
 
     A decoder of one foreground is compared as it would begin to learn classes, where this round's tells them apart.
     """
     parent = project.models.current().parent
     if parent is None:
-        return EarlierModel(_untrained(decoder, seed, place))
+        raise ValueError("there is no model of a round before")
     record = project.models.get(parent)
     before = to_go_on_from(project, load_project_model(record, place), record, present_classes(project))
-    config = before.network.config
-    if not before.card.taught or not config.decoder_channels or config.mask_classes not in (1, decoder.mask_classes):
-        return EarlierModel(_untrained(decoder, seed, place))
     grown = with_mask_classes(before.network, decoder.mask_classes).to(place)
     other = RegionReader(project, before, grown)
     assert grown.decoder is not None  # by with_mask_classes
     return EarlierModel(grown.decoder, None if other.sees == reader.sees else other.features)
-
-
-def _untrained(decoder: Decoder, seed: int, place: torch.device) -> Decoder:
-    """The initial model of the first round (tod section IV): the same classifier under a random decoder."""
-    untrained = copy.deepcopy(decoder)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        for module in untrained.modules():
-            if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
-                module.reset_parameters()
-    return untrained.to(place).eval()

@@ -74,7 +74,7 @@ class ScoringSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EarlierModel:
-    """The decoder of the round before (in the first: an untrained one), and what reads its features of a region.
+    """The decoder of the round before, and what reads its features of a region.
 
     `read` is None where its classifier is the one of this round.
     """

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import load_file
 
 from histoloop.errors import DataError, RecipeError
 from histoloop.progress import finish
@@ -94,6 +95,31 @@ def test_every_strategy_runs_a_whole_session_from_the_same_first_query(
     pseudo = {name: found["pseudo"] for name, found in first.items()}
     assert pseudo["random"] == 0
     assert pseudo["random+propagation"] > 0
+
+
+def test_a_round_goes_on_from_the_one_before_where_that_is_asked_for(discs: Path, model: Path, tmp_path: Path) -> None:
+    anew, on = run(discs, model, tmp_path / "s.json", "random", "random+continued", rounds=2).curves
+    assert on.name == "random+continued"
+    assert anew.dice[0][0] == on.dice[0][0]
+    one, other = (load_file(tmp_path / "s.json.work" / f"{way.name}-0.safetensors") for way in (anew, on))
+    assert any(not np.array_equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_the_first_questions_of_what_compares_rounds_are_those_at_random(
+    discs: Path, model: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "s.json"
+    run(discs, model, file, "random", "cod", rounds=2)
+    first = {one["strategy"]: one["rounds"][0]["asked"] for one in json.loads(file.read_text())["sessions"]}
+    assert first["cod"] == first["random"] != []
+
+
+def test_the_paper_preset_has_the_papers_values() -> None:
+    session = PRESETS["paper"].session
+    loop = session.learn.loop
+    assert (session.rounds, session.first_per_class, session.score.passes) == (25, 4, 50)  # label-prop section 4
+    assert (loop.optimiser, loop.learning_rate, loop.step_factor, loop.step_epochs) == ("sgd", 0.1, 0.9, 100)
+    assert (loop.epochs, loop.batch_size, session.learn.steps_per_epoch) == (1000, 20, 0)
 
 
 def test_the_results_are_written_as_json_csv_and_picture(discs: Path, model: Path, tmp_path: Path) -> None:

@@ -79,6 +79,19 @@ def test_a_pseudo_labelled_region_is_asked_about_when_the_others_are_used_up(
 
 
 @pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize("strategy", ["cod", "cod-softmax"])
+def test_what_compares_with_the_round_before_asks_at_random_in_the_first_and_says_so(
+    project: Project, strategy: str
+) -> None:
+    report = finish(ask(project, strategy=strategy, count=2))
+    assert [query.region for query in report.queries] == [
+        one.region for one in asked(project, strategy="random", count=2)
+    ]
+    assert {query.strategy for query in report.queries} == {"random"}
+    assert "no earlier round" in report.why_fewer
+
+
+@pytest.mark.usefixtures("wide")
 def test_the_reason_says_how_much_of_a_region_is_unsure(project: Project) -> None:
     first, second = asked(project, count=2)
     assert reason_of(first) == "The model is unsure about 100% of this region."

@@ -96,6 +96,10 @@ def test_every_strategy_asks_about_regions_nobody_annotated_and_says_why(
     project = start("hybrid")
     paint(project, 0)
     paint(project, 1)
+    if STRATEGIES[strategy].needs.inputs == "earlier model":
+        candidate = finish(retrain(project, how=HowToLearn(pace="quick"), device="cpu", epochs=1))
+        keep(project, candidate.model_id)
+        finish(predict_project(project, device="cpu"))
     queries = questions(ask(project, strategy=strategy, count=3, region_map_px=SIDE, device="cpu"))
     assert len(queries) == 3
     assert {query.strategy for query in queries} == {strategy}
