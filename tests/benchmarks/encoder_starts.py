@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from pixel_classes import spread
-from self_supervised import fit_linear_head
 
+from histoloop.acquisition.linear_probe import fit_linear_head
 from histoloop.acquisition.selection import select
 from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.inference.model import Model

@@ -42,9 +42,9 @@ StepBatch = TypeVar("StepBatch", bound=OnDevice)
 class LoopSettings:
     """How long and how fast to learn. The learning rate rises over the first `warmup_epochs`, then falls.
 
-    By `schedule` 'cosine' it falls to zero; by 'steps' it is multiplied by `step_factor` every `step_epochs`.
-    `precision` 'bfloat16' halves the time on processors and GPUs that have it, at some loss of determinism between
-    machines; weights stay float32.
+    By `schedule` 'cosine' it falls to zero; by 'steps' it is multiplied by `step_factor` every `step_epochs`. After the
+    warm-up it is never below `least_rate`. `precision` 'bfloat16' halves the time on processors and GPUs that have it,
+    at some loss of determinism between machines; weights stay float32.
     """
 
     epochs: int = 30
@@ -56,6 +56,7 @@ class LoopSettings:
     warmup_epochs: int = 1
     step_epochs: int = 80
     step_factor: float = 0.1
+    least_rate: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     validate_every: int = 1
 
@@ -67,6 +68,8 @@ class LoopSettings:
             raise ValueError("learning_rate must be above 0 and weight_decay at least 0")
         if self.warmup_epochs < 0 or not 0 < self.step_factor <= 1:
             raise ValueError("warmup_epochs must be at least 0 and step_factor in (0, 1]")
+        if not 0 <= self.least_rate <= self.learning_rate:
+            raise ValueError(f"least_rate must lie between 0 and learning_rate, not {self.least_rate}")
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """The learning rate of a step, counted from 0 over all epochs."""
@@ -74,8 +77,10 @@ class LoopSettings:
         if step < warmup and total > warmup:
             return self.learning_rate * (step + 1) / warmup
         if self.schedule == "steps":
-            return self.learning_rate * self.step_factor ** (step // (self.step_epochs * steps_per_epoch))
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / max(1, total)))
+            share = self.step_factor ** (step // (self.step_epochs * steps_per_epoch))
+        else:
+            share = 0.5 * (1 + math.cos(math.pi * step / max(1, total)))
+        return max(self.learning_rate * share, self.least_rate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -17,19 +17,16 @@ from histoloop.acquisition.propagation import NEIGHBOURS
 from histoloop.training import loop
 from histoloop.training.cached import PAPER_CONSISTENCY
 from histoloop.training.ddn import DdnSettings
+from histoloop.training.pseudo_labels import PASSES, PSEUDO_WEIGHT
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path, shipped_recipes
 from histoloop.training.teacher import ConsistencySettings
 from histoloop.workflows.experiments.simulate import PRESETS
 from histoloop.workflows.queries.score_regions import ScoringSettings
-from histoloop.workflows.retraining.fit import PASSES, PSEUDO_WEIGHT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
 class Row:
-    """A value of a paper; where the recipe has another one on purpose, that and why. `pending`: a known fault."""
+    """A value of a paper; where the recipe has another one on purpose, that and why."""
 
     recipe: str
     key: str
@@ -37,7 +34,6 @@ class Row:
     source: str
     shipped: Any = None
     reason: str = ""
-    pending: str = ""
 
 
 def rows_of(recipe: str, source: str, values: dict[str, Any]) -> list[Row]:
@@ -120,9 +116,8 @@ UNET = [
         "a whole U-Net begins to diverge at 0.1: the rate rises over the first of 960 epochs",
     ),
 ]
-_POOLINGS_MISSING = "CAMELYON16's pooling recipes are not shipped yet"
 CAMELYON_WEAK = [
-    Row(f"camelyon16-{name}", key, value, "thesis 2.1.3.1", pending=_POOLINGS_MISSING)
+    Row(f"camelyon16-{name}", key, value, "thesis 2.1.3.1")
     for name in ("cam", "max", "lse", "wildcat", "deep-mil")
     for key, value in (
         ("classify.loop.batch_size", 64),
@@ -185,7 +180,6 @@ CAMELYON_SIZES = [
         "classify.loop.batch_size",
         64,
         "thesis 2.1.3.1 (all data sets but GlaS)",
-        pending="it takes over GlaS's batch of 32",
     ),
 ]
 
@@ -239,18 +233,14 @@ MIN_MAX = [
         ),
         Row(recipe, "network.mean", (0.5, 0.5, 0.5), _B2, (), "ImageNet's weights expect ImageNet's mean and spread"),
         Row(recipe, "network.std", (0.5, 0.5, 0.5), _B2, (), "ImageNet's weights expect ImageNet's mean and spread"),
-        Row(recipe, "classify.loop: rate in the last epoch", 1e-7, _B2, pending="the rate has no floor yet"),
+        Row(recipe, "classify.loop: rate in the last epoch", 1e-7, _B2),
     )
 ]
-QUICK_MIN_MAX = [
-    Row(recipe, "network.pooling.dropout", 0.75, _B2, pending="the quick recipes leave the dropout out")
-    for recipe in ("quick-min-max", "quick-min-max-u0")
-]
+QUICK_MIN_MAX = [Row(recipe, "network.pooling.dropout", 0.75, _B2) for recipe in ("quick-min-max", "quick-min-max-u0")]
 
 # --- label-prop -------------------------------------------------------------------------------------------------------
 
 _TAB5 = "label-prop, Tab. 5"
-_FIRST_STAGE = "the first stage is that of the thesis"
 LABEL_PROP = [
     *rows_of(
         "glas-hybrid",
@@ -280,7 +270,7 @@ LABEL_PROP = [
         },
     ),
     *(
-        Row("glas-hybrid", key, value, _TAB5, pending=_FIRST_STAGE)
+        Row("glas-hybrid", key, value, _TAB5)
         for key, value in {
             "classify.loop.learning_rate": 1e-4,
             "classify.loop.batch_size": 20,
@@ -309,7 +299,7 @@ PAPER_PRESET = [
         "session.learn.loop.weight_decay": 1e-4,
     }),
     *(
-        Row("preset: paper", key, value, _TAB5, pending="the preset learns by AdamW for 1,000 steps")
+        Row("preset: paper", key, value, _TAB5)
         for key, value in {
             "session.learn.loop.optimiser": "sgd",
             "session.learn.loop.learning_rate": 0.1,
@@ -347,9 +337,8 @@ SSL = [
     Row(
         "pretrain",
         "pretrain.loop.learning_rate",
-        0.06,
-        "ssl-al section 4: base rate 0.03, which SimSiam multiplies by batch / 256",
-        pending="the base rate is taken as it is",
+        0.03,
+        "ssl-al section 4: base rate, which the loop multiplies by batch / 256",
     ),
 ]
 
@@ -369,10 +358,8 @@ NOT_SHIPPED = {
 """Rows of the papers that no recipe is of, and why."""
 
 
-def marked() -> Iterator[Any]:
-    for row in ROWS:
-        marks = [pytest.mark.xfail(reason=row.pending, strict=True)] if row.pending else []
-        yield pytest.param(row, marks=marks, id=f"{row.recipe} {row.key}")
+def named(row: Row) -> str:
+    return f"{row.recipe} {row.key}"
 
 
 def value_of(row: Row) -> Any:
@@ -385,7 +372,7 @@ def value_of(row: Row) -> Any:
     return attrgetter(row.key)(recipe)
 
 
-@pytest.mark.parametrize("row", list(marked()))
+@pytest.mark.parametrize("row", ROWS, ids=named)
 def test_a_recipe_has_the_papers_value_or_the_stated_one(row: Row) -> None:
     expected = row.shipped if row.reason else row.paper
     assert value_of(row) == (pytest.approx(expected) if isinstance(expected, float) else expected), row.source
@@ -406,7 +393,7 @@ def test_a_deviation_has_a_reason_and_another_value() -> None:
 
 def test_momentum_is_nesterovs_of_nine_tenths_as_in_all_papers() -> None:
     plan = load_recipe(recipe_path("glas-cam"))
-    optimiser = loop._optimiser(torch.nn.Linear(2, 2), (), plan.classify.loop)
+    optimiser = loop._optimiser(torch.nn.Linear(2, 2), (), plan.classify.loop, {})
     assert isinstance(optimiser, torch.optim.SGD)
     assert all(group["momentum"] == 0.9 and group["nesterov"] for group in optimiser.param_groups)
 
