@@ -29,7 +29,7 @@ _WEIGHTS = (".safetensors", ".bin", ".ckpt", ".pt", ".pth")
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     made = add_command(commands, "new", _new, "make a project with classes of its own, or with those of a model")
-    made.add_argument("project", type=Path)
+    made.add_argument("project", type=_new_folder)
     what = made.add_mutually_exclusive_group()
     what.add_argument(
         "--classes",
@@ -105,6 +105,12 @@ def _names(text: str) -> list[str]:
     except (csv.Error, ValueError) as error:
         raise argparse.ArgumentTypeError(f"{text} is not a list of names with commas between") from error
     return names
+
+
+def _new_folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: name the folder of the new project")
+    return Path(text)
 
 
 def _classes(text: str) -> tuple[MaskClass, ...]:

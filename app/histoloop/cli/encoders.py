@@ -47,7 +47,7 @@ def _list(_options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from histoloop.encoders import encoder_named
+    from histoloop.encoders import encoder_named, known_encoders
     from histoloop.store.encoders import added_encoders
     from histoloop.store.shipped import shipped_cards
 
@@ -65,7 +65,18 @@ def _show(options: argparse.Namespace) -> int:
                 }
             )
             return OK
-    encoder, here = encoder_named(options.name), added_encoders().get(options.name)
+    here = added_encoders().get(options.name)
+    if here is not None and options.name not in known_encoders():
+        _say(
+            {
+                "encoder": "from a file of yours",
+                "architecture": here.backbone,
+                "here": str(here.path),
+                "in a project": f'histoloop new PROJECT --classes "..." --encoder {here.name}',
+            }
+        )
+        return OK
+    encoder = encoder_named(options.name)
     rows = {
         "encoder": encoder.title,
         "architecture": f"{encoder.architecture} of timm, {encoder.parameters / 1e6:.0f} million parameters",

@@ -34,7 +34,8 @@ def add_commands(commands: Commands) -> None:
     simulated.add_argument(
         "--strategies",
         default=DEFAULT_STRATEGIES,
-        help="with commas between; each may be joined with +propagation and +consistency "
+        help="with commas between; each may be joined with +propagation (or +propagation-uncapped), "
+        "+consistency and +continued (each round goes on from the decoder of the one before) "
         f"(default: {DEFAULT_STRATEGIES})",
     )
     simulated.add_argument("--rounds", type=count, help="rounds of a session (default: as the preset says)")
@@ -92,10 +93,12 @@ def _simulate(options: argparse.Namespace) -> int:
     from histoloop.workflows.experiments.simulate import PRESETS, adjusted, simulate
 
     try:
-        for name in options.strategies.split(","):
-            Way.parse(name)
+        ways = [Way.parse(name) for name in options.strategies.split(",")]
     except RecipeError as error:
         print_error(str(error), command="simulate")
+        return WRONG
+    if twice := sorted({way.name for way in ways if ways.count(way) > 1}):
+        print_error(f"{', '.join(twice)} stands twice in --strategies: name each once", command="simulate")
         return WRONG
 
     found = run(

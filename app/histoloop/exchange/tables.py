@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 UNLIKE = "it is unlike the training data of the model: what was predicted means nothing for it, and no label is given"
 """For the message of such a slide."""
+
+_ESCAPED = re.compile(r"\\(ud[89a-f][0-9a-f]{2})")
+"""What `_in_utf_8` writes for a byte that is no UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +146,12 @@ class EarlierRow:
     @property
     def path(self) -> Path:
         """The file of the slide."""
-        return Path(self.cell("path") or self.cell("slide")).absolute()
+        return Path(_as_on_disk(self.cell("path") or self.cell("slide"))).absolute()
 
     @property
     def files(self) -> tuple[str, ...]:
         """Names of the files that were written of the slide."""
-        return tuple(filter(None, self.cell("files").split(";")))
+        return tuple(filter(None, _as_on_disk(self.cell("files")).split(";")))
 
     @property
     def stem(self) -> str:
@@ -366,3 +370,8 @@ def _as_text(rows: Iterable[Sequence[object]]) -> bytes:
 def _in_utf_8(text: str) -> str:
     """The text with escapes in place of the bytes of a name that is not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _as_on_disk(text: str) -> str:
+    """The name that `_in_utf_8` made the text of."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1][1:], 16)), text)

@@ -110,7 +110,7 @@ def import_slides(
 
     A link to a slide of the project is that slide, and so is a copy of a DICOM series; a copy of another file is a
     slide of its own, and told. A slide whose file was not in its place is found again by its content. `mpp` is used for
-    slides that do not state their resolution; with `mpp_from_objective` the estimate by their objective comes before.
+    slides that do not state their resolution, new or known before; with `mpp_from_objective` the estimate by their objective comes before.
     Files `without` which (absolute paths) it is to be done are left out.
     """
     project.check_writable()
@@ -164,6 +164,9 @@ def _take(project: Project, file: Path, mpp: float | None, taken: _Taken, *, fro
             taken.notes.append((file, note))
         return
     taken.known.append(file)
+    if known.mpp is None and mpp is not None:
+        project.slides.set_mpp(known.id, mpp)
+        taken.notes.append((file, tr("It was known before; its resolution is {mpp:g} um per pixel now.", mpp=mpp)))
     if known.path == path:
         return
     if is_readable(known):

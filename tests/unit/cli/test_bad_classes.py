@@ -303,3 +303,14 @@ def test_a_mask_picture_that_does_not_fit_is_refused_and_nothing_is_lost(
     assert code == 1
     assert words in told
     assert content(made) == before
+
+
+def test_a_project_without_a_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as refused:
+        main(["new", "", "--classes", "a"])
+    assert refused.value.code == 2
+    assert "it is empty" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

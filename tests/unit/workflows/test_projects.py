@@ -183,6 +183,19 @@ def test_the_resolution_stays_unknown_where_nobody_states_it(
     assert project.slides.all()[0].mpp is None
 
 
+def test_a_known_slide_without_a_resolution_takes_the_one_that_is_given_and_keeps_it(
+    tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
+) -> None:
+    field = paint_tissue(tmp_path / "field.png")
+    imported(project, field)
+    report = finish(import_slides(project, [field], mpp=0.5))
+    assert project.slides.all()[0].mpp == 0.5
+    assert (len(report.known), len(report.notes)) == (1, 1)
+    again = finish(import_slides(project, [field], mpp=0.25))
+    assert project.slides.all()[0].mpp == 0.5
+    assert again.notes == ()
+
+
 def test_an_import_tells_of_each_file_and_ends_with_all_done(
     tmp_path: Path, project: Project, paint_tissue: Callable[..., Path]
 ) -> None:

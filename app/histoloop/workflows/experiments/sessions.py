@@ -74,6 +74,8 @@ class Way:
                 advice=f"Join it with {PROPAGATION}, {CONSISTENCY} or {CONTINUED}, as in random+{PROPAGATION}.",
             )
         propagation = PROPAGATION in added or UNCAPPED in added
+        if len(set(added)) < len(added) or {PROPAGATION, UNCAPPED} <= set(added):
+            raise RecipeError(f"{text.strip()!r} joins something twice.", advice="Name each way of learning once.")
         return Way(acquisition, propagation, CONSISTENCY in added, UNCAPPED in added, CONTINUED in added)
 
 

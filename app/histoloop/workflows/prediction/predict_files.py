@@ -22,6 +22,7 @@ from histoloop.progress import Progress, Work, finish, staged
 from histoloop.slides.find import search_slides
 from histoloop.slides.reader import open_slide
 from histoloop.store.fingerprint import fingerprint
+from histoloop.store.project_file import DATABASE
 from histoloop.store.records import is_unlike
 from histoloop.store.shipped import find_model
 from histoloop.store.temporary import place_for_temporary_files
@@ -136,10 +137,15 @@ def predict_files(
     Of a `shard` only its slides are predicted; its table is `shards/I-of-N/summary.csv` until a run of the whole takes
     it over. With `spread` slides are predicted side by side, and rows come in the order in which they are done.
     PlaceError where `out`, or the folder for temporary files, cannot be written; ClusterError where there is nobody to
-    spread over.
+    spread over; DataError where there is no slide, or a project is named.
     """
     loaded = open_model(model, device=device if spread.is_here else "cpu")
     check_taught(loaded.card)
+    if projects := [path for path in paths if (path / DATABASE).is_file()]:
+        raise DataError(
+            f"{projects[0]} is a project, not a folder of slides.",
+            advice="'histoloop query PROJECT' predicts its slides, 'histoloop export PROJECT' writes their masks.",
+        )
     search = search_slides(paths)
     if not search.slides and not any(each.is_failure for each in search.passed_over):
         raise DataError("There is no slide or picture in what was named.", advice="Name slide files or folders.")

@@ -214,8 +214,16 @@ def test_the_same_regions_and_seed_are_learned_once(
     assert len(made) == 2  # all masks, and the first query that the three have in common
 
 
-@pytest.mark.parametrize(("text", "word"), [("entrop", "There is no strategy"), ("random+magic", "cannot be joined")])
-def test_a_strategy_that_is_not_known_is_refused_with_the_known_ones(text: str, word: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("entrop", "There is no strategy"),
+        ("random+magic", "cannot be joined"),
+        ("random+propagation+propagation", "joins something twice"),
+        ("random+propagation+propagation-uncapped", "joins something twice"),
+    ],
+)
+def test_a_strategy_that_is_not_known_or_joined_wrongly_is_refused_with_an_example(text: str, word: str) -> None:
     with pytest.raises(RecipeError, match=word) as error:
         Way.parse(text)
     assert "random" in str(error.value)

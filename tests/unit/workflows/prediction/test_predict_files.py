@@ -202,6 +202,27 @@ def test_results_of_other_slides_in_the_folder_stay_and_slides_of_one_name_are_k
     assert "goes on with the 3 rows of other slides" in report.notes[0]
 
 
+def test_a_slide_whose_name_is_not_utf_8_is_known_by_its_row(
+    predict: Callable[..., FilesReport], pictures: Path, tmp_path: Path
+) -> None:
+    try:
+        (pictures / "b.png").rename(pictures / "b\udce4.png")
+    except (OSError, UnicodeError):
+        pytest.skip("this system has no such names")
+    predict()
+    report = predict()
+    assert not report.rows
+    assert len(report.done_before) == len(rows(tmp_path / "out")) == 3
+    assert report.notes == ()
+
+
+def test_a_project_is_not_taken_for_a_folder_of_slides(predict: Callable[..., FilesReport], tmp_path: Path) -> None:
+    (tmp_path / "slides" / "project.db").touch()
+    with pytest.raises(DataError, match="is a project"):
+        predict()
+    assert not (tmp_path / "out").exists()
+
+
 def test_slides_are_not_predicted_again_by_the_same_model_and_settings(
     predict: Callable[..., FilesReport], tmp_path: Path
 ) -> None:

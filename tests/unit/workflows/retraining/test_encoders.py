@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import histoloop.encoders
+from histoloop.cli import main
 from histoloop.encoders import Encoder
 from histoloop.errors import ModelError
 from histoloop.networks.backbones import build_backbone
 from histoloop.progress import finish
-from histoloop.store.encoders import added_encoder, added_encoders
+from histoloop.store.encoders import AddedEncoder, added_encoder, added_encoders
 from histoloop.training.recipe import NetworkRecipe
 from histoloop.workflows.retraining import encoders as bringing
 from histoloop.workflows.retraining.encoders import add_encoder
@@ -67,6 +68,16 @@ def weights(tmp_path: Path, name: str = "small") -> Path:
     }
     save_file({**tensors, "head.weight": torch.zeros(2)}, path)
     return path
+
+
+def test_an_encoder_of_ones_own_that_was_added_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = AddedEncoder("own", Path("own.safetensors"), "0" * 64, backbone="resnet18")
+    monkeypatch.setattr("histoloop.store.encoders.added_encoders", lambda: {"own": own})
+    assert main(["encoders", "show", "own"]) == 0
+    assert "resnet18" in capsys.readouterr().out
+    assert main(["encoders", "show", "another"]) == 1
 
 
 def test_a_file_that_fits_one_encoder_is_kept_as_its_weights(tmp_path: Path) -> None:
