@@ -110,8 +110,8 @@ def import_slides(
 
     A link to a slide of the project is that slide, and so is a copy of a DICOM series; a copy of another file is a
     slide of its own, and told. A slide whose file was not in its place is found again by its content. `mpp` is used for
-    slides that do not state their resolution, new or known before; with `mpp_from_objective` the estimate by their objective comes before.
-    Files `without` which (absolute paths) it is to be done are left out.
+    slides that do not state their resolution, new or known before; with `mpp_from_objective` the estimate by their
+    objective comes before. Files `without` which (absolute paths) it is to be done are left out.
     """
     project.check_writable()
     search = search_slides(paths)
