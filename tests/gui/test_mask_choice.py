@@ -197,7 +197,7 @@ def test_the_threshold_cuts_the_masks_live_and_each_drawing_keeps_its_own(opened
     drawn = scene.predicted.method(opened.viewer.overlay_style)
     bare_style = dataclasses.replace(opened.viewer.overlay_style, masks=False)
     bare = scene.render(scene.slide.extent, 4, bare_style).pixels
-    for value in (5, 30, 90):
+    for value in (30, 60, 90):
         chooser.threshold.setValue(value)
         settled(opened, qtbot)
         shown = scene.render(scene.slide.extent, 4, opened.viewer.overlay_style).pixels

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.records import AnnotationStatus, Counts, Origin
+from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.mouse import drag
 from histoloop.store.project import Project
 
@@ -159,6 +160,8 @@ def test_done_strokes_are_reopened_and_the_newest_count(strokes: MainWindow, qtb
     stroke(strokes, qtbot, dy=60)
     second = strokes.session.active.record
     key(strokes, qtbot, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: strokes.findChild(ChoiceDialog) is not None)
+    qtbot.mouseClick(strokes.findChild(ChoiceDialog).answers[0], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: strokes.session.project.annotations.get(second.id).status is AnnotationStatus.DONE)
     project = strokes.session.project
     assert [each.id for each in project.annotations.finished() if each.region == first.region] == [second.id]

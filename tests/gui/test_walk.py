@@ -17,6 +17,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog
 
 from histoloop.annotations.records import AnnotationStatus, Counts
+from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.gui.mouse import drag
 from histoloop.workflows.contents.live_masks import LIVE_MODEL_ID
@@ -84,10 +85,24 @@ class Walk:
         self.wait(lambda: self.window.viewer.annotating is not None)
         assert self.window.viewer.wait_until_loaded(MS / 1000)
 
-    def done(self) -> None:
-        """Return, and wait until it is kept."""
+    def answer(self, title: str) -> None:
+        """Take the first answer to a question that is asked."""
+
+        def asked() -> list[ChoiceDialog]:
+            return [one for one in QApplication.topLevelWidgets() if isinstance(one, ChoiceDialog) and one.isVisible()]
+
+        self.wait(lambda: len(asked()) == 1)
+        (dialog,) = asked()
+        assert dialog.windowTitle() == title
+        self.picture("question", dialog)
+        self.click(dialog.answers[0])
+
+    def done(self, *, replacing: bool = False) -> None:
+        """Return, and wait until it is kept; `replacing` what was done before, which the window asks about."""
         number = self.window.session.active.record.id
         press(self.window, Qt.Key.Key_Return)
+        if replacing:
+            self.answer("Replace what is finished?")
         annotations = self.window.session.project.annotations
         self.wait(lambda: annotations.get(number).status is AnnotationStatus.DONE)
 
@@ -290,7 +305,7 @@ def an_annotation_is_reopened_and_changed(walk: Walk) -> None:
     walk.stroke(3, 0.9)
     assert int((window.viewer.painted_mask == 3).sum()) > before
     walk.picture("reopened")
-    walk.done()
+    walk.done(replacing=True)
     walk.wait(lambda: first.id not in [record.id for record in annotations.finished()])
     again = next(record for record in annotations.finished() if record.region == first.region)
     mask, _origin = annotations.load_mask(again.id)

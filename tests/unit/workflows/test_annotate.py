@@ -331,16 +331,6 @@ def test_what_a_draft_replaces_is_what_was_finished_just_there_or_since_it_was_b
     assert known.id not in [record.id for record in replaced_by(project, draft)]
 
 
-def test_what_its_own_person_reopened_is_not_asked_about_but_anothers_is(project: Project, slide: SlideRecord) -> None:
-    finished = done_by(project, slide, "Ada")
-    own = begun(project, slide)
-    assert own.continues == finished.id
-    assert own.person == "Ada"
-    assert replaced_by(project, own) == []
-    anothers = go_on(project, finished.id, person="Bo")
-    assert [record.id for record in replaced_by(project, anothers)] == [finished.id]
-
-
 @pytest.mark.parametrize("region", [REGION, OVERLAPPING])
 def test_a_mask_is_brought_along_over_a_finished_one_only_when_that_is_said(
     project: Project, slide: SlideRecord, tmp_path: Path, region: Region

@@ -34,14 +34,9 @@ def replaced_by(project: Project, draft: AnnotationRecord, *, with_mask: bool = 
     """The finished annotations that a draft would replace or cover if it were done now.
 
     Those of just its region, and those that share a pixel with it and were finished after it was begun: of all others
-    its person knew. Without a mask only what was said of just its region is replaced. What its person finished and
-    then reopened, and nobody changed since, is not among them.
+    its person knew. Without a mask only what was said of just its region is replaced.
     """
-    finished = [
-        record
-        for record in project.annotations.finished()
-        if record.slide_id == draft.slide_id and not _is_reopened_own(record, draft)
-    ]
+    finished = [record for record in project.annotations.finished() if record.slide_id == draft.slide_id]
     if not with_mask:
         return [record for record in finished if record.region == draft.region and _says(record)]
     return [
@@ -50,10 +45,6 @@ def replaced_by(project: Project, draft: AnnotationRecord, *, with_mask: bool = 
         if record.region == draft.region
         or (record.has_mask and record.region.overlaps(draft.region) and record.updated > draft.created)
     ]
-
-
-def _is_reopened_own(record: AnnotationRecord, draft: AnnotationRecord) -> bool:
-    return record.id == draft.continues and record.person == draft.person and record.updated <= draft.created
 
 
 def replaced_by_import(
