@@ -45,11 +45,11 @@ QUICK_VIEWS = 4
 class LearningSetup:
     """What a retraining consists of.
 
-    It goes from `start` (theta_0, `to_go_on_from`) by the `recipe`. `current` is the model that makes the pseudo-masks
-    at first (`to_compare_with`), `classes` those of the project when the training set was read. The
-    regions are read by `reader`, which keeps the features of theta_0's frozen classifier; `reader.network` is theta_0's
-    with a decoder to start from, of as many mask classes as are learned. `backbone` has weights to start from in place
-    of theta_0's, where the backbone is to learn.
+    It goes from `start` (theta_0, or what goes on; `to_go_on_from`) by the `recipe`. `current` is the model that makes
+    the pseudo-masks at first (`to_compare_with`), `classes` those of the project when the training set was read. The
+    regions are read by `reader`, which keeps the features of the start's frozen classifier; `reader.network` is the
+    start's with a decoder to start from, of as many mask classes as are learned. `backbone` has weights to start from
+    in place of theta_0's, where the backbone is to learn.
     """
 
     start: LoadedModel
@@ -108,6 +108,7 @@ def _fit_backbone(setup: LearningSetup) -> Work[FittedModel]:
     masked = setup.training_set.masked
     network = _fresh_network(setup, decoder=bool(masked) and setup.learn_from != "min-max")
     model = setup.start.with_network(network)
+    unlabelled = [region.tile() for region in setup.training_set.unlabelled.consistent]
     result = yield from train_classifier(
         model,
         training=setup.training_set.tiles,
@@ -115,9 +116,10 @@ def _fit_backbone(setup: LearningSetup) -> Work[FittedModel]:
         settings=setup.recipe.classify,
         augmentation=setup.recipe.augment,
         seed=setup.seed,
+        unlabelled=unlabelled,
     )
     if isinstance(network, Hybrid) and network.decoder is not None:
-        result = yield from _train_decoder(setup, model, masked)
+        result = yield from _train_decoder(setup, model, masked, unlabelled)
     return FittedModel(model, result)
 
 
