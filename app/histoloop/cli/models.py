@@ -258,6 +258,7 @@ def _train(options: argparse.Namespace) -> int | Outcome:
                 device=options.device,
                 seed=options.seed,
                 epochs=options.epochs,
+                person="command line",
             )
         )
         decision: Decision

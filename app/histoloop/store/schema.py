@@ -355,6 +355,11 @@ CREATE INDEX step_of_person ON step (person, id)
 """
 """Annotations that come from elsewhere are a step, which can be taken back. What came before version 8 is none."""
 
+_VERSION_9 = """
+ALTER TABLE round ADD COLUMN person TEXT NOT NULL DEFAULT ''
+"""
+"""A round keeps who asked for it. Of earlier ones that is not known."""
+
 MIGRATIONS: tuple[str, ...] = (
     _VERSION_1,
     _VERSION_2,
@@ -364,6 +369,7 @@ MIGRATIONS: tuple[str, ...] = (
     _VERSION_6,
     _VERSION_7,
     _VERSION_8,
+    _VERSION_9,
 )
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 

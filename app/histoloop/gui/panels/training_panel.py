@@ -8,6 +8,7 @@ from histoloop.gui.kit.widgets import Panel, action_button, label, set_role
 from histoloop.gui.panels.decision import Decision
 from histoloop.gui.panels.live_switch import LiveSwitch
 from histoloop.gui.panels.rounds_curve import RoundsCurve
+from histoloop.gui.panels.rounds_list import RoundsList
 from histoloop.gui.panels.training_curve import TrainingCurve
 from histoloop.gui.panels.training_options import TrainingOptions
 from histoloop.language import mark, tr, tr_plural
@@ -32,6 +33,7 @@ class TrainingPanel(Panel):
         self.decision = Decision(actions)
         self.estimate = label(role="muted", wrap=True)
         self.rounds = RoundsCurve()
+        self.history = RoundsList()
         for widget in (
             self.live,
             self.options,
@@ -41,6 +43,7 @@ class TrainingPanel(Panel):
             self.decision,
             self.curve,
             self.rounds,
+            self.history,
         ):
             self.column.addWidget(widget)
         self.column.addStretch(1)

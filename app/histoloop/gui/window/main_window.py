@@ -170,7 +170,12 @@ class MainWindow(QMainWindow):
             session=session, panel=self.annotations_panel, details=self.details, go_to=self.loop_control.go_to
         )
         self.job_control = JobControl(
-            jobs=session.jobs, bar=self.job_bar, tabs=self.work, queue=self.queue_panel, training=self.training_panel
+            jobs=session.jobs,
+            bar=self.job_bar,
+            tabs=self.work,
+            queue=self.queue_panel,
+            training=self.training_panel,
+            settings=self.settings,
         )
 
     def _make_commands(self) -> None:

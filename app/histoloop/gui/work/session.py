@@ -437,7 +437,7 @@ class Session(ProjectDesk):
         self.submit(
             tr("Retraining"),
             tasks.retrain,
-            {"device": self.device, "seed": 0, "epochs": epochs, "how": self.how},
+            {"device": self.device, "seed": 0, "epochs": epochs, "how": self.how, "person": self.person},
             on_done=self._on_retrained,
             place=Place.TRAINING,
         )
@@ -462,6 +462,13 @@ class Session(ProjectDesk):
                 if prediction.model_id == candidate.model_id:
                     self.jobs.drop(prediction.job)
             self.models_changed.emit()
+            self.maps_changed.emit()
+
+    def use_again(self, model_id: int) -> None:
+        """Let a model that was set aside or replaced predict and ask again."""
+        if self._do(lambda project: decisions.use_again(project, model_id)):
+            self.models_changed.emit()
+            self.slides_changed.emit()
             self.maps_changed.emit()
 
     def add_model(self, source: str | Path) -> None:

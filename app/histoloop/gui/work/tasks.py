@@ -100,13 +100,19 @@ def ask(
 
 
 def retrain(
-    folder: Path, *, device: str, seed: int, epochs: int | None = None, how: HowToLearn | None = None
+    folder: Path,
+    *,
+    device: str,
+    seed: int,
+    epochs: int | None = None,
+    how: HowToLearn | None = None,
+    person: str = "",
 ) -> Work[CandidateModel]:
     """Retrain on all annotations; `epochs` other than the recipe's. The candidate has predicted nothing yet."""
     from histoloop.workflows.retraining.retrain import learn
 
     with opened_project(folder) as project:
-        return (yield from learn(project, how=how, device=device, seed=seed, epochs=epochs))
+        return (yield from learn(project, how=how, device=device, seed=seed, epochs=epochs, person=person))
 
 
 def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh: bool) -> Work[LiveReport]:
