@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from histoloop.annotations.records import Mask, rgb
 from histoloop.exchange.heat import heat
+from histoloop.gui.canvas.gained_lost import GAINED, LOST, gained_and_lost
 
 if TYPE_CHECKING:
     from histoloop.slides.reader import Pixels
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 OUTLINE_PX = 2
 HATCH_PX, HATCH_COLOUR, HATCH_OPACITY = 9, "#3c424a", 0.45
 """Of the lines over what nobody painted in a finished region: their distance, colour and opacity."""
+
+CHANGES_OPACITY = 0.55
 
 _WHOLE = 256
 """An opacity of 1 in whole numbers: a pixel times this still fits into 16 bits."""
@@ -54,6 +57,8 @@ class OverlayStyle:
     heat_of: str | None = None
     hatched: bool = True
     corrected: bool = False
+    changes: bool = False
+    """Show what the masks gained and lost against those that the scene has them compared with, in place of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,10 +103,12 @@ def overlay_of(
     mask: Mask | None,
     foreground: NDArray[np.float32] | None,
     left_out: NDArray[np.bool_] | None = None,
+    changes: tuple[Mask, Mask] | None = None,
     corner: tuple[int, int] = (0, 0),
 ) -> Overlay:
     """The heatmap of a probability and the classes of a mask (H, W) as a style wants them.
 
+    With `changes`, masks (H, W) of a model and of the one before, what was gained and lost is laid over in their place.
     `left_out` (H, W) is hatched: what people left out, or did not paint where their strokes alone count. `corner` is
     where on the slide the first pixel is (x, y, in pixels of this size): the hatch stands still when the view moves.
     """
@@ -110,7 +117,9 @@ def overlay_of(
         colours = heat(np.linspace(0, 1, 256, dtype=np.float32))
         number = np.clip(foreground * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
         found._layers.append(_Tints(number, np.stack([_tint(each, style.heatmap_opacity) for each in colours])))
-    if style.masks and mask is not None and mask.any():
+    if style.masks and changes is not None:
+        found._layers.append(_changes(*changes))
+    elif style.masks and mask is not None and mask.any():
         found._layers.append(_classes(mask, style))
     if style.masks and style.hatched and left_out is not None and left_out.any():
         rows, columns = np.ogrid[corner[1] : corner[1] + left_out.shape[0], corner[0] : corner[0] + left_out.shape[1]]
@@ -126,10 +135,12 @@ def compose(
     mask: Mask | None,
     foreground: NDArray[np.float32] | None,
     left_out: NDArray[np.bool_] | None = None,
+    changes: tuple[Mask, Mask] | None = None,
     corner: tuple[int, int] = (0, 0),
 ) -> Pixels:
     """Slide pixels (H, W, 3) with what `overlay_of` makes laid over."""
-    return overlay_of(style, mask=mask, foreground=foreground, left_out=left_out, corner=corner).over(pixels)
+    overlay = overlay_of(style, mask=mask, foreground=foreground, left_out=left_out, changes=changes, corner=corner)
+    return overlay.over(pixels)
 
 
 def _classes(mask: Mask, style: OverlayStyle) -> _Tints:
@@ -146,6 +157,18 @@ def _classes(mask: Mask, style: OverlayStyle) -> _Tints:
             number[part & ~_inside(part, OUTLINE_PX)] = len(tints)
             tints.append(_tint(rgb(each.colour), 1.0))
     return _Tints(number, np.stack(tints))
+
+
+def _changes(new: Mask, old: Mask) -> _Tints:
+    """What was gained and what was lost; where both are, lost is the edge."""
+    gained, lost = gained_and_lost(new, old)
+    number = np.zeros(new.shape, np.uint8)
+    for part, place, filled in ((lost & ~gained, 1, True), (gained, 3, True), (gained & lost, 1, False)):
+        if filled:
+            number[part] = place
+        number[part & ~_inside(part, OUTLINE_PX)] = place + 1
+    colours = [_tint(rgb(colour), opacity) for colour in (LOST, GAINED) for opacity in (CHANGES_OPACITY, 1.0)]
+    return _Tints(number, np.stack([_CLEAR, *colours]))
 
 
 def _inside(part: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
 from histoloop.store.maps import SlideMap
 from histoloop.store.project import Project
+from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.live_masks import LiveMap
 from histoloop.workflows.contents.masks import (
     MapMethod,
@@ -103,13 +105,14 @@ class SceneMap:
     """The maps of a slide by one model, and the methods that were wanted so far, each summed up once.
 
     `scheme` gives each label of the model a mask class of the project. What was made last is kept, so that a change
-    of threshold, colours or opacity draws no map anew.
+    of threshold, colours or opacity draws no map anew. `threshold` is that of the model's own masks.
     """
 
     slide_map: SlideMap
     scheme: ForegroundClasses
     network: NetworkConfig
     probabilities: Mapping[str, float]
+    threshold: float = 0.5
     _methods: dict[tuple[str, str | None], MapMethod | None] = field(default_factory=dict)
     _views: dict[object, MapView] = field(default_factory=dict)
 
@@ -164,6 +167,7 @@ class LiveScene:
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
 
+    `compared` are the maps of the model that the masks are compared with, where that is wanted.
     `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
     colour profile, None without one that can be used.
     """
@@ -173,6 +177,7 @@ class SlideScene:
     predicted: SceneMap | LiveScene | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
+    compared: SceneMap | None = None
     profile: ColourProfile | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -205,8 +210,20 @@ class SlideScene:
         """What lies over a window, and why masks are missing that should be there (empty: none is)."""
         size = (window.width, window.height)
         mask, foreground, left_out, no_masks = self._masks(window.place, size, style)
+        changes = None if no_masks else self._changes(window.place, size, style)
         corner = (window.x, window.y)
-        return overlay_of(style, mask=mask, foreground=foreground, left_out=left_out, corner=corner), no_masks
+        overlay = overlay_of(style, mask=mask, foreground=foreground, left_out=left_out, changes=changes, corner=corner)
+        return overlay, no_masks
+
+    def _changes(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> tuple[Mask, Mask] | None:
+        """The masks of the two models that are compared, each model's own, where what changed is to be seen."""
+        if not style.changes or self.compared is None or not isinstance(self.predicted, SceneMap):
+            return None
+        own = [
+            dataclasses.replace(style, method="", label=None, threshold=one.threshold, heatmap=False)
+            for one in (self.predicted, self.compared)
+        ]
+        return self.predicted.view(place, size, own[0]).mask, self.compared.view(place, size, own[1]).mask
 
     def seen(self, pixels: Pixels, style: OverlayStyle) -> Pixels:
         """Pixels of the slide as they are to be seen, without what lies over them."""
@@ -281,7 +298,9 @@ def open_scene(
             else:
                 predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
-            return SlideScene(TilePyramid(slide, tile_px=SCREEN_TILE_PX), project.scheme, predicted, painted, no_maps)
+            compared = None if live is not None else _compared(project, slide_id, model_id)
+            pyramid = TilePyramid(slide, tile_px=SCREEN_TILE_PX)
+            return SlideScene(pyramid, project.scheme, predicted, painted, no_maps, compared)
         except BaseException:
             slide.close()
             raise
@@ -297,4 +316,11 @@ def _scene_map(project: Project, slide_id: int, model_id: int | None) -> tuple[S
     if found is None:
         return None, ""
     predicted = project.predictions.find(slide_id, model.id) or {}
-    return SceneMap(found.slide_map, found.classes, found.card.network, predicted), ""
+    return SceneMap(found.slide_map, found.classes, found.card.network, predicted, found.card.threshold), ""
+
+
+def _compared(project: Project, slide_id: int, model_id: int | None) -> SceneMap | None:
+    """Beside a candidate the maps of the model in use, which it may replace."""
+    if model_id is None or project.models.get(model_id).status is not ModelStatus.CANDIDATE:
+        return None
+    return _scene_map(project, slide_id, None)[0]
