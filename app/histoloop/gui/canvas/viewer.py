@@ -19,8 +19,9 @@ from napari.layers import Image, Labels
 from napari.qt import QtViewer
 from napari.settings import get_settings
 from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QContextMenuEvent, QMouseEvent
+from PySide6.QtGui import QContextMenuEvent, QCursor, QMouseEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
@@ -28,7 +29,9 @@ from histoloop.annotations.raster import apply_patch, difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Counts, Mask, Patch, rgb
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
-from histoloop.gui.canvas.rendering import OverlayStyle, SlideScene, View
+from histoloop.gui.canvas.composing import OverlayStyle
+from histoloop.gui.canvas.rendering import SlideScene, View
+from histoloop.gui.canvas.sharpening import Sharpener, Wish, level_for
 from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
@@ -39,10 +42,9 @@ if TYPE_CHECKING:
     from histoloop.gui.work.failure import Failure
 
 OVERVIEW_PX = 1024
-MARGIN = 0.3
-"""Share of the visible width and height that is rendered around it, so that small moves need nothing new."""
+SETTLE_MS = 25
+"""While the camera moves, what is on the screen is looked at so often."""
 
-SETTLE_MS = 40
 TOOLS = {"pan": "pan_zoom", "brush": "paint", "eraser": "erase", "polygon": "polygon", "fill": "fill"}
 NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.6), (0.45, 0.47, 0.5, 0.9)
 """Colours over what nobody painted where the strokes alone count, and over what was left out."""
@@ -57,6 +59,15 @@ class _Pixels(Image):  # type: ignore[misc]
     def _update_thumbnail(self) -> None:
         pass
 
+    def show_view(self, view: View) -> None:
+        """Show a view where it belongs. napari would read and upload it once for its pixels and again for its place."""
+        scale, shift = view.downsample, (view.downsample - 1) / 2  # napari puts the middle of the first pixel at 0
+        place = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
+        self._transforms[2] = Affine(affine_matrix=place, name="physical2world")
+        self._clear_extent()
+        self.data = view.pixels
+        self.events.affine()
+
 
 class SlideViewer(QWidget):
     """Shows one slide and lets a region of it be painted.
@@ -64,7 +75,7 @@ class SlideViewer(QWidget):
     `patch_painted` comes once per finished stroke, polygon and fill, with the rectangle that changed as it is and as it
     was before; `apply` brings either back. `menu_wanted` comes with a place on the screen and where that is on the
     slide (x, y), when the user asks for a menu there and no region is painted. `rendered` is emitted with each View
-    that is shown, `render_failed` with the reason when pixels cannot be read.
+    that is shown, sharp or not yet, `render_failed` with the reason when pixels cannot be read.
     """
 
     camera_changed = Signal()
@@ -74,6 +85,7 @@ class SlideViewer(QWidget):
     rendered = Signal(object)
     render_failed = Signal(str)
     menu_wanted = Signal(QPoint, float, float)
+    _came = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -88,17 +100,24 @@ class SlideViewer(QWidget):
         self._labels = Labels(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
         for layer in (self._overview, self._detail, self._labels):
             self._model.add_layer(layer)
+        for pixels in (self._overview, self._detail):  # which lie within the slide: the room of all layers is that
+            pixels.events.data.disconnect(self._model._on_layers_change)
+            pixels.events.affine.disconnect(self._model._on_layers_change)
         self._labels.events.paint.connect(self._on_paint)
         self._model.scene.camera.events.zoom.connect(self._on_camera)
         self._model.scene.camera.events.center.connect(self._on_camera)
         self._model.mouse_drag_callbacks.append(self._on_mouse)
         self._overlay = CanvasOverlay(self._canvas)
         self._worker = Worker(self)
+        self._sharpener = Sharpener()
+        self._wish: Wish | None = None
+        self._came.connect(self._show_detail)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._request_detail)
         self._scene: SlideScene | None = None
         self._style = OverlayStyle()
         self._shown: _Detail | None = None
+        """What is sharp on the screen."""
         self._region: Region | None = None
         self._saved_mask: Mask | None = None
         self._counts = Counts.REGION
@@ -133,20 +152,22 @@ class SlideViewer(QWidget):
 
     def replace_scene(self, scene: SlideScene) -> None:
         """Show the same slide with other maps or annotations: camera and painting stay as they are."""
+        at_once = self._shown is None
         self._take(scene)
-        self._request_detail()
+        self._request_detail(at_once=at_once)
 
     def _take(self, scene: SlideScene | None) -> None:
         before, self._scene = self._scene, scene
-        self._shown = None
+        self._shown = self._wish = None
         self._overlay.mpp = None if scene is None else scene.slide.mpp
         if before is not None:
             self._worker.request(before.close)
 
     def refresh(self) -> None:
-        """Render what is visible again."""
+        """Render what is visible again; what is on the screen stays there until then."""
+        at_once = self._shown is None
         self._shown = None
-        self._request_detail()
+        self._request_detail(at_once=at_once)
 
     @property
     def overlay_style(self) -> OverlayStyle:
@@ -361,7 +382,8 @@ class SlideViewer(QWidget):
     def _on_camera(self, _event: object = None) -> None:
         self._overlay.camera = self.camera()
         self._overlay.update()
-        self._settle.start()
+        if not self._settle.isActive():
+            self._settle.start()
         self.camera_changed.emit()
 
     def _effective_style(self) -> OverlayStyle:
@@ -381,29 +403,42 @@ class SlideViewer(QWidget):
             topic="overview",
         )
 
-    def _request_detail(self) -> None:
+    def _request_detail(self, *, at_once: bool = True) -> None:
+        """Have the pixels that are on the screen rendered, where they are not; `at_once` as of `Wish`."""
         if self._scene is None:
             return
-        style, downsample = self._effective_style(), 1 / self.camera().zoom
         visible = self.visible_region().intersection(self._scene.slide.extent)
         if visible is None:
             return
+        style, downsample = self._effective_style(), 1 / self.camera().zoom
         shown = self._shown
-        if shown is not None and shown.style == style and shown.view.covers(visible, downsample=downsample):
-            return
-        margin = math.ceil(MARGIN * max(visible.width, visible.height))
-        wanted = visible.grown(margin).intersection(self._scene.slide.extent) or visible
+        if shown is not None and shown.style == style and shown.view.covers(visible):
+            pixel = self._scene.pyramid.levels[level_for(self._scene, downsample)].downsample
+            if shown.view.downsample == pixel:
+                return
+            at_once = at_once and shown.view.downsample > pixel
+        wish = Wish(self._scene, visible, downsample, style, self._pointer(), at_once)
+        self._wish = wish
         self._worker.request(
-            functools.partial(_detail, self._scene, wanted, downsample, style),
-            on_done=self._show_detail,
+            functools.partial(self._render, wish),
             on_failed=functools.partial(self._on_render_failed, self._scene),
             topic="detail",
         )
 
+    def _render(self, wish: Wish) -> None:
+        """On the worker's thread: send picture after picture until all is there or something else is wanted."""
+        for view in self._sharpener.views(wish, lambda: self._wish is wish):
+            self._came.emit(_Detail(wish.scene, view, wish.style))
+
+    def _pointer(self) -> tuple[float, float]:
+        """The place of the slide under the mouse, or in the middle of the canvas where the mouse is elsewhere."""
+        place = self._canvas.mapFromGlobal(QCursor.pos())
+        inside = self._canvas.rect().contains(place)
+        return self.to_slide(QPointF(place if inside else self._canvas.rect().center()))
+
     def _show_overview(self, scene: SlideScene, view: View) -> None:
         if scene is self._scene:
-            _place(self._overview, view)
-            self._overview.visible = self._shown is None
+            _show(self._overview, view)
 
     def _on_render_failed(self, scene: SlideScene, failure: Failure) -> None:
         if scene is self._scene:
@@ -412,19 +447,23 @@ class SlideViewer(QWidget):
     def _show_detail(self, result: _Detail) -> None:
         if result.scene is not self._scene or result.style != self._effective_style():
             return
-        self._shown = result
-        _place(self._detail, result.view)
-        self._detail.visible = True
-        self._overview.visible = not self._covers_screen(result.view)
+        if result.view.is_sharp:
+            self._shown = result
+        _show(self._detail, result.view)
         self.rendered.emit(result.view)
-        self._request_detail()
 
-    def _covers_screen(self, view: View) -> bool:
-        visible = self.visible_region().intersection(self._scene.slide.extent) if self._scene else None
-        return visible is not None and view.covers(visible, downsample=view.downsample)
+    @property
+    def is_sharp(self) -> bool:
+        """Whether the pixels on the screen are as fine as the screen is."""
+        if self._scene is None or self._shown is None:
+            return False
+        visible = self.visible_region().intersection(self._scene.slide.extent)
+        level = level_for(self._scene, 1 / self.camera().zoom)
+        fine = self._shown.view.downsample == self._scene.pyramid.levels[level].downsample
+        return visible is None or (fine and self._shown.view.covers(visible))
 
     def wait_until_loaded(self, seconds: float = 20.0) -> bool:
-        """Turn the event loop until everything visible is sharp; False when that took too long."""
+        """Turn the event loop until everything visible is sharp, and what is around it there; False: not in time."""
         end = time.monotonic() + seconds
         self._request_detail()
         while time.monotonic() < end:
@@ -516,7 +555,9 @@ class SlideViewer(QWidget):
     def shut_down(self) -> None:
         """End the worker thread and let go of slide and canvas; the viewer cannot be used afterwards."""
         self._settle.stop()
+        self._wish = None
         self._worker.stop()
+        self._sharpener.close()
         if self._scene is not None:
             self._scene.close()
             self._scene = None
@@ -531,14 +572,10 @@ class _Detail:
     style: OverlayStyle
 
 
-def _detail(scene: SlideScene, region: Region, downsample: float, style: OverlayStyle) -> _Detail:
-    return _Detail(scene, scene.render(region, downsample, style), style)
-
-
-def _place(layer: Image, view: View) -> None:
-    layer.data = view.pixels
-    scale, shift = view.downsample, (view.downsample - 1) / 2  # napari puts the middle of the first pixel at 0
-    layer.affine = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
+def _show(layer: _Pixels, view: View) -> None:
+    layer.show_view(view)
+    if not layer.visible:  # napari reads a layer anew whenever it is told to show it
+        layer.visible = True
 
 
 def _colormap(scheme: ClassScheme, counts: Counts) -> DirectLabelColormap:

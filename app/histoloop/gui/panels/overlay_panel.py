@@ -11,8 +11,8 @@ from PySide6.QtGui import QAction, QColor, QIcon
 from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton, QWidget
 
 from histoloop.annotations.class_names import spoken_class, spoken_title
+from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle
 from histoloop.gui.canvas.mask_chooser import MaskChooser, in_words
-from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle
 from histoloop.gui.kit.widgets import (
     NarrowBox,
     NarrowCheck,

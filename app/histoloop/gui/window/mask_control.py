@@ -18,9 +18,9 @@ from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QCheckBox
 
+    from histoloop.gui.canvas.composing import OverlayStyle
     from histoloop.gui.canvas.mask_chooser import MaskChooser
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
-    from histoloop.gui.canvas.rendering import OverlayStyle
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.overlay_panel import OverlayPanel
     from histoloop.gui.work.session import Session
