@@ -1,0 +1,254 @@
+"""Label propagation (label-prop, Algorithm 1) and strategies beside random questions, with decoders that have settled.
+
+    python tests/benchmarks/propagation.py RESULTS [--data FOLDER] [--only glas] [--views 1,4] [--seeds 3] [--rounds 2]
+        [--strategies random,random+propagation] [--full] [--write]
+
+RESULTS is a folder: `glas-start` is the classifier of tests/benchmarks/active_learning.py (made where it is not there),
+`propagation.jsonl` has a line for each round of a session that is done, and `sessions` what the next round begins with,
+so that a stopped benchmark goes on where it was, and more rounds can be asked for. With --write the table between the
+marks of docs/active-learning.md is made anew from what is there, and the picture beside it.
+
+The protocol: kept features of a frozen network, on GlaS that classifier at half resolution, on EBHI-Seg the shipped
+ImageNet encoder; decoders of 360 steps from theta_0, batches of 4 crops of 96 px, the epoch chosen on the validation
+tiles; two rounds in place of the paper's 25. `1 view`: annotated tiles as they are, the paper's regime; `4 views`: also
+turned, flipped and with another stain, as the program has it. With --full a decoder of twice as many steps and 4 views
+learns from all masks of the pool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from active_learning import FIELDS, start_model
+from pages import put_between
+
+from histoloop.acquisition.learning_curve import area_under_curve
+from histoloop.progress import finish
+from histoloop.threads import wait_without_spinning
+from histoloop.workflows.experiments.sessions import State, Way, advance, first_state, full_supervision
+from histoloop.workflows.experiments.simulate import PRESETS, simulation_setup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from histoloop.workflows.experiments.sessions import SessionSettings, SimulationSetup
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "active-learning.md"
+PICTURE = PAGE.with_name("pictures") / "propagation.png"
+START = "<!-- propagation: made by tests/benchmarks/propagation.py -->"
+END = "<!-- end of propagation -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Regions of each class that are annotated at first, and in each later round."""
+
+    first: int
+    later: int
+    text: str
+
+
+BUDGETS = {
+    "glas": Budget(4, 4, "GlaS, 4 of each class at first, then 4 more"),
+    "ebhi": Budget(1, 1, "EBHI-Seg, 1 of each class at first, then 1 more"),
+}
+EPOCHS, STEPS_PER_EPOCH = 24, 15
+TEST, FULL_STEPS = 120, 2
+ALL_MASKS = "all masks"
+ENCODER = "general-mobilenetv2"
+
+
+def settings_of(name: str, *, views: int, rounds: int) -> SessionSettings:
+    base = PRESETS["quick"].session
+    loop = replace(base.learn.loop, epochs=EPOCHS, precision="bfloat16", validate_every=6)
+    learn = replace(base.learn, loop=loop, steps_per_epoch=STEPS_PER_EPOCH, views=views, crop_px=96)
+    budget = BUDGETS[name]
+    return replace(base, rounds=rounds, first_per_class=budget.first, per_class=budget.later, learn=learn)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("HISTOLOOP_DATA", ROOT.parent / "shared/data"))
+    )
+    parser.add_argument("--only", choices=tuple(FIELDS))
+    parser.add_argument("--views", default="1,4")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--strategies", default="random,random+propagation")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    (options.results / "sessions").mkdir(parents=True, exist_ok=True)
+    file = options.results / "propagation.jsonl"
+    done = {(*_session(line), line["number"]) for line in lines_of(file)}
+    for name in [options.only] if options.only else list(FIELDS):
+        wanted = [
+            (name, int(views), strategy, seed)
+            for seed in range(options.seeds)
+            for views in options.views.split(",")
+            for strategy in options.strategies.split(",")
+        ]
+        if options.full:
+            wanted = [(name, 4, ALL_MASKS, seed) for seed in range(options.seeds)]
+        if missing := [one for one in wanted if (*one, 1 if options.full else options.rounds) not in done]:
+            setup = _setup(options.results, options.data, name)
+            for _name, views, strategy, seed in missing:
+                for line in run(options, setup, name, views=views, strategy=strategy, seed=seed):
+                    with file.open("a", encoding="utf-8") as opened:
+                        opened.write(json.dumps(line) + "\n")
+                    print(json.dumps(line), flush=True)
+    if options.write:
+        write(lines_of(file))
+
+
+def lines_of(file: Path) -> list[dict]:
+    """A line for each round of each session, of equals the last; none where there is no file."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    found = [json.loads(line) for line in text.splitlines()]
+    return list({(*_session(line), line["number"]): line for line in found}.values())
+
+
+def _session(line: dict) -> tuple[str, int, str, int]:
+    return line["data"], line["views"], line["strategy"], line["seed"]
+
+
+def _setup(results: Path, data: Path, name: str) -> SimulationSetup:
+    start = start_model(results, data, name) if name == "glas" else ROOT / "models" / ENCODER
+    settings = replace(PRESETS["quick"], test=TEST)
+    return finish(simulation_setup(data=data / FIELDS[name].folder, model=start, work=results, settings=settings))
+
+
+def run(
+    options: argparse.Namespace, setup: SimulationSetup, name: str, *, views: int, strategy: str, seed: int
+) -> Iterator[dict]:
+    """The rounds of a session that are not there yet, each when it is done."""
+    settings = settings_of(name, views=views, rounds=options.rounds + 1)  # the last one asks too: more may follow
+    about = {"data": name, "views": views, "strategy": strategy, "seed": seed}
+    if strategy == ALL_MASKS:
+        reached = finish(full_supervision(setup, replace(settings, full_steps=FULL_STEPS), seed))
+        yield about | {"number": 1, "annotated": len(setup.pool), "dice": reached}
+        return
+    kept = options.results / "sessions" / f"{name}-{views}-{strategy}-{seed}.pt"
+    state = first_state(setup, settings, seed)
+    if kept.exists():
+        content = torch.load(kept, weights_only=True)
+        decoder = setup.fresh_decoder(settings, seed)
+        decoder.load_state_dict(content.pop("decoder"))
+        state = State(**content, decoder=decoder)
+    while state.round < options.rounds:
+        began = time.process_time()
+        state, found = finish(advance(setup, Way.parse(strategy), state, settings, seed))
+        cpu_s = round(time.process_time() - began, 1)
+        yield about | found.as_json() | {"cpu_s": cpu_s}
+        assert state.decoder is not None
+        numbers = {"annotated": state.annotated, "pseudo": state.pseudo, "round": state.round}
+        torch.save(numbers | {"threshold": state.threshold, "decoder": state.decoder.state_dict()}, kept)
+
+
+# --- the table and the picture ----------------------------------------------------------------------------------------
+
+
+def write(lines: list[dict]) -> None:
+    """Put the table between the marks of the page, and draw the picture."""
+    groups = {
+        (name, views): [line for line in lines if line["data"] == name and line["views"] == views]
+        for name in FIELDS
+        for views in (1, 4)
+    }
+    groups = {key: group for key, group in groups.items() if group}
+    draw(groups)
+    picture = f"![Mean Dice over annotated regions](pictures/{PICTURE.name})"
+    tables = "\n\n".join(table(*key, group) for key, group in groups.items())
+    put_between(PAGE, START, END, f"{picture}\n\n{tables}")
+
+
+def table(name: str, views: int, lines: list[dict]) -> str:
+    """A row for each strategy: AUC, its difference from random of the same seeds, Dice of each round."""
+    full = [100 * line["dice"] for line in lines if line["strategy"] == ALL_MASKS]
+    lines = [line for line in lines if line["strategy"] != ALL_MASKS]
+    counts = sorted({line["annotated"] for line in lines})
+    head = ["strategy", "AUC", "against random", *(f"{count} regions" for count in counts), "seeds"]
+    title = f"{BUDGETS[name].text}; {views} view{'s' * (views > 1)} of each:"
+    rows = [title, "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    at_random = curves(lines, "random")
+    for strategy in dict.fromkeys(line["strategy"] for line in lines):
+        found = curves(lines, strategy)
+        areas = [area_under_curve(curve) for curve in found.values()]
+        paired = [
+            area_under_curve(found[seed]) - area_under_curve(at_random[seed]) for seed in found if seed in at_random
+        ]
+        of_counts = [[curve[number] for curve in found.values()] for number in range(len(counts))]
+        cells = [_cell(areas), "" if strategy == "random" else _cell(paired, sign="+"), *map(_cell, of_counts)]
+        rows.append(f"| {' | '.join([strategy, *cells, str(len(found))])} |")
+    if full:
+        shares = [100 * value / statistics.mean(full) for value in (curve[0] for curve in at_random.values())]
+        rows += [
+            "",
+            f"All masks of the pool: {_cell(full)} ({len(full)} seeds). Random questions reach {_cell(shares)} %",
+        ]
+        rows[-1] += f" of that with {counts[0]} regions."
+    return "\n".join(rows)
+
+
+def curves(lines: list[dict], strategy: str) -> dict[int, list[float]]:
+    """Dice in percent of each round by seed, of the sessions that have all the rounds that any has."""
+    rounds = max(line["number"] for line in lines)
+    found: dict[int, list[float]] = {}
+    for line in sorted(lines, key=lambda one: one["number"]):
+        if line["strategy"] == strategy:
+            found.setdefault(line["seed"], []).append(100 * line["dice"])
+    return {seed: curve for seed, curve in sorted(found.items()) if len(curve) == rounds}
+
+
+def _cell(values: Sequence[float], *, sign: str = "") -> str:
+    if not values:
+        return "-"
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):{sign}.1f}{spread}"
+
+
+def draw(groups: dict[tuple[str, int], list[dict]]) -> None:
+    """Curves of each strategy, a panel a group; bars are one standard deviation."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * len(groups), 3.6), dpi=110, layout="constrained")
+    axes = figure.subplots(1, len(groups), squeeze=False)
+    for panel, ((name, views), all_lines) in zip(axes[0], groups.items(), strict=True):
+        full = [100 * line["dice"] for line in all_lines if line["strategy"] == ALL_MASKS]
+        lines = [line for line in all_lines if line["strategy"] != ALL_MASKS]
+        if full:
+            panel.axhline(statistics.mean(full), color="0.5", ls="--", label="all masks")
+        counts = sorted({line["annotated"] for line in lines})
+        for place, strategy in enumerate(dict.fromkeys(line["strategy"] for line in lines)):
+            dice = np.array(list(curves(lines, strategy).values()))
+            if not len(dice):
+                continue
+            spread = dice.std(axis=0, ddof=1) if len(dice) > 1 else None
+            beside = [count + 0.15 * place for count in counts]
+            panel.errorbar(beside, dice.mean(axis=0), yerr=spread, marker="o", capsize=3, label=strategy)
+        panel.set(
+            title=f"{FIELDS[name].title.split(':')[0]}, {views} view{'s' * (views > 1)}",
+            xlabel="annotated regions",
+            xticks=counts,
+        )
+        panel.grid(alpha=0.3)
+    axes[0][0].set_ylabel("mean Dice, %")
+    axes[0][0].legend(fontsize=8)
+    figure.savefig(PICTURE)
+
+
+if __name__ == "__main__":
+    wait_without_spinning()
+    main()
