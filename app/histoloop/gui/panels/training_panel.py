@@ -101,7 +101,7 @@ class TrainingPanel(Panel):
 
 _WANTED: Mapping[LearnFrom, str] = {
     "masks": mark("Paint at least one region, then retrain."),
-    "sizes": mark("Say of at least one region how much of it is foreground, or paint it, then retrain."),
+    "sizes": mark("State how much of at least one region is foreground, or paint it, then retrain."),
     "labels": mark("Label regions or slides of at least two classes, then retrain."),
     "min-max": mark("Label regions or slides of at least two classes, then retrain."),
 }
@@ -136,8 +136,8 @@ def _unused(counts: TrainingCounts, learn_from: LearnFrom) -> str:
     """What goes unused when this is learned from."""
     if learn_from == "masks" and counts.only_sized:
         return tr_plural(
-            "{count} region with a size alone: learn from sizes to use it.",
-            "{count} regions with a size alone: learn from sizes to use them.",
+            "{count} region with only a size: learn from sizes to use it.",
+            "{count} regions with only a size: learn from sizes to use them.",
             counts.only_sized,
         )
     return ""
@@ -152,11 +152,11 @@ class _Decision(QWidget):
         panel.column.setContentsMargins(0, 0, 0, 0)
         self.heading = label(role="heading", wrap=True)
         self.dice = label(role="figure")
-        self.dice.setToolTip(tr("How well the masks cover what was painted, whatever its class: 1 is exactly"))
+        self.dice.setToolTip(tr("How well the masks match what was painted, whatever its class: 1 is a perfect match"))
         self.class_dice = label(wrap=True)
-        self.class_dice.setToolTip(tr("How well each class covers what was painted of it: the mean over the classes"))
+        self.class_dice.setToolTip(tr("How well each class matches what was painted of it: the mean over the classes"))
         self.verdict = label(wrap=True)
-        self.similar = button("", tip=tr("Regions that were learned from with the model's own masks"))
+        self.similar = button("", tip=tr("Regions used for training with the model's own masks"))
         self.show_new = QCheckBox(tr("Show the new masks"))
         self.show_new.setChecked(True)
         self.keep = action_button(actions["keep"], text=tr("Keep"), primary=True)
@@ -169,8 +169,8 @@ class _Decision(QWidget):
     def show_candidate(self, candidate: CandidateModel) -> None:
         self.heading.setText(
             tr_plural(
-                "Round {round}: learned from {count} annotation",
-                "Round {round}: learned from {count} annotations",
+                "Round {round}: trained on {count} annotation",
+                "Round {round}: trained on {count} annotations",
                 candidate.annotations,
                 round=candidate.round,
             )
@@ -178,7 +178,7 @@ class _Decision(QWidget):
         self.show_new.setChecked(True)
         self.similar.setVisible(candidate.pseudo > 0)
         self.similar.setText(
-            tr_plural("Look at {count} similar region", "Look at {count} similar regions", candidate.pseudo)
+            tr_plural("Review {count} similar region", "Review {count} similar regions", candidate.pseudo)
         )
         self._show_class_dice(candidate.old_class_dice, candidate.new_class_dice)
         old, new = candidate.old_dice, candidate.new_dice
@@ -187,7 +187,7 @@ class _Decision(QWidget):
             self.verdict.setText(
                 tr(
                     "No annotation is held out yet (the third one will be), so nothing could be measured. "
-                    "Look at the new masks and decide."
+                    "Check the new masks and decide."
                 )
             )
             set_role(self.verdict, "muted")
@@ -201,9 +201,9 @@ class _Decision(QWidget):
         """The mean over the classes, beside the Dice of all that is painted."""
         self.class_dice.setVisible(new is not None)
         if new is not None and old is not None:
-            self.class_dice.setText(tr("Dice of the classes, on average: {old:.3f} → {new:.3f}", old=old, new=new))
+            self.class_dice.setText(tr("Mean Dice of the classes: {old:.3f} → {new:.3f}", old=old, new=new))
         elif new is not None:
-            self.class_dice.setText(tr("Dice of the classes, on average: {new:.3f}", new=new))
+            self.class_dice.setText(tr("Mean Dice of the classes: {new:.3f}", new=new))
 
 
 def _verdict(change: float, *, held_out: int) -> str:
