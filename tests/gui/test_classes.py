@@ -102,10 +102,10 @@ def test_renaming_while_a_region_is_painted_keeps_strokes_and_the_class_in_hand(
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("tumour", "There is tumour already."),
-        ("TUMOUR", "There is tumour already."),
-        ("  ", "A class or label without a name"),
-        ("background", "has a meaning of its own"),
+        ("tumour", "tumour already exists."),
+        ("TUMOUR", "tumour already exists."),
+        ("  ", "A class or label needs a name"),
+        ("background", "is reserved"),
     ],
 )
 def test_a_name_that_cannot_be_is_told_while_it_is_typed_and_changes_nothing(
@@ -143,7 +143,7 @@ def test_a_class_that_is_added_can_be_painted_at_once(painting: MainWindow, qtbo
 def test_a_row_without_a_name_adds_no_class_and_is_gone_with_the_dialog(opened: MainWindow, qtbot) -> None:
     dialog = editor(opened, qtbot)
     qtbot.mouseClick(dialog.table.add, Qt.MouseButton.LeftButton)
-    assert "A class or label without a name" in dialog.state.text()
+    assert "A class or label needs a name" in dialog.state.text()
     dialog.close()
     QApplication.processEvents()
     assert len(editor(opened, qtbot).table.rows) == 2

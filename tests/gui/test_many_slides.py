@@ -141,7 +141,7 @@ def test_the_lines_of_a_row_are_written_one_below_the_other(listed: Listed, monk
         list_room, "_draw_lines", lambda painter, place, texts: written.append(texts) or real(painter, place, texts)
     )
     listed.panel.list.viewport().repaint()
-    assert ["slide-2.tiff", "Not predicted", "Said: Polyp"] in written
+    assert ["slide-2.tiff", "Not predicted", "Labelled: Polyp"] in written
 
 
 def test_some_rows_are_seen_however_low_the_panel_is(listed: Listed) -> None:
@@ -172,7 +172,7 @@ def test_thumbnails_are_read_for_what_is_in_sight_off_the_gui_thread_and_once(
     listed.label(COUNT, "Polyp")
     panel.viewport().repaint()
     qtbot.waitUntil(lambda: pictures.idle, timeout=MS)
-    assert panel.texts()[-1].endswith("Said: Polyp")
+    assert panel.texts()[-1].endswith("Labelled: Polyp")
     assert len(read) == before
 
 
@@ -211,7 +211,7 @@ def test_the_filter_finds_slides_by_name_and_by_label(listed: Listed, qtbot) -> 
     assert listed.names() == ["slide-2.tiff"]
     filters.text.setText("no such slide")
     assert listed.names() == []
-    assert filters.summary.text() == "No slide fits these filters."
+    assert filters.summary.text() == "No slide matches these filters."
     assert filters.isVisible()
     filters.text.clear()
     assert listed.panel.list.count() == COUNT

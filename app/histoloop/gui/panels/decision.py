@@ -109,9 +109,9 @@ class Decision(QWidget):
         """The mean over the classes, beside the Dice of all that is painted."""
         self.class_dice.setVisible(new is not None)
         if new is not None and old is not None:
-            self.class_dice.setText(tr("Dice of the classes, on average: {old:.3f} → {new:.3f}", old=old, new=new))
+            self.class_dice.setText(tr("Mean Dice of the classes: {old:.3f} → {new:.3f}", old=old, new=new))
         elif new is not None:
-            self.class_dice.setText(tr("Dice of the classes, on average: {new:.3f}", new=new))
+            self.class_dice.setText(tr("Mean Dice of the classes: {new:.3f}", new=new))
 
 
 class _ClassTable(QWidget):

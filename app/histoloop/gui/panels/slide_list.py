@@ -215,7 +215,7 @@ class SlideFilters(QWidget):
         if shown:
             words = tr_plural("{shown} of {count} slide", "{shown} of {count} slides", total, shown=shown)
         else:
-            words = tr("No slide fits these filters.")
+            words = tr("No slide matches these filters.")
         self.summary.setText(words)
         self.setVisible(is_narrowed or total >= FEWEST_FILTERED)
 

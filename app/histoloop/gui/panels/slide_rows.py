@@ -253,7 +253,7 @@ def describe(slide: SlideRecord, *, file: SlideFile = SlideFile.IN_PLACE, predic
     """Up to three lines for the list: name, prediction (or how its file is gone) and label."""
     lines = [visible_name(slide.name), *filter(None, [_state(slide, file=file, predicts=predicts)])]
     if slide.label:
-        lines.append(tr("Said: {label}", label=visible_name(spoken_class(slide.label))))
+        lines.append(tr("Labelled: {label}", label=visible_name(spoken_class(slide.label))))
     return "\n".join(lines)
 
 

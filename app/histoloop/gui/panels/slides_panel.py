@@ -120,10 +120,10 @@ class SlidesPanel(Panel):
         self.mpp_button.setVisible(unknown > 0)
         self.mpp_note.setText(
             tr_plural(
-                "{count} of {slides} slides does not say its resolution. Its pixels are taken as they are and areas "
-                "stay in pixels until you say it.",
-                "{count} of {slides} slides do not say their resolution. Their pixels are taken as they are and areas "
-                "stay in pixels until you say it.",
+                "{count} of {slides} slides does not state its resolution. Its pixels are used as they are, "
+                "and areas stay in pixels until you set it.",
+                "{count} of {slides} slides do not state their resolution. Their pixels are used as they are, "
+                "and areas stay in pixels until you set it.",
                 unknown,
                 slides=len(slides),
             )

@@ -80,7 +80,7 @@ class ImportControl(QObject):
         others = [path for path in paths if path not in annotations]
         if annotations and self._session.project is None and not others:
             self._session.problem.emit(
-                tr("Annotations go into a project."), tr("Open the project with their slides first.")
+                tr("Annotations are imported into a project."), tr("Open the project with their slides first.")
             )
             return
         if others:

@@ -528,10 +528,10 @@ class MainWindow(QMainWindow):
         there |= {"redo"} if self._history().can_redo else set()
         reasons = {
             "writable": tr("The project is read-only."),
-            "taught": tr("Nobody has taught a model yet: paint something, then retrain."),
+            "taught": tr("No model has been trained yet: paint something, then retrain."),
         }
         if "slide" in there:
-            reasons["profile"] = tr("The file of this slide contains no colour profile that can be used.")
+            reasons["profile"] = tr("The file of this slide contains no usable colour profile.")
         self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)

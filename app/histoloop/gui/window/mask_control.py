@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.mask_choices import LocalisationModel
 
 UNTAUGHT = mark(
-    "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any place; "
-    "then retrain."
+    "There are no masks yet: no model has been trained here. Choose 'Ask me', or 'Annotate here' to paint "
+    "anywhere; then retrain."
 )
 UNTAUGHT_WHILE = {
     LiveState.WAITING: mark(
-        "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any "
-        "place; live masks appear after the first region is done."
+        "There are no masks yet: no model has been trained here. Choose 'Ask me', or 'Annotate here' to paint "
+        "anywhere; live masks appear after the first finished region."
     ),
-    LiveState.LEARNING: mark("The program is learning from what you painted: live masks appear in a moment."),
-    LiveState.PAUSED: mark("There are no masks yet. Live masks appear when the current work is done."),
+    LiveState.LEARNING: mark("The program is learning from what you painted: live masks will appear in a moment."),
+    LiveState.PAUSED: mark("There are no masks yet. Live masks will appear when the current work is done."),
     LiveState.UP_TO_DATE: mark(
-        "Nobody has taught this model. Choose 'Live masks' to see what the program learned from what you painted."
+        "This model has not been trained. Choose 'Live masks' to see what was learned from your painting."
     ),
 }
 """What takes the place of `UNTAUGHT` while the program learns."""

@@ -98,7 +98,7 @@ class Preferences(QObject):
     def ask_for_person(self) -> None:
         """Ask for the name that annotations are kept with."""
         name, given = QInputDialog.getText(
-            self._parent, tr("Your name"), tr("Annotations are kept with the name"), text=self._session.person
+            self._parent, tr("Your name"), tr("Annotations are saved with this name"), text=self._session.person
         )
         if given and name.strip():
             self._session.person = name.strip()

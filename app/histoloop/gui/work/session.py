@@ -196,8 +196,8 @@ class Session(ProjectDesk):
             except HistoLoopError as error:
                 return str(error)
         if self._lock is not None and self._lock.is_free():
-            return tr("The other window with this project was closed. Here it can still only be looked at.")
-        return " ".join((str(self._holder()), tr("Here it can be looked at and exported from, not changed.")))
+            return tr("The other window with this project was closed. Here it is still read-only.")
+        return " ".join((str(self._holder()), tr("Here it can be viewed and exported, but not changed.")))
 
     def _holder(self) -> Holder:
         known = Holder.of(None if self._project is None else self._project.settings.get(WINDOW))
@@ -237,7 +237,7 @@ class Session(ProjectDesk):
         """Make the demo project, then open it and predict its slides."""
         self.jobs.submit(
             Job(
-                tr("Making the demo project"),
+                tr("Creating the demo project"),
                 tasks.make_demo,
                 {"folder": folder, "seed": seed},
                 on_done=self._open_and_predict,
@@ -528,7 +528,7 @@ class Session(ProjectDesk):
         is_first = self.candidate() is None  # the first model that learned anything is in use at once
         if is_first:
             self.slides_changed.emit()
-            self.notice.emit(tr("The first model has learned from your annotations, and is in use."))
+            self.notice.emit(tr("The first model has been trained on your annotations, and is in use."))
             if self.predict_added:
                 others = [slide.id for slide in self.slides() if slide.id not in slides]
                 slides += others

@@ -149,5 +149,5 @@ def examine() -> Work[list[Finding]]:
     from histoloop.progress import Progress
     from histoloop.workflows.doctor import examine as found
 
-    yield Progress(tr("Looking at this machine"), 0, 1)
+    yield Progress(tr("Checking this computer"), 0, 1)
     return found()

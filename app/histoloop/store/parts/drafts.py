@@ -437,7 +437,7 @@ def _leave_out_unpainted(mask: Mask, origin: Mask) -> None:
     painted = origin == Origin.HUMAN
     if not painted.any():
         raise ProjectError(
-            tr("Nothing is painted in this region, and only what is painted counts."),
+            tr("Nothing is painted in this region, and only painted areas count."),
             advice=tr("Paint something, or let the whole region count."),
         )
     mask[~painted] = 0

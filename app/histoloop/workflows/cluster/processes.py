@@ -173,8 +173,8 @@ def _interrupts_held_back() -> Iterator[None]:
 
 def _ended(code: int | None) -> ClusterError:
     return ClusterError(
-        tr("The process that worked on it ended by itself, each time it was tried (exit code {code}).", code=code),
-        advice=tr("Perhaps memory ran out: take fewer processes side by side. Or the file makes its reader crash."),
+        tr("The process that worked on it ended unexpectedly, each time it was tried (exit code {code}).", code=code),
+        advice=tr("Memory may have run out: use fewer processes side by side. Or the file makes its reader crash."),
     )
 
 

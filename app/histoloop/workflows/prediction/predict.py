@@ -128,7 +128,7 @@ def check_brightfield(slide: Slide) -> None:
         raise SlideError(
             slide.path,
             tr("it is not a brightfield picture (channels: {names})", names=", ".join(slide.channels)),
-            advice=tr("The models know stained tissue in transmitted light. Export it as RGB to predict it."),
+            advice=tr("The models are made for stained tissue in transmitted light. Export it as RGB to predict it."),
         )
 
 
