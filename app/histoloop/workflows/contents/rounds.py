@@ -96,13 +96,29 @@ def round_begins_with(first: Start, before: Start | None, *, continued: bool) ->
     return before if continued and before is not None else first
 
 
+_CLASS = "dice of class "
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFigure:
+    """Dice of one mask class (by its permanent id), pooled over the held-out regions, before (None: not known), after.
+
+    Either is None where the regions do not have the class, or the model before was not measured.
+    """
+
+    class_id: int
+    before: float | None
+    after: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class CandidateModel:
     """A retrained model, not yet kept.
 
     Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
-    Class Dice is the mean over the mask classes, where the annotations tell several. `pseudo` regions were learned
-    from with the model's own masks.
+    Class Dice is the mean over the mask classes, where the annotations tell several, and `classes` has that of each.
+    `change` bounds the change of Dice (95 %), None with fewer than two regions. `pseudo` regions were learned from with
+    the model's own masks.
     """
 
     model_id: int
@@ -114,6 +130,8 @@ class CandidateModel:
     pseudo: int = 0
     old_class_dice: float | None = None
     new_class_dice: float | None = None
+    change: tuple[float, float] | None = None
+    classes: tuple[ClassFigure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +177,25 @@ def training_counts(project: Project) -> TrainingCounts:
     )
 
 
+def class_figure(class_id: int) -> str:
+    """Under this name a round keeps the Dice of a mask class."""
+    return f"{_CLASS}{class_id}"
+
+
+def is_for_the_project_alone(name: str) -> bool:
+    """Whether a figure means something only beside the classes and rounds of a project, not on a model's card."""
+    return name.startswith((_CLASS, "change_"))
+
+
+def class_figures(figures: Mapping[str, float]) -> tuple[ClassFigure, ...]:
+    """The classes that a round's figures tell of, in the order of their ids."""
+    ids = {int(name.removeprefix(_CLASS).removesuffix("_before")) for name in figures if name.startswith(_CLASS)}
+    return tuple(
+        ClassFigure(one, figures.get(f"{class_figure(one)}_before"), figures.get(class_figure(one)))
+        for one in sorted(ids)
+    )
+
+
 def candidate_model_of(record: RoundRecord) -> CandidateModel:
     """The candidate that a round made."""
     figures = record.figures
@@ -172,6 +209,8 @@ def candidate_model_of(record: RoundRecord) -> CandidateModel:
         int(figures.get("pseudo", 0)),
         figures.get("class_dice_before"),
         figures.get("class_dice"),
+        (figures["change_low"], figures["change_high"]) if "change_low" in figures else None,
+        class_figures(figures),
     )
 
 

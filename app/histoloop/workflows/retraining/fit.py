@@ -21,9 +21,7 @@ from histoloop.progress import Progress
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.classify import train_classifier
 from histoloop.training.features import FeatureTile
-from histoloop.training.intervals import FiguresByCase, figures_by_case
 from histoloop.training.loop import FitResult
-from histoloop.training.metrics import CountedMasks, judged
 from histoloop.training.pseudo_labels import learn_with_pseudo_labels
 from histoloop.training.recipe import Recipe
 from histoloop.training.samples import foreground
@@ -100,26 +98,6 @@ def fit_model(setup: LearningSetup) -> Work[FittedModel]:
     if setup.learn_from == "masks":
         return (yield from _fit_to_masks(setup))
     return (yield from _fit_backbone(setup))
-
-
-def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile], *, mask_classes: int) -> FiguresByCase:
-    """Figures of a model's masks, as they are shown, on tiles with masks, with intervals by case; none without tiles.
-
-    `dice` is the mean Dice of the foreground. Where the tiles' masks tell classes, `class_dice` is the mean of the
-    classes' Dice, however the model tells them apart; there are `mask_classes` of them.
-    """
-    masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
-    if not masked:
-        return FiguresByCase()
-    pairs = [judged(model.predict_classes(tile.pixels), mask.astype(np.uint8), tile.known) for tile, mask in masked]
-    counted = CountedMasks.of(pairs, mask_classes=mask_classes)
-    names = ("dice", "class_dice") if masked[0][1].dtype == np.uint8 else ("dice",)
-
-    def figures_of(rows: NDArray[np.intp]) -> dict[str, float]:
-        figures = counted.figures(rows)
-        return {name: figures[name] for name in names}
-
-    return figures_by_case(figures_of, [tile.case for tile, _mask in masked])
 
 
 # --- on augmented tiles -----------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from histoloop.workflows.contents.rounds import (
     HowToLearn,
     LearnFrom,
     candidate_model_of,
+    is_for_the_project_alone,
     round_begins_with,
     slides_to_predict,
 )
@@ -39,7 +40,8 @@ from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.prediction.present_classes import present_classes, to_compare_with, to_go_on_from
 from histoloop.workflows.prediction.robustness import robustness_of, with_robustness
 from histoloop.workflows.regions.regions import RegionReader
-from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, dice_of, fit_model
+from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, fit_model
+from histoloop.workflows.retraining.measure import measure
 from histoloop.workflows.retraining.pretrain import pretrain_base
 from histoloop.workflows.retraining.recipes import recipe_text
 from histoloop.workflows.retraining.training_set import gather_training_set, painted_values
@@ -226,10 +228,8 @@ def _measured(setup: LearningSetup, fitted: FittedModel) -> FiguresByCase:
     """Figures of a round; on the held-out annotations, where there are any, Dice before and after."""
     held_out = setup.training_set.held_out
     figures = FiguresByCase({"loss": float(fitted.result.figures["loss"]), "held_out": float(len(held_out))})
-    count = len(setup.classes.scheme.masks)
-    if setup.current.card.taught:
-        figures |= dice_of(setup.current, held_out, mask_classes=count).named("{}_before")
-    figures |= dice_of(fitted.model, held_out, mask_classes=count)
+    before = setup.current if setup.current.card.taught else None
+    figures |= measure(fitted.model, before, held_out, class_ids=setup.classes.ids)
     if setup.how.propagation:
         unlabelled = setup.training_set.unlabelled
         found = {"pseudo": float(len(unlabelled.pseudo)), "pseudo_others": float(len(unlabelled.others))}
@@ -313,7 +313,7 @@ def _card(
         title=f"{project.name}, round {number}",
         description=f"{_learned(setup, project)} Research use only: not a diagnostic device.\n\n{own.attribution}\n",
         training={"recipe": setup.recipe.name, "regions": float(annotations), "round": float(number)},
-        figures=figures.values,
+        figures={name: value for name, value in figures.values.items() if not is_for_the_project_alone(name)},
         intervals=figures.intervals,
         parent=setup.current.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
