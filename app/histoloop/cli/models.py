@@ -172,6 +172,11 @@ def add_commands(commands: Commands) -> None:
         "--outputs", choices=("logit", "softmax"), default="softmax", help="compared (default: softmax)"
     )
     ranked.add_argument("--regions", type=count, default=3, help="regions to list of each model (default: 3)")
+    ranked.add_argument(
+        "--slides",
+        action="store_true",
+        help="of a project: look at regions of every slide, and list the model that moved least on each",
+    )
     ranked.add_argument("--json", type=Path, metavar="FILE", help="write all as JSON ('-': to standard output)")
     add_device(ranked)
 
@@ -432,6 +437,9 @@ def _rank(options: argparse.Namespace) -> int:
     if options.data and not options.models:
         print_error("name the model folders to rank on a data set", command="rank")
         return WRONG
+    if options.data and options.slides:
+        print_error("--slides goes with --project", command="rank")
+        return WRONG
     from histoloop.store.shipped import find_model
     from histoloop.workflows.experiments.rank_models import rank_on_dataset, rank_on_project
 
@@ -444,7 +452,7 @@ def _rank(options: argparse.Namespace) -> int:
         from histoloop.workflows.projects import opened_project
 
         with opened_project(options.project) as project:
-            ranking = run(rank_on_project(project, models, **settings))
+            ranking = run(rank_on_project(project, models, every_slide=options.slides, **settings))
     if options.json:
         write_json(options.json, ranking.as_json())
     if options.json != Path("-"):
@@ -454,6 +462,10 @@ def _rank(options: argparse.Namespace) -> int:
                 print(f"     {region.discrepancy:.4g}  {region.region}")
         if measures := ranking.measures():
             _print_measures(measures)
+        if options.slides:
+            names = {model.folder: model.name for model in ranking.models}
+            for slide, folder in ranking.best_of_cases().items():
+                print(f"{slide}: {names[folder]} moved least")
     for warning in ranking.warnings:
         print_warning(warning)
     return report_failures(ranking.failed)

@@ -179,6 +179,11 @@ def backbone_of(folder: Path) -> Weights:
     }
 
 
+def keeps_earlier(folder: Path) -> bool:
+    """Whether a model folder has the state that `rank` compares with."""
+    return (folder / EARLIER).is_file()
+
+
 def load_earlier(folder: Path) -> dict[str, NDArray[np.generic]]:
     """The weights of an earlier state, floating-point ones as float32.
 

@@ -30,6 +30,7 @@ from histoloop.gui.kit.widgets import (
     visible_name,
     visible_text,
 )
+from histoloop.gui.panels.suited_model import SuitedModel
 from histoloop.language import mark, tr
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.mask_choices import own_choice
@@ -67,6 +68,7 @@ class OverlayPanel(Panel):
         self.note.setTextFormat(Qt.TextFormat.RichText)
         self.note.setVisible(False)
         self.note.linkActivated.connect(lambda _link: source.choose_own())
+        self.suited = SuitedModel()
         self.evidence = Switch([(tr(text), tr(tip)) for text, tip in EVIDENCE])
         self.evidence_row = QWidget()
         evidence = row(label(tr("Evidence")), self.evidence, stretch=1)
@@ -103,6 +105,7 @@ class OverlayPanel(Panel):
         self.heat_opacity.valueChanged.connect(lambda value: self._change(heatmap_opacity=value / 100))
         self.column.addWidget(self.chooser)
         self.column.addWidget(self.note)
+        self.column.addWidget(self.suited)
         self.column.addWidget(line())
         self.column.addWidget(self.evidence_row)
         self.column.addLayout(row(self.masks, self.outlines, stretch=0))

@@ -17,6 +17,7 @@ from histoloop.gui.work.jobs import Job, Place
 from histoloop.gui.work.live import LiveLoop
 from histoloop.gui.work.project_desk import ProjectDesk
 from histoloop.gui.work.report import Report, sections
+from histoloop.gui.work.slide_models import SlideModels
 from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
 from histoloop.gui.work.writing import WrittenProject
 from histoloop.language import tr, tr_plural
@@ -70,6 +71,7 @@ class Session(ProjectDesk):
         self.annotating = Annotating(self)
         self.live = LiveLoop(self)
         self.classes = ClassChanges(self, annotating=self.annotating)
+        self.slide_models = SlideModels(self, device=lambda: self.device, remember=self.remember)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
         self._version = 0

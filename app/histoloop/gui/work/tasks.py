@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.live_masks import LiveReport
     from histoloop.workflows.contents.mask_files import MaskFile
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
+    from histoloop.workflows.contents.suited_models import SuitedModels
     from histoloop.workflows.doctor import Finding
     from histoloop.workflows.import_annotations import PlannedImport
     from histoloop.workflows.reports import (
@@ -113,6 +114,14 @@ def retrain(
 
     with opened_project(folder) as project:
         return (yield from learn(project, how=how, device=device, seed=seed, epochs=epochs, person=person))
+
+
+def suit_slides(folder: Path, *, device: str) -> Work[SuitedModels]:
+    """Find for each slide the model that moved least there; nothing in the project is changed."""
+    from histoloop.workflows.experiments.rank_models import suit_slides as suit
+
+    with opened_project(folder, read_only=True) as project:
+        return (yield from suit(project, device=device))
 
 
 def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh: bool) -> Work[LiveReport]:
