@@ -1,6 +1,7 @@
 """Choose among models without labels (tod, section V and VI-E) and compare with the truth; for docs/active-learning.md.
 
-    python tests/benchmarks/model_selection.py RESULTS [--data FOLDER] [--kinds head,decoder] [--models 10] [--write]
+    python tests/benchmarks/model_selection.py RESULTS [--data FOLDER] [--kinds head,head-30,decoder] [--groups 3]
+        [--write]
 
 RESULTS is a folder: `selection.jsonl` has a line for each model that is done, so that a stopped benchmark goes on where
 it was; `glas-start` is the classifier of tests/benchmarks/active_learning.py (made where it is not there). FOLDER holds
@@ -8,17 +9,19 @@ it was; `glas-start` is the classifier of tests/benchmarks/active_learning.py (m
 With --write the table between the marks of docs/active-learning.md is made anew from what is there, and the picture
 beside it.
 
-The protocol: many models of one recipe that differ in what they learned from and in their random start. `decoder`: on
-kept features of the frozen classifier, from the masks of 8 pictures of GlaS, 240 steps, measured on the 60 pictures of
-test A. `head`: linear heads on pooled features of an ImageNet MobileNetV2, from 36 labels of EBHI-Seg (6 of each
-class), 50 epochs, measured on the 221 tiles of the validation part; twice as many as decoders. Each at a constant rate
-and at one that falls by a cosine; the last epoch is kept, and with it the earlier state that `rank` compares with. No
-label of what measures takes part in the choice.
+The protocol: groups of models of one recipe that differ in what they learned from and in their random start; one is to
+be chosen, for all samples or for each. `decoder`: 10 a group, on kept features of the frozen classifier, from the masks
+of 8 pictures of GlaS, 120 steps, measured on the 60 pictures of test A. `head`: 20 a group, linear heads on pooled
+features of an ImageNet MobileNetV2, from 6 labels of each class of EBHI-Seg, 50 epochs, measured on the 221 tiles of
+the validation part; `head-30` from 30 labels of each class. Each at a constant rate and at one that falls by a cosine;
+the last epoch is kept, and with it the earlier state that `rank` compares with. No label of what measures takes part in
+the choice.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -64,11 +67,16 @@ PICTURE = PAGE.with_name("pictures") / "model-selection.png"
 START = "<!-- model selection: made by tests/benchmarks/model_selection.py -->"
 END = "<!-- end of model selection -->"
 
-KINDS = {"decoder": "decoders (Dice on GlaS test A)", "head": "heads (accuracy on EBHI-Seg)"}
+KINDS = {
+    "head": "heads of 6 labels a class (accuracy on EBHI-Seg)",
+    "head-30": "heads of 30 labels a class (accuracy on EBHI-Seg)",
+    "decoder": "decoders of 8 masks (Dice on GlaS test A)",
+}
+GROUP = {"head": 20, "head-30": 20, "decoder": 10}
+LABELS = {"head": 6, "head-30": 30}
 SCHEDULES = ("constant", "cosine")
 OUTPUTS = ("softmax", "logit")
-MASKS, LABELS = 8, 6
-HEADS_PER_DECODER = 2
+MASKS = 8
 
 
 def main() -> None:
@@ -77,18 +85,20 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("HISTOLOOP_DATA", ROOT.parent / "shared/data"))
     )
-    parser.add_argument("--kinds", default="head,decoder")
-    parser.add_argument("--models", type=int, default=10)
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--groups", type=int, default=3)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
     file = options.results / "selection.jsonl"
     done = {(line["kind"], line["schedule"], line["seed"]) for line in _lines(file)}
     for kind in filter(None, options.kinds.split(",")):
-        models = options.models * (HEADS_PER_DECODER if kind == "head" else 1)
-        wanted = [(schedule, seed) for seed in range(models) for schedule in SCHEDULES]
+        seeds = range(options.groups * GROUP[kind])
+        wanted = [(schedule, seed) for seed in seeds for schedule in SCHEDULES]
         if missing := [one for one in wanted if (kind, *one) not in done]:
-            run = (_heads if kind == "head" else _decoders)(options.results, options.data)
+            run = (_decoders if kind == "decoder" else functools.partial(_heads, kind=kind))(
+                options.results, options.data
+            )
             for schedule, seed in missing:
                 line = {"kind": kind, "schedule": schedule, "seed": seed, **run(schedule, seed)}
                 with file.open("a", encoding="utf-8") as opened:
@@ -124,8 +134,8 @@ def _decoders(results: Path, data: Path) -> Run:
 
     def run(schedule: str, seed: int) -> dict:
         session = PRESETS["quick"].session
-        loop = replace(_loop(schedule, epochs=20, rate=4e-3, batch_size=4), precision="bfloat16")
-        learn = replace(session.learn, loop=loop, steps_per_epoch=12, crop_px=128, views=4)
+        loop = replace(_loop(schedule, epochs=10, rate=4e-3, batch_size=4), precision="bfloat16")
+        learn = replace(session.learn, loop=loop, steps_per_epoch=12, crop_px=96, views=4)
         chosen = np.random.default_rng(seed).permutation(len(setup.pool))[:MASKS]
         decoder = setup.fresh_decoder(session, seed)
         torch.manual_seed(seed)
@@ -146,13 +156,15 @@ def _logits(setup: SimulationSetup, decoder: nn.Module) -> list[NDArray[np.float
     return [decode(decoder, tile.features, device=setup.device) for tile in setup.test]
 
 
-def _heads(results: Path, data: Path) -> Run:
+def _heads(results: Path, data: Path, *, kind: str) -> Run:
     features, labels, unseen, truth = _pooled(results / "ebhi-pooled.npz", data)
     classes = int(labels.max()) + 1
 
     def run(schedule: str, seed: int) -> dict:
         rng = np.random.default_rng(seed)
-        chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == one))[:LABELS] for one in range(classes)])
+        chosen = np.concatenate(
+            [rng.permutation(np.flatnonzero(labels == one))[: LABELS[kind]] for one in range(classes)]
+        )
         settings = _loop(schedule, epochs=50, rate=2e-3, batch_size=12)
         known = torch.from_numpy(np.c_[features[chosen], labels[chosen]].astype(np.float32))
         torch.manual_seed(seed)
@@ -226,7 +238,7 @@ def write(lines: list[dict]) -> None:
         for kind in KINDS
         for schedule in SCHEDULES
     }
-    groups = {key: group for key, group in groups.items() if len(group) > 2}
+    groups = {key: group for key, group in groups.items() if len(group) >= GROUP[key[0]]}
     draw(groups)
     picture = f"![What each way of choosing gives](pictures/{PICTURE.name})"
     put_between(PAGE, START, END, f"{table(groups)}\n\n{picture}")
@@ -235,27 +247,50 @@ def write(lines: list[dict]) -> None:
 WAYS = ("chosen by sample", "chosen by model", "mean model", "best model")
 
 
-def _chosen(group: list[dict], outputs: str) -> tuple[list[float], list[tuple[int, int]], list[float]]:
-    """Quality in percent by each of WAYS, the hits, and for each model the rank correlation over its samples."""
+def _blocks(kind: str, lines: list[dict]) -> list[list[dict]]:
+    """The groups of models of which one is to be chosen, those that are whole."""
+    size = GROUP[kind]
+    ordered = sorted(lines, key=lambda line: line["seed"])
+    return [ordered[start : start + size] for start in range(0, len(ordered) - size + 1, size)]
+
+
+def _chosen(group: list[dict], outputs: str) -> tuple[list[float], list[int]]:
+    """Quality in percent by each of WAYS, and the hits."""
     moved, quality = (np.array([line[name] for line in group]) for name in (outputs, "quality"))
     found = selection_measures(moved, quality)
-    within = [spearman(-one, other) for one, other in zip(moved, quality, strict=True) if np.ptp(other)]
-    return [100 * one for one in (found.by_sample, found.by_model, found.mean, found.best)], list(found.hits), within
+    ways = [100 * one for one in (found.by_sample, found.by_model, found.mean, found.best)]
+    return ways, [hit for _k, hit in found.hits]
+
+
+def _within(lines: list[dict], outputs: str) -> list[float]:
+    """For each model the rank correlation over its samples: +1 where those that moved least are the best."""
+    pairs = [(np.array(line[outputs]), np.array(line["quality"])) for line in lines]
+    return [spearman(-moved, quality) for moved, quality in pairs if np.ptp(quality)]
 
 
 def table(groups: dict[tuple[str, str], list[dict]]) -> str:
-    """A row for each kind of models, schedule and kind of outputs."""
+    """A row for each kind of models, schedule and kind of outputs; mean and spread over the groups."""
     tops = ", ".join(map(str, TOPS))
-    head = ["models", "rate", "outputs", *WAYS, f"hits of the first {tops}", "within a model"]
+    head = ["models", "rate", "outputs", *WAYS, "by sample against mean", f"hits of the first {tops}", "within a model"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for (kind, schedule), group in groups.items():
+        blocks = _blocks(kind, group)
         for outputs in OUTPUTS:
-            ways, hits, within = _chosen(group, outputs)
-            cells = [*(f"{one:.1f}" for one in ways), ", ".join(str(hit) for _k, hit in hits)]
-            correlation = f"{statistics.mean(within):+.2f} ± {statistics.stdev(within):.2f}"
-            name = f"{len(group)} {KINDS[kind]}"
-            lines.append(f"| {' | '.join([name, schedule, outputs, *cells, correlation])} |")
+            found = [_chosen(block, outputs) for block in blocks]
+            ways = [list(column) for column in zip(*(ways for ways, _hits in found), strict=True)]
+            gains = [by_sample - mean for by_sample, mean in zip(ways[0], ways[2], strict=True)]
+            hits = [statistics.mean(column) for column in zip(*(hits for _ways, hits in found), strict=True)]
+            cells = [*map(_cell, ways), _cell(gains, sign="+"), ", ".join(f"{hit:.1f}" for hit in hits)]
+            name = f"{len(blocks)} x {GROUP[kind]} {KINDS[kind]}"
+            lines.append(
+                f"| {' | '.join([name, schedule, outputs, *cells, _cell(_within(group, outputs), digits=2)])} |"
+            )
     return "\n".join(lines)
+
+
+def _cell(values: list[float], *, sign: str = "", digits: int = 1) -> str:
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):{sign}.{digits}f}{spread}"
 
 
 def spearman(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
@@ -272,17 +307,17 @@ def draw(groups: dict[tuple[str, str], list[dict]]) -> None:
     """The models as dots, and what is chosen by softmax as marks, a column a group."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
     axes = figure.subplots()
     marks = {"chosen by sample": "*", "chosen by model": "s", "mean model": "_"}
-    for place, group in enumerate(groups.values()):
-        models = [100 * float(np.mean(line["quality"])) for line in group]
-        axes.plot([place] * len(models), models, "o", color="0.7", label="" if place else "models")
-        ways = dict(zip(WAYS, _chosen(group, "softmax")[0], strict=True))
+    for place, ((kind, _schedule), lines) in enumerate(groups.items()):
+        models = [100 * float(np.mean(line["quality"])) for line in lines]
+        axes.plot([place] * len(models), models, "o", color="0.8", label="" if place else "models")
+        blocks = [dict(zip(WAYS, _chosen(block, "softmax")[0], strict=True)) for block in _blocks(kind, lines)]
         for number, (way, mark) in enumerate(marks.items()):
-            label = "" if place else way
-            axes.plot([place + 0.15 * (number + 1)], [ways[way]], mark, ms=11, color=f"C{number}", label=label)
-    axes.set_xticks(range(len(groups)), [f"{kind}s,\n{schedule} rate" for kind, schedule in groups])
+            beside, values = [place + 0.15 * (number + 1)] * len(blocks), [block[way] for block in blocks]
+            axes.plot(beside, values, mark, ms=10, color=f"C{number}", label="" if place else f"{way}, each group")
+    axes.set_xticks(range(len(groups)), [f"{kind},\n{schedule} rate" for kind, schedule in groups])
     axes.set_ylabel("Dice or accuracy, %")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

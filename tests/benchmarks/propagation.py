@@ -1,7 +1,7 @@
 """Label propagation (label-prop, Algorithm 1) and strategies beside random questions, with decoders that have settled.
 
-    python tests/benchmarks/propagation.py RESULTS [--data FOLDER] [--only glas] [--views 1,4] [--seeds 3] [--rounds 2]
-        [--strategies random,random+propagation] [--full] [--write]
+    python tests/benchmarks/propagation.py RESULTS [--data FOLDER] [--only glas] [--views 1,4] [--crop 96] [--seeds 3]
+        [--rounds 2] [--strategies random,random+propagation] [--full] [--write]
 
 RESULTS is a folder: `glas-start` is the classifier of tests/benchmarks/active_learning.py (made where it is not there),
 `propagation.jsonl` has a line for each round of a session that is done, and `sessions` what the next round begins with,
@@ -9,8 +9,9 @@ so that a stopped benchmark goes on where it was, and more rounds can be asked f
 marks of docs/active-learning.md is made anew from what is there, and the picture beside it.
 
 The protocol: kept features of a frozen network, on GlaS that classifier at half resolution, on EBHI-Seg the shipped
-ImageNet encoder; decoders of 360 steps from theta_0, batches of 4 crops of 96 px, the epoch chosen on the validation
-tiles; two rounds in place of the paper's 25. `1 view`: annotated tiles as they are, the paper's regime; `4 views`: also
+ImageNet encoder; decoders of 360 steps from theta_0, batches of 4 crops of 96 px (--crop: another size, the
+paper's 416 at full resolution being 192 or 224 here), the epoch chosen on the validation tiles; two rounds in place of
+the paper's 25. `1 view`: annotated tiles as they are, the paper's regime; `4 views`: also
 turned, flipped and with another stain, as the program has it. With --full a decoder of twice as many steps and 4 views
 learns from all masks of the pool.
 """
@@ -26,7 +27,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from active_learning import FIELDS, start_model
 from pages import put_between
@@ -63,15 +63,16 @@ BUDGETS = {
     "ebhi": Budget(1, 1, "EBHI-Seg, 1 of each class at first, then 1 more"),
 }
 EPOCHS, STEPS_PER_EPOCH = 24, 15
+SMALL = 96
 TEST, FULL_STEPS = 120, 2
 ALL_MASKS = "all masks"
 ENCODER = "general-mobilenetv2"
 
 
-def settings_of(name: str, *, views: int, rounds: int) -> SessionSettings:
+def settings_of(name: str, *, views: int, crop_px: int, rounds: int) -> SessionSettings:
     base = PRESETS["quick"].session
     loop = replace(base.learn.loop, epochs=EPOCHS, precision="bfloat16", validate_every=6)
-    learn = replace(base.learn, loop=loop, steps_per_epoch=STEPS_PER_EPOCH, views=views, crop_px=96)
+    learn = replace(base.learn, loop=loop, steps_per_epoch=STEPS_PER_EPOCH, views=views, crop_px=crop_px)
     budget = BUDGETS[name]
     return replace(base, rounds=rounds, first_per_class=budget.first, per_class=budget.later, learn=learn)
 
@@ -84,6 +85,7 @@ def main() -> None:
     )
     parser.add_argument("--only", choices=tuple(FIELDS))
     parser.add_argument("--views", default="1,4")
+    parser.add_argument("--crop", type=int, default=SMALL)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--strategies", default="random,random+propagation")
@@ -95,16 +97,16 @@ def main() -> None:
     done = {(*_session(line), line["number"]) for line in lines_of(file)}
     for name in [options.only] if options.only else list(FIELDS):
         wanted = [
-            (name, int(views), strategy, seed)
+            (name, int(views), options.crop, strategy, seed)
             for seed in range(options.seeds)
             for views in options.views.split(",")
             for strategy in options.strategies.split(",")
         ]
         if options.full:
-            wanted = [(name, 4, ALL_MASKS, seed) for seed in range(options.seeds)]
+            wanted = [(name, 4, options.crop, ALL_MASKS, seed) for seed in range(options.seeds)]
         if missing := [one for one in wanted if (*one, 1 if options.full else options.rounds) not in done]:
             setup = _setup(options.results, options.data, name)
-            for _name, views, strategy, seed in missing:
+            for _name, views, _crop, strategy, seed in missing:
                 for line in run(options, setup, name, views=views, strategy=strategy, seed=seed):
                     with file.open("a", encoding="utf-8") as opened:
                         opened.write(json.dumps(line) + "\n")
@@ -120,8 +122,8 @@ def lines_of(file: Path) -> list[dict]:
     return list({(*_session(line), line["number"]): line for line in found}.values())
 
 
-def _session(line: dict) -> tuple[str, int, str, int]:
-    return line["data"], line["views"], line["strategy"], line["seed"]
+def _session(line: dict) -> tuple[str, int, int, str, int]:
+    return line["data"], line["views"], line.get("crop_px", SMALL), line["strategy"], line["seed"]
 
 
 def _setup(results: Path, data: Path, name: str) -> SimulationSetup:
@@ -134,13 +136,15 @@ def run(
     options: argparse.Namespace, setup: SimulationSetup, name: str, *, views: int, strategy: str, seed: int
 ) -> Iterator[dict]:
     """The rounds of a session that are not there yet, each when it is done."""
-    settings = settings_of(name, views=views, rounds=options.rounds + 1)  # the last one asks too: more may follow
-    about = {"data": name, "views": views, "strategy": strategy, "seed": seed}
+    settings = settings_of(
+        name, views=views, crop_px=options.crop, rounds=options.rounds + 1
+    )  # the last one asks too: more may follow
+    about = {"data": name, "views": views, "crop_px": options.crop, "strategy": strategy, "seed": seed}
     if strategy == ALL_MASKS:
         reached = finish(full_supervision(setup, replace(settings, full_steps=FULL_STEPS), seed))
         yield about | {"number": 1, "annotated": len(setup.pool), "dice": reached}
         return
-    kept = options.results / "sessions" / f"{name}-{views}-{strategy}-{seed}.pt"
+    kept = options.results / "sessions" / f"{name}-{views}-{strategy}-{seed}{_of_crop(options.crop)}.pt"
     state = first_state(setup, settings, seed)
     if kept.exists():
         content = torch.load(kept, weights_only=True)
@@ -157,43 +161,46 @@ def run(
         torch.save(numbers | {"threshold": state.threshold, "decoder": state.decoder.state_dict()}, kept)
 
 
+def _of_crop(crop_px: int) -> str:
+    return "" if crop_px == SMALL else f"-{crop_px}"
+
+
 # --- the table and the picture ----------------------------------------------------------------------------------------
 
 
 def write(lines: list[dict]) -> None:
     """Put the table between the marks of the page, and draw the picture."""
     groups = {
-        (name, views): [line for line in lines if line["data"] == name and line["views"] == views]
-        for name in FIELDS
-        for views in (1, 4)
+        key: [line for line in lines if _session(line)[:3] == key]
+        for key in sorted({_session(line)[:3] for line in lines}, key=lambda key: (list(FIELDS).index(key[0]), key))
     }
-    groups = {key: group for key, group in groups.items() if group}
     draw(groups)
     picture = f"![Mean Dice over annotated regions](pictures/{PICTURE.name})"
     tables = "\n\n".join(table(*key, group) for key, group in groups.items())
     put_between(PAGE, START, END, f"{picture}\n\n{tables}")
 
 
-def table(name: str, views: int, lines: list[dict]) -> str:
-    """A row for each strategy: AUC, its difference from random of the same seeds, Dice of each round."""
+def table(name: str, views: int, crop_px: int, lines: list[dict]) -> str:
+    """A row for each strategy: Dice with so many regions, and AUC; beside each the difference from random, by seed."""
     full = [100 * line["dice"] for line in lines if line["strategy"] == ALL_MASKS]
     lines = [line for line in lines if line["strategy"] != ALL_MASKS]
     counts = sorted({line["annotated"] for line in lines})
-    head = ["strategy", "AUC", "against random", *(f"{count} regions" for count in counts), "seeds"]
-    title = f"{BUDGETS[name].text}; {views} view{'s' * (views > 1)} of each:"
+    figures = {f"{count} regions": figures_of(lines, number) for number, count in enumerate(counts)}
+    if len(counts) > 1:
+        figures["AUC"] = figures_of(lines, None)
+    head = ["strategy", *(cell for title in figures for cell in (title, "against random")), "seeds"]
+    title = f"{BUDGETS[name].text}; {views} view{'s' * (views > 1)} of each, crops of {crop_px} px:"
     rows = [title, "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    at_random = curves(lines, "random")
     for strategy in dict.fromkeys(line["strategy"] for line in lines):
-        found = curves(lines, strategy)
-        areas = [area_under_curve(curve) for curve in found.values()]
-        paired = [
-            area_under_curve(found[seed]) - area_under_curve(at_random[seed]) for seed in found if seed in at_random
-        ]
-        of_counts = [[curve[number] for curve in found.values()] for number in range(len(counts))]
-        cells = [_cell(areas), "" if strategy == "random" else _cell(paired, sign="+"), *map(_cell, of_counts)]
-        rows.append(f"| {' | '.join([strategy, *cells, str(len(found))])} |")
+        cells = []
+        for of_strategy in figures.values():
+            found, at_random = of_strategy.get(strategy, {}), of_strategy.get("random", {})
+            paired = [found[seed] - at_random[seed] for seed in found if seed in at_random]
+            cells += [_cell(list(found.values())), "" if strategy == "random" else _cell(paired, sign="+")]
+        seeds = len({line["seed"] for line in lines if line["strategy"] == strategy})
+        rows.append(f"| {' | '.join([strategy, *cells, str(seeds)])} |")
     if full:
-        shares = [100 * value / statistics.mean(full) for value in (curve[0] for curve in at_random.values())]
+        shares = [100 * value / statistics.mean(full) for value in figures_of(lines, 0)["random"].values()]
         rows += [
             "",
             f"All masks of the pool: {_cell(full)} ({len(full)} seeds). Random questions reach {_cell(shares)} %",
@@ -202,14 +209,20 @@ def table(name: str, views: int, lines: list[dict]) -> str:
     return "\n".join(rows)
 
 
-def curves(lines: list[dict], strategy: str) -> dict[int, list[float]]:
-    """Dice in percent of each round by seed, of the sessions that have all the rounds that any has."""
+def figures_of(lines: list[dict], number: int | None) -> dict[str, dict[int, float]]:
+    """Dice in percent of the `number`-th round, or the AUC of all, by strategy and seed, where they are there."""
     rounds = max(line["number"] for line in lines)
-    found: dict[int, list[float]] = {}
+    found: dict[str, dict[int, list[float]]] = {}
     for line in sorted(lines, key=lambda one: one["number"]):
-        if line["strategy"] == strategy:
-            found.setdefault(line["seed"], []).append(100 * line["dice"])
-    return {seed: curve for seed, curve in sorted(found.items()) if len(curve) == rounds}
+        found.setdefault(line["strategy"], {}).setdefault(line["seed"], []).append(100 * line["dice"])
+    return {
+        strategy: {
+            seed: area_under_curve(curve) if number is None else curve[number]
+            for seed, curve in of_strategy.items()
+            if len(curve) > (rounds - 1 if number is None else number)
+        }
+        for strategy, of_strategy in found.items()
+    }
 
 
 def _cell(values: Sequence[float], *, sign: str = "") -> str:
@@ -219,29 +232,30 @@ def _cell(values: Sequence[float], *, sign: str = "") -> str:
     return f"{statistics.mean(values):{sign}.1f}{spread}"
 
 
-def draw(groups: dict[tuple[str, int], list[dict]]) -> None:
+def draw(groups: dict[tuple[str, int, int], list[dict]]) -> None:
     """Curves of each strategy, a panel a group; bars are one standard deviation."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * len(groups), 3.6), dpi=110, layout="constrained")
-    axes = figure.subplots(1, len(groups), squeeze=False)
-    for panel, ((name, views), all_lines) in zip(axes[0], groups.items(), strict=True):
+    axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)
+    for panel, ((name, views, crop_px), all_lines) in zip(axes[0], groups.items(), strict=True):
         full = [100 * line["dice"] for line in all_lines if line["strategy"] == ALL_MASKS]
         lines = [line for line in all_lines if line["strategy"] != ALL_MASKS]
         if full:
             panel.axhline(statistics.mean(full), color="0.5", ls="--", label="all masks")
         counts = sorted({line["annotated"] for line in lines})
         for place, strategy in enumerate(dict.fromkeys(line["strategy"] for line in lines)):
-            dice = np.array(list(curves(lines, strategy).values()))
-            if not len(dice):
-                continue
-            spread = dice.std(axis=0, ddof=1) if len(dice) > 1 else None
-            beside = [count + 0.15 * place for count in counts]
-            panel.errorbar(beside, dice.mean(axis=0), yerr=spread, marker="o", capsize=3, label=strategy)
+            rounds = [list(figures_of(lines, number).get(strategy, {}).values()) for number in range(len(counts))]
+            there = [number for number, values in enumerate(rounds) if values]
+            means = [statistics.mean(rounds[number]) for number in there]
+            spreads = [statistics.stdev(rounds[number]) if len(rounds[number]) > 1 else 0 for number in there]
+            beside = [counts[number] + 0.15 * place for number in there]
+            panel.errorbar(beside, means, yerr=spreads, marker="o", capsize=3, label=strategy)
         panel.set(
-            title=f"{FIELDS[name].title.split(':')[0]}, {views} view{'s' * (views > 1)}",
+            title=f"{FIELDS[name].title.split(':')[0]}, {views} view{'s' * (views > 1)}, {crop_px} px",
             xlabel="annotated regions",
             xticks=counts,
+            xlim=(counts[0] - 2, counts[-1] + 2),
         )
         panel.grid(alpha=0.3)
     axes[0][0].set_ylabel("mean Dice, %")
