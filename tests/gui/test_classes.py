@@ -137,7 +137,7 @@ def test_a_class_that_is_added_can_be_painted_at_once(painting: MainWindow, qtbo
     assert painting.session.project.scheme.masks[2].colour == "#d55e00"
     dialog.close()
     paint(painting, 3, qtbot)
-    assert painting.viewer._labels.colormap.color_dict[3][0] == pytest.approx(0xD5 / 255)
+    assert painting.viewer._made.labels.colormap.color_dict[3][0] == pytest.approx(0xD5 / 255)
 
 
 def test_a_row_without_a_name_adds_no_class_and_is_gone_with_the_dialog(opened: MainWindow, qtbot) -> None:
@@ -158,7 +158,7 @@ def test_a_colour_is_that_of_the_class_in_masks_and_buttons_too(
     qtbot.mouseClick(dialog.table.rows[0].colour, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: painting.session.project.scheme.masks[0].colour == "#0072b2", timeout=MS)
     qtbot.waitUntil(lambda: painting.overlay_panel.overlay_style.classes[0].colour == "#0072b2", timeout=MS)
-    assert painting.viewer._labels.colormap.color_dict[1][2] == pytest.approx(0xB2 / 255)
+    assert painting.viewer._made.labels.colormap.color_dict[1][2] == pytest.approx(0xB2 / 255)
 
 
 def QColor_of(colour: str) -> QColor:

@@ -51,7 +51,7 @@ class ImportControl(QObject):
     ) -> None:
         super().__init__(parent)
         self._parent, self._session, self._settings, self._opener = parent, session, settings, pane.opener
-        self._canvas = pane.viewer.canvas
+        self._viewer = pane.viewer
         self._choose_slide, self._drop_others = choose_slide, drop_others
         self.imports = AnnotationImports(session)
         self.preview = OutlinePreview(pane.viewer)
@@ -121,8 +121,8 @@ class ImportControl(QObject):
 
     def _put_beside(self, dialog: ImportAnnotationsDialog) -> None:
         """Where it hides as little as can be of the canvas, on which the files are drawn."""
-        canvas = self._canvas
-        shown = QRect(canvas.mapToGlobal(QPoint(0, 0)), canvas.size())
+        viewer = self._viewer
+        shown = QRect(viewer.mapToGlobal(QPoint(0, 0)), viewer.size())
         screen = self._parent.screen().availableGeometry()
         dialog.setGeometry(
             place_beside(dialog.size(), window=self._parent.frameGeometry(), canvas=shown, screen=screen)

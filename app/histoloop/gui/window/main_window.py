@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -60,7 +60,7 @@ from histoloop.store.records import StepKind
 from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.settings import Settings
@@ -87,6 +87,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(TITLE)
         self.resize(*SIZE_PX)
         self.setAcceptDrops(True)
+        self._was_seen = False
         self.setAnimated(False)  # the panels have their places at once, and the canvas its size
         self.session = Session(self)
         self.project_watch = ProjectWatch(self.session)
@@ -544,6 +545,13 @@ class MainWindow(QMainWindow):
         return shown is not None and self.queue_panel.current_slide_id() == shown
 
     # --- events -------------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Once the window is seen, make the canvas, which takes longest, before somebody needs it."""
+        super().paintEvent(event)
+        if not self._was_seen:
+            self._was_seen = True
+            QTimer.singleShot(0, self.viewer.make_canvas_soon)
 
     def changeEvent(self, event: QEvent) -> None:
         """See what others did while the window was not in front."""

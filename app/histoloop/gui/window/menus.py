@@ -94,6 +94,10 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              tip=mark("Find the classes of the project on every slide that has not been predicted yet")),
         _switch("predict_added", mark("Predict new slides automatically"),
                 lambda on, checked: on.preferences.set_predict_added(checked)),
+        _switch("predict_exactly", mark("Predict &exactly"),
+                lambda on, checked: on.preferences.set_predict_exactly(checked),
+                tip=mark("Compute in single precision: slower. Off: in half precision where this machine is faster so, "
+                         "which moves a few pixels in a thousand at the edges of masks")),
         SEPARATOR,
         _row("next_slide", mark("&Next slide in the list"), lambda on: on.slides.step(1), keys="Ctrl+PgDown",
              needs="slides"),

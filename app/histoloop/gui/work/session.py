@@ -28,7 +28,7 @@ from histoloop.workflows.contents import rounds
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.projects import create_project, opened_project
-from histoloop.workflows.reports import PredictReport
+from histoloop.workflows.reports import PredictReport, SlidePredicted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import LabelClass, MaskClass
     from histoloop.gui.work.annotating import ActiveAnnotation
     from histoloop.gui.work.failure import Failure
+    from histoloop.progress import Progress
     from histoloop.store.cards import Card
     from histoloop.store.encoders import AddedEncoder
     from histoloop.store.project import Project
@@ -62,6 +63,7 @@ class Session(ProjectDesk):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.device = "auto"
+        self.predict_exactly = False
         self.predict_added = True
         self.how = HowToLearn()
         self.region_map_px = REGION_MAP_PX
@@ -74,6 +76,7 @@ class Session(ProjectDesk):
         self.slide_models = SlideModels(self, device=lambda: self.device, remember=self.remember)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
+        self.jobs.progressed.connect(self._on_progressed)
         self._version = 0
         self._lock: WindowLock | None = None  # of the open project, held or not
         self._beat = QTimer(self, interval=BEAT_S * 1000)
@@ -345,7 +348,12 @@ class Session(ProjectDesk):
         job = self._job(
             tr("Predicting"),
             tasks.predict,
-            {"slide_ids": wanted, "device": self.device, "model_id": model_id},
+            {
+                "slide_ids": wanted,
+                "device": self.device,
+                "model_id": model_id,
+                "exactly": self.predict_exactly,
+            },
             on_done=functools.partial(self._on_predicted, crashed),
             on_failed=functools.partial(self._on_not_predicted, wanted, model_id, crashed),
         )
@@ -487,6 +495,10 @@ class Session(ProjectDesk):
     def _predict_added(self, slide_ids: Sequence[int]) -> None:
         if self.predict_added and self.is_taught:
             self.predict(slide_ids)
+
+    def _on_progressed(self, _job: Job, step: Progress) -> None:
+        if isinstance(step, SlidePredicted):
+            self.slide_predicted.emit(step.slide_id, step.model_id)
 
     def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
         self.slides_changed.emit()

@@ -54,13 +54,26 @@ def import_annotations(folder: Path, *, planned: PlannedImport, person: str) -> 
 
 
 def predict(
-    folder: Path, *, slide_ids: Sequence[int] | None, device: str, model_id: int | None = None
+    folder: Path,
+    *,
+    slide_ids: Sequence[int] | None,
+    device: str,
+    model_id: int | None = None,
+    exactly: bool = False,
 ) -> Work[PredictReport]:
-    """Predict slides (None: all) that a model (None: the current one) has not predicted."""
+    """Predict slides (None: all) that a model (None: the current one) has not predicted, or not as exactly."""
     from histoloop.workflows.prediction.predict import predict_project
 
     with opened_project(folder) as project:
-        return (yield from predict_project(project, slide_ids=slide_ids, device=device, model_id=model_id))
+        return (
+            yield from predict_project(
+                project,
+                slide_ids=slide_ids,
+                device=device,
+                model_id=model_id,
+                precision="exact" if exactly else "fast",
+            )
+        )
 
 
 def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "auto") -> Work[PredictedSlide]:
