@@ -37,6 +37,11 @@ BRUSH_STEP = 1.25
 CLASSES_NAMED = 4
 """A sentence names so many classes at most."""
 NOT_GIVEN = mark("Unlabelled")
+JUDGES = mark("This region will measure the model: it is not used for training.")
+JUDGES_TIP = mark(
+    "One region in four is held out. A model is only measured on what it has not seen, so paint it as you would judge "
+    "the model by it."
+)
 TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
 
 
@@ -56,6 +61,8 @@ class AnnotationPanel(Panel):
         super().__init__()
         self.title = label(tr("Annotate"), role="heading", wrap=True)
         self.reason = label(role="muted", wrap=True)
+        self.judging = label(tr(JUDGES), wrap=True)
+        self.judging.setToolTip(tr(JUDGES_TIP))
         self.tools = {tool: action_button(actions[f"tool_{tool}"], icon_only=True) for tool in TOOLS}
         for tool in self.tools.values():
             tool.setIconSize(QSize(20, 20))
@@ -95,8 +102,12 @@ class AnnotationPanel(Panel):
         self._arrange()
         self._on_brush(self.brush.value())
 
-    def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int) -> None:
-        """Show the classes of a project and take one (a mask value) to paint with; label and size are not given yet."""
+    def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int, judges: bool = False) -> None:
+        """Show the classes of a project and take one (a mask value) to paint with; label and size are not given yet.
+
+        `judges` says whether the region will judge models, which is then stated before anything is painted.
+        """
+        self.judging.setVisible(judges)
         self.title.setText(title)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
@@ -186,6 +197,7 @@ class AnnotationPanel(Panel):
         column = self.column
         column.addLayout(row(self.title, self.saved, stretch=0))
         column.addWidget(self.reason)
+        column.addWidget(self.judging)
         column.addWidget(line())
         column.addLayout(row(*self.tools.values()))
         column.addLayout(row(label(tr("Brush")), self.brush, self.brush_text, stretch=1))

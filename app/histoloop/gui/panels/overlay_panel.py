@@ -117,6 +117,12 @@ class OverlayPanel(Panel):
         """The style chosen."""
         return self._style
 
+    def show_changes(self, on: bool) -> None:
+        """Show what a candidate's masks gained and lost, in place of the masks, which are then to be seen."""
+        if on:
+            self.masks.setChecked(True)
+        self._change(changes=on)
+
     def correct_colours(self, on: bool) -> None:
         """Whether slides are seen in the colours that their profiles mean."""
         self._change(corrected=on)
