@@ -129,7 +129,7 @@ def checked_colour(colour: str, others: Sequence[MaskClass | ClassRecord]) -> st
     plain = colour.lower()
     if (taken := next((other.name for other in others if other.colour.lower() == plain), None)) is not None:
         raise ClassError(
-            tr("{name} has the colour {colour} already.", name=taken, colour=plain),
+            tr("{name} already has the colour {colour}.", name=taken, colour=plain),
             advice=tr("Choose another colour: masks with equal colours cannot be told apart."),
         )
     return plain

@@ -80,7 +80,7 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_changes(name: str, words: 
 
 def test_a_class_never_has_the_colour_of_another(project: Project) -> None:
     gland, tumour = project.scheme.masks
-    with pytest.raises(ClassError, match=f"{tumour.name} has the colour {tumour.colour} already"):
+    with pytest.raises(ClassError, match=f"{tumour.name} already has the colour {tumour.colour}"):
         recolour_class(project, gland.name, tumour.colour.upper())
     with pytest.raises(ClassError, match="already"):
         add_class(project, "stroma", colour=gland.colour)

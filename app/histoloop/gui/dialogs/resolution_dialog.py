@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 POWERS = (5, 10, 20, 40)
 
 MPP_CHOICES = mark(
-    "An objective gives what scanners usually sample with it; the slides are then marked as estimated. A number that "
-    "the scanner or microscope states is better."
+    "The objective gives the resolution at which scanners usually sample; the slides are then marked as "
+    "estimated. A number that the scanner or microscope states is better."
 )
 
 
