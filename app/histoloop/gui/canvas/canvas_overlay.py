@@ -1,4 +1,4 @@
-"""What is drawn over the canvas in screen pixels: queried regions, the region being annotated, the scale bar."""
+"""What is drawn over the canvas in screen pixels: queried regions, the annotated one, scale bar and magnification."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QP
 from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
+from histoloop.gui.canvas.magnification import magnification_in_words
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class CanvasOverlay(QWidget):
 
     def _draw_scale_bar(self, painter: QPainter) -> None:
         length, text = scale_bar(self.camera.zoom, self.mpp)
+        power = magnification_in_words(self.camera.zoom, self.mpp)
         font = QFont(self.font())
         font.setPixelSize(13)
         font.setBold(True)
@@ -126,5 +128,11 @@ class CanvasOverlay(QWidget):
         painter.drawRoundedRect(plate, 4, 4)
         painter.setPen(QColor("#14202b"))
         painter.drawText(plate.adjusted(10, 3, -10, -14), Qt.AlignmentFlag.AlignCenter, text)
+        beside = QRectF(plate.right() + 8, plate.top(), painter.fontMetrics().horizontalAdvance(power) + 20, 38)
         bar = QRectF(plate.center().x() - length / 2, plate.bottom() - 11, length, 4)
         painter.fillRect(bar, QColor("#14202b"))
+        painter.setPen(QPen(QColor(0, 0, 0, 50), 1))
+        painter.setBrush(QColor(255, 255, 255, 215))
+        painter.drawRoundedRect(beside, 4, 4)
+        painter.setPen(QColor("#14202b"))
+        painter.drawText(beside, Qt.AlignmentFlag.AlignCenter, power)

@@ -65,7 +65,7 @@ class View:
     """A rendered rectangle: `pixels` (H, W, 3), each `downsample` level-0 pixels wide, the first at `x`, `y`.
 
     `no_masks` is the reason why masks are missing that should be there; empty: none is. Until it `is_sharp`, some of
-    its pixels are those of a coarser level, enlarged.
+    its pixels are those of a coarser level, enlarged. `overlay` is what lies over the pixels, where something does.
     """
 
     pixels: Pixels
@@ -74,6 +74,16 @@ class View:
     downsample: float
     no_masks: str = ""
     is_sharp: bool = True
+    overlay: Overlay | None = None
+
+    def under(self, x: float, y: float) -> tuple[int, float | None]:
+        """Mask value (0: none) and probability of the foreground (None: no map) at a place in level-0 pixels."""
+        row, column = int((y - self.y) // self.downsample), int((x - self.x) // self.downsample)
+        inside = 0 <= row < self.pixels.shape[0] and 0 <= column < self.pixels.shape[1]
+        if not inside or self.overlay is None or self.overlay.mask is None:
+            return 0, None
+        foreground = self.overlay.foreground
+        return int(self.overlay.mask[row, column]), None if foreground is None else float(foreground[row, column])
 
     def covers(self, region: Region) -> bool:
         """Whether a region is inside."""
@@ -198,7 +208,7 @@ class SlideScene:
         window = self.window(region, self.pyramid.level_for(downsample))
         overlay, no_masks = self.overlay(window, style)
         pixels = self.pyramid.read_window(window.level, window.x, window.y, window.width, window.height)
-        return view_of(window, overlay.over(self.seen(pixels, style)), no_masks)
+        return view_of(window, overlay.over(self.seen(pixels, style)), no_masks, overlay)
 
     def window(self, region: Region, level: int) -> Window:
         """The pixels of a level that touch a level-0 region."""
@@ -268,10 +278,10 @@ class SlideScene:
         self.slide.close()
 
 
-def view_of(window: Window, pixels: Pixels, no_masks: str, *, is_sharp: bool = True) -> View:
+def view_of(window: Window, pixels: Pixels, no_masks: str, overlay: Overlay, *, is_sharp: bool = True) -> View:
     """Pixels of a window as they go to the screen."""
     place = window.place
-    return View(pixels, place.x, place.y, window.downsample, no_masks, is_sharp)
+    return View(pixels, place.x, place.y, window.downsample, no_masks, is_sharp, overlay)
 
 
 def open_scene(
