@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from keyboard import press
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QImage, QPixmap
 from PySide6.QtTest import QTest
 
+from histoloop.annotations.records import rgb
+from histoloop.gui.canvas.canvas_overlay import BEGUN
 from histoloop.gui.canvas.magnification import magnification, magnification_in_words, zoom_of
 from histoloop.gui.canvas.pointer_readout import place_in_words
+from histoloop.gui.panels.slide_rows import SLIDE_STATE, State
 
 if TYPE_CHECKING:
+    from histoloop.gui.canvas.viewer import SlideViewer
     from histoloop.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
@@ -70,3 +76,31 @@ def test_the_status_bar_says_where_the_pointer_is_and_what_is_there(painting: Ma
     assert told.startswith(f"x {region.centre[0] * mpp:.0f}"[:4])
     assert viewer.under(*region.centre) == (viewer.scene.scheme.masks[0].name, None)
     assert told.endswith(painting.session.project.scheme.masks[0].name)
+
+
+def test_a_region_that_was_begun_is_marked_on_the_slide_and_in_the_list(painting: MainWindow, qtbot) -> None:
+    viewer, region = painting.viewer, painting.viewer.annotating
+    mask = viewer.painted_mask
+    mask[:20] = 1
+    viewer.replace_mask(mask)
+    press(painting, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: viewer.annotating is None and viewer.scene.begun == [region], timeout=20_000)
+    slide_id = painting.opener.current
+    rows = painting.slides_panel.list.model()
+    listed = [rows.data(rows.index(place, 0), SLIDE_STATE) for place in range(rows.rowCount())]
+    assert [row.state for row in listed if row.slide.id == slide_id] == [State.BEGUN]
+    painting.actions_["show_questions"].setChecked(False)
+    viewer.show_region(region.grown(100))
+    assert viewer.wait_until_loaded()
+    assert count(viewer, BEGUN) > 100
+
+
+def count(viewer: SlideViewer, colour: str) -> int:
+    """Pixels of the canvas, with what is drawn over it, that have nearly a colour."""
+    seen = QPixmap(viewer.canvas.size())
+    seen.fill(QColor("#ffffff"))
+    viewer.marks.render(seen)
+    image = seen.toImage().convertToFormat(QImage.Format.Format_RGB888)
+    pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    pixels = pixels[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).astype(int)
+    return int((np.abs(pixels - rgb(colour)).max(axis=2) < 40).sum())

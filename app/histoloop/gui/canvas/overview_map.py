@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
+from histoloop.gui.canvas.canvas_overlay import ANNOTATED, BEGUN
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MARGIN_PX = 14
 ROOM_PX = 420
 """A canvas that is narrower or lower has no room for the map."""
 
-FRAME, ANNOTATED = "#d00000", "#007f5f"
+FRAME = "#d00000"
 _LEAST_PX = 5.0
 
 
@@ -79,9 +80,10 @@ class OverviewMap(QWidget):
         painter = QPainter(self)
         painter.drawPixmap(self.rect(), self._picture)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(ANNOTATED))
-        for region, _mask in scene.annotated:
-            painter.drawRect(_at_least(self.to_map(region), _LEAST_PX))
+        for colour, regions in ((ANNOTATED, [region for region, _mask in scene.annotated]), (BEGUN, scene.begun)):
+            painter.setBrush(QColor(colour))
+            for region in regions:
+                painter.drawRect(_at_least(self.to_map(region), _LEAST_PX))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         frame = _at_least(self.to_map(self._viewer.visible_region()), _LEAST_PX)
         for colour, width in (("#ffffff", 3.6), (FRAME, 1.8)):

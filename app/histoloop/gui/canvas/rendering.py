@@ -177,6 +177,7 @@ class LiveScene:
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
 
+    `begun` are the regions in which work was begun.
     `compared` are the maps of the model that the masks are compared with, where that is wanted.
     `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
     colour profile, None without one that can be used.
@@ -188,6 +189,7 @@ class SlideScene:
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
     compared: SceneMap | None = None
+    begun: list[Region] = field(default_factory=list)
     profile: ColourProfile | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -310,7 +312,8 @@ def open_scene(
             painted = painted_regions(project, slide_id)
             compared = None if live is not None else _compared(project, slide_id, model_id)
             pyramid = TilePyramid(slide, tile_px=SCREEN_TILE_PX)
-            return SlideScene(pyramid, project.scheme, predicted, painted, no_maps, compared)
+            begun = [draft.region for draft in project.drafts.begun(slide_id)]
+            return SlideScene(pyramid, project.scheme, predicted, painted, no_maps, compared, begun)
         except BaseException:
             slide.close()
             raise

@@ -166,6 +166,9 @@ class SlideViewer(QWidget):
         before, self._scene = self._scene, scene
         self._shown = self._wish = None
         self._overlay.mpp = None if scene is None else scene.slide.mpp
+        self._overlay.annotated = () if scene is None else [region for region, _mask in scene.annotated]
+        self._overlay.begun = () if scene is None else scene.begun
+        self._overlay.update()
         if before is not None:
             self._worker.request(before.close)
 
@@ -243,6 +246,11 @@ class SlideViewer(QWidget):
     def canvas(self) -> QWidget:
         """The widget that takes the mouse."""
         return self._canvas
+
+    @property
+    def marks(self) -> QWidget:
+        """What is drawn over the canvas."""
+        return self._overlay
 
     def to_canvas(self, x: float, y: float) -> QPointF:
         """Where on the canvas a place of the slide (level-0 pixels) is."""
