@@ -85,8 +85,13 @@ class _Tints:
 
 @dataclass(slots=True, eq=False)
 class Overlay:
-    """What lies over a window (H, W) of a slide; nothing where it is empty."""
+    """What lies over a window (H, W) of a slide; nothing where it is empty.
 
+    `mask` and `foreground` (H, W) are what it was made of.
+    """
+
+    mask: Mask | None = None
+    foreground: NDArray[np.float32] | None = None
     _layers: list[_Tints] = field(default_factory=list)
 
     def over(self, pixels: Pixels, *, x: int = 0, y: int = 0) -> Pixels:
@@ -112,7 +117,7 @@ def overlay_of(
     `left_out` (H, W) is hatched: what people left out, or did not paint where their strokes alone count. `corner` is
     where on the slide the first pixel is (x, y, in pixels of this size): the hatch stands still when the view moves.
     """
-    found = Overlay()
+    found = Overlay(mask, foreground)
     if style.heatmap and foreground is not None:
         colours = heat(np.linspace(0, 1, 256, dtype=np.float32))
         number = np.clip(foreground * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)

@@ -56,7 +56,8 @@ class NapariCanvas(QObject):
 
     `moved` is emitted when the camera looks elsewhere, `resized` when the widget has another size or place, `painted`
     when a tool is done with a stroke, polygon or fill, `clicked` with a place (x, y) that was clicked without a drag,
-    `menu_asked` with a place on the screen and where that is on the canvas.
+    `menu_asked` with a place on the screen and where that is on the canvas, `pointer_moved` with where on the canvas the
+    mouse is.
     """
 
     moved = Signal()
@@ -64,6 +65,8 @@ class NapariCanvas(QObject):
     painted = Signal()
     clicked = Signal(float, float)
     menu_asked = Signal(QPoint, QPointF)
+    pointer_moved = Signal(QPointF)
+    pointer_left = Signal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -178,6 +181,10 @@ class NapariCanvas(QObject):
         elif isinstance(event, QContextMenuEvent):
             self.menu_asked.emit(event.globalPos(), QPointF(event.pos()))
             return True
+        elif event.type() == QEvent.Type.MouseMove:
+            self.pointer_moved.emit(event.position())  # type: ignore[attr-defined]
+        elif event.type() == QEvent.Type.Leave:
+            self.pointer_left.emit()
         elif event.type() == QEvent.Type.MouseButtonRelease:
             self._catch_up(event)  # type: ignore[arg-type]
         elif event.type() == QEvent.Type.ShortcutOverride:

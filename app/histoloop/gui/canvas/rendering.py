@@ -65,7 +65,7 @@ class View:
     """A rendered rectangle: `pixels` (H, W, 3), each `downsample` level-0 pixels wide, the first at `x`, `y`.
 
     `no_masks` is the reason why masks are missing that should be there; empty: none is. Until it `is_sharp`, some of
-    its pixels are those of a coarser level, enlarged.
+    its pixels are those of a coarser level, enlarged. `overlay` is what lies over the pixels, where something does.
     """
 
     pixels: Pixels
@@ -74,6 +74,16 @@ class View:
     downsample: float
     no_masks: str = ""
     is_sharp: bool = True
+    overlay: Overlay | None = None
+
+    def under(self, x: float, y: float) -> tuple[int, float | None]:
+        """Mask value (0: none) and probability of the foreground (None: no map) at a place in level-0 pixels."""
+        row, column = int((y - self.y) // self.downsample), int((x - self.x) // self.downsample)
+        inside = 0 <= row < self.pixels.shape[0] and 0 <= column < self.pixels.shape[1]
+        if not inside or self.overlay is None or self.overlay.mask is None:
+            return 0, None
+        foreground = self.overlay.foreground
+        return int(self.overlay.mask[row, column]), None if foreground is None else float(foreground[row, column])
 
     def covers(self, region: Region) -> bool:
         """Whether a region is inside."""
@@ -167,6 +177,7 @@ class LiveScene:
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
 
+    `begun` are the regions in which work was begun.
     `compared` are the maps of the model that the masks are compared with, where that is wanted.
     `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
     colour profile, None without one that can be used.
@@ -178,6 +189,7 @@ class SlideScene:
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
     compared: SceneMap | None = None
+    begun: list[Region] = field(default_factory=list)
     profile: ColourProfile | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -198,7 +210,7 @@ class SlideScene:
         window = self.window(region, self.pyramid.level_for(downsample))
         overlay, no_masks = self.overlay(window, style)
         pixels = self.pyramid.read_window(window.level, window.x, window.y, window.width, window.height)
-        return view_of(window, overlay.over(self.seen(pixels, style)), no_masks)
+        return view_of(window, overlay.over(self.seen(pixels, style)), no_masks, overlay)
 
     def window(self, region: Region, level: int) -> Window:
         """The pixels of a level that touch a level-0 region."""
@@ -268,10 +280,10 @@ class SlideScene:
         self.slide.close()
 
 
-def view_of(window: Window, pixels: Pixels, no_masks: str, *, is_sharp: bool = True) -> View:
+def view_of(window: Window, pixels: Pixels, no_masks: str, overlay: Overlay, *, is_sharp: bool = True) -> View:
     """Pixels of a window as they go to the screen."""
     place = window.place
-    return View(pixels, place.x, place.y, window.downsample, no_masks, is_sharp)
+    return View(pixels, place.x, place.y, window.downsample, no_masks, is_sharp, overlay)
 
 
 def open_scene(
@@ -300,7 +312,8 @@ def open_scene(
             painted = painted_regions(project, slide_id)
             compared = None if live is not None else _compared(project, slide_id, model_id)
             pyramid = TilePyramid(slide, tile_px=SCREEN_TILE_PX)
-            return SlideScene(pyramid, project.scheme, predicted, painted, no_maps, compared)
+            begun = [draft.region for draft in project.drafts.begun(slide_id)]
+            return SlideScene(pyramid, project.scheme, predicted, painted, no_maps, compared, begun)
         except BaseException:
             slide.close()
             raise

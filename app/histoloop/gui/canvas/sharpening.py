@@ -135,9 +135,9 @@ class Sharpener:
                 pixels = overlay.over(scene.seen(part, wish.style), x=x, y=y)
                 shown[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
                 if left and coarse is not None and time.monotonic() - last > patience:
-                    yield view_of(window, shown.copy(), no_masks, is_sharp=False)
+                    yield view_of(window, shown.copy(), no_masks, overlay, is_sharp=False)
                     last, patience = time.monotonic(), 2 * patience
-            yield view_of(window, shown, no_masks)
+            yield view_of(window, shown, no_masks, overlay)
         finally:
             for each in coming:
                 each.cancel()

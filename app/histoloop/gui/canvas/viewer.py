@@ -25,6 +25,7 @@ from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Counts, M
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
 from histoloop.gui.canvas.composing import OverlayStyle
+from histoloop.gui.canvas.magnification import zoom_of
 from histoloop.gui.canvas.rendering import SlideScene, View
 from histoloop.gui.canvas.sharpening import Sharpener, Wish, level_for
 from histoloop.gui.work.background import Worker
@@ -55,9 +56,10 @@ class SlideViewer(QWidget):
 
     `patch_painted` comes once per finished stroke, polygon and fill, with the rectangle that changed as it is and as it
     was before; `apply` brings either back. `menu_wanted` comes with a place on the screen and where that is on the
-    slide (x, y), when the user asks for a menu there and no region is painted. `rendered` is emitted with each View
-    that is shown, sharp or not yet, `render_failed` with the reason when pixels cannot be read, `resized` when the
-    canvas has another size or place.
+    slide (x, y), when the user asks for a menu there and no region is painted. `overview_came` brings a View of the
+    whole slide (None: no slide is shown), `pointer_moved` the place (x, y) of the slide under the mouse. `rendered` is
+    emitted with each View that is shown, sharp or not yet, `render_failed` with the reason when pixels cannot be read,
+    `resized` when the canvas has another size or place.
 
     Until there is a slide to show there need be no canvas: what is asked of it before is done once it is there.
     """
@@ -70,6 +72,9 @@ class SlideViewer(QWidget):
     rendered = Signal(object)
     render_failed = Signal(str)
     menu_wanted = Signal(QPoint, float, float)
+    overview_came = Signal(object)
+    pointer_moved = Signal(float, float)
+    pointer_left = Signal()
     _came = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -125,6 +130,8 @@ class SlideViewer(QWidget):
         canvas.resized.connect(self._on_resized)
         canvas.clicked.connect(self._on_click)
         canvas.menu_asked.connect(self._on_menu)
+        canvas.pointer_moved.connect(lambda place: self.pointer_moved.emit(*self.to_slide(place)))
+        canvas.pointer_left.connect(self.pointer_left)
         self._layout.addWidget(canvas.widget)
         canvas.widget.lower()  # below what lies over it already
         canvas.widget.show()
@@ -148,6 +155,7 @@ class SlideViewer(QWidget):
         self._overlay.has_slide = scene is not None
         self._overlay.boxes = ()
         self._take(scene)
+        self.overview_came.emit(None)
         if scene is None:
             self._overlay.update()
             return
@@ -165,6 +173,9 @@ class SlideViewer(QWidget):
         before, self._scene = self._scene, scene
         self._shown = self._wish = None
         self._overlay.mpp = None if scene is None else scene.slide.mpp
+        self._overlay.annotated = () if scene is None else [region for region, _mask in scene.annotated]
+        self._overlay.begun = () if scene is None else scene.begun
+        self._overlay.update()
         if before is not None:
             self._worker.request(before.close)
 
@@ -219,6 +230,11 @@ class SlideViewer(QWidget):
         """Come closer (above 1) or go back."""
         self._made.zoom(self.camera().zoom * factor)
 
+    def magnify(self, power: float) -> None:
+        """Show the magnification of an objective, where the resolution of the slide is known."""
+        if self._scene is not None and self._scene.slide.mpp is not None:
+            self._made.zoom(zoom_of(power, self._scene.slide.mpp))
+
     def full_resolution(self) -> None:
         """One screen pixel per slide pixel."""
         self._made.zoom(1.0)
@@ -247,6 +263,11 @@ class SlideViewer(QWidget):
         """The widget that takes the mouse."""
         return self._made.native
 
+    @property
+    def marks(self) -> QWidget:
+        """What is drawn over the canvas."""
+        return self._overlay
+
     def to_canvas(self, x: float, y: float) -> QPointF:
         """Where on the canvas a place of the slide (level-0 pixels) is."""
         camera = self.camera()
@@ -258,6 +279,17 @@ class SlideViewer(QWidget):
         camera = self.camera()
         x = camera.x + (place.x() - self.canvas_rect.width() / 2) / camera.zoom
         return x, camera.y + (place.y() - self.canvas_rect.height() / 2) / camera.zoom
+
+    def under(self, x: float, y: float) -> tuple[str | None, float | None]:
+        """The mask class (None: none) and the probability of a map (None: none) at a place in level-0 pixels."""
+        scheme = self._scheme if self._region is not None else self._scene.scheme if self._scene else None
+        value, probability = (0, None) if self._shown is None else self._shown.view.under(x, y)
+        if self._region is not None:
+            row, column = int(y) - self._region.y, int(x) - self._region.x
+            inside = 0 <= row < self._region.height and 0 <= column < self._region.width
+            value, probability = int(self._made.labels.data[row, column]) if inside else 0, None
+        is_class = scheme is not None and 0 < value <= len(scheme.masks)
+        return scheme.masks[value - 1].name if scheme is not None and is_class else None, probability
 
     def show_rubber_band(self, box: QRectF | None) -> None:
         """Draw a rectangle that is being dragged (canvas pixels); None: none."""
@@ -452,6 +484,7 @@ class SlideViewer(QWidget):
     def _show_overview(self, scene: SlideScene, view: View) -> None:
         if scene is self._scene:
             self._made.show(self._made.overview, view)
+            self.overview_came.emit(view)
 
     def _on_render_failed(self, scene: SlideScene, failure: Failure) -> None:
         if scene is self._scene:

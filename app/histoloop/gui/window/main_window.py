@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from histoloop.annotations.records import AnnotationStatus, Counts
 from histoloop.gui.canvas.mask_pane import SplitView
+from histoloop.gui.canvas.pointer_readout import PointerReadout
 from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
 from histoloop.gui.kit.texts import NOTICE
@@ -118,6 +119,7 @@ class MainWindow(QMainWindow):
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
         self.live_line = label(role="muted")
+        self.pointer = PointerReadout(self.viewer)
         self.details = AnnotationDetails(self)
         self.annotations_panel = AnnotationsPanel(self.details, self.actions_["annotate_here"])
         self.work = WorkTabs(
@@ -245,6 +247,7 @@ class MainWindow(QMainWindow):
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")
+        self.statusBar().addPermanentWidget(self.pointer)
         self.statusBar().addPermanentWidget(self.live_line)
         self.statusBar().addPermanentWidget(label(f"{tr(NOTICE)}  ", role="muted"))
 
@@ -515,6 +518,8 @@ class MainWindow(QMainWindow):
             there |= {"question"} if painting or self._sees_question() else set()
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"profile"} if self.viewer.scene is not None and self.viewer.scene.profile is not None else set()
+        scene = self.viewer.scene
+        there |= {"resolution"} if scene is not None and scene.slide.mpp is not None else set()
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
         strokes = painting and self.paint_control.counts is Counts.STROKES
@@ -532,6 +537,9 @@ class MainWindow(QMainWindow):
             "taught": tr("No model has been trained yet: paint something, then retrain."),
         }
         if "slide" in there:
+            reasons["resolution"] = tr(
+                "The resolution of this slide is unknown: enter it with Slides > Set resolution."
+            )
             reasons["profile"] = tr("The file of this slide contains no usable colour profile.")
         self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):

@@ -33,9 +33,9 @@ def _row(
 ) -> ActionSpec[Targets]:
     """An action; `needs` are words for what must be there.
 
-    They are project, slides, slide (on the screen), chosen (a slide in the list), canvases (one with a slide, or two),
-    painting, strokes (alone count), question (in sight), candidate, work; classes_changed, since the project was made;
-    taught, the model in use; writable, where the project can be changed.
+    They are project, slides, slide (on the screen), resolution (of that slide is known), chosen (a slide in the list),
+    canvases (one with a slide, or two), painting, strokes (alone count), question (in sight), candidate, work;
+    classes_changed, since the project was made; taught, the model in use; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -58,6 +58,18 @@ def _switch(
 def _speak(code: str) -> Callable[[Targets], object]:
     return lambda on: on.preferences.set_language(code)
 
+
+def _magnify(power: int) -> Callable[[Targets], object]:
+    return lambda on: on.viewer.magnify(power)
+
+
+MAGNIFICATIONS = (
+    (1, mark("Magnification 1x"), "F5"),
+    (5, mark("Magnification 5x"), "F6"),
+    (10, mark("Magnification 10x"), "F7"),
+    (20, mark("Magnification 20x"), "F8"),
+    (40, mark("Magnification 40x"), "F9"),
+)
 
 MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     mark("&File"): (
@@ -122,6 +134,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              icon="zoom-out"),
         _row("full_resolution", mark("&Full resolution"), lambda on: on.viewer.full_resolution(), keys="Ctrl+1",
              needs="slide"),
+        *(_row(f"magnify_{power}", text, _magnify(power), keys=keys, needs="slide resolution") for power, text, keys in
+          MAGNIFICATIONS),
         SEPARATOR,
         _switch("show_masks", mark("&Masks"), lambda on, checked: on.overlay.masks.setChecked(checked), keys="M",
                 icon="mask"),

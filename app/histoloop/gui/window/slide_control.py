@@ -109,6 +109,7 @@ class SlideControl(QObject):
             project.scheme.label_names,
             files=self._watch.found,
             annotated=project.annotations.finished_by_slide(),
+            begun=project.drafts.begun_by_slide(),
             predicts=self._session.knows_labels,
             you=self._session.person,
         )
