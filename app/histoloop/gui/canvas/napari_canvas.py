@@ -56,8 +56,8 @@ class NapariCanvas(QObject):
 
     `moved` is emitted when the camera looks elsewhere, `resized` when the widget has another size or place, `painted`
     when a tool is done with a stroke, polygon or fill, `clicked` with a place (x, y) that was clicked without a drag,
-    `menu_asked` with a place on the screen and where that is on the canvas, `pointer_moved` with where on the canvas the
-    mouse is.
+    `menu_asked` with a place on the screen and where that is on the canvas, `pointer_moved` with where on the canvas
+    the mouse is.
     """
 
     moved = Signal()
