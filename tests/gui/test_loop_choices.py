@@ -258,7 +258,7 @@ def test_the_similar_regions_of_a_round_can_be_looked_at_on_their_slides(
     assert similar.text() == "Review 1 similar region"
     similar.click()
     (dialog,) = similar_dialogs()
-    assert dialog.list.item(0).text().endswith("\nnear to benign.tiff, 9 x 9 at 1, 2")
+    assert dialog.list.item(0).text().endswith("\nsimilar to benign.tiff, 9 x 9 at 1, 2")
     dialog.list.itemActivated.emit(dialog.list.item(0))
     qtbot.waitUntil(lambda: window.opener.current == slide_id, timeout=30_000)
     seen = window.viewer.visible_region()

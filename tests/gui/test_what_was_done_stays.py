@@ -285,7 +285,7 @@ def test_another_persons_draft_is_named_and_stays_hers(unasked: MainWindow, proj
     query_place = unasked.opener.current
     unasked.question_control._open_place(query_place, REGION)
     dialog = question(unasked, qtbot)
-    assert "Ada began this region" in dialog.text.text()
+    assert "Ada started this region" in dialog.text.text()
     answer(dialog, qtbot, "Continue with it")
     until_painting(unasked, qtbot, REGION)
     assert np.array_equal(unasked.viewer.painted_mask, hers)

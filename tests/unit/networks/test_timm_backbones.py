@@ -132,7 +132,7 @@ def test_the_radius_of_a_chain_of_convolutions_is_a_bound_and_that_of_attention_
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("resnet_18", r"timm has no architecture 'resnet_18'. Near are \w*resnet"),
+        ("resnet_18", r"timm has no architecture 'resnet_18'. Similar: \w*resnet"),
         ("vit_small_patch32_224", "nor patches of 8, 14 or 16 px .but 32"),
     ],
 )

@@ -107,7 +107,7 @@ def test_dask_tries_what_a_worker_could_not_do_again(scheduler: str, tmp_path: P
 
 def test_workers_of_another_version_are_refused(scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("histoloop.__version__", "0.0.1")
-    with pytest.raises(ClusterError, match=r"this command is of 0\.0\.1"):
+    with pytest.raises(ClusterError, match=r"this command has 0\.0\.1"):
         outcomes(Spread(dask=scheduler), parts_of_work.square, [1])
 
 

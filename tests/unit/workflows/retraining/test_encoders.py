@@ -110,7 +110,7 @@ def test_a_backbone_starts_from_the_weights_that_were_added_in_the_colours_of_th
 
 
 def test_a_file_that_fits_several_asks_for_the_name(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"may be of twin, alike: .* --name"):
+    with pytest.raises(ModelError, match=r"may belong to twin, alike: .* --name"):
         finish(add_encoder(weights(tmp_path, "twin")))
 
 
@@ -177,7 +177,7 @@ def test_a_pickle_with_another_ending_is_refused_and_never_loaded(tmp_path: Path
 @pytest.mark.parametrize("name", [".", "nothing.safetensors", "folder.safetensors"])
 def test_what_is_no_file_is_refused_in_words(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.safetensors").mkdir()
-    with pytest.raises(ModelError, match=r"cannot be read: .* Name a .safetensors file that is there"):
+    with pytest.raises(ModelError, match=r"cannot be read: .* Name a .safetensors file that exists"):
         finish(add_encoder(tmp_path / name))
 
 

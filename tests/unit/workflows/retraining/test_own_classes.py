@@ -98,7 +98,7 @@ def retrained(project: Project, **how: object) -> tuple[CandidateModel, Card]:
 
 def test_nothing_is_predicted_by_what_nobody_has_taught(begin: Callable[..., Project], tmp_path: Path) -> None:
     project = begin()
-    with pytest.raises(ModelError, match=r"predicts nothing.*annotate what is asked, and retrain"):
+    with pytest.raises(ModelError, match=r"predicts nothing.*annotate them, and retrain"):
         finish(predict_project(project, device="cpu"))
     folder, picture = project.models.current().folder, project.slides.all()[0].path
     with pytest.raises(ModelError, match="predicts nothing"):
