@@ -37,6 +37,8 @@ from histoloop.workflows.experiments.simulate import PRESETS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from histoloop.networks.unet import Decoder
     from histoloop.workflows.experiments.sessions import SimulationSetup
 
@@ -212,7 +214,7 @@ def tables(lines: Sequence[dict[str, Any]]) -> str:
     rows = [f"| Dice of | {head} |", f"|---|{'---|' * len(STOPS)}"]
 
     def row(name: str, values: list[list[float]], form: str) -> str:
-        cells = [f"{np.mean(one):{form}} ± {np.std(one):{form}}" for one in values]
+        cells = [spread(one, form) for one in values]
         return f"| {name} | {' | '.join(cells)} |"
 
     rows.append(row("the student", [[100 * run[str(step)]["student"] for run in of_teachers] for step in STOPS], ".1f"))
@@ -231,9 +233,15 @@ def tables(lines: Sequence[dict[str, Any]]) -> str:
         if found:
             dice = 100 * np.array(list(found.values()))
             gain = 100 * np.array([value - none[seed] for seed, value in found.items()])
-            over = f"{gain.mean():+.1f} ± {gain.std():.1f}" if variant.weight else ""
-            rows.append(f"| {variant.name} | {dice.mean():.1f} ± {dice.std():.1f} | {over} | {len(found)} |")
+            over = spread(gain, "+.1f") if variant.weight else ""
+            rows.append(f"| {variant.name} | {spread(dice, '.1f')} | {over} | {len(found)} |")
     return "\n".join(rows) + "\n"
+
+
+def spread(values: Sequence[float] | NDArray[np.float64], form: str) -> str:
+    """Mean and standard deviation, of one value the value alone."""
+    around = f" ± {np.std(values):{form.removeprefix('+')}}" if len(values) > 1 else ""
+    return f"{np.mean(values):{form}}{around}"
 
 
 if __name__ == "__main__":

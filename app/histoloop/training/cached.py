@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from histoloop.progress import Work
 
 STEADY = 1.0
-"""Lambda of tod eq 9 for masks: of probabilities, whose squared differences are small, the paper's 0.05 pulls with a
-hundredth of the gradient of the masks' loss, 1 with a quarter (docs/active-learning.md)."""
+"""Lambda of tod eq 9 for masks: of probabilities, whose squared differences are small, the paper's 0.05 pulls with one
+or two hundredths of the gradient of the masks' loss, 1 with a fifth to a third (docs/active-learning.md)."""
 
 
 @dataclass(frozen=True, slots=True)

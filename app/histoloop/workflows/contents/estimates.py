@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from histoloop.store.project import Project
 
 SECONDS: Mapping[tuple[str, str], float] = {
-    ("masks", "quick"): 40,
+    ("masks", "quick"): 65,
     ("masks", "full"): 90,
     ("masks", "self-supervised"): 4 * 3600,
     ("sizes", "full"): 180,
