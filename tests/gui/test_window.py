@@ -267,6 +267,23 @@ def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, 
     delete_window(again)
 
 
+def test_panels_are_as_large_as_they_were_in_the_session_before(
+    opened: MainWindow, delete_window, project_folder: Path, tmp_path: Path, qtbot
+) -> None:
+    from histoloop.gui.window.main_window import MainWindow
+
+    opened.resizeDocks([opened.docks[0], opened.docks[1]], [360, 448], Qt.Orientation.Vertical)
+    qtbot.wait(50)
+    before = [(dock.width(), dock.height()) for dock in opened.docks]
+    opened.close()
+    again = MainWindow(Settings(tmp_path / "settings.ini"))
+    again.show()
+    qtbot.waitExposed(again)
+    assert again.session.open_project(project_folder)
+    qtbot.waitUntil(lambda: [(dock.width(), dock.height()) for dock in again.docks] == before, timeout=10_000)
+    delete_window(again)
+
+
 def test_a_project_opens_on_the_slide_that_was_shown_last(opened: MainWindow, project_folder: Path, qtbot) -> None:
     last = opened.session.slides()[-1].id
     opened.slides_panel.choose(last)

@@ -376,7 +376,7 @@ class MainWindow(QMainWindow):
         self.actions_["new_version"].setVisible(releases_page() is not None)
         self.preferences.restore()
         self.restoreGeometry(self.settings.bytes("geometry"))
-        self.restoreState(self.settings.bytes("state"), LAYOUT)
+        self._state = self.settings.bytes("state")
 
     def _on_pane_opened(self, pane: MaskPane) -> None:
         """Wire what a canvas emits besides its masks."""
@@ -402,6 +402,9 @@ class MainWindow(QMainWindow):
         self.centre.setCurrentIndex(0 if project is None else 1)
         for part in (*self.docks, self.toolbar):
             part.setVisible(project is not None)
+        if project is not None and not self._state.isEmpty():  # before the docks are seen it would stretch them
+            self.restoreState(self._state, LAYOUT)
+            self._state.clear()
         self.banner.dismiss()
         self._show_whether_writable()
         if project is None:
