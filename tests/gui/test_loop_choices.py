@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import QApplication
 
 from histoloop.acquisition.advice import FIRST
 from histoloop.acquisition.strategies import STRATEGIES
+from histoloop.geometry import Region
 from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.kit.theme import DARK, LIGHT
 from histoloop.gui.panels.ask_options import AskOptions, HowToAsk
@@ -24,14 +26,14 @@ from histoloop.gui.panels.rounds_curve import RoundsCurve
 from histoloop.gui.panels.training_curve import TrainingCurve
 from histoloop.gui.panels.training_options import PACES, SOURCES, how_to_learn
 from histoloop.store.project import Project
+from histoloop.store.records import NewQuery
 from histoloop.workflows.contents.budget import Advised
 from histoloop.workflows.contents.candidate_regions import CandidateRegion
-from histoloop.workflows.contents.questions import query_evidence_path
+from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
 from histoloop.workflows.contents.rounds import HowToLearn, Measured
 from histoloop.workflows.propagate import keep_pseudo_regions
 
 if TYPE_CHECKING:
-    from histoloop.geometry import Region
     from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 240_000
@@ -50,8 +52,8 @@ def test_every_strategy_can_be_chosen_and_says_what_it_does_and_where_it_is_from
     for strategy in STRATEGIES.values():
         choose(options.strategy, strategy.name)
         assert options.strategy.currentText() == strategy.title
-        assert strategy.sentence in options.sentence.text()
-        assert " et al. 20" in options.sentence.text()
+        assert options.sentence.text() == strategy.sentence
+        assert " et al. 20" in options.strategy.toolTip()
         assert strategy.sentence.split("'")[0] in options.strategy.toolTip()
 
 
@@ -63,9 +65,28 @@ def test_the_papers_advice_is_a_line_until_one_asks_why(opened: MainWindow) -> N
     assert "Zolfaghari Bengar" not in options.advice.text()
     options.advice.linkActivated.emit("why")
     assert "Zolfaghari Bengar et al. 2021" in options.advice.text()
+    assert "Belharbi et al. 2020, section 4.1 (entropy" in options.advice.text()
     options.advice.linkActivated.emit("why")
     choose(options.strategy, "random")
     assert "so would the papers" in options.advice.text()
+
+
+def test_six_questions_are_in_sight_in_a_window_of_920_px(opened: MainWindow, qtbot) -> None:
+    project, panel = opened.session.project, opened.queue_panel
+    opened.resize(1480, 920)
+    first = project.queries.open()[0]
+    places = [Region(300 * number, 0, 280, 280) for number in range(6 - len(project.queries.open()))]
+    added = project.queries.add(
+        [NewQuery(first.slide_id, place, first.strategy, 0.1, 1, first.evidence, first.class_name) for place in places]
+    )
+    for query in added:
+        shutil.copyfile(query_thumbnail_path(project, first.id), query_thumbnail_path(project, query.id))
+    opened.session.queries_changed.emit()
+    qtbot.waitUntil(lambda: panel.list.count() == 6)
+    QApplication.processEvents()
+    last = panel.list.visualItemRect(panel.list.item(5))
+    assert panel.list.viewport().rect().contains(last)
+    assert panel.open.visibleRegion().boundingRect().height() == panel.open.height()
 
 
 def test_the_link_to_the_reasons_has_the_colour_of_the_theme(opened: MainWindow) -> None:

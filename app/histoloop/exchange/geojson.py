@@ -18,7 +18,7 @@ from histoloop.geometry import Region
 from histoloop.store.records import is_unlike
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from histoloop.annotations.records import ClassScheme
@@ -91,11 +91,16 @@ class GeojsonFile:
             file.write(_text({**collection, "features": []}).removesuffix("]}").encode())
         self._between = b""
 
-    def add(self, polygon: Polygon) -> None:
-        """Write a polygon; in several where the bounds cut it into several, in none where it lies outside."""
+    def add(self, polygon: Polygon, metadata: Mapping[str, str] | None = None) -> None:
+        """Write a polygon; in several where the bounds cut it into several, in none where it lies outside.
+
+        QuPath shows its `metadata`: where it comes from.
+        """
         for part in [polygon] if self._bounds is None else cut_to_bounds(polygon, self._bounds):
             for shape in _rounded(part):
-                self._write(_feature(part, shape, self._scheme, mpp=self._mpp, unlike=self._unlike))
+                self._write(
+                    _feature(part, shape, self._scheme, mpp=self._mpp, unlike=self._unlike, metadata=metadata or {})
+                )
 
     def add_all(self, polygons: Iterable[Polygon]) -> None:
         """Write polygons one after the other."""
@@ -166,19 +171,26 @@ def _seen(region: Region, bounds: Region | None) -> Region | None:
 
 
 def _feature(
-    polygon: Polygon, shape: shapely.Polygon, scheme: ClassScheme, *, mpp: float | None, unlike: float | None
+    polygon: Polygon,
+    shape: shapely.Polygon,
+    scheme: ClassScheme,
+    *,
+    mpp: float | None,
+    unlike: float | None,
+    metadata: Mapping[str, str],
 ) -> str:
     """The text of a polygon's feature; its shape is that of the polygon, rounded."""
     mask_class, geometry = scheme.shown_as(polygon.value), shapely.to_geojson(shape)
     measurements = {"Area px^2": round(polygon.area_px, 3)}
     if mpp is not None:
         measurements["Area um^2"] = round(polygon.area_um2(mpp), 3)
+    described = {**({UNLIKE: "yes"} if is_unlike(unlike) else {}), **metadata}
     before = {"type": "Feature", "id": str(uuid.uuid5(_NAMESPACE, f"{mask_class.name} {geometry}"))}
     properties = {
         "objectType": "annotation",
         "classification": {"name": mask_class.name, "color": list(rgb(mask_class.colour))},
         "isLocked": False,
-        **({"metadata": {UNLIKE: "yes"}} if is_unlike(unlike) else {}),
+        **({"metadata": described} if described else {}),
         "measurements": measurements,
     }
     return f'{_text(before)[:-1]}, "geometry": {geometry}, "properties": {_text(properties)}}}'

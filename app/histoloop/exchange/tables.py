@@ -5,6 +5,7 @@ A table grows row by row, each on the disk before the next one is worked on: aft
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
@@ -35,6 +36,29 @@ UNLIKE = "it is unlike the training data of the model: what was predicted means 
 
 _ESCAPED = re.compile(r"\\(ud[89a-f][0-9a-f]{2})")
 """What `_in_utf_8` writes for a byte that is no UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableStyle:
+    """How a table is written: what parts its cells, what its decimal sign is, and whether a byte order mark begins it.
+
+    Excel opens a file by double click as the language of the computer has it: in German and French cells are parted by
+    semicolons and decimals by commas, and without the mark names with accents are garbled.
+    """
+
+    separator: str = ","
+    decimal: str = "."
+    mark: bool = False
+
+
+PLAIN = TableStyle()
+"""For programs: R, Python, LibreOffice."""
+
+TABLE_STYLES: Mapping[str, TableStyle] = {
+    "csv": PLAIN,
+    "excel": TableStyle(mark=True),
+    "excel-semicolon": TableStyle(";", ",", mark=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +110,15 @@ class _Table:
     Methods raise ExportError, which names the file; a row that could not be written whole is taken back.
     """
 
-    def __init__(self, path: Path, header: Sequence[str], rows: Sequence[Sequence[str]] = ()) -> None:
-        self.path, self._header, self._rows = path, header, rows
+    def __init__(
+        self, path: Path, header: Sequence[str], rows: Sequence[Sequence[str]] = (), *, style: TableStyle = PLAIN
+    ) -> None:
+        self.path, self._header, self._rows, self._style = path, header, rows, style
 
     def __enter__(self) -> Self:
         with export_to(self.path):
-            write_beside(self.path, _as_text([self._header, *self._rows]))
+            mark = codecs.BOM_UTF8 if self._style.mark else b""
+            write_beside(self.path, mark + _as_text([self._header, *self._rows], self._style))
             self._file = self.path.open("ab", buffering=0)
         return self
 
@@ -102,7 +129,7 @@ class _Table:
 
     def _append(self, rows: Iterable[Sequence[object]]) -> None:
         """Write rows to the end, flushed to the disk."""
-        content, before = _as_text(rows), self._file.tell()
+        content, before = _as_text(rows, self._style), self._file.tell()
         with export_to(self.path):
             try:
                 while content:
@@ -122,8 +149,10 @@ class SummaryTable(_Table):
     rows of an earlier table of the same columns, which stay.
     """
 
-    def __init__(self, path: Path, scheme: ClassScheme, *, earlier: Iterable[EarlierRow] = ()) -> None:
-        super().__init__(path, _summary_header(scheme), [row.cells for row in earlier])
+    def __init__(
+        self, path: Path, scheme: ClassScheme, *, earlier: Iterable[EarlierRow] = (), style: TableStyle = PLAIN
+    ) -> None:
+        super().__init__(path, _summary_header(scheme), [row.cells for row in earlier], style=style)
         self._scheme = scheme
 
     def add(self, row: SlideSummary) -> None:
@@ -279,10 +308,12 @@ class AssessmentRow:
 class AssessmentsTable(_Table):
     """One row per annotated region and labelled slide: place in level-0 pixels, label, size, by whom and when."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, style: TableStyle = PLAIN) -> None:
         header = ["slide", "of", "x_px", "y_px", "width_px", "height_px"]
         super().__init__(
-            path, [*header, "label", "size", "size_from", "mask", "counts", "held_out", "person", "time", "path"]
+            path,
+            [*header, "label", "size", "size_from", "mask", "counts", "held_out", "person", "time", "path"],
+            style=style,
         )
 
     def add(self, rows: Iterable[AssessmentRow]) -> None:
@@ -309,34 +340,39 @@ def _assessment_row(row: AssessmentRow) -> list[object]:
 
 
 class AreasTable(_Table):
-    """One row per polygon of each slide: class, centre, area."""
+    """One row per polygon of each slide: class, centre, area, and who drew it."""
 
-    def __init__(self, path: Path, scheme: ClassScheme) -> None:
+    def __init__(self, path: Path, scheme: ClassScheme, *, style: TableStyle = PLAIN) -> None:
         header = ["slide", "polygon", "class", "centre_x_px", "centre_y_px", "area_um2", "area_px", "path"]
-        super().__init__(path, header)
+        super().__init__(path, [*header, "drawn_by", "person"], style=style)
         self._scheme = scheme
 
     def add(self, slide: str, polygons: Iterable[PolygonRow], *, mpp: float | None, path: str) -> None:
         """Append the polygons of a slide, whose file is `path`; without `mpp` areas in um^2 stay empty."""
         self._append(
-            [*_area_row(slide, number, polygon, self._scheme, mpp), path]
+            [*_area_row(slide, number, polygon, self._scheme, mpp), path, polygon.drawn_by, polygon.person]
             for number, polygon in enumerate(polygons, start=1)
         )
 
 
 class PolygonRow(NamedTuple):
-    """What `areas.csv` says of a polygon: its mask value, the middle of its box and its area in level-0 pixels."""
+    """What `areas.csv` says of a polygon: mask value, middle of its box and area in level-0 pixels, who drew it.
+
+    `drawn_by` is 'person', 'accepted' (the model's, left as it was), 'model' or 'person and model'; '' where not known.
+    """
 
     value: int
     centre_x: float
     centre_y: float
     area_px: float
+    drawn_by: str = ""
+    person: str = ""
 
 
-def polygon_row(polygon: Polygon) -> PolygonRow:
+def polygon_row(polygon: Polygon, *, drawn_by: str = "", person: str = "") -> PolygonRow:
     """The row of a polygon."""
     x, y = (polygon.exterior.min(axis=0) + polygon.exterior.max(axis=0)) / 2
-    return PolygonRow(polygon.value, float(x), float(y), polygon.area_px)
+    return PolygonRow(polygon.value, float(x), float(y), polygon.area_px, drawn_by, person)
 
 
 def _area_row(slide: str, number: int, polygon: PolygonRow, scheme: ClassScheme, mpp: float | None) -> list[object]:
@@ -356,14 +392,26 @@ def _square_um(area_px: float | None, mpp: float | None) -> float | None:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else _Number(f"{value:.{digits}f}")
 
 
-def _as_text(rows: Iterable[Sequence[object]]) -> bytes:
+class _Number(str):
+    """A number in digits, whose decimal sign is that of the table."""
+
+    __slots__ = ()
+
+
+def _as_text(rows: Iterable[Sequence[object]], style: TableStyle = PLAIN) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
+    writer = csv.writer(text, lineterminator="\r\n", delimiter=style.separator)
+
+    def cell_text(cell: object) -> object:
+        if isinstance(cell, _Number):
+            return cell.replace(".", style.decimal)
+        return plain_text(_in_utf_8(cell)) if isinstance(cell, str) else cell
+
     for row in rows:
-        writer.writerow([plain_text(_in_utf_8(cell)) if isinstance(cell, str) else cell for cell in row])
+        writer.writerow([cell_text(cell) for cell in row])
     return text.getvalue().encode("utf-8")
 
 

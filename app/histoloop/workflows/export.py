@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,7 @@ from histoloop.localisation.contours import Outliner
 from histoloop.progress import Progress, Work
 from histoloop.store.maps import check_map, open_map
 from histoloop.workflows.boundary import results_folder, why_it_failed
+from histoloop.workflows.contents.export_choices import ExportChoices, Format, Provenance, Provenances
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
 from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
 from histoloop.workflows.contents.weak_annotations import size_of
@@ -36,8 +39,10 @@ from histoloop.workflows.reports import ExportReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import TracebackType
 
     from histoloop.annotations.records import Mask
+    from histoloop.exchange.geojson import GeojsonFile
     from histoloop.geometry import Region
     from histoloop.localisation.contours import Polygon
     from histoloop.store.project import Project
@@ -54,8 +59,11 @@ _WITH_BOUNDS = frozenset({"mirax", "leica", "ventana"})
 """Makers whose slides state bounds: docs/how-to/export-to-qupath.md."""
 
 
-def export_project(project: Project, out: Path) -> Work[ExportReport]:
+def export_project(project: Project, out: Path, choices: ExportChoices | None = None) -> Work[ExportReport]:
     """Per slide with maps: `<name>.geojson`, `<name>-mask.png`, `<name>-mask.tiff`; `summary.csv`, `areas.csv`.
+
+    With `choices` of some slides, classes and files alone; areas are then those of what is exported. Each polygon
+    states who drew it (`Provenance`).
 
     Labels and sizes that people gave are in `annotations.csv` and, as rectangles, in the GeoJSON of the slide. Masks
     are the current model's with what people painted on top. Files of an earlier export are replaced. A slide that
@@ -63,19 +71,21 @@ def export_project(project: Project, out: Path) -> Work[ExportReport]:
     each row is on the disk when its slide is done. PlaceError where `out` cannot be written.
     """
     with results_folder(out):
-        return (yield from _export_into(project, out))
+        return (yield from _export_into(project, out, choices or ExportChoices()))
 
 
-def _export_into(project: Project, out: Path) -> Work[ExportReport]:
+def _export_into(project: Project, out: Path, choices: ExportChoices) -> Work[ExportReport]:
     slides = project.slides.all()
     stems = unique_stems([record.path for record in slides], names=[record.name for record in slides])
+    slides = [record for record in slides if choices.slide_ids is None or record.id in choices.slide_ids]
+    style = choices.table
     files: list[Path] = []
     exported: list[str] = []
     failed: list[tuple[str, str]] = []
     with (
-        SummaryTable(out / "summary.csv", project.scheme) as summary,
-        AreasTable(out / "areas.csv", project.scheme) as areas,
-        AssessmentsTable(out / "annotations.csv") as assessments,
+        SummaryTable(out / "summary.csv", project.scheme, style=style) as summary,
+        AreasTable(out / "areas.csv", project.scheme, style=style) as areas,
+        AssessmentsTable(out / "annotations.csv", style=style) as assessments,
     ):
         for number, record in enumerate(slides):
             yield Progress(tr("Exporting"), number, len(slides), record.name)
@@ -89,7 +99,7 @@ def _export_into(project: Project, out: Path) -> Work[ExportReport]:
                     failed.append((record.name, _not_predicted(project)))
                     summary.add(_row_of_none(record, "not predicted"))
                     continue
-                written = _write_slide(out, stems[record.path], found, of_slide, project, record)
+                written = _write_slide(out, stems[record.path], found, of_slide, project, record, choices)
             except Exception as error:
                 reason = why_it_failed(error, writing_to=[out])
                 failed.append((record.name, reason))
@@ -129,45 +139,88 @@ def _write_slide(
     assessments: Sequence[AssessmentRow],
     project: Project,
     record: SlideRecord,
+    choices: ExportChoices,
 ) -> _Written:
     """Write the files of a slide, all or none, a band of its mask at a time."""
-    scheme, bands, counts = project.scheme, found.bands, ValueCounts()
-    outlines_path, *pictures = out / f"{stem}.geojson", out / f"{stem}-mask.png", out / f"{stem}-mask.tiff"
+    scheme, counts = project.scheme, ValueCounts()
+    bands = choices.chosen(scheme, found.bands, project, record.id, found.downsample)
+    paths: dict[Format, Path] = {
+        "geojson": out / f"{stem}.geojson",
+        "png": out / f"{stem}-mask.png",
+        "tiff": out / f"{stem}-mask.tiff",
+    }
+    wanted = {kind: path for kind, path in paths.items() if kind in choices.formats}
     map_mpp = None if record.mpp is None else record.mpp * found.downsample
     outliner = Outliner(bands.width, downsample=found.downsample, min_area_px=MIN_POLYGON_PX, simplify_px=SIMPLIFY_PX)
+    provenances = Provenances(project, record.id)
     rows: list[PolygonRow] = []
     there: list[Path] = []
-    try:
-        with geojson_file(
-            outlines_path, scheme, mpp=record.mpp, bounds=_bounds_of(record), unlike=record.unlike
-        ) as outlines:
+    with ExitStack() as stack:
+        stack.push(functools.partial(_remove_if_failed, there))
+        outlines: GeojsonFile | None = None
+        if "geojson" in wanted:
+            file = geojson_file(
+                wanted["geojson"], scheme, mpp=record.mpp, bounds=_bounds_of(record), unlike=record.unlike
+            )
+            outlines = stack.enter_context(file)
+        picture = None
+        if "png" in wanted:
+            stack.push(functools.partial(_note_if_whole, there, wanted["png"]))
+            picture = stack.enter_context(mask_png(wanted["png"], scheme, height=bands.height, width=bands.width))
 
-            def draw(polygons: Iterable[Polygon]) -> None:
-                for polygon in polygons:
-                    outlines.add(polygon)
-                    rows.append(polygon_row(polygon))
+        def draw(polygons: Iterable[Polygon]) -> None:
+            for polygon in polygons:
+                where = provenances.of(polygon)
+                if outlines is not None:
+                    outlines.add(polygon, _in_metadata(where))
+                rows.append(polygon_row(polygon, drawn_by=where.drawn_by, person=where.person))
 
-            def drawn() -> Iterator[Mask]:
-                for band in bands:
-                    counts.add(band)
+        def drawn() -> Iterator[Mask]:
+            for band in bands:
+                counts.add(band)
+                if picture is not None:
                     picture.add(band)
-                    draw(outliner.add(band))
-                    yield band
+                draw(outliner.add(band))
+                yield band
 
-            with mask_png(pictures[0], scheme, height=bands.height, width=bands.width) as picture:
-                write_mask_tiff(pictures[1], MaskBands(bands.height, bands.width, drawn), scheme, mpp=map_mpp)
-                there.append(pictures[1])
-            there.append(pictures[0])
-            draw(outliner.close())
-            for one in assessments:
-                if one.label is not None or one.size_from == "person":
-                    outlines.add_assessment(one)
-    except BaseException:
-        for path in there:
-            path.unlink(missing_ok=True)
-        raise
+        if "tiff" in wanted:
+            write_mask_tiff(wanted["tiff"], MaskBands(bands.height, bands.width, drawn), scheme, mpp=map_mpp)
+            there.append(wanted["tiff"])
+        else:
+            for _band in drawn():
+                pass
+        draw(outliner.close())
+        for one in assessments:
+            if outlines is not None and (one.label is not None or one.size_from == "person"):
+                outlines.add_assessment(one)
     areas = mask_areas(counts.values(), scheme, downsample=found.downsample)
-    return _Written((outlines_path, *pictures), rows, areas)
+    return _Written(tuple(wanted.values()), rows, areas)
+
+
+def _note_if_whole(
+    there: list[Path],
+    path: Path,
+    kind: type[BaseException] | None,
+    _error: BaseException | None,
+    _trace: TracebackType | None,
+) -> None:
+    """A file is in its place now, unless something failed before."""
+    if kind is None:
+        there.append(path)
+
+
+def _remove_if_failed(
+    paths: Sequence[Path], kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+) -> None:
+    """What was written of a slide before the rest of it could not be."""
+    for path in paths if kind is not None else ():
+        path.unlink(missing_ok=True)
+
+
+def _in_metadata(where: Provenance) -> dict[str, str]:
+    """As a GeoJSON file states it, without what is not known."""
+    stated = {"drawn by": where.drawn_by, "person": where.person, "time": where.time, "model": where.model}
+    return {name: value for name, value in stated.items() if value}
 
 
 def _bounds_of(record: SlideRecord) -> Region | None:

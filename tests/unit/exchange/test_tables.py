@@ -13,7 +13,7 @@ import pytest
 
 import histoloop
 from histoloop.errors import ExportError
-from histoloop.exchange.tables import AreasTable, SlideSummary, SummaryTable, mask_areas, polygon_row
+from histoloop.exchange.tables import TABLE_STYLES, AreasTable, SlideSummary, SummaryTable, mask_areas, polygon_row
 from histoloop.localisation.bands import values_of_mask
 from histoloop.localisation.contours import Polygon, polygons_of_mask
 
@@ -178,7 +178,7 @@ def test_every_polygon_has_a_row_with_class_centre_and_area(tmp_path: Path, sche
     gland, tumour = rows_of(tmp_path / "areas.csv")
     assert gland == {
         "slide": "a.svs", "polygon": "1", "class": "gland", "centre_x_px": "10.0", "centre_y_px": "4.0",
-        "area_um2": "6.0", "area_px": "96.0", "path": "/scans/a.svs",
+        "area_um2": "6.0", "area_px": "96.0", "path": "/scans/a.svs", "drawn_by": "", "person": "",
     }  # fmt: skip
     assert (tumour["polygon"], tumour["class"], tumour["area_um2"]) == ("2", "tumour", "4.0")
     assert (tumour["centre_x_px"], tumour["centre_y_px"]) == ("24.0", "16.0")
@@ -199,7 +199,7 @@ def test_polygons_are_numbered_per_slide_and_have_micrometres_only_where_they_ar
 def test_without_polygons_there_is_the_header_only(tmp_path: Path, scheme: ClassScheme) -> None:
     write_areas(tmp_path / "areas.csv", {"a.svs": ([], 0.5)}, scheme, paths=PATHS)
     assert (tmp_path / "areas.csv").read_text(encoding="utf-8").splitlines() == [
-        "slide,polygon,class,centre_x_px,centre_y_px,area_um2,area_px,path"
+        "slide,polygon,class,centre_x_px,centre_y_px,area_um2,area_px,path,drawn_by,person"
     ]
 
 
@@ -252,3 +252,14 @@ def test_a_row_that_does_not_fit_on_the_disk_is_taken_back_whole(
         assert (tmp_path / "summary.csv").read_bytes() == before
         table.add(SlideSummary("c.svs", "failed", "why"))
     assert [row["slide"] for row in rows_of(tmp_path / "summary.csv")] == ["a.svs", "c.svs"]
+
+
+def test_a_table_for_excel_in_german_and_french_has_semicolons_decimal_commas_and_a_mark(
+    tmp_path: Path, scheme: ClassScheme
+) -> None:
+    with AreasTable(tmp_path / "areas.csv", scheme, style=TABLE_STYLES["excel-semicolon"]) as table:
+        table.add("Präparat 1.5.svs", map(polygon_row, polygons(downsample=4.0)), mpp=0.25, path="/a;b/1.5.svs")
+    content = (tmp_path / "areas.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    _header, gland, *_ = content.decode("utf-8-sig").splitlines()
+    assert gland == 'Präparat 1.5.svs;1;gland;10,0;4,0;6,0;96,0;"/a;b/1.5.svs";;'

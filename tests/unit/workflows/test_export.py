@@ -6,7 +6,7 @@ import csv
 import errno
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from histoloop.geometry import Region
 from histoloop.progress import Progress, finish
 from histoloop.slides.reader import open_slide
 from histoloop.workflows.annotate import import_annotation
+from histoloop.workflows.contents.export_choices import ExportChoices
 from histoloop.workflows.export import export_project
 
 if TYPE_CHECKING:
@@ -124,6 +125,82 @@ def test_what_people_painted_is_exported_on_top_of_the_prediction(
     assert [row["class"] for row in rows_of(tmp_path / "areas.csv")] == ["gland", "tumour"]
 
 
+# --- choices ----------------------------------------------------------------------------------------------------------
+
+
+def with_regions(project: Project, slide: SlideRecord) -> None:
+    """Two finished regions: a tumour that Ada painted, and half of the gland that Bo accepted as it was."""
+    painted = np.full((40, 40), 2, np.uint8)
+    for region, mask, person, origin in (
+        (Region(80, 40, 40, 40), painted, "Ada", Origin.HUMAN),
+        (Region(16, 8, 20, 24), np.ones((24, 20), np.uint8), "Bo", Origin.UNTOUCHED),
+        (Region(130, 8, 20, 20), np.ones((20, 20), np.uint8), "Bo", Origin.UNTOUCHED),
+    ):
+        draft = project.drafts.start(slide.id, region, mask=mask, origin_model="x", person=person, origin=origin)
+        project.drafts.finish(draft.id, AnnotationStatus.DONE)
+
+
+def exported_with(project: Project, out: Path, **choices: Any) -> Mask:
+    finish(export_project(project, out, ExportChoices(**choices)))
+    return read_mask(out / "a-mask.png")
+
+
+def test_every_outline_states_who_drew_it(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
+    with_regions(project, slide)
+    exported(project, tmp_path)
+    drawn = {(row["class"], row["drawn_by"], row["person"]) for row in rows_of(tmp_path / "areas.csv")}
+    assert drawn == {("gland", "person and model", "Bo"), ("gland", "accepted", "Bo"), ("tumour", "person", "Ada")}
+    features = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+    stated = {one["properties"]["metadata"]["drawn by"]: one["properties"]["metadata"] for one in features}
+    assert stated["person"]["person"] == "Ada"
+    assert "model" not in stated["person"]
+    assert stated["accepted"]["model"] == project.models.current().hash
+    assert stated["accepted"]["time"].startswith("20")
+
+
+def test_what_persons_drew_what_they_accepted_and_what_the_model_drew_are_exported_apart(
+    project: Project, slide: SlideRecord, tmp_path: Path
+) -> None:
+    with_regions(project, slide)
+    whole = exported_with(project, tmp_path / "all")
+    parts = {
+        who: exported_with(project, tmp_path / who, drawn_by=frozenset({who}))
+        for who in ("person", "accepted", "model")
+    }
+    assert np.array_equal(sum(parts.values()), whole)
+    assert parts["person"].sum() == 2 * 40 * 40
+    assert parts["accepted"].sum() == 20 * 24 + 20 * 20
+    assert parts["model"].sum() == 20 * 24
+
+
+def test_chosen_slides_classes_and_files_alone_are_written(
+    project: Project, slide: SlideRecord, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    with_regions(project, slide)
+    add_map(add_slide("b.png", mpp=0.5), gland_mask().astype(np.float32))
+    mask = exported_with(
+        project, tmp_path / "out", slide_ids=frozenset({slide.id}), classes=frozenset({"tumour"}),
+        formats=frozenset({"png"}),
+    )  # fmt: skip
+    assert set(np.unique(mask)) == {0, 2}
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a-mask.png", "annotations.csv", "areas.csv", "summary.csv"]
+    (row,) = rows_of(tmp_path / "out" / "summary.csv")
+    assert (row["slide"], row["files"], row["area_gland_px"], row["area_tumour_px"]) == (
+        "a.png", "a-mask.png", "0", "1600",
+    )  # fmt: skip
+    assert {row["class"] for row in rows_of(tmp_path / "out" / "areas.csv")} == {"tumour"}
+
+
+@pytest.mark.parametrize(
+    "choices", [{"formats": {"svg"}}, {"drawn_by": set()}, {"classes": frozenset()}, {"slide_ids": frozenset()}]
+)
+def test_a_choice_of_nothing_is_refused(choices: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="export"):
+        ExportChoices(**{name: frozenset(value) for name, value in choices.items()})
+
+
 def test_specks_are_left_out_of_the_polygons_and_stay_in_the_mask(
     project: Project, add_slide: Callable[..., SlideRecord], add_map: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -180,7 +257,8 @@ def test_a_slide_unlike_the_training_data_is_marked_in_the_table_and_in_its_outl
     assert row["message"] == UNLIKE
     collection = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert collection["unlike the training data"] is True
-    assert [one["properties"]["metadata"] for one in collection["features"]] == [{"unlike the training data": "yes"}]
+    (metadata,) = [one["properties"]["metadata"] for one in collection["features"]]
+    assert (metadata["unlike the training data"], metadata["drawn by"]) == ("yes", "model")
 
 
 def test_the_summary_tells_class_areas_and_model(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
@@ -209,6 +287,7 @@ def test_the_areas_name_slide_class_and_place_of_every_polygon(
         {
             "slide": "a.png", "polygon": "1", "class": "gland", "centre_x_px": "36.0", "centre_y_px": "20.0",
             "area_um2": "240.0", "area_px": "960.0", "path": str(slide.path),
+            "drawn_by": "model", "person": "",
         }
     ]  # fmt: skip
 

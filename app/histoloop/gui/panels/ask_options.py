@@ -161,12 +161,13 @@ class AskOptions(QWidget):
 
     def _describe(self) -> None:
         how, strategy = self.how(), STRATEGIES[self.strategy.currentData()]
-        self.sentence.setText(f"{tr(strategy.sentence)} ({_first_source(strategy.source)})")
+        self.sentence.setText(tr(strategy.sentence))
         self.strategy.setToolTip(self.strategy.currentData(Qt.ItemDataRole.ToolTipRole))
         self.more.set_title(_more_text(how))
         self.advice.setVisible(self._advised is not None)
         if self._advised is not None:
-            self.advice.setText(_advice_text(self._advised, how.strategy, explained=self._explained))
+            source = source_in_words(strategy.source)
+            self.advice.setText(_advice_text(self._advised, how.strategy, source if self._explained else ""))
 
 
 def source_in_words(source: str) -> str:
@@ -177,11 +178,6 @@ def source_in_words(source: str) -> str:
     return source
 
 
-def _first_source(source: str) -> str:
-    """The source up to its first bracket."""
-    return source_in_words(source).split(" (")[0]
-
-
 def _more_text(how: HowToAsk) -> str:
     named = {side: regions for _title, regions, side in SIZES}
     regions = tr(named.get(how.region_map_px, "")) or tr("{pixels} px regions", pixels=how.region_map_px)
@@ -190,9 +186,10 @@ def _more_text(how: HowToAsk) -> str:
     return tr("More: {regions}, {percent:.0f}% at random", regions=regions, percent=100 * how.random_share)
 
 
-def _advice_text(advised: Advised, chosen: str, *, explained: bool) -> str:
-    if explained:
-        return f'{escape(advised.text)} <a href="why">{tr("Less")}</a>'
+def _advice_text(advised: Advised, chosen: str, source: str) -> str:
+    """A line, or with the `source` of the chosen strategy all that is known."""
+    if source:
+        return f'{escape(advised.text)}<br><i>{escape(source)}</i> <a href="why">{tr("Less")}</a>'
     share = _percent(advised.share)
     if chosen == advised.strategy:
         text = tr("With {share} annotated, so would the papers.", share=share)

@@ -15,7 +15,7 @@ from histoloop.language import tr
 if TYPE_CHECKING:
     from pathlib import Path
 
-MOST_PX, LEAST_PX = 220, 170
+MOST_PX, LEAST_PX = 220, 110
 """Height of the picture, by what room there is."""
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from histoloop.store.records import QueryRecord
 
-THUMBNAIL_PX = 76
+THUMBNAIL_PX = 52
 LIST_PX = 108
 ALL = mark("All classes")
 OPEN_TIP = mark("Paint this region (double-click does the same)")
@@ -64,7 +64,7 @@ class QueuePanel(Panel):
         self.list.setWordWrap(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
-        self.list.setSpacing(2)
+        self.list.setSpacing(1)
         self.list.currentItemChanged.connect(self._on_current)
         self.list.itemActivated.connect(self._on_opened)
         self.list.itemDoubleClicked.connect(self._on_opened)
@@ -78,8 +78,8 @@ class QueuePanel(Panel):
         filters.setStretch(1, 1)
         self.column.addLayout(filters)
         self.column.addWidget(self.summary)
-        self.column.addWidget(self.list, 2)
-        self.column.addWidget(self.evidence, 3)
+        self.column.addWidget(self.list, 6)
+        self.column.addWidget(self.evidence, 1)
         self.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
         self._read_only = ""
@@ -171,15 +171,14 @@ class QueuePanel(Panel):
         self._show_evidence()
 
     def _add(self, query: QueryRecord) -> None:
-        known = [visible_name(spoken_class(query.class_name))] if query.class_name else []
-        if shows_score(query):
-            known.append(tr("score {score:.2f}", score=query.score))
-        about = f"{f' {MIDDLE_DOT} '.join(known)}\n" if known else ""
-        text = f"{visible_name(self._names.get(query.slide_id, ''))}\n{about}{reason_of(query)}"
+        name = visible_name(self._names.get(query.slide_id, ""))
+        known = [name, visible_name(spoken_class(query.class_name))] if query.class_name else [name]
+        text = f"{f' {MIDDLE_DOT} '.join(known)}\n{reason_of(query)}"
+        score = tr("score {score:.2f}", score=query.score) if shows_score(query) else ""
         picture = QPixmap() if self._thumbnail is None else picture_of(self._thumbnail(query.id))
         item = QListWidgetItem(plain_icon(picture), text)
         item.setData(_ID, query.id)
-        item.setToolTip(plain_tip(text))
+        item.setToolTip(plain_tip("\n".join(filter(None, (text, score)))))
         self.list.addItem(item)
 
     def _show_evidence(self) -> None:

@@ -199,7 +199,13 @@ class MainWindow(QMainWindow):
             choose_slide=self.slides_panel.choose,
             show_problem=show_problem,
         )
-        self.project_commands = ProjectCommands(parent=self, session=session, settings=settings, opening=self.opening)
+        self.project_commands = ProjectCommands(
+            parent=self,
+            session=session,
+            settings=settings,
+            opening=self.opening,
+            selected_slides=self.slides_panel.selected_ids,
+        )
         self.import_control = ImportControl(
             parent=self,
             session=session,

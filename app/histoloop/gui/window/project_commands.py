@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from histoloop.gui.dialogs.add_model import AddModelDialog
+from histoloop.gui.dialogs.export_dialog import ExportDialog
 from histoloop.gui.window.new_project import ask_for_project
 from histoloop.language import tr
 from histoloop.slides.find import SLIDE_SUFFIXES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtWidgets import QWidget
 
     from histoloop.gui.kit.settings import Settings
@@ -26,8 +29,17 @@ DEMO_FOLDER = "Demo"
 class ProjectCommands:
     """Asks in dialogs over `parent`, and lets the session do it."""
 
-    def __init__(self, *, parent: QWidget, session: Session, settings: Settings, opening: Opening) -> None:
+    def __init__(
+        self,
+        *,
+        parent: QWidget,
+        session: Session,
+        settings: Settings,
+        opening: Opening,
+        selected_slides: Callable[[], list[int]],
+    ) -> None:
         self._parent, self._session, self._settings, self._opening = parent, session, settings, opening
+        self._selected_slides = selected_slides
 
     def new(self) -> None:
         """Ask what is to be found, how to begin, for name and place, and make the project."""
@@ -61,6 +73,20 @@ class ProjectCommands:
         """Ask for a folder and export into it."""
         if chosen := self._ask_for_folder(tr("Export to a folder")):
             self._session.export(chosen)
+
+    def export_choices(self) -> None:
+        """Ask what is to be exported, then where to; of several slides selected in the list those are offered."""
+        project = self._session.project
+        if project is None:
+            return
+        dialog = ExportDialog(
+            self._parent,
+            slides=project.slides.all(),
+            chosen=self._selected_slides(),
+            classes=project.scheme.mask_names,
+        )
+        if dialog.exec() and (chosen := self._ask_for_folder(tr("Export into the folder"))):
+            self._session.export(chosen, dialog.choices())
 
     def find_moved(self) -> None:
         """Ask for a folder and look for missing slides there."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from histoloop.store.encoders import AddedEncoder
     from histoloop.store.project import Project
     from histoloop.store.records import MppFrom, QueryRecord, SlideRecord
+    from histoloop.workflows.contents.export_choices import ExportChoices
     from histoloop.workflows.contents.rounds import CandidateModel
     from histoloop.workflows.reports import AskReport, ExportReport
 
@@ -485,10 +486,10 @@ class Session(ProjectDesk):
         """Bring a model into the project, to make masks with; `model_added` is emitted then."""
         self.write(functools.partial(_add_model, source), on_done=self._on_model_added)
 
-    def export(self, out: Path) -> None:
-        """Write masks, polygons and areas."""
+    def export(self, out: Path, choices: ExportChoices | None = None) -> None:
+        """Write masks, polygons and areas, all or what is chosen."""
         done = functools.partial(self._on_exported, out)
-        self.submit(tr("Exporting"), tasks.export, {"out": out}, on_done=done, writes=False)
+        self.submit(tr("Exporting"), tasks.export, {"out": out, "choices": choices}, on_done=done, writes=False)
 
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from histoloop.geometry import Region
     from histoloop.progress import Work
     from histoloop.store.encoders import AddedEncoder
+    from histoloop.workflows.contents.export_choices import ExportChoices
     from histoloop.workflows.contents.import_preview import FilePreview
     from histoloop.workflows.contents.live_masks import LiveReport
     from histoloop.workflows.contents.mask_files import MaskFile
@@ -146,12 +147,12 @@ def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh
         return (yield from learner.update(project, slide_id=slide_id, view=view, afresh=afresh))
 
 
-def export(folder: Path, *, out: Path) -> Work[ExportReport]:
-    """Write masks, polygons and areas; nothing in the project is changed."""
+def export(folder: Path, *, out: Path, choices: ExportChoices | None = None) -> Work[ExportReport]:
+    """Write masks, polygons and areas, all or what is chosen; nothing in the project is changed."""
     from histoloop.workflows.export import export_project
 
     with opened_project(folder, read_only=True) as project:
-        return (yield from export_project(project, out))
+        return (yield from export_project(project, out, choices))
 
 
 def make_demo(folder: Path, *, seed: int) -> Work[Path]:
