@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
@@ -62,8 +62,11 @@ class CanvasOverlay(QWidget):
         self.camera = CameraState(0, 0, 1)
         self.mpp: float | None = None
         self.boxes: Sequence[QueryBox] = ()
+        self.begun: Sequence[Region] = ()
         self.spotlight: Region | None = None
         self.rubber_band: QRectF | None = None
+        self.lasso: Sequence[QPointF] = ()
+        self.preview: tuple[Region, QImage] | None = None
         self.has_slide = False
 
     def to_screen(self, region: Region) -> QRectF:
@@ -84,8 +87,14 @@ class CanvasOverlay(QWidget):
         else:
             for box in self.boxes:
                 self._draw_box(painter, box)
+            for region in self.begun:
+                self._draw_begun(painter, self.to_screen(region))
+        if self.preview is not None:
+            painter.drawImage(self.to_screen(self.preview[0]), self.preview[1])
         if self.rubber_band is not None:
             self._draw_rubber_band(painter, self.rubber_band)
+        if self.lasso:
+            self._draw_lasso(painter, QPolygonF(self.lasso))
         self._draw_scale_bar(painter)
         painter.end()
 
@@ -97,6 +106,22 @@ class CanvasOverlay(QWidget):
         painter.setPen(QPen(QColor("#ffffff"), 1.5))
         painter.drawRect(region)
 
+    def _draw_begun(self, painter: QPainter, region: QRectF) -> None:
+        """A dashed outline, and a word on it where there is room."""
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(0, 0, 0, 150), 3.5))
+        painter.drawRect(region)
+        painter.setPen(QPen(QColor("#ffffff"), 1.6, Qt.PenStyle.DashLine))
+        painter.drawRect(region)
+        text = tr("Begun")
+        plate = QRectF(region.left() + 4, region.top() + 4, painter.fontMetrics().horizontalAdvance(text) + 14, 20)
+        if plate.width() + 8 < region.width() and plate.height() + 8 < region.height():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(255, 255, 255, 215))
+            painter.drawRoundedRect(plate, 4, 4)
+            painter.setPen(QColor("#14202b"))
+            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
     def _draw_rubber_band(self, painter: QPainter, box: QRectF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))
         painter.setPen(QPen(QColor(0, 0, 0, 160), 3))
@@ -104,6 +129,14 @@ class CanvasOverlay(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor("#ffffff"), 1.5, Qt.PenStyle.DashLine))
         painter.drawRect(box)
+
+    def _draw_lasso(self, painter: QPainter, outline: QPolygonF) -> None:
+        painter.setBrush(QColor(255, 255, 255, 40))
+        painter.setPen(QPen(QColor(0, 0, 0, 160), 3))
+        painter.drawPolygon(outline)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor("#ffffff"), 1.5, Qt.PenStyle.DashLine))
+        painter.drawPolygon(outline)
 
     def _draw_box(self, painter: QPainter, box: QueryBox) -> None:
         outline = self.to_screen(box.region)

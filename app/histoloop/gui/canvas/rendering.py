@@ -27,6 +27,7 @@ from histoloop.workflows.contents.live_masks import LiveMap
 from histoloop.workflows.contents.masks import (
     MapMethod,
     MapView,
+    begun_regions,
     choose_method,
     covered_view,
     lay_over,
@@ -73,8 +74,8 @@ class OverlayStyle:
     `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
     does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
     such; with `heat_of` the probability of that mask class, where the model tells classes apart. `hatched` lets what
-    people left out of the regions they finished be seen, beside the masks. With `corrected` the slide's own colours are
-    those that its colour profile means.
+    people left out of the regions they finished be seen, beside the masks; `begun` lets be seen what they did not
+    finish yet. With `corrected` the slide's own colours are those that its colour profile means.
     """
 
     classes: tuple[ClassStyle, ...] = ()
@@ -89,6 +90,7 @@ class OverlayStyle:
     heat_of: str | None = None
     hatched: bool = True
     corrected: bool = False
+    begun: bool = True
 
 
 def compose(
@@ -227,7 +229,9 @@ class LiveScene:
 
 @dataclass(slots=True, eq=False)
 class SlideScene:
-    """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
+    """A slide with its maps and annotations, rendered region by region; for one worker thread at a time.
+
+    `annotated` are those that are finished, `begun` the drafts of the person who looks at it, on top of them.
 
     `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
     colour profile, None without one that can be used.
@@ -237,6 +241,7 @@ class SlideScene:
     scheme: ClassScheme | None = None
     predicted: SceneMap | LiveScene | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
+    begun: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
     profile: ColourProfile | None = field(init=False)
 
@@ -293,7 +298,7 @@ class SlideScene:
             view = self.predicted.view(place, size, style)
             mask, foreground = view.mask, view.foreground
         said = np.full_like(mask, _NOTHING_DONE)
-        for region, painted in self.annotated:
+        for region, painted in [*self.annotated, *(self.begun if style.begun else ())]:
             if region.overlaps(place):
                 lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
         left_out = said == LEFT_OUT_VALUE
@@ -305,9 +310,9 @@ class SlideScene:
 
 
 def open_scene(
-    project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None
+    project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None, person: str = ""
 ) -> SlideScene:
-    """Open a project's slide with the maps of a model (the current one) and its finished annotations.
+    """Open a project's slide with the maps of a model (the current one), what is finished and what `person` began.
 
     With `live` its live masks are shown in place of a model's.
     SlideError when its file is gone, another one or broken; ProjectError when the project has it no longer.
@@ -328,7 +333,8 @@ def open_scene(
             else:
                 predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
-            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, no_maps)
+            begun = begun_regions(project, slide_id, person)
+            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, begun, no_maps)
         except BaseException:
             slide.close()
             raise

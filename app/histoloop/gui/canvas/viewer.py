@@ -32,9 +32,10 @@ from histoloop.gui.canvas.rendering import OverlayStyle, SlideScene, View
 from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from PySide6.QtGui import QCloseEvent, QKeyEvent
+    from numpy.typing import NDArray
+    from PySide6.QtGui import QCloseEvent, QImage, QKeyEvent
 
     from histoloop.gui.work.failure import Failure
 
@@ -43,12 +44,30 @@ MARGIN = 0.3
 """Share of the visible width and height that is rendered around it, so that small moves need nothing new."""
 
 SETTLE_MS = 40
-TOOLS = {"pan": "pan_zoom", "brush": "paint", "eraser": "erase", "polygon": "polygon", "fill": "fill"}
+TOOLS = {
+    "pan": "pan_zoom",
+    "brush": "paint",
+    "eraser": "erase",
+    "polygon": "polygon",
+    "fill": "fill",
+    "copy": "pan_zoom",
+    "wand": "pan_zoom",
+    "smart": "pan_zoom",
+}
 NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.6), (0.45, 0.47, 0.5, 0.9)
 """Colours over what nobody painted where the strokes alone count, and over what was left out."""
 
 BACKGROUNDS = {"light": "#e9edf0", "dark": "#15191d"}
 _FIT = 0.95
+PAN, PAN_FAR = 0.1, 0.5
+"""Share of what is seen that an arrow key moves the view by, without and with Shift."""
+
+_ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
 
 
 class _Pixels(Image):  # type: ignore[misc]
@@ -56,6 +75,19 @@ class _Pixels(Image):  # type: ignore[misc]
 
     def _update_thumbnail(self) -> None:
         pass
+
+
+class _Painted(Labels):  # type: ignore[misc]
+    """A labels layer on which the values in `kept` are not overpainted, whatever tool is in hand."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.kept: NDArray[np.bool_] | None = None  # by value, (256,)
+
+    def _apply_mask_to_data(self, data: Mask, mask: NDArray[np.bool_], new_label: int, volume_slice: Any) -> Any:
+        if self.kept is not None:
+            mask = mask & ~self.kept[data]
+        return super()._apply_mask_to_data(data, mask, new_label, volume_slice)
 
 
 class SlideViewer(QWidget):
@@ -85,7 +117,7 @@ class SlideViewer(QWidget):
         self._canvas.installEventFilter(self)
         self._overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
         self._detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self._labels = Labels(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
+        self._labels = _Painted(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
         for layer in (self._overview, self._detail, self._labels):
             self._model.add_layer(layer)
         self._labels.events.paint.connect(self._on_paint)
@@ -105,6 +137,7 @@ class SlideViewer(QWidget):
         self._scheme: ClassScheme | None = None  # of the region that is painted
         self._is_frozen = False
         self._tool = "pan"
+        self._space_held = False
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._qt_viewer)
@@ -140,6 +173,7 @@ class SlideViewer(QWidget):
         before, self._scene = self._scene, scene
         self._shown = None
         self._overlay.mpp = None if scene is None else scene.slide.mpp
+        self._overlay.begun = () if scene is None else tuple(region for region, _mask in scene.begun)
         if before is not None:
             self._worker.request(before.close)
 
@@ -224,6 +258,16 @@ class SlideViewer(QWidget):
         x = camera.x + (place.x() - self._canvas.width() / 2) / camera.zoom
         return x, camera.y + (place.y() - self._canvas.height() / 2) / camera.zoom
 
+    def show_lasso(self, places: Sequence[QPointF]) -> None:
+        """Draw an outline that is being dragged (canvas pixels); empty: none."""
+        self._overlay.lasso = places
+        self._overlay.update()
+
+    def show_preview(self, place: Region | None, image: QImage | None) -> None:
+        """Lay a picture over a level-0 place of the slide: what would be painted; None: nothing."""
+        self._overlay.preview = None if place is None or image is None else (place, image)
+        self._overlay.update()
+
     def show_rubber_band(self, box: QRectF | None) -> None:
         """Draw a rectangle that is being dragged (canvas pixels); None: none."""
         self._overlay.rubber_band = box
@@ -298,6 +342,16 @@ class SlideViewer(QWidget):
         self._labels.mode = TOOLS[self._tool]
         self.tool_changed.emit(self._tool)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the region is being saved as it is: nothing more can be painted in it."""
+        return self._is_frozen
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the left button moves the slide now, whatever tool is in hand."""
+        return self._space_held or self._tool == "pan"
+
     def set_brush_size(self, diameter_px: int) -> None:
         """Diameter of brush and eraser in level-0 pixels."""
         self._labels.brush_size = max(1, diameter_px)
@@ -310,6 +364,21 @@ class SlideViewer(QWidget):
     def set_class(self, value: int) -> None:
         """Mask value that is painted."""
         self._labels.selected_label = value
+
+    @property
+    def painted_class(self) -> int:
+        """Mask value that is painted."""
+        return int(self._labels.selected_label)
+
+    @property
+    def painted_colour(self) -> str:
+        """Colour of the class that is painted, '#rrggbb'; white for background."""
+        is_class = self._scheme is not None and 1 <= self.painted_class <= len(self._scheme.masks)
+        return self._scheme.masks[self.painted_class - 1].colour if self._scheme and is_class else "#ffffff"
+
+    def set_locked(self, values: Collection[int]) -> None:
+        """Mask values that are not overpainted, by no tool."""
+        self._labels.kept = np.isin(np.arange(256), list(values)) if values else None
 
     @property
     def painted_mask(self) -> Mask:
@@ -335,8 +404,9 @@ class SlideViewer(QWidget):
         self.set_tool("pan")
 
     def replace_mask(self, mask: Mask) -> None:
-        """Change the whole mask at once, as one step that can be undone."""
-        self._labels.data[:] = mask
+        """Change the whole mask at once, as one step that can be undone; what is locked stays."""
+        kept, shown = self._labels.kept, self._labels.data
+        shown[:] = mask if kept is None else np.where(kept[shown], shown, mask)
         self._labels.refresh()
         self._commit()
 
@@ -371,7 +441,7 @@ class SlideViewer(QWidget):
         if self._counts is Counts.REGION:
             return OverlayStyle(masks=False, corrected=self._style.corrected)
         outlines = tuple(dataclasses.replace(each, filled=False) for each in self._style.classes)
-        return dataclasses.replace(self._style, classes=outlines, heatmap=False, hatched=False)
+        return dataclasses.replace(self._style, classes=outlines, heatmap=False, hatched=False, begun=False)
 
     def _request_overview(self, scene: SlideScene) -> None:
         self._worker.request(
@@ -399,6 +469,15 @@ class SlideViewer(QWidget):
             on_failed=functools.partial(self._on_render_failed, self._scene),
             topic="detail",
         )
+
+    def read_pixels(
+        self, place: Region, *, on_done: Callable[[View], object], on_failed: Callable[[Failure], object]
+    ) -> None:
+        """Read a level-0 place of the slide as it is seen, without any mask, about as fine as the screen shows it."""
+        if self._scene is not None:
+            style = OverlayStyle(masks=False, corrected=self._style.corrected)
+            work = functools.partial(self._scene.render, place, 1 / self.camera().zoom, style)
+            self._worker.request(work, on_done=on_done, on_failed=on_failed)
 
     def _show_overview(self, scene: SlideScene, view: View) -> None:
         if scene is self._scene:
@@ -504,9 +583,20 @@ class SlideViewer(QWidget):
 
     def _on_key(self, event: QKeyEvent) -> bool:
         if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat() and self._region is not None:
-            pressed = event.type() == QEvent.Type.KeyPress
-            self._labels.mode = "pan_zoom" if pressed else TOOLS[self._tool]
+            self._space_held = event.type() == QEvent.Type.KeyPress
+            self._labels.mode = "pan_zoom" if self._space_held else TOOLS[self._tool]
+        elif event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+            return False  # to the next part of the window
+        elif event.type() == QEvent.Type.KeyPress and (way := _ARROWS.get(Qt.Key(event.key()))) is not None:
+            far = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            self._pan(*way, share=PAN_FAR if far else PAN)
         return True
+
+    def _pan(self, right: int, down: int, *, share: float) -> None:
+        """Move the view by a share of what is seen."""
+        if self._scene is not None:
+            camera, seen = self.camera(), self.visible_region()
+            self.look_at(camera.x + right * share * seen.width, camera.y + down * share * seen.height)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the worker and let go of the slide."""
