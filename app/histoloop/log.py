@@ -37,7 +37,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
 
 def log_folder() -> Path:
     """Where the log lies; not created here."""
-    return paths.user_data() / "logs"
+    return paths.logs()
 
 
 @contextmanager

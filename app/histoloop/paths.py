@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import platformdirs
+
 APP_NAME = "HistoLoop"
 
 
@@ -48,11 +50,36 @@ def home() -> Path:
 
 
 def user_data() -> Path:
-    """Folder of this user for projects and settings; not created here."""
-    if override := os.environ.get("HISTOLOOP_HOME"):
-        return Path(override)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home() / "AppData" / "Local")) / APP_NAME
-    if sys.platform == "darwin":
-        return home() / "Library" / "Application Support" / APP_NAME
-    return Path(os.environ.get("XDG_DATA_HOME", home() / ".local" / "share")) / "histoloop"
+    """Folder for what the program itself keeps for this user: encoders, downloaded weights, samples; not created here.
+
+    HISTOLOOP_HOME puts this, settings, log and new projects into one folder.
+    """
+    return _own_folder() or Path(platformdirs.user_data_path(_name(), appauthor=False))
+
+
+def settings_file() -> Path:
+    """File of what the window remembers of this user; not created here."""
+    folder = _own_folder() or Path(platformdirs.user_config_path(_name(), appauthor=False, roaming=False))
+    return folder / "settings.ini"
+
+
+def logs() -> Path:
+    """Folder of the log, where the system keeps such files; not created here."""
+    own = _own_folder()
+    return own / "logs" if own else Path(platformdirs.user_log_path(_name(), appauthor=False))
+
+
+def projects() -> Path:
+    """Folder for new projects and the demo, among the user's documents; not created here."""
+    own = _own_folder()
+    return own / "projects" if own else Path(platformdirs.user_documents_path()) / APP_NAME
+
+
+def _own_folder() -> Path | None:
+    given = os.environ.get("HISTOLOOP_HOME")
+    return Path(given) if given else None
+
+
+def _name() -> str:
+    """The name of folders that are the program's, as the system writes such names."""
+    return APP_NAME if sys.platform in {"win32", "darwin"} else APP_NAME.lower()

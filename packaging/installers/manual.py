@@ -22,11 +22,14 @@ _EXIT_CODES = {
     130: "Interrupted.",
 }
 _FILES = {
-    "~/.local/share/histoloop/": "Projects, settings and logs, unless XDG_DATA_HOME or HISTOLOOP_HOME says otherwise.",
+    "~/Documents/HistoLoop/": "New projects and the demo, in the desktop's folder for documents.",
+    "~/.config/histoloop/": "Settings, unless XDG_CONFIG_HOME names another folder.",
+    "~/.local/state/histoloop/": "Logs, unless XDG_STATE_HOME names another folder.",
+    "~/.local/share/histoloop/": "Encoders that were added, and weights, unless XDG_DATA_HOME names another folder.",
     "PROJECT/project.histoloop": "The file of a project that a double click opens.",
     "PROJECT/project.db": "What a project knows: slides, annotations, models, rounds (SQLite).",
 }
-_ENVIRONMENT = {"HISTOLOOP_HOME": "Folder for projects, settings and logs in place of the one below FILES."}
+_ENVIRONMENT = {"HISTOLOOP_HOME": "One folder for projects, settings, logs and weights, in place of those below FILES."}
 
 
 def man_pages(program: Program, released: int) -> dict[str, str]:

@@ -27,7 +27,7 @@ desktop-file-validate "$home"/.local/share/applications/*.desktop
 grep -q "^Exec=\"$home/.local/bin/histoloop-gui\" %F$" "$home"/.local/share/applications/*.desktop
 
 echo "== Running the loop and the window"
-as_user "$home/.local/bin/histoloop" demo --rounds 1 --seed 0 --project "$home/.local/share/histoloop/projects/demo"
+as_user "$home/.local/bin/histoloop" demo --rounds 1 --seed 0 --project "$home/Documents/HistoLoop/demo"
 XDG_RUNTIME_DIR='' packaging/with_display.sh env -u PYTHONPATH HOME="$home" \
     timeout 300 "$home/.local/bin/histoloop" doctor
 
@@ -35,7 +35,7 @@ echo "== Removing"
 as_user "$home/.local/lib/histoloop/uninstall.sh"
 # the caches of the desktop's databases are not ours, nor is what other programs keep in .cache and .config
 left=$(find "$home" \( -type f -o -type l \) -printf '%P\n' |
-    grep -vE '^\.local/share/(histoloop/|mime/[^/]+$|applications/mimeinfo\.cache$)|^\.(cache|config)/' || true)
+    grep -vE '^Documents/HistoLoop/|^\.local/state/histoloop/|^\.local/share/(histoloop/|mime/[^/]+$|applications/mimeinfo\.cache$)|^\.(cache|config)/' || true)
 [ -z "$left" ] || { echo "Left behind:" >&2; echo "$left" >&2; exit 1; }
-[ -f "$home/.local/share/histoloop/projects/demo/project.db" ] || { echo "The project is gone" >&2; exit 1; }
+[ -f "$home/Documents/HistoLoop/demo/project.db" ] || { echo "The project is gone" >&2; exit 1; }
 echo "Installed twice, started, removed; the project is still there."

@@ -32,5 +32,5 @@ rm -rf "$program"
 rmdir "$prefix/lib" 2>/dev/null || true
 
 if [ -z "${HISTOLOOP_QUIET:-}" ]; then
-    printf '%s\n' "HistoLoop is removed. Your projects and settings are still in ${HISTOLOOP_HOME:-${XDG_DATA_HOME:-$HOME/.local/share}/histoloop}."
+    printf '%s\n' "HistoLoop is removed. Your projects and settings are still in ${HISTOLOOP_HOME:-Documents/HistoLoop and ${XDG_CONFIG_HOME:-$HOME/.config}/histoloop}."
 fi

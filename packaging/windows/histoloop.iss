@@ -7,7 +7,8 @@
 ;         (/DIR="C:\some\folder" for another place, /TASKS="" for no file associations)
 ; Removed silently: "%LOCALAPPDATA%\Programs\HistoLoop\unins000.exe" /VERYSILENT
 ;
-; Projects, settings and logs are in %LOCALAPPDATA%\HistoLoop, which nothing here names: they are never touched.
+; Projects are in Documents\HistoLoop, settings and logs in %LOCALAPPDATA%\HistoLoop. Nothing here names these
+; folders: they are never touched.
 
 #define Parts "..\..\build\installers\windows"
 #ifndef Bundle

@@ -107,7 +107,7 @@ def main() -> None:
     done = {(one["variant"], one["seed"]) for one in _lines(file)}
     missing = [(variant, seed) for variant, seed in wanted if (variant.name, seed) not in done]
     if missing:
-        setup = _setup(options.results, options.data)
+        setup = set_up(options.results, options.data)
         for variant, seed in missing:
             line = {"variant": variant.name, "seed": seed, **run(setup, variant, seed)}
             with file.open("a", encoding="utf-8") as opened:
@@ -124,7 +124,7 @@ def _lines(file: Path) -> Iterator[dict]:
         yield from (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
 
 
-def _setup(results: Path, data: Path) -> SimulationSetup:
+def set_up(results: Path, data: Path) -> SimulationSetup:
     """The tiles of GlaS and its classifier, the features kept in RESULTS."""
     start = start_model(results, data, "glas")
     return finish(simulation_setup(data=data / "glas", model=start, work=results))

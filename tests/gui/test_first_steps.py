@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QPushButton
 
 from histoloop.gui.dialogs.about import NO_TEXT, WAITING, AboutDialog
@@ -106,7 +107,18 @@ def test_the_five_steps_begin_on_the_demo(window: MainWindow, first: FirstSteps,
     first.accept()
     assert first.result() == QDialog.DialogCode.Accepted
     assert opened == [window.settings.projects / "Demo"]
+    assert not window.five_steps.isVisible()  # of what is not there yet
+    window.session.project_changed.emit()
     assert window.five_steps.isVisible()
+
+
+def test_the_demo_asked_for_twice_is_made_once(window: MainWindow, qtbot) -> None:
+    for _click in range(2):
+        qtbot.mouseClick(window.welcome.demo, Qt.MouseButton.LeftButton)
+    assert len(window.session.jobs.unfinished) == 1
+    qtbot.waitUntil(lambda: window.session.project is not None, timeout=JOB_MS)
+    assert not window.banner.isVisible()
+    window.session.jobs.shut_down()
 
 
 def test_the_steps_stay_on_the_project_that_is_open_and_do_what_they_say(opened: MainWindow) -> None:

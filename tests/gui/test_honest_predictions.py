@@ -112,6 +112,30 @@ def test_a_number_that_is_typed_is_given_and_never_the_estimate(cohort: MainWind
     assert listed(cohort)[2] == "Not predicted"
 
 
+def test_an_objective_that_is_chosen_is_an_estimate_until_a_number_is_typed(cohort: MainWindow, qtbot) -> None:
+    def choose(dialog: ResolutionDialog) -> None:
+        twenty = next(made for made in dialog.powers if made.text() == "20x")
+        qtbot.mouseClick(twenty, Qt.MouseButton.LeftButton)
+        assert dialog.mpp.value() == 0.5
+        dialog.accept()
+
+    in_dialog(choose)
+    qtbot.mouseClick(cohort.slides_panel.mpp_button, Qt.MouseButton.LeftButton)
+    slide = cohort.session.slides()[2]
+    assert (slide.mpp, slide.mpp_from) == (0.5, MppFrom.OBJECTIVE)
+
+    def correct(dialog: ResolutionDialog) -> None:
+        qtbot.mouseClick(dialog.powers[-1], Qt.MouseButton.LeftButton)
+        dialog.mpp.setValue(0.2429)
+        dialog.accept()
+
+    cohort.slides_panel.choose(slide.id)
+    in_dialog(correct)
+    cohort.actions_["set_mpp"].trigger()
+    slide = cohort.session.slides()[2]
+    assert (slide.mpp, slide.mpp_from) == (0.2429, MppFrom.GIVEN)
+
+
 def test_no_estimate_is_offered_where_a_file_states_no_objective(cohort: MainWindow, qtbot) -> None:
     shown: list[bool] = []
 

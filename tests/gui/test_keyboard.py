@@ -9,7 +9,7 @@ from keyboard import bring_up, press
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox
+from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit
 
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.gui.dialogs.keys_dialog import KeysDialog
@@ -119,6 +119,16 @@ def walk(interface: QAccessibleInterface) -> Iterator[QAccessibleInterface]:
             yield from walk(child)
 
 
+def is_inside(thing: QWidget) -> bool:
+    """Whether it is the list of a box, the cross of a line or of napari's own."""
+    parents = []
+    while (thing := thing.parent()) is not None:
+        parents.append(thing)
+    return isinstance(parents[0], QLineEdit) or any(
+        isinstance(each, QComboBox) or type(each).__name__ == "QtViewer" for each in parents
+    )
+
+
 def nameless(widget: QWidget) -> list[str]:
     """The controls below a widget that have no name, by their class."""
     found = []
@@ -126,8 +136,8 @@ def nameless(widget: QWidget) -> list[str]:
         if each.role() not in NAMED or each.text(QAccessible.Text.Name).strip():
             continue
         thing = each.object()
-        if thing is None or isinstance(thing.parent(), QComboBox) or thing.objectName().startswith("qt_"):
-            continue  # an entry of a list that has a name, or a part of a control of Qt's own
+        if thing is None or thing.objectName().startswith("qt_") or thing.isHidden() or is_inside(thing):
+            continue  # hidden, or a part of a control that has a name or of a kind that is not ours
         found.append(f"{type(thing).__name__} {thing.objectName()} in {type(thing.parent()).__name__}")
     return found
 

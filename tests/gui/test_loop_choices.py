@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from histoloop.acquisition.advice import FIRST
@@ -130,25 +132,30 @@ def test_a_question_without_a_picture_or_at_random_has_no_evidence(opened: MainW
 
 def test_only_what_goes_together_can_be_chosen(window: MainWindow) -> None:
     options = window.training_panel.options
-    for (source, *_), pace, with_similar, steady in itertools.product(SOURCES, PACES, (True, False), (True, False)):
+    on = (True, False)
+    for (source, *_), pace, with_similar, steady, goes_on in itertools.product(SOURCES, PACES, on, on, on):
         options.take(HowToLearn())
         options.propagation.setChecked(with_similar)
         options.consistency.setChecked(steady)
+        options.continued.setChecked(goes_on)
         choose(options.pace, pace.pace)
         choose(options.learn_from, source)
         how = options.how()
         assert how.learn_from == source
         assert how.pace == (pace.pace if source in pace.goes_with else "full")
         unlabelled = source == "masks" and pace.with_unlabelled
-        assert options.propagation.isEnabled() == options.consistency.isEnabled() == unlabelled
-        assert (how.propagation, how.consistency) == (with_similar and unlabelled, steady and unlabelled)
+        assert options.propagation.isEnabled() == options.continued.isEnabled() == unlabelled
+        assert options.consistency.isEnabled() == (unlabelled or source == "labels")
+        assert (how.propagation, how.continued) == (with_similar and unlabelled, goes_on and unlabelled)
+        assert how.consistency == (steady and options.consistency.isEnabled())
 
 
 def test_how_to_learn_is_kept_with_the_project(opened: MainWindow, project_folder: Path) -> None:
     options = opened.training_panel.options
     choose(options.pace, "quick")
     options.propagation.setChecked(True)
-    how = HowToLearn("masks", "quick", propagation=True)
+    QTest.mouseClick(options.continued, Qt.MouseButton.LeftButton, pos=QPoint(8, options.continued.height() // 2))
+    how = HowToLearn("masks", "quick", propagation=True, continued=True)
     assert opened.session.how == how
     opened.session.close_project()
     assert options.how() == HowToLearn()

@@ -37,7 +37,9 @@ def test_without_a_home_projects_and_settings_belong_under_the_root_folder(monke
     monkeypatch.setattr(Path, "home", no_home)
     monkeypatch.setattr(sys, "platform", "linux")
     os.environ.pop("HISTOLOOP_HOME")
+    settle_in()
     assert paths.user_data() == Path("/.local/share/histoloop")
+    assert paths.projects() == Path("/Documents/HistoLoop")
 
 
 def test_without_a_home_libraries_are_given_the_root_folder(monkeypatch: pytest.MonkeyPatch) -> None:

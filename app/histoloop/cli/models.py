@@ -56,7 +56,12 @@ def add_commands(commands: Commands) -> None:
     trained.add_argument(
         "--consistency",
         action="store_true",
-        help="a project's regions that nobody annotated teach too, by consistency over time (with masks only)",
+        help="a project's regions that nobody annotated teach too, by consistency over time (with masks or labels)",
+    )
+    trained.add_argument(
+        "--continued",
+        action="store_true",
+        help="go on training the model that a project uses, in place of beginning with its first one (masks only)",
     )
     trained.add_argument("--recipe", help="recipe name or file (with --data and --out); see: histoloop recipes")
     trained.add_argument("--data", type=Path, help="folder or CSV file of the data set")
@@ -193,11 +198,12 @@ def add_commands(commands: Commands) -> None:
 def _train(options: argparse.Namespace) -> int | Outcome:
     data_set = (options.recipe, options.data, options.out)
     of_masks = {f"--pace {options.pace}": options.pace != "full", "--propagation": options.propagation}
-    of_masks |= {"--consistency": options.consistency}
-    if (given := [name for name, on in of_masks.items() if on]) and (
-        options.project is None or options.learn_from != "masks"
-    ):
-        message = f"{', '.join(given)}: only with a PROJECT that learns from masks; recipes have [segment.consistency]"
+    of_masks |= {"--continued": options.continued}
+    wrong = [name for name, on in of_masks.items() if on and (options.project is None or options.learn_from != "masks")]
+    if options.consistency and (options.project is None or options.learn_from not in ("masks", "labels")):
+        wrong.append("--consistency")
+    if wrong:
+        message = f"{', '.join(wrong)}: only with a PROJECT that learns from masks; recipes have [segment.consistency]"
         print_error(message, command="train")
         return WRONG
     if options.project is None and (options.keep or options.roll_back):
@@ -242,7 +248,13 @@ def _train(options: argparse.Namespace) -> int | Outcome:
         result = run(
             retrain(
                 project,
-                how=HowToLearn(options.learn_from, options.pace, options.propagation, options.consistency),
+                how=HowToLearn(
+                    options.learn_from,
+                    options.pace,
+                    options.propagation,
+                    options.consistency,
+                    continued=options.continued,
+                ),
                 device=options.device,
                 seed=options.seed,
                 epochs=options.epochs,

@@ -183,7 +183,7 @@ def _unwritable(error: OSError) -> str:
     """A sentence for the user where no log can be written, since the settings lie beside it."""
     return tr(
         "Nothing can be written to {folder} ({reason}): settings and log are not kept.",
-        folder=paths.user_data(),
+        folder=paths.logs(),
         reason=error.strerror,
     )
 

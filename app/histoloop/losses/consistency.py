@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Outputs = Literal["softmax", "logit"]
+"""What of two networks is compared: probabilities, or the scores before them."""
 
 
 def consistency(student_BC: Tensor, teacher_BC: Tensor) -> Tensor:
@@ -17,28 +20,45 @@ def consistency(student_BC: Tensor, teacher_BC: Tensor) -> Tensor:
     return (student_BC - teacher_BC.detach()).square().sum(dim=1).mean()
 
 
-def mask_consistency(student_BLHW: Tensor, teacher_BLHW: Tensor, *, valid_BHW: Tensor) -> Tensor:
-    """Eq 7 for a decoder's logits: `pixel_consistency` of one foreground logit, else the same of a softmax.
+def mask_consistency(
+    student_BLHW: Tensor, teacher_BLHW: Tensor, *, valid_BHW: Tensor, outputs: Outputs = "softmax"
+) -> Tensor:
+    """Eq 7 for a decoder's logits: `pixel_consistency` of one foreground logit, else the same of all classes' outputs.
 
-    The squared difference of the probabilities, summed over background and classes and halved, mean over pixels, then
-    tiles: the probabilities of one foreground and its background would give the same as the foreground's alone.
+    Of probabilities the squared difference, summed over background and classes and halved; of logits twice that of
+    their distances from their mean, since only what sets them apart counts; mean over pixels, then tiles. One
+    foreground logit z beside a background of 0 would give the same by either.
     """
     if student_BLHW.shape[1] == 1:
-        return pixel_consistency(student_BLHW.squeeze(1), teacher_BLHW.squeeze(1), valid_BHW=valid_BHW)
-    valid = valid_BHW.to(student_BLHW.dtype)
-    difference = student_BLHW.softmax(dim=1) - teacher_BLHW.detach().softmax(dim=1)
-    distance = difference.square().sum(dim=1) / 2 * valid
-    return (distance.flatten(1).sum(dim=1) / valid.flatten(1).sum(dim=1).clamp(min=1)).mean()
+        one, other = student_BLHW.squeeze(1), teacher_BLHW.squeeze(1)
+        return pixel_consistency(one, other, valid_BHW=valid_BHW, outputs=outputs)
+    if outputs == "softmax":
+        difference = student_BLHW.softmax(dim=1) - teacher_BLHW.detach().softmax(dim=1)
+        return _mean_of_tiles(difference.square().sum(dim=1) / 2, valid_BHW)
+    difference = student_BLHW - teacher_BLHW.detach()
+    difference = difference - difference.mean(dim=1, keepdim=True)
+    return _mean_of_tiles(2 * difference.square().sum(dim=1), valid_BHW)
 
 
-def pixel_consistency(student_BHW: Tensor, teacher_BHW: Tensor, *, valid_BHW: Tensor) -> Tensor:
-    """Eq 7 for a foreground logit per pixel: squared difference of the probabilities, mean over pixels, then tiles.
+def pixel_consistency(
+    student_BHW: Tensor, teacher_BHW: Tensor, *, valid_BHW: Tensor, outputs: Outputs = "softmax"
+) -> Tensor:
+    """Eq 7 for a foreground logit per pixel: squared difference of the outputs, mean over pixels, then tiles.
 
-    Probabilities (sigmoid), not logits: where both networks are sure, their logits still differ by many units, and a
-    few such pixels would outweigh all that are in question. The mean over the tile's valid pixels takes the place of
-    the sum, so that lambda means the same for every tile size. Padding does not count; a tile that is nothing else
-    counts 0. No gradient reaches the teacher's side. Returns a scalar in [0, 1].
+    Of probabilities ('softmax': the sigmoid) it lies in [0, 1], and where both networks are sure it has no gradient; of
+    logits, the paper's outputs, it has one everywhere, also where both are sure and still differ by many units. The
+    mean over the tile's valid pixels takes the place of the sum, so that lambda means the same for every tile size.
+    Padding does not count; a tile that is nothing else counts 0. No gradient reaches the teacher's side. Returns a
+    scalar.
     """
-    valid = valid_BHW.to(student_BHW.dtype)
-    distance = (student_BHW.sigmoid() - teacher_BHW.detach().sigmoid()).square() * valid
-    return (distance.flatten(1).sum(dim=1) / valid.flatten(1).sum(dim=1).clamp(min=1)).mean()
+    teacher_BHW = teacher_BHW.detach()
+    if outputs == "softmax":
+        student_BHW, teacher_BHW = student_BHW.sigmoid(), teacher_BHW.sigmoid()
+    return _mean_of_tiles((student_BHW - teacher_BHW).square(), valid_BHW)
+
+
+def _mean_of_tiles(distance_BHW: Tensor, valid_BHW: Tensor) -> Tensor:
+    """Mean over the valid pixels of each tile, then over tiles."""
+    valid = valid_BHW.to(distance_BHW.dtype)
+    per_tile = (distance_BHW * valid).flatten(1).sum(dim=1) / valid.flatten(1).sum(dim=1).clamp(min=1)
+    return per_tile.mean()

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from histoloop.networks.unet import Decoder
     from histoloop.progress import Work
 
-PAPER_CONSISTENCY = 0.05
-"""Lambda of tod eq 9."""
+STEADY = 1.0
+"""Lambda of tod eq 9 for masks: of probabilities, whose squared differences are small, the paper's 0.05 pulls with a
+hundredth of the gradient of the masks' loss, 1 with a quarter (docs/active-learning.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class CachedSettings:
     views: int = 4
     stain: float = 0.06
     crop_px: int = 192
-    consistency: ConsistencySettings = field(default_factory=lambda: ConsistencySettings(weight=PAPER_CONSISTENCY))
+    consistency: ConsistencySettings = field(default_factory=lambda: ConsistencySettings(weight=STEADY))
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch < 0:
@@ -86,10 +87,11 @@ def train_on_features(
     steps = settings.steps_per_epoch or -(-len(annotated) // size)
     weight = weight_of_pseudo(pseudo=len(pseudo), annotated=len(annotated), weight=settings.pseudo_weight)
     decoder.to(device).to(memory_format=torch.channels_last)
-    teacher = Teacher(decoder, decay=settings.consistency.decay) if unlabelled and settings.consistency.weight else None
+    steady = settings.consistency
+    teacher = Teacher(decoder, decay=steady.decay, recency=steady.recency) if unlabelled and steady.weight else None
     painted = [(views[0].mask, views[0].known) for views in annotated if views[0].mask is not None]
     of_masks = MaskObjective.of(decoder, painted, settings.loss)
-    bare = settings.consistency.unlabelled_per_step if teacher else 0
+    bare = steady.unlabelled_per_step if teacher else 0
 
     def epoch_batches(epoch: int) -> Iterable[FeatureBatch]:
         rng = np.random.default_rng(epoch_seed(seed, epoch))
@@ -112,8 +114,10 @@ def train_on_features(
         loss = of_masks(logits_BLHW[with_masks], masked.masks_BHW, valid_BHW=masked.valid_BHW, weights_B=weights_B)
         if teacher:
             averaged_BLHW = teacher(unmasked.stages).float()
-            distance = mask_consistency(logits_BLHW[without], averaged_BLHW, valid_BHW=unmasked.valid_BHW)
-            loss = loss + settings.consistency.weight * distance
+            distance = mask_consistency(
+                logits_BLHW[without], averaged_BLHW, valid_BHW=unmasked.valid_BHW, outputs=steady.outputs
+            )
+            loss = loss + steady.weight * distance
         yield loss
 
     return (

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from histoloop.errors import ModelError, RecipeError
 from histoloop.language import tr
+from histoloop.losses.consistency import consistency
 from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.figures import multi_label_figures
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
@@ -24,11 +25,13 @@ from histoloop.training.samples import (
     have_several_labels,
     multi_hot,
 )
+from histoloop.training.steady import Consistency
+from histoloop.training.teacher import ConsistencySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from histoloop.inference.model import Model
     from histoloop.progress import Work
@@ -51,6 +54,9 @@ class ClassifySettings(ObjectiveSettings):
 
     `temperature_scaling` fits a temperature to the validation tiles once the classifier has learned (Guo et al. 2017),
     which the model keeps: its probabilities then mean what they say as nearly as one number can make them.
+
+    `consistency` adds what can be learned from tiles without labels, of the scores (tod eq 7); not for 'min-max', whose
+    classifier sees no whole tile.
     """
 
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -58,6 +64,7 @@ class ClassifySettings(ObjectiveSettings):
     steps_per_epoch: int = 0
     keep: Literal["best", "last"] = "best"
     temperature_scaling: bool = False
+    consistency: ConsistencySettings = field(default_factory=lambda: ConsistencySettings(outputs="logit"))
 
     def __post_init__(self) -> None:
         ObjectiveSettings.__post_init__(self)
@@ -70,6 +77,10 @@ class ClassifySettings(ObjectiveSettings):
                 "temperature_scaling is of a classifier with one score a label, which supervision "
                 f"{self.supervision!r} has not: leave it out"
             )
+        if self.consistency.weight and self.supervision in ("min-max", "none"):
+            raise ValueError(
+                f"consistency is of a classifier that learns from labels or sizes, not by {self.supervision!r}"
+            )
 
 
 def train_classifier(
@@ -80,13 +91,16 @@ def train_classifier(
     settings: ClassifySettings,
     augmentation: AugmentSettings,
     seed: int,
+    unlabelled: Sequence[TrainingTile] = (),
     checkpoint: Checkpoint | None = None,
 ) -> Work[FitResult]:
     """Train by the objective of the settings; the epoch of the best balanced accuracy, or the last, is kept.
 
-    Tiles need labels. Where tiles have several, the mean average precision stands for the accuracy; DataError when the
-    objective is of one label each, RecipeError when the loss stops being a number, or the network that has learned
-    predicts none: in evaluation mode batch norms go by the statistics of the training, which are of its last steps.
+    Tiles need labels, but for the `unlabelled` ones: where the settings weigh them, each step also pulls the scores of
+    some towards those of the network's own average (tod eq 9). Where tiles have several labels, the mean average
+    precision stands for the accuracy; DataError when the objective is of one label each, RecipeError when the loss
+    stops being a number, or the network that has learned predicts none: in evaluation mode batch norms go by the
+    statistics of the training, which are of its last steps.
     """
     check_labels(settings, (*training, *validation))
     several = have_several_labels((*training, *validation))
@@ -99,6 +113,8 @@ def train_classifier(
     length = steps * size if settings.steps_per_epoch else len(training)
 
     def epoch_batches(epoch: int) -> Iterable[Batch]:
+        if steady:
+            steady.start(epoch)
         rng = np.random.default_rng(epoch_seed(seed, epoch))
         orders = [balanced_order(labels, rng, power=settings.balance) for _ in range(-(-length // len(labels)))]
         order, generator = np.concatenate(orders)[:length], torch.Generator().manual_seed(epoch_seed(seed, epoch))
@@ -110,23 +126,60 @@ def train_classifier(
     objective = Objective(model, settings)
     for module in objective.learned:
         module.to(model.device)
+    steady = _consistency(model, unlabelled, settings.consistency, augmentation, seed=seed)
+
+    def parts(batch: Batch) -> Iterable[Tensor]:
+        yield from objective(batch)
+        if steady:
+            yield steady.loss()
 
     result = yield from fit(
         model.network,
         stage=tr("Training the classifier"),
         epoch_batches=epoch_batches,
         batches_per_epoch=steps,
-        objective=objective,
+        objective=parts,
         validate=lambda: _figures(model, validation, several=several),
         rank_by=None if settings.keep == "last" else MEAN_PRECISION if several else "balanced_accuracy",
         settings=settings.loop,
         device=model.device,
         seed=seed,
-        learned=objective.learned,
+        learned=(*objective.learned, steady.teacher) if steady else objective.learned,
+        after_step=steady.follow if steady else None,
         checkpoint=checkpoint,
     )
     _check_numbers(model, training[:CHECKED_TILES])
     return result
+
+
+def _consistency(
+    model: Model,
+    tiles: Sequence[TrainingTile],
+    settings: ConsistencySettings,
+    augmentation: AugmentSettings,
+    *,
+    seed: int,
+) -> Consistency | None:
+    """Of the scores, where it is asked for."""
+    if not (settings.weight and tiles):
+        return None
+
+    def scores_of(network: nn.Module, tiles_BCHW: Tensor) -> Tensor:
+        assert isinstance(network, type(model.network))  # the student is it, the teacher its copy
+        scores_BC: Tensor = network.forward_classifier(tiles_BCHW)[0].float()
+        if settings.outputs == "logit":
+            return scores_BC
+        return scores_BC.sigmoid() if network.config.scores == "sigmoid" else scores_BC.softmax(dim=1)
+
+    def distance(student: nn.Module, teacher: nn.Module, batch: Batch) -> Tensor:
+        tiles_BCHW = model.colours.normalise(batch.tiles_BCHW)
+        with torch.no_grad():
+            teacher_BC = scores_of(teacher, tiles_BCHW)
+        return consistency(scores_of(student, tiles_BCHW), teacher_BC)
+
+    return Consistency(
+        model.network, distance, model=model, tiles=tiles, settings=settings, augmentation=augmentation, seed=seed
+    )
 
 
 def _labels(tile: TrainingTile) -> tuple[int, ...]:

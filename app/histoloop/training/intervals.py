@@ -1,4 +1,4 @@
-"""How far a figure would move with other cases: bootstrap intervals, cases drawn whole."""
+"""How far a figure would move with other cases: bootstrap intervals, cases drawn whole; and whether one is another."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +88,30 @@ def intervals_by_case(
         if len(values) > resamples / 2
         for low, high in [np.quantile(values, sides)]
     }
+
+
+LEAST_SPREAD = 0.01
+"""Least standard deviation of a difference between regions: the smallest of Dice between seeds on GlaS (label-prop,
+Table 4: 1.04). Regions that happen to change alike do not make a change certain."""
+
+
+def paired_change(before: Sequence[float], after: Sequence[float], *, level: float = LEVEL) -> Interval | None:
+    """Where the mean of after - before lies with the confidence `level`, for figures in [0, 1] of the same regions.
+
+    Student's interval of the paired differences (Student 1908), with n - 1 degrees of freedom: with few regions it is
+    wide, as it should be, where the percentile bootstrap hardly leaves the values that were seen. It is cut to
+    [-1, 1]. The regions count as independent, so that it speaks of the slides they lie on and of others like these.
+    None of fewer than two. ValueError for lists of different lengths.
+    """
+    if len(before) != len(after):
+        raise ValueError(f"{len(before)} figures before do not go with {len(after)} after")
+    if len(after) < FEWEST_CASES:
+        return None
+    differences = np.subtract(after, before)
+    spread = max(float(differences.std(ddof=1)), LEAST_SPREAD) / np.sqrt(len(differences))
+    reach = float(stdtrit(len(differences) - 1, (1 + level) / 2)) * spread
+    mean = float(differences.mean())
+    return max(-1.0, mean - reach), min(1.0, mean + reach)
 
 
 def _members(cases: Sequence[str]) -> list[NDArray[np.intp]]:

@@ -79,6 +79,14 @@ class CountedMasks:
         macro = _class_dice(together_3K[:, 1:]).macro
         return figures | {"class_dice": 1.0 if macro is None else macro}
 
+    def dice_of_tiles(self) -> list[float]:
+        """Dice of the foreground of each tile."""
+        return [dice_of_counts(*tile.tolist()) for tile in self.counts_N3K[:, :, 0]]
+
+    def classes(self) -> ClassDice:
+        """Dice of each class over the pixels of all tiles together."""
+        return _class_dice(self.counts_N3K.sum(axis=0)[:, 1:])
+
     def all_foreground(self, rows: NDArray[np.intp] | None = None) -> float:
         """The mean Dice that calling every pixel foreground would give."""
         chosen = slice(None) if rows is None else rows

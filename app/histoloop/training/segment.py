@@ -22,10 +22,13 @@ from histoloop.training.objectives import label_loss
 from histoloop.training.pseudo_labels import weight_of_pseudo
 from histoloop.training.ranks import current_ranks
 from histoloop.training.samples import Batch, TrainingTile, foreground, in_turns, repeated_order, values_of
-from histoloop.training.teacher import ConsistencySettings, Teacher
+from histoloop.training.steady import Consistency
+from histoloop.training.teacher import ConsistencySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from torch import nn
 
     from histoloop.inference.model import Model
     from histoloop.networks.network import NetworkOutput
@@ -89,9 +92,7 @@ def train_decoder(
         network.freeze_classifier()
     network.to(model.device)
     of_masks = mask_objective(decoder, training, settings.loss)
-    consistency = None
-    if settings.consistency.weight and unlabelled:
-        consistency = _Consistency(model, unlabelled, settings, augmentation, seed=seed)
+    consistency = _consistency(model, unlabelled, settings, augmentation, seed=seed)
     ranks = current_ranks()
     stride, size = network.stride_px, settings.loop.batch_size * ranks.size
     weight = weight_of_pseudo(pseudo=len(pseudo), annotated=len(training))
@@ -124,7 +125,7 @@ def train_decoder(
             loss = loss + settings.label_weight * label_loss(scores_BC, batch, network.config.scores)
         yield loss
         if consistency:
-            yield settings.consistency.weight * consistency.loss()
+            yield consistency.loss()
 
     return (
         yield from fit(
@@ -157,65 +158,39 @@ def _check_masks(tiles: Sequence[TrainingTile]) -> None:
         raise ValueError(f"tiles without masks cannot train a decoder: {', '.join(unmasked[:3])}")
 
 
-class _Consistency:
-    """What tiles without masks add to a step: the distance of the student from its teacher (tod eq 7).
+def _consistency(
+    model: Model, tiles: Sequence[TrainingTile], settings: SegmentSettings, augmentation: AugmentSettings, *, seed: int
+) -> Consistency | None:
+    """Of the masks' logits, where it is asked for: of the decoder over a frozen classifier, else of the whole network.
 
-    Both see the same varied view of a tile, as in the paper: what sets them apart is time alone. The student is what
-    learns: the decoder over a frozen classifier, whose features serve both, else the whole network.
+    The features of a frozen classifier serve both student and teacher.
     """
+    if not (settings.consistency.weight and tiles):
+        return None
+    network, decoder = _with_decoder(model)
 
-    def __init__(
-        self,
-        model: Model,
-        tiles: Sequence[TrainingTile],
-        settings: SegmentSettings,
-        augmentation: AugmentSettings,
-        *,
-        seed: int,
-    ) -> None:
-        network, decoder = _with_decoder(model)
-        self.student = decoder if settings.freeze else network
-        self.teacher = Teacher(self.student, decay=settings.consistency.decay)
-        self._model, self._frozen = model, network.backbone if settings.freeze else None
-        self._tiles, self._count = tiles, settings.consistency.unlabelled_per_step
-        self._augmentation, self._seed = augmentation, seed
-        self._batches: Iterator[Batch] = iter(())
+    def distance(student: nn.Module, teacher: nn.Module, batch: Batch) -> Tensor:
+        inputs: Tensor | tuple[Tensor, ...] = model.colours.normalise(batch.tiles_BCHW)
+        with torch.no_grad():
+            if settings.freeze:
+                inputs = network.backbone(inputs)
+            teacher_BLHW = _mask_logits(teacher(inputs))
+        return mask_consistency(
+            _mask_logits(student(inputs)),
+            teacher_BLHW,
+            valid_BHW=batch.valid_BHW,
+            outputs=settings.consistency.outputs,
+        )
 
-    def start(self, epoch: int) -> None:
-        """Begin to draw the tiles of an epoch."""
-        self._batches = self._draw(epoch)
-
-    def _draw(self, epoch: int) -> Iterator[Batch]:
-        """Tiles in shuffled order, over and over."""
-        rng = np.random.default_rng((epoch_seed(self._seed, epoch), 1))  # not the one that draws the masked tiles
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        stride = self._model.network.stride_px
-        ranks = current_ranks()
-        while True:
-            order = repeated_order(len(self._tiles), len(self._tiles), rng)
-            yield from augmented_batches(
-                self._tiles,
-                order,
-                self._augmentation,
-                generator,
-                batch_size=self._count * ranks.size,
-                multiple_px=stride,
-                ranks=ranks,
-            )
-
-    def loss(self) -> Tensor:
-        """Of the next tiles."""
-        batch = next(self._batches).to(self._model.device)
-        inputs: Tensor | tuple[Tensor, ...] = self._model.colours.normalise(batch.tiles_BCHW)
-        if self._frozen:
-            with torch.no_grad():
-                inputs = self._frozen(inputs)
-        student_BLHW, teacher_BLHW = _mask_logits(self.student(inputs)), _mask_logits(self.teacher(inputs))
-        return mask_consistency(student_BLHW, teacher_BLHW, valid_BHW=batch.valid_BHW)
-
-    def follow(self, step: int) -> None:
-        """Let the teacher follow, after a step of the student."""
-        self.teacher.update(self.student, step)
+    return Consistency(
+        decoder if settings.freeze else network,
+        distance,
+        model=model,
+        tiles=tiles,
+        settings=settings.consistency,
+        augmentation=augmentation,
+        seed=seed,
+    )
 
 
 def _mask_logits(output: Tensor | NetworkOutput) -> Tensor:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import torch
 from torch import nn
+
+from histoloop.losses.consistency import Outputs
+
+RECENCY = 4.0
+"""Averages over about the last sixth of the steps taken: measured, docs/active-learning.md."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsistencySettings:
     """Semi-supervised training (tod eq 9): `weight` is lambda, 0.05 in the paper; 0 does without.
 
-    `decay` is alpha of eq 6. Each step takes `unlabelled_per_step` tiles that nobody annotated.
+    `decay` is alpha of eq 6, at most; `recency` says how soon the average forgets before that is reached (`Teacher`).
+    `outputs` are compared. Each step takes `unlabelled_per_step` tiles that nobody annotated.
     """
 
     weight: float = 0.0
     decay: float = 0.999
     unlabelled_per_step: int = 4
+    recency: float = RECENCY
+    outputs: Outputs = "softmax"
 
     def __post_init__(self) -> None:
         if not self.weight >= 0:
@@ -28,6 +36,10 @@ class ConsistencySettings:
             raise ValueError(f"decay must lie in [0, 1), not {self.decay}")
         if self.unlabelled_per_step < 1:
             raise ValueError(f"unlabelled_per_step must be at least 1, not {self.unlabelled_per_step}")
+        if not self.recency >= 0:
+            raise ValueError(f"recency must be 0 or more, not {self.recency}")
+        if self.outputs not in get_args(Outputs):
+            raise ValueError(f"outputs must be 'softmax' or 'logit', not {self.outputs!r}")
 
 
 class Teacher(nn.Module):
@@ -38,25 +50,27 @@ class Teacher(nn.Module):
     it is saved and restored like one: name it among what `fit` keeps with a training.
     """
 
-    def __init__(self, student: nn.Module, *, decay: float = 0.999) -> None:
+    def __init__(self, student: nn.Module, *, decay: float = 0.999, recency: float = 0.0) -> None:
         super().__init__()
-        self.decay = decay
+        self.decay, self.recency = decay, recency
         self.module = copy.deepcopy(student).requires_grad_(False).eval()
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
         """Follow after the student's step number `step`, which counts from 1.
 
-        Eq 6 with alpha = min(1 - 1 / (step + 1), decay): the plain mean of all states at first, so that the random
-        beginning is soon forgotten. Buffers are averaged too; integers are copied. ValueError for a student of other
-        tensors than it began as, or a step below 1.
+        Eq 6 with alpha = min(1 - (1 + r) / (step + 1 + r), decay). With a recency r of 0 that is the plain mean of all
+        states until the decay is reached, as in the paper: within the few hundred steps of a round the random beginning
+        still weighs in it, and the student is better. With r the average reaches back over about a (2 + r)-th of the
+        steps taken, however many (polynomial-decay averaging: Shamir and Zhang 2013). Buffers are averaged too;
+        integers are copied. ValueError for a student of other tensors than it began as, or a step below 1.
         """
         if step < 1:
             raise ValueError(f"steps count from 1, not {step}")
         own, others = self.module.state_dict(), student.state_dict()
         if own.keys() != others.keys():
             raise ValueError(f"the student has other tensors: {', '.join(sorted(own.keys() ^ others.keys())[:3])}")
-        alpha = min(1 - 1 / (step + 1), self.decay)
+        alpha = min(step / (step + 1 + self.recency), self.decay)
         for name, tensor in own.items():
             if tensor.is_floating_point():
                 tensor.mul_(alpha).add_(others[name], alpha=1 - alpha)

@@ -29,7 +29,9 @@ LONGEST_NAME = 60
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _RESERVED = frozenset({"background", "-"})
-_UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_JOINERS = str.maketrans("", "", "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")
+"""Unseen, but part of the spelling in some scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +92,19 @@ def checked_class(one: MaskClass, others: Sequence[MaskClass | ClassRecord]) -> 
             advice=tr("Merge two of them, or remove one."),
         )
     name = checked_name(one.name, [other.name for other in others])
-    colour = checked_colour(one.colour) if one.colour else unused_colour([other.colour for other in others])
+    colour = checked_colour(one.colour, others) if one.colour else unused_colour([other.colour for other in others])
     return MaskClass(name, colour)
 
 
 def checked_name(name: str, others: Sequence[str]) -> str:
     """A name, trimmed; ClassError for an empty, too long, reserved or taken one."""
     plain = " ".join(unicodedata.normalize("NFC", name).split())
-    if not plain:
+    if not plain.translate(_JOINERS):
         raise ClassError(tr("A class or label without a name cannot be told from others."), advice=tr("Give a name."))
-    if len(plain) > LONGEST_NAME or any(unicodedata.category(sign) in _UNSEEN for sign in plain):
+    if len(plain) > LONGEST_NAME or any(unicodedata.category(sign) in _UNSEEN for sign in plain.translate(_JOINERS)):
         raise ClassError(
             tr("{name!r} cannot be a name.", name=plain[:LONGEST_NAME]),
-            advice=tr("Give a name of at most {count} letters, on one line.", count=LONGEST_NAME),
+            advice=tr("Give a name of at most {count} visible letters, on one line.", count=LONGEST_NAME),
         )
     if _folded(plain) in _RESERVED or _folded(plain).startswith("ignore"):
         raise ClassError(
@@ -117,18 +119,24 @@ def checked_name(name: str, others: Sequence[str]) -> str:
     return plain
 
 
-def checked_colour(colour: str) -> str:
-    """A colour '#rrggbb' in small letters; ClassError for what is none."""
+def checked_colour(colour: str, others: Sequence[MaskClass | ClassRecord]) -> str:
+    """A colour '#rrggbb' in small letters; ClassError for what is none, and for the colour of another class."""
     if not _COLOUR.fullmatch(colour):
         raise ClassError(
             tr("{colour!r} is no colour.", colour=colour),
             advice=tr("Give red, green and blue in hexadecimal, as in #d55e00."),
         )
-    return colour.lower()
+    plain = colour.lower()
+    if (taken := next((other.name for other in others if other.colour.lower() == plain), None)) is not None:
+        raise ClassError(
+            tr("{name} has the colour {colour} already.", name=taken, colour=plain),
+            advice=tr("Choose another colour: masks with equal colours cannot be told apart."),
+        )
+    return plain
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", name.translate(_JOINERS)).casefold().split())
 
 
 # --- changes of a project's classes -----------------------------------------------------------------------------------
@@ -164,7 +172,8 @@ def rename_class(project: Project, name: str, new: str) -> MaskClass:
 def recolour_class(project: Project, name: str, colour: str) -> MaskClass:
     """Give a class another colour ('#rrggbb'); as it is now."""
     with _looking_at(project) as classes:
-        own, plain = _called(classes, name), checked_colour(colour)
+        own = _called(classes, name)
+        plain = checked_colour(colour, [other for other in classes if other.id != own.id])
         if plain != own.colour:
             project.classes.recolour(own.id, plain)
     return MaskClass(own.name, plain)

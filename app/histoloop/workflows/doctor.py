@@ -184,7 +184,7 @@ def _models() -> Finding:
 
 
 def _disk() -> Finding:
-    folder = paths.user_data()
+    folder = paths.projects()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free / 1e9
     if free < ENOUGH_DISK_GB:

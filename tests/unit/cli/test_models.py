@@ -152,7 +152,8 @@ def test_evaluate_measures_the_part_that_is_asked_for(
     ("arguments", "code", "words"),
     [
         (["train", "--recipe", "quick-cam"], 2, ["--data"]),
-        (["train", "PROJECT", "--consistency", "--learn-from", "labels"], 2, ["masks"]),
+        (["train", "PROJECT", "--consistency", "--learn-from", "sizes"], 2, ["masks"]),
+        (["train", "PROJECT", "--continued", "--learn-from", "labels"], 2, ["--continued", "masks"]),
         (["train", "--recipe", "quick-cam", "--data", "DATA", "--out", "OUT", "--consistency"], 2, ["PROJECT"]),
         (["train", "--recipe", "quick-kam", "--data", "DATA", "--out", "OUT"], 1, ["quick-cam"]),
         (["train", "--recipe", "quick-cam", "--data", "absent", "--out", "OUT"], 1, ["absent"]),

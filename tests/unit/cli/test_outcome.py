@@ -151,14 +151,14 @@ def test_a_model_is_not_named_for_a_project_that_has_some(made: Path) -> None:
 
 
 def test_what_is_in_a_folder_and_not_understood_is_a_failure_and_what_is_plainly_no_slide_is_not(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "slides"
     folder.mkdir()
     for name in ("labels.csv", "scan.isyntax", "Thumbs.db"):
         (folder / name).write_bytes(b"something")
     Image.fromarray(np.full((70, 70, 3), 200, np.uint8)).save(folder / "b.png")
-    assert main(["import", str(made / "p"), str(folder), "--json", str(tmp_path / "o.json")]) == 3
+    assert main(["import", str(tmp_path / "p"), str(folder), "--json", str(tmp_path / "o.json")]) == 3
     told = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))
     assert [row["slide"] for row in told["failed"]] == [str(folder / "scan.isyntax")]
     assert [Path(row["slide"]).name for row in told["passed_over"]] == ["Thumbs.db", "labels.csv"]

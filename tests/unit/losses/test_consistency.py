@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histoloop.losses.consistency import consistency, pixel_consistency
+from histoloop.losses.consistency import consistency, mask_consistency, pixel_consistency
 
 STUDENT = torch.tensor([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, -1.0, 3.0]])
 TEACHER = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 3.0], [1.0, -1.0, 3.0]])
@@ -62,3 +62,37 @@ def test_a_tile_twice_as_large_with_the_same_content_costs_the_same() -> None:
         one.repeat(1, 2, 1), other.repeat(1, 2, 1), valid_BHW=torch.ones(3, 2, 3, dtype=torch.bool)
     )
     assert float(twice) == pytest.approx(float(pixel_consistency(one, other, valid_BHW=EVERYWHERE)))
+
+
+def test_of_logits_it_is_their_mean_squared_difference() -> None:
+    found = pixel_consistency(STUDENT[:, None], TEACHER[:, None], valid_BHW=EVERYWHERE, outputs="logit")
+    assert float(found) == pytest.approx(11 / 9)  # 1 + 1 + 9 over 9 pixels
+
+
+def test_where_both_are_sure_only_logits_pull() -> None:
+    pulls = {}
+    for outputs in ("softmax", "logit"):
+        student = torch.full((1, 4, 4), 12.0, requires_grad=True)
+        valid = torch.ones(1, 4, 4, dtype=torch.bool)
+        loss = pixel_consistency(student, torch.full((1, 4, 4), 6.0), valid_BHW=valid, outputs=outputs)  # type: ignore[arg-type]
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert student.grad is not None
+        pulls[outputs] = float(student.grad.abs().max())
+    assert pulls["softmax"] < 1e-6
+    assert pulls["logit"] > 0.1
+
+
+@pytest.mark.parametrize("outputs", ["softmax", "logit"])
+def test_a_foreground_beside_a_background_of_zero_costs_as_the_foreground_alone(outputs: str) -> None:
+    one, other = STUDENT[:, None, None], TEACHER[:, None, None]
+    both = [torch.cat([torch.zeros_like(logits), logits], dim=1) for logits in (one, other)]
+    alone = mask_consistency(one, other, valid_BHW=EVERYWHERE, outputs=outputs)  # type: ignore[arg-type]
+    found = mask_consistency(both[0], both[1], valid_BHW=EVERYWHERE, outputs=outputs)  # type: ignore[arg-type]
+    torch.testing.assert_close(found, alone)
+
+
+def test_a_shift_of_all_classes_logits_changes_nothing() -> None:
+    logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    valid = torch.ones(2, 4, 4, dtype=torch.bool)
+    shifted = mask_consistency(logits + 5.0, logits, valid_BHW=valid, outputs="logit")
+    assert float(shifted) == pytest.approx(0, abs=1e-9)

@@ -394,6 +394,17 @@ def test_annotations_are_held_out_in_the_order_they_are_done(project, start):
     assert [record.id for record in project.annotations.with_mask()] == [record.id for record in done]
 
 
+def test_what_a_region_will_be_is_known_before_it_is_painted(project, slide, start):
+    place = Region(500, 500, 12, 9)
+    foretold = []
+    for number in range(4):
+        foretold.append(project.annotations.will_judge(slide.id, place))
+        project.drafts.finish(start(number).id, DONE)
+    assert foretold == [False, False, True, False]
+    judging = project.annotations.with_mask()[2]
+    assert project.annotations.will_judge(slide.id, judging.region)
+
+
 def test_a_region_of_a_copy_of_a_slide_goes_where_that_of_the_slide_went(project, slide, start, add_slide):
     copy = add_slide(project, "copy.svs", b"copy")  # as earlier versions had it: two slides of one content
     project._database.update("slide", copy.id, fingerprint=slide.fingerprint)

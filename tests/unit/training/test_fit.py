@@ -301,6 +301,31 @@ def test_consistency_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, m
     assert all(torch.equal(value, resumed.earlier[name]) for name, value in whole.earlier.items())
 
 
+def classifier_work(consistency: ConsistencySettings, *, scores: str = "softmax", **more: Any) -> Any:
+    loop = LoopSettings(epochs=2, batch_size=4)
+    torch.manual_seed(0)
+    config = NetworkConfig(2, decoder_channels=(), scores=scores)  # type: ignore[arg-type]
+    return train_classifier(
+        Model(Hybrid(config), COLOURS, CPU), training=tiles(8, 0), validation=[],
+        settings=ClassifySettings(loop=loop, keep="last", scores=scores, consistency=consistency),  # type: ignore[arg-type]
+        augmentation=GENTLE, seed=0, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("outputs", "scores"), [("logit", "softmax"), ("softmax", "softmax"), ("softmax", "sigmoid")])
+def test_tiles_without_labels_change_what_a_classifier_learns(outputs: Any, scores: str) -> None:
+    plain = finish(classifier_work(ConsistencySettings(), scores=scores))
+    assert same(plain, finish(classifier_work(ConsistencySettings(), scores=scores, unlabelled=unmasked(4))))
+    assert same(plain, finish(classifier_work(ConsistencySettings(weight=1.0, outputs=outputs), scores=scores)))
+    settings = ConsistencySettings(weight=1.0, unlabelled_per_step=2, outputs=outputs)
+    assert not same(plain, finish(classifier_work(settings, scores=scores, unlabelled=unmasked(4))))
+
+
+def test_consistency_is_refused_for_what_has_no_scores_of_whole_tiles() -> None:
+    with pytest.raises(ValueError, match="min-max"):
+        ClassifySettings(supervision="min-max", consistency=ConsistencySettings(weight=0.05))
+
+
 def tiles_of_several(count: int, seed: int) -> list[TrainingTile]:
     """A blue disc on the left (label 0), a red one on the right (label 1), or both."""
     rng = np.random.default_rng(seed)

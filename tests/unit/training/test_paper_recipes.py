@@ -15,7 +15,6 @@ import torch
 
 from histoloop.acquisition.propagation import NEIGHBOURS
 from histoloop.training import loop
-from histoloop.training.cached import PAPER_CONSISTENCY
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.pseudo_labels import PASSES, PSEUDO_WEIGHT
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path, shipped_recipes
@@ -401,6 +400,7 @@ def test_momentum_is_nesterovs_of_nine_tenths_as_in_all_papers() -> None:
 def test_numbers_of_the_methods_that_no_recipe_holds() -> None:
     assert (PSEUDO_WEIGHT, PASSES, NEIGHBOURS) == (0.1, 2, 40)  # label-prop 4.1: lambda, lines 4-10 twice, k
     assert (ScoringSettings().passes, ScoringSettings().dropout) == (50, 0.2)  # label-prop 4.1
-    assert (PAPER_CONSISTENCY, ConsistencySettings().decay) == (0.05, 0.999)  # tod Tab. VIII
+    wanted = ConsistencySettings(weight=0.05, decay=0.999, recency=0.0, outputs="logit")  # tod Tab. VIII, eq 6-7
+    assert PRESETS["paper"].session.learn.consistency == wanted
     attack = DdnSettings()
     assert (attack.steps, attack.gamma, attack.initial_norm) == (100, 0.05, 1.0)  # thesis appendix V, Algorithm A V-1

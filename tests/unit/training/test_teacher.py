@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from histoloop.training.teacher import ConsistencySettings, Teacher
+from histoloop.training.teacher import RECENCY, ConsistencySettings, Teacher
 
 
 def student() -> nn.Sequential:
@@ -51,6 +51,35 @@ def test_after_many_steps_it_keeps_the_decay() -> None:
         assert float(teacher.module.value) == pytest.approx(average, rel=1e-6)  # type: ignore[arg-type]
 
 
+def test_with_recency_it_is_ahead_of_a_student_within_the_steps_of_a_round() -> None:
+    """A student that comes near to 1 and jitters around it; the plain mean is still of its beginning."""
+    jitter = torch.randn(61, generator=torch.Generator().manual_seed(0)) / 5
+    own = Scalar(-2.0)
+    teachers = {recency: Teacher(own, recency=recency) for recency in (0.0, RECENCY)}
+    errors: dict[str, float] = {"student": 0.0, "0": 0.0, f"{RECENCY:g}": 0.0}
+    for step in range(1, 61):
+        nn.init.constant_(own.value, float(1 - 3 * 0.85**step + jitter[step]))
+        for teacher in teachers.values():
+            teacher.update(own, step)
+        if step > 40:
+            errors["student"] += abs(own.value.item() - 1)
+            for recency, teacher in teachers.items():
+                errors[f"{recency:g}"] += abs(teacher.module.value.item() - 1)  # type: ignore[operator]
+    assert errors[f"{RECENCY:g}"] < errors["student"] / 1.5
+    assert errors["0"] > errors["student"]
+
+
+def test_recency_forgets_by_the_formula_until_the_decay_is_reached() -> None:
+    own = Scalar(0.0)
+    teacher = Teacher(own, recency=9.0, decay=0.9)
+    nn.init.constant_(own.value, 1.0)
+    teacher.update(own, 1)
+    assert float(teacher.module.value) == pytest.approx(10 / 11)  # type: ignore[arg-type]
+    teacher = Teacher(Scalar(0.0), recency=9.0, decay=0.9)
+    teacher.update(own, 1000)
+    assert float(teacher.module.value) == pytest.approx(0.1)  # type: ignore[arg-type]
+
+
 def test_buffers_are_averaged_and_integers_copied() -> None:
     own = student()
     teacher = Teacher(own)
@@ -85,7 +114,17 @@ def test_a_student_of_other_tensors_and_a_step_below_one_are_refused() -> None:
         teacher.update(student(), 0)
 
 
-@pytest.mark.parametrize("changes", [{"weight": -0.1}, {"decay": 1.0}, {"decay": -0.1}, {"unlabelled_per_step": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weight": -0.1},
+        {"decay": 1.0},
+        {"decay": -0.1},
+        {"unlabelled_per_step": 0},
+        {"recency": -1.0},
+        {"outputs": "scores"},
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         ConsistencySettings(**changes)  # type: ignore[arg-type]

@@ -78,6 +78,29 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_changes(name: str, words: 
     assert class_changes(project) == []
 
 
+def test_a_class_never_has_the_colour_of_another(project: Project) -> None:
+    gland, tumour = project.scheme.masks
+    with pytest.raises(ClassError, match=f"{tumour.name} has the colour {tumour.colour} already"):
+        recolour_class(project, gland.name, tumour.colour.upper())
+    with pytest.raises(ClassError, match="already"):
+        add_class(project, "stroma", colour=gland.colour)
+    assert recolour_class(project, gland.name, gland.colour).colour == gland.colour
+    assert list(project.scheme.masks) == [gland, tumour]
+
+
+@pytest.mark.parametrize("name", ["\N{ZERO WIDTH SPACE}", "st\N{ZERO WIDTH SPACE}roma", "stroma\N{RIGHT-TO-LEFT MARK}"])
+def test_a_name_with_signs_that_nobody_sees_is_refused(name: str, project: Project) -> None:
+    with pytest.raises(ClassError, match="cannot be a name"):
+        add_class(project, name)
+
+
+def test_joiners_spell_a_name_but_tell_no_two_apart(project: Project) -> None:
+    joined = "\u06af\u200c\u0647"
+    assert add_class(project, joined).name == joined
+    with pytest.raises(ClassError, match="already"):
+        add_class(project, joined.replace("\u200c", ""))
+
+
 @pytest.mark.parametrize("colour", ["red", "#12345", "#1234567", "123456", "#gggggg", ""])
 def test_a_colour_that_is_none_is_refused(colour: str, project: Project) -> None:
     with pytest.raises(ClassError, match="no colour"):

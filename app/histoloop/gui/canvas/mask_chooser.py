@@ -75,6 +75,7 @@ class MaskChooser(QWidget):
         self.label = _Choice(tr("Whose foreground is drawn"))
         self.threshold = slider(1, 99, 50)
         self.threshold.setToolTip(tr(THRESHOLD_TIP))
+        self.threshold.setAccessibleName(tr("Threshold"))
         self.threshold.setMinimumWidth(60)
         self.figure = label(role="muted")
         self.figure.setMinimumWidth(28)

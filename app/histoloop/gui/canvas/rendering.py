@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Foregroun
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
+from histoloop.gui.canvas.gained_lost import draw_changes
 from histoloop.language import tr
 from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
 from histoloop.localisation.stitcher import mask_of_classes
@@ -23,6 +25,7 @@ from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import Pixels
 from histoloop.store.maps import SlideMap
 from histoloop.store.project import Project
+from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.live_masks import LiveMap
 from histoloop.workflows.contents.masks import (
     MapMethod,
@@ -90,6 +93,8 @@ class OverlayStyle:
     heat_of: str | None = None
     hatched: bool = True
     corrected: bool = False
+    changes: bool = False
+    """Show what the masks gained and lost against those that the scene has them compared with, in place of them."""
     begun: bool = True
 
 
@@ -100,10 +105,12 @@ def compose(
     mask: Mask | None,
     foreground: NDArray[np.float32] | None,
     left_out: NDArray[np.bool_] | None = None,
+    changes: tuple[Mask, Mask] | None = None,
     corner: tuple[int, int] = (0, 0),
 ) -> Pixels:
     """Slide pixels (H, W, 3) with the heatmap of a probability and the classes of a mask (H, W) laid over.
 
+    With `changes`, masks (H, W) of a model and of the one before, what was gained and lost is laid over in their place.
     `left_out` (H, W) is hatched: what people left out, or did not paint where their strokes alone count. `corner` is
     where on the slide the first pixel is (x, y, in pixels of this size): the hatch stands still when the view moves.
     """
@@ -112,7 +119,9 @@ def compose(
     shown = pixels.astype(np.float32)
     if style.heatmap and foreground is not None:
         shown += style.heatmap_opacity * (heat(foreground) - shown)
-    if style.masks and mask is not None:
+    if style.masks and changes is not None:
+        draw_changes(shown, *changes)
+    elif style.masks and mask is not None:
         for value, class_style in enumerate(style.classes, start=1):
             if class_style.visible:
                 _tint(shown, mask == value, class_style, style.opacity)
@@ -170,13 +179,14 @@ class SceneMap:
     """The maps of a slide by one model, and the methods that were wanted so far, each summed up once.
 
     `scheme` gives each label of the model a mask class of the project. What was made last is kept, so that a change
-    of threshold, colours or opacity draws no map anew.
+    of threshold, colours or opacity draws no map anew. `threshold` is that of the model's own masks.
     """
 
     slide_map: SlideMap
     scheme: ForegroundClasses
     network: NetworkConfig
     probabilities: Mapping[str, float]
+    threshold: float = 0.5
     _methods: dict[tuple[str, str | None], MapMethod | None] = field(default_factory=dict)
     _last: tuple[object, MapView] | None = None
 
@@ -233,6 +243,7 @@ class SlideScene:
 
     `annotated` are those that are finished, `begun` the drafts of the person who looks at it, on top of them.
 
+    `compared` are the maps of the model that the masks are compared with, where that is wanted.
     `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
     colour profile, None without one that can be used.
     """
@@ -243,6 +254,7 @@ class SlideScene:
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     begun: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
+    compared: SceneMap | None = None
     profile: ColourProfile | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -267,8 +279,21 @@ class SlideScene:
         pixels = self._seen(self.pyramid.read_window(level, x, y, width, height), style.corrected)
         place = Region(int(x * pixel), int(y * pixel), int(width * pixel), int(height * pixel))
         mask, foreground, left_out, no_masks = self._masks(place, (width, height), style)
-        shown = compose(pixels, style, mask=mask, foreground=foreground, left_out=left_out, corner=(x, y))
+        changes = None if no_masks else self._changes(place, (width, height), style)
+        shown = compose(
+            pixels, style, mask=mask, foreground=foreground, left_out=left_out, changes=changes, corner=(x, y)
+        )
         return View(shown, place.x, place.y, pixel, no_masks)
+
+    def _changes(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> tuple[Mask, Mask] | None:
+        """The masks of the two models that are compared, each model's own, where what changed is to be seen."""
+        if not style.changes or self.compared is None or not isinstance(self.predicted, SceneMap):
+            return None
+        own = [
+            dataclasses.replace(style, method="", label=None, threshold=one.threshold, heatmap=False)
+            for one in (self.predicted, self.compared)
+        ]
+        return self.predicted.view(place, size, own[0]).mask, self.compared.view(place, size, own[1]).mask
 
     def _seen(self, pixels: Pixels, corrected: bool) -> Pixels:
         return self.profile.to_srgb(pixels) if corrected and self.profile is not None else pixels
@@ -334,7 +359,8 @@ def open_scene(
                 predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
             begun = begun_regions(project, slide_id, person)
-            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, begun, no_maps)
+            compared = None if live is not None else _compared(project, slide_id, model_id)
+            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, begun, no_maps, compared)
         except BaseException:
             slide.close()
             raise
@@ -350,4 +376,11 @@ def _scene_map(project: Project, slide_id: int, model_id: int | None) -> tuple[S
     if found is None:
         return None, ""
     predicted = project.predictions.find(slide_id, model.id) or {}
-    return SceneMap(found.slide_map, found.classes, found.card.network, predicted), ""
+    return SceneMap(found.slide_map, found.classes, found.card.network, predicted, found.card.threshold), ""
+
+
+def _compared(project: Project, slide_id: int, model_id: int | None) -> SceneMap | None:
+    """Beside a candidate the maps of the model in use, which it may replace."""
+    if model_id is None or project.models.get(model_id).status is not ModelStatus.CANDIDATE:
+        return None
+    return _scene_map(project, slide_id, None)[0]

@@ -441,7 +441,9 @@ class SlideViewer(QWidget):
         if self._counts is Counts.REGION:
             return OverlayStyle(masks=False, corrected=self._style.corrected)
         outlines = tuple(dataclasses.replace(each, filled=False) for each in self._style.classes)
-        return dataclasses.replace(self._style, classes=outlines, heatmap=False, hatched=False, begun=False)
+        return dataclasses.replace(
+            self._style, classes=outlines, heatmap=False, hatched=False, changes=False, begun=False
+        )
 
     def _request_overview(self, scene: SlideScene) -> None:
         self._worker.request(

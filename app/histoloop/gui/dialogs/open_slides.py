@@ -29,7 +29,7 @@ class OpenSlidesDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("Open slides"))
         self.setMinimumWidth(480)
-        self._place = str(projects[0].parent if projects else paths.user_data())
+        self._place = str(projects[0].parent if projects else paths.projects())
         self.places = NarrowBox()
         self.places.addItem(tr("A new project"), None)
         for folder in projects:

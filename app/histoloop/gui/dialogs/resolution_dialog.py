@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import (
@@ -12,8 +13,9 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop.gui.kit.number_box import NumberBox
-from histoloop.gui.kit.widgets import button, label
+from histoloop.gui.kit.widgets import button, label, row
 from histoloop.language import mark, tr, tr_plural
+from histoloop.slides.objective import mpp_of_objective
 from histoloop.store.records import MppFrom
 
 if TYPE_CHECKING:
@@ -22,7 +24,12 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideRecord
 
 
-MPP_CHOICES = mark("A scanner's 40x is about 0.25, 20x about 0.5, 10x about 1.0 \N{MICRO SIGN}m per pixel.")
+POWERS = (5, 10, 20, 40)
+
+MPP_CHOICES = mark(
+    "An objective gives what scanners usually sample with it; the slides are then marked as estimated. A number that "
+    "the scanner or microscope states is better."
+)
 
 
 ESTIMATE = mark(
@@ -41,7 +48,13 @@ class ResolutionDialog(QDialog):
         self.setWindowTitle(tr("Resolution"))
         self.setMinimumWidth(420)
         self.mpp = NumberBox(decimals=4, minimum=0.01, maximum=50, singleStep=0.05, value=mpp or 0.5)
+        self.mpp.setAccessibleName(tr("Resolution"))
         self.mpp.setSuffix(tr(" \N{MICRO SIGN}m per pixel"))
+        self.mpp.valueChanged.connect(self._typed)
+        self.powers = [button(tr("{power:g}x", power=power)) for power in POWERS]
+        for power, made in zip(POWERS, self.powers, strict=True):
+            made.clicked.connect(functools.partial(self._take_power, power))
+        self._is_by_power = False
         self.by_objective = button(_offer(slides))
         self.by_objective.setVisible(None not in self._estimates.values())
         self.by_objective.clicked.connect(self._take_estimates)
@@ -54,6 +67,7 @@ class ResolutionDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(label(_how_wide(names), role="heading", wrap=True))
         layout.addWidget(self.mpp)
+        layout.addLayout(row(label(tr("Objective")), *self.powers))
         layout.addWidget(self.by_objective)
         layout.addWidget(self.estimated)
         layout.addWidget(label(tr(MPP_CHOICES), role="muted", wrap=True))
@@ -65,7 +79,15 @@ class ResolutionDialog(QDialog):
         estimates = {slide_id: mpp for slide_id, mpp in self._estimates.items() if mpp is not None}
         if self._is_estimated:
             return {slide_id: (mpp, MppFrom.OBJECTIVE) for slide_id, mpp in estimates.items()}
-        return dict.fromkeys(self._estimates, (self.mpp.value(), MppFrom.GIVEN))
+        source = MppFrom.OBJECTIVE if self._is_by_power else MppFrom.GIVEN
+        return dict.fromkeys(self._estimates, (self.mpp.value(), source))
+
+    def _take_power(self, power: int) -> None:
+        self.mpp.setValue(mpp_of_objective(power) or self.mpp.value())
+        self._is_by_power = True
+
+    def _typed(self) -> None:
+        self._is_by_power = False
 
     def _take_estimates(self) -> None:
         self._is_estimated = True

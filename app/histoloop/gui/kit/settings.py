@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -16,7 +18,7 @@ class Settings:
     """A file `settings.ini` in the user's folder; values that are broken or missing read as their defaults."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._stored = QSettings(str(path or paths.user_data() / "settings.ini"), QSettings.Format.IniFormat)
+        self._stored = QSettings(str(path or _file()), QSettings.Format.IniFormat)
 
     def text(self, key: str, default: str = "") -> str:
         """A text."""
@@ -55,7 +57,7 @@ class Settings:
     @property
     def projects(self) -> Path:
         """Folder for new projects and the demo; not made here."""
-        return Path(self.text("projects") or paths.user_data() / "projects")
+        return Path(self.text("projects") or paths.projects())
 
     @property
     def person(self) -> str:
@@ -72,6 +74,16 @@ class Settings:
         """Put a project first."""
         others = [path for path in self.recent_projects() if path != folder]
         self._stored.setValue("recent", [str(path) for path in (folder, *others)][:RECENT])
+
+
+def _file() -> Path:
+    """The file of settings; those that version 0.2 kept beside its projects are taken over."""
+    file, earlier = paths.settings_file(), paths.user_data() / "settings.ini"
+    if file != earlier and not file.exists() and earlier.is_file():
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(earlier, file)
+    return file
 
 
 def _user() -> str:

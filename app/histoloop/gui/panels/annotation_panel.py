@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 CLASSES_NAMED = 4
 """A sentence names so many classes at most."""
 NOT_GIVEN = mark("Not said")
+JUDGES = mark("This region will measure the model: it is not learned from.")
+JUDGES_TIP = mark(
+    "One region in four is held out. A model is only measured on what it has not seen, so paint it as you would judge "
+    "the model by it."
+)
 TOOLS = ("pan", "brush", "eraser", "polygon", "fill", "wand", "smart", "copy")
 DEEDS = ("fill_holes", "smooth_class", "grow_class", "shrink_class", "lock_class")
 
@@ -57,6 +62,8 @@ class AnnotationPanel(Panel):
         super().__init__()
         self.title = label(tr("Annotate"), role="heading", wrap=True)
         self.reason = label(role="muted", wrap=True)
+        self.judging = label(tr(JUDGES), wrap=True)
+        self.judging.setToolTip(tr(JUDGES_TIP))
         self.tools = {tool: action_button(actions[f"tool_{tool}"], icon_only=True) for tool in TOOLS}
         self.deeds = {deed: action_button(actions[deed], icon_only=True) for deed in DEEDS}
         for tool in (*self.tools.values(), *self.deeds.values()):
@@ -74,6 +81,7 @@ class AnnotationPanel(Panel):
         self.counting.background_chosen.connect(lambda: self.choose_class(PAINTED_BACKGROUND))
         self.class_changed.connect(self.counting.show_class)
         self.diagnosis = QComboBox()
+        self.diagnosis.setAccessibleName(tr("The region is"))
         self.diagnosis.setToolTip(tr("What this region is as a whole, if you can say (next label: L)"))
         self.diagnosis.currentIndexChanged.connect(self._on_assessed)
         leave_wheel_to_panel(self.diagnosis)
@@ -96,8 +104,12 @@ class AnnotationPanel(Panel):
         self.leave = action_button(actions["leave"])
         self._arrange()
 
-    def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int) -> None:
-        """Show the classes of a project and take one (a mask value) to paint with; label and size are not given yet."""
+    def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int, judges: bool = False) -> None:
+        """Show the classes of a project and take one (a mask value) to paint with; label and size are not given yet.
+
+        `judges` says whether the region will judge models, which is then stated before anything is painted.
+        """
+        self.judging.setVisible(judges)
         self.title.setText(title)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
@@ -178,6 +190,7 @@ class AnnotationPanel(Panel):
         column = self.column
         column.addLayout(row(self.title, self.saved, stretch=0))
         column.addWidget(self.reason)
+        column.addWidget(self.judging)
         column.addWidget(line())
         column.addLayout(row(*self.tools.values()))
         column.addWidget(self.brush_size)

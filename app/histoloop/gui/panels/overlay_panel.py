@@ -84,6 +84,9 @@ class OverlayPanel(Panel):
         self.heatmap.setToolTip(tr(HEATMAP_TIP))
         self.heat_opacity = slider(0, 100, 50)
         self.heat_of = NarrowBox()
+        self.opacity.setAccessibleName(tr("Opacity"))
+        self.heat_opacity.setAccessibleName(tr("Heatmap"))
+        self.heat_of.setAccessibleName(tr("Whose probability the heatmap shows"))
         self.heat_of.setToolTip(tr("Whose probability the heatmap shows"))
         leave_wheel_to_panel(self.heat_of)
         self.heat_row = QWidget()
@@ -116,6 +119,12 @@ class OverlayPanel(Panel):
     def overlay_style(self) -> OverlayStyle:
         """The style chosen."""
         return self._style
+
+    def show_changes(self, on: bool) -> None:
+        """Show what a candidate's masks gained and lost, in place of the masks, which are then to be seen."""
+        if on:
+            self.masks.setChecked(True)
+        self._change(changes=on)
 
     def correct_colours(self, on: bool) -> None:
         """Whether slides are seen in the colours that their profiles mean."""
@@ -205,6 +214,7 @@ class OverlayPanel(Panel):
             filled.setChecked(style.filled)
             filled.toggled.connect(lambda on, index=index: self._change_class(index, filled=on))
             colour = button("", tip=plain_tip(tr("Colour of {class_name}", class_name=spoken_class(name))))
+            colour.setAccessibleName(tr("Colour of {class_name}", class_name=spoken_class(name)))
             colour.setIcon(QIcon(swatch(style.colour)))
             colour.clicked.connect(lambda _on=False, index=index, made=colour: self._choose_colour(index, made))
             for column, widget in enumerate((shown, filled, colour)):

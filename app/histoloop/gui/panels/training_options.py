@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QVBoxLayout, QW
 
 from histoloop.gui.kit.widgets import NarrowBox, label
 from histoloop.language import mark, tr
-from histoloop.workflows.contents.rounds import HowToLearn, LearnFrom, Pace
+from histoloop.workflows.contents.rounds import STEADY, HowToLearn, LearnFrom, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +107,13 @@ CONSISTENCY = (
         "equations 6 to 9)"
     ),
 )
+CONTINUED = (
+    mark("Go on training the model in use"),
+    mark(
+        "The decoder begins where the model in use ended, not where the project's first model did, as Huang et al. "
+        "(2022) train. What it learned from masks that you have changed since may stay in it."
+    ),
+)
 
 
 class TrainingOptions(QWidget):
@@ -120,9 +127,10 @@ class TrainingOptions(QWidget):
         _fill(self.learn_from, SOURCES)
         self.pace = NarrowBox()
         _fill(self.pace, [(choice.pace, choice.title, choice.why) for choice in PACES])
-        self.propagation, self.consistency = QCheckBox(tr(PROPAGATION[0])), QCheckBox(tr(CONSISTENCY[0]))
-        for box, (_title, why) in ((self.propagation, PROPAGATION), (self.consistency, CONSISTENCY)):
-            box.setToolTip(f"<p>{tr(why)}</p>")
+        self.propagation, self.consistency, self.continued = (
+            _box(*texts) for texts in (PROPAGATION, CONSISTENCY, CONTINUED)
+        )
+        self._boxes = (self.propagation, self.consistency, self.continued)
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
@@ -134,31 +142,34 @@ class TrainingOptions(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(grid)
-        column.addWidget(self.propagation)
-        column.addWidget(self.consistency)
+        for box in self._boxes:
+            column.addWidget(box)
+            box.toggled.connect(lambda _on: self._on_changed())
         self.learn_from.currentIndexChanged.connect(lambda _index: self._on_changed())
         self.pace.currentIndexChanged.connect(lambda _index: self._on_changed())
-        self.propagation.toggled.connect(lambda _on: self._on_changed())
-        self.consistency.toggled.connect(lambda _on: self._on_changed())
         self.take(HowToLearn())
 
     def how(self) -> HowToLearn:
         """What is chosen; what does not go with what is learned from is left out."""
-        unlabelled = self._with_unlabelled()
+        propagation, consistency, continued = (
+            box.isChecked() and goes for box, goes in zip(self._boxes, self._goes_with(), strict=True)
+        )
         return HowToLearn(
             self.learn_from.currentData(),
             self.pace.currentData(),
-            propagation=unlabelled and self.propagation.isChecked(),
-            consistency=unlabelled and self.consistency.isChecked(),
+            propagation=propagation,
+            consistency=consistency,
+            continued=continued,
         )
 
     def take(self, how: HowToLearn) -> None:
         """Show what was chosen before, without emitting."""
-        blockers = [QSignalBlocker(one) for one in (self.learn_from, self.pace, self.propagation, self.consistency)]
+        blockers = [QSignalBlocker(one) for one in (self.learn_from, self.pace, *self._boxes)]
         self.learn_from.setCurrentIndex(self.learn_from.findData(how.learn_from))
         self.pace.setCurrentIndex(max(0, self.pace.findData(how.pace)))
         self.propagation.setChecked(how.propagation)
         self.consistency.setChecked(how.consistency)
+        self.continued.setChecked(how.continued)
         del blockers
         self._offer()
 
@@ -178,11 +189,20 @@ class TrainingOptions(QWidget):
                 self.pace.setCurrentIndex(0)
         self.pace.setToolTip(self.pace.currentData(Qt.ItemDataRole.ToolTipRole))
         self.learn_from.setToolTip(self.learn_from.currentData(Qt.ItemDataRole.ToolTipRole))
-        for box in (self.propagation, self.consistency):
-            box.setEnabled(self._with_unlabelled())
+        for box, goes in zip(self._boxes, self._goes_with(), strict=True):
+            box.setEnabled(goes)
 
-    def _with_unlabelled(self) -> bool:
-        return self.learn_from.currentData() == "masks" and PACES[self.pace.currentIndex()].with_unlabelled
+    def _goes_with(self) -> tuple[bool, bool, bool]:
+        """Whether each of the boxes goes with what is learned from, and the pace."""
+        learn_from, pace = self.learn_from.currentData(), PACES[self.pace.currentIndex()]
+        masks = learn_from == "masks" and pace.with_unlabelled
+        return masks, masks or (learn_from in STEADY and learn_from != "masks"), masks
+
+
+def _box(title: str, why: str) -> QCheckBox:
+    box = QCheckBox(tr(title))
+    box.setToolTip(f"<p>{tr(why)}</p>")
+    return box
 
 
 def how_to_learn(kept: Any) -> HowToLearn:

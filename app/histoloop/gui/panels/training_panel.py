@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QCheckBox, QWidget
-
-from histoloop.gui.kit.widgets import Panel, action_button, button, label, row, set_role
+from histoloop.gui.kit.widgets import Panel, action_button, label, set_role
+from histoloop.gui.panels.decision import Decision
 from histoloop.gui.panels.live_switch import LiveSwitch
 from histoloop.gui.panels.rounds_curve import RoundsCurve
 from histoloop.gui.panels.training_curve import TrainingCurve
@@ -30,7 +29,7 @@ class TrainingPanel(Panel):
         self.retrain = action_button(actions["retrain"], primary=True)
         self.state = label(role="muted", wrap=True)
         self.curve = TrainingCurve()
-        self.decision = _Decision(actions)
+        self.decision = Decision(actions)
         self.estimate = label(role="muted", wrap=True)
         self.rounds = RoundsCurve()
         for widget in (
@@ -91,12 +90,14 @@ class TrainingPanel(Panel):
         self.rounds.setVisible(enough and not self._running)
         self.curve.setVisible(self._running or (self._curve_wanted and not enough))
 
-    def show_candidate(self, candidate: CandidateModel | None) -> None:
-        """Ask for the decision about a candidate; None when there is none."""
+    def show_candidate(self, candidate: CandidateModel | None, class_names: Mapping[int, str]) -> None:
+        """Ask for the decision about a candidate; None when there is none. The names are by the ids of the classes."""
         self.decision.setVisible(candidate is not None)
+        if candidate is None:
+            self.decision.changes.setChecked(False)
         set_role(self.retrain, "primary" if candidate is None else "")  # to decide comes before another round
         if candidate is not None:
-            self.decision.show_candidate(candidate)
+            self.decision.show_candidate(candidate, class_names)
 
 
 _WANTED: Mapping[LearnFrom, str] = {
@@ -141,83 +142,3 @@ def _unused(counts: TrainingCounts, learn_from: LearnFrom) -> str:
             counts.only_sized,
         )
     return ""
-
-
-class _Decision(QWidget):
-    """Old against new on the held-out annotations, and keep or roll back."""
-
-    def __init__(self, actions: Actions) -> None:
-        super().__init__()
-        panel = Panel()
-        panel.column.setContentsMargins(0, 0, 0, 0)
-        self.heading = label(role="heading", wrap=True)
-        self.dice = label(role="figure")
-        self.dice.setToolTip(tr("How well the masks cover what was painted, whatever its class: 1 is exactly"))
-        self.class_dice = label(wrap=True)
-        self.class_dice.setToolTip(tr("How well each class covers what was painted of it: the mean over the classes"))
-        self.verdict = label(wrap=True)
-        self.similar = button("", tip=tr("Regions that were learned from with the model's own masks"))
-        self.show_new = QCheckBox(tr("Show the new masks"))
-        self.show_new.setChecked(True)
-        self.keep = action_button(actions["keep"], text=tr("Keep"), primary=True)
-        self.roll_back = action_button(actions["roll_back"], text=tr("Roll back"))
-        for widget in (self.heading, self.dice, self.class_dice, self.verdict, self.similar, self.show_new):
-            panel.column.addWidget(widget)
-        panel.column.addLayout(row(self.keep, self.roll_back, stretch=0))
-        self.setLayout(panel.column)
-
-    def show_candidate(self, candidate: CandidateModel) -> None:
-        self.heading.setText(
-            tr_plural(
-                "Round {round}: learned from {count} annotation",
-                "Round {round}: learned from {count} annotations",
-                candidate.annotations,
-                round=candidate.round,
-            )
-        )
-        self.show_new.setChecked(True)
-        self.similar.setVisible(candidate.pseudo > 0)
-        self.similar.setText(
-            tr_plural("Look at {count} similar region", "Look at {count} similar regions", candidate.pseudo)
-        )
-        self._show_class_dice(candidate.old_class_dice, candidate.new_class_dice)
-        old, new = candidate.old_dice, candidate.new_dice
-        self.dice.setVisible(old is not None and new is not None)
-        if old is None or new is None:
-            self.verdict.setText(
-                tr(
-                    "No annotation is held out yet (the third one will be), so nothing could be measured. "
-                    "Look at the new masks and decide."
-                )
-            )
-            set_role(self.verdict, "muted")
-            return
-        self.dice.setText(tr("Dice {old:.3f} → {new:.3f}", old=old, new=new))
-        change = new - old
-        self.verdict.setText(_verdict(change, held_out=candidate.held_out))
-        set_role(self.verdict, "good" if change > 0 else "bad")
-
-    def _show_class_dice(self, old: float | None, new: float | None) -> None:
-        """The mean over the classes, beside the Dice of all that is painted."""
-        self.class_dice.setVisible(new is not None)
-        if new is not None and old is not None:
-            self.class_dice.setText(tr("Dice of the classes, on average: {old:.3f} → {new:.3f}", old=old, new=new))
-        elif new is not None:
-            self.class_dice.setText(tr("Dice of the classes, on average: {new:.3f}", new=new))
-
-
-def _verdict(change: float, *, held_out: int) -> str:
-    change = round(change, 3) + 0.0  # as it is shown; no minus before a zero
-    if change > 0:
-        return tr_plural(
-            "Better on {count} held-out region ({change:+.3f}).",
-            "Better on {count} held-out regions ({change:+.3f}).",
-            held_out,
-            change=change,
-        )
-    return tr_plural(
-        "Not better on {count} held-out region ({change:+.3f}).",
-        "Not better on {count} held-out regions ({change:+.3f}).",
-        held_out,
-        change=change,
-    )

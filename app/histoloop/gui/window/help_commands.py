@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog
 
@@ -88,10 +88,12 @@ class HelpCommands:
         return bool(dialogs_open)
 
     def five_steps(self) -> None:
-        """Go through the loop in five steps, on the project that is open or on the demo."""
-        if self._session.project is None:
-            self._open_demo()
-        self._five_steps.begin()
+        """Go through the loop in five steps, on the project that is open or on the demo once it is made."""
+        if self._session.project is not None:
+            self._five_steps.begin()
+            return
+        self._session.project_changed.connect(self._five_steps.begin, Qt.ConnectionType.SingleShotConnection)
+        self._open_demo()
 
     def new_version(self) -> None:
         """Open the page of releases in the user's browser: the only thing that ever reaches for a network."""

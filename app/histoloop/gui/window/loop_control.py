@@ -122,7 +122,7 @@ class LoopControl(QObject):
         self._training.show_training_counts(there, round_number=rounds[-1].number if rounds else 0)
         self._training.show_estimate(estimate(project, how).text if self.can_train else "")
         self._training.show_rounds(measured_rounds(project))
-        self._training.show_candidate(self._session.candidate())
+        self._training.show_candidate(self._session.candidate(), {one.id: one.name for one in project.classes.all()})
 
     def refresh(self) -> None:
         """Find out anew whether there is enough to learn from, and something to decide."""

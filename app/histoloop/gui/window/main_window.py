@@ -140,6 +140,7 @@ class MainWindow(QMainWindow):
             session=session,
             panel=self.overlay_panel,
             show_new=self.training_panel.decision.show_new,
+            show_changes=self.training_panel.decision.changes,
             actions=actions,
         )
         self.question_control = QuestionControl(

@@ -48,19 +48,26 @@ class MaskControl(QObject):
     """Wires the canvases to the panel, the menus and the session.
 
     `pane_opened` is emitted for each canvas, the first one when `connect_all` is called; `model_chosen` with the model
-    that the user chose for the first one. `show_new` is the box by which
-    the user asks for the masks of a candidate.
+    that the user chose for the first one. By `show_new` the user asks for the masks of a candidate, by `show_changes`
+    for what they gained and lost.
     """
 
     pane_opened = Signal(object)
     model_chosen = Signal(int)
 
     def __init__(
-        self, *, split: SplitView, session: Session, panel: OverlayPanel, show_new: QCheckBox, actions: Actions
+        self,
+        *,
+        split: SplitView,
+        session: Session,
+        panel: OverlayPanel,
+        show_new: QCheckBox,
+        show_changes: QCheckBox,
+        actions: Actions,
     ) -> None:
         super().__init__(split)
         self._split, self._session, self._panel = split, session, panel
-        self._show_new, self._actions = show_new, actions
+        self._show_new, self._show_changes, self._actions = show_new, show_changes, actions
         self._source = split.first.source
 
     def connect_all(self) -> None:
@@ -75,6 +82,7 @@ class MaskControl(QObject):
         self._actions.submenus["method"].aboutToShow.connect(self._fill_method_menu)
         self._panel.style_changed.connect(self.set_style)
         self._show_new.toggled.connect(lambda _on: self.show_models())
+        self._show_changes.toggled.connect(self._on_changes)
         self._session.models_changed.connect(self.show_models)
         self._session.live.state_changed.connect(self.show_missing_masks)
         self._session.model_added.connect(self._on_model_added)
@@ -123,6 +131,12 @@ class MaskControl(QObject):
         shown = candidate is not None and self._show_new.isChecked()
         return candidate.model_id if candidate is not None and shown else None
 
+    def _on_changes(self, on: bool) -> None:
+        """What was gained and lost is seen on the masks of the candidate."""
+        if on:
+            self._show_new.setChecked(True)
+        self._panel.show_changes(on)
+
     def _follow_candidate(self) -> None:
         """When the candidate or the model in use is chosen, 'Show the new masks' follows."""
         candidate, choice = self._session.candidate(), self._source.choice
@@ -131,6 +145,8 @@ class MaskControl(QObject):
         with QSignalBlocker(self._show_new):
             if choice.model.id == candidate.model_id or choice.model.status is ModelStatus.CURRENT:
                 self._show_new.setChecked(choice.model.id == candidate.model_id)
+        if not self._show_new.isChecked():
+            self._show_changes.setChecked(False)
 
     def _on_choice_changed(self) -> None:
         choices = [pane.source.choice for pane in self._split.panes()]

@@ -41,7 +41,9 @@ class Opening:
         self._choose_slide, self._show_problem = choose_slide, show_problem
 
     def demo(self, folder: Path) -> None:
-        """Open the demo project, made on first use."""
+        """Open the demo project, made on first use; nothing while it is being made."""
+        if self._session.is_making_demo:
+            return
         if project_folder(folder):
             self._session.open_project(folder)
         else:

@@ -369,6 +369,7 @@ class PaintControl(QObject):
             title=project.slides.get(record.slide_id).name,
             reason=reason_of(query) if query else tr("A region of your own choice."),
             value=self._class_to_go_on_with(active, project) or _likeliest_class(active, len(project.scheme.masks)),
+            judges=project.annotations.will_judge(record.slide_id, record.region, record.query_id),
         )
         self._panel.show_counts(record.counts)
         self._history.fill(map(self._change_of, active.steps.done), map(self._change_of, active.steps.undone))

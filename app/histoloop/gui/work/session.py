@@ -228,6 +228,11 @@ class Session(ProjectDesk):
             self._let_go()
             self.project_changed.emit()
 
+    @property
+    def is_making_demo(self) -> bool:
+        """Whether the demo project is being made, or will be."""
+        return any(job.task is tasks.make_demo for job in self.jobs.unfinished)
+
     def make_demo(self, folder: Path, *, seed: int = 0) -> None:
         """Make the demo project, then open it and predict its slides."""
         self.jobs.submit(

@@ -252,6 +252,13 @@ class Annotations:
             raise
         return [self.get(annotation_id) for annotation_id in ids]
 
+    def will_judge(self, slide_id: int, region: Region, query_id: int | None = None) -> bool:
+        """Whether a region judges models instead of training them once it is done with a mask, were that the next one.
+
+        Settled is it only then: another region that is done before may take its turn.
+        """
+        return bool(self._order.with_mask(slide_id, region, query_id)["held_out"])
+
     def _note_imported(self, slide_id: int, ids: Sequence[int], *, person: str, query_id: int | None) -> None:
         """Note that annotations came from elsewhere, so that it can be taken back as one step."""
         before = None if query_id is None else self._queries.get(query_id).status

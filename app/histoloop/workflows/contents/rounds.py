@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from histoloop.annotations.records import Counts
 from histoloop.errors import ProjectError
@@ -31,6 +31,11 @@ CONSISTENCY_RECIPE = "retrain-consistency"
 
 QUICK_RECIPE = "retrain-quick"
 
+STEADY: tuple[LearnFrom, ...] = ("masks", "labels")
+"""What consistency goes with."""
+
+Start = TypeVar("Start")
+
 Pace = Literal["quick", "full", "self-supervised"]
 """Quick: the decoder learns on kept features of the frozen classifier. Full: on augmented tiles, as label-prop does.
 Self-supervised: the backbone learns from all tissue first (ssl-al), then labels, then masks."""
@@ -41,8 +46,9 @@ class HowToLearn:
     """What a retraining learns from, how thoroughly, and whether regions nobody annotated take part.
 
     By `propagation` those near to annotated ones in colour, with the model's own masks (label-prop); by `consistency`
-    any, on which the model is held to its own moving average (tod). Both, and any pace but the
-    full one, go with masks alone (ValueError).
+    any, on which the model is held to its own moving average (tod). Every round begins with the project's first model
+    (label-prop); one that is `continued` with the current one, whose training goes on (tod). All three, and any pace
+    but the full one, go with masks alone, but for consistency, which goes with labels too (ValueError).
 
     With `classes` the decoder learns to tell mask classes apart once two of them are painted; without, it learns one
     foreground, as label-prop has it, and the classes are those of the class maps.
@@ -53,16 +59,22 @@ class HowToLearn:
     propagation: bool = False
     consistency: bool = False
     classes: bool = True
+    continued: bool = False
 
     def __post_init__(self) -> None:
         if self.learn_from not in RECIPES or self.pace not in get_args(Pace):
             raise ValueError(f"cannot learn from {self.learn_from!r} at the pace {self.pace!r}")
-        if self.learn_from != "masks" and (self.pace != "full" or self.propagation or self.consistency):
+        if self.learn_from != "masks" and (self.pace != "full" or self.propagation or self.continued):
             raise ValueError(
-                f"another pace than full, propagation and consistency go with masks alone, not with {self.learn_from}"
+                "another pace than full, propagation and a training that goes on go with masks alone, not with "
+                f"{self.learn_from}"
             )
-        if self.pace == "self-supervised" and (self.propagation or self.consistency):
-            raise ValueError("after a self-supervised start, propagation and consistency come with the next round")
+        if self.consistency and self.learn_from not in STEADY:
+            raise ValueError(f"consistency goes with masks or labels, not with {self.learn_from}")
+        if self.pace == "self-supervised" and (self.propagation or self.consistency or self.continued):
+            raise ValueError(
+                "after a self-supervised start, propagation, consistency and going on come with the next round"
+            )
 
     @property
     def needs_labels(self) -> bool:
@@ -76,7 +88,27 @@ class HowToLearn:
             return QUICK_RECIPE
         if self.pace == "self-supervised":
             return RECIPES["labels"]
-        return CONSISTENCY_RECIPE if self.consistency else RECIPES[self.learn_from]
+        return CONSISTENCY_RECIPE if self.consistency and self.learn_from == "masks" else RECIPES[self.learn_from]
+
+
+def round_begins_with(first: Start, before: Start | None, *, continued: bool) -> Start:
+    """What a round begins with, of a project or a simulation: theta_0, or what the round before gave, if any did."""
+    return before if continued and before is not None else first
+
+
+_CLASS = "dice of class "
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFigure:
+    """Dice of one mask class (by its permanent id), pooled over the held-out regions, before (None: not known), after.
+
+    Either is None where the regions do not have the class, or the model before was not measured.
+    """
+
+    class_id: int
+    before: float | None
+    after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +116,9 @@ class CandidateModel:
     """A retrained model, not yet kept.
 
     Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
-    Class Dice is the mean over the mask classes, where the annotations tell several. `pseudo` regions were learned
-    from with the model's own masks.
+    Class Dice is the mean over the mask classes, where the annotations tell several, and `classes` has that of each.
+    `change` bounds the change of Dice (95 %), None with fewer than two regions. `pseudo` regions were learned from with
+    the model's own masks.
     """
 
     model_id: int
@@ -97,6 +130,8 @@ class CandidateModel:
     pseudo: int = 0
     old_class_dice: float | None = None
     new_class_dice: float | None = None
+    change: tuple[float, float] | None = None
+    classes: tuple[ClassFigure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +177,25 @@ def training_counts(project: Project) -> TrainingCounts:
     )
 
 
+def class_figure(class_id: int) -> str:
+    """Under this name a round keeps the Dice of a mask class."""
+    return f"{_CLASS}{class_id}"
+
+
+def is_for_the_project_alone(name: str) -> bool:
+    """Whether a figure means something only beside the classes and rounds of a project, not on a model's card."""
+    return name.startswith((_CLASS, "change_"))
+
+
+def class_figures(figures: Mapping[str, float]) -> tuple[ClassFigure, ...]:
+    """The classes that a round's figures tell of, in the order of their ids."""
+    ids = {int(name.removeprefix(_CLASS).removesuffix("_before")) for name in figures if name.startswith(_CLASS)}
+    return tuple(
+        ClassFigure(one, figures.get(f"{class_figure(one)}_before"), figures.get(class_figure(one)))
+        for one in sorted(ids)
+    )
+
+
 def candidate_model_of(record: RoundRecord) -> CandidateModel:
     """The candidate that a round made."""
     figures = record.figures
@@ -155,6 +209,8 @@ def candidate_model_of(record: RoundRecord) -> CandidateModel:
         int(figures.get("pseudo", 0)),
         figures.get("class_dice_before"),
         figures.get("class_dice"),
+        (figures["change_low"], figures["change_high"]) if "change_low" in figures else None,
+        class_figures(figures),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from histoloop.training.features import FeatureTile
 from histoloop.training.metrics import mean_dice
 from histoloop.training.pseudo_labels import learn_with_pseudo_labels
 from histoloop.training.samples import foreground
+from histoloop.training.teacher import ConsistencySettings
+from histoloop.workflows.contents.rounds import round_begins_with
 from histoloop.workflows.queries.score_regions import EarlierModel, Networks, ScoringSettings, score_regions
 from histoloop.workflows.regions.kept_features import KeptFeatures
 
@@ -307,14 +310,14 @@ def _learn(
     if STRATEGIES[way.acquisition].needs.inputs == "passes":
         learn = replace(learn, dropout=settings.score.dropout)
     annotated = sorted(state.annotated)
-    key = f"{learn}|{settings.decoder_channels}|{annotated}|{seed}"
+    plainly = replace(learn, consistency=ConsistencySettings())  # plain decoders alone are kept
+    key = f"{plainly}|{settings.decoder_channels}|{annotated}|{seed}"
     if setup.mask_classes > 1:
         key += f"|{setup.mask_classes} classes"
     goes_on = way.continued and state.decoder is not None
     plain = not pseudo and not way.consistency and not goes_on
-    decoder = setup.fresh_decoder(settings, seed)
-    if goes_on and state.decoder is not None:
-        decoder.load_state_dict(state.decoder.state_dict())
+    theta_0 = setup.fresh_decoder(settings, seed)
+    decoder = copy.deepcopy(round_begins_with(theta_0, state.decoder, continued=way.continued))
     if plain and (known := setup.recall(key)) is not None:
         decoder.load_state_dict(known[0])
         return decoder.eval(), known[1]

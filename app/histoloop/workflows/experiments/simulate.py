@@ -35,6 +35,7 @@ from histoloop.training.datasets import DataSet, Split, read_dataset, split_case
 from histoloop.training.loop import LoopSettings
 from histoloop.training.metrics import class_figures, mean_dice
 from histoloop.training.samples import foreground, values_of
+from histoloop.training.teacher import ConsistencySettings
 from histoloop.workflows.cluster.spread import HERE, Spread, spread_over
 from histoloop.workflows.experiments.sessions import (
     Round,
@@ -107,6 +108,7 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
                 steps_per_epoch=0,
                 crop_px=416,
                 views=8,
+                consistency=ConsistencySettings(weight=0.05, recency=0.0, outputs="logit"),  # tod Tab. VIII
             ),
         ),
     ),
@@ -404,7 +406,8 @@ def _setup_here(plan: _Plan) -> SimulationSetup:
 def run_session(plan: _Plan, setup: SimulationSetup, way: Way, seed: int) -> Work[list[Round]]:
     """All rounds of a session; each is kept when it is done, and a session that was stopped goes on after it."""
     settings = plan.settings.session
-    kept = _Kept(plan.work / f"{way.name}-{seed}.safetensors")
+    consistency = dataclasses.asdict(settings.learn.consistency) if way.consistency else None
+    kept = _Kept(plan.work / f"{way.name}-{seed}.safetensors", consistency)
     state, rounds = kept.load(setup, settings, seed) or (first_state(setup, settings, seed), [])
     while state.round < settings.rounds:
         state, found = yield from advance(setup, way, state, settings, seed)
@@ -415,9 +418,13 @@ def run_session(plan: _Plan, setup: SimulationSetup, way: Way, seed: int) -> Wor
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A session's state on disk: the decoder's weights, and all else as JSON in the same file."""
+    """A session's state on disk: the decoder's weights, and all else as JSON in the same file.
+
+    One that was consistent by other settings is none.
+    """
 
     file: Path
+    consistency: Mapping[str, Any] | None
 
     def save(self, state: State, rounds: Sequence[Round]) -> None:
         assert state.decoder is not None
@@ -427,6 +434,7 @@ class _Kept:
             "round": state.round,
             "threshold": state.threshold,
             "rounds": [one.as_json() for one in rounds],
+            "consistency": self.consistency,
         }
         weights = {name: tensor.contiguous().cpu() for name, tensor in state.decoder.state_dict().items()}
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -438,6 +446,8 @@ class _Kept:
             return None
         with safe_open(self.file, framework="pt") as opened:
             content = json.loads(opened.metadata()["session"])
+            if content.get("consistency") != self.consistency:
+                return None
         decoder = setup.fresh_decoder(settings, seed)
         decoder.load_state_dict(load_file(self.file))
         state = State(
@@ -473,6 +483,13 @@ def _about(
     return about | {"mask_classes": list(dataset.scheme.mask_names)} if plan.classes else about
 
 
+def _less_consistency(about: Mapping[str, Any]) -> dict[str, Any]:
+    """All that sessions without consistency go by."""
+    session = about["settings"]["session"]
+    learn = {name: value for name, value in session["learn"].items() if name != "consistency"}
+    return {**about, "settings": {**about["settings"], "session": {**session, "learn": learn}}}
+
+
 @dataclass(slots=True)
 class _Record:
     """The JSON file of a simulation."""
@@ -484,15 +501,20 @@ class _Record:
 
     @staticmethod
     def open(path: Path, about: Mapping[str, Any]) -> _Record:
-        """What is there already; RecipeError when it is of something else."""
+        """What is there already; RecipeError when it is of something else.
+
+        Sessions that were consistent by other settings are left out, and so are played again.
+        """
         if not path.exists():
             return _Record(about, None, [], {})
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            same = content["format"] == FORMAT and content["about"] == about
+            same = content["format"] == FORMAT and _less_consistency(content["about"]) == _less_consistency(about)
+            steady = content["about"] == about
             sessions = {
                 (one["strategy"], one["seed"]): [_round(found) for found in one["rounds"]]
                 for one in content["sessions"]
+                if steady or not Way.parse(one["strategy"]).consistency
             }
         except (OSError, ValueError, KeyError, TypeError):
             same, sessions = False, {}

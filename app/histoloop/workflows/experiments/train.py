@@ -199,6 +199,7 @@ def _train(setting: _Setting, state: Path, key: str) -> Work[tuple[int, FitResul
             settings=plan.classify,
             augmentation=plan.augment,
             seed=setting.seed,
+            unlabelled=[tile for tile in dataset.training if tile.label is None],
             checkpoint=Checkpoint(state / CLASSIFY, key),
         )
     if not plan.mask_fraction:

@@ -21,9 +21,7 @@ from histoloop.progress import Progress
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.classify import train_classifier
 from histoloop.training.features import FeatureTile
-from histoloop.training.intervals import FiguresByCase, figures_by_case
 from histoloop.training.loop import FitResult
-from histoloop.training.metrics import CountedMasks, judged
 from histoloop.training.pseudo_labels import learn_with_pseudo_labels
 from histoloop.training.recipe import Recipe
 from histoloop.training.samples import foreground
@@ -47,11 +45,11 @@ QUICK_VIEWS = 4
 class LearningSetup:
     """What a retraining consists of.
 
-    It goes from `start` (theta_0, `to_go_on_from`) by the `recipe`. `current` is the model that makes the pseudo-masks
-    at first (`to_compare_with`), `classes` those of the project when the training set was read. The
-    regions are read by `reader`, which keeps the features of theta_0's frozen classifier; `reader.network` is theta_0's
-    with a decoder to start from, of as many mask classes as are learned. `backbone` has weights to start from in place
-    of theta_0's, where the backbone is to learn.
+    It goes from `start` (theta_0, or what goes on; `to_go_on_from`) by the `recipe`. `current` is the model that makes
+    the pseudo-masks at first (`to_compare_with`), `classes` those of the project when the training set was read. The
+    regions are read by `reader`, which keeps the features of the start's frozen classifier; `reader.network` is the
+    start's with a decoder to start from, of as many mask classes as are learned. `backbone` has weights to start from
+    in place of theta_0's, where the backbone is to learn.
     """
 
     start: LoadedModel
@@ -102,26 +100,6 @@ def fit_model(setup: LearningSetup) -> Work[FittedModel]:
     return (yield from _fit_backbone(setup))
 
 
-def dice_of(model: LoadedModel, tiles: Sequence[TrainingTile], *, mask_classes: int) -> FiguresByCase:
-    """Figures of a model's masks, as they are shown, on tiles with masks, with intervals by case; none without tiles.
-
-    `dice` is the mean Dice of the foreground. Where the tiles' masks tell classes, `class_dice` is the mean of the
-    classes' Dice, however the model tells them apart; there are `mask_classes` of them.
-    """
-    masked = [(tile, tile.mask) for tile in tiles if tile.mask is not None]
-    if not masked:
-        return FiguresByCase()
-    pairs = [judged(model.predict_classes(tile.pixels), mask.astype(np.uint8), tile.known) for tile, mask in masked]
-    counted = CountedMasks.of(pairs, mask_classes=mask_classes)
-    names = ("dice", "class_dice") if masked[0][1].dtype == np.uint8 else ("dice",)
-
-    def figures_of(rows: NDArray[np.intp]) -> dict[str, float]:
-        figures = counted.figures(rows)
-        return {name: figures[name] for name in names}
-
-    return figures_by_case(figures_of, [tile.case for tile, _mask in masked])
-
-
 # --- on augmented tiles -----------------------------------------------------------------------------------------------
 
 
@@ -130,6 +108,7 @@ def _fit_backbone(setup: LearningSetup) -> Work[FittedModel]:
     masked = setup.training_set.masked
     network = _fresh_network(setup, decoder=bool(masked) and setup.learn_from != "min-max")
     model = setup.start.with_network(network)
+    unlabelled = [region.tile() for region in setup.training_set.unlabelled.consistent]
     result = yield from train_classifier(
         model,
         training=setup.training_set.tiles,
@@ -137,9 +116,10 @@ def _fit_backbone(setup: LearningSetup) -> Work[FittedModel]:
         settings=setup.recipe.classify,
         augmentation=setup.recipe.augment,
         seed=setup.seed,
+        unlabelled=unlabelled,
     )
     if isinstance(network, Hybrid) and network.decoder is not None:
-        result = yield from _train_decoder(setup, model, masked)
+        result = yield from _train_decoder(setup, model, masked, unlabelled)
     return FittedModel(model, result)
 
 

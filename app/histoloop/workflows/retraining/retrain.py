@@ -31,6 +31,8 @@ from histoloop.workflows.contents.rounds import (
     HowToLearn,
     LearnFrom,
     candidate_model_of,
+    is_for_the_project_alone,
+    round_begins_with,
     slides_to_predict,
 )
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_project_model
@@ -38,7 +40,8 @@ from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.prediction.present_classes import present_classes, to_compare_with, to_go_on_from
 from histoloop.workflows.prediction.robustness import robustness_of, with_robustness
 from histoloop.workflows.regions.regions import RegionReader
-from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, dice_of, fit_model
+from histoloop.workflows.retraining.fit import FittedModel, LearningSetup, fit_model
+from histoloop.workflows.retraining.measure import measure
 from histoloop.workflows.retraining.pretrain import pretrain_base
 from histoloop.workflows.retraining.recipes import recipe_text
 from histoloop.workflows.retraining.training_set import gather_training_set, painted_values
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from histoloop.store.model_folder import Weights
     from histoloop.store.project import Project
     from histoloop.store.records import RoundRecord
+    from histoloop.workflows.prediction.present_classes import PresentClasses
 
 
 _log = logging.getLogger(__name__)
@@ -81,7 +85,9 @@ def learn(
     seed: int = 0,
     epochs: int | None = None,
 ) -> Work[CandidateModel]:
-    """Train on all annotations that are not held out, always from the project's first model (theta_0).
+    """Train on all annotations that are not held out, from the project's first model (theta_0).
+
+    With `how.continued` the decoder goes on from the current model's.
 
     From 'masks' (and without `how`) the decoder learns, over the frozen classifier. From 'labels' and 'sizes' the
     backbone learns under a new head, then a decoder on the masks as far as there are any; from 'min-max' a localizer
@@ -111,8 +117,8 @@ def learn(
 def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs: int | None) -> Work[LearningSetup]:
     """Models, training set and recipe; ProjectError when there is nothing of the kind to learn from."""
     place, classes = choose_device(device), present_classes(project)
-    theta_0, newest = project.models.first(), project.models.current()
-    start = to_go_on_from(project, load_project_model(theta_0, place), theta_0, classes)
+    newest = project.models.current()
+    start = _start(project, how, place, classes)
     current = to_compare_with(project, load_project_model(newest, place), newest)
     torch.manual_seed(seed)
     network = with_mask_classes(start.network, _mask_classes(project, how, start))
@@ -125,6 +131,31 @@ def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs
     recipe = _recipe(how, epochs, start, place)
     _log.info("recipe %s, seed %d, %d annotations", recipe.name, seed, training_set.annotations)
     return LearningSetup(start, current, how, recipe, reader, training_set, classes, seed, backbone)
+
+
+def _start(project: Project, how: HowToLearn, place: torch.device, classes: PresentClasses) -> LoadedModel:
+    """The model that is to learn: theta_0, or to go on training theta_0 with the current model's decoder.
+
+    Where the current model's classifier is not theta_0's, because it learned too, it is all of the current model; what
+    tiles look like to it is not known then of those that theta_0 was taught on.
+    """
+    first = project.models.first()
+    record = round_begins_with(first, project.models.current(), continued=how.continued)
+    theta_0 = to_go_on_from(project, load_project_model(first, place), first, classes)
+    if record.id == first.id:
+        return theta_0
+    model = to_go_on_from(project, load_project_model(record, place), record, classes)
+    if _same_classifier(theta_0, model):
+        return theta_0.with_network(model.network)
+    return dataclasses.replace(model, statistics=None)
+
+
+def _same_classifier(one: LoadedModel, other: LoadedModel) -> bool:
+    if _classifier_config(one.card) != _classifier_config(other.card):
+        return False
+    tensors = other.network.state_dict()
+    own = [(name, tensor) for name, tensor in one.network.state_dict().items() if not name.startswith("decoder.")]
+    return all(name in tensors and torch.equal(tensor, tensors[name]) for name, tensor in own)
 
 
 def _mask_classes(project: Project, how: HowToLearn, start: LoadedModel) -> int:
@@ -163,7 +194,7 @@ def _self_supervised(
 
 
 def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel, device: torch.device) -> Recipe:
-    """The shipped recipe of a way to learn; the quick one takes consistency from the other's.
+    """The shipped recipe of a way to learn; the quick one, and that of labels, take consistency from the other's.
 
     From masks it learns in bfloat16 where the processor is made for that.
     """
@@ -171,9 +202,11 @@ def _recipe(how: HowToLearn, epochs: int | None, theta_0: LoadedModel, device: t
     if how.learn_from == "labels":  # a model whose labels do not exclude each other stays one
         scores = theta_0.card.network.scores
         recipe = dataclasses.replace(recipe, classify=dataclasses.replace(recipe.classify, scores=scores))
-    if how.pace == "quick" and how.consistency:
-        consistency = load_recipe(recipe_path(CONSISTENCY_RECIPE)).segment.consistency
-        recipe = dataclasses.replace(recipe, segment=dataclasses.replace(recipe.segment, consistency=consistency))
+    if how.consistency and recipe.name != CONSISTENCY_RECIPE:
+        steady = load_recipe(recipe_path(CONSISTENCY_RECIPE))
+        segment = dataclasses.replace(recipe.segment, consistency=steady.segment.consistency)
+        classify = dataclasses.replace(recipe.classify, consistency=steady.classify.consistency)
+        recipe = dataclasses.replace(recipe, segment=segment, classify=classify)
     if how.learn_from == "masks" and numbers_of("fast", device) == "bfloat16":
         loop = dataclasses.replace(recipe.segment.loop, precision="bfloat16")
         recipe = dataclasses.replace(recipe, segment=dataclasses.replace(recipe.segment, loop=loop))
@@ -195,10 +228,8 @@ def _measured(setup: LearningSetup, fitted: FittedModel) -> FiguresByCase:
     """Figures of a round; on the held-out annotations, where there are any, Dice before and after."""
     held_out = setup.training_set.held_out
     figures = FiguresByCase({"loss": float(fitted.result.figures["loss"]), "held_out": float(len(held_out))})
-    count = len(setup.classes.scheme.masks)
-    if setup.current.card.taught:
-        figures |= dice_of(setup.current, held_out, mask_classes=count).named("{}_before")
-    figures |= dice_of(fitted.model, held_out, mask_classes=count)
+    before = setup.current if setup.current.card.taught else None
+    figures |= measure(fitted.model, before, held_out, class_ids=setup.classes.ids)
     if setup.how.propagation:
         unlabelled = setup.training_set.unlabelled
         found = {"pseudo": float(len(unlabelled.pseudo)), "pseudo_others": float(len(unlabelled.others))}
@@ -282,7 +313,7 @@ def _card(
         title=f"{project.name}, round {number}",
         description=f"{_learned(setup, project)} Research use only: not a diagnostic device.\n\n{own.attribution}\n",
         training={"recipe": setup.recipe.name, "regions": float(annotations), "round": float(number)},
-        figures=figures.values,
+        figures={name: value for name, value in figures.values.items() if not is_for_the_project_alone(name)},
         intervals=figures.intervals,
         parent=setup.current.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -303,6 +334,8 @@ def _learned(setup: LearningSetup, project: Project) -> str:
         learned = f"The backbone learned from all tissue of the project first, without labels (SimSiam). {learned}"
     if how.pace == "quick":
         learned += " It learned quickly, on kept features in turned and flipped views."
+    if how.continued and setup.current.card.taught:
+        learned += f" The training went on from that of {setup.current.card.name}."
     if setup.mask_classes > 1:
         names = ", ".join(setup.classes.scheme.mask_names)
         learned += f" Its decoder tells {names} and background apart, as they were painted."

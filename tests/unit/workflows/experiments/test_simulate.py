@@ -18,6 +18,7 @@ from histoloop.errors import DataError, RecipeError
 from histoloop.progress import finish
 from histoloop.training.cached import CachedSettings
 from histoloop.training.loop import LoopSettings
+from histoloop.training.teacher import ConsistencySettings
 from histoloop.workflows.cluster.spread import Spread
 from histoloop.workflows.experiments import sessions
 from histoloop.workflows.experiments.sessions import SessionSettings, Way
@@ -179,6 +180,26 @@ def test_what_is_finished_is_not_run_again_and_more_can_be_added(
     found = run(discs, model, tmp_path / "more.json", "random", "entropy")
     assert set(asked) == {"entropy"}
     assert [curve.name for curve in found.curves] == ["random", "entropy"]
+
+
+def test_sessions_that_were_consistent_otherwise_alone_are_played_again(
+    discs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(discs, model, tmp_path / "one.json", "random", "random+consistency")
+    asked: list[str] = []
+    advance = sessions.advance
+
+    def note(setup: object, way: Way, *rest: object) -> object:
+        asked.append(way.name)
+        return advance(setup, way, *rest)  # type: ignore[arg-type]
+
+    learn = dataclasses.replace(TINY.session.learn, consistency=ConsistencySettings(weight=0.5, outputs="logit"))
+    monkeypatch.setattr("histoloop.workflows.experiments.simulate.advance", note)
+    monkeypatch.setattr(
+        f"{__name__}.TINY", dataclasses.replace(TINY, session=dataclasses.replace(TINY.session, learn=learn))
+    )
+    run(discs, model, tmp_path / "one.json", "random", "random+consistency")
+    assert set(asked) == {"random+consistency"}
 
 
 def test_a_file_of_another_simulation_is_refused_and_left_alone(discs: Path, model: Path, tmp_path: Path) -> None:

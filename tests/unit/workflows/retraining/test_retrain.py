@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -42,8 +42,8 @@ from histoloop.workflows.prediction.robustness import robustness_of
 from histoloop.workflows.projects import create_project, opened_project
 from histoloop.workflows.propagate import earlier_pool, pseudo_regions
 from histoloop.workflows.regions.tiles import unlabelled_regions
+from histoloop.workflows.retraining import fit, unlabelled
 from histoloop.workflows.retraining import retrain as module
-from histoloop.workflows.retraining import unlabelled
 from histoloop.workflows.retraining.retrain import learn, retrain
 
 if TYPE_CHECKING:
@@ -241,9 +241,27 @@ def test_consistency_with_nothing_left_is_a_plain_retraining(start: Callable[...
     assert "nobody annotated" not in load_card(project.models.get(alone.model_id).folder).description
 
 
-def test_consistency_goes_with_masks_only() -> None:
-    with pytest.raises(ValueError, match="labels"):
-        HowToLearn("labels", consistency=True)
+def test_labels_are_learned_consistently_over_regions_that_nobody_annotated(start: Callable[..., Project]) -> None:
+    project, cards, weights = start(), [], []
+    for slide_id, label in zip(_slide_ids(project)[:2], ("benign", "malignant"), strict=True):
+        _say(project, slide_id, label=label)
+    for consistency in (False, True):
+        how = HowToLearn("labels", consistency=consistency)
+        candidate = finish(retrain(project, how=how, device="cpu", epochs=1))
+        folder = project.models.get(candidate.model_id).folder
+        cards.append(load_card(folder))
+        weights.append(load_weights(folder))
+    assert [card.training["recipe"] for card in cards] == ["retrain-labels", "retrain-labels"]
+    assert "2 regions that nobody annotated" in cards[1].description
+    assert "nobody annotated" not in cards[0].description
+    name = "classifier.head.weight"
+    assert not np.array_equal(weights[0][name], weights[1][name])
+
+
+@pytest.mark.parametrize("learn_from", ["sizes", "min-max"])
+def test_consistency_goes_with_masks_and_labels_only(learn_from: str) -> None:
+    with pytest.raises(ValueError, match=learn_from):
+        HowToLearn(learn_from, consistency=True)  # type: ignore[arg-type]
 
 
 def test_regions_left_take_turns_over_the_slides_and_avoid_every_annotated_pixel(
@@ -383,7 +401,47 @@ def test_a_quick_round_may_be_consistent_too(start: Callable[..., Project]) -> N
     assert "3 regions that nobody annotated" in load_card(project.models.get(steady.model_id).folder).description
 
 
-@pytest.mark.parametrize("change", [{"pace": "quick"}, {"propagation": True}, {"consistency": True}])
+@pytest.mark.parametrize("pace", ["quick", "full"])
+def test_a_training_that_goes_on_begins_with_the_model_in_use(
+    start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, pace: Any
+) -> None:
+    project, begun = start(), []
+    train = fit.train_on_features if pace == "quick" else fit.train_decoder
+
+    def record(network: Any, **more: Any) -> Any:
+        decoder = network if pace == "quick" else network.network.decoder
+        begun.append({name: tensor.clone() for name, tensor in decoder.state_dict().items()})
+        return train(network, **more)
+
+    monkeypatch.setattr(fit, train.__name__, record)
+    _paint(project, _slide_ids(project)[0])
+    first = finish(retrain(project, how=HowToLearn(pace=pace), device="cpu", epochs=2))
+    keep(project, first.model_id)
+    finish(retrain(project, how=HowToLearn(pace=pace), device="cpu", epochs=1))
+    second = finish(retrain(project, how=HowToLearn(pace=pace, continued=True), device="cpu", epochs=1))
+    kept = load_weights(project.models.get(first.model_id).folder)
+    from_theta_0, again, goes_on = begun
+    assert all(torch.equal(tensor, again[name]) for name, tensor in from_theta_0.items())
+    assert all(np.allclose(kept[f"decoder.{name}"], tensor, atol=1e-3) for name, tensor in goes_on.items())
+    assert any(not torch.equal(tensor, again[name]) for name, tensor in goes_on.items())
+    card = load_card(project.models.get(second.model_id).folder)
+    assert f"went on from that of {load_card(project.models.get(first.model_id).folder).name}" in card.description
+
+
+def test_a_training_goes_on_from_a_model_whose_classifier_learned_too(start: Callable[..., Project]) -> None:
+    project = start()
+    for slide_id, label in zip(_slide_ids(project)[:2], ("benign", "malignant"), strict=True):
+        _say(project, slide_id, label=label)
+    _paint(project, _slide_ids(project)[2])
+    first = finish(retrain(project, how=HowToLearn("labels"), device="cpu", epochs=1))
+    keep(project, first.model_id)
+    second = finish(retrain(project, how=HowToLearn(pace="quick", continued=True), device="cpu", epochs=1))
+    kept, found = (load_weights(project.models.get(one.model_id).folder) for one in (first, second))
+    name = "classifier.head.weight"
+    assert np.array_equal(kept[name], found[name])
+
+
+@pytest.mark.parametrize("change", [{"pace": "quick"}, {"propagation": True}, {"continued": True}])
 def test_what_goes_with_masks_alone_is_refused_with_sizes(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="sizes"):
         HowToLearn("sizes", **change)  # type: ignore[arg-type]
