@@ -111,6 +111,19 @@ def test_the_smart_tool_finds_a_gland_by_a_click_or_a_box(empty: MainWindow, qtb
     assert painted(empty) == 0
 
 
+def test_the_cursor_is_a_cross_for_the_wand_and_the_brush_has_its_own_again(empty: MainWindow) -> None:
+    canvas = empty.viewer.canvas
+    of_brush = canvas.cursor().shape()
+    for tool in (Qt.Key.Key_Y, Qt.Key.Key_G, Qt.Key.Key_J):
+        press(empty, tool)
+        assert canvas.cursor().shape() is Qt.CursorShape.CrossCursor
+    press(empty, Qt.Key.Key_B)
+    assert canvas.cursor().shape() is of_brush
+    press(empty, Qt.Key.Key_Y)
+    press(empty, Qt.Key.Key_V)
+    assert canvas.cursor().shape() not in (of_brush, Qt.CursorShape.CrossCursor)
+
+
 def test_the_wand_leaves_what_is_locked(empty: MainWindow, qtbot) -> None:
     x, y = lumen(empty)
     mask = empty.viewer.painted_mask

@@ -54,12 +54,7 @@ class Gesture(QObject):
 
     def _on_tool(self, tool: str) -> None:
         self.drop()
-        shapes = tool in self._tools
-        if shapes:
-            self._viewer.canvas.setCursor(Qt.CursorShape.CrossCursor)
-        elif self._tool:
-            self._viewer.canvas.unsetCursor()
-        self._tool = tool if shapes else ""
+        self._tool = tool if tool in self._tools else ""
 
     def _on_mouse(self, event: QMouseEvent) -> bool:
         left = Qt.MouseButton.LeftButton

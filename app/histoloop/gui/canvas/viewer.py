@@ -340,6 +340,8 @@ class SlideViewer(QWidget):
         """Take a tool in hand; without a region to paint, or once it is frozen, it is always 'pan'."""
         self._tool = tool if self._region is not None and not self._is_frozen else "pan"
         self._labels.mode = TOOLS[self._tool]
+        if TOOLS[self._tool] == "pan_zoom":  # napari sets the cursor of its own tools
+            self._model.cursor.style = "standard" if self._tool == "pan" else "cross"
         self.tool_changed.emit(self._tool)
 
     @property
