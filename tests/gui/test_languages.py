@@ -25,11 +25,11 @@ from PySide6.QtWidgets import (
 
 from histoloop import paths
 from histoloop.gui.dialogs.add_model import AddModelDialog
+from histoloop.gui.dialogs.keys_dialog import key_rows
 from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.gui.dialogs.open_slides import OpenSlidesDialog
 from histoloop.gui.dialogs.resolution_dialog import ResolutionDialog
 from histoloop.gui.dialogs.similar_dialog import SimilarDialog
-from histoloop.gui.dialogs.text_dialog import shortcuts_html
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.translation import SYSTEM, speak_as_chosen
 from histoloop.gui.window.first_steps import FirstSteps
@@ -213,8 +213,10 @@ def test_nothing_in_the_dialogs_is_left_in_english(bracketed: None, opened: Main
 
 
 def test_nothing_in_the_list_of_shortcuts_is_left_in_english(bracketed: None) -> None:
-    keys = {"Ctrl", "Shift", "Alt", "Return", "Esc", "Backspace", "PgUp", "PgDown"}
-    words = re.findall(r"[^\W\d_]{2,}", untranslated(shortcuts_html(MENUS)))
+    keys = {"Ctrl", "Shift", "Alt", "Return", "Esc", "Backspace", "PgUp", "PgDown", "Left", "Up", "Right", "Down"}
+    keys |= {"Tab", "Space"}
+    texts = [f"{row.where} {row.what} {row.tip} {row.keys}" for row in key_rows(MENUS)]
+    words = re.findall(r"[^\W\d_]{2,}", untranslated(" ".join(texts)))
     assert set(words) <= keys
 
 

@@ -50,7 +50,7 @@ def paint_and_finish(window: MainWindow, qtbot, *, value: int = 2) -> None:
     """All of the region's upper half in one class, by the brush, then Done."""
     window.actions_["clear_region"].trigger()
     qtbot.waitUntil(lambda: not window.viewer.painted_mask.any())
-    window.annotation_panel.brush.setValue(120)
+    window.annotation_panel.brush.setValue(round(120 * window.viewer.camera().zoom))
     window.annotation_panel.choose_class(value)
     region = window.viewer.annotating
     for row in (0.15, 0.35):

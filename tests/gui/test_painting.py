@@ -54,7 +54,7 @@ def test_a_question_opens_with_the_masks_of_the_model(painting: MainWindow) -> N
 
 def test_the_brush_paints_the_chosen_class_under_the_mouse(painting: MainWindow, qtbot) -> None:
     clear(painting, qtbot)
-    painting.annotation_panel.brush.setValue(STROKE_PX)
+    painting.annotation_panel.brush.setValue(round(STROKE_PX * painting.viewer.camera().zoom))
     painting.annotation_panel.choose_class(2)
     stroke(painting)
     qtbot.waitUntil(lambda: painting.viewer.painted_mask.any())
@@ -74,7 +74,7 @@ def test_a_stroke_ends_where_the_button_is_let_go_however_quick_the_hand(
     clock = itertools.count(100.0, seconds)
     monkeypatch.setattr("vispy.app.base.default_timer", lambda: next(clock))
     clear(painting, qtbot)
-    painting.annotation_panel.brush.setValue(STROKE_PX)
+    painting.annotation_panel.brush.setValue(round(STROKE_PX * painting.viewer.camera().zoom))
     stroke(painting, at_once=True)
     qtbot.waitUntil(lambda: painting.viewer.painted_mask.any())
     columns = np.nonzero(painting.viewer.painted_mask)[1]
@@ -84,7 +84,7 @@ def test_a_stroke_ends_where_the_button_is_let_go_however_quick_the_hand(
 def test_the_eraser_takes_away_what_is_under_it(painting: MainWindow, qtbot) -> None:
     painting.viewer.replace_mask(np.ones_like(painting.viewer.painted_mask))
     painting.actions_["tool_eraser"].trigger()
-    painting.annotation_panel.brush.setValue(STROKE_PX)
+    painting.annotation_panel.brush.setValue(round(STROKE_PX * painting.viewer.camera().zoom))
     stroke(painting)
     qtbot.waitUntil(lambda: (painting.viewer.painted_mask == 0).any())
     mask = painting.viewer.painted_mask
@@ -150,7 +150,7 @@ def test_fill_recolours_a_connected_area_only(painting: MainWindow, qtbot) -> No
 
 def test_undo_and_redo_go_back_and_forth_stroke_by_stroke(painting: MainWindow, qtbot) -> None:
     clear(painting, qtbot)
-    painting.annotation_panel.brush.setValue(STROKE_PX)
+    painting.annotation_panel.brush.setValue(round(STROKE_PX * painting.viewer.camera().zoom))
     stroke(painting)
     qtbot.waitUntil(lambda: painting.viewer.painted_mask.any())
     first = painting.viewer.painted_mask
@@ -262,7 +262,7 @@ if __name__ == "__main__":
     until(lambda: window.viewer.annotating is not None)
     window.viewer.wait_until_loaded()
     window.actions_["clear_region"].trigger()
-    window.annotation_panel.brush.setValue(40)
+    window.annotation_panel.brush.setValue(round(40 * window.viewer.camera().zoom))
     x, y = window.viewer.annotating.centre
     drag(window.viewer.canvas, [window.viewer.to_canvas(x + 6 * step, y) for step in range(11)])
     until(lambda: window.viewer.painted_mask.any())

@@ -46,7 +46,7 @@ def stroke(window: MainWindow, qtbot, *, dy: float = 0) -> None:
 @pytest.fixture
 def strokes(painting: MainWindow, qtbot) -> MainWindow:
     """A region of which the strokes alone count, said with the mouse."""
-    painting.annotation_panel.brush.setValue(BRUSH_PX)
+    painting.annotation_panel.brush.setValue(round(BRUSH_PX * painting.viewer.camera().zoom))
     qtbot.mouseClick(painting.annotation_panel.counting.buttons[Counts.STROKES], Qt.MouseButton.LeftButton)
     assert painting.paint_control.counts is Counts.STROKES
     return painting
@@ -125,7 +125,7 @@ def test_a_stroke_stays_when_the_whole_region_counts_and_what_was_erased_is_as_t
     assert np.count_nonzero(mask != active.predicted) > 0
     key(strokes, qtbot, Qt.Key.Key_T)
     strokes.actions_["tool_eraser"].trigger()
-    strokes.annotation_panel.brush.setValue(3 * BRUSH_PX)
+    strokes.annotation_panel.brush.setValue(round(3 * BRUSH_PX * strokes.viewer.camera().zoom))
     stroke(strokes, qtbot)
     assert not strokes.viewer.painted_mask.any()
     key(strokes, qtbot, Qt.Key.Key_T)

@@ -74,7 +74,7 @@ class Walk:
     def stroke(self, value: int, row: float, *, brush: int = 60) -> None:
         """Take a class by its key and paint across the region at a share of its height."""
         press(self.window, Qt.Key(Qt.Key.Key_0 + value))
-        self.window.annotation_panel.brush.setValue(brush)
+        self.window.annotation_panel.brush.setValue(round(brush * self.window.viewer.camera().zoom))
         region, viewer = self.window.viewer.annotating, self.window.viewer
         y = region.y + row * region.height
         before = viewer.painted_mask

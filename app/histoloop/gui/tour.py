@@ -233,7 +233,7 @@ class _Tour:
             radius = float(depth[row, column])
             if radius < 2:
                 break
-            self.window.annotation_panel.brush.setValue(round(2 * radius))
+            self.window.annotation_panel.brush.setValue(round(2 * radius * viewer.camera().zoom))
             value = int(truth[row, column])
             viewer.set_tool("brush" if value else "eraser")
             if value:

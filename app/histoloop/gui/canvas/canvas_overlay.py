@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
@@ -69,6 +69,8 @@ class CanvasOverlay(QWidget):
         self.begun: Sequence[Region] = ()
         self.spotlight: Region | None = None
         self.rubber_band: QRectF | None = None
+        self.lasso: Sequence[QPointF] = ()
+        self.preview: tuple[Region, QImage] | None = None
         self.has_slide = False
 
     def to_screen(self, region: Region) -> QRectF:
@@ -90,11 +92,15 @@ class CanvasOverlay(QWidget):
             for region in self.annotated:
                 self._draw_mark(painter, self.to_screen(region), ANNOTATED, Qt.PenStyle.SolidLine)
             for region in self.begun:
-                self._draw_mark(painter, self.to_screen(region), BEGUN, Qt.PenStyle.DashLine)
+                self._draw_begun(painter, self.to_screen(region))
             for box in self.boxes:
                 self._draw_box(painter, box)
+        if self.preview is not None:
+            painter.drawImage(self.to_screen(self.preview[0]), self.preview[1])
         if self.rubber_band is not None:
             self._draw_rubber_band(painter, self.rubber_band)
+        if self.lasso:
+            self._draw_lasso(painter, QPolygonF(self.lasso))
         self._draw_scale_bar(painter)
         painter.end()
 
@@ -116,6 +122,18 @@ class CanvasOverlay(QWidget):
         painter.setPen(QPen(QColor(colour), 1.8, line))
         painter.drawRect(outline)
 
+    def _draw_begun(self, painter: QPainter, region: QRectF) -> None:
+        """A dashed outline, and a word on it where there is room."""
+        self._draw_mark(painter, region, BEGUN, Qt.PenStyle.DashLine)
+        text = tr("Begun")
+        plate = QRectF(region.left() + 4, region.top() + 4, painter.fontMetrics().horizontalAdvance(text) + 14, 20)
+        if plate.width() + 8 < region.width() and plate.height() + 8 < region.height():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(255, 255, 255, 215))
+            painter.drawRoundedRect(plate, 4, 4)
+            painter.setPen(QColor(BEGUN))
+            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
     def _draw_rubber_band(self, painter: QPainter, box: QRectF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))
         painter.setPen(QPen(QColor(0, 0, 0, 160), 3))
@@ -123,6 +141,14 @@ class CanvasOverlay(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor("#ffffff"), 1.5, Qt.PenStyle.DashLine))
         painter.drawRect(box)
+
+    def _draw_lasso(self, painter: QPainter, outline: QPolygonF) -> None:
+        painter.setBrush(QColor(255, 255, 255, 40))
+        painter.setPen(QPen(QColor(0, 0, 0, 160), 3))
+        painter.drawPolygon(outline)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor("#ffffff"), 1.5, Qt.PenStyle.DashLine))
+        painter.drawPolygon(outline)
 
     def _draw_box(self, painter: QPainter, box: QueryBox) -> None:
         outline = self.to_screen(box.region)

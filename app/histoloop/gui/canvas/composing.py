@@ -41,8 +41,8 @@ class OverlayStyle:
     `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
     does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
     such; with `heat_of` the probability of that mask class, where the model tells classes apart. `hatched` lets what
-    people left out of the regions they finished be seen, beside the masks. With `corrected` the slide's own colours are
-    those that its colour profile means.
+    people left out of the regions they finished be seen, beside the masks; `begun` lets be seen what they did not
+    finish yet. With `corrected` the slide's own colours are those that its colour profile means.
     """
 
     classes: tuple[ClassStyle, ...] = ()
@@ -59,6 +59,7 @@ class OverlayStyle:
     corrected: bool = False
     changes: bool = False
     """Show what the masks gained and lost against those that the scene has them compared with, in place of them."""
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

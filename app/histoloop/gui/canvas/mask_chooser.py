@@ -81,6 +81,7 @@ class MaskChooser(QWidget):
         self.label = _Choice(tr("The class whose foreground is shown"))
         self.threshold = slider(1, 99, 50)
         self.threshold.setToolTip(tr(THRESHOLD_TIP))
+        self.threshold.setAccessibleName(tr("Threshold"))
         self.threshold.setMinimumWidth(60)
         self.figure = label(role="muted")
         self.figure.setMinimumWidth(28)

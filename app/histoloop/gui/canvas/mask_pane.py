@@ -49,6 +49,8 @@ class MaskPane(QWidget):
         self.name = ""
         self.live: Callable[[int], LiveMap | None] = _none
         """The live masks of a slide."""
+        self.person: Callable[[], str] = str
+        """Who looks at it: what this person began is shown."""
         self.may_change = True
         self.setMinimumWidth(MIN_WIDTH_PX)
         self._style = OverlayStyle()
@@ -73,9 +75,9 @@ class MaskPane(QWidget):
         self._model_id = None if choice is None else choice.model.id
         if choice is not None and choice.model.is_live:
             live = self.live(slide_id)
-            self.opener.show(folder, slide_id, None, live=live)
+            self.opener.show(folder, slide_id, None, live=live, person=self.person())
         else:
-            self.opener.show(folder, slide_id, self._model_id)
+            self.opener.show(folder, slide_id, self._model_id, person=self.person())
 
     def set_may_change(self, may: bool) -> None:
         """Whether the project can be changed."""

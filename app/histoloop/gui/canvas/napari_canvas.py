@@ -24,13 +24,29 @@ from histoloop.gui.canvas.canvas_overlay import CameraState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from numpy.typing import NDArray
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
     from histoloop.annotations.records import Mask
     from histoloop.gui.canvas.rendering import View
 
-TOOLS = {"pan": "pan_zoom", "brush": "paint", "eraser": "erase", "polygon": "polygon", "fill": "fill"}
+TOOLS = {
+    "pan": "pan_zoom",
+    "brush": "paint",
+    "eraser": "erase",
+    "polygon": "polygon",
+    "fill": "fill",
+    "copy": "pan_zoom",
+    "wand": "pan_zoom",
+    "smart": "pan_zoom",
+}
+_ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
 CLICK_PX = 3
 """A drag of more, in screen pixels, is no click."""
 
@@ -51,13 +67,26 @@ class _Pixels(Image):  # type: ignore[misc]
         self.events.affine()
 
 
+class _Painted(Labels):  # type: ignore[misc]
+    """A labels layer on which the values in `kept` are not overpainted, whatever tool is in hand."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.kept: NDArray[np.bool_] | None = None  # by value, (256,)
+
+    def _apply_mask_to_data(self, data: Mask, mask: NDArray[np.bool_], new_label: int, volume_slice: Any) -> Any:
+        if self.kept is not None:
+            mask = mask & ~self.kept[data]
+        return super()._apply_mask_to_data(data, mask, new_label, volume_slice)
+
+
 class NapariCanvas(QObject):
     """Two layers of pixels, `overview` and `detail`, and one of `labels` that can be painted.
 
     `moved` is emitted when the camera looks elsewhere, `resized` when the widget has another size or place, `painted`
     when a tool is done with a stroke, polygon or fill, `clicked` with a place (x, y) that was clicked without a drag,
     `menu_asked` with a place on the screen and where that is on the canvas, `pointer_moved` with where on the canvas
-    the mouse is.
+    the mouse is, `arrow_pressed` with where an arrow key points (right, down) and whether Shift is held.
     """
 
     moved = Signal()
@@ -67,6 +96,7 @@ class NapariCanvas(QObject):
     menu_asked = Signal(QPoint, QPointF)
     pointer_moved = Signal(QPointF)
     pointer_left = Signal()
+    arrow_pressed = Signal(int, int, bool)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -78,13 +108,14 @@ class NapariCanvas(QObject):
         self._canvas.installEventFilter(self)
         self.overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
         self.detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self.labels = Labels(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
+        self.labels = _Painted(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
         for layer in (self.overview, self.detail, self.labels):
             self._model.add_layer(layer)
         for pixels in (self.overview, self.detail):  # which lie within the slide: the room of all layers is that
             pixels.events.data.disconnect(self._model._on_layers_change)
             pixels.events.affine.disconnect(self._model._on_layers_change)
         self._tool = "pan"
+        self.space_held = False
         self.labels.events.paint.connect(lambda _event: self.painted.emit())
         self._model.scene.camera.events.zoom.connect(lambda _event: self.moved.emit())
         self._model.scene.camera.events.center.connect(lambda _event: self.moved.emit())
@@ -153,6 +184,8 @@ class NapariCanvas(QObject):
         """Take a tool in hand, a key of TOOLS."""
         self._tool = tool
         self.labels.mode = TOOLS[tool]
+        if TOOLS[tool] == "pan_zoom":  # napari sets the cursor of its own tools
+            self._model.cursor.style = "standard" if tool == "pan" else "cross"
 
     def set_colours(self, colours: Mapping[int | None, tuple[float, float, float, float]]) -> None:
         """RGBA of each mask value (None: of all others), 0 to 1."""
@@ -224,8 +257,12 @@ class NapariCanvas(QObject):
 
     def _on_key(self, event: QKeyEvent) -> bool:
         if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat() and self.labels.visible:
-            pressed = event.type() == QEvent.Type.KeyPress
-            self.labels.mode = "pan_zoom" if pressed else TOOLS[self._tool]
+            self.space_held = event.type() == QEvent.Type.KeyPress
+            self.labels.mode = "pan_zoom" if self.space_held else TOOLS[self._tool]
+        elif event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+            return False  # to the next part of the window
+        elif event.type() == QEvent.Type.KeyPress and (way := _ARROWS.get(Qt.Key(event.key()))) is not None:
+            self.arrow_pressed.emit(*way, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         return True
 
     def _disarm(self) -> None:

@@ -81,9 +81,9 @@ class OverviewMap(QWidget):
         painter = QPainter(self)
         painter.drawPixmap(self.rect(), self._picture)
         painter.setPen(Qt.PenStyle.NoPen)
-        for colour, regions in ((ANNOTATED, [region for region, _mask in scene.annotated]), (BEGUN, scene.begun)):
+        for colour, regions in ((ANNOTATED, scene.annotated), (BEGUN, scene.begun)):
             painter.setBrush(QColor(colour))
-            for region in regions:
+            for region, _mask in regions:
                 painter.drawRect(_at_least(self.to_map(region), _LEAST_PX))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         frame = _at_least(self.to_map(self._viewer.visible_region()), _LEAST_PX)

@@ -28,6 +28,7 @@ from histoloop.workflows.contents.live_masks import LiveMap
 from histoloop.workflows.contents.masks import (
     MapMethod,
     MapView,
+    begun_regions,
     choose_method,
     covered_view,
     lay_over,
@@ -175,9 +176,9 @@ class LiveScene:
 
 @dataclass(slots=True, eq=False)
 class SlideScene:
-    """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
+    """A slide with its maps and annotations, rendered region by region; for one worker thread at a time.
 
-    `begun` are the regions in which work was begun.
+    `annotated` are those that are finished, `begun` the drafts of the person who looks at it, on top of them.
     `compared` are the maps of the model that the masks are compared with, where that is wanted.
     `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
     colour profile, None without one that can be used.
@@ -187,9 +188,9 @@ class SlideScene:
     scheme: ClassScheme | None = None
     predicted: SceneMap | LiveScene | None = None
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
+    begun: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
     compared: SceneMap | None = None
-    begun: list[Region] = field(default_factory=list)
     profile: ColourProfile | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -269,7 +270,7 @@ class SlideScene:
             view = self.predicted.view(place, size, style)
             mask, foreground = view.mask, view.foreground
         said = np.full_like(mask, _NOTHING_DONE)
-        for region, painted in self.annotated:
+        for region, painted in [*self.annotated, *(self.begun if style.begun else ())]:
             if region.overlaps(place):
                 lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
         left_out = said == LEFT_OUT_VALUE
@@ -287,9 +288,9 @@ def view_of(window: Window, pixels: Pixels, no_masks: str, overlay: Overlay, *, 
 
 
 def open_scene(
-    project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None
+    project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None, person: str = ""
 ) -> SlideScene:
-    """Open a project's slide with the maps of a model (the current one) and its finished annotations.
+    """Open a project's slide with the maps of a model (the current one), what is finished and what `person` began.
 
     With `live` its live masks are shown in place of a model's.
     SlideError when its file is gone, another one or broken; ProjectError when the project has it no longer.
@@ -310,10 +311,11 @@ def open_scene(
             else:
                 predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
+            begun = begun_regions(project, slide_id, person)
             compared = None if live is not None else _compared(project, slide_id, model_id)
-            pyramid = TilePyramid(slide, tile_px=SCREEN_TILE_PX)
-            begun = [draft.region for draft in project.drafts.begun(slide_id)]
-            return SlideScene(pyramid, project.scheme, predicted, painted, no_maps, compared, begun)
+            return SlideScene(
+                TilePyramid(slide, tile_px=SCREEN_TILE_PX), project.scheme, predicted, painted, begun, no_maps, compared
+            )
         except BaseException:
             slide.close()
             raise

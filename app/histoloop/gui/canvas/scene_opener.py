@@ -45,8 +45,16 @@ class SceneOpener(QObject):
         """Whether a slide is on its way."""
         return not self._worker.idle or (self.wanted != self.current and self.trouble is None)
 
-    def show(self, folder: Path, slide_id: int, model_id: int | None = None, *, live: LiveMap | None = None) -> None:
-        """Show a slide with the maps of a model (None: the current one), or its `live` masks.
+    def show(
+        self,
+        folder: Path,
+        slide_id: int,
+        model_id: int | None = None,
+        *,
+        live: LiveMap | None = None,
+        person: str = "",
+    ) -> None:
+        """Show a slide with the maps of a model (None: the current one), or its `live` masks, and what `person` began.
 
         The slide shown already keeps its camera.
         """
@@ -55,7 +63,7 @@ class SceneOpener(QObject):
             self.wanted, self.trouble = slide_id, None
             self._empty()
         self._worker.request(
-            functools.partial(open_scene, folder, slide_id, model_id, live),
+            functools.partial(open_scene, folder, slide_id, model_id, live, person),
             on_done=functools.partial(self._on_opened, self._wish, slide_id),
             on_failed=functools.partial(self._on_failed, self._wish, slide_id),
             topic="open",

@@ -31,9 +31,9 @@ from histoloop.gui.canvas.sharpening import Sharpener, Wish, level_for
 from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from PySide6.QtGui import QCloseEvent
+    from PySide6.QtGui import QCloseEvent, QImage
 
     from histoloop.gui.canvas.napari_canvas import NapariCanvas
     from histoloop.gui.work.failure import Failure
@@ -49,6 +49,8 @@ BACKGROUNDS = {"light": "#e9edf0", "dark": "#15191d"}
 BRUSH_PX = 10
 _FIT = 0.95
 _LOADING = threading.Lock()
+PAN, PAN_FAR = 0.1, 0.5
+"""Share of what is seen that an arrow key moves the view by, without and with Shift."""
 
 
 class SlideViewer(QWidget):
@@ -132,6 +134,7 @@ class SlideViewer(QWidget):
         canvas.menu_asked.connect(self._on_menu)
         canvas.pointer_moved.connect(lambda place: self.pointer_moved.emit(*self.to_slide(place)))
         canvas.pointer_left.connect(self.pointer_left)
+        canvas.arrow_pressed.connect(self._on_arrow)
         self._layout.addWidget(canvas.widget)
         canvas.widget.lower()  # below what lies over it already
         canvas.widget.show()
@@ -174,7 +177,7 @@ class SlideViewer(QWidget):
         self._shown = self._wish = None
         self._overlay.mpp = None if scene is None else scene.slide.mpp
         self._overlay.annotated = () if scene is None else [region for region, _mask in scene.annotated]
-        self._overlay.begun = () if scene is None else scene.begun
+        self._overlay.begun = () if scene is None else [region for region, _mask in scene.begun]
         self._overlay.update()
         if before is not None:
             self._worker.request(before.close)
@@ -291,6 +294,16 @@ class SlideViewer(QWidget):
         is_class = scheme is not None and 0 < value <= len(scheme.masks)
         return scheme.masks[value - 1].name if scheme is not None and is_class else None, probability
 
+    def show_lasso(self, places: Sequence[QPointF]) -> None:
+        """Draw an outline that is being dragged (canvas pixels); empty: none."""
+        self._overlay.lasso = places
+        self._overlay.update()
+
+    def show_preview(self, place: Region | None, image: QImage | None) -> None:
+        """Lay a picture over a level-0 place of the slide: what would be painted; None: nothing."""
+        self._overlay.preview = None if place is None or image is None else (place, image)
+        self._overlay.update()
+
     def show_rubber_band(self, box: QRectF | None) -> None:
         """Draw a rectangle that is being dragged (canvas pixels); None: none."""
         self._overlay.rubber_band = box
@@ -362,6 +375,16 @@ class SlideViewer(QWidget):
             self._made.set_tool(self._tool)
         self.tool_changed.emit(self._tool)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the region is being saved as it is: nothing more can be painted in it."""
+        return self._is_frozen
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the left button moves the slide now, whatever tool is in hand."""
+        return (self._canvas is not None and self._canvas.space_held) or self._tool == "pan"
+
     def set_brush_size(self, diameter_px: int) -> None:
         """Diameter of brush and eraser in level-0 pixels."""
         self._brush_px = max(1, diameter_px)
@@ -376,6 +399,21 @@ class SlideViewer(QWidget):
     def set_class(self, value: int) -> None:
         """Mask value that is painted."""
         self._made.labels.selected_label = value
+
+    @property
+    def painted_class(self) -> int:
+        """Mask value that is painted."""
+        return int(self._made.labels.selected_label)
+
+    @property
+    def painted_colour(self) -> str:
+        """Colour of the class that is painted, '#rrggbb'; white for background."""
+        is_class = self._scheme is not None and 1 <= self.painted_class <= len(self._scheme.masks)
+        return self._scheme.masks[self.painted_class - 1].colour if self._scheme and is_class else "#ffffff"
+
+    def set_locked(self, values: Collection[int]) -> None:
+        """Mask values that are not overpainted, by no tool."""
+        self._made.labels.kept = np.isin(np.arange(256), list(values)) if values else None
 
     @property
     def painted_mask(self) -> Mask:
@@ -401,8 +439,9 @@ class SlideViewer(QWidget):
         self.set_tool("pan")
 
     def replace_mask(self, mask: Mask) -> None:
-        """Change the whole mask at once, as one step that can be undone."""
-        self._made.labels.data[:] = mask
+        """Change the whole mask at once, as one step that can be undone; what is locked stays."""
+        kept, shown = self._made.labels.kept, self._made.labels.data
+        shown[:] = mask if kept is None else np.where(kept[shown], shown, mask)
         self._made.labels.refresh()
         self._commit()
 
@@ -438,7 +477,9 @@ class SlideViewer(QWidget):
         if self._counts is Counts.REGION:
             return OverlayStyle(masks=False, corrected=self._style.corrected)
         outlines = tuple(dataclasses.replace(each, filled=False) for each in self._style.classes)
-        return dataclasses.replace(self._style, classes=outlines, heatmap=False, hatched=False, changes=False)
+        return dataclasses.replace(
+            self._style, classes=outlines, heatmap=False, hatched=False, changes=False, begun=False
+        )
 
     def _request_overview(self, scene: SlideScene) -> None:
         self._worker.request(
@@ -480,6 +521,15 @@ class SlideViewer(QWidget):
         place = self.canvas.mapFromGlobal(QCursor.pos())
         inside = self.canvas.rect().contains(place)
         return self.to_slide(QPointF(place if inside else self.canvas.rect().center()))
+
+    def read_pixels(
+        self, place: Region, *, on_done: Callable[[View], object], on_failed: Callable[[Failure], object]
+    ) -> None:
+        """Read a level-0 place of the slide as it is seen, without any mask, about as fine as the screen shows it."""
+        if self._scene is not None:
+            style = OverlayStyle(masks=False, corrected=self._style.corrected)
+            work = functools.partial(self._scene.render, place, 1 / self.camera().zoom, style)
+            self._worker.request(work, on_done=on_done, on_failed=on_failed)
 
     def _show_overview(self, scene: SlideScene, view: View) -> None:
         if scene is self._scene:
@@ -542,6 +592,15 @@ class SlideViewer(QWidget):
         self._overlay.setGeometry(self.canvas_rect)
         self._on_camera()
         self.resized.emit()
+
+    def _on_arrow(self, right: int, down: int, is_far: bool) -> None:
+        self._pan(right, down, share=PAN_FAR if is_far else PAN)
+
+    def _pan(self, right: int, down: int, *, share: float) -> None:
+        """Move the view by a share of what is seen."""
+        if self._scene is not None:
+            camera, seen = self.camera(), self.visible_region()
+            self.look_at(camera.x + right * share * seen.width, camera.y + down * share * seen.height)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the worker and let go of the slide."""

@@ -194,6 +194,7 @@ class ClassRow:
             self.key.setToolTip(tr("The key that selects this class while you paint"))
         self.colour = button("")
         self.colour.setObjectName("small")
+        self.colour.setAccessibleName(tr("Colour of the class"))
         self.name = QLineEdit()
         self.name.setPlaceholderText(tr("Name of the class"))
         self.name.setAccessibleName(tr("Name of the class"))

@@ -50,6 +50,7 @@ class NewProjectDialog(QDialog):
         self.slides.setVisible(bool(slides))
         self.name = QLineEdit(free_name(folder_name(slides[0].stem), place=place) if slides else tr("Project"))
         self.place = QLineEdit(str(place))
+        self.place.setAccessibleName(tr("In the folder"))
         browse = button(tr("Browse…"))
         browse.clicked.connect(self._browse)
         self.template = NarrowBox()

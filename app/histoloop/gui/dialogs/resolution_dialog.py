@@ -48,6 +48,7 @@ class ResolutionDialog(QDialog):
         self.setWindowTitle(tr("Resolution"))
         self.setMinimumWidth(420)
         self.mpp = NumberBox(decimals=4, minimum=0.01, maximum=50, singleStep=0.05, value=mpp or 0.5)
+        self.mpp.setAccessibleName(tr("Resolution"))
         self.mpp.setSuffix(tr(" \N{MICRO SIGN}m per pixel"))
         self.mpp.valueChanged.connect(self._typed)
         self.powers = [button(tr("{power:g}x", power=power)) for power in POWERS]

@@ -1,9 +1,9 @@
-"""Show a text: a page of the guide, the shortcuts, what was found on the machine."""
+"""Show a text: a page of the guide, what was found on the machine."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl
 from PySide6.QtWidgets import (
@@ -14,14 +14,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from histoloop.gui.kit.actions import ActionSpec
 from histoloop.language import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from histoloop.gui.kit.actions import Row
     from histoloop.workflows.doctor import Finding
 
 
@@ -51,23 +49,6 @@ class GuideDialog(TextDialog):
         super().__init__(parent, title=tr("Guide"))
         self.resize(900, 760)
         self.text.setSource(QUrl.fromLocalFile(str(page)))
-
-
-def shortcuts_html(menus: Mapping[str, Sequence[Row[Any]]]) -> str:
-    """The menus with their shortcuts as tables."""
-    parts = []
-    for title, entries in menus.items():
-        rows = "".join(
-            f"<tr><td width='330'>{escape(spec.plain)}</td><td><b>{escape(spec.keys)}</b></td></tr>"
-            for spec in entries
-            if isinstance(spec, ActionSpec) and spec.shortcut
-        )
-        if rows:
-            parts.append(f"<h3>{tr(title).replace('&', '')}</h3><table>{rows}</table>")
-    numbers = tr("<b>Alt+1</b>, <b>Alt+2</b>, … set the label of the selected slides, <b>Alt+0</b> clears it.")
-    classes = tr("<b>1</b> to <b>9</b> choose the class to paint with.")
-    held = tr("Hold <b>Space</b> to move the slide while painting; the wheel zooms.")
-    return "".join(parts) + f"<p>{numbers}</p><p>{classes}</p><p>{held}</p>"
 
 
 def findings_html(findings: Sequence[Finding]) -> str:

@@ -127,6 +127,7 @@ def action_button(action: QAction, *, text: str = "", primary: bool = False, ico
             made.setChecked(action.isChecked())
         if icon_only:
             made.setText("")
+            made.setAccessibleName(action.text().replace("&", "").rstrip("…"))
             made.setIcon(action.icon())
 
     def press() -> None:

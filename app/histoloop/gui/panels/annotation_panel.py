@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
 from histoloop.annotations.class_names import spoken_class
@@ -18,9 +18,9 @@ from histoloop.gui.kit.widgets import (
     line,
     row,
     set_role,
-    slider,
     visible_name,
 )
+from histoloop.gui.panels.brush_size import BrushSize
 from histoloop.gui.panels.class_buttons import ClassButtons
 from histoloop.gui.panels.counts_choice import CountsChoice
 from histoloop.gui.panels.size_picker import SizePicker
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import ClassScheme
     from histoloop.gui.kit.actions import Actions
 
-BRUSH_PX = (2, 300)
-BRUSH_STEP = 1.25
 CLASSES_NAMED = 4
 """A sentence names so many classes at most."""
 NOT_GIVEN = mark("Unlabelled")
@@ -42,11 +40,14 @@ JUDGES_TIP = mark(
     "One region in four is held out. A model is only measured on regions that it has not seen, so paint this one as "
     "carefully as the model should be."
 )
-TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
+TOOLS = ("pan", "brush", "eraser", "polygon", "fill", "wand", "smart", "copy")
+DEEDS = ("fill_holes", "smooth_class", "grow_class", "shrink_class", "lock_class")
 
 
 class AnnotationPanel(Panel):
     """Emits brush, class, label and size as the user chooses them; the buttons are the actions of the menu.
+
+    `brush_changed` comes with the brush's diameter in level-0 pixels.
 
     `assessed` is emitted with the label and the size (0..1) as they are after a change; None: not given.
     `counts_changed` comes with a `Counts`.
@@ -64,14 +65,15 @@ class AnnotationPanel(Panel):
         self.judging = label(tr(JUDGES), wrap=True)
         self.judging.setToolTip(tr(JUDGES_TIP))
         self.tools = {tool: action_button(actions[f"tool_{tool}"], icon_only=True) for tool in TOOLS}
-        for tool in self.tools.values():
+        self.deeds = {deed: action_button(actions[deed], icon_only=True) for deed in DEEDS}
+        for tool in (*self.tools.values(), *self.deeds.values()):
             tool.setIconSize(QSize(20, 20))
-            tool.setFixedHeight(36)
-        self.brush = slider(*BRUSH_PX, 24)
-        self.brush_text = label()
-        self.brush_text.setMinimumWidth(52)
-        self.brush_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.brush.valueChanged.connect(self._on_brush)
+            tool.setFixedHeight(34)
+            tool.setMinimumWidth(28)  # all of a row fit into the narrowest panel
+            set_role(tool, "segment")
+        self.brush_size = BrushSize()
+        self.brush_size.changed.connect(self.brush_changed)
+        self.brush = self.brush_size.slider
         self.classes = ClassButtons()
         self.classes.chosen.connect(self.class_changed)
         self.counting = CountsChoice()
@@ -79,6 +81,7 @@ class AnnotationPanel(Panel):
         self.counting.background_chosen.connect(lambda: self.choose_class(PAINTED_BACKGROUND))
         self.class_changed.connect(self.counting.show_class)
         self.diagnosis = QComboBox()
+        self.diagnosis.setAccessibleName(tr("The region is"))
         self.diagnosis.setToolTip(tr("What this region is as a whole, if you can tell (next label: L)"))
         self.diagnosis.currentIndexChanged.connect(self._on_assessed)
         leave_wheel_to_panel(self.diagnosis)
@@ -100,7 +103,6 @@ class AnnotationPanel(Panel):
         self.cannot_tell = action_button(actions["cannot_tell"])
         self.leave = action_button(actions["leave"])
         self._arrange()
-        self._on_brush(self.brush.value())
 
     def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int, judges: bool = False) -> None:
         """Show the classes of a project and take one (a mask value) to paint with; label and size are not given yet.
@@ -170,11 +172,6 @@ class AnnotationPanel(Panel):
         """Take the class after the chosen one."""
         self.choose_class(self.classes.value % max(1, self.classes.count) + 1)
 
-    def scale_brush(self, *, larger: bool) -> None:
-        """One step of the brush size."""
-        size = self.brush.value()
-        self.brush.setValue(max(size + 1, round(size * BRUSH_STEP)) if larger else round(size / BRUSH_STEP))
-
     def show_saved(self, saved: bool) -> None:
         """Whether everything painted is on disk."""
         self.saved.setText(tr("Saved") if saved else tr("Saving…"))
@@ -189,10 +186,6 @@ class AnnotationPanel(Panel):
     def _on_assessed(self) -> None:
         self.assessed.emit(*self.assessment())
 
-    def _on_brush(self, size: int) -> None:
-        self.brush_text.setText(tr("{pixels} px", pixels=size))
-        self.brush_changed.emit(size)
-
     def _arrange(self) -> None:
         column = self.column
         column.addLayout(row(self.title, self.saved, stretch=0))
@@ -200,8 +193,9 @@ class AnnotationPanel(Panel):
         column.addWidget(self.judging)
         column.addWidget(line())
         column.addLayout(row(*self.tools.values()))
-        column.addLayout(row(label(tr("Brush")), self.brush, self.brush_text, stretch=1))
+        column.addWidget(self.brush_size)
         column.addWidget(self.classes)
+        column.addLayout(row(*self.deeds.values()))
         column.addWidget(self.counting)
         column.addLayout(row(self.undo, self.redo, self.clear))
         column.addWidget(line())

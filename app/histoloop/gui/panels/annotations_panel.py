@@ -55,6 +55,7 @@ class AnnotationsPanel(Panel):
         self._filter = _Filter(self._model)
         self._details = details
         self.text_filter = QLineEdit()
+        self.text_filter.setAccessibleName(tr("Search"))
         self.text_filter.setPlaceholderText(tr("Find: slide, label, person"))
         self.text_filter.setClearButtonEnabled(True)
         self.class_filter, self.person_filter, self.state_filter = NarrowBox(), NarrowBox(), NarrowBox()
@@ -63,6 +64,7 @@ class AnnotationsPanel(Panel):
             box.currentIndexChanged.connect(self._on_filtered)
         self.summary = label(role="muted", wrap=True)
         self.list = _List()
+        self.list.setAccessibleName(tr("Annotations"))
         self.list.setModel(self._filter)
         self.list.selectionModel().selectionChanged.connect(self._show_buttons)
         self.list.activated.connect(lambda _index: self._emit_one(self.go_to_requested))

@@ -75,6 +75,7 @@ class AskOptions(QWidget):
         self.strategy.setMaxVisibleItems(len(STRATEGIES))
         self.count = QSpinBox(minimum=1, maximum=MOST_QUESTIONS, value=HowToAsk().count)
         self.count.setToolTip(tr("How many regions"))
+        self.count.setAccessibleName(tr("How many regions"))
         self.sentence = label(role="muted", wrap=True)
         self.advice = label(role="muted", wrap=True)
         self.advice.setTextFormat(Qt.TextFormat.RichText)

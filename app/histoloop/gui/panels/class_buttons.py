@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPalette
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QIcon, QPainter, QPalette, QPen
 from PySide6.QtWidgets import (
     QButtonGroup,
     QGridLayout,
@@ -25,7 +25,7 @@ from histoloop.gui.kit.widgets import menu_text, plain_tip, scrolling, swatch, v
 from histoloop.language import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from PySide6.QtGui import QPaintEvent
 
@@ -91,6 +91,12 @@ class ClassButtons(QWidget):
         found = self._group.button(value)
         return found if isinstance(found, ClassButton) else None
 
+    def show_locked(self, values: Collection[int]) -> None:
+        """Mark the classes that nothing overpaints."""
+        for value in range(1, self.count + 1):
+            if (found := self.button(value)) is not None:
+                found.show_locked(value in values)
+
     def choose_none(self) -> None:
         """Let no class be the one in hand."""
         self._group.setExclusive(False)
@@ -114,6 +120,7 @@ class ClassButton(QPushButton):
     def __init__(self, mask_class: MaskClass, *, key: str) -> None:
         super().__init__()
         self._name, self.key = visible_name(spoken_title(mask_class.name)), key
+        self._is_locked = False
         self.setText(menu_text(spoken_title(mask_class.name)))
         self.setAccessibleName(self._name)
         self.setCheckable(True)
@@ -123,6 +130,12 @@ class ClassButton(QPushButton):
         name = spoken_class(mask_class.name)
         tip = tr("Paint {name} (key {key}, next class: C)", name=name, key=key)
         self.setToolTip(plain_tip(tip if key else tr("Paint {name} (next class: C)", name=name)))
+
+    def show_locked(self, locked: bool) -> None:
+        """Whether nothing overpaints the class: a padlock lies on its colour, and a screen reader says so."""
+        self._is_locked = locked
+        self.setAccessibleName(tr("{name}, locked", name=self._name) if locked else self._name)
+        self.update()
 
     def sizeHint(self) -> QSize:
         """As wide as the name wants, however little there is room for."""
@@ -144,6 +157,8 @@ class ClassButton(QPushButton):
         square = inside.adjusted(0, (inside.height() - side) // 2, 0, 0)
         square.setSize(QSize(side, side))
         self.icon().paint(painter, square)
+        if self._is_locked:
+            _draw_padlock(painter, square)
         text = inside.adjusted(side + 7, 0, -_KEY_PX if self.key else 0, 0)
         shown = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, text.width())
         painter.setPen(self.palette().color(QPalette.ColorRole.ButtonText))
@@ -151,6 +166,23 @@ class ClassButton(QPushButton):
         painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
         painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self.key)
         painter.end()
+
+
+def _draw_padlock(painter: QPainter, square: QRect) -> None:
+    """A padlock that is seen on every colour."""
+    unit = square.width() / 14
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.translate(square.topLeft())
+    painter.scale(unit, unit)
+    painter.setPen(QPen(QColor("#ffffff"), 3.4))
+    painter.drawArc(QRectF(4.5, 2.5, 5, 7), 0, 180 * 16)
+    painter.setPen(QPen(QColor("#17242e"), 1.6))
+    painter.drawArc(QRectF(4.5, 2.5, 5, 7), 0, 180 * 16)
+    painter.setPen(QPen(QColor("#ffffff"), 1))
+    painter.setBrush(QColor("#17242e"))
+    painter.drawRect(QRectF(3, 6, 8, 6))
+    painter.restore()
 
 
 def swatch_side(widget: QWidget) -> int:

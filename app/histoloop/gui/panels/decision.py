@@ -43,6 +43,7 @@ class Decision(QWidget):
             )
         )
         self.similar = button("", tip=tr("Regions used for training with the model's own masks"))
+        self.similar.setAccessibleName(tr("Regions used for training with the model's own masks"))
         self.show_new = QCheckBox(tr("Show the new masks"))
         self.show_new.setChecked(True)
         self.changes = QCheckBox(tr("Show what is gained and lost"))

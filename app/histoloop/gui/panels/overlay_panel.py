@@ -86,6 +86,9 @@ class OverlayPanel(Panel):
         self.heatmap.setToolTip(tr(HEATMAP_TIP))
         self.heat_opacity = slider(0, 100, 50)
         self.heat_of = NarrowBox()
+        self.opacity.setAccessibleName(tr("Opacity"))
+        self.heat_opacity.setAccessibleName(tr("Heatmap"))
+        self.heat_of.setAccessibleName(tr("The class whose probability the heatmap shows"))
         self.heat_of.setToolTip(tr("The class whose probability the heatmap shows"))
         leave_wheel_to_panel(self.heat_of)
         self.heat_row = QWidget()
@@ -214,6 +217,7 @@ class OverlayPanel(Panel):
             filled.setChecked(style.filled)
             filled.toggled.connect(lambda on, index=index: self._change_class(index, filled=on))
             colour = button("", tip=plain_tip(tr("Colour of {class_name}", class_name=spoken_class(name))))
+            colour.setAccessibleName(tr("Colour of {class_name}", class_name=spoken_class(name)))
             colour.setIcon(QIcon(swatch(style.colour)))
             colour.clicked.connect(lambda _on=False, index=index, made=colour: self._choose_colour(index, made))
             for column, widget in enumerate((shown, filled, colour)):

@@ -60,6 +60,7 @@ class QueuePanel(Panel):
         self.slide_filter.currentIndexChanged.connect(self._fill)
         self.summary = label(role="muted", wrap=True)
         self.list = _List()
+        self.list.setAccessibleName(tr("Questions"))
         self.list.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
         self.list.setWordWrap(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

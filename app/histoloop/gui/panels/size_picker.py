@@ -25,10 +25,12 @@ class SizePicker(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.slider = _JumpSlider(Qt.Orientation.Horizontal)
+        self.slider.setAccessibleName(tr("Size of the region"))
         self.slider.setRange(0, 100 // STEP_PERCENT)
         self.slider.setPageStep(2)
         self.slider.setToolTip(tr("Your estimate, in steps of 5 % (keys: , less, . more)"))
         self.box = _PercentBox()
+        self.box.setAccessibleName(tr("Size of the region"))
         self.box.setToolTip(tr("Your estimate in percent"))
         self.take_back = button("\N{MULTIPLICATION SIGN}", tip=tr("Clear the size"))
         self.take_back.setFixedWidth(30)

@@ -50,6 +50,7 @@ class SlideDetails(QWidget):
         self.resolution = label(role="muted", wrap=True)
         self.who = label()
         self.picker = QComboBox()
+        self.picker.setAccessibleName(tr("You say:").rstrip(":"))
         self.picker.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         leave_wheel_to_panel(self.picker)
         self.picker.activated.connect(lambda index: self.label_chosen.emit(self.picker.itemData(index)))

@@ -191,6 +191,7 @@ class SlideFilters(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.text = QLineEdit()
+        self.text.setAccessibleName(tr("Search"))
         self.text.setPlaceholderText(tr("Find: slide, label"))
         self.text.setClearButtonEnabled(True)
         self.state, self.order = NarrowBox(), NarrowBox()

@@ -54,6 +54,7 @@ class SlidesPanel(Panel):
         self.filters.setVisible(False)
         self.filters.chosen.connect(self._on_filtered)
         self.list = SlideList(self._rows)
+        self.list.setAccessibleName(tr("Slides"))
         self.list.customContextMenuRequested.connect(self._on_menu)
         selection = self.list.selectionModel()
         selection.currentChanged.connect(self._settle)

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QFileDialog
 
 from histoloop import paths
 from histoloop.gui.dialogs.about import AboutDialog
-from histoloop.gui.dialogs.text_dialog import GuideDialog, TextDialog, findings_html, shortcuts_html
+from histoloop.gui.dialogs.keys_dialog import KeysDialog
+from histoloop.gui.dialogs.text_dialog import GuideDialog, TextDialog, findings_html
 from histoloop.gui.window.first_steps import FirstSteps
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job
@@ -107,9 +108,8 @@ class HelpCommands:
         AboutDialog(self._parent).open()
 
     def shortcuts(self) -> None:
-        """Show all shortcuts."""
-        html = shortcuts_html(self._menus)
-        TextDialog(self._parent, title=tr("Keyboard shortcuts"), html=html).open()
+        """Show all keys, to be searched."""
+        KeysDialog(self._parent, self._menus).open()
 
     def examine_machine(self) -> None:
         """Examine the machine in the background, then show what was found."""

@@ -604,6 +604,7 @@ class MainWindow(QMainWindow):
         self.slides_panel.shut_down()
         self.details.shut_down()
         self.import_control.shut_down()
+        self.paint_control.shut_down()
         self.session.shut_down()
         self.split.close_second()
         self.split.first.shut_down()

@@ -14,6 +14,8 @@ from histoloop.annotations.class_names import spoken_title
 from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
+from histoloop.gui.canvas.mask_deeds import MaskDeeds
+from histoloop.gui.canvas.prompt_tools import PromptTools
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import menu_text, swatch
@@ -24,7 +26,7 @@ from histoloop.store.records import AssessedStep, CountedStep, PaintedStep, Step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from histoloop.annotations.records import ClassScheme, Patch
+    from histoloop.annotations.records import ClassScheme, Mask, Patch
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.annotation_panel import AnnotationPanel
@@ -59,6 +61,8 @@ class PaintControl(QObject):
         self._painted: PaintedRegion | None = None  # the region in hand
         self._painted_with: tuple[int, int] | None = None
         self._history = History(self)
+        self.deeds = MaskDeeds(self._viewer)
+        self._prompts = PromptTools(self._viewer)
         self.assessment: tuple[str | None, float | None] = (None, None)
         """Label and size that the user gave the region in hand."""
 
@@ -77,16 +81,27 @@ class PaintControl(QObject):
         viewer.patch_painted.connect(self._on_painted)
         viewer.tool_changed.connect(lambda tool: self._actions[f"tool_{tool}"].setChecked(True))
         panel.brush_changed.connect(viewer.set_brush_size)
+        viewer.camera_changed.connect(self._scale_brush)
+        self.deeds.reported.connect(self.reported)
+        self._prompts.reported.connect(self.reported)
+        self.deeds.locks_changed.connect(self._show_locks)
+        self.deeds.prediction = self._prediction
         panel.class_changed.connect(self._on_class)
         panel.assessed.connect(self._on_assessed)
         panel.counts_changed.connect(self._on_counted)
         self._history.changed.connect(self.changed)
+
+    def shut_down(self) -> None:
+        """End the worker threads."""
+        self.deeds.shut_down()
+        self._prompts.shut_down()
 
     def begin(self) -> None:
         """Another project, or none: nothing is painted."""
         self._viewer.end_annotation()
         self._pending = self._painted = self._painted_with = None
         self._history.clear()
+        self.deeds.set_locked(frozenset())
 
     def show_classes(self) -> None:
         """The classes have other names or colours: the one in hand stays it."""
@@ -96,6 +111,7 @@ class PaintControl(QObject):
             self._viewer.show_colours(project.scheme)
             self._panel.show_classes(project.scheme)
             self._panel.choose_class(value)
+        self.deeds.set_locked(frozenset())
 
     def _fill_class_menu(self, scheme: ClassScheme) -> None:
         """The classes to paint with, the first ones with their keys."""
@@ -346,7 +362,7 @@ class PaintControl(QObject):
         self._painted = painted
         self._fill_class_menu(project.scheme)
         self._viewer.begin_annotation(record.region, painted.plane, project.scheme, record.counts)
-        self._viewer.set_brush_size(self._panel.brush.value())
+        self._viewer.set_brush_size(self._panel.brush_size.diameter_px)
         query = None if record.query_id is None else project.queries.get(record.query_id)
         self._panel.begin(
             project.scheme,
@@ -361,9 +377,24 @@ class PaintControl(QObject):
         self._show_painted()
         self.begun.emit()
 
+    def _scale_brush(self) -> None:
+        """The brush keeps its width on the screen."""
+        scene = self._viewer.scene
+        if scene is not None:
+            self._panel.brush_size.set_scale(self._viewer.camera().zoom, scene.slide.mpp)
+
+    def _prediction(self) -> tuple[Mask, Counts] | None:
+        active = self._session.active
+        return None if active is None else (active.predicted, self.counts)
+
+    def _show_locks(self) -> None:
+        self._panel.classes.show_locked(self.deeds.locked)
+        self._actions["lock_class"].setChecked(self._viewer.painted_class in self.deeds.locked)
+
     def _on_class(self, value: int) -> None:
         """Paint with a class, and remember which it is, whatever becomes of its place and name."""
         self._viewer.set_class(value)
+        self._show_locks()
         project, active = self._session.project, self._session.active
         if project is not None and active is not None and value != PAINTED_BACKGROUND:
             self._painted_with = (active.record.id, project.classes.all()[value - 1].id)

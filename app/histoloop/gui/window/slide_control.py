@@ -237,6 +237,7 @@ class SlideControl(QObject):
 
     def connect_pane(self, pane: MaskPane) -> None:
         """Listen to a canvas that was opened."""
+        pane.person = lambda: self._session.person
         pane.empty.remove_requested.connect(self._remove_shown)
 
     def remove(self) -> None:

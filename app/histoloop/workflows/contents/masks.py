@@ -22,6 +22,7 @@ from histoloop.localisation.stitcher import foreground_of, mask_from_maps, mask_
 from histoloop.network_config import NetworkConfig
 from histoloop.store.cards import Card, load_card
 from histoloop.store.maps import CHUNK_PX, SlideMap, open_map
+from histoloop.workflows.contents.earlier_work import is_of_another
 from histoloop.workflows.contents.kept_tissue import survey_of_slide
 from histoloop.workflows.contents.mask_choices import ModelClasses, classes_of_model
 
@@ -303,6 +304,15 @@ def painted_regions(project: Project, slide_id: int) -> list[tuple[Region, Mask]
     What they left out, or did not paint where the strokes alone count, has the value `LEFT_OUT_VALUE`.
     """
     return [(record.region, said_mask(project, record)) for record in _painted(project, slide_id)]
+
+
+def begun_regions(project: Project, slide_id: int, person: str) -> list[tuple[Region, Mask]]:
+    """What a person began to paint on a slide and did not finish, as `painted_regions`; the oldest first."""
+    return [
+        (record.region, said_mask(project, record))
+        for record in project.drafts.begun(slide_id)
+        if not is_of_another(record, person) and project.drafts.has_strokes(record.id)
+    ]
 
 
 def said_mask(project: Project, record: AnnotationRecord) -> Mask:
