@@ -31,7 +31,6 @@ class Gesture(QObject):
         self._viewer, self._tools = viewer, tools
         self._places: list[QPointF] = []
         self._tool = ""
-        viewer.canvas.installEventFilter(self)
         viewer.tool_changed.connect(self._on_tool)
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
@@ -54,6 +53,8 @@ class Gesture(QObject):
 
     def _on_tool(self, tool: str) -> None:
         self.drop()
+        if tool in self._tools:  # the canvas is there now, where it was not when this was made
+            self._viewer.canvas.installEventFilter(self)
         self._tool = tool if tool in self._tools else ""
 
     def _on_mouse(self, event: QMouseEvent) -> bool:

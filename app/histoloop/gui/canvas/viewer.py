@@ -42,6 +42,9 @@ OVERVIEW_PX = 1024
 SETTLE_MS = 25
 """While the camera moves, what is on the screen is looked at so often."""
 
+MOST_WAIT_S = 1.0
+"""A picture that is not painted by then is waited for no longer."""
+
 NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.6), (0.45, 0.47, 0.5, 0.9)
 """Colours over what nobody painted where the strokes alone count, and over what was left out."""
 
@@ -86,6 +89,8 @@ class SlideViewer(QWidget):
         self._worker = Worker(self)
         self._sharpener = Sharpener()
         self._wish: Wish | None = None
+        self._taken = threading.Event()
+        """Set once the newest picture is painted, or is wanted no more."""
         self._came.connect(self._show_detail)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._request_detail)
@@ -503,6 +508,7 @@ class SlideViewer(QWidget):
             if shown.view.downsample == pixel:
                 return
             at_once = at_once and shown.view.downsample > pixel
+        self._taken.set()
         wish = Wish(self._scene, visible, downsample, style, self._pointer(), at_once)
         self._wish = wish
         self._worker.request(
@@ -514,7 +520,11 @@ class SlideViewer(QWidget):
     def _render(self, wish: Wish) -> None:
         """On the worker's thread: send picture after picture until all is there or something else is wanted."""
         for view in self._sharpener.views(wish, lambda: self._wish is wish):
+            self._taken.clear()
+            if self._wish is not wish:
+                return
             self._came.emit(_Detail(wish.scene, view, wish.style))
+            self._taken.wait(MOST_WAIT_S)  # what comes next would take the processor from painting this
 
     def _pointer(self) -> tuple[float, float]:
         """The place of the slide under the mouse, or in the middle of the canvas where the mouse is elsewhere."""
@@ -542,11 +552,13 @@ class SlideViewer(QWidget):
 
     def _show_detail(self, result: _Detail) -> None:
         if result.scene is not self._scene or result.style != self._effective_style():
+            self._taken.set()
             return
         if result.view.is_sharp:
             self._shown = result
         self._made.show(self._made.detail, result.view)
         self.rendered.emit(result.view)
+        QTimer.singleShot(0, self._taken.set)
 
     @property
     def is_sharp(self) -> bool:
@@ -611,6 +623,7 @@ class SlideViewer(QWidget):
         """End the worker thread and let go of slide and canvas; the viewer cannot be used afterwards."""
         self._settle.stop()
         self._wish = None
+        self._taken.set()
         self._worker.stop()
         self._sharpener.close()
         if self._scene is not None:
