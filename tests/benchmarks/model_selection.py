@@ -320,7 +320,7 @@ def draw(groups: dict[tuple[str, str], list[dict]]) -> None:
     axes.set_xticks(range(len(groups)), [f"{kind},\n{schedule} rate" for kind, schedule in groups])
     axes.set_ylabel("Dice or accuracy, %")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside upper center", ncols=4, markerscale=0.6)
     figure.savefig(PICTURE)
 
 
