@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+from histoloop.language import tr
 
 Result = TypeVar("Result")
 
@@ -63,6 +66,132 @@ def mapped(work: Work[Result], change: Callable[[Progress], Progress]) -> Work[R
         work.close()
 
 
-def staged(work: Work[Result], *, number: int, of: int) -> Work[Result]:
-    """The steps of one slide, the `number`-th of `of`, as parts of the whole."""
-    return mapped(work, lambda step: Progress(step.stage, number + step.fraction, of, step.message, step.figures))
+def staged(work: Work[Result], *, number: float, of: float, weight: float = 1.0) -> Work[Result]:
+    """The steps of one slide as parts of the whole: from `number` to `number` + `weight`, `of` so much in all."""
+    return mapped(
+        work, lambda step: Progress(step.stage, number + weight * step.fraction, of, step.message, step.figures)
+    )
+
+
+# --- the time that is left --------------------------------------------------------------------------------------------
+
+ENOUGH_SHARE, ENOUGH_SECONDS = 0.03, 2.0
+"""Of a stage, before anything is said of the time that it takes."""
+
+FEWEST_STEPS = 4
+"""Before the pace is that of the later half of the time: a few steps more or less make no pace."""
+
+WELL_KNOWN = 0.2
+"""From this share of a stage on, its own pace alone counts."""
+
+MOST_SCALE = 4.0
+"""How many times slower, or faster, than last time the stages still to come are taken to be at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of earlier work of the same kind, and how long it took, in seconds."""
+
+    name: str
+    seconds: float
+
+
+class TimeLeft:
+    """Estimates how long work still takes, from the measured pace of its stages.
+
+    A stage goes on as long as the share done does not fall, whatever it calls itself: slide after slide is one stage.
+    Its pace is that of the later half of its time, so that a slow beginning is soon forgotten. Stages still to come
+    take as long as the `earlier` ones of the last work of this kind did, scaled by how this one compares so far.
+    """
+
+    def __init__(self, earlier: Sequence[Stage] = ()) -> None:
+        self._earlier = earlier
+        self._done: list[Stage] = []
+        self._name = ""
+        self._began = self._from = 0.0
+        self._place: int | None = None  # of the stage that runs among the earlier ones
+        self._samples: deque[tuple[float, float]] = deque()
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether the stages still to come are known."""
+        return self._place is not None
+
+    def after(self, step: Progress, now: float) -> float | None:
+        """Seconds left after a step at `now` (seconds), of what is known of the work; None while that says nothing."""
+        if not self._samples or self._is_new(step):
+            self._begin(step, now)
+        self._samples.append((now, step.fraction))
+        left = self._left_of_stage(now, step.fraction)
+        if self._place is None:
+            return left
+        left = self._weighed(left, step.fraction, now)
+        return left + self._scale(now - self._began + left) * self._seconds(self._place + 1, len(self._earlier))
+
+    def stages(self, now: float) -> list[Stage]:
+        """The stages so far with their seconds, the one that runs as if it ended `now`."""
+        return [*self._done, Stage(self._name, now - self._began)] if self._samples else list(self._done)
+
+    def _is_new(self, step: Progress) -> bool:
+        fell = step.fraction < self._samples[-1][1]
+        return fell or (step.stage != self._name and step.fraction == 0)
+
+    def _begin(self, step: Progress, now: float) -> None:
+        if self._samples:
+            self._done.append(Stage(self._name, now - self._began))
+        self._name, self._began, self._from = step.stage, now, step.fraction
+        self._samples.clear()
+        start = 0 if self._place is None else self._place + 1
+        found = [number for number, stage in enumerate(self._earlier) if stage.name == step.stage]
+        self._place = next((number for number in found if number >= start), found[-1] if found else None)
+
+    def _left_of_stage(self, now: float, share: float) -> float | None:
+        done, spent = share - self._from, now - self._began
+        if done < ENOUGH_SHARE or spent < ENOUGH_SECONDS:
+            return None
+        middle = self._began + spent / 2
+        while len(self._samples) > FEWEST_STEPS and self._samples[1][0] <= middle:
+            self._samples.popleft()
+        then, before = self._samples[0]
+        moved = share - before
+        pace = moved / (now - then) if moved > 0 and now > then else done / spent
+        return (1 - share) / pace
+
+    def _weighed(self, measured: float | None, share: float, now: float) -> float:
+        """Of the stage that runs: the first part of it goes by the earlier one, until its own pace is well known."""
+        assert self._place is not None
+        known = self._seconds(self._place, self._place + 1)
+        expected = max(0.0, self._scale_before() * known - (now - self._began))
+        if measured is None:
+            return expected
+        weight = min(1.0, (share - self._from) / WELL_KNOWN)
+        return weight * measured + (1 - weight) * expected
+
+    def _seconds(self, first: int, end: int) -> float:
+        """Of so many earlier stages."""
+        return sum(stage.seconds for stage in self._earlier[first:end])
+
+    def _scale_before(self) -> float:
+        """How the stages that are done compare with the earlier ones."""
+        return _bounded(sum(stage.seconds for stage in self._done), self._seconds(0, self._place or 0))
+
+    def _scale(self, stage_seconds: float) -> float:
+        """How all stages so far do, where the one that runs takes so many seconds in all."""
+        assert self._place is not None
+        done = sum(stage.seconds for stage in self._done)
+        return _bounded(done + stage_seconds, self._seconds(0, self._place + 1))
+
+
+def _bounded(now: float, before: float) -> float:
+    """Today's time by that of earlier work, no further from 1 than `MOST_SCALE`."""
+    return min(max(now / before, 1 / MOST_SCALE), MOST_SCALE) if now > 0 and before > 0 else 1.0
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people."""
+    whole = round(seconds)
+    if whole < 60:
+        return tr("{seconds} s", seconds=max(1, whole))
+    if whole < 3600:
+        return tr("{minutes} min {seconds:02d} s", minutes=whole // 60, seconds=whole % 60)
+    return tr("{hours} h {minutes:02d} min", hours=whole // 3600, minutes=whole % 3600 // 60)

@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 from keyboard import press
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 
 from histoloop.annotations.records import rgb
-from histoloop.gui.canvas.gained_lost import GAINED, LOST, draw_changes, gained_and_lost
+from histoloop.gui.canvas.composing import OverlayStyle, compose
+from histoloop.gui.canvas.gained_lost import GAINED, LOST, gained_and_lost
 from histoloop.slides.tiling import Window
 from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter
 from histoloop.workflows.contents.rounds import CandidateModel, ClassFigure
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from histoloop.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
@@ -82,9 +86,9 @@ def test_gained_and_lost_are_told_by_class() -> None:
     gained, lost = gained_and_lost(new, old)
     assert gained.tolist() == [[False, True, False, True, False]]
     assert lost.tolist() == [[False, False, False, True, True]]
-    pixels = np.full((1, 5, 3), 200, np.float32)
-    draw_changes(pixels, new, old)
-    colours = [tuple(map(int, pixel)) for pixel in pixels[0]]
+    pixels = np.full((1, 5, 3), 200, np.uint8)
+    shown = compose(pixels, OverlayStyle(), mask=new, foreground=None, changes=(new, old))
+    colours = [tuple(map(int, pixel)) for pixel in shown[0]]
     grey = (200, 200, 200)
     assert colours == [grey, rgb(GAINED), grey, rgb(LOST), rgb(LOST)]
 
@@ -114,7 +118,7 @@ def candidate_of_the_left_half(window: MainWindow) -> int:
             writer.write(Window(0, 0, whole.shape[1], whole.shape[0]), whole, cells)
         project.maps.add(slide.id, model.id, maps.name)
         project.predictions.add(slide.id, model.id, {name: 1 / len(names) for name in names})
-    project.rounds.add(model.id, base.id, {"held_out": 1.0, "dice_before": 0.8, "dice": 0.75}, 2)
+    project.rounds.add(model.id, base.id, {"held_out": 1.0, "dice_before": 0.8, "dice": 0.75}, 2, person="Ada")
     window.session.models_changed.emit()
     window.session.maps_changed.emit()
     return model.id
@@ -157,3 +161,51 @@ def test_gained_and_lost_show_the_masks_where_they_were_hidden(opened: MainWindo
     qtbot.mouseClick(decision.changes, LEFT, pos=QPoint(8, decision.changes.height() // 2))
     assert opened.viewer.overlay_style.masks
     assert opened.viewer.overlay_style.changes
+
+
+# --- the rounds so far ------------------------------------------------------------------------------------------------
+
+
+def lines(window: MainWindow) -> list[str]:
+    shown = window.training_panel.history.list
+    return [shown.item(number).text() for number in range(shown.count())]
+
+
+def test_every_round_is_there_after_a_restart_and_any_of_them_can_be_used_again(
+    opened: MainWindow, project_folder: Path, qtbot
+) -> None:
+    history = opened.training_panel.history
+    assert history.isHidden()
+    base = opened.session.project.models.current().id
+    made = candidate_of_the_left_half(opened)
+    opened.work.bring_up(opened.work.training)
+    qtbot.mouseClick(history.fold.head, LEFT)
+    assert history.list.isVisible()
+    assert lines(opened)[0].startswith("Round 1 \N{MIDDLE DOT} waits for a decision \N{MIDDLE DOT} Dice 0.750\n")
+    history.list.setCurrentRow(1)
+    assert not history.use.isEnabled()
+    assert history.use.toolTip() == "Decide about the new model first."
+    opened.session.roll_back()
+    assert "rolled back" in lines(opened)[0]
+    opened.session.close_project()
+    assert opened.session.open_project(project_folder)
+    opened.work.bring_up(opened.work.training)
+    first, start = lines(opened)
+    assert first.startswith("Round 1 \N{MIDDLE DOT} rolled back \N{MIDDLE DOT} Dice 0.750\n")
+    assert "Ada \N{MIDDLE DOT} from 2 annotations" in first
+    assert start.startswith("Start: ")
+    assert "in use" in start
+    tip = history.list.item(0).toolTip()
+    assert "Dice 0.800 \N{RIGHTWARDS ARROW} 0.750 on 1 held-out region" in tip
+    history.list.setFocus()
+    history.list.setCurrentRow(1)
+    QTest.keyClick(history.list, Qt.Key.Key_Up)
+    assert history.use.isEnabled()
+    qtbot.mouseClick(history.use, LEFT)
+    qtbot.waitUntil(lambda: opened.session.project.models.current().id == made, timeout=10_000)
+    assert "in use" in lines(opened)[0]
+    assert "used before" in lines(opened)[1]
+    assert not history.use.isEnabled()
+    assert opened.overlay_panel.chooser.model.currentText() == "Round 1 (in use)"
+    opened.session.use_again(base)
+    assert "in use" in lines(opened)[1]

@@ -11,14 +11,15 @@ from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import scale_bar
-from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle, SceneMap, compose
+from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, compose
+from histoloop.gui.canvas.rendering import SceneMap
 from histoloop.gui.dialogs.new_project import folder_name
 from histoloop.gui.dialogs.text_dialog import shortcuts_html
-from histoloop.gui.panels.job_bar import TimeLeft, in_words
+from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.panels.slide_rows import describe
 from histoloop.gui.window.menus import MENUS
 from histoloop.network_config import NetworkConfig
-from histoloop.progress import Progress
+from histoloop.progress import Progress, Stage
 from histoloop.slides.tiling import Window
 from histoloop.store.maps import MapWriter, open_map
 from histoloop.store.records import MppFrom, SlideRecord
@@ -48,18 +49,23 @@ def test_the_scale_bar_has_a_round_length_and_says_pixels_where_mpp_is_unknown(
         assert (length, text) == expected
 
 
-def test_time_left_follows_the_pace_of_the_stage() -> None:
-    left = TimeLeft()
-    assert left.after(Progress("train", 0, 10), 0.0) is None
-    assert left.after(Progress("train", 1, 10), 1.0) is None  # too early to say
-    assert left.after(Progress("train", 2, 10), 4.0) == pytest.approx(16.0)
-    assert left.after(Progress("predict", 5, 10), 5.0) is None  # a new stage begins anew
-    assert left.after(Progress("predict", 7.5, 10), 9.0) == pytest.approx(4.0)
+def test_the_bar_tells_the_time_left_and_whether_it_is_that_of_a_part(qtbot, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("histoloop.gui.panels.job_bar.time.monotonic", lambda: clock[0])
+    bar = JobBar()
+    qtbot.addWidget(bar)
 
+    def shown(*, in_parts: bool, earlier: tuple[Stage, ...] = ()) -> str:
+        bar.begin("Retraining", earlier=earlier, in_parts=in_parts)
+        for second in range(11):
+            clock[0] = float(second)
+            bar.show_step(Progress("Reading", second, 20))
+        return bar.text.text().rpartition("\N{MIDDLE DOT} ")[2]
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (59, "59 s"), (61, "1 min 01 s"), (3700, "1 h 01 min")])
-def test_durations_are_told_in_words(seconds: float, text: str) -> None:
-    assert in_words(seconds) == text
+    assert shown(in_parts=False) == "10 s left"
+    assert shown(in_parts=True) == "10 s left in this step"
+    assert bar.stages() == [Stage("Reading", 10.0)]
+    assert shown(in_parts=True, earlier=(Stage("Reading", 20.0), Stage("Learning", 100.0))) == "1 min 50 s left"
 
 
 def test_a_filled_class_is_tinted_and_an_outlined_one_only_at_its_edge() -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from histoloop.progress import TimeLeft, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,13 +55,16 @@ class _ProgressBar:
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._stage = ""
+        self._left = TimeLeft()
 
     def __call__(self, step: Progress) -> None:
+        seconds = self._left.after(step, time.monotonic())
         if self._terminal:
             filled = round(step.fraction * self.WIDTH)
             figures = "  ".join(f"{name} {value:.3g}" for name, value in step.figures.items())
             bar = "#" * filled + "." * (self.WIDTH - filled)
-            line = f"{step.stage} [{bar}] {step.fraction:4.0%} {step.message} {figures}"
+            left = "" if seconds is None else f"{in_words(seconds)} left "
+            line = f"{step.stage} [{bar}] {step.fraction:4.0%} {left}{step.message} {figures}"
             print(f"{CLEARED}{shown(line)[:140]}", end="", file=sys.stderr, flush=True)
         elif step.stage != self._stage:
             print(shown(step.stage), file=sys.stderr, flush=True)

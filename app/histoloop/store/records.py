@@ -326,7 +326,10 @@ class QueryRecord:
 
 @dataclass(frozen=True, slots=True)
 class RoundRecord:
-    """One retraining: the model it made, the one before, its figures, and how many annotations it learned from."""
+    """One retraining: the model it made, the one before, its figures, and how many annotations it learned from.
+
+    `person` is who asked for it ('': not known).
+    """
 
     id: int
     number: int
@@ -335,3 +338,4 @@ class RoundRecord:
     figures: Mapping[str, float]
     annotations: int
     created: str
+    person: str = ""

@@ -249,6 +249,7 @@ def round_of(row: Row) -> RoundRecord:
         figures=numbers_of(row["figures"]),
         annotations=row["annotations"],
         created=row["created"],
+        person=row["person"],
     )
 
 

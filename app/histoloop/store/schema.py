@@ -355,6 +355,11 @@ CREATE INDEX step_of_person ON step (person, id)
 """
 """Annotations that come from elsewhere are a step, which can be taken back. What came before version 8 is none."""
 
+_VERSION_9 = """
+ALTER TABLE round ADD COLUMN person TEXT NOT NULL DEFAULT ''
+"""
+"""A round keeps who asked for it. Of earlier ones that is not known."""
+
 MIGRATIONS: tuple[str, ...] = (
     _VERSION_1,
     _VERSION_2,
@@ -364,6 +369,7 @@ MIGRATIONS: tuple[str, ...] = (
     _VERSION_6,
     _VERSION_7,
     _VERSION_8,
+    _VERSION_9,
 )
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
@@ -482,6 +488,11 @@ WORK_WAS_DONE = """EXISTS (
     AND step.kind IN ('painted', 'assessed')
 )"""
 """An annotation in which somebody painted, or gave a label or a size."""
+
+COUNT_BEGUN_BY_SLIDE = f"""
+    SELECT annotation.slide_id, COUNT(*) AS count FROM annotation JOIN slide ON slide.id = annotation.slide_id
+    WHERE slide.removed IS NULL AND annotation.deleted IS NULL AND status = 'draft' AND {WORK_WAS_DONE}
+    GROUP BY annotation.slide_id"""
 
 SELECT_LISTED = f"""{SELECT_ANNOTATIONS} AND CASE status
     WHEN 'draft' THEN {WORK_WAS_DONE}

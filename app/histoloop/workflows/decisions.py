@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from histoloop.errors import ProjectError
 from histoloop.language import tr
+from histoloop.store.cards import load_card
 from histoloop.store.records import ModelStatus
 
 if TYPE_CHECKING:
@@ -25,6 +26,23 @@ def roll_back(project: Project, model_id: int) -> None:
     """Set a candidate aside; the current model stays."""
     _check_open(project, model_id)
     project.models.set_status(model_id, ModelStatus.ROLLED_BACK)
+
+
+def use_again(project: Project, model_id: int) -> None:
+    """Make a model of an earlier round, or the one that the project began with, the current one again.
+
+    ProjectError while a candidate waits for a decision, which is about the model in use, and for a model that has
+    learned nothing or whose card cannot be read (ModelError).
+    """
+    if any(model.status is ModelStatus.CANDIDATE for model in project.models.all()):
+        raise ProjectError(
+            tr("The new model waits for a decision."), advice=tr("Keep it or roll back first; see the Training tab.")
+        )
+    if not load_card(project.models.get(model_id).folder).taught:
+        raise ProjectError(
+            tr("Nobody has taught this model: it draws no masks."), advice=tr("Choose the model of a round.")
+        )
+    project.models.make_current(model_id)
 
 
 def decide_by_figures(project: Project, candidate: CandidateModel) -> Decision:

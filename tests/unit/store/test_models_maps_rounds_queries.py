@@ -128,7 +128,8 @@ def test_maps_of_slides_or_models_that_do_not_exist_are_refused(project, slide, 
 def test_rounds_are_numbered_in_order(project, base):
     model = candidate(project, base)
     first = project.rounds.add(model.id, base.id, {"dice": 0.7}, 4)
-    second = project.rounds.add(model.id, model.id, {}, 8)
+    second = project.rounds.add(model.id, model.id, {}, 8, person="Ada")
+    assert (first.person, second.person) == ("", "Ada")
     assert project.rounds.all() == [first, second]
     assert [(entry.number, entry.parent, entry.annotations) for entry in (first, second)] == [
         (1, base.id, 4),

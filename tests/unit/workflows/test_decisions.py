@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from histoloop.errors import ProjectError
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.rounds import CandidateModel
-from histoloop.workflows.decisions import decide_by_figures
+from histoloop.workflows.decisions import decide_by_figures, use_again
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from histoloop.store.project import Project
 
 
@@ -34,3 +38,18 @@ def test_a_candidate_is_kept_only_if_it_is_not_worse_on_held_out_regions(
     assert decide_by_figures(project, candidate) == decision
     assert project.models.get(made.id).status is status
     assert (project.models.current().id == before.id) is (status is not ModelStatus.CURRENT)
+
+
+def test_a_model_of_an_earlier_round_is_used_again_once_nothing_waits(
+    project: Project, make_model: Callable[..., Path]
+) -> None:
+    before = project.models.current()
+    set_aside = make_model(project.models.folder / "round-001-00000000")
+    earlier = project.models.add(set_aside.name, hash="x", parent=before.id, round=1, status=ModelStatus.ROLLED_BACK)
+    waiting = project.models.add("round-002-00000000", hash="y", parent=before.id, round=2)
+    with pytest.raises(ProjectError, match="waits for a decision"):
+        use_again(project, earlier.id)
+    project.models.set_status(waiting.id, ModelStatus.ROLLED_BACK)
+    use_again(project, earlier.id)
+    assert project.models.current().id == earlier.id
+    assert project.models.get(before.id).status is ModelStatus.KEPT

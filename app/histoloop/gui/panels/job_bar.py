@@ -10,40 +10,14 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
 from histoloop.gui.kit.widgets import button, label
 from histoloop.language import tr
+from histoloop.progress import TimeLeft, in_words
 
 if TYPE_CHECKING:
-    from histoloop.progress import Progress
+    from collections.abc import Sequence
+
+    from histoloop.progress import Progress, Stage
 
 STEPS = 1000
-_ENOUGH_SHARE, _ENOUGH_SECONDS = 0.03, 2.0
-
-
-class TimeLeft:
-    """Estimates the time a stage still takes from its own pace so far."""
-
-    def __init__(self) -> None:
-        self._stage = ""
-        self._began = 0.0
-        self._from = 0.0
-
-    def after(self, step: Progress, now: float) -> float | None:
-        """Seconds left after a step at `now` (seconds); None while that is not known."""
-        if step.stage != self._stage or step.fraction < self._from:
-            self._stage, self._began, self._from = step.stage, now, step.fraction
-        done, spent = step.fraction - self._from, now - self._began
-        if done < _ENOUGH_SHARE or spent < _ENOUGH_SECONDS:
-            return None
-        return spent / done * (1 - step.fraction)
-
-
-def in_words(seconds: float) -> str:
-    """A duration for people."""
-    whole = round(seconds)
-    if whole < 60:
-        return tr("{seconds} s", seconds=max(1, whole))
-    if whole < 3600:
-        return tr("{minutes} min {seconds:02d} s", minutes=whole // 60, seconds=whole % 60)
-    return tr("{hours} h {minutes:02d} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 class JobBar(QWidget):
@@ -62,12 +36,15 @@ class JobBar(QWidget):
         layout.setContentsMargins(10, 2, 0, 2)
         for widget in (self.text, self.bar, self.stop):
             layout.addWidget(widget)
-        self._left = TimeLeft()
+        self._left, self._is_whole = TimeLeft(), True
         self.setVisible(False)
 
-    def begin(self, title: str) -> None:
-        """A job has begun."""
-        self._left = TimeLeft()
+    def begin(self, title: str, *, earlier: Sequence[Stage] = (), in_parts: bool = False) -> None:
+        """A job has begun; `earlier` are the stages of the last one of its kind.
+
+        Where it is done `in_parts` and nothing is known of them, the time left is that of the part that runs.
+        """
+        self._left, self._is_whole = TimeLeft(earlier), not in_parts
         self.bar.setRange(0, 0)
         self.text.setText(f"{title}…")
         self.stop.setEnabled(True)
@@ -76,10 +53,19 @@ class JobBar(QWidget):
     def show_step(self, step: Progress) -> None:
         """How far it is."""
         seconds = self._left.after(step, time.monotonic())
-        left = "" if seconds is None else tr("{time} left", time=in_words(seconds))
+        left = "" if seconds is None else self._time_left(in_words(seconds))
         self.text.setText(" \N{MIDDLE DOT} ".join(filter(None, (step.stage, step.message, left))))
         self.bar.setRange(0, STEPS if step.total > 0 else 0)
         self.bar.setValue(round(step.fraction * STEPS))
+
+    def _time_left(self, time: str) -> str:
+        if self._is_whole or self._left.knows_all:
+            return tr("{time} left", time=time)
+        return tr("{time} left in this step", time=time)
+
+    def stages(self) -> list[Stage]:
+        """The stages of the job so far, with their seconds."""
+        return self._left.stages(time.monotonic())
 
     def stopping(self) -> None:
         """The user wants it stopped."""

@@ -8,6 +8,7 @@ from histoloop.gui.kit.widgets import Panel, action_button, label, set_role
 from histoloop.gui.panels.decision import Decision
 from histoloop.gui.panels.live_switch import LiveSwitch
 from histoloop.gui.panels.rounds_curve import RoundsCurve
+from histoloop.gui.panels.rounds_list import RoundsList
 from histoloop.gui.panels.training_curve import TrainingCurve
 from histoloop.gui.panels.training_options import TrainingOptions
 from histoloop.language import mark, tr, tr_plural
@@ -32,6 +33,7 @@ class TrainingPanel(Panel):
         self.decision = Decision(actions)
         self.estimate = label(role="muted", wrap=True)
         self.rounds = RoundsCurve()
+        self.history = RoundsList()
         for widget in (
             self.live,
             self.options,
@@ -41,6 +43,7 @@ class TrainingPanel(Panel):
             self.decision,
             self.curve,
             self.rounds,
+            self.history,
         ):
             self.column.addWidget(widget)
         self.column.addStretch(1)
@@ -102,7 +105,7 @@ class TrainingPanel(Panel):
 
 _WANTED: Mapping[LearnFrom, str] = {
     "masks": mark("Paint at least one region, then retrain."),
-    "sizes": mark("Say of at least one region how much of it is foreground, or paint it, then retrain."),
+    "sizes": mark("State how much of at least one region is foreground, or paint it, then retrain."),
     "labels": mark("Label regions or slides of at least two classes, then retrain."),
     "min-max": mark("Label regions or slides of at least two classes, then retrain."),
 }
@@ -137,8 +140,8 @@ def _unused(counts: TrainingCounts, learn_from: LearnFrom) -> str:
     """What goes unused when this is learned from."""
     if learn_from == "masks" and counts.only_sized:
         return tr_plural(
-            "{count} region with a size alone: learn from sizes to use it.",
-            "{count} regions with a size alone: learn from sizes to use them.",
+            "{count} region with only a size: learn from sizes to use it.",
+            "{count} regions with only a size: learn from sizes to use them.",
             counts.only_sized,
         )
     return ""

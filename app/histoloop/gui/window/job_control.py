@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.gui.work.jobs import Outcome, Place
+from histoloop.progress import Stage
 
 if TYPE_CHECKING:
+    from histoloop.gui.kit.settings import Settings
     from histoloop.gui.panels.job_bar import JobBar
     from histoloop.gui.panels.queue_panel import QueuePanel
     from histoloop.gui.panels.training_panel import TrainingPanel
     from histoloop.gui.window.work_tabs import WorkTabs
     from histoloop.gui.work.jobs import Job, JobRunner
     from histoloop.progress import Progress
+
+
+STAGES = "stages"
+"""The setting that keeps how long the stages of jobs took."""
+MOST_KINDS = 20
 
 
 class JobControl(QObject):
@@ -27,10 +35,18 @@ class JobControl(QObject):
     trained = Signal()
 
     def __init__(
-        self, *, jobs: JobRunner, bar: JobBar, tabs: WorkTabs, queue: QueuePanel, training: TrainingPanel
+        self,
+        *,
+        jobs: JobRunner,
+        bar: JobBar,
+        tabs: WorkTabs,
+        queue: QueuePanel,
+        training: TrainingPanel,
+        settings: Settings,
     ) -> None:
         super().__init__(tabs)
         self._jobs, self._bar, self._tabs, self._queue, self._training = jobs, bar, tabs, queue, training
+        self._settings = settings
 
     def connect_all(self) -> None:
         """Begin to listen."""
@@ -46,7 +62,7 @@ class JobControl(QObject):
         self._jobs.cancel()
 
     def _on_started(self, job: Job) -> None:
-        self._bar.begin(job.title)
+        self._bar.begin(job.title, earlier=self._earlier_stages(job), in_parts=job.place is not Place.NOWHERE)
         if job.place is Place.TRAINING:
             self._training.begin()
             self._tabs.bring_up(self._tabs.training)
@@ -57,7 +73,29 @@ class JobControl(QObject):
         if job.place is Place.TRAINING and step.figures:
             self._training.add_figures(step.figures)
 
+    def _earlier_stages(self, job: Job) -> list[Stage]:
+        """Those of the last job of this kind on this machine that was done."""
+        try:
+            return [Stage(str(name), float(seconds)) for name, seconds in self._kept_stages().get(_kind(job), ())]
+        except (TypeError, ValueError):
+            return []
+
+    def _kept_stages(self) -> dict[str, list[tuple[str, float]]]:
+        try:
+            kept = json.loads(self._settings.text(STAGES) or "{}")
+        except ValueError:
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+    def _keep_stages(self, job: Job) -> None:
+        kept = self._kept_stages()
+        kept.pop(_kind(job), None)
+        kept[_kind(job)] = [(stage.name, round(stage.seconds, 2)) for stage in self._bar.stages()]
+        self._settings.set(STAGES, json.dumps(dict(list(kept.items())[-MOST_KINDS:])))
+
     def _on_ended(self, job: Job, outcome: Outcome) -> None:
+        if outcome is Outcome.DONE and job.place is not Place.NOWHERE:
+            self._keep_stages(job)
         if job.place is Place.TRAINING:
             self._training.end(stopped=outcome is not Outcome.DONE)
             self.trained.emit()
@@ -70,3 +108,9 @@ class JobControl(QObject):
         if not busy:
             self._bar.end()
         self.changed.emit()
+
+
+def _kind(job: Job) -> str:
+    """What makes jobs take the same stages: the task, and how it is done."""
+    how = [str(job.arguments[name]) for name in ("how", "strategy", "device") if name in job.arguments]
+    return " ".join((job.task.__name__, *how))

@@ -15,6 +15,7 @@ from histoloop.gui.panels.training_options import how_to_learn
 from histoloop.language import tr
 from histoloop.workflows.contents.budget import advised
 from histoloop.workflows.contents.estimates import estimate
+from histoloop.workflows.contents.history import past_models
 from histoloop.workflows.contents.questions import query_evidence_path, query_thumbnail_path
 from histoloop.workflows.contents.rounds import measured_rounds, training_counts
 from histoloop.workflows.propagate import pseudo_regions
@@ -59,6 +60,7 @@ class LoopControl(QObject):
         )
         self._training.options.changed.connect(self._learn_by)
         self._training.decision.similar.clicked.connect(self.show_similar_regions)
+        self._training.history.use_requested.connect(self._session.use_again)
         self._opener.shown.connect(self._on_slide_shown)
 
     def begin(self) -> None:
@@ -122,7 +124,14 @@ class LoopControl(QObject):
         self._training.show_training_counts(there, round_number=rounds[-1].number if rounds else 0)
         self._training.show_estimate(estimate(project, how).text if self.can_train else "")
         self._training.show_rounds(measured_rounds(project))
+        self._training.history.show_models(past_models(project), why_not=self._why_not_again())
         self._training.show_candidate(self._session.candidate(), {one.id: one.name for one in project.classes.all()})
+
+    def _why_not_again(self) -> str:
+        """Why no earlier model can be used again now; empty where one can."""
+        if self._session.read_only:
+            return tr("The project is read-only.")
+        return tr("Decide about the new model first.") if self.can_decide else ""
 
     def refresh(self) -> None:
         """Find out anew whether there is enough to learn from, and something to decide."""
@@ -147,7 +156,7 @@ class LoopControl(QObject):
             return
         regions = pseudo_regions(project, candidate.round)
         if not regions:
-            self._session.notice.emit(tr("The pictures of these regions are no longer in the project's folder."))
+            self._session.notice.emit(tr("The images of these regions are no longer in the project's folder."))
             return
         names = {slide.id: slide.name for slide in project.slides.all()}
         dialog = SimilarDialog(self._training, regions=regions, names=names)

@@ -18,27 +18,27 @@ from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QCheckBox
 
+    from histoloop.gui.canvas.composing import OverlayStyle
     from histoloop.gui.canvas.mask_chooser import MaskChooser
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
-    from histoloop.gui.canvas.rendering import OverlayStyle
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.overlay_panel import OverlayPanel
     from histoloop.gui.work.session import Session
     from histoloop.workflows.contents.mask_choices import LocalisationModel
 
 UNTAUGHT = mark(
-    "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any place; "
-    "then retrain."
+    "There are no masks yet: no model has been trained here. Choose 'Ask me', or 'Annotate here' to paint "
+    "anywhere; then retrain."
 )
 UNTAUGHT_WHILE = {
     LiveState.WAITING: mark(
-        "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any "
-        "place; live masks appear after the first region is done."
+        "There are no masks yet: no model has been trained here. Choose 'Ask me', or 'Annotate here' to paint "
+        "anywhere; live masks appear after the first finished region."
     ),
-    LiveState.LEARNING: mark("The program is learning from what you painted: live masks appear in a moment."),
-    LiveState.PAUSED: mark("There are no masks yet. Live masks appear when the current work is done."),
+    LiveState.LEARNING: mark("The program is learning from what you painted: live masks will appear in a moment."),
+    LiveState.PAUSED: mark("There are no masks yet. Live masks will appear when the current work is done."),
     LiveState.UP_TO_DATE: mark(
-        "Nobody has taught this model. Choose 'Live masks' to see what the program learned from what you painted."
+        "This model has not been trained. Choose 'Live masks' to see what was learned from your painting."
     ),
 }
 """What takes the place of `UNTAUGHT` while the program learns."""

@@ -54,13 +54,26 @@ def import_annotations(folder: Path, *, planned: PlannedImport, person: str) -> 
 
 
 def predict(
-    folder: Path, *, slide_ids: Sequence[int] | None, device: str, model_id: int | None = None
+    folder: Path,
+    *,
+    slide_ids: Sequence[int] | None,
+    device: str,
+    model_id: int | None = None,
+    exactly: bool = False,
 ) -> Work[PredictReport]:
-    """Predict slides (None: all) that a model (None: the current one) has not predicted."""
+    """Predict slides (None: all) that a model (None: the current one) has not predicted, or not as exactly."""
     from histoloop.workflows.prediction.predict import predict_project
 
     with opened_project(folder) as project:
-        return (yield from predict_project(project, slide_ids=slide_ids, device=device, model_id=model_id))
+        return (
+            yield from predict_project(
+                project,
+                slide_ids=slide_ids,
+                device=device,
+                model_id=model_id,
+                precision="exact" if exactly else "fast",
+            )
+        )
 
 
 def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "auto") -> Work[PredictedSlide]:
@@ -101,13 +114,19 @@ def ask(
 
 
 def retrain(
-    folder: Path, *, device: str, seed: int, epochs: int | None = None, how: HowToLearn | None = None
+    folder: Path,
+    *,
+    device: str,
+    seed: int,
+    epochs: int | None = None,
+    how: HowToLearn | None = None,
+    person: str = "",
 ) -> Work[CandidateModel]:
     """Retrain on all annotations; `epochs` other than the recipe's. The candidate has predicted nothing yet."""
     from histoloop.workflows.retraining.retrain import learn
 
     with opened_project(folder) as project:
-        return (yield from learn(project, how=how, device=device, seed=seed, epochs=epochs))
+        return (yield from learn(project, how=how, device=device, seed=seed, epochs=epochs, person=person))
 
 
 def suit_slides(folder: Path, *, device: str) -> Work[SuitedModels]:
@@ -152,5 +171,5 @@ def examine() -> Work[list[Finding]]:
     from histoloop.progress import Progress
     from histoloop.workflows.doctor import examine as found
 
-    yield Progress(tr("Looking at this machine"), 0, 1)
+    yield Progress(tr("Checking this computer"), 0, 1)
     return found()

@@ -22,8 +22,13 @@ class Rounds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, model_id: int, parent: int | None, figures: Mapping[str, float], annotations: int) -> RoundRecord:
-        """Keep a retraining: the model made, the one before, its figures, and how many annotations it learned from."""
+    def add(
+        self, model_id: int, parent: int | None, figures: Mapping[str, float], annotations: int, *, person: str = ""
+    ) -> RoundRecord:
+        """Keep a retraining: the model made, the one before, its figures, and how many annotations it learned from.
+
+        `person` is who asked for it.
+        """
         with self._database.transaction():
             number = self.next_number()
             round_id = self._database.insert(
@@ -33,6 +38,7 @@ class Rounds:
                 parent=parent,
                 figures=json.dumps(dict(figures)),
                 annotations=annotations,
+                person=person,
                 created=timestamp(),
             )
         return rows.round_of(self._database.one("SELECT * FROM round WHERE id = ?", round_id))
@@ -46,12 +52,13 @@ class Rounds:
         parent: int | None,
         figures: Mapping[str, float],
         annotations: int,
+        person: str = "",
     ) -> RoundRecord:
         """Keep a model that a retraining made, and the retraining with it: both, or neither."""
         with self._database.transaction():
             number = self.next_number()
             model = models.add(folder_name, hash=hash, parent=parent, round=number)
-            return self.add(model.id, parent, figures, annotations)
+            return self.add(model.id, parent, figures, annotations, person=person)
 
     def set_figures(self, number: int, figures: Mapping[str, float]) -> None:
         """Keep figures of a retraining in place of those it has."""

@@ -17,7 +17,7 @@ from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.kept_tissue import survey_of_slide
 from histoloop.workflows.contents.slides import check_slide, open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_project_model
-from histoloop.workflows.reports import PredictReport
+from histoloop.workflows.reports import PredictReport, SlidePredicted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ def predict_project(
 ) -> Work[PredictReport]:
     """Predict slides (all, or those named, in that order) with a model of the project (the current one).
 
+    `SlidePredicted` tells of each as soon as it can be shown.
     A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
     place of. The `precision` 'fast' takes half precision where the device has it. Maps that this model made before are
     not made again, unless they are damaged, lack their prediction, or are not exact where that is wanted.
@@ -57,19 +58,41 @@ def predict_project(
     _log.info("predicting %d slides", len(wanted))
     predicted: list[int] = []
     failed: list[tuple[str, str]] = []
-    for number, slide in enumerate(wanted):
-        yield Progress(tr("Predicting {slide}", slide=slide.name), number, len(wanted))
+    shares = _shares(project, wanted, record.id)
+    done, of = 0.0, sum(shares)
+    for share, slide in zip(shares, wanted, strict=True):
+        yield Progress(tr("Predicting {slide}", slide=slide.name), done, of)
         try:
             check_slide(slide)
             if not _is_predicted(project, slide.id, record.id, precision):
                 predicting = _predict_one(project, slide, model, record.id, precision)
-                yield from staged(predicting, number=number, of=len(wanted))
+                yield from staged(predicting, number=done, of=of, weight=share)
+                there = tr("Predicting {slide}", slide=slide.name)
+                yield SlidePredicted(there, done + share, of, slide_id=slide.id, model_id=record.id)
             predicted.append(slide.id)
         except Exception as error:
             _log.info("slide %d is not predicted", slide.id)
             failed.append((slide.name, why_it_failed(error, writing_to=[project.folder])))
-    yield Progress(tr("Predicting"), len(wanted), len(wanted))
+        done += share
+    yield Progress(tr("Predicting"), of, of)
     return PredictReport(tuple(predicted), tuple(failed))
+
+
+LITTLE = 1e-3
+"""The share of a slide that need not be predicted, beside one whose share is 1."""
+
+
+def _shares(project: Project, slides: Sequence[SlideRecord], model_id: int) -> list[float]:
+    """How much of the work each slide is: by its tissue where that is known of all, else by its area, in mm2.
+
+    Where a resolution is not known a slide is as large as with 0.5 um per pixel.
+    """
+    tissue = all(slide.tissue_px is not None for slide in slides)
+    areas = [(slide.tissue_px or 0.0) if tissue else slide.width * slide.height for slide in slides]
+    sizes = [area * (slide.mpp or 0.5) ** 2 / 1e6 for area, slide in zip(areas, slides, strict=True)]
+    least = LITTLE * max(sizes, default=1.0) or LITTLE
+    there = [project.maps.find(slide.id, model_id) is not None for slide in slides]
+    return [least if skipped else max(size, least) for size, skipped in zip(sizes, there, strict=True)]
 
 
 def _is_predicted(project: Project, slide_id: int, model_id: int, precision: Precision) -> bool:
@@ -108,7 +131,7 @@ def check_brightfield(slide: Slide) -> None:
         raise SlideError(
             slide.path,
             tr("it is not a brightfield picture (channels: {names})", names=", ".join(slide.channels)),
-            advice=tr("The models know stained tissue in transmitted light. Export it as RGB to predict it."),
+            advice=tr("The models are made for stained tissue in transmitted light. Export it as RGB to predict it."),
         )
 
 

@@ -68,9 +68,10 @@ def retrain(
     device: str = "auto",
     seed: int = 0,
     epochs: int | None = None,
+    person: str = "",
 ) -> Work[CandidateModel]:
     """As `learn`; afterwards the candidate predicts the slides that have maps, or are annotated."""
-    candidate = yield from learn(project, how=how, device=device, seed=seed, epochs=epochs)
+    candidate = yield from learn(project, how=how, device=device, seed=seed, epochs=epochs, person=person)
     yield from predict_project(
         project, slide_ids=slides_to_predict(project), device=device, model_id=candidate.model_id
     )
@@ -84,6 +85,7 @@ def learn(
     device: str = "auto",
     seed: int = 0,
     epochs: int | None = None,
+    person: str = "",
 ) -> Work[CandidateModel]:
     """Train on all annotations that are not held out, from the project's first model (theta_0).
 
@@ -98,8 +100,10 @@ def learn(
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. The candidate is
     on disk and on offer then, and has predicted nothing. Where nobody has taught the current model there is nothing to
-    compare with: the candidate becomes the current one. ProjectError when there is nothing of that kind to learn from,
-    or the classes were changed meanwhile; PlaceError when something cannot be written.
+    compare with: the candidate becomes the current one. The round keeps which `person` asked for it.
+
+    ProjectError when there is nothing of that kind to learn from, or the classes were changed meanwhile; PlaceError
+    when something cannot be written.
     """
     project.check_writable()
     how, started = how or HowToLearn(), time.monotonic()
@@ -108,7 +112,7 @@ def learn(
     figures = _measured(setup, fitted)
     figures |= FiguresByCase({"seconds": round(time.monotonic() - started, 1), **extent_figures(how)})
     statistics = yield from _statistics(setup, fitted)
-    return candidate_model_of(_save_candidate(project, setup, fitted, figures, statistics))
+    return candidate_model_of(_save_candidate(project, setup, fitted, figures, statistics, person))
 
 
 # --- the learning setup -----------------------------------------------------------------------------------------------
@@ -243,6 +247,7 @@ def _save_candidate(
     fitted: FittedModel,
     figures: FiguresByCase,
     statistics: TrainingStatistics | None,
+    person: str,
 ) -> RoundRecord:
     """Write the model's folder and offer it; then the pictures of what it learned from beside annotations."""
     number = project.rounds.next_number()
@@ -266,6 +271,7 @@ def _save_candidate(
             parent=project.models.current().id,
             figures=figures.values,
             annotations=setup.training_set.annotations,
+            person=person,
         )
         project.classes.bind(record.model_id, setup.classes.ids)
         if not setup.current.card.taught:
