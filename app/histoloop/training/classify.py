@@ -64,7 +64,7 @@ class ClassifySettings(ObjectiveSettings):
     steps_per_epoch: int = 0
     keep: Literal["best", "last"] = "best"
     temperature_scaling: bool = False
-    consistency: ConsistencySettings = field(default_factory=lambda: ConsistencySettings(outputs="logit"))
+    consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
 
     def __post_init__(self) -> None:
         ObjectiveSettings.__post_init__(self)

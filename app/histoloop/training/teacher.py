@@ -19,8 +19,10 @@ RECENCY = 4.0
 class ConsistencySettings:
     """Semi-supervised training (tod eq 9): `weight` is lambda, 0.05 in the paper; 0 does without.
 
-    `decay` is alpha of eq 6, at most; `recency` says how soon the average forgets before that is reached (`Teacher`).
-    `outputs` are compared. Each step takes `unlabelled_per_step` tiles that nobody annotated.
+    `decay` is alpha of eq 6, at most; until that is reached, the average is over about the last (2 + `recency`)-th of
+    the steps taken, with 0 over all, as in the paper. `outputs` are compared: 'logit', as in the paper, suits scores of
+    labels; of masks 'softmax' with a weight of 1 has been measured to be the better. Each step takes
+    `unlabelled_per_step` tiles that nobody annotated.
     """
 
     weight: float = 0.0
