@@ -60,7 +60,7 @@ def encoder_named(name: str) -> Encoder:
         near = suggestion(name, encoders)
         raise ModelError(
             tr("There is no encoder {name!r}{near}.", name=name, near=near),
-            advice=tr("There are {names}.", names=", ".join(encoders)),
+            advice=tr("Available: {names}.", names=", ".join(encoders)),
         )
     return encoders[name]
 

@@ -51,7 +51,7 @@ class ReplacedSlideError(SlideError):
     """Where a slide of a project was, there is another one now."""
 
     def __init__(self, path: Path) -> None:
-        advice = tr("Put the file back that was added, or give this one another name and import it as a slide.")
+        advice = tr("Restore the file that was added, or give this one another name and import it as a slide.")
         super().__init__(path, tr("its content differs"), advice=advice)
         self.message = tr("{path} is not the slide it should be: its content differs.", path=path)
 

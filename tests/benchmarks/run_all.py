@@ -37,10 +37,11 @@ PARTS = {
     "decoding": ["decoding.py", "SLIDE", "--runs", "3"],
     "start-up": ["startup.py"],
     "slides": ["many_slides.py", "table"],
+    "zoom": ["zoom.py"],
     "regions": ["many_regions.py", "table"],
 }
 """Scripts that write a table of docs/performance.md each."""
-KEEP = {"whole_slide.py", "after_network.py", "startup.py", "many_slides.py", "many_regions.py"}
+KEEP = {"whole_slide.py", "after_network.py", "startup.py", "many_slides.py", "many_regions.py", "zoom.py"}
 """Those that keep what they measured."""
 
 

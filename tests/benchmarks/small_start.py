@@ -1,9 +1,10 @@
 """Does a self-supervised start help a small network with few labels (ssl-al)? For docs/active-learning.md.
 
-    python tests/benchmarks/small_start.py RESULTS.jsonl [--data FOLDER] [--seeds 0,1,2] [--epochs 20]
+    python tests/benchmarks/small_start.py RESULTS.jsonl [--data FOLDER] [--seeds 0,1,2] [--epochs 20] [--write]
 
-Prints the table of what RESULTS.jsonl holds. A line a start and seed is appended when it is done; what is there is not
-done again. FOLDER holds `ebhi-seg/` (default: HISTOLOOP_DATA, else ../shared/data).
+Prints the table of what RESULTS.jsonl holds; with --write it and its picture are put into docs/active-learning.md. A
+line a start and seed is appended when it is done; what is there is not done again. FOLDER holds `ebhi-seg/` (default:
+HISTOLOOP_DATA, else ../shared/data).
 
 A ResNet-18 of a quarter of the width, from random weights, on tiles at half resolution (112 px). SimSiam learns from
 the training part without its labels, by the recipe quick-pretrain, or by the views of `pretrain` and one rate for all.
@@ -23,6 +24,7 @@ import time
 from pathlib import Path
 
 import torch
+from pages import put_between
 from self_supervised import SCALE, draw_labels, pooled_features, take_statistics
 
 from histoloop.acquisition.linear_probe import LinearProbe
@@ -36,6 +38,9 @@ from histoloop.training.recipe import load_recipe, recipe_path
 from histoloop.training.self_supervised import PretrainSettings, pretrain
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "active-learning.md"
+PICTURE = PAGE.with_name("pictures") / "small-start.png"
+START, END = "<!-- small start: made by tests/benchmarks/small_start.py -->", "<!-- end of small start -->"
 STARTS = {
     "random": "random weights",
     "gentle": "SimSiam, gentle views, ten times the rate for the predictor",
@@ -54,6 +59,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     wanted = [(start, int(seed)) for start in STARTS for seed in options.seeds.split(",")]
     done = {(row["start"], row["seed"]) for row in _rows(options.results)}
@@ -63,7 +69,12 @@ def main() -> None:
             row = measure(start, dataset, seed=seed, epochs=options.epochs)
             with options.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
-    print("\n".join(table(_rows(options.results))))
+    rows = _rows(options.results)
+    print("\n".join(table(rows)))
+    if options.write:
+        draw(rows)
+        picture = f"![Accuracy over the share of labels](pictures/{PICTURE.name})"
+        put_between(PAGE, START, END, "\n".join([*table(rows), "", picture]))
 
 
 def _rows(results: Path) -> list[dict]:
@@ -134,6 +145,28 @@ def table(rows: list[dict]) -> list[str]:
             cells.append(f"{statistics.mean(found):.2f}" if found else "-")
         lines.append(f"| {title} | {' | '.join(cells)} | {len(of_start)} |")
     return lines
+
+
+def draw(rows: list[dict]) -> None:
+    """The means of the seeds over the share of labels, each seed a dot."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for number, (start, title) in enumerate(STARTS.items()):
+        of_start = [row for row in rows if row["start"] == start]
+        if not of_start:
+            continue
+        runs = [[statistics.mean(row["accuracy"][str(budget)]) for budget in BUDGETS] for row in of_start]
+        means = [statistics.mean(column) for column in zip(*runs, strict=True)]
+        percents = [100 * budget for budget in BUDGETS]
+        axes.plot(percents, means, "-", color=f"C{number}", label=f"{title} (seeds: {len(runs)})")
+        for run in runs:
+            axes.plot(percents, run, "o", color=f"C{number}", alpha=0.5)
+    axes.set(xlabel="share of the labels, %", ylabel="accuracy, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(PICTURE)
 
 
 def _cell(means: list[float]) -> str:

@@ -98,8 +98,11 @@ def window(qtbot, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported
         from histoloop.gui.application import make_application
+        from histoloop.gui.canvas.napari_canvas import load_the_rest
         from histoloop.gui.kit.settings import Settings
         from histoloop.gui.window.main_window import MainWindow
+
+        load_the_rest()
 
     monkeypatch.setenv("HISTOLOOP_HOME", str(tmp_path / "home"))
     make_application()

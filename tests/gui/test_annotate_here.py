@@ -87,7 +87,7 @@ def test_a_rectangle_that_reaches_past_the_slide_is_clipped(opened: MainWindow, 
 
 
 @pytest.mark.parametrize(
-    ("region", "words"), [(Region(-400, 100, 200, 200), "lies outside of"), (Region(300, 300, 900, 12), "are too few")]
+    ("region", "words"), [(Region(-400, 100, 200, 200), "lies outside"), (Region(300, 300, 900, 12), "are too few")]
 )
 def test_what_cannot_be_one_region_is_refused_in_words(opened: MainWindow, qtbot, region: Region, words: str) -> None:
     opened.viewer.zoom_by(0.5)
@@ -135,7 +135,7 @@ def test_where_there_is_work_the_window_asks_as_ever(opened: MainWindow, qtbot) 
     begin(opened, qtbot)
     drag_region(opened, Region(300, 250, 700, 500))
     qtbot.waitUntil(lambda: opened.findChild(ChoiceDialog) is not None)
-    assert opened.findChild(ChoiceDialog).windowTitle() == "There is work in this place"
+    assert opened.findChild(ChoiceDialog).windowTitle() == "There is work here already"
 
 
 def test_before_any_prediction_the_region_is_empty(

@@ -108,7 +108,7 @@ def test_a_text_that_fits_nothing_says_so(panel: AnnotationsPanel, qtbot) -> Non
     assert len(panel.shown_ids()) == 3
     qtbot.keyClicks(panel.text_filter, "xx")
     assert panel.shown_ids() == []
-    assert panel.summary.text() == "No annotation fits these filters."
+    assert panel.summary.text() == "No annotation matches these filters."
 
 
 def test_return_goes_to_the_region_on_its_slide(window: MainWindow, panel: AnnotationsPanel, qtbot) -> None:

@@ -69,17 +69,17 @@ def test_the_number_keys_choose_the_classes_and_the_chosen_one_is_painted(painti
     window, panel = painting, painting.annotation_panel
     press(window, Qt.Key.Key_2)
     assert panel.classes.value == 2
-    assert window.viewer._labels.selected_label == 2
+    assert window.viewer._made.labels.selected_label == 2
     press(window, Qt.Key.Key_1)
     assert panel.classes.value == 1
-    assert window.viewer._labels.selected_label == 1
+    assert window.viewer._made.labels.selected_label == 1
     press(window, Qt.Key.Key_3)  # there are two classes
     assert panel.classes.value == 1
 
 
 def test_a_click_on_a_button_chooses_its_class(painting: MainWindow, qtbot) -> None:
     qtbot.mouseClick(painting.annotation_panel.classes.button(2), Qt.MouseButton.LeftButton)
-    assert painting.viewer._labels.selected_label == 2
+    assert painting.viewer._made.labels.selected_label == 2
 
 
 def test_the_menu_has_the_classes_with_their_keys_and_ticks_the_one_in_hand(painting: MainWindow) -> None:

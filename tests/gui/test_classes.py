@@ -102,10 +102,10 @@ def test_renaming_while_a_region_is_painted_keeps_strokes_and_the_class_in_hand(
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("tumour", "There is tumour already."),
-        ("TUMOUR", "There is tumour already."),
-        ("  ", "A class or label without a name"),
-        ("background", "has a meaning of its own"),
+        ("tumour", "tumour already exists."),
+        ("TUMOUR", "tumour already exists."),
+        ("  ", "A class or label needs a name"),
+        ("background", "is reserved"),
     ],
 )
 def test_a_name_that_cannot_be_is_told_while_it_is_typed_and_changes_nothing(
@@ -137,13 +137,13 @@ def test_a_class_that_is_added_can_be_painted_at_once(painting: MainWindow, qtbo
     assert painting.session.project.scheme.masks[2].colour == "#d55e00"
     dialog.close()
     paint(painting, 3, qtbot)
-    assert painting.viewer._labels.colormap.color_dict[3][0] == pytest.approx(0xD5 / 255)
+    assert painting.viewer._made.labels.colormap.color_dict[3][0] == pytest.approx(0xD5 / 255)
 
 
 def test_a_row_without_a_name_adds_no_class_and_is_gone_with_the_dialog(opened: MainWindow, qtbot) -> None:
     dialog = editor(opened, qtbot)
     qtbot.mouseClick(dialog.table.add, Qt.MouseButton.LeftButton)
-    assert "A class or label without a name" in dialog.state.text()
+    assert "A class or label needs a name" in dialog.state.text()
     dialog.close()
     QApplication.processEvents()
     assert len(editor(opened, qtbot).table.rows) == 2
@@ -158,7 +158,7 @@ def test_a_colour_is_that_of_the_class_in_masks_and_buttons_too(
     qtbot.mouseClick(dialog.table.rows[0].colour, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: painting.session.project.scheme.masks[0].colour == "#0072b2", timeout=MS)
     qtbot.waitUntil(lambda: painting.overlay_panel.overlay_style.classes[0].colour == "#0072b2", timeout=MS)
-    assert painting.viewer._labels.colormap.color_dict[1][2] == pytest.approx(0xB2 / 255)
+    assert painting.viewer._made.labels.colormap.color_dict[1][2] == pytest.approx(0xB2 / 255)
 
 
 def QColor_of(colour: str) -> QColor:

@@ -70,7 +70,7 @@ def test_a_slide_without_a_profile_says_why_there_is_nothing_to_choose(profiled:
     action = profiled.actions_["correct_colours"]
     assert not action.isEnabled()
     assert not action.isChecked()
-    assert "contains no colour profile" in action.toolTip()
+    assert "contains no usable colour profile" in action.toolTip()
 
 
 def test_colours_by_the_profile_change_what_is_seen_and_nothing_that_is_read(profiled: MainWindow, qtbot) -> None:

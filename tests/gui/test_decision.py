@@ -12,7 +12,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from histoloop.annotations.records import rgb
-from histoloop.gui.canvas.gained_lost import GAINED, LOST, draw_changes, gained_and_lost
+from histoloop.gui.canvas.composing import OverlayStyle, compose
+from histoloop.gui.canvas.gained_lost import GAINED, LOST, gained_and_lost
 from histoloop.slides.tiling import Window
 from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter
@@ -85,9 +86,9 @@ def test_gained_and_lost_are_told_by_class() -> None:
     gained, lost = gained_and_lost(new, old)
     assert gained.tolist() == [[False, True, False, True, False]]
     assert lost.tolist() == [[False, False, False, True, True]]
-    pixels = np.full((1, 5, 3), 200, np.float32)
-    draw_changes(pixels, new, old)
-    colours = [tuple(map(int, pixel)) for pixel in pixels[0]]
+    pixels = np.full((1, 5, 3), 200, np.uint8)
+    shown = compose(pixels, OverlayStyle(), mask=new, foreground=None, changes=(new, old))
+    colours = [tuple(map(int, pixel)) for pixel in shown[0]]
     grey = (200, 200, 200)
     assert colours == [grey, rgb(GAINED), grey, rgb(LOST), rgb(LOST)]
 

@@ -93,7 +93,7 @@ def test_the_dice_of_classes_stands_beside_the_dice_where_it_was_measured(window
         2, 1, old_dice=0.61, new_dice=0.74, held_out=2, annotations=6, old_class_dice=0.4, new_class_dice=0.7
     )
     window.training_panel.show_candidate(measured, {})
-    assert decision.class_dice.text() == "Dice of the classes, on average: 0.400 \N{RIGHTWARDS ARROW} 0.700"
+    assert decision.class_dice.text() == "Mean Dice of the classes: 0.400 \N{RIGHTWARDS ARROW} 0.700"
     assert "mean over the classes" in decision.class_dice.toolTip()
     window.training_panel.show_candidate(CandidateModel(2, 1, 0.6, 0.7, 2, 6), {})
     assert decision.class_dice.isHidden()

@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_used_is_told_and_not_taken_over(
 def test_what_the_machine_can_do_is_told_in_words(first: FirstSteps, qtbot) -> None:
     qtbot.waitUntil(lambda: first.machine.text() != LOOKING, timeout=JOB_MS)
     assert "GPU" in first.machine.text()
-    assert "Slides are drawn by" in first.machine.text()
+    assert "Slides are rendered by" in first.machine.text()
 
 
 def test_the_five_steps_begin_on_the_demo(window: MainWindow, first: FirstSteps, monkeypatch) -> None:

@@ -71,9 +71,9 @@ def test_the_list_and_the_details_mark_a_slide_that_is_unlike_the_training_data(
     panel, slides = cohort.slides_panel, cohort.session.slides()
     panel.choose(slides[1].id)
     assert panel.details.predicted.text() == "Unlike the training data: no label is given"
-    assert "annotate regions of such slides and retrain" in panel.details.predicted.toolTip().replace("\n", " ")
+    assert "annotated regions of such slides and retrained" in panel.details.predicted.toolTip().replace("\n", " ")
     assert panel.details.meaning.isVisibleTo(panel.details)
-    assert "the mark goes away" in panel.details.meaning.text()
+    assert "the warning then goes away" in panel.details.meaning.text()
     panel.choose(slides[0].id)
     assert not panel.details.meaning.isVisibleTo(panel.details)
     assert "does not notice tissue of another organ" in panel.details.predicted.toolTip().replace("\n", " ")
@@ -90,14 +90,14 @@ def test_the_dialog_offers_the_objective_and_the_slide_is_marked_as_estimated(co
 
     in_dialog(take)
     qtbot.mouseClick(cohort.slides_panel.mpp_button, Qt.MouseButton.LeftButton)
-    assert offered == ["Estimate by the objective (40x: 0.25 \N{MICRO SIGN}m per pixel)"]
+    assert offered == ["Estimate from the objective (40x: 0.25 \N{MICRO SIGN}m per pixel)"]
     slide = cohort.session.slides()[2]
     assert (slide.mpp, slide.mpp_from) == (0.25, MppFrom.OBJECTIVE)
     assert listed(cohort)[2] == "Not predicted \N{MIDDLE DOT} resolution estimated"
     cohort.slides_panel.choose(slide.id)
     details = cohort.slides_panel.details
     assert details.resolution.isVisible()
-    assert details.resolution.text() == "0.25 \N{MICRO SIGN}m per pixel, estimated by the objective"
+    assert details.resolution.text() == "0.25 \N{MICRO SIGN}m per pixel, estimated from the objective"
 
 
 def test_a_number_that_is_typed_is_given_and_never_the_estimate(cohort: MainWindow, qtbot) -> None:

@@ -117,7 +117,7 @@ def test_a_dropped_file_is_drawn_over_its_slide_and_comes_once_its_classes_are_s
     assert preview.shown.looks[0].colour == "#c80000"
 
     assert not dialog.import_button.isEnabled()
-    assert dialog.why.text() == "2 classes have no class of the project yet: Stroma, Without a class."
+    assert dialog.why.text() == "2 classes have no matching class in the project yet: Stroma, Without a class."
     stroma, nameless = dialog.classes.keys[1:]
     choose(dialog.classes.box(stroma), "gland")
     choose(dialog.classes.box(nameless), "-")
@@ -160,7 +160,7 @@ def test_work_that_is_there_stays_unless_somebody_says_otherwise(
     dialog = read(second)
     assert dialog.earlier.isVisibleTo(dialog)
     assert dialog.earlier.table.item(0, 0).text() == "benign.tiff: 0, 0, 1800 \N{MULTIPLICATION SIGN} 1000"
-    assert dialog.why.text() == "All of it lies in regions that stay as they are: let the file replace one."
+    assert dialog.why.text() == "All of it lies in regions that stay as they are: let the file replace at least one."
     assert not dialog.import_button.isEnabled()
     dialog.earlier.replace_all.click()
     bring(dialog)
@@ -178,7 +178,7 @@ def test_a_mask_picture_whose_values_could_be_any_class_asks(
     pixels[:50, :50] = 255
     Image.fromarray(pixels).save(tmp_path / "benign_mask.png")
     dialog = read(tmp_path / "benign_mask.png")
-    assert dialog.why.text() == "1 class has no class of the project yet: value 255."
+    assert dialog.why.text() == "1 class has no matching class in the project yet: value 255."
     (value,) = dialog.classes.keys
     choose(dialog.classes.box(value), "tumour")
     bring(dialog)
@@ -215,7 +215,7 @@ def test_a_file_that_cannot_be_taken_says_why_and_holds_the_others_back(
 ) -> None:
     (tmp_path / "malignant.geojson").write_bytes(b"")
     dialog = read(outlines(tmp_path / "benign.geojson", "gland"), tmp_path / "malignant.geojson")
-    assert [dialog.files.table.item(row, 2).text() for row in range(2)] == ["1 outline", "Cannot be taken"]
+    assert [dialog.files.table.item(row, 2).text() for row in range(2)] == ["1 outline", "Cannot be imported"]
     dialog.files.table.selectRow(1)
     assert "cannot be read as outlines" in dialog.files.details.text()
     assert "--" not in dialog.files.details.text()
@@ -297,7 +297,7 @@ def test_a_mask_of_another_size_and_a_photograph_are_refused_in_words(
     dialog = read(tmp_path / "benign_mask.png", tmp_path / "malignant_mask.png")
     assert "is 100 x 100 pixels" in dialog.files.details.text()
     dialog.files.table.selectRow(1)
-    assert "it is no mask" in dialog.files.details.text()
+    assert "it is not a mask" in dialog.files.details.text()
     assert not dialog.import_button.isEnabled()
     assert finished(project_folder) == []
 
@@ -326,7 +326,7 @@ def test_of_hundreds_of_classes_those_in_sight_have_boxes_and_the_limit_is_said(
     dialog = read(polygons(tmp_path / "benign.geojson", *((f"kind {number}", SQUARE) for number in range(500))))
     classes = dialog.classes
     assert classes.table.rowCount() == 500
-    assert "A project has at most 30 classes at a time: 28 more can be made here." in classes.note.text()
+    assert "A project has at most 30 classes at a time: 28 more can be added here." in classes.note.text()
 
     def with_boxes() -> list[int]:
         return [row for row in range(500) if classes.table.cellWidget(row, 3) is not None]
@@ -357,7 +357,7 @@ def test_an_import_that_is_stopped_takes_whole_files_and_undo_takes_them_back(
     report = bring(
         read(outlines(tmp_path / "benign.geojson", "gland"), outlines(tmp_path / "malignant.geojson", "gland"))
     )
-    stopped = "1 file was stopped." in report  # unless it came to its end before it heard of it
+    stopped = "1 file was stopped part-way." in report  # unless it came to its end before it heard of it
     assert len(finished(project_folder)) == (1 if stopped else 2)
     assert all(counts[1] == 10_000 for _person, counts in finished(project_folder))
     while finished(project_folder):

@@ -64,7 +64,7 @@ def picker(qtbot) -> tuple[SizePicker, list[float | None]]:
 def test_a_size_is_not_said_until_the_user_says_it(picker) -> None:
     made, told = picker
     assert made.value is None
-    assert made.box.text() == "Not said"
+    assert made.box.text() == "Not set"
     assert made.slider.property("unset") is True
     assert not made.take_back.isEnabled()
     assert not made.use_mask.isVisible()
@@ -110,7 +110,7 @@ def test_a_size_can_be_taken_back(picker) -> None:
     made.step(more=True)
     made.take_back.click()
     assert told == [0.05, None]
-    assert made.box.text() == "Not said"
+    assert made.box.text() == "Not set"
 
 
 def test_the_share_of_the_mask_is_offered_once_one_is_painted(picker) -> None:
@@ -314,19 +314,19 @@ def test_what_is_predicted_and_what_was_said_are_shown_apart(opened: MainWindow,
     assert slide.is_unlike  # synthetic tissue is no EBHI-Seg
     predicted = "Unlike the training data: no label is given"
     opened.session.person = "Ada"
-    assert (details.predicted.text(), details.who.text()) == (predicted, "You say:")
-    assert details.picker.currentText() == "Not said"
+    assert (details.predicted.text(), details.who.text()) == (predicted, "Your label:")
+    assert details.picker.currentText() == "Unlabelled"
     pick(opened, qtbot, "Polyp")
-    assert (details.predicted.text(), details.who.text()) == (predicted, "You said:")
+    assert (details.predicted.text(), details.who.text()) == (predicted, "Your label:")
     assert details.picker.currentText() == "Polyp"
-    assert opened.slides_panel.list.texts()[0].endswith("\nSaid: Polyp")
+    assert opened.slides_panel.list.texts()[0].endswith("\nLabelled: Polyp")
     with Project.open(project_folder) as project:
         said = project.slides.get(slide.id).given_label
         assert (said.label, said.person) == ("Polyp", "Ada")
         project.slides.set_label(slide.id, "Normal", person="Bo")
     opened.session.slides_changed.emit()
-    assert details.who.text() == "Bo said:"
-    assert "Said by Bo" in details.picker.toolTip()
+    assert details.who.text() == "Label by Bo:"
+    assert "Labelled by Bo" in details.picker.toolTip()
 
 
 def test_several_slides_are_labelled_at_once_and_stay_selected(opened: MainWindow, qtbot) -> None:
@@ -350,7 +350,7 @@ def test_several_slides_are_labelled_at_once_and_stay_selected(opened: MainWindo
 def test_the_menu_labels_the_slide_ticks_what_was_said_and_shows_its_shortcuts(opened: MainWindow, qtbot) -> None:
     menu = opened.actions_.submenus["label"]
     names = opened.session.project.scheme.label_names
-    assert [action.text() for action in menu.actions()] == ["Not said", *names]
+    assert [action.text() for action in menu.actions()] == ["Unlabelled", *names]
     assert [action.shortcut().toString() for action in menu.actions()][:3] == ["Alt+0", "Alt+1", "Alt+2"]
     menu.actions()[2].trigger()
     assert opened.session.slides()[0].label == names[1]

@@ -322,7 +322,7 @@ def test_work_that_may_not_be_stopped_puts_the_change_off(program: Program, qtbo
     monkeypatch.setattr(QMessageBox, "question", lambda *_asked: QMessageBox.StandardButton.No)
     window.session.jobs.submit(Job("test", say_hello))
     window.actions_["language_fr"].trigger()
-    qtbot.waitUntil(lambda: "opened again" in window.banner.text.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "next time the window is opened" in window.banner.text.text(), timeout=30_000)
     assert program.window is window
     assert spoken() is ENGLISH
     assert window.help_commands.leave_first_steps()

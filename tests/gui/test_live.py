@@ -74,7 +74,7 @@ def test_a_finished_region_brings_live_masks_into_view_and_the_next_region_begin
     qtbot.waitUntil(lambda: shows_live(window))
     shot(window, "live-after-first")
     assert any(line.startswith("Learning from 1 region") for line in told)
-    assert "The masks in view are new" in told
+    assert "The masks in view are up to date" in told
     live = window.session.live.map
     assert live is not None
     assert live.mask_classes == window.session.project.scheme.mask_names
@@ -82,7 +82,7 @@ def test_a_finished_region_brings_live_masks_into_view_and_the_next_region_begin
         window.overlay_panel.chooser.model.itemText(row) for row in range(window.overlay_panel.chooser.model.count())
     ]
     assert names[-1] == "Live masks"
-    assert window.overlay_panel.note.text().startswith("Learned while you paint, not measured.")
+    assert window.overlay_panel.note.text().startswith("Trained while you paint, not measured.")
     active = window.session.active
     if active is not None:  # the next question was opened before the masks came: it stays as it began
         assert active.record.model_hash != LIVE_ORIGIN

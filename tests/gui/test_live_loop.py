@@ -195,7 +195,7 @@ def test_masks_come_tile_by_tile_and_it_is_told_when_the_view_is_new(live: LiveL
         live.jobs.step(grid=GRID, tile=TILE, regions=1)
     with qtbot.waitSignal(live.view_is_new):
         live.jobs.step(grid=GRID, in_view=True, regions=1)
-    assert lines[-1] == "The masks in view are new"
+    assert lines[-1] == "The masks in view are up to date"
     live.jobs.done(LiveReport(1, 1, 1, 1))
     assert lines[-1] == "Live masks are up to date: learned from 1 region"
     assert live.map is not None
@@ -278,7 +278,7 @@ def test_it_says_what_it_waits_for_learns_from_or_is_paused_by(live: LiveLoop, d
     live.switch(False)
     assert (live.state, lines[-1]) == (LiveState.OFF, "")
     live.switch(True)
-    assert (live.state, lines[-1]) == (LiveState.WAITING, "Live masks appear after the first region is done")
+    assert (live.state, lines[-1]) == (LiveState.WAITING, "Live masks will appear after the first finished region")
     desk.paint()
     qtbot.waitUntil(lambda: live.jobs.current is not None)
     assert live.state is LiveState.LEARNING
@@ -303,7 +303,7 @@ def test_where_all_that_is_painted_measures_it_says_that_more_is_needed(live: Li
     desk.paint()
     qtbot.waitUntil(lambda: live.jobs.current is not None)
     live.jobs.done(LiveReport(0, 0, 0, 0))
-    assert (live.state, "live masks appear after the next region" in lines[-1]) == (LiveState.WAITING, True)
+    assert (live.state, "live masks will appear after the next region" in lines[-1]) == (LiveState.WAITING, True)
 
 
 def test_switched_off_nothing_is_left(live: LiveLoop, desk: Desk, qtbot) -> None:

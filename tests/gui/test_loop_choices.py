@@ -68,7 +68,7 @@ def test_the_papers_advice_is_a_line_until_one_asks_why(opened: MainWindow) -> N
     assert "Belharbi et al. 2020, section 4.1 (entropy" in options.advice.text()
     options.advice.linkActivated.emit("why")
     choose(options.strategy, "random")
-    assert "The papers would too" in options.advice.text()
+    assert "so would the papers" in options.advice.text()
 
 
 def test_six_questions_are_in_sight_in_a_window_of_920_px(opened: MainWindow, qtbot) -> None:
@@ -276,7 +276,7 @@ def test_the_similar_regions_of_a_round_can_be_looked_at_on_their_slides(
     qtbot.waitUntil(lambda: window.opener.current is not None, timeout=30_000)
     assert window.opener.current != slide_id
     similar = window.training_panel.decision.similar
-    assert similar.text() == "Look at 1 similar region"
+    assert similar.text() == "Review 1 similar region"
     similar.click()
     (dialog,) = similar_dialogs()
     assert dialog.list.item(0).text().endswith("\nnear to benign.tiff, 9 x 9 at 1, 2")

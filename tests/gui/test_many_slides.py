@@ -19,6 +19,7 @@ import histoloop.gui.panels.slide_list as list_room
 import histoloop.gui.work.thumbnails as thumbnail_room
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.geometry import Region
+from histoloop.gui.panels.slide_rows import SLIDE_STATE, State
 from histoloop.gui.panels.slides_panel import SlidesPanel
 from histoloop.progress import finish
 from histoloop.store.project import Project
@@ -76,6 +77,7 @@ class Listed:
         self.panel, self.thumbnails = panel, thumbnails
         self.slides: Sequence[SlideRecord] = [record(number) for number in range(1, COUNT + 1)]
         self.annotated: Mapping[int, int] = {ANNOTATED: 2}
+        self.begun: Mapping[int, int] = {}
         self.chosen: list[int] = []
         panel.slide_chosen.connect(self.chosen.append)
 
@@ -86,6 +88,7 @@ class Listed:
             ("Normal", "Polyp"),
             files={MISSING: SlideFile.MISSING},
             annotated=self.annotated,
+            begun=self.begun,
             you="Ada",
         )
 
@@ -141,12 +144,27 @@ def test_the_lines_of_a_row_are_written_one_below_the_other(listed: Listed, monk
         list_room, "_draw_lines", lambda painter, place, texts: written.append(texts) or real(painter, place, texts)
     )
     listed.panel.list.viewport().repaint()
-    assert ["slide-2.tiff", "Not predicted", "Said: Polyp"] in written
+    assert ["slide-2.tiff", "Not predicted", "Labelled: Polyp"] in written
 
 
 def test_some_rows_are_seen_however_low_the_panel_is(listed: Listed) -> None:
     listed.panel.resize(280, 300)
     assert listed.panel.list.height() >= 2 * listed.panel.list.visualRect(listed.panel.list.currentIndex()).height()
+
+
+def test_slides_with_a_region_that_was_begun_are_found_and_those_annotated_stay_so(listed: Listed) -> None:
+    listed.begun = {PREDICTED: 1, ANNOTATED: 1}
+    listed.show()
+    state = listed.panel.filters.state
+    state.setCurrentIndex(state.findData(State.BEGUN))
+    assert listed.names() == [record(PREDICTED).name, record(ANNOTATED).name]
+    rows = listed.panel.list.model()
+    assert [rows.data(rows.index(place, 0), SLIDE_STATE).state for place in (0, 1)] == [State.BEGUN, State.BEGUN]
+    tip = rows.data(rows.index(1, 0), Qt.ItemDataRole.ToolTipRole)
+    assert "2 annotated regions" in tip
+    assert "1 region begun" in tip
+    state.setCurrentIndex(state.findData(State.ANNOTATED))
+    assert listed.names() == [record(ANNOTATED).name]
 
 
 def test_thumbnails_are_read_for_what_is_in_sight_off_the_gui_thread_and_once(
@@ -172,7 +190,7 @@ def test_thumbnails_are_read_for_what_is_in_sight_off_the_gui_thread_and_once(
     listed.label(COUNT, "Polyp")
     panel.viewport().repaint()
     qtbot.waitUntil(lambda: pictures.idle, timeout=MS)
-    assert panel.texts()[-1].endswith("Said: Polyp")
+    assert panel.texts()[-1].endswith("Labelled: Polyp")
     assert len(read) == before
 
 
@@ -211,7 +229,7 @@ def test_the_filter_finds_slides_by_name_and_by_label(listed: Listed, qtbot) -> 
     assert listed.names() == ["slide-2.tiff"]
     filters.text.setText("no such slide")
     assert listed.names() == []
-    assert filters.summary.text() == "No slide fits these filters."
+    assert filters.summary.text() == "No slide matches these filters."
     assert filters.isVisible()
     filters.text.clear()
     assert listed.panel.list.count() == COUNT

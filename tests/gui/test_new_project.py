@@ -52,7 +52,7 @@ def choose_template(dialog: NewProjectDialog, title: str) -> None:
 
 def type_classes(dialog: NewProjectDialog, wanted: Sequence[str], qtbot) -> None:
     """As a person does: a name, Return, the next one."""
-    choose_template(dialog, "Classes of your own")
+    choose_template(dialog, "Your own classes")
     for number, name in enumerate(wanted):
         field = dialog.table.rows[number].name
         qtbot.waitUntil(field.hasFocus, timeout=MS)
@@ -75,7 +75,7 @@ def test_classes_that_no_model_draws_begin_from_nothing(dialog: NewProjectDialog
     assert names(dialog) == ["tumour", "stroma", "necrosis", "inflammation"]
     assert dialog.beginning.encoder_only
     assert dialog.beginning.title == DEFAULT_ENCODER
-    assert "starts from nothing" in dialog.start.note.text()
+    assert "starts from scratch" in dialog.start.note.text()
     assert ok(dialog).isEnabled()
     choose_template(dialog, "gland and tumour")
     assert not dialog.beginning.encoder_only
@@ -92,9 +92,9 @@ def test_own_classes_are_typed_one_after_the_other_with_return(dialog: NewProjec
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (["tumour", "tumour"], "There is tumour already."),
-        (["tumour", "Tumour"], "There is tumour already."),
-        (["tumour", ""], "A class or label without a name"),
+        (["tumour", "tumour"], "tumour already exists."),
+        (["tumour", "Tumour"], "tumour already exists."),
+        (["tumour", ""], "A class or label needs a name"),
         (["x" * 61], "cannot be a name"),
     ],
 )
@@ -151,7 +151,7 @@ def test_labels_are_named_with_commas_and_only_where_the_model_has_none(dialog: 
     qtbot.keyClicks(dialog.labels, "benign, malignant,")
     assert dialog.own_labels() == (LabelClass("benign"), LabelClass("malignant"))
     qtbot.keyClicks(dialog.labels, " benign")
-    assert "There is benign already." in dialog.problem.text()
+    assert "benign already exists." in dialog.problem.text()
     assert not ok(dialog).isEnabled()
 
 
@@ -188,7 +188,7 @@ def test_a_file_of_weights_is_to_be_added_first(dialog: NewProjectDialog, tmp_pa
 def test_a_place_that_has_a_project_is_told(dialog: NewProjectDialog, tmp_path: Path) -> None:
     create_project(tmp_path / "Mine", name="Mine", start=DEFAULT_MODEL).close()
     dialog.name.setText("Mine")
-    assert "There is a project in" in dialog.problem.text()
+    assert "There is already a project in" in dialog.problem.text()
     assert not ok(dialog).isEnabled()
 
 
@@ -226,10 +226,10 @@ def test_a_project_of_own_classes_says_that_nobody_has_taught_it_and_predicts_no
     assert not window.banner.isVisible()  # nothing failed
     pane = window.split.first
     assert pane.hint.isVisible()
-    assert "nobody has taught a model here" in pane.hint.text.text()
-    assert "Nobody has taught a model yet" in window.queue_panel.summary.text()
+    assert "no model has been trained here" in pane.hint.text.text()
+    assert "No model has been trained yet" in window.queue_panel.summary.text()
     assert not window.actions_["predict"].isEnabled()
-    assert "Nobody has taught a model yet" in window.actions_["predict"].toolTip()
+    assert "No model has been trained yet" in window.actions_["predict"].toolTip()
     assert window.queue_panel.options.how().strategy == "k-center"
     assert window.slides_panel.list.texts()[0] == slides["benign"].name
     assert not window.slides_panel.details.predicted.isVisible()
@@ -238,7 +238,7 @@ def test_a_project_of_own_classes_says_that_nobody_has_taught_it_and_predicts_no
     assert not window.actions_["next_label"].isVisible()
     assert not window.slides_panel.details.picker.isVisible()
     window.help_commands.five_steps()
-    assert "Nobody has taught a model here yet" in window.five_steps.text.text()
+    assert "No model has been trained here yet" in window.five_steps.text.text()
 
 
 def test_what_is_said_instead_of_masks_goes_by_whether_the_program_learns_while_one_paints(
@@ -250,11 +250,11 @@ def test_what_is_said_instead_of_masks_goes_by_whether_the_program_learns_while_
     hint, switch = window.split.first.hint, window.training_panel.live
     qtbot.waitUntil(hint.isVisible, timeout=MS)
     assert hint.text.text().endswith("then retrain.")
-    assert switch.line.text() == "Off: what you paint changes the masks once you retrain."
+    assert switch.line.text() == "Off: your painting changes the masks only once you retrain."
     window.actions_["learn_live"].trigger()
-    assert hint.text.text().endswith("live masks appear after the first region is done.")
+    assert hint.text.text().endswith("live masks appear after the first finished region.")
     assert switch.line.text() == window.live_line.text().strip()
-    assert switch.line.text() == "Live masks appear after the first region is done"
+    assert switch.line.text() == "Live masks will appear after the first finished region"
     window.actions_["learn_live"].trigger()
     assert hint.text.text().endswith("then retrain.")
     assert window.live_line.text() == ""

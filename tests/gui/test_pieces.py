@@ -11,7 +11,8 @@ from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import scale_bar
-from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle, SceneMap, compose
+from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, compose
+from histoloop.gui.canvas.rendering import SceneMap
 from histoloop.gui.dialogs.new_project import folder_name
 from histoloop.gui.dialogs.text_dialog import shortcuts_html
 from histoloop.gui.panels.job_bar import JobBar

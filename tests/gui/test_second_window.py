@@ -194,7 +194,7 @@ def test_a_project_whose_place_cannot_be_written_is_shown_with_its_masks_and_can
     fixed: MainWindow, project_folder: Path, tmp_path: Path, qtbot
 ) -> None:
     assert fixed.session.read_only
-    assert "its place cannot be written" in fixed.read_only_bar.text.text()
+    assert "its folder cannot be written to" in fixed.read_only_bar.text.text()
     assert "Copy the project's folder" in fixed.read_only_bar.text.text()
     assert fixed.viewer.wait_until_loaded()
     assert fixed.viewer.scene.predicted is not None
@@ -214,4 +214,4 @@ def test_long_work_on_a_project_that_cannot_be_written_is_refused_before_it_begi
     arguments = [[slides["benign"]]] if work == "add_slides" else []
     getattr(fixed.session, work)(*arguments)
     assert fixed.session.jobs.current is None
-    assert "its place cannot be written" in fixed.banner.text.text()
+    assert "its folder cannot be written to" in fixed.banner.text.text()

@@ -102,7 +102,7 @@ class Walk:
         number = self.window.session.active.record.id
         press(self.window, Qt.Key.Key_Return)
         if replacing:
-            self.answer("Replace what is finished?")
+            self.answer("Replace the finished region?")
         annotations = self.window.session.project.annotations
         self.wait(lambda: annotations.get(number).status is AnnotationStatus.DONE)
 
@@ -183,9 +183,9 @@ def no_prediction_is_shown_before_anything_is_taught(walk: Walk) -> None:
     assert window.session.slides()[0].predicted is None
     hint = window.split.first.hint
     walk.wait(hint.isVisible)
-    assert "nobody has taught a model here" in hint.text.text()
-    assert hint.text.text().endswith("live masks appear after the first region is done.")
-    assert window.live_line.text().strip() == "Live masks appear after the first region is done"
+    assert "no model has been trained here" in hint.text.text()
+    assert hint.text.text().endswith("live masks appear after the first finished region.")
+    assert window.live_line.text().strip() == "Live masks will appear after the first finished region"
     walk.picture("nothing-taught")
 
 
@@ -196,7 +196,7 @@ def first_questions_cover_the_tissue(walk: Walk) -> None:
     options.count.setValue(4)
     walk.click(options.ask)
     walk.wait(window.banner.isVisible, JOB_MS)  # the slide is small, and so are the places on it
-    assert "instead of 4. No other place with enough tissue is left." in window.banner.text.text()
+    assert "instead of 4. There is no other area with enough tissue." in window.banner.text.text()
     walk.picture("fewer-questions")
     walk.click(window.banner.close_button)
     walk.idle()
@@ -222,8 +222,8 @@ def strokes_alone_bring_live_masks(walk: Walk) -> None:
     with walk.qtbot.waitSignal(window.session.live.view_is_new, timeout=JOB_MS):
         walk.done()
     walk.wait(lambda: window.source.choice.model.id == LIVE_MODEL_ID)
-    assert window.overlay_panel.note.text().startswith("Learned while you paint, not measured.")
-    assert "Not taught yet" not in window.overlay_panel.note.text()
+    assert window.overlay_panel.note.text().startswith("Trained while you paint, not measured.")
+    assert "Not trained yet" not in window.overlay_panel.note.text()
     first = window.session.project.annotations.finished()[0]
     assert first.counts is Counts.STROKES
     for _question in range(2):  # the next ones come by themselves

@@ -244,7 +244,7 @@ def test_while_a_slide_is_loading_the_one_before_is_gone_and_keys_annotate_nothi
     press(there, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
     qtbot.waitUntil(there.split.first.empty.isVisible, timeout=MS)
     assert "malignant.tiff" in words(there)
-    assert "being opened" in words(there)
+    assert "Opening the slide" in words(there)
     go.append(True)
     qtbot.waitUntil(lambda: there.opener.current == SECOND, timeout=MS)
     assert there.session.active is None

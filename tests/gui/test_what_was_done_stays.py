@@ -182,7 +182,7 @@ def test_a_new_region_can_be_begun_over_finished_work_which_stays(
     finish(unasked, qtbot)
     look_at(unasked, BESIDE)
     press(unasked, Qt.Key.Key_R)
-    answer(question(unasked, qtbot), qtbot, "Begin a new region")
+    answer(question(unasked, qtbot), qtbot, "Start a new region")
     until_painting(unasked, qtbot)
     assert unasked.viewer.annotating != REGION
     stroke(unasked, qtbot)
@@ -208,7 +208,7 @@ def test_a_place_that_overlaps_a_draft_is_asked_about_and_goes_on_with_its_strok
     look_at(unasked, BESIDE)
     press(unasked, Qt.Key.Key_R)
     dialog = question(unasked, qtbot)
-    assert "You began a region here" in dialog.text.text()
+    assert "You started a region here" in dialog.text.text()
     answer(dialog, qtbot, "Open that region")
     until_painting(unasked, qtbot, REGION)
     assert np.array_equal(unasked.viewer.painted_mask, mask)
@@ -233,7 +233,7 @@ def test_a_question_over_finished_work_is_asked_about(opened: MainWindow, qtbot)
     press(opened, Qt.Key.Key_Return)
     dialog = question(opened, qtbot)
     assert "Ada finished a region here" in dialog.text.text()
-    answer(dialog, qtbot, "Begin a new region")
+    answer(dialog, qtbot, "Start a new region")
     until_painting(opened, qtbot, query.region)
 
 
@@ -286,7 +286,7 @@ def test_another_persons_draft_is_named_and_stays_hers(unasked: MainWindow, proj
     unasked.question_control._open_place(query_place, REGION)
     dialog = question(unasked, qtbot)
     assert "Ada began this region" in dialog.text.text()
-    answer(dialog, qtbot, "Go on with it")
+    answer(dialog, qtbot, "Continue with it")
     until_painting(unasked, qtbot, REGION)
     assert np.array_equal(unasked.viewer.painted_mask, hers)
     stroke(unasked, qtbot, dy=60)
@@ -301,7 +301,7 @@ def test_ones_own_draft_is_begun_without_the_strokes_of_another(unasked: MainWin
     paint(unasked, qtbot, person="Ada")
     unasked.session.person = "Bo"
     unasked.question_control._open_place(unasked.opener.current, REGION)
-    answer(question(unasked, qtbot), qtbot, "Begin your own")
+    answer(question(unasked, qtbot), qtbot, "Start your own")
     until_painting(unasked, qtbot, REGION)
     assert np.array_equal(unasked.viewer.painted_mask, unasked.session.active.predicted)
     assert unasked.session.active.record.person == "Bo"
@@ -330,7 +330,7 @@ def test_a_decision_is_taken_back_with_all_strokes_and_done_again(
     assert status_of(project_folder, record.id) is status
     undo(painting)
     until_back(painting, qtbot, record)
-    assert f"Taken back on {painting.session.slides()[0].name}" in told(painting) or word in told(painting)
+    assert f"Undone on {painting.session.slides()[0].name}" in told(painting) or word in told(painting)
     assert word in told(painting)
     assert np.array_equal(painting.viewer.painted_mask, mask)
     assert record.query_id in painting.queue_panel.shown_ids()
@@ -341,7 +341,7 @@ def test_a_decision_is_taken_back_with_all_strokes_and_done_again(
     redo(painting)
     until_gone(painting, qtbot, record)
     assert status_of(project_folder, record.id) is status
-    assert "Done again" in told(painting)
+    assert "Redone" in told(painting)
 
 
 def test_the_last_decision_is_taken_back_after_the_program_was_started_again(
@@ -398,7 +398,7 @@ def test_undo_goes_on_in_the_region_before_and_brings_it_into_sight(painting: Ma
     undo(painting)
     until_back(painting, qtbot, first)
     assert np.array_equal(painting.viewer.painted_mask, model)
-    assert "a change of the mask" in told(painting)
+    assert "a change to the mask" in told(painting)
 
 
 def test_a_question_skipped_in_the_list_is_taken_back_and_brought_into_sight(
@@ -573,7 +573,7 @@ def test_what_is_not_saved_can_be_given_up(
     stroke(painting, qtbot)
     qtbot.waitUntil(painting.not_saved.isVisible)
     painting.close()
-    answer(question(painting, qtbot, LossDialog), qtbot, "Close and lose it")
+    answer(question(painting, qtbot, LossDialog), qtbot, "Close and lose the changes")
     qtbot.waitUntil(lambda: painting.session.project is None, timeout=20_000)
     full_disk(False)
     with Project.open(project_folder) as project:

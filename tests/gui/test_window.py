@@ -256,11 +256,14 @@ def test_what_was_chosen_is_there_again_in_the_next_session(window: MainWindow, 
     window.preferences.set_theme("dark")
     window.annotation_panel.brush.setValue(77)
     window.actions_["predict_added"].trigger()
+    window.actions_["predict_exactly"].trigger()
     window.close()
     again = MainWindow(Settings(tmp_path / "settings.ini"))
     assert again.annotation_panel.brush.value() == 77
     assert again.actions_["theme_dark"].isChecked()
     assert not again.session.predict_added
+    assert again.session.predict_exactly
+    assert again.actions_["predict_exactly"].isChecked()
     delete_window(again)
 
 

@@ -26,10 +26,11 @@ LOWEST_SHARE = 0.01
 HIGH_SHARE = 0.10
 """Up to this share random was as good on most sets; without self-supervision on all (ssl-al, section 5)."""
 
-_SOURCE = mark("(Zolfaghari Bengar et al. 2021, section 5, measured on photographs of everyday things.)")
+_SOURCE = mark("(Zolfaghari Bengar et al. 2021, section 5, measured on everyday photographs.)")
 _ON_TISSUE = mark(
-    "On colon glands, asking at random and where the model is unsure ended within 0.6 Dice points of each other; "
-    "letting the model annotate look-alike regions itself added 2.9. (Belharbi et al. 2020, Table 3, GlaS.)"
+    "On colon glands, asking at random and where the model is unsure ended within 0.6 Dice points of each "
+    "other; training on similar regions with the model's own masks added 2.9. (Belharbi et al. 2020, Table 3, "
+    "GlaS.)"
 )
 
 
@@ -41,29 +42,30 @@ class _Budget(Enum):
 
 _WITH_SELF_SUPERVISION = {
     _Budget.LOWEST: mark(
-        "Ask at random: after learning from the slides themselves, no other choice did better below 1%."
+        "Ask at random: after self-supervised pretraining on the slides, no other choice did better below 1%."
     ),
     _Budget.LOW: mark(
-        "Ask at random, or try another choice: after learning from the slides themselves, random stayed ahead up to "
-        "about 10% on two of three data sets, while on the one with the fewest classes the others led from 1% on."
+        "Ask at random, or try another choice: after self-supervised pretraining on the slides, random stayed "
+        "ahead up to about 10% on two of three data sets, while on the one with the fewest classes the others "
+        "led from 1% on."
     ),
     _Budget.HIGH: mark(
-        "Ask where the model is unsure: at this budget the choice of regions gains a little over random, even after "
-        "learning from the slides themselves."
+        "Ask where the model is unsure: at this budget the choice of regions gains a little over random, even "
+        "after self-supervised pretraining on the slides."
     ),
 }
 _WITHOUT_SELF_SUPERVISION = {
     _Budget.LOWEST: mark(
-        "Ask at random, and let the model learn from the slides themselves first: that saved far more "
+        "Ask at random, and pretrain the model on the slides first (self-supervised): that saved far more "
         "annotation than any choice of regions, and below 1% no other choice did better than random."
     ),
     _Budget.LOW: mark(
-        "Ask at random, and let the model learn from the slides themselves first: that saved far more "
+        "Ask at random, and pretrain the model on the slides first (self-supervised): that saved far more "
         "annotation than any choice of regions, and without it other choices beat random only above 10%."
     ),
     _Budget.HIGH: mark(
-        "Ask where the model is unsure: above 10% other choices beat random. Learning from the slides "
-        "themselves first still helps, ever less as half of the regions come to be annotated."
+        "Ask where the model is unsure: above 10% other choices beat random. Self-supervised pretraining on "
+        "the slides still helps, but less and less as the share of annotated regions approaches one half."
     ),
 }
 

@@ -48,7 +48,7 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """A command of this name; `run` carries it out and gives its outcome, or the exit code."""
     parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-    parser.add_argument("--verbose", action="store_true", help="show what is logged on standard error as well")
+    parser.add_argument("--verbose", action="store_true", help="also write the log to standard error")
     parser.set_defaults(command=run, command_name=name)
     return parser
 
@@ -88,7 +88,7 @@ def add_shard(parser: argparse.ArgumentParser) -> None:
         type=shard,
         default=(1, 1),
         metavar="I/N",
-        help="only every N-th slide, from the I-th on; a run without it joins the tables of the parts",
+        help="only every N-th slide, starting with the I-th; a run without it joins the tables of the parts",
     )
 
 
@@ -98,8 +98,8 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("exact", "fast"),
         default="fast",
-        help="of the network's numbers: exact is single precision; fast (default) is half of it where the processor or "
-        "GPU is made for that, with a few pixels in a thousand at the edges of masks that differ",
+        help="precision of the network's numbers: exact is single precision; fast (default) is half precision where "
+        "the processor or GPU is made for it, which changes a few pixels in a thousand at the edges of masks",
     )
 
 
@@ -145,9 +145,11 @@ def add_split(parser: argparse.ArgumentParser) -> None:
         "--by",
         choices=("official", "case", "whole"),
         default="official",
-        help="parts as the data set states them (default), dealt by case, or all of it as test",
+        help="the split that the data set states (default), a split by case, or all of it as test",
     )
-    parser.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
+    parser.add_argument(
+        "--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not state them"
+    )
     add_mpp_of_data(parser)
 
 

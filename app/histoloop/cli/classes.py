@@ -36,54 +36,54 @@ def add_commands(commands: Commands) -> None:
         action=Once,
         type=_classes,
         metavar="NAMES",
-        help='what to find, with commas between; each may have a colour: "tumour,stroma=#0072b2"',
+        help='what to find, separated by commas; each may have a colour: "tumour,stroma=#0072b2"',
     )
     what.add_argument(
         "--template",
         action=Once,
         type=_template,
         metavar="NAME",
-        help=f"classes to begin with: {'; '.join(TEMPLATE_NAMES)}",
+        help=f"classes to start with: {'; '.join(TEMPLATE_NAMES)}",
     )
     made.add_argument(
         "--labels",
         action=Once,
         type=_labels,
         metavar="NAMES",
-        help='diagnoses of slides, with commas between; each may name the class it paints: "benign,malignant=tumour"',
+        help='diagnoses of slides, separated by commas; each may name the class it paints: "benign,malignant=tumour"',
     )
     begun = made.add_mutually_exclusive_group()
-    begun.add_argument("--model", metavar="NAME|FOLDER", help="begin with a model that draws these classes")
+    begun.add_argument("--model", metavar="NAME|FOLDER", help="start with a model that predicts these classes")
     begun.add_argument(
         "--encoder",
         metavar="NAME|FILE",
-        help="begin with an encoder alone: of a model, one of `histoloop encoders`, or a .safetensors file",
+        help="start with an encoder alone: that of a model, one of `histoloop encoders`, or a .safetensors file",
     )
-    made.add_argument("--name", help="what the project is called (default: its folder's name)")
+    made.add_argument("--name", help="name of the project (default: its folder's name)")
     add_json(made)
 
     parser = add_command(commands, "classes", _list, "list a project's classes, or change them")
     parser.add_argument("project", type=Path)
     add_json(parser)
     doing = parser.add_subparsers(metavar="list | add | rename | recolour | order | merge | remove | undo")
-    _change(doing, "list", _list, "all, with what is painted of each (default)")
+    _change(doing, "list", _list, "list all, with how much is painted of each (default)")
     added = _change(doing, "add", _add, "add a class")
     added.add_argument("class_name", metavar="NAME")
     added.add_argument("--colour", metavar="#RRGGBB", help="default: the next of those that are easy to tell apart")
-    renamed = _change(doing, "rename", _rename, "call a class another name, in all that was predicted and painted too")
+    renamed = _change(doing, "rename", _rename, "rename a class, also in what was predicted and painted")
     renamed.add_argument("class_name", metavar="NAME")
     renamed.add_argument("new", metavar="NEW")
-    coloured = _change(doing, "recolour", _recolour, "give a class another colour")
+    coloured = _change(doing, "recolour", _recolour, "change the colour of a class")
     coloured.add_argument("class_name", metavar="NAME")
     coloured.add_argument("colour", metavar="#RRGGBB")
-    ordered = _change(doing, "order", _order, "put the classes into this order, which is that of their keys")
+    ordered = _change(doing, "order", _order, "set the order of the classes, which is that of their keys")
     ordered.add_argument("class_names", nargs="+", metavar="NAME")
-    merged = _change(doing, "merge", _merge, "let all that is of a class count as another")
+    merged = _change(doing, "merge", _merge, "merge a class into another")
     merged.add_argument("class_name", metavar="NAME")
     merged.add_argument("--into", required=True, metavar="OTHER")
-    removed = _change(doing, "remove", _remove, "take a class away; what is painted of it counts as left out")
+    removed = _change(doing, "remove", _remove, "remove a class; what is painted of it is ignored")
     removed.add_argument("class_name", metavar="NAME")
-    _change(doing, "undo", _undo, "take back the last change of the classes that was not yet")
+    _change(doing, "undo", _undo, "undo the last change of the classes")
 
 
 def _change(
@@ -103,7 +103,7 @@ def _names(text: str) -> list[str]:
     try:
         (names,) = csv.reader([text], skipinitialspace=True, strict=True)
     except (csv.Error, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{text} is not a list of names with commas between") from error
+        raise argparse.ArgumentTypeError(f"{text} is not a list of names separated by commas") from error
     return names
 
 
@@ -212,7 +212,7 @@ def _notes(scheme: ClassScheme, start: str, encoder_only: bool, *, taught: bool)
     lacking = not_drawn(find_start(start, encoder_only=encoder_only), scheme)
     if not lacking:
         return []
-    return [f"{start} does not draw {', '.join(lacking)} before it has learned that from what you paint."]
+    return [f"{start} does not predict {', '.join(lacking)} until it has been trained on what you paint."]
 
 
 def _as_json(scheme: ClassScheme) -> dict[str, Any]:
@@ -288,7 +288,7 @@ def _merge(options: argparse.Namespace) -> Outcome:
     return _changed(
         options,
         lambda project: merge_classes(project, options.class_name, into=options.into),
-        lambda project: _use(project, options.class_name, f"counts as {options.into} from now on"),
+        lambda project: _use(project, options.class_name, f"becomes {options.into} from now on"),
     )
 
 
@@ -299,7 +299,7 @@ def _remove(options: argparse.Namespace) -> Outcome:
         options,
         lambda project: remove_class(project, options.class_name),
         lambda project: [
-            *_use(project, options.class_name, "counts as left out from now on"),
+            *_use(project, options.class_name, "is ignored from now on"),
             *_unpainted(project, options.class_name),
         ],
     )
@@ -313,7 +313,7 @@ def _use(project: Project, name: str, becomes: str) -> list[str]:
     if use.queries:
         waiting = " 1 open question is about it, and stays." if use.queries == 1 else ""
         waiting = waiting or f" {use.queries} open questions are about it, and stay."
-    return [f"{name}: {use_in_words(use)} That {becomes}; `histoloop classes PROJECT undo` takes it back.{waiting}"]
+    return [f"{name}: {use_in_words(use)} That {becomes}; `histoloop classes PROJECT undo` reverts it.{waiting}"]
 
 
 def _unpainted(project: Project, name: str) -> list[str]:
@@ -331,6 +331,6 @@ def _undo(options: argparse.Namespace) -> Outcome:
         undone = undo_class_change(project)
         scheme = project.scheme
     if undone is None:
-        raise ClassError("There is no change of the classes to take back.", advice="Nothing was changed.")
-    lines = [f"taken back: {undone}", ", ".join(scheme.mask_names)]
+        raise ClassError("There is no change of the classes to undo.", advice="Nothing was changed.")
+    lines = [f"undone: {undone}", ", ".join(scheme.mask_names)]
     return Outcome(lines, done=[{"undone": undone, **_as_json(scheme)}])

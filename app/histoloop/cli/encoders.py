@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands) -> None:
     """Add this module's command."""
-    parser = add_command(commands, "encoders", _list, "list the encoders that are known, say more of one, or add one")
+    parser = add_command(commands, "encoders", _list, "list the known encoders, show details of one, or add one")
     doing = parser.add_subparsers(metavar="list | show NAME | add FILE")
-    doing.add_parser("list", help="all, with whether their weights are here (default)").set_defaults(command=_list)
-    shown = doing.add_parser("show", help="what one is made of, and where its weights are to be had")
+    doing.add_parser("list", help="list all, with whether their weights are here (default)").set_defaults(command=_list)
+    shown = doing.add_parser("show", help="show what one is made of, and where to get its weights")
     shown.add_argument("name", metavar="NAME")
     shown.set_defaults(command=_show)
-    added = doing.add_parser("add", help="keep a file of weights (.safetensors) on this machine")
+    added = doing.add_parser("add", help="keep a file of weights (.safetensors) on this computer")
     added.add_argument("file", type=Path, metavar="FILE")
-    added.add_argument("--name", help="whose they are, where the file fits several")
+    added.add_argument("--name", help="which encoder they belong to, where the file fits several")
     added.set_defaults(command=_add)
 
 

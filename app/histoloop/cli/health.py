@@ -32,15 +32,18 @@ if TYPE_CHECKING:
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     looked = add_command(
-        commands, "status", _status, "say what a project holds, what is broken in it, and how to mend that"
+        commands, "status", _status, "report what a project contains, what is broken in it, and how to repair it"
     )
     looked.add_argument("project", type=Path)
     looked.add_argument("--json", type=Path, metavar="FILE", help="also write all as JSON ('-': to standard output)")
 
     doctor = add_command(
-        commands, "doctor", _doctor, "check versions, GPU, OpenGL, OpenSlide; with a project: mend what is broken in it"
+        commands,
+        "doctor",
+        _doctor,
+        "check versions, GPU, OpenGL, OpenSlide; with a project: repair what is broken in it",
     )
-    doctor.add_argument("project", type=Path, nargs="?", help="project to mend (without: look at this machine)")
+    doctor.add_argument("project", type=Path, nargs="?", help="project to repair (without: check this computer)")
     doctor.add_argument(
         "--look-in",
         type=Path,
@@ -51,7 +54,7 @@ def add_commands(commands: Commands) -> None:
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.add_argument(
-        "--report", type=Path, metavar="FILE", help="write a report for support: versions, this machine and the log"
+        "--report", type=Path, metavar="FILE", help="write a report for support: versions, this computer and the log"
     )
 
     commands.add_parser("probe-opengl").set_defaults(
@@ -98,7 +101,7 @@ def _in_lines(status: ProjectStatus) -> Iterator[str]:
     yield f"classes\t{', '.join(status.classes)}"
     if status.labels:
         yield f"labels\t{', '.join(status.labels)}"
-    taught = "" if status.taught else "\tnot taught yet: annotate regions and retrain"
+    taught = "" if status.taught else "\tnot trained yet: annotate regions and retrain"
     yield f"current model\t{status.current_model or 'none'}{taught}"
     if status.candidate:
         yield f"waits for a decision\t{status.candidate}\thistoloop decide PROJECT keep, or roll-back"
@@ -158,7 +161,7 @@ def _doctor(options: argparse.Namespace) -> int:
         print_error("--look-in goes with a PROJECT", command="doctor")
         return WRONG
     if options.project is not None and options.report:
-        print_error("--report is about this machine, not about a PROJECT", command="doctor")
+        print_error("--report is about this computer, not about a PROJECT", command="doctor")
         return WRONG
     if options.project is not None:
         return _mend(options)

@@ -45,27 +45,29 @@ def add_commands(commands: Commands) -> None:
         "--pace",
         choices=("quick", "full", "self-supervised"),
         default="full",
-        help="quick: the decoder on kept features of the frozen classifier; full: on augmented tiles (default); "
-        "self-supervised: the backbone from all tissue first, which takes hours on a processor",
+        help="quick: only the decoder, on stored features of the frozen classifier; full: on augmented tiles "
+        "(default); self-supervised: pretrain the backbone on all tissue first, which takes hours on a "
+        "processor",
     )
     trained.add_argument(
         "--propagation",
         action="store_true",
-        help="a project's regions near to annotated ones in colour teach too, with the model's own masks (masks only)",
+        help="also train on a project's regions that are similar in colour to annotated ones, with the model's own "
+        "masks (masks only)",
     )
     trained.add_argument(
         "--consistency",
         action="store_true",
-        help="a project's regions that nobody annotated teach too, by consistency over time (with masks or labels)",
+        help="also train on a project's unlabelled regions, by consistency over time (with masks or labels)",
     )
     trained.add_argument(
         "--continued",
         action="store_true",
-        help="go on training the model that a project uses, in place of beginning with its first one (masks only)",
+        help="go on training the model that a project uses instead of its first one (masks only)",
     )
     trained.add_argument("--recipe", help="recipe name or file (with --data and --out); see: histoloop recipes")
     trained.add_argument("--data", type=Path, help="folder or CSV file of the data set")
-    trained.add_argument("--out", type=Path, help="model folder to write; the same command goes on where it stopped")
+    trained.add_argument("--out", type=Path, help="model folder to write; the same command continues where it stopped")
     trained.add_argument("--epochs", type=count, help="shorten or lengthen the training")
     add_seed(trained)
     add_split(trained)
@@ -85,21 +87,23 @@ def add_commands(commands: Commands) -> None:
     settled.add_argument("decision", choices=("keep", "roll-back"))
     add_json(settled)
 
-    learned = add_command(commands, "pretrain", _pretrain, "let a backbone learn from tissue before anybody labels any")
+    learned = add_command(commands, "pretrain", _pretrain, "pretrain a backbone on unlabelled tissue (self-supervised)")
     tissue = learned.add_mutually_exclusive_group(required=True)
-    tissue.add_argument("--data", type=Path, help="folder or CSV file of a data set; its labels are not looked at")
-    tissue.add_argument("--project", type=Path, help="project, of whose slides tiles with tissue are taken")
+    tissue.add_argument("--data", type=Path, help="folder or CSV file of a data set; its labels are not used")
+    tissue.add_argument("--project", type=Path, help="project whose slides give the tiles with tissue")
     learned.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="WEIGHTS.safetensors",
-        help="file to write, for network.weights in a recipe; the same command goes on where it stopped",
+        help="file to write, for network.weights in a recipe; the same command continues where it stopped",
     )
     learned.add_argument("--recipe", default="pretrain", help="recipe name or file (default: pretrain)")
     learned.add_argument("--start", metavar="WEIGHTS", help="imagenet, random or a file (default: as the recipe says)")
     learned.add_argument("--part", choices=("all", "train"), default="all", help="of a data set (default: all)")
-    learned.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
+    learned.add_argument(
+        "--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not state them"
+    )
     add_mpp_of_data(learned)
     learned.add_argument("--tiles", type=count, default=2000, help="how many, of a project (default: 2000)")
     learned.add_argument("--epochs", type=count, help="shorten or lengthen the training")
@@ -107,7 +111,7 @@ def add_commands(commands: Commands) -> None:
     add_device(learned)
 
     listed = add_command(commands, "recipes", _recipes, "list the recipes that make a model from a data set")
-    listed.add_argument("--show", metavar="NAME", help="print one with all its settings, to start your own from")
+    listed.add_argument("--show", metavar="NAME", help="print one with all its settings, as a start for your own")
 
     measured = add_command(commands, "evaluate", _evaluate, "measure a model on a data set: labels, masks, pictures")
     measured.add_argument("--model", required=True, help="name of a shipped model, or a model folder")
@@ -120,7 +124,7 @@ def add_commands(commands: Commands) -> None:
         "--reliability",
         type=Path,
         metavar="PNG",
-        help="draw what the probabilities of labels are worth; the numbers go beside it as .csv",
+        help="draw a reliability diagram of the label probabilities; the numbers go beside it as .csv",
     )
     measured.add_argument("--count", type=count, default=12, help="how many tiles to draw (default: 12)")
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
@@ -137,7 +141,7 @@ def add_commands(commands: Commands) -> None:
     measured.add_argument(
         "--probe",
         choices=("linear", "svm"),
-        help="also the labels by a linear head or a linear SVM on the frozen backbone, taught by the training part",
+        help="also the labels by a linear head or a linear SVM on the frozen backbone, trained on the training part",
     )
     measured.add_argument(
         "--statistics",
@@ -149,23 +153,30 @@ def add_commands(commands: Commands) -> None:
     add_spread(measured, of="pictures")
     add_device(measured)
 
-    ranked = add_command(commands, "rank", _rank, "rank saved models for your slides without labels, the best first")
+    ranked = add_command(commands, "rank", _rank, "rank saved models for your unlabelled slides, the best first")
     ranked.add_argument("models", nargs="*", metavar="MODEL", help="model folders (default: those of the project)")
     where = ranked.add_mutually_exclusive_group(required=True)
-    where.add_argument("--data", type=Path, help="folder or CSV file of a data set; its labels are not looked at")
-    where.add_argument("--project", type=Path, help="project, whose regions that nobody annotated are looked at")
+    where.add_argument("--data", type=Path, help="folder or CSV file of a data set; its labels are not used")
+    where.add_argument("--project", type=Path, help="project whose unlabelled regions are used")
     ranked.add_argument(
         "--by",
         choices=("official", "case", "whole"),
         default="whole",
-        help="tiles of a data set: all (default), or the test part as stated or dealt by case",
+        help="tiles of a data set: all (default), or the test part as stated or split by case",
     )
-    ranked.add_argument("--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not say")
+    ranked.add_argument(
+        "--mpp", type=resolution, help="micrometres per pixel of the data set, where it does not state them"
+    )
     add_mpp_of_data(ranked)
     ranked.add_argument(
         "--outputs", choices=("logit", "softmax"), default="softmax", help="compared (default: softmax)"
     )
     ranked.add_argument("--regions", type=count, default=3, help="regions to list of each model (default: 3)")
+    ranked.add_argument(
+        "--slides",
+        action="store_true",
+        help="of a project: look at regions of every slide, and list the model that moved least on each",
+    )
     ranked.add_argument("--json", type=Path, metavar="FILE", help="write all as JSON ('-': to standard output)")
     add_device(ranked)
 
@@ -187,7 +198,7 @@ def add_commands(commands: Commands) -> None:
     for option, default, meaning in protocol:
         sampled.add_argument(option, type=fraction, default=default, help=f"{meaning} (default: {default:g})")
     sampled.add_argument("--table", type=Path, metavar="CSV", help="case (patient) and split of each slide")
-    sampled.add_argument("--mask-value", type=int, help="value of tumour in mask pictures (default: all but 0)")
+    sampled.add_argument("--mask-value", type=int, help="value of tumour in mask images (default: all but 0)")
     add_spread(sampled, of="slides")
     add_seed(sampled)
 
@@ -242,8 +253,8 @@ def _train(options: argparse.Namespace) -> int | Outcome:
         first = not project.models.current_card().taught
         if first and options.roll_back:
             raise ProjectError(
-                "There is no model to go back to: nobody has taught this project's model yet.",
-                advice="Leave --roll-back out: the first model that has learned something is kept.",
+                "There is no model to go back to: this project's model has not been trained yet.",
+                advice="Leave --roll-back out: the first trained model is kept.",
             )
         result = run(
             retrain(
@@ -272,7 +283,7 @@ def _train(options: argparse.Namespace) -> int | Outcome:
             decision = decide_by_figures(project, result)
         folder = project.models.get(result.model_id).folder
     figures = f"{_figure(result.old_dice)} before, {_figure(result.new_dice)} now"
-    lines = [f"{result.pseudo} regions taught with the model's own masks"] if result.pseudo else []
+    lines = [f"{result.pseudo} regions used with the model's own masks"] if result.pseudo else []
     lines += [
         f"trained on {result.annotations} annotations; Dice on {result.held_out} held-out ones: {figures}",
         {
@@ -333,10 +344,10 @@ def _pretrain(options: argparse.Namespace) -> int:
         with opened_project(options.project) as project:
             report = run(pretrain_on_project(project, count=options.tiles, **settings))
     figures = ", ".join(f"{name} {value:.3g}" for name, value in report.figures.items())
-    print(f"learned from {report.tiles} tiles without labels: {figures}")
+    print(f"trained on {report.tiles} unlabelled tiles: {figures}")
     for warning in report.warnings:
         print_warning(warning)
-    print(f"weights written to {report.weights}; begin a recipe's network with weights = {str(report.weights)!r}")
+    print(f"weights written to {report.weights}; start a recipe's network with weights = {str(report.weights)!r}")
     return OK
 
 
@@ -426,6 +437,9 @@ def _rank(options: argparse.Namespace) -> int:
     if options.data and not options.models:
         print_error("name the model folders to rank on a data set", command="rank")
         return WRONG
+    if options.data and options.slides:
+        print_error("--slides goes with --project", command="rank")
+        return WRONG
     from histoloop.store.shipped import find_model
     from histoloop.workflows.experiments.rank_models import rank_on_dataset, rank_on_project
 
@@ -438,7 +452,7 @@ def _rank(options: argparse.Namespace) -> int:
         from histoloop.workflows.projects import opened_project
 
         with opened_project(options.project) as project:
-            ranking = run(rank_on_project(project, models, **settings))
+            ranking = run(rank_on_project(project, models, every_slide=options.slides, **settings))
     if options.json:
         write_json(options.json, ranking.as_json())
     if options.json != Path("-"):
@@ -448,6 +462,10 @@ def _rank(options: argparse.Namespace) -> int:
                 print(f"     {region.discrepancy:.4g}  {region.region}")
         if measures := ranking.measures():
             _print_measures(measures)
+        if options.slides:
+            names = {model.folder: model.name for model in ranking.models}
+            for slide, folder in ranking.best_of_cases().items():
+                print(f"{slide}: {names[folder]} moved least")
     for warning in ranking.warnings:
         print_warning(warning)
     return report_failures(ranking.failed)

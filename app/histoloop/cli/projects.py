@@ -51,12 +51,12 @@ def add_commands(commands: Commands) -> None:
     opened.add_argument("--demo", action="store_true", help="open the demo project, made on first use")
 
     imported = add_command(
-        commands, "import", _import, "bring slides and folders into a project, made if it is not there"
+        commands, "import", _import, "add slides and folders to a project, which is created if it does not exist"
     )
     imported.add_argument("project", type=Path)
     imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     imported.add_argument("--model", help="model a new project starts from (name or folder)")
-    imported.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
+    imported.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not state them")
     add_mpp_from_objective(imported)
     add_json(imported)
 
@@ -64,12 +64,13 @@ def add_commands(commands: Commands) -> None:
     predicted.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     predicted.add_argument("--out", type=Path, required=True, help="folder for the results")
     predicted.add_argument("--model", help="name of a shipped model, or a model folder")
-    predicted.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not say")
+    predicted.add_argument("--mpp", type=resolution, help="micrometres per pixel of slides that do not state them")
     add_mpp_from_objective(predicted)
     predicted.add_argument(
         "--again",
         action="store_true",
-        help="predict all, also what the same model with the same settings predicted before (default: left as it is)",
+        help="predict everything again, also what the same model with the same settings predicted before (default: "
+        "left as it is)",
     )
     add_spread(predicted, of="slides")
     add_shard(predicted)
@@ -87,14 +88,17 @@ def add_commands(commands: Commands) -> None:
     )
     asked.add_argument("--count", type=count, default=6, help="how many regions (default: 6)")
     asked.add_argument(
-        "--side", type=side, default=384, help="of a region, in pixels that the model sees: 128 to 1024 (default: 384)"
+        "--side",
+        type=side,
+        default=384,
+        help="side of a region, in pixels as the model sees them: 128 to 1024 (default: 384)",
     )
     asked.add_argument(
         "--random",
         type=fraction,
         default=0.0,
         metavar="SHARE",
-        help="this share drawn at random, e.g. 0.25 (default: 0)",
+        help="share of them sampled at random, e.g. 0.25 (default: 0)",
     )
     add_seed(asked)
     add_json(asked)
@@ -106,7 +110,7 @@ def add_commands(commands: Commands) -> None:
     annotated.add_argument(
         "--mask",
         type=Path,
-        help="mask picture (PNG, TIFF, BMP), GeoJSON of QuPath (.gz, .zip too), XML of ASAP, ImageScope",
+        help="mask image (PNG, TIFF, BMP), GeoJSON of QuPath (.gz, .zip too), XML of ASAP, ImageScope",
     )
     where = annotated.add_mutually_exclusive_group(required=True)
     where.add_argument("--query", type=int, metavar="ID", help="the region of this query (see: histoloop query)")
@@ -115,7 +119,7 @@ def add_commands(commands: Commands) -> None:
     annotated.add_argument(
         "--mask-class",
         metavar="NAME",
-        help="class of all foreground of a picture (two-valued, or a number an object), or of unclassified outlines",
+        help="class of all foreground in an image (two-valued, or one number per object), or of unclassified outlines",
     )
     annotated.add_argument(
         "--map-class",
@@ -129,8 +133,8 @@ def add_commands(commands: Commands) -> None:
         "--frame",
         choices=("auto", "slide", "bounds"),
         default="auto",
-        help="what outlines count from on slides with bounds: these, as in QuPath, or the whole slide "
-        "(default: as the program does that wrote them)",
+        help="origin of the outlines on slides with bounds: the bounds, as in QuPath, or the whole slide (default: "
+        "as in the program that wrote them)",
     )
     annotated.add_argument(
         "--mask-mpp",
@@ -141,16 +145,14 @@ def add_commands(commands: Commands) -> None:
     annotated.add_argument(
         "--counts",
         choices=("region", "strokes"),
-        help="what of the mask counts: the whole region (the default), or only what has a class, and background where "
-        "outlines are mapped to it",
+        help="what of the mask is used: the whole region (the default), or only what has a class, and background "
+        "where outlines are mapped to it",
     )
     annotated.add_argument("--label", help="label class of the region, or of the slide")
     annotated.add_argument(
         "--size", type=fraction, metavar="FRACTION", help="how much of the region is foreground: 0.4 or 40%%"
     )
-    annotated.add_argument(
-        "--replace", action="store_true", help="let it count in place of what is finished there already"
-    )
+    annotated.add_argument("--replace", action="store_true", help="replace what is already finished there")
     annotated.add_argument("--person", default="command line", help="who annotated")
     add_json(annotated)
 

@@ -34,7 +34,7 @@ def add_commands(commands: Commands) -> None:
     simulated.add_argument(
         "--strategies",
         default=DEFAULT_STRATEGIES,
-        help="with commas between; each may be joined with +propagation (or +propagation-uncapped), "
+        help="separated by commas; each may be joined with +propagation (or +propagation-uncapped), "
         "+consistency and +continued (each round goes on from the decoder of the one before) "
         f"(default: {DEFAULT_STRATEGIES})",
     )

@@ -155,8 +155,8 @@ def open_mask_picture(path: Path) -> Iterator[MaskPicture]:
             start = file.read(26)
     if start.startswith(_JPEG):
         raise DataError(
-            tr("{path} is a JPEG, which changes the values of pixels: it is no mask.", path=path),
-            advice=tr("Give a PNG, TIFF or BMP with one value per pixel."),
+            tr("{path} is a JPEG, which changes the values of pixels: it is not a mask.", path=path),
+            advice=tr("Use a PNG, TIFF or BMP with one value per pixel."),
         )
     if not start.startswith(_TIFF):
         yield _open_picture(path, start)
@@ -276,7 +276,7 @@ def _explained(path: Path) -> Iterator[None]:
     except Exception as error:
         raise DataError(
             tr("{path} cannot be read as a mask: {reason}.", path=path, reason=str(error) or type(error).__name__),
-            advice=tr("Give a PNG, TIFF or BMP with one value per pixel."),
+            advice=tr("Use a PNG, TIFF or BMP with one value per pixel."),
         ) from error
 
 
@@ -286,8 +286,8 @@ def _check_size(path: Path, width: int, height: int, pixel_bytes: int) -> None:
             tr("{path} has {width} x {height} pixels: it is too large to be read in one piece.",
                path=path, width=width, height=height),
             advice=tr(
-                "Save it as a tiled TIFF, or smaller by a whole factor; pictures of one byte a pixel may have "
-                "{millions} million pixels.",
+                "Save it as a tiled TIFF, or reduce it by a whole factor; images of one byte per pixel may "
+                "have {millions} million pixels.",
                 millions=MAX_HELD_BYTES // 1_000_000,
             ),
         )  # fmt: skip
@@ -365,11 +365,11 @@ def _of_tiff(path: Path, tiff: tifffile.TiffFile) -> MaskPicture:
     if series.size != height * width * samples or samples not in (1, 3, 4):
         raise DataError(
             tr(
-                "{path} holds several planes or channels ({shape}).",
+                "{path} contains several planes or channels ({shape}).",
                 path=path,
                 shape=" x ".join(map(str, series.shape)),
             ),
-            advice=tr("Save the one that is the mask as a file of its own."),
+            advice=tr("Save the one that is the mask as a separate file."),
         )
     if page.dtype is None or page.dtype.kind not in "buif":
         raise ValueError(f"values of the type {page.dtype}")

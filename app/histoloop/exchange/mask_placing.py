@@ -66,7 +66,7 @@ def place_picture(
     if is_whole and ground.bounds is not None and _alike(picture, ground.bounds):
         exact = (picture.width, picture.height) == (ground.bounds.width, ground.bounds.height)
         if exact or not _alike(picture, place):
-            assumed = tr("{slide} has bounds: the mask was taken to cover them, as QuPath does.", slide=ground.name)
+            assumed = tr("{slide} has bounds: the mask was taken to cover them, as in QuPath.", slide=ground.name)
             return PlacedPicture(picture, ground.bounds, assumed)
     if not _alike(picture, place):
         raise _of_another_size(picture, place)
@@ -124,13 +124,13 @@ def _check_stated(picture: MaskPicture, place: Region, ground: Ground) -> None:
     if abs(picture.stated.mpp / fitted - 1) > _SAME:
         raise DataError(
             tr(
-                "{path} states {stated} um per pixel, but would cover the place at {fitted} um.",
+                "{path} states {stated} um per pixel, but would need {fitted} um per pixel to cover the region.",
                 path=picture.path,
                 stated=f"{picture.stated.mpp:.4g}",
                 fitted=f"{fitted:.4g}",
             ),
             advice=tr(
-                "Say which it is: --mask-mpp {fitted} to cover all, or --mask-mpp {stated} from its corner.",
+                "State which is right: --mask-mpp {fitted} to cover all of it, or --mask-mpp {stated} from its corner.",
                 fitted=f"{fitted:.6g}",
                 stated=f"{picture.stated.mpp:.6g}",
             ),
@@ -159,8 +159,5 @@ def _of_another_size(picture: MaskPicture, place: Region, *, covered: Region | N
         )
     return DataError(
         message,
-        advice=tr(
-            "Give a mask of the region's size, or of the same proportions, or say its micrometres per pixel: "
-            "--mask-mpp."
-        ),
+        advice=tr("Give a mask of the region's size or proportions, or state its micrometres per pixel: --mask-mpp."),
     )

@@ -41,7 +41,7 @@ class _Choices:
     @property
     def one_class(self) -> str:
         """How to say what all of the foreground is."""
-        return tr("Say what its foreground is: --mask-class {names}.", names=" or ".join(self.names))
+        return tr("State the class of its foreground: --mask-class {names}.", names=" or ".join(self.names))
 
 
 def meaning_of(picture: MaskPicture, scheme: ClassScheme, *, foreground: int | None = None) -> Meaning:
@@ -157,7 +157,7 @@ def _whole_values(picture: MaskPicture, choices: _Choices) -> NDArray[Any]:
     values = picture.values()
     if not (np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all()):
         raise DataError(
-            tr("{path} has values that are no whole numbers from 0 on: it is no mask.", path=picture.path),
+            tr("{path} has values that are not whole numbers from 0 on: it is not a mask.", path=picture.path),
             advice=tr(
                 "Save it with one value per class: 0 for background, 1 for {name}, and so on.", name=choices.names[0]
             ),
@@ -170,8 +170,8 @@ def _too_high(picture: MaskPicture, values: NDArray[Any], choices: _Choices) -> 
     held = ", ".join(f"{value:g}" for value in values[:_MANY].tolist()) + (", ..." if len(values) > _MANY else "")
     return DataError(
         tr_plural(
-            "{file} holds the value {highest}; the project has {count} mask class.",
-            "{file} holds the value {highest}; the project has {count} mask classes.",
+            "{file} contains the value {highest}; the project has {count} mask class.",
+            "{file} contains the value {highest}; the project has {count} mask classes.",
             count,
             file=picture.path,
             highest=int(values.max()),
@@ -205,7 +205,7 @@ def _of_palette(picture: MaskPicture, values: NDArray[Any], scheme: ClassScheme,
     if by_colour is None:
         return lambda pixels: pixels.astype(np.uint8)
     raise DataError(
-        tr("{path} has classes by its colours and others by its numbers.", path=picture.path),
+        tr("{path} shows some classes by colours and others by numbers.", path=picture.path),
         advice=tr(
             "Save it in grey values (0 to {count}) or as RGB in the colours of the classes.", count=len(scheme.masks)
         ),
@@ -217,8 +217,10 @@ def _colours_of(picture: MaskPicture) -> NDArray[np.uint8]:
     packed = picture.values()
     if len(packed) > 256:
         raise DataError(
-            tr("{path} has {count} colours or more: it is no mask.", path=picture.path, count=len(packed)),
-            advice=tr("Save it with sharp edges and without JPEG: each class in one colour, or one grey value."),
+            tr("{path} has {count} colours or more: it is not a mask.", path=picture.path, count=len(packed)),
+            advice=tr(
+                "Save it with sharp edges and without JPEG compression: each class in one colour, or one grey value."
+            ),
         )
     return unpacked(packed)
 
@@ -256,7 +258,7 @@ def _unclear_colours(
 ) -> DataError:
     return DataError(
         tr(
-            "{path} has several colours, which do not say their classes: {held}.",
+            "{path} has several colours that are not those of the classes: {held}.",
             path=picture.path,
             held=", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours[:_MANY].tolist()),
         ),

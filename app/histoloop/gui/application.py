@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _MANY = 1 << 40
 UNWRITABLE_ADVICE = mark(
-    "Ask whoever looks after this machine for a home folder that you may write to, or set the environment variable "
-    "HISTOLOOP_HOME to a folder of yours. Help > First steps chooses where projects go."
+    "Ask your administrator for a home folder that you may write to, or set the environment variable "
+    "HISTOLOOP_HOME to a folder of your own. Help > First steps sets where projects are saved."
 )
 
 DESKTOP_ID = "org.histoloop.HistoLoop"
@@ -117,7 +117,7 @@ class Program:
         self._application.setQuitOnLastWindowClosed(False)
         try:
             if not old.close():
-                old.banner.show_notice(tr("The language changes when the window is opened again."))
+                old.banner.show_notice(tr("The language changes the next time the window is opened."))
                 if first_steps:
                     old.help_commands.first_steps()
                 return
@@ -182,7 +182,7 @@ def _say_unwritable(window: MainWindow, error: OSError) -> None:
 def _unwritable(error: OSError) -> str:
     """A sentence for the user where no log can be written, since the settings lie beside it."""
     return tr(
-        "Nothing can be written to {folder} ({reason}): settings and log are not kept.",
+        "Nothing can be written to {folder} ({reason}): settings and log are not saved.",
         folder=paths.logs(),
         reason=error.strerror,
     )

@@ -21,7 +21,7 @@ def check_window() -> None:
     for library in LIBRARIES:
         if importlib.util.find_spec(library) is None:
             raise HistoLoopError(
-                tr("The window of HistoLoop is not installed: there is no {library}.", library=library),
+                tr("HistoLoop's window is not installed: {library} is missing.", library=library),
                 advice=tr("Install the window: {command}", command=INSTALL),
             )
 

@@ -53,7 +53,7 @@ class BatchRunner:
         except torch.OutOfMemoryError as error:
             if len(batch) == 1:
                 raise DeviceError(
-                    tr("The memory of the GPU does not suffice for this model."),
+                    tr("There is not enough GPU memory for this model."),
                     advice=tr("Close other programs that use it, or choose the processor (--device cpu)."),
                 ) from error
             return None

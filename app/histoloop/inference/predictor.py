@@ -140,7 +140,7 @@ def predict_slide(
         )
         for tile in grid.tiles:
             sink.write(tile.core, _drawn(tile.core, maps, summary, network), maps[:, *_cells(tile.core, stride)])
-            yield Progress(stage, count, count, tr("drawing the masks"))
+            yield Progress(stage, count, count, tr("computing the masks"))
     unlike = float(np.median(np.concatenate(distances))) if distances else None
     return SlidePrediction(scores, posterior, "", count, time.monotonic() - started, unlike)
 

@@ -107,7 +107,7 @@ def timm_backbone(architecture: str, arguments: Mapping[str, Any] | None = None)
 
     if not timm.is_model(architecture):
         near = timm.list_models(f"*{architecture.split('_')[0]}*")[:5]
-        advice = tr("Near are {names}.", names=", ".join(near)) if near else tr("timm.list_models() has all its names.")
+        advice = tr("Similar: {names}.", names=", ".join(near)) if near else tr("timm.list_models() lists all names.")
         raise ModelError(tr("timm has no architecture {name!r}.", name=architecture), advice=advice)
     model = _created(timm.create_model, architecture, dict(arguments or {}))
     strides, widths = _strides(model), [int(stage["num_chs"]) for stage in _stages(model)]

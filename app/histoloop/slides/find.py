@@ -256,9 +256,9 @@ class _Folder:
         if not _is_regular(file):
             self._pass_over(file, "no file", tr("it is not a file, or a link to a missing one"))
         elif file.suffix.lower() not in SLIDE_SUFFIXES and not is_dicom(file):
-            self._pass_over(file, "ending", tr("its ending is not one of a slide format"))
+            self._pass_over(file, "ending", tr("its file extension is not that of a slide format"))
         elif file.stem.lower().endswith(("_anno", "_mask", "-mask")):
-            self._pass_over(file, "mask", tr("its name says that it is a mask"))
+            self._pass_over(file, "mask", tr("its name suggests that it is a mask"))
         else:
             return True
         return False

@@ -1,4 +1,8 @@
-"""A slide as square tiles on levels that halve, made from its own nearest level: what a viewer reads."""
+"""A slide as square tiles on levels that halve, made from its own nearest level: what a viewer reads.
+
+A level whose pixels are whole squares of the slide's own nearest level has their means: a third of the work of the
+filter that `Slide.read_scaled` has for any factor, which is what models see.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
+
+from histoloop.geometry import Region
 
 if TYPE_CHECKING:
     from histoloop.slides.reader import Pixels, Slide
@@ -47,6 +54,19 @@ class TilePyramid:
         """The coarsest level that is not coarser than `downsample` level-0 pixels per pixel."""
         return max((number for number, level in enumerate(self.levels) if level.downsample <= downsample), default=0)
 
+    def decoded_downsample(self, level: int) -> float:
+        """Of the slide's own level that a level is made from: its pixels are what is decoded."""
+        return self.slide.level_downsamples[self._own_level(level)]
+
+    def _own_level(self, level: int) -> int:
+        wanted = self.levels[level].downsample * (1 + 1e-3)
+        return max((own for own, each in enumerate(self.slide.level_downsamples) if each <= wanted), default=0)
+
+    def has_tile(self, level: int, row: int, column: int) -> bool:
+        """Whether a tile is in memory."""
+        with self._lock:
+            return (level, row, column) in self._cached
+
     def read_tile(self, level: int, row: int, column: int) -> Pixels:
         """RGB of a tile, at most (tile_px, tile_px, 3): smaller at the right and bottom border of the slide."""
         key = (level, row, column)
@@ -77,6 +97,9 @@ class TilePyramid:
         if not (0 <= row < grid.rows and 0 <= column < grid.columns):
             raise ValueError(f"level {level} has {grid.rows} x {grid.columns} tiles, not ({row}, {column})")
         width, height = min(size, grid.width - column * size), min(size, grid.height - row * size)
+        squares = self._squares(level)
+        if squares > 1 and width * height * squares**2 <= EXACT_TILE_PX:
+            return self._means(level, squares, (column * size, row * size, width, height))
         return self.slide.read_overview(
             column * size,
             row * size,
@@ -86,6 +109,20 @@ class TilePyramid:
             exact_px=EXACT_TILE_PX,
             most_px=SAMPLED_TILE_PX,
         )
+
+    def _squares(self, level: int) -> int:
+        """How many pixels of the slide's own level wide a pixel is; 0 where it is no whole number."""
+        own = self._own_level(level)
+        ratio = self.levels[level].downsample / self.slide.level_downsamples[own]
+        is_whole = abs(ratio / round(ratio) - 1) * max(self.slide.level_sizes[own]) < 0.5
+        return round(ratio) if is_whole else 0
+
+    def _means(self, level: int, squares: int, place: tuple[int, int, int, int]) -> Pixels:
+        """A rectangle (x, y, width, height) of a level, of means of squares of the slide's own level."""
+        x, y, width, height = (int(part * self.levels[level].downsample) for part in place)
+        pixels = self.slide.read_region(Region(x, y, width, height), level=self._own_level(level))
+        pixels = pixels[: place[3] * squares, : place[2] * squares]
+        return np.asarray(Image.fromarray(pixels).reduce(squares))
 
 
 def _levels(width: int, height: int, tile_px: int) -> tuple[PyramidLevel, ...]:

@@ -110,7 +110,7 @@ def read_card(text: str, *, source: str) -> Card:
     try:
         table = parse_toml(head)
     except ValueError as error:
-        raise _broken(source, tr("its head is not TOML ({reason})", reason=error)) from error
+        raise _broken(source, tr("its header is not TOML ({reason})", reason=error)) from error
     table.setdefault("parent", None)
     if isinstance(intervals := table.get("intervals"), dict):
         table["intervals"] = {name: tuple(own) if isinstance(own, list) else (own,) for name, own in intervals.items()}
@@ -144,7 +144,7 @@ def list_models(*roots: Path) -> list[Path]:
 
 def unreadable(path: Path, error: Exception | str) -> ModelError:
     """The error for a file of a model folder that cannot be read."""
-    advice = tr("Choose another model, or copy this one's folder again, whole.")
+    advice = tr("Choose another model, or copy this one's folder again in full.")
     return ModelError(tr("{path} cannot be read: {reason}.", path=path, reason=error), advice=advice)
 
 
@@ -159,7 +159,7 @@ def _split(text: str, source: str) -> tuple[str, str]:
     lines = text.splitlines()
     fences = [number for number, line in enumerate(lines) if line.strip() == FENCE][:2]
     if len(fences) < 2 or fences[0] != 0:
-        raise _broken(source, tr("it does not begin with a TOML head between lines of {fence}", fence=FENCE))
+        raise _broken(source, tr("it does not begin with a TOML header between lines of {fence}", fence=FENCE))
     return "\n".join(lines[1 : fences[1]]), "\n".join(lines[fences[1] + 1 :])
 
 
@@ -218,5 +218,5 @@ def _unknown_key(key: str, known: Mapping[str, Any], source: str) -> ModelError:
 def _broken(source: str, reason: str) -> ModelError:
     return ModelError(
         tr("{source} is not the card of a model: {reason}.", source=source, reason=reason),
-        advice=tr("Copy the model folder again, whole."),
+        advice=tr("Copy the model folder again in full."),
     )

@@ -121,7 +121,7 @@ def encoder_of_file(path: Path) -> AddedEncoder:
         if added.hash == digest:
             return added
     raise ModelError(
-        tr("{path} was not added to the encoders of this machine yet.", path=path),
+        tr("{path} has not been added to the encoders of this computer yet.", path=path),
         advice=tr("Add it first: histoloop encoders add {path}", path=path),
     )
 
@@ -131,8 +131,8 @@ def weights_of_encoder(digest: str) -> Path:
     path = _folder() / f"{digest}.safetensors"
     if not path.is_file():
         raise ModelError(
-            tr("The weights of the model's encoder are not on this machine (SHA-256 {digest}).", digest=digest[:16]),
-            advice=tr("Add the file that the model began with here too: histoloop encoders add FILE."),
+            tr("The weights of the model's encoder are not on this computer (SHA-256 {digest}).", digest=digest[:16]),
+            advice=tr("Add the file that the model started from here too: histoloop encoders add FILE."),
         )
     return path
 
@@ -142,9 +142,9 @@ def added_encoder(name: str) -> AddedEncoder:
     found = added_encoders().get(name)
     if found is None:
         raise ModelError(
-            tr("The weights of the encoder {name} are not on this machine.", name=name),
+            tr("The weights of the encoder {name} are not on this computer.", name=name),
             advice=tr(
-                "Get them where `histoloop encoders show {name}` says, then `histoloop encoders add FILE`.", name=name
+                "Get them as `histoloop encoders show {name}` describes, then `histoloop encoders add FILE`.", name=name
             ),
         )
     return found

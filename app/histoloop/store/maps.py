@@ -340,7 +340,7 @@ def check_map(folder: Path) -> None:
     for array in (found.maps, found.covered, *tissue, *found._levels):
         for row in range(0, array.shape[-2], CHUNK_PX):
             if not np.isfinite(array[..., row : row + CHUNK_PX, :]).all():
-                raise _unreadable(folder, tr("it holds values that are no numbers"))
+                raise _unreadable(folder, tr("it contains values that are not numbers"))
 
 
 _counted: set[Path] = set()

@@ -68,7 +68,7 @@ def save_model(
                 save_file(back, partial / EARLIER, metadata={_DIGEST: _digest(model_hash(partial), back)})
     except FileExistsError as error:
         raise ModelError(
-            tr("There is a model at {folder} already.", folder=folder), advice=tr("Give the new one another name.")
+            tr("There is already a model at {folder}.", folder=folder), advice=tr("Give the new one another name.")
         ) from error
     except (OSError, SafetensorError) as error:
         advice = tr("Check that the folder may be written to and that the disk is not full.")
@@ -94,7 +94,7 @@ def add_statistics(folder: Path, statistics: Weights) -> Path:
             save_file({name: _storable(name, array, half=False) for name, array in statistics.items()}, partial)
     except FileExistsError as error:
         raise ModelError(
-            tr("{path} exists already.", path=path), advice=tr("To make it anew, delete it first.")
+            tr("{path} exists already.", path=path), advice=tr("To create it again, delete it first.")
         ) from error
     except (OSError, SafetensorError) as error:
         raise ModelPlaceError(
@@ -179,6 +179,11 @@ def backbone_of(folder: Path) -> Weights:
     }
 
 
+def keeps_earlier(folder: Path) -> bool:
+    """Whether a model folder has the state that `rank` compares with."""
+    return (folder / EARLIER).is_file()
+
+
 def load_earlier(folder: Path) -> dict[str, NDArray[np.generic]]:
     """The weights of an earlier state, floating-point ones as float32.
 
@@ -189,7 +194,7 @@ def load_earlier(folder: Path) -> dict[str, NDArray[np.generic]]:
         raise ModelError(
             tr("{folder} does not keep its state of one epoch earlier.", folder=folder),
             advice=tr(
-                "Train it once more with this version of HistoLoop: `histoloop train` keeps it beside the weights."
+                "Train it once more with this version of HistoLoop: `histoloop train` saves it beside the weights."
             ),
         )
     try:
@@ -202,7 +207,7 @@ def load_earlier(folder: Path) -> dict[str, NDArray[np.generic]]:
     if digest != _digest(model_hash(folder), back) or not _fits(back, weights):
         raise ModelError(
             tr("{path} is broken, or not of the weights beside it.", path=path),
-            advice=tr("Copy the model folder again, whole."),
+            advice=tr("Copy the model folder again in full."),
         )
     return weights | {name: np.asarray(weights[name] + array) for name, array in back.items()}
 

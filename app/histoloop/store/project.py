@@ -124,7 +124,7 @@ class Project:
             if not path.exists():  # a file where a folder should be
                 raise _cannot_be_made(folder, error) from error
             advice = tr("Open it, or choose another folder for the new one.")
-            raise ProjectError(tr("There is a project in {folder} already.", folder=folder), advice=advice) from error
+            raise ProjectError(tr("There is already a project in {folder}.", folder=folder), advice=advice) from error
         except OSError as error:
             raise _cannot_be_made(folder, error) from error
         return cls.open(folder)

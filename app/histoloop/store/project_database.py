@@ -68,7 +68,10 @@ class Database:
             reason = error.strerror or str(error)
             raise ProjectError(
                 tr("{path} cannot be copied for reading: {reason}.", path=self.path, reason=reason),
-                advice=tr("Free some space for temporary files, or copy the project's folder to a place of your own."),
+                advice=tr(
+                    "Free some space for temporary files, or copy the project's folder to a place that you may "
+                    "write to."
+                ),
             ) from error
         return _connect(copies / self.path.name, "mode=rw")
 
@@ -81,7 +84,10 @@ class Database:
         """Raise ProjectError (ProjectPlaceError where the place is to blame) for a database that is only read."""
         if self.is_fixed:
             raise ProjectPlaceError(
-                tr("The project in {folder} cannot be changed: its place cannot be written.", folder=self.path.parent),
+                tr(
+                    "The project in {folder} cannot be changed: its folder cannot be written to.",
+                    folder=self.path.parent,
+                ),
                 advice=tr("Copy the project's folder to a place you may write to, and open the copy."),
             )
         if self.read_only:
@@ -282,7 +288,7 @@ def _advice(error: sqlite3.DatabaseError) -> str:
         return tr("Another program is writing to this project: wait for it or close it, then try again.")
     if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
         return tr("Check that the project's folder may be written to and that its disk is not full.")
-    return tr("The file is broken: restore the project's folder from a backup.")
+    return tr("The file is damaged: restore the project's folder from a backup.")
 
 
 def timestamp() -> str:

@@ -489,6 +489,11 @@ WORK_WAS_DONE = """EXISTS (
 )"""
 """An annotation in which somebody painted, or gave a label or a size."""
 
+COUNT_BEGUN_BY_SLIDE = f"""
+    SELECT annotation.slide_id, COUNT(*) AS count FROM annotation JOIN slide ON slide.id = annotation.slide_id
+    WHERE slide.removed IS NULL AND annotation.deleted IS NULL AND status = 'draft' AND {WORK_WAS_DONE}
+    GROUP BY annotation.slide_id"""
+
 SELECT_LISTED = f"""{SELECT_ANNOTATIONS} AND CASE status
     WHEN 'draft' THEN {WORK_WAS_DONE}
     WHEN 'done' THEN {NEWEST_DONE}

@@ -79,6 +79,9 @@ def check_shipped(folder: Path, digest: str) -> None:
         return
     if _sums(shipped).get(f"{folder.name}/{WEIGHTS}", digest) != digest:
         raise ModelError(
-            tr("The weights in {folder} are not those that came with the program: they were changed.", folder=folder),
+            tr(
+                "The weights in {folder} are not those that came with the program: they have been changed.",
+                folder=folder,
+            ),
             advice=tr("Install HistoLoop again, or choose another model."),
         )

@@ -77,6 +77,6 @@ def _remove_left(place: Path, name: str) -> None:
 
 def _no_place(error: OSError) -> PlaceError:
     return PlaceError(
-        tr("There is no place for temporary files: {reason}.", reason=error.strerror or error),
+        tr("There is nowhere to put temporary files: {reason}.", reason=error.strerror or error),
         advice=tr("Set the environment variable TMPDIR to a folder that you may write to, on a disk with free space."),
     )

@@ -211,9 +211,9 @@ def _check_numbers(model: Model, tiles: Sequence[TrainingTile]) -> None:
         classify(model, tiles)
     except ModelError as error:
         raise RecipeError(
-            tr("{stage}: what it learned predicts values that are no numbers.", stage=tr("Training the classifier")),
+            tr("{stage}: the trained model predicts values that are not numbers.", stage=tr("Training the classifier")),
             advice=tr(
-                "Lower learning_rate in the recipe, train longer, or begin from weights that have learned; nothing was "
+                "Lower learning_rate in the recipe, train longer, or start from trained weights; nothing was "
                 "saved or changed."
             ),
         ) from error

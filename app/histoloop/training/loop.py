@@ -213,7 +213,7 @@ def _check_alike(ranks: Ranks, saved: Saved | None, network: nn.Module, learned:
     begun = saved.epochs if saved else 0
     if ranks.of_the_first(begun) != begun:
         raise RecipeError(
-            tr("The processes that train together do not find the same state to go on from."),
+            tr("The processes of this training do not find the same state to continue from."),
             advice=tr("Give --out on a disk that all machines have."),
         )
     for module in (network, *learned):

@@ -130,7 +130,7 @@ def together(device: torch.device) -> Iterator[Ranks]:
     except (RuntimeError, ValueError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DeviceError(
-            tr("The processes that were to train together do not find each other: {reason}.", reason=lines[0]),
+            tr("The processes of this training cannot find each other: {reason}.", reason=lines[0]),
             advice=tr("Start all of them with torchrun, which says where the first one is."),
         ) from error
     try:

@@ -112,7 +112,7 @@ def pretrain(
     """
     if len(tiles) < 2:
         raise DataError(
-            tr_plural("There is {count} tile to learn from.", "There are {count} tiles to learn from.", len(tiles)),
+            tr_plural("There is {count} tile to train on.", "There are {count} tiles to train on.", len(tiles)),
             advice=tr("Give more slides, or slides with more tissue."),
         )
     torch.manual_seed(seed)
@@ -133,7 +133,7 @@ def pretrain(
     return (
         yield from fit(
             network,
-            stage=tr("Learning from tiles without labels"),
+            stage=tr("Training on unlabelled tiles"),
             epoch_batches=epoch_batches,
             batches_per_epoch=steps,
             objective=objective,

@@ -56,7 +56,7 @@ def learn_statistics(
     owners: list[int] = []
     with evaluating(model.network):
         for number, tile in enumerate(tiles):
-            yield Progress(tr("Measuring what the training tiles are like"), number, len(tiles))
+            yield Progress(tr("Measuring what the training tiles look like"), number, len(tiles))
             views = [tile.pixels, *(_view(tile.pixels, augmentation, generator) for _ in range(count))]
             for view in views:
                 features.append(model.block_features(view))

@@ -24,7 +24,7 @@ def check_new_model(project: Project, source: str | Path) -> Card:
     check_has_classes(project, card)
     if card in [_card_or_none(record) for record in project.models.all()]:
         raise ModelError(
-            tr("{model} is in this project already.", model=card.name), advice=tr("Choose it in the list of models.")
+            tr("{model} is already in this project.", model=card.name), advice=tr("Choose it in the list of models.")
         )
     return card
 

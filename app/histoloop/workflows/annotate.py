@@ -186,7 +186,7 @@ def import_annotation(
         label = before.label if before is not None and label is None else label
         size = before.size if before is not None and size is None else size
         if label is None and size is None:
-            raise DataError(tr("There is nothing to annotate with."), advice=tr("Give a mask, a label or a size."))
+            raise DataError(tr("No annotation was given."), advice=tr("Give a mask, a label or a size."))
         replaced = replaced_by_import(project, slide.id, [place], with_mask=False, label=label, size=size)
         _check_replaced(slide, replaced, replace=replace)
         record = project.annotations.add(slide.id, place, label=label, size=size, person=person, query_id=query_id)
@@ -206,7 +206,7 @@ def import_annotation(
             regions = [source.place]
             if counts is Counts.STROKES and not _is_painted(source, source.place):
                 raise DataError(
-                    tr("{path} leaves out all of the region: nothing counts.", path=mask_file),
+                    tr("{path} ignores all of the region: nothing is annotated.", path=mask_file),
                     advice=tr("Paint something in it, or let the whole region count (--counts region)."),
                 )
             same = _finished(project, slide.id, source.place)
@@ -232,7 +232,7 @@ def _unlike_training(slide: SlideRecord) -> tuple[str, ...]:
             return ()
         return (
             tr(
-                "{slide} is no brightfield picture (channels: {names}): a model that learns from it learns that too.",
+                "{slide} is not a brightfield image (channels: {names}): a model trained on it learns that too.",
                 slide=slide.name,
                 names=", ".join(opened.channels),
             ),
@@ -247,15 +247,15 @@ def _check_replaced(slide: SlideRecord, replaced: list[AnnotationRecord], *, rep
     region = f"{last.region.x},{last.region.y},{last.region.width},{last.region.height}"
     raise DataError(
         tr_plural(
-            "{count} region of {slide} is finished there already: {region}, by {person} on {day}.",
-            "{count} regions of {slide} are finished there already, the last one {region}, by {person} on {day}.",
+            "{count} region of {slide} is already finished there: {region}, by {person} on {day}.",
+            "{count} regions of {slide} are already finished there, the last one {region}, by {person} on {day}.",
             len(replaced),
             slide=slide.name,
             region=region,
             person=last.person or tr("someone"),
             day=last.updated[:10],
         ),
-        advice=tr("To let this count instead, say so with --replace. Otherwise name another region."),
+        advice=tr("To use this instead, add --replace. Otherwise name another region."),
     )
 
 
@@ -263,11 +263,11 @@ def _check_assessment_of_parts(place: Region, slide: SlideRecord, label: str | N
     if size is not None or (label is not None and place != slide.extent):
         raise DataError(
             tr(
-                "A region of {width} x {height} pixels takes no label and no size.",
+                "A region of {width} x {height} pixels cannot have a label or a size.",
                 width=place.width,
                 height=place.height,
             ),
-            advice=tr("Give the mask alone, or regions of at most {side} x {side} pixels.", side=ONE_REGION_PX),
+            advice=tr("Give only the mask, or regions of at most {side} x {side} pixels.", side=ONE_REGION_PX),
         )
 
 
@@ -286,7 +286,8 @@ def _check_label(project: Project, label: str | None) -> None:
     known = project.scheme.label_names
     if label is not None and not known:
         raise DataError(
-            tr("This project has no labels."), advice=tr("Annotate with a mask; labels are named with a new project.")
+            tr("This project has no labels."),
+            advice=tr("Annotate with a mask; labels are set when a project is created."),
         )
     if label is not None and label not in known:
         raise DataError(

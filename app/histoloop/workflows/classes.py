@@ -79,7 +79,7 @@ def _painted_by(label: LabelClass, masks: Sequence[MaskClass]) -> str | None:
             return mask.name
     names = ", ".join(mask.name for mask in masks)
     raise ClassError(
-        tr("The label {label} paints {name}, which is none of the classes.", label=label.name, name=label.mask),
+        tr("The label {label} paints {name}, which is not one of the classes.", label=label.name, name=label.mask),
         advice=tr("Name one of {names}.", names=names),
     )
 
@@ -100,21 +100,21 @@ def checked_name(name: str, others: Sequence[str]) -> str:
     """A name, trimmed; ClassError for an empty, too long, reserved or taken one."""
     plain = " ".join(unicodedata.normalize("NFC", name).split())
     if not plain.translate(_JOINERS):
-        raise ClassError(tr("A class or label without a name cannot be told from others."), advice=tr("Give a name."))
+        raise ClassError(tr("A class or label needs a name."), advice=tr("Enter a name."))
     if len(plain) > LONGEST_NAME or any(unicodedata.category(sign) in _UNSEEN for sign in plain.translate(_JOINERS)):
         raise ClassError(
             tr("{name!r} cannot be a name.", name=plain[:LONGEST_NAME]),
-            advice=tr("Give a name of at most {count} visible letters, on one line.", count=LONGEST_NAME),
+            advice=tr("Enter a name of at most {count} visible letters, on one line.", count=LONGEST_NAME),
         )
     if _folded(plain) in _RESERVED or _folded(plain).startswith("ignore"):
         raise ClassError(
-            tr("{name} has a meaning of its own: what is of no class, or is left out.", name=plain),
-            advice=tr("Give another name."),
+            tr("{name} is reserved: it stands for what is of no class, or is ignored.", name=plain),
+            advice=tr("Choose another name."),
         )
     if (taken := next((other for other in others if _folded(other) == _folded(plain)), None)) is not None:
         raise ClassError(
-            tr("There is {name} already.", name=taken),
-            advice=tr("Give another name; upper and lower case make no difference."),
+            tr("{name} already exists.", name=taken),
+            advice=tr("Choose another name; upper and lower case make no difference."),
         )
     return plain
 
@@ -123,13 +123,13 @@ def checked_colour(colour: str, others: Sequence[MaskClass | ClassRecord]) -> st
     """A colour '#rrggbb' in small letters; ClassError for what is none, and for the colour of another class."""
     if not _COLOUR.fullmatch(colour):
         raise ClassError(
-            tr("{colour!r} is no colour.", colour=colour),
+            tr("{colour!r} is not a colour.", colour=colour),
             advice=tr("Give red, green and blue in hexadecimal, as in #d55e00."),
         )
     plain = colour.lower()
     if (taken := next((other.name for other in others if other.colour.lower() == plain), None)) is not None:
         raise ClassError(
-            tr("{name} has the colour {colour} already.", name=taken, colour=plain),
+            tr("{name} already has the colour {colour}.", name=taken, colour=plain),
             advice=tr("Choose another colour: masks with equal colours cannot be told apart."),
         )
     return plain
@@ -185,7 +185,7 @@ def reorder_classes(project: Project, names: Sequence[str]) -> None:
         order = [_called(classes, name).id for name in names]
         if sorted(order) != sorted(one.id for one in classes):
             raise ClassError(
-                tr("An order names each class once."),
+                tr("The new order must name each class once."),
                 advice=tr("The classes are {names}.", names=", ".join(one.name for one in classes)),
             )
         if order != [one.id for one in classes]:
@@ -198,7 +198,7 @@ def merge_classes(project: Project, name: str, *, into: str) -> None:
         own, target = _called(classes, name), _called(classes, into)
         if own.id == target.id:
             raise ClassError(
-                tr("{name} cannot be merged into itself.", name=own.name), advice=tr("Name another class.")
+                tr("{name} cannot be merged into itself.", name=own.name), advice=tr("Choose another class.")
             )
         project.classes.merge(own.id, into=target.id)
         rename_remembered(project, own.name, target.name)
@@ -324,7 +324,7 @@ class _Count:
 def use_in_words(use: ClassUse) -> str:
     """Where a class is used, as a sentence."""
     if not (use.finished or use.drafts):
-        return tr("Nothing is painted of it.")
+        return tr("Nothing is painted with it.")
     area = f"{use.area:.3g} mm²" if use.unit == "mm2" else f"{use.area:.0f} px"
     regions = tr_plural("{count} finished region", "{count} finished regions", use.finished)
     drafts = tr_plural("{count} draft", "{count} drafts", use.drafts)

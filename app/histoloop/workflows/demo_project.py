@@ -40,7 +40,7 @@ def create_demo_project(folder: Path, *, seed: int = 0) -> Work[Path]:
     """
     if (folder / DATABASE).exists():
         raise ProjectError(
-            tr("There is a project in {folder} already.", folder=folder),
+            tr("There is already a project in {folder}.", folder=folder),
             advice=tr("Choose another folder for the demo."),
         )
     slides = folder / "slides"

@@ -81,7 +81,7 @@ def _openslide() -> Finding:
         reader = importlib.import_module("histoloop.slides.reader")
         return Finding("OpenSlide", "ok", str(reader.openslide_version()))
     except (ImportError, OSError) as error:
-        return Finding("OpenSlide", "problem", str(error), tr("Install openslide-bin, which carries the library."))
+        return Finding("OpenSlide", "problem", str(error), tr("Install openslide-bin, which contains the library."))
 
 
 def _processors() -> Finding:
@@ -131,12 +131,14 @@ def in_words(findings: Sequence[Finding]) -> tuple[str, ...]:
         if gpu.state == "ok":
             said.append(tr("The GPU works ({device}): predicting and retraining run on it.", device=gpu.value))
         else:
-            unused = tr("No GPU is used ({reason}). Everything works all the same, only slower.", reason=gpu.value)
+            unused = tr("No GPU is used ({reason}). Everything still works, only more slowly.", reason=gpu.value)
             said.append(f"{unused} {gpu.advice}")
     if (opengl := by_name.get("OpenGL")) is not None and opengl.state == "ok":
         slow = any(word in opengl.value.lower() for word in SOFTWARE_RENDERERS)
         said.append(
-            tr("Slides are drawn by the processor: zooming is slower.") if slow else tr("Slides are drawn by the GPU.")
+            tr("Slides are rendered by the processor: zooming is slower.")
+            if slow
+            else tr("Slides are rendered by the GPU.")
         )
     said += [_problem(one) for one in findings if one.state == "problem"]
     return tuple(said)
@@ -153,7 +155,7 @@ def _opengl() -> Finding:
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return Finding("OpenGL", "note", tr("no display"), tr("The window needs a display; the command line does not."))
     if importlib.util.find_spec("PySide6") is None:
-        return Finding("OpenGL", "note", tr("not looked at"), tr("Only the window needs it: {command}", command=WINDOW))
+        return Finding("OpenGL", "note", tr("not checked"), tr("Only the window needs it: {command}", command=WINDOW))
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False, creationflags=_NO_CONSOLE

@@ -107,9 +107,7 @@ def _export_into(project: Project, out: Path, choices: ExportChoices) -> Work[Ex
                 continue
             files += written.paths
             if not record.exists() and record.vendor in _WITH_BOUNDS:
-                what = tr(
-                    "its file is not there: its outlines count from the corner of the whole slide, QuPath's do not"
-                )
+                what = tr("its file is missing: its outlines start from the corner of the whole slide, QuPath's do not")
                 failed.append((record.name, what))
             areas.add(record.name, written.polygons, mpp=record.mpp, path=str(record.path))
             summary.add(_row(project, record, written))
@@ -122,7 +120,7 @@ def _export_into(project: Project, out: Path, choices: ExportChoices) -> Work[Ex
 def _not_predicted(project: Project) -> str:
     if project.models.current_card().taught:
         return tr("it is not predicted yet; predict it, then export again")
-    return tr("no model has learned anything yet; annotate regions and retrain, then export again")
+    return tr("no model has been trained yet; annotate regions and retrain, then export again")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -57,7 +57,7 @@ def examine_folder(folder: Path) -> FolderState:
     if free_gb < ENOUGH_DISK_GB:
         said = tr("Only {free:.1f} GB are free there: maps and models need more.", free=free_gb)
     if is_on_network(there):
-        slow = tr("It is on a network: that works, but a folder on a disk of this machine is quicker and safer.")
+        slow = tr("It is on a network drive: that works, but a folder on a disk of this computer is faster and safer.")
         said = f"{said} {slow}"
     return FolderState(True, said)
 

@@ -61,8 +61,8 @@ def import_file(project: Project, planned: PlannedImport, *, person: str) -> Wor
     yield Progress(stage, 0, 1)
     if stamp_of(planned.file.path) != planned.stamp:
         raise DataError(
-            tr("{path} has changed, or is gone, since it was looked at.", path=planned.file.path),
-            advice=tr("Look at it again, and then import it."),
+            tr("{path} has changed, or is gone, since it was checked.", path=planned.file.path),
+            advice=tr("Check it again, and then import it."),
         )
     with source_of(planned.file, project, slide, slide.extent) as source:
         kept = _kept(project, planned, slide, planned.regions)
@@ -105,13 +105,13 @@ def _kept(
     if unseen := [record for record in earlier if record.id not in planned.seen]:
         raise DataError(
             tr_plural(
-                "{count} region of {slide} was finished since {name} was looked at.",
-                "{count} regions of {slide} were finished since {name} was looked at.",
+                "{count} region of {slide} was finished since {name} was checked.",
+                "{count} regions of {slide} were finished since {name} was checked.",
                 len(unseen),
                 slide=slide.name,
                 name=planned.file.path.name,
             ),
-            advice=tr("Look at it again, and choose what counts there."),
+            advice=tr("Check it again, and choose what to keep there."),
         )
     return [record for record in earlier if record.id in planned.kept]
 
@@ -119,8 +119,11 @@ def _kept(
 def _nothing_left(planned: PlannedImport, kept: Sequence[AnnotationRecord]) -> DataError:
     if kept:
         return DataError(
-            tr("Nothing of {path} is left to import: all of it lies in regions that stay.", path=planned.file.path),
-            advice=tr("To let the file count there, choose so for these regions."),
+            tr(
+                "Nothing of {path} is left to import: all of it lies in regions that stay as they are.",
+                path=planned.file.path,
+            ),
+            advice=tr("To use the file there, choose to replace these regions."),
         )
     return DataError(
         tr("{path} has neither tissue nor foreground to annotate.", path=planned.file.path),

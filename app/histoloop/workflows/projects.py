@@ -166,11 +166,11 @@ def _take(project: Project, file: Path, mpp: float | None, taken: _Taken, *, fro
     taken.known.append(file)
     if known.mpp is None and mpp is not None:
         project.slides.set_mpp(known.id, mpp)
-        taken.notes.append((file, tr("It was known before; its resolution is {mpp:g} um per pixel now.", mpp=mpp)))
+        taken.notes.append((file, tr("It was already known; its resolution is {mpp:g} um per pixel now.", mpp=mpp)))
     if known.path == path:
         return
     if is_readable(known):
-        what = tr("it is the same slide as {name}, which is in the project already", name=known.name)
+        what = tr("it is the same slide as {name}, which is already in the project", name=known.name)
     else:
         moved = project.slides.relocate(known.id, path)
         what = tr("it is the slide {name}, which was at {path} before", name=moved.name, path=known.path)

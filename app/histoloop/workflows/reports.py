@@ -8,6 +8,7 @@ from pathlib import Path
 
 from histoloop.annotations.records import ClassScheme, Mask
 from histoloop.geometry import Region
+from histoloop.progress import Progress
 from histoloop.store.records import AnnotationRecord, QueryRecord
 
 
@@ -34,6 +35,19 @@ class PredictReport:
 
     predicted: tuple[int, ...]
     failed: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlidePredicted(Progress):
+    """The maps of a slide by a model are there now, while the slides after it are still to be predicted."""
+
+    slide_id: int = 0
+    model_id: int = 0
+
+    @property
+    def must_arrive(self) -> bool:
+        """It is told however soon it follows another step."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)

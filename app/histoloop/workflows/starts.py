@@ -59,7 +59,7 @@ def find_start(start: str | Path, *, encoder_only: bool = False) -> Start:
         names = (*model_names(), *known_encoders(), *added_encoders())
         raise ModelError(
             tr("There is no encoder {name!r}{near}.", name=str(start), near=suggestion(str(start), names)),
-            advice=tr("There are {names}. Or give a .safetensors file.", names=", ".join(dict.fromkeys(names))),
+            advice=tr("Available: {names}. Or give a .safetensors file.", names=", ".join(dict.fromkeys(names))),
         ) from error
     return Start(folder, encoder_only=encoder_only or not load_card(folder).taught)
 
@@ -86,8 +86,8 @@ def scheme_of_start(
     known = tuple(LabelClass(label.name, fitting.get(label.mask or "")) for label in card.scheme.labels)
     if labels is not None and {label.name for label in labels} != {label.name for label in known}:
         raise ModelError(
-            tr("{model} knows other labels: {names}.", model=card.name, names=", ".join(card.scheme.label_names)),
-            advice=tr("Leave the labels out, or begin from its encoder alone (--encoder {model}).", model=card.name),
+            tr("{model} has other labels: {names}.", model=card.name, names=", ".join(card.scheme.label_names)),
+            advice=tr("Leave the labels out, or start from its encoder alone (--encoder {model}).", model=card.name),
         )
     return ClassScheme(known, scheme.masks)
 
@@ -103,12 +103,12 @@ def not_drawn(start: Start, scheme: ClassScheme) -> tuple[str, ...]:
 def _nothing_fits(card: Card, scheme: ClassScheme) -> ModelError:
     return ModelError(
         tr(
-            "{model} draws {classes}: none of these is among {known}.",
+            "{model} predicts {classes}: none of these is among {known}.",
             model=card.name,
             classes=", ".join(map(spoken_class, card.scheme.mask_names)),
             known=", ".join(map(spoken_class, scheme.mask_names)),
         ),
-        advice=tr("Begin from its encoder alone, which learns your classes (--encoder {model}).", model=card.name),
+        advice=tr("Start from its encoder alone, and train it on your classes (--encoder {model}).", model=card.name),
     )
 
 
@@ -179,7 +179,7 @@ def _card(
     training: Mapping[str, str | float] = {"encoder": name}
     return Card(
         name=f"start-{name}",
-        title=f"The encoder of {title}, not taught yet",
+        title=f"The encoder of {title}, not trained yet",
         description=f"An encoder under an empty decoder: what it would predict means nothing.\n\n{attribution}\n",
         licence=licence,
         attribution=attribution,

@@ -28,7 +28,7 @@ def save_support_report(path: Path) -> Work[Path]:
     It holds no pixels and no names of patients: the log names slides by their ids, and every path is cut down to its
     ending once more.
     """
-    yield Progress(tr("Looking at this machine"), 0, 2)
+    yield Progress(tr("Checking this computer"), 0, 2)
     findings = examine()
     yield Progress(tr("Writing the report"), 1, 2)
     try:

@@ -34,8 +34,12 @@ class Spent:
 
 
 def run_measured(command: Sequence[str], *, home: Path) -> Spent:
-    """Run this Python with arguments in a process with one thread; SystemExit with what it says where it fails."""
+    """Run this Python with arguments in a process with one thread; SystemExit with what it says where it fails.
+
+    Its bytecode is kept for the next run, as that of an installed program.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HISTOLOOP_HOME": str(home)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = subprocess.Popen([sys.executable, "-W", "ignore", *command], stdout=out, stderr=err, env=environment)
         _pid, status, used = os.wait4(child.pid, 0)

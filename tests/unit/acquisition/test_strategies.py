@@ -90,9 +90,9 @@ def test_every_strategy_says_why_even_where_nothing_is_left_to_say_it_with(code:
         ),
         (
             Query("svm-margin", {"classes": ["benign", "my class"]}),
-            "By its looks it lies between benign and my class.",
-            "Dem Aussehen nach liegt sie zwischen benigne und my class.",
-            "D\N{RIGHT SINGLE QUOTATION MARK}après son aspect, elle se situe entre bénin et my class.",
+            "Its features lie between benign and my class.",
+            "Ihre Merkmale liegen zwischen benigne und my class.",
+            "Ses caractéristiques se situent entre bénin et my class.",
         ),
     ],
 )

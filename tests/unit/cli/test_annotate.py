@@ -115,7 +115,7 @@ def test_outlines_of_ignore_alone_are_named_where_there_is_nothing_else(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert annotate(made, outlines(tmp_path / "a.geojson", "Ignore*")) == 1
-    assert "There are outlines of Ignore* alone." in capsys.readouterr().err
+    assert "It contains only outlines of Ignore*." in capsys.readouterr().err
 
 
 def test_what_lies_outside_of_the_slide_is_left_out_and_told(
@@ -127,7 +127,7 @@ def test_what_lies_outside_of_the_slide_is_left_out_and_told(
     away["geometry"]["coordinates"] = [[[x + 170, y] for x, y in ring] for ring in away["geometry"]["coordinates"]]
     file.write_text(json.dumps({**content, "features": [*content["features"], *content["features"], away]}))
     assert annotate(made, file) == 3
-    assert "1 outline lies outside of the region." in capsys.readouterr().err
+    assert "1 outline lies outside the region." in capsys.readouterr().err
 
 
 def test_a_black_and_white_mask_says_what_it_was_taken_for(
@@ -137,7 +137,7 @@ def test_a_black_and_white_mask_says_what_it_was_taken_for(
     mask[10:40, 10:60] = True
     Image.fromarray(mask).save(tmp_path / "m.png")
     assert annotate(made, tmp_path / "m.png") == 0
-    told = "is black and white: its white was taken as gland. For another class say --mask-class tumour."
+    told = "is black and white: white was taken as gland. For another class use --mask-class tumour."
     assert told in capsys.readouterr().err
     assert annotate(made, tmp_path / "m.png", "--mask-class", "tumour") == 0
     assert "black and white" not in capsys.readouterr().err

@@ -62,12 +62,12 @@ def test_a_project_begins_with_the_model_where_that_draws_its_classes_else_with_
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--classes", "a,A"], 2, "There is a already"),
+        (["--classes", "a,A"], 2, "a already exists"),
         (["--classes", ""], 2, "at least one class"),
-        (["--classes", "a=red"], 2, "no colour"),
-        (["--classes", "background"], 2, "meaning of its own"),
+        (["--classes", "a=red"], 2, "not a colour"),
+        (["--classes", "background"], 2, "is reserved"),
         (["--classes", ",".join(f"c{number}" for number in range(31))], 2, "at most 30"),
-        (["--classes", "a", "--labels", "x=b"], 2, "none of the classes"),
+        (["--classes", "a", "--labels", "x=b"], 2, "not one of the classes"),
         (["--classes", "nerve", "--model", "colon-ebhi-resnet18"], 1, "none of these"),
         (["--classes", "a", "--encoder", "uni"], 1, "histoloop encoders show uni"),
         (["--encoder", "colon-ebhi-resnet18"], 1, "knows no classes"),
@@ -104,9 +104,7 @@ def test_classes_are_changed_step_by_step_and_back(made: str, capsys: pytest.Cap
     for arguments, names in steps:
         assert main(["classes", made, *arguments]) == 0
         assert names_of(made) == names
-    assert "That counts as left out from now on; `histoloop classes PROJECT undo` takes it back." in (
-        capsys.readouterr().err
-    )
+    assert "That is ignored from now on; `histoloop classes PROJECT undo` reverts it." in (capsys.readouterr().err)
     for _arguments, names in [*reversed(steps[:-1])]:
         assert main(["classes", made, "undo"]) == 0
         assert names_of(made) == names
@@ -128,14 +126,14 @@ def test_the_list_says_what_is_painted_of_each(made: str, tmp_path: Path, capsys
         assert [(one["name"], one["finished"]) for one in found] == [("tumour", 1), ("stroma", 1), ("fat", 0)]
         assert found[0]["area"] == pytest.approx(8 * 0.25 / 1e6)
     assert main(["classes", made]) == 0
-    assert capsys.readouterr().out.splitlines()[2] == "3\tfat\t#009e73\tNothing is painted of it."
+    assert capsys.readouterr().out.splitlines()[2] == "3\tfat\t#009e73\tNothing is painted with it."
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["remove", "tumor"], "did you mean 'tumour'?"),
-        (["add", "Stroma"], "There is stroma already"),
+        (["add", "Stroma"], "stroma already exists"),
         (["merge", "fat", "--into", "fat"], "into itself"),
         (["order", "fat"], "each class once"),
     ],
@@ -154,10 +152,10 @@ def test_before_the_first_retraining_predicting_and_rolling_back_are_refused(
     Image.fromarray(np.full((96, 160, 3), (215, 140, 185), np.uint8)).save(tmp_path / "a.png")
     (model,) = (tmp_path / "p" / "models").iterdir()
     assert main(["predict", str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--model", str(model)]) == 1
-    assert "annotate what is asked, and retrain" in capsys.readouterr().err
+    assert "annotate them, and retrain" in capsys.readouterr().err
     assert main(["train", made, "--roll-back"]) == 1
     assert "no model to go back to" in capsys.readouterr().err
     assert main(["query", made, "--strategy", "entropy"]) == 1
-    assert "needs a model that has learned something" in capsys.readouterr().err
+    assert "needs a trained model" in capsys.readouterr().err
     assert main(["status", made]) == 0
-    assert "not taught yet" in capsys.readouterr().out
+    assert "not trained yet" in capsys.readouterr().out

@@ -163,7 +163,7 @@ def test_what_is_in_a_folder_and_not_understood_is_a_failure_and_what_is_plainly
     assert [row["slide"] for row in told["failed"]] == [str(folder / "scan.isyntax")]
     assert [Path(row["slide"]).name for row in told["passed_over"]] == ["Thumbs.db", "labels.csv"]
     assert [row["state"] for row in told["done"]] == ["added"]
-    assert "scan.isyntax: its ending is not one of a slide format" in capsys.readouterr().err
+    assert "scan.isyntax: its file extension is not that of a slide format" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_the_smaller_size_stays_for_the_windows_to_come() -> None:
 
 
 def test_when_not_even_one_window_fits_the_user_is_told_what_to_do() -> None:
-    with pytest.raises(DeviceError, match="does not suffice") as caught:
+    with pytest.raises(DeviceError, match="not enough GPU memory") as caught:
         run(SmallGpu(room=0), 1)
     assert "--device cpu" in caught.value.advice
 

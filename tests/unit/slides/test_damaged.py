@@ -204,7 +204,7 @@ def test_pictures_of_much_memory_are_not_small_files(tmp_path: Path, monkeypatch
     monkeypatch.setattr(protocol, "FREE_BYTES", 400 * 300 * 4)
     open_slide(tmp_path / "a.png").close()
     monkeypatch.setattr(protocol, "FREE_BYTES", 400 * 300 * 4 - 1)
-    with pytest.raises(SlideError, match="no picture of tissue is so small"):
+    with pytest.raises(SlideError, match="no image of tissue is so small"):
         open_slide(tmp_path / "a.png")
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "b.png")

@@ -615,7 +615,7 @@ def test_a_foreign_file_is_no_slide(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"notes{suffix}"
     path.write_text("Not a slide, but a long enough text about one. " * 50)
     error = refusal(path)
-    assert "no slide that OpenSlide knows" in error.reason
+    assert "not a slide that OpenSlide can read" in error.reason
     assert "Convert" in error.advice
 
 

@@ -482,7 +482,7 @@ def test_pages_of_one_size_are_said(folder: Path, pattern: np.ndarray) -> None:
     tifffile.imwrite(folder / "pages.tif", stored, photometric="rgb")
     with open_slide(folder / "pages.tif") as slide:
         np.testing.assert_array_equal(slide.read_region(slide.extent), pattern)
-        assert "4 pictures of one size; the first is shown" in slide.note
+        assert "4 images of one size; the first is shown" in slide.note
         assert slide.is_brightfield
 
 

@@ -109,7 +109,7 @@ def test_a_project_in_a_place_that_cannot_be_written_is_read_and_left_as_it_is(p
         assert other.read_only
         assert read.slides.all() == other.slides.all() == [slide]
         assert read.settings.get("brush") == 12
-        with pytest.raises(ProjectError, match="cannot be changed: its place cannot be written") as caught:
+        with pytest.raises(ProjectError, match="cannot be changed: its folder cannot be written to") as caught:
             read.settings.set("brush", 13)
     assert "Copy the project's folder" in caught.value.advice
     assert content_of(project.folder) == before

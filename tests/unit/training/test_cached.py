@@ -66,6 +66,16 @@ def test_a_decoder_learns_masks_from_kept_features(tiles: list[FeatureTile]) -> 
     assert dice_figures(made, tiles[4:], device=CPU)["dice"] > 0.8
 
 
+def test_in_bfloat16_a_decoder_learns_as_much_into_weights_of_single_precision(tiles: list[FeatureTile]) -> None:
+    exact, _ = learn(tiles[:4], [])
+    half, found = learn(tiles[:4], [], replace(QUICK, loop=replace(QUICK.loop, precision="bfloat16")))
+    dice = [dice_figures(made, tiles[4:], device=CPU)["dice"] for made in (exact, half)]
+    assert dice[1] == pytest.approx(dice[0], abs=0.03)
+    assert {weight.dtype for weight in found.weights.values() if weight.is_floating_point()} == {torch.float32}
+    different = [not torch.equal(found.weights[name], weight) for name, weight in exact.state_dict().items()]
+    assert any(different)  # it was computed in other numbers
+
+
 def test_the_same_seed_gives_the_same_decoder(tiles: list[FeatureTile]) -> None:
     first, second = (learn(tiles[:4], [])[1].weights for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)

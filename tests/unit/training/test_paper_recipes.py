@@ -235,7 +235,10 @@ MIN_MAX = [
         Row(recipe, "classify.loop: rate in the last epoch", 1e-7, _B2),
     )
 ]
-QUICK_MIN_MAX = [Row(recipe, "network.pooling.dropout", 0.75, _B2) for recipe in ("quick-min-max", "quick-min-max-u0")]
+QUICK_MIN_MAX = [
+    Row(recipe, "network.pooling.dropout", 0.75, _B2)
+    for recipe in ("quick-min-max", "quick-min-max-u0", "retrain-min-max")
+]
 
 # --- label-prop -------------------------------------------------------------------------------------------------------
 

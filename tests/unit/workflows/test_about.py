@@ -131,10 +131,10 @@ def test_the_machine_is_told_in_words_problems_too() -> None:
     good = in_words([find("GPU", "ok", "A100, CUDA 13"), find("OpenGL", "ok", "4.6 (NVIDIA)")])
     assert good == (
         "The GPU works (A100, CUDA 13): predicting and retraining run on it.",
-        "Slides are drawn by the GPU.",
+        "Slides are rendered by the GPU.",
     )
     poor = in_words([find("GPU", "note", "none", "Install a driver."), find("OpenGL", "ok", "4.5 (llvmpipe)")])
-    assert "only slower. Install a driver." in poor[0]
+    assert "only more slowly. Install a driver." in poor[0]
     assert "zooming is slower" in poor[1]
     assert in_words([find("GPU", "problem", "X: it computes wrongly", "Update.")]) == (
         "GPU: X: it computes wrongly. Update.",

@@ -337,7 +337,7 @@ def test_a_mask_is_brought_along_over_a_finished_one_only_when_that_is_said(
 ) -> None:
     finished = done_by(project, slide, "Ada")
     file = picture(tmp_path / "m.png", two_classes(region))
-    with pytest.raises(DataError, match=r"finished there already: 20,10,40,30, by Ada on \d{4}-") as caught:
+    with pytest.raises(DataError, match=r"already finished there: 20,10,40,30, by Ada on \d{4}-") as caught:
         brought(project, file, slide_name=slide.name, region=region)
     assert "--replace" in caught.value.advice
     assert [record.id for record in project.annotations.finished()] == [finished.id]
@@ -349,7 +349,7 @@ def test_a_label_that_was_given_is_changed_only_when_that_is_said(project: Proje
     brought(project, None, query_id=query.id, label="benign")
     brought(project, None, query_id=query.id, label="benign", size=0.5)
     for other in ({"label": "malignant"}, {"size": 0.25}):
-        with pytest.raises(DataError, match="finished there already"):
+        with pytest.raises(DataError, match="already finished there"):
             brought(project, None, query_id=query.id, **other)
     assert brought(project, None, query_id=query.id, label="malignant", replace=True).label == "malignant"
 
@@ -365,7 +365,7 @@ def test_label_and_size_can_be_brought_along_without_a_mask(project: Project, qu
 
 
 def test_nothing_to_bring_along_is_refused(project: Project, query: QueryRecord) -> None:
-    with pytest.raises(DataError, match="nothing to annotate with"):
+    with pytest.raises(DataError, match="No annotation was given"):
         brought(project, None, query_id=query.id)
 
 
@@ -469,7 +469,7 @@ def test_a_mask_of_other_proportions_is_refused_with_both_sizes(
         brought(project, path, query_id=query.id)
     assert f"{width} x {height} pixels; the region is 40 x 30" in caught.value.message
     assert str(path) in caught.value.message
-    assert "same proportions" in caught.value.advice
+    assert "size or proportions" in caught.value.advice
 
 
 def test_a_value_that_is_no_class_is_refused_with_the_way_out(
@@ -605,7 +605,7 @@ def test_what_is_left_out_and_what_is_assumed_is_told(project: Project, slide: S
     file = outlined(tmp_path / "a.geojson", TUMOUR, (None, [0, 0, 90, 90]), ("Ignore*", [100, 10, 20, 20]))
     found = imported(project, slide, file)
     assert found.left_out == ("1 left out: outlines without a class.",)
-    assert found.notes == ("1 outline of Ignore*: nothing is learned or measured from it.",)
+    assert found.notes == ("1 outline of Ignore*: not used to train or measure.",)
     mask, origin = project.annotations.load_mask(found.record.id)
     assert (mask == 2).sum() == 600
     assert (origin == Origin.LEFT_OUT).sum() == 400
@@ -677,7 +677,7 @@ def test_a_map_that_came_to_nothing_is_not_remembered(project: Project, slide: S
 
 def test_outlines_without_a_class_take_the_mask_class(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
     file = outlined(tmp_path / "a.geojson", (None, [20, 10, 30, 20]))
-    with pytest.raises(DataError, match=r"no outline that can be taken. 1 left out: outlines without a class"):
+    with pytest.raises(DataError, match=r"no outline that can be used. 1 left out: outlines without a class"):
         imported(project, slide, file)
     found = imported(project, slide, file, mask_class="tumour")
     assert (project.annotations.load_mask(found.record.id)[0] == 2).sum() == 600
@@ -687,7 +687,7 @@ def test_outlines_without_a_class_take_the_mask_class(project: Project, slide: S
     ("rectangle", "region", "words"),
     [
         ([500, 500, 30, 20], None, "Most outlines of .* lie outside of a.png: they reach from 500, 500 to 530, 520"),
-        ([80, 50, 30, 20], REGION, "No outline of .* lies in the place, 20, 10 to 60, 40: they reach from 80, 50"),
+        ([80, 50, 30, 20], REGION, "No outline of .* lies in the region, 20, 10 to 60, 40: they reach from 80, 50"),
         ([0, 0, 0, 0], None, "No outline"),
     ],
 )
@@ -716,7 +716,7 @@ def test_outlines_without_a_pixel_are_refused_with_the_unit_that_would_fit(
 
 def test_outlines_beside_the_region_are_counted(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
     file = outlined(tmp_path / "a.geojson", TUMOUR, ("gland", [100, 50, 9, 9]))
-    assert imported(project, slide, file, region=REGION).notes == ("1 outline lies outside of the region.",)
+    assert imported(project, slide, file, region=REGION).notes == ("1 outline lies outside the region.",)
 
 
 @pytest.fixture
@@ -799,7 +799,7 @@ def test_parts_of_glass_without_outlines_are_left_out(
 def test_a_large_place_takes_no_size_and_only_a_slide_a_label(
     project: Project, slide: SlideRecord, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    with pytest.raises(DataError, match="takes no label and no size"):
+    with pytest.raises(DataError, match="cannot have a label or a size"):
         imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR), **options)
     assert project.annotations.all() == []
 
@@ -839,7 +839,7 @@ def test_a_mask_without_foreground_is_taken_and_that_is_said(
     project: Project, slide: SlideRecord, tmp_path: Path
 ) -> None:
     found = imported(project, slide, picture(tmp_path / "m.png", np.zeros((96, 160), np.uint8)))
-    assert found.notes == (f"{tmp_path / 'm.png'} has no foreground: all of it counts as background.",)
+    assert found.notes == (f"{tmp_path / 'm.png'} has no foreground: all of it is background.",)
 
 
 def test_a_part_of_a_slide_that_a_mask_states_is_annotated(
@@ -861,9 +861,9 @@ def test_a_part_of_a_slide_that_a_mask_states_is_annotated(
 def test_a_resolution_that_does_not_fit_is_a_question(project: Project, slide: SlideRecord, tmp_path: Path) -> None:
     pixels = np.ones((48, 80), np.uint8)  # half the slide's size, which has 0.5 um per pixel
     tifffile.imwrite(tmp_path / "m.tif", pixels, resolution=(20_000, 20_000), resolutionunit="CENTIMETER")
-    with pytest.raises(DataError, match=r"states 0.5 um per pixel, but would cover the place at 1 um") as caught:
+    with pytest.raises(DataError, match=r"states 0.5 um per pixel, but would need 1 um per pixel to cover") as caught:
         imported(project, slide, tmp_path / "m.tif")
-    assert "--mask-mpp 1 to cover all, or --mask-mpp 0.5 from its corner" in caught.value.advice
+    assert "--mask-mpp 1 to cover all of it, or --mask-mpp 0.5 from its corner" in caught.value.advice
     assert imported(project, slide, tmp_path / "m.tif", units_um=1.0).record.region == slide.extent
     assert imported(project, slide, tmp_path / "m.tif", units_um=0.5, replace=True).record.region == Region(
         0, 0, 80, 48

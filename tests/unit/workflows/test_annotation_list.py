@@ -215,7 +215,7 @@ def test_a_picture_without_anything_painted_is_refused_where_strokes_count(
 ) -> None:
     slide = add_slide()
     Image.fromarray(np.zeros((20, 40), np.uint8)).save(tmp_path / "empty.png")
-    with pytest.raises(DataError, match="leaves out all of the region") as refused:
+    with pytest.raises(DataError, match="ignores all of the region") as refused:
         import_annotation(
             project, mask_file=tmp_path / "empty.png", slide_name=slide.name, region=REGION, person="Bo",
             counts=Counts.STROKES,

@@ -57,14 +57,14 @@ def test_a_class_may_have_any_name_that_can_be_seen(name: str, project: Project)
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("", "without a name"),
-        (" \t ", "without a name"),
+        ("", "needs a name"),
+        (" \t ", "needs a name"),
         ("gland", "already"),
         ("GLAND ", "already"),
-        ("background", "meaning of its own"),
-        ("Ignore*", "meaning of its own"),
-        ("ignore this", "meaning of its own"),
-        ("-", "meaning of its own"),
+        ("background", "is reserved"),
+        ("Ignore*", "is reserved"),
+        ("ignore this", "is reserved"),
+        ("-", "is reserved"),
         ("a\0b", "cannot be a name"),
         ("x" * 61, "cannot be a name"),
     ],
@@ -80,7 +80,7 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_changes(name: str, words: 
 
 def test_a_class_never_has_the_colour_of_another(project: Project) -> None:
     gland, tumour = project.scheme.masks
-    with pytest.raises(ClassError, match=f"{tumour.name} has the colour {tumour.colour} already"):
+    with pytest.raises(ClassError, match=f"{tumour.name} already has the colour {tumour.colour}"):
         recolour_class(project, gland.name, tumour.colour.upper())
     with pytest.raises(ClassError, match="already"):
         add_class(project, "stroma", colour=gland.colour)
@@ -103,7 +103,7 @@ def test_joiners_spell_a_name_but_tell_no_two_apart(project: Project) -> None:
 
 @pytest.mark.parametrize("colour", ["red", "#12345", "#1234567", "123456", "#gggggg", ""])
 def test_a_colour_that_is_none_is_refused(colour: str, project: Project) -> None:
-    with pytest.raises(ClassError, match="no colour"):
+    with pytest.raises(ClassError, match="not a colour"):
         recolour_class(project, "gland", colour)
     assert classes(project) == [GLAND, TUMOUR]
 
@@ -191,7 +191,7 @@ def test_what_is_of_a_class_is_counted_in_finished_masks_and_drafts(
     assert use.area == pytest.approx(1000 * 0.25 / 1e6)
     assert use_in_words(use) == "It is painted in 1 finished region and 0 drafts, 0.00025 mm² in all."
     nothing = use_of_class(project, "gland")
-    assert (nothing.finished, nothing.queries, use_in_words(nothing)) == (0, 0, "Nothing is painted of it.")
+    assert (nothing.finished, nothing.queries, use_in_words(nothing)) == (0, 0, "Nothing is painted with it.")
     remove_class(project, "tumour")  # a query waits for it
     assert len(project.queries.open()) == 1
     add_slide("b.png", mpp=None)
@@ -260,10 +260,10 @@ def test_own_classes_get_colours_and_labels_paint_them() -> None:
     [
         ((), (), "at least one class"),
         (("a", "A"), (), "already"),
-        (("a", ""), (), "without a name"),
+        (("a", ""), (), "needs a name"),
         (tuple(f"c{number}" for number in range(31)), (), "at most 30"),
         (("a",), (LabelClass("x"), LabelClass("X")), "already"),
-        (("a",), (LabelClass("x", "b"),), "none of the classes"),
+        (("a",), (LabelClass("x", "b"),), "not one of the classes"),
     ],
 )
 def test_classes_that_cannot_be_together_are_refused(

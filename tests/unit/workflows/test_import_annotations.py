@@ -408,7 +408,7 @@ def test_a_project_that_can_only_be_looked_at_takes_nothing(
         (b"", "cannot be read as outlines"),
         (b"\xff\xfe\x00", "cannot be read as outlines"),
         (b'{"type": "FeatureCollection", "features": [', "cut short"),
-        (b'{"type": "FeatureCollection", "features": []}', "no outline that can be taken"),
+        (b'{"type": "FeatureCollection", "features": []}', "no outline that can be used"),
         (b"<html></html>", "neither ASAP's nor ImageScope's"),
         (b"\x1f\x8b\x08\x00", "archive is damaged"),
     ],

@@ -237,7 +237,7 @@ def test_a_copy_under_another_name_is_a_slide_of_its_own_and_told_and_a_link_is_
     told = [(copy, f"It has the same content as {name}.") for copy, name in zip(copies, names, strict=True)]
     assert report.notes == tuple(told)
     assert report.known == (tmp_path / "linked" / "c.png",)
-    what = "it is the same slide as slides/a.png, which is in the project already"
+    what = "it is the same slide as slides/a.png, which is already in the project"
     assert report.recognised == ((tmp_path / "linked" / "c.png", what),)
 
 
@@ -293,7 +293,7 @@ def test_the_folder_of_a_dicom_series_any_file_of_it_and_a_copy_are_one_slide(tm
     report = imported(project, folder, folder / "b.dcm", tmp_path / "copy")
     assert [slide.name for slide in project.slides.all()] == ["B12-3"]
     assert report.recognised == (
-        (tmp_path / "copy" / "renamed.dcm", "it is the same slide as B12-3, which is in the project already"),
+        (tmp_path / "copy" / "renamed.dcm", "it is the same slide as B12-3, which is already in the project"),
     )
     shutil.copytree(folder, tmp_path / "cut")
     (tmp_path / "cut" / "b.dcm").unlink()

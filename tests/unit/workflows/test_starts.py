@@ -157,5 +157,5 @@ def test_a_project_says_when_its_encoder_is_not_on_this_machine(tmp_path: Path, 
         assert finish(project_status(project)).broken == ()
         added.path.unlink()
         (trouble,) = finish(project_status(project)).broken
-    assert "not on this machine" in trouble.reason
+    assert "not on this computer" in trouble.reason
     assert "histoloop encoders add" in trouble.advice

@@ -24,7 +24,7 @@ def _score(inputs: Inputs) -> Work[ScoresAfter]:
 
 
 def _reason(_facts: Facts) -> str:
-    return tr("Drawn at random, so that the measurement stays fair.")
+    return tr("Sampled at random, to keep the measurement fair.")
 
 
 RANDOM = Strategy(
@@ -32,7 +32,7 @@ RANDOM = Strategy(
     order=10,
     title=mark("At random"),
     sentence=mark(
-        "Asks anywhere in the tissue; hard to beat while there are few annotations, and the fairest measurement."
+        "Samples anywhere in the tissue; hard to beat while there are few annotations, and the fairest measurement."
     ),
     source=mark("label-prop, section 4.1 (baseline); ssl-al, section 5 (best at low budgets)"),
     needs=Needs(),

@@ -33,7 +33,7 @@ ROWS, CENTRES = 8192, 64
 ESTIMATED = 2_000_000
 """Values of a pool (regions times features) up to which exact distances cost next to nothing."""
 
-NEAREST = mark("Left: this region. Right: the annotated region most like it.")
+NEAREST = mark("Left: this region. Right: the annotated region that is most similar.")
 
 
 class CoverDistance:
@@ -167,8 +167,8 @@ def beside_most_alike(inputs: Inputs, index: int) -> Evidence:
 def reason_by_nearest(facts: Facts) -> str:
     """Of `beside_most_alike`."""
     if "beside" not in facts:
-        return tr("Nothing is annotated yet: the questions together cover how the tissue looks.")
-    return tr("It looks unlike all that is annotated; a region of {slide} comes nearest.", slide=facts["beside"])
+        return tr("Nothing is annotated yet: together, the questions cover the variety of the tissue.")
+    return tr("It looks unlike anything annotated; the most similar region is on {slide}.", slide=facts["beside"])
 
 
 STRATEGIES = (

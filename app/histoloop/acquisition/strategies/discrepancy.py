@@ -92,9 +92,9 @@ def _evidence_by(outputs: Outputs, inputs: Inputs, index: int) -> Evidence:
 
 def _reason(facts: Facts) -> str:
     if "share" not in facts:
-        return tr("The model has changed its answer about this region since the last round.")
+        return tr("The model's prediction for this region has changed since the last round.")
     return tr(
-        "The model has changed its answer about {share} of this region since the last round.",
+        "The model's prediction has changed over {share} of this region since the last round.",
         share=percent(facts["share"]),
     )
 
@@ -119,7 +119,7 @@ STRATEGIES = (
         "cod",
         order=110,
         title=mark("Where the model changed its mind"),
-        sentence=mark("Asks where the model's answer moved most since the last retraining."),
+        sentence=mark("Asks where the model's output changed most since the last retraining."),
         source=mark("tod, section IV-B (cyclic output discrepancy, eq 5)"),
         outputs="logit",
     ),
@@ -128,7 +128,7 @@ STRATEGIES = (
         order=120,
         title=mark("Where the mask changed most"),
         sentence=mark(
-            "Asks where the predicted mask, not the raw scores behind it, moved most since the last retraining."
+            "Asks where the predicted mask, not the raw scores behind it, changed most since the last retraining."
         ),
         source=mark("tod, section IV-B (eq 5 on probabilities, as the authors' code has it)"),
         outputs="softmax",

@@ -78,9 +78,9 @@ def _evidence(inputs: Inputs, index: int) -> Evidence:
 
 def _reason(facts: Facts) -> str:
     if "share" not in facts:
-        return tr("The model's answer for this region wavers when parts of it are switched off.")
+        return tr("The model's prediction for this region varies when parts of it are switched off.")
     return tr(
-        "The model's answer wavers over {share} of this region when parts of it are switched off.",
+        "The model's prediction varies over {share} of this region when parts of it are switched off.",
         share=percent(facts["share"]),
     )
 
@@ -91,7 +91,7 @@ STRATEGIES = (
         order=60,
         title=mark("Where the model contradicts itself"),
         sentence=mark(
-            "Lets the model look many times with parts of it switched off, and asks where its answers differ most."
+            "Runs the model many times with parts of it switched off, and asks where its predictions differ most."
         ),
         source=mark("label-prop, section 4.1 (50 passes, dropout 0.2, variance per pixel)"),
         needs=Needs("passes", decoder=True),

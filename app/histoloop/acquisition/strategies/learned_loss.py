@@ -24,7 +24,7 @@ STRATEGIES = (
         name="learned-loss",
         order=100,
         title=mark("Where the model expects to be wrong"),
-        sentence=mark("Lets the model learn where it makes mistakes, and asks where it expects the largest ones."),
+        sentence=mark("Trains the model to predict its own errors, and asks where it expects the largest ones."),
         source=mark("tod, section VI-A (learned loss, Yoo and Kweon 2019, as its baseline)"),
         needs=Needs("losses", decoder=True, annotated=2),
         score=_score,

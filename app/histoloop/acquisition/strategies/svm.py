@@ -128,9 +128,9 @@ def _evidence(inputs: Inputs, index: int) -> Evidence:
 
 def _reason(facts: Facts) -> str:
     if "classes" not in facts:
-        return tr("By its looks it lies close to the border between two labels.")
+        return tr("Its features lie close to the boundary between two labels.")
     first, second = map(spoken_class, facts["classes"])
-    return tr("By its looks it lies between {first} and {second}.", first=first, second=second)
+    return tr("Its features lie between {first} and {second}.", first=first, second=second)
 
 
 STRATEGIES = (
@@ -138,7 +138,7 @@ STRATEGIES = (
         name="svm-margin",
         order=90,
         title=mark("Between two diagnoses"),
-        sentence=mark("Asks about the tissue that lies closest to the border between the labels."),
+        sentence=mark("Asks about the tissue that lies closest to the boundary between the labels."),
         source=mark("ssl-al, section 4 (minimum margin of a linear support vector machine)"),
         needs=Needs("labelled embeddings", annotated=2, two_classes=True),
         score=_score,

@@ -153,7 +153,7 @@ STRATEGIES = (
         "least-confidence",
         order=30,
         title=mark("Where the model is least confident"),
-        sentence=mark("Asks where the model's own answer convinces it least; much like 'where the model is unsure'."),
+        sentence=mark("Asks where the most likely class is least certain; much like 'where the model is unsure'."),
         source=mark("tod, section VI-E (least confidence, mean over pixels)"),
         measure=mean_least_confidence,
     ),
@@ -162,7 +162,7 @@ STRATEGIES = (
         order=40,
         title=mark("Where it is a close call"),
         sentence=mark(
-            "Asks where two answers are almost equally likely; for a mask of one tissue the same as least confident."
+            "Asks where two classes are almost equally likely; for a mask of one tissue the same as least confident."
         ),
         source=mark("tod, section VI-E (margin of confidence, mean over pixels)"),
         measure=mean_margin,
@@ -171,7 +171,7 @@ STRATEGIES = (
         "ratio",
         order=50,
         title=mark("Where the runner-up is strong"),
-        sentence=mark("Asks where the second most likely answer is nearly as likely as the first."),
+        sentence=mark("Asks where the second most likely class is nearly as likely as the first."),
         source=mark("tod, section VI-E (ratio of confidence, mean over pixels)"),
         measure=mean_ratio,
     ),

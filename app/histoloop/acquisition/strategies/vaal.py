@@ -20,9 +20,10 @@ STRATEGIES = (
     Strategy(
         name="vaal",
         order=80,
-        title=mark("Easily told from the annotated"),
+        title=mark("Clearly unlike the annotated"),
         sentence=mark(
-            "Learns to tell annotated tissue from the rest, and asks about what is most clearly not annotated yet."
+            "Learns to distinguish annotated tissue from the rest, and asks about what is most clearly not "
+            "annotated yet."
         ),
         source=mark("ssl-al, section 4 (variational adversarial active learning)"),
         needs=Needs("tiles", annotated=1),

@@ -132,7 +132,7 @@ def checked_class_map(pairs: Mapping[str, str], known: Mapping[str, int]) -> dic
         found = NOTHING if own == NOTHING else class_called(own, [*known, BACKGROUND, LEFT_OUT_NAME])
         if found is None:
             raise DataError(
-                tr("no mask class {name!r}; there are {names}.", name=own, names=", ".join(known)),
+                tr("no mask class {name!r}; available: {names}.", name=own, names=", ".join(known)),
                 advice=tr(
                     "Map {foreign!r} to one of these, to background, to Ignore*, or to - to leave it out.",
                     foreign=foreign,
@@ -147,7 +147,7 @@ def _unknown_classes(path: Path, unknown: Counter[str], known: list[str]) -> Dat
     more = tr(" and {count} more", count=len(unknown) - _MANY) if len(unknown) > _MANY else ""
     first = unknown.most_common(1)[0][0]
     return DataError(
-        tr("{path} has outlines of classes that are not known here: {names}.", path=path, names=named + more),
+        tr("{path} has outlines of unknown classes: {names}.", path=path, names=named + more),
         advice=tr(
             "The classes are {known}{near}. Map each of the others: --map-class {first!r}={own}, or =background, or =- "
             "to leave its outlines out.",

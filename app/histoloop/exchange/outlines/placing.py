@@ -111,14 +111,14 @@ def _origin(
         return (0, 0), ""
     if frame == "bounds" or (outlines.cropped and not _fits_slide_only(boxes_N4, ground.extent, bounds)):
         assumed = tr(
-            "{slide} has bounds: the outlines were taken to count from their corner at {x}, {y}, as QuPath does.",
+            "{slide} has bounds: the coordinates were taken to start at their corner at {x}, {y}, as in QuPath.",
             slide=ground.name,
             x=bounds.x,
             y=bounds.y,
         )
         return (bounds.x, bounds.y), "" if frame == "bounds" else assumed
     assumed = tr(
-        "{slide} has bounds: the outlines were taken to count from the corner of the whole slide.", slide=ground.name
+        "{slide} has bounds: the coordinates were taken to start at the corner of the whole slide.", slide=ground.name
     )
     return (0, 0), assumed
 
@@ -172,8 +172,8 @@ def hint(boxes_N4: NDArray[np.float64], ground: Ground) -> str:
         for scale in (1 / factor, float(factor)):
             if _fits(boxes_N4 * scale, ground):
                 return tr(
-                    "They would fit {scale} times the size: were they drawn on a copy of another resolution? Say it "
-                    "in micrometres per pixel: --mask-mpp.",
+                    "They would fit at {scale} times the size. If they were drawn on a copy of another "
+                    "resolution, state it in micrometres per pixel: --mask-mpp.",
                     scale=f"{scale:g}",
                 )
     return ""

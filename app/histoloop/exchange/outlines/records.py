@@ -21,10 +21,10 @@ Ring = NDArray[np.float64]
 
 POINTS = mark("points, which have no area")
 LINES = mark("lines and arrows, which have no area")
-SHAPELESS = mark("objects without a shape, or with one that is not known")
-TOO_SMALL = mark("outlines of fewer than three points")
+SHAPELESS = mark("objects without a shape, or of an unknown shape")
+TOO_SMALL = mark("outlines with fewer than three points")
 UNCLASSIFIED = mark("outlines without a class")
-NO_CLASS = mark("outlines of classes with a star (Region*), which are no tissue classes")
+NO_CLASS = mark("outlines of classes with a star (Region*), which are not tissue classes")
 LEFT_OUT = mark("outlines of classes that are mapped to nothing")
 """What is left out, in words."""
 

@@ -1,4 +1,4 @@
-"""What is drawn over the canvas in screen pixels: queried regions, the region being annotated, the scale bar."""
+"""What is drawn over the canvas in screen pixels: queried regions, the annotated one, scale bar and magnification."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QP
 from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
+from histoloop.gui.canvas.magnification import magnification_in_words
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 SCALE_BAR_PX = 160
+ANNOTATED, BEGUN = "#007f5f", "#b5179e"
+"""Of regions that people finished, and of those they only began, which are dashed: dark enough to be seen on H&E."""
 _MARGIN_PX = 16
 
 
@@ -62,6 +65,8 @@ class CanvasOverlay(QWidget):
         self.camera = CameraState(0, 0, 1)
         self.mpp: float | None = None
         self.boxes: Sequence[QueryBox] = ()
+        self.annotated: Sequence[Region] = ()
+        self.begun: Sequence[Region] = ()
         self.spotlight: Region | None = None
         self.rubber_band: QRectF | None = None
         self.has_slide = False
@@ -82,6 +87,10 @@ class CanvasOverlay(QWidget):
         if self.spotlight is not None:
             self._draw_spotlight(painter, self.to_screen(self.spotlight))
         else:
+            for region in self.annotated:
+                self._draw_mark(painter, self.to_screen(region), ANNOTATED, Qt.PenStyle.SolidLine)
+            for region in self.begun:
+                self._draw_mark(painter, self.to_screen(region), BEGUN, Qt.PenStyle.DashLine)
             for box in self.boxes:
                 self._draw_box(painter, box)
         if self.rubber_band is not None:
@@ -96,6 +105,16 @@ class CanvasOverlay(QWidget):
         painter.fillPath(path, QColor(0, 0, 0, 110))
         painter.setPen(QPen(QColor("#ffffff"), 1.5))
         painter.drawRect(region)
+
+    def _draw_mark(self, painter: QPainter, outline: QRectF, colour: str, line: Qt.PenStyle) -> None:
+        """The outline of a region somebody worked in, on a light ground of its own."""
+        if not outline.intersects(QRectF(self.rect())):
+            return
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(255, 255, 255, 190), 4))
+        painter.drawRect(outline)
+        painter.setPen(QPen(QColor(colour), 1.8, line))
+        painter.drawRect(outline)
 
     def _draw_rubber_band(self, painter: QPainter, box: QRectF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))
@@ -115,6 +134,7 @@ class CanvasOverlay(QWidget):
 
     def _draw_scale_bar(self, painter: QPainter) -> None:
         length, text = scale_bar(self.camera.zoom, self.mpp)
+        power = magnification_in_words(self.camera.zoom, self.mpp)
         font = QFont(self.font())
         font.setPixelSize(13)
         font.setBold(True)
@@ -126,5 +146,11 @@ class CanvasOverlay(QWidget):
         painter.drawRoundedRect(plate, 4, 4)
         painter.setPen(QColor("#14202b"))
         painter.drawText(plate.adjusted(10, 3, -10, -14), Qt.AlignmentFlag.AlignCenter, text)
+        beside = QRectF(plate.right() + 8, plate.top(), painter.fontMetrics().horizontalAdvance(power) + 20, 38)
         bar = QRectF(plate.center().x() - length / 2, plate.bottom() - 11, length, 4)
         painter.fillRect(bar, QColor("#14202b"))
+        painter.setPen(QPen(QColor(0, 0, 0, 50), 1))
+        painter.setBrush(QColor(255, 255, 255, 215))
+        painter.drawRoundedRect(beside, 4, 4)
+        painter.setPen(QColor("#14202b"))
+        painter.drawText(beside, Qt.AlignmentFlag.AlignCenter, power)

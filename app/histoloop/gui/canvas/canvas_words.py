@@ -83,7 +83,7 @@ class EmptyCanvas(QWidget):
         self.setVisible(False)
 
     def _show_opening(self) -> None:
-        self.reason.setText(tr("The slide is being opened…"))
+        self.reason.setText(tr("Opening the slide…"))
         self.advice.setVisible(False)
         self._buttons.setVisible(False)
         self.setVisible(True)

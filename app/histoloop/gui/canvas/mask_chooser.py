@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_source import MaskSource
     from histoloop.workflows.contents.mask_choices import LocalisationModel, MaskChoice
 
-LIKELIEST = mark("Likeliest class")
+LIKELIEST = mark("Most likely class")
 STATES = {
     ModelStatus.CURRENT: mark("{model} (in use)"),
     ModelStatus.CANDIDATE: mark("{model} (new)"),
@@ -30,30 +30,34 @@ STATES = {
 }
 HINTS = {
     DECODER: mark(
-        "Outlines in full detail, by the part of the model that learned from outlines; retraining improves it."
+        "Outlines in full detail, from the decoder: the part of the model that is trained on painted masks. "
+        "Retraining improves it."
     ),
-    "cam": mark("Where this class is likelier than every other class. Coarse, and often only the most telling part."),
-    "grad-cam": mark("Where the score of this class comes from, and more of it than of every other class."),
-    "attention": mark("Where the model looked to decide: above a half where it looked more than on average."),
-    "attention-half": mark("Where the model looked more than half as much as on average to decide."),
-    "sigmoid": mark("Where this class is likelier than not, whatever the other classes say."),
-    "size": mark("Where a class is likelier than the background, by a model that learned from sizes."),
-    MIN_MAX: mark("Where the evidence for the class of the slide is; the rest is evidence against it."),
+    "cam": mark(
+        "Where this class is more likely than every other class. Coarse, and often only the most distinctive part."
+    ),
+    "grad-cam": mark("Where the score of this class comes from, more than that of any other class."),
+    "attention": mark("Where the model's attention lies: above a half means more than average."),
+    "attention-half": mark("Where the model's attention is more than half the average."),
+    "sigmoid": mark("Where this class is more likely than not, whatever the other classes."),
+    "size": mark("Where a class is more likely than the background, from a model trained on sizes."),
+    MIN_MAX: mark("Where the evidence for the slide's class is; the rest is evidence against it."),
 }
 """What each localisation method shows, in plain words."""
 
 MISSING = {
-    "missing": mark("This model has not predicted the slide yet."),
-    "coming": mark("This model is being run on the slide; its masks then appear."),
-    "untaught": mark("Nobody has taught this model yet: it draws no masks."),
+    "missing": mark("This model has not predicted this slide yet."),
+    "coming": mark("This model is running on the slide; its masks will appear when it is done."),
+    "untaught": mark("This model has not been trained yet: it predicts no masks."),
 }
 SHORT_TITLES = {
     "missing": mark("Not predicted yet"),
-    "coming": mark("Being predicted…"),
-    "untaught": mark("Not taught yet"),
+    "coming": mark("Predicting…"),
+    "untaught": mark("Not trained yet"),
 }
 THRESHOLD_TIP = mark(
-    "How sure the model must be before a pixel is masked. On the screen only: export keeps the model's own."
+    "How sure the model must be before a pixel becomes part of the mask. On screen only: export uses the "
+    "model's own threshold."
 )
 
 
@@ -70,9 +74,11 @@ class MaskChooser(QWidget):
         super().__init__()
         self._source = source
         self._across = across
-        self.model = _Choice(tr("The model that draws the masks"))
-        self.method = _Choice(tr("What its maps are drawn by; nothing is computed again"))
-        self.label = _Choice(tr("Whose foreground is drawn"))
+        self.model = _Choice(tr("The model that predicts the masks"))
+        self.method = _Choice(
+            tr("How the masks are derived from the model's output (localisation method); nothing is computed again")
+        )
+        self.label = _Choice(tr("The class whose foreground is shown"))
         self.threshold = slider(1, 99, 50)
         self.threshold.setToolTip(tr(THRESHOLD_TIP))
         self.threshold.setMinimumWidth(60)
@@ -105,7 +111,7 @@ class MaskChooser(QWidget):
         grid.setColumnStretch(1, 1)
         rows: Sequence[tuple[QLabel, Sequence[QWidget]]] = (
             (label(tr("Model")), (self.model,) if corner is None else (self.model, corner)),
-            (label(tr("Drawn by")), (self.method,)),
+            (label(tr("Method")), (self.method,)),
             (self._label_title, (self.label,)),
             (label(tr("Threshold")), (self.threshold, self.figure)),
         )
@@ -158,11 +164,11 @@ class MaskChooser(QWidget):
         self.method.offer([(tr(title(name)), name, tr(HINTS.get(name, ""))) for name in choice.model.methods])
         self.method.take(choice.method)
         labels = [
-            (spoken, name, tr("Draw the foreground of {label}, whatever the slide is", label=spoken))
+            (spoken, name, tr("Show the foreground of {label}, whatever the slide is", label=spoken))
             for name, spoken in zip(choice.labels, map(spoken_class, choice.labels), strict=True)
         ]
-        likeliest = (tr(LIKELIEST), None, tr("Draw the foreground of what the slide most likely has"))
-        of_all = (tr("All classes"), None, tr("This drawing is of all classes together"))
+        likeliest = (tr(LIKELIEST), None, tr("Show the foreground of the slide's most likely label"))
+        of_all = (tr("All classes"), None, tr("This method shows all classes together"))
         self.label.offer([likeliest, *labels] if labels else [of_all])
         self.label.take(choice.label)
         self.label.setEnabled(bool(labels))

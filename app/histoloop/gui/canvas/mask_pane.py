@@ -9,9 +9,10 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from histoloop.gui.canvas.canvas_words import CanvasHint, EmptyCanvas, ReadTrouble
+from histoloop.gui.canvas.composing import OverlayStyle
 from histoloop.gui.canvas.mask_chooser import MaskChooser
 from histoloop.gui.canvas.mask_source import MaskSource
-from histoloop.gui.canvas.rendering import OverlayStyle
+from histoloop.gui.canvas.overview_map import OverviewMap
 from histoloop.gui.canvas.scene_opener import SceneOpener
 from histoloop.gui.canvas.viewer import SlideViewer
 from histoloop.gui.kit.widgets import button
@@ -40,6 +41,7 @@ class MaskPane(QWidget):
         self.source = MaskSource(self)
         self.viewer = SlideViewer()
         self.opener = SceneOpener(self.viewer, self)
+        self.map = OverviewMap(self.viewer)
         self.hint = CanvasHint(self.viewer)
         self.empty = EmptyCanvas(self.viewer)
         self.trouble = ReadTrouble(self.viewer)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shiboken6
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer
+from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
@@ -77,7 +77,7 @@ class OutlinePreview(QWidget):
     """Lies over the canvas of a viewer, transparent for the mouse; invisible until something is shown."""
 
     def __init__(self, viewer: SlideViewer) -> None:
-        super().__init__(viewer.canvas)
+        super().__init__(viewer)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
         self._viewer = viewer
@@ -88,7 +88,7 @@ class OutlinePreview(QWidget):
         self._drawn: _Drawn | None = None
         self._picture: QImage | None = None
         viewer.camera_changed.connect(self._on_camera)
-        viewer.canvas.installEventFilter(self)
+        viewer.resized.connect(self._on_resized)
         self.hide()
 
     @property
@@ -111,7 +111,7 @@ class OutlinePreview(QWidget):
             self._picture = _indexed(previewed.picture.classes_HW, previewed.looks)
         self.setVisible(previewed is not None)
         if previewed is not None:
-            self.setGeometry(self._viewer.canvas.rect())
+            self.setGeometry(self._viewer.canvas_rect)
             self.raise_()
             self._request()
         self.update()
@@ -119,15 +119,14 @@ class OutlinePreview(QWidget):
     def shut_down(self) -> None:
         """End the worker thread; it cannot be used afterwards."""
         self._settle.stop()
-        self._viewer.canvas.removeEventFilter(self)
+        self._viewer.resized.disconnect(self._on_resized)
         self._worker.stop()
 
-    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        """Stay as large as the canvas."""
-        if event.type() == QEvent.Type.Resize and self._shown is not None:
-            self.setGeometry(self._viewer.canvas.rect())
+    def _on_resized(self) -> None:
+        """Stay where the canvas is."""
+        if self._shown is not None:
+            self.setGeometry(self._viewer.canvas_rect)
             self._settle.start()
-        return False
 
     def _on_camera(self) -> None:
         if self._shown is not None:

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
-from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, ForegroundClasses, Mask, rgb
+from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, ForegroundClasses, Mask
 from histoloop.errors import HistoLoopError, ProjectError
-from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
-from histoloop.gui.canvas.gained_lost import draw_changes
+from histoloop.gui.canvas.composing import Overlay, OverlayStyle, overlay_of
 from histoloop.language import tr
 from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
 from histoloop.localisation.stitcher import mask_of_classes
@@ -49,109 +47,25 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-OUTLINE_PX = 2
-HATCH_PX, HATCH_COLOUR, HATCH_OPACITY = 9, (60, 66, 74), 0.45
-"""Of the lines over what nobody painted in a finished region: their distance, colour and opacity."""
-
 _NOTHING_DONE = LEFT_OUT_VALUE - 1
 """A mask value that no class has: where nobody finished a region."""
 
+SCREEN_TILE_PX = 256
+"""Of tiles for the screen: small, since those at its border are read whole."""
+
+KEPT_VIEWS = 3
+"""Of the same map: coarse and fine, what is on the screen and what is around it."""
+
 EVERYWHERE = -1.0
 """A threshold below every probability: the mask is then the class that each pixel would have."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassStyle:
-    """How the mask of one class is drawn."""
-
-    colour: str
-    visible: bool = True
-    filled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class OverlayStyle:
-    """How masks and maps lie over the slide; opacities in [0, 1].
-
-    `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
-    does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
-    such; with `heat_of` the probability of that mask class, where the model tells classes apart. `hatched` lets what
-    people left out of the regions they finished be seen, beside the masks. With `corrected` the slide's own colours are
-    those that its colour profile means.
-    """
-
-    classes: tuple[ClassStyle, ...] = ()
-    opacity: float = 0.35
-    heatmap: bool = False
-    heatmap_opacity: float = 0.5
-    threshold: float = 0.5
-    masks: bool = True
-    method: str = ""
-    label: str | None = None
-    against: bool = False
-    heat_of: str | None = None
-    hatched: bool = True
-    corrected: bool = False
-    changes: bool = False
-    """Show what the masks gained and lost against those that the scene has them compared with, in place of them."""
-
-
-def compose(
-    pixels: Pixels,
-    style: OverlayStyle,
-    *,
-    mask: Mask | None,
-    foreground: NDArray[np.float32] | None,
-    left_out: NDArray[np.bool_] | None = None,
-    changes: tuple[Mask, Mask] | None = None,
-    corner: tuple[int, int] = (0, 0),
-) -> Pixels:
-    """Slide pixels (H, W, 3) with the heatmap of a probability and the classes of a mask (H, W) laid over.
-
-    With `changes`, masks (H, W) of a model and of the one before, what was gained and lost is laid over in their place.
-    `left_out` (H, W) is hatched: what people left out, or did not paint where their strokes alone count. `corner` is
-    where on the slide the first pixel is (x, y, in pixels of this size): the hatch stands still when the view moves.
-    """
-    if not style.masks and not style.heatmap:
-        return pixels
-    shown = pixels.astype(np.float32)
-    if style.heatmap and foreground is not None:
-        shown += style.heatmap_opacity * (heat(foreground) - shown)
-    if style.masks and changes is not None:
-        draw_changes(shown, *changes)
-    elif style.masks and mask is not None:
-        for value, class_style in enumerate(style.classes, start=1):
-            if class_style.visible:
-                _tint(shown, mask == value, class_style, style.opacity)
-    if style.masks and style.hatched and left_out is not None:
-        _hatch(shown, left_out, corner)
-    composed: Pixels = np.clip(shown + 0.5, 0, 255).astype(np.uint8)
-    return composed
-
-
-def _tint(shown: NDArray[np.float32], part: NDArray[np.bool_], style: ClassStyle, opacity: float) -> None:
-    if not part.any():
-        return
-    colour = np.array(rgb(style.colour), np.float32)
-    if style.filled:
-        shown[part] += opacity * (colour - shown[part])
-    edge = part & ~ndimage.binary_erosion(part, iterations=OUTLINE_PX, border_value=1)
-    shown[edge] = colour
-
-
-def _hatch(shown: NDArray[np.float32], part: NDArray[np.bool_], corner: tuple[int, int]) -> None:
-    if not part.any():
-        return
-    rows, columns = np.ogrid[corner[1] : corner[1] + part.shape[0], corner[0] : corner[0] + part.shape[1]]
-    lines = part & ((rows + columns) % HATCH_PX < 1)
-    shown[lines] += HATCH_OPACITY * (np.array(HATCH_COLOUR, np.float32) - shown[lines])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """A rendered rectangle: `pixels` (H, W, 3), each `downsample` level-0 pixels wide, the first at `x`, `y`.
 
-    `no_masks` is the reason why masks are missing that should be there; empty: none is.
+    `no_masks` is the reason why masks are missing that should be there; empty: none is. Until it `is_sharp`, some of
+    its pixels are those of a coarser level, enlarged. `overlay` is what lies over the pixels, where something does.
     """
 
     pixels: Pixels
@@ -159,17 +73,41 @@ class View:
     y: float
     downsample: float
     no_masks: str = ""
+    is_sharp: bool = True
+    overlay: Overlay | None = None
 
-    def covers(self, region: Region, *, downsample: float) -> bool:
-        """Whether a region is inside, finely enough for a screen pixel of `downsample` level-0 pixels."""
+    def under(self, x: float, y: float) -> tuple[int, float | None]:
+        """Mask value (0: none) and probability of the foreground (None: no map) at a place in level-0 pixels."""
+        row, column = int((y - self.y) // self.downsample), int((x - self.x) // self.downsample)
+        inside = 0 <= row < self.pixels.shape[0] and 0 <= column < self.pixels.shape[1]
+        if not inside or self.overlay is None or self.overlay.mask is None:
+            return 0, None
+        foreground = self.overlay.foreground
+        return int(self.overlay.mask[row, column]), None if foreground is None else float(foreground[row, column])
+
+    def covers(self, region: Region) -> bool:
+        """Whether a region is inside."""
         width, height = self.pixels.shape[1] * self.downsample, self.pixels.shape[0] * self.downsample
         inside = self.x <= region.x and self.y <= region.y
-        return (
-            inside
-            and region.right <= self.x + width
-            and region.bottom <= self.y + height
-            and (self.downsample <= max(1.0, downsample) < 2 * max(1.0, self.downsample))
-        )
+        return inside and region.right <= self.x + width and region.bottom <= self.y + height
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle of whole pixels of a level of a slide, the first at `x`, `y`; each is `downsample` level-0 pixels."""
+
+    level: int
+    downsample: float
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def place(self) -> Region:
+        """The level-0 rectangle."""
+        x, y, width, height = (int(part * self.downsample) for part in (self.x, self.y, self.width, self.height))
+        return Region(x, y, width, height)
 
 
 @dataclass(slots=True, eq=False)
@@ -186,15 +124,15 @@ class SceneMap:
     probabilities: Mapping[str, float]
     threshold: float = 0.5
     _methods: dict[tuple[str, str | None], MapMethod | None] = field(default_factory=dict)
-    _last: tuple[object, MapView] | None = None
+    _views: dict[object, MapView] = field(default_factory=dict)
 
     def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
         """Mask and heatmap of a region as a style wants them."""
         key, method = (place, size, style.method, style.label), self.method(style)
-        if self._last is None or self._last[0] != key:
-            view = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, method=method)
-            self._last = key, view
-        drawn = self._last[1]
+        drawn = self._views.pop(key, None)
+        if drawn is None:
+            drawn = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, method=method)
+        self._views = {each: self._views[each] for each in list(self._views)[1 - KEPT_VIEWS :]} | {key: drawn}
         foreground = drawn.foreground
         if drawn.classes is None:
             mask = np.where(foreground > style.threshold, drawn.mask, 0).astype(np.uint8)
@@ -239,6 +177,7 @@ class LiveScene:
 class SlideScene:
     """A slide with its maps and finished annotations, rendered region by region; for one worker thread at a time.
 
+    `begun` are the regions in which work was begun.
     `compared` are the maps of the model that the masks are compared with, where that is wanted.
     `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
     colour profile, None without one that can be used.
@@ -250,6 +189,7 @@ class SlideScene:
     annotated: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
     compared: SceneMap | None = None
+    begun: list[Region] = field(default_factory=list)
     profile: ColourProfile | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -262,23 +202,30 @@ class SlideScene:
 
     def overview(self, max_size_px: int, *, corrected: bool = False) -> View:
         """The whole slide, small; in the colours of its profile with `corrected`."""
-        pixels = self._seen(self.slide.thumbnail(max_size_px), corrected)
+        pixels = self._in_colours(self.slide.thumbnail(max_size_px), corrected)
         return View(pixels, 0, 0, max(self.slide.width / pixels.shape[1], self.slide.height / pixels.shape[0]))
 
     def render(self, region: Region, downsample: float, style: OverlayStyle) -> View:
         """A region of the slide with its overlays, at the level for `downsample` level-0 pixels per screen pixel."""
-        level = self.pyramid.level_for(downsample)
+        window = self.window(region, self.pyramid.level_for(downsample))
+        overlay, no_masks = self.overlay(window, style)
+        pixels = self.pyramid.read_window(window.level, window.x, window.y, window.width, window.height)
+        return view_of(window, overlay.over(self.seen(pixels, style)), no_masks, overlay)
+
+    def window(self, region: Region, level: int) -> Window:
+        """The pixels of a level that touch a level-0 region."""
         pixel = self.pyramid.levels[level].downsample
         x, y = int(region.x // pixel), int(region.y // pixel)
-        width, height = int(-(-region.right // pixel)) - x, int(-(-region.bottom // pixel)) - y
-        pixels = self._seen(self.pyramid.read_window(level, x, y, width, height), style.corrected)
-        place = Region(int(x * pixel), int(y * pixel), int(width * pixel), int(height * pixel))
-        mask, foreground, left_out, no_masks = self._masks(place, (width, height), style)
-        changes = None if no_masks else self._changes(place, (width, height), style)
-        shown = compose(
-            pixels, style, mask=mask, foreground=foreground, left_out=left_out, changes=changes, corner=(x, y)
-        )
-        return View(shown, place.x, place.y, pixel, no_masks)
+        return Window(level, pixel, x, y, int(-(-region.right // pixel)) - x, int(-(-region.bottom // pixel)) - y)
+
+    def overlay(self, window: Window, style: OverlayStyle) -> tuple[Overlay, str]:
+        """What lies over a window, and why masks are missing that should be there (empty: none is)."""
+        size = (window.width, window.height)
+        mask, foreground, left_out, no_masks = self._masks(window.place, size, style)
+        changes = None if no_masks else self._changes(window.place, size, style)
+        corner = (window.x, window.y)
+        overlay = overlay_of(style, mask=mask, foreground=foreground, left_out=left_out, changes=changes, corner=corner)
+        return overlay, no_masks
 
     def _changes(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> tuple[Mask, Mask] | None:
         """The masks of the two models that are compared, each model's own, where what changed is to be seen."""
@@ -290,7 +237,11 @@ class SlideScene:
         ]
         return self.predicted.view(place, size, own[0]).mask, self.compared.view(place, size, own[1]).mask
 
-    def _seen(self, pixels: Pixels, corrected: bool) -> Pixels:
+    def seen(self, pixels: Pixels, style: OverlayStyle) -> Pixels:
+        """Pixels of the slide as they are to be seen, without what lies over them."""
+        return self._in_colours(pixels, style.corrected)
+
+    def _in_colours(self, pixels: Pixels, corrected: bool) -> Pixels:
         return self.profile.to_srgb(pixels) if corrected and self.profile is not None else pixels
 
     def _masks(
@@ -329,6 +280,12 @@ class SlideScene:
         self.slide.close()
 
 
+def view_of(window: Window, pixels: Pixels, no_masks: str, overlay: Overlay, *, is_sharp: bool = True) -> View:
+    """Pixels of a window as they go to the screen."""
+    place = window.place
+    return View(pixels, place.x, place.y, window.downsample, no_masks, is_sharp, overlay)
+
+
 def open_scene(
     project_folder: Path, slide_id: int, model_id: int | None = None, live: LiveMap | None = None
 ) -> SlideScene:
@@ -354,7 +311,9 @@ def open_scene(
                 predicted = LiveScene(live)
             painted = painted_regions(project, slide_id)
             compared = None if live is not None else _compared(project, slide_id, model_id)
-            return SlideScene(TilePyramid(slide), project.scheme, predicted, painted, no_maps, compared)
+            pyramid = TilePyramid(slide, tile_px=SCREEN_TILE_PX)
+            begun = [draft.region for draft in project.drafts.begun(slide_id)]
+            return SlideScene(pyramid, project.scheme, predicted, painted, no_maps, compared, begun)
         except BaseException:
             slide.close()
             raise

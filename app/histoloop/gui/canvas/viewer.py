@@ -1,4 +1,4 @@
-"""The slide viewer: napari's canvas in our window. The only module that knows napari.
+"""The slide viewer: napari's canvas in our window, which is made when it is needed or the window has nothing to do.
 
 World coordinates are level-0 pixels of the slide. Pixels, masks and heatmap arrive rendered from a worker thread; the
 GUI thread only hands finished arrays to the canvas.
@@ -9,18 +9,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.components import ViewerModel
-from napari.layers import Image, Labels
-from napari.qt import QtViewer
-from napari.settings import get_settings
-from napari.utils.colormaps import DirectLabelColormap
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QContextMenuEvent, QMouseEvent
+from PySide6.QtCore import QCoreApplication, QPoint, QPointF, QRect, QRectF, QTimer, Signal
+from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
@@ -28,34 +24,31 @@ from histoloop.annotations.raster import apply_patch, difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Counts, Mask, Patch, rgb
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
-from histoloop.gui.canvas.rendering import OverlayStyle, SlideScene, View
+from histoloop.gui.canvas.composing import OverlayStyle
+from histoloop.gui.canvas.magnification import zoom_of
+from histoloop.gui.canvas.rendering import SlideScene, View
+from histoloop.gui.canvas.sharpening import Sharpener, Wish, level_for
 from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from PySide6.QtGui import QCloseEvent, QKeyEvent
+    from PySide6.QtGui import QCloseEvent
 
+    from histoloop.gui.canvas.napari_canvas import NapariCanvas
     from histoloop.gui.work.failure import Failure
 
 OVERVIEW_PX = 1024
-MARGIN = 0.3
-"""Share of the visible width and height that is rendered around it, so that small moves need nothing new."""
+SETTLE_MS = 25
+"""While the camera moves, what is on the screen is looked at so often."""
 
-SETTLE_MS = 40
-TOOLS = {"pan": "pan_zoom", "brush": "paint", "eraser": "erase", "polygon": "polygon", "fill": "fill"}
 NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.6), (0.45, 0.47, 0.5, 0.9)
 """Colours over what nobody painted where the strokes alone count, and over what was left out."""
 
 BACKGROUNDS = {"light": "#e9edf0", "dark": "#15191d"}
+BRUSH_PX = 10
 _FIT = 0.95
-
-
-class _Pixels(Image):  # type: ignore[misc]
-    """An RGB layer without napari's thumbnail, which costs as much as the layer and is shown nowhere here."""
-
-    def _update_thumbnail(self) -> None:
-        pass
+_LOADING = threading.Lock()
 
 
 class SlideViewer(QWidget):
@@ -63,51 +56,89 @@ class SlideViewer(QWidget):
 
     `patch_painted` comes once per finished stroke, polygon and fill, with the rectangle that changed as it is and as it
     was before; `apply` brings either back. `menu_wanted` comes with a place on the screen and where that is on the
-    slide (x, y), when the user asks for a menu there and no region is painted. `rendered` is emitted with each View
-    that is shown, `render_failed` with the reason when pixels cannot be read.
+    slide (x, y), when the user asks for a menu there and no region is painted. `overview_came` brings a View of the
+    whole slide (None: no slide is shown), `pointer_moved` the place (x, y) of the slide under the mouse. `rendered` is
+    emitted with each View that is shown, sharp or not yet, `render_failed` with the reason when pixels cannot be read,
+    `resized` when the canvas has another size or place.
+
+    Until there is a slide to show there need be no canvas: what is asked of it before is done once it is there.
     """
 
     camera_changed = Signal()
+    resized = Signal()
     query_clicked = Signal(int)
     patch_painted = Signal(object, object)
     tool_changed = Signal(str)
     rendered = Signal(object)
     render_failed = Signal(str)
     menu_wanted = Signal(QPoint, float, float)
+    overview_came = Signal(object)
+    pointer_moved = Signal(float, float)
+    pointer_left = Signal()
+    _came = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        _keep_settings_in_memory()
-        self._model = ViewerModel()
-        self._qt_viewer = QtViewer(self._model)
-        self._canvas: QWidget = self._qt_viewer.canvas.native
-        _disarm(self._model, self._qt_viewer, self._canvas)
-        self._canvas.installEventFilter(self)
-        self._overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self._detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self._labels = Labels(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
-        for layer in (self._overview, self._detail, self._labels):
-            self._model.add_layer(layer)
-        self._labels.events.paint.connect(self._on_paint)
-        self._model.scene.camera.events.zoom.connect(self._on_camera)
-        self._model.scene.camera.events.center.connect(self._on_camera)
-        self._model.mouse_drag_callbacks.append(self._on_mouse)
-        self._overlay = CanvasOverlay(self._canvas)
+        self._canvas: NapariCanvas | None = None
+        self._overlay = CanvasOverlay(self)
         self._worker = Worker(self)
+        self._sharpener = Sharpener()
+        self._wish: Wish | None = None
+        self._came.connect(self._show_detail)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._request_detail)
         self._scene: SlideScene | None = None
         self._style = OverlayStyle()
         self._shown: _Detail | None = None
+        """What is sharp on the screen."""
         self._region: Region | None = None
         self._saved_mask: Mask | None = None
         self._counts = Counts.REGION
         self._scheme: ClassScheme | None = None  # of the region that is painted
         self._is_frozen = False
         self._tool = "pan"
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._qt_viewer)
+        self._brush_px = BRUSH_PX
+        self._ground = BACKGROUNDS["light"]
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+
+    # --- the canvas -------------------------------------------------------------------------------------------------
+
+    @property
+    def has_canvas(self) -> bool:
+        """Whether the canvas is there already."""
+        return self._canvas is not None
+
+    def make_canvas_soon(self) -> None:
+        """Load napari on the worker's thread, then make the canvas, so that nobody waits for it when a slide comes."""
+        if self._canvas is None:
+            self._worker.request(_load, on_done=lambda _made: self._made, topic="canvas")
+
+    @property
+    def _made(self) -> NapariCanvas:
+        """The canvas, which is made now if it is not there."""
+        if self._canvas is None:
+            return self._make()
+        return self._canvas
+
+    def _make(self) -> NapariCanvas:
+        canvas = _load()(self)
+        canvas.set_ground(self._ground)
+        canvas.labels.brush_size = self._brush_px
+        canvas.painted.connect(self._on_paint)
+        canvas.moved.connect(self._on_camera)
+        canvas.resized.connect(self._on_resized)
+        canvas.clicked.connect(self._on_click)
+        canvas.menu_asked.connect(self._on_menu)
+        canvas.pointer_moved.connect(lambda place: self.pointer_moved.emit(*self.to_slide(place)))
+        canvas.pointer_left.connect(self.pointer_left)
+        self._layout.addWidget(canvas.widget)
+        canvas.widget.lower()  # below what lies over it already
+        canvas.widget.show()
+        self._layout.activate()  # now: what is shown next is fitted into it
+        self._canvas = canvas
+        self._on_resized()
+        return canvas
 
     # --- slide ------------------------------------------------------------------------------------------------------
 
@@ -119,11 +150,12 @@ class SlideViewer(QWidget):
     def show_scene(self, scene: SlideScene | None) -> None:
         """Show a slide as a whole (None: nothing); the scene before is closed once it is no longer read."""
         self.end_annotation()
-        self._detail.visible = False
-        self._overview.visible = False
+        if self._canvas is not None:
+            self._canvas.detail.visible = self._canvas.overview.visible = False
         self._overlay.has_slide = scene is not None
         self._overlay.boxes = ()
         self._take(scene)
+        self.overview_came.emit(None)
         if scene is None:
             self._overlay.update()
             return
@@ -133,20 +165,25 @@ class SlideViewer(QWidget):
 
     def replace_scene(self, scene: SlideScene) -> None:
         """Show the same slide with other maps or annotations: camera and painting stay as they are."""
+        at_once = self._shown is None
         self._take(scene)
-        self._request_detail()
+        self._request_detail(at_once=at_once)
 
     def _take(self, scene: SlideScene | None) -> None:
         before, self._scene = self._scene, scene
-        self._shown = None
+        self._shown = self._wish = None
         self._overlay.mpp = None if scene is None else scene.slide.mpp
+        self._overlay.annotated = () if scene is None else [region for region, _mask in scene.annotated]
+        self._overlay.begun = () if scene is None else scene.begun
+        self._overlay.update()
         if before is not None:
             self._worker.request(before.close)
 
     def refresh(self) -> None:
-        """Render what is visible again."""
+        """Render what is visible again; what is on the screen stays there until then."""
+        at_once = self._shown is None
         self._shown = None
-        self._request_detail()
+        self._request_detail(at_once=at_once)
 
     @property
     def overlay_style(self) -> OverlayStyle:
@@ -163,24 +200,25 @@ class SlideViewer(QWidget):
 
     def set_theme(self, theme: str) -> None:
         """'light' or 'dark' ground around the slide."""
-        self._qt_viewer.canvas._scene_canvas.bgcolor = BACKGROUNDS[theme]
+        self._ground = BACKGROUNDS[theme]
+        if self._canvas is not None:
+            self._canvas.set_ground(self._ground)
 
     # --- camera -----------------------------------------------------------------------------------------------------
 
     def camera(self) -> CameraState:
         """Where the camera looks."""
-        camera = self._model.scene.camera
-        return CameraState(float(camera.center[-1]), float(camera.center[-2]), float(camera.zoom))
+        return CameraState(0, 0, 1) if self._canvas is None else self._canvas.camera()
 
     def look_at(self, x: float, y: float, *, zoom: float | None = None) -> None:
         """Put a place (level-0 pixels) into the middle, at `zoom` screen pixels per level-0 pixel."""
         if zoom is not None:
-            self._model.scene.camera.zoom = zoom
-        self._model.scene.camera.center = (0.0, y, x)
+            self._made.zoom(zoom)
+        self._made.look_at(x, y)
 
     def show_region(self, region: Region) -> None:
         """Make a region fill the canvas."""
-        zoom = _FIT * min(self._canvas.width() / region.width, self._canvas.height() / region.height)
+        zoom = _FIT * min(self.canvas_rect.width() / region.width, self.canvas_rect.height() / region.height)
         self.look_at(*region.centre, zoom=zoom)
 
     def fit(self) -> None:
@@ -190,16 +228,21 @@ class SlideViewer(QWidget):
 
     def zoom_by(self, factor: float) -> None:
         """Come closer (above 1) or go back."""
-        self._model.scene.camera.zoom *= factor
+        self._made.zoom(self.camera().zoom * factor)
+
+    def magnify(self, power: float) -> None:
+        """Show the magnification of an objective, where the resolution of the slide is known."""
+        if self._scene is not None and self._scene.slide.mpp is not None:
+            self._made.zoom(zoom_of(power, self._scene.slide.mpp))
 
     def full_resolution(self) -> None:
         """One screen pixel per slide pixel."""
-        self._model.scene.camera.zoom = 1.0
+        self._made.zoom(1.0)
 
     def visible_region(self) -> Region:
         """The level-0 rectangle on the screen, which may reach past the slide."""
         camera = self.camera()
-        width, height = self._canvas.width() / camera.zoom, self._canvas.height() / camera.zoom
+        width, height = self.canvas_rect.width() / camera.zoom, self.canvas_rect.height() / camera.zoom
         return Region(
             math.floor(camera.x - width / 2),
             math.floor(camera.y - height / 2),
@@ -208,21 +251,45 @@ class SlideViewer(QWidget):
         )
 
     @property
+    def canvas_rect(self) -> QRect:
+        """Where the canvas lies in this widget; all of it while there is no canvas."""
+        if self._canvas is None:
+            return self.rect()
+        native = self._canvas.native
+        return QRect(native.mapTo(self, QPoint(0, 0)), native.size())
+
+    @property
     def canvas(self) -> QWidget:
         """The widget that takes the mouse."""
-        return self._canvas
+        return self._made.native
+
+    @property
+    def marks(self) -> QWidget:
+        """What is drawn over the canvas."""
+        return self._overlay
 
     def to_canvas(self, x: float, y: float) -> QPointF:
         """Where on the canvas a place of the slide (level-0 pixels) is."""
         camera = self.camera()
-        left = (x - camera.x) * camera.zoom + self._canvas.width() / 2
-        return QPointF(left, (y - camera.y) * camera.zoom + self._canvas.height() / 2)
+        left = (x - camera.x) * camera.zoom + self.canvas_rect.width() / 2
+        return QPointF(left, (y - camera.y) * camera.zoom + self.canvas_rect.height() / 2)
 
     def to_slide(self, place: QPointF) -> tuple[float, float]:
         """Which place of the slide (x, y in level-0 pixels) is at a place of the canvas."""
         camera = self.camera()
-        x = camera.x + (place.x() - self._canvas.width() / 2) / camera.zoom
-        return x, camera.y + (place.y() - self._canvas.height() / 2) / camera.zoom
+        x = camera.x + (place.x() - self.canvas_rect.width() / 2) / camera.zoom
+        return x, camera.y + (place.y() - self.canvas_rect.height() / 2) / camera.zoom
+
+    def under(self, x: float, y: float) -> tuple[str | None, float | None]:
+        """The mask class (None: none) and the probability of a map (None: none) at a place in level-0 pixels."""
+        scheme = self._scheme if self._region is not None else self._scene.scheme if self._scene else None
+        value, probability = (0, None) if self._shown is None else self._shown.view.under(x, y)
+        if self._region is not None:
+            row, column = int(y) - self._region.y, int(x) - self._region.x
+            inside = 0 <= row < self._region.height and 0 <= column < self._region.width
+            value, probability = int(self._made.labels.data[row, column]) if inside else 0, None
+        is_class = scheme is not None and 0 < value <= len(scheme.masks)
+        return scheme.masks[value - 1].name if scheme is not None and is_class else None, probability
 
     def show_rubber_band(self, box: QRectF | None) -> None:
         """Draw a rectangle that is being dragged (canvas pixels); None: none."""
@@ -251,10 +318,7 @@ class SlideViewer(QWidget):
         self._region, self._scheme = region, scheme
         self._is_frozen = False
         self._lay(mask, counts)
-        self._labels.translate = (region.y, region.x)
-        self._labels.selected_label = 1
-        self._labels.visible = True
-        self._model.layers.selection.active = self._labels
+        self._made.begin(x=region.x, y=region.y)
         self._overlay.spotlight = region
         self.show_region(region)
         self.set_tool("brush")
@@ -268,13 +332,13 @@ class SlideViewer(QWidget):
     def show_colours(self, scheme: ClassScheme) -> None:
         """Paint and show the classes in their colours."""
         self._scheme = scheme
-        self._labels.colormap = _colormap(scheme, self._counts)
+        self._made.set_colours(_colours(scheme, self._counts))
 
     def _lay(self, mask: Mask, counts: Counts) -> None:
         assert self._scheme is not None  # by begin_annotation
         self._saved_mask, self._counts = mask.copy(), counts
-        self._labels.colormap = _colormap(self._scheme, counts)
-        self._labels.data = mask.copy()
+        self._made.set_colours(_colours(self._scheme, counts))
+        self._made.lay(mask.copy())
 
     def end_annotation(self) -> None:
         """Leave the region; what was painted was emitted by `patch_painted`."""
@@ -282,50 +346,52 @@ class SlideViewer(QWidget):
             return
         self.set_tool("pan")
         self._region, self._saved_mask = None, None
-        self._labels.visible = False
-        self._labels.data = np.zeros((2, 2), np.uint8)
+        self._made.end()
         self._overlay.spotlight = None
         self.refresh()
 
     @property
     def tool(self) -> str:
-        """The tool in hand, a key of TOOLS."""
+        """The tool in hand: 'pan', 'brush', 'eraser', 'polygon' or 'fill'."""
         return self._tool
 
     def set_tool(self, tool: str) -> None:
         """Take a tool in hand; without a region to paint, or once it is frozen, it is always 'pan'."""
         self._tool = tool if self._region is not None and not self._is_frozen else "pan"
-        self._labels.mode = TOOLS[self._tool]
+        if self._region is not None:
+            self._made.set_tool(self._tool)
         self.tool_changed.emit(self._tool)
 
     def set_brush_size(self, diameter_px: int) -> None:
         """Diameter of brush and eraser in level-0 pixels."""
-        self._labels.brush_size = max(1, diameter_px)
+        self._brush_px = max(1, diameter_px)
+        if self._canvas is not None:
+            self._canvas.labels.brush_size = self._brush_px
 
     @property
     def brush_size(self) -> int:
         """Diameter of brush and eraser in level-0 pixels."""
-        return int(self._labels.brush_size)
+        return self._brush_px
 
     def set_class(self, value: int) -> None:
         """Mask value that is painted."""
-        self._labels.selected_label = value
+        self._made.labels.selected_label = value
 
     @property
     def painted_mask(self) -> Mask:
         """A copy of the mask as it is painted now."""
-        return np.array(self._labels.data, np.uint8)
+        return np.array(self._made.labels.data, np.uint8)
 
     def apply(self, patch: Patch) -> None:
         """Show a part of the mask as it was or will be; nothing is emitted."""
-        apply_patch(self._labels.data, patch)
+        apply_patch(self._made.labels.data, patch)
         if self._saved_mask is not None:
             apply_patch(self._saved_mask, patch)
-        self._labels.refresh()
+        self._made.labels.refresh()
 
     def close_polygon(self) -> None:
         """Fill a polygon that was begun."""
-        self._labels._overlays["polygon"].add_polygon_to_labels(self._labels)
+        self._made.close_polygon()
         self._commit()
 
     def freeze(self) -> None:
@@ -336,11 +402,11 @@ class SlideViewer(QWidget):
 
     def replace_mask(self, mask: Mask) -> None:
         """Change the whole mask at once, as one step that can be undone."""
-        self._labels.data[:] = mask
-        self._labels.refresh()
+        self._made.labels.data[:] = mask
+        self._made.labels.refresh()
         self._commit()
 
-    def _on_paint(self, _event: object) -> None:
+    def _on_paint(self) -> None:
         # napari reports a stroke before it has written its last pixels in some tools: look after it is done.
         QTimer.singleShot(0, self._commit)
 
@@ -348,7 +414,7 @@ class SlideViewer(QWidget):
         """Emit what changed since the last time."""
         if self._region is None or self._saved_mask is None:
             return
-        after = difference_patch(self._saved_mask, np.asarray(self._labels.data))
+        after = difference_patch(self._saved_mask, np.asarray(self._made.labels.data))
         if after is None:
             return
         height, width = after.values.shape
@@ -358,10 +424,11 @@ class SlideViewer(QWidget):
 
     # --- rendering --------------------------------------------------------------------------------------------------
 
-    def _on_camera(self, _event: object = None) -> None:
+    def _on_camera(self) -> None:
         self._overlay.camera = self.camera()
         self._overlay.update()
-        self._settle.start()
+        if not self._settle.isActive():
+            self._settle.start()
         self.camera_changed.emit()
 
     def _effective_style(self) -> OverlayStyle:
@@ -381,29 +448,43 @@ class SlideViewer(QWidget):
             topic="overview",
         )
 
-    def _request_detail(self) -> None:
+    def _request_detail(self, *, at_once: bool = True) -> None:
+        """Have the pixels that are on the screen rendered, where they are not; `at_once` as of `Wish`."""
         if self._scene is None:
             return
-        style, downsample = self._effective_style(), 1 / self.camera().zoom
         visible = self.visible_region().intersection(self._scene.slide.extent)
         if visible is None:
             return
+        style, downsample = self._effective_style(), 1 / self.camera().zoom
         shown = self._shown
-        if shown is not None and shown.style == style and shown.view.covers(visible, downsample=downsample):
-            return
-        margin = math.ceil(MARGIN * max(visible.width, visible.height))
-        wanted = visible.grown(margin).intersection(self._scene.slide.extent) or visible
+        if shown is not None and shown.style == style and shown.view.covers(visible):
+            pixel = self._scene.pyramid.levels[level_for(self._scene, downsample)].downsample
+            if shown.view.downsample == pixel:
+                return
+            at_once = at_once and shown.view.downsample > pixel
+        wish = Wish(self._scene, visible, downsample, style, self._pointer(), at_once)
+        self._wish = wish
         self._worker.request(
-            functools.partial(_detail, self._scene, wanted, downsample, style),
-            on_done=self._show_detail,
+            functools.partial(self._render, wish),
             on_failed=functools.partial(self._on_render_failed, self._scene),
             topic="detail",
         )
 
+    def _render(self, wish: Wish) -> None:
+        """On the worker's thread: send picture after picture until all is there or something else is wanted."""
+        for view in self._sharpener.views(wish, lambda: self._wish is wish):
+            self._came.emit(_Detail(wish.scene, view, wish.style))
+
+    def _pointer(self) -> tuple[float, float]:
+        """The place of the slide under the mouse, or in the middle of the canvas where the mouse is elsewhere."""
+        place = self.canvas.mapFromGlobal(QCursor.pos())
+        inside = self.canvas.rect().contains(place)
+        return self.to_slide(QPointF(place if inside else self.canvas.rect().center()))
+
     def _show_overview(self, scene: SlideScene, view: View) -> None:
         if scene is self._scene:
-            _place(self._overview, view)
-            self._overview.visible = self._shown is None
+            self._made.show(self._made.overview, view)
+            self.overview_came.emit(view)
 
     def _on_render_failed(self, scene: SlideScene, failure: Failure) -> None:
         if scene is self._scene:
@@ -412,19 +493,23 @@ class SlideViewer(QWidget):
     def _show_detail(self, result: _Detail) -> None:
         if result.scene is not self._scene or result.style != self._effective_style():
             return
-        self._shown = result
-        _place(self._detail, result.view)
-        self._detail.visible = True
-        self._overview.visible = not self._covers_screen(result.view)
+        if result.view.is_sharp:
+            self._shown = result
+        self._made.show(self._made.detail, result.view)
         self.rendered.emit(result.view)
-        self._request_detail()
 
-    def _covers_screen(self, view: View) -> bool:
-        visible = self.visible_region().intersection(self._scene.slide.extent) if self._scene else None
-        return visible is not None and view.covers(visible, downsample=view.downsample)
+    @property
+    def is_sharp(self) -> bool:
+        """Whether the pixels on the screen are as fine as the screen is."""
+        if self._scene is None or self._shown is None:
+            return False
+        visible = self.visible_region().intersection(self._scene.slide.extent)
+        level = level_for(self._scene, 1 / self.camera().zoom)
+        fine = self._shown.view.downsample == self._scene.pyramid.levels[level].downsample
+        return visible is None or (fine and self._shown.view.covers(visible))
 
     def wait_until_loaded(self, seconds: float = 20.0) -> bool:
-        """Turn the event loop until everything visible is sharp; False when that took too long."""
+        """Turn the event loop until everything visible is sharp, and what is around it there; False: not in time."""
         end = time.monotonic() + seconds
         self._request_detail()
         while time.monotonic() < end:
@@ -438,75 +523,25 @@ class SlideViewer(QWidget):
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def _on_mouse(self, _viewer: object, event: Any) -> Iterator[None]:
+    def _on_click(self, x: float, y: float) -> None:
         """A click (no drag) into a queried region."""
-        start = event.pos
-        yield
-        while event.type == "mouse_move":
-            yield
-        if self._region is not None or max(abs(a - b) for a, b in zip(start, event.pos, strict=True)) > 3:
+        if self._region is not None:
             return
-        y, x = event.position[-2:]
         for box in self._overlay.boxes:
             inside = box.region.x <= x < box.region.right and box.region.y <= y < box.region.bottom
             if inside:
                 self.query_clicked.emit(box.query_id)
                 return
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keep napari's own shortcuts out, hold Space to pan, keep the overlay as large as the canvas."""
-        if event.type() == QEvent.Type.Resize:
-            self._overlay.resize(self._canvas.size())
-            self._on_camera()
-        elif isinstance(event, QContextMenuEvent):
-            return self._on_menu(event)
-        elif event.type() == QEvent.Type.MouseButtonRelease:
-            self._catch_up(event)  # type: ignore[arg-type]
-        elif event.type() == QEvent.Type.ShortcutOverride:
-            return self._drop_polygon(event)  # type: ignore[arg-type]
-        elif event.type() in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
-            return self._on_key(event)  # type: ignore[arg-type]
-        return super().eventFilter(watched, event)
-
-    def _catch_up(self, release: QMouseEvent) -> None:
-        """Bring a stroke to where the button is let go.
-
-        vispy drops a move that comes within 10 ms of the one before, and napari puts it off by 5 ms or, on a busy
-        machine, until after the release, when it no longer paints: the end of the stroke would be lost.
-        """
-        move = QMouseEvent(
-            QEvent.Type.MouseMove,
-            release.position(),
-            release.globalPosition(),
-            Qt.MouseButton.NoButton,
-            release.buttons() | release.button(),
-            release.modifiers(),
-        )
-        backend: Any = self._canvas
-        backend._last_time = -math.inf  # when vispy last took a move
-        QCoreApplication.sendEvent(self._canvas, move)
-        if (taken := backend._vispy_mouse_data["last_event"]) is not None:
-            self._qt_viewer.canvas._on_mouse_move(taken)
-
-    def _on_menu(self, event: QContextMenuEvent) -> bool:
+    def _on_menu(self, on_screen: QPoint, on_canvas: QPointF) -> None:
         if self._scene is not None and self._region is None:
-            self.menu_wanted.emit(event.globalPos(), *self.to_slide(QPointF(event.pos())))
-        return True
+            self.menu_wanted.emit(on_screen, *self.to_slide(on_canvas))
 
-    def _drop_polygon(self, event: QKeyEvent) -> bool:
-        """Esc drops a polygon that was begun, before it means anything else to the window."""
-        polygon = self._labels._overlays["polygon"]
-        if event.key() != Qt.Key.Key_Escape or not polygon.points:
-            return False
-        polygon.points = []
-        event.accept()
-        return True
-
-    def _on_key(self, event: QKeyEvent) -> bool:
-        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat() and self._region is not None:
-            pressed = event.type() == QEvent.Type.KeyPress
-            self._labels.mode = "pan_zoom" if pressed else TOOLS[self._tool]
-        return True
+    def _on_resized(self) -> None:
+        """Keep the overlay where the canvas is."""
+        self._overlay.setGeometry(self.canvas_rect)
+        self._on_camera()
+        self.resized.emit()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the worker and let go of the slide."""
@@ -516,12 +551,14 @@ class SlideViewer(QWidget):
     def shut_down(self) -> None:
         """End the worker thread and let go of slide and canvas; the viewer cannot be used afterwards."""
         self._settle.stop()
+        self._wish = None
         self._worker.stop()
+        self._sharpener.close()
         if self._scene is not None:
             self._scene.close()
             self._scene = None
-        self._canvas.removeEventFilter(self)
-        self._qt_viewer.close()
+        if self._canvas is not None:
+            self._canvas.shut_down()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -531,34 +568,25 @@ class _Detail:
     style: OverlayStyle
 
 
-def _detail(scene: SlideScene, region: Region, downsample: float, style: OverlayStyle) -> _Detail:
-    return _Detail(scene, scene.render(region, downsample, style), style)
-
-
-def _place(layer: Image, view: View) -> None:
-    layer.data = view.pixels
-    scale, shift = view.downsample, (view.downsample - 1) / 2  # napari puts the middle of the first pixel at 0
-    layer.affine = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
-
-
-def _colormap(scheme: ClassScheme, counts: Counts) -> DirectLabelColormap:
-    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0), LEFT_OUT_VALUE: LEFT_OUT}
+def _colours(scheme: ClassScheme, counts: Counts) -> dict[int | None, tuple[float, float, float, float]]:
+    """RGBA of each value of a mask that is painted, 0 to 1."""
+    colours: dict[int | None, tuple[float, float, float, float]]
+    colours = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0), LEFT_OUT_VALUE: LEFT_OUT}
     if counts is Counts.STROKES:
         colours |= {0: NOT_PAINTED, PAINTED_BACKGROUND: (1, 1, 1, 1)}
     for value, mask_class in enumerate(scheme.masks, start=1):
-        colours[value] = (*(part / 255 for part in rgb(mask_class.colour)), 1.0)
-    return DirectLabelColormap(color_dict=colours)
+        red, green, blue = (part / 255 for part in rgb(mask_class.colour))
+        colours[value] = (red, green, blue, 1.0)
+    return colours
 
 
-@functools.cache
-def _keep_settings_in_memory() -> None:
-    """Nothing of napari is written to the user's home. napari takes this once per process."""
-    get_settings(None)
+def _load() -> type[NapariCanvas]:
+    """The canvas of napari, which takes two seconds to import.
 
+    One thread at a time: two that import the same modules can see parts of them unfinished.
+    """
+    with _LOADING:
+        from histoloop.gui.canvas.napari_canvas import NapariCanvas, load_the_rest
 
-def _disarm(model: ViewerModel, qt_viewer: QtViewer, canvas: QWidget) -> None:
-    """Take out of napari's widget what belongs to its own window (dropping files, welcome text) or is in the way."""
-    model.canvas.overlays._brush_circle.box = False  # napari 0.9 leaves a dark square where the brush was last
-    qt_viewer.setAcceptDrops(False)
-    canvas.setAcceptDrops(False)
-    qt_viewer._set_welcome_visible(False)
+        load_the_rest()
+    return NapariCanvas

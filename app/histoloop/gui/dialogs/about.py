@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from histoloop.workflows.about import Package
 
 SIZE_PX = (720, 640)
-WAITING = mark("Looking at what is installed…")
-NO_TEXT = mark("This package brought no licence text along; its licence is named in the list.")
+WAITING = mark("Checking what is installed…")
+NO_TEXT = mark("This package came without a licence text; its licence is named in the list.")
 ABOUT = mark(
-    "Predict, query, annotate, retrain on histology slides, on one machine. Apache License 2.0. The shipped model was "
-    "trained on EBHI-Seg (CC BY 4.0); Help > The model and its figures has the attribution."
+    "Predict, query, annotate, retrain on histology slides, on one computer. Apache License 2.0. The shipped "
+    "model was trained on EBHI-Seg (CC BY 4.0); Help > The model and its figures has the attribution."
 )
 
 
@@ -80,7 +80,7 @@ class AboutDialog(QDialog):
         column.addLayout(head)
         column.addWidget(label(tr(ABOUT), wrap=True))
         column.addWidget(label(tr(NOTICE), role="heading", wrap=True))
-        column.addWidget(label(tr("Made of these packages:"), role="muted"))
+        column.addWidget(label(tr("Built with these packages:"), role="muted"))
         column.addWidget(parts, 1)
         column.addWidget(buttons)
         self._worker = Worker(self)

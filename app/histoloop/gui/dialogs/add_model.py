@@ -51,10 +51,12 @@ class AddModelDialog(QDialog):
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        layout.addWidget(label(tr("Which model shall draw masks in this project?"), role="heading", wrap=True))
+        layout.addWidget(label(tr("Which model should predict masks in this project?"), role="heading", wrap=True))
         layout.addLayout(row(self.model, browse, stretch=0))
         layout.addWidget(self.note)
-        layout.addWidget(label(tr("It is copied into the project. The model in use stays."), role="muted", wrap=True))
+        layout.addWidget(
+            label(tr("It is copied into the project. The current model stays in use."), role="muted", wrap=True)
+        )
         layout.addWidget(self.buttons)
         self.model.currentIndexChanged.connect(lambda _index: self._check())
         self._check()
@@ -75,14 +77,12 @@ class AddModelDialog(QDialog):
             self.choose(Path(chosen))
 
     def _check(self) -> None:
-        fits, note = False, tr("There is no model to choose: take one from a folder.")
+        fits, note = False, tr("No model is available: choose one from a folder.")
         if self.model.count():
             try:
                 card = check_new_model(self._project, self.source())
                 classes = functools.reduce(_both, map(spoken_class, card.scheme.mask_names))
-                made_for = tr(
-                    "Draws {classes}, made for {mpp:g} \N{MICRO SIGN}m per pixel.", classes=classes, mpp=card.mpp
-                )
+                made_for = tr("Predicts {classes} at {mpp:g} \N{MICRO SIGN}m per pixel.", classes=classes, mpp=card.mpp)
                 fits, note = True, made_for
             except HistoLoopError as error:
                 note = f"{error.message} {error.advice}"

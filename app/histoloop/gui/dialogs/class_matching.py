@@ -115,7 +115,7 @@ class ClassMatching(QWidget):
         self.table.verticalScrollBar().valueChanged.connect(lambda _value: self._make_boxes())
         self.table.viewport().installEventFilter(self)
         self.note = label(role="muted", wrap=True)
-        self.leave_out = button(tr("Do not import what is undecided"))
+        self.leave_out = button(tr("Do not import undecided classes"))
         self.leave_out.clicked.connect(self._leave_out_undecided)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -229,7 +229,7 @@ class ClassMatching(QWidget):
     def _made_box(self, key: ClassKey) -> NarrowBox:
         box = NarrowBox()
         leave_wheel_to_panel(box)
-        box.setAccessibleName(tr("What {name} is here", name=_title(key, self._foreign[key])))
+        box.setAccessibleName(tr("The class of {name} here", name=_title(key, self._foreign[key])))
         box.setModel(self._offer(is_picture=bool(key.picture)).model())
         self._select(box, key)
         box.activated.connect(lambda _index: self._on_chosen(key, box))
@@ -249,7 +249,7 @@ class ClassMatching(QWidget):
             offer.addItem(plain_icon(swatch(new.colour or "#808080")), tr("{name} (new)", name=new.name), new.name)
         offer.insertSeparator(offer.count())
         offer.addItem(tr("Background"), BACKGROUND)
-        offer.addItem(tr("Ignore* (nothing is learned from it)"), LEFT_OUT_NAME)
+        offer.addItem(tr("Ignore* (not used for training)"), LEFT_OUT_NAME)
         if not is_picture:
             offer.addItem(tr("Do not import it"), NOTHING)
         if self._free:
@@ -310,7 +310,7 @@ class ClassMatching(QWidget):
         names = () if key.picture else self._foreign[key][0][1].names
         proposed = names[-1][:LONGEST_NAME] if names else ""
         name, given = QInputDialog.getText(
-            self, tr("A new class"), tr("What shall the class be called?"), text=proposed
+            self, tr("A new class"), tr("What should the class be called?"), text=proposed
         )
         name = " ".join(name.split())
         if not given or not name:
@@ -358,7 +358,7 @@ class ClassMatching(QWidget):
     def _show_note(self) -> None:
         sentences = []
         if any(preview.is_picture for found in self._foreign.values() for preview, _foreign in found):
-            sentences.append(tr("In pictures 0, black and what is transparent count as background."))
+            sentences.append(tr("In images, 0, black and transparent pixels are background."))
         remembered = [
             key
             for key in self._rows
@@ -367,8 +367,8 @@ class ClassMatching(QWidget):
         if remembered:
             sentences.append(
                 tr_plural(
-                    "{count} class is matched as it was last time.",
-                    "{count} classes are matched as they were last time.",
+                    "{count} class is matched as last time.",
+                    "{count} classes are matched as last time.",
                     len(remembered),
                 )
             )
@@ -376,7 +376,7 @@ class ClassMatching(QWidget):
         if len(waiting) > self._free:
             sentences.append(
                 tr(
-                    "A project has at most {most} classes at a time: {count} more can be made here.",
+                    "A project has at most {most} classes at a time: {count} more can be added here.",
                     most=MAX_CLASSES,
                     count=self._free,
                 )
@@ -398,7 +398,7 @@ def _title(key: ClassKey, found: Iterable[tuple[FilePreview, ForeignClass]], *, 
             else (foreign.names[0] if foreign.names else tr("Without a class"))
         )
     if foreign.names == (OBJECTS,):
-        what = tr("all above 0: a number for each object")
+        what = tr("all above 0: one number per object")
     elif foreign.names[0].startswith("#"):
         what = tr("colour {colour}", colour=foreign.names[0])
     else:

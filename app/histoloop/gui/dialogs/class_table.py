@@ -191,7 +191,7 @@ class ClassRow:
         self.key.setMinimumWidth(18)
         if number < CLASS_KEYS:
             self.key.setText(str(number + 1))
-            self.key.setToolTip(tr("The key that chooses this class while you paint"))
+            self.key.setToolTip(tr("The key that selects this class while you paint"))
         self.colour = button("")
         self.colour.setObjectName("small")
         self.name = QLineEdit()

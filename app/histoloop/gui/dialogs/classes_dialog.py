@@ -47,7 +47,7 @@ class ClassesDialog(QDialog):
         self.setWindowTitle(tr("Classes"))
         self.resize(*SIZE_PX)
         self._classes: tuple[MaskClass, ...] = ()
-        self.merge = button(tr("Merge into…"), tip=tr("All that is of this class counts as another one"))
+        self.merge = button(tr("Merge into…"), tip=tr("Everything of this class becomes another class"))
         self.table = ClassTable(self.merge)
         self.state = label(wrap=True)
         self.state.setMinimumHeight(2 * self.state.fontMetrics().lineSpacing())
@@ -71,7 +71,9 @@ class ClassesDialog(QDialog):
         column = QVBoxLayout(self)
         column.addWidget(label(tr("What do you want to find?"), role="heading", wrap=True))
         column.addWidget(
-            label(tr("Changes hold at once, for what was painted and predicted before too."), role="muted", wrap=True)
+            label(
+                tr("Changes take effect at once, in earlier annotations and predictions too."), role="muted", wrap=True
+            )
         )
         column.addWidget(table, 1)
         column.addWidget(self.state)
@@ -167,7 +169,7 @@ class ClassesDialog(QDialog):
         spoken = visible_name(spoken_class(name))
         parts = [use_in_words(use)]
         if use.finished or use.drafts:
-            parts.append(tr("What is painted of it counts as left out: nothing is learned from these places."))
+            parts.append(tr("Areas painted with it are ignored: they are not used for training."))
         parts.append(tr("Masks no longer show it."))
         self._ask(
             title=tr("Remove a class"),
@@ -180,7 +182,7 @@ class ClassesDialog(QDialog):
     def ask_to_merge(self, name: str, into: str, use: ClassUse, deed: Callable[[], object]) -> None:
         """Say what a merge does to what there is, and ask."""
         spoken, other = visible_name(spoken_class(name)), visible_name(spoken_class(into))
-        parts = [use_in_words(use), tr("All of it counts as {other} from now on, in masks too.", other=other)]
+        parts = [use_in_words(use), tr("All of it becomes {other}, in masks too.", other=other)]
         self._ask(
             title=tr("Merge classes"),
             text=tr("Merge {name} into {other}?", name=spoken, other=other),

@@ -81,8 +81,8 @@ class ImportAnnotationsDialog(QDialog):
     def _make_ends(self) -> None:
         self.outside = NarrowBox()
         leave_wheel_to_panel(self.outside)
-        self.outside.addItem(tr("It is background: the whole region is right"), Counts.REGION)
-        self.outside.addItem(tr("It is left out: only what is outlined counts"), Counts.STROKES)
+        self.outside.addItem(tr("Background: the whole region is annotated"), Counts.REGION)
+        self.outside.addItem(tr("Ignored: only outlined areas are annotated"), Counts.STROKES)
         self.why = label(role="muted", wrap=True)
         self.import_button = button(tr("Import"), primary=True)
         self.cancel = button(tr("Cancel"))
@@ -92,8 +92,8 @@ class ImportAnnotationsDialog(QDialog):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 6, 0)
         column.setSpacing(8)
-        self.classes_title = label(tr("What are these classes in this project?"), role="heading")
-        self.outside_title = label(tr("What is not outlined or marked"), role="heading")
+        self.classes_title = label(tr("Which classes of this project are these?"), role="heading")
+        self.outside_title = label(tr("Unmarked areas"), role="heading")
         for part in (
             label(tr("Files"), role="heading"),
             self.files,

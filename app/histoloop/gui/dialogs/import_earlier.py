@@ -29,24 +29,24 @@ class EarlierWork(QWidget):
         super().__init__()
         self._kept: dict[int, bool] = {}  # by the id of the annotation
         self._records: list[AnnotationRecord] = []
-        self.table = plain_table([tr("Region"), tr("Finished"), tr("What counts there")])
+        self.table = plain_table([tr("Region"), tr("Finished"), tr("What to keep")])
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.table.horizontalHeader().setSectionResizeMode(_REGION, QHeaderView.ResizeMode.Stretch)
         self.table.horizontalHeader().setSectionResizeMode(_BY, QHeaderView.ResizeMode.ResizeToContents)
         self.table.setColumnWidth(_COUNTS, 180)
         self.table.itemChanged.connect(self._on_settled)
-        self.keep_all, self.replace_all = button(tr("Keep all that is there")), button(tr("Replace all"))
+        self.keep_all, self.replace_all = button(tr("Keep all existing")), button(tr("Replace all"))
         self.keep_all.clicked.connect(lambda: self._settle_all(keep=True))
         self.replace_all.clicked.connect(lambda: self._settle_all(keep=False))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addWidget(label(tr("There is work in this place"), role="heading"))
+        column.addWidget(label(tr("There is work here already"), role="heading"))
         column.addWidget(self.table)
         column.addLayout(row(self.keep_all, self.replace_all, QWidget(), stretch=2))
         column.addWidget(
             label(
-                tr("What stops counting stays in the project as an earlier version, and Undo brings it back."),
+                tr("Replaced annotations stay in the project as earlier versions, and Undo brings them back."),
                 role="muted",
                 wrap=True,
             )
@@ -102,5 +102,5 @@ class EarlierWork(QWidget):
 
 
 def _show_kept(item: QTableWidgetItem, *, kept: bool) -> None:
-    item.setText(tr("What is there stays") if kept else tr("The file replaces it"))
+    item.setText(tr("Keep the existing one") if kept else tr("Replace it with the file"))
     item.setCheckState(Qt.CheckState.Checked if kept else Qt.CheckState.Unchecked)

@@ -107,7 +107,7 @@ class FileList(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._entries: list[FileEntry] = []
-        self.table = plain_table([tr("File"), tr("Slide"), tr("What is in it")])
+        self.table = plain_table([tr("File"), tr("Slide"), tr("Contents")])
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         for column in (_FILE, _STATE):
@@ -115,7 +115,7 @@ class FileList(QWidget):
         self.table.setColumnWidth(_SLIDE, 150)
         self.table.itemSelectionChanged.connect(self.chosen)
         self.add = button(tr("Add files…"))
-        self.drop = button(tr("Take off the list"))
+        self.drop = button(tr("Remove from the list"))
         self.stop = button(tr("Stop reading"))
         for each, wanted in ((self.add, self.add_wanted), (self.drop, self.drop_wanted), (self.stop, self.stop_wanted)):
             each.clicked.connect(wanted)
@@ -192,7 +192,7 @@ class FileList(QWidget):
     def _slide_box(self, entry: FileEntry, slides: Iterable[SlideRecord]) -> NarrowBox:
         box = NarrowBox()
         leave_wheel_to_panel(box)
-        box.setAccessibleName(tr("The slide of {name}", name=entry.path.name))
+        box.setAccessibleName(tr("The slide for {name}", name=entry.path.name))
         box.addItem(tr("Choose…"), None)
         for slide in slides:
             box.addItem(visible_name(slide.name), slide.id)
@@ -223,7 +223,7 @@ def _state(entry: FileEntry) -> str:
     if entry.slide_id is None:
         return tr("Which slide?")
     if entry.trouble:
-        return tr("Cannot be taken")
+        return tr("Cannot be imported")
     preview = entry.preview
     if preview is None:
         return ""
@@ -244,8 +244,8 @@ def _details(entry: FileEntry) -> str:
     if preview.outlines is not None and preview.outlines.left_out:
         sentences.append(
             tr_plural(
-                "{count} small outline is not drawn here; it is imported all the same.",
-                "{count} small outlines are not drawn here; they are imported all the same.",
+                "{count} small outline is not shown here, but it is imported.",
+                "{count} small outlines are not shown here, but they are imported.",
                 preview.outlines.left_out,
             )
         )

@@ -26,10 +26,10 @@ class PlacingForm(Fold):
 
     def __init__(self) -> None:
         content = QWidget()
-        super().__init__(content, title=tr("Where it lies on the slide"))
+        super().__init__(content, title=tr("Position on the slide"))
         self._entry: FileEntry | None = None
         self.frame_box = _box(
-            (tr("What its program counts from"), "auto"),
+            (tr("The origin its program uses"), "auto"),
             (tr("The scanned part (bounds)"), "bounds"),
             (tr("The whole slide"), "slide"),
         )
@@ -44,9 +44,7 @@ class PlacingForm(Fold):
         self.unit_um.setDecimals(4)
         self.unit_um.setValue(1.0)
         self.unit_um.setSuffix(" " + tr("\N{MICRO SIGN}m per pixel"))
-        self.corner_box = _box(
-            (tr("By its size, or where its file says"), False), (tr("From a corner of its own"), True)
-        )
+        self.corner_box = _box((tr("By its size, or as its file states"), False), (tr("At a given corner"), True))
         self.corner_x, self.corner_y = QSpinBox(), QSpinBox()
         for edge, name in ((self.corner_x, "x"), (self.corner_y, "y")):
             edge.setRange(0, 10_000_000)
@@ -55,14 +53,14 @@ class PlacingForm(Fold):
         corner = row(self.corner_x, self.corner_y)
         corner.setContentsMargins(0, 0, 0, 0)
         self.corner.setLayout(corner)
-        self.look_again = button(tr("Look again"))
+        self.look_again = button(tr("Check again"))
         self.look_again.clicked.connect(self._place)
         self.form = QFormLayout(content)
         self.form.setContentsMargins(0, 0, 0, 0)
-        self.form.addRow(tr("It counts from"), self.frame_box)
-        self.form.addRow(tr("It lies"), self.corner_box)
+        self.form.addRow(tr("Origin"), self.frame_box)
+        self.form.addRow(tr("Position"), self.corner_box)
         self.form.addRow(tr("Corner on the slide"), self.corner)
-        self.form.addRow(tr("Its unit"), self.unit_box)
+        self.form.addRow(tr("Unit"), self.unit_box)
         self.form.addRow("", self.unit_um)
         self.form.addRow("", self.look_again)
         for box in (self.frame_box, self.unit_box, self.corner_box):

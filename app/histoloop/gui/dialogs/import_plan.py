@@ -98,33 +98,33 @@ def why_not_yet(
     `undecided` are the classes that nothing was chosen for, `coming` the number of regions that would be annotated.
     """
     if not entries:
-        return tr("Add files of QuPath, ASAP or ImageScope, or mask pictures.")
+        return tr("Add files from QuPath, ASAP or ImageScope, or mask images.")
     if any(entry.is_read for entry in entries):
         return tr("Files are still being read.")
     if without := [entry.path.name for entry in entries if entry.slide_id is None]:
         return tr("Choose the slide of {name}.", name=visible_name(without[0]))
     if troubled := [entry.path.name for entry in entries if entry.trouble]:
         return tr(
-            "{name} cannot be imported as it is: say where it lies, or take it off the list.",
+            "{name} cannot be imported as it is: set its position, or remove it from the list.",
             name=visible_name(troubled[0]),
         )
     if twice := _meant_twice(plans):
         return tr(
-            "{one} and {other} are for the same place of {slide}: import one after the other.",
+            "{one} and {other} cover the same area of {slide}: import one after the other.",
             one=visible_name(twice[0].path.name),
             other=visible_name(twice[1].path.name),
             slide=visible_name(slide_names[twice[0].slide_id]),
         )
     if undecided:
         return tr_plural(
-            "{count} class has no class of the project yet: {names}.",
-            "{count} classes have no class of the project yet: {names}.",
+            "{count} class has no matching class in the project yet: {names}.",
+            "{count} classes have no matching class in the project yet: {names}.",
             len(undecided),
             names=", ".join(map(visible_name, undecided[:_NAMED])) + (", …" if len(undecided) > _NAMED else ""),
         )
     if all(plan.brings_nothing for plan in plans) and not all(plan.preview.is_picture for plan in plans):
-        return tr("No outline is to be imported: choose a class for one.")
-    return "" if coming else tr("All of it lies in regions that stay as they are: let the file replace one.")
+        return tr("No outline would be imported: choose a class for at least one.")
+    return "" if coming else tr("All of it lies in regions that stay as they are: let the file replace at least one.")
 
 
 def what_comes(coming: int) -> str:

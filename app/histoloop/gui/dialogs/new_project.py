@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from histoloop.gui.dialogs.start_choice import Beginning
 
 WIDTH_PX = 640
-OWN = mark("Classes of your own")
+OWN = mark("Your own classes")
 
 
 class NewProjectDialog(QDialog):
@@ -53,20 +53,20 @@ class NewProjectDialog(QDialog):
         browse = button(tr("Browse…"))
         browse.clicked.connect(self._browse)
         self.template = NarrowBox()
-        self.template.setToolTip(tr("Classes to begin with; they can be changed here and later"))
+        self.template.setToolTip(tr("Classes to start with; they can be changed here and later"))
         for title, classes in TEMPLATES.items():
             self.template.addItem(tr(title), classes)
         self.template.addItem(tr(OWN), (MaskClass("", unused_colour(())),))
         self.template.activated.connect(self._take_template)
         self.table = ClassTable()
-        self.table.remove.setToolTip(tr("Take the class off the list"))
+        self.table.remove.setToolTip(tr("Remove the class from the list"))
         self.labels = QLineEdit()
         self.labels.setPlaceholderText(tr("None, or for example: benign, malignant"))
-        self.labels.setToolTip(tr("Diagnoses that a slide can have as a whole, with commas between"))
+        self.labels.setToolTip(tr("Diagnoses that a slide can have as a whole, separated by commas"))
         self.start = StartChoice(place=str(Path.home()))
         self.problem = label(role="bad", wrap=True)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText(tr("Make project"))
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setText(tr("Create project"))
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         self._typed_labels = ""
@@ -83,7 +83,7 @@ class NewProjectDialog(QDialog):
         form.addRow(tr("Name"), self.name)
         form.addRow(tr("In the folder"), row(self.place, browse, stretch=0))
         labels = QFormLayout()
-        labels.addRow(tr("Labels of slides"), self.labels)
+        labels.addRow(tr("Slide labels"), self.labels)
         layout = QVBoxLayout(self)
         layout.addWidget(self.slides)
         layout.addLayout(form)
@@ -93,7 +93,7 @@ class NewProjectDialog(QDialog):
         layout.addLayout(labels)
         layout.addWidget(self.problem)
         layout.addWidget(line())
-        layout.addWidget(label(tr("How do you want to begin?"), role="heading"))
+        layout.addWidget(label(tr("How do you want to start?"), role="heading"))
         layout.addWidget(self.start)
         layout.addWidget(label(tr("Slides are not copied: the project refers to them."), role="muted", wrap=True))
         layout.addWidget(self.buttons)
@@ -168,7 +168,7 @@ class NewProjectDialog(QDialog):
     # --- what is wrong ------------------------------------------------------------------------------------------------
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, tr("Where to put the project"), self.place.text())
+        chosen = QFileDialog.getExistingDirectory(self, tr("Where to save the project"), self.place.text())
         if chosen:
             self.place.setText(chosen)
 
@@ -177,9 +177,9 @@ class NewProjectDialog(QDialog):
         unfit = self.start.follow(scheme)
         self._show_labels()
         if not self.name.text().strip() or not self.place.text().strip():
-            problem = tr("Give the project a name and a place.")
+            problem = tr("Give the project a name and a folder.")
         elif (self.folder() / "project.db").exists():
-            problem = tr("There is a project in {folder} already.", folder=self.folder())
+            problem = tr("There is already a project in {folder}.", folder=self.folder())
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not problem and not unfit)

@@ -64,16 +64,16 @@ class OpenSlidesDialog(QDialog):
         self.places.addItem(visible_name(f"{folder.name}  \N{EM DASH}  {folder.parent}"), folder)
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, tr("The folder of a project"), self._place)
+        chosen = QFileDialog.getExistingDirectory(self, tr("Project folder"), self._place)
         if chosen:
             self.choose(Path(chosen))
 
 
 def _where_to(slides: Sequence[Path]) -> str:
     if len(slides) == 1:
-        return tr("In which project shall {slide} be opened?", slide=slides[0].name)
+        return tr("Which project should {slide} be opened in?", slide=slides[0].name)
     return tr_plural(
-        "In which project shall {count} slide be opened?",
-        "In which project shall {count} slides be opened?",
+        "Which project should {count} slide be opened in?",
+        "Which project should {count} slides be opened in?",
         len(slides),
     )

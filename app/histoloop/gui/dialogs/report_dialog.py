@@ -22,7 +22,7 @@ class ReportDialog(QDialog):
     def __init__(self, parent: QWidget, *, report: Report) -> None:
         super().__init__(parent)
         self._report = report
-        self.setWindowTitle(tr("What came of it"))
+        self.setWindowTitle(tr("Results"))
         self.resize(760, 520)
         self.text = QTextEdit(readOnly=True)
         self._fill()

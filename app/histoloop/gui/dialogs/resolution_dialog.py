@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 POWERS = (5, 10, 20, 40)
 
 MPP_CHOICES = mark(
-    "An objective gives what scanners usually sample with it; the slides are then marked as estimated. A number that "
-    "the scanner or microscope states is better."
+    "The objective gives the resolution at which scanners usually sample; the slides are then marked as "
+    "estimated. A number that the scanner or microscope states is better."
 )
 
 
 ESTIMATE = mark(
-    "The file states the objective, not the resolution. Scanners sample about 10 \N{MICRO SIGN}m divided by its power; "
-    "cameras and exported pictures do not. The slides are marked as estimated."
+    "The file states the objective, not the resolution. Scanners sample about 10 \N{MICRO SIGN}m divided by "
+    "its power; cameras and exported images do not. The slides are marked as estimated."
 )
 
 
@@ -70,7 +70,7 @@ class ResolutionDialog(QDialog):
         layout.addWidget(self.by_objective)
         layout.addWidget(self.estimated)
         layout.addWidget(label(tr(MPP_CHOICES), role="muted", wrap=True))
-        layout.addWidget(label(tr("The slides are predicted anew at this resolution."), role="muted", wrap=True))
+        layout.addWidget(label(tr("The slides are predicted again at this resolution."), role="muted", wrap=True))
         layout.addWidget(buttons)
 
     def resolutions(self) -> dict[int, tuple[float, MppFrom]]:
@@ -99,7 +99,7 @@ def _offer(slides: Sequence[SlideRecord]) -> str:
     words = ", ".join(
         tr("{power:g}x: {mpp:.4g} \N{MICRO SIGN}m per pixel", power=power, mpp=mpp) for power, mpp in found
     )
-    return tr("Estimate by the objective ({estimates})", estimates=words)
+    return tr("Estimate from the objective ({estimates})", estimates=words)
 
 
 def _how_wide(names: Sequence[str]) -> str:

@@ -40,19 +40,19 @@ class SimilarDialog(QDialog):
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         for region in regions:
             slide = names.get(region.slide_id) or tr("A slide that was removed")
-            near = tr("near to {region}", region=region.nearest)
+            near = tr("similar to {region}", region=region.nearest)
             item = QListWidgetItem(
                 plain_icon(picture_of(region.picture)), f"{visible_name(slide)}\n{visible_name(near)}"
             )
-            item.setToolTip(plain_tip(tr("Near in colour to {region}", region=region.nearest)))
+            item.setToolTip(plain_tip(tr("Similar in colour to {region}", region=region.nearest)))
             self.list.addItem(item)
         self.list.itemActivated.connect(self._on_activated)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         text = tr(
-            "Nobody annotated these. They are near to a painted region in colour, and the model learned from them with "
-            "its own masks (yellow edge). Double-click one to see it on its slide. If they are wrong, roll back, "
-            "untick 'Learn from similar regions too' and retrain."
+            "Nobody annotated these. They are similar in colour to a painted region, and the model was trained "
+            "on them with its own masks (yellow edge). Double-click one to see it on its slide. If they are "
+            "wrong, roll back, untick 'Learn from similar regions too' and retrain."
         )
         column = QVBoxLayout(self)
         column.addWidget(label(text, role="muted", wrap=True))

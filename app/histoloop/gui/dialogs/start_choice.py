@@ -58,7 +58,7 @@ class StartChoice(QWidget):
         self._beginnings: list[Beginning] = []
         self._was_chosen = False
         self.box = NarrowBox()
-        self.box.setAccessibleName(tr("How do you want to begin?"))
+        self.box.setAccessibleName(tr("How do you want to start?"))
         self.model_folder = button(tr("Model from a folder…"))
         self.encoder_file = button(tr("Encoder from a file…"))
         self.take_classes = button(tr("Take its classes"))
@@ -87,7 +87,7 @@ class StartChoice(QWidget):
     def follow(self, scheme: ClassScheme | None) -> str:
         """Fit the choice to the classes, unless the user made it, and say what it means; why it cannot be, if so."""
         if not self._beginnings:
-            return self._tell("", tr("There is no model to choose: take one from a folder."))
+            return self._tell("", tr("No model is available: choose one from a folder."))
         if scheme is not None and not self._was_chosen:
             self.box.setCurrentIndex(self._best_for(scheme))
         card = self.beginning.card
@@ -96,19 +96,19 @@ class StartChoice(QWidget):
         self.take_classes.setVisible(card is not None and {one.name for one in own} != set(shown))
         if card is None:
             return self._tell(
-                tr("It starts from nothing: the first questions cover the tissue, then it learns your classes.")
+                tr("It starts from scratch: the first questions cover the tissue, then it learns your classes.")
             )
         drawn = _listed([one.name for one in own])
         if scheme is None:
             return self._tell(tr("It finds {classes}.", classes=drawn))
         missing = not_drawn(Start(Path(self.beginning.start)), scheme)
         if len(missing) == len(scheme.masks):
-            problem = tr("This model finds {classes}, none of yours: choose another beginning.", classes=drawn)
+            problem = tr("This model finds {classes}, none of yours: choose another start.", classes=drawn)
             return self._tell("", problem)
         if missing:
             return self._tell(
                 tr(
-                    "It finds {classes} from the start; {missing} once you have painted and retrained.",
+                    "It finds {classes} from the start, and {missing} once you have painted and retrained.",
                     classes=drawn,
                     missing=_listed(missing),
                 )
@@ -138,7 +138,7 @@ class StartChoice(QWidget):
         self._beginnings.append(beginning)
         title = visible_name(beginning.title)
         if beginning.card is None:
-            title = tr("From nothing, with the encoder {name}", name=title)
+            title = tr("From scratch, with the encoder {name}", name=title)
         self.box.addItem(title)
         self.box.view().setMinimumWidth(self.box.view().sizeHintForColumn(0) + 24)
 
@@ -169,8 +169,8 @@ class StartChoice(QWidget):
             self.choose_model(Path(chosen))
 
     def _browse_encoder(self) -> None:
-        kinds = f"{tr('Weights of an encoder')} (*.safetensors)"
-        chosen, _filter = QFileDialog.getOpenFileName(self, tr("The weights of an encoder"), self._place, kinds)
+        kinds = f"{tr('Encoder weights')} (*.safetensors)"
+        chosen, _filter = QFileDialog.getOpenFileName(self, tr("Choose encoder weights"), self._place, kinds)
         if chosen:
             self.choose_encoder(Path(chosen))
 

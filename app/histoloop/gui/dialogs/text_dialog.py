@@ -64,7 +64,7 @@ def shortcuts_html(menus: Mapping[str, Sequence[Row[Any]]]) -> str:
         )
         if rows:
             parts.append(f"<h3>{tr(title).replace('&', '')}</h3><table>{rows}</table>")
-    numbers = tr("<b>Alt+1</b>, <b>Alt+2</b>, … say which label the selected slides have, <b>Alt+0</b> takes it back.")
+    numbers = tr("<b>Alt+1</b>, <b>Alt+2</b>, … set the label of the selected slides, <b>Alt+0</b> clears it.")
     classes = tr("<b>1</b> to <b>9</b> choose the class to paint with.")
     held = tr("Hold <b>Space</b> to move the slide while painting; the wheel zooms.")
     return "".join(parts) + f"<p>{numbers}</p><p>{classes}</p><p>{held}</p>"

@@ -36,11 +36,11 @@ BRUSH_PX = (2, 300)
 BRUSH_STEP = 1.25
 CLASSES_NAMED = 4
 """A sentence names so many classes at most."""
-NOT_GIVEN = mark("Not said")
-JUDGES = mark("This region will measure the model: it is not learned from.")
+NOT_GIVEN = mark("Unlabelled")
+JUDGES = mark("This region is held out: it measures the model and is not used for training.")
 JUDGES_TIP = mark(
-    "One region in four is held out. A model is only measured on what it has not seen, so paint it as you would judge "
-    "the model by it."
+    "One region in four is held out. A model is only measured on regions that it has not seen, so paint this one as "
+    "carefully as the model should be."
 )
 TOOLS = ("pan", "brush", "eraser", "polygon", "fill")
 
@@ -79,7 +79,7 @@ class AnnotationPanel(Panel):
         self.counting.background_chosen.connect(lambda: self.choose_class(PAINTED_BACKGROUND))
         self.class_changed.connect(self.counting.show_class)
         self.diagnosis = QComboBox()
-        self.diagnosis.setToolTip(tr("What this region is as a whole, if you can say (next label: L)"))
+        self.diagnosis.setToolTip(tr("What this region is as a whole, if you can tell (next label: L)"))
         self.diagnosis.currentIndexChanged.connect(self._on_assessed)
         leave_wheel_to_panel(self.diagnosis)
         self._label_row = QWidget()
@@ -218,7 +218,7 @@ class AnnotationPanel(Panel):
 
 def _how_much(names: Sequence[str]) -> str:
     if len(names) > CLASSES_NAMED:
-        return tr("How much of this region is of one of the classes?")
+        return tr("How much of this region belongs to one of the classes?")
     *others, last = map(spoken_class, names)
     listed = tr("{first} or {second}", first=", ".join(others), second=last) if others else last
     return tr("How much of this region is {classes}?", classes=visible_name(listed))

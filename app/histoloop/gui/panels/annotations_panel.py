@@ -68,8 +68,10 @@ class AnnotationsPanel(Panel):
         self.list.activated.connect(lambda _index: self._emit_one(self.go_to_requested))
         self.list.installEventFilter(self)
         self.go_to = button(tr("Go to"), tip=tr("Show the region on its slide (Return)"))
-        self.reopen = button(tr("Reopen"), tip=tr("Go on painting; until it is done again what was done counts"))
-        self.delete = button(tr("Delete…"), tip=tr("Nothing is learned from it any more (Del)"))
+        self.reopen = button(
+            tr("Reopen"), tip=tr("Continue painting; until it is done again, the finished version is used")
+        )
+        self.delete = button(tr("Delete…"), tip=tr("It is no longer used for training (Del)"))
         self.go_to.clicked.connect(lambda: self._emit_one(self.go_to_requested))
         self.reopen.clicked.connect(lambda: self._emit_one(self.reopen_requested))
         self.delete.clicked.connect(self._on_delete)
@@ -95,7 +97,7 @@ class AnnotationsPanel(Panel):
         persons = sorted({each.record.person for each in annotations})
         states = [state for state in STATES if any(each.state == state for each in annotations)]
         _refill(self.state_filter, tr("All states"), [(tr(STATES[state]), state) for state in states])
-        _refill(self.person_filter, tr("All persons"), [(name or tr("Someone"), name) for name in persons])
+        _refill(self.person_filter, tr("Everyone"), [(name or tr("Someone"), name) for name in persons])
         named = [(_spoken(name), name) for name in (*classes, BACKGROUND)]
         _refill(self.class_filter, tr("All classes"), named)
         self._select(chosen)
@@ -171,7 +173,7 @@ class AnnotationsPanel(Panel):
         if total == 0:
             text = tr("Nothing is annotated yet. Answer a question, or choose 'Annotate here' and drag on the slide.")
         elif shown == 0:
-            text = tr("No annotation fits these filters.")
+            text = tr("No annotation matches these filters.")
         elif shown == total:
             text = tr_plural("{count} annotation", "{count} annotations", total)
         else:

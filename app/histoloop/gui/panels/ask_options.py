@@ -34,9 +34,9 @@ SIZES = (
 )
 SHARES = ((mark("None"), 0.0), (mark("A quarter"), 0.25), (mark("Half"), 0.5))
 ADVICE: Mapping[str, str] = {
-    "random": mark("The papers would, with {share} annotated, ask at random."),
-    "entropy": mark("The papers would, with {share} annotated, ask where the model is unsure."),
-    FIRST: mark("While no model has learned anything, covering the tissue is the better choice."),
+    "random": mark("With {share} annotated, the papers would ask at random."),
+    "entropy": mark("With {share} annotated, the papers would ask where the model is unsure."),
+    FIRST: mark("As long as no model has been trained, covering the tissue is the better choice."),
 }
 """What the papers would do, by the strategies that acquisition/advice.py names."""
 
@@ -88,11 +88,11 @@ class AskOptions(QWidget):
         for title, share in SHARES:
             self.share.addItem(tr(title), share)
         why = tr(
-            "Some of the questions drawn anywhere in the tissue. Every fourth region that you paint is held out to "
-            "measure the model: with random ones among them the figure stands for all tissue."
+            "Some of the questions are sampled anywhere in the tissue. Every fourth region that you paint is "
+            "held out to measure the model: with random ones among them, the result holds for all tissue."
         )
         self.share.setToolTip(f"<p>{why}</p>")
-        self.more = Fold(_two_rows((tr("Region size"), self.side), (tr("Of these at random"), self.share)))
+        self.more = Fold(_two_rows((tr("Region size"), self.side), (tr("Of these, at random"), self.share)))
         self.ask = button(tr("Ask me"), primary=True, tip=ask_tip)
         self.ask.clicked.connect(self.ask_now)
         column = QVBoxLayout(self)
@@ -192,7 +192,7 @@ def _advice_text(advised: Advised, chosen: str, source: str) -> str:
         return f'{escape(advised.text)}<br><i>{escape(source)}</i> <a href="why">{tr("Less")}</a>'
     share = _percent(advised.share)
     if chosen == advised.strategy:
-        text = tr("The papers would too, with {share} annotated.", share=share)
+        text = tr("With {share} annotated, so would the papers.", share=share)
     else:
         text = tr(ADVICE[advised.strategy], share=share)
     return f'{escape(text)} <a href="why">{tr("Why?")}</a>'

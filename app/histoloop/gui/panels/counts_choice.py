@@ -15,14 +15,11 @@ BACKGROUND_COLOUR = "#ffffff"
 COUNTS_TEXTS = {
     Counts.REGION: (
         mark("Whole region"),
-        mark("All of the region is right when you press Done: what is painted, and the rest is background."),
+        mark("All of the region is right when you press Done: what is painted, and the rest as background."),
     ),
     Counts.STROKES: (
         mark("Only my strokes"),
-        mark(
-            "Only what you paint counts, background too; what you do not paint says nothing. "
-            "Any outlines are the model's."
-        ),
+        mark("Only what you paint is used, background too; unpainted areas are ignored. Any outlines are the model's."),
     ),
 }
 
@@ -44,7 +41,7 @@ class CountsChoice(QWidget):
             self.buttons[counts] = made
         self._group.idClicked.connect(lambda number: self.counts_chosen.emit(list(COUNTS_TEXTS)[number]))
         self.hint = label(role="muted", wrap=True)
-        self.background = button(f" {tr('Background')}", tip=f"{tr('Paint what is of no class')} (0)")
+        self.background = button(f" {tr('Background')}", tip=f"{tr('Paint what belongs to no class')} (0)")
         self.background.setIcon(QIcon(swatch(BACKGROUND_COLOUR)))
         self.background.setCheckable(True)
         self.background.clicked.connect(self.background_chosen)

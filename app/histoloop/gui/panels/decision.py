@@ -31,9 +31,9 @@ class Decision(QWidget):
         panel.column.setContentsMargins(0, 0, 0, 0)
         self.heading = label(role="heading", wrap=True)
         self.dice = label(role="figure")
-        self.dice.setToolTip(tr("How well the masks cover what was painted, whatever its class: 1 is exactly"))
+        self.dice.setToolTip(tr("How well the masks match what was painted, whatever its class: 1 is a perfect match"))
         self.class_dice = label(wrap=True)
-        self.class_dice.setToolTip(tr("How well each class covers what was painted of it: the mean over the classes"))
+        self.class_dice.setToolTip(tr("How well each class matches what was painted of it: the mean over the classes"))
         self.classes = _ClassTable()
         self.verdict = label(wrap=True)
         self.verdict.setToolTip(
@@ -42,11 +42,13 @@ class Decision(QWidget):
                 "the held-out regions). It is better or worse only where the interval lies on one side of zero."
             )
         )
-        self.similar = button("", tip=tr("Regions that were learned from with the model's own masks"))
+        self.similar = button("", tip=tr("Regions used for training with the model's own masks"))
         self.show_new = QCheckBox(tr("Show the new masks"))
         self.show_new.setChecked(True)
         self.changes = QCheckBox(tr("Show what is gained and lost"))
-        self.changes.setToolTip(tr("Where the new model finds something and the old one does not, and the other way"))
+        self.changes.setToolTip(
+            tr("Where the new model finds something and the old one does not, and the other way round")
+        )
         self.legend = QWidget()
         legend = row(*_patch(GAINED, tr("gained")), *_patch(LOST, tr("lost")))
         legend.setContentsMargins(20, 0, 0, 0)
@@ -78,8 +80,8 @@ class Decision(QWidget):
         """The figures of a candidate; `class_names` are those of today, by the permanent ids of the classes."""
         self.heading.setText(
             tr_plural(
-                "Round {round}: learned from {count} annotation",
-                "Round {round}: learned from {count} annotations",
+                "Round {round}: trained on {count} annotation",
+                "Round {round}: trained on {count} annotations",
                 candidate.annotations,
                 round=candidate.round,
             )
@@ -87,7 +89,7 @@ class Decision(QWidget):
         self.show_new.setChecked(True)
         self.similar.setVisible(candidate.pseudo > 0)
         self.similar.setText(
-            tr_plural("Look at {count} similar region", "Look at {count} similar regions", candidate.pseudo)
+            tr_plural("Review {count} similar region", "Review {count} similar regions", candidate.pseudo)
         )
         self._show_class_dice(candidate.old_class_dice, candidate.new_class_dice)
         self.classes.show_figures(candidate.classes, class_names)
@@ -109,9 +111,9 @@ class Decision(QWidget):
         """The mean over the classes, beside the Dice of all that is painted."""
         self.class_dice.setVisible(new is not None)
         if new is not None and old is not None:
-            self.class_dice.setText(tr("Dice of the classes, on average: {old:.3f} → {new:.3f}", old=old, new=new))
+            self.class_dice.setText(tr("Mean Dice of the classes: {old:.3f} → {new:.3f}", old=old, new=new))
         elif new is not None:
-            self.class_dice.setText(tr("Dice of the classes, on average: {new:.3f}", new=new))
+            self.class_dice.setText(tr("Mean Dice of the classes: {new:.3f}", new=new))
 
 
 class _ClassTable(QWidget):

@@ -9,10 +9,10 @@ from histoloop.language import mark, tr
 
 LEARN_LIVE = mark("Learn while I paint")
 LEARN_LIVE_TIP = mark(
-    "Each region that is done teaches a light decoder in the background, and the live masks on the slide change. "
+    "Each finished region trains a light decoder in the background, and the live masks on the slide change. "
     "They are not measured and not exported; Retrain makes a model that is."
 )
-OFF = mark("Off: what you paint changes the masks once you retrain.")
+OFF = mark("Off: your painting changes the masks only once you retrain.")
 
 
 class LiveSwitch(QWidget):

@@ -11,8 +11,8 @@ from PySide6.QtGui import QAction, QColor, QIcon
 from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton, QWidget
 
 from histoloop.annotations.class_names import spoken_class, spoken_title
+from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle
 from histoloop.gui.canvas.mask_chooser import MaskChooser, in_words
-from histoloop.gui.canvas.rendering import ClassStyle, OverlayStyle
 from histoloop.gui.kit.widgets import (
     NarrowBox,
     NarrowCheck,
@@ -30,6 +30,7 @@ from histoloop.gui.kit.widgets import (
     visible_name,
     visible_text,
 )
+from histoloop.gui.panels.suited_model import SuitedModel
 from histoloop.language import mark, tr
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.mask_choices import own_choice
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.mask_choices import LocalisationModel
 
 
-HEATMAP_TIP = mark("The model's probability of the classes, or whatever else draws the masks")
+HEATMAP_TIP = mark("The model's probability of the classes, or the map of another method")
 EVIDENCE = (
-    (mark("Mask"), mark("What is called foreground at the threshold")),
-    (mark("For"), mark("How much each place speaks for the class of the slide: bright speaks for it")),
-    (mark("Against"), mark("The places without evidence for the class of the slide: bright speaks against it")),
+    (mark("Mask"), mark("The foreground at this threshold")),
+    (mark("For"), mark("How strongly each area supports the class of the slide: brighter is stronger")),
+    (mark("Against"), mark("Areas without evidence for the class of the slide: brighter speaks more against it")),
 )
 
 
@@ -67,6 +68,7 @@ class OverlayPanel(Panel):
         self.note.setTextFormat(Qt.TextFormat.RichText)
         self.note.setVisible(False)
         self.note.linkActivated.connect(lambda _link: source.choose_own())
+        self.suited = SuitedModel()
         self.evidence = Switch([(tr(text), tr(tip)) for text, tip in EVIDENCE])
         self.evidence_row = QWidget()
         evidence = row(label(tr("Evidence")), self.evidence, stretch=1)
@@ -84,7 +86,7 @@ class OverlayPanel(Panel):
         self.heatmap.setToolTip(tr(HEATMAP_TIP))
         self.heat_opacity = slider(0, 100, 50)
         self.heat_of = NarrowBox()
-        self.heat_of.setToolTip(tr("Whose probability the heatmap shows"))
+        self.heat_of.setToolTip(tr("The class whose probability the heatmap shows"))
         leave_wheel_to_panel(self.heat_of)
         self.heat_row = QWidget()
         heat = row(label(tr("Heatmap of")), self.heat_of, stretch=1)
@@ -103,6 +105,7 @@ class OverlayPanel(Panel):
         self.heat_opacity.valueChanged.connect(lambda value: self._change(heatmap_opacity=value / 100))
         self.column.addWidget(self.chooser)
         self.column.addWidget(self.note)
+        self.column.addWidget(self.suited)
         self.column.addWidget(line())
         self.column.addWidget(self.evidence_row)
         self.column.addLayout(row(self.masks, self.outlines, stretch=0))
@@ -184,7 +187,7 @@ class OverlayPanel(Panel):
         if other and choice is not None and in_use is not None:
             note = escape(_about_live(in_use) if choice.model.is_live else _about_other(in_use))
             if not choice.is_own:
-                back = tr("Show the masks of {model} itself", model=choice.model.name)
+                back = tr("Show the masks of {model}", model=choice.model.name)
                 note = f"{note} <a href='own'>{escape(back)}</a>"
             self.note.setText(visible_text(note))
 
@@ -229,14 +232,14 @@ class OverlayPanel(Panel):
 
 def _about_live(in_use: LocalisationModel) -> str:
     if not in_use.taught:
-        return tr("Learned while you paint, not measured. Regions begin with these masks; to export masks, retrain.")
+        return tr("Trained while you paint, not measured. Regions start with these masks; to export masks, retrain.")
     return tr(
-        "Learned while you paint, not measured. Regions begin with these masks; questions and exports use {masks}.",
+        "Trained while you paint, not measured. Regions start with these masks; questions and exports use {masks}.",
         masks=in_words(own_choice(in_use)),
     )
 
 
 def _about_other(in_use: LocalisationModel) -> str:
     if not in_use.taught:
-        return tr("To look at only: the model in use has learned nothing yet.")
-    return tr("To look at only: questions, painting and export use {masks}.", masks=in_words(own_choice(in_use)))
+        return tr("For viewing only: the current model has not been trained yet.")
+    return tr("For viewing only: questions, painting and export use {masks}.", masks=in_words(own_choice(in_use)))

@@ -35,7 +35,7 @@ THUMBNAIL_PX = 52
 LIST_PX = 108
 ALL = mark("All classes")
 OPEN_TIP = mark("Paint this region (double-click does the same)")
-SKIP_TIP = mark("Leave this one out; it is not asked again")
+SKIP_TIP = mark("Leave this one out; it will not be asked again")
 MIDDLE_DOT = "\N{MIDDLE DOT}"
 _ID = Qt.ItemDataRole.UserRole
 
@@ -216,8 +216,8 @@ class _List(QListWidget):
 def _summary(shown: int, total: int, *, is_taught: bool) -> str:
     if total == 0 and not is_taught:
         return tr(
-            "Nobody has taught a model yet. 'Ask me' chooses regions that cover the tissue; with 'Annotate here' you "
-            "paint any place. Then retrain."
+            "No model has been trained yet. 'Ask me' chooses regions that cover the tissue; with 'Annotate "
+            "here' you can paint anywhere. Then retrain."
         )
     if total == 0:
         return tr("No open questions. 'Ask me' chooses regions on the predicted slides.")

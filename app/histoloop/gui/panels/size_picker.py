@@ -30,12 +30,12 @@ class SizePicker(QWidget):
         self.slider.setToolTip(tr("Your estimate, in steps of 5 % (keys: , less, . more)"))
         self.box = _PercentBox()
         self.box.setToolTip(tr("Your estimate in percent"))
-        self.take_back = button("\N{MULTIPLICATION SIGN}", tip=tr("Take the size back: not said"))
+        self.take_back = button("\N{MULTIPLICATION SIGN}", tip=tr("Clear the size"))
         self.take_back.setFixedWidth(30)
         self.take_back.setObjectName("small")
         self.state = label(role="muted", wrap=True)
         self.state.setMinimumHeight(_STATE_PX)  # what is below stays where it is when the button comes
-        self.use_mask = button(tr("Use the mask"), tip=tr("Take the share of the region that is painted as the size"))
+        self.use_mask = button(tr("Use the mask"), tip=tr("Use the painted share of the region as its size"))
         self.use_mask.setObjectName("small")
         for widget in (self.slider, self.box):
             leave_wheel_to_panel(widget)
@@ -109,7 +109,7 @@ class SizePicker(QWidget):
     def _in_words(self) -> str:
         if self._painted is not None:
             return tr("The mask covers {percent:.0f} %.", percent=100 * self._painted)
-        return tr("Leave it open if you cannot say.") if self._value is None else tr("Your estimate.")
+        return tr("Leave it open if you cannot tell.") if self._value is None else tr("Your estimate.")
 
 
 class _JumpSlider(QSlider):
@@ -131,7 +131,7 @@ class _PercentBox(QSpinBox):
         super().__init__()
         self.setRange(UNSAID, 100)
         self.setSingleStep(STEP_PERCENT)
-        self.setSpecialValueText(tr("Not said"))
+        self.setSpecialValueText(tr("Not set"))
         self.setSuffix(tr(" %"))
         self.setValue(UNSAID)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)

@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
     from histoloop.store.records import SlideLabel, SlideRecord
 
-NOT_GIVEN = mark("Not said")
+NOT_GIVEN = mark("Unlabelled")
 SEVERAL = mark("Different labels")
 WHAT_IT_MAKES_OF_IT = mark(
-    "What the model makes of the whole slide, and its probability. It does not notice tissue of another organ in a "
-    "stain that it knows: look at the masks before you believe it."
+    "The model's label for the whole slide, and its probability. The model does not notice tissue of another "
+    "organ in a familiar stain: check the masks before you trust it."
 )
 UNLIKE = mark("Unlike the training data: no label is given")
-MEANS_UNLIKE = mark("Do not rely on its masks yet. Annotate regions of such slides and retrain: the mark goes away.")
+MEANS_UNLIKE = mark(
+    "Do not rely on its masks yet. Annotate regions of such slides and retrain; the warning then goes away."
+)
 WHY_UNLIKE = mark(
-    "The model has not learned from slides that look like this one: the stain, the scanner or the kind of picture is "
-    "another. Do not rely on its masks and probabilities until you annotate regions of such slides and retrain; the "
-    "mark goes away then. Slides of the demo are drawn and are marked so at first."
+    "The model was not trained on slides like this one: the stain, the scanner or the kind of image is "
+    "different. Do not rely on its masks and probabilities until you have annotated regions of such slides and "
+    "retrained; the warning then goes away. Slides of the demo are synthetic and have the warning at first."
 )
 
 
@@ -116,20 +118,18 @@ def resolution_in_words(slide: SlideRecord) -> str:
     if slide.mpp is None:
         return tr("resolution unknown")
     if slide.mpp_from is MppFrom.OBJECTIVE:
-        return tr("{mpp:.4g} \N{MICRO SIGN}m per pixel, estimated by the objective", mpp=slide.mpp)
+        return tr("{mpp:.4g} \N{MICRO SIGN}m per pixel, estimated from the objective", mpp=slide.mpp)
     return tr("{mpp:.4g} \N{MICRO SIGN}m per pixel", mpp=slide.mpp)
 
 
 def _who(said: SlideLabel | None, you: str) -> str:
-    if said is None:
-        return tr("You say:")
-    if said.person == you:
-        return tr("You said:")
-    return tr("{person} said:", person=said.person) if said.person else tr("Someone said:")
+    if said is None or said.person == you:
+        return tr("Your label:")
+    return tr("Label by {person}:", person=said.person) if said.person else tr("Label by someone:")
 
 
 def _tip(said: SlideLabel | None) -> str:
-    tip = tr("What the slide is as a whole, if you can say; training learns from it")
+    tip = tr("What the slide is as a whole, if you can tell; it is used for training")
     if said is None:
         return tip
     return f"{tip}.\n{_given_by(said.person, said.created[:10])}"
@@ -137,5 +137,5 @@ def _tip(said: SlideLabel | None) -> str:
 
 def _given_by(person: str, day: str) -> str:
     if person:
-        return tr("Said by {person} on {day}.", person=person, day=day)
-    return tr("Said by someone on {day}.", day=day)
+        return tr("Labelled by {person} on {day}.", person=person, day=day)
+    return tr("Labelled by someone on {day}.", day=day)

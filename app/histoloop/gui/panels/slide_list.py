@@ -36,7 +36,13 @@ LOWEST_PX = 160
 FEWEST_FILTERED = 8
 """Fewer slides are seen at a glance: there is nothing to narrow down."""
 
-_COLOURS = {State.GONE: "bad", State.ANNOTATED: "good", State.UNLIKE: "muted", State.PREDICTED: "accent"}
+_COLOURS = {
+    State.GONE: "bad",
+    State.BEGUN: "accent",
+    State.ANNOTATED: "good",
+    State.UNLIKE: "muted",
+    State.PREDICTED: "accent",
+}
 _FADED = 0.3
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -137,7 +143,10 @@ def _draw_lines(painter: QPainter, place: QRect, texts: Sequence[str]) -> None:
 
 
 def _draw_sign(painter: QPainter, column: QRect, listed: Row, colours: Mapping[str, str]) -> None:
-    """A ring: not predicted; a disc: predicted; a tick with a number: annotated; '?': unlike; '!': its file is gone."""
+    """A ring: not predicted; a disc: predicted; a tick or three dots, with a number: annotated, begun; '?', '!'.
+
+    '?' is a slide unlike those that were learned from, '!' one whose file is gone.
+    """
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     circle = QRectF(0, 0, SIGN_PX, SIGN_PX)
     circle.moveCenter(QRectF(column).center())
@@ -147,7 +156,7 @@ def _draw_sign(painter: QPainter, column: QRect, listed: Row, colours: Mapping[s
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawEllipse(circle.adjusted(2, 2, -2, -2))
         return
-    if state is State.ANNOTATED:
+    if state in (State.ANNOTATED, State.BEGUN):
         circle.translate(0, -SIGN_PX / 2)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(colours[_COLOURS[state]]))
@@ -156,14 +165,22 @@ def _draw_sign(painter: QPainter, column: QRect, listed: Row, colours: Mapping[s
     if state is State.ANNOTATED:
         x, y = circle.left(), circle.top()
         painter.drawPolyline([QPointF(x + 3.5, y + 7.2), QPointF(x + 6, y + 9.8), QPointF(x + 10.5, y + 4.4)])
-        painter.setPen(QColor(colours["text"]))
-        below = QRectF(column.left(), circle.bottom(), column.width(), SIGN_PX + 4)
-        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, str(listed.annotated))
+        _draw_count(painter, column, circle, listed.annotated, colours["text"])
+    elif state is State.BEGUN:
+        for step in (-3.6, 0.0, 3.6):
+            painter.drawPoint(circle.center() + QPointF(step, 0))
+        _draw_count(painter, column, circle, listed.begun, colours["text"])
     elif state is not State.PREDICTED:
         font = painter.font()
         font.setBold(True)
         painter.setFont(font)
         painter.drawText(circle, Qt.AlignmentFlag.AlignCenter, "!" if state is State.GONE else "?")
+
+
+def _draw_count(painter: QPainter, column: QRect, sign: QRectF, count: int, colour: str) -> None:
+    painter.setPen(QColor(colour))
+    below = QRectF(column.left(), sign.bottom(), column.width(), SIGN_PX + 4)
+    painter.drawText(below, Qt.AlignmentFlag.AlignCenter, str(count))
 
 
 class SlideFilters(QWidget):
@@ -215,7 +232,7 @@ class SlideFilters(QWidget):
         if shown:
             words = tr_plural("{shown} of {count} slide", "{shown} of {count} slides", total, shown=shown)
         else:
-            words = tr("No slide fits these filters.")
+            words = tr("No slide matches these filters.")
         self.summary.setText(words)
         self.setVisible(is_narrowed or total >= FEWEST_FILTERED)
 

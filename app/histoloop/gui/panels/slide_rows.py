@@ -38,6 +38,7 @@ class State(StrEnum):
     """Where a slide stands, the first of these that holds."""
 
     GONE = "gone"
+    BEGUN = "begun"
     ANNOTATED = "annotated"
     UNLIKE = "unlike"
     PREDICTED = "predicted"
@@ -46,6 +47,7 @@ class State(StrEnum):
 
 IN_WORDS = {
     State.GONE: FILE_NOT_FOUND,
+    State.BEGUN: mark("Begun"),
     State.ANNOTATED: mark("Annotated"),
     State.UNLIKE: UNLIKE,
     State.PREDICTED: mark("Predicted"),
@@ -74,17 +76,20 @@ WITHOUT_LABEL = "without-label"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A slide with what is at its path, and how many of its annotations count."""
+    """A slide with what is at its path, how many of its annotations count, and in how many regions work was begun."""
 
     slide: SlideRecord
     file: SlideFile
     annotated: int
+    begun: int = 0
 
     @property
     def state(self) -> State:
         """Where it stands."""
         if self.file is not SlideFile.IN_PLACE:
             return State.GONE
+        if self.begun:
+            return State.BEGUN
         if self.annotated:
             return State.ANNOTATED
         if self.slide.is_unlike:
@@ -108,7 +113,7 @@ class Choice:
         if self.state == WITHOUT_LABEL:
             fits = row.slide.label is None
         else:
-            fits = self.state in ("", row.state)
+            fits = self.state in ("", row.state) or (self.state == State.ANNOTATED and row.annotated > 0)
         return fits and (not self.text or self.text.casefold() in _said(row.slide))
 
 
@@ -138,6 +143,7 @@ class SlideRows(QAbstractListModel):
         self._slides: Sequence[SlideRecord] = ()
         self._files: Mapping[int, SlideFile] = {}
         self._annotated: Mapping[int, int] = {}
+        self._begun: Mapping[int, int] = {}
         self._choice = Choice()
         self._rows: list[Row] = []
         self._places: dict[int, int] = {}
@@ -152,13 +158,15 @@ class SlideRows(QAbstractListModel):
         folder: Path,
         files: Mapping[int, SlideFile],
         annotated: Mapping[int, int],
+        begun: Mapping[int, int],
         predicts: bool,
     ) -> None:
         """The slides of a project, with what is at their paths (in place where nobody looked), and their thumbnails."""
         if folder != self._folder:
             self._thumbnails.forget()
         self._thumbnails.look_again()
-        self._folder, self._slides, self._files, self._annotated = folder, slides, files, annotated
+        self._folder, self._slides, self._files = folder, slides, files
+        self._annotated, self._begun = annotated, begun
         words_changed = predicts != self._predicts
         self._predicts = predicts
         self._arrange(all_changed=words_changed)
@@ -171,7 +179,12 @@ class SlideRows(QAbstractListModel):
     def _arrange(self, *, all_changed: bool = False) -> None:
         """Show the rows that fit, in order; those that stay where they are change alone."""
         rows = [
-            Row(slide, self._files.get(slide.id, SlideFile.IN_PLACE), self._annotated.get(slide.id, 0))
+            Row(
+                slide,
+                self._files.get(slide.id, SlideFile.IN_PLACE),
+                self._annotated.get(slide.id, 0),
+                self._begun.get(slide.id, 0),
+            )
             for slide in self._slides
         ]
         if self._choice != Choice():
@@ -253,7 +266,7 @@ def describe(slide: SlideRecord, *, file: SlideFile = SlideFile.IN_PLACE, predic
     """Up to three lines for the list: name, prediction (or how its file is gone) and label."""
     lines = [visible_name(slide.name), *filter(None, [_state(slide, file=file, predicts=predicts)])]
     if slide.label:
-        lines.append(tr("Said: {label}", label=visible_name(spoken_class(slide.label))))
+        lines.append(tr("Labelled: {label}", label=visible_name(spoken_class(slide.label))))
     return "\n".join(lines)
 
 
@@ -292,6 +305,11 @@ def _details(slide: SlideRecord) -> list[str]:
 
 def _state_in_words(row: Row) -> list[str]:
     """What the sign at the end of the row means, where nothing else in the tip says it."""
-    if row.annotated:
-        return [tr_plural("{count} annotated region", "{count} annotated regions", row.annotated)]
+    if row.annotated or row.begun:
+        words = []
+        if row.annotated:
+            words.append(tr_plural("{count} annotated region", "{count} annotated regions", row.annotated))
+        if row.begun:
+            words.append(tr_plural("{count} region begun", "{count} regions begun", row.begun))
+        return words
     return [] if row.state is State.UNLIKE else [tr(_GONE.get(row.file, IN_WORDS[row.state]))]

@@ -95,20 +95,23 @@ class SlidesPanel(Panel):
         *,
         files: Mapping[int, SlideFile],
         annotated: Mapping[int, int],
+        begun: Mapping[int, int],
         predicts: bool = True,
         you: str,
     ) -> None:
         """List the slides; thumbnails are `slide-<id>.png` in a folder.
 
         `labels` is what a slide can be, `files` what was found at the paths of slides (by id), in place where nobody
-        looked, `annotated` how many annotations of them count, `predicts` whether there is a model that says what a
-        slide is as a whole, `you` the name of who sits here.
+        looked, `annotated` how many annotations of them count, `begun` in how many regions work was begun, `predicts`
+        whether there is a model that says what a slide is as a whole, `you` the name of who sits here.
         """
         self._you = you
         self._by_id = {slide.id: slide for slide in slides}
         self.details.set_labels(labels, predicts=predicts)
         self._fill(
-            lambda: self._rows.take(slides, folder=thumbnails, files=files, annotated=annotated, predicts=predicts)
+            lambda: self._rows.take(
+                slides, folder=thumbnails, files=files, annotated=annotated, begun=begun, predicts=predicts
+            )
         )
         if self._chosen not in self._by_id:
             self._chosen = None
@@ -120,10 +123,10 @@ class SlidesPanel(Panel):
         self.mpp_button.setVisible(unknown > 0)
         self.mpp_note.setText(
             tr_plural(
-                "{count} of {slides} slides does not say its resolution. Its pixels are taken as they are and areas "
-                "stay in pixels until you say it.",
-                "{count} of {slides} slides do not say their resolution. Their pixels are taken as they are and areas "
-                "stay in pixels until you say it.",
+                "{count} of {slides} slides does not state its resolution. Its pixels are used as they are, "
+                "and areas stay in pixels until you set it.",
+                "{count} of {slides} slides do not state their resolution. Their pixels are used as they are, "
+                "and areas stay in pixels until you set it.",
                 unknown,
                 slides=len(slides),
             )

@@ -20,28 +20,26 @@ SOURCES: tuple[tuple[LearnFrom, str, str], ...] = (
     (
         "masks",
         mark("Painted masks"),
-        mark("The decoder learns outlines; what the model knows of labels stays as it is."),
+        mark("Trains the decoder on outlines; the labels that the model predicts stay as they are."),
     ),
     (
         "sizes",
         mark("Sizes and labels, then masks"),
         mark(
-            "The model learns how much of each region is foreground; then outlines from what is painted, "
-            "if anything is."
+            "Trains the model on how much of each region is foreground; then on the painted outlines, if there are any."
         ),
     ),
     (
         "labels",
         mark("Labels, then masks"),
-        mark(
-            "The model learns which label regions and slides have; then outlines from what is painted, if anything is."
-        ),
+        mark("Trains the model on the labels of regions and slides; then on the painted outlines, if there are any."),
     ),
     (
         "min-max",
         mark("Labels, by min-max entropy"),
         mark(
-            "The model learns from labels alone to find all that speaks for them, by hiding what it has found already."
+            "Trains the model on labels alone to find everything that supports them, by hiding what it has "
+            "found already."
         ),
     ),
 )
@@ -65,25 +63,25 @@ PACES: tuple[PaceChoice, ...] = (
         "full",
         mark("Thoroughly"),
         mark(
-            "Learns on turned, flipped and recoloured tiles, from the project's first model on: the best masks. "
-            "(Belharbi et al. 2020, Algorithm 1)"
+            "Trains on rotated, flipped and recoloured tiles, starting from the project's first model: the "
+            "best masks. (Belharbi et al. 2020, Algorithm 1)"
         ),
         goes_with=tuple(name for name, _title, _why in SOURCES),
     ),
     PaceChoice(
         "quick",
         mark("Quickly"),
-        mark("The decoder alone learns, on what the rest of the model has seen in the regions before: a first look."),
+        mark("Trains the decoder alone, on stored features of the regions: for a first look."),
         goes_with=("masks",),
     ),
     PaceChoice(
         "self-supervised",
-        mark("Self-supervised start first"),
+        mark("Self-supervised pretraining first"),
         mark(
-            "Hours on a processor. The model first learns from all tissue of the project without any annotation, then "
-            "from labels and masks. Stopped, it goes on where it was; done once, it is kept. Worth a try with many "
-            "slides and a GPU: on 1600 small tiles it brought nothing when we measured it. (Zolfaghari Bengar et al. "
-            "2021)"
+            "Takes hours on a processor. The model is first trained on all tissue of the project without any "
+            "annotation, then on labels and masks. If stopped, it continues where it was; once done, it is "
+            "kept. Worth a try with many slides and a GPU: on 1600 small tiles it brought nothing when we "
+            "measured it. (Zolfaghari Bengar et al. 2021)"
         ),
         goes_with=("masks",),
         with_unlabelled=False,
@@ -94,17 +92,17 @@ PACES: tuple[PaceChoice, ...] = (
 PROPAGATION = (
     mark("Learn from similar regions too"),
     mark(
-        "Regions near to painted ones in colour, of the same class, teach too, with the model's own masks; afterwards "
-        "you can look at them. On colon glands this brought 2.9 points of Dice in the paper (Belharbi et al. 2020, "
-        "Table 3) and 0.6 in short trainings of our own."
+        "Regions of the same class that are similar in colour to painted ones are used for training too, with "
+        "the model's own masks; you can review them afterwards. On colon glands this added 2.9 points of Dice "
+        "in the paper (Belharbi et al. 2020, Table 3) and 0.6 in short trainings of our own."
     ),
 )
 CONSISTENCY = (
-    mark("Keep steady on regions nobody annotated"),
+    mark("Consistency on unlabelled regions"),
     mark(
-        "On regions without an annotation the model is held to its own average over the training, so that it does not "
-        "learn the painted ones by heart. Short trainings did not gain by it when we measured it. (Huang et al. 2022, "
-        "equations 6 to 9)"
+        "On regions without an annotation, the model is held to its own average over the training, so that it "
+        "does not memorise the painted ones. Short trainings did not gain from it when we measured it. (Huang "
+        "et al. 2022, equations 6 to 9)"
     ),
 )
 CONTINUED = (

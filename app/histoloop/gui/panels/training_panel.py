@@ -105,7 +105,7 @@ class TrainingPanel(Panel):
 
 _WANTED: Mapping[LearnFrom, str] = {
     "masks": mark("Paint at least one region, then retrain."),
-    "sizes": mark("Say of at least one region how much of it is foreground, or paint it, then retrain."),
+    "sizes": mark("State how much of at least one region is foreground, or paint it, then retrain."),
     "labels": mark("Label regions or slides of at least two classes, then retrain."),
     "min-max": mark("Label regions or slides of at least two classes, then retrain."),
 }
@@ -140,8 +140,8 @@ def _unused(counts: TrainingCounts, learn_from: LearnFrom) -> str:
     """What goes unused when this is learned from."""
     if learn_from == "masks" and counts.only_sized:
         return tr_plural(
-            "{count} region with a size alone: learn from sizes to use it.",
-            "{count} regions with a size alone: learn from sizes to use them.",
+            "{count} region with only a size: learn from sizes to use it.",
+            "{count} regions with only a size: learn from sizes to use them.",
             counts.only_sized,
         )
     return ""

@@ -141,7 +141,7 @@ class MaskDock(QWidget):
     def _on_predicted(self, slide: Any, predicted: PredictedSlide) -> None:
         """Lay the mask over a layer, where it is now."""
         if slide not in self._viewer.layers:
-            self.message.setText(tr("The slide was closed meanwhile."))
+            self.message.setText(tr("The slide has been closed in the meantime."))
             return
         place = {"scale": slide.scale[-2:], "translate": slide.translate[-2:], "units": slide.units[-2:]}
         self._viewer.add_labels(**labels_layer(predicted, name=tr("{slide}: masks", slide=slide.name), **place))

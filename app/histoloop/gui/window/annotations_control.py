@@ -95,12 +95,12 @@ class AnnotationsControl(QObject):
             title=tr("Delete annotations"),
             text=tr_plural("Delete {count} annotation?", "Delete {count} annotations?", len(ids)),
             detail=tr(
-                "Nothing is learned from what is deleted, and it judges no model any more; rounds that learned from it "
-                "stay as they are. 'Undo' brings it back: its files stay in the project's folder."
+                "Deleted annotations are no longer used to train or measure a model; rounds trained on them "
+                "stay as they are. 'Undo' brings them back: their files stay in the project's folder."
             ),
             choices=[(tr("Delete"), functools.partial(self._delete, ids))],
         ).open()
 
     def _delete(self, ids: list[int]) -> None:
         self._session.annotating.delete(ids)
-        self.reported.emit(tr_plural("{count} annotation is deleted.", "{count} annotations are deleted.", len(ids)))
+        self.reported.emit(tr_plural("{count} annotation was deleted.", "{count} annotations were deleted.", len(ids)))

@@ -39,7 +39,7 @@ class ClassControl(QObject):
         """Begin to listen."""
         self._session.classes.changed.connect(self._on_changed)
         self._session.classes.refused.connect(self._on_refused)
-        self._session.classes.taken_back.connect(lambda what: self.reported.emit(tr("Taken back: {what}.", what=what)))
+        self._session.classes.taken_back.connect(lambda what: self.reported.emit(tr("Undone: {what}.", what=what)))
         self._overlay.colour_chosen.connect(self._recolour)
 
     def begin(self) -> None:

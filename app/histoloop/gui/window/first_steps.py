@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 WIDTH_PX = 600
 LINES = 6
-THEME_NAMES = {"system": mark("As the desktop"), "light": mark("Light"), "dark": mark("Dark")}
+THEME_NAMES = {"system": mark("Same as the desktop"), "light": mark("Light"), "dark": mark("Dark")}
 LANGUAGE = mark("Language")
-LOOKING = mark("Looking at this machine… (the first time takes a while)")
+LOOKING = mark("Checking this computer… (the first time takes a while)")
 
 
 class FirstSteps(QDialog):
@@ -72,7 +72,7 @@ class FirstSteps(QDialog):
         self.machine.setMinimumHeight(LINES * self.machine.fontMetrics().lineSpacing())
         self.machine.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.buttons = QDialogButtonBox()
-        self.begin = self.buttons.addButton(tr("Begin"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.begin = self.buttons.addButton(tr("Start"), QDialogButtonBox.ButtonRole.RejectRole)
         self.guided = self.buttons.addButton(
             tr("Show me the loop in five steps"), QDialogButtonBox.ButtonRole.AcceptRole
         )
@@ -83,16 +83,16 @@ class FirstSteps(QDialog):
         column = QVBoxLayout(self)
         column.setSpacing(10)
         for part in (
-            label(tr("Before you begin"), role="title"),
+            label(tr("Before you start"), role="title"),
             label(tr("All of this can be changed later. {notice}", notice=tr(NOTICE)), wrap=True),
             label(_language_heading(), role="heading"),
             self.language,
             label(tr("Colours"), role="heading"),
             self.theme,
-            label(tr("New projects go to"), role="heading"),
+            label(tr("Save new projects in"), role="heading"),
             row(self.folder, browse, stretch=0),
             self.folder_state,
-            label(tr("This machine"), role="heading"),
+            label(tr("This computer"), role="heading"),
             self.machine,
             self.buttons,
         ):
@@ -105,7 +105,7 @@ class FirstSteps(QDialog):
         self.guided.setFocus()  # not the first button, whose frame would look like a choice
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, tr("Where new projects go"), self.folder.text())
+        chosen = QFileDialog.getExistingDirectory(self, tr("Where to save new projects"), self.folder.text())
         if chosen:
             self.folder.setText(chosen)
 
@@ -139,7 +139,7 @@ class FirstSteps(QDialog):
     def _examine(self, jobs: JobRunner) -> None:
         jobs.submit(
             Job(
-                tr("Looking at this machine"),
+                tr("Checking this computer"),
                 tasks.examine,
                 on_done=self._on_examined,
                 on_failed=self._on_not_examined,

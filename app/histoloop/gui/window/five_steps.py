@@ -30,40 +30,41 @@ STEPS = (
     Step(
         mark("Look"),
         mark(
-            "A model runs over every slide that is new; the bar at the bottom shows how far it is. Its masks lie over "
-            "the tissue, and the list on the left says what it takes each slide for, or that the slide is unlike its "
-            "training data: so are the drawn slides of the demo, until the model has learned from you. The wheel zooms."
+            "A model runs on every new slide; the bar at the bottom shows its progress. Its masks lie over the "
+            "tissue. The list on the left shows the label it predicts for each slide, or warns that the slide "
+            "is unlike its training data. The demo's synthetic slides have this warning until the model is "
+            "trained on your annotations. The mouse wheel zooms."
         ),
         ("show_masks", "show_heatmap"),
     ),
     Step(
         mark("Get asked"),
         mark(
-            "The model is not sure everywhere. It chooses the regions whose annotation helps it most and lists them on "
-            "the right, with the reason."
+            "The model is not equally sure everywhere. It chooses the regions whose annotation would help most "
+            "and lists them on the right, with the reason."
         ),
         ("ask",),
     ),
     Step(
         mark("Paint"),
         mark(
-            "Open a question: the model's mask is there to begin with. Correct it with brush and eraser; every stroke "
-            "is saved. Return means done and opens the next one. Three or four are enough to try."
+            "Open a question: the model's mask is your starting point. Correct it with brush and eraser; every "
+            "stroke is saved. Return finishes it and opens the next one. Three or four are enough for a try."
         ),
         ("next_question", "finish"),
     ),
     Step(
         mark("Retrain"),
         mark(
-            "The model learns from what you painted, in the background. You can go on looking and painting meanwhile."
+            "The model is trained on what you painted, in the background. Meanwhile you can go on viewing and painting."
         ),
         ("retrain",),
     ),
     Step(
         mark("Decide"),
         mark(
-            "Old and new masks stand side by side, measured on annotations that the training never saw. Keep the new "
-            "model, or roll back. Then it begins again, with better questions."
+            "The old and new masks are shown side by side, measured on annotations that were not used for "
+            "training. Keep the new model, or roll back. Then the loop starts again, with better questions."
         ),
         ("keep", "roll_back"),
     ),
@@ -72,20 +73,20 @@ STEPS = (
 
 UNTAUGHT: Mapping[int, str] = {
     0: mark(
-        "Nobody has taught a model here yet, so there are no masks. Look around: the wheel zooms, and dragging moves "
-        "the slide."
+        "No model has been trained here yet, so there are no masks. Have a look around: the mouse wheel zooms, "
+        "and dragging moves the slide."
     ),
     1: mark(
-        "The first questions cover the tissue, each unlike the others; the list on the right has them. You can also "
-        "paint any place in sight, without being asked."
+        "The first questions cover the tissue, each unlike the others; the list on the right has them. You can "
+        "also paint anywhere without being asked."
     ),
     2: mark(
-        "Open a question, choose a class (keys 1 to 9) and paint what is of it; every stroke is saved. Return means "
-        "done and opens the next one. Three or four are enough to try."
+        "Open a question, choose a class (keys 1 to 9) and paint what belongs to it; every stroke is saved. "
+        "Return finishes it and opens the next one. Three or four are enough for a try."
     ),
     4: mark(
-        "The first model that has learned is in use at once, and predicts your slides. From the next round on, old and "
-        "new masks stand side by side, to keep or to roll back."
+        "The first trained model is used at once, and predicts your slides. From the next round on, you see "
+        "the old and new masks side by side and keep the new model or roll back."
     ),
 }
 """What the steps are about while nobody has taught a model, where that is another."""

@@ -61,12 +61,15 @@ class HelpCommands:
         if page is None:
             self._show_problem(
                 tr("The guide is not part of this installation."),
-                tr("Help > Keyboard shortcuts says what can be done here, histoloop COMMAND --help on a command line."),
+                tr(
+                    "See Help > Keyboard shortcuts for what can be done here, or histoloop COMMAND --help on a "
+                    "command line."
+                ),
             )
         elif page.suffix == ".md":
             GuideDialog(self._parent, page=page).open()
         elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
-            self._show_problem(tr("No browser could be started."), tr("The guide is in {page}.", page=page))
+            self._show_problem(tr("No browser could be opened."), tr("The guide is in {page}.", page=page))
 
     def first_steps(self) -> None:
         """Language, theme, folder of the projects, what the machine can do; from there into the five steps."""
@@ -112,7 +115,7 @@ class HelpCommands:
         """Examine the machine in the background, then show what was found."""
         self._session.jobs.submit(
             Job(
-                tr("Looking at this machine"),
+                tr("Checking this computer"),
                 tasks.examine,
                 on_done=self._show_findings,
                 on_failed=lambda failure: self._show_problem(failure.message, failure.advice),
@@ -122,7 +125,7 @@ class HelpCommands:
 
     def _show_findings(self, findings: Sequence[Finding]) -> None:
         html = findings_html(findings)
-        TextDialog(self._parent, title=tr("This machine"), html=html).open()
+        TextDialog(self._parent, title=tr("This computer"), html=html).open()
 
     def save_report(self) -> None:
         """Ask where the report for support goes, and write it in the background."""

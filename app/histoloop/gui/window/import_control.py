@@ -51,7 +51,7 @@ class ImportControl(QObject):
     ) -> None:
         super().__init__(parent)
         self._parent, self._session, self._settings, self._opener = parent, session, settings, pane.opener
-        self._canvas = pane.viewer.canvas
+        self._viewer = pane.viewer
         self._choose_slide, self._drop_others = choose_slide, drop_others
         self.imports = AnnotationImports(session)
         self.preview = OutlinePreview(pane.viewer)
@@ -80,7 +80,7 @@ class ImportControl(QObject):
         others = [path for path in paths if path not in annotations]
         if annotations and self._session.project is None and not others:
             self._session.problem.emit(
-                tr("Annotations go into a project."), tr("Open the project with their slides first.")
+                tr("Annotations are imported into a project."), tr("Open the project with their slides first.")
             )
             return
         if others:
@@ -121,8 +121,8 @@ class ImportControl(QObject):
 
     def _put_beside(self, dialog: ImportAnnotationsDialog) -> None:
         """Where it hides as little as can be of the canvas, on which the files are drawn."""
-        canvas = self._canvas
-        shown = QRect(canvas.mapToGlobal(QPoint(0, 0)), canvas.size())
+        viewer = self._viewer
+        shown = QRect(viewer.mapToGlobal(QPoint(0, 0)), viewer.size())
         screen = self._parent.screen().availableGeometry()
         dialog.setGeometry(
             place_beside(dialog.size(), window=self._parent.frameGeometry(), canvas=shown, screen=screen)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from histoloop.progress import Progress
 
 
-STAGES = "stage seconds"
+STAGES = "stages"
 """The setting that keeps how long the stages of jobs took."""
 MOST_KINDS = 20
 

@@ -105,7 +105,7 @@ class LiveControl(QObject):
             self._settings.set("live masks explained", True)
             self._session.notice.emit(
                 tr(
-                    "The masks on the slide come from what you paint now (Live masks). To stop that, switch off "
+                    "The masks on the slide now come from your painting (Live masks). To stop that, switch off "
                     "'Learn while I paint' in the Training tab."
                 )
             )

@@ -156,7 +156,7 @@ class LoopControl(QObject):
             return
         regions = pseudo_regions(project, candidate.round)
         if not regions:
-            self._session.notice.emit(tr("The pictures of these regions are no longer in the project's folder."))
+            self._session.notice.emit(tr("The images of these regions are no longer in the project's folder."))
             return
         names = {slide.id: slide.name for slide in project.slides.all()}
         dialog = SimilarDialog(self._training, regions=regions, names=names)

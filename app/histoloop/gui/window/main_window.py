@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from histoloop.annotations.records import AnnotationStatus, Counts
 from histoloop.gui.canvas.mask_pane import SplitView
+from histoloop.gui.canvas.pointer_readout import PointerReadout
 from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
 from histoloop.gui.kit.texts import NOTICE
@@ -60,7 +61,7 @@ from histoloop.store.records import StepKind
 from histoloop.workflows.about import releases_page
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.settings import Settings
@@ -87,6 +88,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(TITLE)
         self.resize(*SIZE_PX)
         self.setAcceptDrops(True)
+        self._was_seen = False
         self.setAnimated(False)  # the panels have their places at once, and the canvas its size
         self.session = Session(self)
         self.project_watch = ProjectWatch(self.session)
@@ -117,6 +119,7 @@ class MainWindow(QMainWindow):
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
         self.live_line = label(role="muted")
+        self.pointer = PointerReadout(self.viewer)
         self.details = AnnotationDetails(self)
         self.annotations_panel = AnnotationsPanel(self.details, self.actions_["annotate_here"])
         self.work = WorkTabs(
@@ -250,6 +253,7 @@ class MainWindow(QMainWindow):
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().showMessage("")
+        self.statusBar().addPermanentWidget(self.pointer)
         self.statusBar().addPermanentWidget(self.live_line)
         self.statusBar().addPermanentWidget(label(f"{tr(NOTICE)}  ", role="muted"))
 
@@ -520,6 +524,8 @@ class MainWindow(QMainWindow):
             there |= {"question"} if painting or self._sees_question() else set()
         there |= {"slide"} if self.opener.current is not None else set()
         there |= {"profile"} if self.viewer.scene is not None and self.viewer.scene.profile is not None else set()
+        scene = self.viewer.scene
+        there |= {"resolution"} if scene is not None and scene.slide.mpp is not None else set()
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
         strokes = painting and self.paint_control.counts is Counts.STROKES
@@ -534,10 +540,13 @@ class MainWindow(QMainWindow):
         there |= {"redo"} if self._history().can_redo else set()
         reasons = {
             "writable": tr("The project is read-only."),
-            "taught": tr("Nobody has taught a model yet: paint something, then retrain."),
+            "taught": tr("No model has been trained yet: paint something, then retrain."),
         }
         if "slide" in there:
-            reasons["profile"] = tr("The file of this slide contains no colour profile that can be used.")
+            reasons["resolution"] = tr(
+                "The resolution of this slide is unknown: enter it with Slides > Set resolution."
+            )
+            reasons["profile"] = tr("The file of this slide contains no usable colour profile.")
         self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):
             self.actions_.submenus[name].setEnabled("project" in there)
@@ -550,6 +559,13 @@ class MainWindow(QMainWindow):
         return shown is not None and self.queue_panel.current_slide_id() == shown
 
     # --- events -------------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Once the window is seen, make the canvas, which takes longest, before somebody needs it."""
+        super().paintEvent(event)
+        if not self._was_seen:
+            self._was_seen = True
+            QTimer.singleShot(0, self.viewer.make_canvas_soon)
 
     def changeEvent(self, event: QEvent) -> None:
         """See what others did while the window was not in front."""

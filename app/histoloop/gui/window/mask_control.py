@@ -18,27 +18,27 @@ from histoloop.workflows.contents.mask_choices import CHOSEN_METHODS, choice_to_
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QCheckBox
 
+    from histoloop.gui.canvas.composing import OverlayStyle
     from histoloop.gui.canvas.mask_chooser import MaskChooser
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
-    from histoloop.gui.canvas.rendering import OverlayStyle
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.panels.overlay_panel import OverlayPanel
     from histoloop.gui.work.session import Session
     from histoloop.workflows.contents.mask_choices import LocalisationModel
 
 UNTAUGHT = mark(
-    "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any place; "
-    "then retrain."
+    "There are no masks yet: no model has been trained here. Choose 'Ask me', or 'Annotate here' to paint "
+    "anywhere; then retrain."
 )
 UNTAUGHT_WHILE = {
     LiveState.WAITING: mark(
-        "There are no masks yet: nobody has taught a model here. Choose 'Ask me', or 'Annotate here' to paint any "
-        "place; live masks appear after the first region is done."
+        "There are no masks yet: no model has been trained here. Choose 'Ask me', or 'Annotate here' to paint "
+        "anywhere; live masks appear after the first finished region."
     ),
-    LiveState.LEARNING: mark("The program is learning from what you painted: live masks appear in a moment."),
-    LiveState.PAUSED: mark("There are no masks yet. Live masks appear when the current work is done."),
+    LiveState.LEARNING: mark("The program is learning from what you painted: live masks will appear in a moment."),
+    LiveState.PAUSED: mark("There are no masks yet. Live masks will appear when the current work is done."),
     LiveState.UP_TO_DATE: mark(
-        "Nobody has taught this model. Choose 'Live masks' to see what the program learned from what you painted."
+        "This model has not been trained. Choose 'Live masks' to see what was learned from your painting."
     ),
 }
 """What takes the place of `UNTAUGHT` while the program learns."""
@@ -86,6 +86,11 @@ class MaskControl(QObject):
         self._session.models_changed.connect(self.show_models)
         self._session.live.state_changed.connect(self.show_missing_masks)
         self._session.model_added.connect(self._on_model_added)
+        self._session.slide_models.changed.connect(self._offer_suited)
+        self._panel.suited.find_requested.connect(self._session.slide_models.find)
+        self._panel.suited.chosen.connect(self._choose_model)
+        for changed in (self._source.changed, self._source.models_changed, self._split.first.opener.changed):
+            changed.connect(self._offer_suited)
 
     def begin(self) -> None:
         """Another project, or none: one canvas, with what was chosen in it before."""
@@ -153,6 +158,23 @@ class MaskControl(QObject):
         self._panel.offer_evidence(any(choice is not None and choice.weighs_both_sides for choice in choices))
         self._panel.offer_classes(any(choice is not None and choice.tells_classes for choice in choices))
         self.show_missing_masks()
+
+    def _offer_suited(self) -> None:
+        """Beside the choice of a model, the one that suits the slide on the screen; it stays an offer."""
+        slide_models, choice, slide_id = (
+            self._session.slide_models,
+            self._source.choice,
+            self._split.first.opener.current,
+        )
+        suited = None if slide_id is None else slide_models.of_slide(slide_id)
+        model_id = None if suited is None else suited.model_id
+        name = next((describe(model) for model in self._source.models if model.id == model_id), "")
+        self._panel.suited.offer(
+            suited if name or model_id is None else None,
+            name=name,
+            shown=choice is not None and choice.model.id == model_id,
+            can_find=slide_models.can_find and not slide_models.is_known,
+        )
 
     def _on_model_added(self, model_id: int) -> None:
         self._source.choose_model(model_id)

@@ -62,7 +62,7 @@ class LossDialog(QDialog):
         self.text.setTextFormat(Qt.TextFormat.PlainText)
         self.stay = button(tr("Wait: keep the project open"), primary=True)
         self.try_now = button(tr("Try again now"))
-        self.lose = button(tr("Close and lose it"))
+        self.lose = button(tr("Close and lose the changes"))
         self.stay.clicked.connect(self.reject)
         self.try_now.clicked.connect(insistence.try_now)
         self.lose.clicked.connect(self._lose)
@@ -72,7 +72,7 @@ class LossDialog(QDialog):
         layout.addWidget(self.text)
         layout.addWidget(
             label(
-                tr("Saving is tried again and again. As soon as everything is saved, this closes by itself."),
+                tr("Saving is retried until everything is saved; then this closes by itself."),
                 role="muted",
                 wrap=True,
             )

@@ -138,7 +138,7 @@ class PaintControl(QObject):
         self._viewer.close_polygon()
         if with_mask and self.counts is Counts.STROKES and self._painted is not None and not self._painted.has_strokes:
             self._session.problem.emit(
-                tr("Nothing is painted in this region, and only what is painted counts."),
+                tr("Nothing is painted in this region, and only painted areas count."),
                 tr("Paint something, or let the whole region count."),
             )
             return
@@ -174,15 +174,15 @@ class PaintControl(QObject):
             last = max(replaced, key=lambda record: record.updated)
             ChoiceDialog(
                 self._pane.window(),
-                title=tr("Replace what is finished?"),
+                title=tr("Replace the finished region?"),
                 text=tr(
-                    "This region is finished already: by {person}, on {day}.",
+                    "This region is already finished: by {person}, on {day}.",
                     person=last.person or tr("someone"),
                     day=last.updated[:10],
                 ),
-                detail=tr("If you replace it, what is on the screen now counts instead. 'Undo' brings it back."),
+                detail=tr("If you replace it, what is on the screen now is used instead. 'Undo' brings it back."),
                 choices=[(tr("Replace it"), deed)],
-                cancel=tr("Go on painting"),
+                cancel=tr("Continue painting"),
             ).open()
 
         self._session.annotating.find_replaced(ask, with_mask=with_mask)
@@ -234,8 +234,8 @@ class PaintControl(QObject):
             self.reported.emit(text)
 
         return Change(
-            lambda: show(step.before, annotating.undo_in_hand, tr("Taken back: the last change of the mask.")),
-            lambda: show(step.after, annotating.redo_in_hand, tr("Done again: the change of the mask.")),
+            lambda: show(step.before, annotating.undo_in_hand, tr("Undone: the last change to the mask.")),
+            lambda: show(step.after, annotating.redo_in_hand, tr("Redone: the change to the mask.")),
         )
 
     def _assessing(self, step: AssessedStep) -> Change:
@@ -247,8 +247,8 @@ class PaintControl(QObject):
             self.reported.emit(text)
 
         return Change(
-            lambda: show(step.before, annotating.undo_in_hand, tr("Taken back: label or size of the region.")),
-            lambda: show(step.after, annotating.redo_in_hand, tr("Done again: label or size of the region.")),
+            lambda: show(step.before, annotating.undo_in_hand, tr("Undone: label or size of the region.")),
+            lambda: show(step.after, annotating.redo_in_hand, tr("Redone: label or size of the region.")),
         )
 
     def _counting(self, step: CountedStep) -> Change:
@@ -260,8 +260,8 @@ class PaintControl(QObject):
             self.reported.emit(text)
 
         return Change(
-            lambda: show(step.before, annotating.undo_in_hand, tr("Taken back: what counts in the region.")),
-            lambda: show(step.after, annotating.redo_in_hand, tr("Done again: what counts in the region.")),
+            lambda: show(step.before, annotating.undo_in_hand, tr("Undone: what counts in the region.")),
+            lambda: show(step.after, annotating.redo_in_hand, tr("Redone: what counts in the region.")),
         )
 
     def _on_counted(self, counts: Counts) -> None:
@@ -291,27 +291,27 @@ class PaintControl(QObject):
         slide = "" if project is None else project.slides.get(step.slide_id).name
         if step.kind is StepKind.IMPORTED:
             text = (
-                tr("Done again on {slide}: the import.", slide=slide)
+                tr("Redone on {slide}: the import.", slide=slide)
                 if redone
-                else tr("Taken back on {slide}: the import. What was there before counts again.", slide=slide)
+                else tr("Undone on {slide}: the import. The earlier annotations are used again.", slide=slide)
             )
             return text
         what = _what(step)
         if redone and step.kind is StepKind.DELETED:
-            return tr("Done again: the annotations are deleted.")
+            return tr("Redone: the annotations are deleted.")
         if redone:
-            return tr("Done again on {slide}: {what}.", slide=slide, what=what)
+            return tr("Redone on {slide}: {what}.", slide=slide, what=what)
         if step.kind is StepKind.ENDED:
             return tr(
-                "Taken back on {slide}: {what}. The region is a draft again, with all its strokes.",
+                "Undone on {slide}: {what}. The region is a draft again, with all its strokes.",
                 slide=slide,
                 what=what,
             )
         if step.kind is StepKind.DELETED:
-            return tr("Taken back: deleted annotations. They count again.")
+            return tr("Undone: deleted annotations. They are used again.")
         if step.kind is StepKind.LEFT_OUT:
-            return tr("Taken back on {slide}: {what}. The question is open again.", slide=slide, what=what)
-        return tr("Taken back on {slide}: {what}.", slide=slide, what=what)
+            return tr("Undone on {slide}: {what}. The question is open again.", slide=slide, what=what)
+        return tr("Undone on {slide}: {what}.", slide=slide, what=what)
 
     def _on_assessed(self, label: str | None, size: float | None) -> None:
         """The user labelled the region or gave its size: keep it, as one step that can be undone."""
@@ -351,7 +351,7 @@ class PaintControl(QObject):
         self._panel.begin(
             project.scheme,
             title=project.slides.get(record.slide_id).name,
-            reason=reason_of(query) if query else tr("A region of your own choice."),
+            reason=reason_of(query) if query else tr("A region you chose yourself."),
             value=self._class_to_go_on_with(active, project) or _likeliest_class(active, len(project.scheme.masks)),
             judges=project.annotations.will_judge(record.slide_id, record.region, record.query_id),
         )
@@ -420,4 +420,4 @@ def _what(step: Step) -> str:
         return tr("deleted annotations")
     if step.kind is StepKind.COUNTED:
         return tr("what counts")
-    return tr("a change of the mask") if step.kind is StepKind.PAINTED else tr("label or size")
+    return tr("a change to the mask") if step.kind is StepKind.PAINTED else tr("label or size")

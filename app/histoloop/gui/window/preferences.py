@@ -48,10 +48,12 @@ class Preferences(QObject):
         settings, session, actions = self._settings, self._session, self._actions
         session.person = settings.person
         session.predict_added = settings.flag("predict_added", default=True)
+        session.predict_exactly = settings.flag("predict_exactly", default=False)
         device = settings.text("device", "auto")
         session.device = device if device in DEVICES else "auto"
         language = settings.text("language", SYSTEM)
         actions.set_checked("predict_added", session.predict_added)
+        actions.set_checked("predict_exactly", session.predict_exactly)
         actions[f"device_{session.device}"].setChecked(True)
         actions[f"language_{language if language in LANGUAGE_CHOICES else SYSTEM}"].setChecked(True)
         self._brush.setValue(round(settings.number("brush_px", 24)))
@@ -90,6 +92,11 @@ class Preferences(QObject):
         self._session.predict_added = on
         self._settings.set("predict_added", on)
 
+    def set_predict_exactly(self, on: bool) -> None:
+        """Whether slides are predicted in single precision from now on, in place of half of it where that is faster."""
+        self._session.predict_exactly = on
+        self._settings.set("predict_exactly", on)
+
     def set_learn_live(self, on: bool) -> None:
         """Whether the program learns while one paints."""
         self._session.live.switch(on)
@@ -98,7 +105,7 @@ class Preferences(QObject):
     def ask_for_person(self) -> None:
         """Ask for the name that annotations are kept with."""
         name, given = QInputDialog.getText(
-            self._parent, tr("Your name"), tr("Annotations are kept with the name"), text=self._session.person
+            self._parent, tr("Your name"), tr("Annotations are saved with this name"), text=self._session.person
         )
         if given and name.strip():
             self._session.person = name.strip()

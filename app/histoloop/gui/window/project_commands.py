@@ -48,7 +48,7 @@ class ProjectCommands:
     def open(self) -> None:
         """Ask for the folder of a project and open it."""
         place = str(self._settings.projects)
-        chosen = QFileDialog.getExistingDirectory(self._parent, tr("Open the folder of a project"), place)
+        chosen = QFileDialog.getExistingDirectory(self._parent, tr("Open a project folder"), place)
         if chosen:
             self._session.open_project(Path(chosen))
 
@@ -58,7 +58,7 @@ class ProjectCommands:
 
     def add_slides(self) -> None:
         """Ask for slide files and add them."""
-        kinds = f"{tr('Slides and pictures')} ({_patterns()});;{tr('All files')} (*)"
+        kinds = f"{tr('Slides and images')} ({_patterns()});;{tr('All files')} (*)"
         chosen, _filter = QFileDialog.getOpenFileNames(self._parent, tr("Add slides"), self._last_folder(), kinds)
         if chosen:
             self._settings.set(LAST_FOLDER, str(Path(chosen[0]).parent))
@@ -71,7 +71,7 @@ class ProjectCommands:
 
     def export(self) -> None:
         """Ask for a folder and export into it."""
-        if chosen := self._ask_for_folder(tr("Export into the folder")):
+        if chosen := self._ask_for_folder(tr("Export to a folder")):
             self._session.export(chosen)
 
     def export_choices(self) -> None:
@@ -85,7 +85,7 @@ class ProjectCommands:
             chosen=self._selected_slides(),
             classes=project.scheme.mask_names,
         )
-        if dialog.exec() and (chosen := self._ask_for_folder(tr("Export into the folder"))):
+        if dialog.exec() and (chosen := self._ask_for_folder(tr("Export to a folder"))):
             self._session.export(chosen, dialog.choices())
 
     def find_moved(self) -> None:

@@ -128,7 +128,7 @@ class QuestionControl(QObject):
         scene, slide_id = self._viewer.scene, self._opener.current
         visible = None if scene is None else self._viewer.visible_region().intersection(scene.slide.extent)
         if visible is None or slide_id is None:
-            self._show_problem(tr("No part of the slide is in sight."), tr("Move the slide into view first."))
+            self._show_problem(tr("No part of the slide is in view."), tr("Move the slide into view first."))
             return
         width, height = min(visible.width, MAX_ANNOTATE_PX), min(visible.height, MAX_ANNOTATE_PX)
         x, y = visible.x + (visible.width - width) // 2, visible.y + (visible.height - height) // 2
@@ -141,7 +141,7 @@ class QuestionControl(QObject):
             self._place.end()
         elif self._viewer.scene is None or self._opener.current is None:
             self.placing.emit(False)
-            self._show_problem(tr("No part of the slide is in sight."), tr("Move the slide into view first."))
+            self._show_problem(tr("No part of the slide is in view."), tr("Move the slide into view first."))
         else:
             self._session.annotating.leave()
             self._placing_on = self._opener.current
@@ -195,7 +195,7 @@ class QuestionControl(QObject):
         query = session.project.queries.get(query_id)
         if query.status is not QueryStatus.OPEN:
             session.queries_changed.emit()
-            self.reported.emit(tr("This question is no longer open: it was answered or replaced meanwhile."))
+            self.reported.emit(tr("This question is no longer open: it has been answered or replaced in the meantime."))
         if query.status in (QueryStatus.OPEN, QueryStatus.ANNOTATED):
             self._open_place(query.slide_id, query.region, query_id)
 
@@ -231,10 +231,10 @@ class QuestionControl(QObject):
         go_on = functools.partial(self._session.annotating.go_on, draft.id, query_id)
         ChoiceDialog(
             self._split.window(),
-            title=tr("Begun by somebody else"),
-            text=tr("{person} began this region on {day}.", person=_who(draft), day=draft.updated[:10]),
+            title=tr("Started by someone else"),
+            text=tr("{person} started this region on {day}.", person=_who(draft), day=draft.updated[:10]),
             detail=tr("What {person} painted stays as it is. What you save carries your name.", person=_who(draft)),
-            choices=[(tr("Go on with it"), go_on), (tr("Begin your own"), begin)],
+            choices=[(tr("Continue with it"), go_on), (tr("Start your own"), begin)],
             default=0,
         ).open()
 
@@ -243,19 +243,19 @@ class QuestionControl(QObject):
         if nearest.status is AnnotationStatus.DONE:
             text = tr("{person} finished a region here on {day}.", person=_who(nearest), day=nearest.updated[:10])
         elif is_of_another(nearest, self._session.person):
-            text = tr("{person} began a region here on {day}.", person=_who(nearest), day=nearest.updated[:10])
+            text = tr("{person} started a region here on {day}.", person=_who(nearest), day=nearest.updated[:10])
         else:
-            text = tr("You began a region here on {day}.", day=nearest.updated[:10])
-        more = tr_plural("{count} more region is here.", "{count} more regions are here.", len(there) - 1)
-        detail = tr("A new region does not replace it, but where two finished regions overlap the newer one counts.")
+            text = tr("You started a region here on {day}.", day=nearest.updated[:10])
+        more = tr_plural("There is {count} more region here.", "There are {count} more regions here.", len(there) - 1)
+        detail = tr("A new region does not replace it, but where two finished regions overlap, the newer one is used.")
         ChoiceDialog(
             self._split.window(),
-            title=tr("There is work in this place"),
+            title=tr("There is work here already"),
             text=text,
             detail=f"{more} {detail}" if len(there) > 1 else detail,
             choices=[
                 (tr("Open that region"), functools.partial(self._session.annotating.go_on, nearest.id)),
-                (tr("Begin a new region"), begin),
+                (tr("Start a new region"), begin),
             ],
             default=0,
         ).open()

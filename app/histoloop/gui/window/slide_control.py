@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QKeySequence
 
 from histoloop.annotations.class_names import spoken_class
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideRecord
 
 LAST_SLIDE = "last slide"
+LIST_MS = 500
+"""Slides that are predicted within this time are listed anew together."""
 
 
 class SlideControl(QObject):
@@ -43,6 +45,8 @@ class SlideControl(QObject):
         super().__init__(split)
         self._split, self._opener, self._viewer = split, split.first.opener, split.first.viewer
         self._session, self._watch, self._panel, self._label_menu = session, watch, panel, label_menu
+        self._list_soon = QTimer(self, singleShot=True, interval=LIST_MS)
+        self._list_soon.timeout.connect(self._list_again)
         self.history = History(self)
         """The labels that were given to slides."""
 
@@ -52,6 +56,7 @@ class SlideControl(QObject):
         self._session.queries_changed.connect(self._list_again)
         self._watch.looked.connect(self._list_again)
         self._session.maps_changed.connect(self.refresh)
+        self._session.slide_predicted.connect(self._on_slide_predicted)
         self._opener.shown.connect(self._on_shown)
         self._panel.slide_chosen.connect(self._show_slide)
         self._panel.mpp_requested.connect(self.ask_for_mpp)
@@ -104,6 +109,7 @@ class SlideControl(QObject):
             project.scheme.label_names,
             files=self._watch.found,
             annotated=project.annotations.finished_by_slide(),
+            begun=project.drafts.begun_by_slide(),
             predicts=self._session.knows_labels,
             you=self._session.person,
         )
@@ -139,6 +145,15 @@ class SlideControl(QObject):
         if self._session.project is not None and wanted is not None:
             for pane in self._split.panes():
                 pane.show_slide(self._session.project.folder, wanted, self._panel.name_of(wanted))
+
+    def _on_slide_predicted(self, slide_id: int, model_id: int) -> None:
+        """Show what was found on a slide at once, while the slides after it are predicted."""
+        if not self._list_soon.isActive():
+            self._list_soon.start()
+        for pane in self._split.panes():
+            choice = pane.source.choice
+            if pane.opener.wanted == slide_id and choice is not None and choice.model.id == model_id:
+                pane.show_again()
 
     def look_again(self, changed: frozenset[int]) -> None:
         """Files of slides are not what they were: list them, and show the one on the screen anew."""

@@ -32,7 +32,9 @@ class Welcome(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         picture = QLabel()
         picture.setPixmap(application_icon().pixmap(72, 72))
-        self.demo = button(tr("Try the demo"), primary=True, tip=tr("Synthetic slides to play with, made in a minute"))
+        self.demo = button(
+            tr("Try the demo"), primary=True, tip=tr("Synthetic slides to try things out, ready in a minute")
+        )
         self.new = button(tr("New project…"))
         self.open = button(tr("Open project…"))
         self.demo.clicked.connect(self.demo_requested)
@@ -49,14 +51,14 @@ class Welcome(QWidget):
         column.addWidget(
             label(
                 tr(
-                    "Say what you look for on histology slides, answer the few questions that help most, and retrain "
-                    "with one click. Everything stays on this machine."
+                    "Name what you are looking for on histology slides, answer the few questions that help "
+                    "most, and retrain with one click. Everything stays on this computer."
                 ),
                 wrap=True,
             )
         )
         column.addLayout(row(self.demo, self.new, self.open))
-        column.addWidget(label(tr("Or drop slides, pictures or folders into the window."), role="muted"))
+        column.addWidget(label(tr("Or drop slides, images or folders onto the window."), role="muted"))
         column.addSpacing(8)
         column.addWidget(self._recent_heading)
         column.addLayout(self._recent)

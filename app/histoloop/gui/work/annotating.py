@@ -334,7 +334,7 @@ class Annotating(QObject):
         self._pop()
         self._is_ending = False
         if not self._may_lose:
-            message = " ".join((tr("What you painted or said could not be saved."), str(failure)))
+            message = " ".join((tr("What you painted or labelled could not be saved."), str(failure)))
             self._session.problem.emit(message, "")
             if self._active is not None:
                 self.go_on(self._active.record.id)  # what is on the screen is what is saved
@@ -499,9 +499,7 @@ def _in_words(deeds: list[_Deed]) -> str:
     if count := counts[_Deed.COUNTS]:
         kinds.append(tr_plural("{count} change of what counts", "{count} changes of what counts", count))
     if count := counts[_Deed.UNDO]:
-        kinds.append(
-            tr_plural("{count} step taken back or done again", "{count} steps taken back or done again", count)
-        )
+        kinds.append(tr_plural("{count} step undone or redone", "{count} steps undone or redone", count))
     if counts[_Deed.LEFT_OUT]:
         kinds.append(tr("a region left out"))
     if counts[_Deed.DELETION]:

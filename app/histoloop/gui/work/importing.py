@@ -80,7 +80,7 @@ def import_report(report: ImportReport) -> Report:
     found = sections(
         (tr("Not added"), _named(report.failed)),
         (tr("Passed over"), _named(report.passed_over)),
-        (tr("Known again"), _named(report.recognised)),
+        (tr("Recognised"), _named(report.recognised)),
         (tr("Unusual slides"), _named(report.notes)),
     )
     return Report(_summary(report), found, is_problem=bool(report.failed), is_usual=bool(report.added) and not found)
@@ -93,7 +93,7 @@ def _summary(report: ImportReport) -> str:
         parts.append(tr_plural("{count} slide was not added.", "{count} slides were not added.", failed))
     elif not added:
         parts.append(
-            tr("These slides are in the project already.") if report.known else tr("No slide was found there.")
+            tr("These slides are in the project already.") if report.known else tr("No slides were found there.")
         )
     if others:
         parts.append(tr_plural("{count} file was passed over.", "{count} files were passed over.", others))

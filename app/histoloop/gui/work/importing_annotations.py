@@ -188,12 +188,14 @@ def report_of(
     if failed:
         summary.append(tr_plural("{count} file was not imported.", "{count} files were not imported.", len(failed)))
     if stopped:
-        summary.append(tr_plural("{count} file was stopped.", "{count} files were stopped.", len(stopped)))
+        summary.append(
+            tr_plural("{count} file was stopped part-way.", "{count} files were stopped part-way.", len(stopped))
+        )
     if done:
-        summary.append(tr("Undo takes them back."))
+        summary.append(tr("Undo removes them again."))
     found = sections(
         (tr("Not imported"), tuple((str(each.file.path), what) for each, what in failed)),
-        (tr("Stopped, nothing of it was taken"), tuple((str(each.file.path), "") for each in stopped)),
+        (tr("Stopped, nothing of it was imported"), tuple((str(each.file.path), "") for each in stopped)),
         (tr("Imported"), tuple((str(each.file.path), _came(imported)) for each, imported in done)),
     )
     return Report(" ".join(summary), found, is_problem=bool(failed))

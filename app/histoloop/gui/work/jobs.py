@@ -264,7 +264,7 @@ def _why_it_died(exit_code: int | None, file: Path | None) -> Failure:
         return Failure(reason, memory)
     if exit_code in CRASHES or (exit_code or 0) >= _WINDOWS_CRASHES:
         reason = tr("The file {file} made the reader crash (exit code {exit_code}).", file=file, exit_code=exit_code)
-        advice = tr("It is damaged, or of a kind that its reader cannot take: copy it again, or convert it to TIFF.")
+        advice = tr("It is damaged, or of a kind that its reader cannot handle: copy it again, or convert it to TIFF.")
         return Failure(reason, advice, file)
     reason = tr(
         "The background process ended while it read {file} (exit code {exit_code}).", file=file, exit_code=exit_code

@@ -191,7 +191,7 @@ class LiveLoop(QObject):
         }
         job = Job(tr("Learning while you paint"), tasks.learn_live, arguments, self._on_done, self._on_failed)
         self.jobs.submit(job)
-        self._tell(LiveState.LEARNING if self._painted else LiveState.WAITING, tr("Getting ready to learn…"))
+        self._tell(LiveState.LEARNING if self._painted else LiveState.WAITING, tr("Getting ready to train…"))
 
     def _on_progressed(self, _job: Job, step: Progress) -> None:
         if not isinstance(step, LiveProgress):
@@ -217,13 +217,13 @@ class LiveLoop(QObject):
                 self.there_changed.emit()
             self.masks_came.emit(step.grid.slide_id)
         if step.in_view and self.map is not None:
-            self._tell(LiveState.UP_TO_DATE, tr("The masks in view are new"))
+            self._tell(LiveState.UP_TO_DATE, tr("The masks in view are up to date"))
             self.view_is_new.emit(step.grid.slide_id)
 
     def _on_done(self, report: LiveReport) -> None:
         self._failures = 0
         if report.trouble:
-            self._tell(LiveState.FAILED, tr("A region was not learned from: {reason}", reason=report.trouble))
+            self._tell(LiveState.FAILED, tr("A region was not used for training: {reason}", reason=report.trouble))
         elif not report.regions:
             self._drop_masks()
             self._tell_waiting()
@@ -244,7 +244,7 @@ class LiveLoop(QObject):
             self._tell(LiveState.FAILED, tr("Learning while you paint is off after several failures."))
             self._session.problem.emit(
                 tr("Learning while you paint stopped: {reason}", reason=failure.message),
-                tr("What you paint is saved. Retrain learns from it; switching it off and on tries again."),
+                tr("What you paint is saved, and Retrain uses it. Switching this off and on tries again."),
             )
 
     def _on_ended(self, _job: Job, outcome: Outcome) -> None:
@@ -281,10 +281,12 @@ class LiveLoop(QObject):
         elif self._session.project is None or self._session.read_only:
             self._tell(LiveState.WAITING, "")
         elif self._painted:
-            sentence = tr("What you painted so far is held out or left out: live masks appear after the next region")
+            sentence = tr(
+                "What you have painted so far is held out or ignored: live masks will appear after the next region"
+            )
             self._tell(LiveState.WAITING, sentence)
         else:
-            self._tell(LiveState.WAITING, tr("Live masks appear after the first region is done"))
+            self._tell(LiveState.WAITING, tr("Live masks will appear after the first finished region"))
 
     def _tell_paused(self) -> None:
         self._tell(LiveState.PAUSED, tr("Live masks are paused until the current work is done"))

@@ -34,6 +34,7 @@ class ProjectDesk(QObject):
     project_changed = Signal()
     slides_changed = Signal()
     maps_changed = Signal()
+    slide_predicted = Signal(int, int)
     queries_changed = Signal()
     models_changed = Signal()
     model_added = Signal(int)

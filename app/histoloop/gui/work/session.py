@@ -17,6 +17,7 @@ from histoloop.gui.work.jobs import Job, Place
 from histoloop.gui.work.live import LiveLoop
 from histoloop.gui.work.project_desk import ProjectDesk
 from histoloop.gui.work.report import Report, sections
+from histoloop.gui.work.slide_models import SlideModels
 from histoloop.gui.work.window_lock import BEAT_S, WINDOW, Holder, WindowLock, signature
 from histoloop.gui.work.writing import WrittenProject
 from histoloop.language import tr, tr_plural
@@ -27,7 +28,7 @@ from histoloop.workflows.contents import rounds
 from histoloop.workflows.contents.candidate_regions import REGION_MAP_PX
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.projects import create_project, opened_project
-from histoloop.workflows.reports import PredictReport
+from histoloop.workflows.reports import PredictReport, SlidePredicted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import LabelClass, MaskClass
     from histoloop.gui.work.annotating import ActiveAnnotation
     from histoloop.gui.work.failure import Failure
+    from histoloop.progress import Progress
     from histoloop.store.cards import Card
     from histoloop.store.encoders import AddedEncoder
     from histoloop.store.project import Project
@@ -62,6 +64,7 @@ class Session(ProjectDesk):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.device = "auto"
+        self.predict_exactly = False
         self.predict_added = True
         self.how = HowToLearn()
         self.region_map_px = REGION_MAP_PX
@@ -71,8 +74,10 @@ class Session(ProjectDesk):
         self.annotating = Annotating(self)
         self.live = LiveLoop(self)
         self.classes = ClassChanges(self, annotating=self.annotating)
+        self.slide_models = SlideModels(self, device=lambda: self.device, remember=self.remember)
         self._importing = Importing(self, then=self._predict_added)
         self._predictions: list[_Prediction] = []
+        self.jobs.progressed.connect(self._on_progressed)
         self._version = 0
         self._lock: WindowLock | None = None  # of the open project, held or not
         self._beat = QTimer(self, interval=BEAT_S * 1000)
@@ -197,8 +202,8 @@ class Session(ProjectDesk):
             except HistoLoopError as error:
                 return str(error)
         if self._lock is not None and self._lock.is_free():
-            return tr("The other window with this project was closed. Here it can still only be looked at.")
-        return " ".join((str(self._holder()), tr("Here it can be looked at and exported from, not changed.")))
+            return tr("The other window with this project was closed. Here it is still read-only.")
+        return " ".join((str(self._holder()), tr("Here it can be viewed and exported, but not changed.")))
 
     def _holder(self) -> Holder:
         known = Holder.of(None if self._project is None else self._project.settings.get(WINDOW))
@@ -238,7 +243,7 @@ class Session(ProjectDesk):
         """Make the demo project, then open it and predict its slides."""
         self.jobs.submit(
             Job(
-                tr("Making the demo project"),
+                tr("Creating the demo project"),
                 tasks.make_demo,
                 {"folder": folder, "seed": seed},
                 on_done=self._open_and_predict,
@@ -344,7 +349,12 @@ class Session(ProjectDesk):
         job = self._job(
             tr("Predicting"),
             tasks.predict,
-            {"slide_ids": wanted, "device": self.device, "model_id": model_id},
+            {
+                "slide_ids": wanted,
+                "device": self.device,
+                "model_id": model_id,
+                "exactly": self.predict_exactly,
+            },
             on_done=functools.partial(self._on_predicted, crashed),
             on_failed=functools.partial(self._on_not_predicted, wanted, model_id, crashed),
         )
@@ -487,6 +497,10 @@ class Session(ProjectDesk):
         if self.predict_added and self.is_taught:
             self.predict(slide_ids)
 
+    def _on_progressed(self, _job: Job, step: Progress) -> None:
+        if isinstance(step, SlidePredicted):
+            self.slide_predicted.emit(step.slide_id, step.model_id)
+
     def _on_predicted(self, crashed: Sequence[tuple[str, str]], report: PredictReport) -> None:
         self.slides_changed.emit()
         self.maps_changed.emit()
@@ -529,7 +543,7 @@ class Session(ProjectDesk):
         is_first = self.candidate() is None  # the first model that learned anything is in use at once
         if is_first:
             self.slides_changed.emit()
-            self.notice.emit(tr("The first model has learned from your annotations, and is in use."))
+            self.notice.emit(tr("The first model has been trained on your annotations, and is in use."))
             if self.predict_added:
                 others = [slide.id for slide in self.slides() if slide.id not in slides]
                 slides += others

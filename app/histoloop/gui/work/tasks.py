@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.live_masks import LiveReport
     from histoloop.workflows.contents.mask_files import MaskFile
     from histoloop.workflows.contents.rounds import CandidateModel, HowToLearn
+    from histoloop.workflows.contents.suited_models import SuitedModels
     from histoloop.workflows.doctor import Finding
     from histoloop.workflows.import_annotations import PlannedImport
     from histoloop.workflows.reports import (
@@ -54,13 +55,26 @@ def import_annotations(folder: Path, *, planned: PlannedImport, person: str) -> 
 
 
 def predict(
-    folder: Path, *, slide_ids: Sequence[int] | None, device: str, model_id: int | None = None
+    folder: Path,
+    *,
+    slide_ids: Sequence[int] | None,
+    device: str,
+    model_id: int | None = None,
+    exactly: bool = False,
 ) -> Work[PredictReport]:
-    """Predict slides (None: all) that a model (None: the current one) has not predicted."""
+    """Predict slides (None: all) that a model (None: the current one) has not predicted, or not as exactly."""
     from histoloop.workflows.prediction.predict import predict_project
 
     with opened_project(folder) as project:
-        return (yield from predict_project(project, slide_ids=slide_ids, device=device, model_id=model_id))
+        return (
+            yield from predict_project(
+                project,
+                slide_ids=slide_ids,
+                device=device,
+                model_id=model_id,
+                precision="exact" if exactly else "fast",
+            )
+        )
 
 
 def predict_file(file: Path, *, mpp: float | None, model: str, device: str = "auto") -> Work[PredictedSlide]:
@@ -116,6 +130,14 @@ def retrain(
         return (yield from learn(project, how=how, device=device, seed=seed, epochs=epochs, person=person))
 
 
+def suit_slides(folder: Path, *, device: str) -> Work[SuitedModels]:
+    """Find for each slide the model that moved least there; nothing in the project is changed."""
+    from histoloop.workflows.experiments.rank_models import suit_slides as suit
+
+    with opened_project(folder, read_only=True) as project:
+        return (yield from suit(project, device=device))
+
+
 def learn_live(folder: Path, *, slide_id: int, view: Region, device: str, afresh: bool) -> Work[LiveReport]:
     """Learn from what was painted, and make the live masks of a slide; what was learned stays in this process."""
     from histoloop.workflows.live.learner import learner_of
@@ -150,5 +172,5 @@ def examine() -> Work[list[Finding]]:
     from histoloop.progress import Progress
     from histoloop.workflows.doctor import examine as found
 
-    yield Progress(tr("Looking at this machine"), 0, 1)
+    yield Progress(tr("Checking this computer"), 0, 1)
     return found()

@@ -57,7 +57,7 @@ def _of_other_files(file: Path, *, is_tiff: bool) -> Source:
         raise SlideError(file, reason, advice=tr("Copy the folder too: it has the same name and contains .dat files."))
     raise SlideError(
         file,
-        tr("it is no slide that OpenSlide knows, and no PNG, JPEG, BMP or TIFF picture"),
+        tr("it is not a slide that OpenSlide can read, nor a PNG, JPEG, BMP or TIFF image"),
         advice=tr("Convert it to a pyramidal TIFF, or check that the file is whole."),
     )
 

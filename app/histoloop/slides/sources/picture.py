@@ -34,7 +34,7 @@ _DEPTHS = (8, 10, 12, 14, 16, 20, 24, 32)
 class PictureSource:
     """A plain picture: one level, kept as it was decoded and turned into RGB where it is read."""
 
-    vendor = mark("picture")
+    vendor = mark("image")
     mpp: float | None = None
 
     def __init__(self, file: Path, *, formats: tuple[str, ...] = FORMATS) -> None:
@@ -92,7 +92,7 @@ def _refusing(file: Path) -> Iterator[None]:
     except SlideError:
         raise
     except UnidentifiedImageError as error:
-        raise broken(file, tr("it contains no PNG, JPEG, BMP, JPEG 2000 or TIFF picture")) from error
+        raise broken(file, tr("it contains no PNG, JPEG, BMP, JPEG 2000 or TIFF image")) from error
     except Exception as error:  # Pillow's readers raise whatever they stumble over
         raise broken(file, str(error) or type(error).__name__) from error
 
@@ -129,6 +129,6 @@ def _scaled(picture: Image.Image, top: int) -> Pixels:
 
 def _content(mode: str, note: str) -> Content:
     if mode in ("1", "L", "LA") or mode.startswith("I"):
-        grey = tr("It is a greyscale picture: one channel, no colours.")
+        grey = tr("It is a greyscale image: one channel, no colours.")
         return Content(("grey",), is_brightfield=False, note=f"{grey} {note}".rstrip())
     return Content(note=note)

@@ -127,7 +127,7 @@ def check_claim(file: Path, *, pixels: int, decoded_bytes: int, encoded_bytes: i
         raise too_large(file, pixels)
     if decoded_bytes > FREE_BYTES and decoded_bytes > MAX_EXPANSION * encoded_bytes:
         reason = tr(
-            "it states {millions:.0f} million pixels in {kilobytes:.0f} kB: no picture of tissue is so small",
+            "it states {millions:.0f} million pixels in {kilobytes:.0f} kB: no image of tissue is so small",
             millions=pixels / 1e6,
             kilobytes=encoded_bytes / 1e3,
         )

@@ -102,7 +102,7 @@ class Classes:
         if self.revision() != revision:
             raise ProjectError(
                 tr("The classes of the project were changed meanwhile."),
-                advice=tr("Begin again with what you were doing: what was saved is kept."),
+                advice=tr("Start again with what you were doing: what was saved is kept."),
             )
 
     # --- changes ------------------------------------------------------------------------------------------------------

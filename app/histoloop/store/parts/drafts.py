@@ -17,7 +17,7 @@ from histoloop.store.parts.checks import check_assessment, check_mask
 from histoloop.store.planes import PlaneWriter, stem_of, write_plane
 from histoloop.store.project_database import timestamp
 from histoloop.store.records import AssessedStep, CountedStep, DraftSteps, PaintedStep, StepInDraft, StepKind
-from histoloop.store.schema import SELECT_ANNOTATIONS, SELECT_DRAFTS_OF_REGION, WORK_WAS_DONE
+from histoloop.store.schema import COUNT_BEGUN_BY_SLIDE, SELECT_ANNOTATIONS, SELECT_DRAFTS_OF_REGION, WORK_WAS_DONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -143,6 +143,10 @@ class Drafts:
             slide_id,
         )
         return [rows.annotation_of(row) for row in found]
+
+    def begun_by_slide(self) -> dict[int, int]:
+        """How many drafts with work in them each slide (by id) has that has any."""
+        return {row["slide_id"]: row["count"] for row in self._database.all(COUNT_BEGUN_BY_SLIDE)}
 
     def has_strokes(self, annotation_id: int) -> bool:
         """Whether somebody painted in an annotation."""
@@ -437,7 +441,7 @@ def _leave_out_unpainted(mask: Mask, origin: Mask) -> None:
     painted = origin == Origin.HUMAN
     if not painted.any():
         raise ProjectError(
-            tr("Nothing is painted in this region, and only what is painted counts."),
+            tr("Nothing is painted in this region, and only painted areas count."),
             advice=tr("Paint something, or let the whole region count."),
         )
     mask[~painted] = 0

@@ -75,7 +75,7 @@ def _answer(function: Callable[[Any], Any], part: Any, version: str) -> Any:
     if version != histoloop.__version__:
         return ClusterError(
             tr(
-                "The worker on {host} has HistoLoop {theirs}, this command is of {own}.",
+                "The worker on {host} has HistoLoop {theirs}, this command has {own}.",
                 host=socket.gethostname(),
                 theirs=histoloop.__version__,
                 own=version,
@@ -100,12 +100,12 @@ def _outcome(future: Any) -> Any:
         return answer
     if type(error).__name__ == "KilledWorker":
         return ClusterError(
-            tr("The worker that worked on it ended by itself, each time it was tried."),
-            advice=tr("Perhaps memory ran out: give each worker more, or fewer threads. Its log says more."),
+            tr("The worker that worked on it ended unexpectedly, each time it was tried."),
+            advice=tr("Memory may have run out: give each worker more, or fewer threads. Its log has the details."),
         )
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "histoloop":
         raise ClusterError(
-            tr("The workers of this cluster have no HistoLoop."),
+            tr("The workers of this cluster do not have HistoLoop."),
             advice=tr("Install it in the environment that they run in: {command}", command=INSTALL),
         ) from error
     return error
@@ -120,7 +120,7 @@ def _check_alive(client: Any, where: str) -> None:
 
 def _lost() -> ClusterError:
     return ClusterError(
-        tr("The Dask cluster has ended, or was told to forget these tasks."),
+        tr("The Dask cluster has ended, or has dropped these tasks."),
         advice=tr("What was done is kept: start the cluster, and give the same command again."),
     )
 
@@ -181,6 +181,6 @@ def _needed(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ClusterError(
-            tr("Dask's distributed part is not installed, which --dask needs."),
+            tr("--dask needs Dask's distributed package, which is not installed."),
             advice=tr("Install it: {command}", command=INSTALL),
         ) from error

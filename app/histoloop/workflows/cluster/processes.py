@@ -9,8 +9,10 @@ import pickle
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -71,7 +73,8 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         own, other = context.Pipe()
         process = context.Process(target=_work, args=(other, self.function, place), name=f"worker {place.number}")
-        process.start()
+        with _interrupts_held_back():
+            process.start()
         other.close()
         worker = _Worker(process, own, place)
         self.workers.append(worker)
@@ -150,10 +153,28 @@ def in_processes(function: Callable[[Any], Any], parts: Sequence[Any], *, jobs: 
         pool.end()
 
 
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Start a process that no Ctrl+C reaches, not even while it still imports; here it comes through afterwards.
+
+    A process takes over which signals are blocked. Windows knows no such thing: there Ctrl+C ends a process that still
+    imports with its own words.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # else it is started first of all, and lets the signals through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ended(code: int | None) -> ClusterError:
     return ClusterError(
-        tr("The process that worked on it ended by itself, each time it was tried (exit code {code}).", code=code),
-        advice=tr("Perhaps memory ran out: take fewer processes side by side. Or the file makes its reader crash."),
+        tr("The process that worked on it ended unexpectedly, each time it was tried (exit code {code}).", code=code),
+        advice=tr("Memory may have run out: use fewer processes side by side. Or the file makes its reader crash."),
     )
 
 

@@ -32,7 +32,7 @@ def advised(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Advised 
     """
     annotated = len(project.annotations.finished())
     if not project.models.current_card().taught:
-        text = tr("No model has learned anything yet: the first questions cover the tissue, by how it looks.")
+        text = tr("No model has been trained yet: the first questions cover the tissue, by how it looks.")
         return Advised(FIRST, 0.0, text)
     candidates = about_how_many(project, region_map_px=region_map_px)
     if not candidates:

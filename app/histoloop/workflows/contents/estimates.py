@@ -51,7 +51,7 @@ def estimate(project: Project, how: HowToLearn) -> Estimate:
         if seconds is not None and record.figures.get(kind_figure(how)) is not None:
             before = _longer_of(record.figures)
             scaled = seconds * longer / before
-            return Estimate(scaled, True, tr("{time}, as the last such round", time=in_words(scaled)))
+            return Estimate(scaled, True, tr("{time}, like the last such round", time=in_words(scaled)))
     there = how.pace == "self-supervised" and any((project.folder / "pretrained").glob("*.safetensors"))
     seconds = SECONDS["labels", "full"] if there else SECONDS[how.learn_from, how.pace]
     seconds = seconds * longer

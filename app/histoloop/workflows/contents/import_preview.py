@@ -277,9 +277,7 @@ def _classes_near(boxes_N4: NDArray[np.float64], class_of: NDArray[np.int32], re
 def _outside(boxes_N4: NDArray[np.float64], ground: Ground) -> Iterable[str]:
     inside = _classes_near(boxes_N4, np.arange(len(boxes_N4), dtype=np.int32), ground.extent)
     if count := len(boxes_N4) - len(inside):
-        yield tr_plural(
-            "{count} outline lies outside of the region.", "{count} outlines lie outside of the region.", count
-        )
+        yield tr_plural("{count} outline lies outside the region.", "{count} outlines lie outside the region.", count)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -314,9 +312,9 @@ def _of_picture(
     )
     notes = [at.assumed]
     if place != slide.extent:
-        notes.append(tr("The mask covers a part of the slide, and nothing is said of the rest."))
+        notes.append(tr("The mask covers a part of the slide; the rest is not annotated."))
     if not values:
-        notes.append(tr("{path} has no foreground: all of it counts as background.", path=at.picture.path))
+        notes.append(tr("{path} has no foreground: all of it is background.", path=at.picture.path))
     return FilePreview(
         at.picture.path,
         stamp,

@@ -108,7 +108,7 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         except ModelError:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
-        name = name if card.taught else tr("Not taught yet")
+        name = name if card.taught else tr("Not trained yet")
         network, labels = card.network, card.scheme.label_names
         if not card.knows_labels:
             network, labels = dataclasses.replace(network, labels=0), ()
@@ -122,7 +122,7 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
 
 def live_masks(mask_classes: int) -> LocalisationModel:
     """The live masks, as an entry among the models."""
-    title = tr("What was learned while you painted: not measured, not exported")
+    title = tr("Trained while you painted: not measured, not exported")
     network = NetworkConfig(1, mask_classes=mask_classes)
     return LocalisationModel(LIVE_MODEL_ID, tr("Live masks"), title, ModelStatus.KEPT, network, (), OWN_RULE)
 
@@ -185,10 +185,10 @@ def check_has_classes(project: Project, card: Card) -> None:
     if absent:
         raise ModelError(
             tr(
-                "{model} draws {classes}, this project knows {known}.",
+                "{model} predicts {classes}, this project has {known}.",
                 model=card.name,
                 classes=", ".join(map(spoken_class, absent)),
                 known=", ".join(map(spoken_class, known)),
             ),
-            advice=tr("Choose a model with the mask classes of the project, or start a new project from this one."),
+            advice=tr("Choose a model with the mask classes of the project, or start a new project from this model."),
         )

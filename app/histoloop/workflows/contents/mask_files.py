@@ -138,7 +138,7 @@ def placed_picture(picture: MaskPicture, file: MaskFile, ground: Ground, place: 
         if not ground.extent.contains(here):
             raise DataError(
                 tr("{path} would reach past {slide} from there, pixel by pixel.", path=picture.path, slide=ground.name),
-                advice=tr("Say how many micrometres a pixel of the picture is wide, or name another corner."),
+                advice=tr("State how many micrometres wide a pixel of the image is, or give another corner."),
             )
         return place_picture(picture, here, ground)
     rest = Region(left, top, ground.extent.right - left, ground.extent.bottom - top)
@@ -163,7 +163,7 @@ def _value_chosen(own: str, scheme: ClassScheme) -> int | None:
         return fixed[own]
     raise DataError(
         tr("The project has no class {name} any more.", name=own),
-        advice=tr("Look at the file again and choose another."),
+        advice=tr("Check the file again and choose another."),
     )
 
 
@@ -203,7 +203,7 @@ def ground_of(slide: SlideRecord) -> Ground:
 def _value_called(name: str, names: tuple[str, ...]) -> int:
     if name not in names:
         raise DataError(
-            tr("no mask class {name!r}; there are {names}.", name=name, names=", ".join(names)),
+            tr("no mask class {name!r}; available: {names}.", name=name, names=", ".join(names)),
             advice=tr("Name one of these classes."),
         )
     return names.index(name) + 1
@@ -261,8 +261,8 @@ class _OutlineSource:
         ignored = sum(area.value == IGNORED for area in self._filled.areas)
         if ignored:
             yield tr_plural(
-                "{count} outline of Ignore*: nothing is learned or measured from it.",
-                "{count} outlines of Ignore*: nothing is learned or measured from them.",
+                "{count} outline of Ignore*: not used to train or measure.",
+                "{count} outlines of Ignore*: not used to train or measure.",
                 ignored,
             )
 
@@ -273,8 +273,8 @@ class _OutlineSource:
             return ()
         return (
             tr_plural(
-                "{count} outline lies outside of the region.",
-                "{count} outlines lie outside of the region.",
+                "{count} outline lies outside the region.",
+                "{count} outlines lie outside the region.",
                 count,
             ),
         )
@@ -287,13 +287,13 @@ def check_inside(filled: FilledOutlines, place: Region, path: Path, ground: Grou
     boxes_N4 = filled.boxes_N4
     raise DataError(
         tr(
-            "No outline of {path} lies in the place, {place}: they reach from {box}.",
+            "No outline of {path} lies in the region, {place}: they reach from {box}.",
             path=path,
             place=_in_words(place),
             box=box_in_words(boxes_N4),
         ),
         advice=hint(boxes_N4, ground)
-        or tr("Check that the file belongs to this slide; a place without foreground is annotated with --size 0."),
+        or tr("Check that the file belongs to this slide; a region without foreground is annotated with --size 0."),
     )
 
 
@@ -316,8 +316,8 @@ def _by_choice(
         assigned = assign_chosen(outlines, values)
     except KeyError as error:
         raise DataError(
-            tr("{path} has classes that nothing was chosen for.", path=file.path),
-            advice=tr("Look at the file again and choose a class for each."),
+            tr("{path} has classes for which nothing was chosen.", path=file.path),
+            advice=tr("Check the file again and choose a class for each."),
         ) from error
     areas = [
         Area(value, area.rings)
@@ -342,7 +342,7 @@ class _PictureSource:
         if inside != place:
             notes.append(tr("The mask covers a part only, which was annotated: {place}.", place=_in_words(inside)))
         if not any(meaning(band).any() for band in placed.picture.bands()):
-            notes.append(tr("{path} has no foreground: all of it counts as background.", path=placed.picture.path))
+            notes.append(tr("{path} has no foreground: all of it is background.", path=placed.picture.path))
         self.notes = tuple(filter(None, notes))
 
     def has_foreground(self, region: Region) -> bool:
@@ -358,7 +358,7 @@ def _taken_for(picture: MaskPicture, scheme: ClassScheme) -> str:
     if not (picture.has_one_bit and others):
         return ""
     return tr(
-        "{path} is black and white: its white was taken as {first}. For another class say --mask-class {others}.",
+        "{path} is black and white: white was taken as {first}. For another class use --mask-class {others}.",
         path=picture.path,
         first=first,
         others=" or ".join(others),
@@ -378,12 +378,12 @@ def skipped_in_words(skipped: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _nothing_in(path: Path, left_out: tuple[str, ...], *, ignored: bool) -> DataError:
-    seen = (tr("There are outlines of Ignore* alone."),) if ignored else ()
+    seen = (tr("It contains only outlines of Ignore*."),) if ignored else ()
     return DataError(
-        " ".join((tr("{path} has no outline that can be taken.", path=path), *seen, *left_out)),
+        " ".join((tr("{path} has no outline that can be used.", path=path), *seen, *left_out)),
         advice=tr(
-            "Outlines without a class take one with --mask-class; a place without foreground is annotated with "
-            "--size 0."
+            "Give outlines without a class one with --mask-class; a region without foreground is annotated "
+            "with --size 0."
         ),
     )
 
@@ -395,10 +395,10 @@ def _in_words(place: Region) -> str:
 def notes_on_reading(outlines: Outlines, *, slide_is_there: bool) -> Iterator[str]:
     """What is to be known of how outlines were read, in sentences."""
     if not slide_is_there:
-        yield tr("The slide's file is not there: whether it has bounds, from which QuPath counts, is not known.")
+        yield tr("The slide's file is missing: whether it has bounds, QuPath's origin, is not known.")
     if outlines.repaired:
         yield tr_plural(
-            "{count} outline crosses itself: what it encloses an even number of times was cut out.",
-            "{count} outlines cross themselves: what they enclose an even number of times was cut out.",
+            "{count} outline crosses itself: areas that it encloses an even number of times were cut out.",
+            "{count} outlines cross themselves: areas that they enclose an even number of times were cut out.",
             outlines.repaired,
         )

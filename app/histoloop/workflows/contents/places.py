@@ -29,19 +29,19 @@ def place_on_slide(slide: SlideRecord, wanted: Region) -> Region:
     place = wanted.intersection(slide.extent)
     if place is None:
         raise DataError(
-            tr("This place lies outside of {slide}.", slide=slide.name), advice=tr("Choose one on the slide.")
+            tr("This area lies outside {slide}.", slide=slide.name), advice=tr("Choose an area on the slide.")
         )
     smallest = min(SMALLEST_PX, slide.width, slide.height)
     if min(place.width, place.height) < smallest:
         raise DataError(
             tr("{width} x {height} pixels are too few to annotate.", width=place.width, height=place.height),
-            advice=tr("Choose a place of at least {side} x {side} pixels, or click for the usual size.", side=smallest),
+            advice=tr("Choose an area of at least {side} x {side} pixels, or click for the usual size.", side=smallest),
         )
     if max(place.width, place.height) > LARGEST_PX:
         raise DataError(
             tr("{width} x {height} pixels are too many for one region.", width=place.width, height=place.height),
             advice=tr(
-                "All of a region is in memory at once: choose places of at most {side} x {side} pixels.",
+                "A region is held in memory as a whole: choose areas of at most {side} x {side} pixels.",
                 side=LARGEST_PX,
             ),
         )

@@ -258,15 +258,13 @@ def nothing_to_learn_from(project: Project) -> ProjectError:
     finished = project.annotations.finished()
     if not finished:
         advice = tr("Annotate a region first: choose 'Ask me', paint, and finish it.")
-        return ProjectError(tr("There is no annotation to learn from."), advice=advice)
+        return ProjectError(tr("There is no annotation to train on."), advice=advice)
     advice = tr("Paint at least one region and finish it with Done.")
     if any(record.has_mask for record in finished):
-        return ProjectError(
-            tr("Every mask is held out to measure the model; none is left to learn from."), advice=advice
-        )
+        return ProjectError(tr("Every mask is held out to measure the model; none is left to train on."), advice=advice)
     message = tr_plural(
-        "{count} region has a label or a size, but no mask to learn from.",
-        "{count} regions have a label or a size, but no mask to learn from.",
+        "{count} region has a label or a size, but no mask to train on.",
+        "{count} regions have a label or a size, but no mask to train on.",
         len(finished),
     )
     return ProjectError(message, advice=advice)

@@ -67,7 +67,7 @@ def resolution_of(slide: Slide, *, given: float | None, from_objective: bool) ->
 def in_words(slide: Slide) -> str:
     """What is unusual about a slide, in sentences; empty where nothing is."""
     never = tr(
-        "It is no brightfield picture (channels: {names}): it is shown, and never predicted.",
+        "It is not a brightfield image (channels: {names}): it is shown, but never predicted.",
         names=", ".join(slide.channels),
     )
     return " ".join(filter(None, (slide.note, "" if slide.is_brightfield else never)))

@@ -43,8 +43,8 @@ def in_words(candidate: CandidateModel) -> str:
     verdict, count = verdict_of(candidate), candidate.held_out
     if verdict is Verdict.NOT_MEASURED:
         return tr(
-            "No annotation is held out yet (the third one will be), so nothing could be measured. "
-            "Look at the new masks and decide."
+            "No annotation is held out yet (the third one will be), so nothing could be measured. Check the "
+            "new masks and decide."
         )
     change = _change(candidate)
     if verdict is Verdict.BETTER:

@@ -13,13 +13,15 @@ from histoloop.acquisition.model_selection import SelectionMeasures, selection_m
 from histoloop.acquisition.strategies.discrepancy import Outputs, cod
 from histoloop.errors import DataError, ModelError, ProjectError
 from histoloop.inference.features import outcomes
+from histoloop.language import tr
 from histoloop.progress import Progress, Work
 from histoloop.store.cards import load_card
-from histoloop.store.model_folder import EARLIER
+from histoloop.store.model_folder import keeps_earlier
 from histoloop.training.datasets import read_dataset
 from histoloop.training.metrics import dice, judged
 from histoloop.training.samples import foreground
 from histoloop.workflows.boundary import why_it_failed
+from histoloop.workflows.contents.suited_models import SuitedModels, comparable_models
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model, one_epoch_earlier
 from histoloop.workflows.regions.tiles import unlabelled_regions, unlabelled_tiles
 
@@ -38,17 +40,22 @@ if TYPE_CHECKING:
 REGIONS = 64
 """So many regions of a project are predicted, at most."""
 
+PER_SLIDE = 4
+"""So many regions of each slide are predicted to choose a model for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegionDiscrepancy:
     """How far the output of one model for a region moved since its earlier state: squared, per pixel.
 
     `quality` is how good that output is where the data tells: Dice of the mask, or 1 for the right label and else 0.
+    `case` is whose tissue it is: of a region of a project, its slide.
     """
 
     region: str
     discrepancy: float
     quality: float | None = None
+    case: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,16 @@ class Ranking:
         table = [(one.region, one.discrepancy, model.folder) for model in self.models for one in model.regions]
         return {region: folder for region, _value, folder in sorted(table, key=lambda row: row[1], reverse=True)}
 
+    def best_of_cases(self) -> dict[str, Path]:
+        """For each case, of a project each slide, the folder of the model that moved least there in the mean."""
+        moved: dict[str, dict[Path, list[float]]] = {}
+        for model in self.models:
+            for one in model.regions:
+                if one.case:
+                    moved.setdefault(one.case, {}).setdefault(model.folder, []).append(one.discrepancy)
+        means = {case: {of: float(np.mean(own)) for of, own in models.items()} for case, models in moved.items()}
+        return {case: min(models, key=models.__getitem__) for case, models in means.items()}
+
     def measures(self) -> SelectionMeasures | None:
         """How good the choice is by what the data tells of every region; None where it does not, or of one model."""
         rows = [sorted(model.regions, key=lambda one: one.region) for model in self.models]
@@ -103,6 +120,7 @@ class Ranking:
                 for model in self.models
             ],
             "best_of_regions": {region: str(folder) for region, folder in self.best_of_regions().items()},
+            "best_of_cases": {case: str(folder) for case, folder in self.best_of_cases().items()},
             "measures": None if measures is None else {**asdict(measures), "hits": dict(measures.hits)},
             "warnings": list(self.warnings),
             "failed": [{"name": name, "reason": reason} for name, reason in self.failed],
@@ -150,18 +168,27 @@ def rank_on_dataset(
 
 
 def rank_on_project(
-    project: Project, models: Sequence[Path] = (), *, outputs: Outputs = "softmax", device: str = "auto", seed: int = 0
+    project: Project,
+    models: Sequence[Path] = (),
+    *,
+    outputs: Outputs = "softmax",
+    every_slide: bool = False,
+    device: str = "auto",
+    seed: int = 0,
 ) -> Work[Ranking]:
     """Rank model folders on regions of a project's slides that nobody annotated.
 
     Without `models`, those of the project that keep their earlier state. All predict the same regions, each at its own
-    resolution; a slide or model that fails is left out and named. ProjectError when no region is left or no model can
-    be ranked.
+    resolution: `REGIONS` at most, or with `every_slide` `PER_SLIDE` of each where that is more. A slide or model that
+    fails is left out and named. ProjectError when no region is left or no model can be ranked.
     """
     base = load_card(project.models.first().folder)
-    places = yield from unlabelled_regions(project, mpp=base.mpp, count=REGIONS, seed=seed)
+    count = max(REGIONS, PER_SLIDE * len(project.slides.all())) if every_slide else REGIONS
+    places = yield from unlabelled_regions(project, mpp=base.mpp, count=count, seed=seed)
     if not places:
-        raise ProjectError("Every region was asked about.", advice="Import more slides, or rank on a data set.")
+        raise ProjectError(
+            tr("Every region was asked about: there is none to compare models on."), advice=tr("Import more slides.")
+        )
     chosen = list(models) or [record.folder for record in project.models.all() if keeps_earlier(record.folder)]
     if not chosen:
         raise ProjectError("No model of this project keeps an earlier state.", advice="Retrain first, or name models.")
@@ -177,11 +204,32 @@ def rank_on_project(
                 failed.setdefault(place[0].name, why_it_failed(error, writing_to=()))
         if not read:
             named = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-            raise ProjectError(f"No region can be read: {named}", advice="Connect the disk that the slides are on.")
+            raise ProjectError(
+                tr("No region can be read: {reasons}", reasons=named),
+                advice=tr("Connect the disk that the slides are on."),
+            )
         return read
 
     ranking = yield from _rank(chosen, tiles, outputs=outputs, device=device)
     return replace(ranking, failed=(*failed.items(), *ranking.failed))
+
+
+def suit_slides(project: Project, *, device: str = "auto") -> Work[SuitedModels]:
+    """For each slide the model of the project that moved least there, of those that can be compared.
+
+    ProjectError when there are fewer than two of them, or no region is left that nobody annotated.
+    """
+    records = comparable_models(project)
+    if len(records) < 2:
+        raise ProjectError(
+            tr("There are no two models to compare."),
+            advice=tr("Retrain once more and keep the model: each round that is kept is one to choose from."),
+        )
+    folders = {record.folder: record.id for record in records}
+    ranking = yield from rank_on_project(project, list(folders), every_slide=True, device=device)
+    ids = {record.name: record.id for record in project.slides.all()}
+    slides = {ids[name]: folders[folder] for name, folder in ranking.best_of_cases().items()}
+    return SuitedModels(tuple(folders.values()), slides)
 
 
 def discrepancies(
@@ -195,10 +243,10 @@ def discrepancies(
     """
     found: list[RegionDiscrepancy] = []
     for number, tile in enumerate(tiles):
-        yield Progress(f"Looking at {model.card.name}", number, len(tiles))
+        yield Progress(tr("Comparing {model} with its earlier state", model=model.card.name), number, len(tiles))
         now = output_of(model, tile)
         moved = cod(output_of(earlier, tile), now, outputs=outputs) ** 2
-        found.append(RegionDiscrepancy(tile.name, moved, quality_of(model.card, now, tile)))
+        found.append(RegionDiscrepancy(tile.name, moved, quality_of(model.card, now, tile), tile.case))
     return found
 
 
@@ -267,7 +315,8 @@ def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device:
         ranked.append(RankedModel(model.card.name, folder, mean, tuple(regions)))
     if not ranked:
         raise ModelError(
-            f"No model could be ranked: {'; '.join(': '.join(one) for one in failed)}", advice="Train them once more."
+            tr("No model could be ranked: {reasons}", reasons="; ".join(": ".join(one) for one in failed)),
+            advice=tr("Train them once more."),
         )
     return Ranking(tuple(sorted(ranked, key=lambda model: model.discrepancy)), tuple(_warnings(cards)), tuple(failed))
 
@@ -293,11 +342,6 @@ def _warnings(cards: Sequence[Card]) -> list[str]:
             "little because it fits those few, and come first without being better."
         )
     return found
-
-
-def keeps_earlier(folder: Path) -> bool:
-    """Whether a model folder has what the ranking needs."""
-    return (folder / EARLIER).is_file()
 
 
 def _has_decoder(card: Card) -> bool:

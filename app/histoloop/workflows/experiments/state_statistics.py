@@ -50,7 +50,7 @@ def state_statistics(
             advice="Copy its folder, and give the path of the copy.",
         )
     if (model / STATISTICS).exists():
-        raise ModelError(f"{model / STATISTICS} exists already.", advice="To make it anew, delete it first.")
+        raise ModelError(f"{model / STATISTICS} exists already.", advice="To create it again, delete it first.")
     loaded = load_model(model, choose_device(device))
     check_taught(loaded.card)
     recipe = model / RECIPE

@@ -124,7 +124,7 @@ class _Outlines:
         assigned = assign_classes(outlines, path, _VALUES)
         if assigned.skipped and not assigned.areas:
             raise DataError(
-                f"{path} has no outline that can be taken: {_counted(assigned.skipped)}.",
+                f"{path} has no outline that can be used: {_counted(assigned.skipped)}.",
                 advice="Give its outlines of tumour the class tumour.",
             )
         placed = place_areas(assigned.areas, outlines, path, _ground(slide))

@@ -147,7 +147,7 @@ class LiveLearner:
         tiles that were sent before are sent again. Where nothing is painted there are no masks. SlideError when the
         slide cannot be read, ModelError when the model in use cannot.
         """
-        yield LiveProgress(tr("Looking at what was painted"), 0, 1)
+        yield LiveProgress(tr("Reading what was painted"), 0, 1)
         warm = self._warm_for(project)
         if afresh:
             warm.shown.clear()
@@ -347,12 +347,14 @@ class LiveLearner:
             specimen = warm.specimen(record, slide)
             near = [tile.core for tile, in_view in nearest_first(grid, view) if in_view][:AHEAD]
             for number, core in enumerate(near):
-                yield LiveProgress(tr("Looking at what is in view"), number, len(near))
+                yield LiveProgress(tr("Reading what is in view"), number, len(near))
                 if specimen.fraction(core.level0(grid.downsample)) > 0:
                     warm.tiles.of(slide, record.fingerprint, grid, core)
 
     def _view_is_new(self, warm: _Warm, grid: LiveGrid) -> Progress:
-        return LiveProgress(tr("Masks in view are new"), 1, 1, grid=grid, in_view=True, regions=len(warm.learned))
+        return LiveProgress(
+            tr("Masks in view are up to date"), 1, 1, grid=grid, in_view=True, regions=len(warm.learned)
+        )
 
 
 def _frozen(network: SlideNetwork, mask_classes: int) -> Hybrid:

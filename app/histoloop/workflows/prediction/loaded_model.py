@@ -111,7 +111,7 @@ def _gpu(number: int) -> torch.device:
     if number >= (count := torch.cuda.device_count()):
         raise DeviceError(
             tr("There is no GPU number {number}.", number=number),
-            advice=tr("This machine has {count}, counted from 0.", count=count),
+            advice=tr("This computer has {count}, counted from 0.", count=count),
         )
     return torch.device("cuda", number)
 
@@ -184,7 +184,7 @@ def _statistics(folder: Path, network: SlideNetwork, digest: str) -> TrainingSta
     except (KeyError, ValueError, IndexError) as error:
         raise ModelError(
             tr("{path} is broken, or not of the weights beside it.", path=folder / STATISTICS),
-            advice=tr("Copy the model folder again, whole."),
+            advice=tr("Copy the model folder again in full."),
         ) from error
     return found
 
@@ -200,9 +200,7 @@ def check_taught(card: Card) -> None:
     if not card.taught:
         raise ModelError(
             tr("{title} predicts nothing.", title=card.title),
-            advice=tr(
-                "Ask for regions, annotate what is asked, and retrain: the first model that has learned predicts."
-            ),
+            advice=tr("Ask for regions, annotate them, and retrain: the first trained model predicts."),
         )
 
 
@@ -239,5 +237,5 @@ def _untaught(card: Card) -> SlideNetwork:
 def _unfit(folder: Path) -> ModelError:
     return ModelError(
         tr("The weights in {folder} do not fit the network its card describes.", folder=folder),
-        advice=tr("Copy the model folder again, whole, or choose another model."),
+        advice=tr("Copy the model folder again in full, or choose another model."),
     )

@@ -17,7 +17,7 @@ from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.kept_tissue import survey_of_slide
 from histoloop.workflows.contents.slides import check_slide, open_project_slide
 from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_project_model
-from histoloop.workflows.reports import PredictReport
+from histoloop.workflows.reports import PredictReport, SlidePredicted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ def predict_project(
 ) -> Work[PredictReport]:
     """Predict slides (all, or those named, in that order) with a model of the project (the current one).
 
+    `SlidePredicted` tells of each as soon as it can be shown.
     A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
     place of. The `precision` 'fast' takes half precision where the device has it. Maps that this model made before are
     not made again, unless they are damaged, lack their prediction, or are not exact where that is wanted.
@@ -66,6 +67,8 @@ def predict_project(
             if not _is_predicted(project, slide.id, record.id, precision):
                 predicting = _predict_one(project, slide, model, record.id, precision)
                 yield from staged(predicting, number=done, of=of, weight=share)
+                there = tr("Predicting {slide}", slide=slide.name)
+                yield SlidePredicted(there, done + share, of, slide_id=slide.id, model_id=record.id)
             predicted.append(slide.id)
         except Exception as error:
             _log.info("slide %d is not predicted", slide.id)
@@ -128,7 +131,7 @@ def check_brightfield(slide: Slide) -> None:
         raise SlideError(
             slide.path,
             tr("it is not a brightfield picture (channels: {names})", names=", ".join(slide.channels)),
-            advice=tr("The models know stained tissue in transmitted light. Export it as RGB to predict it."),
+            advice=tr("The models are made for stained tissue in transmitted light. Export it as RGB to predict it."),
         )
 
 

@@ -83,7 +83,7 @@ def predict_to_files(
                         counts.add(band)
                         picture.add(band)
                         outlines.add_all(outliner.add(band))
-                        yield Progress(stage, 1, 1, tr("drawing the masks"))
+                        yield Progress(stage, 1, 1, tr("computing the masks"))
                     outlines.add_all(outliner.close())
                 mask_is_there = True
         except BaseException:

@@ -97,8 +97,8 @@ def ask(
         )
     if STRATEGIES[strategy].needs.predictions and not taught:
         raise ProjectError(
-            tr("'{title}' needs a model that has learned something.", title=tr(STRATEGIES[strategy].title)),
-            advice=tr("Ask by coverage of the tissue (k-center) or at random, annotate what is asked, and retrain."),
+            tr("'{title}' needs a trained model.", title=tr(STRATEGIES[strategy].title)),
+            advice=tr("Ask by coverage of the tissue (k-center) or at random, annotate the regions, and retrain."),
         )
     project.check_writable()
     compares = STRATEGIES[strategy].needs.inputs == "earlier model"
@@ -164,14 +164,14 @@ def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> Projec
     if failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failed)
         return ProjectError(
-            tr("No slide that is predicted can be looked at: {reasons}", reasons=reasons),
-            advice=tr("See to these slides, then ask again."),
+            tr("No predicted slide can be read: {reasons}", reasons=reasons),
+            advice=tr("Fix these slides, then ask again."),
         )
     slides = project.slides.all()
     readable = [slide for slide in slides if is_readable(slide)]
     if slides and not readable:
         return ProjectError(
-            tr("There is no region to ask about: no slide is where it was."),
+            tr("There is no region to ask about: none of the slide files was found."),
             advice=tr("Connect their disk, or use 'Find moved slides' and point to the folder they are in now."),
         )
     if not slides:
@@ -181,11 +181,11 @@ def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> Projec
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)
     passed_over = sum(len(project.queries.all(status=status)) for status in settled)
-    message = tr("There is no region left to ask about: all are settled.")
+    message = tr("There is no region left to ask about: all have been answered.")
     if passed_over:
         message = tr_plural(
-            "There is no region left to ask about: all are settled, {count} of them skipped.",
-            "There is no region left to ask about: all are settled, {count} of them skipped.",
+            "There is no region left to ask about: all have been answered, {count} of them skipped.",
+            "There is no region left to ask about: all have been answered, {count} of them skipped.",
             passed_over,
         )
     advice = tr("Retrain, import more slides, ask about smaller regions, or mark a region by hand.")
@@ -234,7 +234,7 @@ def _choose(
     chosen = []
     for number, pick in enumerate(picks):
         if strategy.needs.network:
-            yield Progress(tr("Looking at the chosen regions"), number, len(picks))
+            yield Progress(tr("Reading the chosen regions"), number, len(picks))
         evidence = inputs.evidence(strategy, pick.index)
         chosen.append(_Chosen(candidates[pick.index], strategy, pick.score, evidence))
     return chosen

@@ -88,7 +88,7 @@ def _with_masks(model: LoadedModel, strategy: Strategy) -> Hybrid:
         return model.network
     if strategy.needs.decoder:
         raise ProjectError(
-            tr("'{title}' needs a model that has learned masks.", title=tr(strategy.title)),
+            tr("'{title}' needs a model trained on masks.", title=tr(strategy.title)),
             advice=tr("Retrain from masks first, or ask where the model is unsure, or at random."),
         )
     return with_decoder(model.network).to(model.device)
@@ -105,12 +105,12 @@ def _annotated(reader: RegionReader, strategy: Strategy) -> list[ProjectRegion]:
                 needs.annotated,
                 title=tr(strategy.title),
             ),
-            advice=tr("Ask at random first, and paint what is asked."),
+            advice=tr("Ask at random first, and paint the regions."),
         )
     if needs.two_classes and len({region.class_name for region in found}) < 2:
         raise ProjectError(
             tr("'{title}' needs annotated regions of two classes.", title=tr(strategy.title)),
-            advice=tr("Label the slides (Slides panel), or ask in another way until both classes are annotated."),
+            advice=tr("Label the slides (Slides panel), or use another strategy until both classes are annotated."),
         )
     return found
 

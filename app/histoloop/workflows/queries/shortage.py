@@ -24,9 +24,9 @@ def why_fewer(project: Project, *, wanted: int, asked: int, considered: int | No
         "{count} question instead of {wanted}.", "{count} questions instead of {wanted}.", asked, wanted=wanted
     )
     if considered is not None:
-        looked_at = tr("This way of asking looks at {count} regions at a time, sampled at random.", count=considered)
+        looked_at = tr("This strategy compares {count} regions at a time, sampled at random.", count=considered)
         return f"{there} {looked_at}"
-    reasons = [tr("No other place with enough tissue is left.")]
+    reasons = [tr("There is no other area with enough tissue.")]
     reasons += _settled(project) + _not_looked_at(project)
     advice = tr("Smaller regions or more slides give more questions.")
     return " ".join((there, *reasons, advice))
@@ -45,8 +45,8 @@ def _settled(project: Project) -> list[str]:
     if passed_over:
         found.append(
             tr_plural(
-                "{count} region was skipped or could not be told.",
-                "{count} regions were skipped or could not be told.",
+                "{count} region was skipped or marked 'Cannot tell'.",
+                "{count} regions were skipped or marked 'Cannot tell'.",
                 passed_over,
             )
         )
@@ -59,9 +59,7 @@ def _not_looked_at(project: Project) -> list[str]:
     readable = [slide for slide in slides if is_readable(slide)]
     found = []
     if missing := len(slides) - len(readable):
-        found.append(
-            tr_plural("{count} slide is not where it was.", "{count} slides are not where they were.", missing)
-        )
+        found.append(tr_plural("{count} slide file was not found.", "{count} slide files were not found.", missing))
     if project.models.current_card().taught:
         unpredicted = sum(project.maps.find(slide.id) is None for slide in readable)
         if unpredicted:

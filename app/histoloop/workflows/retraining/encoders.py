@@ -70,18 +70,18 @@ def _check_kind(source: Path) -> None:
     except OSError as error:
         raise ModelError(
             tr("{source} cannot be read: {reason}.", source=source, reason=error.strerror or error),
-            advice=tr("Name a .safetensors file that is there and can be read."),
+            advice=tr("Name a .safetensors file that exists and can be read."),
         ) from error
     target = source.with_suffix(".safetensors")
     if source.suffix != ".safetensors":
         raise ModelError(
-            tr("{source} is no .safetensors file.", source=source),
+            tr("{source} is not a .safetensors file.", source=source),
             advice=tr("Convert it once: {command}", command=_CONVERT.format(source=source, target=target)),
         )
     if start.startswith(_OF_PYTORCH):
         raise ModelError(
             tr(
-                "{source} is a file of PyTorch by its content: it may hold programs, so it is not opened.",
+                "{source} is a PyTorch file by its content: it may contain programs, so it is not opened.",
                 source=source,
             ),
             advice=tr(
@@ -95,22 +95,22 @@ def _undecided(source: Path, named: Encoder | None, fitting: list[Encoder]) -> M
     if fitting:
         names = ", ".join(encoder.name for encoder in fitting)
         return ModelError(
-            tr("{source} may be of {names}: they are made alike.", source=source, names=names),
-            advice=tr("Say which it is by --name."),
+            tr("{source} may belong to {names}: they are built alike.", source=source, names=names),
+            advice=tr("State which with --name."),
         )
     if named:
         return ModelError(
             tr(
-                "{source} does not hold the weights of {encoder}: tensors are lacking, or of other shapes.",
+                "{source} does not contain the weights of {encoder}: tensors are missing, or have other shapes.",
                 source=source,
                 encoder=named.title,
             ),
             advice=tr("Get {file} from {place}.", file=named.file, place=named.source),
         )
     return ModelError(
-        tr("{source} is of none of the encoders that are known here.", source=source),
+        tr("{source} does not belong to any encoder that is known here.", source=source),
         advice=tr(
-            "A recipe can take it as `weights` all the same, with its architecture as backbone, as timm/resnet50."
+            "A recipe can use it as `weights` all the same, with its architecture as backbone, as timm/resnet50."
         ),
     )
 
@@ -159,7 +159,7 @@ def _shapes(source: Path) -> dict[str, tuple[int, ...]]:
     except (OSError, SafetensorError) as error:
         raise ModelError(
             tr("{source} cannot be read: {reason}.", source=source, reason=error),
-            advice=tr("Copy or download it again, whole."),
+            advice=tr("Copy or download it again in full."),
         ) from error
 
 
@@ -178,12 +178,14 @@ def _fits(encoder: Encoder, shapes: Mapping[str, tuple[int, ...]]) -> bool:
 def _check_finite(source: Path, shapes: Mapping[str, tuple[int, ...]]) -> Work[None]:
     with safe_open(source, framework="pt") as file:
         for number, name in enumerate(shapes):
-            yield Progress(tr("Looking through the weights"), number, len(shapes))
+            yield Progress(tr("Checking the weights"), number, len(shapes))
             tensor = file.get_tensor(name)
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise ModelError(
                     tr(
-                        "{source} is damaged: {name} holds values that are no finite numbers.", source=source, name=name
+                        "{source} is damaged: {name} contains values that are not finite numbers.",
+                        source=source,
+                        name=name,
                     ),
-                    advice=tr("Copy or download it again, whole."),
+                    advice=tr("Copy or download it again in full."),
                 )

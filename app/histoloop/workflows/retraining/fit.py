@@ -239,7 +239,7 @@ def quick_settings(recipe: Recipe) -> CachedSettings:
 def _features_of_views(regions: Sequence[ProjectRegion], settings: CachedSettings) -> Work[list[list[FeatureTile]]]:
     found = []
     for number, region in enumerate(regions):
-        yield Progress(tr("Looking at annotated regions"), number, len(regions))
+        yield Progress(tr("Reading annotated regions"), number, len(regions))
         found.append(region.views(count=settings.views, stain=settings.stain))
     return found
 
@@ -247,7 +247,7 @@ def _features_of_views(regions: Sequence[ProjectRegion], settings: CachedSetting
 def _features(regions: Sequence[ProjectRegion]) -> Work[list[Features]]:
     found = []
     for number, region in enumerate(regions):
-        yield Progress(tr("Looking at other regions"), number, len(regions))
+        yield Progress(tr("Reading other regions"), number, len(regions))
         found.append(region.features())
     return found
 

@@ -129,7 +129,7 @@ def pretrain_base(
 def _plan(recipe: str, *, out: Path, start: str | None, epochs: int | None) -> Recipe:
     if out.suffix != ".safetensors":
         raise ModelError(
-            tr("{path} is no .safetensors file.", path=out), advice=tr("Give a name that ends in .safetensors.")
+            tr("{path} is not a .safetensors file.", path=out), advice=tr("Give a name that ends in .safetensors.")
         )
     if out.exists():
         raise ModelError(

@@ -84,7 +84,7 @@ def _unlabelled_tiles(project: Project, model: LoadedModel, seed: int) -> Work[l
 def _check_classes(tiles: Sequence[TrainingTile]) -> None:
     if len({tile.label for tile in tiles}) < 2:
         raise ProjectError(
-            tr("A new classifier needs regions of two labels at least, and all here are of one."),
+            tr("A new classifier needs regions of at least two labels, and all here have the same one."),
             advice=tr("Label some slides of another class (Slides panel), or learn from painted masks."),
         )
 
@@ -103,13 +103,13 @@ def _of_kind(
         if not sized:
             raise ProjectError(
                 tr("No region has a size to learn from."),
-                advice=tr("Say how much of some regions is foreground, or paint them."),
+                advice=tr("State how much of some regions is foreground, or paint them."),
             )
         return _all_labelled(sized, model)
     labelled = [tile for tile in tiles if tile.label is not None]
     if len({tile.label for tile in labelled}) < 2:
         raise ProjectError(
-            tr("Learning from labels needs regions or slides of two labels at least."),
+            tr("Learning from labels needs regions or slides of at least two labels."),
             advice=tr("Label some slides (Slides panel) or regions (as you annotate them) of another class."),
         )
     return labelled
@@ -125,7 +125,7 @@ def _all_labelled(tiles: Sequence[TrainingTile], model: LoadedModel) -> list[Tra
     own = [tile for tile in tiles if tile.label is not None]
     if not own:
         raise ProjectError(
-            tr("No region to learn from has a label, and no model of the project can predict one yet."),
+            tr("No region to train on has a label, and no model of the project can predict one yet."),
             advice=tr("Label slides (Slides panel) or regions first, or learn from painted masks."),
         )
     return own

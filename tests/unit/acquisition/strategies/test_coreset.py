@@ -128,7 +128,7 @@ def test_the_annotated_region_most_alike_is_named_and_shown(strategy: Strategy) 
     assert evidence.facts == {"beside": "1.svs"}
     assert evidence.beside is not None
     assert evidence.beside.max() == 1
-    sentence = "It looks unlike all that is annotated; a region of 1.svs comes nearest."
+    sentence = "It looks unlike anything annotated; the most similar region is on 1.svs."
     assert strategy.reason(evidence.facts) == sentence
 
 
@@ -136,7 +136,7 @@ def test_before_the_first_annotation_it_is_the_most_typical_region() -> None:
     (strategy,) = STRATEGIES
     evidence = strategy.evidence(Embedded(0), 1)
     assert (evidence.facts, evidence.beside) == ({}, None)
-    assert strategy.reason({}) == "Nothing is annotated yet: the questions together cover how the tissue looks."
+    assert strategy.reason({}) == "Nothing is annotated yet: together, the questions cover the variety of the tissue."
 
 
 # --- large pools ------------------------------------------------------------------------------------------------------

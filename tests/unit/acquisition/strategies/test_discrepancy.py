@@ -131,9 +131,9 @@ def test_it_says_how_much_has_changed_and_shows_where(strategy: Strategy) -> Non
     assert evidence.facts == {"share": 0.25}
     assert evidence.strength is not None
     assert (evidence.strength > 0.4).tolist() == [[False, False], [False, True]]
-    sentence = "The model has changed its answer about 25% of this region since the last round."
+    sentence = "The model's prediction has changed over 25% of this region since the last round."
     assert strategy.reason(evidence.facts) == sentence
-    assert strategy.reason({}) == "The model has changed its answer about this region since the last round."
+    assert strategy.reason({}) == "The model's prediction for this region has changed since the last round."
 
 
 class ChangedClasses(Inputs):

@@ -82,9 +82,9 @@ def test_it_says_over_how_much_the_answer_wavers_and_shows_where() -> None:
     assert evidence.strength is not None
     assert evidence.strength[0].tolist() == pytest.approx([2 * np.std([0.1, 0.9] * 5, ddof=1), 0])
     assert MC_DROPOUT.reason(evidence.facts) == (
-        "The model's answer wavers over 50% of this region when parts of it are switched off."
+        "The model's prediction varies over 50% of this region when parts of it are switched off."
     )
-    assert MC_DROPOUT.reason({}) == "The model's answer for this region wavers when parts of it are switched off."
+    assert MC_DROPOUT.reason({}) == "The model's prediction for this region varies when parts of it are switched off."
 
 
 def test_the_variance_over_classes_is_half_the_sum_so_that_two_outcomes_count_once() -> None:

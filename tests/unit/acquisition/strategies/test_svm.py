@@ -97,5 +97,5 @@ def test_the_strategy_scores_by_the_margin_and_names_the_two_classes() -> None:
     assert scores_N.tolist() == minimum_margin(svm, np.array([[-0.9], [0.4]], np.float32)).tolist()
     facts = strategy.evidence(inputs, 0).facts
     assert facts["classes"][0] == "benign"
-    assert strategy.reason({"classes": ["benign", "malignant"]}) == "By its looks it lies between benign and malignant."
-    assert strategy.reason({}) == "By its looks it lies close to the border between two labels."
+    assert strategy.reason({"classes": ["benign", "malignant"]}) == "Its features lie between benign and malignant."
+    assert strategy.reason({}) == "Its features lie close to the boundary between two labels."

@@ -35,7 +35,7 @@ def test_the_last_round_of_the_same_kind_tells(project: Project) -> None:
     found = estimate(project, how)
     assert found.measured
     assert found.seconds == 12.0
-    assert found.text == "about 10 s, as the last such round"
+    assert found.text == "about 10 s, like the last such round"
     assert estimate(project, HowToLearn(pace="quick", propagation=True)).seconds == 48.0
     assert not estimate(project, HowToLearn("sizes")).measured
 

@@ -108,7 +108,7 @@ def test_a_removed_slide_hands_out_nothing(project: Project, slide: SlideRecord)
 def test_why_there_is_nothing_to_retrain_on_is_said(project: Project, slide: SlideRecord) -> None:
     assert "no annotation" in nothing_to_learn_from(project).message
     said(project, slide, region(0), label="benign")
-    assert nothing_to_learn_from(project).message == "1 region has a label or a size, but no mask to learn from."
+    assert nothing_to_learn_from(project).message == "1 region has a label or a size, but no mask to train on."
     said(project, slide, region(1), size=0.2)
     assert nothing_to_learn_from(project).message.startswith("2 regions have a label or a size")
     assert "Paint" in nothing_to_learn_from(project).advice

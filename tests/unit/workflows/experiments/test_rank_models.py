@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,15 +19,24 @@ from histoloop.geometry import Region
 from histoloop.networks.arrays import to_arrays, to_tensors
 from histoloop.progress import finish
 from histoloop.store.cards import card_text, load_card
-from histoloop.store.model_folder import EARLIER, load_weights, save_model
-from histoloop.workflows.experiments.rank_models import UNCERTAIN, rank_on_dataset, rank_on_project
+from histoloop.store.model_folder import EARLIER, copy_model, load_weights, save_model
+from histoloop.workflows.contents.suited_models import SUITED_MODELS, SuitedModels, comparable_models, suited_models
+from histoloop.workflows.decisions import keep, roll_back
+from histoloop.workflows.experiments.rank_models import (
+    UNCERTAIN,
+    RankedModel,
+    Ranking,
+    RegionDiscrepancy,
+    rank_on_dataset,
+    rank_on_project,
+    suit_slides,
+)
 from histoloop.workflows.experiments.train import train_model
 from histoloop.workflows.prediction.loaded_model import load_model, one_epoch_earlier
 from histoloop.workflows.projects import create_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from histoloop.store.project import Project
 
@@ -158,6 +168,47 @@ def test_a_project_without_a_model_that_can_be_ranked_says_so(project: Project) 
         finish(rank_on_project(project, device="cpu"))
 
 
+def test_each_slide_is_suited_by_the_model_that_moved_least_there(project: Project, models: list[Path]) -> None:
+    for number, folder in enumerate(models[1:], start=1):
+        own = project.models.new_folder(number)
+        digest = copy_model(folder, own)
+        project.rounds.add_candidate(project.models, own.name, hash=digest, parent=1, figures={}, annotations=1)
+    moved, little, still = comparable_models(project)
+    found = finish(suit_slides(project, device="cpu"))
+    assert found.models == (moved.id, little.id, still.id)
+    assert found.slides == {slide.id: still.id for slide in project.slides.all()}
+    project.settings.set(SUITED_MODELS, found.as_setting())
+    assert suited_models(project) == found
+    keep(project, still.id)
+    roll_back(project, little.id)
+    assert suited_models(project) is None  # other models than were compared
+    assert [record.id for record in comparable_models(project)] == [moved.id, still.id]
+
+
+def test_a_slide_goes_by_the_mean_of_its_own_regions() -> None:
+    one, other = Path("one"), Path("other")
+
+    def ranked(folder: Path, *values: float) -> RankedModel:
+        cases = ("a", "a", "b", "")
+        regions = (RegionDiscrepancy(str(n), value, case=cases[n]) for n, value in enumerate(values))
+        return RankedModel(folder.name, folder, sum(values), tuple(regions))
+
+    ranking = Ranking((ranked(one, 1.0, 5.0, 1.0, 0.0), ranked(other, 2.0, 2.0, 2.0, 9.0)), ())
+    assert ranking.best_of_cases() == {"a": other, "b": one}
+
+
+def test_one_model_alone_is_not_compared(project: Project) -> None:
+    with pytest.raises(ProjectError, match="two models"):
+        finish(suit_slides(project, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    "kept", [None, 3, {}, {"models": [1]}, {"models": "ab", "slides": {}}, {"models": [1], "slides": 2}]
+)
+def test_what_cannot_be_read_of_a_comparison_is_none(kept: object) -> None:
+    assert SuitedModels.of_setting(kept) is None
+
+
 @pytest.mark.parametrize(("change", "word"), [({"recipe": "another"}, "recipes"), ({"masks": 2.0}, "masks")])
 def test_models_that_were_taught_differently_are_ranked_with_a_warning(
     change: dict[str, str | float], word: str, models: list[Path], discs: Path, tmp_path: Path
@@ -189,6 +240,22 @@ def test_rank_on_a_project_takes_its_models(project: Project, capsys: pytest.Cap
     project.close()
     assert main(["rank", "--project", str(folder), "--device", "cpu"]) == 0
     assert capsys.readouterr().out.startswith("1  ")
+
+
+def test_rank_lists_the_model_of_each_slide_where_that_is_asked_for(
+    project: Project, discs: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, names = project.folder, [slide.name for slide in project.slides.all()]
+    project.close()
+    own = ["rank", "--project", str(folder), "--device", "cpu", "--slides", *map(str, models[1:])]
+    assert main(own) == 0
+    lines = capsys.readouterr().out.splitlines()
+    title = load_card(models[2]).name
+    assert [line for line in lines if line.endswith("moved least")] == [
+        f"{name}: {title} moved least" for name in names
+    ]
+    assert main(["rank", "--data", str(discs), "--slides", str(models[0])]) == 2
+    assert "--project" in capsys.readouterr().err
 
 
 def test_rank_on_a_data_set_needs_models(discs: Path, capsys: pytest.CaptureFixture[str]) -> None:

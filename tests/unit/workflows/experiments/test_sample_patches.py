@@ -438,7 +438,7 @@ def test_a_file_of_which_nothing_can_be_taken_makes_no_slide_normal(folders: tup
     report = sampled(folders, tmp_path / "patches.csv")
     ((name, reason),) = report.failed
     assert name == "tumor_0.png"
-    assert "no outline that can be taken: 1 outlines without a class" in reason
+    assert "no outline that can be used: 1 outlines without a class" in reason
     assert report.normal_slides == 4
 
 

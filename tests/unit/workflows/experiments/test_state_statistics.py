@@ -59,7 +59,7 @@ def test_statistics_are_added_once_and_then_tell_strange_pictures(
     assert loaded.statistics.distances(loaded.block_features(255 - known))[0] > 3
     kept = (model / STATISTICS).read_bytes()
     assert main(command) == 1
-    assert "exists already. To make it anew, delete it first." in capsys.readouterr().err
+    assert "exists already. To create it again, delete it first." in capsys.readouterr().err
     assert (model / STATISTICS).read_bytes() == kept
     (model / STATISTICS).unlink()
 

@@ -16,7 +16,7 @@ from histoloop.inference import precision
 from histoloop.network_config import NetworkConfig, PoolingConfig
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import build_network
-from histoloop.progress import finish
+from histoloop.progress import Progress, finish
 from histoloop.store.cards import WEIGHTS, load_card, model_hash
 from histoloop.store.maps import open_map
 from histoloop.store.model_folder import save_model
@@ -24,6 +24,7 @@ from histoloop.store.parts.predictions import Predictions
 from histoloop.store.records import ModelStatus
 from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.projects import create_project, opened_project
+from histoloop.workflows.reports import SlidePredicted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,3 +185,16 @@ def test_a_model_that_predicts_no_numbers_is_refused_and_nothing_is_kept(predict
 def test_slides_are_predicted_in_the_order_they_are_named(predicting: Project) -> None:
     report = finish(predict_project(predicting, slide_ids=[2, 99, 1, 2], device="cpu"))
     assert report.predicted == (2, 1)
+
+
+def test_each_slide_is_told_of_as_soon_as_it_is_kept_and_only_once(predicting: Project) -> None:
+    model_id, told = predicting.models.current().id, []
+
+    def look(step: Progress) -> None:
+        if isinstance(step, SlidePredicted):
+            told.append((step.slide_id, step.model_id, [is_whole(predicting, slide_id) for slide_id in (1, 2)]))
+
+    finish(predict_project(predicting, slide_ids=[2, 1], device="cpu"), look)
+    assert told == [(2, model_id, [False, True]), (1, model_id, [True, True])]
+    finish(predict_project(predicting, device="cpu"), look)
+    assert len(told) == 2  # nothing is new

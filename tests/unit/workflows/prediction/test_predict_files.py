@@ -175,7 +175,7 @@ def test_a_file_that_nobody_understands_fails_in_the_table(
 ) -> None:
     (pictures / "d.isyntax").write_bytes(b"a scanner's own")
     ((_name, reason),) = predict().failed
-    assert reason == "its ending is not one of a slide format"
+    assert reason == "its file extension is not that of a slide format"
     assert rows(tmp_path / "out")[-1] == ("d.isyntax", "failed")
 
 

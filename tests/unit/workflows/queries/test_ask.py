@@ -185,8 +185,8 @@ def why_fewer(project: Project, *, strategy: str = "entropy", count: int) -> str
 def test_where_there_are_fewer_questions_it_says_why(project: Project) -> None:
     assert why_fewer(project, count=3) == ""
     assert why_fewer(project, count=6) == (
-        "3 questions instead of 6. No other place with enough tissue is left. "
-        "Smaller regions or more slides give more questions."
+        "3 questions instead of 6. There is no other area with enough tissue. Smaller regions or more slides "
+        "give more questions."
     )
 
 
@@ -204,8 +204,8 @@ def test_what_is_settled_and_the_slides_that_cannot_be_asked_about_are_among_the
     assert why.startswith("1 question instead of 6.")
     for reason in (
         "1 region is annotated already.",
-        "1 region was skipped or could not be told.",
-        "1 slide is not where it was.",
+        "1 region was skipped or marked 'Cannot tell'.",
+        "1 slide file was not found.",
         "1 slide is not predicted yet.",
     ):
         assert reason in why
@@ -213,7 +213,7 @@ def test_what_is_settled_and_the_slides_that_cannot_be_asked_about_are_among_the
 
 def test_a_strategy_that_looks_at_some_of_the_regions_says_so(project: Project) -> None:
     why = why_there_are_fewer(project, wanted=500, asked=400, considered=400)
-    assert why == "400 questions instead of 500. This way of asking looks at 400 regions at a time, sampled at random."
+    assert why == "400 questions instead of 500. This strategy compares 400 regions at a time, sampled at random."
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------
@@ -456,5 +456,5 @@ def test_when_no_slide_can_be_looked_at_the_reasons_are_told(project: Project, w
     folder = project.maps.find(wide.id)
     assert folder is not None
     (folder / "zarr.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ProjectError, match=r"No slide that is predicted can be looked at: wide\.png: The maps in"):
+    with pytest.raises(ProjectError, match="No predicted slide can be read: wide\\.png: The maps in"):
         asked(project)

@@ -143,7 +143,7 @@ def test_a_model_that_has_learned_no_masks_is_told_of_with_what_to_do(
     project = start("labels")
     paint(project, 0)
     paint(project, 1)
-    with pytest.raises(ProjectError, match="learned masks") as error:
+    with pytest.raises(ProjectError, match="trained on masks") as error:
         questions(ask(project, strategy=strategy, count=2, region_map_px=SIDE))
     assert "Retrain" in error.value.advice
     assert len(questions(ask(project, strategy="k-center", count=2, region_map_px=SIDE))) == 2

@@ -118,7 +118,7 @@ def _of_planes(
     order = tuple(planes)
     count = max(len(order), shown.channels)
     if count == 1:
-        notes.append(tr("It is a greyscale picture: one channel, no colours."))
+        notes.append(tr("It is a greyscale image: one channel, no colours."))
         window = _window(key, stated, values[:, order])
         content = Content((mark("grey"),), is_brightfield=False, note=" ".join(notes))
         return _named(replace(plain, order=order, windows=(window,)), content)

@@ -61,7 +61,7 @@ def layout_of(file: Path, tiff: Any) -> Layout:
     series = [each for each in tiff.series if _is_picture(each)]
     slides = [each for each in series if len(series) == 1 or not _is_label(each)]
     if not slides:
-        raise broken(file, tr("it contains no picture of tissue"))
+        raise broken(file, tr("it contains no image of tissue"))
     main = max(slides, key=lambda each: (not _is_reduced(each), _area(each)))
     levels = _levels(main, slides)
     rest = [each for each in series if not any(each is level for level in levels)]
@@ -177,4 +177,4 @@ def _left_out(axis: str, count: int, shown: int) -> str:
         return tr("It has {count} focal planes; number {shown} is shown.", count=count, shown=shown)
     if axis == "T":
         return tr("It has {count} points in time; the first is shown.", count=count)
-    return tr("It has {count} pictures of one size; the first is shown.", count=count)
+    return tr("It has {count} images of one size; the first is shown.", count=count)

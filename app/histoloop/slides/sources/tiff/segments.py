@@ -235,7 +235,7 @@ class PageLevel:
         try:
             process = jpeg_frame(encoded).process
         except (ValueError, struct.error) as error:
-            raise broken(self._data.file, tr("a tile is not a JPEG picture")) from error
+            raise broken(self._data.file, tr("a tile is not a JPEG image")) from error
         if process > _PROGRESSIVE:
             raise unsupported(self._data.file, tr("lossless JPEG"))
 

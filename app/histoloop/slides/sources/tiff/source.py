@@ -174,15 +174,15 @@ def _vendor(tiff: Any, main: Any, levels: int) -> str:
         return {"ome": "ome-tiff", "imagej": "imagej-tiff", "qpi": "qptiff"}[main.kind]
     if tiff.is_ome:
         return "ome-tiff"
-    return "generic-tiff" if levels > 1 or main.keyframe.is_tiled else mark("picture")
+    return "generic-tiff" if levels > 1 or main.keyframe.is_tiled else mark("image")
 
 
 def _with_note(content: Content, others: int) -> Content:
     if not others:
         return content
     said = tr_plural(
-        "The file contains {count} other picture; the largest is shown.",
-        "The file contains {count} other pictures; the largest is shown.",
+        "The file contains {count} other image; the largest is shown.",
+        "The file contains {count} other images; the largest is shown.",
         others,
     )
     note = " ".join(part for part in (content.note, said) if part)

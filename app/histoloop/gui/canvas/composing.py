@@ -1,0 +1,198 @@
+"""How masks, heatmap and annotations lie over the pixels of a slide: prepared once, laid over piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histoloop.annotations.records import Mask, rgb
+from histoloop.exchange.heat import heat
+from histoloop.gui.canvas.gained_lost import GAINED, LOST, gained_and_lost
+
+if TYPE_CHECKING:
+    from histoloop.slides.reader import Pixels
+
+OUTLINE_PX = 2
+HATCH_PX, HATCH_COLOUR, HATCH_OPACITY = 9, "#3c424a", 0.45
+"""Of the lines over what nobody painted in a finished region: their distance, colour and opacity."""
+
+CHANGES_OPACITY = 0.55
+
+_WHOLE = 256
+"""An opacity of 1 in whole numbers: a pixel times this still fits into 16 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassStyle:
+    """How the mask of one class is drawn."""
+
+    colour: str
+    visible: bool = True
+    filled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayStyle:
+    """How masks and maps lie over the slide; opacities in [0, 1].
+
+    `method` (a name of localisation/methods.py) and `label` choose what makes the foreground; a method that the model
+    does not offer stands for the model's own. With `against` the heatmap shows the evidence against, where there is
+    such; with `heat_of` the probability of that mask class, where the model tells classes apart. `hatched` lets what
+    people left out of the regions they finished be seen, beside the masks. With `corrected` the slide's own colours are
+    those that its colour profile means.
+    """
+
+    classes: tuple[ClassStyle, ...] = ()
+    opacity: float = 0.35
+    heatmap: bool = False
+    heatmap_opacity: float = 0.5
+    threshold: float = 0.5
+    masks: bool = True
+    method: str = ""
+    label: str | None = None
+    against: bool = False
+    heat_of: str | None = None
+    hatched: bool = True
+    corrected: bool = False
+    changes: bool = False
+    """Show what the masks gained and lost against those that the scene has them compared with, in place of them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tints:
+    """Colours to blend in: `number` says which one at each pixel (H, W).
+
+    `tints` (count, 4) are each red, green and blue times its opacity, and what is left to the pixel, in 256ths.
+    """
+
+    number: NDArray[np.uint8]
+    tints: NDArray[np.uint16]
+
+    def over(self, pixels: Pixels, place: tuple[slice, slice]) -> Pixels:
+        number = self.number[place]
+        if not number.any() and self.tints[0, 3] == _WHOLE:
+            return pixels
+        chosen = self.tints[number]
+        mixed = pixels * chosen[..., 3:]
+        mixed += chosen[..., :3]
+        mixed += _WHOLE // 2
+        mixed >>= 8
+        return mixed.astype(np.uint8)
+
+
+@dataclass(slots=True, eq=False)
+class Overlay:
+    """What lies over a window (H, W) of a slide; nothing where it is empty.
+
+    `mask` and `foreground` (H, W) are what it was made of.
+    """
+
+    mask: Mask | None = None
+    foreground: NDArray[np.float32] | None = None
+    _layers: list[_Tints] = field(default_factory=list)
+
+    def over(self, pixels: Pixels, *, x: int = 0, y: int = 0) -> Pixels:
+        """A part (h, w, 3) of the window's pixels, the first at column `x` and row `y` of it, with what lies over."""
+        place = np.s_[y : y + pixels.shape[0], x : x + pixels.shape[1]]
+        for layer in self._layers:
+            pixels = layer.over(pixels, place)
+        return pixels
+
+
+def overlay_of(
+    style: OverlayStyle,
+    *,
+    mask: Mask | None,
+    foreground: NDArray[np.float32] | None,
+    left_out: NDArray[np.bool_] | None = None,
+    changes: tuple[Mask, Mask] | None = None,
+    corner: tuple[int, int] = (0, 0),
+) -> Overlay:
+    """The heatmap of a probability and the classes of a mask (H, W) as a style wants them.
+
+    With `changes`, masks (H, W) of a model and of the one before, what was gained and lost is laid over in their place.
+    `left_out` (H, W) is hatched: what people left out, or did not paint where their strokes alone count. `corner` is
+    where on the slide the first pixel is (x, y, in pixels of this size): the hatch stands still when the view moves.
+    """
+    found = Overlay(mask, foreground)
+    if style.heatmap and foreground is not None:
+        colours = heat(np.linspace(0, 1, 256, dtype=np.float32))
+        number = np.clip(foreground * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
+        found._layers.append(_Tints(number, np.stack([_tint(each, style.heatmap_opacity) for each in colours])))
+    if style.masks and changes is not None:
+        found._layers.append(_changes(*changes))
+    elif style.masks and mask is not None and mask.any():
+        found._layers.append(_classes(mask, style))
+    if style.masks and style.hatched and left_out is not None and left_out.any():
+        rows, columns = np.ogrid[corner[1] : corner[1] + left_out.shape[0], corner[0] : corner[0] + left_out.shape[1]]
+        lines = (left_out & ((rows + columns) % HATCH_PX < 1)).astype(np.uint8)
+        found._layers.append(_Tints(lines, np.stack([_CLEAR, _tint(rgb(HATCH_COLOUR), HATCH_OPACITY)])))
+    return found
+
+
+def compose(
+    pixels: Pixels,
+    style: OverlayStyle,
+    *,
+    mask: Mask | None,
+    foreground: NDArray[np.float32] | None,
+    left_out: NDArray[np.bool_] | None = None,
+    changes: tuple[Mask, Mask] | None = None,
+    corner: tuple[int, int] = (0, 0),
+) -> Pixels:
+    """Slide pixels (H, W, 3) with what `overlay_of` makes laid over."""
+    overlay = overlay_of(style, mask=mask, foreground=foreground, left_out=left_out, changes=changes, corner=corner)
+    return overlay.over(pixels)
+
+
+def _classes(mask: Mask, style: OverlayStyle) -> _Tints:
+    """A filled class tints, and each has an outline in its full colour."""
+    tints, fill = [_CLEAR], np.zeros(256, np.uint8)
+    seen = [(value, each) for value, each in enumerate(style.classes, start=1) if each.visible]
+    for place, (value, each) in enumerate(seen, start=1):
+        tints.append(_tint(rgb(each.colour), style.opacity) if each.filled else _CLEAR)
+        fill[value] = place
+    number = fill[mask]
+    for value, each in seen:
+        part = mask == value
+        if part.any():
+            number[part & ~_inside(part, OUTLINE_PX)] = len(tints)
+            tints.append(_tint(rgb(each.colour), 1.0))
+    return _Tints(number, np.stack(tints))
+
+
+def _changes(new: Mask, old: Mask) -> _Tints:
+    """What was gained and what was lost; where both are, lost is the edge."""
+    gained, lost = gained_and_lost(new, old)
+    number = np.zeros(new.shape, np.uint8)
+    for part, place, filled in ((lost & ~gained, 1, True), (gained, 3, True), (gained & lost, 1, False)):
+        if filled:
+            number[part] = place
+        number[part & ~_inside(part, OUTLINE_PX)] = place + 1
+    colours = [_tint(rgb(colour), opacity) for colour in (LOST, GAINED) for opacity in (CHANGES_OPACITY, 1.0)]
+    return _Tints(number, np.stack([_CLEAR, *colours]))
+
+
+def _inside(part: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
+    """What of a part is more than `steps` pixels (by rows and columns) from what is not; the border cuts nothing."""
+    inside = part
+    for _ in range(steps):
+        nearer = inside.copy()
+        nearer[1:] &= inside[:-1]
+        nearer[:-1] &= inside[1:]
+        nearer[:, 1:] &= inside[:, :-1]
+        nearer[:, :-1] &= inside[:, 1:]
+        inside = nearer
+    return inside
+
+
+def _tint(colour: tuple[int, int, int] | NDArray[np.float32], opacity: float) -> NDArray[np.uint16]:
+    own = round(opacity * _WHOLE)
+    red, green, blue = (round(float(part) * own) for part in colour)
+    return np.array((red, green, blue, _WHOLE - own), np.uint16)
+
+
+_CLEAR = _tint((0, 0, 0), 0.0)

@@ -1,0 +1,249 @@
+"""napari's canvas: what slides are drawn and painted on. The only module that knows napari, which takes long to import.
+
+World coordinates are level-0 pixels of the slide.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from napari.qt import QtViewer
+from napari.settings import get_settings
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import QContextMenuEvent, QMouseEvent
+
+from histoloop.gui.canvas.canvas_overlay import CameraState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from PySide6.QtGui import QKeyEvent
+    from PySide6.QtWidgets import QWidget
+
+    from histoloop.annotations.records import Mask
+    from histoloop.gui.canvas.rendering import View
+
+TOOLS = {"pan": "pan_zoom", "brush": "paint", "eraser": "erase", "polygon": "polygon", "fill": "fill"}
+CLICK_PX = 3
+"""A drag of more, in screen pixels, is no click."""
+
+
+class _Pixels(Image):  # type: ignore[misc]
+    """An RGB layer without napari's thumbnail, which costs as much as the layer and is shown nowhere here."""
+
+    def _update_thumbnail(self) -> None:
+        pass
+
+    def show_view(self, view: View) -> None:
+        """Show a view where it belongs. napari would read and upload it once for its pixels and again for its place."""
+        scale, shift = view.downsample, (view.downsample - 1) / 2  # napari puts the middle of the first pixel at 0
+        place = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
+        self._transforms[2] = Affine(affine_matrix=place, name="physical2world")
+        self._clear_extent()
+        self.data = view.pixels
+        self.events.affine()
+
+
+class NapariCanvas(QObject):
+    """Two layers of pixels, `overview` and `detail`, and one of `labels` that can be painted.
+
+    `moved` is emitted when the camera looks elsewhere, `resized` when the widget has another size or place, `painted`
+    when a tool is done with a stroke, polygon or fill, `clicked` with a place (x, y) that was clicked without a drag,
+    `menu_asked` with a place on the screen and where that is on the canvas, `pointer_moved` with where on the canvas
+    the mouse is.
+    """
+
+    moved = Signal()
+    resized = Signal()
+    painted = Signal()
+    clicked = Signal(float, float)
+    menu_asked = Signal(QPoint, QPointF)
+    pointer_moved = Signal(QPointF)
+    pointer_left = Signal()
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        _keep_settings_in_memory()
+        self._model = ViewerModel()
+        self._qt_viewer = QtViewer(self._model)
+        self._canvas: QWidget = self._qt_viewer.canvas.native
+        self._disarm()
+        self._canvas.installEventFilter(self)
+        self.overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
+        self.detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
+        self.labels = Labels(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
+        for layer in (self.overview, self.detail, self.labels):
+            self._model.add_layer(layer)
+        for pixels in (self.overview, self.detail):  # which lie within the slide: the room of all layers is that
+            pixels.events.data.disconnect(self._model._on_layers_change)
+            pixels.events.affine.disconnect(self._model._on_layers_change)
+        self._tool = "pan"
+        self.labels.events.paint.connect(lambda _event: self.painted.emit())
+        self._model.scene.camera.events.zoom.connect(lambda _event: self.moved.emit())
+        self._model.scene.camera.events.center.connect(lambda _event: self.moved.emit())
+        self._model.mouse_drag_callbacks.append(self._on_mouse)
+
+    @property
+    def widget(self) -> QWidget:
+        """What goes into a layout."""
+        widget: QWidget = self._qt_viewer
+        return widget
+
+    @property
+    def native(self) -> QWidget:
+        """The widget that takes the mouse."""
+        return self._canvas
+
+    def set_ground(self, colour: str) -> None:
+        """Colour around the slide."""
+        self._qt_viewer.canvas._scene_canvas.bgcolor = colour
+
+    def show(self, layer: _Pixels, view: View) -> None:
+        """Show pixels of the slide in a layer."""
+        layer.show_view(view)
+        if not layer.visible:  # napari reads a layer anew whenever it is told to show it
+            layer.visible = True
+
+    def shut_down(self) -> None:
+        """Let go of the canvas; it cannot be used afterwards."""
+        self._canvas.removeEventFilter(self)
+        self._qt_viewer.close()
+
+    # --- camera -----------------------------------------------------------------------------------------------------
+
+    def camera(self) -> CameraState:
+        """Where the camera looks."""
+        camera = self._model.scene.camera
+        return CameraState(float(camera.center[-1]), float(camera.center[-2]), float(camera.zoom))
+
+    def look_at(self, x: float, y: float) -> None:
+        """Put a place into the middle."""
+        self._model.scene.camera.center = (0.0, y, x)
+
+    def zoom(self, zoom: float) -> None:
+        """Show a level-0 pixel on so many screen pixels."""
+        self._model.scene.camera.zoom = zoom
+
+    # --- painting ---------------------------------------------------------------------------------------------------
+
+    def lay(self, mask: Mask) -> None:
+        """Paint on this mask (height, width), which is changed in place."""
+        self.labels.data = mask
+
+    def begin(self, *, x: int, y: int) -> None:
+        """Paint on the mask, whose first pixel is at a place of the slide, with the first class."""
+        self.labels.translate = (y, x)
+        self.labels.selected_label = 1
+        self.labels.visible = True
+        self._model.layers.selection.active = self.labels
+
+    def end(self) -> None:
+        """Nothing is painted any more."""
+        self.labels.visible = False
+        self.labels.data = np.zeros((2, 2), np.uint8)
+
+    def set_tool(self, tool: str) -> None:
+        """Take a tool in hand, a key of TOOLS."""
+        self._tool = tool
+        self.labels.mode = TOOLS[tool]
+
+    def set_colours(self, colours: Mapping[int | None, tuple[float, float, float, float]]) -> None:
+        """RGBA of each mask value (None: of all others), 0 to 1."""
+        self.labels.colormap = DirectLabelColormap(color_dict=dict(colours))
+
+    def close_polygon(self) -> None:
+        """Fill a polygon that was begun."""
+        self.labels._overlays["polygon"].add_polygon_to_labels(self.labels)
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def _on_mouse(self, _viewer: object, event: Any) -> Iterator[None]:
+        """A click (no drag)."""
+        start = event.pos
+        yield
+        while event.type == "mouse_move":
+            yield
+        if max(abs(a - b) for a, b in zip(start, event.pos, strict=True)) <= CLICK_PX:
+            y, x = event.position[-2:]
+            self.clicked.emit(x, y)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep napari's own shortcuts out, hold Space to pan, tell of other sizes and of menus that are asked for."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Move):
+            self.resized.emit()
+        elif isinstance(event, QContextMenuEvent):
+            self.menu_asked.emit(event.globalPos(), QPointF(event.pos()))
+            return True
+        elif event.type() == QEvent.Type.MouseMove:
+            self.pointer_moved.emit(event.position())  # type: ignore[attr-defined]
+        elif event.type() == QEvent.Type.Leave:
+            self.pointer_left.emit()
+        elif event.type() == QEvent.Type.MouseButtonRelease:
+            self._catch_up(event)  # type: ignore[arg-type]
+        elif event.type() == QEvent.Type.ShortcutOverride:
+            return self._drop_polygon(event)  # type: ignore[arg-type]
+        elif event.type() in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            return self._on_key(event)  # type: ignore[arg-type]
+        return super().eventFilter(watched, event)
+
+    def _catch_up(self, release: QMouseEvent) -> None:
+        """Bring a stroke to where the button is let go.
+
+        vispy drops a move that comes within 10 ms of the one before, and napari puts it off by 5 ms or, on a busy
+        machine, until after the release, when it no longer paints: the end of the stroke would be lost.
+        """
+        move = QMouseEvent(
+            QEvent.Type.MouseMove,
+            release.position(),
+            release.globalPosition(),
+            Qt.MouseButton.NoButton,
+            release.buttons() | release.button(),
+            release.modifiers(),
+        )
+        backend: Any = self._canvas
+        backend._last_time = -math.inf  # when vispy last took a move
+        QCoreApplication.sendEvent(self._canvas, move)
+        if (taken := backend._vispy_mouse_data["last_event"]) is not None:
+            self._qt_viewer.canvas._on_mouse_move(taken)
+
+    def _drop_polygon(self, event: QKeyEvent) -> bool:
+        """Esc drops a polygon that was begun, before it means anything else to the window."""
+        polygon = self.labels._overlays["polygon"]
+        if event.key() != Qt.Key.Key_Escape or not polygon.points:
+            return False
+        polygon.points = []
+        event.accept()
+        return True
+
+    def _on_key(self, event: QKeyEvent) -> bool:
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat() and self.labels.visible:
+            pressed = event.type() == QEvent.Type.KeyPress
+            self.labels.mode = "pan_zoom" if pressed else TOOLS[self._tool]
+        return True
+
+    def _disarm(self) -> None:
+        """Take out of the widget what belongs to napari's own window (drops, welcome text) or is in the way."""
+        self._model.canvas.overlays._brush_circle.box = False  # napari 0.9 leaves a dark square where the brush was
+        self._qt_viewer.setAcceptDrops(False)
+        self._canvas.setAcceptDrops(False)
+        self._qt_viewer._set_welcome_visible(False)
+
+
+@functools.cache
+def load_the_rest() -> None:
+    """What napari imports with the first layer and not before: pandas, and the units of pint. Any thread may do it."""
+    _keep_settings_in_memory()
+    Labels(np.zeros((2, 2), np.uint8))
+
+
+@functools.cache
+def _keep_settings_in_memory() -> None:
+    """Nothing of napari is written to the user's home. napari takes this once per process."""
+    get_settings(None)

@@ -1,0 +1,118 @@
+"""The whole slide, small, in a corner of the canvas: where the view is, and what is annotated; a click goes there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtWidgets import QWidget
+
+from histoloop.gui.canvas.canvas_overlay import ANNOTATED, BEGUN
+from histoloop.language import tr
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QMouseEvent
+
+    from histoloop.geometry import Region
+    from histoloop.gui.canvas.rendering import View
+    from histoloop.gui.canvas.viewer import SlideViewer
+
+LONGEST_PX = 180
+MARGIN_PX = 14
+ROOM_PX = 420
+"""A canvas that is narrower or lower has no room for the map."""
+
+FRAME = "#d00000"
+_LEAST_PX = 5.0
+
+
+class OverviewMap(QWidget):
+    """Hidden while the whole slide is on the screen; a press or drag on it moves the view there."""
+
+    def __init__(self, viewer: SlideViewer) -> None:
+        super().__init__(viewer)
+        self._viewer = viewer
+        self._picture: QPixmap | None = None
+        self.setAccessibleName(tr("Overview map"))
+        self.setToolTip(tr("Click or drag to go to another place of the slide"))
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        viewer.overview_came.connect(self._take)
+        viewer.camera_changed.connect(self._follow)
+        viewer.resized.connect(self._follow)
+        self.setVisible(False)
+
+    def to_map(self, region: Region) -> QRectF:
+        """Where a level-0 region is on the map."""
+        scene = self._viewer.scene
+        if scene is None:
+            return QRectF()
+        scale = self.width() / scene.slide.width
+        return QRectF(region.x * scale, region.y * scale, region.width * scale, region.height * scale)
+
+    def _take(self, view: View | None) -> None:
+        """Another slide, or none."""
+        if view is None:
+            self._picture = None
+        else:
+            height, width = view.pixels.shape[:2]
+            image = QImage(view.pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+            size = image.size().scaled(QSize(LONGEST_PX, LONGEST_PX), Qt.AspectRatioMode.KeepAspectRatio)
+            self._picture = QPixmap.fromImage(image.scaled(size, mode=Qt.TransformationMode.SmoothTransformation))
+            self.setFixedSize(size.expandedTo(QSize(24, 24)))
+        self._follow()
+
+    def _follow(self) -> None:
+        scene, canvas = self._viewer.scene, self._viewer.canvas_rect
+        has_room = min(canvas.width(), canvas.height()) >= ROOM_PX
+        if scene is None or self._picture is None or not has_room:
+            self.setVisible(False)
+            return
+        self.setVisible(self._viewer.visible_region().intersection(scene.slide.extent) != scene.slide.extent)
+        self.move(canvas.right() - self.width() - MARGIN_PX + 1, canvas.bottom() - self.height() - MARGIN_PX + 1)
+        self.raise_()
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The slide, what is annotated, and the frame of the view."""
+        scene = self._viewer.scene
+        if scene is None or self._picture is None:
+            return
+        painter = QPainter(self)
+        painter.drawPixmap(self.rect(), self._picture)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for colour, regions in ((ANNOTATED, [region for region, _mask in scene.annotated]), (BEGUN, scene.begun)):
+            painter.setBrush(QColor(colour))
+            for region in regions:
+                painter.drawRect(_at_least(self.to_map(region), _LEAST_PX))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        frame = _at_least(self.to_map(self._viewer.visible_region()), _LEAST_PX)
+        for colour, width in (("#ffffff", 3.6), (FRAME, 1.8)):
+            painter.setPen(QPen(QColor(colour), width))
+            painter.drawRect(frame)
+        painter.setPen(QPen(QColor(0, 0, 0, 120), 1))
+        painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+        painter.end()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Go there."""
+        self._go(event.position())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Go along while a button is held."""
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._go(event.position())
+
+    def _go(self, place: QPointF) -> None:
+        scene = self._viewer.scene
+        if scene is not None:
+            x = min(max(place.x() / self.width(), 0.0), 1.0) * scene.slide.width
+            y = min(max(place.y() / self.height(), 0.0), 1.0) * scene.slide.height
+            self._viewer.look_at(x, y)
+
+
+def _at_least(box: QRectF, side: float) -> QRectF:
+    middle = box.center()
+    found = QRectF(0, 0, max(box.width(), side), max(box.height(), side))
+    found.moveCenter(middle)
+    return found
