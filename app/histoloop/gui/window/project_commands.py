@@ -85,7 +85,7 @@ class ProjectCommands:
             chosen=self._selected_slides(),
             classes=project.scheme.mask_names,
         )
-        if dialog.exec() and (chosen := self._ask_for_folder(tr("Export into the folder"))):
+        if dialog.exec() and (chosen := self._ask_for_folder(tr("Export to a folder"))):
             self._session.export(chosen, dialog.choices())
 
     def find_moved(self) -> None:
