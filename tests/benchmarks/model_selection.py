@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from active_learning import start_model
-from pages import put_between
+from bench.pages import put_between
 from self_supervised import CPU, MIDDLE, REFERENCE, SCALE, pooled_features
 from torch import nn
 from torch.nn import functional

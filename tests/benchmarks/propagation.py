@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from active_learning import FIELDS, start_model
-from pages import put_between
+from bench.pages import put_between
 
 from histoloop.acquisition.learning_curve import area_under_curve
 from histoloop.progress import finish

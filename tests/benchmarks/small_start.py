@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import torch
-from pages import put_between
+from bench.pages import put_between
 from self_supervised import SCALE, draw_labels, pooled_features, take_statistics
 
 from histoloop.acquisition.linear_probe import LinearProbe
