@@ -54,14 +54,14 @@ def test_after_escape_the_strokes_lie_on_the_slide_with_a_mark(begun: MainWindow
     assert begun.viewer.wait_until_loaded()
     begun.viewer.show_region(begun.viewer._overlay.begun[0])
     assert begun.viewer.wait_until_loaded()
-    with_masks = begun.viewer._detail.data.copy()
+    with_masks = begun.viewer._made.detail.data.copy()
     shoot(begun, "begun")
     press(begun, Qt.Key.Key_M)
     assert begun.viewer.wait_until_loaded()
-    assert begun.viewer._detail.data.shape == with_masks.shape
+    assert begun.viewer._made.detail.data.shape == with_masks.shape
     view, (x, y) = begun.viewer._shown.view, begun.viewer._overlay.begun[0].centre
     row, column = int((y - view.y) / view.downsample), int((x - view.x) / view.downsample)
-    changed = (begun.viewer._detail.data != with_masks).any(axis=-1)
+    changed = (begun.viewer._made.detail.data != with_masks).any(axis=-1)
     assert changed[row - 3 : row + 4, column - 3 : column + 4].all()
 
 

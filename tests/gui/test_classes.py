@@ -190,7 +190,7 @@ def test_before_a_class_is_removed_one_is_told_of_what_and_it_can_be_taken_back(
     asked = answer(dialog, qtbot)
     assert asked.text.text() == "Remove necrosis?"
     assert "1 draft" in asked.detail.text()
-    assert "left out" in asked.detail.text()
+    assert "ignored" in asked.detail.text()
     qtbot.mouseClick(asked.cancel, Qt.MouseButton.LeftButton)
     assert names_of(painting) == ("gland", "tumour", "necrosis")
     qtbot.mouseClick(dialog.table.remove, Qt.MouseButton.LeftButton)

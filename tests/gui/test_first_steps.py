@@ -193,7 +193,7 @@ def test_a_home_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: 
     with logging_to_file("window") as trouble:
         assert trouble is not None
         message = application._unwritable(trouble)
-    assert "not kept" in message
+    assert "not saved" in message
     assert str(tmp_path / "file") in message
     assert logging.getLogger().handlers == handlers
 

@@ -273,7 +273,7 @@ def polygons(path: Path, *features: tuple[str, object]) -> Path:
     ("ring", "words"),
     [
         (FAR, "lie outside of benign.tiff"),
-        (EIGHTFOLD, "They would fit 0.125 times the size: were they drawn on a copy of another resolution?"),
+        (EIGHTFOLD, "They would fit at 0.125 times the size."),
         ([[1, 1], [float("nan"), 2], [3, 3], [1, 1]], "a coordinate is not a number"),
     ],
     ids=["another slide", "another size", "nan"],

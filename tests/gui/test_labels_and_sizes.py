@@ -176,7 +176,7 @@ def test_label_and_size_are_kept_without_a_mask_and_the_next_question_opens(
         assert done.size == pytest.approx(0.4)
         assert project.queries.get(first.query_id).status is QueryStatus.ANNOTATED
         assert project.annotations.with_mask() == []
-    assert "1 region with a size alone" in painting.training_panel.state.text()
+    assert "1 region with only a size" in painting.training_panel.state.text()
     assert not painting.actions_["retrain"].isEnabled()
 
 

@@ -170,6 +170,7 @@ def data_of(window: MainWindow) -> set[str]:
         "PgDown",
     }
     own |= {"CUDA", "GPU", "Dice", "Grad-CAM", window.session.person}
+    own |= {QLocale().amText(), QLocale().pmText()}  # of times of day
     if project is not None:
         own |= {project.name}
         own |= {slide.name for slide in project.slides.all()} | {slide.path.stem for slide in project.slides.all()}
