@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow
 
 JOB_MS = 180_000
+SHORT_EPOCHS = 10
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,7 +94,23 @@ def delete_window() -> Callable[[MainWindow], None]:
 
 
 @pytest.fixture
-def window(qtbot, delete_window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow]:
+def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quick round that a test begins learns for ten epochs: enough to see what becomes of it."""
+    from histoloop.gui.work.session import Session
+
+    retrain = Session.retrain
+
+    def shortened(session: Session, *, epochs: int | None = None) -> None:
+        is_quick = session.how.learn_from == "masks" and session.how.pace == "quick"
+        retrain(session, epochs=SHORT_EPOCHS if is_quick and epochs is None else epochs)
+
+    monkeypatch.setattr(Session, "retrain", shortened)
+
+
+@pytest.fixture
+def window(
+    qtbot, delete_window, short_rounds: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MainWindow]:
     """The window without a project; shut down at the end, whatever runs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # napari's own dependencies, as they are imported

@@ -159,4 +159,4 @@ def test_an_annotation_of_what_is_no_brightfield_picture_says_so(
     assert main(["import", str(tmp_path / "p"), str(tmp_path / "cells.ome.tif"), "--mpp", "0.5"]) == 0
     place = ["--slide", "cells.ome.tif", "--region", "0,0,50,50"]
     assert main(["annotate", str(tmp_path / "p"), *place, "--size", "0.5"]) == 0
-    assert "no brightfield picture (channels: DAPI, Ki-67)" in capsys.readouterr().err
+    assert "not a brightfield image (channels: DAPI, Ki-67)" in capsys.readouterr().err

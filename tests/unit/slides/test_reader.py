@@ -160,7 +160,7 @@ def test_a_tiff_picture_has_the_resolution_of_its_tags(
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, plain(30, 20, RED), photometric="rgb", resolution=resolution, resolutionunit=unit)
     with open_slide(path) as slide:
-        assert slide.vendor == "picture"
+        assert slide.vendor == "image"
         assert slide.mpp == (mpp and pytest.approx(mpp, rel=1e-6))
 
 

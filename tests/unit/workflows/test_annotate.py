@@ -741,7 +741,7 @@ def test_outlines_and_masks_of_a_slide_with_bounds_lie_where_qupath_shows_them(
     expected[30:50, 50:80] = 2
     found = imported(project, slide, outlined(tmp_path / "a.geojson", TUMOUR))
     assert np.array_equal(project.annotations.load_mask(found.record.id)[0], expected)
-    assert "from their corner at 30, 20" in found.notes[0]
+    assert "at their corner at 30, 20" in found.notes[0]
     shown = picture(tmp_path / "m.png", expected[20:80, 30:150])
     masked = imported(project, slide, shown, replace=True)
     assert masked.record.region == Region(30, 20, 120, 60)

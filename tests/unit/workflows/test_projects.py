@@ -263,7 +263,7 @@ def test_another_slide_in_the_place_of_a_known_one_is_told_at_import(
     report = imported(project, path)
     ((_file, reason),) = report.failed
     assert (report.added, report.known) == ((), ())
-    assert "case.png is not the slide it should be: its content differs. Put the file back" in reason
+    assert "case.png is not the slide it should be: its content differs. Restore the file" in reason
 
 
 def test_a_slide_has_the_name_of_the_link_that_the_user_gave(

@@ -110,7 +110,7 @@ def test_without_classes_of_its_own_a_project_has_those_of_the_model(
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"classes": masks("stroma")}, ModelError, r"draws gland, tumour: none of these.*--encoder colon"),
+        ({"classes": masks("stroma")}, ModelError, r"predicts gland, tumour: none of these.*--encoder colon"),
         ({"labels": (LabelClass("x"), LabelClass("y"))}, ModelError, "other labels: benign, malignant.*--encoder"),
         ({"encoder_only": True}, ClassError, "knows no classes"),
         ({"classes": masks("a", "A"), "encoder_only": True}, ClassError, "already"),

@@ -49,7 +49,7 @@ def corner(found: Placed) -> tuple[float, float]:
 def test_qupath_counts_from_the_bounds_and_that_is_said() -> None:
     found = placed(box(412, 284, 200, 200))
     assert corner(found) == (1012, 1284)
-    assert "from their corner at 600, 1000" in found.assumed
+    assert "at their corner at 600, 1000" in found.assumed
 
 
 def test_asap_and_imagescope_count_from_the_corner_of_all_and_that_is_said() -> None:
@@ -99,7 +99,7 @@ def test_what_lies_mostly_outside_is_refused_with_what_was_seen(area: Area, word
     ("area", "mpp", "hint"),
     [
         (box(5000, 3000, 4000, 3000), 4.0, "They would fit in micrometres: --mask-mpp 1."),
-        (box(16_000, 12_000, 8000, 8000), None, "They would fit 0.125 times the size"),
+        (box(16_000, 12_000, 8000, 8000), None, "They would fit at 0.125 times the size"),
         (box(9e7, 9e7, 10, 10), None, "Check that the file belongs to this slide"),
     ],
 )
