@@ -291,7 +291,7 @@ def test_the_weights_of_an_added_encoder_are_referred_to_in_every_round(
     for name, tensor in loaded.network.backbone.state_dict().items():
         assert np.array_equal(tensor.numpy(), own[name]), name
     weights_of_encoder(added.hash).unlink()
-    with pytest.raises(ModelError, match=r"not on this machine.*histoloop encoders add"):
+    with pytest.raises(ModelError, match=r"not on this computer.*histoloop encoders add"):
         open_model(folder, device="cpu")
 
 

@@ -119,12 +119,12 @@ def test_a_pretraining_that_was_killed_goes_on_to_the_same_weights(
     whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
     finish(on_dataset(discs, whole, recipe))
     work = on_dataset(discs, cut, recipe)
-    next(step for step in work if step.stage.startswith("Learning") and step.done > 1)
+    next(step for step in work if step.stage.startswith("Training") and step.done > 1)
     work.close()
     assert not cut.exists()
     steps: list[Progress] = []
     finish(on_dataset(discs, cut, recipe), steps.append)
-    assert min(step.done for step in steps if step.stage.startswith("Learning")) > 1
+    assert min(step.done for step in steps if step.stage.startswith("Training")) > 1
     first, second = load_file(whole), load_file(cut)
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
@@ -135,7 +135,7 @@ def test_another_start_cannot_go_on_from_the_state_of_one(
     monkeypatch.setattr(Checkpoint, "EVERY_SECONDS", 0.0)
     out = tmp_path / "start.safetensors"
     work = on_dataset(discs, out, recipe)
-    next(step for step in work if step.stage.startswith("Learning") and step.done > 1)
+    next(step for step in work if step.stage.startswith("Training") and step.done > 1)
     work.close()
     with pytest.raises(ModelError, match="another"):
         finish(on_dataset(discs, out, recipe, seed=1))
@@ -216,10 +216,10 @@ def test_the_command_learns_from_a_data_set_and_from_a_project(
     common = ["--recipe", recipe, "--epochs", "1", "--device", "cpu"]
     data, own = tmp_path / "data.safetensors", tmp_path / "own.safetensors"
     assert main(["pretrain", "--data", str(discs), "--out", str(data), "--mpp", "1", *common]) == 0
-    assert "16 tiles" in capsys.readouterr().out
+    assert "16 unlabelled tiles" in capsys.readouterr().out
     add_slide("a.png", mpp=1.0)
     folder = project.folder
     project.close()
     assert main(["pretrain", "--project", str(folder), "--out", str(own), "--tiles", "5", *common]) == 0
-    assert "5 tiles" in capsys.readouterr().out
+    assert "5 unlabelled tiles" in capsys.readouterr().out
     assert set(load_file(data)) == set(load_file(own))
