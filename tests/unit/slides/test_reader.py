@@ -106,7 +106,7 @@ def test_levels_come_with_their_sizes_and_downsamples(pyramid: Slide) -> None:
 
 
 def test_a_picture_has_one_level_and_no_properties(picture: Slide) -> None:
-    assert picture.vendor == "picture"
+    assert picture.vendor == "image"
     assert (picture.level_sizes, picture.level_downsamples) == (((WIDTH, HEIGHT),), (1,))
     assert dict(picture.properties) == {}
 

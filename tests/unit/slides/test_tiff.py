@@ -260,7 +260,7 @@ def test_of_several_pictures_the_largest_is_shown_and_said(folder: Path, pattern
             tiff.write(np.ascontiguousarray(picture), photometric="rgb", metadata={"axes": "YXS", "Name": name})
     with open_slide(path) as slide:
         np.testing.assert_array_equal(slide.read_region(slide.extent), pattern)
-        assert "2 other pictures" in slide.note
+        assert "2 other images" in slide.note
 
 
 # --- colours ----------------------------------------------------------------------------------------------------------

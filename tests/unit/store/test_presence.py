@@ -98,7 +98,7 @@ def test_no_place_for_temporary_files_is_told_in_words(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module.tempfile, "mkdtemp", fail)
-    with pytest.raises(PlaceError, match="no place for temporary files: No space left") as caught:
+    with pytest.raises(PlaceError, match="nowhere to put temporary files: No space left") as caught:
         with temporary_folder("histoloop-maps"):
             pass
     assert "TMPDIR" in caught.value.advice

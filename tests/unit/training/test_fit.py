@@ -116,7 +116,7 @@ def test_min_max_from_random_weights_ends_with_figures_that_are_numbers() -> Non
 def test_a_training_that_ends_with_predictions_that_are_no_numbers_says_what_to_do() -> None:
     network = min_max()
     overflowing(network, until=np.inf)
-    with pytest.raises(RecipeError, match=r"no numbers\. Lower learning_rate") as refused:
+    with pytest.raises(RecipeError, match=r"not numbers\. Lower learning_rate") as refused:
         min_max_trained(network, epochs=1)
     assert "nothing was saved or changed" in refused.value.advice
 

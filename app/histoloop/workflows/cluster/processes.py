@@ -73,11 +73,11 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         own, other = context.Pipe()
         process = context.Process(target=_work, args=(other, self.function, place), name=f"worker {place.number}")
+        worker = _Worker(process, own, place)
         with _interrupts_held_back():
             process.start()
+            self.workers.append(worker)  # before an interrupt comes through, which ends those that are known
         other.close()
-        worker = _Worker(process, own, place)
-        self.workers.append(worker)
         self.hand_out(worker)
 
     def hand_out(self, worker: _Worker) -> None:

@@ -160,7 +160,9 @@ def rank_on_dataset(
         )
         failed.update(dict.fromkeys(found.failed))
         if not found.test:
-            raise DataError(f"{found.name} has no test part.", advice="Rank on all of it: --by whole.")
+            raise DataError(
+                tr("{data} has no test part.", data=found.name), advice=tr("Rank on all of it: --by whole.")
+            )
         return found.test
 
     ranking = yield from _rank(models, tiles, outputs=outputs, device=device)
@@ -191,7 +193,9 @@ def rank_on_project(
         )
     chosen = list(models) or [record.folder for record in project.models.all() if keeps_earlier(record.folder)]
     if not chosen:
-        raise ProjectError("No model of this project keeps an earlier state.", advice="Retrain first, or name models.")
+        raise ProjectError(
+            tr("No model of this project keeps an earlier state."), advice=tr("Retrain first, or name models.")
+        )
 
     failed: dict[str, str] = {}
 
@@ -277,21 +281,24 @@ def output_of(model: LoadedModel, tile: TrainingTile) -> NDArray[np.float32]:
 def _rank(models: Sequence[Path], tiles_for: Tiles, *, outputs: Outputs, device: str) -> Work[Ranking]:
     if lacking := [str(folder) for folder in models if not keeps_earlier(folder)]:
         raise ModelError(
-            f"The earlier state, which the ranking compares with, is not kept in {', '.join(lacking)}.",
-            advice="Leave them out, or train them once more: `histoloop train` keeps it beside the weights.",
+            tr(
+                "The earlier state, which the ranking compares with, is not kept in {folders}.",
+                folders=", ".join(lacking),
+            ),
+            advice=tr("Leave them out, or train them once more: `histoloop train` keeps it beside the weights."),
         )
     place = choose_device(device)
     failed: list[tuple[str, str]] = []
     cards = [load_card(folder) for folder in models]
     if len({_has_decoder(card) for card in cards}) > 1:
         raise ModelError(
-            "Models that draw masks by a decoder and models that do not cannot be compared: their outputs differ.",
-            advice="Rank each kind by itself.",
+            tr("Models with a decoder and models without one cannot be compared: their outputs differ."),
+            advice=tr("Rank each kind by itself."),
         )
     if len({card.network.mask_classes for card in cards}) > 1:
         raise ModelError(
-            "Models that tell other numbers of mask classes apart cannot be compared: their outputs differ.",
-            advice="Rank those of one kind by themselves.",
+            tr("Models with different numbers of mask classes cannot be compared: their outputs differ."),
+            advice=tr("Rank each kind by itself."),
         )
     ranked: list[RankedModel] = []
     read: dict[float, Sequence[TrainingTile]] = {}

@@ -106,7 +106,7 @@ def test_a_map_says_what_foreign_classes_are() -> None:
 
 
 def test_a_map_to_a_class_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(DataError, match="no mask class 'nerve'; there are gland, tumour"):
+    with pytest.raises(DataError, match="no mask class 'nerve'; available: gland, tumour"):
         checked_class_map({"Stroma": "nerve"}, VALUES)
 
 
