@@ -383,6 +383,7 @@ def test_in_the_window_the_keys_states_and_files_of_the_list_are_those_of_the_pr
     assert (panel.current_id(), many.opener.wanted) == (3, 3)
     QTest.keyClick(many, Qt.Key.Key_PageUp, CONTROL)
     assert (panel.current_id(), many.opener.wanted) == (2, 2)
+    qtbot.waitUntil(lambda: not many.opener.busy, timeout=MS)  # opening it looks at its file
     choose_in(panel.filters.state, "Annotated")
     assert panel.list.count() == 0
     looked: list[str] = []

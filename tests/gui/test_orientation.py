@@ -84,7 +84,9 @@ def test_a_region_that_was_begun_is_marked_on_the_slide_and_in_the_list(painting
     mask[:20] = 1
     viewer.replace_mask(mask)
     press(painting, Qt.Key.Key_Escape)
-    qtbot.waitUntil(lambda: viewer.annotating is None and viewer.scene.begun == [region], timeout=20_000)
+    qtbot.waitUntil(
+        lambda: viewer.annotating is None and [place for place, _mask in viewer.scene.begun] == [region], timeout=20_000
+    )
     slide_id = painting.opener.current
     rows = painting.slides_panel.list.model()
     listed = [rows.data(rows.index(place, 0), SLIDE_STATE) for place in range(rows.rowCount())]

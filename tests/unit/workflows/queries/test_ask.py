@@ -373,7 +373,9 @@ def test_maps_of_a_model_that_is_not_current_ask_nothing(project: Project, wide:
 def test_when_everything_is_settled_there_is_nothing_to_ask(project: Project) -> None:
     for query in asked(project, count=50):
         skip(project, query.id, person="Ada")
-    with pytest.raises(ProjectError, match="no region left to ask about: all have been answered, 3 of them skipped") as caught:
+    with pytest.raises(
+        ProjectError, match="no region left to ask about: all have been answered, 3 of them skipped"
+    ) as caught:
         asked(project)
     assert "import more slides" in caught.value.advice
     assert {query.status for query in project.queries.all()} == {QueryStatus.SKIPPED}
