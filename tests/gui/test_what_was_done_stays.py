@@ -263,7 +263,7 @@ def test_what_is_finished_is_replaced_only_when_asked_and_comes_back_by_undo(
     stroke(unasked, qtbot, dy=60)
     press(unasked, key)
     dialog = question(unasked, qtbot)
-    assert "finished already: by Ada" in dialog.text.text()
+    assert "already finished: by Ada" in dialog.text.text()
     qtbot.keyClick(dialog, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: asked(unasked) == [])
     assert unasked.viewer.annotating == REGION
