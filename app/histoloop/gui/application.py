@@ -148,7 +148,7 @@ class Application(QApplication):
 
 def make_application() -> Application:
     """The application object of this process, with its names and icon."""
-    keep_none()
+    keep_constants()
     application = QApplication.instance()
     if not isinstance(application, Application):
         application = Application(sys.argv[:1])
@@ -160,14 +160,16 @@ def make_application() -> Application:
     return application
 
 
-def keep_none() -> None:
-    """Keep this process from running out of references to None.
+def keep_constants() -> None:
+    """Keep this process from running out of references to None, True and False.
 
-    PySide6 6.12 releases one in every call that returns nothing. From Python 3.12 on None cannot die (PEP 683); before,
-    the process ends after some ten thousand calls ('deallocating None'). This gives 3.11 enough of them for good.
+    PySide6 6.12 releases a None in every call that returns nothing, and a truth value now and then. From Python 3.12 on
+    they cannot die (PEP 683); before, the process ends after some ten thousand calls ('deallocating None',
+    'bool_dealloc'). This gives 3.11 enough of them for good.
     """
-    if sys.version_info < (3, 12) and sys.getrefcount(None) < _MANY:
-        ctypes.c_ssize_t.from_address(id(None)).value += 2 * _MANY  # the count is the first field of every object
+    for constant in (None, True, False):
+        if sys.version_info < (3, 12) and sys.getrefcount(constant) < _MANY:
+            ctypes.c_ssize_t.from_address(id(constant)).value += 2 * _MANY  # the first field of every object
 
 
 def _say_unwritable(window: MainWindow, error: OSError) -> None:

@@ -24,10 +24,11 @@ def work(part):
     return part
 """
 SCRIPT = """
-import sys
+import signal, sys
 import slow
 from histoloop.workflows.cluster.processes import in_processes
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     try:
         list(in_processes(slow.work, [1, 2], jobs=2, retries=0))
     except KeyboardInterrupt:
