@@ -78,6 +78,14 @@ def test_the_status_bar_says_where_the_pointer_is_and_what_is_there(painting: Ma
     assert told.endswith(painting.session.project.scheme.masks[0].name)
 
 
+def test_the_map_covers_nothing_of_a_region_that_is_painted(painting: MainWindow, qtbot) -> None:
+    assert painting.viewer.wait_until_loaded()
+    shown = painting.split.first.map
+    assert not shown.isVisible()
+    press(painting, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: painting.viewer.annotating is None and shown.isVisible(), timeout=20_000)
+
+
 def test_a_region_that_was_begun_is_marked_on_the_slide_and_in_the_list(painting: MainWindow, qtbot) -> None:
     viewer, region = painting.viewer, painting.viewer.annotating
     mask = viewer.painted_mask

@@ -28,7 +28,10 @@ _LEAST_PX = 5.0
 
 
 class OverviewMap(QWidget):
-    """Hidden while the whole slide is on the screen; a press or drag on it moves the view there."""
+    """A press or drag on it moves the view there.
+
+    It is hidden while the whole slide is on the screen, and while a region is painted, some of which it would cover.
+    """
 
     def __init__(self, viewer: SlideViewer) -> None:
         super().__init__(viewer)
@@ -40,6 +43,7 @@ class OverviewMap(QWidget):
         viewer.overview_came.connect(self._take)
         viewer.camera_changed.connect(self._follow)
         viewer.resized.connect(self._follow)
+        viewer.rendered.connect(self._follow)
         self.setVisible(False)
 
     def to_map(self, region: Region) -> QRectF:
@@ -62,10 +66,10 @@ class OverviewMap(QWidget):
             self.setFixedSize(size.expandedTo(QSize(24, 24)))
         self._follow()
 
-    def _follow(self) -> None:
+    def _follow(self, _view: View | None = None) -> None:
         scene, canvas = self._viewer.scene, self._viewer.canvas_rect
         has_room = min(canvas.width(), canvas.height()) >= ROOM_PX
-        if scene is None or self._picture is None or not has_room:
+        if scene is None or self._picture is None or not has_room or self._viewer.annotating is not None:
             self.setVisible(False)
             return
         self.setVisible(self._viewer.visible_region().intersection(scene.slide.extent) != scene.slide.extent)
