@@ -158,7 +158,7 @@ def _local_cluster(distributed: Any, jobs: int) -> Any:
     counts = {f"distributed.nanny.pre-spawn-environ.{library}_NUM_THREADS": threads for library in libraries}
     dask.config.set({"distributed.worker.daemon": False, **counts})
     return distributed.LocalCluster(
-        n_workers=jobs, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs=logging.CRITICAL
+        n_workers=jobs, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=logging.CRITICAL
     )
 
 

@@ -84,7 +84,7 @@ def scheduler() -> Iterator[str]:
     """A cluster of two workers on this machine, which anybody may use."""
     distributed = pytest.importorskip("distributed", reason="the extra histoloop[cluster] is not installed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, memory_limit=0
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50, memory_limit=0
     ) as cluster:
         yield cluster.scheduler_address
 
