@@ -12,7 +12,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from histoloop.annotations.records import rgb
-from histoloop.gui.canvas.composing import OverlayStyle, compose
+from histoloop.gui.canvas.composing import OverlayStyle, overlay_of
 from histoloop.gui.canvas.gained_lost import GAINED, LOST, gained_and_lost
 from histoloop.slides.tiling import Window
 from histoloop.store.cards import load_card
@@ -87,7 +87,7 @@ def test_gained_and_lost_are_told_by_class() -> None:
     assert gained.tolist() == [[False, True, False, True, False]]
     assert lost.tolist() == [[False, False, False, True, True]]
     pixels = np.full((1, 5, 3), 200, np.uint8)
-    shown = compose(pixels, OverlayStyle(), mask=new, foreground=None, changes=(new, old))
+    shown = overlay_of(OverlayStyle(), mask=new, foreground=None, changes=(new, old)).over(pixels)
     colours = [tuple(map(int, pixel)) for pixel in shown[0]]
     grey = (200, 200, 200)
     assert colours == [grey, rgb(GAINED), grey, rgb(LOST), rgb(LOST)]

@@ -11,7 +11,7 @@ from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import scale_bar
-from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, compose
+from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, overlay_of
 from histoloop.gui.canvas.rendering import SceneMap
 from histoloop.gui.dialogs.keys_dialog import key_rows
 from histoloop.gui.dialogs.new_project import folder_name
@@ -73,11 +73,11 @@ def test_a_filled_class_is_tinted_and_an_outlined_one_only_at_its_edge() -> None
     mask = np.zeros((20, 20), np.uint8)
     mask[4:16, 4:16] = 1
     red = ClassStyle("#ff0000")
-    filled = compose(WHITE, OverlayStyle((red,), opacity=0.5), mask=mask, foreground=None)
+    filled = overlay_of(OverlayStyle((red,), opacity=0.5), mask=mask, foreground=None).over(WHITE)
     assert tuple(filled[10, 10]) == (255, 128, 128)
     assert tuple(filled[4, 4]) == (255, 0, 0)
     assert tuple(filled[0, 0]) == (255, 255, 255)
-    outlined = compose(WHITE, OverlayStyle((ClassStyle("#ff0000", filled=False),)), mask=mask, foreground=None)
+    outlined = overlay_of(OverlayStyle((ClassStyle("#ff0000", filled=False),)), mask=mask, foreground=None).over(WHITE)
     assert tuple(outlined[10, 10]) == (255, 255, 255)
     assert tuple(outlined[4, 10]) == (255, 0, 0)
 
@@ -85,9 +85,9 @@ def test_a_filled_class_is_tinted_and_an_outlined_one_only_at_its_edge() -> None
 def test_hidden_classes_and_switched_off_masks_leave_the_slide_as_it_is() -> None:
     mask = np.ones((20, 20), np.uint8)
     hidden = OverlayStyle((ClassStyle("#ff0000", visible=False),))
-    assert np.array_equal(compose(WHITE, hidden, mask=mask, foreground=None), WHITE)
+    assert np.array_equal(overlay_of(hidden, mask=mask, foreground=None).over(WHITE), WHITE)
     off = OverlayStyle((ClassStyle("#ff0000"),), masks=False)
-    assert np.array_equal(compose(WHITE, off, mask=mask, foreground=None), WHITE)
+    assert np.array_equal(overlay_of(off, mask=mask, foreground=None).over(WHITE), WHITE)
 
 
 def test_the_heatmap_goes_from_dark_to_light_with_the_probability() -> None:

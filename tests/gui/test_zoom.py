@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.geometry import Region
-from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, compose, overlay_of
+from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, overlay_of
 from histoloop.gui.canvas.rendering import SCREEN_TILE_PX, SlideScene
 from histoloop.gui.canvas.sharpening import Sharpener, Wish, coarse_level, level_for, tiles_of
 from histoloop.slides.pyramid import TilePyramid
@@ -145,7 +145,7 @@ def test_an_overlay_laid_over_piece_by_piece_is_that_of_the_whole() -> None:
     mask = chosen.integers(0, 3, (40, 60)).astype(np.uint8).repeat(1, axis=0)
     heat, left_out = chosen.random((40, 60)).astype(np.float32), mask == 0
     style = OverlayStyle((ClassStyle("#e76f51"), ClassStyle("#264653", filled=False)), heatmap=True)
-    whole = compose(pixels, style, mask=mask, foreground=heat, left_out=left_out, corner=(7, 3))
+    whole = overlay_of(style, mask=mask, foreground=heat, left_out=left_out, corner=(7, 3)).over(pixels)
     overlay = overlay_of(style, mask=mask, foreground=heat, left_out=left_out, corner=(7, 3))
     part = overlay.over(pixels[10:30, 20:50], x=20, y=10)
     np.testing.assert_array_equal(part, whole[10:30, 20:50])

@@ -20,7 +20,7 @@ _NAMES = (
     "leica.objective",
     "dicom.OpticalPathSequence[0].ObjectiveLensPower",
 )
-_UM_TIMES_POWER = 10.0
+UM_TIMES_POWER = 10.0
 """Scanners sample 0.25 um per pixel at 40x and 0.5 at 20x, more or less."""
 
 
@@ -41,5 +41,5 @@ def mpp_of_objective(power: float) -> float | None:
     least, most = PLAUSIBLE_MPP
     if not (math.isfinite(power) and power >= 1):
         return None
-    mpp = _UM_TIMES_POWER / power
+    mpp = UM_TIMES_POWER / power
     return mpp if least <= mpp <= most else None

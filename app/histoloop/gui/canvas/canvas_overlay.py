@@ -98,9 +98,9 @@ class CanvasOverlay(QWidget):
         if self.preview is not None:
             painter.drawImage(self.to_screen(self.preview[0]), self.preview[1])
         if self.rubber_band is not None:
-            self._draw_rubber_band(painter, self.rubber_band)
+            self._draw_dragged(painter, QPolygonF(self.rubber_band))
         if self.lasso:
-            self._draw_lasso(painter, QPolygonF(self.lasso))
+            self._draw_dragged(painter, QPolygonF(self.lasso))
         self._draw_scale_bar(painter)
         painter.end()
 
@@ -134,15 +134,7 @@ class CanvasOverlay(QWidget):
             painter.setPen(QColor(BEGUN))
             painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
-    def _draw_rubber_band(self, painter: QPainter, box: QRectF) -> None:
-        painter.setBrush(QColor(255, 255, 255, 40))
-        painter.setPen(QPen(QColor(0, 0, 0, 160), 3))
-        painter.drawRect(box)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(QColor("#ffffff"), 1.5, Qt.PenStyle.DashLine))
-        painter.drawRect(box)
-
-    def _draw_lasso(self, painter: QPainter, outline: QPolygonF) -> None:
+    def _draw_dragged(self, painter: QPainter, outline: QPolygonF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))
         painter.setPen(QPen(QColor(0, 0, 0, 160), 3))
         painter.drawPolygon(outline)

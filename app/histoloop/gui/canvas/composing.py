@@ -134,21 +134,6 @@ def overlay_of(
     return found
 
 
-def compose(
-    pixels: Pixels,
-    style: OverlayStyle,
-    *,
-    mask: Mask | None,
-    foreground: NDArray[np.float32] | None,
-    left_out: NDArray[np.bool_] | None = None,
-    changes: tuple[Mask, Mask] | None = None,
-    corner: tuple[int, int] = (0, 0),
-) -> Pixels:
-    """Slide pixels (H, W, 3) with what `overlay_of` makes laid over."""
-    overlay = overlay_of(style, mask=mask, foreground=foreground, left_out=left_out, changes=changes, corner=corner)
-    return overlay.over(pixels)
-
-
 def _classes(mask: Mask, style: OverlayStyle) -> _Tints:
     """A filled class tints, and each has an outline in its full colour."""
     tints, fill = [_CLEAR], np.zeros(256, np.uint8)

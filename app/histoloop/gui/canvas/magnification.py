@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from histoloop.language import tr
-
-_UM_TIMES_POWER = 10.0
-"""Scanners sample 0.25 um per pixel at 40x and 0.5 at 20x, more or less."""
+from histoloop.slides.objective import UM_TIMES_POWER
 
 
 def magnification(zoom: float, mpp: float) -> float:
     """The power at `zoom` screen pixels per level-0 pixel of `mpp` um."""
-    return _UM_TIMES_POWER * zoom / mpp
+    return UM_TIMES_POWER * zoom / mpp
 
 
 def zoom_of(power: float, mpp: float) -> float:
     """Screen pixels per level-0 pixel of `mpp` um that show a power."""
-    return power * mpp / _UM_TIMES_POWER
+    return power * mpp / UM_TIMES_POWER
 
 
 def magnification_in_words(zoom: float, mpp: float | None) -> str:
