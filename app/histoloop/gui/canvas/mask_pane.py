@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
+from histoloop.gui.canvas.appearance_badge import AppearanceBadge
 from histoloop.gui.canvas.canvas_words import CanvasHint, EmptyCanvas, ReadTrouble
 from histoloop.gui.canvas.composing import OverlayStyle
 from histoloop.gui.canvas.mask_chooser import MaskChooser
@@ -42,6 +43,7 @@ class MaskPane(QWidget):
         self.viewer = SlideViewer()
         self.opener = SceneOpener(self.viewer, self)
         self.map = OverviewMap(self.viewer)
+        self.badge = AppearanceBadge(self.viewer)
         self.hint = CanvasHint(self.viewer)
         self.empty = EmptyCanvas(self.viewer)
         self.trouble = ReadTrouble(self.viewer)
@@ -87,6 +89,7 @@ class MaskPane(QWidget):
     def set_style(self, style: OverlayStyle) -> None:
         """How masks and maps lie over the slide; what draws them is the source's."""
         self._style = style
+        self.badge.show_appearance(style.appearance)
         choice = self.source.choice
         if choice is not None:
             style = dataclasses.replace(style, method=choice.method, label=choice.label, threshold=choice.threshold)

@@ -13,6 +13,7 @@ import numpy as np
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, ForegroundClasses, Mask
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.geometry import Region
+from histoloop.gui.canvas.appearance import adjusted
 from histoloop.gui.canvas.composing import Overlay, OverlayStyle, overlay_of
 from histoloop.language import tr
 from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
@@ -192,6 +193,7 @@ class SlideScene:
     no_maps: str = ""
     compared: SceneMap | None = None
     profile: ColourProfile | None = field(init=False)
+    _small: dict[int, Pixels] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.profile = profile_of(self.slide.icc_profile)
@@ -201,9 +203,11 @@ class SlideScene:
         """The open slide."""
         return self.pyramid.slide
 
-    def overview(self, max_size_px: int, *, corrected: bool = False) -> View:
-        """The whole slide, small; in the colours of its profile with `corrected`."""
-        pixels = self._in_colours(self.slide.thumbnail(max_size_px), corrected)
+    def overview(self, max_size_px: int, style: OverlayStyle) -> View:
+        """The whole slide, small, without what lies over it; read once."""
+        if max_size_px not in self._small:
+            self._small[max_size_px] = self.slide.thumbnail(max_size_px)
+        pixels = self.seen(self._small[max_size_px], style)
         return View(pixels, 0, 0, max(self.slide.width / pixels.shape[1], self.slide.height / pixels.shape[0]))
 
     def render(self, region: Region, downsample: float, style: OverlayStyle) -> View:
@@ -240,10 +244,9 @@ class SlideScene:
 
     def seen(self, pixels: Pixels, style: OverlayStyle) -> Pixels:
         """Pixels of the slide as they are to be seen, without what lies over them."""
-        return self._in_colours(pixels, style.corrected)
-
-    def _in_colours(self, pixels: Pixels, corrected: bool) -> Pixels:
-        return self.profile.to_srgb(pixels) if corrected and self.profile is not None else pixels
+        if style.corrected and self.profile is not None:
+            pixels = self.profile.to_srgb(pixels)
+        return adjusted(pixels, style.appearance)
 
     def _masks(
         self, place: Region, size: tuple[int, int], style: OverlayStyle

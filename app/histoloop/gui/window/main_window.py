@@ -38,6 +38,7 @@ from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.live_control import LiveControl
+from histoloop.gui.window.look_control import LookControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
@@ -165,6 +166,13 @@ class MainWindow(QMainWindow):
         self.paint_control = PaintControl(
             pane=split.first, session=session, panel=self.annotation_panel, actions=actions
         )
+        self.look_control = LookControl(
+            settings=self.settings,
+            session=session,
+            viewer=self.viewer,
+            panel=self.overlay_panel,
+            actions=actions,
+        )
         self.class_control = ClassControl(parent=self, session=session, overlay=self.overlay_panel)
         self.loop_control = LoopControl(
             session=session, pane=split.first, queue=self.queue_panel, training=self.training_panel
@@ -190,7 +198,6 @@ class MainWindow(QMainWindow):
             split=self.split,
             actions=self.actions_,
             brush=self.annotation_panel.brush,
-            opacity=self.overlay_panel.opacity,
         )
         self.opening = Opening(
             parent=self,
@@ -299,6 +306,7 @@ class MainWindow(QMainWindow):
                 questions=self.question_control,
                 painting=self.paint_control,
                 masks=self.mask_control,
+                looks=self.look_control,
                 jobs=self.job_control,
                 preferences=self.preferences,
                 help=self.help_commands,
@@ -369,6 +377,7 @@ class MainWindow(QMainWindow):
             self.paint_control,
             self.live_control,
             self.mask_control,
+            self.look_control,
             self.loop_control,
             self.annotations_control,
             self.import_control,
@@ -381,6 +390,7 @@ class MainWindow(QMainWindow):
         self.actions_.set_checked("show_questions", True)
         self.actions_["new_version"].setVisible(releases_page() is not None)
         self.preferences.restore()
+        self.look_control.restore()
         self.restoreGeometry(self.settings.bytes("geometry"))
         self._state = self.settings.bytes("state")
 
@@ -388,6 +398,7 @@ class MainWindow(QMainWindow):
         """Wire what a canvas emits besides its masks."""
         self.question_control.connect_pane(pane)
         self.slide_control.connect_pane(pane)
+        self.look_control.connect_pane(pane)
         pane.empty.find_requested.connect(self.project_commands.find_moved)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
@@ -400,6 +411,7 @@ class MainWindow(QMainWindow):
             self.live_control,
             self.class_control,
             self.mask_control,
+            self.look_control,
             self.loop_control,
             self.annotations_control,
         ):
@@ -600,6 +612,7 @@ class MainWindow(QMainWindow):
         if self.session.project is not None:
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
+        self.look_control.keep()
         self.project_watch.shut_down()
         self.slides_panel.shut_down()
         self.details.shut_down()

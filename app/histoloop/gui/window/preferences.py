@@ -1,4 +1,4 @@
-"""What the user prefers: theme, language, device, name, brush and opacity; kept from one session to the next."""
+"""What the user prefers: theme, language, device, name and brush; kept from one session to the next."""
 
 from __future__ import annotations
 
@@ -37,11 +37,10 @@ class Preferences(QObject):
         split: SplitView,
         actions: Actions,
         brush: QSlider,
-        opacity: QSlider,
     ) -> None:
         super().__init__(parent)
         self._parent, self._settings, self._session = parent, settings, session
-        self._split, self._actions, self._brush, self._opacity = split, actions, brush, opacity
+        self._split, self._actions, self._brush = split, actions, brush
 
     def restore(self) -> None:
         """Bring back what was chosen in earlier sessions."""
@@ -57,14 +56,12 @@ class Preferences(QObject):
         actions[f"device_{session.device}"].setChecked(True)
         actions[f"language_{language if language in LANGUAGE_CHOICES else SYSTEM}"].setChecked(True)
         self._brush.setValue(round(settings.number("brush_px", 24)))
-        self._opacity.setValue(round(settings.number("opacity", 35)))
         actions["learn_live"].setChecked(settings.flag("learn_live", default=True))
         self.set_theme(settings.text("theme", "system"))
 
     def keep(self) -> None:
         """Keep what is not kept as it is chosen."""
         self._settings.set("brush_px", self._brush.value())
-        self._settings.set("opacity", self._opacity.value())
 
     def set_theme(self, theme: str) -> None:
         """'system', 'light' or 'dark', from now on."""

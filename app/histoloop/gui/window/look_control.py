@@ -1,0 +1,93 @@
+"""How the user wants to see slides and masks: what of it is kept, and what painting brings into sight."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain
+from histoloop.gui.dialogs.appearance_dialog import AppearanceDialog
+
+if TYPE_CHECKING:
+    from histoloop.gui.canvas.mask_pane import MaskPane
+    from histoloop.gui.canvas.viewer import SlideViewer
+    from histoloop.gui.kit.actions import Actions
+    from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.panels.overlay_panel import OverlayPanel
+    from histoloop.gui.work.session import Session
+
+CLASS_LOOKS = "class_looks"
+"""Setting of a project: of each class by name whether it is seen and whether it is filled."""
+
+
+class LookControl(QObject):
+    """Keeps switches and opacities with the user's settings, and which classes are seen and filled with the project.
+
+    How the pixels of slides are shown is kept for as long as the window is there.
+    """
+
+    def __init__(
+        self, *, settings: Settings, session: Session, viewer: SlideViewer, panel: OverlayPanel, actions: Actions
+    ) -> None:
+        super().__init__(panel)
+        self._settings, self._session, self._viewer, self._panel = settings, session, viewer, panel
+        self._actions = actions
+        self.dialog: AppearanceDialog | None = None
+        """What changes the picture, while it is open."""
+        self._switches = {"show_masks": panel.masks, "outlines_only": panel.outlines, "show_heatmap": panel.heatmap}
+        self._sliders = {"opacity": panel.opacity, "heatmap_opacity": panel.heat_opacity}
+
+    def connect_all(self) -> None:
+        """Begin to listen."""
+        self._panel.looks_changed.connect(lambda: self._session.remember(CLASS_LOOKS, self._panel.looks()))
+        self._viewer.patch_painted.connect(lambda _after, _before: self._panel.show_class(self._viewer.painted_class))
+
+    def connect_pane(self, pane: MaskPane) -> None:
+        """Let the way back on a canvas act."""
+        pane.badge.reset_requested.connect(self.reset_appearance)
+
+    def open_appearance(self) -> None:
+        """Show what changes the picture."""
+        if self.dialog is None:
+            self.dialog = AppearanceDialog(self._panel.window(), self._panel.overlay_style.appearance)
+            self.dialog.changed.connect(self._panel.set_appearance)
+        self.dialog.show()
+        self.dialog.raise_()
+        self.dialog.activateWindow()
+
+    def next_stain(self) -> None:
+        """Show the next stain alone, after the last one all of them."""
+        appearance, stains = self._panel.overlay_style.appearance, list(Stain)
+        following = stains[(stains.index(appearance.stain) + 1) % len(stains)]
+        self._set_appearance(dataclasses.replace(appearance, stain=following))
+
+    def reset_appearance(self) -> None:
+        """Show slides as they are."""
+        self._set_appearance(NEUTRAL)
+
+    def _set_appearance(self, appearance: Appearance) -> None:
+        self._panel.set_appearance(appearance)
+        if self.dialog is not None:
+            self.dialog.show_appearance(appearance)
+
+    def begin(self) -> None:
+        """Another project, or none: its classes as they were seen last."""
+        project = self._session.project
+        self._panel.take_looks(None if project is None else project.settings.get(CLASS_LOOKS))
+        self._actions.set_checked("show_outlines", self._panel.outlines.isChecked())
+
+    def restore(self) -> None:
+        """Bring back what was chosen in earlier sessions."""
+        for name, box in self._switches.items():
+            box.setChecked(self._settings.flag(name, default=box.isChecked()))
+        for name, slider in self._sliders.items():
+            slider.setValue(round(self._settings.number(name, slider.value())))
+
+    def keep(self) -> None:
+        """Keep what is chosen now."""
+        for name, box in self._switches.items():
+            self._settings.set(name, box.isChecked())
+        for name, slider in self._sliders.items():
+            self._settings.set(name, slider.value())
