@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
-    from histoloop.annotations.records import Mask
+    from histoloop.annotations.records import Mask, Patch
     from histoloop.gui.canvas.painted_look import PaintedLook
     from histoloop.gui.canvas.rendering import View
 
@@ -73,23 +73,40 @@ class _Pixels(Image):  # type: ignore[misc]
 
 
 class _Painted(Labels):  # type: ignore[misc]
-    """A labels layer on which the values in `kept` are not overpainted, whatever tool is in hand, seen in a `look`."""
+    """A labels layer that knows where it was painted; it keeps no steps of its own to take back.
+
+    The values in `kept` are not overpainted, and nothing is painted `outside`, whatever tool is in hand. It is seen in
+    a `look`.
+    """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         self.look: PaintedLook | None = None
         super().__init__(*arguments, **settings)
         self.kept: NDArray[np.bool_] | None = None  # by value, (256,)
+        self.outside: NDArray[np.bool_] | None = None  # (H, W)
+        self._painted: tuple[slice, ...] | None = None
+
+    def take_painted(self) -> tuple[slice, ...] | None:
+        """Rows and columns in which something was painted since this was called last; None: nothing was."""
+        painted, self._painted = self._painted, None
+        return painted
+
+    def put(self, patch: Patch) -> None:
+        """Show other values in a part of the mask, which need not be painted for that."""
+        height, width = patch.values.shape
+        place = np.s_[patch.y : patch.y + height, patch.x : patch.x + width]
+        self.data[place] = patch.values
+        if not np.shares_memory(self.data, self._slice.image.raw):
+            self.refresh()
+            return
+        super()._accumulate_updated_slice(place)
+        self._partial_labels_refresh()
 
     def take_look(self, look: PaintedLook) -> None:
         """Look like this from now on."""
         self.look = look
         self.colormap = DirectLabelColormap(color_dict=dict(look.colours))
         self.refresh(extent=False, highlight=False, thumbnail=False)
-
-    def show_changed(self, place: tuple[slice, slice]) -> None:
-        """Show what was changed in a part (rows, columns) of the data."""
-        self._accumulate_updated_slice(place)
-        self._partial_labels_refresh()
 
     def _update_thumbnail(self) -> None:
         pass
@@ -118,7 +135,21 @@ class _Painted(Labels):  # type: ignore[misc]
     def _apply_mask_to_data(self, data: Mask, mask: NDArray[np.bool_], new_label: int, volume_slice: Any) -> Any:
         if self.kept is not None:
             mask = mask & ~self.kept[data]
+        if self.outside is not None:
+            mask = mask & ~self.outside[volume_slice]
         return super()._apply_mask_to_data(data, mask, new_label, volume_slice)
+
+    def _accumulate_updated_slice(self, updated_slice: tuple[slice, ...]) -> None:
+        self._painted = updated_slice if self._painted is None else _around(self._painted, updated_slice)
+        super()._accumulate_updated_slice(updated_slice)
+
+    def _append_to_undo_history(self, step: Any) -> None:
+        self.events.paint(value=step)
+
+
+def _around(one: tuple[slice, ...], other: tuple[slice, ...]) -> tuple[slice, ...]:
+    """The least rectangle that has both in it."""
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
 
 
 class NapariCanvas(QObject):
@@ -207,9 +238,11 @@ class NapariCanvas(QObject):
 
     # --- painting ---------------------------------------------------------------------------------------------------
 
-    def lay(self, mask: Mask) -> None:
-        """Paint on this mask (height, width), which is changed in place."""
+    def lay(self, mask: Mask, outside: NDArray[np.bool_] | None) -> None:
+        """Paint on this mask (height, width), which is changed in place, though not `outside`."""
         self.labels.data = mask
+        self.labels.outside = outside
+        self.labels.take_painted()
 
     def begin(self, *, x: int, y: int) -> None:
         """Paint on the mask, whose first pixel is at a place of the slide, with the first class."""
@@ -221,7 +254,7 @@ class NapariCanvas(QObject):
     def end(self) -> None:
         """Nothing is painted any more."""
         self.labels.visible = False
-        self.labels.data = np.zeros((2, 2), np.uint8)
+        self.lay(np.zeros((2, 2), np.uint8), None)
 
     def set_tool(self, tool: str) -> None:
         """Take a tool in hand, a key of TOOLS."""

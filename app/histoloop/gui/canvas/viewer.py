@@ -33,6 +33,7 @@ from histoloop.gui.work.background import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from numpy.typing import NDArray
     from PySide6.QtGui import QCloseEvent, QImage
 
     from histoloop.gui.canvas.napari_canvas import NapariCanvas
@@ -97,6 +98,7 @@ class SlideViewer(QWidget):
         """What is sharp on the screen."""
         self._region: Region | None = None
         self._saved_mask: Mask | None = None
+        self._outside: NDArray[np.bool_] | None = None  # of the region, where nothing can be painted
         self._counts = Counts.REGION
         self._scheme: ClassScheme | None = None  # of the region that is painted
         self._is_frozen = False
@@ -327,12 +329,20 @@ class SlideViewer(QWidget):
         """The region that is being painted."""
         return self._region
 
-    def begin_annotation(self, region: Region, mask: Mask, scheme: ClassScheme, counts: Counts = Counts.REGION) -> None:
+    def begin_annotation(
+        self,
+        region: Region,
+        mask: Mask,
+        scheme: ClassScheme,
+        counts: Counts = Counts.REGION,
+        *,
+        outside: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Lay an editable mask (region.height, region.width) over a region and move there.
 
-        The mask is a canvas plane of annotations/painting.py.
+        The mask is a canvas plane of annotations/painting.py. `outside` is where nothing can be painted.
         """
-        self._region, self._scheme = region, scheme
+        self._region, self._scheme, self._outside = region, scheme, outside
         self._is_frozen = False
         self._lay(mask, counts)
         self._made.begin(x=region.x, y=region.y)
@@ -354,7 +364,7 @@ class SlideViewer(QWidget):
     def _lay(self, mask: Mask, counts: Counts) -> None:
         self._saved_mask, self._counts = mask.copy(), counts
         self._look_painted()
-        self._made.lay(mask.copy())
+        self._made.lay(mask.copy(), self._outside)
 
     def _look_painted(self) -> None:
         """Show what is painted as masks are shown."""
@@ -366,7 +376,7 @@ class SlideViewer(QWidget):
         if self._region is None:
             return
         self.set_tool("pan")
-        self._region, self._saved_mask = None, None
+        self._region = self._saved_mask = self._outside = None
         self._made.end()
         self._overlay.spotlight = None
         self.refresh()
@@ -430,11 +440,9 @@ class SlideViewer(QWidget):
 
     def apply(self, patch: Patch) -> None:
         """Show a part of the mask as it was or will be; nothing is emitted."""
-        apply_patch(self._made.labels.data, patch)
+        self._made.labels.put(patch)
         if self._saved_mask is not None:
             apply_patch(self._saved_mask, patch)
-        height, width = patch.values.shape
-        self._made.labels.show_changed(np.s_[patch.y : patch.y + height, patch.x : patch.x + width])
 
     def close_polygon(self) -> None:
         """Fill a polygon that was begun."""
@@ -449,26 +457,41 @@ class SlideViewer(QWidget):
 
     def replace_mask(self, mask: Mask) -> None:
         """Change the whole mask at once, as one step that can be undone; what is locked stays."""
-        kept, shown = self._made.labels.kept, self._made.labels.data
-        shown[:] = mask if kept is None else np.where(kept[shown], shown, mask)
-        self._made.labels.refresh()
+        labels = self._made.labels
         self._commit()
+        wanted = difference_patch(labels.data, mask)
+        if wanted is None:
+            return
+        height, width = wanted.values.shape
+        place = np.s_[wanted.y : wanted.y + height, wanted.x : wanted.x + width]
+        stays = np.zeros(wanted.values.shape, np.bool_) if labels.kept is None else labels.kept[labels.data[place]]
+        if self._outside is not None:
+            stays |= self._outside[place]
+        labels.put(Patch(wanted.x, wanted.y, np.where(stays, labels.data[place], wanted.values)))
+        self._emit_painted(place)
 
     def _on_paint(self) -> None:
         # napari reports a stroke before it has written its last pixels in some tools: look after it is done.
         QTimer.singleShot(0, self._commit)
 
     def _commit(self) -> None:
-        """Emit what changed since the last time."""
+        """Emit what was painted since the last time."""
+        if self._canvas is not None and (place := self._canvas.labels.take_painted()) is not None:
+            self._emit_painted(place)
+
+    def _emit_painted(self, place: tuple[slice, ...]) -> None:
+        """Emit what changed in these rows and columns."""
         if self._region is None or self._saved_mask is None:
             return
-        after = difference_patch(self._saved_mask, np.asarray(self._made.labels.data))
-        if after is None:
+        saved = self._saved_mask[place]
+        changed = difference_patch(saved, np.asarray(self._made.labels.data[place]))
+        if changed is None:
             return
-        height, width = after.values.shape
-        before = Patch(after.x, after.y, self._saved_mask[after.y : after.y + height, after.x : after.x + width].copy())
-        apply_patch(self._saved_mask, after)
-        self.patch_painted.emit(after, before)
+        height, width = changed.values.shape
+        before = saved[changed.y : changed.y + height, changed.x : changed.x + width].copy()
+        apply_patch(saved, changed)
+        x, y = place[1].start + changed.x, place[0].start + changed.y
+        self.patch_painted.emit(Patch(x, y, changed.values), Patch(x, y, before))
 
     # --- rendering --------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,8 @@ SIZE_PX = (1480, 920)
 TOLD_MS = 8_000
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
+PLACING = ("annotate_here", "annotate_line")
+"""Switches that are on while a place is shown with the mouse."""
 TOOLBAR = ("add_slides", "predict", "ask", "annotate_here", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap", "compare")
 
@@ -290,6 +292,11 @@ class MainWindow(QMainWindow):
         self.addToolBar(bar)
         return bar
 
+    def _show_placing(self, action: str) -> None:
+        """Check the action by which a place is being shown with the mouse, alone."""
+        for name in PLACING:
+            self.actions_.set_checked(name, name == action)
+
     # --- wiring -----------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
@@ -363,7 +370,7 @@ class MainWindow(QMainWindow):
         self.question_control.reported.connect(self._tell)
         self.annotations_control.reported.connect(self._tell)
         self.annotations_control.deleted.connect(self.slide_control.refresh)
-        self.question_control.placing.connect(functools.partial(self.actions_.set_checked, "annotate_here"))
+        self.question_control.placing.connect(self._show_placing)
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
         self.opener.changed.connect(self._update_actions)
         self.mask_control.pane_opened.connect(self._on_pane_opened)
