@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
+from histoloop.gui.canvas.measuring import Shape
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.translation import SYSTEM
 from histoloop.gui.panels.live_switch import LEARN_LIVE, LEARN_LIVE_TIP
@@ -63,6 +64,10 @@ def _magnify(power: int) -> Callable[[Targets], object]:
     return lambda on: on.viewer.magnify(power)
 
 
+def _measure(shape: Shape) -> Callable[[Targets], object]:
+    return lambda on: on.looks.measure(shape)
+
+
 MAGNIFICATIONS = (
     (1, mark("Magnification 1x"), "F5"),
     (5, mark("Magnification 5x"), "F6"),
@@ -70,6 +75,13 @@ MAGNIFICATIONS = (
     (20, mark("Magnification 20x"), "F8"),
     (40, mark("Magnification 40x"), "F9"),
 )
+
+MEASURES = (
+    (Shape.LINE, mark("Measure a distance"), "Shift+L", mark("Drag from one end to the other; Esc removes it")),
+    (Shape.POLYGON, mark("Measure an area by its corners"), "Shift+P",
+     mark("Click the corners, double-click the last one; Esc removes it")),
+    (Shape.ELLIPSE, mark("Measure an ellipse"), "Shift+O", mark("Drag from corner to corner; Esc removes it")),
+)  # fmt: skip
 
 MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     mark("&File"): (
@@ -158,6 +170,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              tip=mark("Show haematoxylin alone, then eosin, then DAB, then all of them")),
         _row("reset_appearance", mark("Picture as the slide is"), lambda on: on.looks.reset_appearance(),
              needs="slide", tip=mark("Undo all changes of brightness, contrast, gamma and stains")),
+        SEPARATOR,
+        *(_row(f"measure_{shape}", text, _measure(shape), keys=keys, needs="slide", tip=tip)
+          for shape, text, keys, tip in MEASURES),
         SEPARATOR,
         SubmenuSpec("model", mark("Mo&del for the masks")),
         _row("add_model", mark("&Add a model…"), lambda on: on.projects.add_model(), needs="project writable",
