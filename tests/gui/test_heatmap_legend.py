@@ -6,8 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from keyboard import press
-from PySide6.QtCore import Qt
+from keyboard import press_for
 from PySide6.QtGui import QColor
 
 from histoloop.exchange.heat import STOPS
@@ -40,7 +39,7 @@ def test_the_legend_says_what_the_heatmap_shows(style: OverlayStyle, words: str)
 def test_the_legend_is_there_with_the_heatmap_and_follows_what_it_shows(opened: MainWindow, qtbot) -> None:
     legend = opened.split.first.legend
     assert not legend.isVisible()
-    press(opened, Qt.Key.Key_H)
+    press_for(opened, "show_heatmap")
     qtbot.waitUntil(legend.isVisible, timeout=MS)
     assert legend.words == "Probability of the classes"
     assert legend.threshold == 0.5
@@ -52,17 +51,17 @@ def test_the_legend_is_there_with_the_heatmap_and_follows_what_it_shows(opened: 
     seen = [QColor(image.pixel(column, row)).getRgb()[:3] for column in (13, image.width() - 14)]
     assert seen[0] == pytest.approx(STOPS[0], abs=12)
     assert seen[1] == pytest.approx(STOPS[-1], abs=12)
-    press(opened, Qt.Key.Key_M)
+    press_for(opened, "show_masks")
     qtbot.waitUntil(lambda: legend.threshold is None, timeout=MS)
-    press(opened, Qt.Key.Key_D)
+    press_for(opened, "next_method")
     qtbot.waitUntil(lambda: legend.words.startswith("Class activation map"), timeout=MS)
-    press(opened, Qt.Key.Key_H)
+    press_for(opened, "show_heatmap")
     qtbot.waitUntil(lambda: not legend.isVisible(), timeout=MS)
 
 
 def test_each_canvas_has_the_legend_of_its_own_method(opened: MainWindow, qtbot) -> None:
-    press(opened, Qt.Key.Key_H)
-    press(opened, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    press_for(opened, "show_heatmap")
+    press_for(opened, "compare")
     qtbot.waitUntil(lambda: opened.split.second is not None, timeout=MS)
     qtbot.waitUntil(lambda: opened.split.second.legend.isVisible(), timeout=MS)
     assert opened.split.second.legend.words != opened.split.first.legend.words

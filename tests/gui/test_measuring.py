@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from keyboard import press
+from keyboard import press, press_for
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
@@ -67,7 +67,7 @@ def ruler(window: MainWindow) -> MeasureTool:
 
 def test_a_distance_is_dragged_shown_copied_and_removed_by_escape(opened: MainWindow, qtbot) -> None:
     camera = opened.viewer.camera()
-    press(opened, Qt.Key.Key_L, SHIFT)
+    press_for(opened, "measure_line")
     assert ruler(opened).bar.isVisible()
     assert ruler(opened).bar.text.text() == "Drag from one end to the other"
     drag(opened.viewer.canvas, places(opened, (400, 300), (700, 500), (1000, 700)))
@@ -86,7 +86,7 @@ def test_a_distance_is_dragged_shown_copied_and_removed_by_escape(opened: MainWi
 
 
 def test_an_area_is_clicked_corner_by_corner_and_closed_by_a_double_click(opened: MainWindow, qtbot) -> None:
-    press(opened, Qt.Key.Key_P, SHIFT)
+    press_for(opened, "measure_polygon")
     corners = places(opened, (400, 300), (800, 300), (800, 700), (400, 700))
     for corner in corners:
         click(opened.viewer.canvas, corner)
@@ -101,7 +101,7 @@ def test_an_area_is_clicked_corner_by_corner_and_closed_by_a_double_click(opened
 
 
 def test_return_closes_an_area_and_escape_drops_one_that_is_begun(opened: MainWindow) -> None:
-    press(opened, Qt.Key.Key_P, SHIFT)
+    press_for(opened, "measure_polygon")
     for corner in places(opened, (400, 300), (800, 300), (800, 700)):
         click(opened.viewer.canvas, corner)
     press(opened, Qt.Key.Key_Escape)
@@ -114,18 +114,18 @@ def test_return_closes_an_area_and_escape_drops_one_that_is_begun(opened: MainWi
 
 
 def test_an_ellipse_is_dragged_and_another_shape_takes_its_place(opened: MainWindow) -> None:
-    press(opened, Qt.Key.Key_O, SHIFT)
+    press_for(opened, "measure_ellipse")
     drag(opened.viewer.canvas, places(opened, (400, 300), (600, 400), (1000, 700)))
     area = float(ruler(opened).words.removesuffix(" µm²"))
     assert area == pytest.approx(math.pi / 4 * 600 * 400 * 0.25, rel=0.02)
     shoot(opened, "measure-ellipse")
-    press(opened, Qt.Key.Key_L, SHIFT)
+    press_for(opened, "measure_line")
     assert ruler(opened).words == ""
 
 
 def test_where_the_resolution_is_unknown_it_is_said(opened: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opened.viewer.scene.slide, "mpp", None)
-    press(opened, Qt.Key.Key_L, SHIFT)
+    press_for(opened, "measure_line")
     drag(opened.viewer.canvas, places(opened, (400, 300), (700, 300), (1000, 300)))
     assert ruler(opened).bar.text.text() == "600 px: the resolution of this slide is unknown"
 
@@ -134,11 +134,11 @@ def test_measuring_paints_nothing_and_a_tool_taken_in_hand_paints_again(painting
     before = painting.viewer.painted_mask
     x, y = painting.viewer.annotating.centre
     line = places(painting, *((x - 60 + 20 * step, y) for step in range(7)))
-    press(painting, Qt.Key.Key_L, SHIFT)
+    press_for(painting, "measure_line")
     drag(painting.viewer.canvas, line)
     assert ruler(painting).words == "60.0 µm"
     assert (painting.viewer.painted_mask == before).all()
-    press(painting, Qt.Key.Key_B)
+    press_for(painting, "tool_brush")
     assert not ruler(painting).is_on
     assert ruler(painting).words == "60.0 µm"
     drag(painting.viewer.canvas, line)
@@ -151,10 +151,10 @@ def test_measuring_paints_nothing_and_a_tool_taken_in_hand_paints_again(painting
 
 
 def test_beside_each_other_either_canvas_measures_and_one_measure_is_seen(opened: MainWindow, qtbot) -> None:
-    press(opened, Qt.Key.Key_2, CONTROL)
+    press_for(opened, "compare")
     qtbot.waitUntil(lambda: opened.split.second is not None and opened.split.second.opener.current is not None)
     assert opened.split.wait_until_loaded()
-    press(opened, Qt.Key.Key_L, SHIFT)
+    press_for(opened, "measure_line")
     drag(opened.viewer.canvas, places(opened, (400, 300), (600, 300), (1000, 300)))
     assert ruler(opened).words
     second = opened.split.second

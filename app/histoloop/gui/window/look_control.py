@@ -36,7 +36,12 @@ class LookControl(QObject):
         self._actions = actions
         self.dialog: AppearanceDialog | None = None
         """What changes the picture, while it is open."""
-        self._switches = {"show_masks": panel.masks, "outlines_only": panel.outlines, "show_heatmap": panel.heatmap}
+        self._switches = {
+            "show_masks": panel.masks,
+            "outlines_only": panel.outlines,
+            "smooth_masks": panel.smooth,
+            "show_heatmap": panel.heatmap,
+        }
         self._sliders = {"opacity": panel.opacity, "heatmap_opacity": panel.heat_opacity}
 
     def connect_all(self) -> None:
