@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 
 from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain
 from histoloop.gui.dialogs.appearance_dialog import AppearanceDialog
+from histoloop.gui.dialogs.glass_dialog import GlassDialog
 
 if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
@@ -54,6 +55,13 @@ class LookControl(QObject):
         """Let the way back on a canvas act, and one measure be seen at a time."""
         pane.badge.reset_requested.connect(self.reset_appearance)
         pane.ruler.begun.connect(lambda: self._on_measuring(pane))
+
+    def show_glass(self) -> None:
+        """Offer the pictures of the label and the glass of the slide on the screen."""
+        project, slide_id = self._session.project, self._split.first.opener.current
+        if project is not None and slide_id is not None:
+            slide = project.slides.get(slide_id)
+            GlassDialog(self._panel.window(), name=slide.name, file=slide.path).open()
 
     def measure(self, shape: Shape) -> None:
         """Measure with the mouse, on whichever canvas it is used."""

@@ -137,6 +137,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("set_mpp", mark("Set &resolution…"), lambda on: on.slides.ask_for_mpp(), needs="chosen writable",
              tip=mark("Set how many micrometres wide a pixel is")),
+        _row("show_glass", mark("Label and macro pictures…"), lambda on: on.looks.show_glass(), needs="slide",
+             tip=mark("Pictures of the label and the whole glass, which may show a patient's name: asks first")),
         _row("find_moved", mark("&Find moved slides…"), lambda on: on.projects.find_moved(),
              needs="project slides writable"),
         _row("remove_slides", mark("Re&move from the project"), lambda on: on.slides.remove(), needs="chosen writable"),
