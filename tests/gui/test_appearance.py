@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from keyboard import press
+from keyboard import press_for
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -77,11 +77,11 @@ def middle(window: MainWindow) -> np.ndarray:
 
 
 def test_a_slider_changes_the_picture_at_once_says_so_and_reset_brings_it_back(opened: MainWindow, qtbot) -> None:
-    press(opened, Qt.Key.Key_M)
+    press_for(opened, "show_masks")
     before = middle(opened)
     badge = opened.split.first.badge
     assert not badge.isVisible()
-    press(opened, Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    press_for(opened, "appearance")
     dialog = opened.look_control.dialog
     assert dialog.isVisible()
     assert "Models predict from the slide as it is" in dialog.note.text()
@@ -103,13 +103,13 @@ def test_a_slider_changes_the_picture_at_once_says_so_and_reset_brings_it_back(o
 
 
 def test_stains_are_stepped_through_by_key_on_the_slide_its_map_and_beside_it(opened: MainWindow, qtbot) -> None:
-    press(opened, Qt.Key.Key_M)
+    press_for(opened, "show_masks")
     before = middle(opened)
-    press(opened, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    press_for(opened, "compare")
     qtbot.waitUntil(lambda: opened.split.second is not None and opened.split.second.opener.current is not None)
     overviews = []
     opened.viewer.overview_came.connect(overviews.append)
-    press(opened, Qt.Key.Key_X, Qt.KeyboardModifier.ShiftModifier)
+    press_for(opened, "next_stain")
     assert opened.split.first.badge.text.text() == "Picture changed: Haematoxylin"
     qtbot.waitUntil(lambda: not np.allclose(middle(opened), before, atol=10), timeout=MS)
     second = opened.split.second
@@ -118,7 +118,7 @@ def test_stains_are_stepped_through_by_key_on_the_slide_its_map_and_beside_it(op
     shoot(opened, "appearance-haematoxylin")
     assert overviews
     for _ in range(3):
-        press(opened, Qt.Key.Key_X, Qt.KeyboardModifier.ShiftModifier)
+        press_for(opened, "next_stain")
     assert not second.badge.isVisible()
     assert opened.overlay_panel.overlay_style.appearance == NEUTRAL
 
@@ -130,7 +130,7 @@ def test_the_picture_stays_changed_while_a_region_is_painted_and_tools_read_the_
     region = painting.viewer.annotating
     painting.viewer.read_pixels(region, on_done=read.append, on_failed=read.append)
     qtbot.waitUntil(lambda: len(read) == 1, timeout=MS)
-    press(painting, Qt.Key.Key_X, Qt.KeyboardModifier.ShiftModifier)
+    press_for(painting, "next_stain")
     assert painting.split.first.badge.isVisible()
     assert painting.viewer.wait_until_loaded()
     shown = painting.viewer._shown.view
@@ -143,7 +143,7 @@ def test_the_picture_stays_changed_while_a_region_is_painted_and_tools_read_the_
 
 
 def test_another_session_begins_with_slides_as_they_are(opened: MainWindow, delete_window, qtbot) -> None:
-    press(opened, Qt.Key.Key_X, Qt.KeyboardModifier.ShiftModifier)
+    press_for(opened, "next_stain")
     settings = opened.settings
     assert opened.close()
     again = type(opened)(settings)

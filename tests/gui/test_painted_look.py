@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keyboard import press
+from keyboard import press_for
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
@@ -147,9 +147,9 @@ def test_opacity_outlines_and_masks_are_those_of_the_panel_while_one_paints(
     QTest.mouseClick(panel.outlines, Qt.MouseButton.LeftButton, pos=panel.outlines.rect().center())
     qtbot.waitUntil(lambda: square() == tissue, timeout=MS)
     shoot(painting, "painting-outlines")
-    press(painting, Qt.Key.Key_O)
+    press_for(painting, "show_outlines")
     qtbot.waitUntil(lambda: near(square(), colour), timeout=MS)
-    press(painting, Qt.Key.Key_M)
+    press_for(painting, "show_masks")
     qtbot.waitUntil(lambda: square() == tissue, timeout=MS)
 
 
@@ -170,7 +170,7 @@ def test_painting_brings_hidden_masks_and_the_hidden_class_back_into_sight(
     painting: MainWindow, square: Callable[[], tuple[int, int, int]], qtbot
 ) -> None:
     panel = painting.overlay_panel
-    press(painting, Qt.Key.Key_M)
+    press_for(painting, "show_masks")
     panel._change_class(1, visible=False)
     assert not panel.masks.isChecked()
     x, y = painting.viewer.annotating.centre
@@ -198,7 +198,7 @@ def test_what_is_chosen_is_there_after_a_restart(
     panel = opened.overlay_panel
     panel.opacity.setValue(70)
     panel.heat_opacity.setValue(20)
-    press(opened, Qt.Key.Key_H)
+    press_for(opened, "show_heatmap")
     panel._change_class(0, visible=False)
     panel._change_class(1, filled=False)
     settings = opened.settings

@@ -64,6 +64,8 @@ class OverlayStyle:
     begun: bool = True
     appearance: Appearance = NEUTRAL
     """How the pixels of the slide are shown."""
+    smooth: bool = False
+    """Round the borders of a model's masks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,10 @@ from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 from histoloop.gui.canvas.appearance_badge import AppearanceBadge
 from histoloop.gui.canvas.canvas_words import CanvasHint, EmptyCanvas, ReadTrouble
 from histoloop.gui.canvas.composing import OverlayStyle
+from histoloop.gui.canvas.heatmap_legend import HeatmapLegend
 from histoloop.gui.canvas.mask_chooser import MaskChooser
 from histoloop.gui.canvas.mask_source import MaskSource
+from histoloop.gui.canvas.measure_tool import MeasureTool
 from histoloop.gui.canvas.overview_map import OverviewMap
 from histoloop.gui.canvas.scene_opener import SceneOpener
 from histoloop.gui.canvas.viewer import SlideViewer
@@ -43,6 +45,8 @@ class MaskPane(QWidget):
         self.viewer = SlideViewer()
         self.opener = SceneOpener(self.viewer, self)
         self.map = OverviewMap(self.viewer)
+        self.ruler = MeasureTool(self.viewer)
+        self.legend = HeatmapLegend(self.viewer)
         self.badge = AppearanceBadge(self.viewer)
         self.hint = CanvasHint(self.viewer)
         self.empty = EmptyCanvas(self.viewer)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.annotations.mask_tools import smooth
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, ForegroundClasses, Mask
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.geometry import Region
@@ -57,6 +58,12 @@ SCREEN_TILE_PX = 256
 
 KEPT_VIEWS = 3
 """Of the same map: coarse and fine, what is on the screen and what is around it."""
+
+SMOOTHED_UM, SMOOTHED_PX = 4.0, 8.0
+"""Of a model's mask details that are narrower go, on wish; in level-0 pixels where the resolution is unknown."""
+
+LEAST_RADIUS_PX = 0.5
+"""Less, in pixels of the screen, is not seen."""
 
 EVERYWHERE = -1.0
 """A threshold below every probability: the mask is then the class that each pixel would have."""
@@ -272,12 +279,21 @@ class SlideScene:
         if self.predicted is not None:
             view = self.predicted.view(place, size, style)
             mask, foreground = view.mask, view.foreground
+            if style.smooth:
+                mask = self._smoothed(mask, pixel=place.width / size[0])
         said = np.full_like(mask, _NOTHING_DONE)
         for region, painted in [*self.annotated, *(self.begun if style.begun else ())]:
             if region.overlaps(place):
                 lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
         left_out = said == LEFT_OUT_VALUE
         return np.where(left_out | (said == _NOTHING_DONE), mask, said), foreground, left_out
+
+    def _smoothed(self, mask: Mask, *, pixel: float) -> Mask:
+        """A model's mask with its borders rounded; each of its pixels is `pixel` level-0 pixels wide."""
+        radius = (SMOOTHED_PX if self.slide.mpp is None else SMOOTHED_UM / self.slide.mpp) / pixel
+        for value in np.unique(mask[mask > 0]) if radius >= LEAST_RADIUS_PX else ():
+            mask = smooth(mask, int(value), radius_px=radius)
+        return mask
 
     def close(self) -> None:
         """Let go of the slide."""

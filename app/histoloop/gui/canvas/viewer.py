@@ -502,8 +502,12 @@ class SlideViewer(QWidget):
             self._settle.start()
         self.camera_changed.emit()
 
-    def _effective_style(self) -> OverlayStyle:
-        """While a region is painted, its mask is the one that is painted; strokes have the model's outlines below."""
+    @property
+    def seen_style(self) -> OverlayStyle:
+        """How masks and maps are laid over now.
+
+        While a region is painted, its mask is the one that is painted; strokes have the model's outlines below.
+        """
         if self._region is None:
             return self._style
         if self._counts is Counts.REGION:
@@ -528,7 +532,7 @@ class SlideViewer(QWidget):
         visible = self.visible_region().intersection(self._scene.slide.extent)
         if visible is None:
             return
-        style, downsample = self._effective_style(), 1 / self.camera().zoom
+        style, downsample = self.seen_style, 1 / self.camera().zoom
         shown = self._shown
         if shown is not None and shown.style == style and shown.view.covers(visible):
             pixel = self._scene.pyramid.levels[level_for(self._scene, downsample)].downsample
@@ -578,7 +582,7 @@ class SlideViewer(QWidget):
             self.render_failed.emit(str(failure))
 
     def _show_detail(self, result: _Detail) -> None:
-        if result.scene is not self._scene or result.style != self._effective_style():
+        if result.scene is not self._scene or result.style != self.seen_style:
             self._taken.set()
             return
         if result.view.is_sharp:

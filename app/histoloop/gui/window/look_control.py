@@ -9,10 +9,11 @@ from PySide6.QtCore import QObject
 
 from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain
 from histoloop.gui.dialogs.appearance_dialog import AppearanceDialog
+from histoloop.gui.dialogs.glass_dialog import GlassDialog
 
 if TYPE_CHECKING:
-    from histoloop.gui.canvas.mask_pane import MaskPane
-    from histoloop.gui.canvas.viewer import SlideViewer
+    from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
+    from histoloop.gui.canvas.measuring import Shape
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.panels.overlay_panel import OverlayPanel
@@ -29,24 +30,48 @@ class LookControl(QObject):
     """
 
     def __init__(
-        self, *, settings: Settings, session: Session, viewer: SlideViewer, panel: OverlayPanel, actions: Actions
+        self, *, settings: Settings, session: Session, split: SplitView, panel: OverlayPanel, actions: Actions
     ) -> None:
         super().__init__(panel)
-        self._settings, self._session, self._viewer, self._panel = settings, session, viewer, panel
+        self._settings, self._session, self._split, self._panel = settings, session, split, panel
         self._actions = actions
         self.dialog: AppearanceDialog | None = None
         """What changes the picture, while it is open."""
-        self._switches = {"show_masks": panel.masks, "outlines_only": panel.outlines, "show_heatmap": panel.heatmap}
+        self._switches = {
+            "show_masks": panel.masks,
+            "outlines_only": panel.outlines,
+            "smooth_masks": panel.smooth,
+            "show_heatmap": panel.heatmap,
+        }
         self._sliders = {"opacity": panel.opacity, "heatmap_opacity": panel.heat_opacity}
 
     def connect_all(self) -> None:
         """Begin to listen."""
+        viewer = self._split.first.viewer
         self._panel.looks_changed.connect(lambda: self._session.remember(CLASS_LOOKS, self._panel.looks()))
-        self._viewer.patch_painted.connect(lambda _after, _before: self._panel.show_class(self._viewer.painted_class))
+        viewer.patch_painted.connect(lambda _after, _before: self._panel.show_class(viewer.painted_class))
 
     def connect_pane(self, pane: MaskPane) -> None:
-        """Let the way back on a canvas act."""
+        """Let the way back on a canvas act, and one measure be seen at a time."""
         pane.badge.reset_requested.connect(self.reset_appearance)
+        pane.ruler.begun.connect(lambda: self._on_measuring(pane))
+
+    def show_glass(self) -> None:
+        """Offer the pictures of the label and the glass of the slide on the screen."""
+        project, slide_id = self._session.project, self._split.first.opener.current
+        if project is not None and slide_id is not None:
+            slide = project.slides.get(slide_id)
+            GlassDialog(self._panel.window(), name=slide.name, file=slide.path).open()
+
+    def measure(self, shape: Shape) -> None:
+        """Measure with the mouse, on whichever canvas it is used."""
+        for pane in self._split.panes():
+            pane.ruler.begin(shape)
+
+    def _on_measuring(self, measured: MaskPane) -> None:
+        for pane in self._split.panes():
+            if pane is not measured:
+                pane.ruler.clear()
 
     def open_appearance(self) -> None:
         """Show what changes the picture."""

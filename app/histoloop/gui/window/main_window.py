@@ -171,7 +171,7 @@ class MainWindow(QMainWindow):
         self.look_control = LookControl(
             settings=self.settings,
             session=session,
-            viewer=self.viewer,
+            split=split,
             panel=self.overlay_panel,
             actions=actions,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
+from histoloop.gui.canvas.measuring import Shape
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.key_presets import NAPARI, QUPATH
 from histoloop.gui.kit.translation import SYSTEM
@@ -68,6 +69,10 @@ def _magnify(power: int) -> Callable[[Targets], object]:
     return lambda on: on.viewer.magnify(power)
 
 
+def _measure(shape: Shape) -> Callable[[Targets], object]:
+    return lambda on: on.looks.measure(shape)
+
+
 MAGNIFICATIONS = (
     (1, mark("Magnification &1x"), "F5"),
     (5, mark("Magnification &5x"), "F6"),
@@ -77,6 +82,13 @@ MAGNIFICATIONS = (
 )
 
 KEY_CHOICES = ((QUPATH, mark("Keys of &QuPath")), (NAPARI, mark("Keys of n&apari")))
+
+MEASURES = (
+    (Shape.LINE, mark("Measure a distance"), "Shift+L", mark("Drag from one end to the other; Esc removes it")),
+    (Shape.POLYGON, mark("Measure an area by its corners"), "Shift+P",
+     mark("Click the corners, double-click the last one; Esc removes it")),
+    (Shape.ELLIPSE, mark("Measure an ellipse"), "Shift+O", mark("Drag from corner to corner; Esc removes it")),
+)  # fmt: skip
 
 MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     mark("&File"): (
@@ -132,6 +144,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("set_mpp", mark("Set &resolution…"), lambda on: on.slides.ask_for_mpp(), needs="chosen writable",
              tip=mark("Set how many micrometres wide a pixel is")),
+        _row("show_glass", mark("Label and macro pictures…"), lambda on: on.looks.show_glass(), needs="slide",
+             tip=mark("Pictures of the label and the whole glass, which may show a patient's name: asks first")),
         _row("find_moved", mark("&Find moved slides…"), lambda on: on.projects.find_moved(),
              needs="project slides writable"),
         _row("remove_slides", mark("Re&move from the project"), lambda on: on.slides.remove(), needs="chosen writable"),
@@ -165,6 +179,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              tip=mark("Show haematoxylin alone, then eosin, then DAB, then all of them")),
         _row("reset_appearance", mark("Picture as the slide is"), lambda on: on.looks.reset_appearance(),
              needs="slide", tip=mark("Undo all changes of brightness, contrast, gamma and stains")),
+        SEPARATOR,
+        *(_row(f"measure_{shape}", text, _measure(shape), keys=keys, needs="slide", tip=tip)
+          for shape, text, keys, tip in MEASURES),
         SEPARATOR,
         SubmenuSpec("model", mark("Mo&del for the masks")),
         _row("add_model", mark("&Add a model…"), lambda on: on.projects.add_model(), needs="project writable",
