@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -89,7 +89,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.settings = settings
         self.setWindowTitle(TITLE)
-        self.resize(*SIZE_PX)
+        self.resize(QSize(*SIZE_PX).boundedTo(self.screen().availableSize()))
         self.setAcceptDrops(True)
         self._was_seen = False
         self.setAnimated(False)  # the panels have their places at once, and the canvas its size
@@ -238,7 +238,9 @@ class MainWindow(QMainWindow):
 
     def _arrange(self) -> None:
         self.centre = QStackedWidget()
-        self.centre.addWidget(self.welcome)
+        welcome = scrolling(self.welcome)
+        welcome.setMinimumSize(1, 1)  # it wants no room while a slide is shown
+        self.centre.addWidget(welcome)
         self.centre.addWidget(self.split)
         middle = QWidget()
         column = QVBoxLayout(middle)
@@ -252,7 +254,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(middle)
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         self.docks = [
-            self._dock("slides", tr("Slides"), self.slides_panel, left),
+            self._dock("slides", tr("Slides"), scrolling(self.slides_panel), left),
             self._dock("masks", tr("Masks"), scrolling(self.overlay_panel), left),
             self._dock("work", tr("Work"), self.work, right),
         ]
