@@ -49,6 +49,8 @@ from histoloop.gui.window.preferences import Preferences
 from histoloop.gui.window.project_commands import ProjectCommands
 from histoloop.gui.window.question_control import QuestionControl
 from histoloop.gui.window.read_only_bar import ReadOnlyBar
+from histoloop.gui.window.readers.person_bar import PersonBar
+from histoloop.gui.window.readers.second_reader import SecondReader
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import Welcome
@@ -113,6 +115,7 @@ class MainWindow(QMainWindow):
         self.welcome = Welcome()
         self.banner = Banner()
         self.read_only_bar = ReadOnlyBar()
+        self.person_bar = PersonBar()
         self.not_saved = NotSaved(self.session.annotating, self.session.insistence)
         self.five_steps = FiveSteps(self.actions_)
         self.slides_panel = SlidesPanel(self.actions_.submenus["label"])
@@ -215,6 +218,13 @@ class MainWindow(QMainWindow):
             opening=self.opening,
             selected_slides=self.slides_panel.selected_ids,
         )
+        self.second_reader = SecondReader(
+            parent=self,
+            session=session,
+            settings=settings,
+            bar=self.person_bar,
+            go_to=self.loop_control.go_to,
+        )
         self.import_control = ImportControl(
             parent=self,
             session=session,
@@ -248,6 +258,7 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.five_steps)
         column.addWidget(self.read_only_bar)
+        column.addWidget(self.person_bar)
         column.addWidget(self.not_saved)
         column.addWidget(self.banner)
         column.addWidget(self.centre, 1)
@@ -319,6 +330,7 @@ class MainWindow(QMainWindow):
                 jobs=self.job_control,
                 preferences=self.preferences,
                 help=self.help_commands,
+                readers=self.second_reader,
                 viewer=self.viewer,
                 source=self.source,
                 overlay=self.overlay_panel,
@@ -367,6 +379,8 @@ class MainWindow(QMainWindow):
         self.paint_control.ended.connect(self._on_painting_ended)
         self.paint_control.went_back.connect(self._show_taken_back)
         self.paint_control.reported.connect(self._tell)
+        self.second_reader.reported.connect(self._tell)
+        self.second_reader.changed.connect(self._on_blinded)
         self.class_control.reported.connect(self._tell)
         self.class_control.changed.connect(self._on_classes_changed)
         self.question_control.reported.connect(self._tell)
@@ -433,6 +447,7 @@ class MainWindow(QMainWindow):
             self.restoreState(self._state, LAYOUT)
             self._state.clear()
         self.banner.dismiss()
+        self.second_reader.begin()
         self._show_whether_writable()
         if project is None:
             self.setWindowTitle(TITLE)
@@ -450,6 +465,12 @@ class MainWindow(QMainWindow):
         self._show_queries()
         self._show_training()
         self.project_watch.look()
+
+    def _on_blinded(self) -> None:
+        """Somebody began or ended to read without sight of what others painted, or is another person now."""
+        self.actions_.set_checked("blinded", self.second_reader.is_blinded)
+        self.mask_control.refresh_style()
+        self.annotations_control.show()
 
     def _on_classes_changed(self) -> None:
         """Names, colours and values of the classes are others: show them wherever they are seen."""
@@ -503,7 +524,8 @@ class MainWindow(QMainWindow):
         self.slide_control.refresh()
         self._update_actions()
         if record.status is not AnnotationStatus.DRAFT:
-            self.question_control.open_next()
+            blinded = record.reading_of is not None
+            (self.second_reader.read_next if blinded else self.question_control.open_next)()
 
     # --- actions ------------------------------------------------------------------------------------------------------
 

@@ -125,4 +125,7 @@ class Preferences(QObject):
         )
         if given and name.strip():
             self._session.person = name.strip()
-            self._settings.set("person", name.strip())
+            if self._session.project is None:
+                self._settings.set("person", name.strip())
+            else:
+                self._settings.set_person_of(self._session.project.folder, name.strip())

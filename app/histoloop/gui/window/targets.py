@@ -21,6 +21,7 @@ from histoloop.gui.window.paint_control import PaintControl
 from histoloop.gui.window.preferences import Preferences
 from histoloop.gui.window.project_commands import ProjectCommands
 from histoloop.gui.window.question_control import QuestionControl
+from histoloop.gui.window.readers.second_reader import SecondReader
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.work.session import Session
 
@@ -41,6 +42,7 @@ class Targets:
     jobs: JobControl
     preferences: Preferences
     help: HelpCommands
+    readers: SecondReader
     viewer: SlideViewer
     source: MaskSource
     overlay: OverlayPanel
