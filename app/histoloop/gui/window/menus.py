@@ -84,10 +84,10 @@ MAGNIFICATIONS = (
 KEY_CHOICES = ((QUPATH, mark("Keys of &QuPath")), (NAPARI, mark("Keys of n&apari")))
 
 MEASURES = (
-    (Shape.LINE, mark("Measure a distance"), "Shift+L", mark("Drag from one end to the other; Esc removes it")),
-    (Shape.POLYGON, mark("Measure an area by its corners"), "Shift+P",
+    (Shape.LINE, mark("Measure a di&stance"), "Shift+L", mark("Drag from one end to the other; Esc removes it")),
+    (Shape.POLYGON, mark("Measure an area b&y its corners"), "Shift+P",
      mark("Click the corners, double-click the last one; Esc removes it")),
-    (Shape.ELLIPSE, mark("Measure an ellipse"), "Shift+O", mark("Drag from corner to corner; Esc removes it")),
+    (Shape.ELLIPSE, mark("Measure an e&llipse"), "Shift+O", mark("Drag from corner to corner; Esc removes it")),
 )  # fmt: skip
 
 MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
@@ -147,7 +147,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("set_mpp", mark("Set &resolution…"), lambda on: on.slides.ask_for_mpp(), needs="chosen writable",
              tip=mark("Set how many micrometres wide a pixel is")),
-        _row("show_glass", mark("Label and macro pictures…"), lambda on: on.looks.show_glass(), needs="slide",
+        _row("show_glass", mark("Label and macro pi&ctures…"), lambda on: on.looks.show_glass(), needs="slide",
              tip=mark("Pictures of the label and the whole glass, which may show a patient's name: asks first")),
         _row("find_moved", mark("&Find moved slides…"), lambda on: on.projects.find_moved(),
              needs="project slides writable"),
@@ -176,11 +176,11 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
                 lambda on, checked: on.overlay.correct_colours(checked), needs="profile",
                 tip=mark("Show the colours as the scanner intended. Models always read the pixels as they are.")),
         SEPARATOR,
-        _row("appearance", mark("Brightness and stains…"), lambda on: on.looks.open_appearance(), keys="Shift+C",
+        _row("appearance", mark("&Brightness and stains…"), lambda on: on.looks.open_appearance(), keys="Shift+C",
              needs="slide", tip=mark("Change the picture on the screen. Models always read the pixels as they are.")),
-        _row("next_stain", mark("Next stain alone"), lambda on: on.looks.next_stain(), keys="Shift+X", needs="slide",
+        _row("next_stain", mark("Next s&tain alone"), lambda on: on.looks.next_stain(), keys="Shift+X", needs="slide",
              tip=mark("Show haematoxylin alone, then eosin, then DAB, then all of them")),
-        _row("reset_appearance", mark("Picture as the slide is"), lambda on: on.looks.reset_appearance(),
+        _row("reset_appearance", mark("&Picture as the slide is"), lambda on: on.looks.reset_appearance(),
              needs="slide", tip=mark("Undo all changes of brightness, contrast, gamma and stains")),
         SEPARATOR,
         *(_row(f"measure_{shape}", text, _measure(shape), keys=keys, needs="slide", tip=tip)
