@@ -416,6 +416,11 @@ class SlideViewer(QWidget):
         self._made.labels.selected_label = value
 
     @property
+    def scheme(self) -> ClassScheme | None:
+        """The classes that a region is painted with."""
+        return self._scheme
+
+    @property
     def painted_class(self) -> int:
         """Mask value that is painted."""
         return int(self._made.labels.selected_label)
