@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 from keyboard import press
 from PySide6.QtCore import QPointF, Qt
+from PySide6.QtWidgets import QDialogButtonBox
 
+from histoloop.annotations.onnx_segmenter import OnnxSegmenter
+from histoloop.annotations.prompts import segment
 from histoloop.annotations.records import AnnotationStatus
+from histoloop.gui.dialogs.segmenter_dialog import SegmenterDialog
 from histoloop.gui.mouse import click, drag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from histoloop.annotations.prompts import Prompts
     from histoloop.gui.window.main_window import MainWindow
@@ -227,3 +232,50 @@ def test_done_paints_the_object_that_is_shown_and_undo_drops_it(objects: MainWin
     qtbot.waitUntil(lambda: project.annotations.get(draft.id).status is AnnotationStatus.DONE, timeout=20_000)
     mask, _origin = project.annotations.load_mask(draft.id)
     assert mask[150, 150] > 0
+
+
+def ask_for_model(window: MainWindow, qtbot) -> SegmenterDialog:
+    window.actions_["segmenter"].trigger()
+    dialog = window.findChild(SegmenterDialog)
+    qtbot.waitUntil(dialog.isVisible)
+    return dialog
+
+
+def test_a_model_for_objects_is_refused_in_words_until_both_files_are_there(
+    window: MainWindow, qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog = ask_for_model(window, qtbot)
+    ok = dialog.buttons.button(QDialogButtonBox.StandardButton.Ok)
+    assert ok.isEnabled()
+    encoder, decoder = tmp_path / "encoder.onnx", tmp_path / "decoder.onnx"
+    encoder.write_bytes(b"")
+    qtbot.keyClicks(dialog.encoder, str(encoder))
+    assert "Both files are needed" in dialog.note.text()
+    qtbot.keyClicks(dialog.decoder, str(decoder))
+    assert f"There is no file {decoder}" in dialog.note.text()
+    assert not ok.isEnabled()
+    decoder.write_bytes(b"")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    dialog.decoder.setText(str(decoder))
+    dialog.encoder.setText(f"{encoder} ")
+    assert "ONNX Runtime is not installed" in dialog.note.text()
+    assert "histoloop[sam]" in dialog.note.text()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    dialog.encoder.setText(str(encoder))
+    assert dialog.note.text() == ""
+    if SHOTS:
+        dialog.grab().save(f"{SHOTS}/segmenter.png")
+    qtbot.mouseClick(ok, Qt.MouseButton.LeftButton)
+    assert window.settings.text("object_encoder") == str(encoder)
+    assert isinstance(window.paint_control.objects.segmenter, OnnxSegmenter)
+
+
+def test_what_is_wrong_with_the_model_is_said_when_it_is_used(empty: MainWindow, qtbot, tmp_path: Path) -> None:
+    empty.preferences.set_segmenter(str(tmp_path / "gone.onnx"), str(tmp_path / "gone too.onnx"))
+    press(empty, Qt.Key.Key_G)
+    click(empty.viewer.canvas, place(empty, 150, 150))
+    said = ("ONNX Runtime is not installed", "There is no file")
+    qtbot.waitUntil(lambda: any(words in empty.statusBar().currentMessage() for words in said))
+    assert painted(empty) == 0
+    empty.preferences.set_segmenter("", "")
+    assert empty.paint_control.objects.segmenter is segment

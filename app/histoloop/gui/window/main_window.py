@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from histoloop.annotations.records import AnnotationStatus, Counts
 from histoloop.gui.canvas.mask_pane import SplitView
+from histoloop.gui.canvas.pen_pressure import PenPressure
 from histoloop.gui.canvas.pointer_readout import PointerReadout
 from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
@@ -193,6 +194,8 @@ class MainWindow(QMainWindow):
             actions=self.actions_,
             brush=self.annotation_panel.brush,
             opacity=self.overlay_panel.opacity,
+            pen=PenPressure(self.viewer),
+            objects=self.paint_control.objects,
         )
         self.opening = Opening(
             parent=self,

@@ -230,6 +230,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="painting"),
         _row("brush_larger", mark("&Larger brush"), lambda on: on.annotation.brush_size.step(larger=True), keys="]",
              needs="painting"),
+        _switch("pen_pressure", mark("W&idth of the brush by pen pressure"),
+                lambda on, pressed: on.preferences.set_pen_pressure(pressed),
+                tip=mark("With a pen on a tablet: at full pressure the brush has its width, lightly pressed less")),
         SEPARATOR,
         _row("fill_holes", mark("Fill &holes"), lambda on: on.painting.deeds.fill_holes(), keys="Shift+F",
              needs="painting", icon="fill-holes",
@@ -288,6 +291,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              tip=mark("What you painted stays as a draft")),
     ),
     mark("Se&ttings"): (
+        _row("segmenter", mark("&Model that finds objects…"), lambda on: on.preferences.ask_for_segmenter(),
+             tip=mark("A Segment Anything model from two files on this computer, for Find an object")),
         _row("person", mark("&Your name…"), lambda on: on.preferences.ask_for_person()),
         SEPARATOR,
         _row("theme_system", mark("Desk&top theme"), lambda on: on.preferences.set_theme("system"),
