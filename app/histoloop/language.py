@@ -1,4 +1,4 @@
-"""The language in which the window speaks. The command line, model cards and tables stay English.
+"""The language in which the window and its reports speak. The command line, model cards and tables stay English.
 
 Texts are English in the source, which is the key of the catalogues in `resources/languages` (GNU gettext):
 

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow
 
 SHOTS = os.environ.get("HISTOLOOP_SHOTS", "")
-SHIFT, CONTROL, ALT = (
-    Qt.KeyboardModifier.ShiftModifier,
-    Qt.KeyboardModifier.ControlModifier,
-    Qt.KeyboardModifier.AltModifier,
-)
+CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 LEFT, TOP, RIGHT, BOTTOM = 100, 100, 220, 200
 
 
@@ -42,7 +38,7 @@ def square(painting: MainWindow, qtbot) -> MainWindow:
     mask = np.zeros_like(painting.viewer.painted_mask)
     mask[TOP:BOTTOM, LEFT:RIGHT] = 1
     painting.viewer.replace_mask(mask)
-    press(painting, Qt.Key.Key_P, SHIFT)
+    press(painting, Qt.Key.Key_Y)
     assert painting.viewer.tool == "outline"
     click(painting.viewer.canvas, place(painting, 150, 150))
     qtbot.waitUntil(lambda: tool(painting).outline is not None)

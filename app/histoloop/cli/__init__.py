@@ -17,7 +17,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import histoloop
-from histoloop.cli import annotation_list, classes, encoders, health, models, projects, simulation
+from histoloop.cli import (
+    agreement,
+    annotation_list,
+    classes,
+    encoders,
+    health,
+    models,
+    projects,
+    report_pages,
+    simulation,
+    training,
+)
 from histoloop.cli.checks import WrongUsageError, check_before_work
 from histoloop.cli.outcome import Outcome, report, report_error
 from histoloop.cli.terminal import FAILED, INTERRUPTED, OK, TERMINATED, UNWRITABLE, WRONG, print_error
@@ -135,8 +146,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     projects.add_commands(commands)
+    report_pages.add_commands(commands)
     annotation_list.add_commands(commands)
+    agreement.add_commands(commands)
     classes.add_commands(commands)
+    training.add_commands(commands)
     models.add_commands(commands)
     simulation.add_commands(commands)
     health.add_commands(commands)

@@ -1,4 +1,4 @@
-"""Commands that make and measure models: train, pretrain, recipes, evaluate, rank, patches."""
+"""Commands that make and measure models: pretrain, recipes, evaluate, rank, patches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from histoloop.cli.arguments import (
     add_command,
     add_device,
-    add_json,
     add_mpp_of_data,
     add_seed,
     add_split,
@@ -19,8 +18,7 @@ from histoloop.cli.arguments import (
     spread_of,
     two_or_more,
 )
-from histoloop.cli.outcome import Outcome
-from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report_failures, run, speaks, write_json
+from histoloop.cli.terminal import OK, WRONG, print_error, print_warning, report_failures, run, write_json
 
 if TYPE_CHECKING:
     import argparse
@@ -31,62 +29,6 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    trained = add_command(
-        commands, "train", _train, "retrain a project on its annotations, or make a model from a data set by a recipe"
-    )
-    trained.add_argument("project", type=Path, nargs="?", help="project to retrain")
-    trained.add_argument(
-        "--learn-from",
-        choices=("masks", "sizes", "labels", "min-max"),
-        default="masks",
-        help="what a project learns from (default: masks; sizes and labels learn from the masks too, afterwards)",
-    )
-    trained.add_argument(
-        "--pace",
-        choices=("quick", "full", "self-supervised"),
-        default="full",
-        help="quick: only the decoder, on stored features of the frozen classifier; full: on augmented tiles "
-        "(default); self-supervised: pretrain the backbone on all tissue first, which takes hours on a "
-        "processor",
-    )
-    trained.add_argument(
-        "--propagation",
-        action="store_true",
-        help="also train on a project's regions that are similar in colour to annotated ones, with the model's own "
-        "masks (masks only)",
-    )
-    trained.add_argument(
-        "--consistency",
-        action="store_true",
-        help="also train on a project's unlabelled regions, by consistency over time (with masks or labels)",
-    )
-    trained.add_argument(
-        "--continued",
-        action="store_true",
-        help="go on training the model that a project uses instead of its first one (masks only)",
-    )
-    trained.add_argument("--recipe", help="recipe name or file (with --data and --out); see: histoloop recipes")
-    trained.add_argument("--data", type=Path, help="folder or CSV file of the data set")
-    trained.add_argument("--out", type=Path, help="model folder to write; the same command continues where it stopped")
-    trained.add_argument("--epochs", type=count, help="shorten or lengthen the training")
-    add_seed(trained)
-    add_split(trained)
-    decided = trained.add_mutually_exclusive_group()
-    decided.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep the new model of a project, whatever the figures say (default: only if it is not worse on the "
-        "held-out regions; without such regions it waits for your decision)",
-    )
-    decided.add_argument("--roll-back", action="store_true", help="keep the old model, whatever the figures say")
-    add_json(trained)
-    add_device(trained)
-
-    settled = add_command(commands, "decide", _decide, "keep a project's retrained model that waits, or roll it back")
-    settled.add_argument("project", type=Path)
-    settled.add_argument("decision", choices=("keep", "roll-back"))
-    add_json(settled)
-
     learned = add_command(commands, "pretrain", _pretrain, "pretrain a backbone on unlabelled tissue (self-supervised)")
     tissue = learned.add_mutually_exclusive_group(required=True)
     tissue.add_argument("--data", type=Path, help="folder or CSV file of a data set; its labels are not used")
@@ -128,6 +70,11 @@ def add_commands(commands: Commands) -> None:
     )
     measured.add_argument("--count", type=count, default=12, help="how many tiles to draw (default: 12)")
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
+    measured.add_argument(
+        "--views",
+        action="store_true",
+        help="average over each tile and its mirror image at half, one, one and a half and twice its size",
+    )
     measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
     measured.add_argument(
         "--quantise",
@@ -206,132 +153,6 @@ def add_commands(commands: Commands) -> None:
 # --- each imports what it needs, so that --help stays quick --------------------------------------------------------
 
 
-def _train(options: argparse.Namespace) -> int | Outcome:
-    data_set = (options.recipe, options.data, options.out)
-    of_masks = {f"--pace {options.pace}": options.pace != "full", "--propagation": options.propagation}
-    of_masks |= {"--continued": options.continued}
-    wrong = [name for name, on in of_masks.items() if on and (options.project is None or options.learn_from != "masks")]
-    if options.consistency and (options.project is None or options.learn_from not in ("masks", "labels")):
-        wrong.append("--consistency")
-    if wrong:
-        message = f"{', '.join(wrong)}: only with a PROJECT that learns from masks; recipes have [segment.consistency]"
-        print_error(message, command="train")
-        return WRONG
-    if options.project is None and (options.keep or options.roll_back):
-        print_error("--keep and --roll-back go with a PROJECT", command="train")
-        return WRONG
-    if options.project is None and all(data_set):
-        from histoloop.workflows.experiments.train import train_model
-
-        folder = run(
-            train_model(
-                recipe=options.recipe,
-                data=options.data,
-                out=options.out,
-                device=options.device,
-                seed=options.seed,
-                epochs=options.epochs,
-                split=options.by,
-                mpp=options.mpp,
-                mpp_from_objective=options.mpp_from_objective,
-                warn=print_warning,
-            )
-        )
-        if not speaks():
-            return OK
-        return Outcome([f"model written to {folder}"], done=[{"model": str(folder)}])
-    if options.project is None or any(data_set):
-        print_error("give a PROJECT, or --recipe, --data and --out together", command="train")
-        return WRONG
-    from histoloop.errors import ProjectError
-    from histoloop.workflows.contents.rounds import HowToLearn
-    from histoloop.workflows.decisions import Decision, decide_by_figures, keep, roll_back
-    from histoloop.workflows.projects import opened_project
-    from histoloop.workflows.retraining.retrain import retrain
-
-    with opened_project(options.project) as project:
-        first = not project.models.current_card().taught
-        if first and options.roll_back:
-            raise ProjectError(
-                "There is no model to go back to: this project's model has not been trained yet.",
-                advice="Leave --roll-back out: the first trained model is kept.",
-            )
-        result = run(
-            retrain(
-                project,
-                how=HowToLearn(
-                    options.learn_from,
-                    options.pace,
-                    options.propagation,
-                    options.consistency,
-                    continued=options.continued,
-                ),
-                device=options.device,
-                seed=options.seed,
-                epochs=options.epochs,
-                person="command line",
-            )
-        )
-        decision: Decision
-        if options.roll_back:
-            roll_back(project, result.model_id)
-            decision = "rolled back"
-        elif options.keep and not first:
-            keep(project, result.model_id)
-            decision = "kept"
-        else:
-            decision = decide_by_figures(project, result)
-        folder = project.models.get(result.model_id).folder
-    figures = f"{_figure(result.old_dice)} before, {_figure(result.new_dice)} now"
-    lines = [f"{result.pseudo} regions used with the model's own masks"] if result.pseudo else []
-    lines += [
-        f"trained on {result.annotations} annotations; Dice on {result.held_out} held-out ones: {figures}",
-        {
-            "kept": "the new model is kept",
-            "rolled back": "rolled back: the old model stays",
-            "waits": "the old model stays until you decide about the new one",
-        }[decision],
-    ]
-    notes = []
-    if decision == "rolled back" and not options.roll_back:
-        notes.append(
-            f"the new model is worse on the held-out regions ({figures}). To keep one all the same, train with --keep."
-        )
-    if decision == "waits":
-        notes.append(
-            "no region is held out to measure the new model yet. To decide about it: "
-            f"histoloop decide {options.project} keep, or roll-back; or open the project in the window."
-        )
-    done = {
-        "model": str(folder),
-        "round": result.round,
-        "annotations": result.annotations,
-        "held_out": result.held_out,
-        "dice_before": result.old_dice,
-        "dice": result.new_dice,
-        "decision": decision,
-    }
-    return Outcome(lines, done=[done], notes=notes)
-
-
-def _decide(options: argparse.Namespace) -> Outcome:
-    from histoloop.errors import ProjectError
-    from histoloop.workflows.contents.rounds import open_candidate
-    from histoloop.workflows.decisions import keep, roll_back
-    from histoloop.workflows.projects import opened_project
-
-    with opened_project(options.project) as project:
-        if (candidate := open_candidate(project)) is None:
-            raise ProjectError(
-                f"No retrained model of {options.project} waits for a decision.", advice="Train the project first."
-            )
-        folder = project.models.get(candidate.model_id).folder
-        (keep if options.decision == "keep" else roll_back)(project, candidate.model_id)
-    line = "the new model is kept" if options.decision == "keep" else "rolled back: the old model stays"
-    decision = "kept" if options.decision == "keep" else "rolled back"
-    return Outcome([line], done=[{"model": str(folder), "round": candidate.round, "decision": decision}])
-
-
 def _pretrain(options: argparse.Namespace) -> int:
     from histoloop.workflows.projects import opened_project
     from histoloop.workflows.retraining.pretrain import pretrain_on_dataset, pretrain_on_project
@@ -383,6 +204,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         quantise_levels=options.quantise,
         target=options.target,
         probe=options.probe,
+        views=options.views,
     )
     found = run(
         evaluate_model(
@@ -405,11 +227,10 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _state_statistics(options: argparse.Namespace) -> int:
-    measures = (options.json, options.pictures, options.reliability, options.layer, options.robustness, options.probe)
-    if options.by == "whole" or any(measures):
+    names = ("json", "pictures", "reliability", "layer", "views", "robustness", "probe")
+    if options.by == "whole" or any(getattr(options, name) for name in names):
         print_error(
-            "--statistics measures nothing: leave out --json, --pictures, --reliability, --layer, --robustness, "
-            "--probe, --by whole",
+            f"--statistics measures nothing: leave out {', '.join(f'--{name}' for name in names)}, --by whole",
             command="evaluate",
         )
         return WRONG
@@ -479,10 +300,6 @@ def _print_measures(measures: SelectionMeasures) -> None:
     print(f"the models: {mean} in the mean, {best} the best")
     for first, hits in measures.hits:
         print(f"of the first {first}, {hits} among the best {first}")
-
-
-def _figure(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.3f}"
 
 
 def _patches(options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from histoloop.store.parts.maps import Maps
 from histoloop.store.parts.models import Models
 from histoloop.store.parts.predictions import Predictions
 from histoloop.store.parts.queries import Queries
+from histoloop.store.parts.readings import Readings
 from histoloop.store.parts.rounds import Rounds
 from histoloop.store.parts.settings import Settings
 from histoloop.store.parts.slides import Slides
@@ -95,6 +96,7 @@ class Project:
             journal=journal,
             steps=steps,
         )
+        self.readings = Readings(database, order=order)
         self.rounds = Rounds(database)
 
     @classmethod

@@ -162,6 +162,9 @@ class AnnotationRecord:
     pixel of the mask or of the draft (None: neither). `held_out` says whether the mask judges models instead of
     training them (settled when the region is first done with a mask), `model_hash` is the model whose prediction the
     mask started from, `continues` the annotation that was reopened. `counts` says what of the mask counts.
+
+    `reading_of` is the annotation of the first reader that this one was painted without sight of (None: it is none of a
+    second reader); `adjudicated` is when `adjudicator` chose this one of the two (None: nobody did).
     """
 
     id: int
@@ -180,6 +183,9 @@ class AnnotationRecord:
     query_id: int | None
     continues: int | None
     counts: Counts
+    reading_of: int | None = None
+    adjudicated: str | None = None
+    adjudicator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,9 @@ def annotation_of(row: Row) -> AnnotationRecord:
         query_id=row["query_id"],
         continues=row["continues"],
         counts=Counts(row["counts"]),
+        reading_of=row["reading_of"],
+        adjudicated=row["adjudicated"],
+        adjudicator=row["adjudicator"],
     )
 
 

@@ -360,6 +360,16 @@ ALTER TABLE round ADD COLUMN person TEXT NOT NULL DEFAULT ''
 """
 """A round keeps who asked for it. Of earlier ones that is not known."""
 
+_VERSION_10 = """
+ALTER TABLE annotation ADD COLUMN reading_of INTEGER REFERENCES annotation (id);
+ALTER TABLE annotation ADD COLUMN adjudicated TEXT;
+ALTER TABLE annotation ADD COLUMN adjudicator TEXT NOT NULL DEFAULT '';
+CREATE INDEX reading_of_annotation ON annotation (reading_of) WHERE reading_of IS NOT NULL
+"""
+"""A second reader's annotation names the first one's, which it was painted without sight of: it does not count, until
+it is chosen. `adjudicated` is when an annotation of two was chosen, by `adjudicator`.
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _VERSION_1,
     _VERSION_2,
@@ -370,6 +380,7 @@ MIGRATIONS: tuple[str, ...] = (
     _VERSION_7,
     _VERSION_8,
     _VERSION_9,
+    _VERSION_10,
 )
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
@@ -397,14 +408,16 @@ SELECT_ANNOTATIONS = (
 
 SELECT_QUERIES = "SELECT query.* FROM query JOIN slide ON slide.id = query.slide_id WHERE slide.removed IS NULL"
 
-NEWEST_DONE = """annotation.status = 'done' AND NOT EXISTS (
+NEWEST_DONE = """annotation.status = 'done'
+AND (annotation.reading_of IS NULL OR annotation.adjudicated IS NOT NULL) AND NOT EXISTS (
     SELECT 1 FROM annotation AS newer
     WHERE newer.status = 'done' AND newer.deleted IS NULL AND newer.slide_id = annotation.slide_id
+    AND (newer.reading_of IS NULL OR newer.adjudicated IS NOT NULL)
     AND newer.x = annotation.x AND newer.y = annotation.y
     AND newer.width = annotation.width AND newer.height = annotation.height
     AND newer.finish_order > annotation.finish_order
 )"""
-"""Of the annotations done of one region, the one finished last."""
+"""Of the annotations done of one region, the one finished or chosen last; a second reading counts once chosen."""
 
 COUNT_FINISHED_BY_SLIDE = f"""
     SELECT annotation.slide_id, COUNT(*) AS count FROM annotation JOIN slide ON slide.id = annotation.slide_id
@@ -426,9 +439,9 @@ One taken back counts, last, and so does one that was deleted: either may come b
 SELECT_MASK_OF_REGION = """
     SELECT mask_file, origin_file, mask_downsample, model_hash, counts FROM annotation
     WHERE slide_id = :slide_id AND x = :x AND y = :y AND width = :width AND height = :height AND mask_file IS NOT NULL
-    AND deleted IS NULL
+    AND deleted IS NULL AND (reading_of IS NULL OR adjudicated IS NOT NULL)
     ORDER BY finish_order DESC LIMIT 1"""
-"""The mask that a region was given last."""
+"""The mask that a region was given last, of those that count."""
 
 _SAMPLED = """q.strategy = 'random'
     AND EXISTS (SELECT 1 FROM query other WHERE other.round = q.round AND other.strategy <> 'random')"""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from histoloop.errors import ProjectError
 from histoloop.language import tr
 from histoloop.store.cards import load_card
 from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
     from histoloop.store.project import Project
@@ -46,20 +48,22 @@ def use_again(project: Project, model_id: int) -> None:
 
 
 def decide_by_figures(project: Project, candidate: CandidateModel) -> Decision:
-    """Keep a candidate that is not worse on the held-out regions, and roll back one that is.
+    """Keep a candidate that is better on the held-out regions, and roll back one that is worse.
 
-    The first model that has learned anything is in use already. One that could not be measured, for want of held-out
-    regions, waits for a person to decide; the current model stays.
+    Both by the interval of the change, as the window's verdict (`verdict_of`). Where it tells neither, the candidate
+    waits for a person to decide; the current model stays. The first model that has learned anything is in use already,
+    and one whose figure is no number is rolled back.
     """
     if project.models.get(candidate.model_id).status is ModelStatus.CURRENT:
         return "kept"
-    if candidate.old_dice is None or candidate.new_dice is None:
-        return "waits"
-    if candidate.new_dice >= candidate.old_dice:
+    verdict = verdict_of(candidate)
+    if verdict is Verdict.WORSE or (candidate.new_dice is not None and math.isnan(candidate.new_dice)):
+        roll_back(project, candidate.model_id)
+        return "rolled back"
+    if verdict is Verdict.BETTER:
         keep(project, candidate.model_id)
         return "kept"
-    roll_back(project, candidate.model_id)
-    return "rolled back"
+    return "waits"
 
 
 def _check_open(project: Project, model_id: int) -> None:

@@ -140,3 +140,12 @@ class PredictedSlide:
     bounds: Region | None = None
     unlike: float | None = None
     numbers: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class PagesReport:
+    """The pages that were written, (slide, reason) of slides without one, and the names of those that have one."""
+
+    files: tuple[Path, ...]
+    failed: tuple[tuple[str, str], ...]
+    slides: tuple[str, ...]

@@ -15,7 +15,9 @@ from histoloop.store.project import DATABASE, Project
 from histoloop.store.records import MppFrom
 from histoloop.store.schema import MIGRATIONS
 
-DUMPS = sorted((Path(__file__).parent / "schemas").glob("version-*.sql"))
+DUMPS = sorted(
+    (Path(__file__).parent / "schemas").glob("version-*.sql"), key=lambda dump: int(dump.stem.removeprefix("version-"))
+)
 VERSIONS = range(1, len(MIGRATIONS) + 1)
 
 

@@ -19,22 +19,30 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "decision", "status"),
+    ("old", "new", "change", "held_out", "decision", "status"),
     [
-        (0.5, 0.75, "kept", ModelStatus.CURRENT),
-        (0.5, 0.5, "kept", ModelStatus.CURRENT),
-        (0.5, 0.49, "rolled back", ModelStatus.ROLLED_BACK),
-        (0.5, float("nan"), "rolled back", ModelStatus.ROLLED_BACK),
-        (None, None, "waits", ModelStatus.CANDIDATE),
+        (0.5, 0.75, (0.02, 0.48), 3, "kept", ModelStatus.CURRENT),
+        (0.5, 0.75, (-0.02, 0.52), 3, "waits", ModelStatus.CANDIDATE),
+        (0.5, 0.75, (-0.02, 0.52), 30, "waits", ModelStatus.CANDIDATE),
+        (0.5, 0.75, None, 1, "waits", ModelStatus.CANDIDATE),
+        (0.5, 0.49, (-0.05, 0.03), 9, "waits", ModelStatus.CANDIDATE),
+        (0.5, 0.49, (-0.015, -0.005), 9, "rolled back", ModelStatus.ROLLED_BACK),
+        (0.5, float("nan"), None, 3, "rolled back", ModelStatus.ROLLED_BACK),
+        (None, None, None, 0, "waits", ModelStatus.CANDIDATE),
     ],
 )
-def test_a_candidate_is_kept_only_if_it_is_not_worse_on_held_out_regions(
-    project: Project, old: float | None, new: float | None, decision: str, status: ModelStatus
+def test_a_candidate_is_kept_or_rolled_back_only_where_the_interval_lies_on_one_side_of_zero(
+    project: Project,
+    old: float | None,
+    new: float | None,
+    change: tuple[float, float] | None,
+    held_out: int,
+    decision: str,
+    status: ModelStatus,
 ) -> None:
     before = project.models.current()
     made = project.models.add("round-001-00000000", hash="x", parent=before.id, round=1)
-    held_out = 0 if old is None else 3
-    candidate = CandidateModel(made.id, 1, old, new, held_out=held_out, annotations=5)
+    candidate = CandidateModel(made.id, 1, old, new, held_out=held_out, annotations=5, change=change)
     assert decide_by_figures(project, candidate) == decision
     assert project.models.get(made.id).status is status
     assert (project.models.current().id == before.id) is (status is not ModelStatus.CURRENT)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -64,6 +66,23 @@ class Settings:
         """Who annotates."""
         return self.text("person") or _user()
 
+    def person_of(self, project: Path) -> str:
+        """Who annotates in a project (by its folder) on this machine; empty while nobody was asked."""
+        return self.text(f"persons/{_key_of(project)}")
+
+    def set_person_of(self, project: Path, name: str) -> None:
+        """Remember who annotates in a project, and suggest the name in others."""
+        self.set(f"persons/{_key_of(project)}", name)
+        self.set("person", name)
+
+    def is_blinded(self, project: Path) -> bool:
+        """Whether the person of a project reads without sight of what others painted."""
+        return self.flag(f"blinded/{_key_of(project)}", default=False)
+
+    def set_blinded(self, project: Path, on: bool) -> None:
+        """Remember that until it is ended, whatever is closed meanwhile."""
+        self.set(f"blinded/{_key_of(project)}", on)
+
     def recent_projects(self) -> list[Path]:
         """Projects opened before, the latest first, as far as they are still there."""
         stored = self._stored.value("recent", [])
@@ -74,6 +93,10 @@ class Settings:
         """Put a project first."""
         others = [path for path in self.recent_projects() if path != folder]
         self._stored.setValue("recent", [str(path) for path in (folder, *others)][:RECENT])
+
+
+def _key_of(project: Path) -> str:
+    return hashlib.sha256(os.fsencode(project.absolute())).hexdigest()[:16]
 
 
 def _file() -> Path:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.annotations import listed_annotations
+from histoloop.workflows.contents.earlier_work import is_of_another
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +76,8 @@ class AnnotationsControl(QObject):
         if self._is_stale:
             self._is_stale = False
             listed = [] if project is None else listed_annotations(project)
+            if self._session.annotating.blinded:
+                listed = [each for each in listed if not is_of_another(each.record, self._session.person)]
             self._panel.show_annotations(listed, () if project is None else project.scheme.mask_names)
 
     def go_to(self, annotation_id: int) -> None:

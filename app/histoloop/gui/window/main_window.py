@@ -39,6 +39,7 @@ from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.live_control import LiveControl
+from histoloop.gui.window.look_control import LookControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
@@ -49,6 +50,8 @@ from histoloop.gui.window.preferences import Preferences
 from histoloop.gui.window.project_commands import ProjectCommands
 from histoloop.gui.window.question_control import QuestionControl
 from histoloop.gui.window.read_only_bar import ReadOnlyBar
+from histoloop.gui.window.readers.person_bar import PersonBar
+from histoloop.gui.window.readers.second_reader import SecondReader
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
 from histoloop.gui.window.welcome import Welcome
@@ -113,6 +116,7 @@ class MainWindow(QMainWindow):
         self.welcome = Welcome()
         self.banner = Banner()
         self.read_only_bar = ReadOnlyBar()
+        self.person_bar = PersonBar()
         self.not_saved = NotSaved(self.session.annotating, self.session.insistence)
         self.five_steps = FiveSteps(self.actions_)
         self.slides_panel = SlidesPanel(self.actions_.submenus["label"])
@@ -168,6 +172,13 @@ class MainWindow(QMainWindow):
         self.paint_control = PaintControl(
             pane=split.first, session=session, panel=self.annotation_panel, actions=actions
         )
+        self.look_control = LookControl(
+            settings=self.settings,
+            session=session,
+            split=split,
+            panel=self.overlay_panel,
+            actions=actions,
+        )
         self.class_control = ClassControl(parent=self, session=session, overlay=self.overlay_panel)
         self.loop_control = LoopControl(
             session=session, pane=split.first, queue=self.queue_panel, training=self.training_panel
@@ -193,7 +204,6 @@ class MainWindow(QMainWindow):
             split=self.split,
             actions=self.actions_,
             brush=self.annotation_panel.brush,
-            opacity=self.overlay_panel.opacity,
             pen=PenPressure(self.viewer),
             objects=self.paint_control.objects,
         )
@@ -210,6 +220,13 @@ class MainWindow(QMainWindow):
             settings=settings,
             opening=self.opening,
             selected_slides=self.slides_panel.selected_ids,
+        )
+        self.second_reader = SecondReader(
+            parent=self,
+            session=session,
+            settings=settings,
+            bar=self.person_bar,
+            go_to=self.loop_control.go_to,
         )
         self.import_control = ImportControl(
             parent=self,
@@ -244,6 +261,7 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.five_steps)
         column.addWidget(self.read_only_bar)
+        column.addWidget(self.person_bar)
         column.addWidget(self.not_saved)
         column.addWidget(self.banner)
         column.addWidget(self.centre, 1)
@@ -311,9 +329,11 @@ class MainWindow(QMainWindow):
                 questions=self.question_control,
                 painting=self.paint_control,
                 masks=self.mask_control,
+                looks=self.look_control,
                 jobs=self.job_control,
                 preferences=self.preferences,
                 help=self.help_commands,
+                readers=self.second_reader,
                 viewer=self.viewer,
                 source=self.source,
                 overlay=self.overlay_panel,
@@ -362,6 +382,8 @@ class MainWindow(QMainWindow):
         self.paint_control.ended.connect(self._on_painting_ended)
         self.paint_control.went_back.connect(self._show_taken_back)
         self.paint_control.reported.connect(self._tell)
+        self.second_reader.reported.connect(self._tell)
+        self.second_reader.changed.connect(self._on_blinded)
         self.class_control.reported.connect(self._tell)
         self.class_control.changed.connect(self._on_classes_changed)
         self.question_control.reported.connect(self._tell)
@@ -381,6 +403,7 @@ class MainWindow(QMainWindow):
             self.paint_control,
             self.live_control,
             self.mask_control,
+            self.look_control,
             self.loop_control,
             self.annotations_control,
             self.import_control,
@@ -393,6 +416,7 @@ class MainWindow(QMainWindow):
         self.actions_.set_checked("show_questions", True)
         self.actions_["new_version"].setVisible(releases_page() is not None)
         self.preferences.restore()
+        self.look_control.restore()
         self.restoreGeometry(self.settings.bytes("geometry"))
         self._state = self.settings.bytes("state")
 
@@ -400,6 +424,7 @@ class MainWindow(QMainWindow):
         """Wire what a canvas emits besides its masks."""
         self.question_control.connect_pane(pane)
         self.slide_control.connect_pane(pane)
+        self.look_control.connect_pane(pane)
         pane.empty.find_requested.connect(self.project_commands.find_moved)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
@@ -412,6 +437,7 @@ class MainWindow(QMainWindow):
             self.live_control,
             self.class_control,
             self.mask_control,
+            self.look_control,
             self.loop_control,
             self.annotations_control,
         ):
@@ -424,6 +450,7 @@ class MainWindow(QMainWindow):
             self.restoreState(self._state, LAYOUT)
             self._state.clear()
         self.banner.dismiss()
+        self.second_reader.begin()
         self._show_whether_writable()
         if project is None:
             self.setWindowTitle(TITLE)
@@ -441,6 +468,12 @@ class MainWindow(QMainWindow):
         self._show_queries()
         self._show_training()
         self.project_watch.look()
+
+    def _on_blinded(self) -> None:
+        """Somebody began or ended to read without sight of what others painted, or is another person now."""
+        self.actions_.set_checked("blinded", self.second_reader.is_blinded)
+        self.mask_control.refresh_style()
+        self.annotations_control.show()
 
     def _on_classes_changed(self) -> None:
         """Names, colours and values of the classes are others: show them wherever they are seen."""
@@ -494,7 +527,8 @@ class MainWindow(QMainWindow):
         self.slide_control.refresh()
         self._update_actions()
         if record.status is not AnnotationStatus.DRAFT:
-            self.question_control.open_next()
+            blinded = record.reading_of is not None
+            (self.second_reader.read_next if blinded else self.question_control.open_next)()
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
@@ -612,6 +646,7 @@ class MainWindow(QMainWindow):
         if self.session.project is not None:
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
+        self.look_control.keep()
         self.project_watch.shut_down()
         self.slides_panel.shut_down()
         self.details.shut_down()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
@@ -112,9 +113,15 @@ class MaskControl(QObject):
         chooser.predict_requested.connect(lambda all_slides: self._predict_missing(pane, all_slides=all_slides))
 
     def set_style(self, style: OverlayStyle) -> None:
-        """Colours, opacities and heatmap, for every canvas."""
+        """Colours, opacities and heatmap, for every canvas; a blinded reader sees none of them."""
+        if self._session.annotating.blinded:
+            style = dataclasses.replace(style, masks=False, heatmap=False, hatched=False, changes=False)
         for pane in self._split.panes():
             pane.set_style(style)
+
+    def refresh_style(self) -> None:
+        """Show masks as they are chosen, or hide them, now that somebody began or ended to read blinded."""
+        self.set_style(self._panel.overlay_style)
 
     def show_models(self) -> None:
         """Offer the models of the project, the one that is shown by default chosen."""
@@ -248,7 +255,7 @@ class MaskControl(QObject):
             pane.source.begin(project.settings.get(CHOSEN_METHODS))
             pane.source.show_models(self._source.models, beside.model.id)
             pane.source.choose(beside)
-            pane.set_style(self._panel.overlay_style)
+            self.set_style(self._panel.overlay_style)
             pane.show_slide(project.folder, slide_id, self._split.first.name)
 
     def _on_second_opened(self, pane: MaskPane) -> None:

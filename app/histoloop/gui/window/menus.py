@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
+from histoloop.gui.canvas.measuring import Shape
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.key_presets import NAPARI, QUPATH
 from histoloop.gui.kit.translation import SYSTEM
@@ -68,6 +69,10 @@ def _magnify(power: int) -> Callable[[Targets], object]:
     return lambda on: on.viewer.magnify(power)
 
 
+def _measure(shape: Shape) -> Callable[[Targets], object]:
+    return lambda on: on.looks.measure(shape)
+
+
 MAGNIFICATIONS = (
     (1, mark("Magnification &1x"), "F5"),
     (5, mark("Magnification &5x"), "F6"),
@@ -77,6 +82,13 @@ MAGNIFICATIONS = (
 )
 
 KEY_CHOICES = ((QUPATH, mark("Keys of &QuPath")), (NAPARI, mark("Keys of n&apari")))
+
+MEASURES = (
+    (Shape.LINE, mark("Measure a dis&tance"), "Shift+L", mark("Drag from one end to the other; Esc removes it")),
+    (Shape.POLYGON, mark("Measure an area b&y its corners"), "Shift+P",
+     mark("Click the corners, double-click the last one; Esc removes it")),
+    (Shape.ELLIPSE, mark("Measure an e&llipse"), "Shift+O", mark("Drag from corner to corner; Esc removes it")),
+)  # fmt: skip
 
 MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     mark("&File"): (
@@ -99,6 +111,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("export_choices", mark("Export &with choices…"), lambda on: on.projects.export_choices(),
              keys="Ctrl+Shift+E", needs="project slides",
              tip=mark("Some slides, classes and files alone, and what a person or the model drew apart")),
+        _row("write_pages", mark("Re&port…"), lambda on: on.projects.write_pages(), keys="Ctrl+Shift+R",
+             needs="project slides",
+             tip=mark("A page about each slide and the project, to read, print or file: HTML or PDF")),
         _row("close_project", mark("&Close project"), lambda on: on.session.close_project(), keys="Ctrl+W",
              needs="project"),
         SEPARATOR,
@@ -132,6 +147,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("set_mpp", mark("Set &resolution…"), lambda on: on.slides.ask_for_mpp(), needs="chosen writable",
              tip=mark("Set how many micrometres wide a pixel is")),
+        _row("show_glass", mark("Label &and macro pictures…"), lambda on: on.looks.show_glass(), needs="slide",
+             tip=mark("Pictures of the label and the whole glass, which may show a patient's name: asks first")),
         _row("find_moved", mark("&Find moved slides…"), lambda on: on.projects.find_moved(),
              needs="project slides writable"),
         _row("remove_slides", mark("Re&move from the project"), lambda on: on.slides.remove(), needs="chosen writable"),
@@ -158,6 +175,16 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _switch("correct_colours", mark("Colours by the slide's p&rofile"),
                 lambda on, checked: on.overlay.correct_colours(checked), needs="profile",
                 tip=mark("Show the colours as the scanner intended. Models always read the pixels as they are.")),
+        SEPARATOR,
+        _row("appearance", mark("&Brightness and stains…"), lambda on: on.looks.open_appearance(), keys="Shift+C",
+             needs="slide", tip=mark("Change the picture on the screen. Models always read the pixels as they are.")),
+        _row("next_stain", mark("Next &stain alone"), lambda on: on.looks.next_stain(), keys="Shift+X", needs="slide",
+             tip=mark("Show haematoxylin alone, then eosin, then DAB, then all of them")),
+        _row("reset_appearance", mark("&Picture as the slide is"), lambda on: on.looks.reset_appearance(),
+             needs="slide", tip=mark("Undo all changes of brightness, contrast, gamma and stains")),
+        SEPARATOR,
+        *(_row(f"measure_{shape}", text, _measure(shape), keys=keys, needs="slide", tip=tip)
+          for shape, text, keys, tip in MEASURES),
         SEPARATOR,
         SubmenuSpec("model", mark("Mo&del for the masks")),
         _row("add_model", mark("&Add a model…"), lambda on: on.projects.add_model(), needs="project writable",
@@ -187,6 +214,15 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
                 tip=mark("Draw a line around a place: only what lies inside it is annotated")),
         _row("all_annotations", mark("All anno&tations"), lambda on: on.show_annotations(), keys="Ctrl+J",
              needs="project", tip=mark("List all annotations: go to one, reopen it, delete it")),
+        SEPARATOR,
+        _row("read_next", mark("Read the next region blin&ded"), lambda on: on.readers.read_next(), keys="Shift+N",
+             needs="project writable",
+             tip=mark("Paint a region that somebody else painted, without sight of that and of any mask")),
+        _switch("blinded", mark("Blinded r&eading"), lambda on, checked: on.readers.set_blinded(checked),
+                tip=mark("Hide all masks and what others painted; off: you see them again")),
+        _row("agreement", mark("Agree&ment of two readers…"), lambda on: on.readers.show_agreement(),
+             keys="Ctrl+Shift+G", needs="project",
+             tip=mark("Dice and kappa of regions that two readers painted, and who of them counts")),
         SEPARATOR,
         _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R",
              needs="project annotated writable",
@@ -219,7 +255,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("tool_smart", mark("Find an &object"), lambda on: on.viewer.set_tool("smart"), keys="G", needs="painting",
              icon="smart", group="tool",
              tip=mark("Drag a box around a gland or nest, or click its middle: its border is found")),
-        _row("tool_outline", mark("E&dit an outline"), lambda on: on.viewer.set_tool("outline"), keys="Shift+P",
+        _row("tool_outline", mark("E&dit an outline"), lambda on: on.viewer.set_tool("outline"), keys="Y",
              needs="painting", icon="outline-points", group="tool",
              tip=mark("Click an area, then drag the points of its outline, add or delete some")),
         _row("tool_copy", mark("Copy &the prediction"), lambda on: on.viewer.set_tool("copy"), keys="J",

@@ -1,4 +1,4 @@
-"""What the user prefers: theme, language, device, name, brush and opacity; kept from one session to the next."""
+"""What the user prefers: theme, language, device, name and brush; kept from one session to the next."""
 
 from __future__ import annotations
 
@@ -48,14 +48,13 @@ class Preferences(QObject):
         split: SplitView,
         actions: Actions,
         brush: QSlider,
-        opacity: QSlider,
         pen: PenPressure,
         objects: ObjectTool,
     ) -> None:
         super().__init__(parent)
         self._parent, self._settings, self._session = parent, settings, session
         self._pen, self._objects = pen, objects
-        self._split, self._actions, self._brush, self._opacity = split, actions, brush, opacity
+        self._split, self._actions, self._brush = split, actions, brush
 
     def restore(self) -> None:
         """Bring back what was chosen in earlier sessions."""
@@ -73,7 +72,6 @@ class Preferences(QObject):
         self._set_segmenter(settings.text("object_encoder"), settings.text("object_decoder"))
         actions["pen_pressure"].setChecked(settings.flag("pen_pressure", default=False))
         self._brush.setValue(round(settings.number("brush_px", 24)))
-        self._opacity.setValue(round(settings.number("opacity", 35)))
         self.set_keys(settings.text("keys", QUPATH))
         actions["learn_live"].setChecked(settings.flag("learn_live", default=True))
         self.set_theme(settings.text("theme", "system"))
@@ -81,7 +79,6 @@ class Preferences(QObject):
     def keep(self) -> None:
         """Keep what is not kept as it is chosen."""
         self._settings.set("brush_px", self._brush.value())
-        self._settings.set("opacity", self._opacity.value())
 
     def set_theme(self, theme: str) -> None:
         """'system', 'light' or 'dark', from now on."""
@@ -163,4 +160,7 @@ class Preferences(QObject):
         )
         if given and name.strip():
             self._session.person = name.strip()
-            self._settings.set("person", name.strip())
+            if self._session.project is None:
+                self._settings.set("person", name.strip())
+            else:
+                self._settings.set_person_of(self._session.project.folder, name.strip())

@@ -9,7 +9,9 @@ from PySide6.QtWidgets import QFileDialog
 
 from histoloop.gui.dialogs.add_model import AddModelDialog
 from histoloop.gui.dialogs.export_dialog import ExportDialog
+from histoloop.gui.dialogs.pages_dialog import PagesDialog
 from histoloop.gui.window.new_project import ask_for_project
+from histoloop.gui.work.page_writing import write_pages
 from histoloop.language import tr
 from histoloop.slides.find import SLIDE_SUFFIXES
 
@@ -87,6 +89,12 @@ class ProjectCommands:
         )
         if dialog.exec() and (chosen := self._ask_for_folder(tr("Export to a folder"))):
             self._session.export(chosen, dialog.choices())
+
+    def write_pages(self) -> None:
+        """Ask of which slides reports are to be written, and where to."""
+        dialog = PagesDialog(self._parent, selected=self._selected_slides())
+        if dialog.exec() and (chosen := self._ask_for_folder(tr("Write reports to a folder"))):
+            write_pages(self._session, chosen, slide_ids=dialog.slide_ids(), formats=dialog.chosen_formats())
 
     def find_moved(self) -> None:
         """Ask for a folder and look for missing slides there."""

@@ -15,11 +15,13 @@ from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.history import History
 from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
+from histoloop.gui.window.look_control import LookControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.paint_control import PaintControl
 from histoloop.gui.window.preferences import Preferences
 from histoloop.gui.window.project_commands import ProjectCommands
 from histoloop.gui.window.question_control import QuestionControl
+from histoloop.gui.window.readers.second_reader import SecondReader
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.work.session import Session
 
@@ -36,9 +38,11 @@ class Targets:
     questions: QuestionControl
     painting: PaintControl
     masks: MaskControl
+    looks: LookControl
     jobs: JobControl
     preferences: Preferences
     help: HelpCommands
+    readers: SecondReader
     viewer: SlideViewer
     source: MaskSource
     overlay: OverlayPanel

@@ -17,8 +17,9 @@ from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
 from histoloop.store.records import AnnotationRecord, DraftSteps, Step, StepKind
 from histoloop.workflows import annotate
-from histoloop.workflows.contents.earlier_work import earlier_work, replaced_by
+from histoloop.workflows.contents.earlier_work import earlier_work, is_of_another, replaced_by
 from histoloop.workflows.contents.live_masks import LIVE_ORIGIN
+from histoloop.workflows.contents.readings import begin_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,6 +99,8 @@ class Annotating(QObject):
         self._is_ending = False
         self._waiting: list[tuple[_Deed, int | None]] = []
         self._may_lose = False
+        self.blinded = False
+        """Whether the person reads without sight of what others painted: those regions are painted from nothing."""
         self.why = ""
         """Why the oldest of what waits to be written could not be, as of the last try; empty while nothing failed."""
         self.live_mask: Callable[[int, Region], Callable[[], Mask] | None] = _no_mask
@@ -145,13 +148,14 @@ class Annotating(QObject):
 
         `started` is emitted then. The line is in level-0 pixels.
         """
-        live = self.live_mask(slide_id, region)
-        change = functools.partial(_begin, slide_id, region, query_id, self._session.person, live, line)
+        person, blinded = self._session.person, self.blinded
+        live = _empty(region) if blinded else self.live_mask(slide_id, region)
+        change = functools.partial(_begin, slide_id, region, query_id, person, live, line, blinded)
         self._session.write(change, on_done=self._on_begun)
 
     def go_on(self, annotation_id: int, query_id: int | None = None) -> None:
         """Go on with an annotation that was begun or finished, with a draft of one's own."""
-        change = functools.partial(_go_on, annotation_id, query_id, self._session.person)
+        change = functools.partial(_go_on, annotation_id, query_id, self._session.person, self.blinded)
         self._session.write(change, on_done=self._on_begun)
 
     # --- the region in hand -------------------------------------------------------------------------------------------
@@ -412,6 +416,10 @@ def _find_replaced(record: AnnotationRecord, with_mask: bool, project: Project) 
     return replaced_by(project, record, with_mask=with_mask)
 
 
+def _empty(region: Region) -> Callable[[], Mask]:
+    return lambda: np.zeros((region.height, region.width), np.uint8)
+
+
 def _no_mask(_slide_id: int, _region: Region) -> Callable[[], Mask] | None:
     return None
 
@@ -423,8 +431,13 @@ def _begin(
     person: str,
     live: Callable[[], Mask] | None,
     line: NDArray[np.float64] | None,
+    blinded: bool,
     project: Project,
 ) -> ActiveAnnotation:
+    if blinded:
+        there = [one for one in project.annotations.with_mask() if (one.slide_id, one.region) == (slide_id, region)]
+        if any(is_of_another(one, person) for one in there):
+            return _go_on(there[-1].id, query_id, person, blinded, project)
     mask = None if live is None else live()
     record = annotate.begin(
         project, slide_id=slide_id, region=region, query_id=query_id, person=person, live=mask, line=line
@@ -432,12 +445,15 @@ def _begin(
     return _active(project, record)
 
 
-def _go_on(annotation_id: int, query_id: int | None, person: str, project: Project) -> ActiveAnnotation:
+def _go_on(annotation_id: int, query_id: int | None, person: str, blinded: bool, project: Project) -> ActiveAnnotation:
+    record = project.annotations.get(annotation_id)
+    if blinded and is_of_another(record, person):
+        return _active(project, begin_reading(project, record.id, person=person))
     return _active(project, annotate.go_on(project, annotation_id, person=person, query_id=query_id))
 
 
 def _active(project: Project, record: AnnotationRecord) -> ActiveAnnotation:
-    if record.model_hash == LIVE_ORIGIN:
+    if record.model_hash == LIVE_ORIGIN or record.reading_of is not None:
         predicted, _origin = project.annotations.load_base(record.id)
     else:
         predicted, _model = annotate.starting_mask(project, record.slide_id, record.region)

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.suited_models import SuitedModels
     from histoloop.workflows.doctor import Finding
     from histoloop.workflows.import_annotations import PlannedImport
+    from histoloop.workflows.report_pages import PageFormat
     from histoloop.workflows.reports import (
         AskReport,
         ExportReport,
         ImportedAnnotation,
         ImportReport,
+        PagesReport,
         PredictedSlide,
         PredictReport,
     )
@@ -153,6 +155,16 @@ def export(folder: Path, *, out: Path, choices: ExportChoices | None = None) -> 
 
     with opened_project(folder, read_only=True) as project:
         return (yield from export_project(project, out, choices))
+
+
+def write_pages(
+    folder: Path, *, out: Path, slide_ids: Sequence[int] | None, formats: Sequence[PageFormat]
+) -> Work[PagesReport]:
+    """Write reports for people, of slides or of all and the project; nothing in the project is changed."""
+    from histoloop.workflows.report_pages import write_pages as write
+
+    with opened_project(folder, read_only=True) as project:
+        return (yield from write(project, out, slide_ids=slide_ids, formats=formats))
 
 
 def make_demo(folder: Path, *, seed: int) -> Work[Path]:

@@ -72,13 +72,14 @@ class Drafts:
         origin: Origin | Mask = Origin.UNTOUCHED,
         continues: AnnotationRecord | None = None,
         counts: Counts = Counts.REGION,
+        reading_of: int | None = None,
     ) -> AnnotationRecord:
         """Begin a draft that starts from `mask` ((region.height, region.width), or both divided by one downsample).
 
         `origin_model` is the hash of the model that predicted the mask, `origin` where its pixels come from: HUMAN
         for a mask that was made elsewhere, a plane of its shape where not all come from one place. `continues` is a
         finished annotation without a mask, whose label and size the draft begins with; one with a mask is reopened
-        instead.
+        instead. `reading_of` is the annotation that a second reader does not see: see `Readings`.
         """
         self._slides.get(slide_id)
         check_mask(mask, self._classes.scheme)
@@ -93,6 +94,7 @@ class Drafts:
             person=person,
             query_id=query_id,
             counts=counts,
+            reading_of=reading_of,
         )
 
     def reopen(self, annotation_id: int, *, person: str | None = None, query_id: int | None = None) -> AnnotationRecord:
@@ -122,6 +124,7 @@ class Drafts:
             query_id=old.query_id if query_id is None else query_id,
             held_out=old.held_out,
             counts=old.counts,
+            reading_of=old.reading_of if old.adjudicated is None else None,
         )
 
     def find(self, slide_id: int, region: Region, *, person: str | None = None) -> AnnotationRecord | None:

@@ -36,6 +36,8 @@ def replaced_by(project: Project, draft: AnnotationRecord, *, with_mask: bool = 
     Those of just its region, and those that share a pixel with it and were finished after it was begun: of all others
     its person knew. Without a mask only what was said of just its region is replaced.
     """
+    if draft.reading_of is not None:  # of a second reader: it does not count until it is chosen
+        return []
     finished = [record for record in project.annotations.finished() if record.slide_id == draft.slide_id]
     if not with_mask:
         return [record for record in finished if record.region == draft.region and _says(record)]

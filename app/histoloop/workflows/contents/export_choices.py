@@ -15,7 +15,7 @@ from histoloop.localisation.bands import MaskBands
 from histoloop.workflows.contents.masks import lay_over, said_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from histoloop.annotations.records import ClassScheme, Mask
     from histoloop.localisation.contours import Polygon
@@ -29,7 +29,8 @@ DRAWN_BY: tuple[DrawnBy, ...] = get_args(DrawnBy)
 MIXED = "person and model"
 
 _MODEL, _ACCEPTED, _PERSON = 1, 2, 3
-_NUMBERS: dict[DrawnBy, int] = {"model": _MODEL, "accepted": _ACCEPTED, "person": _PERSON}
+HAND_NUMBERS: Mapping[DrawnBy, int] = {"model": _MODEL, "accepted": _ACCEPTED, "person": _PERSON}
+"""The values of `drawn_in_band`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class ExportChoices:
             for band in bands:
                 kept = band.copy()
                 if not all_hands:
-                    drawn = _drawn(project, painted, band.shape, top=top, downsample=downsample)
-                    hands = [_NUMBERS[one] for one in self.drawn_by]
+                    drawn = drawn_in_band(project, painted, band.shape, top=top, downsample=downsample)
+                    hands = [HAND_NUMBERS[one] for one in self.drawn_by]
                     kept[(kept != LEFT_OUT_VALUE) & ~np.isin(drawn, hands)] = 0
                 kept[np.isin(kept, dropped)] = 0
                 yield kept
@@ -87,10 +88,10 @@ def finished_on(project: Project, slide_id: int) -> list[AnnotationRecord]:
     return [record for record in project.annotations.with_mask() if record.slide_id == slide_id]
 
 
-def _drawn(
+def drawn_in_band(
     project: Project, painted: Sequence[AnnotationRecord], shape: tuple[int, ...], *, top: int, downsample: float
 ) -> Mask:
-    """Who drew each pixel of a band that begins at row `top`."""
+    """Who drew each pixel (of `HAND_NUMBERS`) of a band of this shape that begins at row `top` of a slide's mask."""
     drawn = np.full(shape, _MODEL, np.uint8)
     bottom = top + shape[0]
     for one in painted:

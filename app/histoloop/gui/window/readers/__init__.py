@@ -1,0 +1,1 @@
+"""Who annotates here, and what two readers of the same regions do."""

@@ -1,0 +1,163 @@
+"""Two readers in the window: who sits here, what is read without sight of the first reading, and how both agree."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from histoloop.gui.dialogs.agreement_dialog import AgreementDialog
+from histoloop.language import tr, tr_plural
+from histoloop.workflows.contents.readings import agreements, choose, over_all, regions_to_read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtWidgets import QWidget
+
+    from histoloop.geometry import Region
+    from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.window.readers.person_bar import PersonBar
+    from histoloop.gui.work.session import Session
+    from histoloop.store.project import Project
+    from histoloop.workflows.contents.readings import Agreement, RegionAgreement
+
+    Found = tuple[list[RegionAgreement], Agreement]
+
+
+class SecondReader(QObject):
+    """Asks in `bar` and in dialogs over `parent`; `changed` comes when what is hidden from the reader is another."""
+
+    changed = Signal()
+    reported = Signal(str)
+
+    def __init__(
+        self,
+        *,
+        parent: QWidget,
+        session: Session,
+        settings: Settings,
+        bar: PersonBar,
+        go_to: Callable[[int, Region], object],
+    ) -> None:
+        super().__init__(parent)
+        self._parent, self._session, self._settings, self._bar = parent, session, settings, bar
+        self._go_to = go_to
+        self.dialog: AgreementDialog | None = None
+        bar.answered.connect(self._on_answered)
+
+    # --- who sits here ------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Another project, or none: the person of it is known on this machine, or asked."""
+        project = self._session.project
+        self._session.annotating.blinded = project is not None and self._settings.is_blinded(project.folder)
+        self.changed.emit()
+        self._bar.setVisible(False)
+        if project is None:
+            return
+        known = self._settings.person_of(project.folder)
+        self._session.person = known or self._settings.person
+        if not known and not project.read_only:
+            self._bar.ask(self._settings.person)
+
+    def _on_answered(self, name: str) -> None:
+        if self._session.project is not None:
+            self._settings.set_person_of(self._session.project.folder, name)
+            self._session.person = name
+            self.changed.emit()
+
+    # --- reading blinded ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_blinded(self) -> bool:
+        """Whether nothing of others, and no masks, are shown."""
+        return self._session.annotating.blinded
+
+    def set_blinded(self, on: bool) -> None:
+        """Hide masks, predictions and the annotations of others, or show them again."""
+        if on != self.is_blinded:
+            self._session.annotating.leave()
+            self._session.annotating.blinded = on
+            if self._session.project is not None:
+                self._settings.set_blinded(self._session.project.folder, on)
+            self.changed.emit()
+
+    def read_next(self) -> None:
+        """Paint the next region of another reader, without sight of what that one did; masks are hidden from now on."""
+        project = self._session.project
+        if project is None:
+            return
+        waiting = regions_to_read(project, self._session.person)
+        if not waiting:
+            self._session.notice.emit(
+                tr("No region waits for a second reader: nobody else has painted one that was not read twice.")
+            )
+            return
+        self.set_blinded(True)
+        self._session.annotating.leave()
+        self._go_to(waiting[0].slide_id, waiting[0].region)
+        self._session.annotating.go_on(waiting[0].id)
+        self.reported.emit(
+            tr_plural(
+                "{count} region to read. Masks are hidden until you end the blinded reading.",
+                "{count} regions to read. Masks are hidden until you end the blinded reading.",
+                len(waiting),
+            )
+        )
+
+    # --- agreement ----------------------------------------------------------------------------------------------------
+
+    def show_agreement(self) -> None:
+        """Compare all regions that two readers painted; ends a blinded reading of whoever looks."""
+        self.set_blinded(False)
+        self._session.write(_compare, on_done=self._show)
+
+    def _show(self, found: Found) -> None:
+        project = self._session.project
+        if project is None:
+            return
+        compared, together = found
+        if not compared:
+            self._session.notice.emit(
+                tr("No region was painted by two readers yet: Loop > 'Read the next region blinded'.")
+            )
+            return
+        if self.dialog is None or not self.dialog.isVisible():
+            self.dialog = AgreementDialog(self._parent, classes=project.scheme.mask_names)
+            self.dialog.set_read_only(project.read_only)
+            self.dialog.chosen.connect(self._choose)
+            self.dialog.go_requested.connect(self._go)
+            self.dialog.anew_requested.connect(self._paint_anew)
+            self.dialog.show()
+        self.dialog.show_agreement(compared, together)
+
+    def _choose(self, annotation_id: int) -> None:
+        change = functools.partial(_choose, annotation_id, self._session.person)
+        self._session.write(change, on_done=self._on_chosen)
+
+    def _on_chosen(self, found: Found) -> None:
+        self._show(found)
+        self._session.queries_changed.emit()
+        self._session.slides_changed.emit()
+        self._session.maps_changed.emit()
+
+    def _go(self, compared: RegionAgreement) -> None:
+        self._session.annotating.leave()
+        self._go_to(compared.slide.id, compared.first.region)
+
+    def _paint_anew(self, compared: RegionAgreement) -> None:
+        """Begin a third painting with what counts now."""
+        self._go(compared)
+        self._session.annotating.go_on(compared.counts.id)
+
+
+def _compare(project: Project) -> Found:
+    found = agreements(project)
+    return found, over_all(project, found)
+
+
+def _choose(annotation_id: int, person: str, project: Project) -> Found:
+    choose(project, annotation_id, person=person)
+    return _compare(project)

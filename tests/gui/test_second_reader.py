@@ -1,0 +1,128 @@
+"""A second reader, by mouse and keyboard: asked by name, blinded, compared, and somebody chosen."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from keyboard import bring_up, press
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from histoloop.geometry import Region
+from histoloop.gui.mouse import drag
+from histoloop.workflows import annotate
+
+if TYPE_CHECKING:
+    from histoloop.gui.window.main_window import MainWindow
+    from histoloop.store.records import AnnotationRecord
+
+LEFT, SHIFT, CONTROL = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+REGION = Region(400, 300, 300, 200)
+SHOTS = os.environ.get("HISTOLOOP_SHOTS", "")
+
+
+def shoot(widget, name: str) -> None:
+    if SHOTS:
+        widget.grab().save(f"{SHOTS}/{name}.png")
+
+
+def name_oneself(window: MainWindow, name: str) -> None:
+    """Type a name into the bar and press the button."""
+    bring_up(window)
+    assert window.person_bar.isVisible()
+    window.person_bar.name.setFocus()
+    window.person_bar.name.selectAll()
+    QTest.keyClicks(window.person_bar.name, name)
+    QTest.mouseClick(window.person_bar.keep, LEFT)
+
+
+@pytest.fixture
+def first(opened: MainWindow) -> AnnotationRecord:
+    """What Ada painted on the slide on the screen."""
+    project = opened.session.project
+    mask = np.zeros((REGION.height, REGION.width), np.uint8)
+    mask[:100] = 1
+    draft = project.drafts.start(opened.opener.current, REGION, mask=mask, origin_model=None, person="Ada")
+    record = annotate.finish(project, draft.id)
+    opened.session.queries_changed.emit()
+    return record
+
+
+def test_a_person_is_asked_once_for_each_project_and_can_be_changed(opened: MainWindow, qtbot) -> None:
+    shoot(opened, "person_bar")
+    name_oneself(opened, "Bo")
+    assert (opened.session.person, opened.person_bar.isVisible()) == ("Bo", False)
+    folder = opened.session.project.folder
+    opened.session.close_project()
+    opened.session.person = ""
+    assert opened.session.open_project(folder)
+    qtbot.waitUntil(lambda: opened.opener.current is not None, timeout=60_000)
+    assert (opened.session.person, opened.person_bar.isVisible()) == ("Bo", False)
+
+
+def test_a_second_reader_is_blinded_compared_and_chosen(opened: MainWindow, first: AnnotationRecord, qtbot) -> None:
+    session = opened.session
+    name_oneself(opened, "Bo")
+    press(opened, Qt.Key.Key_N, SHIFT)
+    qtbot.waitUntil(lambda: session.active is not None and opened.viewer.annotating == REGION, timeout=60_000)
+    assert not session.active.mask.any()
+    assert not session.active.predicted.any()
+    style = opened.viewer.overlay_style
+    assert (style.masks, style.heatmap, style.hatched) == (False, False, False)
+    assert opened.actions_["blinded"].isChecked()
+    press(opened, Qt.Key.Key_J, CONTROL)
+    assert opened.annotations_panel.list.model().rowCount() == 0
+    press(opened, Qt.Key.Key_B)
+    opened.annotation_panel.brush.setValue(60)
+    assert opened.viewer.wait_until_loaded()
+    drag(opened.viewer.canvas, [opened.viewer.to_canvas(x, 340) for x in range(430, 671, 30)])
+    qtbot.waitUntil(lambda: bool(opened.viewer.painted_mask.any()), timeout=30_000)
+    shoot(opened, "blinded")
+    press(opened, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: len(session.project.readings.done()) == 1, timeout=60_000)
+    assert [one.id for one in session.project.annotations.finished()] == [first.id]
+    qtbot.waitUntil(lambda: session.active is None, timeout=30_000)
+
+    press(opened, Qt.Key.Key_G, CONTROL | SHIFT)
+    qtbot.waitUntil(lambda: opened.second_reader.dialog is not None, timeout=30_000)
+    dialog = opened.second_reader.dialog
+    qtbot.waitUntil(lambda: dialog.table.rowCount() == 1, timeout=30_000)
+    assert opened.viewer.overlay_style.masks
+    shoot(dialog, "agreement")
+    assert [dialog.table.item(0, column).text() for column in range(1, 5)] == ["Ada", "Bo", "disputed", "the first"]
+    bring_up(dialog)
+    QTest.mouseClick(dialog.second, LEFT)
+    qtbot.waitUntil(lambda: dialog.table.item(0, 4).text() == "the second", timeout=30_000)
+    assert dialog.table.item(0, 3).text() == "reviewed"
+    (counts,) = session.project.annotations.finished()
+    assert (counts.person, counts.adjudicator) == ("Bo", "Bo")
+    QTest.mouseClick(dialog.anew, LEFT)
+    qtbot.waitUntil(lambda: session.active is not None, timeout=60_000)
+    assert session.active.record.reading_of is None
+
+
+def test_a_blinded_reading_goes_on_after_a_restart_until_it_is_ended(
+    opened: MainWindow, first: AnnotationRecord, qtbot
+) -> None:
+    name_oneself(opened, "Bo")
+    opened.actions_["blinded"].trigger()
+    folder = opened.session.project.folder
+    opened.session.close_project()
+    assert not opened.second_reader.is_blinded
+    assert opened.session.open_project(folder)
+    qtbot.waitUntil(lambda: opened.opener.current is not None, timeout=60_000)
+    assert opened.second_reader.is_blinded
+    assert not opened.viewer.overlay_style.masks
+    opened.actions_["blinded"].trigger()
+    assert opened.viewer.overlay_style.masks
+    assert first.person == "Ada"
+
+
+def test_without_anything_to_read_that_is_said(opened: MainWindow) -> None:
+    name_oneself(opened, "Bo")
+    press(opened, Qt.Key.Key_N, SHIFT)
+    assert opened.banner.text.text().startswith("No region waits for a second reader")
+    assert not opened.second_reader.is_blinded
