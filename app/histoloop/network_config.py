@@ -110,14 +110,18 @@ class MinMaxConfig:
     lowest and highest cell. That is the default, because scores have no bound: only so is a threshold of 0.5 half way
     between the least and the most evidence. Its price: the strongest cell of every map is foreground, however weak.
     With `detach` the classifier takes the mask as given (footnote 5); without, its losses train the localizer too.
+    The classifier sees masked tiles at `classifier_scale` of their size: 1 by the paper's text, 0.5 in its code.
     """
 
     omega: float = 8.0
     threshold: float = 0.5
     mask_norm: Literal["none", "image"] = "image"
     detach: bool = True
+    classifier_scale: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0 < self.classifier_scale <= 1:
+            raise ValueError(f"classifier_scale must be above 0 and at most 1, not {self.classifier_scale}")
         if self.mask_norm not in ("none", "image"):
             raise ValueError(f"mask_norm must be 'none' or 'image', not {self.mask_norm!r}")
         if not 0 < self.omega < math.inf:

@@ -38,6 +38,7 @@ PARTS = {
     "start-up": ["startup.py"],
     "slides": ["many_slides.py", "table"],
     "zoom": ["zoom.py"],
+    "region-sizes": ["region_sizes.py"],
     "regions": ["many_regions.py", "table"],
 }
 """Scripts that write a table of docs/performance.md each."""

@@ -34,7 +34,7 @@ def begin(window: MainWindow, qtbot) -> None:
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     window.viewer.canvas.setFocus()
-    qtbot.keyClick(window.viewer.canvas, Qt.Key.Key_W)
+    qtbot.keyClick(window.viewer.canvas, Qt.Key.Key_R)
     assert window.actions_["annotate_here"].isChecked()
 
 

@@ -56,7 +56,7 @@ def test_after_escape_the_strokes_lie_on_the_slide_with_a_mark(begun: MainWindow
     assert begun.viewer.wait_until_loaded()
     with_masks = begun.viewer._made.detail.data.copy()
     shoot(begun, "begun")
-    press(begun, Qt.Key.Key_M)
+    press(begun, Qt.Key.Key_D)
     assert begun.viewer.wait_until_loaded()
     assert begun.viewer._made.detail.data.shape == with_masks.shape
     view, (x, y) = begun.viewer._shown.view, begun.viewer._overlay.begun[0].centre

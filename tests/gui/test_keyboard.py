@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,8 @@ from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit
 
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.gui.dialogs.keys_dialog import KeysDialog
+from histoloop.gui.kit.key_presets import KEY_PRESETS, key_in
+from histoloop.gui.window.menus import specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from histoloop.gui.window.main_window import MainWindow
 
+SHOTS = os.environ.get("HISTOLOOP_SHOTS", "")
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 NAMED = {
     QAccessible.Role.Button,
@@ -165,3 +170,57 @@ def test_every_control_of_the_dialogs_has_a_name(opened: MainWindow, tmp_path) -
     for dialog in dialogs:
         dialog.deleteLater()
     assert not any(missing.values()), missing
+
+
+@pytest.mark.parametrize("preset", KEY_PRESETS)
+def test_no_key_of_a_preset_has_two_meanings(preset: str) -> None:
+    keys = [key_in(preset, spec.name, spec.shortcut) for spec in specs() if spec.shortcut]
+    keys += [str(number) for number in range(1, 10)] + ["Left", "Right", "Up", "Down", "Space", "Tab"]
+    assert [key for key, count in Counter(keys).items() if count > 1] == []
+
+
+def test_presets_change_keys_of_actions_that_there_are() -> None:
+    names = {spec.name for spec in specs() if spec.shortcut}
+    for preset, keys in KEY_PRESETS.items():
+        assert keys.keys() <= names, preset
+
+
+def test_the_keys_of_napari_are_chosen_on_the_page_of_keys_and_kept(painting: MainWindow, qtbot, delete_window) -> None:
+    press(painting, Qt.Key.Key_W)
+    assert painting.viewer.tool == "wand"
+    press(painting, Qt.Key.Key_M)
+    assert painting.viewer.tool == "pan"
+    bring_up(painting)
+    QTest.keyClick(painting, Qt.Key.Key_F1)
+    dialog = painting.findChild(KeysDialog)
+    qtbot.waitUntil(dialog.isVisible)
+    bring_up(dialog)
+    dialog.preset.setFocus()
+    QTest.keyClick(dialog.preset, Qt.Key.Key_Down)
+    QTest.keyClicks(dialog.search, "brush")
+    columns = {item.text(0): (item.text(1), item.text(2)) for row, item in dialog._items if row.what == "Brush"}
+    assert columns == {"Brush": ("B", "P")}
+    if SHOTS:
+        dialog.grab().save(f"{SHOTS}/keys.png")
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not dialog.isVisible())
+    press(painting, Qt.Key.Key_P)
+    assert painting.viewer.tool == "brush"
+    press(painting, Qt.Key.Key_Z)
+    assert painting.viewer.tool == "pan"
+    assert painting.actions_["keys_napari"].isChecked()
+    assert "(P)" in painting.actions_["tool_brush"].toolTip()
+    again = type(painting)(painting.settings)
+    assert again.actions_["tool_brush"].shortcut().toString() == "P"
+    delete_window(again)
+
+
+def test_the_menus_choose_the_keys_too_by_their_letters(window: MainWindow, qtbot) -> None:
+    bring_up(window)
+    QTest.keyClick(window, Qt.Key.Key_T, Qt.KeyboardModifier.AltModifier)
+    menu = QApplication.activePopupWidget()
+    QTest.keyClick(menu, Qt.Key.Key_A)
+    qtbot.waitUntil(lambda: window.actions_["keys_napari"].isChecked())
+    assert window.settings.text("keys") == "napari"
+    window.actions_["keys_qupath"].trigger()
+    assert window.actions_["tool_brush"].shortcut().toString() == "B"

@@ -353,12 +353,14 @@ def test_without_a_choice_the_language_of_the_desktop_is_spoken(
 
 
 @pytest.mark.parametrize("code", [language.code for language in LANGUAGES])
-def test_the_entries_of_a_menu_have_different_keys(code: str) -> None:
+def test_each_entry_of_a_menu_has_a_letter_of_its_own(code: str) -> None:
     catalogue = gettext.NullTranslations()
     if code != ENGLISH.code:
         with (paths.resources() / "languages" / f"{code}.mo").open("rb") as file:
             catalogue = gettext.GNUTranslations(file)
     menus = {title: [row.text for row in rows if row is not None] for title, rows in MENUS.items()}
     for title, texts in (*menus.items(), ("the menus", list(menus))):
-        keys = [found[1].lower() for text in texts if (found := re.search(r"&(\w)", catalogue.gettext(text)))]
+        said = [catalogue.gettext(text) for text in texts]
+        keys = [found[1].lower() for text in said if (found := re.search(r"&(\w)", text))]
+        assert [text for text in said if "&" not in text] == [], f"{code}: {title}"
         assert [key for key, count in Counter(keys).items() if count > 1] == [], f"{code}: {title}"

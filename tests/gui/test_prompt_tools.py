@@ -55,7 +55,7 @@ def painted(window: MainWindow) -> int:
 
 def test_the_wand_paints_what_looks_alike_and_more_the_further_it_is_dragged(empty: MainWindow, qtbot) -> None:
     x, y = lumen(empty)
-    press(empty, Qt.Key.Key_Y)
+    press(empty, Qt.Key.Key_W)
     assert empty.viewer.tool == "wand"
     camera = empty.viewer.camera()
     click(empty.viewer.canvas, place(empty, x, y))
@@ -76,7 +76,7 @@ def test_the_wand_paints_what_looks_alike_and_more_the_further_it_is_dragged(emp
 
 def test_the_wand_shows_what_it_would_paint_and_escape_drops_it(empty: MainWindow, qtbot) -> None:
     x, y = lumen(empty)
-    press(empty, Qt.Key.Key_Y)
+    press(empty, Qt.Key.Key_W)
     start = place(empty, x, y).toPoint()
     qtbot.mousePress(empty.viewer.canvas, Qt.MouseButton.LeftButton, pos=start)
     qtbot.waitUntil(lambda: empty.viewer._overlay.preview is not None)
@@ -114,13 +114,13 @@ def test_the_smart_tool_finds_a_gland_by_a_click_or_a_box(empty: MainWindow, qtb
 def test_the_cursor_is_a_cross_for_the_wand_and_the_brush_has_its_own_again(empty: MainWindow) -> None:
     canvas = empty.viewer.canvas
     of_brush = canvas.cursor().shape()
-    for tool in (Qt.Key.Key_Y, Qt.Key.Key_G, Qt.Key.Key_J):
+    for tool in (Qt.Key.Key_W, Qt.Key.Key_G, Qt.Key.Key_J):
         press(empty, tool)
         assert canvas.cursor().shape() is Qt.CursorShape.CrossCursor
     press(empty, Qt.Key.Key_B)
     assert canvas.cursor().shape() is of_brush
-    press(empty, Qt.Key.Key_Y)
-    press(empty, Qt.Key.Key_V)
+    press(empty, Qt.Key.Key_W)
+    press(empty, Qt.Key.Key_M)
     assert canvas.cursor().shape() not in (of_brush, Qt.CursorShape.CrossCursor)
 
 
@@ -132,7 +132,7 @@ def test_the_wand_leaves_what_is_locked(empty: MainWindow, qtbot) -> None:
     press(empty, Qt.Key.Key_2)
     press(empty, Qt.Key.Key_K)
     press(empty, Qt.Key.Key_1)
-    press(empty, Qt.Key.Key_Y)
+    press(empty, Qt.Key.Key_W)
     click(empty.viewer.canvas, place(empty, x + 4, y))
     qtbot.waitUntil(lambda: (empty.viewer.painted_mask == 1).any())
     assert (empty.viewer.painted_mask[:, :x] == 2).all()

@@ -119,7 +119,7 @@ def test_without_a_slide_on_the_canvas_nothing_can_be_annotated_and_the_keys_act
         "cannot_tell",
     )
     assert not [name for name in disabled if there.actions_[name].isEnabled()]
-    press(there, Qt.Key.Key_R)
+    press(there, Qt.Key.Key_V)
     qtbot.wait(50)
     assert there.session.active is None
     press(there, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
@@ -238,7 +238,7 @@ def test_while_a_slide_is_loading_the_one_before_is_gone_and_keys_annotate_nothi
     monkeypatch.setattr(scene_opener, "open_scene", slow)
     click_slide(there, SECOND)
     assert there.viewer.scene is None
-    press(there, Qt.Key.Key_R)
+    press(there, Qt.Key.Key_V)
     press(there, Qt.Key.Key_S)
     press(there, Qt.Key.Key_X)
     press(there, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)

@@ -77,7 +77,8 @@ def test_no_two_actions_share_a_shortcut() -> None:
     assert len(set(shortcuts)) == len(shortcuts)
     for name in ("finish", "accept", "skip", "next_question", "undo", "tool_brush", "retrain"):
         assert next(spec for spec in specs() if spec.name == name).shortcut
-    assert set(MENUS) == {"&File", "&Project", "&Slides", "&View", "&Loop", "&Annotate", "&Help"}
+    names = {title.replace("&", "") for title in MENUS}
+    assert names == {"File", "Project", "Slides", "View", "Loop", "Paint", "Annotate", "Settings", "Help"}
 
 
 def test_slides_show_their_likeliest_class_and_its_probability_or_that_they_are_unlike(opened: MainWindow) -> None:

@@ -29,3 +29,11 @@ def press(window: MainWindow, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.Ke
     bring_up(window)
     window.viewer.canvas.setFocus()
     QTest.keyClick(window.viewer.canvas, key, modifier)
+
+
+def press_for(window: MainWindow, name: str) -> None:
+    """Press the keys of an action, whatever they are, on the slide."""
+    bring_up(window)
+    window.viewer.canvas.setFocus()
+    assert not window.actions_[name].shortcut().isEmpty(), name
+    QTest.keySequence(window.viewer.canvas, window.actions_[name].shortcut())

@@ -7,10 +7,15 @@ value `PAINTED_BACKGROUND`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from histoloop.annotations.raster import apply_patch
-from histoloop.annotations.records import LEFT_OUT_VALUE, Counts, Mask, Origin, Patch
+from histoloop.annotations.records import LEFT_OUT_VALUE, Counts, Mask, Origin, Patch, is_known
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PAINTED_BACKGROUND = 254
 
@@ -24,11 +29,22 @@ class PaintedRegion:
     def __init__(self, mask: Mask, origin: Mask, *, predicted: Mask, counts: Counts) -> None:
         self.mask, self.origin, self.counts = mask.copy(), origin.copy(), counts
         self._predicted = predicted
+        whole = np.s_[0 : mask.shape[0], 0 : mask.shape[1]]
+        self._tally = self._tally_of(whole)
 
     @property
     def plane(self) -> Mask:
         """What a canvas shows of it."""
         return self._plane_of(self.mask, self.origin)
+
+    @property
+    def share(self) -> float | None:
+        """Which share of what is not left out has a class; None where no pixel differs from the model's mask.
+
+        Known without looking at the whole mask, which may be large.
+        """
+        classed, differing, known = self._tally
+        return classed / max(1, known) if differing else None
 
     @property
     def has_strokes(self) -> bool:
@@ -42,7 +58,7 @@ class PaintedRegion:
         nobody painted, and as the model predicts it.
         """
         place = _part(painted)
-        was = self._cut(place, painted)
+        was, tally = self._cut(place, painted), self._tally_of(place)
         changed, values = painted.values != before.values, painted.values
         mask = np.where(values == PAINTED_BACKGROUND, np.uint8(0), values)
         origin = np.full(values.shape, Origin.HUMAN, np.uint8)
@@ -51,14 +67,17 @@ class PaintedRegion:
             mask[erased], origin[erased] = self._predicted[place][erased], Origin.UNTOUCHED
         self.mask[place][changed] = mask[changed]
         self.origin[place][changed] = origin[changed]
+        self._tally += self._tally_of(place) - tally
         return was, self._cut(place, painted)
 
     def put(self, patch: Patch) -> Patch:
         """Make it as it was, or will be, in a rectangle; what a canvas shows there then."""
+        place = _part(patch)
+        tally = self._tally_of(place)
         apply_patch(self.mask, patch)
         if patch.origins is not None:
-            self.origin[_part(patch)] = patch.origins
-        place = _part(patch)
+            self.origin[place] = patch.origins
+        self._tally += self._tally_of(place) - tally
         return Patch(patch.x, patch.y, self._plane_of(self.mask[place], self.origin[place]))
 
     def _plane_of(self, mask: Mask, origin: Mask) -> Mask:
@@ -66,6 +85,12 @@ class PaintedRegion:
             return np.where(origin == Origin.LEFT_OUT, np.uint8(LEFT_OUT_VALUE), mask)
         painted = np.where(mask == 0, np.uint8(PAINTED_BACKGROUND), mask)
         return np.where(origin == Origin.HUMAN, painted, np.uint8(0))
+
+    def _tally_of(self, place: tuple[slice, slice]) -> NDArray[np.int64]:
+        """How many pixels of a part have a class, differ from the model's mask, and are not left out."""
+        mask = self.mask[place]
+        counts = (mask, mask != self._predicted[place], is_known(self.origin[place]))
+        return np.array([np.count_nonzero(each) for each in counts])
 
     def _cut(self, place: tuple[slice, slice], patch: Patch) -> Patch:
         return Patch(patch.x, patch.y, self.mask[place].copy(), self.origin[place].copy())

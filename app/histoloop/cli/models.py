@@ -70,6 +70,11 @@ def add_commands(commands: Commands) -> None:
     )
     measured.add_argument("--count", type=count, default=12, help="how many tiles to draw (default: 12)")
     measured.add_argument("--layer", help="also Grad-CAM at this layer, e.g. classifier.backbone.layer3")
+    measured.add_argument(
+        "--views",
+        action="store_true",
+        help="average over each tile and its mirror image at half, one, one and a half and twice its size",
+    )
     measured.add_argument("--robustness", action="store_true", help="attack some tiles by DDN")
     measured.add_argument(
         "--quantise",
@@ -199,6 +204,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         quantise_levels=options.quantise,
         target=options.target,
         probe=options.probe,
+        views=options.views,
     )
     found = run(
         evaluate_model(
@@ -221,11 +227,10 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _state_statistics(options: argparse.Namespace) -> int:
-    measures = (options.json, options.pictures, options.reliability, options.layer, options.robustness, options.probe)
-    if options.by == "whole" or any(measures):
+    names = ("json", "pictures", "reliability", "layer", "views", "robustness", "probe")
+    if options.by == "whole" or any(getattr(options, name) for name in names):
         print_error(
-            "--statistics measures nothing: leave out --json, --pictures, --reliability, --layer, --robustness, "
-            "--probe, --by whole",
+            f"--statistics measures nothing: leave out {', '.join(f'--{name}' for name in names)}, --by whole",
             command="evaluate",
         )
         return WRONG

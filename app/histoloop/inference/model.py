@@ -93,6 +93,7 @@ class Model:
             _numbers(pooled_BC[0]),
             _numbers(maps_BKHW[0]),
             decoded,
+            self.network.config.stride,
         )
 
     def predict_window(self, pixels: Pixels) -> tuple[Floats | None, Floats]:

@@ -25,14 +25,15 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileOutput:
-    """Scores (C,), class maps (K, h, w), a cell per stride, and what a decoder gives where there is one.
+    """Scores (C,), class maps (K, h, w) and what a decoder gives where there is one.
 
     `decoded` is the probability of the foreground (H, W), or of each mask class (K, H, W) if the decoder tells them
     apart.
 
     `scores` classify the tile; `map_scores` are the maps pooled, which is the same but for a min-max network: there the
-    classifier names what is left under the localizer's mask. `height` and `width` are the tile's in pixels;
-    the maps reach to the next multiple of the stride.
+    classifier names what is left under the localizer's mask. `height` and `width` are the tile's in pixels. A cell of
+    the maps is `cell_px` pixels wide, the stride of the network or 1 (see `histoloop.inference.tile_views`); the maps
+    reach to the next multiple of it.
     """
 
     config: NetworkConfig
@@ -43,6 +44,7 @@ class TileOutput:
     map_scores: Floats
     maps: Floats
     decoded: Floats | None
+    cell_px: int
 
     @property
     def label(self) -> int:
@@ -77,9 +79,13 @@ class TileOutput:
         return likeliest
 
     def _enlarged(self) -> Floats:
-        factor = float(self.config.stride)
-        whole = functional.interpolate(
-            torch.from_numpy(self.maps)[None], scale_factor=factor, mode="bilinear", align_corners=False
-        )
-        enlarged: Floats = whole[0, :, : self.height, : self.width].numpy()
-        return enlarged
+        return enlarged_maps(self.maps, factor=self.cell_px)[:, : self.height, : self.width]
+
+
+def enlarged_maps(maps_KHW: Floats, *, factor: float) -> Floats:
+    """Maps (K, H * factor, W * factor), bilinear, align_corners=False."""
+    whole = functional.interpolate(
+        torch.from_numpy(maps_KHW)[None], scale_factor=float(factor), mode="bilinear", align_corners=False
+    )
+    enlarged: Floats = whole[0].numpy()
+    return enlarged

@@ -92,9 +92,22 @@ class MinMax(SlideNetwork):
         return scores_BC, maps_BCHW
 
     def classify(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
-        """The classifier's scores (B, C) before softmax, of tiles that a mask has been laid over."""
+        """The classifier's scores (B, C) before softmax, of tiles that a mask has been laid over.
+
+        They are made smaller before (bilinear), by the config's `classifier_scale`, to the next multiple of the stride.
+        """
+        size = tuple(self._seen(side) for side in _size(tiles_BCHW))
+        if size != _size(tiles_BCHW):
+            tiles_BCHW = functional.interpolate(tiles_BCHW, size=size, mode="bilinear", align_corners=False)
+            if valid_BHW is not None:
+                valid_BHW = functional.interpolate(valid_BHW[:, None].float(), size=size)[:, 0] > 0
         scores_BC: Tensor = self.classifier(self.backbone(tiles_BCHW)[-1], valid_BHW)[0]
         return scores_BC
+
+    def _seen(self, side: int) -> int:
+        """The side (px) of what the classifier sees of a tile."""
+        stride = self.stride_px
+        return max(stride, round(side * self.minmax.classifier_scale / stride) * stride)
 
     def predict(self, tiles_BCHW: Tensor, valid_BHW: Tensor | None = None) -> MinMaxOutput:
         """The class is the classifier's on tile * R+, and the mask needs no label (eq 10).

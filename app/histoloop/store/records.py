@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from histoloop.annotations.packed import packed, unpacked
 from histoloop.annotations.records import AnnotationStatus, Counts, Patch, QueryStatus
 from histoloop.geometry import Region
 from histoloop.slides.objective import mpp_of_objective
@@ -263,12 +264,26 @@ class Step:
     undone: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class PaintedStep:
-    """A stroke of a draft: the rectangle that it changed, as it was before and after, both with their origins."""
+    """A stroke of a draft: the rectangle that it changed, as it was before and after, both with their origins.
 
-    before: Patch
-    after: Patch
+    Many are kept as long as a region is painted, so that large rectangles are packed.
+    """
+
+    __slots__ = ("_after", "_before")
+
+    def __init__(self, before: Patch, after: Patch) -> None:
+        self._before, self._after = packed(before), packed(after)
+
+    @property
+    def before(self) -> Patch:
+        """What was there."""
+        return unpacked(self._before)
+
+    @property
+    def after(self) -> Patch:
+        """What is there since."""
+        return unpacked(self._after)
 
 
 @dataclass(frozen=True, slots=True)

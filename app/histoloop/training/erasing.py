@@ -44,6 +44,8 @@ def erasing_parts(
     depth: int,
     sigma: float = 10.0,
     valid_BHW: Tensor | None = None,
+    trust_ends: bool = True,
+    untrusted_learn: bool = False,
 ) -> Iterator[Tensor]:
     """The parts of eq 9 with erasing (min-max Algorithm 1), each a scalar to call `backward()` on before the next.
 
@@ -56,6 +58,11 @@ def erasing_parts(
     `depth` 0 is the paper's method without erasing (its u=0, eq 9 and 11): one pass, R* = R+, no trust. From 1 on a
     tile that the localizer gets wrong at step 0 has R* = 0, as in Algorithm 1: its classifier learns from an empty
     foreground until the localizer knows better.
+
+    The paper's authors' code departs from its text twice, each an option here. `trust_ends` False: a look that is not
+    trusted counts for nothing, but the next one may be trusted again, so that all `depth` steps are taken (that tells a
+    pooling with dropout, which draws anew, from eq 14). `untrusted_learn`: the localizer's cross-entropy of a tile
+    counts at every step, trusted or not.
 
     Erasing multiplies the normalised tile, as the paper does: what is erased becomes 0, the mean colour of the
     data set, not black. Tiles erase what they trust only; an untrusted tile stays as it is and counts no more, but
@@ -74,7 +81,7 @@ def erasing_parts(
         raise ValueError(f"the depth of erasing must be 0 or more, not {depth}")
     if not sigma > 0:
         raise ValueError(f"sigma must be above 0, not {sigma}")
-    recursion = _Recursion(network, tiles_BCHW, labels_B, depth, sigma, valid_BHW)
+    recursion = _Recursion(network, tiles_BCHW, labels_B, depth, sigma, valid_BHW, trust_ends, untrusted_learn)
     return _parts_detached(recursion) if network.minmax.detach else _parts_attached(recursion)
 
 
@@ -95,26 +102,33 @@ class _Recursion(NamedTuple):
     depth: int
     sigma: float
     valid_BHW: Tensor | None
+    trust_ends: bool
+    untrusted_learn: bool
 
     def steps(self) -> Iterator[_Step]:
         """Lines 4-17. A step's graph is its own: what one step hands to the next is detached."""
         erased_BCHW = self.tiles_BCHW
         gathered_BHW = torch.zeros_like(erased_BCHW[:, 0])
-        first_losses_B, trust_B = None, torch.ones_like(gathered_BHW[:, 0, 0])
+        everyone_B = torch.ones_like(gathered_BHW[:, 0, 0])
+        first_losses_B, trust_B = None, everyone_B
         for number in range(self.depth + 1):
             losses_B, correct_B, mask_BHW = self._localize(erased_BCHW)
             given_B = losses_B.detach()
             first_losses_B = given_B if first_losses_B is None else first_losses_B
             if self.depth > 0:
-                trust_B = trust_coefficients(given_B, correct_B, first_losses_B, trust_B, step=number, sigma=self.sigma)
+                before_B = trust_B if self.trust_ends else everyone_B
+                trust_B = trust_coefficients(
+                    given_B, correct_B, first_losses_B, before_B, step=number, sigma=self.sigma
+                )
             trusted_B = trust_B > 0
-            if number > 0 and not bool(trusted_B.any()):
+            is_over = self.trust_ends and not bool(trusted_B.any())
+            if number > 0 and is_over:
                 return
-            part = (losses_B if number == 0 else losses_B * trusted_B).mean()
+            part = (losses_B if number == 0 or self.untrusted_learn else losses_B * trusted_B).mean()
             found_BHW = _planes(trust_B) * mask_BHW
             gathered_BHW = torch.maximum(gathered_BHW, found_BHW.detach())
             yield _Step(part, found_BHW, gathered_BHW)
-            if not bool(trusted_B.any()):
+            if is_over:
                 return
             kept_BHW = torch.where(_planes(trusted_B), 1 - gathered_BHW, 1.0)
             erased_BCHW = erased_BCHW * kept_BHW.unsqueeze(1)

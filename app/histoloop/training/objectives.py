@@ -40,10 +40,15 @@ Supervision = Literal["labels", "min-max", "sizes", "none"]
 
 @dataclass(frozen=True, slots=True)
 class ErasingSettings:
-    """Recursive erasing of min-max entropy: `depth` is the paper's u (0: none), `sigma` how fast trust decays."""
+    """Recursive erasing of min-max entropy: `depth` is the paper's u (0: none), `sigma` how fast trust decays.
+
+    `trust_ends` (eq 14) and `untrusted_learn` are the other way round in the authors' code: see `erasing_parts`.
+    """
 
     depth: int = 4
     sigma: float = 10.0
+    trust_ends: bool = True
+    untrusted_learn: bool = False
 
     def __post_init__(self) -> None:
         if self.depth < 0 or not self.sigma > 0:
@@ -191,6 +196,8 @@ class Objective:
             depth=erasing.depth,
             sigma=erasing.sigma,
             valid_BHW=batch.valid_BHW,
+            trust_ends=erasing.trust_ends,
+            untrusted_learn=erasing.untrusted_learn,
         )
 
     def _size(self, batch: Batch, tiles_BCHW: Tensor) -> Iterator[Tensor]:

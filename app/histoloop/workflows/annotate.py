@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Patch, QueryStatus, is_known
+from histoloop.annotations.raster import fill_polygon
+from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Origin, Patch, QueryStatus, is_known
 from histoloop.errors import DataError, ProjectError
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.contents.earlier_work import is_of_another, painted_by, replaced_by_import
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from histoloop.exchange.outlines.placing import Frame
     from histoloop.geometry import Region
     from histoloop.store.project import Project
@@ -41,10 +44,12 @@ def begin(
     query_id: int | None = None,
     person: str,
     live: Mask | None = None,
+    line: NDArray[np.float64] | None = None,
 ) -> AnnotationRecord:
     """Start annotating a region from the current model's mask of it (empty where there is no map yet).
 
-    With `live`, the live mask (region.height, region.width) that is shown of it, from that one.
+    With `live`, the live mask (region.height, region.width) that is shown of it, from that one. With a `line` (N, 2)
+    around it, in level-0 pixels, what lies outside is left out: nothing is learned or measured there.
     An open draft of the same region by the same person is resumed, and a finished annotation of it reopened, instead:
     it counts until the new one is done. What the person left out, or finished without its mask, goes on from what was
     painted then, another's annotation without a mask from its label and size, and from the model's mask.
@@ -61,8 +66,20 @@ def begin(
     if finished is not None and finished.has_mask:
         return project.drafts.reopen(finished.id, person=person, query_id=query_id)
     mask, model_hash = starting_mask(project, slide_id, region) if live is None else (live, LIVE_ORIGIN)
+    origin: Mask | Origin = Origin.UNTOUCHED
+    if line is not None:
+        origin = np.full(mask.shape, Origin.LEFT_OUT, np.uint8)
+        fill_polygon(origin, [line - (region.x, region.y)], Origin.UNTOUCHED)
+        mask = np.where(origin == Origin.LEFT_OUT, np.uint8(0), mask)
     return project.drafts.start(
-        slide_id, region, mask=mask, origin_model=model_hash, person=person, query_id=query_id, continues=finished
+        slide_id,
+        region,
+        mask=mask,
+        origin=origin,
+        origin_model=model_hash,
+        person=person,
+        query_id=query_id,
+        continues=finished,
     )
 
 

@@ -97,7 +97,9 @@ def _gpu() -> Finding:
     if torch.cuda.is_available():
         name = f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
         if wrong := self_test("cuda"):
-            advice = tr("Update the graphics driver; until then choose Loop > Compute on the processor (--device cpu).")
+            advice = tr(
+                "Update the graphics driver; until then choose Settings > Compute on the processor (--device cpu)."
+            )
             return Finding("GPU", "problem", f"{name}: {wrong}", advice)
         return Finding("GPU", "ok", name)
     if torch.version.cuda is None:

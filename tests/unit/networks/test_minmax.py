@@ -202,6 +202,8 @@ def test_one_label_class_is_refused() -> None:
         ({"omega": float("nan")}, "omega"),
         ({"threshold": float("inf"), "mask_norm": "none"}, "threshold"),
         ({"threshold": 1.5}, "between 0 and 1"),
+        ({"classifier_scale": 0.0}, "classifier_scale"),
+        ({"classifier_scale": 2.0}, "classifier_scale"),
     ],
 )
 def test_numbers_that_make_no_mask_are_refused(numbers: dict[str, object], message: str) -> None:
@@ -244,3 +246,16 @@ def test_what_the_padding_shows_is_not_seen_by_the_classifier() -> None:
         expected = net.backbone(blank)[-1]
     hook.remove()
     torch.testing.assert_close(seen[0], expected)
+
+
+def test_the_classifier_sees_masked_tiles_at_half_their_size_where_that_is_asked_for() -> None:
+    torch.manual_seed(0)
+    whole, half = predictor(), predictor(MinMaxConfig(classifier_scale=0.5))
+    half.load_state_dict(whole.state_dict())
+    tiles = torch.randn(2, 3, 128, 192)
+    smaller = torch.nn.functional.interpolate(tiles, size=(64, 96), mode="bilinear", align_corners=False)
+    with torch.no_grad():
+        torch.testing.assert_close(half.classify(tiles), whole.classify(smaller))
+        torch.testing.assert_close(half.localize(tiles)[1], whole.localize(tiles)[1])
+        odd = half.classify(torch.randn(1, 3, 32, 32))  # a cell is the least there is
+    assert odd.shape == (1, 3)

@@ -234,6 +234,37 @@ def test_erasing_stops_when_no_tile_is_trusted() -> None:
     assert len(list(erasing_parts(net, some, wrong - 1, depth=4))) == 7
 
 
+def looks(net: MinMax, monkeypatch: pytest.MonkeyPatch, posteriors: Sequence[float]) -> None:
+    """Let the localizer be so sure of class 0 at its successive looks, the same of every tile."""
+    following = itertools.cycle(posteriors)
+
+    def localize(shown: Tensor) -> tuple[Tensor, Tensor]:
+        posterior = next(following)
+        scores = net.localizer.convolution.bias * 0 + torch.tensor([posterior, 1 - posterior]).double().log()
+        return scores.expand(len(shown), 2), torch.zeros(len(shown), 2, 4, 4, dtype=torch.float64)
+
+    monkeypatch.setattr(net, "localize", localize)
+
+
+@pytest.mark.parametrize(("trust_ends", "counted"), [(True, [0.6]), (False, [0.6, None, 0.9])])
+def test_after_a_look_that_is_not_trusted_the_next_counts_by_the_authors_code_alone(
+    trust_ends: bool, counted: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, some = network(), tiles()
+    looks(net, monkeypatch, [0.6, 0.3, 0.9])
+    parts = list(erasing_parts(net, some, torch.zeros(6, dtype=torch.long), depth=2, trust_ends=trust_ends))[:-2]
+    expected = [0.0 if posterior is None else -math.log(posterior) for posterior in counted]
+    assert [float(part.detach()) for part in parts] == pytest.approx(expected)
+
+
+def test_untrusted_looks_teach_the_localizer_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, some = network(), tiles()
+    looks(net, monkeypatch, [0.6, 0.3, 0.9])
+    options = {"trust_ends": False, "untrusted_learn": True}
+    parts = list(erasing_parts(net, some, torch.zeros(6, dtype=torch.long), depth=2, **options))[:-2]
+    assert [float(part.detach()) for part in parts] == pytest.approx([-math.log(p) for p in (0.6, 0.3, 0.9)])
+
+
 def test_every_tile_counts_at_the_first_look() -> None:
     net, some = never_surprised(network()), tiles()
     first = next(iter(erasing_parts(net, some, torch.ones(6, dtype=torch.long), depth=4)))

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from histoloop.annotations.records import Mask, rgb
 from histoloop.exchange.heat import heat
+from histoloop.gui.canvas.appearance import NEUTRAL, Appearance
+from histoloop.gui.canvas.borders import DARK, LIGHT, Border, borders, outline_of
 from histoloop.gui.canvas.gained_lost import GAINED, LOST, gained_and_lost
 
 if TYPE_CHECKING:
     from histoloop.slides.reader import Pixels
 
-OUTLINE_PX = 2
+OUTLINE_PX, HAIRLINE_PX = 2, 1
 HATCH_PX, HATCH_COLOUR, HATCH_OPACITY = 9, "#3c424a", 0.45
 """Of the lines over what nobody painted in a finished region: their distance, colour and opacity."""
 
@@ -60,6 +62,10 @@ class OverlayStyle:
     changes: bool = False
     """Show what the masks gained and lost against those that the scene has them compared with, in place of them."""
     begun: bool = True
+    appearance: Appearance = NEUTRAL
+    """How the pixels of the slide are shown."""
+    smooth: bool = False
+    """Round the borders of a model's masks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,18 +142,19 @@ def overlay_of(
 
 def _classes(mask: Mask, style: OverlayStyle) -> _Tints:
     """A filled class tints, and each has an outline in its full colour."""
-    tints, fill = [_CLEAR], np.zeros(256, np.uint8)
-    seen = [(value, each) for value, each in enumerate(style.classes, start=1) if each.visible]
-    for place, (value, each) in enumerate(seen, start=1):
-        tints.append(_tint(rgb(each.colour), style.opacity) if each.filled else _CLEAR)
-        fill[value] = place
-    number = fill[mask]
-    for value, each in seen:
-        part = mask == value
-        if part.any():
-            number[part & ~_inside(part, OUTLINE_PX)] = len(tints)
-            tints.append(_tint(rgb(each.colour), 1.0))
-    return _Tints(number, np.stack(tints))
+    tints = [_CLEAR, _tint(rgb(DARK), 1.0), _tint(rgb(LIGHT), 1.0)]
+    hairline = {DARK: 1, LIGHT: 2}
+    numbers, seen = np.zeros((len(Border), 256), np.uint8), np.zeros(256, np.bool_)
+    for value, each in enumerate(style.classes, start=1):
+        if not each.visible:
+            continue
+        seen[value], outline = True, outline_of(each.colour)
+        numbers[Border.NONE, value], numbers[Border.LINE, value] = len(tints), len(tints) + 1
+        numbers[Border.OUTSIDE, value] = hairline[outline.outside]
+        numbers[Border.INSIDE, value] = len(tints) if outline.inside is None else hairline[outline.inside]
+        tints += [_tint(rgb(each.colour), style.opacity) if each.filled else _CLEAR, _tint(rgb(outline.line), 1.0)]
+    kind, owner = borders(np.where(seen[mask], mask, 0), line_px=OUTLINE_PX, hairline_px=HAIRLINE_PX)
+    return _Tints(numbers[kind, owner], np.stack(tints))
 
 
 def _changes(new: Mask, old: Mask) -> _Tints:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
+from histoloop.gui.canvas.appearance_badge import AppearanceBadge
 from histoloop.gui.canvas.canvas_words import CanvasHint, EmptyCanvas, ReadTrouble
 from histoloop.gui.canvas.composing import OverlayStyle
+from histoloop.gui.canvas.heatmap_legend import HeatmapLegend
 from histoloop.gui.canvas.mask_chooser import MaskChooser
 from histoloop.gui.canvas.mask_source import MaskSource
+from histoloop.gui.canvas.measure_tool import MeasureTool
 from histoloop.gui.canvas.overview_map import OverviewMap
 from histoloop.gui.canvas.scene_opener import SceneOpener
 from histoloop.gui.canvas.viewer import SlideViewer
@@ -42,6 +45,9 @@ class MaskPane(QWidget):
         self.viewer = SlideViewer()
         self.opener = SceneOpener(self.viewer, self)
         self.map = OverviewMap(self.viewer)
+        self.ruler = MeasureTool(self.viewer)
+        self.legend = HeatmapLegend(self.viewer)
+        self.badge = AppearanceBadge(self.viewer)
         self.hint = CanvasHint(self.viewer)
         self.empty = EmptyCanvas(self.viewer)
         self.trouble = ReadTrouble(self.viewer)
@@ -87,6 +93,7 @@ class MaskPane(QWidget):
     def set_style(self, style: OverlayStyle) -> None:
         """How masks and maps lie over the slide; what draws them is the source's."""
         self._style = style
+        self.badge.show_appearance(style.appearance)
         choice = self.source.choice
         if choice is not None:
             style = dataclasses.replace(style, method=choice.method, label=choice.label, threshold=choice.threshold)

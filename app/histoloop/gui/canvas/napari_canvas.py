@@ -16,19 +16,21 @@ from napari.qt import QtViewer
 from napari.settings import get_settings
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import Affine
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 
 from histoloop.gui.canvas.canvas_overlay import CameraState
+from histoloop.gui.canvas.painted_look import line_px
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
-    from histoloop.annotations.records import Mask
+    from histoloop.annotations.records import Mask, Patch
+    from histoloop.gui.canvas.painted_look import PaintedLook
     from histoloop.gui.canvas.rendering import View
 
 TOOLS = {
@@ -47,6 +49,9 @@ _ARROWS = {
     Qt.Key.Key_Up: (0, -1),
     Qt.Key.Key_Down: (0, 1),
 }
+SETTLE_MS = 60
+"""So long after the last zoom the outlines of what is painted are drawn anew, where they have to be."""
+
 CLICK_PX = 3
 """A drag of more, in screen pixels, is no click."""
 
@@ -68,16 +73,83 @@ class _Pixels(Image):  # type: ignore[misc]
 
 
 class _Painted(Labels):  # type: ignore[misc]
-    """A labels layer on which the values in `kept` are not overpainted, whatever tool is in hand."""
+    """A labels layer that knows where it was painted; it keeps no steps of its own to take back.
+
+    The values in `kept` are not overpainted, and nothing is painted `outside`, whatever tool is in hand. It is seen in
+    a `look`.
+    """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
+        self.look: PaintedLook | None = None
         super().__init__(*arguments, **settings)
         self.kept: NDArray[np.bool_] | None = None  # by value, (256,)
+        self.outside: NDArray[np.bool_] | None = None  # (H, W)
+        self._painted: tuple[slice, ...] | None = None
+
+    def take_painted(self) -> tuple[slice, ...] | None:
+        """Rows and columns in which something was painted since this was called last; None: nothing was."""
+        painted, self._painted = self._painted, None
+        return painted
+
+    def put(self, patch: Patch) -> None:
+        """Show other values in a part of the mask, which need not be painted for that."""
+        height, width = patch.values.shape
+        place = np.s_[patch.y : patch.y + height, patch.x : patch.x + width]
+        self.data[place] = patch.values
+        if not np.shares_memory(self.data, self._slice.image.raw):
+            self.refresh()
+            return
+        super()._accumulate_updated_slice(place)
+        self._partial_labels_refresh()
+
+    def take_look(self, look: PaintedLook) -> None:
+        """Look like this from now on."""
+        self.look = look
+        self.colormap = DirectLabelColormap(color_dict=dict(look.colours))
+        self.refresh(extent=False, highlight=False, thumbnail=False)
+
+    def _update_thumbnail(self) -> None:
+        pass
+
+    def _calculate_contour(self, labels: Mask, data_slice: tuple[slice, ...]) -> NDArray[np.uint8] | None:
+        """The numbers of the look; napari asks for them wherever something was painted, and around it."""
+        if self.look is None:
+            return None
+        around = tuple(
+            slice(max(0, part.start - 2 * self.contour), min(size, part.stop + 2 * self.contour))
+            for part, size in zip(data_slice, labels.shape, strict=True)
+        )
+        inner = tuple(
+            slice(part.start - wide.start, part.stop - wide.start)
+            for part, wide in zip(data_slice, around, strict=True)
+        )
+        return self.look.numbered(labels[around], self.contour)[inner]
+
+    def _expand_updated_slice_for_contour(self, updated_slice: tuple[slice, ...]) -> tuple[slice, ...]:
+        """What changes its look where something was painted: an outline with its hairlines reaches so far."""
+        return tuple(
+            slice(max(0, part.start - 2 * self.contour), min(size, part.stop + 2 * self.contour))
+            for part, size in zip(updated_slice, self.data.shape, strict=True)
+        )
 
     def _apply_mask_to_data(self, data: Mask, mask: NDArray[np.bool_], new_label: int, volume_slice: Any) -> Any:
         if self.kept is not None:
             mask = mask & ~self.kept[data]
+        if self.outside is not None:
+            mask = mask & ~self.outside[volume_slice]
         return super()._apply_mask_to_data(data, mask, new_label, volume_slice)
+
+    def _accumulate_updated_slice(self, updated_slice: tuple[slice, ...]) -> None:
+        self._painted = updated_slice if self._painted is None else _around(self._painted, updated_slice)
+        super()._accumulate_updated_slice(updated_slice)
+
+    def _append_to_undo_history(self, step: Any) -> None:
+        self.events.paint(value=step)
+
+
+def _around(one: tuple[slice, ...], other: tuple[slice, ...]) -> tuple[slice, ...]:
+    """The least rectangle that has both in it."""
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
 
 
 class NapariCanvas(QObject):
@@ -108,7 +180,9 @@ class NapariCanvas(QObject):
         self._canvas.installEventFilter(self)
         self.overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
         self.detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self.labels = _Painted(np.zeros((2, 2), np.uint8), visible=False, opacity=0.45)
+        self.labels = _Painted(np.zeros((2, 2), np.uint8), visible=False, opacity=1.0)
+        self._thin = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._thin.timeout.connect(self._fit_lines)
         for layer in (self.overview, self.detail, self.labels):
             self._model.add_layer(layer)
         for pixels in (self.overview, self.detail):  # which lie within the slide: the room of all layers is that
@@ -117,7 +191,7 @@ class NapariCanvas(QObject):
         self._tool = "pan"
         self.space_held = False
         self.labels.events.paint.connect(lambda _event: self.painted.emit())
-        self._model.scene.camera.events.zoom.connect(lambda _event: self.moved.emit())
+        self._model.scene.camera.events.zoom.connect(lambda _event: self._on_zoom())
         self._model.scene.camera.events.center.connect(lambda _event: self.moved.emit())
         self._model.mouse_drag_callbacks.append(self._on_mouse)
 
@@ -164,9 +238,11 @@ class NapariCanvas(QObject):
 
     # --- painting ---------------------------------------------------------------------------------------------------
 
-    def lay(self, mask: Mask) -> None:
-        """Paint on this mask (height, width), which is changed in place."""
+    def lay(self, mask: Mask, outside: NDArray[np.bool_] | None) -> None:
+        """Paint on this mask (height, width), which is changed in place, though not `outside`."""
         self.labels.data = mask
+        self.labels.outside = outside
+        self.labels.take_painted()
 
     def begin(self, *, x: int, y: int) -> None:
         """Paint on the mask, whose first pixel is at a place of the slide, with the first class."""
@@ -178,7 +254,7 @@ class NapariCanvas(QObject):
     def end(self) -> None:
         """Nothing is painted any more."""
         self.labels.visible = False
-        self.labels.data = np.zeros((2, 2), np.uint8)
+        self.lay(np.zeros((2, 2), np.uint8), None)
 
     def set_tool(self, tool: str) -> None:
         """Take a tool in hand, a key of TOOLS."""
@@ -187,15 +263,27 @@ class NapariCanvas(QObject):
         if TOOLS[tool] == "pan_zoom":  # napari sets the cursor of its own tools
             self._model.cursor.style = "standard" if tool == "pan" else "cross"
 
-    def set_colours(self, colours: Mapping[int | None, tuple[float, float, float, float]]) -> None:
-        """RGBA of each mask value (None: of all others), 0 to 1."""
-        self.labels.colormap = DirectLabelColormap(color_dict=dict(colours))
+    def set_look(self, look: PaintedLook) -> None:
+        """How what is painted looks."""
+        self._fit_lines()
+        self.labels.take_look(look)
+
+    def _fit_lines(self) -> None:
+        """Outlines keep about their width on the screen."""
+        wanted = line_px(self._model.scene.camera.zoom)
+        if wanted != self.labels.contour:
+            self.labels.contour = wanted
 
     def close_polygon(self) -> None:
         """Fill a polygon that was begun."""
         self.labels._overlays["polygon"].add_polygon_to_labels(self.labels)
 
     # --- events -----------------------------------------------------------------------------------------------------
+
+    def _on_zoom(self) -> None:
+        if self.labels.visible:
+            self._thin.start()
+        self.moved.emit()
 
     def _on_mouse(self, _viewer: object, event: Any) -> Iterator[None]:
         """A click (no drag)."""

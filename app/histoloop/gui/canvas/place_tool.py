@@ -1,12 +1,13 @@
-"""A place on the slide, shown with the mouse: a rectangle that is dragged, or a point that is clicked."""
+"""A place on the slide, shown with the mouse: a rectangle that is dragged, a point, a line that is drawn around it."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPolygonF
 
 from histoloop.geometry import Region
 
@@ -21,21 +22,25 @@ class PlaceTool(QObject):
     """Takes the left mouse button of a canvas from when it begins until a place was shown, or it is ended.
 
     `dragged` emits a rectangle (a `Region` in level-0 pixels, which may reach past the slide), `clicked` a point
-    (x, y); `ended` comes before either, and when it was ended without. The wheel still zooms.
+    (x, y), `outlined` the corners (N, 2) of a line that was drawn freely, in level-0 pixels whose edges are whole
+    numbers; `ended` comes before any, and when it was ended without. The wheel still zooms.
     """
 
     dragged = Signal(object)
+    outlined = Signal(object)
     clicked = Signal(float, float)
     ended = Signal()
 
     def __init__(self, viewer: SlideViewer) -> None:
         super().__init__(viewer)
         self._viewer = viewer
-        self._start: QPointF | None = None
+        self._places: list[QPointF] = []
+        self._is_free = False
         self.is_on = False
 
-    def begin(self) -> None:
-        """Wait for a place to be shown."""
+    def begin(self, *, freely: bool = False) -> None:
+        """Wait for a place to be shown; `freely`: by a line around it."""
+        self._is_free = freely
         if not self.is_on:
             self.is_on = True
             canvas = self._viewer.canvas
@@ -46,10 +51,11 @@ class PlaceTool(QObject):
     def end(self) -> None:
         """No place is shown any more."""
         if self.is_on:
-            self.is_on, self._start = False, None
+            self.is_on, self._places = False, []
             self._viewer.canvas.removeEventFilter(self)
             self._viewer.canvas.unsetCursor()
             self._viewer.show_rubber_band(None)
+            self._viewer.show_lasso([])
             self.ended.emit()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
@@ -68,24 +74,31 @@ class PlaceTool(QObject):
     def _on_mouse(self, event: QMouseEvent) -> bool:
         left = Qt.MouseButton.LeftButton
         if event.type() == QEvent.Type.MouseButtonPress and event.button() == left:
-            self._start = event.position()
+            self._places = [event.position()]
             return True
-        if self._start is None:
+        if not self._places:
             return event.button() == left
         if event.type() == QEvent.Type.MouseMove:
-            self._viewer.show_rubber_band(QRectF(self._start, event.position()).normalized())
+            self._places.append(event.position())
+            if self._is_free:
+                self._viewer.show_lasso(self._places)
+            else:
+                self._viewer.show_rubber_band(QRectF(self._places[0], event.position()).normalized())
             return True
         if event.type() == QEvent.Type.MouseButtonRelease and event.button() == left:
-            self._show(self._start, event.position())
+            self._show([*self._places, event.position()])
         return True
 
-    def _show(self, start: QPointF, stop: QPointF) -> None:
-        box = QRectF(start, stop).normalized()
+    def _show(self, places: list[QPointF]) -> None:
+        found = np.array([self._viewer.to_slide(place) for place in places])
+        box, is_free = QPolygonF(places).boundingRect(), self._is_free
         self.end()
-        left, top = self._viewer.to_slide(box.topLeft())
-        right, bottom = self._viewer.to_slide(box.bottomRight())
         if max(box.width(), box.height()) < CLICK_PX:
-            self.clicked.emit(left, top)
-            return
-        x, y = math.floor(left), math.floor(top)
-        self.dragged.emit(Region(x, y, max(1, math.ceil(right) - x), max(1, math.ceil(bottom) - y)))
+            if not is_free:
+                self.clicked.emit(*found[0])
+        elif is_free:
+            self.outlined.emit(found + 0.5)
+        else:
+            (x, y), (right, bottom) = (found[[0, -1]].min(axis=0), found[[0, -1]].max(axis=0))
+            x, y = math.floor(x), math.floor(y)
+            self.dragged.emit(Region(x, y, max(1, math.ceil(right) - x), max(1, math.ceil(bottom) - y)))

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoloop.annotations.mask_tools import smooth
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, ForegroundClasses, Mask
 from histoloop.errors import HistoLoopError, ProjectError
 from histoloop.geometry import Region
+from histoloop.gui.canvas.appearance import adjusted
 from histoloop.gui.canvas.composing import Overlay, OverlayStyle, overlay_of
 from histoloop.language import tr
 from histoloop.localisation.methods import localisation_methods, takes_label, weighs_both_sides
@@ -56,6 +58,12 @@ SCREEN_TILE_PX = 256
 
 KEPT_VIEWS = 3
 """Of the same map: coarse and fine, what is on the screen and what is around it."""
+
+SMOOTHED_UM, SMOOTHED_PX = 4.0, 8.0
+"""Of a model's mask details that are narrower go, on wish; in level-0 pixels where the resolution is unknown."""
+
+LEAST_RADIUS_PX = 0.5
+"""Less, in pixels of the screen, is not seen."""
 
 EVERYWHERE = -1.0
 """A threshold below every probability: the mask is then the class that each pixel would have."""
@@ -192,6 +200,7 @@ class SlideScene:
     no_maps: str = ""
     compared: SceneMap | None = None
     profile: ColourProfile | None = field(init=False)
+    _small: dict[int, Pixels] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.profile = profile_of(self.slide.icc_profile)
@@ -201,9 +210,11 @@ class SlideScene:
         """The open slide."""
         return self.pyramid.slide
 
-    def overview(self, max_size_px: int, *, corrected: bool = False) -> View:
-        """The whole slide, small; in the colours of its profile with `corrected`."""
-        pixels = self._in_colours(self.slide.thumbnail(max_size_px), corrected)
+    def overview(self, max_size_px: int, style: OverlayStyle) -> View:
+        """The whole slide, small, without what lies over it; read once."""
+        if max_size_px not in self._small:
+            self._small[max_size_px] = self.slide.thumbnail(max_size_px)
+        pixels = self.seen(self._small[max_size_px], style)
         return View(pixels, 0, 0, max(self.slide.width / pixels.shape[1], self.slide.height / pixels.shape[0]))
 
     def render(self, region: Region, downsample: float, style: OverlayStyle) -> View:
@@ -240,10 +251,9 @@ class SlideScene:
 
     def seen(self, pixels: Pixels, style: OverlayStyle) -> Pixels:
         """Pixels of the slide as they are to be seen, without what lies over them."""
-        return self._in_colours(pixels, style.corrected)
-
-    def _in_colours(self, pixels: Pixels, corrected: bool) -> Pixels:
-        return self.profile.to_srgb(pixels) if corrected and self.profile is not None else pixels
+        if style.corrected and self.profile is not None:
+            pixels = self.profile.to_srgb(pixels)
+        return adjusted(pixels, style.appearance)
 
     def _masks(
         self, place: Region, size: tuple[int, int], style: OverlayStyle
@@ -269,12 +279,21 @@ class SlideScene:
         if self.predicted is not None:
             view = self.predicted.view(place, size, style)
             mask, foreground = view.mask, view.foreground
+            if style.smooth:
+                mask = self._smoothed(mask, pixel=place.width / size[0])
         said = np.full_like(mask, _NOTHING_DONE)
         for region, painted in [*self.annotated, *(self.begun if style.begun else ())]:
             if region.overlaps(place):
                 lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
         left_out = said == LEFT_OUT_VALUE
         return np.where(left_out | (said == _NOTHING_DONE), mask, said), foreground, left_out
+
+    def _smoothed(self, mask: Mask, *, pixel: float) -> Mask:
+        """A model's mask with its borders rounded; each of its pixels is `pixel` level-0 pixels wide."""
+        radius = (SMOOTHED_PX if self.slide.mpp is None else SMOOTHED_UM / self.slide.mpp) / pixel
+        for value in np.unique(mask[mask > 0]) if radius >= LEAST_RADIUS_PX else ():
+            mask = smooth(mask, int(value), radius_px=radius)
+        return mask
 
     def close(self) -> None:
         """Let go of the slide."""

@@ -19,13 +19,13 @@ from PySide6.QtCore import QCoreApplication, QPoint, QPointF, QRect, QRectF, QTi
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.raster import apply_patch, difference_patch
-from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Counts, Mask, Patch, rgb
+from histoloop.annotations.records import ClassScheme, Counts, Mask, Patch
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
 from histoloop.gui.canvas.composing import OverlayStyle
 from histoloop.gui.canvas.magnification import zoom_of
+from histoloop.gui.canvas.painted_look import painted_look
 from histoloop.gui.canvas.rendering import SlideScene, View
 from histoloop.gui.canvas.sharpening import Sharpener, Wish, level_for
 from histoloop.gui.work.background import Worker
@@ -33,6 +33,7 @@ from histoloop.gui.work.background import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from numpy.typing import NDArray
     from PySide6.QtGui import QCloseEvent, QImage
 
     from histoloop.gui.canvas.napari_canvas import NapariCanvas
@@ -44,9 +45,6 @@ SETTLE_MS = 25
 
 MOST_WAIT_S = 1.0
 """A picture that is not painted by then is waited for no longer."""
-
-NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.6), (0.45, 0.47, 0.5, 0.9)
-"""Colours over what nobody painted where the strokes alone count, and over what was left out."""
 
 BACKGROUNDS = {"light": "#e9edf0", "dark": "#15191d"}
 BRUSH_PX = 10
@@ -100,6 +98,7 @@ class SlideViewer(QWidget):
         """What is sharp on the screen."""
         self._region: Region | None = None
         self._saved_mask: Mask | None = None
+        self._outside: NDArray[np.bool_] | None = None  # of the region, where nothing can be painted
         self._counts = Counts.REGION
         self._scheme: ClassScheme | None = None  # of the region that is painted
         self._is_frozen = False
@@ -195,13 +194,15 @@ class SlideViewer(QWidget):
 
     @property
     def overlay_style(self) -> OverlayStyle:
-        """How masks and maps are laid over, while no region is painted."""
+        """How masks and maps are laid over."""
         return self._style
 
     def set_style(self, style: OverlayStyle) -> None:
         """Change how masks and maps are laid over; nothing is predicted again."""
-        recoloured = style.corrected != self._style.corrected
+        before = self._style
+        recoloured = (style.corrected, style.appearance) != (before.corrected, before.appearance)
         self._style = style
+        self._look_painted()
         if recoloured and self._scene is not None:
             self._request_overview(self._scene)
         self._request_detail()
@@ -328,12 +329,20 @@ class SlideViewer(QWidget):
         """The region that is being painted."""
         return self._region
 
-    def begin_annotation(self, region: Region, mask: Mask, scheme: ClassScheme, counts: Counts = Counts.REGION) -> None:
+    def begin_annotation(
+        self,
+        region: Region,
+        mask: Mask,
+        scheme: ClassScheme,
+        counts: Counts = Counts.REGION,
+        *,
+        outside: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Lay an editable mask (region.height, region.width) over a region and move there.
 
-        The mask is a canvas plane of annotations/painting.py.
+        The mask is a canvas plane of annotations/painting.py. `outside` is where nothing can be painted.
         """
-        self._region, self._scheme = region, scheme
+        self._region, self._scheme, self._outside = region, scheme, outside
         self._is_frozen = False
         self._lay(mask, counts)
         self._made.begin(x=region.x, y=region.y)
@@ -350,20 +359,24 @@ class SlideViewer(QWidget):
     def show_colours(self, scheme: ClassScheme) -> None:
         """Paint and show the classes in their colours."""
         self._scheme = scheme
-        self._made.set_colours(_colours(scheme, self._counts))
+        self._look_painted()
 
     def _lay(self, mask: Mask, counts: Counts) -> None:
-        assert self._scheme is not None  # by begin_annotation
         self._saved_mask, self._counts = mask.copy(), counts
-        self._made.set_colours(_colours(self._scheme, counts))
-        self._made.lay(mask.copy())
+        self._look_painted()
+        self._made.lay(mask.copy(), self._outside)
+
+    def _look_painted(self) -> None:
+        """Show what is painted as masks are shown."""
+        if self._region is not None and self._scheme is not None:
+            self._made.set_look(painted_look(self._scheme, self._counts, self._style))
 
     def end_annotation(self) -> None:
         """Leave the region; what was painted was emitted by `patch_painted`."""
         if self._region is None:
             return
         self.set_tool("pan")
-        self._region, self._saved_mask = None, None
+        self._region = self._saved_mask = self._outside = None
         self._made.end()
         self._overlay.spotlight = None
         self.refresh()
@@ -427,10 +440,9 @@ class SlideViewer(QWidget):
 
     def apply(self, patch: Patch) -> None:
         """Show a part of the mask as it was or will be; nothing is emitted."""
-        apply_patch(self._made.labels.data, patch)
+        self._made.labels.put(patch)
         if self._saved_mask is not None:
             apply_patch(self._saved_mask, patch)
-        self._made.labels.refresh()
 
     def close_polygon(self) -> None:
         """Fill a polygon that was begun."""
@@ -445,26 +457,41 @@ class SlideViewer(QWidget):
 
     def replace_mask(self, mask: Mask) -> None:
         """Change the whole mask at once, as one step that can be undone; what is locked stays."""
-        kept, shown = self._made.labels.kept, self._made.labels.data
-        shown[:] = mask if kept is None else np.where(kept[shown], shown, mask)
-        self._made.labels.refresh()
+        labels = self._made.labels
         self._commit()
+        wanted = difference_patch(labels.data, mask)
+        if wanted is None:
+            return
+        height, width = wanted.values.shape
+        place = np.s_[wanted.y : wanted.y + height, wanted.x : wanted.x + width]
+        stays = np.zeros(wanted.values.shape, np.bool_) if labels.kept is None else labels.kept[labels.data[place]]
+        if self._outside is not None:
+            stays |= self._outside[place]
+        labels.put(Patch(wanted.x, wanted.y, np.where(stays, labels.data[place], wanted.values)))
+        self._emit_painted(place)
 
     def _on_paint(self) -> None:
         # napari reports a stroke before it has written its last pixels in some tools: look after it is done.
         QTimer.singleShot(0, self._commit)
 
     def _commit(self) -> None:
-        """Emit what changed since the last time."""
+        """Emit what was painted since the last time."""
+        if self._canvas is not None and (place := self._canvas.labels.take_painted()) is not None:
+            self._emit_painted(place)
+
+    def _emit_painted(self, place: tuple[slice, ...]) -> None:
+        """Emit what changed in these rows and columns."""
         if self._region is None or self._saved_mask is None:
             return
-        after = difference_patch(self._saved_mask, np.asarray(self._made.labels.data))
-        if after is None:
+        saved = self._saved_mask[place]
+        changed = difference_patch(saved, np.asarray(self._made.labels.data[place]))
+        if changed is None:
             return
-        height, width = after.values.shape
-        before = Patch(after.x, after.y, self._saved_mask[after.y : after.y + height, after.x : after.x + width].copy())
-        apply_patch(self._saved_mask, after)
-        self.patch_painted.emit(after, before)
+        height, width = changed.values.shape
+        before = saved[changed.y : changed.y + height, changed.x : changed.x + width].copy()
+        apply_patch(saved, changed)
+        x, y = place[1].start + changed.x, place[0].start + changed.y
+        self.patch_painted.emit(Patch(x, y, changed.values), Patch(x, y, before))
 
     # --- rendering --------------------------------------------------------------------------------------------------
 
@@ -475,12 +502,16 @@ class SlideViewer(QWidget):
             self._settle.start()
         self.camera_changed.emit()
 
-    def _effective_style(self) -> OverlayStyle:
-        """While a region is painted, its mask is the one that is painted; strokes have the model's outlines below."""
+    @property
+    def seen_style(self) -> OverlayStyle:
+        """How masks and maps are laid over now.
+
+        While a region is painted, its mask is the one that is painted; strokes have the model's outlines below.
+        """
         if self._region is None:
             return self._style
         if self._counts is Counts.REGION:
-            return OverlayStyle(masks=False, corrected=self._style.corrected)
+            return dataclasses.replace(self._style, classes=(), opacity=0.0, masks=False)
         outlines = tuple(dataclasses.replace(each, filled=False) for each in self._style.classes)
         return dataclasses.replace(
             self._style, classes=outlines, heatmap=False, hatched=False, changes=False, begun=False
@@ -488,7 +519,7 @@ class SlideViewer(QWidget):
 
     def _request_overview(self, scene: SlideScene) -> None:
         self._worker.request(
-            functools.partial(scene.overview, OVERVIEW_PX, corrected=self._style.corrected),
+            functools.partial(scene.overview, OVERVIEW_PX, self._style),
             on_done=functools.partial(self._show_overview, scene),
             on_failed=functools.partial(self._on_render_failed, scene),
             topic="overview",
@@ -501,7 +532,7 @@ class SlideViewer(QWidget):
         visible = self.visible_region().intersection(self._scene.slide.extent)
         if visible is None:
             return
-        style, downsample = self._effective_style(), 1 / self.camera().zoom
+        style, downsample = self.seen_style, 1 / self.camera().zoom
         shown = self._shown
         if shown is not None and shown.style == style and shown.view.covers(visible):
             pixel = self._scene.pyramid.levels[level_for(self._scene, downsample)].downsample
@@ -551,7 +582,7 @@ class SlideViewer(QWidget):
             self.render_failed.emit(str(failure))
 
     def _show_detail(self, result: _Detail) -> None:
-        if result.scene is not self._scene or result.style != self._effective_style():
+        if result.scene is not self._scene or result.style != self.seen_style:
             self._taken.set()
             return
         if result.view.is_sharp:
@@ -638,18 +669,6 @@ class _Detail:
     scene: SlideScene
     view: View
     style: OverlayStyle
-
-
-def _colours(scheme: ClassScheme, counts: Counts) -> dict[int | None, tuple[float, float, float, float]]:
-    """RGBA of each value of a mask that is painted, 0 to 1."""
-    colours: dict[int | None, tuple[float, float, float, float]]
-    colours = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0), LEFT_OUT_VALUE: LEFT_OUT}
-    if counts is Counts.STROKES:
-        colours |= {0: NOT_PAINTED, PAINTED_BACKGROUND: (1, 1, 1, 1)}
-    for value, mask_class in enumerate(scheme.masks, start=1):
-        red, green, blue = (part / 255 for part in rgb(mask_class.colour))
-        colours[value] = (red, green, blue, 1.0)
-    return colours
 
 
 def _load() -> type[NapariCanvas]:

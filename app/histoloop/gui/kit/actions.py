@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
+from histoloop.gui.kit.key_presets import key_in
 from histoloop.gui.kit.theme import icon
 from histoloop.language import tr
 
@@ -82,7 +84,8 @@ class Actions:
     """The actions of a window, by name."""
 
     def __init__(self, window: QMainWindow, menus: Mapping[str, Sequence[Row[Any]]]) -> None:
-        self._specs = [row for rows in menus.values() for row in rows if isinstance(row, ActionSpec)]
+        self._rows = [row for rows in menus.values() for row in rows if isinstance(row, ActionSpec)]
+        self._specs = self._rows
         self._by_name: dict[str, QAction] = {}
         self._groups: dict[str, QActionGroup] = {}
         self.submenus: dict[str, QMenu] = {}
@@ -102,6 +105,17 @@ class Actions:
                 self[spec.name].toggled.connect(functools.partial(spec.switches, targets))
             elif spec.does is not None:
                 self[spec.name].triggered.connect(_without_checked(functools.partial(spec.does, targets)))
+
+    def use_keys(self, preset: str) -> None:
+        """Let the actions have the keys of a preset, of `KEY_PRESETS`."""
+        self._specs = [
+            dataclasses.replace(spec, shortcut=key_in(preset, spec.name, spec.shortcut)) for spec in self._rows
+        ]
+        for spec in self._specs:  # all are free before any is taken
+            self[spec.name].setShortcut(QKeySequence())
+        for spec in self._specs:
+            self[spec.name].setShortcut(QKeySequence(spec.shortcut))
+            self[spec.name].setToolTip(spec.full_tip)
 
     def update(self, there: set[str], *, reasons: Mapping[str, str] | None = None) -> None:
         """Enable what can be done with what is there; `reasons` say of needs why they are not there, in the tip."""

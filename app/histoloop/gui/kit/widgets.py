@@ -37,6 +37,8 @@ _HARMLESS = frozenset("\n\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
 _STAND_IN = "\N{REPLACEMENT CHARACTER}"
 MARGIN_PX = 12
 MAX_PICTURE_PX = 4096
+WIDEST_PX = 270
+"""No panel asks for more width, so that three of them fit into 800 pixels."""
 NARROW_CHARACTERS = 6
 
 
@@ -285,11 +287,26 @@ def line() -> QFrame:
     return made
 
 
+class _UpAndDown(QScrollArea):
+    """Scrolls up and down, and sideways where what is in it wants more than `WIDEST_PX`."""
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as what is in it with the bar beside it."""
+        hint, inside = super().minimumSizeHint(), self.widget()
+        bar = self.verticalScrollBar().sizeHint().width()
+        return hint if inside is None else QSize(min(WIDEST_PX, inside.minimumSizeHint().width()) + bar, hint.height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """What is in it may want another width."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+
 def scrolling(widget: QWidget) -> QScrollArea:
-    """A panel that scrolls when the window is low."""
-    made = QScrollArea()
+    """A panel that scrolls when the window is low, and is as wide as what is in it, where that is not very wide."""
+    made = _UpAndDown()
     made.setWidgetResizable(True)
-    made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     made.setWidget(widget)
     return made
 

@@ -11,6 +11,7 @@ from histoloop.annotations.class_names import spoken_class
 from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.records import Counts
 from histoloop.gui.kit.widgets import (
+    MARGIN_PX,
     Panel,
     action_button,
     label,
@@ -102,6 +103,8 @@ class AnnotationPanel(Panel):
         self.skip = action_button(actions["skip"])
         self.cannot_tell = action_button(actions["cannot_tell"])
         self.leave = action_button(actions["leave"])
+        self.foot = Panel()
+        """The buttons that end a region, which are to stay in sight."""
         self._arrange()
 
     def begin(self, scheme: ClassScheme, *, title: str, reason: str, value: int, judges: bool = False) -> None:
@@ -203,11 +206,12 @@ class AnnotationPanel(Panel):
         column.addWidget(self.question)
         column.addWidget(self.size_picker)
         column.addWidget(line())
-        column.addWidget(self.finish)
-        column.addWidget(self.save_without_mask)
-        column.addLayout(row(self.accept, self.leave))
-        column.addLayout(row(self.skip, self.cannot_tell))
-        column.addStretch(1)
+        foot = self.foot.column
+        foot.setContentsMargins(MARGIN_PX, 0, MARGIN_PX, MARGIN_PX)
+        foot.addWidget(self.finish)
+        foot.addWidget(self.save_without_mask)
+        foot.addLayout(row(self.accept, self.leave))
+        foot.addLayout(row(self.skip, self.cannot_tell))
 
 
 def _how_much(names: Sequence[str]) -> str:

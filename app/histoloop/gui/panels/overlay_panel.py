@@ -6,7 +6,7 @@ import dataclasses
 from html import escape
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QIcon
 from PySide6.QtWidgets import QCheckBox, QColorDialog, QGridLayout, QPushButton, QWidget
 
@@ -36,7 +36,10 @@ from histoloop.store.records import ModelStatus
 from histoloop.workflows.contents.mask_choices import own_choice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from histoloop.annotations.records import ClassScheme
+    from histoloop.gui.canvas.appearance import Appearance
     from histoloop.gui.canvas.mask_source import MaskSource
     from histoloop.workflows.contents.mask_choices import LocalisationModel
 
@@ -52,10 +55,12 @@ EVIDENCE = (
 class OverlayPanel(Panel):
     """Holds the style that the user chose and emits each change of it.
 
-    `colour_chosen` is emitted with the number of a class and the colour that the user gave it.
+    `colour_chosen` is emitted with the number of a class and the colour that the user gave it, `looks_changed` when
+    another class is seen, or filled.
     """
 
     style_changed = Signal(object)
+    looks_changed = Signal()
     colour_chosen = Signal(int, str)
 
     def __init__(self, source: MaskSource, add_model: QAction) -> None:
@@ -78,9 +83,12 @@ class OverlayPanel(Panel):
         self.evidence.chosen.connect(self._show_evidence)
         self._style = OverlayStyle()
         self._names: tuple[str, ...] = ()
+        self._taken: Mapping[str, Sequence[bool]] = {}
         self.masks = QCheckBox(tr("Masks"))
         self.masks.setChecked(True)
         self.outlines = QCheckBox(tr("Outlines only"))
+        self.smooth = QCheckBox(tr("Smooth borders"))
+        self.smooth.setToolTip(tr("On the screen alone: exports, figures and training use the masks as they are"))
         self.heatmap = QCheckBox(tr("Heatmap"))
         self.opacity = slider(0, 100, 35)
         self.heatmap.setToolTip(tr(HEATMAP_TIP))
@@ -103,6 +111,7 @@ class OverlayPanel(Panel):
         source.changed.connect(self._show_note)
         self.masks.toggled.connect(lambda on: self._change(masks=on))
         self.outlines.toggled.connect(self._on_outlines)
+        self.smooth.toggled.connect(lambda on: self._change(smooth=on))
         self.heatmap.toggled.connect(lambda on: self._change(heatmap=on))
         self.opacity.valueChanged.connect(lambda value: self._change(opacity=value / 100))
         self.heat_opacity.valueChanged.connect(lambda value: self._change(heatmap_opacity=value / 100))
@@ -114,6 +123,7 @@ class OverlayPanel(Panel):
         self.column.addLayout(row(self.masks, self.outlines, stretch=0))
         self.column.addLayout(row(label(tr("Opacity")), self.opacity, stretch=1))
         self.column.addLayout(self._grid)
+        self.column.addWidget(self.smooth)
         self.column.addLayout(row(self.heatmap, self.heat_opacity, stretch=1))
         self.column.addWidget(self.heat_row)
         self.column.addStretch(1)
@@ -133,6 +143,10 @@ class OverlayPanel(Panel):
         """Whether slides are seen in the colours that their profiles mean."""
         self._change(corrected=on)
 
+    def set_appearance(self, appearance: Appearance) -> None:
+        """How the pixels of slides are shown."""
+        self._change(appearance=appearance)
+
     def offer_evidence(self, offered: bool) -> None:
         """Whether there is evidence for and against, so that one can switch between them."""
         self.evidence_row.setVisible(offered)
@@ -149,6 +163,8 @@ class OverlayPanel(Panel):
     def set_scheme(self, scheme: ClassScheme) -> None:
         """The classes of a project in their colours; one that was there before is seen, and filled, as it was."""
         before = dict(zip(self._names, self._style.classes, strict=True))
+        before |= {name: ClassStyle("", *map(bool, look)) for name, look in self._taken.items()}
+        self._taken = {}
         self._names = scheme.mask_names
         new = ClassStyle("", filled=not self.outlines.isChecked())
         classes = tuple(dataclasses.replace(before.get(mask.name, new), colour=mask.colour) for mask in scheme.masks)
@@ -160,6 +176,25 @@ class OverlayPanel(Panel):
             self.heat_of.addItem(QIcon(swatch(mask.colour)), visible_name(spoken_title(mask.name)), mask.name)
         self.heat_of.setCurrentIndex(max(0, self.heat_of.findData(heat_of)))
         self._change(classes=classes, heat_of=heat_of)
+
+    def looks(self) -> dict[str, list[bool]]:
+        """Of each class by name whether it is seen and whether it is filled."""
+        return {name: [each.visible, each.filled] for name, each in zip(self._names, self._style.classes, strict=True)}
+
+    def take_looks(self, looks: object) -> None:
+        """Let the classes that come next look as `looks()` was once; what is none of that is of no account."""
+        if isinstance(looks, dict) and all(isinstance(each, list) and len(each) == 2 for each in looks.values()):
+            self._taken = looks
+            if looks:
+                with QSignalBlocker(self.outlines):
+                    self.outlines.setChecked(not any(filled for _seen, filled in looks.values()))
+
+    def show_class(self, value: int) -> None:
+        """Have the class of a mask value, and the masks, in sight; 0: the masks alone."""
+        self.masks.setChecked(True)
+        if 0 < value <= len(self._style.classes) and not self._style.classes[value - 1].visible:
+            self._change_class(value - 1, visible=True)
+            self._fill_grid(self._style.classes)
 
     def _show_heat_of(self, name: str | None) -> None:
         """The probability of one class, or of all together."""
@@ -198,11 +233,13 @@ class OverlayPanel(Panel):
         classes = tuple(dataclasses.replace(style, filled=not on) for style in self._style.classes)
         self._fill_grid(classes)
         self._change(classes=classes)
+        self.looks_changed.emit()
 
     def _change_class(self, index: int, **changes: object) -> None:
         classes = list(self._style.classes)
         classes[index] = dataclasses.replace(classes[index], **changes)  # type: ignore[arg-type]
         self._change(classes=tuple(classes))
+        self.looks_changed.emit()
 
     def _fill_grid(self, classes: tuple[ClassStyle, ...]) -> None:
         while (item := self._grid.takeAt(0)) is not None:

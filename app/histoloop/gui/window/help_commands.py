@@ -109,7 +109,9 @@ class HelpCommands:
 
     def shortcuts(self) -> None:
         """Show all keys, to be searched."""
-        KeysDialog(self._parent, self._menus).open()
+        dialog = KeysDialog(self._parent, self._menus, preset=self._preferences.keys)
+        dialog.preset_chosen.connect(self._preferences.set_keys)
+        dialog.open()
 
     def examine_machine(self) -> None:
         """Examine the machine in the background, then show what was found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -38,6 +38,7 @@ from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
 from histoloop.gui.window.live_control import LiveControl
+from histoloop.gui.window.look_control import LookControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
@@ -77,6 +78,8 @@ SIZE_PX = (1480, 920)
 TOLD_MS = 8_000
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
+PLACING = ("annotate_here", "annotate_line")
+"""Switches that are on while a place is shown with the mouse."""
 TOOLBAR = ("add_slides", "predict", "ask", "annotate_here", "retrain")
 TOOLBAR_VIEW = ("fit", "zoom_in", "zoom_out", "show_masks", "show_outlines", "show_heatmap", "compare")
 
@@ -88,7 +91,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.settings = settings
         self.setWindowTitle(TITLE)
-        self.resize(*SIZE_PX)
+        self.resize(QSize(*SIZE_PX).boundedTo(self.screen().availableSize()))
         self.setAcceptDrops(True)
         self._was_seen = False
         self.setAnimated(False)  # the panels have their places at once, and the canvas its size
@@ -168,6 +171,13 @@ class MainWindow(QMainWindow):
         self.paint_control = PaintControl(
             pane=split.first, session=session, panel=self.annotation_panel, actions=actions
         )
+        self.look_control = LookControl(
+            settings=self.settings,
+            session=session,
+            split=split,
+            panel=self.overlay_panel,
+            actions=actions,
+        )
         self.class_control = ClassControl(parent=self, session=session, overlay=self.overlay_panel)
         self.loop_control = LoopControl(
             session=session, pane=split.first, queue=self.queue_panel, training=self.training_panel
@@ -193,7 +203,6 @@ class MainWindow(QMainWindow):
             split=self.split,
             actions=self.actions_,
             brush=self.annotation_panel.brush,
-            opacity=self.overlay_panel.opacity,
         )
         self.opening = Opening(
             parent=self,
@@ -239,7 +248,9 @@ class MainWindow(QMainWindow):
 
     def _arrange(self) -> None:
         self.centre = QStackedWidget()
-        self.centre.addWidget(self.welcome)
+        welcome = scrolling(self.welcome)
+        welcome.setMinimumSize(1, 1)  # it wants no room while a slide is shown
+        self.centre.addWidget(welcome)
         self.centre.addWidget(self.split)
         middle = QWidget()
         column = QVBoxLayout(middle)
@@ -254,7 +265,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(middle)
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         self.docks = [
-            self._dock("slides", tr("Slides"), self.slides_panel, left),
+            self._dock("slides", tr("Slides"), scrolling(self.slides_panel), left),
             self._dock("masks", tr("Masks"), scrolling(self.overlay_panel), left),
             self._dock("work", tr("Work"), self.work, right),
         ]
@@ -294,6 +305,11 @@ class MainWindow(QMainWindow):
         self.addToolBar(bar)
         return bar
 
+    def _show_placing(self, action: str) -> None:
+        """Check the action by which a place is being shown with the mouse, alone."""
+        for name in PLACING:
+            self.actions_.set_checked(name, name == action)
+
     # --- wiring -----------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
@@ -310,6 +326,7 @@ class MainWindow(QMainWindow):
                 questions=self.question_control,
                 painting=self.paint_control,
                 masks=self.mask_control,
+                looks=self.look_control,
                 jobs=self.job_control,
                 preferences=self.preferences,
                 help=self.help_commands,
@@ -369,7 +386,7 @@ class MainWindow(QMainWindow):
         self.question_control.reported.connect(self._tell)
         self.annotations_control.reported.connect(self._tell)
         self.annotations_control.deleted.connect(self.slide_control.refresh)
-        self.question_control.placing.connect(functools.partial(self.actions_.set_checked, "annotate_here"))
+        self.question_control.placing.connect(self._show_placing)
         self.loop_control.slide_wanted.connect(self.slides_panel.choose)
         self.opener.changed.connect(self._update_actions)
         self.mask_control.pane_opened.connect(self._on_pane_opened)
@@ -383,6 +400,7 @@ class MainWindow(QMainWindow):
             self.paint_control,
             self.live_control,
             self.mask_control,
+            self.look_control,
             self.loop_control,
             self.annotations_control,
             self.import_control,
@@ -395,6 +413,7 @@ class MainWindow(QMainWindow):
         self.actions_.set_checked("show_questions", True)
         self.actions_["new_version"].setVisible(releases_page() is not None)
         self.preferences.restore()
+        self.look_control.restore()
         self.restoreGeometry(self.settings.bytes("geometry"))
         self._state = self.settings.bytes("state")
 
@@ -402,6 +421,7 @@ class MainWindow(QMainWindow):
         """Wire what a canvas emits besides its masks."""
         self.question_control.connect_pane(pane)
         self.slide_control.connect_pane(pane)
+        self.look_control.connect_pane(pane)
         pane.empty.find_requested.connect(self.project_commands.find_moved)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
@@ -414,6 +434,7 @@ class MainWindow(QMainWindow):
             self.live_control,
             self.class_control,
             self.mask_control,
+            self.look_control,
             self.loop_control,
             self.annotations_control,
         ):
@@ -622,6 +643,7 @@ class MainWindow(QMainWindow):
         if self.session.project is not None:
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
+        self.look_control.keep()
         self.project_watch.shut_down()
         self.slides_panel.shut_down()
         self.details.shut_down()

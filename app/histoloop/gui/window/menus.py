@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
+from histoloop.gui.canvas.measuring import Shape
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
+from histoloop.gui.kit.key_presets import NAPARI, QUPATH
 from histoloop.gui.kit.translation import SYSTEM
-from histoloop.gui.panels.live_switch import LEARN_LIVE, LEARN_LIVE_TIP
+from histoloop.gui.panels.live_switch import LEARN_LIVE_TIP
 from histoloop.language import LANGUAGES, mark
 
 if TYPE_CHECKING:
@@ -59,17 +61,34 @@ def _speak(code: str) -> Callable[[Targets], object]:
     return lambda on: on.preferences.set_language(code)
 
 
+def _use_keys(preset: str) -> Callable[[Targets], object]:
+    return lambda on: on.preferences.set_keys(preset)
+
+
 def _magnify(power: int) -> Callable[[Targets], object]:
     return lambda on: on.viewer.magnify(power)
 
 
+def _measure(shape: Shape) -> Callable[[Targets], object]:
+    return lambda on: on.looks.measure(shape)
+
+
 MAGNIFICATIONS = (
-    (1, mark("Magnification 1x"), "F5"),
-    (5, mark("Magnification 5x"), "F6"),
-    (10, mark("Magnification 10x"), "F7"),
-    (20, mark("Magnification 20x"), "F8"),
-    (40, mark("Magnification 40x"), "F9"),
+    (1, mark("Magnification &1x"), "F5"),
+    (5, mark("Magnification &5x"), "F6"),
+    (10, mark("Magnification 1&0x"), "F7"),
+    (20, mark("Magnification &20x"), "F8"),
+    (40, mark("Magnification &40x"), "F9"),
 )
+
+KEY_CHOICES = ((QUPATH, mark("Keys of &QuPath")), (NAPARI, mark("Keys of n&apari")))
+
+MEASURES = (
+    (Shape.LINE, mark("Measure a distance"), "Shift+L", mark("Drag from one end to the other; Esc removes it")),
+    (Shape.POLYGON, mark("Measure an area by its corners"), "Shift+P",
+     mark("Click the corners, double-click the last one; Esc removes it")),
+    (Shape.ELLIPSE, mark("Measure an ellipse"), "Shift+O", mark("Drag from corner to corner; Esc removes it")),
+)  # fmt: skip
 
 MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     mark("&File"): (
@@ -110,7 +129,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("predict", mark("&Predict all slides"), lambda on: on.session.predict(), keys="Ctrl+P",
              needs="project slides writable taught", icon="predict", brief=mark("Predict"),
              tip=mark("Find the classes of the project on every slide that has not been predicted yet")),
-        _switch("predict_added", mark("Predict new slides automatically"),
+        _switch("predict_added", mark("Predict new &slides automatically"),
                 lambda on, checked: on.preferences.set_predict_added(checked)),
         _switch("predict_exactly", mark("Predict &exactly"),
                 lambda on, checked: on.preferences.set_predict_exactly(checked),
@@ -128,6 +147,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("set_mpp", mark("Set &resolution…"), lambda on: on.slides.ask_for_mpp(), needs="chosen writable",
              tip=mark("Set how many micrometres wide a pixel is")),
+        _row("show_glass", mark("Label and macro pictures…"), lambda on: on.looks.show_glass(), needs="slide",
+             tip=mark("Pictures of the label and the whole glass, which may show a patient's name: asks first")),
         _row("find_moved", mark("&Find moved slides…"), lambda on: on.projects.find_moved(),
              needs="project slides writable"),
         _row("remove_slides", mark("Re&move from the project"), lambda on: on.slides.remove(), needs="chosen writable"),
@@ -143,10 +164,10 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         *(_row(f"magnify_{power}", text, _magnify(power), keys=keys, needs="slide resolution") for power, text, keys in
           MAGNIFICATIONS),
         SEPARATOR,
-        _switch("show_masks", mark("&Masks"), lambda on, checked: on.overlay.masks.setChecked(checked), keys="M",
+        _switch("show_masks", mark("&Masks"), lambda on, checked: on.overlay.masks.setChecked(checked), keys="D",
                 icon="mask"),
         _switch("show_outlines", mark("&Outlines only"), lambda on, checked: on.overlay.outlines.setChecked(checked),
-                keys="O", icon="outline", brief=mark("Outlines")),
+                keys="F", icon="outline", brief=mark("Outlines")),
         _switch("show_heatmap", mark("&Heatmap"), lambda on, checked: on.overlay.heatmap.setChecked(checked), keys="H",
                 icon="heat"),
         _switch("show_questions", mark("&Questions on the slide"), lambda on, _checked: on.questions.show_boxes(),
@@ -155,25 +176,26 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
                 lambda on, checked: on.overlay.correct_colours(checked), needs="profile",
                 tip=mark("Show the colours as the scanner intended. Models always read the pixels as they are.")),
         SEPARATOR,
+        _row("appearance", mark("Brightness and stains…"), lambda on: on.looks.open_appearance(), keys="Shift+C",
+             needs="slide", tip=mark("Change the picture on the screen. Models always read the pixels as they are.")),
+        _row("next_stain", mark("Next stain alone"), lambda on: on.looks.next_stain(), keys="Shift+X", needs="slide",
+             tip=mark("Show haematoxylin alone, then eosin, then DAB, then all of them")),
+        _row("reset_appearance", mark("Picture as the slide is"), lambda on: on.looks.reset_appearance(),
+             needs="slide", tip=mark("Undo all changes of brightness, contrast, gamma and stains")),
+        SEPARATOR,
+        *(_row(f"measure_{shape}", text, _measure(shape), keys=keys, needs="slide", tip=tip)
+          for shape, text, keys, tip in MEASURES),
+        SEPARATOR,
         SubmenuSpec("model", mark("Mo&del for the masks")),
         _row("add_model", mark("&Add a model…"), lambda on: on.projects.add_model(), needs="project writable",
              icon="add",
              tip=mark("Bring another model into the project to predict masks")),
         SubmenuSpec("method", mark("Localisation m&ethod")),
-        _row("next_method", mark("&Next localisation method"), lambda on: on.source.next_method(), keys="D",
+        _row("next_method", mark("&Next localisation method"), lambda on: on.source.next_method(), keys="Shift+D",
              needs="slide", tip=mark("Show the masks by the next localisation method of the model")),
         _switch("compare", mark("&Compare side by side"), lambda on, checked: on.masks.compare(checked), keys="Ctrl+2",
                 needs="canvases", icon="compare", brief=mark("Compare"),
                 tip=mark("Two models or two localisation methods, at the same position on the slide")),
-        SEPARATOR,
-        _row("theme_system", mark("Desk&top theme"), lambda on: on.preferences.set_theme("system"),
-             group="theme"),
-        _row("theme_light", mark("&Light theme"), lambda on: on.preferences.set_theme("light"), group="theme"),
-        _row("theme_dark", mark("Dar&k theme"), lambda on: on.preferences.set_theme("dark"), group="theme"),
-        SEPARATOR,
-        _row("language_system", mark("Desktop lan&guage"), lambda on: on.preferences.set_language(SYSTEM),
-             group="language"),
-        *(_row(f"language_{each.code}", each.name, _speak(each.code), group="language") for each in LANGUAGES),
     ),
     mark("&Loop"): (
         _row("ask", mark("&Ask me"), lambda on: on.queue.ask_now(), keys="Ctrl+K", needs="project slides writable",
@@ -183,10 +205,13 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="project writable",
              icon="next"),
         _row("annotate_visible", mark("Annotate the &visible region"), lambda on: on.questions.annotate_visible(),
-             keys="R", needs="slide writable", tip=mark("Paint the part of the slide in view, without being asked")),
+             keys="V", needs="slide writable", tip=mark("Paint the part of the slide in view, without being asked")),
         _switch("annotate_here", mark("Annotate &here…"), lambda on, placing: on.questions.annotate_here(placing),
-                keys="W", needs="slide writable", icon="here", brief=mark("Annotate here"),
+                keys="R", needs="slide writable", icon="here", brief=mark("Annotate here"),
                 tip=mark("Drag a rectangle on the slide to paint in it, or click: anywhere, without being asked")),
+        _switch("annotate_line", mark("Annotate &inside a line…"),
+                lambda on, placing: on.questions.annotate_line(placing), keys="U", needs="slide writable", icon="lasso",
+                tip=mark("Draw a line around a place: only what lies inside it is annotated")),
         _row("all_annotations", mark("All anno&tations"), lambda on: on.show_annotations(), keys="Ctrl+J",
              needs="project", tip=mark("List all annotations: go to one, reopen it, delete it")),
         SEPARATOR,
@@ -202,7 +227,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R",
              needs="project annotated writable",
              icon="retrain", tip=mark("Train on all annotations, in the background")),
-        _switch("learn_live", LEARN_LIVE, lambda on, checked: on.preferences.set_learn_live(checked),
+        _switch("learn_live", mark("&Learn while I paint"), lambda on, checked: on.preferences.set_learn_live(checked),
                 tip=LEARN_LIVE_TIP),
         _row("keep", mark("&Keep the new model"), lambda on: on.session.keep(), keys="Ctrl+Shift+K",
              needs="candidate writable",
@@ -212,15 +237,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("cancel_job", mark("&Stop the current work"), lambda on: on.jobs.cancel(), keys="Ctrl+.", needs="work",
              icon="close"),
-        SEPARATOR,
-        _row("device_auto", mark("Compute on the &fastest device"), lambda on: on.preferences.set_device("auto"),
-             group="device"),
-        _row("device_cpu", mark("Compute on the &processor"), lambda on: on.preferences.set_device("cpu"),
-             group="device"),
-        _row("device_cuda", mark("Compute on the &GPU"), lambda on: on.preferences.set_device("cuda"), group="device"),
     ),
-    mark("&Annotate"): (
-        _row("tool_pan", mark("&Move"), lambda on: on.viewer.set_tool("pan"), keys="V", needs="painting", icon="pan",
+    mark("Pa&int"): (
+        _row("tool_pan", mark("&Move"), lambda on: on.viewer.set_tool("pan"), keys="M", needs="painting", icon="pan",
              group="tool", tip=mark("Move the slide (or hold Space)")),
         _row("tool_brush", mark("&Brush"), lambda on: on.viewer.set_tool("brush"), keys="B", needs="painting",
              icon="brush", group="tool"),
@@ -228,48 +247,49 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              icon="eraser", group="tool"),
         _row("tool_polygon", mark("&Polygon"), lambda on: on.viewer.set_tool("polygon"), keys="P", needs="painting",
              icon="polygon", group="tool", tip=mark("Click the corners, double-click to close; Esc cancels")),
-        _row("tool_fill", mark("&Fill"), lambda on: on.viewer.set_tool("fill"), keys="F", needs="painting", icon="fill",
+        _row("tool_fill", mark("&Fill"), lambda on: on.viewer.set_tool("fill"), keys="I", needs="painting", icon="fill",
              group="tool", tip=mark("Fill a connected area with the chosen class")),
-        _row("tool_wand", mark("Wand"), lambda on: on.viewer.set_tool("wand"), keys="Y", needs="painting", icon="wand",
+        _row("tool_wand", mark("W&and"), lambda on: on.viewer.set_tool("wand"), keys="W", needs="painting", icon="wand",
              group="tool",
              tip=mark("Press where the tissue looks as you mean it, drag away to take more of what looks alike")),
-        _row("tool_smart", mark("Find an object"), lambda on: on.viewer.set_tool("smart"), keys="G", needs="painting",
+        _row("tool_smart", mark("Find an &object"), lambda on: on.viewer.set_tool("smart"), keys="G", needs="painting",
              icon="smart", group="tool",
              tip=mark("Drag a box around a gland or nest, or click its middle: its border is found")),
-        _row("tool_copy", mark("Copy the prediction"), lambda on: on.viewer.set_tool("copy"), keys="J",
+        _row("tool_copy", mark("Copy &the prediction"), lambda on: on.viewer.set_tool("copy"), keys="J",
              needs="painting taught", icon="lasso", group="tool",
              tip=mark("Draw around a place: inside, the mask becomes what the model predicts")),
         SEPARATOR,
-        _row("brush_smaller", mark("&Smaller brush"), lambda on: on.annotation.brush_size.step(larger=False), keys="[",
+        _row("brush_smaller", mark("Smalle&r brush"), lambda on: on.annotation.brush_size.step(larger=False), keys="[",
              needs="painting"),
         _row("brush_larger", mark("&Larger brush"), lambda on: on.annotation.brush_size.step(larger=True), keys="]",
              needs="painting"),
         SEPARATOR,
-        _row("fill_holes", mark("Fill holes"), lambda on: on.painting.deeds.fill_holes(), keys="Shift+F",
+        _row("fill_holes", mark("Fill &holes"), lambda on: on.painting.deeds.fill_holes(), keys="Shift+F",
              needs="painting", icon="fill-holes",
              tip=mark("Give the chosen class what it encloses; other classes in it stay")),
-        _row("smooth_class", mark("Smooth"), lambda on: on.painting.deeds.smooth(), keys="Shift+S",
+        _row("smooth_class", mark("&Smooth"), lambda on: on.painting.deeds.smooth(), keys="Shift+S",
              needs="painting", icon="smooth",
              tip=mark("Round the borders of the chosen class, by about 2 µm")),
-        _row("grow_class", mark("Grow"), lambda on: on.painting.deeds.grow(), keys="Ctrl+]",
+        _row("grow_class", mark("&Grow"), lambda on: on.painting.deeds.grow(), keys="Ctrl+]",
              needs="painting", icon="grow",
              tip=mark("Widen the chosen class by 1 µm, where nothing else is")),
-        _row("shrink_class", mark("Shrink"), lambda on: on.painting.deeds.shrink(), keys="Ctrl+[",
+        _row("shrink_class", mark("Shri&nk"), lambda on: on.painting.deeds.shrink(), keys="Ctrl+[",
              needs="painting", icon="shrink",
              tip=mark("Narrow the chosen class by 1 µm")),
-        _switch("lock_class", mark("Lock the class"), lambda on, locked: on.painting.deeds.lock(locked), keys="K",
+        _switch("lock_class", mark("Loc&k the class"), lambda on, locked: on.painting.deeds.lock(locked), keys="K",
                 needs="painting", icon="lock",
                 tip=mark("Nothing overpaints, erases or changes the chosen class while it is locked")),
         SEPARATOR,
         SubmenuSpec("paint_class", mark("Paint &with")),
         _row("next_class", mark("Next &class"), lambda on: on.annotation.next_class(), keys="C", needs="painting"),
-        _row("paint_background", mark("Paint background"),
+        _row("paint_background", mark("Paint backgro&und"),
              lambda on: on.annotation.choose_class(PAINTED_BACKGROUND), keys="0", needs="painting strokes",
              tip=mark("Paint what belongs to no class, where only strokes count")),
-        _switch("strokes_count", mark("Only my strokes count"), lambda on, alone: on.painting.count_strokes(alone),
+        _switch("strokes_count", mark("Onl&y my strokes count"), lambda on, alone: on.painting.count_strokes(alone),
                 keys="T", needs="painting",
                 tip=mark("Unpainted areas of this region are ignored; off: the whole region is annotated")),
-        SEPARATOR,
+    ),
+    mark("&Annotate"): (
         _row("next_label", mark("Next label of the re&gion"), lambda on: on.annotation.next_label(), keys="L",
              needs="painting", tip=mark("Label the region as a whole")),
         _row("size_more", mark("S&ize: 5 % more"), lambda on: on.annotation.size_picker.step(more=True), keys=".",
@@ -299,8 +319,26 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              icon="unknown", tip=mark("Nobody could tell from this image")),
         _row("leave", mark("Lea&ve for later"), lambda on: on.session.annotating.leave(), keys="Esc", needs="painting",
              tip=mark("What you painted stays as a draft")),
-        SEPARATOR,
+    ),
+    mark("Se&ttings"): (
         _row("person", mark("&Your name…"), lambda on: on.preferences.ask_for_person()),
+        SEPARATOR,
+        _row("theme_system", mark("Desk&top theme"), lambda on: on.preferences.set_theme("system"),
+             group="theme"),
+        _row("theme_light", mark("&Light theme"), lambda on: on.preferences.set_theme("light"), group="theme"),
+        _row("theme_dark", mark("Dar&k theme"), lambda on: on.preferences.set_theme("dark"), group="theme"),
+        SEPARATOR,
+        _row("language_system", mark("Desktop lan&guage"), lambda on: on.preferences.set_language(SYSTEM),
+             group="language"),
+        *(_row(f"language_{each.code}", f"&{each.name}", _speak(each.code), group="language") for each in LANGUAGES),
+        SEPARATOR,
+        *(_row(f"keys_{preset}", text, _use_keys(preset), group="keys") for preset, text in KEY_CHOICES),
+        SEPARATOR,
+        _row("device_auto", mark("&Compute on the fastest device"), lambda on: on.preferences.set_device("auto"),
+             group="device"),
+        _row("device_cpu", mark("Compute on the &processor"), lambda on: on.preferences.set_device("cpu"),
+             group="device"),
+        _row("device_cuda", mark("Compute &on the GPU"), lambda on: on.preferences.set_device("cuda"), group="device"),
     ),
     mark("&Help"): (
         _row("open_guide", mark("&Guide"), lambda on: on.help.open_guide(),

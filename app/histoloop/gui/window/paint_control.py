@@ -166,6 +166,7 @@ class PaintControl(QObject):
     def accept(self) -> None:
         """Save the model's mask as it was, whatever was painted since: taken back, all strokes are there again."""
         self._panel.commit()
+        self._viewer.close_polygon()
         self._unless_replacing(self._accept)
 
     def _accept(self) -> None:
@@ -233,8 +234,9 @@ class PaintControl(QObject):
         """The user painted: keep it, as one step that can be undone."""
         if self._painted is None:
             return
-        step = PaintedStep(*self._painted.take(after, before))
-        self._session.annotating.paint(step.after)
+        was, now = self._painted.take(after, before)
+        step = PaintedStep(was, now)
+        self._session.annotating.paint(now)
         change = self._painting(step)
         self._history.add(undo=change.undo, redo=change.redo)
         self._show_painted()
@@ -361,7 +363,9 @@ class PaintControl(QObject):
         painted = PaintedRegion(active.mask, active.origin, predicted=active.predicted, counts=record.counts)
         self._painted = painted
         self._fill_class_menu(project.scheme)
-        self._viewer.begin_annotation(record.region, painted.plane, project.scheme, record.counts)
+        self._viewer.begin_annotation(
+            record.region, painted.plane, project.scheme, record.counts, outside=active.outside
+        )
         self._viewer.set_brush_size(self._panel.brush_size.diameter_px)
         query = None if record.query_id is None else project.queries.get(record.query_id)
         self._panel.begin(
@@ -424,13 +428,10 @@ class PaintControl(QObject):
 
     def _show_painted(self) -> None:
         """Show what share of the region is painted, once the mask is no longer the model's; strokes state none."""
-        active = self._session.active
         if self.counts is Counts.STROKES:
             self._panel.show_painted(None)
-        elif active is not None and self._painted is not None and self._viewer.annotating is not None:
-            mask = self._painted.mask
-            own = not np.array_equal(mask, active.predicted)
-            self._panel.show_painted(np.count_nonzero(mask) / mask.size if own else None)
+        elif self._painted is not None and self._viewer.annotating is not None:
+            self._panel.show_painted(self._painted.share)
 
 
 def _likeliest_class(active: ActiveAnnotation, classes: int) -> int:

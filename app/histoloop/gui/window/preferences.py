@@ -1,4 +1,4 @@
-"""What the user prefers: theme, language, device, name, brush and opacity; kept from one session to the next."""
+"""What the user prefers: theme, language, device, name and brush; kept from one session to the next."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication, QInputDialog
 
+from histoloop.gui.kit.key_presets import KEY_PRESETS, QUPATH
 from histoloop.gui.kit.theme import THEMES, apply_theme
 from histoloop.gui.kit.translation import SYSTEM
 from histoloop.language import LANGUAGES, tr
@@ -24,9 +25,13 @@ LANGUAGE_CHOICES = (SYSTEM, *(language.code for language in LANGUAGES))
 
 
 class Preferences(QObject):
-    """Applies what is chosen at once and keeps it. `language_chosen` asks for the window in another language."""
+    """Applies what is chosen at once and keeps it. `language_chosen` asks for the window in another language.
+
+    `keys_chosen`: the actions have other keys.
+    """
 
     language_chosen = Signal()
+    keys_chosen = Signal()
 
     def __init__(
         self,
@@ -37,11 +42,10 @@ class Preferences(QObject):
         split: SplitView,
         actions: Actions,
         brush: QSlider,
-        opacity: QSlider,
     ) -> None:
         super().__init__(parent)
         self._parent, self._settings, self._session = parent, settings, session
-        self._split, self._actions, self._brush, self._opacity = split, actions, brush, opacity
+        self._split, self._actions, self._brush = split, actions, brush
 
     def restore(self) -> None:
         """Bring back what was chosen in earlier sessions."""
@@ -57,14 +61,13 @@ class Preferences(QObject):
         actions[f"device_{session.device}"].setChecked(True)
         actions[f"language_{language if language in LANGUAGE_CHOICES else SYSTEM}"].setChecked(True)
         self._brush.setValue(round(settings.number("brush_px", 24)))
-        self._opacity.setValue(round(settings.number("opacity", 35)))
+        self.set_keys(settings.text("keys", QUPATH))
         actions["learn_live"].setChecked(settings.flag("learn_live", default=True))
         self.set_theme(settings.text("theme", "system"))
 
     def keep(self) -> None:
         """Keep what is not kept as it is chosen."""
         self._settings.set("brush_px", self._brush.value())
-        self._settings.set("opacity", self._opacity.value())
 
     def set_theme(self, theme: str) -> None:
         """'system', 'light' or 'dark', from now on."""
@@ -81,6 +84,19 @@ class Preferences(QObject):
         """Speak a language, of LANGUAGE_CHOICES, from now on: the window is built anew for it."""
         self._settings.set("language", code)
         self.language_chosen.emit()
+
+    def set_keys(self, preset: str) -> None:
+        """Have the keys of another program, of `KEY_PRESETS`, from now on."""
+        preset = preset if preset in KEY_PRESETS else QUPATH
+        self._settings.set("keys", preset)
+        self._actions.use_keys(preset)
+        self._actions[f"keys_{preset}"].setChecked(True)
+        self.keys_chosen.emit()
+
+    @property
+    def keys(self) -> str:
+        """The preset of keys in use."""
+        return next(preset for preset in KEY_PRESETS if self._actions[f"keys_{preset}"].isChecked())
 
     def set_device(self, device: str) -> None:
         """Where jobs compute from now on, of DEVICES."""

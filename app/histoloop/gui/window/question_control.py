@@ -16,32 +16,31 @@ from histoloop.gui.canvas.place_tool import PlaceTool
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.contents.earlier_work import is_of_another
-from histoloop.workflows.contents.places import place_on_slide, usual_place
+from histoloop.workflows.contents.places import LARGEST_PX, place_on_line, place_on_slide, usual_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
     from PySide6.QtGui import QAction
 
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
     from histoloop.gui.panels.queue_panel import QueuePanel
     from histoloop.gui.work.session import Session
-    from histoloop.store.records import AnnotationRecord
-
-MAX_ANNOTATE_PX = 2048
-"""Longest side of a region that is painted without being asked, in level-0 pixels."""
+    from histoloop.store.records import AnnotationRecord, SlideRecord
 
 
 class QuestionControl(QObject):
     """Wires the queue to the canvases and the session.
 
     `boxes` is checked while the questions are outlined; `choose_slide` shows a slide (by id); `show_problem` shows a
-    message with advice. `reported` is emitted with a sentence about what was opened, `placing` when a place begins or
-    ends to be shown with the mouse.
+    message with advice. `reported` is emitted with a sentence about what was opened, `placing` the name
+    of the action by which a place is being shown with the mouse, empty when it no longer is.
     """
 
     reported = Signal(str)
-    placing = Signal(bool)
+    placing = Signal(str)
 
     def __init__(
         self,
@@ -66,8 +65,9 @@ class QuestionControl(QObject):
         self._queue.query_opened.connect(self.open_query)
         self._queue.query_skipped.connect(self._session.annotating.skip_query)
         self._place.dragged.connect(self._annotate_place)
+        self._place.outlined.connect(self._annotate_line)
         self._place.clicked.connect(self.annotate_around)
-        self._place.ended.connect(lambda: self.placing.emit(False))
+        self._place.ended.connect(lambda: self.placing.emit(""))
         self._viewer.menu_wanted.connect(self._show_menu)
         self._opener.changed.connect(self._end_on_other_slide)
         self._session.annotating.started.connect(self._place.end)
@@ -130,24 +130,36 @@ class QuestionControl(QObject):
         if visible is None or slide_id is None:
             self._show_problem(tr("No part of the slide is in view."), tr("Move the slide into view first."))
             return
-        width, height = min(visible.width, MAX_ANNOTATE_PX), min(visible.height, MAX_ANNOTATE_PX)
+        width, height = min(visible.width, LARGEST_PX), min(visible.height, LARGEST_PX)
         x, y = visible.x + (visible.width - width) // 2, visible.y + (visible.height - height) // 2
         self._session.annotating.leave()
         self._open_place(slide_id, Region(x, y, width, height))
 
     def annotate_here(self, on: bool) -> None:
         """Let the user show a place to annotate: a rectangle that is dragged, or a click for the usual size."""
+        self._show_place(
+            "annotate_here", on, tr("Drag a rectangle to annotate, or click for the usual size; Esc ends this.")
+        )
+
+    def annotate_line(self, on: bool) -> None:
+        """Let the user draw a line around a place to annotate."""
+        self._show_place(
+            "annotate_line", on, tr("Draw a line around the place to annotate, the button held; Esc ends this.")
+        )
+
+    def _show_place(self, action: str, on: bool, how: str) -> None:
+        self._place.end()
         if not on:
-            self._place.end()
-        elif self._viewer.scene is None or self._opener.current is None:
-            self.placing.emit(False)
+            return
+        if self._viewer.scene is None or self._opener.current is None:
+            self.placing.emit("")
             self._show_problem(tr("No part of the slide is in view."), tr("Move the slide into view first."))
         else:
             self._session.annotating.leave()
             self._placing_on = self._opener.current
-            self._place.begin()
-            self.placing.emit(True)
-            self.reported.emit(tr("Drag a rectangle to annotate, or click for the usual size; Esc ends this."))
+            self._place.begin(freely=action == "annotate_line")
+            self.placing.emit(action)
+            self.reported.emit(how)
 
     def _end_on_other_slide(self) -> None:
         if self._opener.current != self._placing_on:
@@ -165,16 +177,23 @@ class QuestionControl(QObject):
 
     def _annotate_place(self, wanted: Region) -> None:
         """Paint what of a rectangle lies on the slide on the screen; say why where that cannot be."""
+        self._annotate_on_slide(lambda slide: (place_on_slide(slide, wanted), None))
+
+    def _annotate_line(self, line: NDArray[np.float64]) -> None:
+        """Paint what lies inside a line (N, 2) on the slide on the screen; say why where that cannot be."""
+        self._annotate_on_slide(lambda slide: (place_on_line(slide, line), line))
+
+    def _annotate_on_slide(self, find: Callable[[SlideRecord], tuple[Region, NDArray[np.float64] | None]]) -> None:
         project, slide_id = self._session.project, self._opener.current
         if project is None or slide_id is None:
             return
         try:
-            place = place_on_slide(project.slides.get(slide_id), wanted)
+            place, line = find(project.slides.get(slide_id))
         except DataError as error:
             self._show_problem(error.message, error.advice)
             return
         self._session.annotating.leave()
-        self._open_place(slide_id, place)
+        self._open_place(slide_id, place, line=line)
 
     def _show_menu(self, place: QPoint, x: float, y: float) -> None:
         """What can be done at a place of the slide."""
@@ -183,7 +202,8 @@ class QuestionControl(QObject):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         here = menu.addAction(tr("Annotate here"), functools.partial(self.annotate_around, x, y))
         drag = menu.addAction(tr("Annotate a rectangle…"), functools.partial(self.annotate_here, True))
-        for action in (here, drag):
+        line = menu.addAction(tr("Annotate inside a line…"), functools.partial(self.annotate_line, True))
+        for action in (here, drag, line):
             action.setEnabled(not self._session.read_only)
         menu.popup(place)
 
@@ -199,15 +219,19 @@ class QuestionControl(QObject):
         if query.status in (QueryStatus.OPEN, QueryStatus.ANNOTATED):
             self._open_place(query.slide_id, query.region, query_id)
 
-    def _open_place(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
-        """Annotate a region, after asking where somebody began or finished one there."""
-        then = functools.partial(self._open_beside, slide_id, region, query_id)
+    def _open_place(
+        self, slide_id: int, region: Region, query_id: int | None = None, *, line: NDArray[np.float64] | None = None
+    ) -> None:
+        """Annotate a region (what of it lies inside a `line`), after asking where there is some work already."""
+        begin = functools.partial(self._session.annotating.begin_region, slide_id, region, query_id, line=line)
+        then = functools.partial(self._open_beside, region, query_id, begin)
         self._session.annotating.look(slide_id, region, then)
 
-    def _open_beside(self, slide_id: int, region: Region, query_id: int | None, there: list[AnnotationRecord]) -> None:
+    def _open_beside(
+        self, region: Region, query_id: int | None, begin: Callable[[], object], there: list[AnnotationRecord]
+    ) -> None:
         """Annotate a region where `there` is some work already."""
-        annotating, person = self._session.annotating, self._session.person
-        begin = functools.partial(annotating.begin_region, slide_id, region, query_id)
+        person = self._session.person
         same = [record for record in there if record.region == region]
         if any(record.status is AnnotationStatus.DONE or not is_of_another(record, person) for record in same):
             begin()

@@ -15,6 +15,7 @@ from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.history import History
 from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
+from histoloop.gui.window.look_control import LookControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.paint_control import PaintControl
 from histoloop.gui.window.preferences import Preferences
@@ -37,6 +38,7 @@ class Targets:
     questions: QuestionControl
     painting: PaintControl
     masks: MaskControl
+    looks: LookControl
     jobs: JobControl
     preferences: Preferences
     help: HelpCommands

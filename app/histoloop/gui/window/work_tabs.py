@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QWidget
 
+from histoloop.gui.kit.fitting_scroll import WithFoot
 from histoloop.gui.kit.widgets import scrolling
 from histoloop.language import tr
+
+if TYPE_CHECKING:
+    from histoloop.gui.panels.annotation_panel import AnnotationPanel
 
 
 class WorkTabs(QTabWidget):
     """Holds the panels of the loop's work."""
 
-    def __init__(self, *, queue: QWidget, annotation: QWidget, training: QWidget, annotations: QWidget) -> None:
+    def __init__(self, *, queue: QWidget, annotation: AnnotationPanel, training: QWidget, annotations: QWidget) -> None:
         super().__init__()
         self.questions = QStackedWidget()
         self.questions.addWidget(scrolling(queue))
-        self.questions.addWidget(scrolling(annotation))
+        self.questions.addWidget(WithFoot(annotation, annotation.foot))
         self.training = scrolling(training)
         self.addTab(self.questions, tr("Questions"))
         self.addTab(self.training, tr("Training"))

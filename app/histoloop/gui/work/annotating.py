@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Patch
@@ -36,7 +37,8 @@ class ActiveAnnotation:
     """A region that is being painted: its draft, the mask to go on from, and the model's mask it began with.
 
     `origin` is where each pixel of the mask comes from (`Origin`). `steps` are those of its strokes, labels, sizes and
-    what counts that can be taken back or made again.
+    what counts that can be taken back or made again. `outside` is what lies beyond the line that a person drew around
+    the region, (H, W); None where the region is all of its rectangle.
     """
 
     record: AnnotationRecord
@@ -44,6 +46,7 @@ class ActiveAnnotation:
     origin: Mask
     predicted: Mask
     steps: DraftSteps
+    outside: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,10 +136,21 @@ class Annotating(QObject):
             query = project.queries.get(query_id)
             self.begin_region(query.slide_id, query.region, query_id)
 
-    def begin_region(self, slide_id: int, region: Region, query_id: int | None = None) -> None:
-        """Start or resume the annotation of a region; `started` is emitted then."""
-        live = _empty(region) if self.blinded else self.live_mask(slide_id, region)
-        change = functools.partial(_begin, slide_id, region, query_id, self._session.person, live, self.blinded)
+    def begin_region(
+        self,
+        slide_id: int,
+        region: Region,
+        query_id: int | None = None,
+        *,
+        line: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Start or resume the annotation of a region, of what lies inside a `line` (N, 2) where one was drawn.
+
+        `started` is emitted then. The line is in level-0 pixels.
+        """
+        person, blinded = self._session.person, self.blinded
+        live = _empty(region) if blinded else self.live_mask(slide_id, region)
+        change = functools.partial(_begin, slide_id, region, query_id, person, live, line, blinded)
         self._session.write(change, on_done=self._on_begun)
 
     def go_on(self, annotation_id: int, query_id: int | None = None) -> None:
@@ -416,6 +430,7 @@ def _begin(
     query_id: int | None,
     person: str,
     live: Callable[[], Mask] | None,
+    line: NDArray[np.float64] | None,
     blinded: bool,
     project: Project,
 ) -> ActiveAnnotation:
@@ -424,7 +439,9 @@ def _begin(
         if any(is_of_another(one, person) for one in there):
             return _go_on(there[-1].id, query_id, person, blinded, project)
     mask = None if live is None else live()
-    record = annotate.begin(project, slide_id=slide_id, region=region, query_id=query_id, person=person, live=mask)
+    record = annotate.begin(
+        project, slide_id=slide_id, region=region, query_id=query_id, person=person, live=mask, line=line
+    )
     return _active(project, record)
 
 
@@ -440,8 +457,11 @@ def _active(project: Project, record: AnnotationRecord) -> ActiveAnnotation:
         predicted, _origin = project.annotations.load_base(record.id)
     else:
         predicted, _model = annotate.starting_mask(project, record.slide_id, record.region)
+    outside = project.annotations.load_outside(record.id)
+    if outside is not None:
+        predicted[outside] = 0
     mask, origin = project.annotations.load_mask(record.id)
-    return ActiveAnnotation(record, mask, origin, predicted, project.drafts.steps(record.id))
+    return ActiveAnnotation(record, mask, origin, predicted, project.drafts.steps(record.id), outside)
 
 
 def _append(patch: Patch, annotation_id: int, project: Project) -> None:

@@ -22,7 +22,7 @@ from histoloop.slides.sources.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from histoloop.errors import SlideError
@@ -130,3 +130,18 @@ class OpenSlideSource:
     def close(self) -> None:
         """Let go of the file."""
         self._slide.close()
+
+
+def associated_pictures(file: Path, names: Collection[str]) -> dict[str, Pixels]:
+    """Those of the pictures beside the pixels that OpenSlide has by these names; none where it does not know the file.
+
+    SlideError when the file is broken.
+    """
+    if detected_vendor(file) is None:
+        return {}
+    try:
+        with openslide.OpenSlide(str(file)) as slide:
+            there = slide.associated_images
+            return {name: on_white(there[name]) for name in names if name in there}
+    except (openslide.OpenSlideError, OSError) as error:
+        raise refused(file, str(error)) from error

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from histoloop.annotations.records import Patch
     from histoloop.geometry import Region
     from histoloop.store.parts.classes import Classes
@@ -144,6 +146,22 @@ class Annotations:
         """As `load_base`, but with the permanent ids of the classes, and the origins as they were kept."""
         row = self._row(annotation_id)
         return read_plane(self.folder / row["base_mask_file"]), read_plane(self.folder / row["base_origin_file"])
+
+    def load_outside(self, annotation_id: int) -> NDArray[np.bool_] | None:
+        """What of a region lies outside the line that was drawn around it, (H, W); None where none was.
+
+        It is what was left out when the first annotation of those that this one continues was begun. One that was made
+        elsewhere was begun by nobody.
+        """
+        row = first = self._row(annotation_id)
+        while row["continues"] is not None:
+            row = self._row(row["continues"])
+            if row["base_mask_file"] is not None or row["mask_file"] is not None:
+                first = row
+        if first["base_origin_file"] is None:
+            return None
+        outside: NDArray[np.bool_] = read_plane(self.folder / first["base_origin_file"]) == Origin.LEFT_OUT
+        return outside if outside.any() else None
 
     def assessments(self, annotation_id: int) -> list[Assessment]:
         """Every label and size that was ever given to an annotation, oldest first; the last one counts."""

@@ -69,21 +69,21 @@ class Drafts:
         origin_model: str | None,
         person: str,
         query_id: int | None = None,
-        origin: Origin = Origin.UNTOUCHED,
+        origin: Origin | Mask = Origin.UNTOUCHED,
         continues: AnnotationRecord | None = None,
         counts: Counts = Counts.REGION,
         reading_of: int | None = None,
     ) -> AnnotationRecord:
         """Begin a draft that starts from `mask` ((region.height, region.width), or both divided by one downsample).
 
-        `origin_model` is the hash of the model that predicted the mask, `origin` where all of its pixels come from:
-        HUMAN for a mask that was made elsewhere. `continues` is a finished annotation without a mask, whose label and
-        size the draft begins with; one with a mask is reopened instead. `reading_of` is the annotation that a second
-        reader does not see: see `Readings`.
+        `origin_model` is the hash of the model that predicted the mask, `origin` where its pixels come from: HUMAN
+        for a mask that was made elsewhere, a plane of its shape where not all come from one place. `continues` is a
+        finished annotation without a mask, whose label and size the draft begins with; one with a mask is reopened
+        instead. `reading_of` is the annotation that a second reader does not see: see `Readings`.
         """
         self._slides.get(slide_id)
         check_mask(mask, self._classes.scheme)
-        plane = np.full(mask.shape, origin, dtype=np.uint8)
+        plane = np.full(mask.shape, origin, dtype=np.uint8) if isinstance(origin, Origin) else origin
         return self._insert(
             self._classes.values().ids_of(mask),
             plane,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from histoloop.annotations.raster import fill_polygon
 from histoloop.errors import DataError, HistoLoopError
 from histoloop.geometry import Region
 from histoloop.language import tr
@@ -11,6 +14,8 @@ from histoloop.slides.tiling import working_downsample
 from histoloop.workflows.contents.candidate_regions import region_side_px
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
 
@@ -44,6 +49,23 @@ def place_on_slide(slide: SlideRecord, wanted: Region) -> Region:
                 "A region is held in memory as a whole: choose areas of at most {side} x {side} pixels.",
                 side=LARGEST_PX,
             ),
+        )
+    return place
+
+
+def place_on_line(slide: SlideRecord, line: NDArray[np.float64]) -> Region:
+    """The rectangle on a slide of what lies inside a line (N, 2), in level-0 pixels; DataError as of `place_on_slide`.
+
+    Where the line encloses too little, so that hardly a pixel would be annotated, too.
+    """
+    (left, top), (right, bottom) = np.floor(line.min(axis=0)), np.ceil(line.max(axis=0))
+    wanted = Region(int(left), int(top), max(1, int(right - left)), max(1, int(bottom - top)))
+    place = place_on_slide(slide, wanted)
+    inside = np.zeros((place.height, place.width), np.uint8)
+    fill_polygon(inside, [line - (place.x, place.y)], 1)
+    if np.count_nonzero(inside) < min(SMALLEST_PX, place.width, place.height) ** 2:
+        raise DataError(
+            tr("The line encloses too little to annotate."), advice=tr("Draw it around the place, back to its start.")
         )
     return place
 

@@ -22,8 +22,9 @@ from histoloop.exchange.comparison import write_comparison
 from histoloop.exchange.evaluation import EvaluationRow, EvaluationTable, write_evaluation_json
 from histoloop.exchange.panels import ComparisonColumn, ComparisonRow
 from histoloop.exchange.reliability import ReliabilityBin, write_reliability
+from histoloop.inference.tile_views import SCALES, predict_in_views
 from histoloop.localisation.methods import DECODER, localisation_methods
-from histoloop.localisation.stitcher import mask_from_maps, mask_of_classes
+from histoloop.localisation.stitcher import NAMING_CELLS, mask_from_maps, mask_of_classes
 from histoloop.networks.gradcam import layer_named
 from histoloop.progress import Progress, Work, finish
 from histoloop.training.calibration import Forecasts, forecasts, forecasts_of_several
@@ -72,9 +73,9 @@ class EvaluationSettings:
 
     `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are shown.
     `robustness` attacks some tiles by DDN, whose changed values are rounded to `quantise_levels` where that is given;
-    with a `target`, a label's name, it looks for the smallest change to that label.
-    `robustness` attacks some tiles by DDN. `probe` adds what a linear head or SVM on the frozen backbone tells, taught
-    by the labels of the data set's training part.
+    with a `target`, a label's name, it looks for the smallest change to that label. `probe` adds what a linear head or
+    SVM on the frozen backbone tells, taught by the labels of the data set's training part. With `views` labels and
+    masks, but for Grad-CAM, are means over a tile and its mirror image at four scales (inference/tile_views.py).
     """
 
     part: Part = "test"
@@ -86,6 +87,7 @@ class EvaluationSettings:
     quantise_levels: int | None = None
     target: str | None = None
     probe: ProbeKind | None = None
+    views: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ class _Subject:
     compared: bool
     several: bool
     layer: str | None
+    views: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,7 +267,8 @@ def _subject(question: _Question) -> Work[_Subject]:
     independent = loaded.card.network.scores == "sigmoid"
     several = independent and have_several_labels((*dataset.training, *dataset.validation, *dataset.test))
     shown = _shown(own_tiles, settings.pictures)
-    return _Subject(loaded, dataset, known, shown, classes_compare(known), several, settings.layer)
+    compared = classes_compare(known)
+    return _Subject(loaded, dataset, known, shown, compared, several, settings.layer, settings.views)
 
 
 def _measure(subject: _Subject, number: int) -> _Measured:
@@ -273,7 +277,8 @@ def _measure(subject: _Subject, number: int) -> _Measured:
     tile, is_shown = one.tile, number in subject.shown
     tallies: dict[tuple[str, Rule], MaskTally] = {}
     try:
-        output = loaded.predict_tile(tile.pixels)
+        predict = loaded.predict_tile
+        output = predict_in_views(predict, tile.pixels) if subject.views else predict(tile.pixels)
         drawn = list(_draw(loaded, tile, output, subject.layer)) if tile.mask is not None or is_shown else []
     except Exception as error:
         return _Measured(number, reason=why_it_failed(error, writing_to=()))
@@ -350,6 +355,7 @@ def _about(
         "part": settings.part,
         "seed": settings.seed,
         "temperature": loaded.card.network.temperature,
+        "views": 2 * len(SCALES) if settings.views else 1,
         "tiles": len(tiles),
         "cases": len({tile.case for tile in tiles if tile.case}),
         "mpp": dataset.mpp,
@@ -408,9 +414,10 @@ def _classes(
     """The mask class (H, W) that foreground has: of the strongest of the labels found, or as predictions are named."""
     scheme = loaded.card.scheme
     if method in LABEL_FREE:
-        maps, stride = output.maps[: output.config.labels], output.config.stride
+        maps, cell_px = output.maps[: output.config.labels], output.cell_px
         everywhere = np.ones((output.height, output.width), np.float32)
-        return mask_from_maps(everywhere, maps, loaded.card, threshold=0.5, stride_px=stride)
+        cells = NAMING_CELLS * output.config.stride / cell_px
+        return mask_from_maps(everywhere, maps, loaded.card, threshold=0.5, stride_px=cell_px, average_cells=cells)
     mask_values = np.array([scheme.mask_value_of_label(index) for index in range(len(scheme.labels))], np.uint8)
     classes: Mask = mask_values[np.asarray(labels)[values_LHW.argmax(axis=0)]]
     return classes

@@ -17,6 +17,7 @@ from scipy.special import softmax
 from histoloop.acquisition.linear_probe import LinearProbe
 from histoloop.cli import main
 from histoloop.errors import DataError, ModelError
+from histoloop.inference.tile_views import predict_in_views
 from histoloop.localisation.methods import posterior_of
 from histoloop.networks.arrays import to_arrays
 from histoloop.networks.build import with_mask_classes
@@ -106,6 +107,30 @@ def test_figures_are_those_of_the_masks_one_by_one(model_of: Callable[[str], Pat
         assert figures[name] == pytest.approx(getattr(tally.figures(), name))
         assert baseline[name] == pytest.approx(getattr(everywhere.figures(), name))
     assert figures["error"] == pytest.approx(wrong / 16)
+
+
+def test_with_views_masks_are_means_over_mirror_images_and_scales(model_of: Callable[[str], Path], discs: Path) -> None:
+    found = evaluated(model_of("labels"), discs, dataclasses.replace(WHOLE, views=True))
+    rows = {(row.method, row.rule): row.figures for row in found.table.rows}
+    loaded = load_model(model_of("labels"), torch.device("cpu"))
+    tally = MaskTally()
+    for tile in finish(read_dataset(discs, split="whole", mpp=1.0)).test:
+        output = predict_in_views(loaded.predict_tile, tile.pixels)
+        assert tile.mask is not None
+        assert tile.label is not None
+        value = loaded.card.scheme.mask_value_of_label(tile.label)
+        mask = output.foreground("cam", label=tile.label) > 0.5
+        tally.add((mask * value).astype(np.uint8), (tile.mask * value).astype(np.uint8))
+    assert rows["labels: cam", "true-label"]["dice_pooled"] == pytest.approx(tally.figures().dice_pooled)
+    assert found.about["views"] == 8
+
+
+def test_a_min_max_model_and_a_decoder_can_be_measured_in_views(model_of: Callable[[str], Path], discs: Path) -> None:
+    for kind in ("min-max", "hybrid", "attention"):
+        rows = evaluated(model_of(kind), discs, dataclasses.replace(WHOLE, views=True)).table.rows
+        assert [(row.method, row.rule) for row in rows[1:]] == [
+            (f"{kind}: {name}", rule) for name, rule in METHODS[kind]
+        ]
 
 
 def test_figures_have_intervals_by_case_but_for_counts(
