@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QPointingDevice, QTabletEvent
+from PySide6.QtWidgets import QApplication
 
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.gui.mouse import click, drag
@@ -296,3 +298,70 @@ def test_the_mouse_over_the_canvas_is_where_the_slide_says(painting: MainWindow)
     middle = painting.viewer.to_canvas(x, y)
     size = painting.viewer.canvas.size()
     assert (middle - QPointF(size.width() / 2, size.height() / 2)).manhattanLength() <= 2
+
+
+def pen(window: MainWindow, kind: QEvent.Type, place: QPointF, pressure: float) -> None:
+    """What Qt sends when a pen does something: that, and what a mouse would do, since nobody takes it."""
+    none, left = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton
+    held = none if kind == QEvent.Type.TabletRelease else left
+    canvas = window.viewer.canvas
+    on_screen = QPointF(canvas.mapToGlobal(place.toPoint()))
+    event = QTabletEvent(
+        kind,
+        QPointingDevice.primaryPointingDevice(),
+        place,
+        on_screen,
+        pressure,
+        0,
+        0,
+        0,
+        0,
+        0,
+        Qt.KeyboardModifier.NoModifier,
+        left,
+        held,
+    )
+    event.ignore()
+    QApplication.sendEvent(canvas, event)
+    assert not event.isAccepted()
+    as_mouse = {
+        QEvent.Type.TabletPress: QEvent.Type.MouseButtonPress,
+        QEvent.Type.TabletMove: QEvent.Type.MouseMove,
+        QEvent.Type.TabletRelease: QEvent.Type.MouseButtonRelease,
+    }[kind]
+    button = none if as_mouse == QEvent.Type.MouseMove else left
+    QApplication.sendEvent(
+        canvas, QMouseEvent(as_mouse, place, on_screen, button, held, Qt.KeyboardModifier.NoModifier)
+    )
+    QApplication.processEvents()
+
+
+def pen_stroke(window: MainWindow, qtbot, pressure: float) -> int:
+    """How many pixels a stroke of a pen paints; it is taken back."""
+    x, y = window.viewer.annotating.centre
+    places = [window.viewer.to_canvas(x + step * 10, y) for step in range(10)]
+    pen(window, QEvent.Type.TabletPress, places[0], pressure)
+    for place in places[1:]:
+        pen(window, QEvent.Type.TabletMove, place, pressure)
+        qtbot.wait(12)  # the canvas takes a move every 10 ms
+    pen(window, QEvent.Type.TabletRelease, places[-1], 0)
+    qtbot.waitUntil(lambda: window.paint_control.can_undo)
+    count = int(np.count_nonzero(window.viewer.painted_mask == 2))
+    window.actions_["undo"].trigger()
+    return count
+
+
+def test_a_pen_paints_as_broad_as_it_is_pressed_on_wish(painting: MainWindow, qtbot) -> None:
+    painting.actions_["clear_region"].trigger()
+    painting.annotation_panel.choose_class(2)
+    painting.annotation_panel.brush.setValue(round(40 * painting.viewer.camera().zoom))
+    width = painting.viewer.brush_size
+    same = pen_stroke(painting, qtbot, 0.2)
+    assert same == pytest.approx(pen_stroke(painting, qtbot, 1.0), rel=0.05)
+    painting.actions_["pen_pressure"].trigger()
+    assert painting.settings.flag("pen_pressure", default=False)
+    full, light = pen_stroke(painting, qtbot, 1.0), pen_stroke(painting, qtbot, 0.2)
+    assert full == pytest.approx(same, rel=0.05)
+    assert light < 0.5 * full
+    assert painting.viewer.brush_size == width
+    assert painting.viewer._made.labels.brush_size == width

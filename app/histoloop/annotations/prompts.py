@@ -9,7 +9,7 @@ image segmentation using prior models', equation 12).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,17 @@ class Prompts:
     box: tuple[float, float, float, float] | None = None
     radius_px: float = 50.0
 
+    def with_inside(self, x: float, y: float) -> Prompts:
+        """With one more place inside; a box grows to have it in it."""
+        box = self.box
+        if box is not None:
+            box = (min(box[0], x), min(box[1], y), max(box[2], x), max(box[3], y))
+        return replace(self, inside=(*self.inside, (x, y)), box=box)
+
+    def with_outside(self, x: float, y: float) -> Prompts:
+        """With one more place outside."""
+        return replace(self, outside=(*self.outside, (x, y)))
+
     def __post_init__(self) -> None:
         if self.box is None and not self.inside:
             raise ValueError("prompts need a box or a place inside")
@@ -64,7 +75,10 @@ Segmenter = Callable[[Pixels, Prompts], Part]
 
 
 def segment(pixels: Pixels, prompts: Prompts) -> Part:
-    """The object that the prompts mean, one connected part, its holes filled; empty where the box has no pixels."""
+    """The object that the prompts mean, its holes filled; empty where the box has no pixels.
+
+    It is one connected part, or those with a place inside.
+    """
     whole = np.zeros(pixels.shape[:2], np.bool_)
     place = _window(pixels, prompts)
     crop = pixels[place]
@@ -236,19 +250,18 @@ def _inverse_diagonal(system: sparse.csr_array) -> sparse.dia_array:
 
 
 def _one_part(part: Part, prompts: Prompts, place: tuple[slice, slice]) -> Part:
-    """The connected part that was clicked, or the largest, with its holes but for those with a place outside."""
+    """The connected parts that were clicked, or the largest, with their holes but for those with a place outside."""
     labels, count = ndimage.label(part)
     if not count:
         return part
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
-    chosen = int(sizes.argmax())
+    chosen = set()
     for x, y in prompts.inside:
         row, column = int(y) - place[0].start, int(x) - place[1].start
         if 0 <= row < part.shape[0] and 0 <= column < part.shape[1] and labels[row, column]:
-            chosen = labels[row, column]
-            break
-    whole: Part = labels == chosen
+            chosen.add(int(labels[row, column]))
+    whole: Part = np.isin(labels, list(chosen or {int(sizes.argmax())}))
     holes = ndimage.binary_fill_holes(whole) & ~whole
     for x, y in prompts.outside:
         row, column = int(y) - place[0].start, int(x) - place[1].start

@@ -31,6 +31,8 @@ class Gesture(QObject):
         self._viewer, self._tools = viewer, tools
         self._places: list[QPointF] = []
         self._tool = ""
+        self.modifiers = Qt.KeyboardModifier.NoModifier
+        """Keys that were held when the button was pressed."""
         viewer.tool_changed.connect(self._on_tool)
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
@@ -62,7 +64,7 @@ class Gesture(QObject):
         if event.type() == QEvent.Type.MouseButtonPress and event.button() == left:
             if not self._tool or self._viewer.is_moving:
                 return False
-            self._places = [event.position()]
+            self._places, self.modifiers = [event.position()], event.modifiers()
             self.began.emit(self._tool, event.position())
             return True
         if not self._places:

@@ -42,6 +42,7 @@ TOOLS = {
     "copy": "pan_zoom",
     "wand": "pan_zoom",
     "smart": "pan_zoom",
+    "outline": "pan_zoom",
 }
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),

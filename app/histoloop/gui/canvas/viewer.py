@@ -409,6 +409,11 @@ class SlideViewer(QWidget):
         if self._canvas is not None:
             self._canvas.labels.brush_size = self._brush_px
 
+    def press_brush(self, share: float) -> None:
+        """Paint with a share of the brush's width from now on, as a pen is pressed."""
+        if self._canvas is not None:
+            self._canvas.labels.brush_size = max(1, round(share * self._brush_px))
+
     @property
     def brush_size(self) -> int:
         """Diameter of brush and eraser in level-0 pixels."""
@@ -417,6 +422,11 @@ class SlideViewer(QWidget):
     def set_class(self, value: int) -> None:
         """Mask value that is painted."""
         self._made.labels.selected_label = value
+
+    @property
+    def scheme(self) -> ClassScheme | None:
+        """The classes that a region is painted with."""
+        return self._scheme
 
     @property
     def painted_class(self) -> int:

@@ -16,6 +16,7 @@ KEY_PRESETS: Mapping[str, Mapping[str, str]] = {
         "tool_brush": "P",
         "tool_polygon": "Y",
         "tool_fill": "F",
+        "tool_outline": "Shift+Y",
         "lock_class": "B",
         "show_masks": "V",
         "show_outlines": "O",

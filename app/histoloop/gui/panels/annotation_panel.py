@@ -66,8 +66,9 @@ class AnnotationPanel(Panel):
         self.judging = label(tr(JUDGES), wrap=True)
         self.judging.setToolTip(tr(JUDGES_TIP))
         self.tools = {tool: action_button(actions[f"tool_{tool}"], icon_only=True) for tool in TOOLS}
+        self.edit_outline = action_button(actions["tool_outline"], icon_only=True)
         self.deeds = {deed: action_button(actions[deed], icon_only=True) for deed in DEEDS}
-        for tool in (*self.tools.values(), *self.deeds.values()):
+        for tool in (*self.tools.values(), self.edit_outline, *self.deeds.values()):
             tool.setIconSize(QSize(20, 20))
             tool.setFixedHeight(34)
             tool.setMinimumWidth(28)  # all of a row fit into the narrowest panel
@@ -198,7 +199,7 @@ class AnnotationPanel(Panel):
         column.addLayout(row(*self.tools.values()))
         column.addWidget(self.brush_size)
         column.addWidget(self.classes)
-        column.addLayout(row(*self.deeds.values()))
+        column.addLayout(row(self.edit_outline, *self.deeds.values()))
         column.addWidget(self.counting)
         column.addLayout(row(self.undo, self.redo, self.clear))
         column.addWidget(line())

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from histoloop.annotations.records import AnnotationStatus, Counts
 from histoloop.gui.canvas.mask_pane import SplitView
+from histoloop.gui.canvas.pen_pressure import PenPressure
 from histoloop.gui.canvas.pointer_readout import PointerReadout
 from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
@@ -203,6 +204,8 @@ class MainWindow(QMainWindow):
             split=self.split,
             actions=self.actions_,
             brush=self.annotation_panel.brush,
+            pen=PenPressure(self.viewer),
+            objects=self.paint_control.objects,
         )
         self.opening = Opening(
             parent=self,

@@ -15,7 +15,9 @@ from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
 from histoloop.gui.canvas.mask_deeds import MaskDeeds
-from histoloop.gui.canvas.prompt_tools import PromptTools
+from histoloop.gui.canvas.object_tool import ObjectTool
+from histoloop.gui.canvas.outline_tool import OutlineTool
+from histoloop.gui.canvas.wand_tool import WandTool
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import menu_text, swatch
@@ -62,7 +64,8 @@ class PaintControl(QObject):
         self._painted_with: tuple[int, int] | None = None
         self._history = History(self)
         self.deeds = MaskDeeds(self._viewer)
-        self._prompts = PromptTools(self._viewer)
+        self.wand, self.objects = WandTool(self._viewer), ObjectTool(self._viewer)
+        self.outlines = OutlineTool(self._viewer)
         self.assessment: tuple[str | None, float | None] = (None, None)
         """Label and size that the user gave the region in hand."""
 
@@ -83,7 +86,8 @@ class PaintControl(QObject):
         panel.brush_changed.connect(viewer.set_brush_size)
         viewer.camera_changed.connect(self._scale_brush)
         self.deeds.reported.connect(self.reported)
-        self._prompts.reported.connect(self.reported)
+        for tool in (self.wand, self.objects, self.outlines):
+            tool.reported.connect(self.reported)
         self.deeds.locks_changed.connect(self._show_locks)
         self.deeds.prediction = self._prediction
         panel.class_changed.connect(self._on_class)
@@ -94,7 +98,9 @@ class PaintControl(QObject):
     def shut_down(self) -> None:
         """End the worker threads."""
         self.deeds.shut_down()
-        self._prompts.shut_down()
+        self.wand.shut_down()
+        self.objects.shut_down()
+        self.outlines.shut_down()
 
     def begin(self) -> None:
         """Another project, or none: nothing is painted."""
@@ -150,6 +156,7 @@ class PaintControl(QObject):
     def finish(self, *, with_mask: bool = True) -> None:
         """Save the region as it is painted, or label and size alone; asks before something finished is replaced."""
         self._panel.commit()
+        self.objects.accept()
         annotating = self._session.annotating
         self._viewer.close_polygon()
         if with_mask and self.counts is Counts.STROKES and self._painted is not None and not self._painted.has_strokes:
@@ -208,13 +215,17 @@ class PaintControl(QObject):
 
     def undo(self) -> None:
         """Take back the last change of the region in hand, else what this person did last in any."""
-        if self._history.can_undo:
+        self.outlines.put_away()
+        if self.objects.is_showing:
+            self.objects.drop()
+        elif self._history.can_undo:
             self._history.undo()
         else:
             self._session.annotating.undo()
 
     def redo(self) -> None:
         """Do again what was taken back last."""
+        self.outlines.put_away()
         if self._history.can_redo:
             self._history.redo()
         else:

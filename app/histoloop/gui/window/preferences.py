@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication, QInputDialog
 
+from histoloop.annotations.onnx_segmenter import OnnxSegmenter
+from histoloop.annotations.prompts import segment
+from histoloop.gui.dialogs.segmenter_dialog import SegmenterDialog
 from histoloop.gui.kit.key_presets import KEY_PRESETS, QUPATH
 from histoloop.gui.kit.theme import THEMES, apply_theme
 from histoloop.gui.kit.translation import SYSTEM
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QSlider, QWidget
 
     from histoloop.gui.canvas.mask_pane import SplitView
+    from histoloop.gui.canvas.object_tool import ObjectTool
+    from histoloop.gui.canvas.pen_pressure import PenPressure
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.work.session import Session
@@ -42,9 +48,12 @@ class Preferences(QObject):
         split: SplitView,
         actions: Actions,
         brush: QSlider,
+        pen: PenPressure,
+        objects: ObjectTool,
     ) -> None:
         super().__init__(parent)
         self._parent, self._settings, self._session = parent, settings, session
+        self._pen, self._objects = pen, objects
         self._split, self._actions, self._brush = split, actions, brush
 
     def restore(self) -> None:
@@ -60,6 +69,8 @@ class Preferences(QObject):
         actions.set_checked("predict_exactly", session.predict_exactly)
         actions[f"device_{session.device}"].setChecked(True)
         actions[f"language_{language if language in LANGUAGE_CHOICES else SYSTEM}"].setChecked(True)
+        self._set_segmenter(settings.text("object_encoder"), settings.text("object_decoder"))
+        actions["pen_pressure"].setChecked(settings.flag("pen_pressure", default=False))
         self._brush.setValue(round(settings.number("brush_px", 24)))
         self.set_keys(settings.text("keys", QUPATH))
         actions["learn_live"].setChecked(settings.flag("learn_live", default=True))
@@ -112,6 +123,30 @@ class Preferences(QObject):
         """Whether slides are predicted in single precision from now on, in place of half of it where that is faster."""
         self._session.predict_exactly = on
         self._settings.set("predict_exactly", on)
+
+    def set_pen_pressure(self, on: bool) -> None:
+        """Whether the pressure of a pen changes how broad the brush is."""
+        self._pen.switch(on)
+        self._settings.set("pen_pressure", on)
+
+    def ask_for_segmenter(self) -> None:
+        """Ask for the files of a model that finds objects."""
+        settings = self._settings
+        dialog = SegmenterDialog(
+            self._parent, encoder=settings.text("object_encoder"), decoder=settings.text("object_decoder")
+        )
+        dialog.accepted.connect(lambda: self.set_segmenter(*dialog.files()))
+        dialog.open()
+
+    def set_segmenter(self, encoder: str, decoder: str) -> None:
+        """Find objects with these ONNX files from now on; without them in the way that is built in."""
+        self._settings.set("object_encoder", encoder)
+        self._settings.set("object_decoder", decoder)
+        self._set_segmenter(encoder, decoder)
+
+    def _set_segmenter(self, encoder: str, decoder: str) -> None:
+        has_files = encoder and decoder
+        self._objects.segmenter = OnnxSegmenter(Path(encoder), Path(decoder)) if has_files else segment
 
     def set_learn_live(self, on: bool) -> None:
         """Whether the program learns while one paints."""
