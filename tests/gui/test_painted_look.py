@@ -113,7 +113,7 @@ def colour_at(window: MainWindow, x: float, y: float) -> tuple[int, int, int]:
     """The colour on the screen at a place of the slide."""
     image = window.viewer.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
     place = window.viewer.to_canvas(x, y) * image.devicePixelRatio()
-    return QColor(image.pixel(round(place.x()), round(place.y()))).getRgb()[:3]
+    return QColor(image.pixel(int(place.x()), int(place.y()))).getRgb()[:3]
 
 
 @pytest.fixture
@@ -159,11 +159,11 @@ def test_the_outline_of_a_painted_square_is_in_its_colour_between_hairlines(
     region, mask = painting.viewer.annotating, painting.viewer.painted_mask
     row, column = (int(places.min()) for places in np.nonzero(mask == 2))
     outline = outline_of(painting.overlay_panel.overlay_style.classes[1].colour)
-    place = region.x + column + 60, region.y + row
+    x, edge = region.x + column + 60, region.y + row - 0.5  # the middle of a pixel is at a whole number
     wide = line_px(painting.viewer.camera().zoom)
-    qtbot.waitUntil(lambda: near(colour_at(painting, place[0], place[1] + wide / 2), outline.line), timeout=MS)
-    assert near(colour_at(painting, place[0], place[1] - wide / 4), outline.outside)
-    assert near(colour_at(painting, place[0], place[1] + 1.25 * wide), outline.inside)
+    qtbot.waitUntil(lambda: near(colour_at(painting, x, edge + wide / 2), outline.line), timeout=MS)
+    assert near(colour_at(painting, x, edge - wide / 4), outline.outside)
+    assert near(colour_at(painting, x, edge + 1.25 * wide), outline.inside)
 
 
 def test_painting_brings_hidden_masks_and_the_hidden_class_back_into_sight(
