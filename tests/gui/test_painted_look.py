@@ -162,8 +162,8 @@ def test_the_outline_of_a_painted_square_is_in_its_colour_between_hairlines(
     place = region.x + column + 60, region.y + row
     wide = line_px(painting.viewer.camera().zoom)
     qtbot.waitUntil(lambda: near(colour_at(painting, place[0], place[1] + wide / 2), outline.line), timeout=MS)
-    assert near(colour_at(painting, place[0], place[1] - wide / 4), outline.outside)
-    assert near(colour_at(painting, place[0], place[1] + 1.25 * wide), outline.inside)
+    assert near(colour_at(painting, place[0], place[1] - wide / 2), outline.outside)
+    assert near(colour_at(painting, place[0], place[1] + 1.05 * wide), outline.inside)
 
 
 def test_painting_brings_hidden_masks_and_the_hidden_class_back_into_sight(
