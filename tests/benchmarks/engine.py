@@ -58,6 +58,14 @@ LEVERS = (
     "+ batch norms folded, the decoder convolves before it enlarges",
     "+ bfloat16",
 )
+HALF_PRECISION = "+ bfloat16"
+SMALL_CROPS = "+ 150 steps on 128 px at four times the rate"
+LEARNING = (
+    "60 steps on 256 px, memory given back at once",
+    "+ memory kept for the next layer",
+    HALF_PRECISION,
+    SMALL_CROPS,
+)
 
 
 def main() -> None:
@@ -154,7 +162,7 @@ def run_lever(number: int, name: str, tile: Path, runs: int) -> dict[str, float]
 
 
 def learn(number: int, name: str, data: Path, seeds: int) -> dict[str, float]:
-    """CPU seconds of learning alone and the Dice afterwards, means over the seeds: 1 keeps memory, 2 takes bfloat16."""
+    """CPU seconds of learning alone and the Dice afterwards, means over the seeds: LEARNING up to a number."""
     torch.set_num_threads(1)
     if number < 1:
         histoloop.inference.model.keep_freed_memory = histoloop.training.loop.keep_freed_memory = lambda: False
@@ -164,8 +172,11 @@ def learn(number: int, name: str, data: Path, seeds: int) -> dict[str, float]:
     tiles = [FeatureTile(model.features(tile.pixels), tile.mask) for tile in dataset.training[:: max(1, step)]]
     painted, held_out = tiles[:REGIONS], tiles[REGIONS : REGIONS + HELD_OUT]
     settings = quick_settings(load_recipe(recipe_path("retrain-quick")))
-    if number >= 2:
-        settings = replace(settings, loop=replace(settings.loop, precision="bfloat16"))
+    if number < LEARNING.index(SMALL_CROPS):
+        loop = replace(settings.loop, epochs=60 // settings.steps_per_epoch, learning_rate=2e-3)
+        settings = replace(settings, loop=loop, crop_px=256)
+    if number >= LEARNING.index(HALF_PRECISION):
+        settings = replace(settings, loop=replace(settings.loop, precision="bfloat16" if has_bfloat16() else "float32"))
     seconds, dice = [], []
     for seed in range(seeds):
         decoder = copy.deepcopy(model.network.decoder)
@@ -182,9 +193,10 @@ def learn(number: int, name: str, data: Path, seeds: int) -> dict[str, float]:
 
 
 def learning_table(model: str, data: Path, seeds: int) -> str:
-    levers = ("memory given back at once", "+ memory kept for the next layer", "+ bfloat16")
     lines = ["| quick round | CPU s | Dice on held-out regions |", "|---|---|---|"]
-    for number, lever in enumerate(levers if has_bfloat16() else levers[:-1]):
+    for number, lever in enumerate(LEARNING):
+        if lever == HALF_PRECISION and not has_bfloat16():
+            continue
         command = [sys.executable, "-W", "ignore", __file__, "--model", model, "--data", str(data)]
         command += ["--learning", "--seeds", str(seeds), "--lever", str(number)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)

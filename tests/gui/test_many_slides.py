@@ -279,6 +279,18 @@ def test_names_are_sorted_as_people_count_and_states_and_labels_by_their_order(l
     assert listed.names()[0] == "slide-1999.tiff"
 
 
+def test_slides_are_grouped_by_their_folders_which_the_rows_name(listed: Listed) -> None:
+    listed.slides = [
+        dataclasses.replace(slide, path=slide.path.parent / f"case-{12 - slide.id % 3 * 5}" / slide.path.name)
+        for slide in listed.slides[:6]
+    ]
+    listed.show()
+    choose_in(listed.panel.filters.order, "By folder")
+    texts = [text.splitlines()[:2] for text in listed.panel.list.texts()]
+    assert [folder for _name, folder in texts] == ["in case-2"] * 2 + ["in case-7"] * 2 + ["in case-12"] * 2
+    assert [name for name, _folder in texts][:4] == ["slide-1.tiff", "slide-4.tiff", "slide-0.tiff", "slide-3.tiff"]
+
+
 def test_what_is_chosen_stays_so_while_the_list_is_narrowed_down_and_sorted(listed: Listed) -> None:
     panel = listed.panel
     panel.choose(1500)

@@ -27,10 +27,11 @@ _MOST_ELEMENTS, _MOST_DEPTH, _LONGEST_VALUE = 20_000, 16, 4096
 _IMAGE_TYPE, _SOP_CLASS = (0x0008, 0x0008), (0x0008, 0x0016)
 _SERIES, _INSTANCE, _PART = (0x0020, 0x000E), (0x0020, 0x0013), (0x0020, 0x9162)
 _CHARACTERS, _DESCRIPTION, _CONTAINER = (0x0008, 0x0005), (0x0008, 0x103E), (0x0040, 0x0512)
+_STUDY = (0x0008, 0x1030)
 _COLUMNS, _ROWS = (0x0048, 0x0006), (0x0048, 0x0007)
 _FRAME = ((0x0028, 0x0010), (0x0028, 0x0011))
 _WANTED = frozenset({*_FRAME, _SYNTAX, _IMAGE_TYPE, _SOP_CLASS, _SERIES, _INSTANCE, _PART, _COLUMNS, _ROWS})
-_WANTED |= {_CHARACTERS, _DESCRIPTION, _CONTAINER}
+_WANTED |= {_CHARACTERS, _DESCRIPTION, _CONTAINER, _STUDY}
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
@@ -40,7 +41,7 @@ class DicomFile:
 
     `columns` and `rows` are of the whole level, `frame_px` the pixels of a frame, which is one tile of it. `instance`
     numbers the files of a series, `part` those of a level that is split over several (a concatenation). `container` is
-    the identifier on the glass, `description` that of the series.
+    the identifier on the glass, `description` that of the series, `study` that of the study.
     """
 
     series: str = ""
@@ -53,6 +54,7 @@ class DicomFile:
     part: int = 0
     container: str = ""
     description: str = ""
+    study: str = ""
 
     @property
     def is_slide(self) -> bool:
@@ -112,6 +114,7 @@ class _Reader:
             part=self._number(found.get(_PART, b"")),
             container=_words(found, _CONTAINER),
             description=_words(found, _DESCRIPTION),
+            study=_words(found, _STUDY),
         )
 
     def _elements(self, *, first: int, last: int) -> dict[tuple[int, int], bytes]:

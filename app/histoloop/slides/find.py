@@ -111,15 +111,16 @@ def slide_of(path: Path) -> Path:
 def slide_name(path: Path) -> str:
     """What a person calls a slide: the name of its file.
 
-    Of a DICOM series, which has many, what is written on the glass (its container's identifier), else the series'
-    description, else the name of its folder; where the folder holds several series, that of the file is added. What
-    looks like a UID is taken only where there is nothing else.
+    Of a DICOM series, which has many, what is written on the glass (its container's identifier), else the descriptions
+    of study and series, else the name of its folder; where the folder holds several series, that of the file is added.
+    What looks like a UID is taken only where there is nothing else.
     """
     if (described := _slide_part(path)) is None:
         return path.name
     folder = path.absolute().parent
     own = folder.name if _only_series(folder) is not None else f"{folder.name}/{path.name}"
-    names = [described.container, described.description, own, path.stem, folder.parent.name]
+    words = (word for word in (described.study, described.description) if word and not _UID.search(word))
+    names = [described.container, ", ".join(dict.fromkeys(words)), own, path.stem, folder.parent.name]
     return next((name for name in names if name and not _UID.search(name)), own)
 
 

@@ -217,6 +217,7 @@ def test_several_series_in_a_folder_are_several_slides(
         open_slide(tmp_path)
 
 
+STUDY = (0x08, 0x1030, "LO")
 CONTAINER, DESCRIPTION, IN_UTF8 = (0x40, 0x512, "LO"), (0x08, 0x103E, "LO"), (0x08, 0x05, "CS", "ISO_IR 192")
 UID = "1.3.6.1.4.1.5962.99.1"
 
@@ -226,6 +227,10 @@ UID = "1.3.6.1.4.1.5962.99.1"
     [
         ("scan", [(*CONTAINER, "B12-345 A1"), (*DESCRIPTION, "HE")], "B12-345 A1"),
         ("scan", [(*DESCRIPTION, "HE, 40x")], "HE, 40x"),
+        ("scan", [(*STUDY, "Breast biopsy"), (*DESCRIPTION, "HE")], "Breast biopsy, HE"),
+        ("scan", [(*STUDY, "HE"), (*DESCRIPTION, "HE")], "HE"),
+        ("scan", [(*STUDY, UID), (*DESCRIPTION, "HE")], "HE"),
+        ("scan", [(*STUDY, "Breast biopsy"), (*CONTAINER, "B12-345 A1")], "B12-345 A1"),
         ("scan", [(*CONTAINER, UID), (*DESCRIPTION, f"Series {UID}")], "scan"),
         (UID, [(*CONTAINER, "B12-345 A1")], "B12-345 A1"),
         (UID, [(*CONTAINER, UID)], "0"),

@@ -26,6 +26,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from histoloop.gui.kit.long_words import NARROWEST_PX, with_fitting_words
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -64,14 +66,43 @@ def label(text: str = "", *, role: str = "", wrap: bool = False) -> QLabel:
 
 
 class _Text(QLabel):
-    """A label that shows what it is given, as it is."""
+    """A label that shows what it is given, as it is.
+
+    Where it wraps, a word that is wider than the label is shortened, and does not make the panel wider; `text` and the
+    tip have it whole.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
+        self._whole, self._own_tip = "", ""
 
     def setText(self, text: str) -> None:
-        super().setText(visible_text(text) if self.textFormat() is Qt.TextFormat.PlainText else text)
+        self._whole = visible_text(text) if self.textFormat() is Qt.TextFormat.PlainText else text
+        super().setText(self._whole)
+        self._shorten()
+
+    def text(self) -> str:
+        return self._whole
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().minimumSizeHint()
+        return QSize(min(hint.width(), NARROWEST_PX), hint.height()) if self.wordWrap() else hint
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        if not self.wordWrap() or self.textFormat() is not Qt.TextFormat.PlainText:
+            return
+        shown = with_fitting_words(self._whole, self.fontMetrics(), self.contentsRect().width())
+        if shown != super().text():
+            super().setText(shown)
+        tip = plain_tip(self._whole) if shown != self._whole else ""
+        if self.toolTip() == self._own_tip != tip:
+            self._own_tip = tip
+            self.setToolTip(tip)
 
 
 def visible_text(text: str) -> str:

@@ -60,6 +60,7 @@ class Order(StrEnum):
 
     ADDED = "added"
     NAME = "name"
+    FOLDER = "folder"
     STATE = "state"
     LABEL = "label"
 
@@ -67,6 +68,7 @@ class Order(StrEnum):
 ORDERS = {
     Order.ADDED: mark("As added"),
     Order.NAME: mark("By name"),
+    Order.FOLDER: mark("By folder"),
     Order.STATE: mark("By state"),
     Order.LABEL: mark("By label"),
 }
@@ -126,6 +128,8 @@ def _said(slide: SlideRecord) -> str:
 def _key_of(order: Order) -> Callable[[Row], object]:
     if order is Order.NAME:
         return lambda row: natural_key(row.slide.name)
+    if order is Order.FOLDER:
+        return lambda row: (natural_key(str(row.slide.path.parent)), natural_key(row.slide.name))
     if order is Order.STATE:
         place = {state: number for number, state in enumerate(State)}
         return lambda row: place[row.state]
@@ -228,7 +232,11 @@ class SlideRows(QAbstractListModel):
     def text_at(self, place: int) -> str:
         """The lines of a row."""
         row = self._rows[place]
-        return describe(row.slide, file=row.file, predicts=self._predicts)
+        text = describe(row.slide, file=row.file, predicts=self._predicts)
+        if self._choice.order is not Order.FOLDER:
+            return text
+        name, *others = text.split("\n")
+        return "\n".join((name, tr("in {folder}", folder=visible_name(row.slide.path.parent.name)), *others))
 
     def rowCount(self, parent: _Index | None = None) -> int:
         """How many slides are shown."""

@@ -58,9 +58,10 @@ class SecondReader(QObject):
         if project is None:
             return
         known = self._settings.person_of(project.folder)
-        self._session.person = known or self._settings.person
-        if not known and not project.read_only:
-            self._bar.ask(self._settings.person)
+        if known:
+            self._session.person = known
+        elif not project.read_only:
+            self._bar.ask(self._session.person)
 
     def _on_answered(self, name: str) -> None:
         if self._session.project is not None:
