@@ -79,6 +79,8 @@ SIZE_PX = (1480, 920)
 TOLD_MS = 8_000
 LAYOUT = 1
 """Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
+LEAST_MIDDLE_PX = 220
+"""The slide has at least so much width, whatever the lines above it would like: panels beside it fit a small screen."""
 PLACING = ("annotate_here", "annotate_line")
 """Switches that are on while a place is shown with the mouse."""
 TOOLBAR = ("add_slides", "predict", "ask", "annotate_here", "retrain")
@@ -256,6 +258,7 @@ class MainWindow(QMainWindow):
         self.centre.addWidget(welcome)
         self.centre.addWidget(self.split)
         middle = QWidget()
+        middle.setMinimumWidth(LEAST_MIDDLE_PX)
         column = QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
