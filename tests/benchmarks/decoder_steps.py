@@ -80,16 +80,16 @@ def variants() -> list[Variant]:
     """In the order of what they tell."""
     found = [Variant("preset", steps) for steps in STEPS]
     found += [_window(steps, rate=2e-3, crop_px=256) for steps in STEPS]
-    found += [_window(steps, rate=4e-3, crop_px=128) for steps in (150, 180, 240, 360, 480)]
-    found += [_window(150), _window(120, crop_px=192), _window(120, rate=4e-3, crop_px=256)]
-    found += [_window(240, rate=2e-3), _window(240, rate=4e-3, crop_px=192), _window(240, rate=4e-3, crop_px=96)]
+    found += [_window(steps) for steps in (150, 180, 240, 360, 480)]
+    found += [_window(150, rate=8e-3), _window(120, rate=8e-3, crop_px=192), _window(120, crop_px=256)]
+    found += [_window(240, rate=2e-3), _window(240, crop_px=192), _window(240, crop_px=96)]
     found += [Variant("preset", steps, views=1) for steps in STEPS[::3]]
     found += [Variant("preset", 240, crop_px=128), Variant("preset", 360, crop_px=128)]
     found += [Variant("preset", 360, rate=2e-3), Variant("preset", 360, rate=8e-3)]
     return [*found, Variant(ALL_MASKS, 720)]
 
 
-def _window(steps: int, *, rate: float = 8e-3, crop_px: int = 128) -> Variant:
+def _window(steps: int, *, rate: float = 4e-3, crop_px: int = 128) -> Variant:
     """At the window's quick pace; rate and crops are its own unless others are given."""
     return Variant("window", steps, rate=rate, crop_px=crop_px, precision="bfloat16")
 

@@ -24,6 +24,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -40,10 +41,13 @@ from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue
 from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.training.cached import dice_figures, train_on_features
 from histoloop.training.datasets import read_dataset
-from histoloop.training.features import FeatureTile
+from histoloop.training.features import FeatureTile, spread_views, view_of
 from histoloop.training.recipe import load_recipe, recipe_path
 from histoloop.workflows.prediction.loaded_model import open_model
 from histoloop.workflows.retraining.fit import quick_settings
+
+if TYPE_CHECKING:
+    from histoloop.training.samples import TrainingTile
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE_PX = 1024
@@ -59,7 +63,7 @@ LEVERS = (
     "+ bfloat16",
 )
 HALF_PRECISION = "+ bfloat16"
-SMALL_CROPS = "+ 150 steps on 128 px at four times the rate"
+SMALL_CROPS = "+ 150 steps on 128 px at twice the rate"
 LEARNING = (
     "60 steps on 256 px, memory given back at once",
     "+ memory kept for the next layer",
@@ -169,9 +173,15 @@ def learn(number: int, name: str, data: Path, seeds: int) -> dict[str, float]:
     model = open_model(name, device="cpu")
     dataset = finish(read_dataset(data / "glas", scale=0.5))
     step = len(dataset.training) // (REGIONS + HELD_OUT)
-    tiles = [FeatureTile(model.features(tile.pixels), tile.mask) for tile in dataset.training[:: max(1, step)]]
-    painted, held_out = tiles[:REGIONS], tiles[REGIONS : REGIONS + HELD_OUT]
+    tiles = dataset.training[:: max(1, step)]
     settings = quick_settings(load_recipe(recipe_path("retrain-quick")))
+
+    def seen(tile: TrainingTile, count: int) -> list[FeatureTile]:
+        views = [view_of(tile, view, stain=settings.stain, seed=0) for view in spread_views(count)]
+        return [FeatureTile(model.features(view.pixels), view.mask) for view in views]
+
+    painted = [seen(tile, settings.views) for tile in tiles[:REGIONS]]
+    held_out = [seen(tile, 1)[0] for tile in tiles[REGIONS : REGIONS + HELD_OUT]]
     if number < LEARNING.index(SMALL_CROPS):
         loop = replace(settings.loop, epochs=60 // settings.steps_per_epoch, learning_rate=2e-3)
         settings = replace(settings, loop=loop, crop_px=256)
@@ -181,11 +191,7 @@ def learn(number: int, name: str, data: Path, seeds: int) -> dict[str, float]:
     for seed in range(seeds):
         decoder = copy.deepcopy(model.network.decoder)
         began = time.process_time()
-        finish(
-            train_on_features(
-                decoder, annotated=[[tile] for tile in painted], settings=settings, device=model.device, seed=seed
-            )
-        )
+        finish(train_on_features(decoder, annotated=painted, settings=settings, device=model.device, seed=seed))
         seconds.append(time.process_time() - began)
         dice.append(dice_figures(decoder, held_out, device=model.device)["dice"])
     before = dice_figures(model.network.decoder, held_out, device=model.device)["dice"]
