@@ -198,6 +198,14 @@ def two_or_more(text: str) -> int:
     return value
 
 
+def window_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT of a window, each from 320."""
+    width, by, height = text.partition("x")
+    if not (by and width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 320):
+        raise argparse.ArgumentTypeError(f"{text} is no size of a window, such as 1280x800")
+    return int(width), int(height)
+
+
 def weight(text: str) -> float:
     """A finite number from 0."""
     value = float(text)

@@ -22,6 +22,7 @@ from histoloop.cli.arguments import (
     resolution,
     side,
     spread_of,
+    window_size,
 )
 from histoloop.cli.outcome import Outcome
 from histoloop.cli.terminal import OK, WRONG, print_error, report_failures, run, write_json
@@ -197,6 +198,10 @@ def add_commands(commands: Commands) -> None:
     tour.add_argument("--out", type=Path, required=True)
     codes = [language.code for language in LANGUAGES]
     tour.add_argument("--language", choices=codes, default=ENGLISH.code, help="language of the window")
+    tour.add_argument("--theme", choices=("light", "dark"), default="light", help="theme of the window")
+    tour.add_argument(
+        "--size", type=window_size, metavar="WIDTHxHEIGHT", default=(1480, 920), help="of the window, in pixels"
+    )
 
 
 # --- each imports what it needs, so that --help stays quick --------------------------------------------------------
@@ -507,4 +512,4 @@ def _tour(options: argparse.Namespace) -> int:
     check_window()
     from histoloop.gui.tour import run_tour
 
-    return run_tour(options.out, options.language)
+    return run_tour(options.out, options.language, theme=options.theme, size_px=options.size)

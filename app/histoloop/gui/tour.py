@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QPointF
 from PySide6.QtWidgets import QWidget
 from scipy import ndimage
 
 from histoloop.gui.application import make_application
 from histoloop.gui.dialogs.about import AboutDialog
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
+from histoloop.gui.dialogs.keys_dialog import KeysDialog
 from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.kit.settings import Settings
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.rounds import CandidateModel
 
 SIZE_PX = (1480, 920)
+LIGHT, DARK = "light", "dark"
 SEED = 0
 ANNOTATIONS = 6
 LATER_ANNOTATIONS = 3
@@ -66,8 +68,11 @@ class Step:
     widgets: tuple[str, ...]
 
 
-def run_tour(out: Path, language: str = ENGLISH.code) -> int:
+def run_tour(out: Path, language: str = ENGLISH.code, *, theme: str = LIGHT, size_px: tuple[int, int] = SIZE_PX) -> int:
     """Write `01-….png`, … and `tour.json` into `out`, with the window in a language; 0 when all went well.
+
+    The window is `size_px` (width, height) in device-independent pixels, which the screen may not have: then as large
+    as it gets. One picture is of the other theme.
 
     `out` is new, empty or of an earlier tour, whose pictures are replaced; 2 where anything else is in it. The demo
     project is made in `out/project`, its export in `out/export`, or where these are there in `project-2` and so on.
@@ -79,7 +84,7 @@ def run_tour(out: Path, language: str = ENGLISH.code) -> int:
     settings = Settings(out / SETTINGS)
     settings.set("language", language)
     speak_as_chosen(application, settings)
-    tour = _Tour(out, MainWindow(settings))
+    tour = _Tour(out, MainWindow(settings), theme=theme, size_px=size_px)
     try:
         tour.run()
     except TourError as error:
@@ -124,7 +129,8 @@ def _free(folder: Path) -> Path:
 
 
 class _Tour:
-    def __init__(self, out: Path, window: MainWindow) -> None:
+    def __init__(self, out: Path, window: MainWindow, *, theme: str, size_px: tuple[int, int]) -> None:
+        self._theme, self._size_px = theme, size_px
         self.out, self.project, self.export = out, _free(out / "project"), _free(out / "export")
         self.window = window
         self.steps: list[Step] = []
@@ -135,8 +141,8 @@ class _Tour:
     def run(self) -> None:
         """Open, predict, query, paint, retrain, keep, export, say, compare, more rounds; for newcomers; classes."""
         window = self.window
-        window.resize(*SIZE_PX)
-        window.preferences.set_theme("light")
+        window.resize(*self._size_px)
+        window.preferences.set_theme(self._theme)
         window.show()
         self.wait(window.isVisible, "the window to open")
         self.picture("welcome", "The start page")
@@ -147,6 +153,7 @@ class _Tour:
         self._export()
         self._give_label_and_size()
         self._choose_another_method_and_compare()
+        self._look_closer()
         self._learn_from_similar_regions()
         self._show_the_learning_curve()
         self._begin_as_a_newcomer()
@@ -286,10 +293,11 @@ class _Tour:
         self.settle()
         self.picture("exported", "Masks, polygons and tables are written")
         self.figures["exported files"] = len(list(self.export.iterdir()))
-        window.preferences.set_theme("dark")
+        other = LIGHT if self._theme == DARK else DARK
+        window.preferences.set_theme(other)
         window.banner.dismiss()
         self.settle()
-        self.picture("dark", "The dark theme")
+        self.picture(other, f"The {other} theme")
 
     def _give_label_and_size(self) -> None:
         """What a clinician knows without painting: the slide's label, and label and size of a region."""
@@ -297,7 +305,7 @@ class _Tour:
         project = window.session.project
         if project is None:
             raise TourError("no project is open")
-        window.preferences.set_theme("light")
+        window.preferences.set_theme(self._theme)
         slide = project.slides.all()[0]
         window.slides_panel.choose(slide.id)
         self.wait(lambda: window.opener.current == slide.id, "the first slide to show")
@@ -344,6 +352,28 @@ class _Tour:
         window.actions_["compare"].trigger()
         self.settle()
 
+    def _look_closer(self) -> None:
+        """One stain alone, and an area measured by an ellipse."""
+        window, viewer = self.window, self.window.viewer
+        window.actions_["appearance"].trigger()
+        dialog = window.look_control.dialog
+        if dialog is None:
+            raise TourError("what changes the picture does not show")
+        window.actions_["next_stain"].trigger()
+        self.settle()
+        self.picture("stain", "Haematoxylin alone, said above the slide")
+        self.picture("appearance", "Brightness, contrast, gamma and stains", of=dialog)
+        window.actions_["reset_appearance"].trigger()
+        dialog.close()
+        window.actions_["fit"].trigger()
+        self.settle()
+        window.actions_["measure_ellipse"].trigger()
+        width, height = viewer.canvas.width(), viewer.canvas.height()
+        drag(viewer.canvas, [QPointF(width * share, height * share) for share in (0.4, 0.5, 0.6)])
+        self.settle()
+        self.picture("measured", "An area measured on the slide")
+        window.split.first.ruler.clear()
+
     def _learn_from_similar_regions(self) -> None:
         """Ask about what looks unlike anything annotated; then similar regions train the model too."""
         self._ask_by(HowToAsk("k-center", LATER_ANNOTATIONS))
@@ -380,6 +410,11 @@ class _Tour:
         self.wait(about.list.rowCount, "the list of licences")
         self.picture("about", "Versions and licences", of=about)
         about.close()
+        window.actions_["shortcuts"].trigger()
+        (keys,) = window.findChildren(KeysDialog)
+        self.settle()
+        self.picture("keys", "All keys, of both presets, to search", of=keys)
+        keys.close()
 
     def _look_at_the_classes(self) -> None:
         """What a new project asks, and the classes of this one."""
