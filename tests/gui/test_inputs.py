@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from histoloop.gui.window.main_window import MainWindow
 
-MS, JOB_MS = 120_000, 600_000
+MS, JOB_MS = 300_000, 600_000
 REGIONS, MOST, MOST_A_REGION = 5, 45, 7
 
 
