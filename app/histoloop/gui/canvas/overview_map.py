@@ -24,6 +24,7 @@ ROOM_PX = 420
 """A canvas that is narrower or lower has no room for the map."""
 
 FRAME = "#d00000"
+_TINT = 70
 _LEAST_PX = 5.0
 
 
@@ -84,9 +85,11 @@ class OverviewMap(QWidget):
             return
         painter = QPainter(self)
         painter.drawPixmap(self.rect(), self._picture)
-        painter.setPen(Qt.PenStyle.NoPen)
         for colour, regions in ((ANNOTATED, scene.annotated), (BEGUN, scene.begun)):
-            painter.setBrush(QColor(colour))
+            inside = QColor(colour)
+            painter.setPen(inside)
+            inside.setAlpha(_TINT)  # what lies in a large region stays in sight
+            painter.setBrush(inside)
             for region, _mask in regions:
                 painter.drawRect(_at_least(self.to_map(region), _LEAST_PX))
         painter.setBrush(Qt.BrushStyle.NoBrush)
