@@ -81,11 +81,12 @@ def test_five_regions_take_at_most_45_inputs_from_slides_chosen_to_model_kept(
     hand.key("ask")
     hand.wait(lambda: len(window.queue_panel.shown_ids()) >= REGIONS, JOB_MS)
     hand.key("next_question")
+    done: set[int] = set()
     for _region in range(REGIONS):
-        hand.wait(lambda: window.viewer.annotating is not None)
+        hand.wait(lambda: window.viewer.annotating is not None and in_hand(window) not in {None, *done})
         assert window.viewer.wait_until_loaded(MS / 1000)
         before = hand.inputs
-        annotate(hand)
+        done.add(annotate(hand))
         assert hand.inputs - before <= MOST_A_REGION  # the next one comes by itself
     hand.key("retrain")
     hand.wait(lambda: window.session.candidate() is not None, JOB_MS)
@@ -95,10 +96,17 @@ def test_five_regions_take_at_most_45_inputs_from_slides_chosen_to_model_kept(
     assert hand.inputs <= MOST
 
 
-def annotate(hand: Hand) -> None:
-    """Correct what the model suggests: two strokes are added, one is taken away; then it is done."""
+def in_hand(window: MainWindow) -> int | None:
+    """The annotation that is painted now."""
+    active = window.session.active
+    return None if active is None else active.record.id
+
+
+def annotate(hand: Hand) -> int:
+    """Correct what the model suggests: two strokes are added, one is taken away; then it is done. Returns its id."""
     window = hand.window
-    number = window.session.active.record.id
+    number = in_hand(window)
+    assert number is not None
     hand.key("tool_brush")
     hand.shortcut("1")
     hand.stroke([(0.2, 0.2), (0.35, 0.25), (0.5, 0.2)])
@@ -108,3 +116,4 @@ def annotate(hand: Hand) -> None:
     hand.key("finish")
     annotations = window.session.project.annotations
     hand.wait(lambda: annotations.get(number).status is AnnotationStatus.DONE)
+    return number

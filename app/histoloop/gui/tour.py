@@ -29,6 +29,7 @@ from histoloop.gui.panels.ask_options import HowToAsk
 from histoloop.gui.panels.size_picker import STEP_PERCENT
 from histoloop.gui.window.first_steps import LOOKING, FirstSteps
 from histoloop.gui.window.main_window import MainWindow
+from histoloop.gui.window.readers.person_bar import PersonBar
 from histoloop.language import ENGLISH, tr
 from histoloop.slides.synthetic import SyntheticTissue
 from histoloop.store.files import write_beside
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 SIZE_PX = (1480, 920)
 LIGHT, DARK = "light", "dark"
+ANNOTATOR = "A. Pathologist"
 SEED = 0
 ANNOTATIONS = 6
 LATER_ANNOTATIONS = 3
@@ -165,7 +167,10 @@ class _Tour:
         self.wait(lambda: window.session.project is not None, "the demo project to open")
         self.wait(lambda: window.opener.current is not None, "the first slide to show")
         self.settle()
-        self.picture("slides", "The demo project, its first slide, prediction running")
+        self.picture("slides", "The demo project, its first slide, prediction running, and who annotates is asked once")
+        for bar in (bar for bar in window.findChildren(PersonBar) if bar.isVisible()):
+            bar.name.setText(ANNOTATOR)
+            bar.keep.click()
         self.wait(lambda: jobs.current is None, "the prediction")
         slides = window.session.slides()
         window.slides_panel.choose(slides[-1].id)
