@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from PySide6.QtWidgets import QListView
+
     from histoloop.gui.window.main_window import MainWindow
 
     from .conftest import Step
@@ -87,7 +89,7 @@ class Walker:
     def _press(self, text: str) -> bool:
         from PySide6.QtCore import Qt
         from PySide6.QtTest import QTest
-        from PySide6.QtWidgets import QAbstractButton, QListWidget, QTabBar
+        from PySide6.QtWidgets import QAbstractButton, QListView, QTabBar
 
         for control in self.window.findChildren(QAbstractButton):
             if control.isVisible() and control.isEnabled() and _plain(control.text()) == text:
@@ -97,9 +99,12 @@ class Walker:
             for number in (number for number in range(tabs.count()) if _plain(tabs.tabText(number)) == text):
                 tabs.setCurrentIndex(number)
                 return True
-        for lines in (lines for lines in self.window.findChildren(QListWidget) if lines.isVisible()):
-            for number in (row for row in range(lines.count()) if lines.item(row).text().startswith(f"{text}\n")):
-                lines.setCurrentRow(number)
+        for lines in (lines for lines in self.window.findChildren(QListView) if lines.isVisible()):
+            for number in (row for row, line in enumerate(_lines(lines)) if line.startswith(f"{text}\n")):
+                index = lines.model().index(number, 0)
+                lines.scrollTo(index)
+                place = lines.visualRect(index).center()
+                QTest.mouseClick(lines.viewport(), Qt.MouseButton.LeftButton, pos=place)
                 return True
         for menu in self.window.menuBar().actions():
             for action in (action for action in menu.menu().actions() if _plain(action.text()) == text):
@@ -109,17 +114,17 @@ class Walker:
         return False
 
     def _shown(self) -> Iterator[str]:
-        from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QListWidget, QTabBar
+        from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QListView, QTabBar
 
         for menu in self.window.menuBar().actions():
             yield _plain(menu.text())
-        kinds = (QLabel, QAbstractButton, QComboBox, QListWidget, QTabBar)
+        kinds = (QLabel, QAbstractButton, QComboBox, QListView, QTabBar)
         for widget in (found for kind in kinds for found in self.window.findChildren(kind) if found.isVisible()):
             match widget:
                 case QComboBox():
                     yield widget.currentText()
-                case QListWidget():
-                    yield from (_plain(widget.item(row).text()) for row in range(widget.count()))
+                case QListView():
+                    yield from map(_plain, _lines(widget))
                 case QTabBar():
                     yield from (_plain(widget.tabText(number)) for number in range(widget.count()))
                 case _:
@@ -159,6 +164,12 @@ class Walker:
             self.wait(lambda before=before: self.window.session.active is not before, "the next region")
 
 
+def _lines(shown: QListView) -> list[str]:
+    """The texts of a list."""
+    model = shown.model()
+    return [] if model is None else [str(model.index(row, 0).data()) for row in range(model.rowCount())]
+
+
 def _plain(text: str) -> str:
     """Without marks of menus and of rich text, and without line ends."""
     return " ".join(re.sub(r"<[^>]*>", "", text).replace("&", "").split())
@@ -173,8 +184,11 @@ def walker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walker]:
         from PySide6.QtWidgets import QFileDialog
 
         from histoloop.gui.application import make_application
+        from histoloop.gui.canvas.napari_canvas import load_the_rest
         from histoloop.gui.kit.settings import Settings
         from histoloop.gui.window.main_window import MainWindow
+
+        load_the_rest()
     folder = tmp_path_factory.mktemp("tutorial")
     chosen: list[Path] = []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keyboard import bring_up
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
 
 from histoloop.annotations.records import AnnotationStatus
@@ -18,8 +18,6 @@ from histoloop.slides.synthetic import SyntheticSpec, write_synthetic_slide
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from PySide6.QtGui import QKeySequence
 
     from histoloop.gui.window.main_window import MainWindow
 
@@ -38,12 +36,10 @@ class Hand:
         self.wait(self.window.actions_[action].isEnabled)
         keys = self.window.actions_[action].shortcut()
         assert keys.count() == 1
-        bring_up(self.window)
-        self.window.viewer.canvas.setFocus()
-        QTest.keySequence(self.window.viewer.canvas, keys)
-        self.inputs += 1
+        self.keys(keys)
 
-    def shortcut(self, keys: QKeySequence) -> None:
+    def keys(self, keys: QKeySequence) -> None:
+        """Press keys on the slide."""
         bring_up(self.window)
         self.window.viewer.canvas.setFocus()
         QTest.keySequence(self.window.viewer.canvas, keys)
@@ -108,7 +104,7 @@ def annotate(hand: Hand) -> int:
     number = in_hand(window)
     assert number is not None
     hand.key("tool_brush")
-    hand.shortcut("1")
+    hand.keys(QKeySequence("1"))
     hand.stroke([(0.2, 0.2), (0.35, 0.25), (0.5, 0.2)])
     hand.stroke([(0.2, 0.8), (0.35, 0.75), (0.5, 0.8)])
     hand.key("tool_eraser")
