@@ -12,11 +12,11 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
-from histoloop.gui.canvas.measuring import Measure, Shape, value_in_words
+from histoloop.gui.canvas.tools.measuring import Measure, Shape, value_in_words
 from histoloop.gui.mouse import click, drag
 
 if TYPE_CHECKING:
-    from histoloop.gui.canvas.measure_tool import MeasureTool
+    from histoloop.gui.canvas.tools.measure_tool import MeasureTool
     from histoloop.gui.window.main_window import MainWindow
 
 MS = 10_000

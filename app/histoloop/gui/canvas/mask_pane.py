@@ -14,9 +14,9 @@ from histoloop.gui.canvas.composing import OverlayStyle
 from histoloop.gui.canvas.heatmap_legend import HeatmapLegend
 from histoloop.gui.canvas.mask_chooser import MaskChooser
 from histoloop.gui.canvas.mask_source import MaskSource
-from histoloop.gui.canvas.measure_tool import MeasureTool
 from histoloop.gui.canvas.overview_map import OverviewMap
 from histoloop.gui.canvas.scene_opener import SceneOpener
+from histoloop.gui.canvas.tools.measure_tool import MeasureTool
 from histoloop.gui.canvas.viewer import SlideViewer
 from histoloop.gui.kit.widgets import button
 from histoloop.language import tr

@@ -13,7 +13,7 @@ from histoloop.gui.dialogs.glass_dialog import GlassDialog
 
 if TYPE_CHECKING:
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
-    from histoloop.gui.canvas.measuring import Shape
+    from histoloop.gui.canvas.tools.measuring import Shape
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.panels.overlay_panel import OverlayPanel

@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 
 from histoloop.annotations.records import AnnotationStatus, Counts
 from histoloop.gui.canvas.mask_pane import SplitView
-from histoloop.gui.canvas.pen_pressure import PenPressure
 from histoloop.gui.canvas.pointer_readout import PointerReadout
+from histoloop.gui.canvas.tools.pen_pressure import PenPressure
 from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
 from histoloop.gui.kit.texts import NOTICE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
-from histoloop.gui.canvas.measuring import Shape
+from histoloop.gui.canvas.tools.measuring import Shape
 from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
 from histoloop.gui.kit.key_presets import NAPARI, QUPATH
 from histoloop.gui.kit.translation import SYSTEM

@@ -14,10 +14,10 @@ from histoloop.annotations.class_names import spoken_title
 from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
-from histoloop.gui.canvas.mask_deeds import MaskDeeds
-from histoloop.gui.canvas.object_tool import ObjectTool
-from histoloop.gui.canvas.outline_tool import OutlineTool
-from histoloop.gui.canvas.wand_tool import WandTool
+from histoloop.gui.canvas.tools.mask_deeds import MaskDeeds
+from histoloop.gui.canvas.tools.object_tool import ObjectTool
+from histoloop.gui.canvas.tools.outline_tool import OutlineTool
+from histoloop.gui.canvas.tools.wand_tool import WandTool
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.kit.actions import CLASS_KEYS
 from histoloop.gui.kit.widgets import menu_text, swatch

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QSlider, QWidget
 
     from histoloop.gui.canvas.mask_pane import SplitView
-    from histoloop.gui.canvas.object_tool import ObjectTool
-    from histoloop.gui.canvas.pen_pressure import PenPressure
+    from histoloop.gui.canvas.tools.object_tool import ObjectTool
+    from histoloop.gui.canvas.tools.pen_pressure import PenPressure
     from histoloop.gui.kit.actions import Actions
     from histoloop.gui.kit.settings import Settings
     from histoloop.gui.work.session import Session

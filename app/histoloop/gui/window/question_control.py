@@ -12,7 +12,7 @@ from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.errors import DataError
 from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import QueryBox
-from histoloop.gui.canvas.place_tool import PlaceTool
+from histoloop.gui.canvas.tools.place_tool import PlaceTool
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.contents.earlier_work import is_of_another

@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
-from histoloop.gui.canvas.gesture import PLACE, Gesture
+from histoloop.gui.canvas.tools.gesture import PLACE, Gesture
 from histoloop.gui.work.background import Worker
 from histoloop.language import tr
 from histoloop.localisation.outline_points import OutlinePoints, outline_at

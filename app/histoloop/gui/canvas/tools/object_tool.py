@@ -12,9 +12,9 @@ from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 
 from histoloop.annotations.prompts import Prompts, Segmenter, segment
-from histoloop.gui.canvas.found_parts import in_view, is_in_view, paint_part, read_region, show_part
-from histoloop.gui.canvas.gesture import BOX, Gesture
 from histoloop.gui.canvas.rendering import View
+from histoloop.gui.canvas.tools.found_parts import in_view, is_in_view, paint_part, read_region, show_part
+from histoloop.gui.canvas.tools.gesture import BOX, Gesture
 from histoloop.gui.work.background import Worker
 from histoloop.language import tr
 

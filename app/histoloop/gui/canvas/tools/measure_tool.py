@@ -19,14 +19,14 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from histoloop.gui.canvas.measuring import Measure, Shape, value_in_words
+from histoloop.gui.canvas.tools.measuring import Measure, Shape, value_in_words
 from histoloop.gui.kit.widgets import button, label
 from histoloop.language import tr
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
 
-    from histoloop.gui.canvas.measuring import Place
+    from histoloop.gui.canvas.tools.measuring import Place
     from histoloop.gui.canvas.viewer import SlideViewer
 
 LEAST_PX = 3

@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.annotations.mask_tools import copy_inside, fill_holes, grow, shrink, smooth
-from histoloop.gui.canvas.gesture import LASSO, Gesture
+from histoloop.gui.canvas.tools.gesture import LASSO, Gesture
 from histoloop.gui.work.background import Worker
 from histoloop.language import tr
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QPointF, Signal
 
 from histoloop.annotations.wand import connected, unlikeness
-from histoloop.gui.canvas.found_parts import in_view, is_in_view, paint_part, read_region, show_part
-from histoloop.gui.canvas.gesture import PLACE, Gesture
 from histoloop.gui.canvas.rendering import View
+from histoloop.gui.canvas.tools.found_parts import in_view, is_in_view, paint_part, read_region, show_part
+from histoloop.gui.canvas.tools.gesture import PLACE, Gesture
 from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
