@@ -4,8 +4,10 @@
 PYTHON := .venv/bin/python
 WITH_DISPLAY := packaging/with_display.sh
 
-# Tests without a window run side by side, on this many cores at most; a worker takes about a gigabyte of memory.
+# Tests run side by side, on this many cores at most; a worker takes about a gigabyte of memory. Windows would take
+# the focus from each other on one screen: each worker has a virtual display of its own, and a real screen one worker.
 WORKERS ?= 2
+SCREENS := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s)),1,$(WORKERS))
 
 run: setup
 	packaging/run.sh
@@ -27,10 +29,10 @@ types: setup
 contracts: setup
 	.venv/bin/lint-imports
 
-# The window's tests have a process of their own: torch and a software OpenGL do not go together in one.
+# The window's tests have processes of their own: torch and a software OpenGL do not go together in one.
 tests: setup
 	$(PYTHON) -m pytest tests/unit tests/e2e tests/docs -m "not walk" -n logical --maxprocesses $(WORKERS) --dist worksteal
-	$(WITH_DISPLAY) $(PYTHON) -m pytest tests/gui
+	$(PYTHON) -m pytest tests/gui --tx '$(SCREENS)*popen//python=$(WITH_DISPLAY) $(PYTHON)' --dist loadfile
 
 demo: setup
 	$(PYTHON) -m histoloop demo --rounds 3 --seed 0

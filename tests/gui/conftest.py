@@ -1,6 +1,6 @@
 """Real widgets on a real X server; napari's canvas needs OpenGL, which Qt's offscreen platform does not have.
 
-These tests run in a process of their own (see the Makefile): the window's process must never load torch.
+These tests run in processes of their own (see the Makefile): the process of a window must never load torch.
 """
 
 from __future__ import annotations

@@ -302,7 +302,7 @@ class _Tour:
         window.preferences.set_theme(other)
         window.banner.dismiss()
         self.settle()
-        self.picture(other, f"The {other} theme")
+        self.picture("other-theme", f"The {other} theme")
 
     def _give_label_and_size(self) -> None:
         """What a clinician knows without painting: the slide's label, and label and size of a region."""
