@@ -48,7 +48,7 @@ from histoloop.training.cached import CachedSettings, dice_figures, train_on_fea
 from histoloop.training.datasets import DataSet, measured_colours, read_dataset
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import LoopSettings
-from histoloop.training.metrics import accuracy, balanced_accuracy
+from histoloop.training.measures.metrics import accuracy, balanced_accuracy
 from histoloop.training.pretrained import unfold
 from histoloop.training.samples import TrainingTile, foreground
 from histoloop.workflows.live.learner import LiveSettings
