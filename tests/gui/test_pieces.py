@@ -15,7 +15,7 @@ from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, overlay_of
 from histoloop.gui.canvas.rendering import SceneMap
 from histoloop.gui.dialogs.keys_dialog import key_rows
 from histoloop.gui.dialogs.new_project import folder_name
-from histoloop.gui.kit.actions import ActionSpec
+from histoloop.gui.kit.actions import actions_in
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.panels.slide_rows import describe
 from histoloop.gui.window.menus import MENUS
@@ -106,7 +106,7 @@ def test_a_projects_folder_is_named_after_it_without_what_file_systems_refuse(na
 
 def test_the_list_of_shortcuts_names_every_one() -> None:
     keys = [row.keys for row in key_rows(MENUS)]
-    specs = [row for rows in MENUS.values() for row in rows if isinstance(row, ActionSpec) and row.shortcut]
+    specs = [row for rows in MENUS.values() for row in actions_in(rows) if row.shortcut]
     assert keys[: len(specs)] == [spec.keys for spec in specs]
     for more in ("1 … 9", "Left Up Right Down", "Space", "Tab Shift+Tab"):
         assert more in keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,3 +84,14 @@ def _hairline(colour: str) -> int:
 def _rgba(colour: str, opacity: float) -> Colour:
     red, green, blue = (part / 255 for part in rgb(colour))
     return red, green, blue, opacity
+
+
+def style_below(style: OverlayStyle, counts: Counts) -> OverlayStyle:
+    """How masks and maps are laid over while a region is painted, whose mask is the one that is painted.
+
+    Strokes have the model's outlines below.
+    """
+    if counts is Counts.REGION:
+        return dataclasses.replace(style, classes=(), opacity=0.0, masks=False)
+    outlines = tuple(dataclasses.replace(each, filled=False) for each in style.classes)
+    return dataclasses.replace(style, classes=outlines, heatmap=False, hatched=False, changes=False, begun=False)
