@@ -12,15 +12,16 @@ from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
 from histoloop.gui.canvas.magnification import magnification_in_words
+from histoloop.gui.canvas.region_marks import ANNOTATED, BEGUN, REVIEW_MARKS, draw_mark
 from histoloop.language import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from histoloop.gui.canvas.rendering import SlideScene
+    from histoloop.workflows.contents.readings import ReviewState
 
 SCALE_BAR_PX = 160
-ANNOTATED, BEGUN = "#007f5f", "#b5179e"
-"""Of regions that people finished, and of those they only began, which are dashed: dark enough to be seen on H&E."""
 _MARGIN_PX = 16
 
 
@@ -67,11 +68,21 @@ class CanvasOverlay(QWidget):
         self.boxes: Sequence[QueryBox] = ()
         self.annotated: Sequence[Region] = ()
         self.begun: Sequence[Region] = ()
+        self.reviewed: Mapping[Region, ReviewState] = {}
+        self.shows_review = True
         self.spotlight: Region | None = None
         self.rubber_band: QRectF | None = None
         self.lasso: Sequence[QPointF] = ()
         self.preview: tuple[Region, QImage] | None = None
         self.has_slide = False
+
+    def take(self, scene: SlideScene | None) -> None:
+        """The regions of another slide, or of none, where people worked."""
+        self.mpp = None if scene is None else scene.slide.mpp
+        self.annotated = () if scene is None else [region for region, _mask in scene.annotated]
+        self.begun = () if scene is None else [region for region, _mask in scene.begun]
+        self.reviewed = {} if scene is None else scene.reviewed
+        self.update()
 
     def to_screen(self, region: Region) -> QRectF:
         """A level-0 region in the canvas's own pixels."""
@@ -90,9 +101,10 @@ class CanvasOverlay(QWidget):
             self._draw_spotlight(painter, self.to_screen(self.spotlight))
         else:
             for region in self.annotated:
-                self._draw_mark(painter, self.to_screen(region), ANNOTATED, Qt.PenStyle.SolidLine)
+                state = self.reviewed.get(region) if self.shows_review else None
+                draw_mark(painter, self.to_screen(region), ANNOTATED if state is None else REVIEW_MARKS[state])
             for region in self.begun:
-                self._draw_begun(painter, self.to_screen(region))
+                draw_mark(painter, self.to_screen(region), BEGUN)
             for box in self.boxes:
                 self._draw_box(painter, box)
         if self.preview is not None:
@@ -111,28 +123,6 @@ class CanvasOverlay(QWidget):
         painter.fillPath(path, QColor(0, 0, 0, 110))
         painter.setPen(QPen(QColor("#ffffff"), 1.5))
         painter.drawRect(region)
-
-    def _draw_mark(self, painter: QPainter, outline: QRectF, colour: str, line: Qt.PenStyle) -> None:
-        """The outline of a region somebody worked in, on a light ground of its own."""
-        if not outline.intersects(QRectF(self.rect())):
-            return
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(QColor(255, 255, 255, 190), 4))
-        painter.drawRect(outline)
-        painter.setPen(QPen(QColor(colour), 1.8, line))
-        painter.drawRect(outline)
-
-    def _draw_begun(self, painter: QPainter, region: QRectF) -> None:
-        """A dashed outline, and a word on it where there is room."""
-        self._draw_mark(painter, region, BEGUN, Qt.PenStyle.DashLine)
-        text = tr("Begun")
-        plate = QRectF(region.left() + 4, region.top() + 4, painter.fontMetrics().horizontalAdvance(text) + 14, 20)
-        if plate.width() + 8 < region.width() and plate.height() + 8 < region.height():
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(255, 255, 255, 215))
-            painter.drawRoundedRect(plate, 4, 4)
-            painter.setPen(QColor(BEGUN))
-            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
     def _draw_dragged(self, painter: QPainter, outline: QPolygonF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))
