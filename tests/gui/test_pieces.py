@@ -18,7 +18,7 @@ from histoloop.gui.dialogs.keys_dialog import key_rows
 from histoloop.gui.dialogs.new_project import folder_name
 from histoloop.gui.kit.actions import actions_in
 from histoloop.gui.panels.job_bar import JobBar
-from histoloop.gui.panels.slide_rows import describe
+from histoloop.gui.panels.slide_row import describe
 from histoloop.gui.window.menus import MENUS
 from histoloop.network_config import NetworkConfig
 from histoloop.progress import Progress, Stage

@@ -13,16 +13,18 @@ from PySide6.QtWidgets import QWidget
 from histoloop.geometry import Region
 from histoloop.gui.canvas.camera import CameraState, rectangle
 from histoloop.gui.canvas.magnification import magnification_in_words
+from histoloop.gui.canvas.region_marks import ANNOTATED, BEGUN, REVIEW_MARKS, draw_mark
 from histoloop.language import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PySide6.QtGui import QImage, QPaintEvent
 
+    from histoloop.gui.canvas.rendering import SlideScene
+    from histoloop.workflows.contents.readings import ReviewState
+
 SCALE_BAR_PX = 160
-ANNOTATED, BEGUN = "#007f5f", "#b5179e"
-"""Of regions that people finished, and of those they only began, which are dashed: dark enough to be seen on H&E."""
 _MARGIN_PX = 16
 _PLATE_PX = 38
 SCALE_BAR_ROOM_PX = _PLATE_PX + _MARGIN_PX + 8
@@ -63,11 +65,21 @@ class CanvasOverlay(QWidget):
         self.boxes: Sequence[QueryBox] = ()
         self.annotated: Sequence[Region] = ()
         self.begun: Sequence[Region] = ()
+        self.reviewed: Mapping[Region, ReviewState] = {}
+        self.shows_review = True
         self.spotlight: Region | None = None
         self.rubber_band: QPolygonF | None = None
         self.lasso: Sequence[QPointF] = ()
         self.preview: tuple[Region, QImage] | None = None
         self.has_slide = False
+
+    def take(self, scene: SlideScene | None) -> None:
+        """The regions of another slide, or of none, where people worked."""
+        self.mpp = None if scene is None else scene.slide.mpp
+        self.annotated = () if scene is None else [region for region, _mask in scene.annotated]
+        self.begun = () if scene is None else [region for region, _mask in scene.begun]
+        self.reviewed = {} if scene is None else scene.reviewed
+        self.update()
 
     def to_screen(self, region: Region) -> QPolygonF:
         """The corners of a level-0 region in the canvas's own pixels."""
@@ -83,9 +95,10 @@ class CanvasOverlay(QWidget):
             self._draw_spotlight(painter, self.to_screen(self.spotlight))
         else:
             for region in self.annotated:
-                self._draw_mark(painter, self.to_screen(region), ANNOTATED, Qt.PenStyle.SolidLine)
+                state = self.reviewed.get(region) if self.shows_review else None
+                draw_mark(painter, self.to_screen(region), ANNOTATED if state is None else REVIEW_MARKS[state])
             for region in self.begun:
-                self._draw_begun(painter, self.to_screen(region))
+                draw_mark(painter, self.to_screen(region), BEGUN)
             for box in self.boxes:
                 self._draw_box(painter, box)
         if self.preview is not None:
@@ -106,30 +119,6 @@ class CanvasOverlay(QWidget):
         painter.fillPath(path, QColor(0, 0, 0, 110))
         painter.setPen(QPen(QColor("#ffffff"), 1.5))
         painter.drawPolygon(region)
-
-    def _draw_mark(self, painter: QPainter, outline: QPolygonF, colour: str, line: Qt.PenStyle) -> None:
-        """The outline of a region somebody worked in, on a light ground of its own."""
-        if not outline.boundingRect().intersects(QRectF(self.rect())):
-            return
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(QColor(255, 255, 255, 190), 4))
-        painter.drawPolygon(outline)
-        painter.setPen(QPen(QColor(colour), 1.8, line))
-        painter.drawPolygon(outline)
-
-    def _draw_begun(self, painter: QPainter, outline: QPolygonF) -> None:
-        """A dashed outline, and a word on it where there is room: in its corner, in the middle of one that is askew."""
-        self._draw_mark(painter, outline, BEGUN, Qt.PenStyle.DashLine)
-        text, region = tr("Begun"), outline.boundingRect()
-        plate = QRectF(region.left() + 4, region.top() + 4, painter.fontMetrics().horizontalAdvance(text) + 14, 20)
-        if self.camera.degrees % 90:
-            plate.moveCenter(region.center())
-        if plate.width() + 8 < region.width() and plate.height() + 8 < region.height():
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(255, 255, 255, 215))
-            painter.drawRoundedRect(plate, 4, 4)
-            painter.setPen(QColor(BEGUN))
-            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
     def _draw_dragged(self, painter: QPainter, outline: QPolygonF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))

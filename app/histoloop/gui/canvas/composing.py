@@ -66,6 +66,8 @@ class OverlayStyle:
     changes: bool = False
     """Show what the masks gained and lost against those that the scene has them compared with, in place of them."""
     begun: bool = True
+    reviewed: bool = True
+    """Let the outlines of regions that two readers painted say how far these agree."""
     appearance: Appearance = NEUTRAL
     """How the pixels of the slide are shown."""
     smooth: bool = False

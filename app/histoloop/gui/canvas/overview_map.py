@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QWidget
 
-from histoloop.gui.canvas.canvas_overlay import ANNOTATED, BEGUN
+from histoloop.gui.canvas.region_marks import ANNOTATED, BEGUN
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class OverviewMap(QWidget):
             return
         painter = QPainter(self)
         painter.drawPixmap(self.rect(), self._picture)
-        for colour, regions in ((ANNOTATED, scene.annotated), (BEGUN, scene.begun)):
+        for colour, regions in ((ANNOTATED.colour, scene.annotated), (BEGUN.colour, scene.begun)):
             inside = QColor(colour)
             painter.setPen(inside)
             inside.setAlpha(_TINT)  # what lies in a large region stays in sight

@@ -182,10 +182,7 @@ class SlideViewer(QWidget):
     def _take(self, scene: SlideScene | None) -> None:
         before, self._scene = self._scene, scene
         self._shown = self._wish = None
-        self._overlay.mpp = None if scene is None else scene.slide.mpp
-        self._overlay.annotated = () if scene is None else [region for region, _mask in scene.annotated]
-        self._overlay.begun = () if scene is None else [region for region, _mask in scene.begun]
-        self._overlay.update()
+        self._overlay.take(scene)
         if before is not None:
             self._worker.request(before.close)
 
@@ -204,7 +201,7 @@ class SlideViewer(QWidget):
         """Change how masks and maps are laid over; nothing is predicted again."""
         before = self._style
         recoloured = (style.corrected, style.appearance) != (before.corrected, before.appearance)
-        self._style = style
+        self._style, self._overlay.shows_review = style, style.reviewed
         self._look_painted()
         if recoloured and self._scene is not None:
             self._request_overview(self._scene)
