@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Counts, Mask, rgb
-from histoloop.gui.canvas.borders import DARK, LIGHT, Border, borders, outline_of
+from histoloop.gui.canvas.borders import DARK, LIGHT, Border, borders, looked_up, numbered, outline_of
 from histoloop.gui.canvas.composing import OUTLINE_PX, ClassStyle, OverlayStyle
 
 Colour = tuple[float, float, float, float]
@@ -40,8 +40,9 @@ class PaintedLook:
 
     def numbered(self, mask: Mask, line_px: int) -> NDArray[np.uint8]:
         """The number of each pixel of a mask (H, W) whose lines are so wide."""
-        kind, owner = borders(np.where(self.outlined[mask], mask, 0), line_px=line_px, hairline_px=-(-line_px // 2))
-        return np.where(kind == Border.NONE, self.numbers[0][mask], self.numbers[kind, owner])
+        outlined = looked_up(mask, self.outlined * np.arange(256, dtype=np.uint8))
+        kind, owner = borders(outlined, line_px=line_px, hairline_px=-(-line_px // 2))
+        return numbered(self.numbers, mask, kind, owner)
 
 
 def line_px(zoom: float) -> int:
