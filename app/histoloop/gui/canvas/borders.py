@@ -74,14 +74,14 @@ def borders(mask: Mask, *, line_px: int, hairline_px: int) -> tuple[NDArray[np.u
     kind, is_class = np.zeros(mask.shape, np.uint8), mask > 0
     if not is_class.any():
         return kind, mask
-    edges = _edges(mask)
-    along = _most(edges, line_px - 1)
-    near = _most(mask, hairline_px)
-    outside = ~is_class & (near > 0)
-    kind[is_class & (_most(along, hairline_px) > 0)] = Border.INSIDE
-    kind[is_class & (along > 0)] = Border.LINE
-    kind[outside] = Border.OUTSIDE
-    return kind, np.where(outside, near, mask)
+    along = _most(_edges(mask), line_px - 1)
+    beside = _most(along, hairline_px)
+    owner = _most(mask, hairline_px)
+    np.copyto(kind, np.uint8(Border.OUTSIDE), where=owner > 0)
+    np.copyto(kind, beside * np.uint8(Border.INSIDE), where=is_class)
+    np.copyto(kind, np.uint8(Border.LINE), where=is_class & along.view(np.bool_))
+    np.copyto(owner, mask, where=is_class)
+    return kind, owner
 
 
 def _edges(mask: Mask) -> NDArray[np.uint8]:
@@ -98,7 +98,9 @@ def _edges(mask: Mask) -> NDArray[np.uint8]:
 def _most(values: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
     """The largest value (H, W) in the square around each pixel that reaches so far."""
     span, wanted = 1, 2 * reach + 1
-    found = np.pad(values, reach, mode="edge")
+    height, width = values.shape
+    found = np.zeros((height + 2 * reach, width + 2 * reach), np.uint8)
+    found[reach : reach + height, reach : reach + width] = values
     while span < wanted:  # each pass doubles what is known
         step = min(span, wanted - span)
         found = np.maximum(found[:-step], found[step:])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
@@ -105,10 +105,17 @@ class CanvasOverlay(QWidget):
         painter.end()
 
     def _draw_spotlight(self, painter: QPainter, region: QRectF) -> None:
-        path = QPainterPath()
-        path.addRect(QRectF(self.rect()))
-        path.addRect(region)
-        painter.fillPath(path, QColor(0, 0, 0, 110))
+        whole = QRectF(self.rect())
+        lit = region.intersected(whole)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # slow, and a line lies over these edges
+        for band in (
+            QRectF(whole.topLeft(), QPointF(whole.right(), lit.top())),
+            QRectF(QPointF(whole.left(), lit.top()), lit.bottomLeft()),
+            QRectF(lit.topRight(), QPointF(whole.right(), lit.bottom())),
+            QRectF(QPointF(whole.left(), lit.bottom()), whole.bottomRight()),
+        ):
+            painter.fillRect(band, QColor(0, 0, 0, 110))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor("#ffffff"), 1.5))
         painter.drawRect(region)
 

@@ -1,4 +1,4 @@
-"""napari's canvas: what slides are drawn and painted on. The only module that knows napari, which takes long to import.
+"""napari's canvas: what slides are drawn and painted on. With its layers all that knows napari, which loads slowly.
 
 World coordinates are level-0 pixels of the slide.
 """
@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from napari.qt import QtViewer
 from napari.settings import get_settings
-from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.transforms import Affine
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 
+from histoloop.geometry import Region
 from histoloop.gui.canvas.canvas_overlay import CameraState
+from histoloop.gui.canvas.napari_layers import Painted, Pixels
 from histoloop.gui.canvas.painted_look import line_px
+from histoloop.gui.canvas.redraws import Redraws
+from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
-    from histoloop.annotations.records import Mask, Patch
+    from histoloop.annotations.records import Mask
     from histoloop.gui.canvas.painted_look import PaintedLook
     from histoloop.gui.canvas.rendering import View
 
@@ -55,102 +57,6 @@ SETTLE_MS = 60
 
 CLICK_PX = 3
 """A drag of more, in screen pixels, is no click."""
-
-
-class _Pixels(Image):  # type: ignore[misc]
-    """An RGB layer without napari's thumbnail, which costs as much as the layer and is shown nowhere here."""
-
-    def _update_thumbnail(self) -> None:
-        pass
-
-    def show_view(self, view: View) -> None:
-        """Show a view where it belongs. napari would read and upload it once for its pixels and again for its place."""
-        scale, shift = view.downsample, (view.downsample - 1) / 2  # napari puts the middle of the first pixel at 0
-        place = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
-        self._transforms[2] = Affine(affine_matrix=place, name="physical2world")
-        self._clear_extent()
-        self.data = view.pixels
-        self.events.affine()
-
-
-class _Painted(Labels):  # type: ignore[misc]
-    """A labels layer that knows where it was painted; it keeps no steps of its own to take back.
-
-    The values in `kept` are not overpainted, and nothing is painted `outside`, whatever tool is in hand. It is seen in
-    a `look`.
-    """
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        self.look: PaintedLook | None = None
-        super().__init__(*arguments, **settings)
-        self.kept: NDArray[np.bool_] | None = None  # by value, (256,)
-        self.outside: NDArray[np.bool_] | None = None  # (H, W)
-        self._painted: tuple[slice, ...] | None = None
-
-    def take_painted(self) -> tuple[slice, ...] | None:
-        """Rows and columns in which something was painted since this was called last; None: nothing was."""
-        painted, self._painted = self._painted, None
-        return painted
-
-    def put(self, patch: Patch) -> None:
-        """Show other values in a part of the mask, which need not be painted for that."""
-        height, width = patch.values.shape
-        place = np.s_[patch.y : patch.y + height, patch.x : patch.x + width]
-        self.data[place] = patch.values
-        if not np.shares_memory(self.data, self._slice.image.raw):
-            self.refresh()
-            return
-        super()._accumulate_updated_slice(place)
-        self._partial_labels_refresh()
-
-    def take_look(self, look: PaintedLook) -> None:
-        """Look like this from now on."""
-        self.look = look
-        self.colormap = DirectLabelColormap(color_dict=dict(look.colours))
-        self.refresh(extent=False, highlight=False, thumbnail=False)
-
-    def _update_thumbnail(self) -> None:
-        pass
-
-    def _calculate_contour(self, labels: Mask, data_slice: tuple[slice, ...]) -> NDArray[np.uint8] | None:
-        """The numbers of the look; napari asks for them wherever something was painted, and around it."""
-        if self.look is None:
-            return None
-        around = tuple(
-            slice(max(0, part.start - 2 * self.contour), min(size, part.stop + 2 * self.contour))
-            for part, size in zip(data_slice, labels.shape, strict=True)
-        )
-        inner = tuple(
-            slice(part.start - wide.start, part.stop - wide.start)
-            for part, wide in zip(data_slice, around, strict=True)
-        )
-        return self.look.numbered(labels[around], self.contour)[inner]
-
-    def _expand_updated_slice_for_contour(self, updated_slice: tuple[slice, ...]) -> tuple[slice, ...]:
-        """What changes its look where something was painted: an outline with its hairlines reaches so far."""
-        return tuple(
-            slice(max(0, part.start - 2 * self.contour), min(size, part.stop + 2 * self.contour))
-            for part, size in zip(updated_slice, self.data.shape, strict=True)
-        )
-
-    def _apply_mask_to_data(self, data: Mask, mask: NDArray[np.bool_], new_label: int, volume_slice: Any) -> Any:
-        if self.kept is not None:
-            mask = mask & ~self.kept[data]
-        if self.outside is not None:
-            mask = mask & ~self.outside[volume_slice]
-        return super()._apply_mask_to_data(data, mask, new_label, volume_slice)
-
-    def _accumulate_updated_slice(self, updated_slice: tuple[slice, ...]) -> None:
-        self._painted = updated_slice if self._painted is None else _around(self._painted, updated_slice)
-        super()._accumulate_updated_slice(updated_slice)
-
-    def _append_to_undo_history(self, step: Any) -> None:
-        self.events.paint(value=step)
-
-
-def _around(one: tuple[slice, ...], other: tuple[slice, ...]) -> tuple[slice, ...]:
-    """The least rectangle that has both in it."""
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
 
 
 class NapariCanvas(QObject):
@@ -179,9 +85,10 @@ class NapariCanvas(QObject):
         self._canvas: QWidget = self._qt_viewer.canvas.native
         self._disarm()
         self._canvas.installEventFilter(self)
-        self.overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self.detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self.labels = _Painted(np.zeros((2, 2), np.uint8), visible=False, opacity=1.0)
+        self.overview = Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
+        self.detail = Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
+        self._worker = Worker(self)
+        self.labels = Painted(np.zeros((2, 2), np.uint8), worker=self._worker, visible=False, opacity=1.0)
         self._thin = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._thin.timeout.connect(self._fit_lines)
         for layer in (self.overview, self.detail, self.labels):
@@ -189,11 +96,16 @@ class NapariCanvas(QObject):
         for pixels in (self.overview, self.detail):  # which lie within the slide: the room of all layers is that
             pixels.events.data.disconnect(self._model._on_layers_change)
             pixels.events.affine.disconnect(self._model._on_layers_change)
+        self._redraws = Redraws(self._qt_viewer, self._model)
+        self._views: dict[Pixels, View] = {}
+        self._look: PaintedLook | None = None
         self._tool = "pan"
         self.space_held = False
         self.labels.events.paint.connect(lambda _event: self.painted.emit())
         self._model.scene.camera.events.zoom.connect(lambda _event: self._on_zoom())
         self._model.scene.camera.events.center.connect(lambda _event: self.moved.emit())
+        self.moved.connect(self._leave_out)
+        self.resized.connect(self._leave_out)
         self._model.mouse_drag_callbacks.append(self._on_mouse)
 
     @property
@@ -211,15 +123,24 @@ class NapariCanvas(QObject):
         """Colour around the slide."""
         self._qt_viewer.canvas._scene_canvas.bgcolor = colour
 
-    def show(self, layer: _Pixels, view: View) -> None:
+    @property
+    def is_settled(self) -> bool:
+        """Whether outlines are as they will stay."""
+        return self._worker.idle and not self._thin.isActive()
+
+    def show(self, layer: Pixels, view: View) -> None:
         """Show pixels of the slide in a layer."""
         layer.show_view(view)
+        self._views[layer] = view
         if not layer.visible:  # napari reads a layer anew whenever it is told to show it
             layer.visible = True
+        self._redraws.anew()
+        self._leave_out()
 
     def shut_down(self) -> None:
         """Let go of the canvas; it cannot be used afterwards."""
         self._canvas.removeEventFilter(self)
+        self._worker.stop()
         self._qt_viewer.close()
 
     # --- camera -----------------------------------------------------------------------------------------------------
@@ -237,17 +158,30 @@ class NapariCanvas(QObject):
         """Show a level-0 pixel on so many screen pixels."""
         self._model.scene.camera.zoom = zoom
 
+    def _leave_out(self) -> None:
+        """Do not draw the overview where all that is seen of it lies beneath the detail."""
+        detail, overview = self._views.get(self.detail), self._views.get(self.overview)
+        if overview is None or not self.overview.visible:
+            return
+        camera, size = self.camera(), self._canvas.size()
+        wide, high = size.width() / camera.zoom, size.height() / camera.zoom
+        left, top = math.floor(camera.x - wide / 2) - 1, math.floor(camera.y - high / 2) - 1
+        seen = Region(left, top, math.ceil(wide) + 3, math.ceil(high) + 3).intersection(_extent(overview))
+        hides = detail is not None and self.detail.visible and (seen is None or detail.covers(seen))
+        self._redraws.draw(self.overview, not hides)
+
     # --- painting ---------------------------------------------------------------------------------------------------
 
     def lay(self, mask: Mask, outside: NDArray[np.bool_] | None) -> None:
         """Paint on this mask (height, width), which is changed in place, though not `outside`."""
-        self.labels.data = mask
+        self.labels.take_mask(mask)
+        self._redraws.anew()
         self.labels.outside = outside
-        self.labels.take_painted()
 
     def begin(self, *, x: int, y: int) -> None:
         """Paint on the mask, whose first pixel is at a place of the slide, with the first class."""
         self.labels.translate = (y, x)
+        self._redraws.anew()
         self.labels.selected_label = 1
         self.labels.visible = True
         self._model.layers.selection.active = self.labels
@@ -266,14 +200,13 @@ class NapariCanvas(QObject):
 
     def set_look(self, look: PaintedLook) -> None:
         """How what is painted looks."""
+        self._look = look
         self._fit_lines()
-        self.labels.take_look(look)
 
     def _fit_lines(self) -> None:
         """Outlines keep about their width on the screen."""
-        wanted = line_px(self._model.scene.camera.zoom)
-        if wanted != self.labels.contour:
-            self.labels.contour = wanted
+        if self._look is not None:
+            self.labels.dress(self._look, line_px(self._model.scene.camera.zoom))
 
     def close_polygon(self) -> None:
         """Fill a polygon that was begun."""
@@ -360,6 +293,12 @@ class NapariCanvas(QObject):
         self._qt_viewer.setAcceptDrops(False)
         self._canvas.setAcceptDrops(False)
         self._qt_viewer._set_welcome_visible(False)
+
+
+def _extent(view: View) -> Region:
+    """The level-0 pixels that all lie inside a view."""
+    high, wide = (size * view.downsample for size in view.pixels.shape[:2])
+    return Region(math.ceil(view.x), math.ceil(view.y), max(1, math.floor(wide)), max(1, math.floor(high)))
 
 
 @functools.cache

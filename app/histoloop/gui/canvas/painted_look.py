@@ -20,6 +20,9 @@ NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.27), (0.45, 0.47, 0.5, 0.4)
 _HAIRLINES = (1, 2, 3, 4, 6, 8, 12, 16)
 """Mask pixels that hairlines are wide, few of them: with each other one all outlines are drawn anew."""
 
+_BAND_PX = 128
+"""Rows that are looked at together where a mask is large."""
+
 CLEAR = (0.0, 0.0, 0.0, 0.0)
 _DARK, _LIGHT, _LINES = 100, 101, 110
 """Numbers that no class has: of dark and light hairlines, and from where those of lines begin, by class."""
@@ -39,8 +42,21 @@ class PaintedLook:
 
     def numbered(self, mask: Mask, line_px: int) -> NDArray[np.uint8]:
         """The number of each pixel of a mask (H, W) whose lines are so wide."""
-        kind, owner = borders(np.where(self.outlined[mask], mask, 0), line_px=line_px, hairline_px=-(-line_px // 2))
-        return np.where(kind == Border.NONE, self.numbers[0][mask], self.numbers[kind, owner])
+        seen = np.where(self.outlined, np.arange(256, dtype=np.uint8), np.uint8(0)).take(mask)
+        kind, owner = borders(seen, line_px=line_px, hairline_px=-(-line_px // 2))
+        numbers: NDArray[np.uint8] = self.numbers[0].take(mask)
+        lines = np.flatnonzero(kind)
+        numbers.ravel()[lines] = self.numbers[kind.ravel()[lines], owner.ravel()[lines]]
+        return numbers
+
+    def numbered_in_bands(self, mask: Mask, line_px: int) -> NDArray[np.uint8]:
+        """The same of a large mask, band by band: what is computed at a time stays near the processor."""
+        numbers, reach = np.empty(mask.shape, np.uint8), 2 * line_px
+        for top in range(0, len(mask), _BAND_PX):
+            first, end = max(0, top - reach), top + _BAND_PX
+            band = self.numbered(mask[first : end + reach], line_px)
+            numbers[top:end] = band[top - first : end - first]
+        return numbers
 
 
 def line_px(zoom: float) -> int:
