@@ -3,8 +3,10 @@
     python tests/benchmarks/region_sizes.py [STROKES] [--write]
 
 Opens regions of 512, 2048 and 4096 px a side, each in a window of its own, and paints STROKES (default 30) strokes of
-20 moves with the mouse, the whole region on the screen. Per region: processor time of the GUI thread for a move of the
-mouse, and from letting go until the stroke is shown as saved; the longest of each; and the most memory the process had.
+20 moves with the mouse, the whole region on the screen; as many, in turn, in a bare viewer of napari whose canvas,
+pixels, labels layer and brush have the same size, which draws no outlines and saves nothing. Of each: processor time of
+the GUI thread for a step of the brush alone, for a move of the mouse with the redraw, and from letting go until the
+stroke is shown as saved; the longest of each; and the most memory the process had while there was only the program.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import resource
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,17 +26,24 @@ from bench.measured import run_measured, show, table
 from bench.slides_of_tissue import BLOCK_PX, MPP, write_slide
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari.components import ViewerModel
+    from napari.qt import QtViewer
     from PySide6.QtCore import QEvent, QPointF
     from PySide6.QtWidgets import QWidget
+
+    from histoloop.gui.window.main_window import MainWindow
 
 SIDES_PX = (512, 2048, 4096)
 SLIDE_PX, FIELD_PX = 4400, 512
 STROKES, MOVES, WARM_UP = 30, 20, 3
+WHAT = {"program": "the program", "bare": "a bare layer"}
 MOVE_S = 0.012
 """As a mouse moves: the canvas takes a move every 10 ms."""
 
 
-def measure(side: int, strokes: int) -> list[float]:
+def measure(side: int, strokes: int) -> dict[str, list[float]]:
     """The figures of one size."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["HISTOLOOP_HOME"] = scratch
@@ -58,8 +68,9 @@ def _make_project(folder: Path, slide: Path) -> None:
         finish(import_slides(project, [slide]))
 
 
-def _paint(folder: Path, side: int, strokes: int) -> list[float]:
-    from PySide6.QtCore import QEvent, QEventLoop, QPointF
+def _paint(folder: Path, side: int, strokes: int) -> dict[str, list[float]]:
+    """Paint in the window of a project, then in it and in a bare viewer of napari in turn."""
+    from PySide6.QtCore import QEventLoop, QPointF
 
     from histoloop.geometry import Region
     from histoloop.gui.application import make_application
@@ -80,30 +91,123 @@ def _paint(folder: Path, side: int, strokes: int) -> list[float]:
         application.processEvents()
     window.viewer.wait_until_loaded()
     annotating, wait = window.session.annotating, QEventLoop.ProcessEventsFlag.WaitForMoreEvents
-    moves, ends, canvas = [], [], window.viewer.canvas
-    for number in range(WARM_UP + strokes):
-        y = 100 + side * (number + 1) / (WARM_UP + strokes + 2)
-        place = window.viewer.to_canvas(100 + side / 4, y)
-        _mouse(canvas, QEvent.Type.MouseButtonPress, place)
-        for step in range(1, MOVES + 1):
-            time.sleep(MOVE_S)
-            place = window.viewer.to_canvas(100 + side / 4 + step * side / 2 / MOVES, y) + QPointF(0, step % 2)
-            began = time.thread_time()
-            _mouse(canvas, QEvent.Type.MouseMove, place)
-            application.processEvents()
-            moves.append((time.thread_time() - began) * 1000)
-        began = time.thread_time()
-        _mouse(canvas, QEvent.Type.MouseButtonRelease, place)
-        application.processEvents()
+
+    def saved() -> None:
         while annotating.unsaved():
             application.processEvents(wait)
-        ends.append((time.thread_time() - began) * 1000)
+
+    program = Hand(window.viewer.canvas, lambda x, y: window.viewer.to_canvas(100 + x, 100 + y), saved)
+    for number in range(WARM_UP):
+        program.stroke(side, number / (strokes + WARM_UP))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    bare, model = _bare(side, window)
+    bare_hand = Hand(bare.canvas.native, lambda x, y: _on_bare(model, bare, QPointF(x, y)), lambda: None)
+    for number in range(WARM_UP):
+        bare_hand.stroke(side, number / (strokes + WARM_UP))
+    for hand in (program, bare_hand):
+        hand.forget()
+    for number in range(WARM_UP, WARM_UP + strokes):
+        for hand in (program, bare_hand):
+            hand.stroke(side, number / (strokes + WARM_UP))
     assert np.count_nonzero(window.viewer.painted_mask) > strokes * side / 4
+    assert np.count_nonzero(model.layers[-1].data) > strokes * side / 4
     window.session.jobs.shut_down()
     window.close()
-    moves, ends = moves[WARM_UP * MOVES :], ends[WARM_UP:]
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return [float(np.median(moves)), max(moves), float(np.median(ends)), max(ends), peak_mb]
+    bare.close()
+    return {"program": [*program.figures(), peak_mb], "bare": bare_hand.figures()}
+
+
+def _bare(side: int, window: MainWindow) -> tuple[QtViewer, ViewerModel]:
+    """A viewer of napari with a canvas, pixels, a mask and a brush of the same size, and nothing else."""
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+    from napari.qt import QtViewer
+
+    model = ViewerModel()
+    bare = QtViewer(model)
+    canvas = window.viewer.canvas_rect
+    bare.resize(canvas.size())
+    bare.show()
+    pixels = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
+    model.add_layer(Image(pixels, rgb=True))
+    mask = model.add_layer(Labels(np.zeros((side, side), np.uint8)))
+    mask.mode, mask.selected_label, mask.brush_size = "paint", 1, window.viewer.brush_size
+    camera = window.viewer.camera()
+    model.scene.camera.zoom, model.scene.camera.center = camera.zoom, (0, camera.y - 100, camera.x - 100)
+    return bare, model
+
+
+def _on_bare(model: ViewerModel, bare: QtViewer, place: QPointF) -> QPointF:
+    from PySide6.QtCore import QPointF
+
+    camera, canvas = model.scene.camera, bare.canvas.native
+    x, y = (place.x() - camera.center[-1]) * camera.zoom, (place.y() - camera.center[-2]) * camera.zoom
+    return QPointF(x + canvas.width() / 2, y + canvas.height() / 2)
+
+
+class Hand:
+    """Paints strokes on a canvas; `to_canvas` gives where a place (x, y) of the region is, `saved` waits until then."""
+
+    def __init__(self, canvas: QWidget, to_canvas: Callable[..., QPointF], saved: Callable[[], None]) -> None:
+        self._canvas, self._to_canvas, self._saved = canvas, to_canvas, saved
+        self.forget()
+
+    def forget(self) -> None:
+        """Count from now on."""
+        self._steps: list[float] = []
+        self._moves: list[float] = []
+        self._ends: list[float] = []
+
+    def figures(self) -> list[float]:
+        """Median of a step of the brush, median and longest of a move and of letting go, in ms of this thread."""
+        of_moves, of_ends = ([float(np.median(each)), max(each)] for each in (self._moves, self._ends))
+        return [float(np.median(self._steps)), *of_moves, *of_ends]
+
+    def stroke(self, side: int, where: float) -> None:
+        """Paint half the width of a region of `side` px, at a share of its height."""
+        from PySide6.QtCore import QCoreApplication, QEvent, QPointF
+
+        turn, y = QCoreApplication.processEvents, side * (where + 0.02)
+        place = self._to_canvas(side / 4, y)
+        with _timed_steps(self._steps):
+            _mouse(self._canvas, QEvent.Type.MouseButtonPress, place)
+            for step in range(1, MOVES + 1):
+                time.sleep(MOVE_S)
+                place = self._to_canvas(side / 4 + step * side / 2 / MOVES, y) + QPointF(0, step % 2)
+                began = time.thread_time()
+                _mouse(self._canvas, QEvent.Type.MouseMove, place)
+                turn()
+                self._moves.append((time.thread_time() - began) * 1000)
+            began = time.thread_time()
+            _mouse(self._canvas, QEvent.Type.MouseButtonRelease, place)
+            turn()
+            self._saved()
+            self._ends.append((time.thread_time() - began) * 1000)
+
+
+@contextmanager
+def _timed_steps(found: list[float]) -> Iterator[None]:
+    """Note how long each step of a brush takes: from where it was to where it is, drawing not counted."""
+    from napari.layers import Labels
+
+    from histoloop.gui.canvas.napari_layers import Painted
+
+    whole = {kind: kind._draw for kind in (Labels, Painted)}
+    depth = [0]
+
+    def timed(kind: type, *arguments: object) -> None:
+        depth[0] += 1
+        began = time.thread_time()
+        whole[kind](*arguments)
+        depth[0] -= 1
+        if not depth[0]:  # which a subclass that asks its base for it does not double
+            found.append((time.thread_time() - began) * 1000)
+
+    for kind in whole:
+        kind._draw = lambda *arguments, kind=kind: timed(kind, *arguments)
+    yield
+    for kind, draw in whole.items():
+        kind._draw = draw
 
 
 def _mouse(canvas: QWidget, kind: QEvent.Type, place: QPointF) -> None:
@@ -127,10 +231,13 @@ def main() -> None:
     for side in SIDES_PX:
         with tempfile.TemporaryDirectory() as scratch:
             done = run_measured([__file__, "--side", str(side), strokes], home=Path(scratch) / "home")
-        *times, peak_mb = json.loads(done.printed.strip().splitlines()[-1])
-        rows.append([f"{side:,}", *(f"{each:.1f}" for each in times), f"{peak_mb:,.0f}"])
-        print(rows[-1], flush=True)
-    head = ["region, px", "a move, ms", "the longest", "letting go until saved, ms", "the longest", "peak memory, MB"]
+        found = json.loads(done.printed.strip().splitlines()[-1])
+        for what in WHAT:
+            step, *times = found[what]
+            peak_mb = f"{times.pop():,.0f}" if what == "program" else ""
+            rows.append([f"{side:,}", WHAT[what], f"{step:.2f}", *(f"{each:.1f}" for each in times), peak_mb])
+            print(rows[-1], flush=True)
+    head = ["region, px", "", "a step, ms", "a move, ms", "the longest", "until saved, ms", "the longest", "memory, MB"]
     show("strokes in large regions", table(head, rows), write="--write" in sys.argv)
 
 

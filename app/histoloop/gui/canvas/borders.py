@@ -111,7 +111,9 @@ def _edges(mask: Mask) -> NDArray[np.uint8]:
 def _most(values: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
     """The largest value (H, W) in the square around each pixel that reaches so far."""
     span, wanted = 1, 2 * reach + 1
-    found = np.pad(values, reach, mode="edge")
+    height, width = values.shape
+    found = np.zeros((height + 2 * reach, width + 2 * reach), np.uint8)
+    found[reach : reach + height, reach : reach + width] = values
     while span < wanted:  # each pass doubles what is known
         step = min(span, wanted - span)
         found = np.maximum(found[:-step], found[step:])

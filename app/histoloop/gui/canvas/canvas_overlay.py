@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCALE_BAR_PX = 160
 _MARGIN_PX = 16
+_DIM = QColor(0, 0, 0, 110)
 _PLATE_PX = 38
 SCALE_BAR_ROOM_PX = _PLATE_PX + _MARGIN_PX + 8
 """So much of the bottom of a canvas is the scale bar's, with the room around it."""
@@ -112,13 +113,32 @@ class CanvasOverlay(QWidget):
         painter.end()
 
     def _draw_spotlight(self, painter: QPainter, region: QPolygonF) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # slow, and a line lies over these edges
+        if self.camera.degrees % 90:
+            self._dim_around_askew(painter, region)
+        else:
+            self._dim_around(painter, region.boundingRect())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor("#ffffff"), 1.5))
+        painter.drawPolygon(region)
+
+    def _dim_around(self, painter: QPainter, region: QRectF) -> None:
+        whole = QRectF(self.rect())
+        lit = region.intersected(whole)
+        for band in (
+            QRectF(whole.topLeft(), QPointF(whole.right(), lit.top())),
+            QRectF(QPointF(whole.left(), lit.top()), lit.bottomLeft()),
+            QRectF(lit.topRight(), QPointF(whole.right(), lit.bottom())),
+            QRectF(QPointF(whole.left(), lit.bottom()), whole.bottomRight()),
+        ):
+            painter.fillRect(band, _DIM)
+
+    def _dim_around_askew(self, painter: QPainter, region: QPolygonF) -> None:
         path = QPainterPath()
         path.addRect(QRectF(self.rect()))
         path.addPolygon(region)
         path.closeSubpath()
-        painter.fillPath(path, QColor(0, 0, 0, 110))
-        painter.setPen(QPen(QColor("#ffffff"), 1.5))
-        painter.drawPolygon(region)
+        painter.fillPath(path, _DIM)
 
     def _draw_dragged(self, painter: QPainter, outline: QPolygonF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))

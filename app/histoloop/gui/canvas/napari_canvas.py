@@ -1,4 +1,4 @@
-"""napari's canvas: what slides are drawn and painted on. napari takes long to import: nothing imports this early.
+"""napari's canvas: what slides are drawn and painted on. With its layers all that knows napari, which loads slowly.
 
 World coordinates are level-0 pixels of the slide, turned about its first pixel as the slide is turned on the screen;
 only this module and its layers have them.
@@ -18,9 +18,12 @@ from napari.settings import get_settings
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 
+from histoloop.geometry import Region
 from histoloop.gui.canvas.camera import CameraState, cosine_and_sine
 from histoloop.gui.canvas.napari_layers import Painted, Pixels
 from histoloop.gui.canvas.painted_look import line_px
+from histoloop.gui.canvas.redraws import Redraws
+from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +88,8 @@ class NapariCanvas(QObject):
         self._canvas.installEventFilter(self)
         self.overview = Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
         self.detail = Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self.labels = Painted(np.zeros((2, 2), np.uint8), visible=False, opacity=1.0)
+        self._worker = Worker(self)
+        self.labels = Painted(np.zeros((2, 2), np.uint8), worker=self._worker, visible=False, opacity=1.0)
         self._thin = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._thin.timeout.connect(self._fit_lines)
         for layer in (self.overview, self.detail, self.labels):
@@ -94,11 +98,16 @@ class NapariCanvas(QObject):
             pixels.events.data.disconnect(self._model._on_layers_change)
             pixels.events.affine.disconnect(self._model._on_layers_change)
         self._degrees = 0
+        self._redraws = Redraws(self._qt_viewer, self._model)
+        self._views: dict[Pixels, View] = {}
+        self._look: PaintedLook | None = None
         self._tool = "pan"
         self.space_held = False
         self.labels.events.paint.connect(lambda _event: self.painted.emit())
         self._model.scene.camera.events.zoom.connect(lambda _event: self._on_zoom())
         self._model.scene.camera.events.center.connect(lambda _event: self.moved.emit())
+        self.moved.connect(self._leave_out)
+        self.resized.connect(self._leave_out)
         self._model.mouse_drag_callbacks.append(self._on_mouse)
 
     @property
@@ -116,15 +125,24 @@ class NapariCanvas(QObject):
         """Colour around the slide."""
         self._qt_viewer.canvas._scene_canvas.bgcolor = colour
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether outlines are as they will stay."""
+        return self._worker.idle and not self._thin.isActive()
+
     def show(self, layer: Pixels, view: View) -> None:
         """Show pixels of the slide in a layer."""
         layer.show_view(view)
+        self._views[layer] = view
         if not layer.visible:  # napari reads a layer anew whenever it is told to show it
             layer.visible = True
+        self._redraws.anew()
+        self._leave_out()
 
     def shut_down(self) -> None:
         """Let go of the canvas; it cannot be used afterwards."""
         self._canvas.removeEventFilter(self)
+        self._worker.stop()
         self._qt_viewer.close()
 
     # --- camera -----------------------------------------------------------------------------------------------------
@@ -147,6 +165,7 @@ class NapariCanvas(QObject):
         turned = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
         for layer in (self.overview, self.detail, self.labels):
             layer.turn(turned)
+        self._redraws.anew()
         self.look_at(camera.x, camera.y)
         self.moved.emit()  # the middle may be where it was
 
@@ -159,17 +178,29 @@ class NapariCanvas(QObject):
         """Show a level-0 pixel on so many screen pixels."""
         self._model.scene.camera.zoom = zoom
 
+    def _leave_out(self) -> None:
+        """Do not draw the overview where all that is seen of it lies beneath the detail."""
+        detail, overview = self._views.get(self.detail), self._views.get(self.overview)
+        if overview is None or not self.overview.visible:
+            return
+        visible = self.camera().visible(self._canvas.size())
+        around = Region(visible.x - 1, visible.y - 1, visible.width + 2, visible.height + 2)
+        seen = around.intersection(_extent(overview))
+        hides = detail is not None and self.detail.visible and (seen is None or detail.covers(seen))
+        self._redraws.draw(self.overview, not hides)
+
     # --- painting ---------------------------------------------------------------------------------------------------
 
     def lay(self, mask: Mask, outside: NDArray[np.bool_] | None) -> None:
         """Paint on this mask (height, width), which is changed in place, though not `outside`."""
-        self.labels.data = mask
+        self.labels.take_mask(mask)
+        self._redraws.anew()
         self.labels.outside = outside
-        self.labels.take_painted()
 
     def begin(self, *, x: int, y: int) -> None:
         """Paint on the mask, whose first pixel is at a place of the slide, with the first class."""
         self.labels.translate = (y, x)
+        self._redraws.anew()
         self.labels.selected_label = 1
         self.labels.visible = True
         self._model.layers.selection.active = self.labels
@@ -188,14 +219,13 @@ class NapariCanvas(QObject):
 
     def set_look(self, look: PaintedLook) -> None:
         """How what is painted looks."""
+        self._look = look
         self._fit_lines()
-        self.labels.take_look(look)
 
     def _fit_lines(self) -> None:
         """Outlines keep about their width on the screen."""
-        wanted = line_px(self._model.scene.camera.zoom)
-        if wanted != self.labels.contour:
-            self.labels.contour = wanted
+        if self._look is not None:
+            self.labels.dress(self._look, line_px(self._model.scene.camera.zoom))
 
     def close_polygon(self) -> None:
         """Fill a polygon that was begun."""
@@ -282,6 +312,12 @@ class NapariCanvas(QObject):
         self._qt_viewer.setAcceptDrops(False)
         self._canvas.setAcceptDrops(False)
         self._qt_viewer._set_welcome_visible(False)
+
+
+def _extent(view: View) -> Region:
+    """The level-0 pixels that all lie inside a view."""
+    high, wide = (size * view.downsample for size in view.pixels.shape[:2])
+    return Region(math.ceil(view.x), math.ceil(view.y), max(1, math.floor(wide)), max(1, math.floor(high)))
 
 
 @functools.cache

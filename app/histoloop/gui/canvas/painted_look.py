@@ -21,6 +21,9 @@ NOT_PAINTED, LEFT_OUT = (0.16, 0.18, 0.21, 0.27), (0.45, 0.47, 0.5, 0.4)
 _HAIRLINES = (1, 2, 3, 4, 6, 8, 12, 16)
 """Mask pixels that hairlines are wide, few of them: with each other one all outlines are drawn anew."""
 
+_BAND_PX = 128
+"""Rows that are looked at together where a mask is large."""
+
 CLEAR = (0.0, 0.0, 0.0, 0.0)
 _DARK, _LIGHT, _LINES = 100, 101, 110
 """Numbers that no class has: of dark and light hairlines, and from where those of lines begin, by class."""
@@ -43,6 +46,15 @@ class PaintedLook:
         outlined = looked_up(mask, self.outlined * np.arange(256, dtype=np.uint8))
         kind, owner = borders(outlined, line_px=line_px, hairline_px=-(-line_px // 2))
         return numbered(self.numbers, mask, kind, owner)
+
+    def numbered_in_bands(self, mask: Mask, line_px: int) -> NDArray[np.uint8]:
+        """The same of a large mask, band by band: what is computed at a time stays near the processor."""
+        numbers, reach = np.empty(mask.shape, np.uint8), 2 * line_px
+        for top in range(0, len(mask), _BAND_PX):
+            first, end = max(0, top - reach), top + _BAND_PX
+            band = self.numbered(mask[first : end + reach], line_px)
+            numbers[top:end] = band[top - first : end - first]
+        return numbers
 
 
 def line_px(zoom: float) -> int:

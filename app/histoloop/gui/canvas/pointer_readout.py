@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel
 
 from histoloop.annotations.class_names import spoken_class
@@ -12,6 +13,10 @@ from histoloop.language import number, tr
 
 if TYPE_CHECKING:
     from histoloop.gui.canvas.viewer import SlideViewer
+
+
+EVERY_MS = 60
+"""A pointer that moves is followed so often: a line that changes has the status bar laid out anew."""
 
 
 def place_in_words(x: float, y: float, mpp: float | None) -> str:
@@ -28,8 +33,26 @@ class PointerReadout(QLabel):
         super().__init__()
         self.setObjectName("muted")
         self._viewer = viewer
-        viewer.pointer_moved.connect(self._show)
-        viewer.pointer_left.connect(self.clear)
+        self._newest: tuple[float, float] | None = None
+        self._rest = QTimer(self, singleShot=True, interval=EVERY_MS)
+        self._rest.timeout.connect(self._show_newest)
+        viewer.pointer_moved.connect(self._on_moved)
+        viewer.pointer_left.connect(self._on_left)
+
+    def _on_moved(self, x: float, y: float) -> None:
+        self._newest = (x, y)
+        if not self._rest.isActive():
+            self._show_newest()
+
+    def _on_left(self) -> None:
+        self._newest = None
+        self.clear()
+
+    def _show_newest(self) -> None:
+        if self._newest is not None:
+            self._show(*self._newest)
+            self._newest = None
+            self._rest.start()
 
     def _show(self, x: float, y: float) -> None:
         scene = self._viewer.scene

@@ -617,7 +617,8 @@ class SlideViewer(QWidget):
         self._request_detail()
         while time.monotonic() < end:
             QCoreApplication.processEvents()
-            if self._worker.idle and not self._settle.isActive():
+            is_settled = self._canvas is None or self._canvas.is_settled
+            if is_settled and self._worker.idle and not self._settle.isActive():
                 QCoreApplication.processEvents()
                 if self._worker.idle:
                     return True
@@ -647,12 +648,9 @@ class SlideViewer(QWidget):
         self.resized.emit()
 
     def _on_arrow(self, right: int, down: int, is_far: bool) -> None:
-        self._pan(right, down, share=PAN_FAR if is_far else PAN)
-
-    def _pan(self, right: int, down: int, *, share: float) -> None:
         """Move the view by a share of what is seen."""
         if self._scene is not None:
-            canvas = QRectF(self.canvas_rect)
+            canvas, share = QRectF(self.canvas_rect), PAN_FAR if is_far else PAN
             way = QPointF(right * share * canvas.width(), down * share * canvas.height())
             self.look_at(*self.to_slide(QRectF(0, 0, canvas.width(), canvas.height()).center() + way))
 

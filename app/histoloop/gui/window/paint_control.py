@@ -447,8 +447,8 @@ class PaintControl(QObject):
 
 def _likeliest_class(active: ActiveAnnotation, classes: int) -> int:
     """The class that covers most of the mask, the first where there is none; pixels left out are of no class."""
-    counts = np.bincount(active.mask.ravel(), minlength=classes + 1)[1 : classes + 1]
-    return int(counts.argmax()) + 1
+    counts = [np.count_nonzero(active.mask == value) for value in range(1, classes + 1)]
+    return int(np.argmax(counts)) + 1
 
 
 def _what(step: Step) -> str:
