@@ -33,11 +33,12 @@ NONE = "\N{EN DASH}"
 class AgreementDialog(QDialog):
     """A row for each region.
 
-    `chosen` is emitted with the annotation that is to count, `go_requested` and `anew_requested` with the region
-    (`RegionAgreement`) that is to be seen, or painted a third time.
+    `chosen` is emitted with the annotation that is to count, `taken_back` with the one that was chosen by mistake,
+    `go_requested` and `anew_requested` with the region (`RegionAgreement`) that is to be seen, or painted a third time.
     """
 
     chosen = Signal(int)
+    taken_back = Signal(int)
     go_requested = Signal(object)
     anew_requested = Signal(object)
 
@@ -66,10 +67,12 @@ class AgreementDialog(QDialog):
         self.table.itemDoubleClicked.connect(lambda _item: self._emit(self.go_requested))
         self.first = button(tr("Let the first count"))
         self.second = button(tr("Let the second count"))
+        self.undo = button(tr("Undo the choice"), tip=tr("What counted before it was chosen counts again"))
         self.anew = button(tr("Paint it anew…"), tip=tr("A third painting, which counts once it is done"))
         self.go = button(tr("Show it on the slide"))
         self.first.clicked.connect(lambda: self._choose(second=False))
         self.second.clicked.connect(lambda: self._choose(second=True))
+        self.undo.clicked.connect(self._take_back)
         self.anew.clicked.connect(lambda: self._emit(self.anew_requested))
         self.go.clicked.connect(lambda: self._emit(self.go_requested))
         self._arrange()
@@ -120,7 +123,8 @@ class AgreementDialog(QDialog):
         may = one is not None and not self._read_only
         self.go.setEnabled(one is not None)
         self.anew.setEnabled(may)
-        decided = None if one is None or one.counts.adjudicated is None else one.counts.id
+        decided = one.counts.id if one is not None and one.is_chosen else None
+        self.undo.setEnabled(may and decided is not None)
         self.first.setEnabled(may and one is not None and decided != one.first.id)
         self.second.setEnabled(may and one is not None and decided != one.second.id)
 
@@ -128,6 +132,11 @@ class AgreementDialog(QDialog):
         one = self._chosen_row()
         if one is not None:
             self.chosen.emit(one.second.id if second else one.first.id)
+
+    def _take_back(self) -> None:
+        one = self._chosen_row()
+        if one is not None and one.is_chosen:
+            self.taken_back.emit(one.counts.id)
 
     def _emit(self, signal: object) -> None:
         one = self._chosen_row()
@@ -140,7 +149,7 @@ class AgreementDialog(QDialog):
             "while the mean Dice is below 0.8 and nobody has decided; only what counts trains and measures."
         )
         buttons = QHBoxLayout()
-        for one in (self.first, self.second, self.anew, self.go):
+        for one in (self.first, self.second, self.undo, self.anew, self.go):
             buttons.addWidget(one)
         buttons.addStretch(1)
         column = QVBoxLayout(self)

@@ -50,3 +50,28 @@ class Readings:
                 adjudicator=person,
                 finish_order=place["finish_order"],
             )
+
+    def take_back(self, annotation_id: int) -> None:
+        """Let what counted before this annotation was chosen count again.
+
+        Without the choice a second reading does not count, and the first one was done before all others of its region:
+        the newest of these counts then, where one does. ValueError for an annotation that nobody chose.
+        """
+        with self._database.transaction():
+            row = self._database.one("SELECT * FROM annotation WHERE id = ? AND deleted IS NULL", annotation_id)
+            if row["adjudicated"] is None:
+                raise ValueError(f"annotation {annotation_id} was not chosen")
+            self._database.update("annotation", annotation_id, adjudicated=None, adjudicator="")
+            before = self._database.first(
+                f"""{SELECT_ANNOTATIONS} AND annotation.status = 'done' AND annotation.mask_file IS NOT NULL
+                AND (annotation.reading_of IS NULL OR annotation.adjudicated IS NOT NULL) AND annotation.id <> :id
+                AND annotation.slide_id = :slide_id AND annotation.x = :x AND annotation.y = :y
+                AND annotation.width = :width AND annotation.height = :height
+                ORDER BY annotation.finish_order DESC LIMIT 1""",
+                id=annotation_id,
+                slide_id=row["slide_id"],
+                **rows.edges_of(rows.region_of(row)),
+            )
+            if before is not None and row["reading_of"] is None:
+                place = self._order.with_mask(row["slide_id"], rows.region_of(row), row["query_id"])
+                self._database.update("annotation", before["id"], finish_order=place["finish_order"])

@@ -94,6 +94,11 @@ class RegionAgreement:
         """Who painted it."""
         return self.first.person, self.second.person
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether what counts does so because somebody chose it."""
+        return self.counts.adjudicated is not None
+
 
 # --- reading blinded --------------------------------------------------------------------------------------------------
 
@@ -181,6 +186,19 @@ def choose(project: Project, annotation_id: int, *, person: str) -> None:
             advice=tr("Choose one of those that the agreement lists."),
         )
     project.readings.choose(annotation_id, person=person)
+
+
+def take_back_choice(project: Project, annotation_id: int) -> None:
+    """Undo that a reading was chosen: what counted before counts again, and where nobody else decided, nobody has.
+
+    ProjectError for an annotation that was not chosen, or no longer counts.
+    """
+    if annotation_id not in {one.counts.id for one in agreements(project) if one.is_chosen}:
+        raise ProjectError(
+            tr("Annotation {number} was not chosen of two readings.", number=annotation_id),
+            advice=tr("Choose one of those that the agreement lists."),
+        )
+    project.readings.take_back(annotation_id)
 
 
 def _compared(

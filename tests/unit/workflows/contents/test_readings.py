@@ -21,6 +21,7 @@ from histoloop.workflows.contents.readings import (
     choose,
     over_all,
     regions_to_read,
+    take_back_choice,
 )
 from histoloop.workflows.contents.review import Review, SlideReview, ToReview, review_of, states_on_slide
 
@@ -98,6 +99,63 @@ def test_a_second_reading_does_not_count_until_it_is_chosen(project: Project, fi
     choose(project, first.id, person="Cy")
     assert [one.id for one in project.annotations.finished()] == [first.id]
     assert project.annotations.finished_by_slide() == {first.slide_id: 1}
+
+
+def counting(project: Project) -> list[int]:
+    return [one.id for one in project.annotations.finished()]
+
+
+def test_a_choice_that_is_taken_back_leaves_the_region_as_it_was(project: Project, first: AnnotationRecord) -> None:
+    second = read(project, first, rows_of(2, 20), "Bo")
+    before = project.annotations.get(second.id)
+    choose(project, second.id, person="Cy")
+    take_back_choice(project, second.id)
+    assert counting(project) == [first.id]
+    assert states_on_slide(project, first.slide_id) == {REGION: ReviewState.DIFFERS}
+    after = project.annotations.get(second.id)
+    assert (after.adjudicated, after.adjudicator, after.held_out) == (None, "", before.held_out)
+    ((_region, mask),) = painted_regions(project, first.slide_id)
+    assert np.array_equal(mask, rows_of(1, 10))
+    choose(project, second.id, person="Cy")
+    assert counting(project) == [second.id]
+
+
+def test_the_choice_before_counts_again_where_there_was_one(project: Project, first: AnnotationRecord) -> None:
+    second = read(project, first, rows_of(2, 20), "Bo")
+    choose(project, second.id, person="Cy")
+    choose(project, first.id, person="Cy")
+    take_back_choice(project, first.id)
+    assert counting(project) == [second.id]
+    assert states_on_slide(project, first.slide_id) == {REGION: ReviewState.DECIDED}
+    take_back_choice(project, second.id)
+    assert counting(project) == [first.id]
+    assert project.annotations.finished_by_slide() == {first.slide_id: 1}
+
+
+@pytest.mark.parametrize("of", ["first", "second"])
+def test_a_third_painting_counts_again_when_the_choice_after_it_is_taken_back(
+    project: Project, first: AnnotationRecord, of: str
+) -> None:
+    second = read(project, first, rows_of(2, 20), "Bo")
+    third = annotate.finish(project, project.drafts.reopen(first.id, person="Cy").id)
+    chosen = first.id if of == "first" else second.id
+    choose(project, chosen, person="Cy")
+    assert counting(project) == [chosen]
+    take_back_choice(project, chosen)
+    assert counting(project) == [third.id]
+
+
+def test_what_nobody_chose_or_counts_no_longer_cannot_be_taken_back(project: Project, first: AnnotationRecord) -> None:
+    second = read(project, first, rows_of(2, 20), "Bo")
+    for number in (first.id, second.id):
+        with pytest.raises(ProjectError, match="was not chosen"):
+            take_back_choice(project, number)
+        with pytest.raises(ValueError, match="was not chosen"):
+            project.readings.take_back(number)
+    choose(project, second.id, person="Cy")
+    annotate.finish(project, project.drafts.reopen(second.id, person="Cy").id)
+    with pytest.raises(ProjectError, match="was not chosen"):
+        take_back_choice(project, second.id)
 
 
 def test_a_label_given_later_keeps_the_mask_that_counts(project: Project, first: AnnotationRecord) -> None:

@@ -11,7 +11,14 @@ from histoloop.gui.dialogs.agreement_dialog import AgreementDialog
 from histoloop.gui.kit.widgets import visible_name
 from histoloop.gui.work.reviews import Reviews
 from histoloop.language import tr, tr_plural
-from histoloop.workflows.contents.readings import STATES, agreements, choose, over_all, regions_to_read
+from histoloop.workflows.contents.readings import (
+    STATES,
+    agreements,
+    choose,
+    over_all,
+    regions_to_read,
+    take_back_choice,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -188,6 +195,7 @@ class SecondReader(QObject):
             self.dialog = AgreementDialog(self._parent, classes=project.scheme.mask_names)
             self.dialog.set_read_only(project.read_only)
             self.dialog.chosen.connect(self._choose)
+            self.dialog.taken_back.connect(self._take_back)
             self.dialog.go_requested.connect(self._go)
             self.dialog.anew_requested.connect(self._paint_anew)
             self.dialog.show()
@@ -196,6 +204,9 @@ class SecondReader(QObject):
     def _choose(self, annotation_id: int) -> None:
         change = functools.partial(_choose, annotation_id, self._session.person)
         self._session.write(change, on_done=self._on_chosen)
+
+    def _take_back(self, annotation_id: int) -> None:
+        self._session.write(functools.partial(_take_back, annotation_id), on_done=self._on_chosen)
 
     def _on_chosen(self, found: Found) -> None:
         self._show(found)
@@ -220,4 +231,9 @@ def _compare(project: Project) -> Found:
 
 def _choose(annotation_id: int, person: str, project: Project) -> Found:
     choose(project, annotation_id, person=person)
+    return _compare(project)
+
+
+def _take_back(annotation_id: int, project: Project) -> Found:
+    take_back_choice(project, annotation_id)
     return _compare(project)
