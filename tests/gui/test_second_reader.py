@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keyboard import bring_up, press
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QImage, QPainter, QPolygonF
 from PySide6.QtTest import QTest
 
 from histoloop.annotations.records import Patch
@@ -187,7 +187,7 @@ def test_each_state_of_a_region_has_a_line_of_its_own_without_its_colour(qtbot) 
         picture = QImage(80, 40, QImage.Format.Format_Grayscale8)
         picture.fill(Qt.GlobalColor.white)
         painter = QPainter(picture)
-        draw_mark(painter, QRectF(10, 5, 60, 30), dataclasses.replace(look, colour="#000000"))
+        draw_mark(painter, QPolygonF(QRectF(10, 5, 60, 30)), dataclasses.replace(look, colour="#000000"))
         painter.end()
         drawn.add(bytes(picture.constBits()))
     assert len(drawn) == 1 + len(REVIEW_MARKS)

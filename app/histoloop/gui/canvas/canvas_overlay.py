@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
+from histoloop.gui.canvas.camera import CameraState, rectangle
 from histoloop.gui.canvas.magnification import magnification_in_words
 from histoloop.gui.canvas.region_marks import ANNOTATED, BEGUN, REVIEW_MARKS, draw_mark
 from histoloop.language import tr
@@ -18,20 +19,16 @@ from histoloop.language import tr
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from PySide6.QtGui import QImage, QPaintEvent
+
     from histoloop.gui.canvas.rendering import SlideScene
     from histoloop.workflows.contents.readings import ReviewState
 
 SCALE_BAR_PX = 160
 _MARGIN_PX = 16
-
-
-@dataclass(frozen=True, slots=True)
-class CameraState:
-    """Where the camera looks: the middle of the canvas in level-0 pixels, and screen pixels per level-0 pixel."""
-
-    x: float
-    y: float
-    zoom: float
+_PLATE_PX = 38
+SCALE_BAR_ROOM_PX = _PLATE_PX + _MARGIN_PX + 8
+"""So much of the bottom of a canvas is the scale bar's, with the room around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class CanvasOverlay(QWidget):
         self.reviewed: Mapping[Region, ReviewState] = {}
         self.shows_review = True
         self.spotlight: Region | None = None
-        self.rubber_band: QRectF | None = None
+        self.rubber_band: QPolygonF | None = None
         self.lasso: Sequence[QPointF] = ()
         self.preview: tuple[Region, QImage] | None = None
         self.has_slide = False
@@ -84,12 +81,9 @@ class CanvasOverlay(QWidget):
         self.reviewed = {} if scene is None else scene.reviewed
         self.update()
 
-    def to_screen(self, region: Region) -> QRectF:
-        """A level-0 region in the canvas's own pixels."""
-        zoom = self.camera.zoom
-        left = (region.x - self.camera.x) * zoom + self.width() / 2
-        top = (region.y - self.camera.y) * zoom + self.height() / 2
-        return QRectF(left, top, region.width * zoom, region.height * zoom)
+    def to_screen(self, region: Region) -> QPolygonF:
+        """The corners of a level-0 region in the canvas's own pixels."""
+        return self.camera.outline(rectangle(region), self.size())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw everything anew."""
@@ -108,21 +102,23 @@ class CanvasOverlay(QWidget):
             for box in self.boxes:
                 self._draw_box(painter, box)
         if self.preview is not None:
-            painter.drawImage(self.to_screen(self.preview[0]), self.preview[1])
+            place, image = self.preview
+            self.camera.draw(painter, rectangle(place), image, self.size())
         if self.rubber_band is not None:
-            self._draw_dragged(painter, QPolygonF(self.rubber_band))
+            self._draw_dragged(painter, self.rubber_band)
         if self.lasso:
             self._draw_dragged(painter, QPolygonF(self.lasso))
         self._draw_scale_bar(painter)
         painter.end()
 
-    def _draw_spotlight(self, painter: QPainter, region: QRectF) -> None:
+    def _draw_spotlight(self, painter: QPainter, region: QPolygonF) -> None:
         path = QPainterPath()
         path.addRect(QRectF(self.rect()))
-        path.addRect(region)
+        path.addPolygon(region)
+        path.closeSubpath()
         painter.fillPath(path, QColor(0, 0, 0, 110))
         painter.setPen(QPen(QColor("#ffffff"), 1.5))
-        painter.drawRect(region)
+        painter.drawPolygon(region)
 
     def _draw_dragged(self, painter: QPainter, outline: QPolygonF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))
@@ -136,9 +132,9 @@ class CanvasOverlay(QWidget):
         outline = self.to_screen(box.region)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(0, 0, 0, 150), 5 if box.selected else 3.5))
-        painter.drawRect(outline)
+        painter.drawPolygon(outline)
         painter.setPen(QPen(QColor("#f4a300" if box.selected else "#ffd97a"), 3 if box.selected else 1.6))
-        painter.drawRect(outline)
+        painter.drawPolygon(outline)
 
     def _draw_scale_bar(self, painter: QPainter) -> None:
         length, text = scale_bar(self.camera.zoom, self.mpp)
@@ -148,13 +144,13 @@ class CanvasOverlay(QWidget):
         font.setBold(True)
         painter.setFont(font)
         wide = max(length, painter.fontMetrics().horizontalAdvance(text)) + 20
-        plate = QRectF(_MARGIN_PX, self.height() - _MARGIN_PX - 38, wide, 38)
+        plate = QRectF(_MARGIN_PX, self.height() - _MARGIN_PX - _PLATE_PX, wide, _PLATE_PX)
         painter.setPen(QPen(QColor(0, 0, 0, 50), 1))
         painter.setBrush(QColor(255, 255, 255, 215))
         painter.drawRoundedRect(plate, 4, 4)
         painter.setPen(QColor("#14202b"))
         painter.drawText(plate.adjusted(10, 3, -10, -14), Qt.AlignmentFlag.AlignCenter, text)
-        beside = QRectF(plate.right() + 8, plate.top(), painter.fontMetrics().horizontalAdvance(power) + 20, 38)
+        beside = QRectF(plate.right() + 8, plate.top(), painter.fontMetrics().horizontalAdvance(power) + 20, _PLATE_PX)
         bar = QRectF(plate.center().x() - length / 2, plate.bottom() - 11, length, 4)
         painter.fillRect(bar, QColor("#14202b"))
         painter.setPen(QPen(QColor(0, 0, 0, 50), 1))

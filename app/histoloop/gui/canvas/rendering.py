@@ -146,7 +146,7 @@ class SceneMap:
         self._views = {each: self._views[each] for each in list(self._views)[1 - KEPT_VIEWS :]} | {key: drawn}
         foreground = drawn.foreground
         if drawn.classes is None:
-            mask = np.where(foreground > style.threshold, drawn.mask, 0).astype(np.uint8)
+            mask = drawn.mask * (foreground > style.threshold)
         else:
             mask = mask_of_classes(drawn.classes, threshold=style.threshold)
         if style.heatmap and style.against and weighs_both_sides(self._name(style)):
@@ -284,10 +284,13 @@ class SlideScene:
             mask, foreground = view.mask, view.foreground
             if style.smooth:
                 mask = self._smoothed(mask, pixel=place.width / size[0])
+        done = [*self.annotated, *(self.begun if style.begun else ())]
+        done = [(region, painted) for region, painted in done if region.overlaps(place)]
+        if not done:
+            return mask, foreground, None
         said = np.full_like(mask, _NOTHING_DONE)
-        for region, painted in [*self.annotated, *(self.begun if style.begun else ())]:
-            if region.overlaps(place):
-                lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
+        for region, painted in done:
+            lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
         left_out = said == LEFT_OUT_VALUE
         return np.where(left_out | (said == _NOTHING_DONE), mask, said), foreground, left_out
 

@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage, QPixmap
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import plain_tip, visible_name
 from histoloop.gui.panels.counts_choice import COUNTS_TEXTS
-from histoloop.language import mark, tr
+from histoloop.language import mark, number, tr
 from histoloop.store.slide_names import natural_key
 from histoloop.workflows.annotations import BACKGROUND, STATES, areas_in_words
 from histoloop.workflows.contents.readings import STATES as REVIEW_STATES
@@ -131,7 +131,7 @@ class AnnotationRows(QAbstractListModel):
         known = self._details.of(listed)
         said = [spoken_class(record.label)] if record.label is not None else []
         if record.size is not None:
-            said.append(f"{record.size:.0%}")
+            said.append(number(record.size, ".0%"))
         if known is None:
             said.append("…")
         else:

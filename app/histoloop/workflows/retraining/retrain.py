@@ -22,7 +22,7 @@ from histoloop.progress import Progress
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.files import written_to
 from histoloop.store.model_folder import BACKBONE, save_model
-from histoloop.training.intervals import FiguresByCase
+from histoloop.training.measures.intervals import FiguresByCase
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.statistics import learn_statistics, with_annotated
 from histoloop.workflows.contents.estimates import extent_figures
