@@ -84,6 +84,12 @@ FEWEST_STEPS = 4
 WELL_KNOWN = 0.2
 """From this share of a stage on, its own pace alone counts."""
 
+DOUBT = 0.1
+"""Of all that the last work took: so much more of it is taken to go as it did then, when today's pace is compared.
+
+A stage of a second that takes two says little of one that took a minute.
+"""
+
 MOST_SCALE = 4.0
 """How many times slower, or faster, than last time the stages still to come are taken to be at most."""
 
@@ -161,10 +167,12 @@ class TimeLeft:
         """Of the stage that runs: the first part of it goes by the earlier one, until its own pace is well known."""
         assert self._place is not None
         known = self._seconds(self._place, self._place + 1)
-        expected = max(0.0, self._scale_before() * known - (now - self._began))
+        whole = self._scale_before() * known
+        done = share - self._from
+        expected = whole * (1 - share) if done > 0 else max(0.0, whole - (now - self._began))
         if measured is None:
             return expected
-        weight = min(1.0, (share - self._from) / WELL_KNOWN)
+        weight = min(1.0, done / WELL_KNOWN)
         return weight * measured + (1 - weight) * expected
 
     def _seconds(self, first: int, end: int) -> float:
@@ -173,18 +181,18 @@ class TimeLeft:
 
     def _scale_before(self) -> float:
         """How the stages that are done compare with the earlier ones."""
-        return _bounded(sum(stage.seconds for stage in self._done), self._seconds(0, self._place or 0))
+        return self._compared(sum(stage.seconds for stage in self._done), self._seconds(0, self._place or 0))
 
     def _scale(self, stage_seconds: float) -> float:
         """How all stages so far do, where the one that runs takes so many seconds in all."""
         assert self._place is not None
         done = sum(stage.seconds for stage in self._done)
-        return _bounded(done + stage_seconds, self._seconds(0, self._place + 1))
+        return self._compared(done + stage_seconds, self._seconds(0, self._place + 1))
 
-
-def _bounded(now: float, before: float) -> float:
-    """Today's time by that of earlier work, no further from 1 than `MOST_SCALE`."""
-    return min(max(now / before, 1 / MOST_SCALE), MOST_SCALE) if now > 0 and before > 0 else 1.0
+    def _compared(self, now: float, before: float) -> float:
+        """Today's time by that of earlier work, no further from 1 than `MOST_SCALE`."""
+        doubt = DOUBT * self._seconds(0, len(self._earlier))
+        return min(max((now + doubt) / (before + doubt), 1 / MOST_SCALE), MOST_SCALE) if before + doubt > 0 else 1.0
 
 
 def in_words(seconds: float) -> str:

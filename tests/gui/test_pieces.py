@@ -19,7 +19,10 @@ from histoloop.gui.dialogs.new_project import folder_name
 from histoloop.gui.kit.actions import actions_in
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.panels.slide_row import describe
+from histoloop.gui.window.job_control import _kind
 from histoloop.gui.window.menus import MENUS
+from histoloop.gui.work import tasks
+from histoloop.gui.work.jobs import Job
 from histoloop.network_config import NetworkConfig
 from histoloop.progress import Progress, Stage
 from histoloop.slides.tiling import Window
@@ -68,6 +71,14 @@ def test_the_bar_tells_the_time_left_and_whether_it_is_that_of_a_part(qtbot, mon
     assert shown(in_parts=True) == "10 s left in this step"
     assert bar.stages() == [Stage("Reading", 10.0)]
     assert shown(in_parts=True, earlier=(Stage("Reading", 20.0), Stage("Learning", 100.0))) == "1 min 50 s left"
+
+
+def test_the_time_of_earlier_work_is_kept_by_how_it_was_done_and_how_many_questions_were_wanted() -> None:
+    kinds = [
+        _kind(Job("Asking", tasks.ask, {"strategy": strategy, "count": count, "seed": 1, "device": "cpu"}))
+        for strategy, count in (("entropy", 4), ("entropy", 8), ("mc-dropout", 8))
+    ]
+    assert kinds == ["ask entropy 4 cpu", "ask entropy 8 cpu", "ask mc-dropout 8 cpu"]
 
 
 def test_borders_are_those_that_their_definition_gives_pixel_by_pixel() -> None:

@@ -121,6 +121,22 @@ def test_stages_still_to_come_take_as_long_as_last_time_at_the_pace_of_today(pac
     assert wrong_by(trace, []) > 2  # the stages to come are not known
 
 
+def test_a_short_stage_that_takes_longer_than_last_time_says_little_of_a_long_one() -> None:
+    last_time = [Stage("Reading", 1.0), Stage("Learning", 60.0)]
+    left = TimeLeft(last_time)
+    left.after(Progress("Reading", 0, 4), 0.0)
+    left.after(Progress("Reading", 3, 4), 2.5)
+    begun = left.after(Progress("Learning", 0, 20), 3.0)
+    assert begun is not None
+    assert 60.0 < begun < 90.0
+
+
+def test_a_stage_that_takes_longer_than_last_time_is_not_taken_to_be_over() -> None:
+    left = TimeLeft([Stage("Reading", 1.0)])
+    left.after(Progress("Reading", 0, 8), 0.0)
+    assert left.after(Progress("Reading", 1, 8), 1.2) == pytest.approx(7 / 8)
+
+
 def test_nothing_is_said_too_early_and_a_stage_that_begins_anew_is_measured_anew() -> None:
     left = TimeLeft()
     assert left.after(Progress("train", 0, 10), 0.0) is None

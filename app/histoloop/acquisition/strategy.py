@@ -98,6 +98,10 @@ class Inputs(Protocol):
     seed: int
     """Of everything random; torch's own random numbers begin with it too."""
 
+    def size(self, _index: int) -> float:
+        """How much of the work a candidate is, in any unit, for the time that is left."""
+        return 1.0
+
     def outcomes(self, index: int) -> NDArray[np.floating]:
         """Foreground probability (h, w) of a candidate, or those of background and mask classes (L, h, w)."""
         _not_provided("probabilities")
@@ -202,9 +206,11 @@ def unchanging(scores_N: Floats) -> ScoresAfter:
 def score_each(inputs: Inputs, measure: Callable[[int], float]) -> Work[ScoresAfter]:
     """Score one candidate after another by a measure of its index."""
     scores_N = np.empty(inputs.count)
+    done, total = 0.0, sum(inputs.size(number) for number in range(inputs.count))
     for number in range(inputs.count):
-        yield Progress(tr(STAGE), number, inputs.count)
+        yield Progress(tr(STAGE), done, total)
         scores_N[number] = measure(number)
+        done += inputs.size(number)
     return unchanging(scores_N)
 
 

@@ -33,7 +33,7 @@ from histoloop.store.maps import check_map, open_map
 from histoloop.workflows.boundary import results_folder, why_it_failed
 from histoloop.workflows.contents.export_choices import ExportChoices, Format, Provenance, Provenances
 from histoloop.workflows.contents.masks import SlideMask, mask_of_slide
-from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide
+from histoloop.workflows.contents.slides import check_not_replaced, open_project_slide, shares_of_work
 from histoloop.workflows.contents.weak_annotations import size_of
 from histoloop.workflows.reports import ExportReport
 
@@ -78,7 +78,7 @@ def _export_into(project: Project, out: Path, choices: ExportChoices) -> Work[Ex
     slides = project.slides.all()
     stems = unique_stems([record.path for record in slides], names=[record.name for record in slides])
     slides = [record for record in slides if choices.slide_ids is None or record.id in choices.slide_ids]
-    style = choices.table
+    shares, style = shares_of_work(slides), choices.table
     files: list[Path] = []
     exported: list[str] = []
     failed: list[tuple[str, str]] = []
@@ -88,7 +88,7 @@ def _export_into(project: Project, out: Path, choices: ExportChoices) -> Work[Ex
         AssessmentsTable(out / "annotations.csv", style=style) as assessments,
     ):
         for number, record in enumerate(slides):
-            yield Progress(tr("Exporting"), number, len(slides), record.name)
+            yield Progress(tr("Exporting"), sum(shares[:number]), sum(shares), record.name)
             try:
                 check_not_replaced(record)
                 if (maps := project.maps.find(record.id)) is not None:
@@ -113,7 +113,7 @@ def _export_into(project: Project, out: Path, choices: ExportChoices) -> Work[Ex
             summary.add(_row(project, record, written))
             exported.append(record.name)
         tables = (summary.path, areas.path, assessments.path)
-    yield Progress(tr("Exporting"), len(slides), len(slides))
+    yield Progress(tr("Exporting"), sum(shares), sum(shares))
     return ExportReport((*files, *tables), tuple(failed), tuple(exported))
 
 

@@ -14,9 +14,9 @@ import pytest
 import histoloop.acquisition
 from histoloop.acquisition.strategies import STRATEGIES, reason_of, shows_score
 from histoloop.acquisition.strategies.at_random import RANDOM, random_scores
-from histoloop.acquisition.strategy import Facts, Inputs, Needed
+from histoloop.acquisition.strategy import Facts, Inputs, Needed, score_each
 from histoloop.language import speak
-from histoloop.progress import finish
+from histoloop.progress import Progress, finish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,3 +144,19 @@ def test_scores_need_no_torch_and_no_optimiser_until_one_is_fitted() -> None:
     lines = [f"import {module}" for module in modules]
     lines += ["import sys", "assert not {'torch', 'scipy.optimize'} & set(sys.modules)"]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+class Unequal(Inputs):
+    """Three candidates, the second three times as much work as each of the others."""
+
+    count, seed = 3, 0
+
+    def size(self, index: int) -> float:
+        return (1.0, 3.0, 1.0)[index]
+
+
+def test_a_larger_candidate_is_more_of_the_work() -> None:
+    steps: list[Progress] = []
+    scores_after = finish(score_each(Unequal(), float), steps.append)
+    assert scores_after([]).tolist() == [0.0, 1.0, 2.0]
+    assert [step.fraction for step in steps] == pytest.approx([0.0, 0.2, 0.8])

@@ -497,7 +497,7 @@ def test_an_export_tells_of_each_slide_and_ends_with_all_done(
     add_slide("b.png")
     steps: list[Progress] = []
     finish(export_project(project, tmp_path / "out"), steps.append)
-    assert [(step.message, step.done, step.total) for step in steps] == [("a.png", 0, 2), ("b.png", 1, 2), ("", 2, 2)]
+    assert [(step.message, step.fraction) for step in steps] == [("a.png", 0), ("b.png", 0.5), ("", 1)]
 
 
 @pytest.mark.usefixtures("slide")

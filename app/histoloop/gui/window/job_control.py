@@ -111,6 +111,6 @@ class JobControl(QObject):
 
 
 def _kind(job: Job) -> str:
-    """What makes jobs take the same stages: the task, and how it is done."""
-    how = [str(job.arguments[name]) for name in ("how", "strategy", "device") if name in job.arguments]
+    """What makes jobs take the same stages: the task, how it is done, and how many questions are wanted."""
+    how = [str(job.arguments[name]) for name in ("how", "strategy", "count", "device") if name in job.arguments]
     return " ".join((job.task.__name__, *how))

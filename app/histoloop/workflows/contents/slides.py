@@ -17,7 +17,7 @@ from histoloop.store.fingerprint import has_content
 from histoloop.store.records import MppFrom
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from PIL import Image
 
@@ -104,6 +104,29 @@ def is_readable(record: SlideRecord) -> bool:
     except SlideError:
         return False
     return True
+
+
+LITTLE = 1e-3
+"""The share of a slide with which nothing is done, beside one whose share is 1."""
+
+BESIDES_MM2 = 0.25
+"""What a slide takes besides its area, to open it, to find its tissue, to keep what was found: as much as this area.
+
+Measured with the shipped model on one thread of a processor (tests/benchmarks/time_left.py).
+"""
+
+
+def shares_of_work(slides: Sequence[SlideRecord], *, skipped: Collection[int] = ()) -> list[float]:
+    """How much of the work on slides each is: by its tissue where that is known of all, else by its area, in mm2.
+
+    `BESIDES_MM2` is in each. Where a resolution is not known a slide is as large as with 0.5 um per pixel. Those that
+    are `skipped` (ids) take next to nothing.
+    """
+    tissue = all(slide.tissue_px is not None for slide in slides)
+    areas = [(slide.tissue_px or 0.0) if tissue else slide.width * slide.height for slide in slides]
+    sizes = [BESIDES_MM2 + area * (slide.mpp or 0.5) ** 2 / 1e6 for area, slide in zip(areas, slides, strict=True)]
+    least = LITTLE * max(sizes, default=1.0)
+    return [least if slide.id in skipped else size for size, slide in zip(sizes, slides, strict=True)]
 
 
 def slide_called(project: Project, name: str) -> SlideRecord:

@@ -15,7 +15,7 @@ from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter, open_map
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.kept_tissue import survey_of_slide
-from histoloop.workflows.contents.slides import check_slide, open_project_slide
+from histoloop.workflows.contents.slides import check_slide, open_project_slide, shares_of_work
 from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport, SlidePredicted
 
@@ -58,7 +58,8 @@ def predict_project(
     _log.info("predicting %d slides", len(wanted))
     predicted: list[int] = []
     failed: list[tuple[str, str]] = []
-    shares = _shares(project, wanted, record.id)
+    there = {slide.id for slide in wanted if project.maps.find(slide.id, record.id) is not None}
+    shares = shares_of_work(wanted, skipped=there)
     done, of = 0.0, sum(shares)
     for share, slide in zip(shares, wanted, strict=True):
         yield Progress(tr("Predicting {slide}", slide=slide.name), done, of)
@@ -67,8 +68,8 @@ def predict_project(
             if not _is_predicted(project, slide.id, record.id, precision):
                 predicting = _predict_one(project, slide, model, record.id, precision)
                 yield from staged(predicting, number=done, of=of, weight=share)
-                there = tr("Predicting {slide}", slide=slide.name)
-                yield SlidePredicted(there, done + share, of, slide_id=slide.id, model_id=record.id)
+                stage = tr("Predicting {slide}", slide=slide.name)
+                yield SlidePredicted(stage, done + share, of, slide_id=slide.id, model_id=record.id)
             predicted.append(slide.id)
         except Exception as error:
             _log.info("slide %d is not predicted", slide.id)
@@ -76,23 +77,6 @@ def predict_project(
         done += share
     yield Progress(tr("Predicting"), of, of)
     return PredictReport(tuple(predicted), tuple(failed))
-
-
-LITTLE = 1e-3
-"""The share of a slide that need not be predicted, beside one whose share is 1."""
-
-
-def _shares(project: Project, slides: Sequence[SlideRecord], model_id: int) -> list[float]:
-    """How much of the work each slide is: by its tissue where that is known of all, else by its area, in mm2.
-
-    Where a resolution is not known a slide is as large as with 0.5 um per pixel.
-    """
-    tissue = all(slide.tissue_px is not None for slide in slides)
-    areas = [(slide.tissue_px or 0.0) if tissue else slide.width * slide.height for slide in slides]
-    sizes = [area * (slide.mpp or 0.5) ** 2 / 1e6 for area, slide in zip(areas, slides, strict=True)]
-    least = LITTLE * max(sizes, default=1.0) or LITTLE
-    there = [project.maps.find(slide.id, model_id) is not None for slide in slides]
-    return [least if skipped else max(size, least) for size, skipped in zip(sizes, there, strict=True)]
 
 
 def _is_predicted(project: Project, slide_id: int, model_id: int, precision: Precision) -> bool:

@@ -79,6 +79,7 @@ def project_inputs(
         networks=Networks(decoder, lambda: _earlier(project, reader, decoder, place), place),
         settings=ScoringSettings(passes=PASSES),
         seed=seed,
+        sizes=[one.region.area * (one.slide.mpp or 0.5) ** 2 for one in candidates],
     )
 
 

@@ -120,8 +120,10 @@ class NetworkInputs(Inputs):
         networks: Networks,
         settings: ScoringSettings,
         seed: int,
+        sizes: Sequence[float] = (),
     ) -> None:
         self.count, self.seed, self.settings = len(candidates), seed, settings
+        self._sizes = sizes
         self._candidates, self._annotated = candidates, annotated
         self._networks, self.device = networks, networks.device
         self._decoder = networks.decoder.eval()
@@ -131,6 +133,10 @@ class NetworkInputs(Inputs):
         earlier = self._networks.earlier()
         earlier.decoder.eval()
         return earlier
+
+    def size(self, index: int) -> float:
+        """Of a candidate beside the others, where that is known."""
+        return self._sizes[index] if self._sizes else super().size(index)
 
     def outcomes(self, index: int) -> NDArray[np.float32]:
         """Probabilities (H, W) or (L, H, W) by this round's decoder."""

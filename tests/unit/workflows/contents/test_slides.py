@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from slide_writers import write_dicom
 
 from histoloop.errors import ProjectError
 from histoloop.progress import finish
-from histoloop.workflows.contents.slides import slide_called
+from histoloop.workflows.contents.slides import shares_of_work, slide_called
 from histoloop.workflows.projects import import_slides
 
 if TYPE_CHECKING:
@@ -91,3 +92,18 @@ def test_a_dicom_slide_is_named_by_what_is_written_on_it_its_folder_and_any_of_i
     (slide_id,) = finish(import_slides(project, [folder])).added
     for typed in ("B12-3.4", str(folder), str(folder / "0.dcm"), str(folder / "1.dcm"), "0.dcm"):
         assert slide_called(project, typed).id == slide_id
+
+
+def test_a_slide_is_as_much_work_as_it_is_large_or_has_tissue_where_that_is_known_of_all(
+    slides: list[SlideRecord],
+) -> None:
+    one, two, three, four = (
+        dataclasses.replace(slide, width=width, height=1000, mpp=mpp, tissue_px=tissue)
+        for slide, width, mpp, tissue in zip(
+            slides, (1000, 4000, 1000, 2000), (0.5, 0.5, 1.0, None), (None, 1e6, 1e6, 0.0), strict=True
+        )
+    )
+    assert shares_of_work([one, two, three, four]) == pytest.approx([0.5, 1.25, 1.25, 0.75])
+    assert shares_of_work([two, three, four]) == pytest.approx([0.5, 1.25, 0.25])
+    assert shares_of_work([two, three], skipped={three.id}) == pytest.approx([0.5, 1.25e-3])
+    assert shares_of_work([]) == []
