@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from histoloop.annotations.class_names import spoken_class
 from histoloop.exchange.heat import STOPS
 from histoloop.gui.kit.widgets import visible_name
-from histoloop.language import tr
+from histoloop.language import tr, written
 from histoloop.localisation.methods import DECODER, takes_label, title, weighs_both_sides
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ class HeatmapLegend(QWidget):
         painter.fillRect(bar, gradient)
         below = QRectF(bar.left(), bar.bottom() + 4, bar.width(), _LINE_PX)
         for value, side in ((0.0, Qt.AlignmentFlag.AlignLeft), (1.0, Qt.AlignmentFlag.AlignRight)):
-            painter.drawText(below, side, f"{value:g}")
+            painter.drawText(below, side, written(value, "g"))
         if self.threshold is None:
-            painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, "0.5")
+            painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, written(0.5, "g"))
         else:
             self._draw_threshold(painter, bar, below, ink)
         painter.end()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QLabel
-
 from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.one_line import OneLine
 from histoloop.gui.kit.widgets import visible_name
 from histoloop.language import tr
 
@@ -21,15 +20,19 @@ def place_in_words(x: float, y: float, mpp: float | None) -> str:
     return tr("x {x:.1f} µm, y {y:.1f} µm", x=x * mpp, y=y * mpp)
 
 
-class PointerReadout(QLabel):
-    """A line for the status bar; empty while the pointer is not on the slide."""
+_APART_PX = 16
+"""From what stands beside it in the status bar."""
+
+
+class PointerReadout(OneLine):
+    """A line for the status bar; empty while the pointer is not on the slide, and when another slide comes."""
 
     def __init__(self, viewer: SlideViewer) -> None:
-        super().__init__()
-        self.setObjectName("muted")
+        super().__init__(role="muted", apart_px=_APART_PX)
         self._viewer = viewer
         viewer.pointer_moved.connect(self._show)
         viewer.pointer_left.connect(self.clear)
+        viewer.overview_came.connect(lambda view: self.clear() if view is None else None)
 
     def _show(self, x: float, y: float) -> None:
         scene = self._viewer.scene
@@ -41,5 +44,5 @@ class PointerReadout(QLabel):
         if name is not None:
             parts.append(visible_name(spoken_class(name)))
         if probability is not None:
-            parts.append(f"{probability:.2f}")
+            parts.append(tr("probability {value:.2f}", value=probability))
         self.setText("  ·  ".join(parts))

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QListView
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import NarrowBox, Panel, action_button, button, label, plain_tip, row, visible_name
 from histoloop.gui.panels.counts_choice import COUNTS_TEXTS
-from histoloop.language import tr, tr_plural
+from histoloop.language import tr, tr_plural, written
 from histoloop.workflows.annotations import BACKGROUND, STATES, areas_in_words
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class _Annotations(QAbstractListModel):
         known = self._details.of(listed)
         said = [spoken_class(record.label)] if record.label is not None else []
         if record.size is not None:
-            said.append(f"{record.size:.0%}")
+            said.append(written(record.size, ".0%"))
         if known is None:
             said.append("…")
         else:
