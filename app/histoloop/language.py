@@ -135,9 +135,9 @@ def tr_plural(one: str, many: str, count: int, /, **values: object) -> str:
     return _filled(_speech.catalogue.ngettext(one, many, count), {"count": count, **values})
 
 
-def written(number: float, spec: str) -> str:
-    """A number alone as the language spoken writes it, by a format such as ".2f" or ".0%"."""
-    return _speech.formatter.format_field(number, spec)
+def number(value: float, how: str) -> str:
+    """A number alone, formatted as by `format`, as the language spoken writes it."""
+    return _speech.formatter.format_field(value, how)
 
 
 def _filled(message: str, values: Mapping[str, object]) -> str:

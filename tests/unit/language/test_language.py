@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from histoloop import language, paths
-from histoloop.language import ENGLISH, LANGUAGES, best_of, mark, speak, speak_by, spoken, tr, tr_plural, written
+from histoloop.language import ENGLISH, LANGUAGES, best_of, mark, number, speak, speak_by, spoken, tr, tr_plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,15 +65,15 @@ def test_numbers_are_written_as_the_language_does_and_data_as_they_are() -> None
 
 
 def test_a_number_alone_is_written_as_the_language_does() -> None:
-    assert written(0.5, ".2f") == "0.50"
-    assert written(-0.25, "+.0%") == "-25%"
+    assert number(0.5, ".2f") == "0.50"
+    assert number(-0.25, "+.0%") == "-25%"
     speak_by(Catalogue(), FRENCH)
-    assert written(0.5, ".2f") == "0,50"
-    assert written(-0.25, "+.0%") == "-25\N{NARROW NO-BREAK SPACE}%"
+    assert number(0.5, ".2f") == "0,50"
+    assert number(-0.25, "+.0%") == "-25\N{NARROW NO-BREAK SPACE}%"
 
 
 def test_no_number_of_the_window_is_written_past_the_language() -> None:
-    """An f-string knows no decimal comma; `tr` and `written` do."""
+    """An f-string knows no decimal comma; `tr` and `number` do."""
     found = [
         f"{file.name}:{field.lineno}"
         for file in sorted((Path(language.__file__).parent / "gui").rglob("*.py"))

@@ -1,6 +1,7 @@
-"""napari's canvas: what slides are drawn and painted on. The only module that knows napari, which takes long to import.
+"""napari's canvas: what slides are drawn and painted on. napari takes long to import: nothing imports this early.
 
-World coordinates are level-0 pixels of the slide.
+World coordinates are level-0 pixels of the slide, turned about its first pixel as the slide is turned on the screen;
+only this module and its layers have them.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from napari.qt import QtViewer
 from napari.settings import get_settings
-from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.transforms import Affine
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 
-from histoloop.gui.canvas.canvas_overlay import CameraState
+from histoloop.gui.canvas.camera import CameraState, cosine_and_sine
+from histoloop.gui.canvas.napari_layers import Painted, Pixels
 from histoloop.gui.canvas.painted_look import line_px
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
-    from histoloop.annotations.records import Mask, Patch
+    from histoloop.annotations.records import Mask
     from histoloop.gui.canvas.painted_look import PaintedLook
     from histoloop.gui.canvas.rendering import View
 
@@ -58,102 +58,6 @@ CLICK_PX = 3
 """A drag of more, in screen pixels, is no click."""
 
 
-class _Pixels(Image):  # type: ignore[misc]
-    """An RGB layer without napari's thumbnail, which costs as much as the layer and is shown nowhere here."""
-
-    def _update_thumbnail(self) -> None:
-        pass
-
-    def show_view(self, view: View) -> None:
-        """Show a view where it belongs. napari would read and upload it once for its pixels and again for its place."""
-        scale, shift = view.downsample, (view.downsample - 1) / 2  # napari puts the middle of the first pixel at 0
-        place = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
-        self._transforms[2] = Affine(affine_matrix=place, name="physical2world")
-        self._clear_extent()
-        self.data = view.pixels
-        self.events.affine()
-
-
-class _Painted(Labels):  # type: ignore[misc]
-    """A labels layer that knows where it was painted; it keeps no steps of its own to take back.
-
-    The values in `kept` are not overpainted, and nothing is painted `outside`, whatever tool is in hand. It is seen in
-    a `look`.
-    """
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        self.look: PaintedLook | None = None
-        super().__init__(*arguments, **settings)
-        self.kept: NDArray[np.bool_] | None = None  # by value, (256,)
-        self.outside: NDArray[np.bool_] | None = None  # (H, W)
-        self._painted: tuple[slice, ...] | None = None
-
-    def take_painted(self) -> tuple[slice, ...] | None:
-        """Rows and columns in which something was painted since this was called last; None: nothing was."""
-        painted, self._painted = self._painted, None
-        return painted
-
-    def put(self, patch: Patch) -> None:
-        """Show other values in a part of the mask, which need not be painted for that."""
-        height, width = patch.values.shape
-        place = np.s_[patch.y : patch.y + height, patch.x : patch.x + width]
-        self.data[place] = patch.values
-        if not np.shares_memory(self.data, self._slice.image.raw):
-            self.refresh()
-            return
-        super()._accumulate_updated_slice(place)
-        self._partial_labels_refresh()
-
-    def take_look(self, look: PaintedLook) -> None:
-        """Look like this from now on."""
-        self.look = look
-        self.colormap = DirectLabelColormap(color_dict=dict(look.colours))
-        self.refresh(extent=False, highlight=False, thumbnail=False)
-
-    def _update_thumbnail(self) -> None:
-        pass
-
-    def _calculate_contour(self, labels: Mask, data_slice: tuple[slice, ...]) -> NDArray[np.uint8] | None:
-        """The numbers of the look; napari asks for them wherever something was painted, and around it."""
-        if self.look is None:
-            return None
-        around = tuple(
-            slice(max(0, part.start - 2 * self.contour), min(size, part.stop + 2 * self.contour))
-            for part, size in zip(data_slice, labels.shape, strict=True)
-        )
-        inner = tuple(
-            slice(part.start - wide.start, part.stop - wide.start)
-            for part, wide in zip(data_slice, around, strict=True)
-        )
-        return self.look.numbered(labels[around], self.contour)[inner]
-
-    def _expand_updated_slice_for_contour(self, updated_slice: tuple[slice, ...]) -> tuple[slice, ...]:
-        """What changes its look where something was painted: an outline with its hairlines reaches so far."""
-        return tuple(
-            slice(max(0, part.start - 2 * self.contour), min(size, part.stop + 2 * self.contour))
-            for part, size in zip(updated_slice, self.data.shape, strict=True)
-        )
-
-    def _apply_mask_to_data(self, data: Mask, mask: NDArray[np.bool_], new_label: int, volume_slice: Any) -> Any:
-        if self.kept is not None:
-            mask = mask & ~self.kept[data]
-        if self.outside is not None:
-            mask = mask & ~self.outside[volume_slice]
-        return super()._apply_mask_to_data(data, mask, new_label, volume_slice)
-
-    def _accumulate_updated_slice(self, updated_slice: tuple[slice, ...]) -> None:
-        self._painted = updated_slice if self._painted is None else _around(self._painted, updated_slice)
-        super()._accumulate_updated_slice(updated_slice)
-
-    def _append_to_undo_history(self, step: Any) -> None:
-        self.events.paint(value=step)
-
-
-def _around(one: tuple[slice, ...], other: tuple[slice, ...]) -> tuple[slice, ...]:
-    """The least rectangle that has both in it."""
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
-
-
 class NapariCanvas(QObject):
     """Two layers of pixels, `overview` and `detail`, and one of `labels` that can be painted.
 
@@ -180,9 +84,9 @@ class NapariCanvas(QObject):
         self._canvas: QWidget = self._qt_viewer.canvas.native
         self._disarm()
         self._canvas.installEventFilter(self)
-        self.overview = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self.detail = _Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
-        self.labels = _Painted(np.zeros((2, 2), np.uint8), visible=False, opacity=1.0)
+        self.overview = Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
+        self.detail = Pixels(np.full((2, 2, 3), 255, np.uint8), rgb=True, visible=False, interpolation2d="linear")
+        self.labels = Painted(np.zeros((2, 2), np.uint8), visible=False, opacity=1.0)
         self._thin = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._thin.timeout.connect(self._fit_lines)
         for layer in (self.overview, self.detail, self.labels):
@@ -190,6 +94,7 @@ class NapariCanvas(QObject):
         for pixels in (self.overview, self.detail):  # which lie within the slide: the room of all layers is that
             pixels.events.data.disconnect(self._model._on_layers_change)
             pixels.events.affine.disconnect(self._model._on_layers_change)
+        self._degrees = 0
         self._tool = "pan"
         self.space_held = False
         self.labels.events.paint.connect(lambda _event: self.painted.emit())
@@ -212,7 +117,7 @@ class NapariCanvas(QObject):
         """Colour around the slide."""
         self._qt_viewer.canvas._scene_canvas.bgcolor = colour
 
-    def show(self, layer: _Pixels, view: View) -> None:
+    def show(self, layer: Pixels, view: View) -> None:
         """Show pixels of the slide in a layer."""
         layer.show_view(view)
         if not layer.visible:  # napari reads a layer anew whenever it is told to show it
@@ -228,11 +133,28 @@ class NapariCanvas(QObject):
     def camera(self) -> CameraState:
         """Where the camera looks."""
         camera = self._model.scene.camera
-        return CameraState(float(camera.center[-1]), float(camera.center[-2]), float(camera.zoom))
+        x, y = self._to_slide(float(camera.center[-1]), float(camera.center[-2]))
+        return CameraState(x, y, float(camera.zoom), self._degrees)
 
     def look_at(self, x: float, y: float) -> None:
         """Put a place into the middle."""
-        self._model.scene.camera.center = (0.0, y, x)
+        cosine, sine = cosine_and_sine(self._degrees)
+        self._model.scene.camera.center = (0.0, sine * x + cosine * y, cosine * x - sine * y)
+
+    def turn(self, degrees: int) -> None:
+        """Turn the slide clockwise, from upright, about the middle of the canvas."""
+        camera, self._degrees = self.camera(), degrees
+        cosine, sine = cosine_and_sine(degrees)
+        turned = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+        for layer in (self.overview, self.detail, self.labels):
+            layer.turn(turned)
+        self.look_at(camera.x, camera.y)
+        self.moved.emit()  # the middle may be where it was
+
+    def _to_slide(self, x: float, y: float) -> tuple[float, float]:
+        """A place of napari's world on the slide."""
+        cosine, sine = cosine_and_sine(self._degrees)
+        return cosine * x + sine * y, cosine * y - sine * x
 
     def zoom(self, zoom: float) -> None:
         """Show a level-0 pixel on so many screen pixels."""
@@ -295,7 +217,7 @@ class NapariCanvas(QObject):
             yield
         if max(abs(a - b) for a, b in zip(start, event.pos, strict=True)) <= CLICK_PX:
             y, x = event.position[-2:]
-            self.clicked.emit(x, y)
+            self.clicked.emit(*self._to_slide(x, y))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep napari's own shortcuts out, hold Space to pan, tell of other sizes and of menus that are asked for."""

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QS
 from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain
 from histoloop.gui.canvas.appearance_badge import STAINS
 from histoloop.gui.kit.widgets import Switch, label, slider
-from histoloop.language import tr, written
+from histoloop.language import number, tr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class AppearanceDialog(QDialog):
         for made, name, words in (
             (self.brightness, tr("Brightness"), lambda shown: _percent(shown.brightness)),
             (self.contrast, tr("Contrast"), lambda shown: _percent(shown.contrast)),
-            (self.gamma, tr("Gamma"), lambda shown: written(shown.gamma, ".2f")),
+            (self.gamma, tr("Gamma"), lambda shown: number(shown.gamma, ".2f")),
         ):
             self._add(grid, made, name, words)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Reset | QDialogButtonBox.StandardButton.Close)
@@ -121,4 +121,4 @@ def _place_of(gamma: float) -> float:
 
 
 def _percent(share: float) -> str:
-    return written(share, "+.0%" if share else ".0%")
+    return number(share, "+.0%" if share else ".0%")
