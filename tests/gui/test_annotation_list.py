@@ -81,7 +81,7 @@ def test_a_row_says_what_was_annotated_by_whom_and_what_counts(window: MainWindo
     newest, done = texts(panel)[0], texts(panel)[1]
     assert newest.startswith("malignant.tiff\nDraft · Whole region\ntumour 600 µm²")
     assert "\nBo · 20" in newest
-    assert done.startswith("benign.tiff\nDone · Only my strokes\ngland 600 µm²\nAda · 20")
+    assert done.startswith("benign.tiff\nFinished · Only my strokes\ngland 600 µm²\nAda · 20")
     assert panel.summary.text() == "6 annotations"
     assert not panel.list.model().index(0, 0).data(Qt.ItemDataRole.DecorationRole).isNull()
 

@@ -61,7 +61,7 @@ def test_a_stain_alone_is_that_of_scikit_image(stain: Stain, place: int) -> None
 
 def test_what_is_changed_is_said_in_words() -> None:
     changed = Appearance(brightness=0.2, contrast=-0.1, gamma=1.5, stain=Stain.EOSIN)
-    assert in_words(changed) == "Eosin, brightness +20 %, contrast -10 %, gamma 1.50"
+    assert in_words(changed) == "Eosin, brightness +20%, contrast -10%, gamma 1.50"
 
 
 # --- in the window ----------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_a_slider_changes_the_picture_at_once_says_so_and_reset_brings_it_back(o
     assert dialog.brightness.value() == -30
     qtbot.waitUntil(lambda: middle(opened).mean() < before.mean() - 60, timeout=MS)
     assert badge.isVisible()
-    assert badge.text.text() == "Picture changed: brightness -30 %"
+    assert badge.text.text() == "Picture changed: brightness -30%"
     shoot(opened, "appearance-brightness")
     if SHOTS:
         dialog.grab().save(f"{SHOTS}/appearance-dialog.png")

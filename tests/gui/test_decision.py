@@ -46,7 +46,7 @@ def test_better_and_worse_are_shown_as_such_where_the_interval_says_so(window: M
     worse = CandidateModel(2, 1, 0.8, 0.7, 9, 30, change=(-0.18, -0.02))
     assert shown(window, worse) == ("bad", "", "primary")
     text = window.training_panel.decision.verdict.text()
-    assert text == "Worse on 9 held-out regions: -0.100, 95 % interval -0.18 to -0.02."
+    assert text == "Worse on 9 held-out regions: -0.100, 95% interval -0.18 to -0.02."
 
 
 def test_what_was_not_measured_speaks_for_neither(window: MainWindow) -> None:

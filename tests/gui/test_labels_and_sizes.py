@@ -117,7 +117,7 @@ def test_the_share_of_the_mask_is_offered_once_one_is_painted(picker) -> None:
     made, told = picker
     made.set_painted(0.374)
     assert made.use_mask.isVisible()
-    assert "37 %" in made.state.text()
+    assert "37%" in made.state.text()
     assert made.value is None
     made.use_mask.click()
     assert told == [0.37]

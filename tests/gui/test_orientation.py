@@ -31,7 +31,7 @@ def test_ten_times_is_a_micrometre_a_screen_pixel() -> None:
     assert zoom_of(20, 0.25) == 0.5
     assert magnification_in_words(0.5, 0.25) == "20x"
     assert magnification_in_words(0.033, 0.25) == "1.32x"
-    assert magnification_in_words(0.5, None) == "50 % of full size"
+    assert magnification_in_words(0.5, None) == "50% of full size"
 
 
 def test_a_place_is_told_in_micrometres_or_in_pixels_where_they_are_not_known() -> None:
@@ -77,6 +77,17 @@ def test_the_status_bar_says_where_the_pointer_is_and_what_is_there(painting: Ma
     assert told.startswith(f"x {region.centre[0] * mpp:.0f}"[:4])
     assert viewer.under(*region.centre) == (viewer.scene.scheme.masks[0].name, None)
     assert told.endswith(painting.session.project.scheme.masks[0].name)
+
+
+def test_the_place_under_the_pointer_is_of_the_slide_on_the_screen(opened: MainWindow, qtbot) -> None:
+    viewer = opened.viewer
+    QTest.mouseMove(viewer.canvas, viewer.to_canvas(*viewer.visible_region().centre).toPoint())
+    qtbot.waitUntil(lambda: opened.pointer.text() != "", timeout=10_000)
+    shown = opened.opener.current
+    other = next(slide.id for slide in opened.session.slides() if slide.id != shown)
+    opened.slides_panel.choose(other)
+    qtbot.waitUntil(lambda: opened.opener.current == other and not opened.opener.busy, timeout=20_000)
+    assert opened.pointer.text() == ""
 
 
 def test_the_map_covers_nothing_of_a_region_that_is_painted(painting: MainWindow, qtbot) -> None:

@@ -377,7 +377,7 @@ class _Tour:
         drag(viewer.canvas, [QPointF(width * share, height * share) for share in (0.4, 0.5, 0.6)])
         self.settle()
         self.picture("measured", "An area measured on the slide")
-        window.split.first.ruler.clear()
+        window.split.first.ruler.end()
 
     def _learn_from_similar_regions(self) -> None:
         """Ask about what looks unlike anything annotated; then similar regions train the model too."""

@@ -28,7 +28,7 @@ SMALL_MM2 = 0.01
 BACKGROUND = mark("background")
 STATES = {
     "draft": mark("Draft"),
-    "done": mark("Done"),
+    "done": mark("Finished"),
     HELD_OUT: mark("Held out"),
     "skipped": mark("Skipped"),
     "cannot tell": mark("Cannot tell"),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import gettext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from histoloop import language, paths
-from histoloop.language import ENGLISH, LANGUAGES, best_of, mark, speak, speak_by, spoken, tr, tr_plural
+from histoloop.language import ENGLISH, LANGUAGES, best_of, mark, number, speak, speak_by, spoken, tr, tr_plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 FRENCH = next(each for each in LANGUAGES if each.code == "fr")
 
@@ -61,6 +62,28 @@ def test_numbers_are_written_as_the_language_does_and_data_as_they_are() -> None
     )
     assert tr("{share:.1%}", share=0.125) == "12,5\N{NARROW NO-BREAK SPACE}%"
     assert tr("{name} is open", name="v1.2,a.svs") == "v1.2,a.svs est ouvert"
+
+
+def test_a_number_alone_is_written_as_the_language_does() -> None:
+    assert number(0.5, ".2f") == "0.50"
+    assert number(-0.25, "+.0%") == "-25%"
+    speak_by(Catalogue(), FRENCH)
+    assert number(0.5, ".2f") == "0,50"
+    assert number(-0.25, "+.0%") == "-25\N{NARROW NO-BREAK SPACE}%"
+
+
+def test_no_number_of_the_window_is_written_past_the_language() -> None:
+    """An f-string knows no decimal comma; `tr` and `number` do."""
+    found = [
+        f"{file.name}:{field.lineno}"
+        for file in sorted((Path(language.__file__).parent / "gui").rglob("*.py"))
+        for text in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(text, ast.JoinedStr)
+        for field in text.values
+        if isinstance(field, ast.FormattedValue) and field.format_spec is not None
+        if ast.unparse(field.format_spec).strip("f'\"")[-1:] in ("f", "g", "%", ",", "e")
+    ]
+    assert found == []
 
 
 def test_what_is_not_in_the_catalogue_is_said_in_english() -> None:

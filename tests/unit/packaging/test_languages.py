@@ -133,6 +133,22 @@ def test_a_translation_has_a_key_of_its_own_where_the_english_has_one(catalogue:
     assert where(catalogue, lambda english, text: key(text) != key(english)) == []
 
 
+def test_percents_are_written_as_the_language_writes_them(found: Catalog, catalogue: Catalog) -> None:
+    """As its numbers are (`Language.percent`): 5% in English, and with a narrow space in others."""
+    language = next(each for each in LANGUAGES if each.code == catalogue.locale_identifier)
+
+    def wrong(text: str, percent: str) -> bool:
+        return any(not text[: end + 1].endswith(percent) for end in _percents(text))
+
+    assert [text for text, _translation in pairs(catalogue) if wrong(text, ENGLISH.percent) or " %" in text] == []
+    assert where(catalogue, lambda _english, text: wrong(text, language.percent)) == []
+
+
+def _percents(text: str) -> list[int]:
+    """Where the signs stand that follow a number or a field; those in a format (`{share:.0%}`) are filled in later."""
+    return [found.end() - 1 for found in re.finditer(r"[0-9}]\s?%(?!})", text)]
+
+
 def test_a_translation_begins_and_ends_like_the_english(catalogue: Catalog) -> None:
     def edges(text: str) -> tuple[bool, bool, str]:
         ending = text.rstrip()[-1:]

@@ -8,7 +8,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain
-from histoloop.gui.kit.widgets import button, label
+from histoloop.gui.kit.one_line import OneLine
+from histoloop.gui.kit.widgets import button
 from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ def in_words(appearance: Appearance) -> str:
     """What is changed; empty: nothing."""
     parts = [] if appearance.stain is Stain.ALL else [tr(STAINS[appearance.stain])]
     if appearance.brightness:
-        parts.append(tr("brightness {percent:+.0f} %", percent=100 * appearance.brightness))
+        parts.append(tr("brightness {percent:+.0f}%", percent=100 * appearance.brightness))
     if appearance.contrast:
-        parts.append(tr("contrast {percent:+.0f} %", percent=100 * appearance.contrast))
+        parts.append(tr("contrast {percent:+.0f}%", percent=100 * appearance.contrast))
     if appearance.gamma != 1:
         parts.append(tr("gamma {gamma:.2f}", gamma=appearance.gamma))
     return ", ".join(parts)
@@ -45,7 +46,7 @@ class AppearanceBadge(QWidget):
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._viewer, self._appearance = viewer, NEUTRAL
-        self.text = label()
+        self.text = OneLine(keeps_end=True)
         self.reset = button(tr("Reset"), tip=tr("Show the picture as the slide is"))
         self.reset.setObjectName("small")
         self.reset.clicked.connect(self.reset_requested)
@@ -67,5 +68,6 @@ class AppearanceBadge(QWidget):
     def _place(self) -> None:
         canvas = self._viewer.canvas_rect
         self.adjustSize()
+        self.resize(min(self.width(), canvas.width() - 2 * MARGIN_PX), self.height())
         self.move(canvas.left() + MARGIN_PX, canvas.top() + MARGIN_PX)
         self.raise_()

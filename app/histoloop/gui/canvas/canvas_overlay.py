@@ -157,12 +157,13 @@ class CanvasOverlay(QWidget):
         painter.drawPolygon(outline)
 
     def _draw_scale_bar(self, painter: QPainter) -> None:
-        length, text = scale_bar(self.camera.zoom, self.mpp)
         power = magnification_in_words(self.camera.zoom, self.mpp)
         font = QFont(self.font())
         font.setPixelSize(13)
         font.setBold(True)
         painter.setFont(font)
+        room = self.width() - 2 * _MARGIN_PX - 48 - painter.fontMetrics().horizontalAdvance(power)
+        length, text = scale_bar(self.camera.zoom, self.mpp, longest_px=min(SCALE_BAR_PX, max(40, room)))
         wide = max(length, painter.fontMetrics().horizontalAdvance(text)) + 20
         plate = QRectF(_MARGIN_PX, self.height() - _MARGIN_PX - _PLATE_PX, wide, _PLATE_PX)
         painter.setPen(QPen(QColor(0, 0, 0, 50), 1))

@@ -93,7 +93,7 @@ class HeatmapLegend(QWidget):
         painter.fillRect(bar, gradient)
         below = QRectF(bar.left(), bar.bottom() + 4, bar.width(), _LINE_PX)
         for value, side in ((0.0, Qt.AlignmentFlag.AlignLeft), (1.0, Qt.AlignmentFlag.AlignRight)):
-            painter.drawText(below, side, f"{value:g}")
+            painter.drawText(below, side, number(value, "g"))
         if self.threshold is None:
             painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, number(0.5, "g"))
         else:

@@ -19,5 +19,5 @@ def zoom_of(power: float, mpp: float) -> float:
 def magnification_in_words(zoom: float, mpp: float | None) -> str:
     """The power, or the share of the full resolution where the slide's own is not known."""
     if mpp is None:
-        return tr("{percent:.3g} % of full size", percent=100 * zoom)
+        return tr("{percent:.3g}% of full size", percent=100 * zoom)
     return tr("{power:.3g}x", power=magnification(zoom, mpp))

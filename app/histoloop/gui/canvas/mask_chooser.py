@@ -8,6 +8,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.one_line import OneLine
 from histoloop.gui.kit.widgets import NarrowBox, button, label, plain_tip, row, slider, visible_name
 from histoloop.language import mark, tr
 from histoloop.localisation.methods import DECODER, MIN_MAX, title
@@ -139,7 +140,7 @@ class MaskChooser(QWidget):
         second.setContentsMargins(0, 0, 0, 0)
         second.setSpacing(6)
         second.addWidget(self.label, 3)
-        second.addWidget(label(tr("Threshold")))
+        second.addWidget(OneLine(tr("Threshold")))
         second.addWidget(self.threshold, 2)
         second.addWidget(self.figure)
         for part in (cut, self.missing):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from PySide6.QtGui import QResizeEvent
+
     from histoloop.gui.canvas.rendering import View
     from histoloop.gui.work.failure import Failure
     from histoloop.workflows.contents.live_masks import LiveMap
@@ -151,7 +153,10 @@ def _none(_slide_id: int) -> LiveMap | None:
 
 
 class SplitView(QSplitter):
-    """The first pane, and beside it a second one while two are compared: same slide, linked cameras."""
+    """The first pane, and beside it a second one while two are compared: same slide, linked cameras.
+
+    Where there is no room for two beside each other, the second is below the first.
+    """
 
     second_opened = Signal(object)
     second_closed = Signal()
@@ -183,6 +188,7 @@ class SplitView(QSplitter):
         second.opener.shown.connect(self._on_second_shown)
         self.second = second
         self.first.header.setVisible(True)
+        self._arrange()
         self.addWidget(second)
         self.setSizes([self.width() // 2, self.width() // 2])
         self.second_opened.emit(second)
@@ -201,6 +207,15 @@ class SplitView(QSplitter):
         second.setParent(None)
         second.deleteLater()
         self.second_closed.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Beside or below."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        room = self.width() >= 2 * MIN_WIDTH_PX + self.handleWidth()
+        self.setOrientation(Qt.Orientation.Horizontal if room else Qt.Orientation.Vertical)
 
     def panes(self) -> list[MaskPane]:
         """The panes there are, the first one first."""

@@ -56,6 +56,7 @@ _ARROWS = {
 SETTLE_MS = 60
 """So long after the last zoom the outlines of what is painted are drawn anew, where they have to be."""
 
+OUT_OF_SIGHT = (-1000, -1000)
 CLICK_PX = 3
 """A drag of more, in screen pixels, is no click."""
 
@@ -308,7 +309,9 @@ class NapariCanvas(QObject):
 
     def _disarm(self) -> None:
         """Take out of the widget what belongs to napari's own window (drops, welcome text) or is in the way."""
-        self._model.canvas.overlays._brush_circle.box = False  # napari 0.9 leaves a dark square where the brush was
+        brush = self._model.canvas.overlays._brush_circle
+        brush.box = False  # napari 0.9 leaves a dark square where the brush was
+        brush.position = OUT_OF_SIGHT  # napari draws it in the corner until the mouse has moved
         self._qt_viewer.setAcceptDrops(False)
         self._canvas.setAcceptDrops(False)
         self._qt_viewer._set_welcome_visible(False)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QLabel
 
 from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.one_line import OneLine
 from histoloop.gui.kit.widgets import visible_name
-from histoloop.language import number, tr
+from histoloop.language import tr
 
 if TYPE_CHECKING:
     from histoloop.gui.canvas.viewer import SlideViewer
@@ -26,18 +26,22 @@ def place_in_words(x: float, y: float, mpp: float | None) -> str:
     return tr("x {x:.1f} µm, y {y:.1f} µm", x=x * mpp, y=y * mpp)
 
 
-class PointerReadout(QLabel):
-    """A line for the status bar; empty while the pointer is not on the slide."""
+_APART_PX = 16
+"""From what stands beside it in the status bar."""
+
+
+class PointerReadout(OneLine):
+    """A line for the status bar; empty while the pointer is not on the slide, and when another slide comes."""
 
     def __init__(self, viewer: SlideViewer) -> None:
-        super().__init__()
-        self.setObjectName("muted")
+        super().__init__(role="muted", apart_px=_APART_PX)
         self._viewer = viewer
         self._newest: tuple[float, float] | None = None
         self._rest = QTimer(self, singleShot=True, interval=EVERY_MS)
         self._rest.timeout.connect(self._show_newest)
         viewer.pointer_moved.connect(self._on_moved)
         viewer.pointer_left.connect(self._on_left)
+        viewer.overview_came.connect(lambda view: self._on_left() if view is None else None)
 
     def _on_moved(self, x: float, y: float) -> None:
         self._newest = (x, y)
@@ -64,5 +68,5 @@ class PointerReadout(QLabel):
         if name is not None:
             parts.append(visible_name(spoken_class(name)))
         if probability is not None:
-            parts.append(number(probability, ".2f"))
+            parts.append(tr("probability {value:.2f}", value=probability))
         self.setText("  ·  ".join(parts))

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 import histoloop
+from histoloop.gui.kit.beside import open_at
 from histoloop.gui.kit.texts import NOTICE
 from histoloop.gui.kit.theme import application_icon
 from histoloop.gui.kit.widgets import label, row
@@ -52,7 +53,7 @@ class AboutDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("About HistoLoop"))
-        self.resize(*SIZE_PX)
+        open_at(self, *SIZE_PX)
         picture = QLabel()
         picture.setPixmap(application_icon().pixmap(64, 64))
         versions = f"Python {platform.python_version()}, Qt {qVersion()}, OpenSlide {openslide_version()}"

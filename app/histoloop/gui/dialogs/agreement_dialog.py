@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop.annotations.class_names import spoken_title
+from histoloop.gui.kit.beside import open_at
 from histoloop.gui.kit.widgets import button, label, plain_tip, visible_name
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.contents.readings import STATES
@@ -46,7 +47,7 @@ class AgreementDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("Agreement of two readers"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
-        self.resize(*SIZE_PX)
+        open_at(self, *SIZE_PX)
         self._classes = tuple(classes)
         self._found: list[RegionAgreement] = []
         self._read_only = False

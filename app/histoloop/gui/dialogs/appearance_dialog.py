@@ -97,7 +97,7 @@ class AppearanceDialog(QDialog):
         made.valueChanged.connect(lambda _value: self._on_slider())
         value = label(role="muted")
         value.setAlignment(Qt.AlignmentFlag.AlignRight)
-        value.setMinimumWidth(value.fontMetrics().horizontalAdvance("-100 %") + 6)
+        value.setMinimumWidth(value.fontMetrics().horizontalAdvance(_percent(-1)) + 6)
         self._values.append((value, words))
         for column, part in enumerate((label(name), made, value)):
             grid.addWidget(part, grid.rowCount() - (column > 0), column)
@@ -121,4 +121,4 @@ def _place_of(gamma: float) -> float:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:+.0f} %" if share else "0 %"
+    return number(share, "+.0%" if share else ".0%")

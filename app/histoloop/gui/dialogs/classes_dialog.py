@@ -15,6 +15,7 @@ from histoloop.annotations.records import MaskClass
 from histoloop.errors import ClassError
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.dialogs.class_table import ClassTable
+from histoloop.gui.kit.beside import open_at
 from histoloop.gui.kit.widgets import button, label, menu_text, set_role, swatch, visible_name
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.classes import checked_name, use_in_words
@@ -45,7 +46,7 @@ class ClassesDialog(QDialog):
     def __init__(self, parent: QWidget | None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Classes"))
-        self.resize(*SIZE_PX)
+        open_at(self, *SIZE_PX)
         self._classes: tuple[MaskClass, ...] = ()
         self.merge = button(tr("Merge into…"), tip=tr("Everything of this class becomes another class"))
         self.table = ClassTable(self.merge)

@@ -16,6 +16,7 @@ from histoloop.gui.dialogs.import_earlier import EarlierWork
 from histoloop.gui.dialogs.import_files import FileEntry, FileList, file_kinds
 from histoloop.gui.dialogs.import_placing import PlacingForm
 from histoloop.gui.dialogs.import_plan import FilePlan, what_comes, why_not_yet
+from histoloop.gui.kit.beside import open_at
 from histoloop.gui.kit.widgets import NarrowBox, button, label, leave_wheel_to_panel, row
 from histoloop.gui.work.importing_annotations import AnnotationReader
 from histoloop.language import tr
@@ -59,7 +60,7 @@ class ImportAnnotationsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("Import annotations"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(WIDTH_PX, HEIGHT_PX)
+        open_at(self, WIDTH_PX, HEIGHT_PX)
         self._slides = {slide.id: slide for slide in slides}
         self._place, self._why_not = place, why_not
         self._entries: list[FileEntry] = []

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop.gui.kit.actions import ActionSpec, actions_in
+from histoloop.gui.kit.beside import open_at
 from histoloop.gui.kit.key_presets import KEY_PRESETS, PRESET_NAMES, QUPATH, key_in
 from histoloop.gui.kit.widgets import label, row
 from histoloop.language import tr
@@ -91,7 +92,7 @@ class KeysDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Keyboard shortcuts"))
-        self.resize(*SIZE_PX)
+        open_at(self, *SIZE_PX)
         self._rows = key_rows(menus)
         self.search = QLineEdit()
         self.search.setPlaceholderText(tr("Search for an action or a key"))

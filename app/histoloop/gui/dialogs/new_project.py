@@ -23,7 +23,8 @@ from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.errors import ClassError
 from histoloop.gui.dialogs.class_table import ClassTable
 from histoloop.gui.dialogs.start_choice import StartChoice
-from histoloop.gui.kit.widgets import NarrowBox, button, label, line, row, visible_name
+from histoloop.gui.kit.beside import open_at
+from histoloop.gui.kit.widgets import NarrowBox, button, label, line, row, scrolling, visible_name
 from histoloop.language import mark, tr, tr_plural
 from histoloop.workflows.classes import own_scheme
 
@@ -85,7 +86,9 @@ class NewProjectDialog(QDialog):
         form.addRow(tr("In the folder"), row(self.place, browse, stretch=0))
         labels = QFormLayout()
         labels.addRow(tr("Slide labels"), self.labels)
-        layout = QVBoxLayout(self)
+        body = QWidget()
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.slides)
         layout.addLayout(form)
         layout.addWidget(line())
@@ -97,7 +100,15 @@ class NewProjectDialog(QDialog):
         layout.addWidget(label(tr("How do you want to start?"), role="heading"))
         layout.addWidget(self.start)
         layout.addWidget(label(tr("Slides are not copied: the project refers to them."), role="muted", wrap=True))
-        layout.addWidget(self.buttons)
+        outer = QVBoxLayout(self)
+        area = scrolling(body)
+        area.setObjectName("plain")
+        body.setAutoFillBackground(False)
+        outer.addWidget(area, 1)
+        outer.addWidget(self.buttons)
+        around = outer.contentsMargins()
+        apart = outer.spacing() + around.top() + around.bottom()
+        open_at(self, WIDTH_PX, body.sizeHint().height() + self.buttons.sizeHint().height() + apart)
 
     def _connect(self) -> None:
         for field in (self.name, self.place, self.labels):

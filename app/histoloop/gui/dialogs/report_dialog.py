@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QFont, QGuiApplication, QTextBlockFormat, QTextCharFormat
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextEdit, QVBoxLayout, QWidget
 
+from histoloop.gui.kit.beside import open_at
 from histoloop.gui.kit.widgets import label, visible_text
 from histoloop.language import tr
 
@@ -23,7 +24,7 @@ class ReportDialog(QDialog):
         super().__init__(parent)
         self._report = report
         self.setWindowTitle(tr("Results"))
-        self.resize(760, 520)
+        open_at(self, 760, 520)
         self.text = QTextEdit(readOnly=True)
         self._fill()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

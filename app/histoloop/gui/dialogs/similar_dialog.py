@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from histoloop.gui.kit.beside import open_at
 from histoloop.gui.kit.widgets import label, picture_of, plain_icon, plain_tip, visible_name
 from histoloop.language import tr
 
@@ -28,7 +29,7 @@ class SimilarDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("Similar regions"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(700, 620)
+        open_at(self, 700, 620)
         self._regions = regions
         self.list = QListWidget()
         self.list.setViewMode(QListWidget.ViewMode.IconMode)

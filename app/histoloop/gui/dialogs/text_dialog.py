@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from histoloop.gui.kit.beside import open_at
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class TextDialog(QDialog):
     def __init__(self, parent: QWidget | None, *, title: str, html: str = "", markdown: str = "") -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
-        self.resize(640, 560)
+        open_at(self, 640, 560)
         self.text = QTextBrowser(openExternalLinks=True)
         if markdown:
             self.text.setMarkdown(markdown)
@@ -47,7 +48,7 @@ class GuideDialog(TextDialog):
 
     def __init__(self, parent: QWidget | None, *, page: Path) -> None:
         super().__init__(parent, title=tr("Guide"))
-        self.resize(900, 760)
+        open_at(self, 900, 760)
         self.text.setSource(QUrl.fromLocalFile(str(page)))
 
 

@@ -1,12 +1,23 @@
-"""Where a dialog stands beside what one looks at while it is open."""
+"""How large a dialog is, and where it stands beside what one looks at while it is open."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QRect, QSize
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
 
 EDGE_PX, TITLE_PX = 8, 40
 LEAST_PX = 400
 """Width of the dialog, at least."""
+
+
+def open_at(dialog: QWidget, width: int, height: int) -> None:
+    """Give a dialog this size in pixels, and no more than its screen has beside the frame of a window."""
+    room = dialog.screen().availableSize() - QSize(2 * EDGE_PX, TITLE_PX)
+    dialog.resize(QSize(width, height).boundedTo(room))
 
 
 def place_beside(size: QSize, *, window: QRect, canvas: QRect, screen: QRect) -> QRect:

@@ -14,15 +14,20 @@ if TYPE_CHECKING:
 
 
 class WithFoot(QWidget):
-    """`body` over `foot`: the foot follows where the body ends, and where there is too little room the body scrolls."""
+    """`body` over `foot`: the foot follows where the body ends, and where there is too little room the body scrolls.
 
-    def __init__(self, body: QWidget, foot: QWidget) -> None:
+    A body that `grows` takes what room there is, and the foot stands at the bottom.
+    """
+
+    def __init__(self, body: QWidget, foot: QWidget, *, grows: bool = False) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._body, self._foot = body, foot
         self.area = scrolling(body)
-        self.area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        if not grows:
+            self.area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self._grows = grows
         body.installEventFilter(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -49,6 +54,8 @@ class WithFoot(QWidget):
 
     def _fit(self) -> None:
         """Let the body be as high as it wants, and no higher."""
+        if self._grows:
+            return
         layout = self._body.layout()
         width = self.area.viewport().width()
         wanted = layout.totalHeightForWidth(width) if layout is not None and layout.hasHeightForWidth() else -1

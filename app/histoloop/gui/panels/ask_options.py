@@ -200,7 +200,7 @@ def _advice_text(advised: Advised, chosen: str, source: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return tr("under 1 %") if 0 < share < 0.01 else tr("{percent:.0f} %", percent=100 * share)
+    return tr("under 1%") if 0 < share < 0.01 else tr("{percent:.0f}%", percent=100 * share)
 
 
 def _two_rows(*entries: tuple[str, QWidget]) -> QWidget:

@@ -23,7 +23,10 @@ ROLES = {Verdict.BETTER: "good", Verdict.WORSE: "bad"}
 
 
 class Decision(QWidget):
-    """Old against new, and keep or roll back. `changes` is checked while gained and lost are to be seen."""
+    """Old against new. `changes` is checked while gained and lost are to be seen.
+
+    `keep` and `roll_back` are buttons for whoever holds it to place.
+    """
 
     def __init__(self, actions: Actions) -> None:
         super().__init__()
@@ -38,7 +41,7 @@ class Decision(QWidget):
         self.verdict = label(wrap=True)
         self.verdict.setToolTip(
             tr(
-                "The interval is what the change may be on other regions of these slides (95 %, Student's, paired over "
+                "The interval is what the change may be on other regions of these slides (95%, Student's, paired over "
                 "the held-out regions). It is better or worse only where the interval lies on one side of zero."
             )
         )
@@ -74,7 +77,6 @@ class Decision(QWidget):
         )
         for widget in parts:
             panel.column.addWidget(widget)
-        panel.column.addLayout(row(self.keep, self.roll_back, stretch=0))
         self.setLayout(panel.column)
 
     def show_candidate(self, candidate: CandidateModel, class_names: Mapping[int, str]) -> None:
@@ -133,6 +135,7 @@ class _ClassTable(QWidget):
         """Those of the classes that there still are."""
         while (item := self._grid.takeAt(0)) is not None:
             if (gone := item.widget()) is not None:
+                gone.hide()  # at once: it goes with the next turn of the event loop
                 gone.deleteLater()
         self.lines = [(spoken_title(names[one.class_id]), _old_new(one)) for one in figures if one.class_id in names]
         for number, (name, text) in enumerate(self.lines):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
-from histoloop.gui.kit.widgets import button, label
+from histoloop.gui.kit.one_line import OneLine
+from histoloop.gui.kit.widgets import button
 from histoloop.language import tr
 from histoloop.progress import TimeLeft, in_words
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from histoloop.progress import Progress, Stage
 
 STEPS = 1000
+BAR_PX = 220
 
 
 class JobBar(QWidget):
@@ -27,15 +29,18 @@ class JobBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = label()
+        self.text = OneLine()
         self.bar = QProgressBar(minimum=0, maximum=STEPS, textVisible=False)
-        self.bar.setFixedWidth(220)
+        self.bar.setMinimumWidth(BAR_PX // 4)
+        self.bar.setMaximumWidth(BAR_PX)
         self.stop = button(tr("Stop"))
         self.stop.clicked.connect(self.stop_requested)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 2, 0, 2)
-        for widget in (self.text, self.bar, self.stop):
-            layout.addWidget(widget)
+        layout.addWidget(self.text)
+        layout.addWidget(self.bar, 1)
+        layout.addWidget(self.stop)
+        layout.addStretch(1)
         self._left, self._is_whole = TimeLeft(), True
         self.setVisible(False)
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 from histoloop.acquisition.strategies import reason_of, shows_score
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import (
+    MARGIN_PX,
     NarrowBox,
     Panel,
     button,
@@ -81,7 +82,10 @@ class QueuePanel(Panel):
         self.column.addWidget(self.summary)
         self.column.addWidget(self.list, 6)
         self.column.addWidget(self.evidence, 1)
-        self.column.addLayout(row(self.open, self.skip, stretch=0))
+        self.foot = Panel()
+        """What is done with a question, which is to stay in sight."""
+        self.foot.column.setContentsMargins(MARGIN_PX, 0, MARGIN_PX, MARGIN_PX)
+        self.foot.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
         self._read_only = ""
         self._is_taught = True
@@ -162,7 +166,7 @@ class QueuePanel(Panel):
         if self.list.currentItem() is None and self.list.count():
             self.list.setCurrentRow(0)
         self.list.blockSignals(False)
-        for widget in (self.slide_filter, self.class_filter, self.list, self.open, self.skip):
+        for widget in (self.slide_filter, self.class_filter, self.list, self.foot):
             widget.setVisible(bool(self._queries))
         some = self.list.count() > 0
         for each, tip in ((self.open, tr(OPEN_TIP)), (self.skip, tr(SKIP_TIP))):

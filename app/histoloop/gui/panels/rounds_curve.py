@@ -37,7 +37,7 @@ class RoundsCurve(QWidget):
         self.expected = label(wrap=True)
         how = tr(
             "A straight line of Dice over the logarithm of the number of annotations, through the last six "
-            "rounds at most, with its 80 % interval: a rough guess, and the wider the fewer rounds there are."
+            "rounds at most, with its 80% interval: a rough guess, and the wider the fewer rounds there are."
         )
         self.expected.setToolTip(f"<p>{how}</p>")
         self.hint = label(role="good", wrap=True)

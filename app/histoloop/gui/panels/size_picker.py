@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QSlider, QSpinBox, QStyle, QVBoxLayout, QWidget
 
 from histoloop.gui.kit.widgets import button, label, leave_wheel_to_panel, row
-from histoloop.language import tr
+from histoloop.language import spoken, tr
 
 STEP_PERCENT = 5
 UNSAID = -1
@@ -28,7 +28,7 @@ class SizePicker(QWidget):
         self.slider.setAccessibleName(tr("Size of the region"))
         self.slider.setRange(0, 100 // STEP_PERCENT)
         self.slider.setPageStep(2)
-        self.slider.setToolTip(tr("Your estimate, in steps of 5 % (keys: , less, . more)"))
+        self.slider.setToolTip(tr("Your estimate, in steps of 5% (keys: , less, . more)"))
         self.box = _PercentBox()
         self.box.setAccessibleName(tr("Size of the region"))
         self.box.setToolTip(tr("Your estimate in percent"))
@@ -110,7 +110,7 @@ class SizePicker(QWidget):
 
     def _in_words(self) -> str:
         if self._painted is not None:
-            return tr("The mask covers {percent:.0f} %.", percent=100 * self._painted)
+            return tr("The mask covers {percent:.0f}%.", percent=100 * self._painted)
         return tr("Leave it open if you cannot tell.") if self._value is None else tr("Your estimate.")
 
 
@@ -134,7 +134,7 @@ class _PercentBox(QSpinBox):
         self.setRange(UNSAID, 100)
         self.setSingleStep(STEP_PERCENT)
         self.setSpecialValueText(tr("Not set"))
-        self.setSuffix(tr(" %"))
+        self.setSuffix(spoken().percent)
         self.setValue(UNSAID)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.setKeyboardTracking(False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histoloop.gui.kit.widgets import Panel, action_button, label, set_role
+from histoloop.gui.kit.widgets import MARGIN_PX, Panel, action_button, label, row, set_role
 from histoloop.gui.panels.decision import Decision
 from histoloop.gui.panels.live_switch import LiveSwitch
 from histoloop.gui.panels.rounds_curve import RoundsCurve
@@ -48,6 +48,11 @@ class TrainingPanel(Panel):
             self.column.addWidget(widget)
         self.column.addStretch(1)
         self.decision.setVisible(False)
+        self.foot = Panel()
+        """To keep or to roll back, which is to stay in sight."""
+        self.foot.column.setContentsMargins(MARGIN_PX, 0, MARGIN_PX, MARGIN_PX)
+        self.foot.column.addLayout(row(self.decision.keep, self.decision.roll_back, stretch=0))
+        self.foot.setVisible(False)
         self._running = False
         self._curve_wanted = False
         self._arrange()
@@ -74,7 +79,7 @@ class TrainingPanel(Panel):
         self.curve.clear()
         self._running = self._curve_wanted = True
         self.estimate.setVisible(False)
-        self.decision.setVisible(False)
+        self._show_decision(False)
         self._arrange()
 
     def add_figures(self, figures: Mapping[str, float]) -> None:
@@ -95,12 +100,16 @@ class TrainingPanel(Panel):
 
     def show_candidate(self, candidate: CandidateModel | None, class_names: Mapping[int, str]) -> None:
         """Ask for the decision about a candidate; None when there is none. The names are by the ids of the classes."""
-        self.decision.setVisible(candidate is not None)
+        self._show_decision(candidate is not None)
         if candidate is None:
             self.decision.changes.setChecked(False)
         set_role(self.retrain, "primary" if candidate is None else "")  # to decide comes before another round
         if candidate is not None:
             self.decision.show_candidate(candidate, class_names)
+
+    def _show_decision(self, there: bool) -> None:
+        self.decision.setVisible(there)
+        self.foot.setVisible(there)
 
 
 _WANTED: Mapping[LearnFrom, str] = {

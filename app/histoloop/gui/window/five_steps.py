@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from histoloop.gui.kit.widgets import action_button, button, label, row, set_role
+from histoloop.gui.kit.flow import Flow
+from histoloop.gui.kit.widgets import action_button, button, label, set_role
 from histoloop.language import mark, tr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from PySide6.QtGui import QResizeEvent
 
     from histoloop.gui.kit.actions import Actions
 
@@ -92,6 +95,9 @@ UNTAUGHT: Mapping[int, str] = {
 """What the steps are about while nobody has taught a model, where that is another."""
 
 
+_SIDE_PX = 12
+
+
 class FiveSteps(QFrame):
     """Shows one step at a time; hidden until it is begun. The buttons follow the window's own actions."""
 
@@ -102,23 +108,22 @@ class FiveSteps(QFrame):
         self._is_taught = True
         self.title = label(role="heading")
         self.text = label(wrap=True)
-        self.text.setMinimumHeight(2 * self.text.fontMetrics().lineSpacing())
         self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._doing = [[action_button(actions[name]) for name in step.actions] for step in STEPS]
         self.back, self.next, self.close_button = button(tr("Back")), button(tr("Next")), button(tr("Close"))
         self.back.clicked.connect(lambda: self._go(self.number - 1))
         self.next.clicked.connect(lambda: self._go(self.number + 1))
         self.close_button.clicked.connect(self.hide)
-        buttons = row(*(made for several in self._doing for made in several))
-        buttons.addStretch(1)
-        for made in (self.back, self.next, self.close_button):
-            buttons.addWidget(made)
+        self._buttons = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._buttons.addLayout(Flow(*(made for several in self._doing for made in several)))
+        self._buttons.addStretch(1)
+        self._buttons.addLayout(Flow(self.back, self.next, self.close_button))
         column = QVBoxLayout()
         for widget in (self.title, self.text):
             column.addWidget(widget)
-        column.addLayout(buttons)
+        column.addLayout(self._buttons)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 10, 12, 10)
+        layout.setContentsMargins(_SIDE_PX, 10, _SIDE_PX, 10)
         layout.addLayout(column)
         self.setVisible(False)
 
@@ -132,9 +137,25 @@ class FiveSteps(QFrame):
         self._is_taught = is_taught
         self._show_text()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width: more or fewer lines."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Room for all of the text, and for two lines at least; buttons on two lines where one is too narrow."""
+        metrics, inside = self.text.fontMetrics(), self.width() - 2 * _SIDE_PX
+        wrapped = metrics.boundingRect(QRect(0, 0, inside, 0), Qt.TextFlag.TextWordWrap, self.text.text())
+        self.text.setMinimumHeight(max(2 * metrics.lineSpacing(), wrapped.height()))
+        shown = [*self._doing[self.number], self.back, self.next, self.close_button]
+        needed = sum(made.sizeHint().width() + self._buttons.spacing() for made in shown)
+        ways = QBoxLayout.Direction
+        self._buttons.setDirection(ways.LeftToRight if needed <= inside else ways.TopToBottom)
+
     def _show_text(self) -> None:
         step = STEPS[self.number]
         self.text.setText(tr(step.text if self._is_taught else UNTAUGHT.get(self.number, step.text)))
+        self._fit()
 
     def _go(self, number: int) -> None:
         if number >= len(STEPS):

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QMessageBox,
     QStackedWidget,
-    QToolBar,
     QVBoxLayout,
     QWidget,
 )
@@ -22,8 +21,10 @@ from histoloop.gui.canvas.pointer_readout import PointerReadout
 from histoloop.gui.canvas.tools.pen_pressure import PenPressure
 from histoloop.gui.dialogs.report_dialog import ReportDialog
 from histoloop.gui.kit.actions import Actions
+from histoloop.gui.kit.fitting_toolbar import FittingToolBar
+from histoloop.gui.kit.one_line import OneLine
 from histoloop.gui.kit.texts import NOTICE
-from histoloop.gui.kit.widgets import label, menu_text, scrolling, visible_name
+from histoloop.gui.kit.widgets import menu_text, scrolling, visible_name
 from histoloop.gui.panels.annotation_panel import AnnotationPanel
 from histoloop.gui.panels.annotations_panel import AnnotationsPanel
 from histoloop.gui.panels.job_bar import JobBar
@@ -127,7 +128,7 @@ class MainWindow(QMainWindow):
         self.annotation_panel = AnnotationPanel(self.actions_)
         self.training_panel = TrainingPanel(self.actions_)
         self.job_bar = JobBar()
-        self.live_line = label(role="muted")
+        self.live_line = OneLine(role="muted", apart_px=16)
         self.pointer = PointerReadout(self.viewer)
         self.details = AnnotationDetails(self)
         self.annotations_panel = AnnotationsPanel(self.details, self.actions_["annotate_here"])
@@ -281,11 +282,12 @@ class MainWindow(QMainWindow):
         self.resizeDocks([self.docks[0], self.docks[2]], [296, 330], Qt.Orientation.Horizontal)
         self.resizeDocks([self.docks[0], self.docks[1]], [400, 420], Qt.Orientation.Vertical)
         self.toolbar = self._toolbar()
-        self.statusBar().addWidget(self.job_bar)
+        self.statusBar().addWidget(self.job_bar, 1)
         self.statusBar().showMessage("")
         self.statusBar().addPermanentWidget(self.pointer)
         self.statusBar().addPermanentWidget(self.live_line)
-        self.statusBar().addPermanentWidget(label(f"{tr(NOTICE)}  ", role="muted"))
+        notice = tr(NOTICE)
+        self.statusBar().addPermanentWidget(OneLine(notice, role="muted", least=f"{notice.split('.')[0]}.…"))
 
     def _dock(self, name: str, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self)
@@ -295,21 +297,14 @@ class MainWindow(QMainWindow):
         self.addDockWidget(area, dock)
         return dock
 
-    def _toolbar(self) -> QToolBar:
-        bar = QToolBar(tr("Tools"))
+    def _toolbar(self) -> FittingToolBar:
+        bar = FittingToolBar(tr("Tools"))
         bar.setObjectName("tools")
-        bar.setMovable(False)
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         for name in TOOLBAR:
-            bar.addAction(self.actions_[name])
-        here_button = bar.widgetForAction(self.actions_["annotate_here"])
-        here_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)  # type: ignore[attr-defined]
+            bar.add(self.actions_[name], words=name != "annotate_here")
         bar.addSeparator()
         for name in TOOLBAR_VIEW:
-            bar.addAction(self.actions_[name])
-            view_button = bar.widgetForAction(self.actions_[name])
-            if name in ("fit", "zoom_in", "zoom_out"):
-                view_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)  # type: ignore[attr-defined]
+            bar.add(self.actions_[name], words=name not in ("fit", "zoom_in", "zoom_out"))
         self.addToolBar(bar)
         return bar
 

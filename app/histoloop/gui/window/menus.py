@@ -318,9 +318,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
     mark("&Annotate"): (
         _row("next_label", mark("Next label of the re&gion"), lambda on: on.annotation.next_label(), keys="L",
              needs="painting", tip=mark("Label the region as a whole")),
-        _row("size_more", mark("S&ize: 5 % more"), lambda on: on.annotation.size_picker.step(more=True), keys=".",
+        _row("size_more", mark("S&ize: 5% more"), lambda on: on.annotation.size_picker.step(more=True), keys=".",
              needs="painting", tip=mark("Set how much of the region belongs to one of the classes")),
-        _row("size_less", mark("Si&ze: 5 % less"), lambda on: on.annotation.size_picker.step(more=False), keys=",",
+        _row("size_less", mark("Si&ze: 5% less"), lambda on: on.annotation.size_picker.step(more=False), keys=",",
              needs="painting"),
         _row("size_from_mask", mark("Size: as pain&ted"), lambda on: on.annotation.size_picker.take_from_mask(),
              keys="Ctrl+M", needs="painting", tip=mark("Use the painted share of the region as its size")),

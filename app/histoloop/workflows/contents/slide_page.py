@@ -308,7 +308,7 @@ def _measured(project: Project, model_id: int) -> str:
     card = load_card(project.models.get(model_id).folder)
     if "dice" in card.intervals:
         low, high = card.intervals["dice"]
-        words = tr("{words} (95 % interval {low:.2f} to {high:.2f})", words=words, low=low, high=high)
+        words = tr("{words} (95% interval {low:.2f} to {high:.2f})", words=words, low=low, high=high)
     names = {one.id: one.name for one in project.classes.all()}
     classes = [
         f"{spoken_class(names[one.class_id])} {tr('{dice:.3f}', dice=one.after)}"

@@ -83,4 +83,4 @@ def _change(candidate: CandidateModel) -> str:
     if candidate.change is None:
         return tr("{change:+.3f}", change=change)
     low, high = candidate.change
-    return tr("{change:+.3f}, 95 % interval {low:+.2f} to {high:+.2f}", change=change, low=low, high=high)
+    return tr("{change:+.3f}, 95% interval {low:+.2f} to {high:+.2f}", change=change, low=low, high=high)

@@ -39,7 +39,7 @@ def test_without_a_figure_before_nothing_was_compared() -> None:
 def test_few_regions_are_said_to_be_too_few_with_the_interval_and_nothing_is_called_worse() -> None:
     said = in_words(candidate(0.809, 0.771, 4, (-0.2, 0.12)))
     assert said == (
-        "Too few to tell: 4 regions are held out (-0.038, 95 % interval -0.20 to +0.12). "
+        "Too few to tell: 4 regions are held out (-0.038, 95% interval -0.20 to +0.12). "
         "Look at the new masks and decide."
     )
     assert in_words(candidate(0.8, 0.8, 1, None)).startswith("Too few to tell: 1 region is held out (+0.000).")

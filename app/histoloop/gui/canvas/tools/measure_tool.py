@@ -20,7 +20,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from histoloop.gui.canvas.tools.measuring import Measure, Shape, value_in_words
-from histoloop.gui.kit.widgets import button, label
+from histoloop.gui.kit.one_line import OneLine
+from histoloop.gui.kit.widgets import button
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class MeasureBar(QWidget):
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._tool, self._viewer = tool, viewer
-        self.text = label()
+        self.text = OneLine()
         self.copy = button(tr("Copy"), tip=tr("Copy the value (Ctrl+C on the slide)"))
         self.remove = button("\N{MULTIPLICATION SIGN}", tip=tr("Remove the measurement (Esc)"))
         self.remove.setAccessibleName(tr("Remove the measurement"))
@@ -217,6 +218,7 @@ class MeasureBar(QWidget):
         self.text.setText(words)
         canvas = self._viewer.canvas_rect
         self.adjustSize()
+        self.resize(min(self.width(), canvas.width()), self.height())
         self.move(canvas.center().x() - self.width() // 2, canvas.top() + _TOP_PX)
         self.raise_()
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit
+from typing import TYPE_CHECKING
 
-from histoloop.gui.kit.widgets import button, label
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLineEdit
+
+from histoloop.gui.kit.widgets import button, label, row
 from histoloop.language import tr
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
 
 LONGEST = 80
 NAME_PX = 180
@@ -22,21 +27,31 @@ class PersonBar(QFrame):
         self.text = label(tr("Who annotates in this project?"))
         self.name = QLineEdit()
         self.name.setMaxLength(LONGEST)
-        self.name.setFixedWidth(NAME_PX)
+        self.name.setMinimumWidth(NAME_PX // 3)
+        self.name.setMaximumWidth(NAME_PX)
         self.name.setAccessibleName(tr("Name or initials"))
         self.name.setPlaceholderText(tr("Name or initials"))
         self.keep = button(tr("That is me"), tip=tr("Remembered with this project on this computer"))
         self.keep.clicked.connect(self._answer)
         self.name.returnPressed.connect(self._answer)
         self.name.textChanged.connect(lambda text: self.keep.setEnabled(bool(text.strip())))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 0)
-        layout.addWidget(self.text)
-        layout.addWidget(self.name)
-        layout.addWidget(self.keep)
-        layout.addStretch(1)
-        layout.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._lines = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._lines.setContentsMargins(8, 8, 8, 0)
+        self._lines.addWidget(self.text)
+        self._lines.addLayout(row(self.name, self.keep))
+        self._lines.addStretch(1)
+        self._lines.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.setVisible(False)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The question stands above the answer where both do not go on one line."""
+        super().resizeEvent(event)
+        words = self.text.fontMetrics().horizontalAdvance(self.text.text())
+        fits = words + NAME_PX + self.keep.sizeHint().width() + 4 * self._lines.spacing() <= self.width()
+        way = QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom
+        if way != self._lines.direction():
+            self.text.setWordWrap(not fits)
+            self._lines.setDirection(way)
 
     def ask(self, suggested: str) -> None:
         """Show the question with a name to begin with."""
