@@ -52,14 +52,14 @@ NAMED = {
 )
 def test_arrows_move_the_slide_and_shift_moves_it_further(opened: MainWindow, key: Qt.Key, x: int, y: int) -> None:
     opened.viewer.full_resolution()
-    before, seen = opened.viewer.camera(), opened.viewer.visible_region()
+    before, seen = opened.viewer.camera(), opened.viewer.canvas_rect.size()
     press(opened, key)
     after = opened.viewer.camera()
-    assert after.x - before.x == pytest.approx(0.1 * x * seen.width)
-    assert after.y - before.y == pytest.approx(0.1 * y * seen.height)
+    assert after.x - before.x == pytest.approx(0.1 * x * seen.width())
+    assert after.y - before.y == pytest.approx(0.1 * y * seen.height())
     press(opened, key, SHIFT)
-    assert opened.viewer.camera().x - after.x == pytest.approx(0.5 * x * seen.width)
-    assert opened.viewer.camera().y - after.y == pytest.approx(0.5 * y * seen.height)
+    assert opened.viewer.camera().x - after.x == pytest.approx(0.5 * x * seen.width())
+    assert opened.viewer.camera().y - after.y == pytest.approx(0.5 * y * seen.height())
 
 
 def test_arrows_move_the_slide_while_a_region_is_painted(painting: MainWindow) -> None:
