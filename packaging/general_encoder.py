@@ -78,7 +78,7 @@ def main() -> None:
         figures={},
         parent=None,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        taught=False,
+        trained=False,
         knows_labels=False,
     )
     folder = paths.shipped_models() / DEFAULT_ENCODER

@@ -87,8 +87,8 @@ class Trial:
     loss: str = "bce+dice"
     grown: tuple[int, ...] = ()
     newest: int = 0
-    taught: int = 0
-    taught_steps: int = 0
+    trained: int = 0
+    trained_steps: int = 0
     weight: float = 0.0
 
 
@@ -112,7 +112,7 @@ SEARCH = [
 COLD = [Trial(f"cold {count}", **BEST | {"regions": count}) for count in COUNTS]
 WARM = [
     Trial("warm 50", **BEST | {"regions": 50, "steps": 60}, grown=(1, 2, 4, 8, 16), newest=3),
-    Trial("taught 8", **BEST | {"regions": 8}, grown=(1, 2, 4), newest=3, taught=24, taught_steps=180),
+    Trial("trained 8", **BEST | {"regions": 8}, grown=(1, 2, 4), newest=3, trained=24, trained_steps=180),
 ]
 
 
@@ -180,16 +180,16 @@ def learn(results: Path, data: Path, trials: Sequence[Trial]) -> None:
         torch.manual_seed(trial.seed)
         decoder = Decoder(STAGES, trial.widths, mask_classes=trial.classes)
         pseudo: list[FeatureTile] = []
-        if trial.taught:
-            others = bench.pool[:: max(1, len(bench.pool) // trial.taught)][: trial.taught]
+        if trial.trained:
+            others = bench.pool[:: max(1, len(bench.pool) // trial.trained)][: trial.trained]
             for tile in others:
                 mask = bench.start.predict_classes(tile.pixels)
                 features = kept.of(tile.name, lambda tile=tile: tile, seed=numbers[tile.name])
                 features = coarse(features, len(trial.widths) + 1)
                 pseudo.append(FeatureTile(features, mask if trial.classes > 1 else mask > 0))
-            if trial.taught_steps:
-                seconds = run(decoder, [[one] for one in pseudo], [], trial, trial.taught_steps)
-                report(results, f"{trial.name}-taught", decoder, test, seconds, trial)
+            if trial.trained_steps:
+                seconds = run(decoder, [[one] for one in pseudo], [], trial, trial.trained_steps)
+                report(results, f"{trial.name}-trained", decoder, test, seconds, trial)
         for number, count in enumerate((*trial.grown, trial.regions)):
             tiles = bench.regions(trial.seed, count) if count else []
             annotated = views(tiles, trial)

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/own_classes.py RESULTS [--seeds 1] [--pace full] [--encoder NAME] [--write]
 
-Six synthetic slides are told apart into gland, tumour, lumen and stroma, which no model here was ever taught. The first
-questions cover the tissue (k-center), the later ones are where the model is unsure (entropy); the slides' own masks
-answer them, four a round, and each round learns from them as the window does (a quarter of the regions is held out to
+Six synthetic slides are told apart into gland, tumour, lumen and stroma, which no model here was ever trained on. The
+first questions cover the tissue (k-center), the later ones are where the model is unsure (entropy); the slides' own
+masks answer them, four a round, and each round learns from them as the window does (a quarter of the regions is held out to
 judge). After 4, 8 and 16 regions the current model is measured on six fields of tissue that no project ever sees: Dice
 of a class is pooled over all their pixels, and the mean of the four stands beside them.
 
@@ -89,7 +89,7 @@ def run(seed: int, pace: str, encoder: str, device: str) -> Iterator[dict[str, A
             tests = test_fields(seed)
             for _round in range(ROUNDS):
                 started = time.monotonic()
-                if project.models.current_card().taught:
+                if project.models.current_card().trained:
                     finish(predict_project(project, device=device))
                 asked = finish(ask(project, count=QUESTIONS, seed=seed, region_map_px=SIDE_MAP_PX, device=device))
                 for query in asked.queries:

@@ -163,9 +163,9 @@ def _rows(
 ) -> list[dict[str, object]]:
     labels, truth = ([tile.label for tile in part] for part in (dataset.training, dataset.validation))
     chosen = draw_labels(labels, budget, seed)
-    taught = [labels[index] for index in chosen]
+    trained = [labels[index] for index in chosen]
     predicted = {
-        kind: LinearProbe.fit(known, chosen, taught, kind=kind, classes=len(dataset.scheme.labels)).predict(unseen)
+        kind: LinearProbe.fit(known, chosen, trained, kind=kind, classes=len(dataset.scheme.labels)).predict(unseen)
         for kind in PROBES
     }
     return [

@@ -78,12 +78,12 @@ def test_a_class_that_was_hidden_stays_hidden_when_others_change(panel: OverlayP
     assert [style.visible for style in panel.overlay_style.classes] == [False, True]
 
 
-@pytest.mark.parametrize(("mask_classes", "taught", "tells"), [(1, True, False), (2, True, True), (2, False, False)])
+@pytest.mark.parametrize(("mask_classes", "trained", "tells"), [(1, True, False), (2, True, True), (2, False, False)])
 def test_a_model_tells_classes_apart_when_its_decoder_has_learned_them(
-    mask_classes: int, taught: bool, tells: bool
+    mask_classes: int, trained: bool, tells: bool
 ) -> None:
     network = NetworkConfig(labels=1, mask_classes=mask_classes)
-    model = LocalisationModel(1, "m", "m", ModelStatus.CURRENT, network, ("a",), 0.5, taught=taught)
+    model = LocalisationModel(1, "m", "m", ModelStatus.CURRENT, network, ("a",), 0.5, trained=trained)
     assert own_choice(model).tells_classes is tells
 
 

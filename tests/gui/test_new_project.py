@@ -1,4 +1,4 @@
-"""New project asks what is to be found and how to begin; a project that nobody has taught says what comes next."""
+"""New project asks what is to be found and how to begin; a project that nobody has trained says what comes next."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_a_project_of_own_classes_says_that_nobody_has_taught_it_and_predicts_no
     make_own(window, tmp_path, qtbot)
     project = window.session.project
     assert project.scheme.mask_names == ("tumour", "stroma", "fat")
-    assert not window.session.is_taught
+    assert not window.session.is_trained
     window.session.add_slides([slides["benign"]])
     qtbot.waitUntil(lambda: window.opener.current is not None, timeout=4 * MS)
     assert window.viewer.wait_until_loaded()

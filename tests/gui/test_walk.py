@@ -119,7 +119,7 @@ def test_from_classes_of_ones_own_to_an_export_with_mouse_and_keyboard(
 ) -> None:
     window = walk.window
     project_of_own_classes(walk)
-    no_prediction_is_shown_before_anything_is_taught(walk)
+    no_prediction_is_shown_before_anything_is_trained(walk)
     first_questions_cover_the_tissue(walk)
     strokes_alone_bring_live_masks(walk)
     retrained_it_is_in_use_and_retrained_again_it_is_kept(walk)
@@ -169,7 +169,7 @@ def project_of_own_classes(walk: Walk) -> None:
     walk.picture("project")
 
 
-def no_prediction_is_shown_before_anything_is_taught(walk: Walk) -> None:
+def no_prediction_is_shown_before_anything_is_trained(walk: Walk) -> None:
     window = walk.window
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(SLIDE))])
@@ -186,7 +186,7 @@ def no_prediction_is_shown_before_anything_is_taught(walk: Walk) -> None:
     assert "no model has been trained here" in hint.text.text()
     assert hint.text.text().endswith("live masks appear after the first finished region.")
     assert window.live_line.text().strip() == "Live masks will appear after the first finished region"
-    walk.picture("nothing-taught")
+    walk.picture("nothing-trained")
 
 
 def first_questions_cover_the_tissue(walk: Walk) -> None:
@@ -252,7 +252,7 @@ def retrained_it_is_in_use_and_retrained_again_it_is_kept(walk: Walk) -> None:
     pace.activated.emit(pace.currentIndex())
     walk.picture("training")
     walk.click(panel.retrain)
-    walk.wait(lambda: window.session.is_taught, JOB_MS)
+    walk.wait(lambda: window.session.is_trained, JOB_MS)
     walk.idle()
     assert "in use" in window.banner.text.text()
     walk.picture("first-model")

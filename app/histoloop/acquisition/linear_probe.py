@@ -54,11 +54,11 @@ class LinearProbe:
         """
         features = np.asarray(features_ND, np.float64)
         centre_D, width_D = features.mean(axis=0), features.std(axis=0) + 1e-6
-        taught = (features[list(chosen)] - centre_D) / width_D
+        labelled = (features[list(chosen)] - centre_D) / width_D
         if kind == "linear":
-            weights_CD, biases_C = fit_linear_head(taught, labels, classes=classes)
+            weights_CD, biases_C = fit_linear_head(labelled, labels, classes=classes)
             return cls(tuple(range(classes)), centre_D, width_D, weights_CD, biases_C)
-        svm = fit_linear_svm(taught, [str(label) for label in labels])
+        svm = fit_linear_svm(labelled, [str(label) for label in labels])
         return cls(tuple(map(int, svm.classes)), centre_D, width_D, svm.weights_CD, svm.biases_C)
 
     def predict(self, features_ND: NDArray[np.floating]) -> list[int]:

@@ -162,9 +162,9 @@ def _new(options: argparse.Namespace) -> Outcome:
     ) as project:
         scheme, card = project.scheme, project.models.current_card()
         folder = str(project.folder)
-    made = {"project": folder, "name": name, "start": card.name, "taught": card.taught, **_as_json(scheme)}
+    made = {"project": folder, "name": name, "start": card.name, "trained": card.trained, **_as_json(scheme)}
     names = ", ".join(scheme.mask_names)
-    return Outcome([f"{folder}: {names}"], done=[made], notes=_notes(scheme, start, encoder_only, taught=card.taught))
+    return Outcome([f"{folder}: {names}"], done=[made], notes=_notes(scheme, start, encoder_only, trained=card.trained))
 
 
 def _start(options: argparse.Namespace, classes: Sequence[MaskClass] | None) -> tuple[str, bool]:
@@ -201,10 +201,10 @@ def _bring(path: Path) -> None:
         run(add_encoder(path))
 
 
-def _notes(scheme: ClassScheme, start: str, encoder_only: bool, *, taught: bool) -> list[str]:
+def _notes(scheme: ClassScheme, start: str, encoder_only: bool, *, trained: bool) -> list[str]:
     from histoloop.workflows.starts import find_start, not_drawn
 
-    if not taught:
+    if not trained:
         return [
             f"nothing is predicted before the first retraining: the encoder of {start} knows none of the classes yet. "
             "Import slides, ask for regions (histoloop query), annotate them, then histoloop train."

@@ -101,8 +101,8 @@ def _in_lines(status: ProjectStatus) -> Iterator[str]:
     yield f"classes\t{', '.join(status.classes)}"
     if status.labels:
         yield f"labels\t{', '.join(status.labels)}"
-    taught = "" if status.taught else "\tnot trained yet: annotate regions and retrain"
-    yield f"current model\t{status.current_model or 'none'}{taught}"
+    trained = "" if status.trained else "\tnot trained yet: annotate regions and retrain"
+    yield f"current model\t{status.current_model or 'none'}{trained}"
     if status.candidate:
         yield f"waits for a decision\t{status.candidate}\thistoloop decide PROJECT keep, or roll-back"
     yield f"broken\t{len(status.broken)}"

@@ -65,7 +65,7 @@ def _query(options: argparse.Namespace) -> int | Outcome:
 
     with opened_project(options.project) as project:
         failed: tuple[tuple[str, str], ...] = ()
-        if project.models.current_card().taught:
+        if project.models.current_card().trained:
             predicted = run(predict_project(project, device=options.device, precision=options.precision))
             failed = predicted.failed
             if not predicted.predicted:

@@ -146,7 +146,7 @@ def _train_project(options: argparse.Namespace) -> Outcome:
     from histoloop.workflows.retraining.retrain import retrain
 
     with opened_project(options.project) as project:
-        first = not project.models.current_card().taught
+        first = not project.models.current_card().trained
         if first and options.roll_back:
             raise ProjectError(
                 "There is no model to go back to: this project's model has not been trained yet.",

@@ -39,7 +39,7 @@ class Card:
     `parent` is the hash of the model it was retrained from; `created` an ISO-8601 UTC time. `intervals` are of those
     `figures` that were measured on several cases: lowest and highest in 95 of 100 draws of cases.
 
-    A model that is not `taught` is an encoder to begin with: what it would predict means nothing. One that does not
+    A model that is not `trained` is an encoder to begin with: what it would predict means nothing. One that does not
     know its labels (`knows_labels`) has learned masks alone, and what it says of labels means nothing. `encoder` is the
     SHA-256 of the file that its backbone's weights are in, where they are not among its own (store/encoders.py).
     """
@@ -59,7 +59,7 @@ class Card:
     parent: str | None
     created: str
     threshold: float = 0.5
-    taught: bool = True
+    trained: bool = True
     knows_labels: bool = True
     encoder: str | None = None
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -96,7 +96,7 @@ def card_text(card: Card) -> str:
         del head["network"]["mask_classes"]  # as cards were before decoders of classes: earlier versions read them
     if card.network.temperature == 1:
         del head["network"]["temperature"]  # likewise
-    for name in ("taught", "knows_labels"):
+    for name in ("trained", "knows_labels"):
         if head[name]:
             del head[name]  # likewise
     if not card.intervals:
@@ -112,6 +112,8 @@ def read_card(text: str, *, source: str) -> Card:
     except ValueError as error:
         raise _broken(source, tr("its header is not TOML ({reason})", reason=error)) from error
     table.setdefault("parent", None)
+    if "taught" in table:
+        table.setdefault("trained", table.pop("taught"))  # as cards called it
     if isinstance(intervals := table.get("intervals"), dict):
         table["intervals"] = {name: tuple(own) if isinstance(own, list) else (own,) for name, own in intervals.items()}
     return _read_record(Card, {**table, "description": _without_title(body)}, source)

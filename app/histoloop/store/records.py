@@ -68,7 +68,7 @@ class SlideRecord:
     `width` and `height` are level-0 pixels, `mpp` micrometres per level-0 pixel (None: unknown), `given_label` the
     label that a person gave the whole slide (None: none, or taken back), `predicted` the probability per label by the
     current model (None: not predicted by it), `tissue_px` its tissue in level-0 pixels (None: not measured).
-    `unlike` is how far it is from what that model was taught on, above 1 unlike it (None: not known); `mpp_from` is
+    `unlike` is how far it is from what that model was trained on, above 1 unlike it (None: not known); `mpp_from` is
     where its resolution is from ('' : not kept), `objective` the power of the objective that its file states.
     """
 
@@ -89,7 +89,7 @@ class SlideRecord:
 
     @property
     def is_unlike(self) -> bool:
-        """Whether it is unlike what the current model was taught on, so that what that predicts means nothing."""
+        """Whether it is unlike what the current model was trained on, so that what that predicts means nothing."""
         return is_unlike(self.unlike)
 
     @property

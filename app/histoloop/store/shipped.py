@@ -13,7 +13,7 @@ from histoloop.store.cards import WEIGHTS, Card, list_models, load_card
 DEFAULT_MODEL = "colon-ebhi-resnet18"
 
 DEFAULT_ENCODER = "general-mobilenetv2"
-"""What a project begins with whose classes no shipped model draws; nobody has taught it anything."""
+"""What a project begins with whose classes no shipped model draws; nobody has trained it anything."""
 
 SUMS = "SHA256SUMS"
 """A file beside the shipped models with the hashes of their weights, as `sha256sum` writes it."""
@@ -25,14 +25,14 @@ def model_names() -> tuple[str, ...]:
 
 
 def shipped_cards() -> list[tuple[Path, Card]]:
-    """Their folders and cards, the general encoder first. A model that is not taught is an encoder to begin with."""
+    """Their folders and cards, the general encoder first. A model that is not trained is an encoder to begin with."""
     found = [(folder, load_card(folder)) for folder in list_models(paths.shipped_models())]
     return sorted(found, key=lambda one: one[1].name != DEFAULT_ENCODER)
 
 
-def taught_models() -> list[tuple[Path, Card]]:
+def trained_models() -> list[tuple[Path, Card]]:
     """Those that predict something."""
-    return [(folder, card) for folder, card in shipped_cards() if card.taught]
+    return [(folder, card) for folder, card in shipped_cards() if card.trained]
 
 
 def find_model(name_or_folder: str | Path) -> Path:

@@ -30,7 +30,7 @@ FEWEST_TILES, FEWEST_CASES = 12, 5
 """Of fewer training tiles, or of tiles of fewer cases, nothing is stated: how cases differ is not known."""
 
 VIEWS = 2
-"""Besides each tile as it is, at least so many in the stains and scales that the network was taught in."""
+"""Besides each tile as it is, at least so many in the stains and scales that the network was trained in."""
 
 FEWEST_VIEWS = 200
 """Of few tiles there are more views each, so many of all of them."""

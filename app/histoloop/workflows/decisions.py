@@ -40,9 +40,9 @@ def use_again(project: Project, model_id: int) -> None:
         raise ProjectError(
             tr("The new model waits for a decision."), advice=tr("Keep it or roll back first; see the Training tab.")
         )
-    if not load_card(project.models.get(model_id).folder).taught:
+    if not load_card(project.models.get(model_id).folder).trained:
         raise ProjectError(
-            tr("Nobody has taught this model: it draws no masks."), advice=tr("Choose the model of a round.")
+            tr("Nobody has trained this model: it draws no masks."), advice=tr("Choose the model of a round.")
         )
     project.models.make_current(model_id)
 

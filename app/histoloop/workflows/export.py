@@ -118,7 +118,7 @@ def _export_into(project: Project, out: Path, choices: ExportChoices) -> Work[Ex
 
 
 def _not_predicted(project: Project) -> str:
-    if project.models.current_card().taught:
+    if project.models.current_card().trained:
         return tr("it is not predicted yet; predict it, then export again")
     return tr("no model has been trained yet; annotate regions and retrain, then export again")
 

@@ -25,7 +25,7 @@ from histoloop.store.shipped import check_shipped
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.slides import in_words, is_readable, resolution_of, save_thumbnail, thumbnail_path
 from histoloop.workflows.reports import ImportReport
-from histoloop.workflows.starts import find_start, save_untaught, scheme_of_start
+from histoloop.workflows.starts import find_start, save_untrained, scheme_of_start
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -50,7 +50,7 @@ def create_project(
     """Create a project around a model or an encoder (see `find_start`), which it keeps.
 
     Without `classes` and `labels` those of the model are the project's. Of a model that `encoder_only` is to be taken
-    of, and of an encoder, there is nothing to predict with before the first retraining (`Card.taught`).
+    of, and of an encoder, there is nothing to predict with before the first retraining (`Card.trained`).
 
     ProjectError when the folder holds a project already or cannot be written; other files there stay. ClassError and
     ModelError as for `scheme_of_start`, before anything is made. Whatever happens meanwhile, there is a whole project
@@ -64,7 +64,7 @@ def create_project(
         return Project.create(folder, name=name, scheme=scheme, start_model=_place_model(found.folder, folder / MODELS))
     place = folder / MODELS / f"start-{secrets.token_hex(4)}"
     try:
-        return Project.create(folder, name=name, scheme=scheme, start_model=save_untaught(place, found, scheme))
+        return Project.create(folder, name=name, scheme=scheme, start_model=save_untrained(place, found, scheme))
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise

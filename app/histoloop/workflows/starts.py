@@ -1,4 +1,4 @@
-"""What a project begins with: a model whose classes fit, or an encoder that nobody has taught yet. Needs no torch."""
+"""What a project begins with: a model whose classes fit, or an encoder that nobody has trained yet. Needs no torch."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Start:
 def find_start(start: str | Path, *, encoder_only: bool = False) -> Start:
     """What a name or path means: a shipped model or a model's folder, else an encoder that was added or lies in a file.
 
-    A model that nobody has taught is an encoder. ModelError, with the choices, where it is none of these.
+    A model that nobody has trained is an encoder. ModelError, with the choices, where it is none of these.
     """
     path = Path(start)
     if path.suffix == ".safetensors":
@@ -61,7 +61,7 @@ def find_start(start: str | Path, *, encoder_only: bool = False) -> Start:
             tr("There is no encoder {name!r}{near}.", name=str(start), near=suggestion(str(start), names)),
             advice=tr("Available: {names}. Or give a .safetensors file.", names=", ".join(dict.fromkeys(names))),
         ) from error
-    return Start(folder, encoder_only=encoder_only or not load_card(folder).taught)
+    return Start(folder, encoder_only=encoder_only or not load_card(folder).trained)
 
 
 def scheme_of_start(
@@ -93,7 +93,7 @@ def scheme_of_start(
 
 
 def not_drawn(start: Start, scheme: ClassScheme) -> tuple[str, ...]:
-    """The classes of a project that the model which it begins with cannot draw until it is taught them."""
+    """The classes of a project that the model which it begins with cannot draw until it has learned them."""
     if start.folder is None or start.is_encoder:
         return scheme.mask_names
     drawn = {class_called(name, scheme.mask_names) for name in load_card(start.folder).scheme.mask_names}
@@ -112,13 +112,13 @@ def _nothing_fits(card: Card, scheme: ClassScheme) -> ModelError:
     )
 
 
-# --- the model that nobody has taught ---------------------------------------------------------------------------------
+# --- the model that nobody has trained --------------------------------------------------------------------------------
 
 
-def save_untaught(folder: Path, start: Start, scheme: ClassScheme) -> tuple[str, str]:
+def save_untrained(folder: Path, start: Start, scheme: ClassScheme) -> tuple[str, str]:
     """Write the model that a project begins with when it begins with an encoder; its folder's name, and its hash.
 
-    Its card says that it is not taught. It has the weights of a model's backbone, while those of an added encoder stay
+    Its card says that it is not trained. It has the weights of a model's backbone, while those of an added encoder stay
     where they are. ModelPlaceError when it cannot be written.
     """
     card, weights = _of_added(start.added, scheme) if start.added else _of_model(start.folder, scheme)
@@ -192,7 +192,7 @@ def _card(
         figures={},
         parent=None,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        taught=False,
+        trained=False,
         knows_labels=False,
         encoder=encoder,
     )

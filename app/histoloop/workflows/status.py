@@ -46,7 +46,7 @@ class ProjectStatus:
     """A project as it is; annotations and questions are counted by what became of them.
 
     `current_model` and `candidate` (a retrained model that waits for a decision) are names of folders, '' for none;
-    `taught` says whether the current one has learned anything.
+    `trained` says whether the current one has learned anything.
     """
 
     folder: str
@@ -56,7 +56,7 @@ class ProjectStatus:
     questions: Mapping[str, int]
     rounds: int
     current_model: str
-    taught: bool
+    trained: bool
     candidate: str
     classes: tuple[str, ...]
     labels: tuple[str, ...]
@@ -90,7 +90,7 @@ def project_status(project: Project) -> Work[ProjectStatus]:
         questions={str(status): len(project.queries.all(status=status)) for status in QueryStatus},
         rounds=len(project.rounds.all()),
         current_model=_current_model(project),
-        taught=_is_taught(project),
+        trained=_is_trained(project),
         candidate="" if candidate is None else project.models.get(candidate.model_id).folder.name,
         classes=project.scheme.mask_names,
         labels=project.scheme.label_names,
@@ -132,9 +132,9 @@ def _state_of(slide: SlideRecord) -> SlideState:
     )
 
 
-def _is_taught(project: Project) -> bool:
+def _is_trained(project: Project) -> bool:
     try:
-        return project.models.current_card().taught
+        return project.models.current_card().trained
     except HistoLoopError:
         return False
 

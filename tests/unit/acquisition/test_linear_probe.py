@@ -89,11 +89,11 @@ def test_labels_that_do_not_belong_are_refused() -> None:
 def test_a_probe_told_a_few_labels_names_the_rest_whatever_the_scale_of_a_feature(kind: ProbeKind) -> None:
     features, labels = blobs(90)
     chosen = list(range(12))
-    taught = labels[chosen].tolist()
-    found = LinearProbe.fit(features, chosen, taught, kind=kind, classes=3).predict(features)
+    trained = labels[chosen].tolist()
+    found = LinearProbe.fit(features, chosen, trained, kind=kind, classes=3).predict(features)
     assert (np.array(found) == labels).mean() > 0.9
     stretched = features * [1000.0, 1.0, 0.01, 1.0]
-    assert LinearProbe.fit(stretched, chosen, taught, kind=kind, classes=3).predict(stretched) == found
+    assert LinearProbe.fit(stretched, chosen, trained, kind=kind, classes=3).predict(stretched) == found
 
 
 def test_a_probe_of_an_svm_keeps_the_numbers_of_the_labels_it_was_told() -> None:

@@ -32,12 +32,12 @@ def test_a_new_project_has_the_classes_and_labels_that_were_named(
     assert [one["name"] for one in found["classes"]] == ["tumour", "fat, loose", "Öl"]
     assert found["classes"][2]["colour"] == "#abcdef"
     assert found["labels"] == [{"name": "benign", "mask": None}, {"name": "malignant", "mask": "tumour"}]
-    assert found["taught"] is False
+    assert found["trained"] is False
     assert "nothing is predicted before the first retraining" in err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "taught", "names"),
+    ("arguments", "trained", "names"),
     [
         ([], True, ("gland", "tumour")),
         (["--classes", "tumour"], True, ("tumour",)),
@@ -49,13 +49,13 @@ def test_a_new_project_has_the_classes_and_labels_that_were_named(
     ],
 )
 def test_a_project_begins_with_the_model_where_that_draws_its_classes_else_with_its_encoder(
-    arguments: list[str], taught: bool, names: tuple[str, ...], tmp_path: Path
+    arguments: list[str], trained: bool, names: tuple[str, ...], tmp_path: Path
 ) -> None:
     assert main(["new", str(tmp_path / "p"), *arguments]) == 0
     with Project.open(tmp_path / "p") as project:
         card = project.models.current_card()
-        assert (card.taught, project.scheme.mask_names) == (taught, names)
-        if not taught:
+        assert (card.trained, project.scheme.mask_names) == (trained, names)
+        if not trained:
             assert card.training["encoder"] == (arguments[3] if "--encoder" in arguments else DEFAULT_ENCODER)
 
 

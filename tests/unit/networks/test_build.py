@@ -42,13 +42,13 @@ def test_a_network_with_a_decoder_stays_as_it_is() -> None:
 def test_a_decoder_is_added_over_the_weights_that_were_learned(changes: dict[str, object]) -> None:
     torch.manual_seed(0)
     network = build_network(config(**changes)).eval()
-    taught = with_decoder(network).eval()
-    assert taught.config.stride == 32
-    assert localisation_methods(taught.config)[0] == "decoder"
-    own, new = network.backbone.state_dict(), taught.backbone.state_dict()
+    trained = with_decoder(network).eval()
+    assert trained.config.stride == 32
+    assert localisation_methods(trained.config)[0] == "decoder"
+    own, new = network.backbone.state_dict(), trained.backbone.state_dict()
     assert all(torch.equal(own[name], new[name]) for name in own)
-    assert taught.label_bias() == network.label_bias()
-    output = taught(torch.randn(1, 3, 64, 64))
+    assert trained.label_bias() == network.label_bias()
+    output = trained(torch.randn(1, 3, 64, 64))
     assert output.mask_logits_BLHW is not None
     assert output.mask_logits_BLHW.shape == (1, 1, 64, 64)
-    assert taught.config.map_names(("a", "b")) == network.config.map_names(("a", "b"))
+    assert trained.config.map_names(("a", "b")) == network.config.map_names(("a", "b"))

@@ -110,3 +110,10 @@ def test_a_card_of_mask_classes_names_how_many_and_has_a_scheme_of_as_many() -> 
     assert read_card(card_text(written), source="card.md") == written
     with pytest.raises(ModelError, match="3 mask classes under a scheme of 2"):
         read_card(card_text(written).replace("mask_classes = 2", "mask_classes = 3"), source="card.md")
+
+
+def test_a_card_of_before_that_calls_an_untrained_model_untaught_is_read() -> None:
+    written = card_text(dataclasses.replace(card(NetworkConfig(2)), trained=False))
+    old = written.replace("trained = false", "taught = false")
+    assert old != written
+    assert not read_card(old, source="card.md").trained

@@ -10,7 +10,7 @@ import pytest
 from histoloop import paths
 from histoloop.errors import ModelError
 from histoloop.store.cards import load_card
-from histoloop.store.shipped import DEFAULT_ENCODER, DEFAULT_MODEL, SUMS, find_model, shipped_cards, taught_models
+from histoloop.store.shipped import DEFAULT_ENCODER, DEFAULT_MODEL, SUMS, find_model, shipped_cards, trained_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +78,9 @@ def test_the_model_that_new_projects_begin_with_is_shipped() -> None:
 
 def test_the_encoder_that_projects_of_other_classes_begin_with_is_shipped_and_predicts_nothing() -> None:
     card = load_card(find_model(DEFAULT_ENCODER))
-    assert (card.name, card.taught, card.network.backbone) == (DEFAULT_ENCODER, False, "mobilenet_v2")
+    assert (card.name, card.trained, card.network.backbone) == (DEFAULT_ENCODER, False, "mobilenet_v2")
     assert [card.name for _folder, card in shipped_cards()] == [DEFAULT_ENCODER, DEFAULT_MODEL]
-    assert [card.name for _folder, card in taught_models()] == [DEFAULT_MODEL]
+    assert [card.name for _folder, card in trained_models()] == [DEFAULT_MODEL]
 
 
 def test_what_is_shipped_is_small() -> None:

@@ -277,11 +277,11 @@ def test_without_weight_or_without_unlabelled_tiles_nothing_changes() -> None:
 def test_unlabelled_tiles_change_what_is_learned_and_add_to_the_loss(freeze: bool) -> None:
     settings = ConsistencySettings(weight=5.0, unlabelled_per_step=2)
     plain = finish(decoder_work(ConsistencySettings(), freeze=freeze, epochs=1))
-    taught = finish(decoder_work(settings, freeze=freeze, epochs=1, unlabelled=unmasked(3)))
-    assert not same(plain, taught)
-    assert taught.figures["loss"] > plain.figures["loss"]
+    trained = finish(decoder_work(settings, freeze=freeze, epochs=1, unlabelled=unmasked(3)))
+    assert not same(plain, trained)
+    assert trained.figures["loss"] > plain.figures["loss"]
     classifier = [name for name in plain.weights if name.startswith("classifier.")]
-    unchanged = all(torch.equal(plain.weights[name], taught.weights[name]) for name in classifier)
+    unchanged = all(torch.equal(plain.weights[name], trained.weights[name]) for name in classifier)
     assert unchanged == freeze
 
 

@@ -1,4 +1,4 @@
-"""What a classifier is taught: each supervision's parts against their equations, and where sizes come from."""
+"""What a classifier is trained: each supervision's parts against their equations, and where sizes come from."""
 
 from __future__ import annotations
 

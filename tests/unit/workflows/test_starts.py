@@ -1,4 +1,4 @@
-"""What a project begins with: a model whose classes fit, or an encoder that nobody has taught."""
+"""What a project begins with: a model whose classes fit, or an encoder that nobody has trained."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_encoder_of_a_model_gives_its_backbone_under_the_projects_own_classes
     labels = (LabelClass("benign"), LabelClass("malignant", "tumour"))
     with create(model, classes=masks("tumour", "stroma", "fat"), labels=labels, encoder_only=True) as project:
         card, scheme = project.models.current_card(), project.scheme
-        assert (card.taught, card.knows_labels, card.encoder, card.mpp) == (False, False, None, 1.15)
+        assert (card.trained, card.knows_labels, card.encoder, card.mpp) == (False, False, None, 1.15)
         assert (card.network.labels, card.network.backbone, card.network.mask_classes) == (2, "mobilenet_v2", 3)
         assert (scheme.mask_names, scheme.labels) == (("tumour", "stroma", "fat"), labels)
         assert card.scheme == scheme
@@ -94,7 +94,7 @@ def test_a_model_begins_with_own_classes_that_fit_and_keeps_its_labels(
     model: Path, create: Callable[..., Project]
 ) -> None:
     with create(model, classes=masks("Tumors", "necrosis")) as project:
-        assert project.models.current_card().taught
+        assert project.models.current_card().trained
         assert project.scheme.labels == (LabelClass("benign"), LabelClass("malignant", "Tumors"))
         assert project.classes.values_of_model(project.models.current().id, ("gland", "tumour")) == (0, 1)
         assert not_drawn(find_start(model), project.scheme) == ("necrosis",)
@@ -139,13 +139,13 @@ def test_an_encoder_that_is_not_there_is_told_how_to_be_brought(tmp_path: Path) 
     assert not find_start(DEFAULT_MODEL).is_encoder
 
 
-def test_the_untaught_model_of_another_project_is_an_encoder(
+def test_the_untrained_model_of_another_project_is_an_encoder(
     model: Path, create: Callable[..., Project], tmp_path: Path
 ) -> None:
     with create(model, classes=masks("a"), encoder_only=True) as first:
         folder = first.models.current().folder
     with create_project(tmp_path / "second", name="B", start=folder, classes=masks("b", "c")) as second:
-        assert not load_card(second.models.current().folder).taught
+        assert not load_card(second.models.current().folder).trained
         assert second.scheme.mask_names == ("b", "c")
 
 

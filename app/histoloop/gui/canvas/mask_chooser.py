@@ -49,12 +49,12 @@ HINTS = {
 MISSING = {
     "missing": mark("This model has not predicted this slide yet."),
     "coming": mark("This model is running on the slide; its masks will appear when it is done."),
-    "untaught": mark("This model has not been trained yet: it predicts no masks."),
+    "untrained": mark("This model has not been trained yet: it predicts no masks."),
 }
 SHORT_TITLES = {
     "missing": mark("Not predicted yet"),
     "coming": mark("Predicting…"),
-    "untaught": mark("Not trained yet"),
+    "untrained": mark("Not trained yet"),
 }
 THRESHOLD_TIP = mark(
     "How sure the model must be before a pixel becomes part of the mask. On screen only: export uses the "
@@ -101,7 +101,7 @@ class MaskChooser(QWidget):
         self._show_choice()
 
     def show_missing(self, state: str) -> None:
-        """Why there are no masks of this model: 'missing', 'coming', 'untaught'; '' for masks, or no slide."""
+        """Why there are no masks of this model: 'missing', 'coming', 'untrained'; '' for masks, or no slide."""
         self.missing.show_state(state)
         self._cut.setCurrentIndex(1 if state else 0)
 
@@ -253,7 +253,7 @@ class _Missing(QWidget):
 
 def describe(model: LocalisationModel) -> str:
     """A model in a list: its name and where it stands."""
-    return tr(STATES[model.status], model=model.name) if model.taught else model.name
+    return tr(STATES[model.status], model=model.name) if model.trained else model.name
 
 
 def in_words(choice: MaskChoice) -> str:

@@ -20,7 +20,7 @@ from histoloop.annotations.class_names import spoken_class
 from histoloop.errors import HistoLoopError
 from histoloop.gui.kit.widgets import button, label, row, set_role
 from histoloop.language import tr
-from histoloop.store.shipped import taught_models
+from histoloop.store.shipped import trained_models
 from histoloop.workflows.add_model import check_new_model
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class AddModelDialog(QDialog):
         self._project = project
         self._place = place
         self.model = QComboBox()
-        for folder, card in taught_models():
+        for folder, card in trained_models():
             self.model.addItem(card.title, str(folder))
         browse = button(tr("From a folder…"))
         browse.clicked.connect(self._browse)

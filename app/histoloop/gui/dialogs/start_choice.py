@@ -1,4 +1,4 @@
-"""Choose what a new project begins with: a model, or an encoder that nobody has taught yet."""
+"""Choose what a new project begins with: a model, or an encoder that nobody has trained yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from histoloop.gui.kit.widgets import NarrowBox, button, label, row, set_role, v
 from histoloop.language import tr
 from histoloop.store.cards import Card, load_card
 from histoloop.store.encoders import added_encoders
-from histoloop.store.shipped import shipped_cards, taught_models
+from histoloop.store.shipped import shipped_cards, trained_models
 from histoloop.workflows.starts import Start, not_drawn
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class StartChoice(QWidget):
         except HistoLoopError as error:
             self._tell("", f"{error.message} {error.advice}")
             return
-        self._choose(Beginning(str(folder), card.title, card if card.taught else None))
+        self._choose(Beginning(str(folder), card.title, card if card.trained else None))
 
     def choose_encoder(self, file: Path) -> None:
         """Begin with the encoder in a file, which is added to those of this machine when the project is made."""
@@ -177,7 +177,7 @@ class StartChoice(QWidget):
 
 def shipped_and_added() -> Sequence[Beginning]:
     """Models and encoders that come with the program, the general encoder first, and those added on this machine."""
-    models = [Beginning(str(folder), card.title, card) for folder, card in taught_models()]
+    models = [Beginning(str(folder), card.title, card) for folder, card in trained_models()]
     encoders = [Beginning(str(folder), card.name) for folder, card in shipped_cards()]
     known = known_encoders()
     added = [Beginning(name, known[name].title if name in known else name) for name in added_encoders()]

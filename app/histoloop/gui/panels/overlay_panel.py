@@ -272,7 +272,7 @@ class OverlayPanel(Panel):
 
 
 def _about_live(in_use: LocalisationModel) -> str:
-    if not in_use.taught:
+    if not in_use.trained:
         return tr("Trained while you paint, not measured. Regions start with these masks; to export masks, retrain.")
     return tr(
         "Trained while you paint, not measured. Regions start with these masks; questions and exports use {masks}.",
@@ -281,6 +281,6 @@ def _about_live(in_use: LocalisationModel) -> str:
 
 
 def _about_other(in_use: LocalisationModel) -> str:
-    if not in_use.taught:
+    if not in_use.trained:
         return tr("For viewing only: the current model has not been trained yet.")
     return tr("For viewing only: questions, painting and export use {masks}.", masks=in_words(own_choice(in_use)))

@@ -88,7 +88,7 @@ class QueuePanel(Panel):
         self.foot.column.addLayout(row(self.open, self.skip, stretch=0))
         self.column.addStretch()
         self._read_only = ""
-        self._is_taught = True
+        self._is_trained = True
         self._queries: Mapping[int, QueryRecord] = {}
         self._names: Mapping[int, str] = {}
         self._thumbnail: Callable[[int], Path] | None = None
@@ -108,9 +108,9 @@ class QueuePanel(Panel):
         self._read_only = reason
         self._fill()
 
-    def set_taught(self, is_taught: bool) -> None:
+    def set_trained(self, is_trained: bool) -> None:
         """Whether a model has learned anything yet."""
-        self._is_taught = is_taught
+        self._is_trained = is_trained
         self._fill()
 
     def show_queries(
@@ -172,7 +172,7 @@ class QueuePanel(Panel):
         for each, tip in ((self.open, tr(OPEN_TIP)), (self.skip, tr(SKIP_TIP))):
             each.setEnabled(some and not self._read_only)
             each.setToolTip(self._read_only or tip)
-        self.summary.setText(_summary(self.list.count(), len(self._queries), is_taught=self._is_taught))
+        self.summary.setText(_summary(self.list.count(), len(self._queries), is_trained=self._is_trained))
         self._show_evidence()
 
     def _add(self, query: QueryRecord) -> None:
@@ -218,8 +218,8 @@ class _List(QListWidget):
         return QSize(0, LIST_PX)
 
 
-def _summary(shown: int, total: int, *, is_taught: bool) -> str:
-    if total == 0 and not is_taught:
+def _summary(shown: int, total: int, *, is_trained: bool) -> str:
+    if total == 0 and not is_trained:
         return tr(
             "No model has been trained yet. 'Ask me' chooses regions that cover the tissue; with 'Annotate "
             "here' you can paint anywhere. Then retrain."

@@ -16,7 +16,7 @@ from histoloop.gui.plugin.napari_plugin import SLIDE
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job, JobRunner, Outcome
 from histoloop.language import tr
-from histoloop.store.shipped import taught_models
+from histoloop.store.shipped import trained_models
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class MaskDock(QWidget):
         self._slides: list[Any] = []
         self.slide = NarrowBox()
         self.model = NarrowBox()
-        for folder, card in taught_models():
+        for folder, card in trained_models():
             self.model.addItem(card.title, str(folder))
         browse = button("…", tip=tr("A model from a folder"))
         self.predict = button(tr("Predict masks"), primary=True)

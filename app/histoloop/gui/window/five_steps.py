@@ -92,7 +92,7 @@ UNTAUGHT: Mapping[int, str] = {
         "the old and new masks side by side and keep the new model or roll back."
     ),
 }
-"""What the steps are about while nobody has taught a model, where that is another."""
+"""What the steps are about while nobody has trained a model, where that is another."""
 
 
 _SIDE_PX = 12
@@ -105,7 +105,7 @@ class FiveSteps(QFrame):
         super().__init__(parent)
         self.setObjectName("five_steps")
         self.number = 0
-        self._is_taught = True
+        self._is_trained = True
         self.title = label(role="heading")
         self.text = label(wrap=True)
         self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -132,9 +132,9 @@ class FiveSteps(QFrame):
         self._go(0)
         self.setVisible(True)
 
-    def set_taught(self, is_taught: bool) -> None:
+    def set_trained(self, is_trained: bool) -> None:
         """Whether there is a model that has learned something."""
-        self._is_taught = is_taught
+        self._is_trained = is_trained
         self._show_text()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -154,7 +154,7 @@ class FiveSteps(QFrame):
 
     def _show_text(self) -> None:
         step = STEPS[self.number]
-        self.text.setText(tr(step.text if self._is_taught else UNTAUGHT.get(self.number, step.text)))
+        self.text.setText(tr(step.text if self._is_trained else UNTAUGHT.get(self.number, step.text)))
         self._fit()
 
     def _go(self, number: int) -> None:

@@ -47,7 +47,7 @@ class LoopControl(QObject):
         self._going_to: tuple[int, Region] | None = None
         self.can_train = False
         """Whether there is enough to learn from in the chosen way, as of the last `refresh` or `show_training`."""
-        self.is_taught = True
+        self.is_trained = True
         """Whether the model in use has learned anything, as of then."""
         self.can_decide = False
         """Whether a candidate waits for a decision, as of then."""
@@ -67,19 +67,19 @@ class LoopControl(QObject):
         """Another project, or none: what was chosen in it before."""
         project = self._session.project
         self._going_to = None
-        self.is_taught = self._session.is_taught
+        self.is_trained = self._session.is_trained
         ask = self._how_to_ask()
         learn = how_to_learn(None if project is None else project.settings.get(HOW_TO_LEARN))
         self._queue.options.take(ask)
-        self._queue.set_taught(self.is_taught)
+        self._queue.set_trained(self.is_trained)
         self._training.options.take(learn)
         self._session.region_map_px, self._session.random_share = ask.region_map_px, ask.random_share
         self._session.how = learn
 
     def _how_to_ask(self) -> HowToAsk:
-        """What was chosen in the project; where nothing was and nobody has taught a model, to cover the tissue."""
+        """What was chosen in the project; where nothing was and nobody has trained a model, to cover the tissue."""
         kept = None if self._session.project is None else self._session.project.settings.get(HOW_TO_ASK)
-        return how_to_ask(kept) if kept is not None or self.is_taught else HowToAsk(FIRST)
+        return how_to_ask(kept) if kept is not None or self.is_trained else HowToAsk(FIRST)
 
     def _ask_by(self, how: HowToAsk) -> None:
         larger = how.region_map_px != self._session.region_map_px
@@ -141,10 +141,10 @@ class LoopControl(QObject):
     def _note(self, there: TrainingCounts) -> None:
         self.can_train = there.suffice(self._session.how.learn_from)
         self.can_decide = self._session.candidate() is not None
-        is_taught = self._session.is_taught
-        if is_taught != self.is_taught:
-            self.is_taught = is_taught
-            self._queue.set_taught(is_taught)
+        is_trained = self._session.is_trained
+        if is_trained != self.is_trained:
+            self.is_trained = is_trained
+            self._queue.set_trained(is_trained)
             self._queue.options.take(self._how_to_ask())
 
     # --- regions that were learned from -------------------------------------------------------------------------------

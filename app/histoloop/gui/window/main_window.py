@@ -461,7 +461,7 @@ class MainWindow(QMainWindow):
             self.overlay_panel.set_scheme(project.scheme)
             for name in ("next_slide_label", "next_label"):
                 self.actions_[name].setVisible(bool(project.scheme.label_names))
-            self.five_steps.set_taught(self.session.is_taught)
+            self.five_steps.set_trained(self.session.is_trained)
         self._show_recent()
         self.mask_control.show_models()
         self.slide_control.show()
@@ -583,13 +583,13 @@ class MainWindow(QMainWindow):
         there |= {"work"} if jobs else set()
         there |= set() if self.session.read_only else {"writable"}
         there |= {"classes_changed"} if self.class_control.can_undo else set()
-        there |= {"taught"} if self.loop_control.is_taught else set()
+        there |= {"trained"} if self.loop_control.is_trained else set()
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
         reasons = {
             "writable": tr("The project is read-only."),
-            "taught": tr("No model has been trained yet: paint something, then retrain."),
+            "trained": tr("No model has been trained yet: paint something, then retrain."),
         }
         if "slide" in there:
             reasons["resolution"] = tr(

@@ -192,7 +192,7 @@ class MaskControl(QObject):
         project, choice, slide_id = self._session.project, pane.source.choice, pane.opener.current
         if project is None or choice is None or slide_id is None or choice.model.is_live:
             return
-        if not choice.model.taught:
+        if not choice.model.trained:
             self.show_missing_masks()
             return
         if all_slides:
@@ -209,14 +209,14 @@ class MaskControl(QObject):
             if choice is not None and not choice.model.is_live and slide_id is not None and pane.has_maps() is False:
                 state = self._why_missing(slide_id, choice.model)
             pane.header.show_missing(state)
-            shows_hint = state == "untaught" and pane.viewer.annotating is None
+            shows_hint = state == "untrained" and pane.viewer.annotating is None
             pane.hint.show_hint(tr(UNTAUGHT_WHILE.get(self._session.live.state, UNTAUGHT)) if shows_hint else "")
             if pane is self._split.first:
                 self._panel.chooser.show_missing(state)
 
     def _why_missing(self, slide_id: int, model: LocalisationModel) -> str:
-        if not model.taught:
-            return "untaught"
+        if not model.trained:
+            return "untrained"
         return "coming" if self._session.will_predict(slide_id, model.id) else "missing"
 
     def _fill_model_menu(self) -> None:

@@ -104,16 +104,16 @@ class Session(ProjectDesk):
             self.annotating.refresh()
 
     @property
-    def is_taught(self) -> bool:
+    def is_trained(self) -> bool:
         """Whether the model in use has learned something that it can predict; reads its card."""
         card = self._card()
-        return card is None or card.taught
+        return card is None or card.trained
 
     @property
     def knows_labels(self) -> bool:
         """Whether the model in use says what a slide is as a whole; reads its card."""
         card = self._card()
-        return card is None or (card.taught and card.knows_labels and bool(card.scheme.labels))
+        return card is None or (card.trained and card.knows_labels and bool(card.scheme.labels))
 
     def _card(self) -> Card | None:
         """The card of the model in use; None without a project, and where it cannot be read."""
@@ -386,7 +386,7 @@ class Session(ProjectDesk):
         if self._do_each(slide_ids, set_one):
             self.slides_changed.emit()
             self.maps_changed.emit()
-            if self.is_taught:
+            if self.is_trained:
                 self.predict(slide_ids)
 
     def set_slide_labels(self, labels: Mapping[int, str | None]) -> None:
@@ -494,7 +494,7 @@ class Session(ProjectDesk):
     # --- what comes of jobs and writes --------------------------------------------------------------------------------
 
     def _predict_added(self, slide_ids: Sequence[int]) -> None:
-        if self.predict_added and self.is_taught:
+        if self.predict_added and self.is_trained:
             self.predict(slide_ids)
 
     def _on_progressed(self, _job: Job, step: Progress) -> None:

@@ -30,7 +30,7 @@ class Predictions:
         """Keep the probability per label that a model gave a slide; the newest of a model counts.
 
         The labels of the current model are the project's (ValueError otherwise); a model brought in to compare with
-        may have labels of its own. `unlike` is how far the slide is from what the model was taught on, above 1
+        may have labels of its own. `unlike` is how far the slide is from what the model was trained on, above 1
         unlike it; None where that is not known.
         """
         if self._models.get(model_id).status is ModelStatus.CURRENT:

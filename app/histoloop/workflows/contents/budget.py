@@ -27,11 +27,11 @@ class Advised:
 def advised(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Advised | None:
     """The papers' advice for the next questions; None while no slide is predicted, so nothing can be asked.
 
-    Before anybody has taught the model it is to cover the tissue. The regions left are counted by the area of tissue:
+    Before anybody has trained the model it is to cover the tissue. The regions left are counted by the area of tissue:
     about as many as asking would find.
     """
     annotated = len(project.annotations.finished())
-    if not project.models.current_card().taught:
+    if not project.models.current_card().trained:
         text = tr("No model has been trained yet: the first questions cover the tissue, by how it looks.")
         return Advised(FIRST, 0.0, text)
     candidates = about_how_many(project, region_map_px=region_map_px)

@@ -78,7 +78,7 @@ class FoundRegions:
 
 
 def find_candidate_regions(project: Project, *, region_map_px: int = REGION_MAP_PX) -> Work[FoundRegions]:
-    """All regions, row by row, of the slides that the current model has maps of; of all slides before it was taught.
+    """All regions, row by row, of the slides that the current model has maps of; of all slides before it was trained.
 
     `region_map_px` is their side in pixels of the maps (as the model sees them), ValueError where that is out of range.
     """
@@ -101,7 +101,7 @@ def _candidates_of(project: Project, record: SlideRecord, region_map_px: int, ca
     slide_map = None if folder is None else open_map(folder)
     if slide_map is not None:
         side = region_side_px(slide_map.downsample, region_map_px)
-    elif not card.taught:
+    elif not card.trained:
         side = region_side_px(working_downsample(record.mpp, card.mpp), region_map_px)
     else:
         return []

@@ -64,5 +64,5 @@ def _past(model: ModelRecord, made: RoundRecord | None) -> PastModel:
         dice=figures.get("dice"),
         before=figures.get("dice_before"),
         held_out=int(figures.get("held_out", 0)),
-        can_be_used=model.status in (ModelStatus.KEPT, ModelStatus.ROLLED_BACK) and card is not None and card.taught,
+        can_be_used=model.status in (ModelStatus.KEPT, ModelStatus.ROLLED_BACK) and card is not None and card.trained,
     )

@@ -32,7 +32,7 @@ OWN_RULE = 0.5
 class LocalisationModel:
     """A model of a project: `name` for lists, `title` in full, its labels, and the `threshold` of its own masks.
 
-    One that is not `taught` draws nothing.
+    One that is not `trained` draws nothing.
     """
 
     id: int
@@ -42,7 +42,7 @@ class LocalisationModel:
     network: NetworkConfig
     labels: tuple[str, ...]
     threshold: float
-    taught: bool = True
+    trained: bool = True
 
     @property
     def is_live(self) -> bool:
@@ -77,7 +77,7 @@ class MaskChoice:
     @property
     def tells_classes(self) -> bool:
         """Whether there is a probability of each mask class."""
-        return self.model.taught and self.method == DECODER and self.model.network.decodes_classes
+        return self.model.trained and self.method == DECODER and self.model.network.decodes_classes
 
     @property
     def is_own(self) -> bool:
@@ -108,13 +108,13 @@ def localisation_models(project: Project) -> list[LocalisationModel]:
         except ModelError:
             continue
         name = tr("Round {number}", number=record.round) if record.round else card.name
-        name = name if card.taught else tr("Not trained yet")
+        name = name if card.trained else tr("Not trained yet")
         network, labels = card.network, card.scheme.label_names
         if not card.knows_labels:
             network, labels = dataclasses.replace(network, labels=0), ()
         found.append(
             LocalisationModel(
-                record.id, name, card.title, record.status, network, labels, card.threshold, taught=card.taught
+                record.id, name, card.title, record.status, network, labels, card.threshold, trained=card.trained
             )
         )
     return sorted(found, key=lambda model: model.status is ModelStatus.ROLLED_BACK)

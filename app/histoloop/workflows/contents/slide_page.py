@@ -156,7 +156,7 @@ def _facts(project: Project, slide: SlideRecord) -> list[tuple[str, str]]:
         facts.append(
             (tr("Prediction"), tr("The slide is unlike what the model was trained on: its masks mean little."))
         )
-    elif slide.predicted and card.taught and card.knows_labels:
+    elif slide.predicted and card.trained and card.knows_labels:
         names = predicted_names(slide.predicted)
         words = [tr("{name} ({share:.0%})", name=spoken_class(one), share=slide.predicted[one]) for one in names]
         facts.append((tr("Predicted label"), ", ".join(words)))
@@ -290,7 +290,7 @@ def _model(project: Project) -> tuple[PageTable]:
                          past.annotations, round=past.round, time=when(past.created), by=by)  # fmt: skip
         rows.append((tr("Trained"), made))
         rows.append((tr("Dice on held-out regions"), _measured(project, record.id)))
-    elif not card.taught:
+    elif not card.trained:
         rows.append((tr("Trained"), tr("not yet: it finds nothing")))
     else:
         rows.append((tr("Figures of its card"), _figures(card)))

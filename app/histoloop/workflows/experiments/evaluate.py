@@ -40,7 +40,7 @@ from histoloop.workflows.experiments.probe import check_probed, probe_row
 from histoloop.workflows.experiments.truth import KnownTile, classes_compare, differences, in_words_of
 from histoloop.workflows.prediction.loaded_model import (
     LoadedModel,
-    check_taught,
+    check_trained,
     choose_device,
     device_of_worker,
     load_model,
@@ -74,7 +74,7 @@ class EvaluationSettings:
     `layer`, a dotted name, adds Grad-CAM at that layer. `pictures` tiles, spread over the part, are shown.
     `robustness` attacks some tiles by DDN, whose changed values are rounded to `quantise_levels` where that is given;
     with a `target`, a label's name, it looks for the smallest change to that label. `probe` adds what a linear head or
-    SVM on the frozen backbone tells, taught by the labels of the data set's training part. With `views` labels and
+    SVM on the frozen backbone tells, trained on the labels of the data set's training part. With `views` labels and
     masks, but for Grad-CAM, are means over a tile and its mirror image at four scales (inference/tile_views.py).
     """
 
@@ -235,7 +235,7 @@ def _subject(question: _Question) -> Work[_Subject]:
     """Load the model and read the data set."""
     settings = question.settings
     loaded = load_model(question.model, choose_device(question.device))
-    check_taught(loaded.card)
+    check_trained(loaded.card)
     if settings.probe is not None:
         check_probed(loaded)
     if settings.layer is not None:

@@ -34,21 +34,21 @@ def check_probed(loaded: LoadedModel) -> None:
 def probe_row(
     loaded: LoadedModel, training: Sequence[TrainingTile], measured: Sequence[TrainingTile], *, kind: ProbeKind
 ) -> Work[EvaluationRow]:
-    """Figures of the labels of the `measured` tiles, by a probe that the labels of the `training` tiles taught.
+    """Figures of the labels of the `measured` tiles, by a probe that learned those of the `training` tiles.
 
-    Tiles without a label, or with several, are left out. DataError where fewer than two labels are taught, and where
+    Tiles without a label, or with several, are left out. DataError where fewer than two labels are learned, and where
     there is nothing to measure.
     """
     known, unseen = ([tile for tile in part if len(tile.labels) == 1] for part in (training, measured))
-    taught, truth = ([tile.labels[0] for tile in part] for part in (known, unseen))
-    if len(set(taught)) < 2 or not truth:
+    learned, truth = ([tile.labels[0] for tile in part] for part in (known, unseen))
+    if len(set(learned)) < 2 or not truth:
         raise DataError(
             "A probe needs training tiles of at least two labels, and labelled tiles to measure.",
             advice="Choose a part that the training part does not hold (--split), or leave out --probe.",
         )
     features_ND = yield from _features(loaded, [*known, *unseen])
     probe = LinearProbe.fit(
-        features_ND[: len(known)], range(len(known)), taught, kind=kind, classes=len(loaded.card.scheme.labels)
+        features_ND[: len(known)], range(len(known)), learned, kind=kind, classes=len(loaded.card.scheme.labels)
     )
     found = probe.predict(features_ND[len(known) :])
     figures = {

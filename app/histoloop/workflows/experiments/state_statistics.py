@@ -13,7 +13,7 @@ from histoloop.training.augment import AugmentSettings
 from histoloop.training.datasets import read_dataset
 from histoloop.training.recipe import load_recipe
 from histoloop.training.statistics import FEWEST_CASES, FEWEST_TILES, learn_statistics
-from histoloop.workflows.prediction.loaded_model import check_taught, choose_device, load_model
+from histoloop.workflows.prediction.loaded_model import check_trained, choose_device, load_model
 
 if TYPE_CHECKING:
     from histoloop.progress import Work
@@ -52,7 +52,7 @@ def state_statistics(
     if (model / STATISTICS).exists():
         raise ModelError(f"{model / STATISTICS} exists already.", advice="To create it again, delete it first.")
     loaded = load_model(model, choose_device(device))
-    check_taught(loaded.card)
+    check_trained(loaded.card)
     recipe = model / RECIPE
     augmentation = load_recipe(recipe).augment if recipe.is_file() else AugmentSettings()
     dataset = yield from read_dataset(

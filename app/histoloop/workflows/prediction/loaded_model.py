@@ -45,7 +45,7 @@ class LoadedModel(Model):
     """A model with its card, in evaluation mode on its device; `hash` identifies the weights in its folder.
 
     `shown_as` are the mask values that its classes, in their order, count as; its own where it is empty.
-    `statistics` are of the tiles that it was taught on; None where its folder does not keep them.
+    `statistics` are of the tiles that it was trained on; None where its folder does not keep them.
     """
 
     folder: Path
@@ -195,9 +195,9 @@ def one_epoch_earlier(model: LoadedModel) -> LoadedModel:
     return dataclasses.replace(model, network=network.eval().to(model.device))
 
 
-def check_taught(card: Card) -> None:
-    """Raise ModelError for a model that nobody has taught: what it would predict means nothing."""
-    if not card.taught:
+def check_trained(card: Card) -> None:
+    """Raise ModelError for a model that nobody has trained: what it would predict means nothing."""
+    if not card.trained:
         raise ModelError(
             tr("{title} predicts nothing.", title=card.title),
             advice=tr("Ask for regions, annotate them, and retrain: the first trained model predicts."),
@@ -207,9 +207,9 @@ def check_taught(card: Card) -> None:
 def _filled(card: Card, folder: Path, tensors: dict[str, Tensor]) -> SlideNetwork:
     """The network of a card with these weights; ModelError when they do not fit.
 
-    The backbone may come from an encoder's file. Of a model that is not taught the rest is random, the same each time.
+    The backbone may come from an encoder's file. Of a model that is not trained the rest is random, the same each time.
     """
-    network = build_network(card.network) if card.taught else _untaught(card)
+    network = build_network(card.network) if card.trained else _untrained(card)
     if card.encoder is not None:
         path = weights_of_encoder(card.encoder)
         finish(start_backbone(network.backbone, card.network.backbone, str(path)))
@@ -225,10 +225,10 @@ def _filled(card: Card, folder: Path, tensors: dict[str, Tensor]) -> SlideNetwor
 
 def _may_lack(card: Card, name: str) -> bool:
     """Whether the weights of a model may be without a tensor, which comes from elsewhere."""
-    return card.encoder is not None if name.startswith(BACKBONE) else not card.taught
+    return card.encoder is not None if name.startswith(BACKBONE) else not card.trained
 
 
-def _untaught(card: Card) -> SlideNetwork:
+def _untrained(card: Card) -> SlideNetwork:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         return build_network(card.network)

@@ -16,7 +16,7 @@ from histoloop.store.maps import MapWriter, open_map
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.kept_tissue import survey_of_slide
 from histoloop.workflows.contents.slides import check_slide, open_project_slide, shares_of_work
-from histoloop.workflows.prediction.loaded_model import LoadedModel, check_taught, choose_device, load_project_model
+from histoloop.workflows.prediction.loaded_model import LoadedModel, check_trained, choose_device, load_project_model
 from histoloop.workflows.reports import PredictReport, SlidePredicted
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def predict_project(
     A slide that fails is reported and the rest goes on, also one that is not where it was or that another one took the
     place of. The `precision` 'fast' takes half precision where the device has it. Maps that this model made before are
     not made again, unless they are damaged, lack their prediction, or are not exact where that is wanted.
-    PlaceError where the project cannot be written, ModelError for a model that nobody has taught.
+    PlaceError where the project cannot be written, ModelError for a model that nobody has trained.
     """
     project.check_writable()
     record = project.models.current() if model_id is None else project.models.get(model_id)
-    check_taught(load_card(record.folder))
+    check_trained(load_card(record.folder))
     model = load_project_model(record, choose_device(device))
     slides = {slide.id: slide for slide in project.slides.all()}
     wanted = [slides[one] for one in (slides if slide_ids is None else dict.fromkeys(slide_ids)) if one in slides]

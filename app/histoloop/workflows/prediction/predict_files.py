@@ -46,7 +46,7 @@ from histoloop.workflows.prediction.cohort import (
 )
 from histoloop.workflows.prediction.loaded_model import (
     LoadedModel,
-    check_taught,
+    check_trained,
     choose_device,
     device_of_worker,
     load_model,
@@ -140,7 +140,7 @@ def predict_files(
     spread over; DataError where there is no slide, or a project is named.
     """
     loaded = open_model(model, device=device if spread.is_here else "cpu")
-    check_taught(loaded.card)
+    check_trained(loaded.card)
     if projects := [path for path in paths if (path / DATABASE).is_file()]:
         raise DataError(
             f"{projects[0]} is a project, not a folder of slides.",

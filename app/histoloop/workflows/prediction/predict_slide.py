@@ -19,7 +19,7 @@ from histoloop.slides.tissue import survey
 from histoloop.store.maps import open_map
 from histoloop.store.temporary import temporary_folder
 from histoloop.workflows.contents.masks import bands_of_map
-from histoloop.workflows.prediction.loaded_model import check_taught
+from histoloop.workflows.prediction.loaded_model import check_trained
 from histoloop.workflows.prediction.predict import check_brightfield, map_writer, predict_maps, probabilities
 from histoloop.workflows.reports import PredictedSlide
 
@@ -40,7 +40,7 @@ def predict_slide(slide: Slide, model: LoadedModel, *, precision: Precision = "f
 
     The `precision` 'fast' takes half precision where the device has it.
     The maps wait in a temporary folder; the mask of the whole slide is held in memory. SlideError when the slide
-    cannot be read or is not a brightfield picture, ModelError for a model that nobody has taught.
+    cannot be read or is not a brightfield picture, ModelError for a model that nobody has trained.
     """
     with temporary_folder("histoloop-maps") as scratch:
         found = yield from _predicted(slide, model, scratch / "maps", precision)
@@ -126,7 +126,7 @@ class _Predicted:
 
 
 def _predicted(slide: Slide, model: LoadedModel, maps: Path, precision: Precision) -> Work[_Predicted]:
-    check_taught(model.card)
+    check_trained(model.card)
     check_brightfield(slide)
     found = survey(slide)
     with map_writer(maps, slide, model, specimen=found.specimen, precision=precision, pyramid=False) as writer:

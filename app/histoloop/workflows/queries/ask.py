@@ -73,7 +73,7 @@ def ask(
 ) -> Work[AskReport]:
     """Replace the open queries by the `count` best regions of a strategy, in equal numbers from each class.
 
-    Without a `strategy` it is `USUAL` or, while nobody has taught the current model, `FIRST`: by coverage of the
+    Without a `strategy` it is `USUAL` or, while nobody has trained the current model, `FIRST`: by coverage of the
     tissue, in equal numbers from each slide, without any prediction.
 
     A strategy that compares with the round before asks at random in the first one, and the report says so.
@@ -88,14 +88,14 @@ def ask(
     fewer regions than `count`, the report says why. ProjectError when no
     slide is predicted yet, when nothing is left to ask about, and when the strategy needs more than the project has.
     """
-    taught = project.models.current_card().taught
-    strategy = strategy or (USUAL if taught else FIRST)
+    trained = project.models.current_card().trained
+    strategy = strategy or (USUAL if trained else FIRST)
     if strategy not in STRATEGIES:
         raise ProjectError(
             tr("There is no strategy {strategy!r}.", strategy=strategy),
             advice=tr("Choose one of {names}.", names=", ".join(STRATEGIES)),
         )
-    if STRATEGIES[strategy].needs.predictions and not taught:
+    if STRATEGIES[strategy].needs.predictions and not trained:
         raise ProjectError(
             tr("'{title}' needs a trained model.", title=tr(STRATEGIES[strategy].title)),
             advice=tr("Ask by coverage of the tissue (k-center) or at random, annotate the regions, and retrain."),
@@ -147,7 +147,7 @@ def _unreadable_slides(project: Project, candidates: Sequence[CandidateRegion], 
         try:
             if isinstance(error, SlideError) and error.path == slide.path:
                 raise error
-            if not project.models.current_card().taught:
+            if not project.models.current_card().trained:
                 with open_project_slide(slide):
                     continue  # without maps there is nothing else to read
             if (folder := project.maps.find(slide.id)) is None:  # found damaged, and marked so, when it was read
@@ -176,7 +176,7 @@ def _nothing_left(project: Project, failed: Sequence[tuple[str, str]]) -> Projec
         )
     if not slides:
         return ProjectError(tr("There is no slide to ask about."), advice=tr("Import slides first."))
-    predicted = not project.models.current_card().taught or any(project.maps.find(each.id) for each in readable)
+    predicted = not project.models.current_card().trained or any(project.maps.find(each.id) for each in readable)
     if not predicted:
         return ProjectError(tr("There is no region to ask about yet."), advice=tr("Predict the slides first."))
     settled = (QueryStatus.SKIPPED, QueryStatus.CANNOT_TELL)

@@ -125,7 +125,7 @@ def has_earlier_model(project: Project) -> bool:
     if current.parent is None:
         return False
     before, now = load_card(project.models.get(current.parent).folder), load_card(current.folder)
-    has_masks = before.taught and bool(before.network.decoder_channels)
+    has_masks = before.trained and bool(before.network.decoder_channels)
     return has_masks and before.network.mask_classes in (1, now.network.mask_classes)
 
 

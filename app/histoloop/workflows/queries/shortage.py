@@ -60,7 +60,7 @@ def _not_looked_at(project: Project) -> list[str]:
     found = []
     if missing := len(slides) - len(readable):
         found.append(tr_plural("{count} slide file was not found.", "{count} slide files were not found.", missing))
-    if project.models.current_card().taught:
+    if project.models.current_card().trained:
         unpredicted = sum(project.maps.find(slide.id) is None for slide in readable)
         if unpredicted:
             found.append(

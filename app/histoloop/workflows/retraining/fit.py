@@ -73,8 +73,8 @@ class LearningSetup:
         return [predict(tile) for tile in pixels]
 
     def first_pseudo_masks(self, pixels: Iterable[NDArray[np.uint8]]) -> list[TileMask]:
-        """Masks of the current model; none where nobody has taught it."""
-        return self.pseudo_masks(self.current, pixels) if self.current.card.taught else []
+        """Masks of the current model; none where nobody has trained it."""
+        return self.pseudo_masks(self.current, pixels) if self.current.card.trained else []
 
     @property
     def learn_from(self) -> LearnFrom:

@@ -97,10 +97,10 @@ def learn(
     and a classifier. A region without a label of its own counts with its slide's, else with the one that theta_0
     predicts.
 
-    The decoder tells the project's classes of today apart: what theta_0 knows of those that it was taught goes on.
+    The decoder tells the project's classes of today apart: what theta_0 knows of those that it learned goes on.
 
     The last epoch is kept, not the one that is best on the held-out annotations: those only measure. The candidate is
-    on disk and on offer then, and has predicted nothing. Where nobody has taught the current model there is nothing to
+    on disk and on offer then, and has predicted nothing. Where nobody has trained the current model there is nothing to
     compare with: the candidate becomes the current one. The round keeps which `person` asked for it.
 
     ProjectError when there is nothing of that kind to learn from, or the classes were changed meanwhile; PlaceError
@@ -143,7 +143,7 @@ def _start(project: Project, how: HowToLearn, place: torch.device, classes: Pres
     """The model that is to learn: theta_0, or to go on training theta_0 with the current model's decoder.
 
     Where the current model's classifier is not theta_0's, because it learned too, it is all of the current model; what
-    tiles look like to it is not known then of those that theta_0 was taught on.
+    tiles look like to it is not known then of those that theta_0 was trained on.
     """
     first = project.models.first()
     record = round_begins_with(first, project.models.current(), continued=how.continued)
@@ -234,7 +234,7 @@ def _measured(setup: LearningSetup, fitted: FittedModel) -> FiguresByCase:
     """Figures of a round; on the held-out annotations, where there are any, Dice before and after."""
     held_out = setup.training_set.held_out
     figures = FiguresByCase({"loss": float(fitted.result.figures["loss"]), "held_out": float(len(held_out))})
-    before = setup.current if setup.current.card.taught else None
+    before = setup.current if setup.current.card.trained else None
     figures |= measure(fitted.model, before, held_out, class_ids=setup.classes.ids)
     if setup.how.propagation:
         unlabelled = setup.training_set.unlabelled
@@ -276,7 +276,7 @@ def _save_candidate(
             person=person,
         )
         project.classes.bind(record.model_id, setup.classes.ids)
-        if not setup.current.card.taught:
+        if not setup.current.card.trained:
             project.models.make_current(record.model_id)
     if setup.training_set.unlabelled.pseudo:
         with written_to(project.folder / "pseudo"):
@@ -291,7 +291,7 @@ def _own(card: Card, tensors: Mapping[str, torch.Tensor]) -> Weights:
 
 
 def _statistics(setup: LearningSetup, fitted: FittedModel) -> Work[TrainingStatistics | None]:
-    """What the tiles are like that the candidate was taught on: the first model's, and those annotated since.
+    """What the tiles are like that the candidate was trained on: the first model's, and those annotated since.
 
     Where the first model's folder does not say, and where its backbone has learned, they are those of the project
     alone, as the candidate sees them; None where these are too few to say anything.
@@ -325,7 +325,7 @@ def _card(
         intervals=figures.intervals,
         parent=setup.current.hash,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        taught=True,
+        trained=True,
         knows_labels=own.knows_labels or setup.how.needs_labels,
         encoder=own.encoder if setup.learn_from == "masks" else None,
     )
@@ -342,13 +342,15 @@ def _learned(setup: LearningSetup, project: Project) -> str:
         learned = f"The backbone learned from all tissue of the project first, without labels (SimSiam). {learned}"
     if how.pace == "quick":
         learned += " It learned quickly, on kept features in turned and flipped views."
-    if how.continued and setup.current.card.taught:
+    if how.continued and setup.current.card.trained:
         learned += f" The training went on from that of {setup.current.card.name}."
     if setup.mask_classes > 1:
         names = ", ".join(setup.classes.scheme.mask_names)
         learned += f" Its decoder tells {names} and background apart, as they were painted."
     if how.propagation:
-        learned += f" {len(unlabelled.pseudo)} regions near to those in colour taught too, with the model's own masks."
+        learned += (
+            f" {len(unlabelled.pseudo)} regions of like colours were learned from too, with the model's own masks."
+        )
     if unlabelled.consistent:
         count = len(unlabelled.consistent)
         learned += f" On {count} regions that nobody annotated it was kept consistent with its own average."

@@ -116,7 +116,7 @@ def _of_kind(
 
 
 def _all_labelled(tiles: Sequence[TrainingTile], model: LoadedModel) -> list[TrainingTile]:
-    """The tiles, each with a label: its own, or the one that the model predicts, where that was taught to.
+    """The tiles, each with a label: its own, or the one that the model predicts, where that learned to.
 
     Without such a model those with labels of their own are left; ProjectError where there is none.
     """

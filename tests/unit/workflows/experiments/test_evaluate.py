@@ -554,8 +554,8 @@ def test_a_probe_measures_the_labels_by_the_features_of_the_training_part(
     known, unseen = (
         np.stack([loaded.features(tile.pixels).embedding for tile in part]) for part in (dataset.training, dataset.test)
     )
-    taught = [tile.labels[0] for tile in dataset.training]
-    probe = LinearProbe.fit(known, range(len(known)), taught, kind=kind, classes=2)
+    trained = [tile.labels[0] for tile in dataset.training]
+    probe = LinearProbe.fit(known, range(len(known)), trained, kind=kind, classes=2)
     wrong = [label != tile.label for label, tile in zip(probe.predict(unseen), dataset.test, strict=True)]
     assert row.figures["error"] == pytest.approx(np.mean(wrong))
 

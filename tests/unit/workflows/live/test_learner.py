@@ -52,13 +52,13 @@ def network(*, seed: int) -> torch.nn.Module:
 def project(tmp_path: Path, make_model: Callable[..., Path], request: pytest.FixtureRequest) -> Iterator[Project]:
     """Of four slides that are dark on the left and light on the right, with a first model of random weights.
 
-    With the parameter 'untaught' only its encoder is taken, for classes of the project's own.
+    With the parameter 'untrained' only its encoder is taken, for classes of the project's own.
     """
-    untaught = getattr(request, "param", "") == "untaught"
+    untrained = getattr(request, "param", "") == "untrained"
     classes = [MaskClass("tumour", "#d01020"), MaskClass("stroma", "#00a0ff"), MaskClass("necrosis", "#444444")]
     card = read_card((make_model(tmp_path / "tiny", network=CONFIG) / CARD).read_text(encoding="utf-8"), source="tiny")
     model = save_model(tmp_path / "given", card, to_arrays(network(seed=0).state_dict()), recipe="", half=True)
-    options: dict[str, Any] = {"encoder_only": True, "classes": classes, "labels": []} if untaught else {}
+    options: dict[str, Any] = {"encoder_only": True, "classes": classes, "labels": []} if untrained else {}
     with create_project(tmp_path / "project", name="Colon", start=model, **options) as made:
         for number in range(4):
             noise = np.random.default_rng(number).integers(-12, 13, (SIDE, SIDE, 3))
@@ -129,7 +129,7 @@ def test_classes_are_learned_as_they_are_painted(project: Project) -> None:
     assert tumour[:, LEFT].mean() > 0.6 > 0.4 > tumour[:, RIGHT].mean()
 
 
-@pytest.mark.parametrize("project", ["untaught"], indirect=True)
+@pytest.mark.parametrize("project", ["untrained"], indirect=True)
 def test_a_project_whose_model_was_never_taught_gets_its_first_masks_so(project: Project) -> None:
     assert project.scheme.labels == ()
     paint(project, 0, left=3, right=0)

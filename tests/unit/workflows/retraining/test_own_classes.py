@@ -1,4 +1,4 @@
-"""A project of its own classes that begins with an encoder nobody has taught: asked, painted, retrained, changed."""
+"""A project of its own classes that begins with an encoder nobody has trained: asked, painted, retrained, changed."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_the_first_round_is_kept_without_asking_and_predicts_what_is_annotated(
     assert project.models.current().id == candidate.model_id
     assert decide_by_figures(project, candidate) == "kept"
     assert project.models.first().status is ModelStatus.KEPT
-    assert (card.taught, card.network.mask_classes, card.network.labels) == (True, 3, 0)
+    assert (card.trained, card.network.mask_classes, card.network.labels) == (True, 3, 0)
     assert card.scheme.mask_names == ("tumour", "stroma", "fat")
     slides = project.slides.all()
     assert [project.maps.find(slide.id) is not None for slide in slides] == [True, True, True, False]
@@ -167,7 +167,7 @@ def test_slide_labels_alone_are_enough_to_begin(learn_from: str, begin: Callable
             region = Region(0, 0, SIDE, SIDE)
             project.annotations.add(slide.id, region, label=label, size=0.4, person="x")
     candidate, card = retrained(project, learn_from=learn_from)
-    assert card.taught
+    assert card.trained
     assert card.knows_labels
     assert project.models.current().id == candidate.model_id
     finish(predict_project(project, device="cpu"))
