@@ -19,7 +19,7 @@ from histoloop.store.cards import CARD, Card, card_text, load_card
 from histoloop.store.files import write_beside
 from histoloop.store.model_folder import METRICS, RECIPE
 from histoloop.training.datasets import read_dataset
-from histoloop.training.intervals import INTERVALS, FiguresByCase, interval_text
+from histoloop.training.measures.intervals import INTERVALS, FiguresByCase, interval_text
 from histoloop.training.recipe import load_recipe
 from histoloop.workflows.experiments.train import validation_figures
 from histoloop.workflows.prediction.loaded_model import choose_device, load_model

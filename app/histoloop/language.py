@@ -135,5 +135,10 @@ def tr_plural(one: str, many: str, count: int, /, **values: object) -> str:
     return _filled(_speech.catalogue.ngettext(one, many, count), {"count": count, **values})
 
 
+def number(value: float, how: str) -> str:
+    """A number alone, formatted as by `format`, as the language spoken writes it."""
+    return _speech.formatter.format_field(value, how)
+
+
 def _filled(message: str, values: Mapping[str, object]) -> str:
     return _speech.formatter.vformat(message, (), values) if values else message

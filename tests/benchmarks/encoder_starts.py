@@ -48,7 +48,7 @@ from histoloop.training.cached import CachedSettings, dice_figures, train_on_fea
 from histoloop.training.datasets import DataSet, measured_colours, read_dataset
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import LoopSettings
-from histoloop.training.metrics import accuracy, balanced_accuracy
+from histoloop.training.measures.metrics import accuracy, balanced_accuracy
 from histoloop.training.pretrained import unfold
 from histoloop.training.samples import TrainingTile, foreground
 from histoloop.workflows.live.learner import LiveSettings
@@ -233,7 +233,9 @@ def linear_accuracy(bench: Bench) -> dict[str, float]:
     mean, spread = learned.mean(axis=0), learned.std(axis=0) + 1e-6
     labels = [tile.label for tile in known if tile.label is not None]
     truth = [tile.label for tile in unknown if tile.label is not None]
-    weights, bias = fit_linear_head((learned - mean) / spread, labels, classes=len(bench.dataset.scheme.labels))
+    weights, bias = fit_linear_head(
+        (learned - mean) / spread, labels, classes=len(bench.dataset.scheme.labels), decay=1e-3
+    )
     found = (((unseen - mean) / spread) @ weights.T + bias).argmax(axis=1).tolist()
     return {"accuracy": accuracy(found, truth), "balanced": balanced_accuracy(found, truth)}
 

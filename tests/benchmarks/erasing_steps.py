@@ -24,7 +24,7 @@ from histoloop.networks.minmax import MinMax, foreground_mask, posterior_map
 from histoloop.progress import finish
 from histoloop.training.datasets import read_dataset
 from histoloop.training.erasing import trust_coefficients
-from histoloop.training.figures import MaskTally
+from histoloop.training.measures.figures import MaskTally
 from histoloop.training.samples import collate
 from histoloop.workflows.prediction.loaded_model import choose_device, load_model
 

@@ -49,17 +49,17 @@ def main(strategy: str, *, rounds: int, per_round: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "project"
         with create_project(folder, name="GlaS", start=DEFAULT_MODEL) as project:
-            finish(import_slides(project, _pictures(data, "train"), mpp=MPP))
+            finish(import_slides(project, pictures(data, "train"), mpp=MPP))
         with Project.open(folder) as project:
             model = load_model(project.models.current().folder, place)
-            test = [_tile(picture, model) for picture in _pictures(data, "testA")]
+            test = [_tile(picture, model) for picture in pictures(data, "testA")]
             _tell(strategy, seed, 0, 0, model, test, started=time.monotonic())
             for number in range(1, rounds + 1):
                 started = time.monotonic()
                 finish(predict_project(project))
                 for query in finish(ask(project, strategy=strategy, count=per_round, seed=seed)).queries:
-                    truth, region = _truth(project.slides.get(query.slide_id).path), query.region
-                    mask = truth[region.y : region.bottom, region.x : region.right]
+                    mask, region = truth(project.slides.get(query.slide_id).path), query.region
+                    mask = mask[region.y : region.bottom, region.x : region.right]
                     annotate_with(project, query.slide_id, region, query.id, mask)
                 result = finish(retrain(project, seed=seed))
                 keep(project, result.model_id)
@@ -67,11 +67,12 @@ def main(strategy: str, *, rounds: int, per_round: int, seed: int) -> None:
                 _tell(strategy, seed, number, result.annotations, model, test, started=started)
 
 
-def _pictures(data: Path, part: str) -> list[Path]:
+def pictures(data: Path, part: str) -> list[Path]:
+    """The pictures of a part ('train', 'testA', 'testB') of GlaS, sorted by path."""
     return sorted(path for path in data.glob(f"{part}_*.png") if not path.stem.endswith("_anno"))
 
 
-def _truth(picture: Path) -> Mask:
+def truth(picture: Path) -> Mask:
     """Glands of a picture as mask class 1."""
     annotated = picture.with_name(f"{picture.stem}_anno.png")
     return (np.asarray(Image.open(annotated)) > 0).astype(np.uint8)
@@ -82,7 +83,7 @@ def _tile(picture: Path, model: LoadedModel) -> TrainingTile:
     downsample = working_downsample(MPP, model.card.mpp)
     width, height = round(pixels.width / downsample), round(pixels.height / downsample)
     small = np.array(pixels.resize((width, height), Image.Resampling.BOX))
-    return TrainingTile(small, None, shrink_foreground(_truth(picture) > 0, height=height, width=width), picture.name)
+    return TrainingTile(small, None, shrink_foreground(truth(picture) > 0, height=height, width=width), picture.name)
 
 
 def _tell(

@@ -37,7 +37,7 @@ from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.training.cached import CachedSettings, train_on_features
 from histoloop.training.features import FeatureTile
 from histoloop.training.loop import LoopSettings
-from histoloop.training.metrics import class_figures
+from histoloop.training.measures.metrics import class_figures
 from histoloop.training.samples import foreground, values_of
 from histoloop.workflows.contents.live_masks import LiveProgress
 from histoloop.workflows.live.learner import LiveLearner

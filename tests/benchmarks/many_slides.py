@@ -11,6 +11,7 @@ thread alone), which a machine that is busy with other work does not change much
 - open: until the slides are listed and the events of that are done; shown: until the first slide is on the screen too
 - label: a label that is given to a slide, and the list that says so; filtered, sorted: what is typed into the filter of
   the list, and another order of it, where there is one
+- grouped: eight slides below each heading; all headings folded, and unfolded again
 - last: the last slide is chosen from the list
 
 `table` does both for 10, 200 and 2,000 slides; with `--write` the table goes into docs/performance.md.
@@ -48,7 +49,7 @@ def make(folder: Path, slides: int) -> dict[str, object]:
 
     place = folder / "slides"
     place.mkdir(parents=True)
-    files = [_picture(place / f"slide-{number}.png", seed=number) for number in range(slides)]
+    files = [_picture(place / f"case-{number // 8}" / f"slide-{number}.png", seed=number) for number in range(slides)]
     create_project(folder / "project", name="Thousands", start=DEFAULT_MODEL).close()
     spent = []
     with Project.open(folder / "project") as project:
@@ -63,6 +64,7 @@ def make(folder: Path, slides: int) -> dict[str, object]:
 def _picture(path: Path, *, seed: int) -> Path:
     """A small picture like no other, of half a micrometre per pixel."""
     colours = np.random.default_rng(seed).integers(150, 250, (3, 4, 3), np.uint8)
+    path.parent.mkdir(exist_ok=True)
     picture = Image.fromarray(colours).resize(SIZE_PX, Image.Resampling.NEAREST)
     picture.save(path, dpi=(50_800, 50_800))
     return path
@@ -111,6 +113,12 @@ def window(folder: Path) -> dict[str, object]:
             measured("filtered no more", lambda: panel.filters.text.setText(""))
             measured("sorted", lambda: panel.filters.order.setCurrentIndex(1))
             measured("sorted back", lambda: panel.filters.order.setCurrentIndex(0))
+        if panel.filters.order.findText("By case") >= 0:
+            measured("grouped", lambda: panel.filters.order.setCurrentText("By case"))
+            measured("label in a group", lambda: shown.slide_control.label([slides[0].id], labels[0]))
+            measured("all folded", lambda: panel.list.fold_requested.emit(None, True))
+            measured("all unfolded", lambda: panel.list.fold_requested.emit(None, False))
+            measured("grouped no more", lambda: panel.filters.order.setCurrentIndex(0))
         measured("last", lambda: panel.choose(slides[-1].id))
         shown.session.jobs.shut_down()
         shown.close()

@@ -47,7 +47,7 @@ from histoloop.threads import wait_without_spinning
 from histoloop.training.cached import train_on_features
 from histoloop.training.datasets import read_dataset
 from histoloop.training.loop import FitResult, LoopSettings, fit
-from histoloop.training.metrics import dice
+from histoloop.training.measures.metrics import dice
 from histoloop.training.pretrained import start_backbone
 from histoloop.training.samples import foreground
 from histoloop.workflows.experiments.simulate import PRESETS, simulation_setup

@@ -29,8 +29,8 @@ from histoloop.localisation.stitcher import mask_from_maps, upsample
 from histoloop.progress import finish
 from histoloop.store.shipped import find_model
 from histoloop.training.datasets import read_dataset
-from histoloop.training.intervals import figures_by_case
-from histoloop.training.metrics import CountedMasks
+from histoloop.training.measures.intervals import figures_by_case
+from histoloop.training.measures.metrics import CountedMasks
 from histoloop.workflows.experiments.truth import KnownTile, in_words_of
 from histoloop.workflows.prediction.loaded_model import LoadedModel, choose_device, load_model
 

@@ -34,7 +34,7 @@ from histoloop.slides.tiling import working_downsample
 from histoloop.store.files import write_beside
 from histoloop.store.shipped import DEFAULT_MODEL
 from histoloop.store.temporary import temporary_folder
-from histoloop.training.metrics import class_dice
+from histoloop.training.measures.metrics import class_dice
 from histoloop.training.readers.tiles import shrink_classes
 from histoloop.workflows.contents.rounds import HowToLearn
 from histoloop.workflows.decisions import keep

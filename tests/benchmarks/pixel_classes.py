@@ -40,7 +40,7 @@ from histoloop.store.files import write_beside
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
 from histoloop.training.cached import train_on_features
 from histoloop.training.datasets import read_dataset
-from histoloop.training.metrics import class_dice, class_figures
+from histoloop.training.measures.metrics import class_dice, class_figures
 from histoloop.training.recipe import load_recipe, recipe_path
 from histoloop.training.samples import TrainingTile, foreground, values_of
 from histoloop.training.segment import train_decoder

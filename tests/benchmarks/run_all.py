@@ -28,6 +28,7 @@ SLIDE = DATA / "slides" / "CMU-1-Small-Region.svs"
 PARTS = {
     "levers": ["engine.py"],
     "learning": ["engine.py", "--learning"],
+    "click-to-view": ["click_to_view.py"],
     "growth": ["whole_slide.py", "growth"],
     "stages": ["whole_slide.py", "stages"],
     "limits": ["whole_slide.py", "limits"],
@@ -42,7 +43,10 @@ PARTS = {
     "regions": ["many_regions.py", "table"],
 }
 """Scripts that write a table of docs/performance.md each."""
-KEEP = {"whole_slide.py", "after_network.py", "startup.py", "many_slides.py", "many_regions.py", "zoom.py"}
+KEEP = {
+    "whole_slide.py", "after_network.py", "startup.py", "many_slides.py", "many_regions.py", "zoom.py",
+    "click_to_view.py",
+}  # fmt: skip
 """Those that keep what they measured."""
 
 
@@ -70,7 +74,7 @@ def main() -> None:
 
 def _missing(part: str) -> str:
     """What a part needs that is not here."""
-    if part == "learning" and not (DATA / "glas").is_dir():
+    if part in ("learning", "click-to-view") and not (DATA / "glas").is_dir():
         return f"there is no {DATA / 'glas'}; HISTOLOOP_DATA names the folder of the data sets"
     if part == "decoding" and not SLIDE.is_file():
         return f"there is no {SLIDE}, OpenSlide's test slide"
@@ -84,7 +88,7 @@ def _table(part: str, *, again: bool, write: bool) -> bool:
     command += [str(SLIDE) if one == "SLIDE" else one for one in arguments]
     command += ["--write"] if write else []
     command += ["--again"] if again and script in KEEP else []
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HISTOLOOP_DATA": str(DATA)}
     return subprocess.run(command, check=False, env=environment).returncode == 0
 
 

@@ -36,7 +36,7 @@ from histoloop.networks.colours import Colours
 from histoloop.progress import finish
 from histoloop.threads import wait_without_spinning
 from histoloop.training.datasets import DataSet, measured_colours, read_dataset
-from histoloop.training.metrics import accuracy, balanced_accuracy
+from histoloop.training.measures.metrics import accuracy, balanced_accuracy
 from histoloop.training.pretrained import colours_of, start_backbone
 from histoloop.workflows.retraining.pretrain import pretrain_on_dataset
 

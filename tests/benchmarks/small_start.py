@@ -33,7 +33,7 @@ from histoloop.networks.resnet import STAGE_WIDTHS, ResNet
 from histoloop.progress import finish
 from histoloop.threads import wait_without_spinning
 from histoloop.training.datasets import DataSet, measured_colours, read_dataset
-from histoloop.training.metrics import accuracy
+from histoloop.training.measures.metrics import accuracy
 from histoloop.training.recipe import load_recipe, recipe_path
 from histoloop.training.self_supervised import PretrainSettings, pretrain
 

@@ -103,6 +103,22 @@ def test_filters_leave_what_fits(panel: AnnotationsPanel, qtbot, box: str, value
     assert panel.summary.text() == f"{left} of 6 annotations"
 
 
+def test_the_list_is_sorted_by_slide_person_and_state(panel: AnnotationsPanel, qtbot) -> None:
+    newest = panel.shown_ids()
+    listed = {each.record.id: each for each in panel._given}
+    panel.select(newest[2])
+    for words, key in (
+        ("By slide", lambda number: listed[number].slide.name),
+        ("By person", lambda number: listed[number].record.person),
+        ("By state", lambda number: ["draft", "done", "held out"].index(listed[number].state)),
+    ):
+        panel.order.setCurrentIndex(panel.order.findText(words))
+        assert panel.shown_ids() == sorted(newest, key=key), words
+        assert panel.selected_ids() == [newest[2]]
+    panel.order.setCurrentIndex(panel.order.findText("Newest first"))
+    assert panel.shown_ids() == newest
+
+
 def test_a_text_that_fits_nothing_says_so(panel: AnnotationsPanel, qtbot) -> None:
     qtbot.keyClicks(panel.text_filter, "benign")
     assert len(panel.shown_ids()) == 3

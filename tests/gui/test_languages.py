@@ -30,6 +30,7 @@ from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.gui.dialogs.open_slides import OpenSlidesDialog
 from histoloop.gui.dialogs.resolution_dialog import ResolutionDialog
 from histoloop.gui.dialogs.similar_dialog import SimilarDialog
+from histoloop.gui.kit.actions import SubmenuSpec
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.translation import SYSTEM, speak_as_chosen
 from histoloop.gui.window.first_steps import FirstSteps
@@ -359,7 +360,9 @@ def test_each_entry_of_a_menu_has_a_letter_of_its_own(code: str) -> None:
         with (paths.resources() / "languages" / f"{code}.mo").open("rb") as file:
             catalogue = gettext.GNUTranslations(file)
     menus = {title: [row.text for row in rows if row is not None] for title, rows in MENUS.items()}
-    for title, texts in (*menus.items(), ("the menus", list(menus))):
+    within = [row for rows in MENUS.values() for row in rows if isinstance(row, SubmenuSpec)]
+    inner = {menu.text: [row.text for row in menu.rows] for menu in within}
+    for title, texts in (*menus.items(), *inner.items(), ("the menus", list(menus))):
         said = [catalogue.gettext(text) for text in texts]
         keys = [found[1].lower() for text in said if (found := re.search(r"&(\w)", text))]
         assert [text for text in said if "&" not in text] == [], f"{code}: {title}"

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from keyboard import bring_up
 from PIL import Image
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
@@ -19,17 +21,20 @@ import histoloop.gui.panels.slide_list as list_room
 import histoloop.gui.work.thumbnails as thumbnail_room
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.geometry import Region
-from histoloop.gui.panels.slide_rows import SLIDE_STATE, State
+from histoloop.gui.panels.slide_row import Row, State
+from histoloop.gui.panels.slide_rows import SLIDE_ID, SLIDE_STATE
 from histoloop.gui.panels.slides_panel import SlidesPanel
 from histoloop.progress import finish
 from histoloop.store.project import Project
 from histoloop.store.records import SlideFile, SlideLabel, SlideRecord
 from histoloop.store.shipped import DEFAULT_MODEL
+from histoloop.workflows.contents.review import SlideReview
 from histoloop.workflows.projects import create_project, import_slides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from histoloop.gui.panels.slide_list import SlideList
     from histoloop.gui.window.main_window import MainWindow
 
 COUNT = 2000
@@ -78,6 +83,7 @@ class Listed:
         self.slides: Sequence[SlideRecord] = [record(number) for number in range(1, COUNT + 1)]
         self.annotated: Mapping[int, int] = {ANNOTATED: 2}
         self.begun: Mapping[int, int] = {}
+        self.review: Mapping[int, SlideReview] = {}
         self.chosen: list[int] = []
         panel.slide_chosen.connect(self.chosen.append)
 
@@ -89,6 +95,7 @@ class Listed:
             files={MISSING: SlideFile.MISSING},
             annotated=self.annotated,
             begun=self.begun,
+            review=self.review,
             you="Ada",
         )
 
@@ -250,6 +257,46 @@ def test_the_filter_finds_slides_by_their_state(listed: Listed, state: str, slid
     assert listed.names() == [f"slide-{slide_id - 1}.tiff"]
 
 
+def test_slides_are_found_by_how_two_readers_of_their_regions_stand(listed: Listed) -> None:
+    state = listed.panel.filters.state
+    listed.annotated = {2: 2, 4: 1, 6: 2}
+    listed.review = {2: SlideReview(differs=1, reviewed=1, waiting=1), 4: SlideReview(reviewed=1)}
+    listed.review |= {6: SlideReview(reviewed=1), 8: SlideReview(waiting=1)}
+    listed.show()
+    rows = listed.panel.list.model()
+    assert [rows.index(place, 0).data(SLIDE_STATE).state for place in (1, 3, 5, 7)] == [
+        State.DIFFERS,
+        State.REVIEWED,
+        State.ANNOTATED,
+        State.NEW,
+    ]
+    for words, found in (("Readers differ", [1]), ("Reviewed", [1, 3, 5]), ("To review", [1, 7])):
+        choose_in(state, words)
+        assert listed.names() == [f"slide-{number}.tiff" for number in found], words
+    choose_in(state, "All slides")
+    tip = rows.index(1, 0).data(Qt.ItemDataRole.ToolTipRole).splitlines()
+    assert tip[-3:] == ["2 annotated regions", "1 region where readers differ", "1 reviewed region"]
+
+
+def test_each_state_of_a_slide_has_a_sign_of_its_own_without_its_colour(listed: Listed) -> None:
+    signs = set()
+    colours = dict.fromkeys(("faint", "bad", "good", "muted", "accent", "text"), "#000000") | {"base": "#ffffff"}
+    for annotated, begun, review in (
+        (2, 0, SlideReview()),
+        (2, 0, SlideReview(reviewed=2)),
+        (2, 0, SlideReview(differs=2)),
+        (2, 2, SlideReview()),
+    ):
+        picture = QImage(30, 60, QImage.Format.Format_Grayscale8)
+        picture.fill(Qt.GlobalColor.white)
+        painter = QPainter(picture)
+        row = Row(record(1), SlideFile.IN_PLACE, annotated, begun, review)
+        list_room._draw_sign(painter, QRect(0, 0, 30, 60), row, colours)
+        painter.end()
+        signs.add(bytes(picture.constBits()))
+    assert len(signs) == 4
+
+
 def test_slides_without_a_label_and_those_that_are_not_predicted_can_be_listed(listed: Listed) -> None:
     choose_in(listed.panel.filters.state, "Without a label")
     assert listed.panel.list.count() == COUNT - 1
@@ -279,16 +326,119 @@ def test_names_are_sorted_as_people_count_and_states_and_labels_by_their_order(l
     assert listed.names()[0] == "slide-1999.tiff"
 
 
-def test_slides_are_grouped_by_their_folders_which_the_rows_name(listed: Listed) -> None:
+def in_cases(listed: Listed, folders: Sequence[str]) -> SlideList:
+    """The first slides in folders of these names, grouped by case, with the keyboard on the list."""
     listed.slides = [
-        dataclasses.replace(slide, path=slide.path.parent / f"case-{12 - slide.id % 3 * 5}" / slide.path.name)
-        for slide in listed.slides[:6]
+        dataclasses.replace(slide, path=Path("/slides") / folder / slide.path.name)
+        for slide, folder in zip(listed.slides, folders, strict=False)
     ]
     listed.show()
+    choose_in(listed.panel.filters.order, "By case")
+    bring_up(listed.panel)
+    listed.panel.list.setFocus()
+    return listed.panel.list
+
+
+CASES = ("case-12", "case-2", "other", "case-2", "case-12", "case-2")
+FOLDED = ["case-2", "case-12", "No case known"]
+UNFOLDED = ["case-2", "slide-1.tiff", "slide-3.tiff", "slide-5.tiff", "case-12", "slide-0.tiff", "slide-4.tiff"]
+UNFOLDED += ["No case known", "slide-2.tiff"]
+
+
+def test_slides_of_a_case_stand_below_a_heading_in_natural_order(listed: Listed) -> None:
+    in_cases(listed, CASES)
+    assert listed.names() == UNFOLDED
+    rows = listed.panel.list.model()
+    spoken = [rows.index(place, 0).data(Qt.ItemDataRole.AccessibleTextRole) for place in (0, 7)]
+    assert spoken == ["case-2, 3 slides", "No case known, 1 slide"]
+    heights = [listed.panel.list.visualRect(rows.index(place, 0)).height() for place in (0, 1)]
+    assert heights[0] < heights[1] / 2
+
+
+def test_folders_that_are_called_alike_are_told_apart_by_those_above(listed: Listed) -> None:
+    in_cases(listed, ("a/raw", "b/raw", "scans"))
     choose_in(listed.panel.filters.order, "By folder")
-    texts = [text.splitlines()[:2] for text in listed.panel.list.texts()]
-    assert [folder for _name, folder in texts] == ["in case-2"] * 2 + ["in case-7"] * 2 + ["in case-12"] * 2
-    assert [name for name, _folder in texts][:4] == ["slide-1.tiff", "slide-4.tiff", "slide-0.tiff", "slide-3.tiff"]
+    assert listed.names() == ["a/raw", "slide-0.tiff", "b/raw", "slide-1.tiff", "scans", "slide-2.tiff"]
+    tip = listed.panel.list.model().index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    assert tip == "/slides/a/raw"
+
+
+def test_a_click_on_a_heading_folds_its_slides_and_the_chosen_one_stays(listed: Listed) -> None:
+    seen = in_cases(listed, CASES)
+    panel = listed.panel
+    panel.choose(4)
+    shown = len(listed.chosen)
+    click_row(seen, 0)
+    assert listed.names() == ["case-2", *UNFOLDED[4:]]
+    assert (panel.current_id(), panel.selected_ids(), len(listed.chosen)) == (4, [4], shown)
+    assert seen.model().index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole) == "case-2, 3 slides, hidden"
+    click_row(seen, 0)
+    assert listed.names() == UNFOLDED
+    assert panel.selected_ids() == [4]
+    assert [index.data(SLIDE_ID) for index in seen.selectionModel().selectedIndexes()] == [4]
+    click_row(seen, 0, CONTROL)
+    assert listed.names() == FOLDED
+
+
+def test_headings_are_folded_and_left_by_keys(listed: Listed) -> None:
+    seen = in_cases(listed, CASES)
+    listed.panel.choose(2)
+    QTest.keyClick(seen, Qt.Key.Key_Left)
+    assert seen.currentIndex().row() == 0
+    assert listed.panel.selected_ids() == [2]
+    QTest.keyClick(seen, Qt.Key.Key_Left)
+    assert listed.names()[:2] == ["case-2", "case-12"]
+    QTest.keyClick(seen, Qt.Key.Key_Down)
+    assert seen.currentIndex().row() == 1
+    assert listed.panel.current_id() == 2
+    QTest.keyClick(seen, Qt.Key.Key_Down)
+    assert listed.panel.current_id() == 1
+    QTest.keyClick(seen, Qt.Key.Key_Up)
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Space):
+        before = len(listed.names())
+        QTest.keyClick(seen, key)
+        assert abs(len(listed.names()) - before) == 2, key
+    QTest.keyClick(seen, Qt.Key.Key_Up)
+    QTest.keyClick(seen, Qt.Key.Key_Right)
+    assert listed.names() == UNFOLDED
+    QTest.keyClick(seen, Qt.Key.Key_Right)
+    assert listed.panel.current_id() == 2
+    QTest.keyClick(seen, Qt.Key.Key_Left)
+    QTest.keyClick(seen, Qt.Key.Key_Left, CONTROL)
+    assert listed.names() == FOLDED
+
+
+def test_a_filter_leaves_the_headings_of_what_is_left(listed: Listed) -> None:
+    in_cases(listed, CASES)
+    listed.panel.filters.text.setText("slide-4")
+    assert listed.names() == ["case-12", "slide-4.tiff"]
+    assert listed.panel.filters.summary.text() == "1 of 6 slides"
+    listed.panel.list.fold_requested.emit("case-12", True)
+    assert listed.names() == ["case-12"]
+    assert listed.panel.filters.summary.text() == "1 of 6 slides"
+
+
+def test_steps_and_choices_unfold_the_heading_of_a_slide(listed: Listed) -> None:
+    seen = in_cases(listed, CASES)
+    listed.panel.choose(6)
+    seen.fold_requested.emit(None, True)
+    assert listed.names() == FOLDED
+    listed.panel.step(1)
+    assert listed.panel.current_id() == 1
+    assert listed.names() == ["case-2", "case-12", "slide-0.tiff", "slide-4.tiff", "No case known"]
+    listed.panel.choose(3)
+    assert listed.panel.selected_ids() == [3]
+    assert listed.names()[-1] == "slide-2.tiff"
+    listed.panel.step(1)
+    assert listed.panel.current_id() == 3
+    listed.panel.step(-1)
+    assert listed.panel.current_id() == 5
+
+
+def click_row(seen: SlideList, place: int, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    QTest.mouseClick(
+        seen.viewport(), Qt.MouseButton.LeftButton, modifier, seen.visualRect(seen.model().index(place, 0)).center()
+    )
 
 
 def test_what_is_chosen_stays_so_while_the_list_is_narrowed_down_and_sorted(listed: Listed) -> None:

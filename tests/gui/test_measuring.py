@@ -14,6 +14,7 @@ from PySide6.QtTest import QTest
 
 from histoloop.gui.canvas.tools.measuring import Measure, Shape, value_in_words
 from histoloop.gui.mouse import click, drag
+from histoloop.language import number, speak
 
 if TYPE_CHECKING:
     from histoloop.gui.canvas.tools.measure_tool import MeasureTool
@@ -36,10 +37,10 @@ def shoot(window: MainWindow, name: str) -> None:
         (Measure(Shape.LINE, ((0, 0), (300, 400))), 0.5, "250.0 µm"),
         (Measure(Shape.LINE, ((0, 0), (3000, 4000))), 0.25, "1.250 mm"),
         (Measure(Shape.LINE, ((0, 0), (300, 400))), None, "500 px"),
-        (Measure(Shape.POLYGON, ((0, 0), (100, 0), (100, 50), (0, 50))), 0.5, "1250 µm²"),
+        (Measure(Shape.POLYGON, ((0, 0), (100, 0), (100, 50), (0, 50))), 0.5, "1,250 µm²"),
         (Measure(Shape.POLYGON, ((0, 0), (0, 2000), (2000, 2000), (2000, 0))), 0.5, "1.0000 mm²"),
-        (Measure(Shape.ELLIPSE, ((10, 10), (110, 60))), 1.0, "3927 µm²"),
-        (Measure(Shape.ELLIPSE, ((110, 60), (10, 10))), None, "3927 px²"),
+        (Measure(Shape.ELLIPSE, ((10, 10), (110, 60))), 1.0, "3,927 µm²"),
+        (Measure(Shape.ELLIPSE, ((110, 60), (10, 10))), None, "3,927 px²"),
     ],
 )
 def test_values_are_in_micrometres_or_millimetres_and_in_pixels_where_the_resolution_is_unknown(
@@ -91,7 +92,7 @@ def test_an_area_is_clicked_corner_by_corner_and_closed_by_a_double_click(opened
     for corner in corners:
         click(opened.viewer.canvas, corner)
     QTest.mouseDClick(opened.viewer.canvas, Qt.MouseButton.LeftButton, pos=corners[-1].toPoint())
-    area = float(ruler(opened).words.removesuffix(" µm²"))
+    area = float(ruler(opened).words.removesuffix(" µm²").replace(",", ""))
     assert area == pytest.approx(400 * 400 * 0.25, rel=0.02)
     shoot(opened, "measure-area")
     QTest.mouseClick(ruler(opened).bar.copy, Qt.MouseButton.LeftButton)
@@ -110,13 +111,15 @@ def test_return_closes_an_area_and_escape_drops_one_that_is_begun(opened: MainWi
     for corner in places(opened, (400, 300), (800, 300), (800, 700)):
         click(opened.viewer.canvas, corner)
     press(opened, Qt.Key.Key_Return)
-    assert float(ruler(opened).words.removesuffix(" µm²")) == pytest.approx(400 * 400 * 0.25 / 2, rel=0.02)
+    assert float(ruler(opened).words.removesuffix(" µm²").replace(",", "")) == pytest.approx(
+        400 * 400 * 0.25 / 2, rel=0.02
+    )
 
 
 def test_an_ellipse_is_dragged_and_another_shape_takes_its_place(opened: MainWindow) -> None:
     press_for(opened, "measure_ellipse")
     drag(opened.viewer.canvas, places(opened, (400, 300), (600, 400), (1000, 700)))
-    area = float(ruler(opened).words.removesuffix(" µm²"))
+    area = float(ruler(opened).words.removesuffix(" µm²").replace(",", ""))
     assert area == pytest.approx(math.pi / 4 * 600 * 400 * 0.25, rel=0.02)
     shoot(opened, "measure-ellipse")
     press_for(opened, "measure_line")
@@ -161,3 +164,22 @@ def test_beside_each_other_either_canvas_measures_and_one_measure_is_seen(opened
     drag(second.viewer.canvas, [second.viewer.to_canvas(x, 300) for x in (400, 500, 800)])
     assert float(second.ruler.words.removesuffix(" µm")) == pytest.approx(200, abs=6)
     assert ruler(opened).words == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "area", "far"),
+    [
+        ("en", "12,500 µm²", "1.250 mm"),
+        ("de", "12.500 µm²", "1,250 mm"),
+        ("fr", "12\N{NARROW NO-BREAK SPACE}500 µm²", "1,250 mm"),
+    ],
+)
+def test_what_is_measured_is_written_as_in_the_language(code: str, area: str, far: str) -> None:
+    field = Measure(Shape.POLYGON, ((0, 0), (500, 0), (500, 100), (0, 100)))
+    try:
+        speak(code)
+        assert value_in_words(field, 0.5) == area
+        assert value_in_words(Measure(Shape.LINE, ((0, 0), (3000, 4000))), 0.25) == far
+        assert number(2.5, ".2f") == ("2.50" if code == "en" else "2,50")
+    finally:
+        speak("en")

@@ -12,10 +12,11 @@ from PySide6.QtGui import QColor, QImage, QPixmap
 from PySide6.QtTest import QTest
 
 from histoloop.annotations.records import rgb
-from histoloop.gui.canvas.canvas_overlay import BEGUN
 from histoloop.gui.canvas.magnification import magnification, magnification_in_words, zoom_of
 from histoloop.gui.canvas.pointer_readout import place_in_words
-from histoloop.gui.panels.slide_rows import SLIDE_STATE, State
+from histoloop.gui.canvas.region_marks import BEGUN
+from histoloop.gui.panels.slide_row import State
+from histoloop.gui.panels.slide_rows import SLIDE_STATE
 
 if TYPE_CHECKING:
     from histoloop.gui.canvas.viewer import SlideViewer
@@ -102,7 +103,7 @@ def test_a_region_that_was_begun_is_marked_on_the_slide_and_in_the_list(painting
     painting.actions_["show_questions"].setChecked(False)
     viewer.show_region(region.grown(100))
     assert viewer.wait_until_loaded()
-    assert count(viewer, BEGUN) > 100
+    assert count(viewer, BEGUN.colour) > 100
 
 
 def count(viewer: SlideViewer, colour: str) -> int:

@@ -10,14 +10,15 @@ import pytest
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.exchange.heat import heat
 from histoloop.geometry import Region
+from histoloop.gui.canvas.borders import Border, borders
 from histoloop.gui.canvas.canvas_overlay import scale_bar
 from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, overlay_of
 from histoloop.gui.canvas.rendering import SceneMap
 from histoloop.gui.dialogs.keys_dialog import key_rows
 from histoloop.gui.dialogs.new_project import folder_name
-from histoloop.gui.kit.actions import ActionSpec
+from histoloop.gui.kit.actions import actions_in
 from histoloop.gui.panels.job_bar import JobBar
-from histoloop.gui.panels.slide_rows import describe
+from histoloop.gui.panels.slide_row import describe
 from histoloop.gui.window.menus import MENUS
 from histoloop.network_config import NetworkConfig
 from histoloop.progress import Progress, Stage
@@ -69,12 +70,33 @@ def test_the_bar_tells_the_time_left_and_whether_it_is_that_of_a_part(qtbot, mon
     assert shown(in_parts=True, earlier=(Stage("Reading", 20.0), Stage("Learning", 100.0))) == "1 min 50 s left"
 
 
+def test_borders_are_those_that_their_definition_gives_pixel_by_pixel() -> None:
+    mask = np.random.default_rng(3).integers(0, 3, (6, 7)).astype(np.uint8).repeat(5, axis=0).repeat(5, axis=1)
+    kind, owner = borders(mask, line_px=2, hairline_px=1)
+    edge = np.zeros(mask.shape, bool)
+    for row, column in np.ndindex(mask.shape):
+        beside = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
+        there = [mask[place] for place in beside if 0 <= place[0] < mask.shape[0] and 0 <= place[1] < mask.shape[1]]
+        edge[row, column] = any(value != mask[row, column] for value in there)
+    for row, column in np.ndindex(mask.shape):
+        near = [
+            np.s_[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
+            for reach in range(3)
+        ]
+        if mask[row, column]:
+            wanted = Border.LINE if edge[near[1]].any() else Border.INSIDE if edge[near[2]].any() else Border.NONE
+            assert (kind[row, column], owner[row, column]) == (wanted, mask[row, column])
+        else:
+            assert kind[row, column] == (Border.OUTSIDE if mask[near[1]].any() else Border.NONE)
+            assert owner[row, column] == mask[near[1]].max()
+
+
 def test_a_filled_class_is_tinted_and_an_outlined_one_only_at_its_edge() -> None:
     mask = np.zeros((20, 20), np.uint8)
     mask[4:16, 4:16] = 1
     red = ClassStyle("#ff0000")
     filled = overlay_of(OverlayStyle((red,), opacity=0.5), mask=mask, foreground=None).over(WHITE)
-    assert tuple(filled[10, 10]) == (255, 128, 128)
+    assert tuple(filled[10, 10]) == (255, 127, 127)
     assert tuple(filled[4, 4]) == (255, 0, 0)
     assert tuple(filled[0, 0]) == (255, 255, 255)
     outlined = overlay_of(OverlayStyle((ClassStyle("#ff0000", filled=False),)), mask=mask, foreground=None).over(WHITE)
@@ -106,7 +128,7 @@ def test_a_projects_folder_is_named_after_it_without_what_file_systems_refuse(na
 
 def test_the_list_of_shortcuts_names_every_one() -> None:
     keys = [row.keys for row in key_rows(MENUS)]
-    specs = [row for rows in MENUS.values() for row in rows if isinstance(row, ActionSpec) and row.shortcut]
+    specs = [row for rows in MENUS.values() for row in actions_in(rows) if row.shortcut]
     assert keys[: len(specs)] == [spec.keys for spec in specs]
     for more in ("1 … 9", "Left Up Right Down", "Space", "Tab Shift+Tab"):
         assert more in keys

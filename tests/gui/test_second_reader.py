@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from keyboard import bring_up, press
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QImage, QPainter, QPolygonF
 from PySide6.QtTest import QTest
 
+from histoloop.annotations.records import Patch
 from histoloop.geometry import Region
+from histoloop.gui.canvas.region_marks import BEGUN, REVIEW_MARKS, draw_mark
 from histoloop.gui.mouse import drag
+from histoloop.gui.panels.slide_row import State
+from histoloop.gui.panels.slide_rows import SLIDE_STATE
 from histoloop.workflows import annotate
+from histoloop.workflows.contents.readings import ReviewState, begin_reading
 
 if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow
@@ -92,11 +99,16 @@ def test_a_second_reader_is_blinded_compared_and_chosen(opened: MainWindow, firs
     qtbot.waitUntil(lambda: dialog.table.rowCount() == 1, timeout=30_000)
     assert opened.viewer.overlay_style.masks
     shoot(dialog, "agreement")
-    assert [dialog.table.item(0, column).text() for column in range(1, 5)] == ["Ada", "Bo", "disputed", "the first"]
+    assert [dialog.table.item(0, column).text() for column in range(1, 5)] == [
+        "Ada",
+        "Bo",
+        "Readers differ",
+        "the first",
+    ]
     bring_up(dialog)
     QTest.mouseClick(dialog.second, LEFT)
     qtbot.waitUntil(lambda: dialog.table.item(0, 4).text() == "the second", timeout=30_000)
-    assert dialog.table.item(0, 3).text() == "reviewed"
+    assert dialog.table.item(0, 3).text() == "Decided"
     (counts,) = session.project.annotations.finished()
     assert (counts.person, counts.adjudicator) == ("Bo", "Bo")
     QTest.mouseClick(dialog.anew, LEFT)
@@ -119,6 +131,66 @@ def test_a_blinded_reading_goes_on_after_a_restart_until_it_is_ended(
     opened.actions_["blinded"].trigger()
     assert opened.viewer.overlay_style.masks
     assert first.person == "Ada"
+
+
+def read_by_bo(window: MainWindow, first: AnnotationRecord) -> None:
+    """Bo reads the region as another class, elsewhere."""
+    project = window.session.project
+    draft = begin_reading(project, first.id, person="Bo")
+    project.drafts.append_patch(draft.id, Patch(0, 0, np.full((REGION.height, REGION.width), 2, np.uint8)))
+    annotate.finish(project, draft.id)
+    window.session.queries_changed.emit()
+    window.session.maps_changed.emit()
+
+
+def test_what_differs_is_marked_listed_and_walked_to(opened: MainWindow, first: AnnotationRecord, qtbot) -> None:
+    name_oneself(opened, "Cy")
+    reviews, rows = opened.second_reader.reviews, opened.slides_panel.list.model()
+    place = opened.slides_panel._rows.place_of(first.slide_id)
+    qtbot.waitUntil(lambda: len(reviews.review.waiting) == 1, timeout=60_000)
+    assert rows.index(place, 0).data(SLIDE_STATE).review.waiting == 1
+    read_by_bo(opened, first)
+    qtbot.waitUntil(lambda: opened.viewer._overlay.reviewed == {REGION: ReviewState.DIFFERS}, timeout=60_000)
+    qtbot.waitUntil(lambda: rows.index(place, 0).data(SLIDE_STATE).state is State.DIFFERS, timeout=60_000)
+    opened.viewer.fit()
+    press(opened, Qt.Key.Key_PageDown, CONTROL | SHIFT)
+    assert opened.statusBar().currentMessage() == "Region 1 of 1 to review: Readers differ (Ada, Bo)"
+    qtbot.waitUntil(lambda: abs(opened.viewer.camera().x - REGION.centre[0]) < 1, timeout=30_000)
+    assert opened.viewer.wait_until_loaded()
+    shoot(opened, "differs")
+    press(opened, Qt.Key.Key_J, CONTROL)
+    panel = opened.annotations_panel
+    qtbot.waitUntil(lambda: panel.isVisible() and opened.details.idle, timeout=60_000)
+    (text,) = [panel.list.model().index(0, 0).data()]
+    assert "Readers differ" in text.splitlines()[1]
+    assert text.splitlines()[3].startswith("Ada, Bo")
+    for words, found in (("Read twice", [first.id]), ("Readers differ", [first.id]), ("All states", [first.id])):
+        panel.state_filter.setCurrentIndex(panel.state_filter.findText(words))
+        assert panel.state_filter.currentText() == words
+        assert panel.shown_ids() == found
+    shoot(opened, "differs-list")
+    opened.actions_["blinded"].trigger()
+    assert reviews.review.waiting == ()
+    assert rows.index(place, 0).data(SLIDE_STATE).state is not State.DIFFERS
+    assert not opened.viewer._overlay.shows_review
+
+
+def test_where_nothing_waits_for_review_the_keys_say_so(opened: MainWindow, qtbot) -> None:
+    name_oneself(opened, "Bo")
+    press(opened, Qt.Key.Key_PageUp, CONTROL | SHIFT)
+    assert opened.banner.text.text().startswith("No region waits for review")
+
+
+def test_each_state_of_a_region_has_a_line_of_its_own_without_its_colour(qtbot) -> None:
+    drawn = set()
+    for look in (BEGUN, *REVIEW_MARKS.values()):
+        picture = QImage(80, 40, QImage.Format.Format_Grayscale8)
+        picture.fill(Qt.GlobalColor.white)
+        painter = QPainter(picture)
+        draw_mark(painter, QPolygonF(QRectF(10, 5, 60, 30)), dataclasses.replace(look, colour="#000000"))
+        painter.end()
+        drawn.add(bytes(picture.constBits()))
+    assert len(drawn) == 1 + len(REVIEW_MARKS)
 
 
 def test_without_anything_to_read_that_is_said(opened: MainWindow) -> None:

@@ -19,15 +19,23 @@ from typing import TYPE_CHECKING
 import histoloop
 from histoloop.cli import (
     agreement,
+    annotating,
     annotation_list,
     classes,
+    demo,
     encoders,
+    evaluating,
+    exporting,
     health,
-    models,
-    projects,
+    patches,
+    pretraining,
+    questions,
+    ranking,
     report_pages,
     simulation,
+    slides,
     training,
+    window,
 )
 from histoloop.cli.checks import WrongUsageError, check_before_work
 from histoloop.cli.outcome import Outcome, report, report_error
@@ -145,14 +153,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"histoloop {histoloop.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    projects.add_commands(commands)
-    report_pages.add_commands(commands)
-    annotation_list.add_commands(commands)
-    agreement.add_commands(commands)
-    classes.add_commands(commands)
-    training.add_commands(commands)
-    models.add_commands(commands)
-    simulation.add_commands(commands)
-    health.add_commands(commands)
-    encoders.add_commands(commands)
+    for group in (
+        window,
+        slides,
+        questions,
+        annotating,
+        annotation_list,
+        agreement,
+        exporting,
+        report_pages,
+        classes,
+        training,
+        pretraining,
+        evaluating,
+        ranking,
+        patches,
+        simulation,
+        demo,
+        health,
+        encoders,
+    ):
+        group.add_commands(commands)
     return parser

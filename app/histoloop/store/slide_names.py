@@ -12,6 +12,16 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"(\d+)")
 
+_CASES = (
+    re.compile(r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}", re.IGNORECASE),
+    re.compile(r"C3[LN]-\d{5}", re.IGNORECASE),
+    re.compile(r"[A-Z]{1,3}\d{2}[-.]\d{3,}", re.IGNORECASE),
+    re.compile(r"[A-Z]{1,4}\d{5,}", re.IGNORECASE),
+)
+"""How names of slides begin: the patient of a TCGA or CPTAC barcode, a number of a laboratory (S19-1234, GT2012149)."""
+
+_CASE_FOLDER = re.compile(r"(case|patient|subject)([-_ ]\w+|\d\w*)", re.IGNORECASE)
+
 
 def unique_names(slides: Sequence[tuple[str | Path, str]]) -> list[str]:
     """What each slide is called beside the others.
@@ -35,6 +45,16 @@ def unique_names(slides: Sequence[tuple[str | Path, str]]) -> list[str]:
 def natural_key(name: str) -> tuple[str | int, ...]:
     """To sort names as people count: 'slide 2' comes before 'Slide 10'."""
     return tuple(int(part) if part.isdecimal() else part.casefold() for part in _NUMBER.split(name))
+
+
+def case_of(path: Path) -> str:
+    """The case (patient) that a slide's file name begins with, or that the folder it lies in is called; '' where none.
+
+    Two spellings of a number that differ in capitals alone are one case.
+    """
+    found = next((match for pattern in _CASES if (match := pattern.match(path.name))), None)
+    found = found or _CASE_FOLDER.fullmatch(path.parent.name)
+    return "" if found is None else found.group().upper() if found.re is not _CASE_FOLDER else found.group()
 
 
 def _told_apart(slides: Sequence[tuple[Path, str]]) -> list[str]:

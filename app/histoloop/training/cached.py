@@ -18,11 +18,11 @@ from histoloop.losses.segmentation import MaskLoss
 from histoloop.training.features import FeatureBatch, FeatureTile, collate_features
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.mask_objective import MaskObjective
-from histoloop.training.metrics import class_figures, dice_figures_of, judged
+from histoloop.training.measures.metrics import class_figures, dice_figures_of, judged
+from histoloop.training.measures.thresholds import BestThreshold, ThresholdSearch
 from histoloop.training.pseudo_labels import PSEUDO_WEIGHT, weight_of_pseudo
 from histoloop.training.samples import foreground, repeated_order, values_of
 from histoloop.training.teacher import ConsistencySettings, Teacher
-from histoloop.training.thresholds import BestThreshold, ThresholdSearch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

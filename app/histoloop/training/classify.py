@@ -13,9 +13,9 @@ from histoloop.errors import ModelError, RecipeError
 from histoloop.language import tr
 from histoloop.losses.consistency import consistency
 from histoloop.training.augment import AugmentSettings, augmented_batches
-from histoloop.training.figures import multi_label_figures
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
-from histoloop.training.metrics import accuracy, balanced_accuracy
+from histoloop.training.measures.figures import multi_label_figures
+from histoloop.training.measures.metrics import accuracy, balanced_accuracy
 from histoloop.training.objectives import Objective, ObjectiveSettings, check_labels, with_fixed_noise
 from histoloop.training.ranks import current_ranks
 from histoloop.training.samples import (

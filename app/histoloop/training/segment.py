@@ -17,7 +17,7 @@ from histoloop.networks.hybrid import Hybrid
 from histoloop.training.augment import AugmentSettings, augmented_batches
 from histoloop.training.loop import FitResult, LoopSettings, epoch_seed, fit
 from histoloop.training.mask_objective import MaskObjective
-from histoloop.training.metrics import CountedMasks, judged
+from histoloop.training.measures.metrics import CountedMasks, judged
 from histoloop.training.objectives import label_loss
 from histoloop.training.pseudo_labels import weight_of_pseudo
 from histoloop.training.ranks import current_ranks

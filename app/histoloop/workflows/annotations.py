@@ -130,10 +130,12 @@ def delete_annotations(project: Project, ids: Sequence[int], *, person: str) -> 
 def areas_in_words(areas: Mapping[str, float], *, mpp: float | None) -> list[tuple[str, str]]:
     """(class, area with its unit), the largest first, background last."""
     ranked = sorted(areas, key=lambda name: (name == BACKGROUND, -areas[name]))
-    return [(name, tr("{area:.0f} px", area=areas[name]) if mpp is None else _in_words(areas[name])) for name in ranked]
+    return [
+        (name, tr("{area:,.0f} px", area=areas[name]) if mpp is None else _in_words(areas[name])) for name in ranked
+    ]
 
 
 def _in_words(area_mm2: float) -> str:
     if area_mm2 < SMALL_MM2:
-        return tr("{area:.0f} \N{MICRO SIGN}m\N{SUPERSCRIPT TWO}", area=area_mm2 * 1e6)
+        return tr("{area:,.0f} \N{MICRO SIGN}m\N{SUPERSCRIPT TWO}", area=area_mm2 * 1e6)
     return tr("{area:.3g} mm\N{SUPERSCRIPT TWO}", area=area_mm2)

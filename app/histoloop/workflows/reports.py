@@ -109,7 +109,7 @@ class TileRobustness:
 class RobustnessReport:
     """How far a model's labels can be trusted under small changes: per tile, and `figures` over all of them.
 
-    `intervals` are of those figures that other cases may change (training/intervals.py).
+    `intervals` are of those figures that other cases may change (training/measures/intervals.py).
     """
 
     tiles: tuple[TileRobustness, ...]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from histoloop.acquisition.linear_probe import PROBES, LinearProbe, ProbeKind, fit_linear_head
+from histoloop.acquisition.linear_probe import DECAYS, PROBES, LinearProbe, ProbeKind, fit_linear_head
 
 
 def blobs(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -44,6 +44,37 @@ def test_a_class_without_labels_is_never_the_likeliest() -> None:
     features, labels = blobs()
     weights, bias = fit_linear_head(features, labels.tolist(), classes=4)
     assert not ((features @ weights.T + bias).argmax(axis=1) == 3).any()
+
+
+def test_with_as_many_tiles_as_features_the_decay_that_is_chosen_names_others_better_than_a_weak_one() -> None:
+    rng = np.random.default_rng(4)
+    labels = np.arange(400) % 2
+    features = rng.normal(size=(400, 60))
+    features[:, 0] += np.where(labels == 1, 1.0, -1.0)  # one feature says something, 59 say nothing
+    known, others = slice(0, 60), slice(60, 400)
+
+    def right(decay: float | None) -> float:
+        weights, bias = fit_linear_head(features[known], labels[known].tolist(), classes=2, decay=decay)
+        return float(((features[others] @ weights.T + bias).argmax(axis=1) == labels[others]).mean())
+
+    assert right(None) > right(1e-3) + 0.05
+    assert right(None) == max(right(decay) for decay in (None, *DECAYS[3:]))
+
+
+def test_what_is_easily_told_apart_gets_a_weak_decay() -> None:
+    features, labels = blobs()
+    weights, bias = fit_linear_head(features, labels.tolist(), classes=3)
+    strong, _bias = fit_linear_head(features, labels.tolist(), classes=3, decay=DECAYS[0])
+    assert np.abs(weights).sum() > 3 * np.abs(strong).sum()
+    assert np.isfinite(bias).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_handful_of_labels_are_enough_for_a_head(count: int) -> None:
+    features, labels = blobs(count)
+    weights, bias = fit_linear_head(features, labels.tolist(), classes=3)
+    assert np.isfinite(weights).all()
+    assert np.isfinite(bias).all()
 
 
 def test_labels_that_do_not_belong_are_refused() -> None:

@@ -46,12 +46,12 @@ def test_two_readers_are_compared_in_lines_and_json(folder: Path, capsys) -> Non
     assert main(["agreement", str(folder)]) == 0
     line, over_all = capsys.readouterr().out.splitlines()
     figures = "Dice gland 0.667\tkappa 0.500"
-    assert line == f"a.png\t8,8,40,20\t1 Ada\t2 =Bo\tdisputed\t{figures}"
+    assert line == f"a.png\t8,8,40,20\t1 Ada\t2 =Bo\tdiffers\t{figures}"
     assert over_all == f"all 1 regions\t\t\t\t{figures}"
     assert main(["agreement", str(folder), "--json", "-"]) == 0
     region, total = json.loads(capsys.readouterr().out)["done"]
     assert region["dice"] == {"gland": pytest.approx(2 / 3), "tumour": None}
-    assert (region["counts"], region["state"], region["first"]) == (1, "disputed", {"id": 1, "person": "Ada"})
+    assert (region["counts"], region["state"], region["first"]) == (1, "differs", {"id": 1, "person": "Ada"})
     assert (total["regions"], total["pixels"], total["kappa"]) == (1, 800, pytest.approx(0.5))
 
 
@@ -66,7 +66,7 @@ def test_a_table_has_a_row_for_each_region_and_no_formula(folder: Path, tmp_path
 
 def test_the_one_that_is_chosen_counts_and_the_dispute_is_over(folder: Path, capsys) -> None:
     assert main(["agreement", str(folder), "--choose", "2", "--person", "Cy"]) == 0
-    assert "\treviewed\t" in capsys.readouterr().out
+    assert "\tdecided\t" in capsys.readouterr().out
     with Project.open(folder) as project:
         (counts,) = project.annotations.finished()
         assert (counts.id, counts.adjudicator) == (2, "Cy")

@@ -7,7 +7,7 @@ import pytest
 from histoloop import paths
 from histoloop.store.cards import card_text, load_card, read_card
 from histoloop.store.shipped import DEFAULT_MODEL
-from histoloop.training.intervals import FiguresByCase
+from histoloop.training.measures.intervals import FiguresByCase
 from shipped_figures import with_figures
 
 

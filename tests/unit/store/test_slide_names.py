@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histoloop.store.slide_names import unique_names
+from histoloop.store.slide_names import case_of, unique_names
 
 
 def names_of(*paths: str) -> list[str]:
@@ -47,3 +48,23 @@ def test_no_two_slides_have_one_name_and_each_is_an_end_of_its_path(places: set[
     names = unique_names([(path, path.name) for path in paths])
     assert len(set(names)) == len(names)
     assert all(path.as_posix().endswith(name) for path, name in zip(paths, names, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("path", "case"),
+    [
+        ("a/TCGA-3C-AALI-01Z-00-DX1.F6E9A5DF.svs", "TCGA-3C-AALI"),
+        ("a/tcga-3c-aali-01z.svs", "TCGA-3C-AALI"),
+        ("a/C3L-00001-21.svs", "C3L-00001"),
+        ("GT2012149/GT2012149-1-400-001.png", "GT2012149"),
+        ("a/S19-12345 A1.ndpi", "S19-12345"),
+        ("patient-1/a.svs", "patient-1"),
+        ("Case 12/slide-3.svs", "Case 12"),
+        ("cases/slide-3.svs", ""),
+        ("a/CMU-1.svs", ""),
+        ("a/slide-12.tiff", ""),
+        ("a/testA_1.bmp", ""),
+    ],
+)
+def test_a_case_is_what_the_name_begins_with_or_the_folder_is_called(path: str, case: str) -> None:
+    assert case_of(Path(path)) == case

@@ -71,17 +71,30 @@ def borders(mask: Mask, *, line_px: int, hairline_px: int) -> tuple[NDArray[np.u
     A line is inside its class, along everything else; the hairline outside it lies on no class. The border of the mask
     is none. `line_px`, at least 1, and `hairline_px` go by rows and columns, whichever is more.
     """
-    kind, is_class = np.zeros(mask.shape, np.uint8), mask > 0
+    is_class = mask > 0
     if not is_class.any():
-        return kind, mask
+        return np.zeros(mask.shape, np.uint8), mask
     along = _most(_edges(mask), line_px - 1)
-    beside = _most(along, hairline_px)
-    owner = _most(mask, hairline_px)
-    np.copyto(kind, np.uint8(Border.OUTSIDE), where=owner > 0)
-    np.copyto(kind, beside * np.uint8(Border.INSIDE), where=is_class)
-    np.copyto(kind, np.uint8(Border.LINE), where=is_class & along.view(np.bool_))
-    np.copyto(owner, mask, where=is_class)
-    return kind, owner
+    near = _most(mask, hairline_px)
+    outside = ~is_class & (near > 0)
+    kind = _most(along, hairline_px) * np.uint8(Border.INSIDE)
+    kind -= along * np.uint8(Border.INSIDE - Border.LINE)
+    kind *= is_class
+    kind += outside * np.uint8(Border.OUTSIDE)
+    return kind, mask + near * outside
+
+
+def numbered(numbers: NDArray[np.uint8], mask: Mask, kind: NDArray[np.uint8], owner: Mask) -> NDArray[np.uint8]:
+    """`numbers` (a row for each `Border`, a column for each mask value) at each pixel of a mask and its `borders`."""
+    found = looked_up(mask, numbers[Border.NONE])
+    place = np.flatnonzero(kind)
+    found.reshape(-1)[place] = numbers[kind.reshape(-1)[place], owner.reshape(-1)[place]]
+    return found
+
+
+def looked_up(values: Mask, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A table (256) at each value (H, W); an index array would be eight times as large as the values."""
+    return np.frombuffer(bytearray(values.tobytes().translate(table.tobytes())), np.uint8).reshape(values.shape)
 
 
 def _edges(mask: Mask) -> NDArray[np.uint8]:

@@ -7,30 +7,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from histoloop.geometry import Region
+from histoloop.gui.canvas.camera import CameraState, rectangle
 from histoloop.gui.canvas.magnification import magnification_in_words
+from histoloop.gui.canvas.region_marks import ANNOTATED, BEGUN, REVIEW_MARKS, draw_mark
 from histoloop.language import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from PySide6.QtGui import QImage, QPaintEvent
+
+    from histoloop.gui.canvas.rendering import SlideScene
+    from histoloop.workflows.contents.readings import ReviewState
 
 SCALE_BAR_PX = 160
-ANNOTATED, BEGUN = "#007f5f", "#b5179e"
-"""Of regions that people finished, and of those they only began, which are dashed: dark enough to be seen on H&E."""
 _MARGIN_PX = 16
-
-
-@dataclass(frozen=True, slots=True)
-class CameraState:
-    """Where the camera looks: the middle of the canvas in level-0 pixels, and screen pixels per level-0 pixel."""
-
-    x: float
-    y: float
-    zoom: float
+_DIM = QColor(0, 0, 0, 110)
+_PLATE_PX = 38
+SCALE_BAR_ROOM_PX = _PLATE_PX + _MARGIN_PX + 8
+"""So much of the bottom of a canvas is the scale bar's, with the room around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +66,25 @@ class CanvasOverlay(QWidget):
         self.boxes: Sequence[QueryBox] = ()
         self.annotated: Sequence[Region] = ()
         self.begun: Sequence[Region] = ()
+        self.reviewed: Mapping[Region, ReviewState] = {}
+        self.shows_review = True
         self.spotlight: Region | None = None
-        self.rubber_band: QRectF | None = None
+        self.rubber_band: QPolygonF | None = None
         self.lasso: Sequence[QPointF] = ()
         self.preview: tuple[Region, QImage] | None = None
         self.has_slide = False
 
-    def to_screen(self, region: Region) -> QRectF:
-        """A level-0 region in the canvas's own pixels."""
-        zoom = self.camera.zoom
-        left = (region.x - self.camera.x) * zoom + self.width() / 2
-        top = (region.y - self.camera.y) * zoom + self.height() / 2
-        return QRectF(left, top, region.width * zoom, region.height * zoom)
+    def take(self, scene: SlideScene | None) -> None:
+        """The regions of another slide, or of none, where people worked."""
+        self.mpp = None if scene is None else scene.slide.mpp
+        self.annotated = () if scene is None else [region for region, _mask in scene.annotated]
+        self.begun = () if scene is None else [region for region, _mask in scene.begun]
+        self.reviewed = {} if scene is None else scene.reviewed
+        self.update()
+
+    def to_screen(self, region: Region) -> QPolygonF:
+        """The corners of a level-0 region in the canvas's own pixels."""
+        return self.camera.outline(rectangle(region), self.size())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw everything anew."""
@@ -90,56 +96,49 @@ class CanvasOverlay(QWidget):
             self._draw_spotlight(painter, self.to_screen(self.spotlight))
         else:
             for region in self.annotated:
-                self._draw_mark(painter, self.to_screen(region), ANNOTATED, Qt.PenStyle.SolidLine)
+                state = self.reviewed.get(region) if self.shows_review else None
+                draw_mark(painter, self.to_screen(region), ANNOTATED if state is None else REVIEW_MARKS[state])
             for region in self.begun:
-                self._draw_begun(painter, self.to_screen(region))
+                draw_mark(painter, self.to_screen(region), BEGUN)
             for box in self.boxes:
                 self._draw_box(painter, box)
         if self.preview is not None:
-            painter.drawImage(self.to_screen(self.preview[0]), self.preview[1])
+            place, image = self.preview
+            self.camera.draw(painter, rectangle(place), image, self.size())
         if self.rubber_band is not None:
-            self._draw_dragged(painter, QPolygonF(self.rubber_band))
+            self._draw_dragged(painter, self.rubber_band)
         if self.lasso:
             self._draw_dragged(painter, QPolygonF(self.lasso))
         self._draw_scale_bar(painter)
         painter.end()
 
-    def _draw_spotlight(self, painter: QPainter, region: QRectF) -> None:
+    def _draw_spotlight(self, painter: QPainter, region: QPolygonF) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # slow, and a line lies over these edges
+        if self.camera.degrees % 90:
+            self._dim_around_askew(painter, region)
+        else:
+            self._dim_around(painter, region.boundingRect())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor("#ffffff"), 1.5))
+        painter.drawPolygon(region)
+
+    def _dim_around(self, painter: QPainter, region: QRectF) -> None:
         whole = QRectF(self.rect())
         lit = region.intersected(whole)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # slow, and a line lies over these edges
         for band in (
             QRectF(whole.topLeft(), QPointF(whole.right(), lit.top())),
             QRectF(QPointF(whole.left(), lit.top()), lit.bottomLeft()),
             QRectF(lit.topRight(), QPointF(whole.right(), lit.bottom())),
             QRectF(QPointF(whole.left(), lit.bottom()), whole.bottomRight()),
         ):
-            painter.fillRect(band, QColor(0, 0, 0, 110))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor("#ffffff"), 1.5))
-        painter.drawRect(region)
+            painter.fillRect(band, _DIM)
 
-    def _draw_mark(self, painter: QPainter, outline: QRectF, colour: str, line: Qt.PenStyle) -> None:
-        """The outline of a region somebody worked in, on a light ground of its own."""
-        if not outline.intersects(QRectF(self.rect())):
-            return
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(QColor(255, 255, 255, 190), 4))
-        painter.drawRect(outline)
-        painter.setPen(QPen(QColor(colour), 1.8, line))
-        painter.drawRect(outline)
-
-    def _draw_begun(self, painter: QPainter, region: QRectF) -> None:
-        """A dashed outline, and a word on it where there is room."""
-        self._draw_mark(painter, region, BEGUN, Qt.PenStyle.DashLine)
-        text = tr("Begun")
-        plate = QRectF(region.left() + 4, region.top() + 4, painter.fontMetrics().horizontalAdvance(text) + 14, 20)
-        if plate.width() + 8 < region.width() and plate.height() + 8 < region.height():
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(255, 255, 255, 215))
-            painter.drawRoundedRect(plate, 4, 4)
-            painter.setPen(QColor(BEGUN))
-            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    def _dim_around_askew(self, painter: QPainter, region: QPolygonF) -> None:
+        path = QPainterPath()
+        path.addRect(QRectF(self.rect()))
+        path.addPolygon(region)
+        path.closeSubpath()
+        painter.fillPath(path, _DIM)
 
     def _draw_dragged(self, painter: QPainter, outline: QPolygonF) -> None:
         painter.setBrush(QColor(255, 255, 255, 40))
@@ -153,9 +152,9 @@ class CanvasOverlay(QWidget):
         outline = self.to_screen(box.region)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(0, 0, 0, 150), 5 if box.selected else 3.5))
-        painter.drawRect(outline)
+        painter.drawPolygon(outline)
         painter.setPen(QPen(QColor("#f4a300" if box.selected else "#ffd97a"), 3 if box.selected else 1.6))
-        painter.drawRect(outline)
+        painter.drawPolygon(outline)
 
     def _draw_scale_bar(self, painter: QPainter) -> None:
         length, text = scale_bar(self.camera.zoom, self.mpp)
@@ -165,13 +164,13 @@ class CanvasOverlay(QWidget):
         font.setBold(True)
         painter.setFont(font)
         wide = max(length, painter.fontMetrics().horizontalAdvance(text)) + 20
-        plate = QRectF(_MARGIN_PX, self.height() - _MARGIN_PX - 38, wide, 38)
+        plate = QRectF(_MARGIN_PX, self.height() - _MARGIN_PX - _PLATE_PX, wide, _PLATE_PX)
         painter.setPen(QPen(QColor(0, 0, 0, 50), 1))
         painter.setBrush(QColor(255, 255, 255, 215))
         painter.drawRoundedRect(plate, 4, 4)
         painter.setPen(QColor("#14202b"))
         painter.drawText(plate.adjusted(10, 3, -10, -14), Qt.AlignmentFlag.AlignCenter, text)
-        beside = QRectF(plate.right() + 8, plate.top(), painter.fontMetrics().horizontalAdvance(power) + 20, 38)
+        beside = QRectF(plate.right() + 8, plate.top(), painter.fontMetrics().horizontalAdvance(power) + 20, _PLATE_PX)
         bar = QRectF(plate.center().x() - length / 2, plate.bottom() - 11, length, 4)
         painter.fillRect(bar, QColor("#14202b"))
         painter.setPen(QPen(QColor(0, 0, 0, 50), 1))

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from histoloop.annotations.class_names import spoken_class
 from histoloop.exchange.heat import STOPS
 from histoloop.gui.kit.widgets import visible_name
-from histoloop.language import tr
+from histoloop.language import number, tr
 from histoloop.localisation.methods import DECODER, takes_label, title, weighs_both_sides
 
 if TYPE_CHECKING:
@@ -88,14 +88,14 @@ class HeatmapLegend(QWidget):
         painter.drawText(QRectF(_INSET_PX, 5, wide, _LINE_PX), Qt.AlignmentFlag.AlignLeft, text)
         bar = QRectF(_INSET_PX, 5 + _LINE_PX, wide, BAR_HEIGHT_PX)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-        for number, colour in enumerate(STOPS):
-            gradient.setColorAt(number / (len(STOPS) - 1), QColor(*colour))
+        for stop, colour in enumerate(STOPS):
+            gradient.setColorAt(stop / (len(STOPS) - 1), QColor(*colour))
         painter.fillRect(bar, gradient)
         below = QRectF(bar.left(), bar.bottom() + 4, bar.width(), _LINE_PX)
         for value, side in ((0.0, Qt.AlignmentFlag.AlignLeft), (1.0, Qt.AlignmentFlag.AlignRight)):
             painter.drawText(below, side, f"{value:g}")
         if self.threshold is None:
-            painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, "0.5")
+            painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, number(0.5, "g"))
         else:
             self._draw_threshold(painter, bar, below, ink)
         painter.end()

@@ -17,6 +17,7 @@ from histoloop.gui.canvas.mask_source import MaskSource
 from histoloop.gui.canvas.overview_map import OverviewMap
 from histoloop.gui.canvas.scene_opener import SceneOpener
 from histoloop.gui.canvas.tools.measure_tool import MeasureTool
+from histoloop.gui.canvas.turned_badge import TurnedBadge
 from histoloop.gui.canvas.viewer import SlideViewer
 from histoloop.gui.kit.widgets import button
 from histoloop.language import tr
@@ -48,6 +49,7 @@ class MaskPane(QWidget):
         self.ruler = MeasureTool(self.viewer)
         self.legend = HeatmapLegend(self.viewer)
         self.badge = AppearanceBadge(self.viewer)
+        self.turned = TurnedBadge(self.viewer)
         self.hint = CanvasHint(self.viewer)
         self.empty = EmptyCanvas(self.viewer)
         self.trouble = ReadTrouble(self.viewer)
@@ -175,7 +177,7 @@ class SplitView(QSplitter):
         close.setAccessibleName(tr("End the comparison"))
         close.clicked.connect(self.close_second)
         second = MaskPane(corner=close)
-        self._whole = self._sees_whole_slide()
+        self._whole = self.first.viewer.sees_whole_slide
         second.viewer.set_theme(self._theme)
         second.viewer.camera_changed.connect(lambda: self._follow(self.second, self.first))
         second.opener.shown.connect(self._on_second_shown)
@@ -191,7 +193,7 @@ class SplitView(QSplitter):
         if self.second is None:
             return
         second, self.second = self.second, None
-        if self._sees_whole_slide():
+        if self.first.viewer.sees_whole_slide:
             QTimer.singleShot(0, self.first.viewer.fit)  # once the first has all the room
         self.first.header.setVisible(False)
         second.shut_down()
@@ -214,12 +216,6 @@ class SplitView(QSplitter):
         """Turn the event loop until everything visible is sharp; False when that took too long."""
         return all(pane.viewer.wait_until_loaded() for pane in self.panes())
 
-    def _sees_whole_slide(self) -> bool:
-        scene = self.first.viewer.scene
-        return scene is not None and self.first.viewer.visible_region().intersection(scene.slide.extent) == (
-            scene.slide.extent
-        )
-
     def _on_second_shown(self, _slide_id: int) -> None:
         if self._whole:  # what was seen as a whole is seen as a whole in half the room
             self._whole = False
@@ -235,6 +231,6 @@ class SplitView(QSplitter):
         self._following = True
         try:
             camera = leader.viewer.camera()
-            follower.viewer.look_at(camera.x, camera.y, zoom=camera.zoom)
+            follower.viewer.look_at(camera.x, camera.y, zoom=camera.zoom, degrees=camera.degrees)
         finally:
             self._following = False

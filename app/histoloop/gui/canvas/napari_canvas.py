@@ -1,6 +1,7 @@
 """napari's canvas: what slides are drawn and painted on. With its layers all that knows napari, which loads slowly.
 
-World coordinates are level-0 pixels of the slide.
+World coordinates are level-0 pixels of the slide, turned about its first pixel as the slide is turned on the screen;
+only this module and its layers have them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Q
 from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 
 from histoloop.geometry import Region
-from histoloop.gui.canvas.canvas_overlay import CameraState
+from histoloop.gui.canvas.camera import CameraState, cosine_and_sine
 from histoloop.gui.canvas.napari_layers import Painted, Pixels
 from histoloop.gui.canvas.painted_look import line_px
 from histoloop.gui.canvas.redraws import Redraws
@@ -96,6 +97,7 @@ class NapariCanvas(QObject):
         for pixels in (self.overview, self.detail):  # which lie within the slide: the room of all layers is that
             pixels.events.data.disconnect(self._model._on_layers_change)
             pixels.events.affine.disconnect(self._model._on_layers_change)
+        self._degrees = 0
         self._redraws = Redraws(self._qt_viewer, self._model)
         self._views: dict[Pixels, View] = {}
         self._look: PaintedLook | None = None
@@ -148,11 +150,29 @@ class NapariCanvas(QObject):
     def camera(self) -> CameraState:
         """Where the camera looks."""
         camera = self._model.scene.camera
-        return CameraState(float(camera.center[-1]), float(camera.center[-2]), float(camera.zoom))
+        x, y = self._to_slide(float(camera.center[-1]), float(camera.center[-2]))
+        return CameraState(x, y, float(camera.zoom), self._degrees)
 
     def look_at(self, x: float, y: float) -> None:
         """Put a place into the middle."""
-        self._model.scene.camera.center = (0.0, y, x)
+        cosine, sine = cosine_and_sine(self._degrees)
+        self._model.scene.camera.center = (0.0, sine * x + cosine * y, cosine * x - sine * y)
+
+    def turn(self, degrees: int) -> None:
+        """Turn the slide clockwise, from upright, about the middle of the canvas."""
+        camera, self._degrees = self.camera(), degrees
+        cosine, sine = cosine_and_sine(degrees)
+        turned = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+        for layer in (self.overview, self.detail, self.labels):
+            layer.turn(turned)
+        self._redraws.anew()
+        self.look_at(camera.x, camera.y)
+        self.moved.emit()  # the middle may be where it was
+
+    def _to_slide(self, x: float, y: float) -> tuple[float, float]:
+        """A place of napari's world on the slide."""
+        cosine, sine = cosine_and_sine(self._degrees)
+        return cosine * x + sine * y, cosine * y - sine * x
 
     def zoom(self, zoom: float) -> None:
         """Show a level-0 pixel on so many screen pixels."""
@@ -163,10 +183,9 @@ class NapariCanvas(QObject):
         detail, overview = self._views.get(self.detail), self._views.get(self.overview)
         if overview is None or not self.overview.visible:
             return
-        camera, size = self.camera(), self._canvas.size()
-        wide, high = size.width() / camera.zoom, size.height() / camera.zoom
-        left, top = math.floor(camera.x - wide / 2) - 1, math.floor(camera.y - high / 2) - 1
-        seen = Region(left, top, math.ceil(wide) + 3, math.ceil(high) + 3).intersection(_extent(overview))
+        visible = self.camera().visible(self._canvas.size())
+        around = Region(visible.x - 1, visible.y - 1, visible.width + 2, visible.height + 2)
+        seen = around.intersection(_extent(overview))
         hides = detail is not None and self.detail.visible and (seen is None or detail.covers(seen))
         self._redraws.draw(self.overview, not hides)
 
@@ -227,7 +246,7 @@ class NapariCanvas(QObject):
             yield
         if max(abs(a - b) for a, b in zip(start, event.pos, strict=True)) <= CLICK_PX:
             y, x = event.position[-2:]
-            self.clicked.emit(x, y)
+            self.clicked.emit(*self._to_slide(x, y))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep napari's own shortcuts out, hold Space to pan, tell of other sizes and of menus that are asked for."""

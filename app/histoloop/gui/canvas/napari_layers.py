@@ -1,7 +1,4 @@
-"""The layers of napari's canvas: pixels of a slide, and a mask that is painted.
-
-World coordinates are level-0 pixels of the slide.
-"""
+"""The layers of napari's canvas: pixels of a slide, and a mask that is painted."""
 
 from __future__ import annotations
 
@@ -33,16 +30,25 @@ SWEEP_PX = 128
 class Pixels(Image):  # type: ignore[misc]
     """An RGB layer without napari's thumbnail, which costs as much as the layer and is shown nowhere here."""
 
+    _place = _turned = np.eye(3)
+
     def _update_thumbnail(self) -> None:
         pass
 
     def show_view(self, view: View) -> None:
         """Show a view where it belongs. napari would read and upload it once for its pixels and again for its place."""
         scale, shift = view.downsample, (view.downsample - 1) / 2  # napari puts the middle of the first pixel at 0
-        place = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
-        self._transforms[2] = Affine(affine_matrix=place, name="physical2world")
+        self._place = np.array([[scale, 0, view.y + shift], [0, scale, view.x + shift], [0, 0, 1]])
+        self._transforms[2] = _affine(self._turned @ self._place)
         self._clear_extent()
         self.data = view.pixels
+        self.events.affine()
+
+    def turn(self, turned: NDArray[np.float64]) -> None:
+        """Be seen through a (3, 3) rotation of rows and columns."""
+        self._turned = turned
+        self._transforms[2] = _affine(turned @ self._place)
+        self._clear_extent()
         self.events.affine()
 
 
@@ -77,6 +83,12 @@ class Painted(Labels):  # type: ignore[misc]
         """Rows and columns in which something was painted since this was called last; None: nothing was."""
         painted, self._painted = self._painted, None
         return painted
+
+    def turn(self, turned: NDArray[np.float64]) -> None:
+        """Be seen through a (3, 3) rotation of rows and columns; nothing is uploaded again."""
+        self._transforms[2] = _affine(turned)
+        self._clear_extent()
+        self.events.affine()
 
     def put(self, patch: Patch) -> None:
         """Show other values in a part of the mask, which need not be painted for that."""
@@ -219,6 +231,10 @@ class Painted(Labels):  # type: ignore[misc]
 def _around(one: tuple[slice, ...], other: tuple[slice, ...]) -> tuple[slice, ...]:
     """The least rectangle that has both in it."""
     return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+
+
+def _affine(matrix: NDArray[np.float64]) -> Affine:
+    return Affine(affine_matrix=matrix, name="physical2world")
 
 
 @functools.lru_cache(maxsize=64)

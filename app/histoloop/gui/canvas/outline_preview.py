@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QWidget
 from histoloop.annotations.records import rgb
 from histoloop.exchange.outlines.simplified import SimplifiedOutlines, kept_points
 from histoloop.geometry import Region
+from histoloop.gui.canvas.camera import rectangle
 from histoloop.gui.work.background import Worker
 from histoloop.workflows.contents.import_preview import PreviewPicture
 
@@ -149,41 +150,33 @@ class OutlinePreview(QWidget):
             self._drawn = drawn
             self.update()
 
-    def _to_screen(self, place: QRectF) -> QRectF:
-        corner = self._viewer.to_canvas(place.x(), place.y())
-        zoom = self._viewer.camera().zoom
-        return QRectF(corner.x(), corner.y(), place.width() * zoom, place.height() * zoom)
-
     def paintEvent(self, event: QPaintEvent) -> None:
         """Lay the pictures over the slide, then the regions."""
         shown = self._shown
         if shown is None:
             return
         painter = QPainter(self)
+        camera, canvas = self._viewer.camera(), self.size()
         if self._picture is not None and shown.picture is not None:
-            painter.drawImage(self._to_screen(_rectangle(shown.picture.region)), self._picture)
+            camera.draw(painter, rectangle(shown.picture.region), self._picture, canvas)
         if self._drawn is not None:
-            place = self._to_screen(self._drawn.place)
-            is_scaled = abs(place.width() * self.devicePixelRatioF() - self._drawn.image.width()) > 1
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_scaled)
-            painter.drawImage(place, self._drawn.image)
+            wide = self._drawn.place.width() * camera.zoom * self.devicePixelRatioF()
+            is_scaled = abs(wide - self._drawn.image.width()) > 1
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_scaled or camera.degrees % 90 != 0)
+            camera.draw(painter, self._drawn.place, self._drawn.image, canvas)
         self._draw_regions(painter, shown.regions, QColor("#ffffff"), Qt.PenStyle.DashLine)
         self._draw_regions(painter, shown.taken, QColor("#f4a300"), Qt.PenStyle.SolidLine)
         painter.end()
 
     def _draw_regions(self, painter: QPainter, regions: Sequence[Region], colour: QColor, style: Qt.PenStyle) -> None:
-        places = [self._to_screen(_rectangle(region)) for region in regions]
-        seen = QRectF(self.rect())
-        places = [place for place in places if place.intersects(seen)]
+        camera, seen = self._viewer.camera(), QRectF(self.rect())
+        places = [camera.outline(rectangle(region), self.size()) for region in regions]
+        places = [place for place in places if place.boundingRect().intersects(seen)]
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for pen in (QPen(QColor(0, 0, 0, 150), 3.0), QPen(colour, 1.5, style)):
             painter.setPen(pen)
             for place in places:
-                painter.drawRect(place)
-
-
-def _rectangle(region: Region) -> QRectF:
-    return QRectF(region.x, region.y, region.width, region.height)
+                painter.drawPolygon(place)
 
 
 def _indexed(classes_HW: NDArray[np.int8], looks: Sequence[ClassLook]) -> QImage:
@@ -226,7 +219,7 @@ def _draw(shown: Previewed, outlines: SimplifiedOutlines, place: Region, zoom: f
                 painter.drawPolyline(_polygon(points[first : min(first + _PIECE + 1, end)]))
             painter.drawPolyline(_polygon(points[[end - 1, start]]))
     painter.end()
-    return _Drawn(image, _rectangle(place), shown)
+    return _Drawn(image, rectangle(place), shown)
 
 
 def _fill(painter: QPainter, rings: Sequence[NDArray[np.float64]], colour: QColor) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QWidget
 
-from histoloop.gui.canvas.canvas_overlay import ANNOTATED, BEGUN
+from histoloop.gui.canvas.region_marks import ANNOTATED, BEGUN
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -55,6 +56,17 @@ class OverviewMap(QWidget):
         scale = self.width() / scene.slide.width
         return QRectF(region.x * scale, region.y * scale, region.width * scale, region.height * scale)
 
+    def frame(self) -> QPolygonF:
+        """The four corners of what is seen on the map, turned as the slide is on the screen."""
+        scene = self._viewer.scene
+        if scene is None:
+            return QPolygonF()
+        scale, camera, canvas = self.width() / scene.slide.width, self._viewer.camera(), self._viewer.canvas_rect
+        shortest = min(canvas.width(), canvas.height()) * scale / camera.zoom
+        if shortest < _LEAST_PX:
+            camera = dataclasses.replace(camera, zoom=camera.zoom * shortest / _LEAST_PX)
+        return QPolygonF([QPointF(x * scale, y * scale) for x, y in camera.frame(canvas.size())])
+
     def _take(self, view: View | None) -> None:
         """Another slide, or none."""
         if view is None:
@@ -73,7 +85,7 @@ class OverviewMap(QWidget):
         if scene is None or self._picture is None or not has_room or self._viewer.annotating is not None:
             self.setVisible(False)
             return
-        self.setVisible(self._viewer.visible_region().intersection(scene.slide.extent) != scene.slide.extent)
+        self.setVisible(not self._viewer.sees_whole_slide)
         self.move(canvas.right() - self.width() - MARGIN_PX + 1, canvas.bottom() - self.height() - MARGIN_PX + 1)
         self.raise_()
         self.update()
@@ -85,7 +97,7 @@ class OverviewMap(QWidget):
             return
         painter = QPainter(self)
         painter.drawPixmap(self.rect(), self._picture)
-        for colour, regions in ((ANNOTATED, scene.annotated), (BEGUN, scene.begun)):
+        for colour, regions in ((ANNOTATED.colour, scene.annotated), (BEGUN.colour, scene.begun)):
             inside = QColor(colour)
             painter.setPen(inside)
             inside.setAlpha(_TINT)  # what lies in a large region stays in sight
@@ -93,10 +105,10 @@ class OverviewMap(QWidget):
             for region, _mask in regions:
                 painter.drawRect(_at_least(self.to_map(region), _LEAST_PX))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        frame = _at_least(self.to_map(self._viewer.visible_region()), _LEAST_PX)
+        frame = self.frame()
         for colour, width in (("#ffffff", 3.6), (FRAME, 1.8)):
             painter.setPen(QPen(QColor(colour), width))
-            painter.drawRect(frame)
+            painter.drawPolygon(frame)
         painter.setPen(QPen(QColor(0, 0, 0, 120), 1))
         painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.records import LEFT_OUT_VALUE, ClassScheme, Counts, Mask, rgb
-from histoloop.gui.canvas.borders import DARK, LIGHT, Border, borders, outline_of
+from histoloop.gui.canvas.borders import DARK, LIGHT, Border, borders, looked_up, numbered, outline_of
 from histoloop.gui.canvas.composing import OUTLINE_PX, ClassStyle, OverlayStyle
 
 Colour = tuple[float, float, float, float]
@@ -42,12 +43,9 @@ class PaintedLook:
 
     def numbered(self, mask: Mask, line_px: int) -> NDArray[np.uint8]:
         """The number of each pixel of a mask (H, W) whose lines are so wide."""
-        seen = np.where(self.outlined, np.arange(256, dtype=np.uint8), np.uint8(0)).take(mask)
-        kind, owner = borders(seen, line_px=line_px, hairline_px=-(-line_px // 2))
-        numbers: NDArray[np.uint8] = self.numbers[0].take(mask)
-        lines = np.flatnonzero(kind)
-        numbers.ravel()[lines] = self.numbers[kind.ravel()[lines], owner.ravel()[lines]]
-        return numbers
+        outlined = looked_up(mask, self.outlined * np.arange(256, dtype=np.uint8))
+        kind, owner = borders(outlined, line_px=line_px, hairline_px=-(-line_px // 2))
+        return numbered(self.numbers, mask, kind, owner)
 
     def numbered_in_bands(self, mask: Mask, line_px: int) -> NDArray[np.uint8]:
         """The same of a large mask, band by band: what is computed at a time stays near the processor."""
@@ -99,3 +97,14 @@ def _hairline(colour: str) -> int:
 def _rgba(colour: str, opacity: float) -> Colour:
     red, green, blue = (part / 255 for part in rgb(colour))
     return red, green, blue, opacity
+
+
+def style_below(style: OverlayStyle, counts: Counts) -> OverlayStyle:
+    """How masks and maps are laid over while a region is painted, whose mask is the one that is painted.
+
+    Strokes have the model's outlines below.
+    """
+    if counts is Counts.REGION:
+        return dataclasses.replace(style, classes=(), opacity=0.0, masks=False)
+    outlines = tuple(dataclasses.replace(each, filled=False) for each in style.classes)
+    return dataclasses.replace(style, classes=outlines, heatmap=False, hatched=False, changes=False, begun=False)

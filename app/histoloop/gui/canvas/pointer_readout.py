@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel
 
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import visible_name
-from histoloop.language import tr
+from histoloop.language import number, tr
 
 if TYPE_CHECKING:
     from histoloop.gui.canvas.viewer import SlideViewer
@@ -64,5 +64,5 @@ class PointerReadout(QLabel):
         if name is not None:
             parts.append(visible_name(spoken_class(name)))
         if probability is not None:
-            parts.append(f"{probability:.2f}")
+            parts.append(number(probability, ".2f"))
         self.setText("  ·  ".join(parts))

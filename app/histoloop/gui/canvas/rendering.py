@@ -39,6 +39,8 @@ from histoloop.workflows.contents.masks import (
     view_classes,
     view_map,
 )
+from histoloop.workflows.contents.readings import ReviewState
+from histoloop.workflows.contents.review import states_on_slide
 from histoloop.workflows.contents.slides import open_project_slide
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ class SceneMap:
         self._views = {each: self._views[each] for each in list(self._views)[1 - KEPT_VIEWS :]} | {key: drawn}
         foreground = drawn.foreground
         if drawn.classes is None:
-            mask = np.where(foreground > style.threshold, drawn.mask, 0).astype(np.uint8)
+            mask = drawn.mask * (foreground > style.threshold)
         else:
             mask = mask_of_classes(drawn.classes, threshold=style.threshold)
         if style.heatmap and style.against and weighs_both_sides(self._name(style)):
@@ -186,10 +188,10 @@ class LiveScene:
 class SlideScene:
     """A slide with its maps and annotations, rendered region by region; for one worker thread at a time.
 
-    `annotated` are those that are finished, `begun` the drafts of the person who looks at it, on top of them.
-    `compared` are the maps of the model that the masks are compared with, where that is wanted.
-    `no_maps` is the reason why its maps cannot be read; empty: they can, or there are none. `profile` is the slide's
-    colour profile, None without one that can be used.
+    `annotated` are those that are finished, `begun` the drafts of the person who looks at it, on top of them, and
+    `reviewed` says how those regions stand that two readers painted. `compared` are the maps of the model that the
+    masks are compared with, where that is wanted. `no_maps` is the reason why its maps cannot be read; empty: they can,
+    or there are none. `profile` is the slide's colour profile, None without one that can be used.
     """
 
     pyramid: TilePyramid
@@ -199,6 +201,7 @@ class SlideScene:
     begun: list[tuple[Region, Mask]] = field(default_factory=list)
     no_maps: str = ""
     compared: SceneMap | None = None
+    reviewed: Mapping[Region, ReviewState] = field(default_factory=dict)
     profile: ColourProfile | None = field(init=False)
     _small: dict[int, Pixels] = field(default_factory=dict)
 
@@ -281,10 +284,13 @@ class SlideScene:
             mask, foreground = view.mask, view.foreground
             if style.smooth:
                 mask = self._smoothed(mask, pixel=place.width / size[0])
+        done = [*self.annotated, *(self.begun if style.begun else ())]
+        done = [(region, painted) for region, painted in done if region.overlaps(place)]
+        if not done:
+            return mask, foreground, None
         said = np.full_like(mask, _NOTHING_DONE)
-        for region, painted in [*self.annotated, *(self.begun if style.begun else ())]:
-            if region.overlaps(place):
-                lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
+        for region, painted in done:
+            lay_over(said, painted, region, downsample=place.width / size[0], origin=(place.x, place.y))
         left_out = said == LEFT_OUT_VALUE
         return np.where(left_out | (said == _NOTHING_DONE), mask, said), foreground, left_out
 
@@ -333,7 +339,14 @@ def open_scene(
             begun = begun_regions(project, slide_id, person)
             compared = None if live is not None else _compared(project, slide_id, model_id)
             return SlideScene(
-                TilePyramid(slide, tile_px=SCREEN_TILE_PX), project.scheme, predicted, painted, begun, no_maps, compared
+                TilePyramid(slide, tile_px=SCREEN_TILE_PX),
+                project.scheme,
+                predicted,
+                painted,
+                begun,
+                no_maps,
+                compared,
+                states_on_slide(project, slide_id),
             )
         except BaseException:
             slide.close()

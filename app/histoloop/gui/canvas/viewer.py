@@ -6,9 +6,7 @@ GUI thread only hands finished arrays to the canvas.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import math
 import threading
 import time
 from dataclasses import dataclass
@@ -21,21 +19,24 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from histoloop.annotations.raster import apply_patch, difference_patch
 from histoloop.annotations.records import ClassScheme, Counts, Mask, Patch
-from histoloop.geometry import Region
-from histoloop.gui.canvas.canvas_overlay import CameraState, CanvasOverlay, QueryBox
+from histoloop.gui.canvas.camera import FULL_TURN, CameraState
+from histoloop.gui.canvas.canvas_overlay import CanvasOverlay, QueryBox
 from histoloop.gui.canvas.composing import OverlayStyle
+from histoloop.gui.canvas.late_canvas import load_canvas
 from histoloop.gui.canvas.magnification import zoom_of
-from histoloop.gui.canvas.painted_look import painted_look
+from histoloop.gui.canvas.painted_look import painted_look, style_below
 from histoloop.gui.canvas.rendering import SlideScene, View
 from histoloop.gui.canvas.sharpening import Sharpener, Wish, level_for
 from histoloop.gui.work.background import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from PySide6.QtGui import QCloseEvent, QImage
 
+    from histoloop.geometry import Region
     from histoloop.gui.canvas.napari_canvas import NapariCanvas
     from histoloop.gui.work.failure import Failure
 
@@ -49,7 +50,6 @@ MOST_WAIT_S = 1.0
 BACKGROUNDS = {"light": "#e9edf0", "dark": "#15191d"}
 BRUSH_PX = 10
 _FIT = 0.95
-_LOADING = threading.Lock()
 PAN, PAN_FAR = 0.1, 0.5
 """Share of what is seen that an arrow key moves the view by, without and with Shift."""
 
@@ -94,6 +94,8 @@ class SlideViewer(QWidget):
         self._settle.timeout.connect(self._request_detail)
         self._scene: SlideScene | None = None
         self._style = OverlayStyle()
+        self._turns: dict[Path, int] = {}
+        """So far each slide was turned."""
         self._shown: _Detail | None = None
         """What is sharp on the screen."""
         self._region: Region | None = None
@@ -118,7 +120,7 @@ class SlideViewer(QWidget):
     def make_canvas_soon(self) -> None:
         """Load napari on the worker's thread, then make the canvas, so that nobody waits for it when a slide comes."""
         if self._canvas is None:
-            self._worker.request(_load, on_done=lambda _made: self._made, topic="canvas")
+            self._worker.request(load_canvas, on_done=lambda _made: self._made, topic="canvas")
 
     @property
     def _made(self) -> NapariCanvas:
@@ -128,7 +130,7 @@ class SlideViewer(QWidget):
         return self._canvas
 
     def _make(self) -> NapariCanvas:
-        canvas = _load()(self)
+        canvas = load_canvas()(self)
         canvas.set_ground(self._ground)
         canvas.labels.brush_size = self._brush_px
         canvas.painted.connect(self._on_paint)
@@ -167,6 +169,7 @@ class SlideViewer(QWidget):
             self._overlay.update()
             return
         self._request_overview(scene)
+        self._made.turn(self._turns.get(scene.slide.path, 0))
         self.fit()
         self._on_camera()
 
@@ -179,10 +182,7 @@ class SlideViewer(QWidget):
     def _take(self, scene: SlideScene | None) -> None:
         before, self._scene = self._scene, scene
         self._shown = self._wish = None
-        self._overlay.mpp = None if scene is None else scene.slide.mpp
-        self._overlay.annotated = () if scene is None else [region for region, _mask in scene.annotated]
-        self._overlay.begun = () if scene is None else [region for region, _mask in scene.begun]
-        self._overlay.update()
+        self._overlay.take(scene)
         if before is not None:
             self._worker.request(before.close)
 
@@ -201,7 +201,7 @@ class SlideViewer(QWidget):
         """Change how masks and maps are laid over; nothing is predicted again."""
         before = self._style
         recoloured = (style.corrected, style.appearance) != (before.corrected, before.appearance)
-        self._style = style
+        self._style, self._overlay.shows_review = style, style.reviewed
         self._look_painted()
         if recoloured and self._scene is not None:
             self._request_overview(self._scene)
@@ -219,16 +219,27 @@ class SlideViewer(QWidget):
         """Where the camera looks."""
         return CameraState(0, 0, 1) if self._canvas is None else self._canvas.camera()
 
-    def look_at(self, x: float, y: float, *, zoom: float | None = None) -> None:
-        """Put a place (level-0 pixels) into the middle, at `zoom` screen pixels per level-0 pixel."""
+    def look_at(self, x: float, y: float, *, zoom: float | None = None, degrees: int | None = None) -> None:
+        """Put a place (level-0 pixels) into the middle, at `zoom` screen pixels per level-0 pixel, turned so far."""
+        if degrees is not None:
+            self.turn_to(degrees)
         if zoom is not None:
             self._made.zoom(zoom)
         self._made.look_at(x, y)
 
+    def turn_to(self, degrees: int) -> None:
+        """Turn the slide clockwise by so many degrees from upright; it is so again whenever it is shown."""
+        if self._scene is not None and degrees % FULL_TURN != self.camera().degrees:
+            self._turns[self._scene.slide.path] = degrees % FULL_TURN
+            self._made.turn(degrees % FULL_TURN)
+
+    def turn_by(self, degrees: int) -> None:
+        """Turn the slide further, clockwise."""
+        self.turn_to(self.camera().degrees + degrees)
+
     def show_region(self, region: Region) -> None:
         """Make a region fill the canvas."""
-        zoom = _FIT * min(self.canvas_rect.width() / region.width, self.canvas_rect.height() / region.height)
-        self.look_at(*region.centre, zoom=zoom)
+        self.look_at(*region.centre, zoom=_FIT * self.camera().fitting(region, self.canvas_rect.size()))
 
     def fit(self) -> None:
         """Show the whole slide."""
@@ -249,15 +260,13 @@ class SlideViewer(QWidget):
         self._made.zoom(1.0)
 
     def visible_region(self) -> Region:
-        """The level-0 rectangle on the screen, which may reach past the slide."""
-        camera = self.camera()
-        width, height = self.canvas_rect.width() / camera.zoom, self.canvas_rect.height() / camera.zoom
-        return Region(
-            math.floor(camera.x - width / 2),
-            math.floor(camera.y - height / 2),
-            max(1, math.ceil(width)),
-            max(1, math.ceil(height)),
-        )
+        """The level-0 rectangle on the screen, which may reach past the slide; around it where the slide is turned."""
+        return self.camera().visible(self.canvas_rect.size())
+
+    @property
+    def sees_whole_slide(self) -> bool:
+        """Whether all of the slide is on the screen."""
+        return self._scene is not None and self.camera().sees(self._scene.slide.extent, self.canvas_rect.size())
 
     @property
     def canvas_rect(self) -> QRect:
@@ -279,15 +288,11 @@ class SlideViewer(QWidget):
 
     def to_canvas(self, x: float, y: float) -> QPointF:
         """Where on the canvas a place of the slide (level-0 pixels) is."""
-        camera = self.camera()
-        left = (x - camera.x) * camera.zoom + self.canvas_rect.width() / 2
-        return QPointF(left, (y - camera.y) * camera.zoom + self.canvas_rect.height() / 2)
+        return self.camera().to_canvas(x, y, self.canvas_rect.size())
 
     def to_slide(self, place: QPointF) -> tuple[float, float]:
         """Which place of the slide (x, y in level-0 pixels) is at a place of the canvas."""
-        camera = self.camera()
-        x = camera.x + (place.x() - self.canvas_rect.width() / 2) / camera.zoom
-        return x, camera.y + (place.y() - self.canvas_rect.height() / 2) / camera.zoom
+        return self.camera().to_slide(place, self.canvas_rect.size())
 
     def under(self, x: float, y: float) -> tuple[str | None, float | None]:
         """The mask class (None: none) and the probability of a map (None: none) at a place in level-0 pixels."""
@@ -310,9 +315,14 @@ class SlideViewer(QWidget):
         self._overlay.preview = None if place is None or image is None else (place, image)
         self._overlay.update()
 
-    def show_rubber_band(self, box: QRectF | None) -> None:
-        """Draw a rectangle that is being dragged (canvas pixels); None: none."""
-        self._overlay.rubber_band = box
+    def show_rubber_band(self, places: Sequence[QPointF]) -> None:
+        """Draw a rectangle of the slide that is dragged from the first place to the last (canvas pixels); empty: none.
+
+        It lies as the slide does, turned with it.
+        """
+        corners = [QPointF(*self.to_slide(place)) for place in places]
+        box = QRectF(corners[0], corners[-1]).normalized() if len(corners) > 1 else None
+        self._overlay.rubber_band = None if box is None else self.camera().outline(box, self.canvas_rect.size())
         self._overlay.update()
 
     # --- queries ----------------------------------------------------------------------------------------------------
@@ -514,18 +524,8 @@ class SlideViewer(QWidget):
 
     @property
     def seen_style(self) -> OverlayStyle:
-        """How masks and maps are laid over now.
-
-        While a region is painted, its mask is the one that is painted; strokes have the model's outlines below.
-        """
-        if self._region is None:
-            return self._style
-        if self._counts is Counts.REGION:
-            return dataclasses.replace(self._style, classes=(), opacity=0.0, masks=False)
-        outlines = tuple(dataclasses.replace(each, filled=False) for each in self._style.classes)
-        return dataclasses.replace(
-            self._style, classes=outlines, heatmap=False, hatched=False, changes=False, begun=False
-        )
+        """How masks and maps are laid over now."""
+        return self._style if self._region is None else style_below(self._style, self._counts)
 
     def _request_overview(self, scene: SlideScene) -> None:
         self._worker.request(
@@ -650,8 +650,9 @@ class SlideViewer(QWidget):
     def _on_arrow(self, right: int, down: int, is_far: bool) -> None:
         """Move the view by a share of what is seen."""
         if self._scene is not None:
-            camera, seen, share = self.camera(), self.visible_region(), PAN_FAR if is_far else PAN
-            self.look_at(camera.x + right * share * seen.width, camera.y + down * share * seen.height)
+            canvas, share = QRectF(self.canvas_rect), PAN_FAR if is_far else PAN
+            way = QPointF(right * share * canvas.width(), down * share * canvas.height())
+            self.look_at(*self.to_slide(QRectF(0, 0, canvas.width(), canvas.height()).center() + way))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the worker and let go of the slide."""
@@ -677,15 +678,3 @@ class _Detail:
     scene: SlideScene
     view: View
     style: OverlayStyle
-
-
-def _load() -> type[NapariCanvas]:
-    """The canvas of napari, which takes two seconds to import.
-
-    One thread at a time: two that import the same modules can see parts of them unfinished.
-    """
-    with _LOADING:
-        from histoloop.gui.canvas.napari_canvas import NapariCanvas, load_the_rest
-
-        load_the_rest()
-    return NapariCanvas

@@ -145,7 +145,7 @@ class AgreementDialog(QDialog):
 
     def _arrange(self) -> None:
         about = tr(
-            "Dice and Cohen's kappa count pixels that both readers painted or left as background. A region is disputed "
+            "Dice and Cohen's kappa count pixels that both readers painted or left as background. Readers differ "
             "while the mean Dice is below 0.8 and nobody has decided; only what counts trains and measures."
         )
         buttons = QHBoxLayout()

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QS
 from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain
 from histoloop.gui.canvas.appearance_badge import STAINS
 from histoloop.gui.kit.widgets import Switch, label, slider
-from histoloop.language import tr
+from histoloop.language import number, tr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class AppearanceDialog(QDialog):
         for made, name, words in (
             (self.brightness, tr("Brightness"), lambda shown: _percent(shown.brightness)),
             (self.contrast, tr("Contrast"), lambda shown: _percent(shown.contrast)),
-            (self.gamma, tr("Gamma"), lambda shown: f"{shown.gamma:.2f}"),
+            (self.gamma, tr("Gamma"), lambda shown: number(shown.gamma, ".2f")),
         ):
             self._add(grid, made, name, words)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Reset | QDialogButtonBox.StandardButton.Close)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
-from histoloop.gui.kit.actions import ActionSpec
+from histoloop.gui.kit.actions import ActionSpec, actions_in
 from histoloop.gui.kit.key_presets import KEY_PRESETS, PRESET_NAMES, QUPATH, key_in
 from histoloop.gui.kit.widgets import label, row
 from histoloop.language import tr
@@ -60,8 +60,8 @@ def key_rows(menus: Mapping[str, Sequence[Row[Any]]]) -> list[KeyRow]:
     found = [
         KeyRow(tr(title).replace("&", ""), spec.plain, spec.keys, tr(spec.tip), _in_presets(spec))
         for title, rows in menus.items()
-        for spec in rows
-        if isinstance(spec, ActionSpec) and spec.shortcut
+        for spec in actions_in(rows)
+        if spec.shortcut
     ]
     slide, region = tr("On the slide"), tr("While painting")
     arrows = " ".join(map(_native, ("Left", "Up", "Right", "Down")))

@@ -16,7 +16,7 @@ from histoloop.gui.kit.theme import icon
 from histoloop.language import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from PySide6.QtWidgets import QMainWindow
 
@@ -67,24 +67,34 @@ class ActionSpec(Generic[Targets]):
 
 
 @dataclass(frozen=True, slots=True)
-class SubmenuSpec:
-    """A menu within a menu, which the window fills."""
+class SubmenuSpec(Generic[Targets]):
+    """A menu within a menu: of `rows`, or of what the window fills it with."""
 
     name: str
     text: str
+    rows: tuple[ActionSpec[Targets], ...] = ()
 
 
 SEPARATOR = None
 CLASS_KEYS = 9
 """So many classes, the first ones, have a key of their own while one paints: 1 to 9."""
-Row = ActionSpec[Targets] | SubmenuSpec | None
+Row = ActionSpec[Targets] | SubmenuSpec[Targets] | None
+
+
+def actions_in(rows: Sequence[Row[Targets]]) -> Iterator[ActionSpec[Targets]]:
+    """The actions of a menu and of the menus in it, in their order."""
+    for row in rows:
+        if isinstance(row, ActionSpec):
+            yield row
+        elif isinstance(row, SubmenuSpec):
+            yield from row.rows
 
 
 class Actions:
     """The actions of a window, by name."""
 
     def __init__(self, window: QMainWindow, menus: Mapping[str, Sequence[Row[Any]]]) -> None:
-        self._rows = [row for rows in menus.values() for row in rows if isinstance(row, ActionSpec)]
+        self._rows = [row for rows in menus.values() for row in actions_in(rows)]
         self._specs = self._rows
         self._by_name: dict[str, QAction] = {}
         self._groups: dict[str, QActionGroup] = {}
@@ -145,6 +155,8 @@ class Actions:
         elif isinstance(row, SubmenuSpec):
             self.submenus[row.name] = QMenu(tr(row.text), window)
             menu.addMenu(self.submenus[row.name])
+            for each in row.rows:
+                self._add(each, self.submenus[row.name], window)
         else:
             menu.addAction(self._make(row, window))
 

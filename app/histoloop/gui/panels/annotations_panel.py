@@ -4,41 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import (
-    QAbstractListModel,
-    QEvent,
-    QItemSelectionModel,
-    QModelIndex,
-    QObject,
-    QPersistentModelIndex,
-    QSize,
-    QSortFilterProxyModel,
-    Qt,
-    QTimer,
-    Signal,
-)
-from PySide6.QtGui import QImage, QKeyEvent, QPixmap
+from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QListView
 
-from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import NarrowBox, Panel, action_button, button, label, plain_tip, row, visible_name
-from histoloop.gui.panels.counts_choice import COUNTS_TEXTS
+from histoloop.gui.kit.widgets import NarrowBox, Panel, action_button, button, label, row, visible_name
+from histoloop.gui.panels.annotation_rows import (
+    ANNOTATION_ID,
+    ANNOTATION_ORDERS,
+    READ_TWICE,
+    THUMBNAIL_PX,
+    AnnotationFilter,
+    AnnotationOrder,
+    AnnotationRows,
+    in_order,
+    review_of,
+    spoken_name,
+)
 from histoloop.language import tr, tr_plural
-from histoloop.workflows.annotations import BACKGROUND, STATES, areas_in_words
+from histoloop.workflows.annotations import BACKGROUND, STATES
+from histoloop.workflows.contents.readings import STATES as REVIEW_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PySide6.QtGui import QAction
 
     from histoloop.gui.work.annotation_details import AnnotationDetails
     from histoloop.workflows.annotations import ListedAnnotation
+    from histoloop.workflows.contents.readings import RegionAgreement
 
-THUMBNAIL_PX = 64
 LINES = 4
 SHOWN_MS = 60
-_ID = Qt.ItemDataRole.UserRole
-_Index = QModelIndex | QPersistentModelIndex
 
 
 class AnnotationsPanel(Panel):
@@ -51,14 +48,19 @@ class AnnotationsPanel(Panel):
 
     def __init__(self, details: AnnotationDetails, annotate_here: QAction) -> None:
         super().__init__()
-        self._model = _Annotations(details, self)
-        self._filter = _Filter(self._model)
+        self._model = AnnotationRows(details, self)
+        self._filter = AnnotationFilter(self._model)
         self._details = details
         self.text_filter = QLineEdit()
         self.text_filter.setAccessibleName(tr("Search"))
         self.text_filter.setPlaceholderText(tr("Find: slide, label, person"))
         self.text_filter.setClearButtonEnabled(True)
         self.class_filter, self.person_filter, self.state_filter = NarrowBox(), NarrowBox(), NarrowBox()
+        self.order = NarrowBox()
+        self.order.setAccessibleName(tr("Order of the annotations"))
+        for order, words in ANNOTATION_ORDERS.items():
+            self.order.addItem(tr(words), order)
+        self.order.currentIndexChanged.connect(self._on_ordered)
         self.text_filter.textChanged.connect(self._on_filtered)
         for box in (self.class_filter, self.person_filter, self.state_filter):
             box.currentIndexChanged.connect(self._on_filtered)
@@ -79,28 +81,44 @@ class AnnotationsPanel(Panel):
         self.delete.clicked.connect(self._on_delete)
         self.column.addWidget(self.text_filter)
         self.column.addLayout(row(self.state_filter, self.person_filter))
-        self.column.addWidget(self.class_filter)
+        self.column.addLayout(row(self.class_filter, self.order))
         self.column.addWidget(self.summary)
         self.here = action_button(annotate_here)
         self.column.addWidget(self.here)
         self.column.addWidget(self.list, 1)
         self.column.addLayout(row(self.go_to, self.reopen, self.delete))
         self._read_only = ""
+        self._given: Sequence[ListedAnnotation] = ()
+        self._read_twice: Mapping[int, RegionAgreement] = {}
         self._visible_timer = QTimer(self, singleShot=True, interval=SHOWN_MS)
         self._visible_timer.timeout.connect(self._want_visible)
         self.list.verticalScrollBar().valueChanged.connect(self._visible_timer.start)
         details.read.connect(self._on_read)
-        self.show_annotations([], ())
+        self.show_annotations([], (), {})
 
-    def show_annotations(self, annotations: Sequence[ListedAnnotation], classes: Sequence[str]) -> None:
-        """List annotations; `classes` are the names of the mask classes. What was selected stays so."""
+    def show_annotations(
+        self,
+        annotations: Sequence[ListedAnnotation],
+        classes: Sequence[str],
+        read_twice: Mapping[int, RegionAgreement],
+    ) -> None:
+        """List annotations, given the newest first; `classes` are the names of the mask classes.
+
+        `read_twice` are those (by id) whose region two readers painted. What was selected stays so.
+        """
+        self._given, self._read_twice = annotations, read_twice
         chosen = set(self.selected_ids())
-        self._model.take(annotations)
+        self._model.take(in_order(annotations, AnnotationOrder(self.order.currentData()), read_twice), read_twice)
         persons = sorted({each.record.person for each in annotations})
         states = [state for state in STATES if any(each.state == state for each in annotations)]
-        _refill(self.state_filter, tr("All states"), [(tr(STATES[state]), state) for state in states])
+        reviews = {review_of(each, read_twice) for each in annotations}
+        named_states: list[tuple[str, str]] = [(tr(STATES[state]), state) for state in states]
+        if read_twice:
+            named_states.append((tr("Read twice"), READ_TWICE))
+        named_states += [(tr(words), str(state)) for state, words in REVIEW_STATES.items() if state in reviews]
+        _refill(self.state_filter, tr("All states"), named_states)
         _refill(self.person_filter, tr("Everyone"), [(name or tr("Someone"), name) for name in persons])
-        named = [(_spoken(name), name) for name in (*classes, BACKGROUND)]
+        named = [(spoken_name(name), name) for name in (*classes, BACKGROUND)]
         _refill(self.class_filter, tr("All classes"), named)
         self._select(chosen)
         self._on_filtered()
@@ -115,11 +133,11 @@ class AnnotationsPanel(Panel):
     def selected_ids(self) -> list[int]:
         """The annotations that are selected, in the order of the list."""
         rows = sorted(index.row() for index in self.list.selectionModel().selectedIndexes())
-        return [int(self._filter.index(number, 0).data(_ID)) for number in rows]
+        return [int(self._filter.index(number, 0).data(ANNOTATION_ID)) for number in rows]
 
     def shown_ids(self) -> list[int]:
         """The annotations that are listed, in order."""
-        return [int(self._filter.index(number, 0).data(_ID)) for number in range(self._filter.rowCount())]
+        return [int(self._filter.index(number, 0).data(ANNOTATION_ID)) for number in range(self._filter.rowCount())]
 
     def select(self, annotation_id: int) -> None:
         """Select one annotation alone."""
@@ -149,10 +167,17 @@ class AnnotationsPanel(Panel):
         selection.clearSelection()
         for number in range(self._filter.rowCount()):
             index = self._filter.index(number, 0)
-            if index.data(_ID) in ids:
+            if index.data(ANNOTATION_ID) in ids:
                 selection.select(index, QItemSelectionModel.SelectionFlag.Select)
                 selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
         self._show_buttons()
+
+    def _on_ordered(self) -> None:
+        chosen = set(self.selected_ids())
+        order = AnnotationOrder(self.order.currentData())
+        self._model.take(in_order(self._given, order, self._read_twice), self._read_twice)
+        self._select(chosen)
+        self._visible_timer.start()
 
     def _on_filtered(self) -> None:
         self._filter.choose(
@@ -167,7 +192,14 @@ class AnnotationsPanel(Panel):
 
     def _show_summary(self) -> None:
         total, shown = self._model.rowCount(), self._filter.rowCount()
-        for widget in (self.text_filter, self.class_filter, self.person_filter, self.state_filter, self.list):
+        for widget in (
+            self.text_filter,
+            self.class_filter,
+            self.person_filter,
+            self.state_filter,
+            self.order,
+            self.list,
+        ):
             widget.setVisible(total > 0)
         for each in (self.go_to, self.reopen, self.delete):
             each.setVisible(total > 0)
@@ -216,123 +248,6 @@ class AnnotationsPanel(Panel):
         self._visible_timer.start()
 
 
-class _Annotations(QAbstractListModel):
-    """Rows of annotations; texts and pictures are made when they are shown."""
-
-    def __init__(self, details: AnnotationDetails, parent: QObject) -> None:
-        super().__init__(parent)
-        self._details = details
-        self._listed: Sequence[ListedAnnotation] = ()
-        self._pictures: dict[tuple[int, str], QPixmap] = {}
-        self._nothing = QPixmap(THUMBNAIL_PX, THUMBNAIL_PX)
-        self._nothing.fill(Qt.GlobalColor.transparent)
-
-    def take(self, listed: Sequence[ListedAnnotation]) -> None:
-        self.beginResetModel()
-        self._listed = listed
-        self._pictures.clear()
-        self.endResetModel()
-
-    def listed(self, number: int) -> ListedAnnotation:
-        return self._listed[number]
-
-    def classes(self, number: int) -> frozenset[str]:
-        """The classes of an annotation, as far as it was read."""
-        known = self._details.of(self._listed[number])
-        return frozenset() if known is None else frozenset(known.areas)
-
-    def show_details(self) -> None:
-        """More is known of some rows."""
-        if self._listed:
-            self.dataChanged.emit(self.index(0), self.index(len(self._listed) - 1))
-
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self._listed)
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        listed = self._listed[index.row()]
-        if role == _ID:
-            return listed.record.id
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(listed)
-        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
-            text = self._text(listed)
-            return plain_tip(text) if role == Qt.ItemDataRole.ToolTipRole else text
-        if role == Qt.ItemDataRole.DecorationRole:
-            return self._picture(listed)
-        return None
-
-    def _text(self, listed: ListedAnnotation) -> str:
-        record = listed.record
-        known = self._details.of(listed)
-        said = [spoken_class(record.label)] if record.label is not None else []
-        if record.size is not None:
-            said.append(f"{record.size:.0%}")
-        if known is None:
-            said.append("…")
-        else:
-            areas = areas_in_words(known.areas, mpp=listed.slide.mpp)
-            said += [f"{_spoken(name)} {area}" for name, area in areas]
-        state = [tr(STATES[listed.state])]
-        if known is None or known.areas:
-            state.append(tr(COUNTS_TEXTS[record.counts][0]))
-        when = record.updated[:16].replace("T", " ")
-        lines = (
-            listed.slide.name,
-            _joined(state),
-            _joined(said) or tr("no mask"),
-            _joined([record.person or tr("Someone"), when]),
-        )
-        return "\n".join(visible_name(line) for line in lines)
-
-    def _picture(self, listed: ListedAnnotation) -> QPixmap:
-        key = listed.record.id, listed.record.updated
-        known = self._details.of(listed)
-        if key not in self._pictures and known is not None and known.picture is not None:
-            height, width = known.picture.shape[:2]
-            image = QImage(known.picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-            aspect, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-            self._pictures[key] = QPixmap.fromImage(image).scaled(THUMBNAIL_PX, THUMBNAIL_PX, aspect, smooth)
-        return self._pictures.get(key, self._nothing)
-
-
-class _Filter(QSortFilterProxyModel):
-    """The rows that fit what was chosen."""
-
-    def __init__(self, model: _Annotations) -> None:
-        super().__init__(model)
-        self._model = model
-        self._text = ""
-        self._class: str | None = None
-        self._person: str | None = None
-        self._state: str | None = None
-        self.setSourceModel(model)
-
-    def choose(self, *, text: str, mask_class: str | None, person: str | None, state: str | None) -> None:
-        self._text, self._class, self._person, self._state = text.casefold().strip(), mask_class, person, state
-        self.invalidate()
-
-    def listed(self, number: int) -> ListedAnnotation:
-        return self._model.listed(self.mapToSource(self.index(number, 0)).row())
-
-    def filterAcceptsRow(self, number: int, _parent: _Index) -> bool:
-        listed = self._model.listed(number)
-        record = listed.record
-        return (
-            self._person in (None, record.person)
-            and self._state in (None, listed.state)
-            and (self._class is None or self._class in self._model.classes(number))
-            and (not self._text or self._text in self._said(number, listed))
-        )
-
-    def _said(self, number: int, listed: ListedAnnotation) -> str:
-        label_name = listed.record.label or ""
-        names = (*self._model.classes(number), label_name)
-        return " ".join(
-            (listed.slide.name, listed.record.person, *names, *(_spoken(name) for name in names if name))
-        ).casefold()
-
-
 class _List(QListView):
     """As high as there is room."""
 
@@ -352,14 +267,6 @@ class _List(QListView):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, 160)
-
-
-def _spoken(name: str) -> str:
-    return tr(BACKGROUND) if name == BACKGROUND else spoken_class(name)
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return " \N{MIDDLE DOT} ".join(parts)
 
 
 def _refill(box: QComboBox, everything: str, entries: Sequence[tuple[str, object]]) -> None:

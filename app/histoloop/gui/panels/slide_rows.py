@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import plain_tip, visible_name
-from histoloop.gui.panels.slide_details import WHY_UNLIKE, resolution_in_words
-from histoloop.language import mark, tr, tr_plural
-from histoloop.store.records import MppFrom, SlideFile, SlideRecord, predicted_names
+from histoloop.gui.kit.widgets import plain_tip
+from histoloop.gui.panels.slide_row import Heading, Row, State, by_case, by_folder, describe, tip_of
+from histoloop.language import mark
+from histoloop.store.records import SlideFile, SlideRecord
 from histoloop.store.slide_names import natural_key
+from histoloop.workflows.contents.review import NOT_REVIEWED, SlideReview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,35 +25,9 @@ if TYPE_CHECKING:
 
     from histoloop.gui.work.thumbnails import Thumbnails
 
-FILE_NOT_FOUND = mark("File not found")
-UNLIKE = mark("Unlike the training data")
-ANOTHER_FILE = mark("Another file is in its place")
-_GONE = {SlideFile.MISSING: FILE_NOT_FOUND, SlideFile.REPLACED: ANOTHER_FILE}
-
 SLIDE_ID = Qt.ItemDataRole.UserRole
 SLIDE_STATE = Qt.ItemDataRole.UserRole + 1
 _Index = QModelIndex | QPersistentModelIndex
-
-
-class State(StrEnum):
-    """Where a slide stands, the first of these that holds."""
-
-    GONE = "gone"
-    BEGUN = "begun"
-    ANNOTATED = "annotated"
-    UNLIKE = "unlike"
-    PREDICTED = "predicted"
-    NEW = "new"
-
-
-IN_WORDS = {
-    State.GONE: FILE_NOT_FOUND,
-    State.BEGUN: mark("Begun"),
-    State.ANNOTATED: mark("Annotated"),
-    State.UNLIKE: UNLIKE,
-    State.PREDICTED: mark("Predicted"),
-    State.NEW: mark("Not predicted"),
-}
 
 
 class Order(StrEnum):
@@ -60,6 +35,7 @@ class Order(StrEnum):
 
     ADDED = "added"
     NAME = "name"
+    CASE = "case"
     FOLDER = "folder"
     STATE = "state"
     LABEL = "label"
@@ -68,42 +44,24 @@ class Order(StrEnum):
 ORDERS = {
     Order.ADDED: mark("As added"),
     Order.NAME: mark("By name"),
+    Order.CASE: mark("By case"),
     Order.FOLDER: mark("By folder"),
     Order.STATE: mark("By state"),
     Order.LABEL: mark("By label"),
 }
 
-WITHOUT_LABEL = "without-label"
+GROUPED = {Order.CASE: by_case, Order.FOLDER: by_folder}
+"""Orders that put headings above the slides, and what makes them."""
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A slide with what is at its path, how many of its annotations count, and in how many regions work was begun."""
-
-    slide: SlideRecord
-    file: SlideFile
-    annotated: int
-    begun: int = 0
-
-    @property
-    def state(self) -> State:
-        """Where it stands."""
-        if self.file is not SlideFile.IN_PLACE:
-            return State.GONE
-        if self.begun:
-            return State.BEGUN
-        if self.annotated:
-            return State.ANNOTATED
-        if self.slide.is_unlike:
-            return State.UNLIKE
-        return State.NEW if self.slide.predicted is None else State.PREDICTED
+WITHOUT_LABEL, TO_REVIEW = "without-label", "to-review"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which slides are shown, in which order.
 
-    `text` is looked for in names and labels, whatever the case; `state` is a `State`, WITHOUT_LABEL, or '' for all.
+    `text` is looked for in names and labels, whatever the case; `state` is a `State`, WITHOUT_LABEL, TO_REVIEW, or ''
+    for all.
     """
 
     text: str = ""
@@ -112,10 +70,13 @@ class Choice:
 
     def takes(self, row: Row) -> bool:
         """Whether a slide is shown."""
-        if self.state == WITHOUT_LABEL:
-            fits = row.slide.label is None
-        else:
-            fits = self.state in ("", row.state) or (self.state == State.ANNOTATED and row.annotated > 0)
+        holds = {
+            WITHOUT_LABEL: row.slide.label is None,
+            TO_REVIEW: row.review.waiting > 0,
+            State.ANNOTATED: row.annotated > 0,
+            State.REVIEWED: row.review.reviewed > 0,
+        }
+        fits = holds.get(self.state, False) or self.state in ("", row.state)
         return fits and (not self.text or self.text.casefold() in _said(row.slide))
 
 
@@ -128,8 +89,6 @@ def _said(slide: SlideRecord) -> str:
 def _key_of(order: Order) -> Callable[[Row], object]:
     if order is Order.NAME:
         return lambda row: natural_key(row.slide.name)
-    if order is Order.FOLDER:
-        return lambda row: (natural_key(str(row.slide.path.parent)), natural_key(row.slide.name))
     if order is Order.STATE:
         place = {state: number for number, state in enumerate(State)}
         return lambda row: place[row.state]
@@ -137,7 +96,11 @@ def _key_of(order: Order) -> Callable[[Row], object]:
 
 
 class SlideRows(QAbstractListModel):
-    """The rows as the list asks for them: text, picture and tip of a slide are made when it is in sight."""
+    """The rows as the list asks for them: text, picture and tip of a slide are made when it is in sight.
+
+    Where slides are grouped a heading is a row, too, which cannot be selected. Slides that are folded away are listed
+    as others are, but have no row.
+    """
 
     def __init__(self, thumbnails: Thumbnails, parent: QWidget) -> None:
         super().__init__(parent)
@@ -148,9 +111,12 @@ class SlideRows(QAbstractListModel):
         self._files: Mapping[int, SlideFile] = {}
         self._annotated: Mapping[int, int] = {}
         self._begun: Mapping[int, int] = {}
+        self._review: Mapping[int, SlideReview] = {}
         self._choice = Choice()
-        self._rows: list[Row] = []
+        self._rows: Sequence[Row | Heading] = []
         self._places: dict[int, int] = {}
+        self._listed: list[int] = []
+        self._folded: dict[Order, set[str]] = {order: set() for order in GROUPED}
         thumbnails.came.connect(self._on_thumbnails)
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -163,6 +129,7 @@ class SlideRows(QAbstractListModel):
         files: Mapping[int, SlideFile],
         annotated: Mapping[int, int],
         begun: Mapping[int, int],
+        review: Mapping[int, SlideReview],
         predicts: bool,
     ) -> None:
         """The slides of a project, with what is at their paths (in place where nobody looked), and their thumbnails."""
@@ -170,7 +137,7 @@ class SlideRows(QAbstractListModel):
             self._thumbnails.forget()
         self._thumbnails.look_again()
         self._folder, self._slides, self._files = folder, slides, files
-        self._annotated, self._begun = annotated, begun
+        self._annotated, self._begun, self._review = annotated, begun, review
         words_changed = predicts != self._predicts
         self._predicts = predicts
         self._arrange(all_changed=words_changed)
@@ -180,34 +147,63 @@ class SlideRows(QAbstractListModel):
         self._choice = choice
         self._arrange()
 
-    def _arrange(self, *, all_changed: bool = False) -> None:
-        """Show the rows that fit, in order; those that stay where they are change alone."""
-        rows = [
+    def fold(self, key: str, *, folded: bool) -> None:
+        """Hide the slides below a heading, or show them again."""
+        self._fold({key}, folded=folded)
+
+    def fold_all(self, *, folded: bool) -> None:
+        """Hide the slides below all headings, or show them again."""
+        self._fold({row.key for row in self._rows if isinstance(row, Heading)}, folded=folded)
+
+    def unfold_to(self, slide_id: int) -> None:
+        """Show the slides of the group that a slide is in, where it is folded away."""
+        if self._choice.order in GROUPED and slide_id in self._listed:
+            entries, _rows = GROUPED[self._choice.order]([row for row in self._all() if row.slide.id == slide_id], ())
+            self._fold({row.key for row in entries if isinstance(row, Heading)}, folded=False)
+
+    def _fold(self, keys: set[str], *, folded: bool) -> None:
+        now = self._folded[self._choice.order]
+        self._folded[self._choice.order] = now | keys if folded else now - keys
+        self._arrange()
+
+    def _all(self) -> list[Row]:
+        return [
             Row(
                 slide,
                 self._files.get(slide.id, SlideFile.IN_PLACE),
                 self._annotated.get(slide.id, 0),
                 self._begun.get(slide.id, 0),
+                self._review.get(slide.id, NOT_REVIEWED),
             )
             for slide in self._slides
         ]
+
+    def _arrange(self, *, all_changed: bool = False) -> None:
+        """Show the rows that fit, in order; those that stay where they are change alone."""
+        listed, order = self._all(), self._choice.order
+        rows: Sequence[Row | Heading] = listed
         if self._choice != Choice():
-            rows = [row for row in rows if self._choice.takes(row)]
-            if self._choice.order is not Order.ADDED:
-                rows.sort(key=_key_of(self._choice.order))  # type: ignore[arg-type]
-        before = self._rows
-        if [row.slide.id for row in rows] == [row.slide.id for row in before]:
+            listed = [row for row in listed if self._choice.takes(row)]
+            if order in GROUPED:
+                rows, listed = GROUPED[order](listed, self._folded[order])
+            else:
+                if order is not Order.ADDED:
+                    listed.sort(key=_key_of(order))  # type: ignore[arg-type]
+                rows = listed
+        before, self._listed = self._rows, [row.slide.id for row in listed]
+        if [_known_by(row) for row in rows] == [_known_by(row) for row in before]:
             changed = range(len(rows)) if all_changed else [i for i, row in enumerate(rows) if row != before[i]]
             self._rows = rows
             self._tell(changed)
             return
         self.layoutAboutToBeChanged.emit()
         kept = self.persistentIndexList()
-        ids = [before[index.row()].slide.id for index in kept]
+        known = [_known_by(before[index.row()]) for index in kept]
         self._rows = rows
-        self._places = {row.slide.id: place for place, row in enumerate(rows)}
-        places = (self._places.get(slide_id) for slide_id in ids)
-        self.changePersistentIndexList(kept, [QModelIndex() if at is None else self.index(at, 0) for at in places])
+        places = {_known_by(row): place for place, row in enumerate(rows)}
+        self._places = {key: place for key, place in places.items() if isinstance(key, int)}
+        now = (places.get(key) for key in known)
+        self.changePersistentIndexList(kept, [QModelIndex() if at is None else self.index(at, 0) for at in now])
         self.layoutChanged.emit()
 
     # --- what is asked ------------------------------------------------------------------------------------------------
@@ -221,43 +217,58 @@ class SlideRows(QAbstractListModel):
         """All slides, shown or not, in the order they were added."""
         return self._slides
 
-    def id_at(self, place: int) -> int:
-        """The slide of a row."""
-        return self._rows[place].slide.id
+    def listed(self) -> Sequence[int]:
+        """The slides (ids) that fit, in order; those that are folded away, too."""
+        return self._listed
 
     def place_of(self, slide_id: int) -> int | None:
         """The row of a slide; None where it is not shown."""
         return self._places.get(slide_id)
 
+    def heading_of(self, place: int) -> int | None:
+        """The row of the heading above a row, or of it itself where it is one; None where slides are not grouped."""
+        return next((at for at in range(place, -1, -1) if isinstance(self._rows[at], Heading)), None)
+
+    def entry_at(self, place: int) -> Row | Heading:
+        """What a row is."""
+        return self._rows[place]
+
     def text_at(self, place: int) -> str:
         """The lines of a row."""
         row = self._rows[place]
-        text = describe(row.slide, file=row.file, predicts=self._predicts)
-        if self._choice.order is not Order.FOLDER:
-            return text
-        name, *others = text.split("\n")
-        return "\n".join((name, tr("in {folder}", folder=visible_name(row.slide.path.parent.name)), *others))
+        if isinstance(row, Heading):
+            return row.title
+        return describe(row.slide, file=row.file, predicts=self._predicts)
 
     def rowCount(self, parent: _Index | None = None) -> int:
-        """How many slides are shown."""
+        """How many rows are shown."""
         return 0 if parent is not None and parent.isValid() else len(self._rows)
 
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        """A heading cannot be selected."""
+        if index.isValid() and isinstance(self._rows[index.row()], Heading):
+            return Qt.ItemFlag.ItemIsEnabled
+        return super().flags(index)
+
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """Id, text, state, tip and thumbnail of a slide."""
+        """Id, text, state and tip of a slide, the same but an id of a heading."""
         row = self._rows[index.row()]
+        if role == SLIDE_STATE:
+            return row
+        if isinstance(row, Heading):
+            words = {Qt.ItemDataRole.DisplayRole: row.title, Qt.ItemDataRole.AccessibleTextRole: row.spoken}
+            words[Qt.ItemDataRole.ToolTipRole] = plain_tip(row.whole)
+            return next((text for known, text in words.items() if known == role), None)
         if role == SLIDE_ID:
             return row.slide.id
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return self.text_at(index.row())
-        if role == SLIDE_STATE:
-            return row
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain_tip("\n".join((*_details(row.slide), *_state_in_words(row))))
+            return plain_tip(tip_of(row))
         return None
 
-    def picture_at(self, place: int) -> QPixmap | None:
-        """The thumbnail of a row; None until it is read, which this asks for."""
-        slide_id = self._rows[place].slide.id
+    def picture_of(self, slide_id: int) -> QPixmap | None:
+        """The thumbnail of a slide; None until it is read, which this asks for."""
         return None if self._folder is None else self._thumbnails.of(slide_id, self._folder / f"slide-{slide_id}.png")
 
     def _on_thumbnails(self, ids: Sequence[int]) -> None:
@@ -270,54 +281,6 @@ class SlideRows(QAbstractListModel):
             self.dataChanged.emit(self.index(wanted[0], 0), self.index(wanted[-1], 0))
 
 
-def describe(slide: SlideRecord, *, file: SlideFile = SlideFile.IN_PLACE, predicts: bool = True) -> str:
-    """Up to three lines for the list: name, prediction (or how its file is gone) and label."""
-    lines = [visible_name(slide.name), *filter(None, [_state(slide, file=file, predicts=predicts)])]
-    if slide.label:
-        lines.append(tr("Labelled: {label}", label=visible_name(spoken_class(slide.label))))
-    return "\n".join(lines)
-
-
-def _state(slide: SlideRecord, *, file: SlideFile, predicts: bool) -> str:
-    if file in _GONE:
-        return tr(_GONE[file])
-    known = [tr(UNLIKE)] if slide.is_unlike else [_prediction(slide.predicted)] if predicts else []
-    if slide.mpp is None:
-        known.append(tr("resolution unknown"))
-    elif slide.mpp_from is MppFrom.OBJECTIVE:
-        known.append(tr("resolution estimated"))
-    return " \N{MIDDLE DOT} ".join(known)
-
-
-def _prediction(predicted: Mapping[str, float] | None) -> str:
-    if not predicted:
-        return tr("Not predicted") if predicted is None else tr("No tissue found")
-    return ", ".join(
-        tr("{label} {percent:.0f}%", label=visible_name(spoken_class(name)), percent=100 * predicted[name])
-        for name in predicted_names(predicted)
-    )
-
-
-def _details(slide: SlideRecord) -> list[str]:
-    size = tr("{width} x {height} pixels", width=slide.width, height=slide.height)
-    ranked = sorted((slide.predicted or {}).items(), key=lambda entry: -entry[1])
-    shares = [
-        tr("{label}: {percent:.1f}%", label=spoken_class(name), percent=100 * probability)
-        for name, probability in ranked
-    ]
-    lines = [str(slide.path), ", ".join((size, resolution_in_words(slide), tr(slide.vendor)))]
-    if slide.is_unlike:
-        lines.append(tr(WHY_UNLIKE))
-    return [*lines, *shares]
-
-
-def _state_in_words(row: Row) -> list[str]:
-    """What the sign at the end of the row means, where nothing else in the tip says it."""
-    if row.annotated or row.begun:
-        words = []
-        if row.annotated:
-            words.append(tr_plural("{count} annotated region", "{count} annotated regions", row.annotated))
-        if row.begun:
-            words.append(tr_plural("{count} region begun", "{count} regions begun", row.begun))
-        return words
-    return [] if row.state is State.UNLIKE else [tr(_GONE.get(row.file, IN_WORDS[row.state]))]
+def _known_by(row: Row | Heading) -> int | str:
+    """What stays the same of a row: the id of a slide, the key of a heading."""
+    return row.key if isinstance(row, Heading) else row.slide.id

@@ -10,8 +10,10 @@ from PySide6.QtWidgets import QMenu
 
 from histoloop.gui.kit.widgets import Panel, button, label, row
 from histoloop.gui.panels.slide_details import SlideDetails
-from histoloop.gui.panels.slide_list import THUMBNAIL_PX, SlideFilters, SlideList
-from histoloop.gui.panels.slide_rows import SLIDE_ID, SlideRows
+from histoloop.gui.panels.slide_filters import SlideFilters
+from histoloop.gui.panels.slide_list import THUMBNAIL_PX, SlideList
+from histoloop.gui.panels.slide_row import Heading
+from histoloop.gui.panels.slide_rows import GROUPED, SLIDE_ID, SLIDE_STATE, SlideRows
 from histoloop.gui.work.thumbnails import Thumbnails
 from histoloop.language import tr, tr_plural
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from histoloop.gui.panels.slide_rows import Choice
     from histoloop.store.records import SlideFile, SlideRecord
+    from histoloop.workflows.contents.review import SlideReview
 
 _ONLY = QItemSelectionModel.SelectionFlag.ClearAndSelect
 
@@ -55,6 +58,7 @@ class SlidesPanel(Panel):
         self.filters.chosen.connect(self._on_filtered)
         self.list = SlideList(self._rows)
         self.list.setAccessibleName(tr("Slides"))
+        self.list.fold_requested.connect(self._on_fold)
         self.list.customContextMenuRequested.connect(self._on_menu)
         selection = self.list.selectionModel()
         selection.currentChanged.connect(self._settle)
@@ -79,8 +83,8 @@ class SlidesPanel(Panel):
         self.column.addWidget(self.mpp_note)
         self.column.addWidget(self.mpp_button)
         self._chosen: int | None = None
-        self._place = -1
-        """Where the chosen slide was in the list last."""
+        self._place = self._number = -1
+        """Where the chosen slide was in the list last: its row, and its number among the slides."""
         self._is_filling = False
         self._by_id: dict[int, SlideRecord] = {}
         self._you = ""
@@ -97,21 +101,29 @@ class SlidesPanel(Panel):
         files: Mapping[int, SlideFile],
         annotated: Mapping[int, int],
         begun: Mapping[int, int],
+        review: Mapping[int, SlideReview],
         predicts: bool = True,
         you: str,
     ) -> None:
         """List the slides; thumbnails are `slide-<id>.png` in a folder.
 
         `labels` is what a slide can be, `files` what was found at the paths of slides (by id), in place where nobody
-        looked, `annotated` how many annotations of them count, `begun` in how many regions work was begun, `predicts`
-        whether there is a model that says what a slide is as a whole, `you` the name of who sits here.
+        looked, `annotated` how many annotations of them count, `begun` in how many regions work was begun, `review`
+        where their regions stand between two readers, `predicts` whether there is a model that says what a slide is as
+        a whole, `you` the name of who sits here.
         """
         self._you = you
         self._by_id = {slide.id: slide for slide in slides}
         self.details.set_labels(labels, predicts=predicts)
         self._fill(
             lambda: self._rows.take(
-                slides, folder=thumbnails, files=files, annotated=annotated, begun=begun, predicts=predicts
+                slides,
+                folder=thumbnails,
+                files=files,
+                annotated=annotated,
+                begun=begun,
+                review=review,
+                predicts=predicts,
             )
         )
         if self._chosen not in self._by_id:
@@ -147,23 +159,25 @@ class SlidesPanel(Panel):
         self._show_details()
 
     def choose(self, slide_id: int) -> None:
-        """Make a slide the current one; the list is narrowed down no more where it would not show it."""
+        """Make a slide the current one; its group is unfolded, or the list narrowed down no more, to show it."""
         if slide_id in self._by_id and self._rows.place_of(slide_id) is None:
-            self.filters.clear()
+            self._fill(lambda: self._rows.unfold_to(slide_id))
+            if self._rows.place_of(slide_id) is None:
+                self.filters.clear()
         place = self._rows.place_of(slide_id)
         if place is not None:
             self.list.selectionModel().setCurrentIndex(self._rows.index(place, 0), _ONLY)
 
     def step(self, by: int) -> None:
         """Go on to the next slide of the list (1) or back to the one before (-1); at its ends nothing happens."""
-        count = self._rows.rowCount()
-        place = None if self._chosen is None else self._rows.place_of(self._chosen)
-        if place is None:  # it is not listed any more: what came into its place is the next one
-            place = self._place - 1 if by > 0 else self._place
-        wanted = place + by
-        if count and 0 <= wanted < count:
-            self.list.selectionModel().setCurrentIndex(self._rows.index(wanted, 0), _ONLY)
-            self.list.scrollTo(self._rows.index(wanted, 0))
+        listed = self._rows.listed()
+        if self._chosen in listed:
+            wanted = listed.index(self._chosen) + by
+        else:  # what came into its place is the next one
+            wanted = self._number - 1 + by if by > 0 else self._number + by
+        if 0 <= wanted < len(listed):
+            self.choose(listed[wanted])
+            self.list.scrollTo(self.list.currentIndex())
 
     def current_id(self) -> int | None:
         """The slide that is chosen, to be shown."""
@@ -189,12 +203,20 @@ class SlidesPanel(Panel):
         self.thumbnails.shut_down()
 
     def _selected_rows(self) -> list[int]:
-        places = sorted(index.row() for index in self.list.selectionModel().selectedIndexes())
-        return [self._rows.id_at(place) for place in places]
+        chosen = sorted(self.list.selectionModel().selectedIndexes(), key=lambda index: index.row())
+        return [int(index.data(SLIDE_ID)) for index in chosen]
 
     def _on_filtered(self, choice: Choice) -> None:
+        self.list.set_grouped(choice.order in GROUPED)
         self._fill(lambda: self._rows.choose(choice))
         self._show_details()
+
+    def _on_fold(self, key: str | None, folded: bool) -> None:
+        if key is None:
+            self._fill(lambda: self._rows.fold_all(folded=folded))
+        else:
+            self._fill(lambda: self._rows.fold(key, folded=folded))
+        self.list.scrollTo(self.list.currentIndex())
 
     def _fill(self, change: Callable[[], None]) -> None:
         """Change the rows; what is selected stays so, and the chosen slide is selected where it is listed again."""
@@ -202,13 +224,24 @@ class SlidesPanel(Panel):
         change()
         selection = self.list.selectionModel()
         place = None if self._chosen is None else self._rows.place_of(self._chosen)
+        on_heading = isinstance(selection.currentIndex().data(SLIDE_STATE), Heading)
         if place is not None and not selection.selectedIndexes():
-            selection.setCurrentIndex(self._rows.index(place, 0), _ONLY)
+            index = self._rows.index(place, 0)
+            if on_heading:
+                selection.select(index, _ONLY)
+            else:
+                selection.setCurrentIndex(index, _ONLY)
         self._is_filling = False
         if place is not None and place != self._place:
             self._place = place
-            self.list.scrollTo(self._rows.index(place, 0))
-        self.filters.show_counts(self._rows.rowCount(), self._rows.total)
+            if not on_heading:
+                self.list.scrollTo(self._rows.index(place, 0))
+        self._note_number()
+        self.filters.show_counts(len(self._rows.listed()), self._rows.total)
+
+    def _note_number(self) -> None:
+        listed = self._rows.listed()
+        self._number = listed.index(self._chosen) if self._chosen in listed else self._number
 
     def _settle(self) -> None:
         """Choose the current slide, or where that is not selected another one that is; one of them always is."""
@@ -216,6 +249,8 @@ class SlidesPanel(Panel):
         if self._is_filling or not current.isValid():
             return
         selected = self._selected_rows()
+        if not selected and isinstance(current.data(SLIDE_STATE), Heading):
+            return  # the chosen slide is folded away, and stays
         if not selected:
             self.list.selectionModel().select(current, QItemSelectionModel.SelectionFlag.Select)  # comes back here
             return
@@ -226,6 +261,7 @@ class SlidesPanel(Panel):
         self._show_details()
         if chosen != self._chosen:
             self._chosen = chosen
+            self._note_number()
             self.slide_chosen.emit(chosen)
 
     def _show_details(self) -> None:

@@ -13,12 +13,13 @@ from histoloop.workflows.annotations import listed_annotations
 from histoloop.workflows.contents.earlier_work import is_of_another
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from histoloop.geometry import Region
     from histoloop.gui.panels.annotations_panel import AnnotationsPanel
     from histoloop.gui.work.annotation_details import AnnotationDetails
     from histoloop.gui.work.session import Session
+    from histoloop.workflows.contents.readings import RegionAgreement
 
 
 class AnnotationsControl(QObject):
@@ -42,6 +43,7 @@ class AnnotationsControl(QObject):
         super().__init__(panel)
         self._session, self._panel, self._details, self._go_to = session, panel, details, go_to
         self._is_stale = True
+        self._read_twice: Mapping[int, RegionAgreement] = {}
 
     def connect_all(self) -> None:
         """Begin to listen."""
@@ -57,6 +59,7 @@ class AnnotationsControl(QObject):
     def begin(self) -> None:
         """Another project, or none."""
         project = self._session.project
+        self._read_twice = {}
         self._details.begin(None if project is None else project.folder)
         self.show()
 
@@ -65,6 +68,16 @@ class AnnotationsControl(QObject):
         self._is_stale = True
         if self._panel.isVisible():
             self._fill_if_stale()
+
+    def show_review(self, read_twice: Mapping[int, RegionAgreement]) -> None:
+        """Say of annotations (by id) that two readers painted their regions, and how far these agree."""
+        self._read_twice = read_twice
+        self.show()
+
+    def select(self, annotation_id: int) -> None:
+        """Select an annotation, where the list is in sight."""
+        if self._panel.isVisible():
+            self._panel.select(annotation_id)
 
     def read_again(self) -> None:
         """The classes are others: read all areas and pictures anew."""
@@ -78,7 +91,8 @@ class AnnotationsControl(QObject):
             listed = [] if project is None else listed_annotations(project)
             if self._session.annotating.blinded:
                 listed = [each for each in listed if not is_of_another(each.record, self._session.person)]
-            self._panel.show_annotations(listed, () if project is None else project.scheme.mask_names)
+            classes = () if project is None else project.scheme.mask_names
+            self._panel.show_annotations(listed, classes, self._read_twice)
 
     def go_to(self, annotation_id: int) -> None:
         """Bring an annotation into sight; what is being painted is left as a draft."""

@@ -229,6 +229,8 @@ class MainWindow(QMainWindow):
             settings=settings,
             bar=self.person_bar,
             go_to=self.loop_control.go_to,
+            slides=self.slide_control,
+            annotations=self.annotations_control,
         )
         self.import_control = ImportControl(
             parent=self,
@@ -650,10 +652,8 @@ class MainWindow(QMainWindow):
             self.settings.set("state", self.saveState(LAYOUT))
         self.preferences.keep()
         self.look_control.keep()
-        self.project_watch.shut_down()
-        self.slides_panel.shut_down()
-        self.details.shut_down()
-        self.import_control.shut_down()
+        for part in (self.project_watch, self.slides_panel, self.details, self.second_reader, self.import_control):
+            part.shut_down()
         self.paint_control.shut_down()
         self.session.shut_down()
         self.split.close_second()

@@ -115,7 +115,7 @@ class MaskControl(QObject):
     def set_style(self, style: OverlayStyle) -> None:
         """Colours, opacities and heatmap, for every canvas; a blinded reader sees none of them."""
         if self._session.annotating.blinded:
-            style = dataclasses.replace(style, masks=False, heatmap=False, hatched=False, changes=False)
+            style = dataclasses.replace(style, masks=False, heatmap=False, hatched=False, changes=False, reviewed=False)
         for pane in self._split.panes():
             pane.set_style(style)
 

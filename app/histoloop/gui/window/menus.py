@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.gui.canvas.tools.measuring import Shape
-from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec
+from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec, actions_in
 from histoloop.gui.kit.key_presets import NAPARI, QUPATH
 from histoloop.gui.kit.translation import SYSTEM
 from histoloop.gui.panels.live_switch import LEARN_LIVE_TIP
@@ -69,6 +69,10 @@ def _magnify(power: int) -> Callable[[Targets], object]:
     return lambda on: on.viewer.magnify(power)
 
 
+def _turn(degrees: int) -> Callable[[Targets], object]:
+    return lambda on: on.viewer.turn_by(degrees) if degrees else on.viewer.turn_to(0)
+
+
 def _measure(shape: Shape) -> Callable[[Targets], object]:
     return lambda on: on.looks.measure(shape)
 
@@ -80,6 +84,15 @@ MAGNIFICATIONS = (
     (20, mark("Magnification &20x"), "F8"),
     (40, mark("Magnification &40x"), "F9"),
 )
+
+TURNS = (
+    ("turn_left", mark("90° to the &left"), -90, "Ctrl+Left"),
+    ("turn_right", mark("90° to the &right"), 90, "Ctrl+Right"),
+    ("turn_left_slightly", mark("10° to the l&eft"), -10, "Ctrl+Shift+Left"),
+    ("turn_right_slightly", mark("10° to the r&ight"), 10, "Ctrl+Shift+Right"),
+    ("upright", mark("&Upright"), 0, "Ctrl+U"),
+)
+"""How far the slide is turned on the screen; 0: not any more."""
 
 KEY_CHOICES = ((QUPATH, mark("Keys of &QuPath")), (NAPARI, mark("Keys of n&apari")))
 
@@ -163,6 +176,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="slide"),
         *(_row(f"magnify_{power}", text, _magnify(power), keys=keys, needs="slide resolution") for power, text, keys in
           MAGNIFICATIONS),
+        SubmenuSpec("turn", mark("Rotate the &view"), tuple(
+            _row(name, text, _turn(degrees), keys=keys, needs="slide") for name, text, degrees, keys in TURNS
+        )),
         SEPARATOR,
         _switch("show_masks", mark("&Masks"), lambda on, checked: on.overlay.masks.setChecked(checked), keys="D",
                 icon="mask"),
@@ -223,6 +239,10 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("agreement", mark("Agree&ment of two readers…"), lambda on: on.readers.show_agreement(),
              keys="Ctrl+Shift+G", needs="project",
              tip=mark("Dice and kappa of regions that two readers painted, and who of them counts")),
+        _row("next_review", mark("Next region t&o review"), lambda on: on.readers.walk(1), keys="Ctrl+Shift+PgDown",
+             needs="project", tip=mark("Go to a region where two readers differ, or that somebody else painted alone")),
+        _row("previous_review", mark("&Previous region to review"), lambda on: on.readers.walk(-1),
+             keys="Ctrl+Shift+PgUp", needs="project"),
         SEPARATOR,
         _row("retrain", mark("&Retrain"), lambda on: on.session.retrain(), keys="Ctrl+R",
              needs="project annotated writable",
@@ -370,4 +390,4 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
 
 def specs() -> list[ActionSpec[Targets]]:
     """All actions in the order of the menus."""
-    return [row for rows in MENUS.values() for row in rows if isinstance(row, ActionSpec)]
+    return [row for rows in MENUS.values() for row in actions_in(rows)]

@@ -17,6 +17,8 @@ from histoloop.language import tr
 from histoloop.workflows.contents.slides import in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PySide6.QtWidgets import QMenu
 
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from histoloop.gui.work.session import Session
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
+    from histoloop.workflows.contents.review import SlideReview
 
 LAST_SLIDE = "last slide"
 LIST_MS = 500
@@ -47,6 +50,7 @@ class SlideControl(QObject):
         self._session, self._watch, self._panel, self._label_menu = session, watch, panel, label_menu
         self._list_soon = QTimer(self, singleShot=True, interval=LIST_MS)
         self._list_soon.timeout.connect(self._list_again)
+        self._review: Mapping[int, SlideReview] = {}
         self.history = History(self)
         """The labels that were given to slides."""
 
@@ -71,6 +75,7 @@ class SlideControl(QObject):
     def begin(self) -> None:
         """Another project, or none: its labels can be given, and none was."""
         self.history.clear()
+        self._review = {}
         self._session.on_screen = None
         if self._session.project is not None:
             names = self._session.project.scheme.label_names
@@ -110,10 +115,16 @@ class SlideControl(QObject):
             files=self._watch.found,
             annotated=project.annotations.finished_by_slide(),
             begun=project.drafts.begun_by_slide(),
+            review=self._review,
             predicts=self._session.knows_labels,
             you=self._session.person,
         )
         return [slide.id for slide in slides]
+
+    def show_review(self, review: Mapping[int, SlideReview]) -> None:
+        """Say of each slide (by id) where its regions stand between two readers."""
+        self._review = review
+        self._list_again()
 
     def _list_again(self) -> None:
         """Something is to be said of the slides that are listed."""

@@ -145,6 +145,8 @@ def view_map(
     """
     found = _view_map(slide_map, scheme, region, size=size, threshold=threshold, method=method)
     inside = slide_map.on_specimen(region, height=size[1], width=size[0])
+    if inside.all():
+        return found
     classes = None if found.classes is None else np.where(inside, found.classes, np.float32(0))
     foreground = np.where(inside, found.foreground, np.float32(0))
     return MapView(foreground, np.where(inside, found.mask, np.uint8(0)), classes)
@@ -184,7 +186,7 @@ def _view_map(
         y=top,
     )
     nearest = np.asarray(Image.fromarray(classes).resize(size, Image.Resampling.NEAREST, box=box))
-    return MapView(foreground, np.where(foreground > threshold, nearest, 0).astype(np.uint8))
+    return MapView(foreground, nearest * (foreground > threshold))
 
 
 class ClassMaps(Protocol):

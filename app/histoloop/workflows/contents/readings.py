@@ -27,23 +27,32 @@ if TYPE_CHECKING:
     from histoloop.annotations.records import Mask
     from histoloop.store.project import Project
 
+Pair = tuple[int, str, int, str]
+
 AGREED_DICE = 0.8
 """Readers whose mean Dice over the classes is at least this agree; below, somebody has to look."""
 
 
 class ReviewState(StrEnum):
-    """Where a region stands: ANNOTATED by one reader, REVIEWED: two agree or somebody decided, DISPUTED: neither."""
+    """Where a region stands: ANNOTATED by one reader, or read by two, who agree or differ, or of whom one was chosen.
+
+    DECIDED is also a region that somebody painted anew after both.
+    """
 
     ANNOTATED = "annotated"
-    REVIEWED = "reviewed"
-    DISPUTED = "disputed"
+    AGREED = "agreed"
+    DIFFERS = "differs"
+    DECIDED = "decided"
 
 
 STATES: Mapping[ReviewState, str] = {
-    ReviewState.ANNOTATED: mark("annotated"),
-    ReviewState.REVIEWED: mark("reviewed"),
-    ReviewState.DISPUTED: mark("disputed"),
+    ReviewState.ANNOTATED: mark("Annotated"),
+    ReviewState.AGREED: mark("Readers agree"),
+    ReviewState.DIFFERS: mark("Readers differ"),
+    ReviewState.DECIDED: mark("Decided"),
 }
+REVIEWED = frozenset({ReviewState.AGREED, ReviewState.DECIDED})
+"""What two readers have done with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,11 @@ class RegionAgreement:
     def is_chosen(self) -> bool:
         """Whether what counts does so because somebody chose it."""
         return self.counts.adjudicated is not None
+
+    @property
+    def readers(self) -> tuple[str, str]:
+        """Who painted it."""
+        return self.first.person, self.second.person
 
 
 # --- reading blinded --------------------------------------------------------------------------------------------------
@@ -131,15 +145,23 @@ def begin_reading(project: Project, annotation_id: int, *, person: str) -> Annot
 # --- agreement --------------------------------------------------------------------------------------------------------
 
 
-def agreements(project: Project) -> list[RegionAgreement]:
-    """Every region that two readers painted, in the order in which the second one did."""
+def agreements(
+    project: Project, *, slide_id: int | None = None, known: Mapping[Pair, Agreement] | None = None
+) -> list[RegionAgreement]:
+    """Every region (of a slide) that two readers painted, in the order in which the second one did.
+
+    The masks of pairs that are `known` are not read again.
+    """
+    readings = [one for one in project.readings.done() if slide_id in (None, one.slide_id)]
+    if not readings:
+        return []
     counting = project.annotations.finished()
     slides = {slide.id: slide for slide in project.slides.all()}
-    known = {record.id for record in project.annotations.all(status=AnnotationStatus.DONE)}
+    done = {record.id: record for record in project.annotations.all(status=AnnotationStatus.DONE, slide_id=slide_id)}
     return [
-        _compared(project, slides[second.slide_id], project.annotations.get(second.reading_of), second, counting)
-        for second in project.readings.done()
-        if second.reading_of in known
+        _compared(project, slides[second.slide_id], done[second.reading_of], second, counting, known or {})
+        for second in readings
+        if second.reading_of in done
     ]
 
 
@@ -150,15 +172,6 @@ def over_all(project: Project, compared: Iterable[RegionAgreement]) -> Agreement
     for one in compared:
         confusion += _confusion(project, one.first, one.second)
     return _agreement(project, confusion)
-
-
-def review_states(project: Project) -> dict[int, ReviewState]:
-    """Where each annotation that counts stands, by its id."""
-    states = {record.id: ReviewState.ANNOTATED for record in project.annotations.finished()}
-    for one in agreements(project):
-        if one.counts.id in states:
-            states[one.counts.id] = one.state
-    return states
 
 
 def choose(project: Project, annotation_id: int, *, person: str) -> None:
@@ -194,13 +207,21 @@ def _compared(
     first: AnnotationRecord,
     second: AnnotationRecord,
     counting: list[AnnotationRecord],
+    known: Mapping[Pair, Agreement],
 ) -> RegionAgreement:
     same = (one for one in counting if one.slide_id == first.slide_id and one.region == first.region)
     counts = next(same, first)
-    agreement = _agreement(project, _confusion(project, first, second))
-    decided = counts.adjudicated is not None or counts.id != first.id
-    state = ReviewState.REVIEWED if decided or agreement.is_close else ReviewState.DISPUTED
+    agreement = known.get(pair_of(first, second)) or _agreement(project, _confusion(project, first, second))
+    if counts.adjudicated is not None or counts.id != first.id:
+        state = ReviewState.DECIDED
+    else:
+        state = ReviewState.AGREED if agreement.is_close else ReviewState.DIFFERS
     return RegionAgreement(slide, first, second, counts, agreement, state)
+
+
+def pair_of(first: AnnotationRecord, second: AnnotationRecord) -> Pair:
+    """What two readings are known by: as long as neither is changed, and the classes are the same, so is their Dice."""
+    return first.id, first.updated, second.id, second.updated
 
 
 def _confusion(project: Project, first: AnnotationRecord, second: AnnotationRecord) -> NDArray[np.int64]:

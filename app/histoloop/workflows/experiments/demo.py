@@ -15,7 +15,7 @@ from histoloop.progress import Progress, Work
 from histoloop.slides.synthetic import SyntheticSpec, SyntheticTissue
 from histoloop.slides.tiling import working_downsample
 from histoloop.store.project import Project
-from histoloop.training.metrics import class_figures, pooled_dice
+from histoloop.training.measures.metrics import class_figures, pooled_dice
 from histoloop.training.readers.tiles import shrink_classes, shrink_foreground
 from histoloop.training.samples import TileMask, TrainingTile, foreground, values_of
 from histoloop.workflows.contents.rounds import HowToLearn

@@ -27,12 +27,12 @@ from histoloop.localisation.methods import DECODER, localisation_methods
 from histoloop.localisation.stitcher import NAMING_CELLS, mask_from_maps, mask_of_classes
 from histoloop.networks.gradcam import layer_named
 from histoloop.progress import Progress, Work, finish
-from histoloop.training.calibration import Forecasts, forecasts, forecasts_of_several
 from histoloop.training.datasets import DataSet, Split, read_dataset
 from histoloop.training.ddn import DdnSettings
-from histoloop.training.figures import MaskTally, label_figures, multi_label_figures
-from histoloop.training.intervals import FiguresByCase, FiguresOf, figures_by_case
-from histoloop.training.metrics import average_precision
+from histoloop.training.measures.calibration import Forecasts, forecasts, forecasts_of_several
+from histoloop.training.measures.figures import MaskTally, label_figures, multi_label_figures
+from histoloop.training.measures.intervals import FiguresByCase, FiguresOf, figures_by_case
+from histoloop.training.measures.metrics import average_precision
 from histoloop.training.samples import foreground, have_several_labels, multi_hot
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.cluster.spread import HERE, Spread, spread_over
@@ -135,11 +135,11 @@ def evaluate_model(
     foreground of any. Where tiles of the data set have several labels, each label has a row of figures, and pictures
     of its own. Labels and mask classes of the data go by their names: what the model does not know of them is left
     out, with a warning. `json` and `pictures` name the file and the folder to write, `reliability` the PNG of a
-    reliability diagram, with its numbers as CSV beside it. Figures have intervals by case (training/intervals.py). A
-    picture that fails, whatever the reason, is left out and named. With `spread` pictures are measured side by side, by
-    processes that read the data set each; the figures are the same. DataError when the part is empty, has neither masks
-    nor a label that the model knows, or several labels a tile where the model takes them to exclude each other, and
-    where no picture is left.
+    reliability diagram, with its numbers as CSV beside it. Figures have intervals by case
+    (training/measures/intervals.py). A picture that fails, whatever the reason, is left out and named. With `spread`
+    pictures are measured side by side, by processes that read the data set each; the figures are the same. DataError
+    when the part is empty, has neither masks nor a label that the model knows, or several labels a tile where the model
+    takes them to exclude each other, and where no picture is left.
     """
     question = _Question(model.absolute(), data.absolute(), settings, device, mpp, mpp_from_objective)
     subject = yield from _subject(dataclasses.replace(question, device="auto") if spread.is_elsewhere else question)

@@ -11,7 +11,7 @@ from histoloop.errors import DataError, ModelError
 from histoloop.exchange.evaluation import EvaluationRow
 from histoloop.networks.hybrid import Hybrid
 from histoloop.progress import Progress, Work
-from histoloop.training.metrics import accuracy, balanced_accuracy
+from histoloop.training.measures.metrics import accuracy, balanced_accuracy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from histoloop.progress import Progress, Work
 from histoloop.store.cards import load_card
 from histoloop.store.model_folder import keeps_earlier
 from histoloop.training.datasets import read_dataset
-from histoloop.training.metrics import dice, judged
+from histoloop.training.measures.metrics import dice, judged
 from histoloop.training.samples import foreground
 from histoloop.workflows.boundary import why_it_failed
 from histoloop.workflows.contents.suited_models import SuitedModels, comparable_models

@@ -22,7 +22,7 @@ from histoloop.networks.unet import Decoder
 from histoloop.progress import Progress, Work
 from histoloop.training.cached import CachedSettings, best_threshold, dice_figures, train_on_features
 from histoloop.training.features import FeatureTile
-from histoloop.training.metrics import mean_dice
+from histoloop.training.measures.metrics import mean_dice
 from histoloop.training.pseudo_labels import learn_with_pseudo_labels
 from histoloop.training.samples import foreground
 from histoloop.training.teacher import ConsistencySettings

@@ -33,7 +33,7 @@ from histoloop.store.files import file_beside, write_beside
 from histoloop.training.cached import CachedSettings
 from histoloop.training.datasets import DataSet, Split, read_dataset, split_cases
 from histoloop.training.loop import LoopSettings
-from histoloop.training.metrics import class_figures, mean_dice
+from histoloop.training.measures.metrics import class_figures, mean_dice
 from histoloop.training.samples import foreground, values_of
 from histoloop.training.teacher import ConsistencySettings
 from histoloop.workflows.cluster.spread import HERE, Spread, spread_over

@@ -23,13 +23,6 @@ from histoloop.networks.build import build_network
 from histoloop.store.cards import Card
 from histoloop.store.files import clear_partial
 from histoloop.store.model_folder import save_model
-from histoloop.training.calibration import (
-    Forecasts,
-    fitted_temperature,
-    fitted_temperature_of_several,
-    forecasts,
-    forecasts_of_several,
-)
 from histoloop.training.checkpoint import Checkpoint, discard
 from histoloop.training.classify import (
     classification_figures,
@@ -38,9 +31,16 @@ from histoloop.training.classify import (
     train_classifier,
 )
 from histoloop.training.datasets import DataSet, lend_masks, read_dataset
-from histoloop.training.figures import multi_label_figures
-from histoloop.training.intervals import INTERVALS, FiguresByCase, FiguresOf, figures_by_case, interval_text
-from histoloop.training.metrics import accuracy
+from histoloop.training.measures.calibration import (
+    Forecasts,
+    fitted_temperature,
+    fitted_temperature_of_several,
+    forecasts,
+    forecasts_of_several,
+)
+from histoloop.training.measures.figures import multi_label_figures
+from histoloop.training.measures.intervals import INTERVALS, FiguresByCase, FiguresOf, figures_by_case, interval_text
+from histoloop.training.measures.metrics import accuracy
 from histoloop.training.objectives import check_labels
 from histoloop.training.pretrained import IMAGENET, RANDOM
 from histoloop.training.ranks import Ranks, stated_ranks, statistics_of_all, together

@@ -16,7 +16,7 @@ from histoloop.inference.model import Model
 from histoloop.progress import Progress, Work, mapped
 from histoloop.store.cards import Card
 from histoloop.training.ddn import DdnSettings, ScoresOf, ddn_steps, robustness_figures
-from histoloop.training.intervals import FiguresByCase, figures_by_case
+from histoloop.training.measures.intervals import FiguresByCase, figures_by_case
 from histoloop.training.samples import TrainingTile, collate
 from histoloop.workflows.reports import RobustnessReport, TileRobustness
 

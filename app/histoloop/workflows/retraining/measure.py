@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histoloop.training.intervals import FiguresByCase, figures_by_case, paired_change
-from histoloop.training.metrics import CountedMasks, judged
+from histoloop.training.measures.intervals import FiguresByCase, figures_by_case, paired_change
+from histoloop.training.measures.metrics import CountedMasks, judged
 from histoloop.workflows.contents.rounds import class_figure
 
 if TYPE_CHECKING:

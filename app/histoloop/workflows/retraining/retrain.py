@@ -18,10 +18,11 @@ from histoloop.inference.precision import numbers_of
 from histoloop.language import tr
 from histoloop.networks.arrays import rounded_to_half, to_arrays
 from histoloop.networks.build import with_mask_classes
+from histoloop.progress import Progress
 from histoloop.store.cards import Card, model_hash
 from histoloop.store.files import written_to
 from histoloop.store.model_folder import BACKBONE, save_model
-from histoloop.training.intervals import FiguresByCase
+from histoloop.training.measures.intervals import FiguresByCase
 from histoloop.training.recipe import Recipe, load_recipe, recipe_path
 from histoloop.training.statistics import learn_statistics, with_annotated
 from histoloop.workflows.contents.estimates import extent_figures
@@ -109,6 +110,7 @@ def learn(
     how, started = how or HowToLearn(), time.monotonic()
     setup = yield from _set_up(project, how, device=device, seed=seed, epochs=epochs)
     fitted = yield from fit_model(setup)
+    yield Progress(tr("Measuring the new model"), 0, 1)
     figures = _measured(setup, fitted)
     figures |= FiguresByCase({"seconds": round(time.monotonic() - started, 1), **extent_figures(how)})
     statistics = yield from _statistics(setup, fitted)

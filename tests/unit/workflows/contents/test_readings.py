@@ -21,9 +21,9 @@ from histoloop.workflows.contents.readings import (
     choose,
     over_all,
     regions_to_read,
-    review_states,
     take_back_choice,
 )
+from histoloop.workflows.contents.review import Review, SlideReview, ToReview, review_of, states_on_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ def test_a_choice_that_is_taken_back_leaves_the_region_as_it_was(project: Projec
     choose(project, second.id, person="Cy")
     take_back_choice(project, second.id)
     assert counting(project) == [first.id]
-    assert review_states(project) == {first.id: ReviewState.DISPUTED}
+    assert states_on_slide(project, first.slide_id) == {REGION: ReviewState.DIFFERS}
     after = project.annotations.get(second.id)
     assert (after.adjudicated, after.adjudicator, after.held_out) == (None, "", before.held_out)
     ((_region, mask),) = painted_regions(project, first.slide_id)
@@ -126,7 +126,7 @@ def test_the_choice_before_counts_again_where_there_was_one(project: Project, fi
     choose(project, first.id, person="Cy")
     take_back_choice(project, first.id)
     assert counting(project) == [second.id]
-    assert review_states(project) == {second.id: ReviewState.REVIEWED}
+    assert states_on_slide(project, first.slide_id) == {REGION: ReviewState.DECIDED}
     take_back_choice(project, second.id)
     assert counting(project) == [first.id]
     assert project.annotations.finished_by_slide() == {first.slide_id: 1}
@@ -181,27 +181,59 @@ def test_figures_are_of_each_region_and_over_all(
     assert together.dice == {"gland": pytest.approx(0.8), "tumour": 1.0}
 
 
-@pytest.mark.parametrize(("rows", "state"), [(10, "reviewed"), (16, "disputed"), (14, "reviewed")])
-def test_readers_who_agree_have_reviewed_a_region_and_others_dispute_it(
-    project: Project, first: AnnotationRecord, rows: int, state: str
-) -> None:
-    assert review_states(project) == {first.id: ReviewState.ANNOTATED}
+@pytest.mark.parametrize(("rows", "state"), [(10, "agreed"), (16, "differs"), (14, "agreed")])
+def test_two_readers_agree_or_differ(project: Project, first: AnnotationRecord, rows: int, state: str) -> None:
+    assert review_of(project, person="Cy").read_twice == {}
+    assert states_on_slide(project, first.slide_id) == {}
     read(project, first, rows_of(1, rows), "Bo")
-    assert review_states(project) == {first.id: state}
+    review = review_of(project, person="Cy")
+    assert {number: one.state for number, one in review.read_twice.items()} == {first.id: state}
+    assert states_on_slide(project, first.slide_id) == {REGION: state}
+    differs = state == "differs"
+    assert review.slides == {first.slide_id: SlideReview(int(differs), int(not differs), int(differs))}
 
 
-def test_a_dispute_ends_when_one_is_chosen_or_a_third_is_painted(project: Project, first: AnnotationRecord) -> None:
+def test_what_differs_is_decided_when_one_is_chosen_or_a_third_is_painted(
+    project: Project, first: AnnotationRecord
+) -> None:
     second = read(project, first, rows_of(2, 20), "Bo")
-    assert review_states(project) == {first.id: ReviewState.DISPUTED}
+    assert states_on_slide(project, first.slide_id) == {REGION: ReviewState.DIFFERS}
     choose(project, first.id, person="Ada")
-    assert review_states(project) == {first.id: ReviewState.REVIEWED}
+    assert states_on_slide(project, first.slide_id) == {REGION: ReviewState.DECIDED}
     draft = project.drafts.reopen(first.id, person="Cy")
     third = annotate.finish(project, draft.id)
     (compared,) = agreements(project)
-    assert (compared.counts.id, compared.state) == (third.id, ReviewState.REVIEWED)
+    assert (compared.counts.id, compared.state) == (third.id, ReviewState.DECIDED)
     assert (compared.first.id, compared.second.id) == (first.id, second.id)
+    assert review_of(project, person="Cy").slides == {first.slide_id: SlideReview(reviewed=1)}
     with pytest.raises(ProjectError, match="not one of two readings"):
         choose(project, third.id, person="Cy")
+
+
+def test_a_region_waits_for_all_but_its_reader_and_for_everybody_where_two_differ(
+    project: Project, first: AnnotationRecord
+) -> None:
+    waiting = ToReview(first.id, first.slide_id, REGION, ReviewState.ANNOTATED, ("Ada",))
+    assert review_of(project, person="Ada").waiting == ()
+    assert review_of(project, person="").waiting == ()
+    assert review_of(project, person="Bo").waiting == (waiting,)
+    assert review_of(project, person="Bo").slides == {first.slide_id: SlideReview(waiting=1)}
+    read(project, first, rows_of(2, 20), "Bo")
+    for person in ("Ada", "Bo", "Cy", ""):
+        (differs,) = review_of(project, person=person).waiting
+        assert (differs.state, differs.readers) == (ReviewState.DIFFERS, ("Ada", "Bo"))
+    assert review_of(project, person="Cy").blinded() == Review()
+    choose(project, first.id, person="Cy")
+    assert review_of(project, person="Cy").waiting == ()
+
+
+def test_masks_of_known_pairs_are_not_read_again(
+    project: Project, first: AnnotationRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(project, first, rows_of(1, 16), "Bo")
+    before = review_of(project, person="Cy")
+    monkeypatch.setattr("histoloop.workflows.contents.readings.said_mask", None)
+    assert review_of(project, person="Cy", known=before.pairs()) == before
 
 
 def test_a_reading_that_is_reopened_stays_one_and_an_undone_one_is_a_draft_again(

@@ -25,7 +25,7 @@ from histoloop.progress import finish
 from histoloop.store.model_folder import save_model
 from histoloop.training.datasets import read_dataset
 from histoloop.training.ddn import DdnSettings
-from histoloop.training.figures import MaskTally
+from histoloop.training.measures.figures import MaskTally
 from histoloop.workflows.cluster.spread import Spread
 from histoloop.workflows.experiments import evaluate
 from histoloop.workflows.experiments.evaluate import Evaluation, EvaluationSettings, evaluate_model

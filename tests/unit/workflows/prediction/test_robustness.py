@@ -19,7 +19,7 @@ from histoloop.progress import Progress, finish
 from histoloop.store.cards import Card
 from histoloop.training.classify import classify
 from histoloop.training.ddn import DdnSettings
-from histoloop.training.intervals import FiguresByCase
+from histoloop.training.measures.intervals import FiguresByCase
 from histoloop.training.samples import TrainingTile
 from histoloop.workflows.prediction.loaded_model import LoadedModel
 from histoloop.workflows.prediction.robustness import attack_figures, measure_robustness, robustness_of, with_robustness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 
 if TYPE_CHECKING:
@@ -84,5 +84,4 @@ class Gesture(QObject):
         if shape == LASSO:
             self._viewer.show_lasso(self._places)
         elif shape == BOX:
-            ends = QRectF(self._places[0], self._places[-1]).normalized() if len(self._places) > 1 else None
-            self._viewer.show_rubber_band(ends)
+            self._viewer.show_rubber_band(self._places)

@@ -67,7 +67,7 @@ def value_in_words(measure: Measure, mpp: float | None) -> str:
 
 def _length(length_px: float, mpp: float | None) -> str:
     if mpp is None:
-        return tr("{length:.0f} px", length=length_px)
+        return tr("{length:,.0f} px", length=length_px)
     length = length_px * mpp
     if length < 1000:
         return tr("{length:.1f} µm", length=length)
@@ -76,8 +76,8 @@ def _length(length_px: float, mpp: float | None) -> str:
 
 def _area(area_px: float, mpp: float | None) -> str:
     if mpp is None:
-        return tr("{area:.0f} px²", area=area_px)
+        return tr("{area:,.0f} px²", area=area_px)
     area = area_px * mpp**2
     if area < 100_000:
-        return tr("{area:.0f} µm²", area=area)
-    return tr("{area:.4f} mm²", area=area / 1e6)
+        return tr("{area:,.0f} µm²", area=area)
+    return tr("{area:,.4f} mm²", area=area / 1e6)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPolygonF
 
 from histoloop.geometry import Region
@@ -54,7 +54,7 @@ class PlaceTool(QObject):
             self.is_on, self._places = False, []
             self._viewer.canvas.removeEventFilter(self)
             self._viewer.canvas.unsetCursor()
-            self._viewer.show_rubber_band(None)
+            self._viewer.show_rubber_band([])
             self._viewer.show_lasso([])
             self.ended.emit()
 
@@ -83,7 +83,7 @@ class PlaceTool(QObject):
             if self._is_free:
                 self._viewer.show_lasso(self._places)
             else:
-                self._viewer.show_rubber_band(QRectF(self._places[0], event.position()).normalized())
+                self._viewer.show_rubber_band(self._places)
             return True
         if event.type() == QEvent.Type.MouseButtonRelease and event.button() == left:
             self._show([*self._places, event.position()])

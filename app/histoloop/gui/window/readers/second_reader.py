@@ -8,20 +8,32 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from histoloop.gui.dialogs.agreement_dialog import AgreementDialog
+from histoloop.gui.kit.widgets import visible_name
+from histoloop.gui.work.reviews import Reviews
 from histoloop.language import tr, tr_plural
-from histoloop.workflows.contents.readings import agreements, choose, over_all, regions_to_read, take_back_choice
+from histoloop.workflows.contents.readings import (
+    STATES,
+    agreements,
+    choose,
+    over_all,
+    regions_to_read,
+    take_back_choice,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from PySide6.QtWidgets import QWidget
 
     from histoloop.geometry import Region
     from histoloop.gui.kit.settings import Settings
+    from histoloop.gui.window.annotations_control import AnnotationsControl
     from histoloop.gui.window.readers.person_bar import PersonBar
+    from histoloop.gui.window.slide_control import SlideControl
     from histoloop.gui.work.session import Session
     from histoloop.store.project import Project
     from histoloop.workflows.contents.readings import Agreement, RegionAgreement
+    from histoloop.workflows.contents.review import ToReview
 
     Found = tuple[list[RegionAgreement], Agreement]
 
@@ -40,10 +52,16 @@ class SecondReader(QObject):
         settings: Settings,
         bar: PersonBar,
         go_to: Callable[[int, Region], object],
+        slides: SlideControl,
+        annotations: AnnotationsControl,
     ) -> None:
         super().__init__(parent)
         self._parent, self._session, self._settings, self._bar = parent, session, settings, bar
-        self._go_to = go_to
+        self._go_to, self._slides, self._annotations = go_to, slides, annotations
+        self.reviews = Reviews(session)
+        self.reviews.changed.connect(self._show_review)
+        self._walked: int | None = None
+        """The annotation that was walked to last."""
         self.dialog: AgreementDialog | None = None
         bar.answered.connect(self._on_answered)
 
@@ -52,6 +70,7 @@ class SecondReader(QObject):
     def begin(self) -> None:
         """Another project, or none: the person of it is known on this machine, or asked."""
         project = self._session.project
+        self._walked = None
         self._session.annotating.blinded = project is not None and self._settings.is_blinded(project.folder)
         self.changed.emit()
         self._bar.setVisible(False)
@@ -60,6 +79,7 @@ class SecondReader(QObject):
         known = self._settings.person_of(project.folder)
         if known:
             self._session.person = known
+            self.reviews.look()
         elif not project.read_only:
             self._bar.ask(self._session.person)
 
@@ -67,6 +87,7 @@ class SecondReader(QObject):
         if self._session.project is not None:
             self._settings.set_person_of(self._session.project.folder, name)
             self._session.person = name
+            self.reviews.look()
             self.changed.emit()
 
     # --- reading blinded ----------------------------------------------------------------------------------------------
@@ -83,6 +104,7 @@ class SecondReader(QObject):
             self._session.annotating.blinded = on
             if self._session.project is not None:
                 self._settings.set_blinded(self._session.project.folder, on)
+            self._show_review()
             self.changed.emit()
 
     def read_next(self) -> None:
@@ -107,6 +129,50 @@ class SecondReader(QObject):
                 len(waiting),
             )
         )
+
+    # --- what is to be reviewed ---------------------------------------------------------------------------------------
+
+    def walk(self, by: int) -> None:
+        """Show the next region (1) that waits for whoever sits here, or the one before (-1), round and round."""
+        waiting = self.reviews.review.waiting
+        if not waiting:
+            self._session.notice.emit(
+                tr("No region waits for review: readers differ nowhere, and nobody else has painted one alone.")
+            )
+            return
+        number = self._next_of(waiting, by)
+        one = waiting[number]
+        self._walked = one.annotation_id
+        self._session.annotating.leave()
+        self._go_to(one.slide_id, one.region)
+        self._annotations.select(one.annotation_id)
+        self.reported.emit(
+            tr(
+                "Region {number} of {count} to review: {state} ({readers})",
+                number=number + 1,
+                count=len(waiting),
+                state=tr(STATES[one.state]),
+                readers=", ".join(visible_name(name or tr("Someone")) for name in one.readers),
+            )
+        )
+
+    def _next_of(self, waiting: Sequence[ToReview], by: int) -> int:
+        """From where one went last; else from the slide on the screen on."""
+        ids = [one.annotation_id for one in waiting]
+        if self._walked in ids:
+            return (ids.index(self._walked) + by) % len(ids)
+        shown = self._session.on_screen or 0
+        after = next((number for number, one in enumerate(waiting) if one.slide_id >= shown), 0)
+        return after if by > 0 else (after - 1) % len(ids)
+
+    def _show_review(self) -> None:
+        review = self.reviews.review
+        self._slides.show_review(review.slides)
+        self._annotations.show_review(review.read_twice)
+
+    def shut_down(self) -> None:
+        """End the thread that compares masks."""
+        self.reviews.shut_down()
 
     # --- agreement ----------------------------------------------------------------------------------------------------
 

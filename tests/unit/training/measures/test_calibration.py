@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histoloop.training.calibration import (
+from histoloop.training.measures.calibration import (
     COOLEST,
     HOTTEST,
     fitted_temperature,

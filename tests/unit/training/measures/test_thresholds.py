@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from histoloop.training.metrics import mean_dice
-from histoloop.training.thresholds import ThresholdSearch
+from histoloop.training.measures.metrics import mean_dice
+from histoloop.training.measures.thresholds import ThresholdSearch
 
 GRID = [step / 256 for step in range(1, 256)]
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from histoloop.training.metrics import BoolMask
+    from histoloop.training.measures.metrics import BoolMask
 
 _STEPS = 256
 """A power of two, so that values times it are exact and counts are those of `value > threshold` itself."""

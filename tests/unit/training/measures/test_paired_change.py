@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from histoloop.training.intervals import paired_change
+from histoloop.training.measures.intervals import paired_change
 
 
 def test_the_interval_is_students_of_the_paired_differences() -> None:

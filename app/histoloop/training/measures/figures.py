@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histoloop.training.intervals import intervals_by_case
-from histoloop.training.metrics import (
+from histoloop.training.measures.intervals import intervals_by_case
+from histoloop.training.measures.metrics import (
     AveragePrecisions,
     average_precisions,
     balanced_accuracy,
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histoloop.annotations.records import Mask
-    from histoloop.training.intervals import Interval
-    from histoloop.training.metrics import BoolMask
+    from histoloop.training.measures.intervals import Interval
+    from histoloop.training.measures.metrics import BoolMask
 
 # --- masks ------------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from histoloop.training.intervals import figures_by_case, intervals_by_case
+from histoloop.training.measures.intervals import figures_by_case, intervals_by_case
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

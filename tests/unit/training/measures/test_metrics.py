@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from histoloop.training.metrics import (
+from histoloop.training.measures.metrics import (
     AveragePrecisions,
     accuracy,
     average_precision,

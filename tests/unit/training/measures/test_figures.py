@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from histoloop.training.figures import (
+from histoloop.training.measures.figures import (
     MaskCounts,
     MaskFigures,
     MaskTally,
@@ -19,7 +19,7 @@ from histoloop.training.figures import (
     label_figures,
     multi_label_figures,
 )
-from histoloop.training.metrics import dice, mean_dice, pooled_dice
+from histoloop.training.measures.metrics import dice, mean_dice, pooled_dice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
