@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def session(qtbot, read_twice: Path) -> Iterator[Session]:
 
 
 @pytest.fixture
-def dialog(qtbot, session: Session, tmp_path: Path) -> AgreementDialog:
+def dialog(qtbot, session: Session, tmp_path: Path) -> Iterator[AgreementDialog]:
     parent = QWidget()
     qtbot.addWidget(parent)
     reader = SecondReader(
@@ -69,10 +70,13 @@ def dialog(qtbot, session: Session, tmp_path: Path) -> AgreementDialog:
         settings=Settings(tmp_path / "settings.ini"),
         bar=PersonBar(),
         go_to=lambda _slide, _region: None,
+        slides=Mock(),
+        annotations=Mock(),
     )
     reader.show_agreement()
     qtbot.waitUntil(lambda: reader.dialog is not None and reader.dialog.table.rowCount() == 1)
-    return reader.dialog
+    yield reader.dialog
+    reader.shut_down()
 
 
 def press(dialog: AgreementDialog, which: QPushButton, qtbot, *, counts: str, state: str) -> None:
@@ -90,27 +94,27 @@ def test_a_choice_is_undone_where_it_was_made_and_may_be_made_anew(
     dialog: AgreementDialog, session: Session, qtbot
 ) -> None:
     assert not dialog.undo.isEnabled(), "nobody has chosen"
-    press(dialog, dialog.second, qtbot, counts=SECOND, state="reviewed")
+    press(dialog, dialog.second, qtbot, counts=SECOND, state="Decided")
     with qtbot.waitSignal(session.maps_changed):
-        press(dialog, dialog.undo, qtbot, counts=FIRST, state="disputed")
+        press(dialog, dialog.undo, qtbot, counts=FIRST, state="Readers differ")
     if SHOTS:
         dialog.grab().save(f"{SHOTS}/choice_undone.png")
     assert counting(session) == [("Ada", "")]
     assert not dialog.undo.isEnabled()
-    press(dialog, dialog.second, qtbot, counts=SECOND, state="reviewed")
+    press(dialog, dialog.second, qtbot, counts=SECOND, state="Decided")
     assert counting(session) == [("Bo", "Cy")]
 
 
 def test_undoing_a_second_choice_brings_back_the_one_before(dialog: AgreementDialog, session: Session, qtbot) -> None:
-    press(dialog, dialog.second, qtbot, counts=SECOND, state="reviewed")
-    press(dialog, dialog.first, qtbot, counts=FIRST, state="reviewed")
-    press(dialog, dialog.undo, qtbot, counts=SECOND, state="reviewed")
+    press(dialog, dialog.second, qtbot, counts=SECOND, state="Decided")
+    press(dialog, dialog.first, qtbot, counts=FIRST, state="Decided")
+    press(dialog, dialog.undo, qtbot, counts=SECOND, state="Decided")
     assert counting(session) == [("Bo", "Cy")]
-    press(dialog, dialog.undo, qtbot, counts=FIRST, state="disputed")
+    press(dialog, dialog.undo, qtbot, counts=FIRST, state="Readers differ")
     assert counting(session) == [("Ada", "")]
 
 
 def test_in_a_project_that_can_only_be_read_no_choice_is_undone(dialog: AgreementDialog, qtbot) -> None:
-    press(dialog, dialog.second, qtbot, counts=SECOND, state="reviewed")
+    press(dialog, dialog.second, qtbot, counts=SECOND, state="Decided")
     dialog.set_read_only(True)
     assert not dialog.undo.isEnabled()
