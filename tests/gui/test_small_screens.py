@@ -68,6 +68,8 @@ panel.size_picker.setFocus()
 window.work.questions.currentWidget().area.ensureWidgetVisible(panel.size_picker)
 application.processEvents()
 found["last of the body in sight"] = seen(panel.size_picker)
+window.session.annotating.leave()
+until(lambda: window.viewer.annotating is None)
 for name in ("about", "first_steps", "shortcuts", "classes"):
     window.actions_[name].trigger()
 NewProjectDialog(window, place=Path.home()).show()
