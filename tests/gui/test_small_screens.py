@@ -18,7 +18,9 @@ import json, sys, time, warnings
 from pathlib import Path
 warnings.simplefilter("ignore")
 from PySide6.QtCore import QLocale, QPoint, QRect, QTranslator
+from PySide6.QtWidgets import QDialog
 from histoloop.gui.application import make_application, speak_as_chosen
+from histoloop.gui.dialogs.new_project import NewProjectDialog
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.window.main_window import MainWindow
 
@@ -66,6 +68,14 @@ panel.size_picker.setFocus()
 window.work.questions.currentWidget().area.ensureWidgetVisible(panel.size_picker)
 application.processEvents()
 found["last of the body in sight"] = seen(panel.size_picker)
+window.session.annotating.leave()
+until(lambda: window.viewer.annotating is None)
+for name in ("about", "first_steps", "shortcuts", "classes"):
+    window.actions_[name].trigger()
+NewProjectDialog(window, place=Path.home()).show()
+application.processEvents()
+dialogs = [shown for shown in application.topLevelWidgets() if isinstance(shown, QDialog) and shown.isVisible()]
+found["dialogs"] = {type(shown).__name__: [shown.width(), shown.height()] for shown in dialogs}
 print(json.dumps(found))
 sys.stdout.flush()
 window.session.jobs.shut_down()
@@ -107,3 +117,5 @@ def test_at_scale_2_the_window_fits_the_screen_and_done_is_in_sight(
     assert found["scrolls"]
     assert found["last of the body in sight"]
     assert min(found["canvas"]) > 200
+    assert len(found["dialogs"]) == 5, found
+    assert all(wide <= width and high <= height for wide, high in found["dialogs"].values()), found
