@@ -5,8 +5,8 @@
 Six synthetic slides are told apart into gland, tumour, lumen and stroma, which no model here was ever trained on. The
 first questions cover the tissue (k-center), the later ones are where the model is unsure (entropy); the slides' own
 masks answer them, four a round, and each round learns from them as the window does (a quarter of the regions is held
-out to judge). After 4, 8 and 16 regions the current model is measured on six fields of tissue that no project ever sees: Dice
-of a class is pooled over all their pixels, and the mean of the four stands beside them.
+out to judge). After 4, 8 and 16 regions the current model is measured on six fields of tissue that no project ever
+sees: Dice of a class is pooled over all their pixels, and the mean of the four stands beside them.
 
 RESULTS is a folder; the run of a seed that is whole there is not made again, of another its rounds so far are shown.
 With --write the part between the marks of docs/results.md is made anew from what is there.
