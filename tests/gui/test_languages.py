@@ -169,6 +169,8 @@ def data_of(window: MainWindow) -> set[str]:
         "Backspace",
         "PgUp",
         "PgDown",
+        "Left",
+        "Right",
     }
     own |= {"CUDA", "GPU", "Dice", "Grad-CAM", window.session.person}
     own |= {QLocale().amText(), QLocale().pmText()}  # of times of day
