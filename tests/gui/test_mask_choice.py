@@ -436,7 +436,7 @@ def test_leaving_frees_the_second_canvas(opened: MainWindow, qtbot) -> None:
     for _time in range(2):
         opened.actions_["compare"].trigger()
         settled(opened, qtbot)
-        assert threads() == before + 2
+        assert threads() == before + 3
         second = opened.split.second
         scene, gone = second.viewer.scene, []
         second.destroyed.connect(lambda _object=None, gone=gone: gone.append(True))
