@@ -21,6 +21,7 @@ import histoloop
 from histoloop import paths
 from histoloop.environment import settle_in, write_numbers_with_a_point
 from histoloop.gui.arguments import build_parser
+from histoloop.gui.kit.garbage import GarbageCollector
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.theme import application_icon
 from histoloop.gui.kit.translation import chosen_language, speak_as_chosen
@@ -136,6 +137,10 @@ class Application(QApplication):
     """The application object; hears of files that were double-clicked where the system sends an event (macOS)."""
 
     file_requested = Signal(Path)
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(arguments)
+        self._garbage = GarbageCollector(self)
 
     def event(self, event: QEvent) -> bool:
         """Take the request to open a file; everything else goes its way."""
