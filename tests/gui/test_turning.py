@@ -56,6 +56,10 @@ def test_what_is_seen_askew_lies_in_the_rectangle_that_is_read() -> None:
     )
 
 
+def test_a_canvas_without_room_sees_a_pixel() -> None:
+    assert CameraState(300.0, 500.0, 0.5).visible(QSize(490, 0)) == Region(-190, 500, 980, 1)
+
+
 def test_the_turn_is_told_by_the_shorter_way() -> None:
     assert [turn_in_words(degrees) for degrees in (0, 10, 180, 270)] == [
         "",

@@ -63,10 +63,14 @@ class CameraState:
         return [self.to_slide(QPointF(x, y), canvas) for x, y in _corners(whole)]
 
     def visible(self, canvas: QSize) -> Region:
-        """The least rectangle of the slide that has all in it that is seen, which may reach past the slide."""
+        """The least rectangle of the slide that has all in it that is seen, which may reach past the slide.
+
+        At least a pixel, also of a canvas that has no room yet.
+        """
         across, down = self._around(canvas.width() / self.zoom, canvas.height() / self.zoom)
         left, top = math.floor(self.x - across / 2), math.floor(self.y - down / 2)
-        return Region(left, top, math.ceil(self.x + across / 2) - left, math.ceil(self.y + down / 2) - top)
+        right, bottom = math.ceil(self.x + across / 2), math.ceil(self.y + down / 2)
+        return Region(left, top, max(1, right - left), max(1, bottom - top))
 
     def sees(self, region: Region, canvas: QSize) -> bool:
         """Whether all of a region is on a canvas; a screen pixel may be missing."""
