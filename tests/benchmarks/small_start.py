@@ -22,6 +22,7 @@ import os
 import statistics
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from bench.pages import put_between
@@ -36,6 +37,10 @@ from histoloop.training.datasets import DataSet, measured_colours, read_dataset
 from histoloop.training.measures.metrics import accuracy
 from histoloop.training.recipe import load_recipe, recipe_path
 from histoloop.training.self_supervised import PretrainSettings, pretrain
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "active-learning.md"
@@ -84,6 +89,25 @@ def _rows(results: Path) -> list[dict]:
 def measure(start: str, dataset: DataSet, *, seed: int, epochs: int) -> dict[str, object]:
     """Accuracy in percent at every budget, one a draw of the labels, and how the projections spread at the end."""
     began = time.process_time()
+    known, unseen, figures = frozen_features(start, dataset, seed=seed, epochs=epochs)
+    labels, truth = ([tile.label for tile in part] for part in (dataset.training, dataset.validation))
+    found = {}
+    for budget in BUDGETS:
+        runs = []
+        for draw in range(DRAWS):
+            chosen = draw_labels(labels, budget, draw)
+            probe = LinearProbe.fit(
+                known, chosen, [labels[index] for index in chosen], kind="linear", classes=len(dataset.scheme.labels)
+            )
+            runs.append(100 * accuracy(probe.predict(unseen), truth))
+        found[str(budget)] = runs
+    return {"start": start, "seed": seed, "minutes": (time.process_time() - began) / 60, **figures, "accuracy": found}
+
+
+def frozen_features(
+    start: str, dataset: DataSet, *, seed: int, epochs: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, float]]:
+    """Pooled features of the training and of the validation part (N, 128) after a start, and its last figures."""
     colours = measured_colours([tile.pixels for tile in dataset.training])
     torch.manual_seed(seed)
     quarter = tuple(width // 4 for width in STAGE_WIDTHS)
@@ -107,18 +131,7 @@ def measure(start: str, dataset: DataSet, *, seed: int, epochs: int) -> dict[str
         pooled_features(backbone, [tile.pixels for tile in part], colours=colours, device=CPU)
         for part in (dataset.training, dataset.validation)
     )
-    labels, truth = ([tile.label for tile in part] for part in (dataset.training, dataset.validation))
-    found = {}
-    for budget in BUDGETS:
-        runs = []
-        for draw in range(DRAWS):
-            chosen = draw_labels(labels, budget, draw)
-            probe = LinearProbe.fit(
-                known, chosen, [labels[index] for index in chosen], kind="linear", classes=len(dataset.scheme.labels)
-            )
-            runs.append(100 * accuracy(probe.predict(unseen), truth))
-        found[str(budget)] = runs
-    return {"start": start, "seed": seed, "minutes": (time.process_time() - began) / 60, **figures, "accuracy": found}
+    return known, unseen, figures
 
 
 def _settings(start: str, epochs: int) -> PretrainSettings:
@@ -165,7 +178,7 @@ def draw(rows: list[dict]) -> None:
             axes.plot(percents, run, "o", color=f"C{number}", alpha=0.5)
     axes.set(xlabel="share of the labels, %", ylabel="accuracy, %")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower center")
     figure.savefig(PICTURE)
 
 

@@ -5,7 +5,7 @@
 Slides are synthetic tissue all over, at 0.25 um per pixel in JPEG tiles, with levels at 1/4 and 1/16; the shipped model
 reads 1.15 um. Processes have one thread; seconds are CPU seconds, user and kernel together, of the whole process.
 
-- growth: the whole command on slides of 4,096 to 32,768 px, exact and fast
+- growth: the whole command on slides of 4,096 to 61,440 px, exact and fast
 - stages: the slide of 16,384 px step by step, timed inside of the process, each step by the thread that does it
 - peers: the command on a slide of 8,192 px, and the same network over it in a plain loop, without and with the halo
 - limits: what the processor computes at best, and what the network needs
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PARTS = ("growth", "stages", "peers", "limits", "glass")
-SIDES_PX = (4096, 8192, 16384, 32768)
+SIDES_PX = (4096, 8192, 16384, 32768, 61_440)
 SIDE_PX, PEERS_PX, CORE_PX = 16384, 8192, 1024
 PRECISIONS = ("exact", "fast")
 GLASS_PX, TISSUES_PX = 61_440, (8_192, 24_576)
