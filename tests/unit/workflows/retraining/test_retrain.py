@@ -347,7 +347,7 @@ def test_regions_near_in_colour_teach_with_the_models_own_masks_and_can_be_looke
     assert {one.slide_id for one in found} <= set(slides[1:])
     assert all(one.picture.is_file() and project.slides.get(slides[0]).name in one.nearest for one in found)
     card = load_card(project.models.get(candidate.model_id).folder)
-    assert f"{candidate.pseudo} regions near" in card.description
+    assert f"{candidate.pseudo} regions of like colours" in card.description
     plain = finish(retrain(project, how=HowToLearn(pace=pace), device="cpu", epochs=1))  # type: ignore[arg-type]
     assert plain.pseudo == 0
     assert pseudo_regions(project, plain.round) == []
