@@ -1,4 +1,4 @@
-"""napari's canvas: what slides are drawn and painted on. With its layers all that knows napari, which loads slowly.
+"""napari's canvas: what slides are drawn and painted on. With its layers all that imports napari, which takes long.
 
 World coordinates are level-0 pixels of the slide, turned about its first pixel as the slide is turned on the screen;
 only this module and its layers have them.
@@ -135,7 +135,7 @@ class NapariCanvas(QObject):
         """Show pixels of the slide in a layer."""
         layer.show_view(view)
         self._views[layer] = view
-        if not layer.visible:  # napari reads a layer anew whenever it is told to show it
+        if not layer.visible:  # napari reads a layer anew whenever it is made visible
             layer.visible = True
         self._redraws.anew()
         self._leave_out()

@@ -11,7 +11,7 @@ from typing import Any
 class Redraws:
     """Takes the place of what a Qt viewer of napari does, with `model`, before a redraw and on a move.
 
-    Layers are told where they are seen when the camera, the size of the canvas or they themselves have changed (see
+    Layers are placed on the canvas when the camera, the size of the canvas or they themselves have changed (see
     `anew`), the status of napari, which is shown nowhere, is not written, and the lines of the brush's circle are
     computed once for each size.
     """
@@ -19,7 +19,7 @@ class Redraws:
     def __init__(self, qt_viewer: Any, model: Any) -> None:
         self._canvas, self._camera = qt_viewer.canvas, model.scene.camera
         self._dims = model.dims
-        self._told: object = None
+        self._placed_by: object = None
         model.cursor.events.position.disconnect(model.update_status_from_cursor)
         self._canvas._map_canvas2world = self._to_world
         scene = self._canvas._scene_canvas
@@ -30,10 +30,10 @@ class Redraws:
 
     def anew(self) -> None:
         """A layer has another place or size."""
-        self._told = None
+        self._placed_by = None
 
     def draw(self, layer: Any, wanted: bool) -> None:
-        """Draw a layer or do not; napari reads a layer anew that it is told to show again."""
+        """Draw a layer or do not; napari reads a layer anew when that is made visible again."""
         node = self._canvas.layer_to_visual[layer].node
         if node.visible != wanted:
             node.visible = wanted
@@ -49,9 +49,9 @@ class Redraws:
         canvas = self._canvas
         seen = (tuple(self._camera.center), self._camera.zoom, tuple(canvas.size))
         waits = canvas._needs_overlay_position_update or canvas._needs_world_units_update
-        if seen != self._told or waits:
+        if seen != self._placed_by or waits:
             canvas.on_draw(event)
-            self._told = seen
+            self._placed_by = seen
 
     def _to_world(self, position: Any, view: Any) -> tuple[float, ...]:
         """Where in the world a place of the canvas (x, y) is: napari multiplies the matrices of both steps first."""
