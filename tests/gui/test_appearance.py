@@ -15,7 +15,7 @@ from skimage.color import hed2rgb, rgb2hed
 
 from histoloop.geometry import Region
 from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain, adjusted
-from histoloop.gui.canvas.appearance_badge import in_words
+from histoloop.gui.canvas.plates.appearance_badge import in_words
 
 if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QDialog, QPushButton
 
 from histoloop.gui.dialogs.about import NO_TEXT, WAITING, AboutDialog
 from histoloop.gui.kit.settings import Settings
-from histoloop.gui.window.first_steps import LOOKING, FirstSteps
-from histoloop.gui.window.five_steps import STEPS, FiveSteps
+from histoloop.gui.window.newcomers.first_steps import LOOKING, FirstSteps
+from histoloop.gui.window.newcomers.five_steps import STEPS, FiveSteps
 from histoloop.workflows import about
 
 if TYPE_CHECKING:

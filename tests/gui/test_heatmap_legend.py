@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor
 
 from histoloop.exchange.heat import STOPS
 from histoloop.gui.canvas.composing import OverlayStyle
-from histoloop.gui.canvas.heatmap_legend import BAR_HEIGHT_PX, meaning
+from histoloop.gui.canvas.plates.heatmap_legend import BAR_HEIGHT_PX, meaning
 
 if TYPE_CHECKING:
     from histoloop.gui.window.main_window import MainWindow

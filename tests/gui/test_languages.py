@@ -33,9 +33,9 @@ from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.kit.actions import SubmenuSpec
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.kit.translation import SYSTEM, speak_as_chosen
-from histoloop.gui.window.first_steps import FirstSteps
-from histoloop.gui.window.five_steps import STEPS
 from histoloop.gui.window.menus import MENUS
+from histoloop.gui.window.newcomers.first_steps import FirstSteps
+from histoloop.gui.window.newcomers.five_steps import STEPS
 from histoloop.gui.work.jobs import Job
 from histoloop.language import ENGLISH, LANGUAGES, speak, speak_by, spoken
 from histoloop.progress import Progress

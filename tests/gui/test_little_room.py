@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from histoloop.gui.canvas.appearance import Appearance, Stain
 from histoloop.gui.kit.one_line import OneLine
 from histoloop.gui.kit.texts import NOTICE
-from histoloop.gui.window.five_steps import STEPS
+from histoloop.gui.window.newcomers.five_steps import STEPS
 from histoloop.gui.window.readers.person_bar import PersonBar
 from histoloop.progress import Progress
 from histoloop.workflows.contents.rounds import CandidateModel

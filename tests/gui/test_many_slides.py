@@ -17,13 +17,13 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
-import histoloop.gui.panels.slide_list as list_room
+import histoloop.gui.panels.slides.slide_list as list_room
 import histoloop.gui.work.thumbnails as thumbnail_room
 from histoloop.annotations.records import AnnotationStatus
 from histoloop.geometry import Region
-from histoloop.gui.panels.slide_row import Row, State
-from histoloop.gui.panels.slide_rows import SLIDE_ID, SLIDE_STATE
-from histoloop.gui.panels.slides_panel import SlidesPanel
+from histoloop.gui.panels.slides.slide_row import Row, State
+from histoloop.gui.panels.slides.slide_rows import SLIDE_ID, SLIDE_STATE
+from histoloop.gui.panels.slides.slides_panel import SlidesPanel
 from histoloop.progress import finish
 from histoloop.store.project import Project
 from histoloop.store.records import SlideFile, SlideLabel, SlideRecord
@@ -34,7 +34,7 @@ from histoloop.workflows.projects import create_project, import_slides
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from histoloop.gui.panels.slide_list import SlideList
+    from histoloop.gui.panels.slides.slide_list import SlideList
     from histoloop.gui.window.main_window import MainWindow
 
 COUNT = 2000

@@ -15,8 +15,8 @@ from histoloop.annotations.records import rgb
 from histoloop.gui.canvas.magnification import magnification, magnification_in_words, zoom_of
 from histoloop.gui.canvas.pointer_readout import place_in_words
 from histoloop.gui.canvas.region_marks import BEGUN
-from histoloop.gui.panels.slide_row import State
-from histoloop.gui.panels.slide_rows import SLIDE_STATE
+from histoloop.gui.panels.slides.slide_row import State
+from histoloop.gui.panels.slides.slide_rows import SLIDE_STATE
 
 if TYPE_CHECKING:
     from histoloop.gui.canvas.viewer import SlideViewer

@@ -18,7 +18,7 @@ from histoloop.gui.dialogs.keys_dialog import key_rows
 from histoloop.gui.dialogs.new_project import folder_name
 from histoloop.gui.kit.actions import actions_in
 from histoloop.gui.panels.job_bar import JobBar
-from histoloop.gui.panels.slide_row import describe
+from histoloop.gui.panels.slides.slide_row import describe
 from histoloop.gui.window.job_control import _kind
 from histoloop.gui.window.menus import MENUS
 from histoloop.gui.work import tasks

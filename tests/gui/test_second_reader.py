@@ -17,8 +17,8 @@ from histoloop.annotations.records import Patch
 from histoloop.geometry import Region
 from histoloop.gui.canvas.region_marks import BEGUN, REVIEW_MARKS, draw_mark
 from histoloop.gui.mouse import drag
-from histoloop.gui.panels.slide_row import State
-from histoloop.gui.panels.slide_rows import SLIDE_STATE
+from histoloop.gui.panels.slides.slide_row import State
+from histoloop.gui.panels.slides.slide_rows import SLIDE_STATE
 from histoloop.workflows import annotate
 from histoloop.workflows.contents.readings import ReviewState, begin_reading
 

@@ -14,8 +14,8 @@ from PySide6.QtTest import QTest
 
 from histoloop.geometry import Region
 from histoloop.gui.canvas.camera import CameraState
+from histoloop.gui.canvas.plates.turned_badge import turn_in_words
 from histoloop.gui.canvas.tools.measuring import Shape
-from histoloop.gui.canvas.turned_badge import turn_in_words
 from histoloop.gui.mouse import drag
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from PySide6.QtGui import QDesktopServices, QDropEvent, QImage
 from histoloop.gui.dialogs.text_dialog import GuideDialog
 from histoloop.gui.kit.settings import Settings
 from histoloop.gui.mouse import click
-from histoloop.gui.panels.slide_row import describe
+from histoloop.gui.panels.slides.slide_row import describe
 from histoloop.gui.window.menus import MENUS, specs
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job, Place

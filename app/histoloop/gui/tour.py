@@ -27,8 +27,8 @@ from histoloop.gui.kit.translation import speak_as_chosen
 from histoloop.gui.mouse import drag
 from histoloop.gui.panels.ask_options import HowToAsk
 from histoloop.gui.panels.size_picker import STEP_PERCENT
-from histoloop.gui.window.first_steps import LOOKING, FirstSteps
 from histoloop.gui.window.main_window import MainWindow
+from histoloop.gui.window.newcomers.first_steps import LOOKING, FirstSteps
 from histoloop.gui.window.readers.person_bar import PersonBar
 from histoloop.language import ENGLISH, tr
 from histoloop.slides.synthetic import SyntheticTissue

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from histoloop.gui.canvas.appearance_badge import AppearanceBadge
 from histoloop.gui.canvas.canvas_words import CanvasHint, EmptyCanvas, ReadTrouble
 from histoloop.gui.canvas.composing import OverlayStyle
-from histoloop.gui.canvas.heatmap_legend import HeatmapLegend
 from histoloop.gui.canvas.mask_chooser import MaskChooser
 from histoloop.gui.canvas.mask_source import MaskSource
-from histoloop.gui.canvas.overview_map import OverviewMap
+from histoloop.gui.canvas.plates.appearance_badge import AppearanceBadge
+from histoloop.gui.canvas.plates.heatmap_legend import HeatmapLegend
+from histoloop.gui.canvas.plates.overview_map import OverviewMap
+from histoloop.gui.canvas.plates.turned_badge import TurnedBadge
 from histoloop.gui.canvas.scene_opener import SceneOpener
 from histoloop.gui.canvas.tools.measure_tool import MeasureTool
-from histoloop.gui.canvas.turned_badge import TurnedBadge
 from histoloop.gui.canvas.viewer import SlideViewer
 from histoloop.gui.kit.widgets import button
 from histoloop.language import tr

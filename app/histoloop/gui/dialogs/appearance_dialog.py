@@ -10,7 +10,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain
-from histoloop.gui.canvas.appearance_badge import STAINS
+from histoloop.gui.canvas.plates.appearance_badge import STAINS
 from histoloop.gui.kit.widgets import Switch, label, slider
 from histoloop.language import number, tr
 

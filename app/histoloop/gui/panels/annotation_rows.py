@@ -47,7 +47,7 @@ ANNOTATION_ORDERS = {
 }
 
 
-def review_of(listed: ListedAnnotation, read_twice: Mapping[int, RegionAgreement]) -> ReviewState | None:
+def review_state_of(listed: ListedAnnotation, read_twice: Mapping[int, RegionAgreement]) -> ReviewState | None:
     """Where the region of an annotation stands between two readers; None where one alone painted it."""
     found = read_twice.get(listed.record.id)
     return None if found is None else found.state
@@ -60,7 +60,7 @@ def in_order(
     states = [*STATES, *REVIEW_STATES]
 
     def of_state(each: ListedAnnotation) -> int:
-        return states.index(review_of(each, read_twice) or each.state)
+        return states.index(review_state_of(each, read_twice) or each.state)
 
     keys: Mapping[AnnotationOrder, Callable[[ListedAnnotation], Any]] = {
         AnnotationOrder.NEWEST: lambda _each: 0,
@@ -96,7 +96,7 @@ class AnnotationRows(QAbstractListModel):
 
     def review(self, number: int) -> ReviewState | None:
         """Where the region of a row stands between two readers; None where one alone painted it."""
-        return review_of(self._listed[number], self._read_twice)
+        return review_state_of(self._listed[number], self._read_twice)
 
     def classes(self, number: int) -> frozenset[str]:
         """The classes of an annotation, as far as it was read."""

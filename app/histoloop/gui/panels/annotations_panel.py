@@ -18,7 +18,7 @@ from histoloop.gui.panels.annotation_rows import (
     AnnotationOrder,
     AnnotationRows,
     in_order,
-    review_of,
+    review_state_of,
     spoken_name,
 )
 from histoloop.language import tr, tr_plural
@@ -111,7 +111,7 @@ class AnnotationsPanel(Panel):
         self._model.take(in_order(annotations, AnnotationOrder(self.order.currentData()), read_twice), read_twice)
         persons = sorted({each.record.person for each in annotations})
         states = [state for state in STATES if any(each.state == state for each in annotations)]
-        reviews = {review_of(each, read_twice) for each in annotations}
+        reviews = {review_state_of(each, read_twice) for each in annotations}
         named_states: list[tuple[str, str]] = [(tr(STATES[state]), state) for state in states]
         if read_twice:
             named_states.append((tr("Read twice"), READ_TWICE))

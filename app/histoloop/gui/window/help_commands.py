@@ -13,7 +13,7 @@ from histoloop import paths
 from histoloop.gui.dialogs.about import AboutDialog
 from histoloop.gui.dialogs.keys_dialog import KeysDialog
 from histoloop.gui.dialogs.text_dialog import GuideDialog, TextDialog, findings_html
-from histoloop.gui.window.first_steps import FirstSteps
+from histoloop.gui.window.newcomers.first_steps import FirstSteps
 from histoloop.gui.work import tasks
 from histoloop.gui.work.jobs import Job
 from histoloop.language import tr
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from histoloop.gui.kit.actions import Row
     from histoloop.gui.kit.settings import Settings
-    from histoloop.gui.window.five_steps import FiveSteps
+    from histoloop.gui.window.newcomers.five_steps import FiveSteps
     from histoloop.gui.window.preferences import Preferences
     from histoloop.gui.work.session import Session
     from histoloop.workflows.doctor import Finding

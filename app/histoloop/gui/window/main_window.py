@@ -30,12 +30,11 @@ from histoloop.gui.panels.annotations_panel import AnnotationsPanel
 from histoloop.gui.panels.job_bar import JobBar
 from histoloop.gui.panels.overlay_panel import OverlayPanel
 from histoloop.gui.panels.queue_panel import QueuePanel
-from histoloop.gui.panels.slides_panel import SlidesPanel, dropped_paths
+from histoloop.gui.panels.slides.slides_panel import SlidesPanel, dropped_paths
 from histoloop.gui.panels.training_panel import TrainingPanel
 from histoloop.gui.window.annotations_control import AnnotationsControl
 from histoloop.gui.window.banner import Banner
 from histoloop.gui.window.class_control import ClassControl
-from histoloop.gui.window.five_steps import FiveSteps
 from histoloop.gui.window.help_commands import HelpCommands
 from histoloop.gui.window.import_control import ImportControl
 from histoloop.gui.window.job_control import JobControl
@@ -44,6 +43,8 @@ from histoloop.gui.window.look_control import LookControl
 from histoloop.gui.window.loop_control import LoopControl
 from histoloop.gui.window.mask_control import MaskControl
 from histoloop.gui.window.menus import MENUS
+from histoloop.gui.window.newcomers.five_steps import FiveSteps
+from histoloop.gui.window.newcomers.welcome import Welcome
 from histoloop.gui.window.not_saved import NotSaved
 from histoloop.gui.window.opening import Opening
 from histoloop.gui.window.paint_control import PaintControl
@@ -55,7 +56,6 @@ from histoloop.gui.window.readers.person_bar import PersonBar
 from histoloop.gui.window.readers.second_reader import SecondReader
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets
-from histoloop.gui.window.welcome import Welcome
 from histoloop.gui.window.work_tabs import WorkTabs
 from histoloop.gui.work.annotation_details import AnnotationDetails
 from histoloop.gui.work.jobs import Place

@@ -11,7 +11,7 @@ from PySide6.QtGui import QKeySequence
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.dialogs.resolution_dialog import ResolutionDialog
 from histoloop.gui.kit.widgets import menu_text
-from histoloop.gui.panels.slide_details import NOT_GIVEN
+from histoloop.gui.panels.slides.slide_details import NOT_GIVEN
 from histoloop.gui.window.history import History
 from histoloop.language import tr
 from histoloop.workflows.contents.slides import in_words
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QMenu
 
     from histoloop.gui.canvas.mask_pane import MaskPane, SplitView
-    from histoloop.gui.panels.slides_panel import SlidesPanel
+    from histoloop.gui.panels.slides.slides_panel import SlidesPanel
     from histoloop.gui.work.project_watch import ProjectWatch
     from histoloop.gui.work.session import Session
     from histoloop.store.project import Project

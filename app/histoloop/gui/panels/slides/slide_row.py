@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import visible_name
-from histoloop.gui.panels.slide_details import WHY_UNLIKE, resolution_in_words
+from histoloop.gui.panels.slides.slide_details import WHY_UNLIKE, resolution_in_words
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import MppFrom, SlideFile, SlideRecord, predicted_names
 from histoloop.store.slide_names import case_of, natural_key, unique_names

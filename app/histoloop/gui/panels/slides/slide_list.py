@@ -26,13 +26,13 @@ from PySide6.QtWidgets import (
 )
 
 from histoloop.gui.kit.theme import colours_of
-from histoloop.gui.panels.slide_row import Heading, Row, State
+from histoloop.gui.panels.slides.slide_row import Heading, Row, State
 from histoloop.store.records import SlideFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from histoloop.gui.panels.slide_rows import SlideRows
+    from histoloop.gui.panels.slides.slide_rows import SlideRows
 
 THUMBNAIL_PX = 64
 MARGIN_PX = 4

@@ -9,11 +9,11 @@ from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, Signal
 from PySide6.QtWidgets import QMenu
 
 from histoloop.gui.kit.widgets import Panel, button, label, row
-from histoloop.gui.panels.slide_details import SlideDetails
-from histoloop.gui.panels.slide_filters import SlideFilters
-from histoloop.gui.panels.slide_list import THUMBNAIL_PX, SlideList
-from histoloop.gui.panels.slide_row import Heading
-from histoloop.gui.panels.slide_rows import GROUPED, SLIDE_ID, SLIDE_STATE, SlideRows
+from histoloop.gui.panels.slides.slide_details import SlideDetails
+from histoloop.gui.panels.slides.slide_filters import SlideFilters
+from histoloop.gui.panels.slides.slide_list import THUMBNAIL_PX, SlideList
+from histoloop.gui.panels.slides.slide_row import Heading
+from histoloop.gui.panels.slides.slide_rows import GROUPED, SLIDE_ID, SLIDE_STATE, SlideRows
 from histoloop.gui.work.thumbnails import Thumbnails
 from histoloop.language import tr, tr_plural
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QMimeData
     from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
 
-    from histoloop.gui.panels.slide_rows import Choice
+    from histoloop.gui.panels.slides.slide_rows import Choice
     from histoloop.store.records import SlideFile, SlideRecord
     from histoloop.workflows.contents.review import SlideReview
 

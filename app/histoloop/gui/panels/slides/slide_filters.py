@@ -6,8 +6,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from histoloop.gui.kit.widgets import NarrowBox, label, row
-from histoloop.gui.panels.slide_row import IN_WORDS
-from histoloop.gui.panels.slide_rows import ORDERS, TO_REVIEW, WITHOUT_LABEL, Choice, Order
+from histoloop.gui.panels.slides.slide_row import IN_WORDS
+from histoloop.gui.panels.slides.slide_rows import ORDERS, TO_REVIEW, WITHOUT_LABEL, Choice, Order
 from histoloop.language import tr, tr_plural
 
 FEWEST_FILTERED = 8

@@ -10,7 +10,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 
 from histoloop.annotations.class_names import spoken_class
 from histoloop.gui.kit.widgets import plain_tip
-from histoloop.gui.panels.slide_row import Heading, Row, State, by_case, by_folder, describe, tip_of
+from histoloop.gui.panels.slides.slide_row import Heading, Row, State, by_case, by_folder, describe, tip_of
 from histoloop.language import mark
 from histoloop.store.records import SlideFile, SlideRecord
 from histoloop.store.slide_names import natural_key
