@@ -8,8 +8,8 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.flow import Flow
 from histoloop.gui.kit.one_line import OneLine
-from histoloop.gui.kit.turning_row import TurningRow
 from histoloop.gui.kit.widgets import NarrowBox, button, label, plain_tip, row, slider, visible_name
 from histoloop.language import mark, tr
 from histoloop.localisation.methods import DECODER, MIN_MAX, title
@@ -237,7 +237,7 @@ class _Missing(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(self.text, 1)
-        layout.addWidget(TurningRow(self.this_slide, self.all_slides))
+        layout.addLayout(Flow(self.this_slide, self.all_slides))
         self.setVisible(False)
 
     def set_may_predict(self, may: bool) -> None:
