@@ -16,9 +16,12 @@ _CASES = (
     re.compile(r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}", re.IGNORECASE),
     re.compile(r"C3[LN]-\d{5}", re.IGNORECASE),
     re.compile(r"[A-Z]{1,3}\d{2}[-.]\d{3,}", re.IGNORECASE),
-    re.compile(r"[A-Z]{1,4}\d{5,}", re.IGNORECASE),
+    re.compile(r"[A-Z]{1,4}\d{5,}(?=[-_ ])", re.IGNORECASE),
 )
-"""How names of slides begin: the patient of a TCGA or CPTAC barcode, a number of a laboratory (S19-1234, GT2012149)."""
+"""How names of slides begin: the patient of a TCGA or CPTAC barcode, a number of a laboratory (S19-1234, GT2012149).
+
+Letters and digits alone are a case only where the name goes on: IMG00012.png is a picture that a camera counted.
+"""
 
 _CASE_FOLDER = re.compile(r"(case|patient|subject)([-_ ]\w+|\d\w*)", re.IGNORECASE)
 

@@ -64,6 +64,8 @@ def test_no_two_slides_have_one_name_and_each_is_an_end_of_its_path(places: set[
         ("a/CMU-1.svs", ""),
         ("a/slide-12.tiff", ""),
         ("a/testA_1.bmp", ""),
+        ("a/IMG00012.png", ""),
+        ("a/DSC00012.jpg", ""),
     ],
 )
 def test_a_case_is_what_the_name_begins_with_or_the_folder_is_called(path: str, case: str) -> None:
