@@ -317,8 +317,18 @@ def test_tiles_without_labels_change_what_a_classifier_learns(outputs: Any, scor
     plain = finish(classifier_work(ConsistencySettings(), scores=scores))
     assert same(plain, finish(classifier_work(ConsistencySettings(), scores=scores, unlabelled=unmasked(4))))
     assert same(plain, finish(classifier_work(ConsistencySettings(weight=1.0, outputs=outputs), scores=scores)))
-    settings = ConsistencySettings(weight=1.0, unlabelled_per_step=2, outputs=outputs)
-    assert not same(plain, finish(classifier_work(settings, scores=scores, unlabelled=unmasked(4))))
+    light, heavy = (
+        finish(
+            classifier_work(
+                ConsistencySettings(weight=weight, unlabelled_per_step=2, outputs=outputs),
+                scores=scores,
+                unlabelled=unmasked(4),
+            )
+        )
+        for weight in (1.0, 9.0)
+    )
+    assert not same(plain, light)
+    assert not same(light, heavy)  # by the distance itself, not by the batch norms that see more tiles
 
 
 def test_consistency_is_refused_for_what_has_no_scores_of_whole_tiles() -> None:
