@@ -26,6 +26,7 @@ from histoloop.store.model_folder import save_model
 from histoloop.training.datasets import read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.measures.figures import MaskTally
+from histoloop.training.measures.intervals import FiguresByCase
 from histoloop.workflows.cluster.spread import Spread
 from histoloop.workflows.experiments import evaluate
 from histoloop.workflows.experiments.evaluate import Evaluation, EvaluationSettings, evaluate_model
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.acquisition.linear_probe import ProbeKind
+    from histoloop.progress import Work
 
 WHOLE = EvaluationSettings(split="whole", pictures=2)
 METHODS = {
@@ -246,6 +248,23 @@ def test_robustness_is_measured_on_some_tiles_and_told_in_the_rows_of_the_model(
     for row in own:
         assert row.figures["attack_tiles"] == 3
         assert 0 <= row.figures["attack_success_rate"] <= 1  # type: ignore[operator]
+
+
+def test_an_attack_is_quantised_and_targeted_where_that_is_asked_for(
+    model_of: Callable[[str], Path], discs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int | None, int | None]] = []
+
+    def attack(*_: object, settings: DdnSettings, target: int | None, **__: object) -> Work[FiguresByCase]:
+        asked.append((settings.quantise_levels, target))
+        yield from ()
+        return FiguresByCase()
+
+    monkeypatch.setattr(evaluate, "attack_figures", attack)
+    plain = EvaluationSettings(split="whole", pictures=0, robustness=True)
+    evaluated(model_of("labels"), discs, plain)
+    evaluated(model_of("labels"), discs, dataclasses.replace(plain, quantise_levels=256, target="malignant"))
+    assert asked == [(None, None), (256, 1)]
 
 
 # --- what is not known of every tile --------------------------------------------------------------------------------
