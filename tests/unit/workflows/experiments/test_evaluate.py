@@ -111,7 +111,13 @@ def test_figures_are_those_of_the_masks_one_by_one(model_of: Callable[[str], Pat
     assert figures["error"] == pytest.approx(wrong / 16)
 
 
-def test_with_views_masks_are_means_over_mirror_images_and_scales(model_of: Callable[[str], Path], discs: Path) -> None:
+def test_with_views_masks_are_means_over_mirror_images_and_scales(
+    model_of: Callable[[str], Path], discs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr(
+        evaluate, "predict_in_views", lambda predict, pixels: (looked.append(1), predict_in_views(predict, pixels))[1]
+    )
     found = evaluated(model_of("labels"), discs, dataclasses.replace(WHOLE, views=True))
     rows = {(row.method, row.rule): row.figures for row in found.table.rows}
     loaded = load_model(model_of("labels"), torch.device("cpu"))
@@ -125,6 +131,7 @@ def test_with_views_masks_are_means_over_mirror_images_and_scales(model_of: Call
         tally.add((mask * value).astype(np.uint8), (tile.mask * value).astype(np.uint8))
     assert rows["labels: cam", "true-label"]["dice_pooled"] == pytest.approx(tally.figures().dice_pooled)
     assert found.about["views"] == 8
+    assert len(looked) == found.about["tiles"]
 
 
 def test_a_min_max_model_and_a_decoder_can_be_measured_in_views(model_of: Callable[[str], Path], discs: Path) -> None:
