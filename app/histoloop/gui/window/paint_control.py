@@ -11,7 +11,7 @@ from PySide6.QtGui import QIcon, QKeySequence
 
 from histoloop.acquisition.strategies import reason_of
 from histoloop.annotations.class_names import spoken_title
-from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
+from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
 from histoloop.gui.canvas.tools.mask_deeds import MaskDeeds
@@ -28,6 +28,7 @@ from histoloop.store.records import AssessedStep, CountedStep, PaintedStep, Step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from histoloop.annotations.painting import PaintedRegion
     from histoloop.annotations.records import ClassScheme, Mask, Patch
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.actions import Actions
@@ -371,11 +372,10 @@ class PaintControl(QObject):
             return
         self._pending = None
         record = active.record
-        painted = PaintedRegion(active.mask, active.origin, predicted=active.predicted, counts=record.counts)
-        self._painted = painted
+        self._painted = active.painted
         self._fill_class_menu(project.scheme)
         self._viewer.begin_annotation(
-            record.region, painted.plane, project.scheme, record.counts, outside=active.outside
+            record.region, active.plane, project.scheme, record.counts, outside=active.outside
         )
         self._viewer.set_brush_size(self._panel.brush_size.diameter_px)
         query = None if record.query_id is None else project.queries.get(record.query_id)
@@ -383,7 +383,7 @@ class PaintControl(QObject):
             project.scheme,
             title=project.slides.get(record.slide_id).name,
             reason=reason_of(query) if query else tr("A region you chose yourself."),
-            value=self._class_to_go_on_with(active, project) or _likeliest_class(active, len(project.scheme.masks)),
+            value=self._class_to_go_on_with(active, project) or active.value,
             judges=project.annotations.will_judge(record.slide_id, record.region, record.query_id),
         )
         self._panel.show_counts(record.counts)
@@ -443,12 +443,6 @@ class PaintControl(QObject):
             self._panel.show_painted(None)
         elif self._painted is not None and self._viewer.annotating is not None:
             self._panel.show_painted(self._painted.share)
-
-
-def _likeliest_class(active: ActiveAnnotation, classes: int) -> int:
-    """The class that covers most of the mask, the first where there is none; pixels left out are of no class."""
-    counts = [np.count_nonzero(active.mask == value) for value in range(1, classes + 1)]
-    return int(np.argmax(counts)) + 1
 
 
 def _what(step: Step) -> str:
