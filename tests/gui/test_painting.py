@@ -131,6 +131,28 @@ def test_a_polygon_is_filled_with_the_chosen_class(painting: MainWindow, qtbot) 
     assert area == pytest.approx(160 * 160, rel=0.06)
 
 
+def test_undo_takes_back_the_last_corner_of_a_polygon_before_anything_that_was_painted(
+    painting: MainWindow, qtbot
+) -> None:
+    clear(painting, qtbot)
+    qtbot.waitUntil(lambda: saved(painting))
+    region, polygon = painting.viewer.annotating, painting.viewer._made.labels._overlays["polygon"]
+    press(painting, Qt.Key.Key_P)
+    x, y = centre(painting)
+    for corner in ((x - 80, y - 80), (x + 80, y - 80), (x + 80, y + 80), (x - 80, y + 80)):
+        click(painting.viewer.canvas, painting.viewer.to_canvas(*corner))
+    press(painting, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert len(polygon.points) == 3 + 1, "with the pointer"
+    qtbot.mouseClick(painting.annotation_panel.undo, Qt.MouseButton.LeftButton)
+    assert len(polygon.points) == 2 + 1
+    for _corner in range(2):
+        press(painting, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (polygon.points, painting.viewer.painted_mask.any()) == ([], False)
+    press(painting, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: painting.viewer.painted_mask.any())
+    assert painting.viewer.annotating == region
+
+
 def test_escape_drops_a_polygon_that_was_begun_and_only_then_leaves_the_region(painting: MainWindow, qtbot) -> None:
     painting.activateWindow()
     painting.viewer.canvas.setFocus()
