@@ -154,7 +154,7 @@ def _percents(text: str) -> list[int]:
     [
         (
             "fr",
-            "Plus : « {name} » est ouvert ; continuer ?",
+            "Plus : « {name} » ; continuer ?",
             "Plus\u202f: «\u202f{name}\u202f»\u202f; continuer\u202f?",
         ),
         ("fr", "À {time:%H:%M}, https://histoloop.org", "À {time:%H:%M}, https://histoloop.org"),
