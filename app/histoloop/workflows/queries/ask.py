@@ -28,7 +28,6 @@ from histoloop.workflows.contents.slides import is_readable, open_project_slide,
 from histoloop.workflows.propagate import protected_pool
 from histoloop.workflows.queries.pictures import picture
 from histoloop.workflows.queries.score_project import has_earlier_model, project_inputs
-from histoloop.workflows.queries.score_regions import ScoringSettings
 from histoloop.workflows.queries.shortage import why_fewer
 from histoloop.workflows.reports import AskReport
 
