@@ -15,7 +15,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.qt import QtViewer
 from napari.settings import get_settings
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QKeySequence, QMouseEvent
 
 from histoloop.geometry import Region
@@ -154,10 +154,14 @@ class NapariCanvas(QObject):
         x, y = self._to_slide(float(camera.center[-1]), float(camera.center[-2]))
         return CameraState(x, y, float(camera.zoom), self._degrees)
 
-    def look_at(self, x: float, y: float) -> None:
-        """Put a place into the middle."""
+    def look_at(self, x: float, y: float, *, zoom: float | None = None) -> None:
+        """Put a place into the middle, at so many screen pixels per level-0 pixel: one move."""
         cosine, sine = cosine_and_sine(self._degrees)
-        self._model.scene.camera.center = (0.0, sine * x + cosine * y, cosine * x - sine * y)
+        with QSignalBlocker(self):
+            if zoom is not None:
+                self.zoom(zoom)
+            self._model.scene.camera.center = (0.0, sine * x + cosine * y, cosine * x - sine * y)
+        self.moved.emit()
 
     def turn(self, degrees: int) -> None:
         """Turn the slide clockwise, from upright, about the middle of the canvas."""
@@ -168,7 +172,6 @@ class NapariCanvas(QObject):
             layer.turn(turned)
         self._redraws.anew()
         self.look_at(camera.x, camera.y)
-        self.moved.emit()  # the middle may be where it was
 
     def _to_slide(self, x: float, y: float) -> tuple[float, float]:
         """A place of napari's world on the slide."""
